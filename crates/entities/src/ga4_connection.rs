@@ -1,0 +1,57 @@
+//! A user's connection to Google Analytics 4.
+
+use sea_orm::Condition;
+use sea_orm::entity::prelude::*;
+use serde::Serialize;
+
+use crate::{SealedColumn, TenantId, TenantOwned, Timestamp, UserId};
+
+crate::id! {
+    /// The key of [`Ga4Connection`].
+    Ga4ConnectionId
+}
+
+/// A user's connection to Google Analytics 4.
+#[sea_orm::model]
+#[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, Serialize)]
+#[sea_orm(table_name = "GA4Connection", rename_all = "camelCase")]
+pub struct Model {
+    /// The key, made by the application.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Ga4ConnectionId,
+    /// Whose it is; one row a user.
+    pub user_id: UserId,
+    /// Opens Google's API; a secret.
+    pub access_token: SealedColumn,
+    /// Gets a new access token; a secret.
+    pub refresh_token: Option<SealedColumn>,
+    /// When the access token ends.
+    pub expires_at: Option<Timestamp>,
+    /// The property that is read.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub property_id: Option<String>,
+    /// Its name.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub property_name: Option<String>,
+    /// When the row was made.
+    pub created_at: Timestamp,
+    /// When the application last wrote the row.
+    pub updated_at: Timestamp,
+    /// Whose row it is; the database derives it (see ARCHITECTURE.md, "The tenant key").
+    pub tenant_id: TenantId,
+    /// The row that `user_id` names.
+    #[sea_orm(belongs_to, from = "user_id", to = "id")]
+    pub user: HasOne<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TenantOwned for Entity {
+    const TENANT: Column = Column::TenantId;
+
+    fn owned_by(user: &UserId) -> Condition {
+        Condition::all().add(Column::UserId.eq(user))
+    }
+}
+
+pub use Model as Ga4Connection;

@@ -1,0 +1,97 @@
+//! Typed ids, so that a `UserId` never stands where a `RequestId` belongs.
+
+/// Text that cannot be an id: empty, longer than [`MAX_ID_BYTES`], or with a control character in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not an id: it must have 1 to {MAX_ID_BYTES} bytes and no control characters")]
+pub struct InvalidId;
+
+/// The longest id that is accepted, in bytes. The platform's own have 25 (cuid) or 36 (UUID).
+pub const MAX_ID_BYTES: usize = 255;
+
+/// The check behind every typed id.
+#[doc(hidden)]
+pub fn checked(text: &str) -> Result<String, InvalidId> {
+    let fits = (1..=MAX_ID_BYTES).contains(&text.len()) && !text.contains(char::is_control);
+    fits.then(|| text.to_owned()).ok_or(InvalidId)
+}
+
+/// Makes a typed id over text: parsed with [`FromStr`](std::str::FromStr), made with `generate`.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd,
+            sea_orm::DeriveValueType, serde::Serialize,
+        )]
+        #[sea_orm(column_type = "Text")]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// A new one, later in order than those made before (UUIDv7 text, unless the environment says otherwise).
+            #[must_use]
+            pub fn generate(env: &dyn $crate::Env) -> Self {
+                Self(env.new_id())
+            }
+
+            /// The text as it is stored.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $crate::id::checked(text).map(Self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&$name> for sea_orm::Value {
+            fn from(id: &$name) -> Self {
+                id.0.as_str().into()
+            }
+        }
+
+        impl sea_orm::TryFromU64 for $name {
+            fn try_from_u64(_: u64) -> Result<Self, sea_orm::DbErr> {
+                Err(sea_orm::DbErr::ConvertFromU64(stringify!($name)))
+            }
+        }
+    };
+}
+pub(crate) use id;
+
+#[cfg(test)]
+mod tests {
+    use crate::{InvalidId, RequestId};
+
+    #[test]
+    fn text_that_cannot_be_an_id_is_refused() {
+        for text in ["", "a\0b", "a\nb", &"x".repeat(256)] {
+            assert_eq!(text.parse::<RequestId>(), Err(InvalidId), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cuid_and_a_uuid_are_ids() {
+        for text in ["cmwt6ln8p00xjeg7dn14141ug", "01932c0e-7a6f-7f3b-8a90-5f3c2b1d0e4f"] {
+            assert_eq!(text.parse::<RequestId>().unwrap().as_str(), text);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod agency;
+pub mod audit_log;
+pub mod ga4_connection;
+pub mod monthly_usage;
+pub mod request;
+pub mod search_console_connection;
+pub mod seoworks_task_mapping;
+pub mod session;
+pub mod system_settings;
+pub mod task;
+pub mod user;
+pub mod user_preferences;
+pub mod verification_token;
+
+mod enums;
+mod env;
+#[doc(hidden)]
+pub mod id;
+mod secret_columns;
+mod tenant;
+mod timestamp;
+
+pub(crate) use id::id;
+
+pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UserRole};
+pub use env::{Env, SystemEnv};
+pub use id::{InvalidId, MAX_ID_BYTES};
+pub use secret_columns::{SealedColumn, Token};
+pub use tenant::{TenantId, TenantOwned};
+pub use timestamp::Timestamp;
+
+pub use account::{Account, AccountId};
+pub use agency::{Agency, AgencyId};
+pub use audit_log::{AuditLog, AuditLogId};
+pub use ga4_connection::{Ga4Connection, Ga4ConnectionId};
+pub use monthly_usage::{MonthlyUsage, MonthlyUsageId};
+pub use request::{Request, RequestId};
+pub use search_console_connection::{SearchConsoleConnection, SearchConsoleConnectionId};
+pub use seoworks_task_mapping::{SeoWorksTaskMapping, SeoWorksTaskMappingId};
+pub use session::{Session, SessionId};
+pub use system_settings::{SystemSettings, SystemSettingsId};
+pub use task::{Task, TaskId};
+pub use user::{User, UserId};
+pub use user_preferences::{UserPreferences, UserPreferencesId};
+pub use verification_token::VerificationToken;
