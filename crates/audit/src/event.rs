@@ -1,0 +1,80 @@
+//! What is recorded.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::Action;
+
+/// One thing that was done, before it is recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    action: Action,
+    resource: &'static str,
+    resource_id: Option<String>,
+    changes: Map<String, Value>,
+    facts: Map<String, Value>,
+}
+
+impl Event {
+    /// An event of the platform as a whole, until [`Event::on`] names a row.
+    #[must_use]
+    pub fn new(action: Action) -> Self {
+        Self { action, resource: "Platform", resource_id: None, changes: Map::new(), facts: Map::new() }
+    }
+
+    /// Names the row: the table and its key.
+    #[must_use]
+    pub fn on(mut self, resource: &'static str, id: impl ToString) -> Self {
+        self.resource = resource;
+        self.resource_id = Some(id.to_string());
+        self
+    }
+
+    /// Adds the old and the new value of a field. A secret column shows as `[sealed]` or `[token]`: its type sees to it.
+    #[must_use]
+    pub fn changed(mut self, field: &'static str, from: impl Serialize, to: impl Serialize) -> Self {
+        self.changes.insert(field.to_owned(), json!({ "from": json!(from), "to": json!(to) }));
+        self
+    }
+
+    /// Adds a fact about the event, such as a count.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, fact: impl Serialize) -> Self {
+        self.facts.insert(name.to_owned(), json!(fact));
+        self
+    }
+
+    /// Says why it was done.
+    #[must_use]
+    pub fn because(self, reason: impl Serialize) -> Self {
+        self.with("reason", reason)
+    }
+
+    /// What was done.
+    #[must_use]
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// The table it was done to, or `Platform`.
+    #[must_use]
+    pub fn resource(&self) -> &'static str {
+        self.resource
+    }
+
+    /// The key of the row it was done to.
+    #[must_use]
+    pub fn resource_id(&self) -> Option<&str> {
+        self.resource_id.as_deref()
+    }
+
+    /// What the log's `details` hold: the facts, and under `changes` each field with `from` and `to`.
+    #[must_use]
+    pub fn details(&self) -> Value {
+        let mut details = self.facts.clone();
+        if !self.changes.is_empty() {
+            details.insert("changes".to_owned(), Value::Object(self.changes.clone()));
+        }
+        Value::Object(details)
+    }
+}
