@@ -1,0 +1,135 @@
+//! The first wall. The transaction is private to this module: whatever reads or writes a tenant's table passes
+//! here, and gets the tenant's condition added last.
+
+mod rows;
+mod transaction;
+mod writes;
+
+use std::sync::Arc;
+
+use rylie_audit::{Actor, Origin};
+use rylie_entities::{Env, TenantId, TenantOwned, Timestamp, UserId};
+use sea_orm::{ColumnTrait, Condition};
+
+use crate::scope::{Reach, TenantScope};
+use crate::vault::Keys;
+use crate::{Error, Result};
+
+pub(crate) use transaction::{NUL_REFUSED, READ_ONLY, Transaction};
+
+/// A unit of work under way: one transaction, seen through one door. Every repository is implemented on it.
+pub(crate) struct Tx {
+    // `None` only after the end; a unit is consumed by `commit`.
+    transaction: Option<Transaction>,
+    fence: Fence,
+    who: Who,
+    env: Arc<dyn Env>,
+    keys: Option<Arc<Keys>>,
+}
+
+/// Which rows the unit reaches.
+#[derive(Clone, Debug)]
+pub(crate) enum Fence {
+    Tenant(TenantScope),
+    Identity,
+    Platform,
+}
+
+/// Who acts in the unit and from where, for the audit log.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) actor: Actor,
+    pub(crate) origin: Origin,
+}
+
+impl Fence {
+    /// The condition that every statement on `E` gets.
+    fn condition<E: TenantOwned>(&self) -> Condition {
+        let Self::Tenant(scope) = self else { return Condition::all() };
+        let tenant = Condition::all().add(E::TENANT.eq(scope.tenant()));
+        match scope.reach() {
+            Reach::Tenant => tenant,
+            Reach::Own => tenant.add(E::owned_by(scope.user().id())),
+        }
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(
+        transaction: Transaction,
+        fence: Fence,
+        who: Who,
+        env: Arc<dyn Env>,
+        keys: Option<Arc<Keys>>,
+    ) -> Self {
+        Self { transaction: Some(transaction), fence, who, env, keys }
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        match self.transaction.take() {
+            // What only read has nothing to make durable: the rollback travels off the caller's path.
+            Some(transaction) if !transaction.wrote() => Ok(()),
+            Some(transaction) => transaction.commit().await.map_err(|error| Error::from(error).during_commit()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn statements(&self) -> u64 {
+        self.transaction.as_ref().map_or(0, Transaction::statements)
+    }
+
+    pub(crate) fn env(&self) -> &dyn Env {
+        &*self.env
+    }
+
+    pub(crate) fn keys(&self) -> Result<&Keys> {
+        self.keys.as_deref().ok_or(Error::NoKeyring)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.env.now().into()
+    }
+
+    pub(crate) fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The scope of a tenant's unit; `None` at the other doors.
+    pub(crate) fn scope(&self) -> Option<&TenantScope> {
+        match &self.fence {
+            Fence::Tenant(scope) => Some(scope),
+            Fence::Identity | Fence::Platform => None,
+        }
+    }
+
+    /// Refuses a tenant's unit that reaches only its user's own rows.
+    pub(crate) fn administrators_only(&self, action: &'static str) -> Result<()> {
+        match self.scope() {
+            Some(scope) if scope.reach() == Reach::Own => Err(Error::Forbidden { action }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose the rows are that this unit makes for `user`, who must have been read through this unit.
+    pub(crate) fn tenant_or(&self, tenant: TenantId) -> TenantId {
+        self.scope().map_or(tenant, |scope| scope.tenant().clone())
+    }
+
+    /// The user whose rows are meant: the scope's own unless another is named.
+    pub(crate) fn user_or_own(&self, user: Option<UserId>) -> Result<UserId> {
+        user.or_else(|| self.scope().map(|scope| scope.user().id().clone()))
+            .ok_or(Error::Invalid { what: "the user", reason: "name one when you work across tenants" })
+    }
+
+    fn connection(&self) -> Result<&Transaction> {
+        self.transaction.as_ref().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if self.transaction.as_ref().is_some_and(Transaction::wrote) {
+            tracing::warn!(actor = self.who.actor.to_text(), "a unit with writes was dropped and is rolled back");
+        }
+    }
+}

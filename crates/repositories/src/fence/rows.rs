@@ -1,0 +1,85 @@
+//! Reading through the fence.
+
+use rylie_entities::TenantOwned;
+use sea_orm::sea_query::{IntoCondition, Order};
+use sea_orm::{
+    Condition, EntityTrait, FromQueryResult, PaginatorTrait, PartialModelTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select,
+};
+
+use super::writes::Shared;
+use crate::fence::{Transaction, Tx};
+use crate::{Error, Page, PageRequest, Result};
+
+/// A select on one table, to which the fence's condition is added when it is sent.
+pub(crate) struct Rows<'tx, E: EntityTrait> {
+    tx: &'tx Tx,
+    select: Select<E>,
+    fence: Condition,
+}
+
+impl Tx {
+    /// The rows of a tenant's table that this unit reaches.
+    pub(crate) fn rows<E: TenantOwned>(&self) -> Rows<'_, E> {
+        Rows { tx: self, select: E::find(), fence: self.fence.condition::<E>() }
+    }
+
+    /// The rows of a table that belongs to no tenant.
+    pub(crate) fn shared_rows<E: Shared>(&self) -> Rows<'_, E> {
+        Rows { tx: self, select: E::find(), fence: Condition::all() }
+    }
+}
+
+impl<'tx, E> Rows<'tx, E>
+where
+    E: EntityTrait,
+    E::Model: FromQueryResult + Send + Sync,
+{
+    pub(crate) fn filter(mut self, condition: impl IntoCondition) -> Self {
+        self.select = self.select.filter(condition);
+        self
+    }
+
+    /// Orders by one column and breaks ties by another, in the same direction.
+    pub(crate) fn order(mut self, order: Order, by: E::Column, tie: E::Column) -> Self {
+        self.select = self.select.order_by(by, order.clone()).order_by(tie, order);
+        self
+    }
+
+    pub(crate) fn limit(mut self, rows: u64) -> Self {
+        self.select = self.select.limit(rows);
+        self
+    }
+
+    pub(crate) async fn one(self) -> Result<Option<E::Model>> {
+        let (select, tx) = self.fenced()?;
+        Ok(select.one(tx).await?)
+    }
+
+    pub(crate) async fn get(self, entity: &'static str) -> Result<E::Model> {
+        self.one().await?.ok_or(Error::NotFound { entity })
+    }
+
+    pub(crate) async fn all(self) -> Result<Vec<E::Model>> {
+        let (select, tx) = self.fenced()?;
+        Ok(select.all(tx).await?)
+    }
+
+    /// Only the columns of `P`.
+    pub(crate) async fn all_as<P: PartialModelTrait>(self) -> Result<Vec<P>> {
+        let (select, tx) = self.fenced()?;
+        Ok(select.into_partial_model::<P>().all(tx).await?)
+    }
+
+    /// A page and the total of the whole list: two statements.
+    pub(crate) async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
+        let (select, tx) = self.fenced()?;
+        let total = select.clone().count(tx).await?;
+        let items = select.limit(page.limit()).offset(page.offset()).all(tx).await?;
+        Ok(Page { items, total, limit: page.limit(), offset: page.offset() })
+    }
+
+    fn fenced(self) -> Result<(Select<E>, &'tx Transaction)> {
+        Ok((self.select.filter(self.fence), self.tx.connection()?))
+    }
+}

@@ -1,0 +1,187 @@
+//! Writing through the fence.
+
+use rylie_entities::{TenantOwned, system_settings, verification_token};
+use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, Statement,
+    Value,
+};
+
+use crate::fence::{Fence, Transaction, Tx};
+use crate::{Error, Result};
+
+/// A table whose rows belong to no tenant.
+pub(crate) trait Shared: EntityTrait {}
+impl Shared for system_settings::Entity {}
+impl Shared for verification_token::Entity {}
+
+/// The most values one statement may bind: 65,535 on PostgreSQL (16 bits in the protocol), 32,766 on SQLite.
+const MAX_BINDS: usize = 32_766;
+
+impl Tx {
+    /// Adds a row to the unit's tenant, whatever tenant the model names.
+    pub(crate) async fn insert<E>(&self, row: E::ActiveModel) -> Result<E::Model>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let row = self.in_tenant::<E>(row);
+        Ok(E::insert(row).exec_with_returning(self.connection()?).await?)
+    }
+
+    /// Adds rows to the unit's tenant, in as few statements as the number of bound values allows. Returns how many.
+    pub(crate) async fn insert_many<E>(&self, rows: Vec<E::ActiveModel>) -> Result<u64>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let per_statement = MAX_BINDS / columns::<E>();
+        let mut rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).peekable();
+        let mut inserted = 0;
+        while rows.peek().is_some() {
+            let some: Vec<_> = rows.by_ref().take(per_statement).collect();
+            inserted += E::insert_many(some).exec_without_returning(self.connection()?).await?;
+        }
+        Ok(inserted)
+    }
+
+    /// Adds a row, or updates the one that has the same `unique` column if this unit reaches it.
+    pub(crate) async fn upsert<E>(
+        &self,
+        row: E::ActiveModel,
+        unique: E::Column,
+        update: &[E::Column],
+    ) -> Result<E::Model>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let mut conflict = OnConflict::column(unique);
+        conflict.update_columns(update.iter().copied());
+        if let Fence::Tenant(scope) = &self.fence {
+            conflict.action_and_where(E::TENANT.eq(scope.tenant()));
+        }
+        let insert = E::insert(self.in_tenant::<E>(row)).on_conflict(conflict);
+        match insert.exec_with_returning(self.connection()?).await {
+            Err(sea_orm::DbErr::RecordNotInserted) => Err(Error::NotFound { entity: "row" }),
+            done => Ok(done?),
+        }
+    }
+
+    /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.
+    pub(crate) async fn update<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
+        let update = update.filter(self.fence.condition::<E>());
+        Ok(update.exec_with_returning(self.connection()?).await?)
+    }
+
+    /// As [`Tx::update`], for exactly one row: [`Error::NotFound`] if there is none.
+    pub(crate) async fn update_one<E>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+        entity: &'static str,
+    ) -> Result<E::Model>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        self.update::<E>(set, condition).await?.pop().ok_or(Error::NotFound { entity })
+    }
+
+    /// Sets one column of one row to an expression, such as its old value and one more.
+    pub(crate) async fn update_expr<E: TenantOwned>(
+        &self,
+        column: E::Column,
+        value: SimpleExpr,
+        condition: impl IntoCondition,
+        entity: &'static str,
+    ) -> Result<E::Model> {
+        let update = E::update_many().col_expr(column, value).filter(condition).filter(self.fence.condition::<E>());
+        update.exec_with_returning(self.connection()?).await?.pop().ok_or(Error::NotFound { entity })
+    }
+
+    /// Deletes the rows that match and that this unit reaches. Returns how many.
+    pub(crate) async fn delete<E: TenantOwned>(&self, condition: impl IntoCondition) -> Result<u64> {
+        let delete = E::delete_many().filter(condition).filter(self.fence.condition::<E>());
+        Ok(delete.exec(self.connection()?).await?.rows_affected)
+    }
+
+    /// As [`Tx::delete`], for exactly one row: [`Error::NotFound`] if there is none.
+    pub(crate) async fn delete_one<E: TenantOwned>(
+        &self,
+        condition: impl IntoCondition,
+        entity: &'static str,
+    ) -> Result<()> {
+        match self.delete::<E>(condition).await? {
+            0 => Err(Error::NotFound { entity }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a row to a table of no tenant.
+    pub(crate) async fn insert_shared<E>(&self, row: E::ActiveModel) -> Result<E::Model>
+    where
+        E: Shared,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        Ok(E::insert(row).exec_with_returning(self.connection()?).await?)
+    }
+
+    /// Updates rows of a table of no tenant, and returns them.
+    pub(crate) async fn update_shared<E>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+    ) -> Result<Vec<E::Model>>
+    where
+        E: Shared,
+        E::ActiveModel: Send,
+    {
+        Ok(E::update_many().set(set).filter(condition).exec_with_returning(self.connection()?).await?)
+    }
+
+    /// Deletes rows of a table of no tenant. Returns how many.
+    pub(crate) async fn delete_shared<E: Shared>(&self, condition: impl IntoCondition) -> Result<u64> {
+        Ok(E::delete_many().filter(condition).exec(self.connection()?).await?.rows_affected)
+    }
+
+    /// The connection, for SQL of our own that concerns all tenants; refused inside one.
+    pub(crate) fn across_tenants(&self) -> Result<&Transaction> {
+        match self.fence {
+            Fence::Platform => self.connection(),
+            Fence::Tenant(_) | Fence::Identity => Err(Error::Forbidden { action: "work across tenants" }),
+        }
+    }
+
+    /// Runs a statement of our own that concerns all tenants. Returns how many rows it changed.
+    pub(crate) async fn run_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let connection = self.across_tenants()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {
+        if let Fence::Tenant(scope) = &self.fence {
+            row.set(E::TENANT, scope.tenant().into());
+        }
+        row
+    }
+}
+
+fn without_tenant<E: TenantOwned>(mut set: E::ActiveModel) -> E::ActiveModel {
+    set.not_set(E::TENANT);
+    set
+}
+
+fn columns<E: EntityTrait>() -> usize {
+    E::Column::iter().count()
+}

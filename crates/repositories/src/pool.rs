@@ -1,0 +1,163 @@
+//! Connections, and how a transaction is begun on one.
+
+mod options;
+mod postgres;
+mod sqlite;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use sea_orm::DbBackend;
+use sqlx::{PgPool, SqlitePool};
+
+use crate::fence::Transaction;
+use crate::{Error, Result};
+
+pub use options::PoolOptions;
+
+/// A pool of connections to one database, of either engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Inner,
+    options: PoolOptions,
+    /// Whether units take their door's role, so that row-level security binds them.
+    walls: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+enum Inner {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// What a unit's transaction is told when it begins.
+pub(crate) enum Door<'a> {
+    Tenant(&'a str),
+    Identity,
+    Platform,
+}
+
+/// Whether a unit may write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Access {
+    ReadWrite,
+    ReadOnly,
+}
+
+impl Pool {
+    /// Connects to `url` (`postgres://…` or `sqlite://…`); fails at once if the database does not answer.
+    pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
+        let inner = if url.starts_with("sqlite:") {
+            Inner::Sqlite(sqlite::connect(url, &options).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Inner::Postgres(postgres::connect(url, &options).await?)
+        } else {
+            return Err(Error::Invalid {
+                what: "the database URL",
+                reason: "it must begin with sqlite: or postgres://",
+            });
+        };
+        let pool = Self { inner, options, walls: Arc::default() };
+        pool.look_for_roles().await?;
+        Ok(pool)
+    }
+
+    /// Looks again whether units can take their door's role, as after a migration that makes the roles.
+    pub async fn look_for_roles(&self) -> Result<()> {
+        if let Inner::Postgres(pool) = &self.inner {
+            self.walls.store(postgres::may_take_roles(pool).await?, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Which engine it is.
+    #[must_use]
+    pub fn engine(&self) -> DbBackend {
+        match self.inner {
+            Inner::Postgres(_) => DbBackend::Postgres,
+            Inner::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    /// Whether row-level security binds the units, beside the fence. Never on SQLite, which has none.
+    #[must_use]
+    pub fn has_row_level_security(&self) -> bool {
+        self.walls.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open, and how many of them are idle.
+    #[must_use]
+    pub fn usage(&self) -> (u32, usize) {
+        match &self.inner {
+            Inner::Postgres(pool) => (pool.size(), pool.num_idle()),
+            Inner::Sqlite(pool) => (pool.size(), pool.num_idle()),
+        }
+    }
+
+    /// Asks the database for an answer: one round trip.
+    pub async fn ping(&self) -> Result<()> {
+        match &self.inner {
+            Inner::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(|_| ())?,
+            Inner::Sqlite(pool) => sqlx::query("SELECT 1").execute(pool).await.map(|_| ())?,
+        }
+        Ok(())
+    }
+
+    /// Closes every connection, waiting for those in use.
+    pub async fn close(&self) {
+        match &self.inner {
+            Inner::Postgres(pool) => pool.close().await,
+            Inner::Sqlite(pool) => pool.close().await,
+        }
+    }
+
+    /// Begins a transaction. A connection that died while it was idle is replaced by another one.
+    pub(crate) async fn begin(&self, door: &Door<'_>, access: Access) -> Result<Transaction> {
+        let since = Instant::now();
+        for _ in 0..self.options.max_connections {
+            let begun = match &self.inner {
+                Inner::Postgres(pool) => match pool.acquire().await {
+                    Ok(conn) => {
+                        Transaction::begin_postgres(
+                            conn,
+                            postgres::begin(door, access, self.has_row_level_security()),
+                            access,
+                        )
+                        .await
+                    }
+                    Err(error) => return Err(self.not_acquired(error, since)),
+                },
+                Inner::Sqlite(pool) => match pool.acquire().await {
+                    Ok(conn) => Transaction::begin_sqlite(conn, sqlite::begin(access), access).await,
+                    Err(error) => return Err(self.not_acquired(error, since)),
+                },
+            };
+            match begun.map_err(Error::from) {
+                // Nothing was sent that could have had an effect, so another connection may try.
+                Err(Error::ConnectionLost(fault)) => {
+                    tracing::debug!(%fault, "replacing a connection that died while idle")
+                }
+                done => return done,
+            }
+        }
+        Err(self.not_acquired(sqlx::Error::PoolTimedOut, since))
+    }
+
+    fn not_acquired(&self, error: sqlx::Error, since: Instant) -> Error {
+        match error {
+            sqlx::Error::PoolTimedOut => {
+                Error::PoolExhausted { waited: since.elapsed(), size: self.options.max_connections }
+            }
+            error => error.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, idle) = self.usage();
+        write!(f, "Pool({:?}, {open} open, {idle} idle)", self.engine())
+    }
+}

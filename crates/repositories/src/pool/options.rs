@@ -1,0 +1,34 @@
+//! How a pool behaves.
+
+use std::time::Duration;
+
+/// Sizes and time limits. The defaults suit a service on two to eight cores.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PoolOptions {
+    /// The most connections at once; 10.
+    pub max_connections: u32,
+    /// The longest wait for a connection; 5 seconds.
+    pub acquire_timeout: Duration,
+    /// The longest statement, on PostgreSQL; 30 seconds. Zero: no limit.
+    pub statement_timeout: Duration,
+    /// The longest wait for a lock, on PostgreSQL, or for the file, on SQLite; 5 seconds.
+    pub lock_timeout: Duration,
+    /// The longest pause inside a transaction, on PostgreSQL; 60 seconds. Zero: no limit.
+    pub idle_in_transaction_timeout: Duration,
+    /// Set this behind a transaction-mode pooler such as PgBouncer: no named prepared statements, and no settings
+    /// at connection start, so the three limits above are then the server's or the pooler's to set.
+    pub behind_pooler: bool,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
+            idle_in_transaction_timeout: Duration::from_secs(60),
+            behind_pooler: false,
+        }
+    }
+}

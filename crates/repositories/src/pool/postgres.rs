@@ -1,0 +1,81 @@
+//! PostgreSQL: connecting, and the batch that begins a unit.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
+
+use crate::pool::{Access, Door, PoolOptions};
+use crate::{Error, Result};
+
+pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
+    let unreadable = |_| Error::Invalid {
+        what: "the database URL",
+        reason: "it must have the form postgres://user@host:port/database",
+    };
+    let mut connect = PgConnectOptions::from_str(url).map_err(unreadable)?.disable_statement_logging();
+    connect = if options.behind_pooler {
+        connect.statement_cache_capacity(0)
+    } else {
+        connect.options([
+            ("statement_timeout", millis(options.statement_timeout)),
+            ("lock_timeout", millis(options.lock_timeout)),
+            ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
+        ])
+    };
+    // No ping before each acquire: it would cost a round trip, and `Pool::begin` replaces what died while idle.
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false);
+    Ok(pool.connect_with(connect).await?)
+}
+
+fn millis(limit: Duration) -> String {
+    limit.as_millis().to_string()
+}
+
+/// Whether this login may take the role of each door.
+pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
+    let granted: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+         AND pg_has_role(current_user, oid, 'MEMBER')",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(granted == 3)
+}
+
+/// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
+pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
+    let begin = match access {
+        Access::ReadWrite => "BEGIN",
+        Access::ReadOnly => "BEGIN READ ONLY",
+    };
+    match door {
+        _ if !walls => begin.to_owned(),
+        Door::Tenant(tenant) => {
+            let tenant = literal(tenant);
+            format!("{begin}; SET LOCAL ROLE rylie_tenant; SELECT set_config('rylie.tenant', {tenant}, true)")
+        }
+        Door::Identity => format!("{begin}; SET LOCAL ROLE rylie_identity"),
+        Door::Platform => format!("{begin}; SET LOCAL ROLE rylie_platform"),
+    }
+}
+
+/// A string constant that reads the same whatever `standard_conforming_strings` says.
+fn literal(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('\'', r"\'").replace('\0', "");
+    format!("E'{escaped}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn a_hostile_tenant_stays_inside_its_literal() {
+        assert_eq!(literal(r"'; DROP TABLE x; --\"), r"E'\'; DROP TABLE x; --\\'");
+    }
+}

@@ -1,0 +1,202 @@
+//! The tasks within requests.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rylie_audit::{Action, Event};
+use rylie_entities::task::{ActiveModel, Column, Entity};
+use rylie_entities::{Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, request};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::prelude::Json;
+use sea_orm::sea_query::Order;
+use sea_orm::{ColumnTrait, Condition, TryIntoModel};
+
+use crate::audit::AuditRepository;
+use crate::fence::Tx;
+use crate::requests::{self, not_empty};
+use crate::{Error, Page, PageRequest, Result};
+
+/// Tasks: at the tenant's door those within the scope's reach, at the platform's all.
+///
+/// Soft-deleted tasks are left out, except where a method says so.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait TaskRepository: Send + Sync {
+    /// The task, or `None` if there is no such task within reach.
+    async fn find(&self, id: TaskId) -> Result<Option<Task>>;
+
+    /// The newest first.
+    async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>>;
+
+    /// Adds a task to a request. [`Error::NotFound`] if the request is not within reach.
+    async fn add(&self, request: RequestId, new: NewTask) -> Result<Task>;
+
+    /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`, `completedAt` when it becomes
+    /// `COMPLETED`; the latter is cleared when it is no longer.
+    async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task>;
+
+    /// Soft-deletes the task. Recorded. [`Error::NotFound`] if it already is.
+    async fn remove(&self, id: TaskId) -> Result<()>;
+
+    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    async fn restore(&self, id: TaskId) -> Result<Task>;
+}
+
+/// A task to be made.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// One line; not empty.
+    pub title: String,
+    /// The kind of work.
+    pub kind: TaskType,
+    /// What is wanted.
+    pub description: Option<String>,
+    /// How urgent it is; the request's priority unless named.
+    pub priority: Option<RequestPriority>,
+    /// The page to work on.
+    pub target_url: Option<String>,
+    /// When it should be done.
+    pub due: Option<DateTime<Utc>>,
+    /// Free-form remarks by programs.
+    pub metadata: Option<Json>,
+}
+
+impl NewTask {
+    /// A task with a title and a kind, and nothing else said.
+    pub fn new(title: impl Into<String>, kind: TaskType) -> Self {
+        let title = title.into();
+        Self { title, kind, description: None, priority: None, target_url: None, due: None, metadata: None }
+    }
+}
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// Only those of this request.
+    pub request: Option<RequestId>,
+    /// Only those with this status.
+    pub status: Option<TaskStatus>,
+    /// Only those of this kind.
+    pub kind: Option<TaskType>,
+    /// Only those due before this instant.
+    pub due_before: Option<DateTime<Utc>>,
+    /// Soft-deleted ones instead of the others.
+    pub deleted: bool,
+}
+
+impl TaskFilter {
+    fn condition(self) -> Condition {
+        use rylie_entities::Timestamp;
+        Condition::all()
+            .add(Column::Deleted.eq(self.deleted))
+            .add_option(self.request.map(|request| Column::RequestId.eq(request)))
+            .add_option(self.status.map(|status| Column::Status.eq(status)))
+            .add_option(self.kind.map(|kind| Column::Kind.eq(kind)))
+            .add_option(self.due_before.map(|due| Column::DueDate.lt(Timestamp::from(due))))
+    }
+}
+
+#[async_trait]
+impl TaskRepository for Tx {
+    async fn find(&self, id: TaskId) -> Result<Option<Task>> {
+        self.rows::<Entity>().filter(present(&id)).one().await
+    }
+
+    async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
+        let rows = self.rows::<Entity>().filter(filter.condition());
+        rows.order(Order::Desc, Column::CreatedAt, Column::Id).page(page).await
+    }
+
+    async fn add(&self, request: RequestId, new: NewTask) -> Result<Task> {
+        let request = self.rows::<request::Entity>().filter(requests::present(&request)).get("Request").await?;
+        let mut tasks = insert(self, &request, vec![new]).await?;
+        tasks.pop().ok_or(Error::NotFound { entity: "Task" })
+    }
+
+    async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task> {
+        let before = self.rows::<Entity>().filter(present(&id)).get("Task").await?;
+        let now = self.now();
+        let starts = status == TaskStatus::InProgress && before.started_at.is_none();
+        let completed_at = match status {
+            TaskStatus::Completed => before.completed_at.or(Some(now)),
+            TaskStatus::Pending | TaskStatus::InProgress | TaskStatus::Cancelled => None,
+        };
+        let set = ActiveModel {
+            status: Set(status),
+            started_at: if starts { Set(Some(now)) } else { NotSet },
+            completed_at: Set(completed_at),
+            updated_at: Set(now),
+            ..Default::default()
+        };
+        self.update_one::<Entity>(set, present(&id), "Task").await
+    }
+
+    async fn remove(&self, id: TaskId) -> Result<()> {
+        let now = self.now();
+        let set =
+            ActiveModel { deleted: Set(true), deleted_at: Set(Some(now)), updated_at: Set(now), ..Default::default() };
+        self.update_one::<Entity>(set, present(&id), "Task").await?;
+        self.record(Event::new(Action::Deleted).on("Task", &id)).await
+    }
+
+    async fn restore(&self, id: TaskId) -> Result<Task> {
+        let set = ActiveModel {
+            deleted: Set(false),
+            deleted_at: Set(None),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        let deleted = Condition::all().add(Column::Id.eq(&id)).add(Column::Deleted.eq(true));
+        let task = self.update_one::<Entity>(set, deleted, "Task").await?;
+        self.record(Event::new(Action::Restored).on("Task", &id)).await?;
+        Ok(task)
+    }
+}
+
+fn present(id: &TaskId) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(false))
+}
+
+pub(crate) fn present_in(request: &RequestId) -> Condition {
+    Condition::all().add(Column::RequestId.eq(request)).add(Column::Deleted.eq(false))
+}
+
+/// Adds tasks to a request that was read or made through this unit.
+pub(crate) async fn insert(tx: &Tx, request: &Request, tasks: Vec<NewTask>) -> Result<Vec<Task>> {
+    let mut rows = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        rows.push(row(tx, request, task)?);
+    }
+    tx.insert_many::<Entity>(rows.clone()).await.map_err(|error| error.reference_is_missing("Request"))?;
+    rows.into_iter().map(|row| Ok(row.try_into_model()?)).collect()
+}
+
+/// Every column is set, so that the row is known without being read back.
+fn row(tx: &Tx, request: &Request, new: NewTask) -> Result<ActiveModel> {
+    let now = tx.now();
+    Ok(ActiveModel {
+        id: Set(TaskId::generate(tx.env())),
+        tenant_id: Set(request.tenant_id.clone()),
+        user_id: Set(request.user_id.clone()),
+        request_id: Set(request.id.clone()),
+        title: Set(not_empty("the task's title", new.title)?),
+        description: Set(new.description),
+        kind: Set(new.kind),
+        status: Set(TaskStatus::Pending),
+        priority: Set(new.priority.unwrap_or(request.priority)),
+        target_url: Set(new.target_url),
+        target_city: Set(None),
+        target_model: Set(None),
+        keywords: Set(None),
+        completed_url: Set(None),
+        completed_title: Set(None),
+        completed_notes: Set(None),
+        due_date: Set(new.due.map(Into::into)),
+        started_at: Set(None),
+        completed_at: Set(None),
+        metadata: Set(new.metadata),
+        created_at: Set(now),
+        updated_at: Set(now),
+        deleted: Set(false),
+        deleted_at: Set(None),
+    })
+}

@@ -1,0 +1,156 @@
+//! Units of work: one transaction each, seen through one of three doors.
+
+use async_trait::async_trait;
+
+use crate::fence::Tx;
+use crate::*;
+
+/// Makes a unit: its trait, its implementation by [`Tx`], and its mock, from one list of repositories.
+macro_rules! unit {
+    (
+        $(#[$doc:meta])* $unit:ident, mocked by $mock:ident {
+            $($(#[$repository_doc:meta])* $name:ident: $repository:ident, mocked by $repository_mock:ident;)+
+        }
+    ) => {
+        $(#[$doc])*
+        ///
+        /// Dropped without [`commit`](Self::commit), it undoes itself.
+        #[must_use = "a unit that is not committed undoes itself"]
+        #[async_trait]
+        pub trait $unit: Send + Sync {
+            $($(#[$repository_doc])* fn $name(&self) -> &dyn $repository;)+
+
+            /// Makes the unit's changes durable. One round trip; none if the unit only read.
+            ///
+            /// [`Error::OutcomeUnknown`] when the connection breaks meanwhile. A caller that is cancelled meanwhile
+            /// does not learn the outcome either.
+            async fn commit(self: Box<Self>) -> Result<()>;
+
+            /// How many statements the unit has sent so far, its begin and end left out.
+            fn statements(&self) -> u64;
+        }
+
+        #[async_trait]
+        impl $unit for Tx {
+            $(fn $name(&self) -> &dyn $repository {
+                self
+            })+
+
+            async fn commit(self: Box<Self>) -> Result<()> {
+                Tx::commit(*self).await
+            }
+
+            fn statements(&self) -> u64 {
+                Tx::statements(self)
+            }
+        }
+
+        #[doc = concat!("A [`", stringify!($unit), "`] of mocks, one a repository; `commit` succeeds and is counted.")]
+        #[cfg(feature = "mock")]
+        #[derive(Default)]
+        pub struct $mock {
+            $(#[doc = concat!("What `", stringify!($name), "()` gives.")] pub $name: $repository_mock,)+
+            /// How many times a unit made from this was committed; clone it before the unit is handed over.
+            pub commits: std::sync::Arc<std::sync::atomic::AtomicU64>,
+        }
+
+        #[cfg(feature = "mock")]
+        #[async_trait]
+        impl $unit for $mock {
+            $(fn $name(&self) -> &dyn $repository {
+                &self.$name
+            })+
+
+            async fn commit(self: Box<Self>) -> Result<()> {
+                self.commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                Ok(())
+            }
+
+            fn statements(&self) -> u64 {
+                0
+            }
+        }
+    };
+}
+
+unit! {
+    /// The rows of one tenant, as far as the scope reaches.
+    TenantUnit, mocked by MockTenantUnit {
+        /// The tenant's users.
+        users: UserRepository, mocked by MockUserRepository;
+        /// The tenant's own agency.
+        agencies: AgencyRepository, mocked by MockAgencyRepository;
+        /// What users want to be told.
+        preferences: PreferencesRepository, mocked by MockPreferencesRepository;
+        /// Requests for SEO work.
+        requests: RequestRepository, mocked by MockRequestRepository;
+        /// The tasks within requests.
+        tasks: TaskRepository, mocked by MockTaskRepository;
+        /// Which task at SEOWorks serves which request.
+        seoworks_mappings: SeoWorksMappingRepository, mocked by MockSeoWorksMappingRepository;
+        /// Connections to Google Analytics 4.
+        ga4_connections: Ga4ConnectionRepository, mocked by MockGa4ConnectionRepository;
+        /// Connections to Google Search Console.
+        search_console_connections: SearchConsoleConnectionRepository, mocked by MockSearchConsoleConnectionRepository;
+        /// Usage of closed months.
+        usage: UsageRepository, mocked by MockUsageRepository;
+        /// The tenant's part of the audit log.
+        audit: AuditRepository, mocked by MockAuditRepository;
+    }
+}
+
+unit! {
+    /// What is needed before a tenant is known: who is this, and is the session good?
+    IdentityUnit, mocked by MockIdentityUnit {
+        /// Users by e-mail address.
+        identities: IdentityRepository, mocked by MockIdentityRepository;
+        /// Accounts with OAuth providers.
+        accounts: AccountRepository, mocked by MockAccountRepository;
+        /// Signed-in sessions.
+        sessions: SessionRepository, mocked by MockSessionRepository;
+        /// One-time tokens.
+        verification_tokens: VerificationTokenRepository, mocked by MockVerificationTokenRepository;
+        /// The audit log, for sign-ins and refusals.
+        audit: AuditRepository, mocked by MockAuditRepository;
+    }
+}
+
+unit! {
+    /// All tenants' rows, for a super admin or a job that has said who it is and why.
+    PlatformUnit, mocked by MockPlatformUnit {
+        /// All users.
+        users: UserRepository, mocked by MockUserRepository;
+        /// Users by e-mail address.
+        identities: IdentityRepository, mocked by MockIdentityRepository;
+        /// Accounts with OAuth providers.
+        accounts: AccountRepository, mocked by MockAccountRepository;
+        /// Signed-in sessions.
+        sessions: SessionRepository, mocked by MockSessionRepository;
+        /// All agencies.
+        agencies: AgencyRepository, mocked by MockAgencyRepository;
+        /// Making and removing agencies.
+        agency_administration: AgencyAdministration, mocked by MockAgencyAdministration;
+        /// Everybody's preferences.
+        preferences: PreferencesRepository, mocked by MockPreferencesRepository;
+        /// All requests.
+        requests: RequestRepository, mocked by MockRequestRepository;
+        /// All tasks.
+        tasks: TaskRepository, mocked by MockTaskRepository;
+        /// All mappings to SEOWorks.
+        seoworks_mappings: SeoWorksMappingRepository, mocked by MockSeoWorksMappingRepository;
+        /// All connections to Google Analytics 4.
+        ga4_connections: Ga4ConnectionRepository, mocked by MockGa4ConnectionRepository;
+        /// All connections to Google Search Console.
+        search_console_connections: SearchConsoleConnectionRepository, mocked by MockSearchConsoleConnectionRepository;
+        /// Usage of closed months, of everybody.
+        usage: UsageRepository, mocked by MockUsageRepository;
+        /// Closing months of usage.
+        usage_closing: UsageClosing, mocked by MockUsageClosing;
+        /// Removing what has expired.
+        expiry: ExpiryRepository, mocked by MockExpiryRepository;
+        /// The platform's settings.
+        settings: SettingsRepository, mocked by MockSettingsRepository;
+        /// The whole audit log.
+        audit: AuditRepository, mocked by MockAuditRepository;
+    }
+}

@@ -1,0 +1,232 @@
+//! Users: of one tenant, or of all.
+
+use async_trait::async_trait;
+use chrono::Months;
+use rylie_audit::{Action, Event};
+use rylie_entities::user::{ActiveModel, Column, Entity};
+use rylie_entities::{AgencyId, PackageType, TenantId, Timestamp, User, UserId, UserRole};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Order;
+use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
+use serde::Serialize;
+
+use crate::audit::AuditRepository;
+use crate::fence::Tx;
+use crate::{Error, Page, PageRequest, Result};
+
+/// Users: at the tenant's door those of the tenant, at the platform's all.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait UserRepository: Send + Sync {
+    /// The user, or `None` if there is no such user within reach.
+    async fn find(&self, id: UserId) -> Result<Option<User>>;
+
+    /// As [`find`](Self::find), or [`Error::NotFound`].
+    async fn get(&self, id: UserId) -> Result<User>;
+
+    /// The oldest first.
+    async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>>;
+
+    /// Only what a list of colleagues shows, by name, at most [`PageRequest::MAX_LIMIT`].
+    async fn summaries(&self) -> Result<Vec<UserSummary>>;
+
+    /// Makes a user; within a tenant always one of that tenant's agency. Recorded.
+    ///
+    /// [`Error::Forbidden`] for a scope that reaches only its own rows, and for making a super admin within a
+    /// tenant; [`Error::Conflict`] if the address is taken.
+    async fn add(&self, new: NewUser) -> Result<User>;
+
+    /// Changes what is named in `changes`.
+    async fn update(&self, id: UserId, changes: UserChanges) -> Result<User>;
+
+    /// Changes the role; recorded with the old and the new one.
+    ///
+    /// [`Error::Forbidden`] as for [`add`](Self::add).
+    async fn set_role(&self, id: UserId, role: UserRole) -> Result<User>;
+
+    /// Deletes the user with sessions, accounts, connections and usage. Recorded; the audit log keeps its records.
+    /// [`Error::Reference`] while the user has requests or tasks.
+    async fn remove(&self, id: UserId) -> Result<()>;
+}
+
+/// A user to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewUser {
+    /// The address to sign in with.
+    pub email: String,
+    /// The name that others see.
+    pub name: Option<String>,
+    /// What the user may do; [`UserRole::User`] unless named.
+    pub role: Option<UserRole>,
+    /// The agency, at the platform's door; a tenant's unit ignores it.
+    pub agency: Option<AgencyId>,
+    /// The package paid for; a billing period of a month then begins now.
+    pub package: Option<PackageType>,
+    /// Whether the first steps are done.
+    pub onboarded: bool,
+}
+
+/// What to change of a user; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct UserChanges {
+    /// The name that others see.
+    pub name: Option<String>,
+    /// Address of a picture.
+    pub image: Option<String>,
+    /// Whether the first steps are done.
+    pub onboarding_completed: Option<bool>,
+    /// The package paid for; administrators only. A billing period begins now if none is under way.
+    pub package: Option<PackageType>,
+}
+
+/// Which users to list.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// Only those with this role.
+    pub role: Option<UserRole>,
+    /// Only those of this agency.
+    pub agency: Option<AgencyId>,
+}
+
+/// What a list of colleagues shows.
+#[derive(Clone, Debug, DerivePartialModel, Eq, PartialEq, Serialize)]
+#[sea_orm(entity = "Entity")]
+pub struct UserSummary {
+    /// The user's id.
+    pub id: UserId,
+    /// The name.
+    pub name: Option<String>,
+    /// The address.
+    pub email: String,
+    /// What the user may do.
+    pub role: UserRole,
+}
+
+impl UserFilter {
+    fn condition(self) -> Condition {
+        Condition::all()
+            .add_option(self.role.map(|role| Column::Role.eq(role)))
+            .add_option(self.agency.map(|agency| Column::AgencyId.eq(agency)))
+    }
+}
+
+#[async_trait]
+impl UserRepository for Tx {
+    async fn find(&self, id: UserId) -> Result<Option<User>> {
+        self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
+    }
+
+    async fn get(&self, id: UserId) -> Result<User> {
+        self.rows::<Entity>().filter(Column::Id.eq(id)).get("User").await
+    }
+
+    async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>> {
+        let rows = self.rows::<Entity>().filter(filter.condition());
+        rows.order(Order::Asc, Column::CreatedAt, Column::Id).page(page).await
+    }
+
+    async fn summaries(&self) -> Result<Vec<UserSummary>> {
+        let rows = self.rows::<Entity>().order(Order::Asc, Column::Name, Column::Id);
+        rows.limit(PageRequest::MAX_LIMIT).all_as::<UserSummary>().await
+    }
+
+    async fn add(&self, new: NewUser) -> Result<User> {
+        let role = new.role.unwrap_or(UserRole::User);
+        may_assign(self, role)?;
+        let email = checked_email(&new.email)?;
+        let agency = self.scope().map_or(new.agency, |scope| scope.user().agency().cloned());
+        let id = UserId::generate(self.env());
+        if self.scope().is_some() && agency.is_none() {
+            return Err(Error::Forbidden { action: "add users to a tenant that is no agency" });
+        }
+        let row = ActiveModel {
+            tenant_id: Set(TenantId::of_user(&id, agency.as_ref())),
+            id: Set(id),
+            email: Set(email),
+            name: Set(new.name),
+            role: Set(role),
+            agency_id: Set(agency),
+            onboarding_completed: Set(new.onboarded),
+            active_package_type: Set(new.package),
+            current_billing_period_start: Set(new.package.map(|_| self.now())),
+            current_billing_period_end: Set(new.package.map(|_| a_month_after(self.now()))),
+            created_at: Set(self.now()),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        let user = self.insert::<Entity>(row).await.map_err(|error| error.reference_is_missing("Agency"))?;
+        self.record(Event::new(Action::UserCreated).on("User", &user.id).with("role", role)).await?;
+        Ok(user)
+    }
+
+    async fn update(&self, id: UserId, changes: UserChanges) -> Result<User> {
+        let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
+        if let Some(name) = changes.name {
+            set.name = Set(Some(name));
+        }
+        if let Some(image) = changes.image {
+            set.image = Set(Some(image));
+        }
+        if let Some(done) = changes.onboarding_completed {
+            set.onboarding_completed = Set(done);
+        }
+        if let Some(package) = changes.package {
+            self.administrators_only("change a package")?;
+            let before = UserRepository::get(self, id.clone()).await?;
+            set.active_package_type = Set(Some(package));
+            if before.current_billing_period_end.is_none() {
+                set.current_billing_period_start = Set(Some(self.now()));
+                set.current_billing_period_end = Set(Some(a_month_after(self.now())));
+            }
+        }
+        self.update_one::<Entity>(set, Column::Id.eq(id), "User").await
+    }
+
+    async fn set_role(&self, id: UserId, role: UserRole) -> Result<User> {
+        may_assign(self, role)?;
+        let before = UserRepository::get(self, id.clone()).await?;
+        may_assign(self, before.role)?;
+        let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
+        // The old role again in the condition: a change made meanwhile would make the record wrong.
+        let unchanged = Condition::all().add(Column::Id.eq(&id)).add(Column::Role.eq(before.role));
+        let user = self.update::<Entity>(set, unchanged).await?.pop().ok_or(Error::Contention)?;
+        self.record(Event::new(Action::UserRoleUpdate).on("User", &id).changed("role", before.role, role)).await?;
+        Ok(user)
+    }
+
+    async fn remove(&self, id: UserId) -> Result<()> {
+        self.administrators_only("delete users")?;
+        let user = UserRepository::get(self, id.clone()).await?;
+        may_assign(self, user.role)?;
+        self.delete_one::<Entity>(Column::Id.eq(&id), "User").await?;
+        self.record(Event::new(Action::UserDeleted).on("User", &id).with("role", user.role)).await
+    }
+}
+
+/// Who administers an agency gives and takes every role but that of the platform's administrators.
+fn may_assign(tx: &Tx, role: UserRole) -> Result<()> {
+    tx.administrators_only("administer users")?;
+    if tx.scope().is_some() && role == UserRole::SuperAdmin {
+        return Err(Error::Forbidden { action: "make or change a super admin" });
+    }
+    Ok(())
+}
+
+/// The end of a billing period: the same day of the next month, or its last day.
+fn a_month_after(start: Timestamp) -> Timestamp {
+    // Out of range only in the year 262143.
+    start.utc().checked_add_months(Months::new(1)).map_or(start, Timestamp::from)
+}
+
+/// Addresses are compared in lower case, as the sign-in does. The longest address has 254 bytes (RFC 5321, 4.5.3.1.3).
+pub(crate) fn checked_email(email: &str) -> Result<String> {
+    let email = email.trim().to_lowercase();
+    let parts = email.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    if parts.is_none() || email.len() > 254 || email.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Error::Invalid {
+            what: "the e-mail address",
+            reason: "it must have the form name@domain, 254 bytes at most",
+        });
+    }
+    Ok(email)
+}
