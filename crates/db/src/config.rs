@@ -1,0 +1,255 @@
+//! Configuration: code over environment over `rylie.toml` over defaults.
+
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rylie_crypto::Secret;
+use rylie_repositories::PoolOptions;
+
+use crate::error::{Error, Result};
+
+use settings::{KNOWN, masked, without_password};
+pub use settings::{Origin, Setting};
+
+/// The file that [`Config::load`] reads, in the working directory.
+const FILE: &str = "rylie.toml";
+
+/// How to reach the database, and with which keys. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Config {
+    values: Values,
+    pub(crate) url: String,
+    pub(crate) pool: PoolOptions,
+    pub(crate) keyring: Option<PathBuf>,
+    pub(crate) encryption_key: Option<String>,
+}
+
+type Values = BTreeMap<&'static str, (String, Origin)>;
+
+impl Config {
+    /// The database at `url` and defaults for the rest: `postgres://user@host/db` or `sqlite://file.db?mode=rwc`.
+    pub fn new(url: &str) -> Result<Self> {
+        ConfigBuilder::default().set("database_url", url)?.build()
+    }
+
+    /// What the environment says, over the file `rylie.toml` in the working directory if there is one, over the
+    /// defaults; the database is then `sqlite://rylie.db?mode=rwc`.
+    pub fn load() -> Result<Self> {
+        let file = Path::new(FILE);
+        let builder = ConfigBuilder::default();
+        let builder = if file.exists() { builder.file(file)? } else { builder };
+        builder.environment()?.build()
+    }
+
+    /// Starts from the defaults, to be built up in steps; each step goes over those before.
+    #[must_use]
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// Where the database is, password included.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        &self.url
+    }
+
+    /// Every setting with its value and where that came from, secrets masked.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        let shown = KNOWN.iter().map(|known| {
+            let (value, origin) = match self.values.get(known.name) {
+                Some((value, origin)) => (masked(known, value), *origin),
+                None => (known.default.to_owned(), Origin::Default),
+            };
+            Setting { name: known.name, value, origin }
+        });
+        shown.collect()
+    }
+
+    fn of(values: Values) -> Result<Self> {
+        let read = Reader(&values);
+        let defaults = PoolOptions::default();
+        let pool = PoolOptions {
+            max_connections: read.number("max_connections", 1..=10_000)?.unwrap_or(defaults.max_connections),
+            acquire_timeout: read.seconds("acquire_timeout_seconds")?.unwrap_or(defaults.acquire_timeout),
+            statement_timeout: read.seconds("statement_timeout_seconds")?.unwrap_or(defaults.statement_timeout),
+            lock_timeout: read.seconds("lock_timeout_seconds")?.unwrap_or(defaults.lock_timeout),
+            behind_pooler: read.flag("behind_pooler")?.unwrap_or(defaults.behind_pooler),
+            ..defaults
+        };
+        Ok(Self {
+            url: read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc").to_owned(),
+            pool,
+            keyring: read.text("keyring").map(PathBuf::from),
+            encryption_key: read.text("encryption_key").map(str::to_owned),
+            values,
+        })
+    }
+
+    pub(crate) fn shown_url(&self) -> String {
+        without_password(&self.url)
+    }
+
+    pub(crate) fn encryption_key(&self) -> Option<Secret<String>> {
+        self.encryption_key.clone().map(Secret::new)
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.settings()).finish()
+    }
+}
+
+/// Builds a [`Config`] from several sources; a later one goes over an earlier one.
+#[derive(Clone, Default)]
+#[must_use]
+pub struct ConfigBuilder {
+    values: Values,
+}
+
+impl ConfigBuilder {
+    /// Reads a TOML file. [`Error::Config`] for a file that cannot be read, and for a setting that does not exist.
+    pub fn file(mut self, path: &Path) -> Result<Self> {
+        let unreadable = |reason: String| Error::Config { setting: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let table: toml::Table = toml::from_str(&text).map_err(|error| unreadable(error.message().to_owned()))?;
+        for (name, value) in table {
+            let text = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(flag) => flag.to_string(),
+                _ => {
+                    return Err(Error::Config {
+                        setting: name,
+                        reason: "it must be text, a number or true/false".to_owned(),
+                    });
+                }
+            };
+            self.put(&name, text, Origin::File)?;
+        }
+        Ok(self)
+    }
+
+    /// Reads the environment variables, such as `DATABASE_URL` and `RYLIE_KEYRING`. Empty ones count as unset.
+    pub fn environment(mut self) -> Result<Self> {
+        for known in &KNOWN {
+            match std::env::var(known.variable) {
+                Ok(value) if !value.is_empty() => self.put(known.name, value, Origin::Environment)?,
+                Ok(_) | Err(std::env::VarError::NotPresent) => {}
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(Error::Config {
+                        setting: known.variable.to_owned(),
+                        reason: "it must be UTF-8".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// Sets one setting by the name it has in the file, over every other source.
+    pub fn set(mut self, name: &str, value: impl ToString) -> Result<Self> {
+        self.put(name, value.to_string(), Origin::Code)?;
+        Ok(self)
+    }
+
+    /// Checks every value. [`Error::Config`] names the first that is wrong.
+    pub fn build(self) -> Result<Config> {
+        Config::of(self.values)
+    }
+
+    fn put(&mut self, name: &str, value: String, origin: Origin) -> Result<()> {
+        let known = KNOWN.iter().find(|known| known.name == name).ok_or_else(|| {
+            let names: Vec<_> = KNOWN.iter().map(|known| known.name).collect();
+            Error::Config {
+                setting: name.to_owned(),
+                reason: format!("there is no such setting; there are {}", names.join(", ")),
+            }
+        })?;
+        self.values.insert(known.name, (value, origin));
+        Ok(())
+    }
+}
+
+/// Reads typed values; an error names the setting and never shows the value.
+struct Reader<'a>(&'a Values);
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|(value, _)| value.as_str())
+    }
+
+    fn number(&self, name: &str, range: std::ops::RangeInclusive<u32>) -> Result<Option<u32>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(wrong(name, format!("it must be a whole number from {} to {}", range.start(), range.end()))),
+        }
+    }
+
+    fn seconds(&self, name: &str) -> Result<Option<Duration>> {
+        Ok(self.number(name, 0..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
+    }
+
+    fn flag(&self, name: &str) -> Result<Option<bool>> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(_) => Err(wrong(name, "it must be true or false".to_owned())),
+        }
+    }
+}
+
+fn wrong(name: &str, reason: String) -> Error {
+    Error::Config { setting: name.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Origin};
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for url in [
+            "postgres://me:canary@host/db",
+            "postgres://host/db?user=me&password=canary",
+            "postgres://me:can%40canary@host/db",
+        ] {
+            let config = Config::builder().set("database_url", url).unwrap().set("encryption_key", "canary").unwrap();
+            let shown = format!("{:?}", config.build().unwrap());
+            assert!(!shown.contains("canary"), "{shown}");
+            assert!(shown.contains("host"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_and_an_unknown_name_are_refused_without_showing_the_value() {
+        for (name, value) in [
+            ("max_connections", "canary"),
+            ("max_connections", "0"),
+            ("behind_pooler", "canary"),
+            ("max_conections", "canary"),
+        ] {
+            let built = Config::builder().set(name, value).and_then(super::ConfigBuilder::build);
+            let error = built.unwrap_err().to_string();
+            assert!(error.contains(name) && !error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_later_source_goes_over_an_earlier_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "max_connections = 3\nlock_timeout_seconds = 7\n").unwrap();
+        let config = Config::builder().file(file.path()).unwrap().set("max_connections", 4).unwrap().build().unwrap();
+        let of = |name| config.settings().into_iter().find(|setting| setting.name == name).unwrap();
+
+        assert_eq!((of("max_connections").value.as_str(), of("max_connections").origin), ("4", Origin::Code));
+        assert_eq!((of("lock_timeout_seconds").value.as_str(), of("lock_timeout_seconds").origin), ("7", Origin::File));
+        assert_eq!(of("database_url").origin, Origin::Default);
+    }
+}

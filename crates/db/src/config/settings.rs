@@ -1,0 +1,107 @@
+//! The settings there are, and how they are shown.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Where a setting's value came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The file `rylie.toml`.
+    File,
+    /// An environment variable.
+    Environment,
+    /// The program: a flag of the command line, or a builder's call.
+    #[serde(rename = "flag")]
+    Code,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Code => "flag",
+        })
+    }
+}
+
+/// A setting as it is shown: secrets masked.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Setting {
+    /// Its name in `rylie.toml`.
+    pub name: &'static str,
+    /// Its value, masked if it is a secret.
+    pub value: String,
+    /// Where the value came from.
+    pub origin: Origin,
+}
+
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) variable: &'static str,
+    pub(super) default: &'static str,
+    shown: Shown,
+}
+
+enum Shown {
+    Whole,
+    /// A URL: all but the password.
+    WithoutPassword,
+    Never,
+}
+
+const fn known(name: &'static str, variable: &'static str, default: &'static str) -> Known {
+    Known { name, variable, default, shown: Shown::Whole }
+}
+
+pub(super) const KNOWN: [Known; 8] = [
+    Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
+    known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
+    known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
+    known("statement_timeout_seconds", "RYLIE_STATEMENT_TIMEOUT_SECONDS", "30"),
+    known("lock_timeout_seconds", "RYLIE_LOCK_TIMEOUT_SECONDS", "5"),
+    known("behind_pooler", "RYLIE_BEHIND_POOLER", "false"),
+    known("keyring", "RYLIE_KEYRING", ""),
+    Known { shown: Shown::Never, ..known("encryption_key", "ENCRYPTION_KEY", "") },
+];
+
+const MASK: &str = "***";
+
+pub(super) fn masked(known: &Known, value: &str) -> String {
+    match known.shown {
+        Shown::Whole => value.to_owned(),
+        Shown::WithoutPassword => without_password(value),
+        Shown::Never => MASK.to_owned(),
+    }
+}
+
+/// Masks `user:password@` and every query parameter but SQLite's `mode`.
+pub(super) fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
+    let address = match address.rsplit_once('@') {
+        Some((login, place)) => format!("{}@{place}", masked_login(login)),
+        None => address.to_owned(),
+    };
+    let query = query.map(masked_query).unwrap_or_default();
+    if scheme.is_empty() { format!("{address}{query}") } else { format!("{scheme}://{address}{query}") }
+}
+
+fn masked_login(login: &str) -> String {
+    login.split_once(':').map_or_else(|| login.to_owned(), |(user, _)| format!("{user}:{MASK}"))
+}
+
+fn masked_query(query: &str) -> String {
+    let parts = query.split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) if !matches!(name, "mode" | "host" | "port" | "user" | "dbname" | "sslmode") => {
+            format!("{name}={MASK}")
+        }
+        _ => part.to_owned(),
+    });
+    format!("?{}", parts.collect::<Vec<_>>().join("&"))
+}

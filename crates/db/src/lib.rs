@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod database;
+mod error;
+mod health;
+mod keys;
+
+pub use config::{Config, ConfigBuilder, Origin as SettingOrigin, Setting};
+pub use database::Database;
+pub use error::{Error, Result};
+pub use health::Health;
+
+pub use rylie_audit as audit;
+pub use rylie_crypto as crypto;
+pub use rylie_entities as entities;
+pub use rylie_maintenance as maintenance;
+pub use rylie_migration as migration;
+pub use rylie_repositories as repositories;
+
+/// What a service usually imports: `use rylie_db::prelude::*;`.
+pub mod prelude {
+    pub use rylie_audit::{Action, Actor, Event, Origin};
+    pub use rylie_crypto::Secret;
+    pub use rylie_entities::{
+        AgencyId, Env, PackageType, RequestId, RequestPriority, RequestStatus, SystemEnv, TaskId, TaskStatus, TaskType,
+        TenantId, Token, UserId, UserRole,
+    };
+    pub use rylie_repositories::{
+        Grant, IdentityUnit, NewAgency, NewRequest, NewTask, NewUser, Page, PageRequest, PlatformUnit, RequestFilter,
+        SignedInUser, Store, TaskFilter, TenantScope, TenantUnit,
+    };
+
+    pub use crate::{Config, Database};
+}

@@ -1,0 +1,29 @@
+//! What can go wrong in a job.
+
+/// The result of a job.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong in a job. Batches committed before it stay.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The data layer refused or failed.
+    #[error("{doing}")]
+    Data {
+        /// What the job was doing.
+        doing: &'static str,
+        /// Why it could not.
+        #[source]
+        source: rylie_repositories::Error,
+    },
+
+    /// A seed file that cannot be read; line and column are in the cause.
+    #[error("the seed file is not valid; see the README for its form")]
+    SeedFile(#[source] serde_json::Error),
+}
+
+impl Error {
+    pub(crate) fn doing(doing: &'static str) -> impl Fn(rylie_repositories::Error) -> Self {
+        move |source| Self::Data { doing, source }
+    }
+}

@@ -1,0 +1,194 @@
+//! Seeding: what a database must hold before anybody can sign in.
+
+use rylie_entities::{PackageType, User, UserRole};
+use rylie_repositories::{Grant, NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, UserChanges};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What to seed. The default is the platform's own: one super admin and the default settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Seed {
+    /// Made as `SUPER_ADMIN` unless there; left as it is otherwise.
+    pub super_admin: SeedUser,
+    /// Changes to the settings, whose row is made if there is none.
+    pub settings: Option<SettingsChanges>,
+    /// Agencies with their users, known by their domain.
+    pub agencies: Vec<SeedAgency>,
+    /// Users of no agency.
+    pub users: Vec<SeedUser>,
+}
+
+/// An agency to be seeded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SeedAgency {
+    /// Shown to its users.
+    pub name: String,
+    /// By which it is known again when the file is seeded a second time.
+    pub domain: String,
+    /// Its users.
+    #[serde(default)]
+    pub users: Vec<SeedUser>,
+}
+
+/// A user to be seeded, known by the address.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SeedUser {
+    /// The address to sign in with.
+    pub email: String,
+    /// The name that others see.
+    pub name: Option<String>,
+    /// `USER` unless named.
+    pub role: Option<UserRole>,
+    /// The package paid for.
+    pub package: Option<PackageType>,
+}
+
+/// What seeding did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Seeded {
+    /// Rows that were made.
+    pub created: u64,
+    /// Rows that were there and differed from the file.
+    pub updated: u64,
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        let super_admin = SeedUser {
+            email: "admin@example.com".to_owned(),
+            name: Some("System Admin".to_owned()),
+            role: Some(UserRole::SuperAdmin),
+            package: None,
+        };
+        Self { super_admin, settings: None, agencies: Vec::new(), users: Vec::new() }
+    }
+}
+
+impl Seed {
+    /// Reads a seed file: a JSON object with `superAdmin`, `settings`, `agencies` and `users`, each optional.
+    /// [`Error::SeedFile`] for anything else in it.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let mut seed: Self = serde_json::from_str(text).map_err(Error::SeedFile)?;
+        seed.super_admin.role = Some(UserRole::SuperAdmin);
+        Ok(seed)
+    }
+}
+
+/// Seeds, all or nothing. What is there already is left alone, or updated where the seed names something else;
+/// a second run with the same seed does nothing.
+pub async fn seed(store: &dyn Store, seed: &Seed) -> Result<Seeded> {
+    let failed = Error::doing("seeding");
+    let grant = Grant::job("seed", "super admin, settings and what the seed file names").map_err(&failed)?;
+    let unit = store.platform(grant).await.map_err(&failed)?;
+    let seeded = seed_all(&*unit, seed).await.map_err(&failed)?;
+    unit.commit().await.map_err(&failed)?;
+    Ok(seeded)
+}
+
+async fn seed_all(unit: &dyn PlatformUnit, seed: &Seed) -> rylie_repositories::Result<Seeded> {
+    let mut seeded = Seeded::default();
+    seed_settings(unit, seed.settings.as_ref(), &mut seeded).await?;
+    let new = NewUser { onboarded: true, ..new_user(&seed.super_admin) };
+    if unit.identities().find_by_email(&new.email).await?.is_none() {
+        unit.users().add(new).await?;
+        seeded.created += 1;
+    }
+    for agency in &seed.agencies {
+        let row = match unit.agency_administration().find_by_domain(&agency.domain).await? {
+            Some(row) => row,
+            None => {
+                seeded.created += 1;
+                let new = NewAgency { name: agency.name.clone(), domain: Some(agency.domain.clone()) };
+                unit.agency_administration().add(new).await?
+            }
+        };
+        for user in &agency.users {
+            let new = NewUser { agency: Some(row.id.clone()), ..new_user(user) };
+            seed_user(unit, user, new, &mut seeded).await?;
+        }
+    }
+    for user in &seed.users {
+        seed_user(unit, user, new_user(user), &mut seeded).await?;
+    }
+    Ok(seeded)
+}
+
+async fn seed_settings(
+    unit: &dyn PlatformUnit,
+    changes: Option<&SettingsChanges>,
+    seeded: &mut Seeded,
+) -> rylie_repositories::Result<()> {
+    let made = unit.settings().ensure().await?;
+    seeded.created += u64::from(made);
+    let Some(changes) = changes else { return Ok(()) };
+    let before = unit.settings().find().await?;
+    if before.is_some_and(|before| changes.differ_from(&before)) {
+        unit.settings().update(changes.clone()).await?;
+        seeded.updated += u64::from(!made);
+    }
+    Ok(())
+}
+
+async fn seed_user(
+    unit: &dyn PlatformUnit,
+    user: &SeedUser,
+    new: NewUser,
+    seeded: &mut Seeded,
+) -> rylie_repositories::Result<()> {
+    let Some(before) = unit.identities().find_by_email(&user.email).await? else {
+        unit.users().add(new).await?;
+        seeded.created += 1;
+        return Ok(());
+    };
+    let role = user.role.filter(|role| *role != before.role);
+    if let Some(role) = role {
+        unit.users().set_role(before.id.clone(), role).await?;
+    }
+    let changes = changes(user, &before);
+    if let Some(changes) = &changes {
+        unit.users().update(before.id, changes.clone()).await?;
+    }
+    seeded.updated += u64::from(role.is_some() || changes.is_some());
+    Ok(())
+}
+
+fn changes(user: &SeedUser, before: &User) -> Option<UserChanges> {
+    let name = user.name.clone().filter(|name| before.name.as_ref() != Some(name));
+    let package = user.package.filter(|package| before.active_package_type != Some(*package));
+    (name.is_some() || package.is_some()).then(|| UserChanges { name, package, ..Default::default() })
+}
+
+fn new_user(user: &SeedUser) -> NewUser {
+    NewUser {
+        email: user.email.clone(),
+        name: user.name.clone(),
+        role: user.role,
+        package: user.package,
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rylie_entities::UserRole;
+
+    use super::Seed;
+
+    #[test]
+    fn a_file_may_name_any_part_and_nothing_else() {
+        let seed = Seed::from_json(r#"{"agencies": [{"name": "A", "domain": "a.example"}]}"#).unwrap();
+        assert_eq!(seed.super_admin.email, "admin@example.com");
+        assert!(Seed::from_json(r#"{"agencys": []}"#).is_err());
+        assert!(Seed::from_json("").is_err());
+    }
+
+    #[test]
+    fn the_super_admin_of_a_file_is_one() {
+        let seed = Seed::from_json(r#"{"superAdmin": {"email": "a@b.example", "role": "USER"}}"#).unwrap();
+        assert_eq!(seed.super_admin.role, Some(UserRole::SuperAdmin));
+    }
+}
