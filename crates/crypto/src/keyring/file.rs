@@ -1,0 +1,168 @@
+//! A keyring in a file that only its owner may read.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{KeyId, KeyProvider, Keyring};
+use crate::{Error, Result};
+
+/// The file of a keyring.
+///
+/// On Unix it is refused when group or others may read or write it (elsewhere access control is the operator's). It is replaced as a whole: written beside,
+/// flushed to disk, renamed. Whoever changes it holds a lock (on a file beside it, `.lock`) from reading to
+/// writing, so that two rotations cannot lose each other's key.
+pub struct KeyFile<'p> {
+    path: PathBuf,
+    provider: Option<&'p dyn KeyProvider>,
+}
+
+impl<'p> KeyFile<'p> {
+    /// A file that holds keys in the clear.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), provider: None }
+    }
+
+    /// A file whose keys the provider wraps.
+    pub fn wrapped(path: impl Into<PathBuf>, provider: &'p dyn KeyProvider) -> Self {
+        Self { path: path.into(), provider: Some(provider) }
+    }
+
+    /// Writes a keyring where there is none yet.
+    pub fn create(&self, keyring: &Keyring) -> Result<()> {
+        let _lock = self.lock()?;
+        if fs::symlink_metadata(&self.path).is_ok() {
+            return Err(Error::KeyFileExists { path: self.path.clone() });
+        }
+        self.replace(keyring)
+    }
+
+    /// Reads the keyring.
+    pub fn load(&self) -> Result<Keyring> {
+        let text = self.read()?;
+        match self.provider {
+            None => Keyring::parse(&text),
+            Some(provider) => Keyring::parse_wrapped(&text, provider),
+        }
+    }
+
+    /// Reads the keyring, changes it, and writes it back; nobody else changes the file meanwhile.
+    ///
+    /// When the change fails, the file stays as it was.
+    ///
+    /// ```
+    /// # use rylie_crypto::{KeyFile, Keyring};
+    /// # let folder = tempfile::tempdir()?;
+    /// let file = KeyFile::new(folder.path().join("keyring.json"));
+    /// file.create(&Keyring::generate()?)?;
+    ///
+    /// let new = file.update(Keyring::rotate)?;
+    ///
+    /// assert_eq!(file.load()?.active()?, &new);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn update<T>(&self, change: impl FnOnce(&mut Keyring) -> Result<T>) -> Result<T> {
+        let _lock = self.lock()?;
+        let mut keyring = self.load()?;
+        let outcome = change(&mut keyring)?;
+        self.replace(&keyring)?;
+        Ok(outcome)
+    }
+
+    fn lock(&self) -> Result<File> {
+        let path = self.beside(".lock");
+        let lock = owner_only(OpenOptions::new().create(true).truncate(false).write(true)).open(&path);
+        lock.and_then(|file| file.lock().map(|()| file)).map_err(failed("locking", &path))
+    }
+
+    fn read(&self) -> Result<Zeroizing<String>> {
+        let failed = failed("reading key file", &self.path);
+        // Asked of the open file: its path may be exchanged in between.
+        let mut file = File::open(&self.path).map_err(&failed)?;
+        let metadata = file.metadata().map_err(&failed)?;
+        refuse_exposed(&self.path, &metadata)?;
+        // Room enough that the text is not moved, which would leave a copy.
+        let mut text = Zeroizing::new(String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 64));
+        file.read_to_string(&mut text).map_err(&failed)?;
+        Ok(text)
+    }
+
+    /// Whoever reads the path sees the old file or the new one, also after a crash.
+    fn replace(&self, keyring: &Keyring) -> Result<()> {
+        let text = match self.provider {
+            None => keyring.to_text(),
+            Some(provider) => keyring.to_wrapped_text(provider),
+        }?;
+        let draft = self.beside(&format!(".{}.new", KeyId::random()?));
+        let written = write_new(&draft, text.expose()).and_then(|()| fs::rename(&draft, &self.path));
+        if written.is_err() {
+            // The first error is the one to tell.
+            let _ = fs::remove_file(&draft);
+        }
+        written.and_then(|()| flush_folder(&self.path)).map_err(failed("writing key file", &self.path))
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(suffix);
+        name.into()
+    }
+}
+
+impl fmt::Debug for KeyFile<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFile").field("path", &self.path).field("wrapped", &self.provider.is_some()).finish()
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = owner_only(OpenOptions::new().create_new(true).write(true)).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::KeyFile { doing, path: path.to_owned(), source }
+}
+
+#[cfg(unix)]
+fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
+#[cfg(unix)]
+fn refuse_exposed(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    let mode = std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777;
+    let others = mode & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    Err(Error::KeyFileExposed { path: path.to_owned(), mode })
+}
+
+/// A rename lasts once its folder is on disk.
+#[cfg(unix)]
+fn flush_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+#[cfg(not(unix))]
+fn refuse_exposed(_: &Path, _: &fs::Metadata) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn flush_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod binding;
+mod blind_index;
+mod column;
+mod envelope;
+mod error;
+mod kdf;
+mod keyring;
+mod legacy;
+mod padding;
+mod random;
+mod seal;
+mod secret;
+mod stored;
+
+pub use binding::Binding;
+pub use blind_index::{BlindIndex, Fingerprint, Lookup, Normalisation};
+pub use column::{ColumnCipher, ColumnPolicy, Writes};
+pub use envelope::Sealed;
+pub use error::{Error, Result};
+pub use keyring::{KeyFile, KeyId, KeyProvider, KeyState, Keyring, ProviderError};
+pub use legacy::{LegacyForms, LegacyKey};
+pub use padding::Padding;
+pub use secret::Secret;
+pub use stored::{Stored, StoredForm};

@@ -1,0 +1,112 @@
+//! A value that must not be seen by accident.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// A secret in memory: wiped when dropped, and shown to nobody who does not ask by name.
+///
+/// `Debug` prints `Secret(..)`. There is no `Display` and no serialisation, so that a log line, an error
+/// or a JSON dump cannot hold one:
+///
+/// ```compile_fail
+/// println!("{}", rylie_crypto::Secret::from("token"));
+/// ```
+///
+/// ```compile_fail
+/// let _ = serde_json::to_string(&rylie_crypto::Secret::from("token"));
+/// ```
+///
+/// Equality takes the same time wherever two values of one length differ; that the lengths differ shows.
+pub struct Secret<T: Zeroize>(T);
+
+impl<T: Zeroize> Secret<T> {
+    /// Takes the value over. Copies that the caller made before are the caller's to wipe.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself. Whoever calls this answers for where it goes.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+
+    pub(crate) const fn expose_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl From<String> for Secret<String> {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl From<&str> for Secret<String> {
+    fn from(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+}
+
+impl<T: Zeroize + Clone> Clone for Secret<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Zeroize + AsRef<[u8]>> PartialEq for Secret<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_ref().ct_eq(other.0.as_ref()).into()
+    }
+}
+
+impl<T: Zeroize + AsRef<[u8]>> Eq for Secret<T> {}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_the_value() {
+        assert_eq!(format!("{:?}", Secret::from("canary")), "Secret(..)");
+        assert_eq!(format!("{:#?}", Some(Secret::new([7; 4]))), "Some(\n    Secret(..),\n)");
+    }
+
+    #[test]
+    fn secrets_are_equal_when_their_bytes_are() {
+        assert_eq!(Secret::from("one"), Secret::from("one"));
+        assert_ne!(Secret::from("one"), Secret::from("two"));
+        assert_ne!(Secret::from("one"), Secret::from("ones"));
+    }
+
+    #[test]
+    fn dropping_a_secret_wipes_it() {
+        struct Watched(Rc<Cell<bool>>);
+        impl Zeroize for Watched {
+            fn zeroize(&mut self) {
+                self.0.set(true);
+            }
+        }
+        let wiped = Rc::new(Cell::new(false));
+
+        drop(Secret::new(Watched(Rc::clone(&wiped))));
+
+        assert!(wiped.get());
+    }
+}

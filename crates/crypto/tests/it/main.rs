@@ -1,0 +1,9 @@
+//! What the crate promises, asked from outside.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod blind_index;
+mod column;
+mod key_file;
+mod nothing_leaks;
+mod wycheproof;
