@@ -1,0 +1,134 @@
+//! Taking over a live PostgreSQL database that Prisma made.
+//!
+//! Everything is looked at before anything is written. Then the base is recorded as applied, the database marked, and
+//! the rest deployed as on any other; a run that was interrupted is taken up again by the next one.
+
+mod catalog;
+mod compare;
+mod expected;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::connection::Connection;
+use crate::deploy::{Listener, Migrations};
+use crate::error::{Error, Refusal, Result};
+use crate::migrations::{BASE, BASE_TABLES, MARK};
+use crate::runner::Direction;
+use crate::step::Engine;
+use crate::{guard, mark, record};
+
+pub use catalog::{Catalog, Column, Table};
+pub use compare::Difference;
+
+/// How to adopt.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AdoptOptions {
+    /// Look and report, write nothing.
+    pub dry_run: bool,
+}
+
+/// What was found, and what was done.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Adoption {
+    /// The rows of each table of the base.
+    pub tables: BTreeMap<String, u64>,
+    /// What is there beyond the base and ours; it is left alone.
+    pub extra: Vec<String>,
+    /// Where the database differs from the base without being in the way.
+    pub differences: Vec<Difference>,
+    /// The migrations recorded and applied by this call.
+    pub applied: Vec<String>,
+    /// Those that a call that is no dry run would record and apply.
+    pub pending: Vec<String>,
+}
+
+pub(crate) async fn adopt(
+    migrations: &mut Migrations,
+    options: AdoptOptions,
+    progress: Listener<'_>,
+) -> Result<Adoption> {
+    if migrations.engine() == Engine::Sqlite {
+        return Err(Refusal::NotPostgres.into());
+    }
+    if options.dry_run {
+        return look(&mut migrations.connection).await;
+    }
+    migrations.lock(progress).await?;
+    let outcome = adopt_locked(migrations, progress).await;
+    migrations.unlock().await;
+    outcome
+}
+
+async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Result<Adoption> {
+    let mut adoption = look(&mut migrations.connection).await?;
+    guard::become_owner(&mut migrations.connection).await?;
+    guard::refuse_not_owner(&mut migrations.connection).await?;
+    record::install(&mut migrations.connection).await?;
+    let applied = record::applied(&mut migrations.connection).await?;
+    if applied.iter().all(|name| name != BASE.name()) {
+        // One transaction: the base is never on record in a database that is not marked as production.
+        let base = record::insert(Engine::Postgres, BASE.name());
+        migrations.run(MARK, Direction::Up, &[&base, mark::ADOPTED], progress).await?;
+        adoption.applied = vec![BASE.name().to_owned(), MARK.name().to_owned()];
+    }
+    adoption.applied.extend(migrations.deploy_locked(progress).await?);
+    adoption.pending.clear();
+    adoption.tables = count_rows(&mut migrations.connection).await?;
+    Ok(adoption)
+}
+
+/// Compares and counts; writes nothing.
+async fn look(connection: &mut Connection) -> Result<Adoption> {
+    if guard::is_empty(connection).await? {
+        return Err(Refusal::NothingToAdopt.into());
+    }
+    let live = Catalog::read(connection).await?;
+    let recorded = record::applied(connection).await?.iter().any(|name| name == BASE.name());
+    let mut comparison = compare::compare(&live, recorded);
+    comparison.differences.extend(failed_prisma_migrations(connection).await?);
+    if comparison.differences.iter().any(|difference| difference.blocking) {
+        return Err(Error::NotTheBase { differences: comparison.differences });
+    }
+    Ok(Adoption {
+        tables: count_rows(connection).await?,
+        extra: comparison.extra,
+        differences: comparison.differences,
+        applied: Vec::new(),
+        pending: record::pending(connection).await?.iter().map(|migration| migration.name().to_owned()).collect(),
+    })
+}
+
+async fn count_rows(connection: &mut Connection) -> Result<BTreeMap<String, u64>> {
+    let mut rows = BTreeMap::new();
+    for table in BASE_TABLES {
+        let sql = format!("SELECT count(*)::text FROM \"{table}\"");
+        let count = connection.value(&sql).await.map_err(Error::doing("counting rows"))?;
+        rows.insert(table.to_owned(), count.and_then(|count| count.parse().ok()).unwrap_or_default());
+    }
+    Ok(rows)
+}
+
+/// Not in the way, as the schema itself is compared: what a failed migration left half done shows there.
+async fn failed_prisma_migrations(connection: &mut Connection) -> Result<Vec<Difference>> {
+    let failed = Error::doing("reading Prisma's record of migrations");
+    // Somebody else's table: it may be of another shape, or closed to us.
+    let readable = "SELECT 'yes' FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = '_prisma_migrations' \
+         AND has_table_privilege(c.oid, 'SELECT') AND 3 = (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid \
+         AND a.attname IN ('migration_name', 'finished_at', 'rolled_back_at'))";
+    if connection.value(readable).await.map_err(&failed)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT migration_name::text FROM _prisma_migrations WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY 1";
+    let names = connection.values(sql).await.map_err(&failed)?;
+    Ok(names
+        .into_iter()
+        .map(|name| Difference {
+            object: format!("Prisma migration {name}"),
+            expected: "finished or rolled back".to_owned(),
+            found: "failed".to_owned(),
+            blocking: false,
+        })
+        .collect())
+}

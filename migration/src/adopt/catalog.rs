@@ -1,0 +1,74 @@
+//! A schema as PostgreSQL's catalog has it, in a form that can be compared.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::expected;
+use crate::connection::Connection;
+use crate::error::{Error, Refusal, Result};
+use crate::step::Engine;
+
+const SQL: &str = include_str!("catalog.sql");
+
+/// The schema `public`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Catalog {
+    /// Labels by enum type.
+    pub enums: BTreeMap<String, Vec<String>>,
+    /// Tables by name.
+    pub tables: BTreeMap<String, Table>,
+    /// Definitions of functions by name and arguments; those of extensions left out.
+    pub functions: BTreeMap<String, String>,
+    /// Views and materialised views.
+    pub views: Vec<String>,
+}
+
+/// A table.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Table {
+    /// Columns by name.
+    pub columns: BTreeMap<String, Column>,
+    /// Definitions of indexes by name; one that is not valid says so.
+    pub indexes: BTreeMap<String, String>,
+    /// Definitions of constraints by name.
+    pub constraints: BTreeMap<String, String>,
+    /// Definitions of triggers by name.
+    pub triggers: BTreeMap<String, String>,
+}
+
+/// A column.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Column {
+    /// Its type, as PostgreSQL writes it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Its default, as PostgreSQL writes it.
+    pub default: Option<String>,
+}
+
+impl Catalog {
+    /// What Prisma left, and the first migration makes.
+    #[must_use]
+    pub fn base() -> Self {
+        expected::base()
+    }
+
+    /// What all migrations make.
+    #[must_use]
+    pub fn current() -> Self {
+        expected::current()
+    }
+
+    /// Reads it in one statement. Takes no right beyond logging in.
+    pub(crate) async fn read(connection: &mut Connection) -> Result<Self> {
+        if connection.engine() == Engine::Sqlite {
+            return Err(Refusal::NotPostgres.into());
+        }
+        let failed = Error::doing("reading the schema");
+        let json = connection.value(SQL).await.map_err(&failed)?.unwrap_or_default();
+        serde_json::from_str(&json).map_err(|error| failed(sqlx::Error::Decode(error.into())))
+    }
+}

@@ -1,0 +1,234 @@
+//! A live schema against the base, and what lies beyond both.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::catalog::{Catalog, Column, Table};
+use super::expected;
+
+/// Something that is not as in the base.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Difference {
+    /// What it is about: `column User.email`.
+    pub object: String,
+    /// How the base has it.
+    pub expected: String,
+    /// How it is.
+    pub found: String,
+    /// Whether it keeps the database from being adopted.
+    pub blocking: bool,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.object, self.expected, self.found)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) extra: Vec<String>,
+}
+
+const MISSING: &str = "nothing";
+
+/// Compares. In a database that is already ours (`recorded`), what our migrations took away is not missed.
+pub(crate) fn compare(live: &Catalog, recorded: bool) -> Comparison {
+    let (base, current) = (expected::base(), expected::current());
+    let mut found = Comparison::default();
+    for (name, labels) in &base.enums {
+        let live = live.enums.get(name).map_or(MISSING.to_owned(), |labels| labels.join(", "));
+        found.expect(&format!("enum {name}"), &labels.join(", "), &live, true);
+    }
+    for (name, table) in &base.tables {
+        match live.tables.get(name) {
+            Some(live) => found.table(name, table, current.tables.get(name), live, recorded),
+            None => found.expect(&format!("table {name}"), "a table", MISSING, true),
+        }
+    }
+    found.unknown(live, &base, &current);
+    found
+}
+
+impl Comparison {
+    fn expect(&mut self, object: &str, expected: &str, found: &str, blocking: bool) {
+        if expected != found {
+            let (object, expected, found) = (object.to_owned(), expected.to_owned(), found.to_owned());
+            self.differences.push(Difference { object, expected, found, blocking });
+        }
+    }
+
+    fn table(&mut self, name: &str, base: &Table, current: Option<&Table>, live: &Table, recorded: bool) {
+        for (column, expected) in &base.columns {
+            self.column(&format!("column {name}.{column}"), expected, live.columns.get(column));
+        }
+        // A column of somebody else's under a name of ours would be taken for ours; its type tells.
+        let ours = current
+            .into_iter()
+            .flat_map(|table| &table.columns)
+            .filter(|(column, _)| !base.columns.contains_key(*column));
+        for (column, expected) in ours {
+            if let Some(live) = live.columns.get(column) {
+                self.expect(&format!("column {name}.{column}"), &expected.kind, &live.kind, true);
+            }
+        }
+        let taken_away = |kind: fn(&Table) -> &BTreeMap<String, String>, object: &str| {
+            recorded && current.is_some_and(|table| !kind(table).contains_key(object))
+        };
+        for (constraint, definition) in &base.constraints {
+            // A unique constraint is seen by its index: Prisma made some as the one and some as the other.
+            if !definition.starts_with("UNIQUE") && !taken_away(|table| &table.constraints, constraint) {
+                self.definition("constraint", name, constraint, definition, &live.constraints, true);
+            }
+        }
+        for (index, definition) in &base.indexes {
+            let unique = definition.starts_with("CREATE UNIQUE");
+            if !taken_away(|table| &table.indexes, index) {
+                self.definition("index", name, index, definition, &live.indexes, unique);
+            }
+        }
+    }
+
+    fn column(&mut self, object: &str, expected: &Column, live: Option<&Column>) {
+        let Some(live) = live else {
+            return self.expect(object, &shape(expected), MISSING, true);
+        };
+        self.expect(object, &shape(expected), &shape(live), true);
+        let default =
+            |column: &Column| column.default.clone().map_or("no default".to_owned(), |sql| format!("default {sql}"));
+        self.expect(object, &default(expected), &default(live), false);
+    }
+
+    /// By name, else the same thing under another name, which is worth a word and not in the way.
+    fn definition(
+        &mut self,
+        kind: &str,
+        table: &str,
+        name: &str,
+        expected: &str,
+        live: &BTreeMap<String, String>,
+        blocking: bool,
+    ) {
+        let object = format!("{kind} {table}.{name}");
+        if let Some(found) = live.get(name) {
+            return self.expect(&object, expected, found, blocking);
+        }
+        let without_name = |name: &str, definition: &str| {
+            definition.replacen(&format!("INDEX \"{name}\" ON"), "INDEX ON", 1).replacen(
+                &format!("INDEX {name} ON"),
+                "INDEX ON",
+                1,
+            )
+        };
+        let wanted = without_name(name, expected);
+        match live.iter().find(|(other, definition)| without_name(other, definition) == wanted) {
+            Some((other, _)) => self.expect(&object, "this name", &format!("the name {other}"), false),
+            None => self.expect(&object, expected, MISSING, blocking),
+        }
+    }
+
+    /// What neither the base nor our migrations made.
+    fn unknown(&mut self, live: &Catalog, base: &Catalog, current: &Catalog) {
+        let known_enum = |name: &String| base.enums.contains_key(name) || current.enums.contains_key(name);
+        self.extra.extend(live.enums.keys().filter(|name| !known_enum(name)).map(|name| format!("enum {name}")));
+        for (name, table) in &live.tables {
+            let known: Vec<&Table> = [base, current].into_iter().filter_map(|schema| schema.tables.get(name)).collect();
+            if known.is_empty() {
+                if name != "seaql_migrations" {
+                    self.extra.push(format!("table {name}"));
+                }
+                continue;
+            }
+            let objects =
+                parts(table).filter(|part| !known.iter().any(|table| parts(table).any(|other| other == *part)));
+            self.extra.extend(objects.map(|(kind, part)| format!("{kind} {name}.{part}")));
+        }
+        self.extra.extend(live.views.iter().map(|name| format!("view {name}")));
+    }
+}
+
+/// What a table consists of. The index of a constraint has the constraint's name and is named once.
+fn parts(table: &Table) -> impl Iterator<Item = (&'static str, &String)> {
+    let constraints = table.constraints.keys().filter(|name| !table.indexes.contains_key(*name));
+    let columns = table.columns.keys().map(|name| ("column", name));
+    columns
+        .chain(table.indexes.keys().map(|name| ("index", name)))
+        .chain(constraints.map(|name| ("constraint", name)))
+        .chain(table.triggers.keys().map(|name| ("trigger", name)))
+}
+
+fn shape(column: &Column) -> String {
+    format!("{}{}", column.kind, if column.nullable { "" } else { " not null" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_is_the_base() {
+        let found = compare(&expected::base(), false);
+
+        assert_eq!(found.differences, []);
+        assert_eq!(found.extra, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_the_migrations_made_of_it_is_ours() {
+        let found = compare(&expected::current(), true);
+
+        assert_eq!(found.differences, []);
+        assert_eq!(found.extra, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_missing_column_and_a_wrong_type_are_in_the_way() {
+        let mut live = expected::base();
+        let users = live.tables.get_mut("User").unwrap();
+        users.columns.remove("apiKey");
+        users.columns.get_mut("email").unwrap().kind = "integer".to_owned();
+
+        let found = compare(&live, false);
+
+        let objects: Vec<_> = found.differences.iter().map(|found| (found.object.as_str(), found.blocking)).collect();
+        assert_eq!(objects, [("column User.apiKey", true), ("column User.email", true)]);
+    }
+
+    #[test]
+    fn a_missing_plain_index_and_another_default_are_named_and_not_in_the_way() {
+        let mut live = expected::base();
+        live.tables.get_mut("Request").unwrap().indexes.remove("Request_userId_status_idx");
+        live.tables.get_mut("Agency").unwrap().columns.get_mut("settings").unwrap().default = None;
+
+        let found = compare(&live, false);
+
+        let objects: Vec<_> = found.differences.iter().map(|found| (found.object.as_str(), found.blocking)).collect();
+        assert_eq!(objects, [("column Agency.settings", false), ("index Request.Request_userId_status_idx", false)]);
+    }
+
+    #[test]
+    fn the_same_foreign_key_under_another_name_is_not_in_the_way() {
+        let mut live = expected::base();
+        let constraints = &mut live.tables.get_mut("Task").unwrap().constraints;
+        let definition = constraints.remove("Task_userId_fkey").unwrap();
+        constraints.insert("tasks_user".to_owned(), definition);
+
+        let found = compare(&live, false);
+
+        assert_eq!(found.differences.len(), 1);
+        assert!(!found.differences[0].blocking);
+        assert_eq!(found.extra, ["constraint Task.tasks_user"]);
+    }
+
+    #[test]
+    fn a_column_of_our_name_and_another_type_is_in_the_way() {
+        let mut live = expected::base();
+        let column = Column { kind: "integer".to_owned(), nullable: true, default: None };
+        live.tables.get_mut("Task").unwrap().columns.insert("deleted".to_owned(), column);
+
+        assert!(compare(&live, false).differences[0].blocking);
+    }
+}

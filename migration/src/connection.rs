@@ -1,0 +1,119 @@
+//! One connection of our own, so that session settings and locks are where we think they are.
+
+use async_trait::async_trait;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, SqliteConnection};
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::step::{Engine, Target};
+
+/// Another process may hold SQLite's write lock for as long as its migration takes.
+const SQLITE_BUSY: Duration = Duration::from_mins(1);
+
+/// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise.
+const SESSION: &str = "SET search_path = public; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+     SET client_min_messages = warning; SET application_name = 'rylie migrate'";
+
+/// A connection to either engine.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Postgres { session: Box<PgConnection>, options: Box<PgConnectOptions> },
+    Sqlite(Box<SqliteConnection>),
+}
+
+impl Connection {
+    pub(crate) async fn open(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).map_err(Error::Connect)?.busy_timeout(SQLITE_BUSY);
+            return Ok(Self::Sqlite(Box::new(options.connect().await.map_err(Error::Connect)?)));
+        }
+        if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
+            return Err(Error::UnknownScheme);
+        }
+        let options = Box::new(PgConnectOptions::from_str(url).map_err(Error::Connect)?);
+        let session = Box::new(options.connect().await.map_err(Error::Connect)?);
+        let mut connection = Self::Postgres { session, options };
+        connection.execute(SESSION).await.map_err(Error::Connect)?;
+        Ok(connection)
+    }
+
+    /// A second connection to the same server, to look at the first; `None` where there is none to be had.
+    pub(crate) async fn observer(&self) -> Option<PgConnection> {
+        match self {
+            Self::Postgres { options, .. } => options.connect().await.ok(),
+            Self::Sqlite(_) => None,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        match self {
+            Self::Postgres { .. } => Engine::Postgres,
+            Self::Sqlite(_) => Engine::Sqlite,
+        }
+    }
+
+    /// The first column of the first row of a query without parameters.
+    pub(crate) async fn value(&mut self, sql: &str) -> sqlx::Result<Option<String>> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let row: Option<Option<String>> = match self {
+            Self::Postgres { session, .. } => {
+                sqlx::query_scalar(sql).persistent(false).fetch_optional(session.as_mut()).await?
+            }
+            Self::Sqlite(session) => sqlx::query_scalar(sql).persistent(false).fetch_optional(session.as_mut()).await?,
+        };
+        Ok(row.flatten())
+    }
+
+    /// The first column of every row.
+    pub(crate) async fn values(&mut self, sql: &str) -> sqlx::Result<Vec<String>> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Postgres { session, .. } => {
+                sqlx::query_scalar(sql).persistent(false).fetch_all(session.as_mut()).await
+            }
+            Self::Sqlite(session) => sqlx::query_scalar(sql).persistent(false).fetch_all(session.as_mut()).await,
+        }
+    }
+
+    /// Whether the database has this table.
+    pub(crate) async fn has_table(&mut self, table: &str) -> sqlx::Result<bool> {
+        let sql = match self.engine() {
+            Engine::Postgres => {
+                "SELECT relname::text FROM pg_catalog.pg_class WHERE relname = $1 \
+                 AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public') AND relkind IN ('r', 'p')"
+            }
+            Engine::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = $1",
+        };
+        Ok(self.text(sql, table).await?.is_some())
+    }
+}
+
+#[async_trait]
+impl Target for Connection {
+    type Error = sqlx::Error;
+
+    async fn execute(&mut self, sql: &str) -> sqlx::Result<()> {
+        // The simple protocol: one message, no implicit transaction around a single statement.
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Postgres { session, .. } => sql.execute(session.as_mut()).await.map(drop),
+            Self::Sqlite(session) => sql.execute(session.as_mut()).await.map(drop),
+        }
+    }
+
+    async fn text(&mut self, sql: &str, value: &str) -> sqlx::Result<Option<String>> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let row: Option<Option<String>> = match self {
+            Self::Postgres { session, .. } => {
+                sqlx::query_scalar(sql).bind(value).persistent(false).fetch_optional(session.as_mut()).await?
+            }
+            Self::Sqlite(session) => {
+                sqlx::query_scalar(sql).bind(value).persistent(false).fetch_optional(session.as_mut()).await?
+            }
+        };
+        Ok(row.flatten())
+    }
+}

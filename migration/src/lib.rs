@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod adopt;
+mod connection;
+mod deploy;
+mod error;
+mod guard;
+mod lock;
+mod mark;
+mod migrations;
+mod record;
+mod runner;
+mod seaorm;
+mod step;
+
+mod m20261123_000001_create_base_tables;
+mod m20261123_000002_create_rylie_database;
+mod m20261123_000003_add_tenant_key;
+mod m20261123_000004_add_soft_delete;
+mod m20261123_000005_drop_audit_log_foreign_key;
+mod m20261123_000006_replace_indexes;
+mod sqlite_rebuild;
+
+pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};
+pub use deploy::{Migrations, Options, Progress};
+pub use error::{Error, Refusal, Result};
+pub use mark::{Environment, Mark, State};
+pub use migrations::{MIGRATIONS, Migration};
+pub use record::{MigrationState, MigrationStatus};
+pub use seaorm::{Migrator, connect};
+pub use step::{Engine, Step};

@@ -1,0 +1,118 @@
+//! The mark in the database: which one it is, and how careful to be with it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::step::{Engine, Target};
+
+/// What a database is used for; destructive commands obey it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Real data: nothing is taken back or reset.
+    Production,
+    /// A rehearsal of production.
+    Staging,
+    /// Everything may be thrown away; what a fresh database is.
+    Development,
+}
+
+/// Who uses a database.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Made by our migrations, used by us alone.
+    Fresh,
+    /// Made by Prisma; the old service may still work on it.
+    Coexistence,
+}
+
+/// The one row of `rylie_database`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Mark {
+    /// Made with the database and never changed: two databases with one fingerprint are copies.
+    pub fingerprint: String,
+    /// What it is used for.
+    pub environment: Environment,
+    /// Who uses it.
+    pub state: State,
+    /// When it became one of ours, UTC.
+    pub created_at: String,
+    /// When it was taken over from Prisma, UTC.
+    pub adopted_at: Option<String>,
+}
+
+/// Reads the mark; `None` where the database has none.
+pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
+    let failed = Error::doing("reading the database's mark");
+    if !connection.has_table("rylie_database").await.map_err(&failed)? {
+        return Ok(None);
+    }
+    let sql = match connection.engine() {
+        Engine::Postgres => {
+            "SELECT json_build_object('fingerprint', fingerprint, 'environment', environment, 'state', state, \
+             'created_at', created_at, 'adopted_at', adopted_at)::text FROM rylie_database"
+        }
+        Engine::Sqlite => {
+            "SELECT json_object('fingerprint', fingerprint, 'environment', environment, 'state', state, \
+             'created_at', created_at, 'adopted_at', adopted_at) FROM rylie_database"
+        }
+    };
+    let json = connection.value(sql).await.map_err(&failed)?;
+    let parsed = json.map(|json| serde_json::from_str(&json)).transpose();
+    parsed.map_err(|error| failed(sqlx::Error::Decode(error.into())))
+}
+
+/// Sets what the database is used for; `false` where there is no mark to set.
+pub(crate) async fn set_environment(connection: &mut Connection, environment: Environment) -> Result<bool> {
+    if read(connection).await?.is_none() {
+        return Ok(false);
+    }
+    let sql = format!("UPDATE rylie_database SET environment = '{environment}'");
+    connection.execute(&sql).await.map_err(Error::doing("setting the database's mark"))?;
+    Ok(true)
+}
+
+/// The statement that marks a database as taken over: real data, and the old service may still be there.
+pub(crate) const ADOPTED: &str = "UPDATE rylie_database SET state = 'coexistence', environment = 'production', \
+     adopted_at = now() AT TIME ZONE 'UTC' WHERE adopted_at IS NULL";
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Production => "production",
+            Self::Staging => "staging",
+            Self::Development => "development",
+        })
+    }
+}
+
+impl FromStr for Environment {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "production" => Ok(Self::Production),
+            "staging" => Ok(Self::Staging),
+            "development" => Ok(Self::Development),
+            _ => Err("an environment is production, staging or development".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_reads_as_it_is_written() {
+        for environment in [Environment::Production, Environment::Staging, Environment::Development] {
+            assert_eq!(environment.to_string().parse(), Ok(environment));
+        }
+        assert!("prod".parse::<Environment>().is_err());
+    }
+}

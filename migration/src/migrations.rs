@@ -1,0 +1,76 @@
+//! The list of migrations.
+
+use crate::step::{Engine, Step};
+use crate::{
+    m20261123_000001_create_base_tables as m1, m20261123_000002_create_rylie_database as m2,
+    m20261123_000003_add_tenant_key as m3, m20261123_000004_add_soft_delete as m4,
+    m20261123_000005_drop_audit_log_foreign_key as m5, m20261123_000006_replace_indexes as m6,
+};
+
+/// One change of the schema. A released one is never edited.
+pub trait Migration: Send + Sync {
+    /// The name it is recorded under: that of its file.
+    fn name(&self) -> &'static str;
+
+    /// The steps that apply it.
+    fn up(&self, engine: Engine) -> Vec<Step>;
+
+    /// The steps that take it back.
+    fn down(&self, engine: Engine) -> Vec<Step>;
+
+    /// Whether all steps and the record are one transaction. Otherwise each step must bear being done again.
+    fn in_transaction(&self, engine: Engine) -> bool {
+        // SQLite has one writer anyway; on PostgreSQL locks are to be held for one statement only.
+        engine == Engine::Sqlite
+    }
+}
+
+/// All migrations, oldest first.
+pub const MIGRATIONS: &[&dyn Migration] = &[
+    &m1::CreateBaseTables,
+    &m2::CreateRylieDatabase,
+    &m3::AddTenantKey,
+    &m4::AddSoftDelete,
+    &m5::DropAuditLogForeignKey,
+    &m6::ReplaceIndexes,
+];
+
+/// The first one: what a database made by Prisma has already.
+pub(crate) const BASE: &dyn Migration = &m1::CreateBaseTables;
+
+/// The one that makes the table of the mark.
+pub(crate) const MARK: &dyn Migration = &m2::CreateRylieDatabase;
+
+/// The tables of the base.
+pub(crate) const BASE_TABLES: [&str; 14] = m1::TABLES;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_order() {
+        let names: Vec<_> = MIGRATIONS.iter().map(|migration| migration.name()).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+
+        assert_eq!(names, sorted);
+    }
+
+    #[test]
+    fn what_cannot_run_in_a_transaction_does_not() {
+        for migration in MIGRATIONS.iter().filter(|migration| migration.in_transaction(Engine::Postgres)) {
+            let steps = [migration.up(Engine::Postgres), migration.down(Engine::Postgres)].concat();
+            assert!(steps.iter().all(|step| matches!(step, Step::Sql(_))), "{}", migration.name());
+        }
+    }
+
+    #[test]
+    fn sqlite_gets_plain_statements_only() {
+        for migration in MIGRATIONS {
+            let steps = [migration.up(Engine::Sqlite), migration.down(Engine::Sqlite)].concat();
+            assert!(steps.iter().all(|step| matches!(step, Step::Sql(_))), "{}", migration.name());
+        }
+    }
+}
