@@ -1,0 +1,173 @@
+//! A PostgreSQL server for tests, and the databases made in it.
+
+mod database;
+mod programs;
+mod random;
+mod server;
+mod server_url;
+mod undertaker;
+
+use std::collections::HashMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::{Mutex, OnceCell};
+
+pub use self::database::PostgresDatabase;
+use self::random::random_hex;
+use self::server::Server;
+use self::server_url::ServerUrl;
+use self::undertaker::Undertaker;
+use crate::{Error, Result};
+
+/// The variable that names a server to be used instead of a private one.
+const SERVER_URL: &str = "RYLIE_TEST_DATABASE_URL";
+
+/// A PostgreSQL server for tests: one of our own, started from the newest installed binaries in a temporary folder
+/// and stopped when the last value that needs it is dropped or the process ends, however it ends; or the server named
+/// in `RYLIE_TEST_DATABASE_URL`, whose user must be allowed to create databases (and, for most tests, roles).
+/// There, templates and the databases of a crashed run stay behind; their names begin with `rylie_test_`.
+///
+/// It can be used from any number of runtimes, so also from tests that have one each.
+#[derive(Clone, Debug)]
+pub struct Cluster(Arc<Inner>);
+
+/// A database that serves as the pattern for others; see [`Cluster::template`].
+#[derive(Clone, Debug)]
+pub struct Template {
+    name: String,
+}
+
+#[derive(Debug)]
+struct Inner {
+    url: ServerUrl,
+    undertaker: Undertaker,
+    programs: Option<PathBuf>,
+    // PostgreSQL copies a database only while nobody is connected to it, and copying is work for disk and processor:
+    // one at a time is no slower, and cannot fail.
+    creating: Mutex<()>,
+    templates: std::sync::Mutex<HashMap<String, Arc<OnceCell<Template>>>>,
+    _server: Option<Server>,
+}
+
+impl Cluster {
+    /// The server of this process, started by the first call.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_try_init(Self::given_or_private).await
+    }
+
+    /// A private server beside the shared one, for a test that changes what a whole server has in common.
+    pub async fn private() -> Result<Self> {
+        let programs = programs::newest()?;
+        let server = Server::start(&programs).await?;
+        Self::over(server.url().clone(), Some(programs), Some(server))
+    }
+
+    /// A new database with nothing in it.
+    pub async fn empty_database(&self) -> Result<PostgresDatabase> {
+        PostgresDatabase::create(&self.0, None).await
+    }
+
+    /// The template of this name. The first caller's function fills it; all others wait for that, and their functions
+    /// are not called.
+    pub async fn template<F, W, E>(&self, key: &str, fill: F) -> Result<Template>
+    where
+        F: FnOnce(String) -> W,
+        W: Future<Output = Result<(), E>>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let cell = {
+            let mut templates = self.0.templates.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(templates.entry(key.to_owned()).or_default())
+        };
+        let template = cell.get_or_try_init(|| self.make_template(key, fill)).await?;
+        Ok(template.clone())
+    }
+
+    /// A new database with the template's tables and rows.
+    pub async fn clone_of(&self, template: &Template) -> Result<PostgresDatabase> {
+        PostgresDatabase::create(&self.0, Some(template)).await
+    }
+
+    /// Host and port of the server, for a [`DelayProxy`](crate::DelayProxy).
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.0.url.address()
+    }
+
+    /// The folder of the private server's programs, so that a test of `pg_dump` takes the one that fits.
+    #[must_use]
+    pub fn programs(&self) -> Option<&Path> {
+        self.0.programs.as_deref()
+    }
+
+    async fn given_or_private() -> Result<Self> {
+        match env::var(SERVER_URL) {
+            Ok(url) if !url.is_empty() => Self::over(ServerUrl::parse(&url).ok_or(Error::ServerUrl)?, None, None),
+            _ => Self::private().await,
+        }
+    }
+
+    fn over(url: ServerUrl, programs: Option<PathBuf>, server: Option<Server>) -> Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            undertaker: Undertaker::start(url.clone())?,
+            url,
+            programs,
+            creating: Mutex::default(),
+            templates: std::sync::Mutex::default(),
+            _server: server,
+        })))
+    }
+
+    async fn make_template<F, W, E>(&self, key: &str, fill: F) -> Result<Template>
+    where
+        F: FnOnce(String) -> W,
+        W: Future<Output = Result<(), E>>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let database = self.empty_database().await?;
+        fill(database.url()).await.map_err(|error| Error::Template { key: key.to_owned(), source: error.into() })?;
+        self.0.close_to_everybody(database.name()).await?;
+        Ok(Template { name: database.keep() })
+    }
+}
+
+impl Inner {
+    async fn create(&self, template: Option<&str>) -> Result<String> {
+        let _one_at_a_time = self.creating.lock().await;
+        let name = format!("rylie_test_{}", random_hex());
+        let template = template.unwrap_or("template0");
+        // Copying files beats the default, copying page by page through the log, by a factor of two and more.
+        let statement = format!(r#"CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy"#);
+        administer(&self.url, "creating a test's database", statement).await?;
+        Ok(name)
+    }
+
+    /// Ends what the filling function may have left open, and lets nobody in: a template must have no guests.
+    async fn close_to_everybody(&self, name: &str) -> Result<()> {
+        let doing = "closing a template database";
+        let nobody_else = format!(r#"ALTER DATABASE "{name}" ALLOW_CONNECTIONS false"#);
+        let goodbye = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        administer(&self.url, doing, nobody_else).await?;
+        administer(&self.url, doing, goodbye).await
+    }
+}
+
+async fn drop_database(url: &ServerUrl, name: &str) -> Result<()> {
+    let statement = format!(r#"DROP DATABASE IF EXISTS "{name}" WITH (FORCE)"#);
+    administer(url, "dropping a test's database", statement).await
+}
+
+/// Runs a command on a connection of its own: one kept for longer would belong to the runtime of the test that
+/// happened to open it, and end with that.
+async fn administer(url: &ServerUrl, doing: &'static str, statement: String) -> Result<()> {
+    let work = async {
+        let mut connection = PgConnection::connect(&url.database("postgres")).await?;
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        connection.close().await
+    };
+    work.await.map_err(Error::sql(doing))
+}

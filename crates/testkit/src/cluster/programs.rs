@@ -1,0 +1,77 @@
+//! Finds the newest PostgreSQL that is installed.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Error, Result};
+
+/// The oldest major version that the workspace supports.
+const OLDEST: u32 = 15;
+
+/// Folders that hold one folder a version; the second text is what lies below that.
+const VERSIONED: [(&str, &str); 6] = [
+    ("/usr/lib/postgresql", "bin"), // Debian, Ubuntu
+    ("/usr/libexec", ""),           // Alpine: /usr/libexec/postgresql17
+    ("/usr", "bin"),                // Red Hat: /usr/pgsql-17/bin
+    ("/opt/homebrew/opt", "bin"),   // Homebrew: postgresql@17
+    ("/usr/local/opt", "bin"),
+    ("/home/linuxbrew/.linuxbrew/opt", "bin"),
+];
+
+/// The folder of the newest `initdb` and `postgres`: on the path, where `pg_config` says, or where packages put them.
+pub(super) fn newest() -> Result<PathBuf> {
+    let (version, path) = candidates()
+        .into_iter()
+        .filter(|folder| folder.join("initdb").is_file())
+        .filter_map(|folder| Some((version(&folder)?, folder)))
+        .max()
+        .ok_or(Error::PostgresMissing)?;
+    if version.0 < OLDEST {
+        return Err(Error::PostgresTooOld { path, found: version.0, required: OLDEST });
+    }
+    Ok(path)
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    folders.extend(said_by_pg_config());
+    for (parent, below) in VERSIONED {
+        let entries = Path::new(parent).read_dir().into_iter().flatten().flatten();
+        folders.extend(entries.map(|entry| entry.path().join(below)));
+    }
+    folders
+}
+
+fn said_by_pg_config() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+}
+
+/// Major and minor version, from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+fn version(folder: &Path) -> Option<(u32, u32)> {
+    let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    parse_version(text.split_once("(PostgreSQL)")?.1)
+}
+
+/// `17.2`, and also `18beta1`.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().split(|letter: char| !letter.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0);
+    Some((major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_version;
+
+    #[test]
+    fn versions_of_releases_and_betas_are_read() {
+        assert_eq!(parse_version(" 15.18 (Debian 15.18-0+deb12u1)\n"), Some((15, 18)));
+        assert_eq!(parse_version(" 18beta1\n"), Some((18, 0)));
+        assert_eq!(parse_version(" devel\n"), None);
+    }
+}

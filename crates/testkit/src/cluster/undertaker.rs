@@ -1,0 +1,40 @@
+//! Drops databases behind the tests' backs.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use tokio::runtime;
+
+use super::server_url::ServerUrl;
+use crate::{Error, Result};
+
+/// A thread of its own that drops databases: a destructor cannot wait, and the runtime of a test ends with the test.
+#[derive(Debug)]
+pub(super) struct Undertaker(Sender<String>);
+
+impl Undertaker {
+    pub(super) fn start(url: ServerUrl) -> Result<Self> {
+        let (sender, receiver) = channel();
+        thread::Builder::new()
+            .name("rylie-undertaker".to_owned())
+            .spawn(move || work(&url, &receiver))
+            .map_err(Error::io("starting a thread that drops databases"))?;
+        Ok(Self(sender))
+    }
+
+    /// The database is dropped a little later; if that fails, or the process ends before, it stays.
+    pub(super) fn bury(&self, name: String) {
+        // It fails only if the thread is gone, and then nobody is left to do it.
+        let _ = self.0.send(name);
+    }
+}
+
+fn work(url: &ServerUrl, names: &Receiver<String>) {
+    let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
+        return;
+    };
+    for name in names {
+        // Best effort: on a private server nothing is lost, elsewhere an empty database stays behind.
+        let _ = runtime.block_on(super::drop_database(url, &name));
+    }
+}

@@ -1,0 +1,92 @@
+//! Holds the dependency line of ARCHITECTURE.md, "The house": a crate uses only what is to its left.
+
+use std::env;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Each crate of the workspace with those of ours that it may use.
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("rylie-crypto", &[]),
+    ("rylie-entities", &["rylie-crypto"]),
+    ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
+    ("rylie-repositories", &["rylie-crypto", "rylie-entities", "rylie-audit"]),
+    ("rylie-maintenance", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-repositories"]),
+    (
+        "rylie-db",
+        &[
+            "rylie-crypto",
+            "rylie-entities",
+            "rylie-audit",
+            "rylie-repositories",
+            "rylie-maintenance",
+            "rylie-migration",
+        ],
+    ),
+    // Over the facade, and so over it alone.
+    ("rylie-cli", &["rylie-db"]),
+    // Stands alone: entities move on, history does not.
+    ("rylie-migration", &[]),
+    ("rylie-testkit", &["rylie-db"]),
+    ("rylie-examples", &["rylie-db", "rylie-testkit"]),
+    ("rylie-tests", &["rylie-db", "rylie-testkit"]),
+];
+
+/// Crates that never know SQL.
+const KNOW_NO_SQL: [&str; 2] = ["rylie-crypto", "rylie-cli"];
+
+#[test]
+fn a_crate_uses_only_what_is_to_its_left() {
+    let mut wrong = Vec::new();
+    for package in packages() {
+        let name = package["name"].as_str().unwrap();
+        let Some((_, may_use)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
+            wrong.push(format!("{name} has no place in the line"));
+            continue;
+        };
+        let ours = used_by(&package).filter(|used| used.starts_with("rylie-"));
+        wrong.extend(ours.filter(|used| !may_use.contains(used)).map(|used| format!("{name} must not use {used}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn crypto_and_the_command_line_know_no_sql() {
+    for package in packages() {
+        let name = package["name"].as_str().unwrap();
+        if KNOW_NO_SQL.contains(&name) {
+            let sql = used_by(&package).find(|used| used.starts_with("sea-") || used.starts_with("sqlx"));
+            assert_eq!(sql, None, "{name} must not use it");
+        }
+    }
+}
+
+#[test]
+fn every_crate_of_the_line_is_there() {
+    let packages = packages();
+    for (name, _) in MAY_USE {
+        assert!(packages.iter().any(|package| package["name"] == name), "{name} is gone");
+    }
+}
+
+/// What a package is built from; tests may use what they like.
+fn used_by(package: &Value) -> impl Iterator<Item = &str> {
+    package["dependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|dependency| dependency["kind"] != "dev")
+        .map(|dependency| dependency["name"].as_str().unwrap())
+}
+
+fn packages() -> Vec<Value> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}

@@ -1,0 +1,30 @@
+//! What several of these tests need.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+pub(crate) async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.unwrap()
+}
+
+/// Runs a command on a connection of its own.
+pub(crate) async fn execute(url: &str, statement: &str) {
+    let mut connection = connect(url).await;
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The first column of the only row.
+pub(crate) async fn number(url: &str, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(&mut connect(url).await).await.unwrap()
+}
+
+/// Waits for what happens soon, but not at once.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
