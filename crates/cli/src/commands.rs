@@ -1,0 +1,69 @@
+//! The commands, one family a file.
+
+mod adopt;
+mod completions;
+mod config;
+mod environment;
+mod keys;
+mod maintain;
+mod migrate;
+mod seed;
+
+use clap::Subcommand;
+use rylie_db::Database;
+use rylie_db::migration::Migrations;
+
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Apply, inspect and take back migrations
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    Adopt(adopt::Adopt),
+    Seed(seed::Seed),
+    /// What the database is used for, which destructive commands obey
+    #[command(subcommand)]
+    Environment(environment::Environment),
+    /// The keyring that seals secrets
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// One maintenance job, now
+    #[command(subcommand)]
+    Maintain(maintain::Maintain),
+    /// The settings in force
+    #[command(subcommand)]
+    Config(config::Config),
+    Completions(completions::Completions),
+}
+
+pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
+    match command {
+        Command::Migrate(migrate) => migrate.run(global).await,
+        Command::Adopt(adopt) => adopt.run(global).await,
+        Command::Seed(seed) => seed.run(global).await,
+        Command::Environment(environment) => environment.run(global).await,
+        Command::Keys(keys) => keys.run(global),
+        Command::Maintain(maintain) => maintain.run(global).await,
+        Command::Config(config) => config.run(global),
+        Command::Completions(completions) => Ok(completions.run()),
+    }
+}
+
+/// The migrations of the database. Not by way of `Database`: they need neither a pool nor the keys, which may come later.
+async fn migrations(global: &Global) -> Result<Migrations> {
+    Ok(Migrations::connect(global.settings()?.database_url()).await?)
+}
+
+/// The database, for commands that work on its rows.
+async fn migrated_database(global: &Global) -> Result<Database> {
+    let database = Database::connect(global.settings()?).await?;
+    if database.health().await?.is_ready() {
+        return Ok(database);
+    }
+    Err(Failure::NotReady(
+        "the database is not migrated; run `rylie migrate deploy`, or `rylie adopt` if Prisma made it".to_owned(),
+    ))
+}

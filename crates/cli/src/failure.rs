@@ -1,0 +1,152 @@
+//! Why a command did not do what was asked, in one line, and the exit code for it.
+
+use std::error::Error as StdError;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use rylie_db::{crypto, migration, repositories};
+
+/// The result of a command.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line or the settings lack something.
+    #[error("{0}")]
+    Usage(String),
+
+    /// It worked, and what it found is not as it should be.
+    #[error("{0}")]
+    Found(String),
+
+    /// A guard of the command line said no.
+    #[error("refused: {0}")]
+    Refused(String),
+
+    /// The database is not in the state that the command needs.
+    #[error("{0}")]
+    NotReady(String),
+
+    /// A file, or standard input or output.
+    #[error("{doing}")]
+    File { doing: String, source: std::io::Error },
+
+    /// A seed file; the parser's words are left out, as they quote the file.
+    #[error("{0}")]
+    SeedFile(String),
+
+    #[error(transparent)]
+    Keys(#[from] crypto::Error),
+
+    #[error(transparent)]
+    Database(Box<rylie_db::Error>),
+}
+
+impl From<rylie_db::Error> for Failure {
+    fn from(error: rylie_db::Error) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
+impl From<migration::Error> for Failure {
+    fn from(error: migration::Error) -> Self {
+        rylie_db::Error::from(error).into()
+    }
+}
+
+impl From<rylie_db::maintenance::Error> for Failure {
+    fn from(error: rylie_db::maintenance::Error) -> Self {
+        rylie_db::Error::from(error).into()
+    }
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) => 2,
+            Self::Found(_) => 3,
+            Self::Refused(_) | Self::Keys(crypto::Error::KeyFileExists { .. }) => 4,
+            Self::Database(error) if is_usage(error) => 2,
+            Self::Database(error) if is_refusal(error) => 4,
+            _ => 1,
+        })
+    }
+
+    /// What failed and what to do, in one line; with the causes, each in a line of its own below.
+    pub(crate) fn explain(&self, causes: bool) -> String {
+        let what = one_line(&self.to_string());
+        let causes_below = causes_of(self, &what);
+        let mut text = format!("rylie: {what}");
+        if !causes && !causes_below.is_empty() {
+            text.push_str("; -v tells the cause");
+        }
+        text.push('\n');
+        for cause in causes_below.into_iter().filter(|_| causes) {
+            // Writing to a `String` does not fail.
+            let _ = writeln!(text, "  because: {cause}");
+        }
+        text
+    }
+}
+
+fn is_usage(error: &rylie_db::Error) -> bool {
+    use repositories::Error::Invalid;
+    matches!(
+        error,
+        rylie_db::Error::Config { .. }
+            | rylie_db::Error::Connect { source: Invalid { .. }, .. }
+            | rylie_db::Error::Migration(migration::Error::UnknownScheme)
+    )
+}
+
+fn is_refusal(error: &rylie_db::Error) -> bool {
+    error.is_refusal() || matches!(error, rylie_db::Error::Migration(migration::Error::NotTheBase { .. }))
+}
+
+/// The chain of causes, without those that only repeat what was said above them.
+fn causes_of(error: &dyn StdError, what: &str) -> Vec<String> {
+    let mut said = vec![what.to_owned()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = one_line(&cause.to_string());
+        if !text.is_empty() && said.iter().all(|earlier| !earlier.contains(&text)) {
+            said.push(text);
+        }
+        next = cause.source();
+    }
+    said.split_off(1)
+}
+
+/// Servers and file names may bring line breaks and control characters; a log line is one line.
+fn one_line(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::Failure;
+
+    fn failure() -> Failure {
+        Failure::File { doing: "reading a\nfile".to_owned(), source: io::Error::other("the disk\n\u{1b}[31mis gone") }
+    }
+
+    #[test]
+    fn an_error_is_one_line_and_points_to_its_cause() {
+        assert_eq!(failure().explain(false), "rylie: reading a file; -v tells the cause\n");
+    }
+
+    #[test]
+    fn the_causes_stand_below_each_in_a_line() {
+        assert_eq!(failure().explain(true), "rylie: reading a file\n  because: the disk [31mis gone\n");
+    }
+
+    #[test]
+    fn a_cause_that_repeats_the_message_is_left_out() {
+        let failure = Failure::File { doing: "reading: gone".to_owned(), source: io::Error::other("gone") };
+        assert_eq!(failure.explain(true), "rylie: reading: gone\n");
+    }
+}

@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+mod arguments;
+mod commands;
+mod failure;
+mod logging;
+mod progress;
+mod report;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return arguments::explain(&error),
+    };
+    logging::start(&cli.global);
+    match run(&cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // With standard error closed there is nobody left to tell.
+            let _ = io::stderr().write_all(failure.explain(cli.global.verbose > 0).as_bytes());
+            failure.exit_code()
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> failure::Result<()> {
+    let report = commands::run(&cli.command, &cli.global).await?;
+    report.print(&cli.global)?;
+    report.verdict.map_or(Ok(()), Err)
+}

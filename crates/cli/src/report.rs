@@ -1,0 +1,68 @@
+//! What a command found or did, for people and for programs.
+
+use std::io::{self, ErrorKind, Write};
+
+use serde_json::Value;
+
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+
+/// The outcome of a command.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The document of `--json`.
+    pub(crate) json: Value,
+    /// The same in words, without the last line break.
+    pub(crate) text: String,
+    /// What is wrong all the same; told after the report, and the exit code.
+    pub(crate) verdict: Option<Failure>,
+}
+
+impl Report {
+    pub(crate) fn new(json: Value, text: impl Into<String>) -> Self {
+        Self { json, text: text.into(), verdict: None }
+    }
+
+    pub(crate) fn with_verdict(self, verdict: Option<Failure>) -> Self {
+        Self { verdict, ..self }
+    }
+
+    pub(crate) fn print(&self, global: &Global) -> Result<()> {
+        if global.json {
+            print(&self.json.to_string())
+        } else if global.quiet || self.text.is_empty() {
+            Ok(())
+        } else {
+            print(&self.text)
+        }
+    }
+}
+
+/// Prints to standard output. A reader that left early, as `head` does, has what it wanted.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::File { doing: "writing to standard output".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One line each, or a word for none.
+pub(crate) fn list(done: &str, names: &[String], none: &str) -> String {
+    if names.is_empty() {
+        return none.to_owned();
+    }
+    names.iter().map(|name| format!("{done} {name}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Names and values below each other.
+pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    rows.iter()
+        .map(|(name, value)| format!("{name:width$}  {value}").trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}

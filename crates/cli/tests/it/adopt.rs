@@ -1,0 +1,156 @@
+//! `rylie adopt`
+
+use rylie_db::migration::{Engine, MIGRATIONS};
+use rylie_testkit::{Cluster, PostgresDatabase};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::support::{Folder, Outcome};
+
+const ROWS: &str = r#"
+    CREATE TABLE "Report" (id int);
+    ALTER TABLE "User" ADD COLUMN "nickname" text;
+    INSERT INTO "Agency" ("id", "name", "updatedAt") VALUES ('a1', 'North', now());
+    INSERT INTO "User" ("id", "email", "agencyId", "updatedAt") VALUES ('u1', 'ann@north.example', 'a1', now()), ('u2', 'bob@example.com', NULL, now());
+    INSERT INTO "Session" ("id", "sessionToken", "userId", "expires") VALUES ('s1', 't1', 'u1', now());
+"#;
+
+/// A database as Prisma leaves one, owned by a role that may do nothing else.
+struct Prisma {
+    database: PostgresDatabase,
+    owner: String,
+}
+
+impl Prisma {
+    async fn new() -> Self {
+        let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+        let owner = format!("{}_owner", database.name());
+        execute(&database.url(), &format!(r#"CREATE ROLE "{owner}" LOGIN; GRANT ALL ON SCHEMA public TO "{owner}"; GRANT CREATE ON DATABASE "{}" TO "{owner}""#, database.name())).await;
+        let prisma = Self { database, owner };
+        for step in MIGRATIONS[0].up(Engine::Postgres) {
+            prisma.execute(step.statement()).await;
+        }
+        prisma.execute(ROWS).await;
+        prisma
+    }
+
+    fn url(&self) -> String {
+        self.database.url_as(&self.owner)
+    }
+
+    /// As the old service would, logged in as the owner.
+    async fn execute(&self, sql: &str) {
+        execute(&self.url(), sql).await;
+    }
+
+    fn adopt(&self, flags: &[&str]) -> Outcome {
+        let url = self.url();
+        Folder::new().run([&["adopt", "--database-url", &url], flags].concat())
+    }
+
+    fn run(&self, command: &str) -> Outcome {
+        let url = self.url();
+        Folder::new().run(command.split(' ').chain(["--json", "--database-url", &url]))
+    }
+}
+
+async fn execute(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+fn is_prismas(json: &Value) {
+    assert_eq!(
+        (&json["tables"]["User"], &json["tables"]["Session"], &json["tables"]["Task"]),
+        (&json!(2), &json!(1), &json!(0))
+    );
+    assert_eq!(json["extra"], json!(["table Report", "column User.nickname"]));
+    assert_eq!(json["differences"], json!([]));
+}
+
+#[tokio::test]
+async fn a_database_of_prisma_is_taken_over_and_loses_nothing() {
+    let prisma = Prisma::new().await;
+
+    let json = prisma.adopt(&["--json"]).expect(0).json();
+
+    is_prismas(&json);
+    assert_eq!(json["applied"].as_array().unwrap().len(), MIGRATIONS.len());
+    prisma.run("migrate status").expect(0);
+    assert_eq!(prisma.run("environment show").expect(0).json()["environment"], "production");
+    prisma.execute(r#"UPDATE "User" SET "nickname" = 'b' WHERE "id" = 'u2'"#).await;
+    prisma
+        .execute(
+            r#"INSERT INTO "Session" ("id", "sessionToken", "userId", "expires") VALUES ('s2', 't2', 'u2', now())"#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn adopting_twice_does_nothing_the_second_time() {
+    let prisma = Prisma::new().await;
+    prisma.adopt(&[]).expect(0);
+
+    let json = prisma.adopt(&["--json"]).expect(0).json();
+
+    is_prismas(&json);
+    assert_eq!(json["applied"], json!([]));
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_and_changes_nothing() {
+    let prisma = Prisma::new().await;
+
+    let json = prisma.adopt(&["--dry-run", "--json"]).expect(0).json();
+
+    is_prismas(&json);
+    assert_eq!(json["applied"], json!([]));
+    prisma.run("migrate status").expect(3);
+    prisma.run("environment show").expect(1);
+}
+
+#[tokio::test]
+async fn an_adopted_database_is_seeded_and_guarded() {
+    let prisma = Prisma::new().await;
+    prisma.run("seed").expect(1).line_says("rylie adopt");
+    prisma.run("migrate deploy").expect(4).line_says("adopt");
+    prisma.adopt(&["--quiet"]).expect(0);
+
+    prisma.run("seed").expect(0);
+    assert_eq!(prisma.run("maintain sessions").expect(0).json()["deleted"], 1);
+    prisma.run("migrate down").expect(4);
+    prisma.run("migrate reset --force").expect(4);
+}
+
+#[tokio::test]
+async fn a_missing_column_is_refused_and_named() {
+    let prisma = Prisma::new().await;
+    prisma.execute(r#"ALTER TABLE "User" DROP COLUMN "name""#).await;
+
+    let outcome = prisma.adopt(&["--json"]).expect(4);
+
+    assert_eq!(outcome.json()["differences"][0]["object"], "column User.name");
+    outcome.line_says("column User.name");
+    assert!(prisma.adopt(&["--dry-run"]).expect(4).out.contains("column User.name"));
+    prisma.run("environment show").expect(1);
+}
+
+#[tokio::test]
+async fn another_applications_database_is_refused() {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    execute(&database.url(), "CREATE TABLE shop (id int)").await;
+
+    let url = database.url();
+    let outcome = Folder::new().run(["adopt", "--json", "--database-url", &url]).expect(4);
+
+    assert!(outcome.json()["differences"].as_array().unwrap().len() >= 14);
+}
+
+#[tokio::test]
+async fn an_empty_database_and_a_sqlite_file_are_not_adopted() {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let url = database.url();
+    Folder::new().run(["adopt", "--database-url", &url]).expect(4).says("nothing to adopt");
+    Folder::new().run(["adopt"]).expect(4).says("SQLite");
+}

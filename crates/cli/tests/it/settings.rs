@@ -1,0 +1,58 @@
+//! Where settings come from, and `rylie config`
+
+use serde_json::Value;
+
+use crate::support::Folder;
+
+fn setting(json: &Value, name: &str) -> (String, String) {
+    let setting = json["settings"].as_array().unwrap().iter().find(|setting| setting["name"] == name).unwrap();
+    let text = |field: &str| setting[field].as_str().unwrap().to_owned();
+    (text("value"), text("origin"))
+}
+
+#[test]
+fn flags_go_over_the_environment_over_the_file_over_defaults() {
+    let folder = Folder::new();
+    let show = ["config", "show", "--json"];
+    let url = |json: &Value| setting(json, "database_url");
+    let pair = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
+
+    assert_eq!(url(&folder.run(show).expect(0).json()), pair("sqlite://rylie.db?mode=rwc", "default"));
+    folder.write("rylie.toml", "database_url = 'sqlite://file.db'\n");
+    assert_eq!(url(&folder.run(show).expect(0).json()), pair("sqlite://file.db", "file"));
+    let environment = folder.run_with("DATABASE_URL", "sqlite://environment.db", show).expect(0).json();
+    assert_eq!(url(&environment), pair("sqlite://environment.db", "environment"));
+    let flag = ["config", "show", "--json", "--database-url", "sqlite://flag.db"];
+    assert_eq!(
+        url(&folder.run_with("DATABASE_URL", "sqlite://environment.db", flag).expect(0).json()),
+        pair("sqlite://flag.db", "flag")
+    );
+}
+
+#[test]
+fn another_file_may_be_named() {
+    let folder = Folder::new();
+    folder.write("rylie.toml", "max_connections = 3\n");
+    folder.write("other.toml", "max_connections = 4\n");
+    let json = folder.run(["--config", "other.toml", "config", "show", "--json"]).expect(0).json();
+    assert_eq!(setting(&json, "max_connections").0, "4");
+}
+
+#[test]
+fn a_bad_setting_is_bad_usage() {
+    let folder = Folder::new();
+    folder.write("rylie.toml", "max_connections = 'canary'\n");
+    for command in [&["config", "show"][..], &["migrate", "status"], &["seed"], &["keys", "list"]] {
+        let outcome = folder.run(command).expect(2);
+        outcome.says("max_connections");
+        assert!(!outcome.err.contains("canary"), "{outcome:?}");
+    }
+    folder.run(["config", "show", "--config", "nowhere.toml"]).expect(2).says("nowhere.toml");
+}
+
+#[test]
+fn flags_stand_before_or_after_the_command() {
+    let folder = Folder::new();
+    folder.run(["--database-url", "sqlite://one.db?mode=rwc", "--json", "migrate", "deploy"]).expect(0).json();
+    folder.run(["migrate", "--json", "status", "--database-url", "sqlite://one.db"]).expect(0).json();
+}

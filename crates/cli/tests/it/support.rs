@@ -1,0 +1,109 @@
+//! Running the command in a folder of a test's own.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder to run the command in: with no settings, its database is a SQLite file there.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn migrated() -> Self {
+        let folder = Self::new();
+        folder.run(["migrate", "deploy"]).expect(0);
+        folder
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.path(file), text).unwrap();
+    }
+
+    /// Where a test looks into the SQLite file by itself.
+    pub(crate) fn url(&self) -> String {
+        format!("sqlite://{}", self.path("rylie.db").display())
+    }
+
+    /// The command with none of the environment's settings, and nothing on standard input.
+    pub(crate) fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rylie"));
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("RYLIE_") || ["DATABASE_URL", "ENCRYPTION_KEY", "RUST_LOG"].contains(&&*text) {
+                command.env_remove(&name);
+            }
+        }
+        command.args(arguments).current_dir(&self.0).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Outcome {
+        Outcome::of(self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) fn run_with<I: IntoIterator<Item: AsRef<OsStr>>>(
+        &self,
+        variable: &str,
+        value: impl AsRef<Path>,
+        arguments: I,
+    ) -> Outcome {
+        Outcome::of(self.command(arguments).env(variable, value.as_ref()).output().unwrap())
+    }
+
+    /// Begun, not waited for.
+    pub(crate) fn start<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Outcome {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Insists on the exit code.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// Insists on exactly one document on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// Insists on one line on standard error that says this, and on nothing else anywhere.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &str) {
+        assert_eq!(self.out, "", "{self:#?}");
+        self.line_says(words);
+    }
+
+    /// Insists on one line on standard error that says this.
+    #[track_caller]
+    pub(crate) fn line_says(&self, words: &str) {
+        assert!(self.err.starts_with("rylie: ") && self.err.contains(words), "{self:#?}");
+        assert_eq!(self.err.matches('\n').count(), 1, "{self:#?}");
+    }
+}
