@@ -1,0 +1,122 @@
+//! A caller that is cancelled leaves no connection inside a transaction.
+
+use std::time::Duration;
+
+use rylie_db::prelude::*;
+use rylie_testkit::{Cluster, DelayProxy, World};
+use sqlx::{Connection, PgConnection};
+
+/// The least that a `BEGIN` and the rollback after it send.
+const BEGIN_BYTES: u64 = 20;
+
+/// How many connections are inside a transaction that nobody works on.
+async fn left_open(url: &str) -> i64 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+         AND state LIKE 'idle in transaction%'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap()
+}
+
+/// Proxied, so that `BEGIN` is on the wire when the caller gives up.
+async fn slow(world: &World) -> (DelayProxy, Config) {
+    let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
+    let url = world.url_through(&proxy).unwrap();
+    let config = Config::builder().set("database_url", url).unwrap().set("max_connections", 10).unwrap();
+    (proxy, config.build().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_cancelled_begins_poison_no_connection() {
+    let world = World::postgres().await.unwrap();
+    let agency = world.agency().await.unwrap();
+    let (proxy, config) = slow(&world).await;
+    let database = Database::connect(config).await.unwrap();
+    let (store, scope) = (database.store(), agency.scope());
+    // The pool is filled first, so that it is `BEGIN` that is slow and not the connecting.
+    let full: Vec<_> = futures_util::future::join_all((0..10).map(|_| store.tenant(&scope))).await;
+    drop(full);
+
+    for round in 0..1_000_u64 {
+        proxy.delay_to_server(Duration::from_millis(5 + round % 4));
+        let given_up = tokio::time::timeout(Duration::from_millis(2), store.tenant(&scope)).await;
+        assert!(given_up.is_err(), "BEGIN was answered before the caller gave up");
+    }
+    proxy.delay_to_server(Duration::ZERO);
+    let begins = proxy.bytes_to_server() / BEGIN_BYTES;
+    assert!(begins > 900, "only {begins} of the callers gave up after BEGIN was sent");
+
+    // Each write that is acknowledged is there for everybody.
+    for _ in 0..4 {
+        let unit = store.tenant(&scope).await.unwrap();
+        let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+        let request = unit.requests().add(new).await.unwrap();
+        unit.commit().await.unwrap();
+        let unit = agency.unit().await.unwrap();
+        assert!(unit.requests().find(request.id).await.unwrap().is_some());
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(left_open(world.url()).await, 0);
+}
+
+/// The same with the driver's own `begin`: were it immune, our cure would be for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_drivers_own_begin_is_poisoned_by_the_same() {
+    let world = World::postgres().await.unwrap();
+    let (proxy, config) = slow(&world).await;
+    let options = sqlx::postgres::PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let pool = options.connect(config.database_url()).await.unwrap();
+    proxy.delay_to_server(Duration::from_millis(20));
+
+    assert!(tokio::time::timeout(Duration::from_millis(5), pool.begin()).await.is_err());
+    proxy.delay_to_server(Duration::ZERO);
+    sqlx::query(r#"INSERT INTO "Agency" (id, name, "updatedAt") VALUES ('lost', 'n', now())"#)
+        .execute(&pool)
+        .await
+        .unwrap();
+
+    let mut beside = PgConnection::connect(world.url()).await.unwrap();
+    let seen: i64 = sqlx::query_scalar(r#"SELECT count(*) FROM "Agency""#).fetch_one(&mut beside).await.unwrap();
+    assert_eq!(seen, 0, "acknowledged and visible: the driver has been mended, look at ours again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_died_are_replaced_without_an_error() {
+    let world = World::postgres().await.unwrap();
+    let agency = world.agency().await.unwrap();
+    let (proxy, config) = slow(&world).await;
+    let database = Database::connect(config).await.unwrap();
+    let (store, scope) = (database.store(), agency.scope());
+    drop(store.tenant(&scope).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+
+    proxy.sever().await;
+
+    let unit = store.tenant(&scope).await.unwrap();
+    assert_eq!(unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap().total, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_lost_before_the_commit_changes_nothing_and_one_lost_during_it_says_so() {
+    use rylie_db::repositories::Error;
+
+    let world = World::postgres().await.unwrap();
+    let agency = world.agency().await.unwrap();
+    let (proxy, config) = slow(&world).await;
+    let database = Database::connect(config).await.unwrap();
+    let new = || NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+
+    let unit = database.store().tenant(&agency.scope()).await.unwrap();
+    proxy.sever().await;
+    let lost = unit.requests().add(new()).await.unwrap_err();
+    assert!(matches!(lost, Error::ConnectionLost(_)) && lost.is_retryable(), "{lost:?}");
+
+    let unit = database.store().tenant(&agency.scope()).await.unwrap();
+    unit.requests().add(new()).await.unwrap();
+    proxy.sever().await;
+    let unknown = unit.commit().await.unwrap_err();
+    assert!(matches!(unknown, Error::OutcomeUnknown(_)) && !unknown.is_retryable(), "{unknown:?}");
+}

@@ -1,0 +1,189 @@
+//! Several at once, and after an interruption.
+
+use std::time::Duration;
+
+use rylie_migration::{Engine, Error, MIGRATIONS, MigrationState, Migrations, Options, Progress, Step};
+
+use super::schema::make_base;
+use super::sql::{Sql, deploy, is_sqlite, migrations, schema};
+use super::tenant_key::{fill, record_base};
+
+/// Eight that start together on an empty database: each migration is applied once, and all eight succeed.
+pub(crate) async fn eight_at_once_apply_each_migration_once(url: &str) {
+    let eight: Vec<_> = (0..8).map(|_| tokio::spawn(start(url.to_owned()))).collect();
+    let mut applied = Vec::new();
+    for one in eight {
+        applied.extend(one.await.unwrap());
+    }
+    applied.sort();
+
+    let names: Vec<_> = MIGRATIONS.iter().map(|migration| migration.name()).collect();
+    assert_eq!(applied, names);
+}
+
+async fn start(url: String) -> Vec<String> {
+    deploy(&url).await
+}
+
+/// A second deploy has nothing to do.
+pub(crate) async fn a_second_deploy_has_nothing_to_do(url: &str) {
+    deploy(url).await;
+    assert_eq!(deploy(url).await, Vec::<String>::new());
+}
+
+/// Killed after any step, the next run finishes the work. PostgreSQL; on SQLite a migration is one transaction.
+pub(crate) async fn a_killed_deploy_is_taken_up_again(url: &str) {
+    deploy(url).await;
+    let expected = schema(url).await;
+    let mut whole = migrations(url).await;
+    for migration in MIGRATIONS.iter().filter(|migration| !migration.in_transaction(Engine::Postgres)) {
+        let steps = migration.up(Engine::Postgres);
+        for killed in 0..=steps.len() {
+            let behind = MIGRATIONS.iter().rev().take_while(|other| other.name() >= migration.name()).count();
+            whole.down(behind, &mut |_| ()).await.unwrap();
+            // One step too many as well: done, and killed before it was recorded.
+            do_steps(url, &steps[..killed]).await;
+            whole.deploy(&mut |_| ()).await.unwrap();
+        }
+    }
+    assert_eq!(schema(url).await, expected);
+}
+
+async fn do_steps(url: &str, steps: &[Step]) {
+    let mut sql = Sql::connect(url).await;
+    for step in steps {
+        match step {
+            // Killed in the middle of the batches, in the worst case before the first.
+            Step::Batches(_) => (),
+            step => sql.try_run(step.statement()).await.unwrap_or(()),
+        }
+    }
+}
+
+/// An index that was left invalid is made anew. PostgreSQL.
+pub(crate) async fn an_invalid_index_is_made_anew(url: &str) {
+    deploy(url).await;
+    let mut migrations = migrations(url).await;
+    migrations.down(1, &mut |_| ()).await.unwrap();
+    let mut sql = Sql::connect(url).await;
+    sql.run("CREATE INDEX \"Session_expires_idx\" ON \"Session\" (expires)").await;
+    sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"Session_expires_idx\"'::regclass").await;
+
+    migrations.deploy(&mut |_| ()).await.unwrap();
+
+    let valid = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = '\"Session_expires_idx\"'::regclass";
+    assert_eq!(sql.one(valid).await, "true");
+}
+
+/// Who does not get the lock in time says who has it. PostgreSQL.
+pub(crate) async fn a_held_lock_is_named(url: &str) {
+    let (mut holder, pid) = hold_lock(url).await;
+    let options = Options { wait: Duration::from_millis(300), ..Options::default() };
+    let mut migrations = Migrations::connect_with(url, options).await.unwrap();
+    let mut waited = false;
+
+    let outcome = migrations.deploy(&mut |progress| waited |= matches!(progress, Progress::Waiting { .. })).await;
+
+    assert!(waited);
+    match outcome {
+        Err(Error::Locked { holder, .. }) => assert_eq!(holder, Some(pid)),
+        other => panic!("{other:?}"),
+    }
+    holder.run("SELECT pg_advisory_unlock_all()").await;
+    assert_eq!(migrations.deploy(&mut |_| ()).await.unwrap().len(), MIGRATIONS.len());
+}
+
+/// The migration lock, taken by hand; and by whom.
+async fn hold_lock(url: &str) -> (Sql, i32) {
+    let mut sql = Sql::connect(url).await;
+    sql.run("SELECT pg_advisory_lock(8248743392429763943)").await;
+    let pid = sql.one("SELECT pg_backend_pid()::text").await.parse().unwrap();
+    (sql, pid)
+}
+
+/// A table in use is waited for a little and often, so that others are not held up; and who uses it is named. PostgreSQL.
+pub(crate) async fn a_table_in_use_is_waited_for_in_short_turns(url: &str) {
+    make_base(url).await;
+    let mut sql = Sql::connect(url).await;
+    record_base(&mut sql).await;
+    sql.run("BEGIN; SELECT * FROM \"Agency\"").await;
+    let pid: i32 = sql.one("SELECT pg_backend_pid()::text").await.parse().unwrap();
+    let options = Options { lock_timeout: Duration::from_millis(200), attempts: 3, ..Options::default() };
+    let mut migrations = Migrations::connect_with(url, options).await.unwrap();
+
+    match migrations.deploy(&mut |_| ()).await {
+        Err(Error::Blocked { blockers, attempts, .. }) => assert_eq!((blockers, attempts), (vec![pid], 3)),
+        other => panic!("{other:?}"),
+    }
+
+    let ending = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        sql.run("COMMIT").await;
+    };
+    let mut quiet = |_: Progress<'_>| ();
+    let (outcome, ()) = tokio::join!(migrations.deploy(&mut quiet), ending);
+    outcome.unwrap();
+}
+
+/// Writes go on while old rows are filled in: nothing is lost, and every row is right at the end. PostgreSQL.
+pub(crate) async fn writes_go_on_meanwhile(url: &str) {
+    make_base(url).await;
+    let mut sql = Sql::connect(url).await;
+    fill(&mut sql).await;
+    sql.run(
+        "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\") \
+         SELECT 'n' || i, 'ann', 'r-ann', 't', 'PAGE', now() FROM generate_series(1, 60000) i",
+    )
+    .await;
+    record_base(&mut sql).await;
+
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let writer = tokio::spawn(async move {
+        let mut written = 0;
+        while stopped.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+            let agency = if written % 2 == 0 { "a2" } else { "a1" };
+            sql.run(&format!("UPDATE \"Request\" SET \"agencyId\" = '{agency}' WHERE id = 'r-solo'")).await;
+            sql.run(&format!(
+                "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\") VALUES ('w{written}', 'solo', 'r-solo', 't', 'PAGE', now())"
+            ))
+            .await;
+            written += 1;
+        }
+        (sql, written)
+    });
+    deploy(url).await;
+    stop.send(()).unwrap();
+    let (mut sql, written) = writer.await.unwrap();
+
+    assert!(written > 0);
+    assert_eq!(sql.one("SELECT count(*)::text FROM \"Task\"").await, (60_003 + written).to_string());
+    let wrong = "SELECT t.id FROM \"Task\" t JOIN \"Request\" r ON r.id = t.\"requestId\" WHERE t.\"tenantId\" <> r.\"tenantId\"";
+    assert_eq!(sql.all(wrong).await, Vec::<String>::new());
+}
+
+/// The status of an empty database, and that asking writes nothing.
+pub(crate) async fn status_only_reads(url: &str) {
+    let empty = schema(url).await;
+    let status = migrations(url).await.status().await.unwrap();
+
+    assert!(status.iter().all(|migration| migration.state == MigrationState::Pending));
+    assert_eq!(schema(url).await, empty);
+    let tables = if is_sqlite(url) {
+        "SELECT name FROM sqlite_schema"
+    } else {
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    };
+    assert_eq!(Sql::connect(url).await.all(tables).await, Vec::<String>::new());
+}
+
+/// A migration of a later version is shown as unknown, does not keep this one from starting, and is not taken back.
+pub(crate) async fn a_later_version_is_left_alone(url: &str) {
+    deploy(url).await;
+    let mut sql = Sql::connect(url).await;
+    sql.run("INSERT INTO seaql_migrations VALUES ('m29990101_000001_later', 0)").await;
+
+    let mut migrations = migrations(url).await;
+    assert_eq!(migrations.deploy(&mut |_| ()).await.unwrap(), Vec::<String>::new());
+    assert_eq!(migrations.status().await.unwrap().last().unwrap().state, MigrationState::Unknown);
+    assert!(matches!(migrations.down(1, &mut |_| ()).await, Err(Error::Refused(_))));
+}

@@ -1,0 +1,96 @@
+//! What is refused, and that it is refused untouched.
+
+use rylie_migration::{Environment, Error, MIGRATIONS, Refusal, State};
+
+use super::sql::{Sql, deploy, migrations, schema};
+
+/// Production is neither taken back nor reset, SeaORM's commands included.
+pub(crate) async fn production_is_not_taken_back(url: &str) {
+    use rylie_migration::Migrator;
+    use sea_orm_migration::MigratorTrait;
+
+    deploy(url).await;
+    let before = schema(url).await;
+    let mut migrations = migrations(url).await;
+    assert!(migrations.mark_environment(Environment::Production).await.unwrap());
+
+    assert!(matches!(migrations.down(1, &mut |_| ()).await, Err(Error::Refused(Refusal::Production))));
+    assert!(matches!(migrations.reset(&mut |_| ()).await, Err(Error::Refused(Refusal::Production))));
+    let db = rylie_migration::connect(url.to_owned(), "public".to_owned()).await.unwrap();
+    assert!(Migrator::fresh(&db).await.is_err());
+    assert!(Migrator::refresh(&db).await.is_err());
+    assert!(Migrator::reset(&db).await.is_err());
+    assert!(Migrator::down(&db, None).await.is_err());
+
+    assert_eq!(schema(url).await, before);
+}
+
+/// A database of somebody else's is neither reset nor deployed to where the names are the same.
+pub(crate) async fn what_is_not_ours_is_not_reset(url: &str) {
+    let mut sql = Sql::connect(url).await;
+    sql.run("CREATE TABLE \"User\" (id integer)").await;
+    sql.run("INSERT INTO \"User\" VALUES (1)").await;
+    let mut migrations = migrations(url).await;
+
+    assert!(matches!(migrations.reset(&mut |_| ()).await, Err(Error::Refused(Refusal::NotOurs))));
+    assert!(matches!(migrations.deploy(&mut |_| ()).await, Err(Error::Refused(Refusal::NotAdopted { .. }))));
+
+    assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"User\"").await, "1");
+}
+
+/// A reset empties a database of ours and gives it a new fingerprint.
+pub(crate) async fn a_reset_empties_a_database_of_ours(url: &str) {
+    deploy(url).await;
+    let mut migrations = migrations(url).await;
+    let first = migrations.mark().await.unwrap().unwrap();
+    let before = schema(url).await;
+    let mut sql = Sql::connect(url).await;
+    sql.run("INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('a', 'n', '2026-01-01 00:00:00.000')").await;
+
+    assert_eq!(migrations.reset(&mut |_| ()).await.unwrap().len(), MIGRATIONS.len());
+
+    assert_eq!(schema(url).await, before);
+    assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"Agency\"").await, "0");
+    assert_ne!(migrations.mark().await.unwrap().unwrap().fingerprint, first.fingerprint);
+}
+
+/// The mark of a fresh database, and that there is one row of it.
+pub(crate) async fn a_fresh_database_is_marked_for_development(url: &str) {
+    assert_eq!(migrations(url).await.mark().await.unwrap(), None);
+    deploy(url).await;
+    let mark = migrations(url).await.mark().await.unwrap().unwrap();
+
+    assert_eq!((mark.environment, mark.state, mark.adopted_at), (Environment::Development, State::Fresh, None));
+    assert_eq!(mark.fingerprint.len(), 36);
+    let mut sql = Sql::connect(url).await;
+    assert!(sql.try_run("INSERT INTO rylie_database (id, fingerprint) VALUES (2, 'x')").await.is_err());
+    assert!(sql.try_run("UPDATE rylie_database SET environment = 'prod'").await.is_err());
+}
+
+/// The audit log's foreign key does not come back where it would be wrong; nothing else is lost.
+pub(crate) async fn orphaned_events_keep_the_foreign_key_away(url: &str) {
+    deploy(url).await;
+    let mut sql = Sql::connect(url).await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('e', 'gone', 'x', 'y')").await;
+
+    let error = migrations(url).await.down(2, &mut |_| ()).await.unwrap_err();
+
+    assert!(error.to_string().contains("m20261123_000005_drop_audit_log_foreign_key"), "{error}");
+    assert_eq!(sql.tenant("AuditLog", "e").await, "platform");
+    // The migration is recorded as applied, and so it is: such events are still taken.
+    deploy(url).await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('f', 'job:x', 'x', 'y')").await;
+    migrations(url).await.reset(&mut |_| ()).await.unwrap();
+    assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"AuditLog\"").await, "0");
+}
+
+/// Another application's database is not built into.
+pub(crate) async fn another_applications_database_is_left_alone(url: &str) {
+    let mut sql = Sql::connect(url).await;
+    sql.run("CREATE TABLE invoices (id integer)").await;
+
+    let refused = migrations(url).await.deploy(&mut |_| ()).await;
+
+    assert!(matches!(refused, Err(Error::Refused(Refusal::NotEmpty { .. }))), "{refused:?}");
+    assert!(sql.try_run("SELECT 1 FROM \"Agency\"").await.is_err());
+}

@@ -1,0 +1,15 @@
+//! The migrations. Each case takes the URL of an empty database, and throws it away afterwards.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests; clippy knows only functions marked as such"
+)]
+
+pub(crate) mod adopt;
+pub(crate) mod deploy;
+pub(crate) mod guards;
+pub(crate) mod schema;
+pub(crate) mod sql;
+pub(crate) mod tenant_key;
