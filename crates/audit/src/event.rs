@@ -24,7 +24,7 @@ impl Event {
 
     /// Names the row: the table and its key.
     #[must_use]
-    pub fn on(mut self, resource: &'static str, id: impl ToString) -> Self {
+    pub fn on(mut self, resource: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         self.resource = resource;
         self.resource_id = Some(id.to_string());
         self

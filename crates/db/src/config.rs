@@ -4,6 +4,7 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rylie_crypto::Secret;
@@ -56,6 +57,12 @@ impl Config {
         &self.url
     }
 
+    /// Where the keyring's file is, if one is named.
+    #[must_use]
+    pub fn keyring(&self) -> Option<&Path> {
+        self.keyring.as_deref()
+    }
+
     /// Every setting with its value and where that came from, secrets masked.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
@@ -81,7 +88,7 @@ impl Config {
             ..defaults
         };
         Ok(Self {
-            url: read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc").to_owned(),
+            url: shared_if_in_memory(read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc")),
             pool,
             keyring: read.text("keyring").map(PathBuf::from),
             encryption_key: read.text("encryption_key").map(str::to_owned),
@@ -175,6 +182,15 @@ impl ConfigBuilder {
     }
 }
 
+/// A database in memory belongs to one connection; migrating takes a second one, so it gets a name that both share.
+fn shared_if_in_memory(url: &str) -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    if !matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
+        return url.to_owned();
+    }
+    format!("sqlite://file:rylie-memory-{}?mode=memory&cache=shared", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Reads typed values; an error names the setting and never shows the value.
 struct Reader<'a>(&'a Values);
 
@@ -225,6 +241,15 @@ mod tests {
             assert!(!shown.contains("canary"), "{shown}");
             assert!(shown.contains("host"), "{shown}");
         }
+    }
+
+    #[test]
+    fn what_is_no_url_is_not_shown_at_all() {
+        for url in ["host=db password=canary", "me:canary@host/db", "postgres://me:can?canary@host/db"] {
+            let shown = format!("{:?}", Config::new(url).unwrap());
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+        assert!(format!("{:?}", Config::new("sqlite::memory:").unwrap()).contains("sqlite::memory:"));
     }
 
     #[test]

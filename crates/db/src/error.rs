@@ -32,7 +32,7 @@ pub enum Error {
 
     /// A migration, an adoption or a guard.
     #[error(transparent)]
-    Migration(#[from] rylie_migration::Error),
+    Migration(Box<rylie_migration::Error>),
 
     /// A job.
     #[error(transparent)]
@@ -43,10 +43,17 @@ pub enum Error {
     Repository(#[from] rylie_repositories::Error),
 }
 
+impl From<rylie_migration::Error> for Error {
+    fn from(error: rylie_migration::Error) -> Self {
+        Self::Migration(Box::new(error))
+    }
+}
+
 impl Error {
-    /// Whether a guard refused, with nothing changed: a production mark, or a database that is not ours.
+    /// Whether a guard refused, with nothing changed: a production mark, or a database that is not ours or not the base.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Migration(rylie_migration::Error::Refused(_)))
+        use rylie_migration::Error as Migration;
+        matches!(self, Self::Migration(error) if matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }))
     }
 }

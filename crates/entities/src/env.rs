@@ -12,7 +12,7 @@ pub trait Env: Send + Sync {
     fn new_id(&self) -> String;
 }
 
-/// The system's clock, and UUIDv7 (RFC 9562) ids that grow with time.
+/// The system's clock, and UUIDs of version 7 (RFC 9562), which grow with time, as ids.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEnv;
 

@@ -28,7 +28,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// A new one, later in order than those made before (UUIDv7 text, unless the environment says otherwise).
+            /// A new one, later in order than those made before (text of a UUID version 7, unless the environment says otherwise).
             #[must_use]
             pub fn generate(env: &dyn $crate::Env) -> Self {
                 Self(env.new_id())

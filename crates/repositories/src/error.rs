@@ -106,6 +106,11 @@ impl Error {
         }
     }
 
+    /// No connection could be made: whatever the driver says, nothing was changed.
+    pub(crate) fn unreachable(error: sqlx::Error) -> Self {
+        Self::ConnectionLost(Fault(DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
+    }
+
     /// The same error, met during `COMMIT`.
     pub(crate) fn during_commit(self) -> Self {
         match self {
@@ -199,8 +204,11 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         _ => {}
     }
     match code.as_ref() {
+        // SQLite reports `ON DELETE RESTRICT` as a constraint of a trigger.
+        "1811" => Some(Error::Reference { constraint: None }),
         // PostgreSQL: https://www.postgresql.org/docs/15/errcodes-appendix.html
-        "40001" | "40P01" => Some(Error::Contention),
+        // SQLite, BUSY and LOCKED with their extended codes: https://www.sqlite.org/rescode.html
+        "40001" | "40P01" | "5" | "6" | "261" | "262" | "517" | "773" => Some(Error::Contention),
         "55P03" | "57014" => Some(Error::Timeout),
         "57P01" | "57P02" | "57P03" | "08006" | "08003" | "08000" | "25P03" => {
             Some(Error::ConnectionLost(fault_of(report)))
@@ -208,8 +216,6 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         "22001" | "22003" | "22008" | "22021" | "22P02" | "22P05" => {
             Some(Error::Invalid { what: "a value", reason: "it does not fit the column" })
         }
-        // SQLite, BUSY and LOCKED with their extended codes: https://www.sqlite.org/rescode.html
-        "5" | "6" | "261" | "262" | "517" | "773" => Some(Error::Contention),
         _ => None,
     }
 }

@@ -116,41 +116,39 @@ impl Pool {
     /// Begins a transaction. A connection that died while it was idle is replaced by another one.
     pub(crate) async fn begin(&self, door: &Door<'_>, access: Access) -> Result<Transaction> {
         let since = Instant::now();
-        for _ in 0..self.options.max_connections {
+        // Every connection may have died while it was idle; after those a fresh one is made.
+        let mut dead = 0;
+        loop {
             let begun = match &self.inner {
-                Inner::Postgres(pool) => match pool.acquire().await {
-                    Ok(conn) => {
-                        Transaction::begin_postgres(
-                            conn,
-                            postgres::begin(door, access, self.has_row_level_security()),
-                            access,
-                        )
-                        .await
-                    }
-                    Err(error) => return Err(self.not_acquired(error, since)),
-                },
-                Inner::Sqlite(pool) => match pool.acquire().await {
-                    Ok(conn) => Transaction::begin_sqlite(conn, sqlite::begin(access), access).await,
-                    Err(error) => return Err(self.not_acquired(error, since)),
-                },
+                Inner::Postgres(pool) => {
+                    let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
+                    let batch = postgres::begin(door, access, self.has_row_level_security());
+                    Transaction::begin_postgres(conn, batch, access).await
+                }
+                Inner::Sqlite(pool) => {
+                    let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
+                    Transaction::begin_sqlite(conn, sqlite::begin(access), access).await
+                }
             };
             match begun.map_err(Error::from) {
                 // Nothing was sent that could have had an effect, so another connection may try.
-                Err(Error::ConnectionLost(fault)) => {
-                    tracing::debug!(%fault, "replacing a connection that died while idle")
+                Err(Error::ConnectionLost(fault)) if dead < self.options.max_connections => {
+                    tracing::debug!(%fault, "replacing a connection that died while it was idle");
+                    dead += 1;
                 }
                 done => return done,
             }
         }
-        Err(self.not_acquired(sqlx::Error::PoolTimedOut, since))
     }
 
     fn not_acquired(&self, error: sqlx::Error, since: Instant) -> Error {
+        let size = self.options.max_connections;
         match error {
-            sqlx::Error::PoolTimedOut => {
-                Error::PoolExhausted { waited: since.elapsed(), size: self.options.max_connections }
+            sqlx::Error::PoolTimedOut if self.usage().0 >= size => {
+                Error::PoolExhausted { waited: since.elapsed(), size }
             }
-            error => error.into(),
+            // There was room for another connection, and it could not be made in time.
+            error => Error::unreachable(error),
         }
     }
 }

@@ -80,9 +80,17 @@ pub(super) fn masked(known: &Known, value: &str) -> String {
     }
 }
 
-/// Masks `user:password@` and every query parameter but SQLite's `mode`.
+/// Masks `user:password@` and every query parameter that may be a secret; and the whole of what is no URL, or one whose
+/// parts cannot be told apart.
 pub(super) fn without_password(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (scheme, rest),
+        None if url.starts_with("sqlite:") => ("", url),
+        None => return MASK.to_owned(),
+    };
+    if rest.split_once('?').is_some_and(|(_, query)| query.contains('@')) {
+        return format!("{scheme}://{MASK}");
+    }
     let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
     let address = match address.rsplit_once('@') {
         Some((login, place)) => format!("{}@{place}", masked_login(login)),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::pool::{Access, Door, PoolOptions};
 use crate::{Error, Result};
@@ -24,12 +24,14 @@ pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> 
             ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
         ])
     };
+    // One connection by itself: the pool would go on trying until its time is up, and not say why it could not.
+    connect.clone().connect().await?.close().await?;
     // No ping before each acquire: it would cost a round trip, and `Pool::begin` replaces what died while idle.
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false);
-    Ok(pool.connect_with(connect).await?)
+    Ok(pool.connect_lazy_with(connect))
 }
 
 fn millis(limit: Duration) -> String {
