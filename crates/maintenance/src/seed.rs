@@ -98,13 +98,13 @@ async fn seed_all(unit: &dyn PlatformUnit, seed: &Seed) -> rylie_repositories::R
         seeded.created += 1;
     }
     for agency in &seed.agencies {
-        let row = match unit.agency_administration().find_by_domain(&agency.domain).await? {
-            Some(row) => row,
-            None => {
-                seeded.created += 1;
-                let new = NewAgency { name: agency.name.clone(), domain: Some(agency.domain.clone()) };
-                unit.agency_administration().add(new).await?
-            }
+        let known = unit.agency_administration().find_by_domain(&agency.domain).await?;
+        let row = if let Some(row) = known {
+            row
+        } else {
+            seeded.created += 1;
+            let new = NewAgency { name: agency.name.clone(), domain: Some(agency.domain.clone()) };
+            unit.agency_administration().add(new).await?
         };
         for user in &agency.users {
             let new = NewUser { agency: Some(row.id.clone()), ..new_user(user) };

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::fence::Tx;
-#[expect(clippy::wildcard_imports, reason = "a unit names every repository there is, and its mock")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a unit names every repository there is"))]
 use crate::*;
 
 /// Makes a unit: its trait, its implementation by [`Tx`], and its mock, from one list of repositories.
