@@ -68,7 +68,7 @@ impl Failure {
             Self::Found(_) => 3,
             Self::Refused(_) | Self::Keys(crypto::Error::KeyFileExists { .. }) => 4,
             Self::Database(error) if is_usage(error) => 2,
-            Self::Database(error) if is_refusal(error) => 4,
+            Self::Database(error) if error.is_refusal() => 4,
             _ => 1,
         })
     }
@@ -92,16 +92,11 @@ impl Failure {
 
 fn is_usage(error: &rylie_db::Error) -> bool {
     use repositories::Error::Invalid;
-    matches!(
-        error,
-        rylie_db::Error::Config { .. }
-            | rylie_db::Error::Connect { source: Invalid { .. }, .. }
-            | rylie_db::Error::Migration(migration::Error::UnknownScheme)
-    )
-}
-
-fn is_refusal(error: &rylie_db::Error) -> bool {
-    error.is_refusal() || matches!(error, rylie_db::Error::Migration(migration::Error::NotTheBase { .. }))
+    match error {
+        rylie_db::Error::Config { .. } | rylie_db::Error::Connect { source: Invalid { .. }, .. } => true,
+        rylie_db::Error::Migration(error) => matches!(**error, migration::Error::UnknownScheme),
+        _ => false,
+    }
 }
 
 /// The chain of causes, without those that only repeat what was said above them.
