@@ -16,8 +16,8 @@ use crate::deploy::{Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
 use crate::migrations::{BASE, BASE_TABLES, MARK};
 use crate::runner::Direction;
-use crate::step::Engine;
-use crate::{guard, mark, record};
+use crate::step::{Engine, Target};
+use crate::{guard, mark, record, walls};
 
 pub use catalog::{Catalog, Column, Table};
 pub use compare::Difference;
@@ -42,6 +42,8 @@ pub struct Adoption {
     pub applied: Vec<String>,
     /// Those that a call that is no dry run would record and apply.
     pub pending: Vec<String>,
+    /// What keeps row-level security from binding our own units; `None` where it does.
+    pub missing_wall: Option<String>,
 }
 
 pub(crate) async fn adopt(
@@ -75,6 +77,7 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     }
     adoption.applied.extend(migrations.deploy_locked(progress).await?);
     adoption.pending.clear();
+    adoption.missing_wall = walls::missing(&mut migrations.connection).await?;
     adoption.tables = count_rows(&mut migrations.connection).await?;
     Ok(adoption)
 }
@@ -96,15 +99,26 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
         extra: comparison.extra,
         differences: comparison.differences,
         applied: Vec::new(),
+        missing_wall: walls::missing(connection).await?,
         pending: record::pending(connection).await?.iter().map(|migration| migration.name().to_owned()).collect(),
     })
 }
 
+/// Once the adoption is finished the owner sees no rows, so they are counted at the platform's door.
 async fn count_rows(connection: &mut Connection) -> Result<BTreeMap<String, u64>> {
+    let failed = Error::doing("counting rows");
+    let walled = walls::missing(connection).await?.is_none();
+    let begin = if walled { "BEGIN; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on" } else { "BEGIN" };
+    connection.execute(begin).await.map_err(&failed)?;
+    let counted = count_each(connection).await;
+    connection.execute("ROLLBACK").await.map_err(&failed)?;
+    counted.map_err(failed)
+}
+
+async fn count_each(connection: &mut Connection) -> sqlx::Result<BTreeMap<String, u64>> {
     let mut rows = BTreeMap::new();
     for table in BASE_TABLES {
-        let sql = format!("SELECT count(*)::text FROM \"{table}\"");
-        let count = connection.value(&sql).await.map_err(Error::doing("counting rows"))?;
+        let count = connection.value(&format!("SELECT count(*)::text FROM \"{table}\"")).await?;
         rows.insert(table.to_owned(), count.and_then(|count| count.parse().ok()).unwrap_or_default());
     }
     Ok(rows)

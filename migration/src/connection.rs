@@ -13,9 +13,10 @@ use crate::step::{Engine, Target};
 /// Another process may hold SQLite's write lock for as long as its migration takes.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
 
-/// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise.
+/// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise. Without
+/// `row_security` a statement from which a policy would hide rows fails, where it would pass for done.
 const SESSION: &str = "SET search_path = public; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-     SET client_min_messages = warning; SET application_name = 'rylie migrate'";
+     SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off";
 
 /// A connection to either engine.
 #[derive(Debug)]

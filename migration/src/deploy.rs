@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
 use crate::connection::Connection;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::mark::{self, Environment, Mark};
 use crate::migrations::{MIGRATIONS, Migration};
 use crate::record::{self, MigrationStatus};
 use crate::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{guard, lock};
+use crate::{guard, lock, walls};
 
 /// How long to wait for what.
 #[derive(Clone, Debug)]
@@ -67,6 +67,12 @@ pub enum Progress<'a> {
         /// Its name.
         migration: &'a str,
     },
+    /// Everything is applied, and row-level security does not bind the database all the same: this login may not make
+    /// what is missing. A later deploy by one that may does so.
+    WithoutWall {
+        /// What is missing.
+        reason: &'a str,
+    },
 }
 
 /// Where progress is told.
@@ -98,7 +104,9 @@ impl Migrations {
 
     /// Applies what is pending; the names of what this call applied. Any number of processes may call it at once.
     pub async fn deploy(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
-        if record::pending(&mut self.connection).await?.is_empty() {
+        let complete = record::pending(&mut self.connection).await?.is_empty();
+        if complete && !walls::can_be_mended(&mut self.connection).await? {
+            walls::tell(&mut self.connection, progress).await?;
             return Ok(Vec::new());
         }
         self.lock(progress).await?;
@@ -138,6 +146,24 @@ impl Migrations {
         adopt::adopt(self, options, progress).await
     }
 
+    /// Ends the coexistence with the old service, which usually logs in as the tables' owner: row-level security binds
+    /// the owner from here on. Deploys first what is pending. `false` if it had ended before.
+    pub async fn finish_adoption(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+        if self.engine() == Engine::Sqlite {
+            return Err(Refusal::NotPostgres.into());
+        }
+        self.lock(progress).await?;
+        let outcome = walls::finish_adoption(self, progress).await;
+        self.unlock().await;
+        outcome
+    }
+
+    /// What keeps row-level security from binding this database, in words; `None` where it does, and on SQLite, which
+    /// has none. Reads only.
+    pub async fn missing_wall(&mut self) -> Result<Option<String>> {
+        walls::missing(&mut self.connection).await
+    }
+
     /// The schema as it is. PostgreSQL.
     pub async fn catalog(&mut self) -> Result<Catalog> {
         Catalog::read(&mut self.connection).await
@@ -168,6 +194,12 @@ impl Migrations {
     }
 
     pub(crate) async fn deploy_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
+        let applied = self.apply_pending(progress).await?;
+        walls::tell(&mut self.connection, progress).await?;
+        Ok(applied)
+    }
+
+    pub(crate) async fn apply_pending(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         guard::refuse_unadopted(&mut self.connection).await?;
         guard::become_owner(&mut self.connection).await?;
         record::install(&mut self.connection).await?;
@@ -177,6 +209,7 @@ impl Migrations {
                 applied.push(migration.name().to_owned());
             }
         }
+        walls::build(self, progress).await?;
         Ok(applied)
     }
 
@@ -209,7 +242,12 @@ impl Migrations {
     async fn forget_events(&mut self) -> Result<()> {
         let failed = Error::doing("emptying the audit log before the reset");
         if self.connection.has_table("AuditLog").await.map_err(&failed)? {
-            self.connection.execute("DELETE FROM \"AuditLog\"").await.map_err(&failed)?;
+            // A policy in force hides rows from a `DELETE`, also the owner's; `TRUNCATE` takes them all.
+            let sql = match self.engine() {
+                Engine::Postgres => "TRUNCATE \"AuditLog\"",
+                Engine::Sqlite => "DELETE FROM \"AuditLog\"",
+            };
+            self.connection.execute(sql).await.map_err(&failed)?;
         }
         Ok(())
     }
@@ -223,6 +261,11 @@ impl Migrations {
     ) -> Result<bool> {
         let Self { connection, options } = self;
         Run { connection, options, migration, direction, epilogue }.go(progress).await
+    }
+
+    pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
+        let Self { connection, options } = self;
+        Run { connection, options, migration, direction: Direction::Up, epilogue: &[] }.again(progress).await
     }
 }
 

@@ -137,6 +137,16 @@ pub enum Refusal {
         table: String,
     },
 
+    /// The coexistence cannot end before row-level security binds the database.
+    #[error(
+        "refused: row-level security is not in force: {reason}; run the same command as a superuser, or as a member of the tables' \
+         owner who may create roles"
+    )]
+    NoWall {
+        /// What is missing.
+        reason: String,
+    },
+
     /// A later version migrated this database; its migrations cannot be taken back by this one.
     #[error("refused: {migration} is applied and unknown to this version; use the version that applied it")]
     Newer {

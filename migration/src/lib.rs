@@ -12,6 +12,7 @@ mod record;
 mod runner;
 mod seaorm;
 mod step;
+mod walls;
 
 mod m20261123_000001_create_base_tables;
 mod m20261123_000002_create_rylie_database;
@@ -19,6 +20,8 @@ mod m20261123_000003_add_tenant_key;
 mod m20261123_000004_add_soft_delete;
 mod m20261123_000005_drop_audit_log_foreign_key;
 mod m20261123_000006_replace_indexes;
+mod m20261123_000007_create_door_roles;
+mod m20261123_000008_enable_row_level_security;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

@@ -20,32 +20,37 @@ const SUPERFLUOUS: [Index; 5] = [
     ("MonthlyUsage_userId_idx", "\"MonthlyUsage\" (\"userId\")"),
 ];
 
-const MISSING: [Index; 18] = [
+const MISSING: [Index; 19] = [
     // The lists of a tenant.
     ("Agency_tenantId_idx", "\"Agency\" (\"tenantId\")"),
-    ("User_tenantId_createdAt_idx", "\"User\" (\"tenantId\", \"createdAt\" DESC, id)"),
-    ("Request_tenantId_createdAt_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id)"),
-    ("Task_tenantId_createdAt_idx", "\"Task\" (\"tenantId\", \"createdAt\" DESC, id)"),
-    ("SEOWorksTaskMapping_tenantId_createdAt_idx", "\"SEOWorksTaskMapping\" (\"tenantId\", \"createdAt\" DESC, id)"),
-    ("GA4Connection_tenantId_createdAt_idx", "\"GA4Connection\" (\"tenantId\", \"createdAt\" DESC, id)"),
+    ("User_tenantId_createdAt_idx", "\"User\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
+    ("Request_tenantId_createdAt_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
+    ("Task_tenantId_createdAt_idx", "\"Task\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
+    (
+        "SEOWorksTaskMapping_tenantId_createdAt_idx",
+        "\"SEOWorksTaskMapping\" (\"tenantId\", \"createdAt\" DESC, id DESC)",
+    ),
+    ("GA4Connection_tenantId_createdAt_idx", "\"GA4Connection\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
     (
         "SearchConsoleConnection_tenantId_createdAt_idx",
-        "\"SearchConsoleConnection\" (\"tenantId\", \"createdAt\" DESC, id)",
+        "\"SearchConsoleConnection\" (\"tenantId\", \"createdAt\" DESC, id DESC)",
     ),
-    ("UserPreferences_tenantId_createdAt_idx", "\"UserPreferences\" (\"tenantId\", \"createdAt\" DESC, id)"),
+    ("UserPreferences_tenantId_createdAt_idx", "\"UserPreferences\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
     ("MonthlyUsage_tenantId_year_month_idx", "\"MonthlyUsage\" (\"tenantId\", year DESC, month DESC, id)"),
-    ("AuditLog_tenantId_createdAt_idx", "\"AuditLog\" (\"tenantId\", \"createdAt\" DESC, id)"),
+    ("AuditLog_tenantId_createdAt_idx", "\"AuditLog\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
     // These have no time of creation; a tenant's are read when it is exported or erased.
     ("Account_tenantId_idx", "\"Account\" (\"tenantId\", id)"),
     ("Session_tenantId_idx", "\"Session\" (\"tenantId\", id)"),
     // Open requests are few among the finished ones, and what every dashboard asks for. COMPLETED is common, so the list
     // order finds it at once; CANCELLED is rare too, but nobody waits for that list.
-    ("Request_pending_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id) WHERE status = 'PENDING'"),
-    ("Request_in_progress_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id) WHERE status = 'IN_PROGRESS'"),
+    ("Request_pending_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id DESC) WHERE status = 'PENDING'"),
+    ("Request_in_progress_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id DESC) WHERE status = 'IN_PROGRESS'"),
     // The list of a user who sees only what is hers.
-    ("Request_userId_createdAt_idx", "\"Request\" (\"userId\", \"createdAt\" DESC, id)"),
+    ("Request_userId_createdAt_idx", "\"Request\" (\"userId\", \"createdAt\" DESC, id DESC)"),
     // A user's tasks by when they were made, likewise; the base's are by state.
-    ("Task_userId_createdAt_idx", "\"Task\" (\"userId\", \"createdAt\" DESC, id)"),
+    ("Task_userId_createdAt_idx", "\"Task\" (\"userId\", \"createdAt\" DESC, id DESC)"),
+    // Who signs in types the address in any case, and the old service stored it in any case.
+    ("User_email_lower_idx", "\"User\" (lower(email))"),
     // What has run out is swept by time, across tenants.
     ("Session_expires_idx", "\"Session\" (expires)"),
     ("VerificationToken_expires_idx", "\"VerificationToken\" (expires)"),

@@ -25,7 +25,7 @@ pub enum Environment {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Made by our migrations, used by us alone.
+    /// Used by us alone: made by our migrations, or adopted and the adoption finished.
     Fresh,
     /// Made by Prisma; the old service may still work on it.
     Coexistence,

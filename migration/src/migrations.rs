@@ -5,6 +5,7 @@ use crate::{
     m20261123_000001_create_base_tables as m1, m20261123_000002_create_rylie_database as m2,
     m20261123_000003_add_tenant_key as m3, m20261123_000004_add_soft_delete as m4,
     m20261123_000005_drop_audit_log_foreign_key as m5, m20261123_000006_replace_indexes as m6,
+    m20261123_000007_create_door_roles as m7, m20261123_000008_enable_row_level_security as m8,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -23,6 +24,12 @@ pub trait Migration: Send + Sync {
         // SQLite has one writer anyway; on PostgreSQL locks are to be held for one statement only.
         engine == Engine::Sqlite
     }
+
+    /// Whether it builds the second wall. PostgreSQL's roles can be missing at first or later on, so on PostgreSQL the
+    /// steps of such a migration leave undone what takes a role that is not there, and are done again once it is.
+    fn builds_walls(&self) -> bool {
+        false
+    }
 }
 
 /// All migrations, oldest first.
@@ -33,6 +40,8 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m4::AddSoftDelete,
     &m5::DropAuditLogForeignKey,
     &m6::ReplaceIndexes,
+    &m7::CreateDoorRoles,
+    &m8::EnableRowLevelSecurity,
 ];
 
 /// The first one: what a database made by Prisma has already.

@@ -58,6 +58,15 @@ impl Run<'_> {
         Ok(done)
     }
 
+    /// Does the steps of an applied migration once more, and records nothing. PostgreSQL.
+    pub(crate) async fn again(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<()> {
+        let steps = self.migration.up(Engine::Postgres);
+        progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
+        self.step_by_step(&steps, progress).await?;
+        progress(Progress::Finished { migration: self.migration.name() });
+        Ok(())
+    }
+
     async fn step_by_step(&mut self, steps: &[Step], progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<()> {
         for (number, step) in steps.iter().enumerate() {
             progress(Progress::Step {

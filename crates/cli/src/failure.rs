@@ -73,11 +73,20 @@ impl Failure {
         })
     }
 
+    fn is_of_a_job(&self) -> bool {
+        matches!(self, Self::Database(error) if matches!(**error, rylie_db::Error::Maintenance(_)))
+    }
+
     /// What failed and what to do, in one line; with the causes, each in a line of its own below.
     pub(crate) fn explain(&self, causes: bool) -> String {
         let what = one_line(&self.to_string());
-        let causes_below = causes_of(self, &what);
+        let mut causes_below = causes_of(self, &what);
         let mut text = format!("rylie: {what}");
+        if self.is_of_a_job() && !causes_below.is_empty() {
+            // A job says what it was doing, and what it works on says why it could not, without a value.
+            text.push_str(": ");
+            text.push_str(&causes_below.remove(0));
+        }
         if !causes && !causes_below.is_empty() {
             text.push_str("; -v tells the cause");
         }

@@ -15,6 +15,11 @@ pub(crate) fn start(global: &Global) {
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // The driver warns of an unknown parameter of the URL with its value, which may be a misspelt password's.
+    let filter = match "sqlx_postgres::options=off".parse() {
+        Ok(silent) => filter.add_directive(silent),
+        Err(_) => filter,
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

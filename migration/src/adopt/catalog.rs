@@ -35,6 +35,15 @@ pub struct Table {
     pub constraints: BTreeMap<String, String>,
     /// Definitions of triggers by name.
     pub triggers: BTreeMap<String, String>,
+    /// Policies of row-level security by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, String>,
+    /// What the roles of our doors may do, by role.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grants: BTreeMap<String, String>,
+    /// `enabled`, or `forced` where it binds the owner too; `None` where it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_security: Option<String>,
 }
 
 /// A column.

@@ -1,6 +1,6 @@
 -- The schema `public` as one JSON document. `pg_get_…` write names as the search path wants them, so it must be `public`.
 WITH relation AS (
-    SELECT oid, relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    SELECT oid, relname, relkind, relacl, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relnamespace = 'public'::regnamespace
 )
 SELECT json_build_object(
     'enums', (
@@ -33,7 +33,30 @@ SELECT json_build_object(
             'triggers', (
                 SELECT coalesce(json_object_agg(t.tgname, pg_get_triggerdef(t.oid)), '{}')
                 FROM pg_trigger t WHERE t.tgrelid = r.oid AND NOT t.tgisinternal
-            )
+            ),
+            'policies', (
+                SELECT coalesce(json_object_agg(p.polname, concat_ws(' ',
+                    CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                    CASE p.polcmd WHEN '*' THEN 'FOR ALL' ELSE 'FOR ' || p.polcmd::text END,
+                    'TO ' || (SELECT string_agg(CASE WHEN o = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(o) END, ', ' ORDER BY o) FROM unnest(p.polroles) o),
+                    'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+                    'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'
+                )), '{}')
+                FROM pg_policy p WHERE p.polrelid = r.oid
+            ),
+            'grants', (
+                SELECT coalesce(json_object_agg(rolname, rights), '{}') FROM (
+                    SELECT d.rolname, string_agg(a.privilege_type || a.columns, ', ' ORDER BY a.privilege_type, a.columns) AS rights
+                    FROM (
+                        SELECT e.grantee, e.privilege_type, '' AS columns FROM aclexplode(r.relacl) e
+                        UNION ALL
+                        SELECT e.grantee, e.privilege_type, ' (' || string_agg(quote_ident(c.attname), ', ' ORDER BY c.attname) || ')'
+                        FROM pg_attribute c, aclexplode(c.attacl) e WHERE c.attrelid = r.oid GROUP BY 1, 2
+                    ) a JOIN pg_roles d ON d.oid = a.grantee
+                    WHERE d.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') GROUP BY 1
+                ) granted
+            ),
+            'row_security', CASE WHEN r.relforcerowsecurity AND r.relrowsecurity THEN 'forced' WHEN r.relrowsecurity THEN 'enabled' END
         )), '{}')
         FROM relation r WHERE r.relkind IN ('r', 'p')
     ),

@@ -158,6 +158,7 @@ fn parts(table: &Table) -> impl Iterator<Item = (&'static str, &String)> {
         .chain(table.indexes.keys().map(|name| ("index", name)))
         .chain(constraints.map(|name| ("constraint", name)))
         .chain(table.triggers.keys().map(|name| ("trigger", name)))
+        .chain(table.policies.keys().map(|name| ("policy", name)))
 }
 
 fn shape(column: &Column) -> String {

@@ -99,6 +99,21 @@ async fn adopting_twice_does_nothing_the_second_time() {
 }
 
 #[tokio::test]
+async fn the_adoption_is_finished_once_the_roles_are_there() {
+    let prisma = Prisma::new().await;
+    prisma.adopt(&["--quiet"]).expect(0);
+    prisma.adopt(&["--finish"]).expect(4).line_says("row-level security is not in force");
+
+    let url = prisma.database.url();
+    Folder::new().run(["migrate", "deploy", "--database-url", &url]).expect(0);
+
+    assert_eq!(prisma.adopt(&["--finish", "--json"]).expect(0).json(), json!({ "finished": true }));
+    assert_eq!(prisma.run("environment show").expect(0).json()["state"], "fresh");
+    assert_eq!(prisma.adopt(&["--finish", "--json"]).expect(0).json(), json!({ "finished": false }));
+    is_prismas(&prisma.adopt(&["--json"]).expect(0).json());
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_and_changes_nothing() {
     let prisma = Prisma::new().await;
 

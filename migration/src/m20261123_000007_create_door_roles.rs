@@ -1,0 +1,135 @@
+//! The roles of the three doors, and what each may do.
+//!
+//! Roles belong to the whole server, and not every login may make them. So each step looks first, does what it may, and
+//! leaves the rest to a later deploy (`walls.rs`); other databases of the server may be doing the same meanwhile.
+
+use crate::migrations::Migration;
+use crate::step::{Engine, Step};
+
+/// Makes the roles, and lets the login and the tables' owner take them.
+const ROLES: &str = include_str!("m20261123_000007_create_door_roles/roles.sql");
+
+/// Whether the tables' owner, as whom the steps are done, can take every door's role. A forced policy would make her
+/// blind otherwise.
+pub(crate) const DOORS_OPEN: &str = "4 = (SELECT count(*) FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors') \
+     AND pg_has_role(current_user, oid, 'MEMBER'))";
+
+/// A door's role and what it may do; nobody truncates, refers to a table or puts a trigger on it.
+struct Door {
+    role: &'static str,
+    rights: &'static [(&'static str, &'static [&'static str])],
+}
+
+const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
+
+/// The audit log is added to and never changed, at any door.
+const DOORS: [Door; 3] = [
+    Door {
+        role: "rylie_tenant",
+        rights: &[
+            (
+                ALL,
+                &[
+                    "User",
+                    "Request",
+                    "Task",
+                    "SEOWorksTaskMapping",
+                    "GA4Connection",
+                    "SearchConsoleConnection",
+                    "UserPreferences",
+                    "MonthlyUsage",
+                ],
+            ),
+            ("SELECT, UPDATE", &["Agency"]),
+            ("SELECT, INSERT", &["AuditLog"]),
+        ],
+    },
+    Door {
+        role: "rylie_identity",
+        rights: &[
+            // A confirmed address is all that this door changes of a user: no role, no agency.
+            ("SELECT, INSERT, UPDATE (\"emailVerified\", \"updatedAt\")", &["User"]),
+            (ALL, &["Account", "Session", "VerificationToken"]),
+            ("INSERT", &["AuditLog"]),
+        ],
+    },
+    Door {
+        role: "rylie_platform",
+        rights: &[
+            (
+                ALL,
+                &[
+                    "Agency",
+                    "User",
+                    "Account",
+                    "Session",
+                    "VerificationToken",
+                    "UserPreferences",
+                    "Request",
+                    "Task",
+                    "SEOWorksTaskMapping",
+                    "GA4Connection",
+                    "SearchConsoleConnection",
+                    "MonthlyUsage",
+                    "SystemSettings",
+                ],
+            ),
+            ("SELECT, INSERT", &["AuditLog"]),
+        ],
+    },
+];
+
+pub(crate) struct CreateDoorRoles;
+
+impl Migration for CreateDoorRoles {
+    fn name(&self) -> &'static str {
+        "m20261123_000007_create_door_roles"
+    }
+
+    fn up(&self, engine: Engine) -> Vec<Step> {
+        match engine {
+            Engine::Postgres => std::iter::once(Step::sql(ROLES)).chain(DOORS.iter().map(grant)).collect(),
+            Engine::Sqlite => Vec::new(),
+        }
+    }
+
+    /// The roles stay: other databases of the server may use them, and without rights they are nothing.
+    fn down(&self, engine: Engine) -> Vec<Step> {
+        match engine {
+            Engine::Postgres => DOORS.iter().map(revoke).collect(),
+            Engine::Sqlite => Vec::new(),
+        }
+    }
+
+    fn builds_walls(&self) -> bool {
+        true
+    }
+}
+
+/// Exactly these rights: what was granted by hand goes.
+fn grant(door: &Door) -> Step {
+    let Door { role, rights } = door;
+    let grants = rights.iter().map(|(rights, tables)| format!("GRANT {rights} ON {} TO {role};", list(tables)));
+    let grants = grants.collect::<Vec<_>>().join(" ");
+    Step::sql(format!(
+        "DO $$ BEGIN IF {DOORS_OPEN} THEN {} GRANT USAGE ON SCHEMA public TO {role}; {grants} END IF; END $$",
+        revoke_all(door)
+    ))
+}
+
+fn revoke(door: &Door) -> Step {
+    let role = door.role;
+    Step::sql(format!(
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN {} REVOKE USAGE ON SCHEMA public FROM {role}; END IF; END $$",
+        revoke_all(door)
+    ))
+}
+
+fn revoke_all(door: &Door) -> String {
+    let tables: Vec<&str> = door.rights.iter().flat_map(|(_, tables)| tables.iter().copied()).collect();
+    format!("REVOKE ALL ON {} FROM {};", list(&tables), door.role)
+}
+
+fn list(tables: &[&str]) -> String {
+    tables.iter().map(|table| format!("\"{table}\"")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,40 @@
+-- What keeps the second wall from standing, the first thing only; null if it stands. `$tables` are the walled ones.
+WITH door AS (
+    SELECT name, r.oid, r.rolsuper OR r.rolbypassrls AS unbound, r.rolinherit
+    FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors']) AS name
+    LEFT JOIN pg_roles r ON r.rolname = name
+), walled AS (
+    SELECT c.oid, c.relname, c.relowner, c.relrowsecurity, c.relforcerowsecurity
+    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN ($tables)
+)
+SELECT coalesce(
+    (SELECT 'role ' || name || ' does not exist' FROM door WHERE oid IS NULL ORDER BY name LIMIT 1),
+    (SELECT 'role ' || name || ' is exempt from row-level security' FROM door WHERE unbound ORDER BY name LIMIT 1),
+    (SELECT 'role rylie_doors inherits' FROM door WHERE name = 'rylie_doors' AND rolinherit),
+    (
+        SELECT 'role ' || quote_ident(r.rolname) || ' is no member of ' || door.name
+        FROM pg_roles r, door
+        WHERE NOT pg_has_role(r.oid, door.oid, 'MEMBER')
+        AND (r.rolname = session_user OR r.oid IN (SELECT relowner FROM walled))
+        ORDER BY 1 LIMIT 1
+    ),
+    (
+        SELECT 'table ' || relname || ' has no policy in force for ' || door.name
+        FROM walled, door
+        WHERE door.name IN ('rylie_tenant', 'rylie_platform') AND (NOT relrowsecurity OR NOT EXISTS (
+            SELECT FROM pg_policy p WHERE p.polrelid = walled.oid AND p.polname = door.name AND p.polroles = ARRAY[door.oid]
+        ))
+        ORDER BY 1 LIMIT 1
+    ),
+    (
+        SELECT 'table ' || relname || ' is not granted to rylie_platform'
+        FROM walled, door
+        WHERE door.name = 'rylie_platform' AND NOT (has_table_privilege(door.oid, walled.oid, 'SELECT') AND has_table_privilege(door.oid, walled.oid, 'INSERT'))
+        ORDER BY 1 LIMIT 1
+    ),
+    (
+        SELECT 'the policies of table ' || relname || ' are not forced'
+        FROM walled WHERE NOT relforcerowsecurity AND (SELECT state FROM public.rylie_database) <> 'coexistence'
+        ORDER BY 1 LIMIT 1
+    )
+)
