@@ -39,6 +39,6 @@ async fn the_guides_index_is_there_already_and_not_made_twice() {
     let mut sql = Sql::connect(world.url()).await;
     sql.run(STATEMENTS[3]).await;
 
-    let indexes = r#"SELECT indexdef FROM pg_indexes WHERE indexname = 'Request_agencyId_status_idx'"#;
+    let indexes = "SELECT indexdef FROM pg_indexes WHERE indexname = 'Request_agencyId_status_idx'";
     assert!(sql.one(indexes).await.ends_with(r#"USING btree ("agencyId", status)"#));
 }

@@ -1,11 +1,17 @@
 //! The integration tests: one binary, each behaviour mounted once per engine.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::duplicate_mod, reason = "each behaviour is mounted once per engine")]
+
 mod adoption;
 mod cancellation;
 mod entity_tables;
 mod guide;
 mod migration;
 mod migrations;
+mod mocks;
+mod plans;
+mod walls;
 
 /// Mounts every behaviour on one engine; a behaviour asks `super::world()` for a database of its own.
 macro_rules! behaviours_on {
@@ -17,10 +23,15 @@ macro_rules! behaviours_on {
             }
 
             mod audit;
+            mod bulk;
             mod identity;
             mod isolation;
+            mod keyset;
+            mod overviews;
             mod platform;
             mod requests;
+            mod rows;
+            mod savepoints;
             mod secrets;
             mod seeding;
             mod units;
@@ -32,3 +43,13 @@ macro_rules! behaviours_on {
 
 behaviours_on!(sqlite, rylie_testkit::World::sqlite);
 behaviours_on!(postgres, rylie_testkit::World::postgres);
+
+/// The first wall alone: row-level security is off, and the fence holds by itself.
+#[path = "behaviour"]
+mod postgres_without_policies {
+    async fn world() -> rylie_testkit::World {
+        crate::walls::world_without_policies().await.unwrap()
+    }
+
+    mod isolation;
+}

@@ -46,7 +46,6 @@ impl Config {
     }
 
     /// Starts from the defaults, to be built up in steps; each step goes over those before.
-    #[must_use]
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }
@@ -159,6 +158,10 @@ impl ConfigBuilder {
     }
 
     /// Sets one setting by the name it has in the file, over every other source.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`set(\"max_connections\", 4)` reads better than with a reference"
+    )]
     pub fn set(mut self, name: &str, value: impl ToString) -> Result<Self> {
         self.put(name, value.to_string(), Origin::Code)?;
         Ok(self)

@@ -89,6 +89,9 @@ impl Database {
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("url", &self.config.shown_url()).field("pool", &self.pool).finish()
+        f.debug_struct("Database")
+            .field("url", &self.config.shown_url())
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
     }
 }

@@ -27,8 +27,9 @@ pub mod prelude {
         TenantId, Token, UserId, UserRole,
     };
     pub use rylie_repositories::{
-        Grant, IdentityUnit, NewAgency, NewRequest, NewTask, NewUser, Page, PageRequest, PlatformUnit, RequestFilter,
-        SignedInUser, Store, TaskFilter, TenantScope, TenantUnit,
+        BulkOutcome, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, NewAgency, NewRequest, NewTask, NewUser,
+        Page, PageRequest, PlatformUnit, Progress, RequestFilter, Retry, SignedInUser, Store, TaskFilter, TenantScope,
+        TenantUnit, UnitOptions, retry,
     };
 
     pub use crate::{Config, Database};

@@ -17,6 +17,10 @@ pub enum Error {
         source: rylie_repositories::Error,
     },
 
+    /// A seed file in which a list stands for an object.
+    #[error("the seed file is not valid: it must be an object, and so must each agency, user and the settings in it")]
+    SeedShape,
+
     /// A seed file that cannot be read; line and column are in the cause.
     #[error("the seed file is not valid; see the README for its form")]
     SeedFile(#[source] serde_json::Error),

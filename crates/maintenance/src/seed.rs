@@ -3,6 +3,7 @@
 use rylie_entities::{PackageType, User, UserRole};
 use rylie_repositories::{Grant, NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, UserChanges};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
@@ -73,9 +74,23 @@ impl Seed {
     /// [`Error::SeedFile`] for anything else in it.
     pub fn from_json(text: &str) -> Result<Self> {
         let mut seed: Self = serde_json::from_str(text).map_err(Error::SeedFile)?;
+        // A list would be read as the fields in their order, and its first user made a super admin.
+        if !is_made_of_objects(&serde_json::from_str(text).map_err(Error::SeedFile)?) {
+            return Err(Error::SeedShape);
+        }
         seed.super_admin.role = Some(UserRole::SuperAdmin);
         Ok(seed)
     }
+}
+
+/// Whether the file, and whatever stands in its lists, are objects.
+fn is_made_of_objects(file: &Value) -> bool {
+    let lists_hold_objects =
+        |object: &Map<String, Value>| object.values().filter_map(Value::as_array).flatten().all(is_made_of_objects);
+    let single =
+        |object: &Map<String, Value>, name| object.get(name).is_none_or(|part| part.is_object() || part.is_null());
+    file.as_object()
+        .is_some_and(|object| lists_hold_objects(object) && single(object, "superAdmin") && single(object, "settings"))
 }
 
 /// Seeds, all or nothing. What is there already is left alone, or updated where the seed names something else;
@@ -144,6 +159,12 @@ async fn seed_user(
         seeded.created += 1;
         return Ok(());
     };
+    if new.agency.is_some() && new.agency != before.agency_id {
+        return Err(rylie_repositories::Error::Invalid {
+            what: "a user of the seed file",
+            reason: "the address is known in another agency, or in none; seeding moves nobody",
+        });
+    }
     let role = user.role.filter(|role| *role != before.role);
     if let Some(role) = role {
         unit.users().set_role(before.id.clone(), role).await?;
@@ -184,6 +205,15 @@ mod tests {
         assert_eq!(seed.super_admin.email, "admin@example.com");
         assert!(Seed::from_json(r#"{"agencys": []}"#).is_err());
         assert!(Seed::from_json("").is_err());
+        for list in [
+            "[]",
+            r#"[{"email": "a@b.example"}]"#,
+            r#"{"users": [["a@b.example", null, "ADMIN", null]]}"#,
+            r#"{"superAdmin": ["a@b.example", null, null, null]}"#,
+            r#"{"settings": []}"#,
+        ] {
+            assert!(Seed::from_json(list).is_err(), "{list}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The audit log: recorded in the transaction of the change, never changed after.
 
 use async_trait::async_trait;
-use rylie_audit::Event;
+use rylie_audit::{Action, Event};
 use rylie_entities::audit_log::{ActiveModel, Column, Entity};
 use rylie_entities::{AuditLog, AuditLogId, TenantId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition};
+use serde::Serialize;
 
 use crate::fence::Tx;
-use crate::{Page, PageRequest, Result};
+use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// The audit log: a tenant's unit reads and writes the tenant's part.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -20,10 +21,13 @@ pub trait AuditRepository: Send + Sync {
 
     /// The newest first.
     async fn list(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditLog>>;
+
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    async fn list_after(&self, filter: AuditFilter, page: KeysetRequest) -> Result<KeysetPage<AuditLog>>;
 }
 
 /// Which records to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct AuditFilter {
     /// Only this action.
     pub action: Option<String>,
@@ -45,25 +49,41 @@ impl AuditFilter {
 #[async_trait]
 impl AuditRepository for Tx {
     async fn record(&self, event: Event) -> Result<()> {
-        let who = self.who();
-        let row = ActiveModel {
-            id: Set(AuditLogId::generate(self.env())),
-            user_id: Set(who.actor.to_text()),
-            action: Set(event.action().as_str().to_owned()),
-            resource: Set(event.resource().to_owned()),
-            resource_id: Set(event.resource_id().map(str::to_owned)),
-            details: Set(Some(event.details())),
-            ip_address: Set(who.origin.address.map(|address| address.to_string())),
-            user_agent: Set(who.origin.stored_user_agent()),
-            created_at: Set(self.now()),
-            tenant_id: Set(self.tenant_or(TenantId::platform())),
-        };
         // No `RETURNING`: at some doors the log can be written and not be read.
-        self.insert_many::<Entity>(vec![row]).await.map(|_| ())
+        self.insert_many::<Entity>(vec![row(self, &event)]).await.map(|_| ())
     }
 
     async fn list(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditLog>> {
         let rows = self.rows::<Entity>().filter(filter.condition());
         rows.order(Order::Desc, Column::CreatedAt, Column::Id).page(page).await
+    }
+
+    async fn list_after(&self, filter: AuditFilter, page: KeysetRequest) -> Result<KeysetPage<AuditLog>> {
+        self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Desc, &filter, &page).await
+    }
+}
+
+impl Tx {
+    /// Records the same of each of many rows.
+    pub(crate) async fn record_each(&self, action: &Action, resource: &'static str, ids: Vec<String>) -> Result<()> {
+        let event = |id: String| row(self, &Event::new(action.clone()).on(resource, &id));
+        let rows = ids.into_iter().map(event).collect();
+        self.insert_many::<Entity>(rows).await.map(|_| ())
+    }
+}
+
+fn row(tx: &Tx, event: &Event) -> ActiveModel {
+    let who = tx.who();
+    ActiveModel {
+        id: Set(AuditLogId::generate(tx.env())),
+        user_id: Set(who.actor.to_text()),
+        action: Set(event.action().as_str().to_owned()),
+        resource: Set(event.resource().to_owned()),
+        resource_id: Set(event.resource_id().map(str::to_owned)),
+        details: Set(Some(event.details())),
+        ip_address: Set(who.origin.address.map(|address| address.to_string())),
+        user_agent: Set(who.origin.stored_user_agent()),
+        created_at: Set(tx.now()),
+        tenant_id: Set(tx.tenant_or(TenantId::platform())),
     }
 }

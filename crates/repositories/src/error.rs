@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
 
-use crate::fence::{NUL_REFUSED, READ_ONLY};
+use crate::fence::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, UNSTORABLE};
+use crate::pool::Holder;
 
 /// The result of every repository and unit of work.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -54,17 +55,31 @@ pub enum Error {
     },
 
     /// The pool had no connection to give in time.
-    #[error("no connection within {waited:?}: all {size} are in use; close units sooner or raise `max_connections`")]
+    #[error(
+        "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \
+         sooner or raise `max_connections`", holders(.longest)
+    )]
     PoolExhausted {
         /// How long the caller waited.
         waited: Duration,
         /// The size of the pool.
         size: u32,
+        /// How many connections are in use by units.
+        in_use: usize,
+        /// How many other callers wait for a connection.
+        waiting: usize,
+        /// Who has held a connection for the longest time, the longest first; three at most.
+        longest: Vec<Holder>,
     },
 
     /// The database ended a statement that took, or waited for a lock, too long.
     #[error("a statement ran into a time limit; make it smaller or raise the limit")]
     Timeout,
+
+    /// A statement of this unit failed before, or its caller was cancelled: the unit can only be rolled back, as a whole
+    /// or to a savepoint. Nothing of it was committed.
+    #[error("a statement of this unit failed before, so it cannot go on; roll it back and run it again")]
+    UnitFailed,
 
     /// The transaction lost against another one (serialisation, deadlock, a busy file). Run the unit again.
     #[error("the transaction lost against another one; run the unit again")]
@@ -106,6 +121,14 @@ impl Error {
         }
     }
 
+    /// Says that a row made by another unit in the meantime is a reason to run this one again.
+    pub(crate) fn conflict_is_contention(self) -> Self {
+        match self {
+            Self::Conflict { .. } => Self::Contention,
+            other => other,
+        }
+    }
+
     /// No connection could be made: whatever the driver says, nothing was changed.
     pub(crate) fn unreachable(error: sqlx::Error) -> Self {
         Self::ConnectionLost(Fault(DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
@@ -118,6 +141,11 @@ impl Error {
             other => other,
         }
     }
+}
+
+fn holders(longest: &[Holder]) -> String {
+    let held: Vec<_> = longest.iter().map(ToString::to_string).collect();
+    if held.is_empty() { String::new() } else { format!(", the longest holders being {}", held.join(", ")) }
 }
 
 fn constraint_suffix(constraint: Option<&str>) -> String {
@@ -178,11 +206,16 @@ impl From<DbErr> for Error {
             Some(Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed | Sqlx::PoolClosed) => {
                 Self::ConnectionLost(Fault(error))
             }
-            _ if matches!(&error, DbErr::Type(text) if text == NUL_REFUSED) => {
-                Self::Invalid { what: "a text", reason: "it must not contain a NUL character" }
-            }
+            _ if matches!(&error, DbErr::Type(text) if text == UNSTORABLE) => Self::Invalid {
+                what: "a value",
+                reason: "text must not contain a NUL character, and JSON must not be nested deeper than 100 levels",
+            },
             _ if matches!(&error, DbErr::Type(text) if text == READ_ONLY) => {
                 Self::Invalid { what: "a write", reason: "the unit was opened read-only" }
+            }
+            _ if matches!(&error, DbErr::Type(text) if text == BROKEN) => Self::UnitFailed,
+            _ if matches!(&error, DbErr::Type(text) if text == SAVEPOINT_ENDED) => {
+                Self::Invalid { what: "the savepoint", reason: "one around it has ended, and it with that" }
             }
             _ => Self::Database(Fault(error)),
         }

@@ -1,21 +1,27 @@
 //! The first wall. The transaction is private to this module: whatever reads or writes a tenant's table passes
 //! here, and gets the tenant's condition added last.
 
+mod many;
 mod rows;
+mod savepoints;
 mod transaction;
+mod walk;
 mod writes;
 
 use std::sync::Arc;
 
 use rylie_audit::{Actor, Origin};
-use rylie_entities::{Env, TenantId, TenantOwned, Timestamp, UserId};
+use rylie_entities::{Env, TenantId, TenantOwned, Timestamp};
 use sea_orm::{ColumnTrait, Condition};
 
+use crate::cursor::CursorKeys;
 use crate::scope::{Reach, TenantScope};
 use crate::vault::Keys;
 use crate::{Error, Result};
 
-pub(crate) use transaction::{NUL_REFUSED, READ_ONLY, Transaction};
+pub use savepoints::Savepoint;
+pub(crate) use transaction::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, Transaction, UNSTORABLE};
+pub(crate) use walk::Placed;
 
 /// A unit of work under way: one transaction, seen through one door. Every repository is implemented on it.
 pub(crate) struct Tx {
@@ -23,8 +29,15 @@ pub(crate) struct Tx {
     transaction: Option<Transaction>,
     fence: Fence,
     who: Who,
-    env: Arc<dyn Env>,
-    keys: Option<Arc<Keys>>,
+    surroundings: Surroundings,
+}
+
+/// What a store gives to each of its units.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) keys: Option<Arc<Keys>>,
+    pub(crate) cursors: Arc<CursorKeys>,
 }
 
 /// Which rows the unit reaches.
@@ -55,14 +68,8 @@ impl Fence {
 }
 
 impl Tx {
-    pub(crate) fn new(
-        transaction: Transaction,
-        fence: Fence,
-        who: Who,
-        env: Arc<dyn Env>,
-        keys: Option<Arc<Keys>>,
-    ) -> Self {
-        Self { transaction: Some(transaction), fence, who, env, keys }
+    pub(crate) fn new(transaction: Transaction, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
+        Self { transaction: Some(transaction), fence, who, surroundings }
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {
@@ -74,20 +81,32 @@ impl Tx {
         }
     }
 
+    pub(crate) async fn savepoint(&self) -> Result<Savepoint<'_>> {
+        Savepoint::make(self.connection()?).await
+    }
+
     pub(crate) fn statements(&self) -> u64 {
         self.transaction.as_ref().map_or(0, Transaction::statements)
     }
 
     pub(crate) fn env(&self) -> &dyn Env {
-        &*self.env
+        &*self.surroundings.env
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     pub(crate) fn keys(&self) -> Result<&Keys> {
-        self.keys.as_deref().ok_or(Error::NoKeyring)
+        self.surroundings.keys.as_deref().ok_or(Error::NoKeyring)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.env.now().into()
+        self.surroundings.env.now().into()
     }
 
     pub(crate) fn who(&self) -> &Who {
@@ -113,12 +132,6 @@ impl Tx {
     /// Whose the rows are that this unit makes for `user`, who must have been read through this unit.
     pub(crate) fn tenant_or(&self, tenant: TenantId) -> TenantId {
         self.scope().map_or(tenant, |scope| scope.tenant().clone())
-    }
-
-    /// The user whose rows are meant: the scope's own unless another is named.
-    pub(crate) fn user_or_own(&self, user: Option<UserId>) -> Result<UserId> {
-        user.or_else(|| self.scope().map(|scope| scope.user().id().clone()))
-            .ok_or(Error::Invalid { what: "the user", reason: "name one when you work across tenants" })
     }
 
     fn connection(&self) -> Result<&Transaction> {

@@ -5,9 +5,10 @@ use rylie_entities::user::{ActiveModel, Column, Entity};
 use rylie_entities::{TenantId, User, UserId, UserRole};
 use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
+use sea_orm::sea_query::ExprTrait;
 
 use crate::fence::Tx;
-use crate::users::checked_email;
+use crate::users::{checked_email, lower_email, refuse_taken};
 use crate::{Error, Result};
 
 /// Users by what they sign in with.
@@ -28,18 +29,20 @@ pub trait IdentityRepository: Send + Sync {
 #[async_trait]
 impl IdentityRepository for Tx {
     async fn find_by_email(&self, email: &str) -> Result<Option<User>> {
-        // The old service stored addresses as they came: the exact text first, then lower case.
+        // The old service stored addresses in any case, perhaps the same one twice: the exact text goes first.
         let Ok(lower) = checked_email(email) else { return Ok(None) };
-        let found = self.rows::<Entity>().filter(Column::Email.is_in([email.trim(), &lower])).all().await?;
+        let found = self.rows::<Entity>().filter(lower_email().eq(lower)).all().await?;
         Ok(found.into_iter().max_by_key(|user| user.email == email.trim()))
     }
 
     async fn sign_up(&self, email: &str, name: Option<String>) -> Result<User> {
+        let email = checked_email(email)?;
+        refuse_taken(self, &email).await?;
         let id = UserId::generate(self.env());
         let row = ActiveModel {
             tenant_id: Set(TenantId::of_user(&id, None)),
             id: Set(id),
-            email: Set(checked_email(email)?),
+            email: Set(email),
             name: Set(name),
             role: Set(UserRole::User),
             created_at: Set(self.now()),

@@ -51,7 +51,7 @@ impl Default for PageRequest {
     }
 }
 
-fn number(what: &'static str, text: Option<&str>) -> Result<Option<u64>> {
+pub(crate) fn number(what: &'static str, text: Option<&str>) -> Result<Option<u64>> {
     let Some(text) = text else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits {

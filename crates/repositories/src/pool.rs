@@ -1,5 +1,6 @@
 //! Connections, and how a transaction is begun on one.
 
+mod holders;
 mod options;
 mod postgres;
 mod sqlite;
@@ -13,8 +14,11 @@ use sea_orm::DbBackend;
 use sqlx::{PgPool, SqlitePool};
 
 use crate::fence::Transaction;
-use crate::{Error, Result};
+use crate::{Error, Result, UnitOptions};
 
+pub use holders::Holder;
+use holders::Holders;
+pub(crate) use holders::{CallSite, Holding};
 pub use options::PoolOptions;
 
 /// A pool of connections to one database, of either engine. Cheap to clone.
@@ -24,6 +28,7 @@ pub struct Pool {
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
+    holders: Holders,
 }
 
 #[derive(Clone)]
@@ -59,7 +64,7 @@ impl Pool {
                 reason: "it must begin with sqlite: or postgres://",
             });
         };
-        let pool = Self { inner, options, walls: Arc::default() };
+        let pool = Self { inner, options, walls: Arc::default(), holders: Holders::default() };
         pool.look_for_roles().await?;
         Ok(pool)
     }
@@ -113,30 +118,42 @@ impl Pool {
         }
     }
 
+    /// The units that hold a connection, the longest first.
+    #[must_use]
+    pub fn holders(&self) -> Vec<Holder> {
+        self.holders.longest()
+    }
+
     /// Begins a transaction. A connection that died while it was idle is replaced by another one.
-    pub(crate) async fn begin(&self, door: &Door<'_>, access: Access) -> Result<Transaction> {
+    pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+        let access = options.access();
         let since = Instant::now();
         // Every connection may have died while it was idle; after those a fresh one is made.
         let mut dead = 0;
         loop {
-            let begun = match &self.inner {
+            let waiting = self.holders.wait();
+            let (begun, holding) = match &self.inner {
                 Inner::Postgres(pool) => {
                     let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
-                    let batch = postgres::begin(door, access, self.has_row_level_security());
-                    Transaction::begin_postgres(conn, batch, access).await
+                    let holding = self.holders.hold(at);
+                    let mut batch = postgres::begin(door, access, self.has_row_level_security());
+                    batch.extend(options.statement_timeout.map(postgres::limit_statements));
+                    (Transaction::begin_postgres(conn, batch, access).await, holding)
                 }
                 Inner::Sqlite(pool) => {
                     let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
-                    Transaction::begin_sqlite(conn, sqlite::begin(access), access).await
+                    let holding = self.holders.hold(at);
+                    (Transaction::begin_sqlite(conn, sqlite::begin(access), access).await, holding)
                 }
             };
+            drop(waiting);
             match begun.map_err(Error::from) {
                 // Nothing was sent that could have had an effect, so another connection may try.
                 Err(Error::ConnectionLost(fault)) if dead < self.options.max_connections => {
                     tracing::debug!(%fault, "replacing a connection that died while it was idle");
                     dead += 1;
                 }
-                done => return done,
+                done => return done.map(|transaction| transaction.held_by(holding)),
             }
         }
     }
@@ -145,7 +162,11 @@ impl Pool {
         let size = self.options.max_connections;
         match error {
             sqlx::Error::PoolTimedOut if self.usage().0 >= size => {
-                Error::PoolExhausted { waited: since.elapsed(), size }
+                let mut longest = self.holders.longest();
+                let in_use = longest.len();
+                longest.truncate(3);
+                let waiting = self.holders.waiting().saturating_sub(1);
+                Error::PoolExhausted { waited: since.elapsed(), size, in_use, waiting, longest }
             }
             // There was room for another connection, and it could not be made in time.
             error => Error::unreachable(error),

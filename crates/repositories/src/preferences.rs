@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rylie_entities::user_preferences::{ActiveModel, Column, Entity};
-use rylie_entities::{UserId, UserPreferences, UserPreferencesId, user};
+use rylie_entities::{UserId, UserPreferences, UserPreferencesId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
 
@@ -49,7 +49,7 @@ impl PreferencesRepository for Tx {
     }
 
     async fn save(&self, user: UserId, changes: PreferencesChanges) -> Result<UserPreferences> {
-        let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(user)).get("User").await?;
+        let owner = self.owner(Some(user)).await?;
         let before = PreferencesRepository::find(self, owner.id.clone()).await?;
         let old = before.as_ref();
         let kept = |new: Option<bool>, old: Option<bool>, default: bool| Set(new.or(old).unwrap_or(default));

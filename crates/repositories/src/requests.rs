@@ -1,5 +1,10 @@
 //! Requests for SEO work.
 
+mod many;
+mod overview;
+
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use rylie_audit::{Action, Event};
 use rylie_entities::request::{ActiveModel, Column, Entity};
@@ -10,11 +15,14 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition};
+use serde::Serialize;
 
 use crate::audit::AuditRepository;
 use crate::fence::Tx;
 use crate::tasks::{self, NewTask};
-use crate::{Error, Page, PageRequest, Result};
+use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
+
+pub use overview::{RequestOverview, RequestSummary};
 
 /// Requests: at the tenant's door those within the scope's reach, at the platform's all.
 ///
@@ -34,6 +42,13 @@ pub trait RequestRepository: Send + Sync {
     /// The newest first.
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>>;
 
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>>;
+
+    /// As [`list_after`](Self::list_after), as a dashboard shows it: only the short columns, with who ordered each and
+    /// how many tasks it has. Three statements, however many rows.
+    async fn overview(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<RequestOverview>>;
+
     /// Makes a request.
     async fn add(&self, new: NewRequest) -> Result<Request>;
 
@@ -51,6 +66,20 @@ pub trait RequestRepository: Send + Sync {
 
     /// Brings a soft-deleted request back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: RequestId) -> Result<Request>;
+
+    /// Makes many requests, all or none. Those for a user who is not within reach are not made and count as not found.
+    async fn add_many(&self, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome>;
+
+    /// As [`set_status`](Self::set_status), for any number of requests, all or none: two statements for every 5,000.
+    async fn set_status_many(
+        &self,
+        ids: Vec<RequestId>,
+        status: RequestStatus,
+        progress: Progress,
+    ) -> Result<BulkOutcome>;
+
+    /// As [`remove`](Self::remove), for any number of requests, all or none. Each is recorded.
+    async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
 
     /// Removes a soft-deleted request for good, with its tasks. Recorded. Administrators only.
     async fn purge(&self, id: RequestId) -> Result<()>;
@@ -93,7 +122,7 @@ pub struct RequestChanges {
 }
 
 /// Which requests to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RequestFilter {
     /// Only those with this status.
     pub status: Option<RequestStatus>,
@@ -149,13 +178,21 @@ impl RequestRepository for Tx {
         rows.order(Order::Desc, Column::CreatedAt, Column::Id).page(page).await
     }
 
+    async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>> {
+        self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Desc, &filter, &page).await
+    }
+
+    async fn overview(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<RequestOverview>> {
+        overview::page(self, filter, &page).await
+    }
+
     async fn add(&self, new: NewRequest) -> Result<Request> {
-        let owner = owner(self, new.user.clone()).await?;
+        let owner = self.owner(new.user.clone()).await?;
         self.insert::<Entity>(row(self, new, &owner)?).await
     }
 
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks> {
-        let user = owner(self, new.user.clone()).await?;
+        let user = self.owner(new.user.clone()).await?;
         let request = self.insert::<Entity>(row(self, new, &user)?).await?;
         let tasks = tasks::insert(self, &request, tasks).await?;
         Ok(RequestWithTasks { request, user: Some(user), tasks })
@@ -174,13 +211,7 @@ impl RequestRepository for Tx {
     }
 
     async fn set_status(&self, id: RequestId, status: RequestStatus) -> Result<Request> {
-        let now = self.now();
-        let set = ActiveModel {
-            status: Set(status),
-            completed_at: Set((status == RequestStatus::Completed).then_some(now)),
-            updated_at: Set(now),
-            ..Default::default()
-        };
+        let set = with_status(self, status);
         // Completed once stays completed at its first time.
         let changing = present(&id).add(Column::Status.ne(status));
         match self.update::<Entity>(set, changing).await?.pop() {
@@ -190,10 +221,7 @@ impl RequestRepository for Tx {
     }
 
     async fn remove(&self, id: RequestId) -> Result<()> {
-        let now = self.now();
-        let set =
-            ActiveModel { deleted: Set(true), deleted_at: Set(Some(now)), updated_at: Set(now), ..Default::default() };
-        self.update_one::<Entity>(set, present(&id), "Request").await?;
+        self.update_one::<Entity>(soft_deleted(self), present(&id), "Request").await?;
         self.record(Event::new(Action::Deleted).on("Request", &id)).await
     }
 
@@ -209,6 +237,23 @@ impl RequestRepository for Tx {
         Ok(request)
     }
 
+    async fn add_many(&self, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome> {
+        many::add(self, new, progress).await
+    }
+
+    async fn set_status_many(
+        &self,
+        ids: Vec<RequestId>,
+        status: RequestStatus,
+        progress: Progress,
+    ) -> Result<BulkOutcome> {
+        many::set_status(self, ids, status, progress).await
+    }
+
+    async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
+        many::remove(self, ids, progress).await
+    }
+
     async fn purge(&self, id: RequestId) -> Result<()> {
         self.administrators_only("purge requests")?;
         self.delete_one::<Entity>(deleted(&id), "Request").await?;
@@ -216,18 +261,38 @@ impl RequestRepository for Tx {
     }
 }
 
+fn with_status(tx: &Tx, status: RequestStatus) -> ActiveModel {
+    let now = tx.now();
+    ActiveModel {
+        status: Set(status),
+        completed_at: Set((status == RequestStatus::Completed).then_some(now)),
+        updated_at: Set(now),
+        ..Default::default()
+    }
+}
+
+fn soft_deleted(tx: &Tx) -> ActiveModel {
+    let now = tx.now();
+    ActiveModel { deleted: Set(true), deleted_at: Set(Some(now)), updated_at: Set(now), ..Default::default() }
+}
+
 pub(crate) fn present(id: &RequestId) -> Condition {
     Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(false))
 }
 
-fn deleted(id: &RequestId) -> Condition {
-    Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(true))
+/// Those of the named requests that this unit reaches.
+pub(crate) async fn present_among(
+    tx: &Tx,
+    ids: impl Iterator<Item = &RequestId>,
+) -> Result<BTreeMap<RequestId, Request>> {
+    let named: BTreeSet<_> = ids.map(ToString::to_string).collect();
+    let among = Condition::all().add(tx.one_of(Column::Id, named)).add(Column::Deleted.eq(false));
+    let requests = tx.rows::<Entity>().filter(among).all().await?;
+    Ok(requests.into_iter().map(|request| (request.id.clone(), request)).collect())
 }
 
-/// Who orders: read through the fence, so that nobody orders in the name of another tenant's user.
-async fn owner(tx: &Tx, named: Option<UserId>) -> Result<User> {
-    let id = tx.user_or_own(named)?;
-    tx.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await
+fn deleted(id: &RequestId) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(true))
 }
 
 fn row(tx: &Tx, new: NewRequest, owner: &User) -> Result<ActiveModel> {

@@ -1,15 +1,18 @@
 //! Which task at SEOWorks serves which request.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use rylie_entities::seoworks_task_mapping::{ActiveModel, Column, Entity};
-use rylie_entities::{RequestId, SeoWorksTaskMapping, SeoWorksTaskMappingId, request};
+use rylie_entities::{Request, RequestId, SeoWorksTaskMapping, SeoWorksTaskMappingId, request};
 use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::Order;
 
+use crate::bulk::Bulk;
 use crate::fence::Tx;
 use crate::requests::{self, not_empty};
-use crate::{Page, PageRequest, Result};
+use crate::{BulkOutcome, Page, PageRequest, Progress, Result};
 
 /// Mappings between requests and tasks at SEOWorks.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -24,6 +27,13 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     /// Makes a mapping. [`Error::NotFound`](crate::Error::NotFound) if the request is not within reach,
     /// [`Error::Conflict`](crate::Error::Conflict) if the task at SEOWorks is mapped already.
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping>;
+
+    /// Makes many mappings, all or none; one whose task at SEOWorks is mapped already is moved to the request named here,
+    /// and of a task that is named twice the last one counts.
+    ///
+    /// Those for a request that is not within reach, and tasks that are mapped for another tenant, are left and count as not
+    /// found.
+    async fn save_many(&self, new: Vec<NewSeoWorksMapping>, progress: Progress) -> Result<BulkOutcome>;
 
     /// Changes the status, in SEOWorks' words.
     async fn set_status(&self, id: SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
@@ -55,17 +65,25 @@ impl SeoWorksMappingRepository for Tx {
 
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping> {
         let request = self.rows::<request::Entity>().filter(requests::present(&new.request)).get("Request").await?;
-        let row = ActiveModel {
-            id: Set(SeoWorksTaskMappingId::generate(self.env())),
-            tenant_id: Set(request.tenant_id),
-            request_id: Set(request.id),
-            seoworks_task_id: Set(not_empty("the task's id at SEOWorks", new.seoworks_task)?),
-            task_type: Set(new.kind),
-            status: Set("pending".to_owned()),
-            created_at: Set(self.now()),
-            updated_at: Set(self.now()),
-        };
-        self.insert::<Entity>(row).await
+        self.insert::<Entity>(row(self, new, &request)?).await
+    }
+
+    async fn save_many(&self, new: Vec<NewSeoWorksMapping>, progress: Progress) -> Result<BulkOutcome> {
+        let by_task: BTreeMap<_, _> = new.into_iter().map(|new| (new.seoworks_task.clone(), new)).collect();
+        let mut bulk = Bulk::begin(self, by_task.into_values().collect(), progress).await?;
+        while let Some(new) = bulk.next() {
+            let asked = new.len();
+            let requests = requests::present_among(self, new.iter().map(|new| &new.request)).await?;
+            let mut rows = Vec::with_capacity(asked);
+            for new in new {
+                if let Some(request) = requests.get(&new.request) {
+                    rows.push(row(self, new, request)?);
+                }
+            }
+            let saved = self.upsert_many::<Entity>(rows, Column::SeoworksTaskId, &MOVED).await?;
+            bulk.done(asked, saved, saved);
+        }
+        bulk.finish().await
     }
 
     async fn set_status(&self, id: SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping> {
@@ -76,4 +94,19 @@ impl SeoWorksMappingRepository for Tx {
     async fn remove(&self, id: SeoWorksTaskMappingId) -> Result<()> {
         self.delete_one::<Entity>(Column::Id.eq(id), "SEOWorksTaskMapping").await
     }
+}
+
+const MOVED: [Column; 4] = [Column::RequestId, Column::TenantId, Column::TaskType, Column::UpdatedAt];
+
+fn row(tx: &Tx, new: NewSeoWorksMapping, request: &Request) -> Result<ActiveModel> {
+    Ok(ActiveModel {
+        id: Set(SeoWorksTaskMappingId::generate(tx.env())),
+        tenant_id: Set(request.tenant_id.clone()),
+        request_id: Set(request.id.clone()),
+        seoworks_task_id: Set(not_empty("the task's id at SEOWorks", new.seoworks_task)?),
+        task_type: Set(new.kind),
+        status: Set("pending".to_owned()),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    })
 }

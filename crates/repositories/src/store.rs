@@ -1,5 +1,6 @@
 //! The three doors.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,76 +8,138 @@ use rylie_audit::{Action, Actor, Event, Origin};
 use rylie_entities::Env;
 
 use crate::audit::AuditRepository;
-use crate::fence::{Fence, Tx, Who};
-use crate::pool::{Access, Door, Pool};
+use crate::cursor::CursorKeys;
+use crate::fence::{Fence, Surroundings, Tx, Who};
+use crate::pool::{CallSite, Door, Pool};
 use crate::vault::Keys;
-use crate::{Grant, IdentityUnit, PlatformUnit, Result, TenantScope, TenantUnit};
+use crate::{Grant, IdentityUnit, PlatformUnit, Result, TenantScope, TenantUnit, UnitOptions};
 
-/// The three doors to the data. Each opens a unit of work, which is one transaction and holds one connection:
-/// open it late and close it soon.
+/// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they
+/// are called: [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
+/// [`platform`](trait.Store.html#method.platform).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// A unit on the rows of one tenant that the scope reaches. One round trip.
-    async fn tenant(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>>;
+    /// A unit on the rows of one tenant that the scope reaches.
+    async fn open_tenant(
+        &self,
+        scope: &TenantScope,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> Result<Box<dyn TenantUnit>>;
 
-    /// As [`Store::tenant`], for reading only: on SQLite such units do not wait for each other.
-    async fn tenant_read_only(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>>;
+    /// A unit on identities.
+    async fn open_identity(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn IdentityUnit>>;
+
+    /// A unit across tenants; the grant is recorded before it opens.
+    async fn open_platform(
+        &self,
+        grant: Grant,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> Result<Box<dyn PlatformUnit>>;
+}
+
+/// The doors. Each opens a unit of work, which is one transaction and holds one connection: open it late and close it
+/// soon. A pool that runs dry names the lines from which its longest holders were called.
+impl dyn Store + '_ {
+    /// A unit on the rows of one tenant that the scope reaches. One round trip.
+    #[track_caller]
+    pub fn tenant<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
+        self.open_tenant(scope, UnitOptions::default(), Location::caller())
+    }
+
+    /// As [`tenant`](#method.tenant), for reading only: on SQLite such units do not wait for each other.
+    #[track_caller]
+    pub fn tenant_read_only<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
+        self.open_tenant(scope, UnitOptions::read_only(), Location::caller())
+    }
+
+    /// As [`tenant`](#method.tenant), with options.
+    #[track_caller]
+    pub fn tenant_with<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        options: UnitOptions,
+    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
+        self.open_tenant(scope, options, Location::caller())
+    }
 
     /// A unit on identities, before a tenant is known. One round trip.
-    async fn identity(&self) -> Result<Box<dyn IdentityUnit>>;
+    #[track_caller]
+    pub fn identity(&self) -> impl Future<Output = Result<Box<dyn IdentityUnit>>> + Send + '_ {
+        self.open_identity(Location::caller())
+    }
 
     /// A unit across tenants. Who and why is first written to the audit log, and committed there, so that the
     /// record stays also when the unit is rolled back or only reads.
-    async fn platform(&self, grant: Grant) -> Result<Box<dyn PlatformUnit>>;
+    #[track_caller]
+    pub fn platform(&self, grant: Grant) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + '_ {
+        self.open_platform(grant, UnitOptions::default(), Location::caller())
+    }
+
+    /// As [`platform`](#method.platform), with options.
+    #[track_caller]
+    pub fn platform_with(
+        &self,
+        grant: Grant,
+        options: UnitOptions,
+    ) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + '_ {
+        self.open_platform(grant, options, Location::caller())
+    }
 }
 
 /// The store over a database. Cheap to clone.
 #[derive(Clone)]
 pub struct DatabaseStore {
     pool: Pool,
-    env: Arc<dyn Env>,
-    keys: Option<Arc<Keys>>,
+    surroundings: Surroundings,
 }
 
 impl DatabaseStore {
-    /// A store over a pool, with the clock and the ids of `env`. Without `keys` it neither seals nor opens secrets.
+    /// A store over a pool, with the clock and the ids of `env`. Without `keys` it neither seals nor opens secrets, and
+    /// its cursors are good for this store alone: processes that serve the same lists need a keyring in common.
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
-        Self { pool, env, keys: keys.map(Arc::new) }
+        let surroundings = Surroundings { env, keys: keys.map(Arc::new), cursors: Arc::new(CursorKeys::default()) };
+        Self { pool, surroundings }
     }
 
-    async fn open(&self, door: Door<'_>, access: Access, fence: Fence, who: Who) -> Result<Tx> {
-        let transaction = self.pool.begin(&door, access).await?;
-        Ok(Tx::new(transaction, fence, who, Arc::clone(&self.env), self.keys.clone()))
-    }
-
-    async fn open_tenant(&self, scope: &TenantScope, access: Access) -> Result<Tx> {
-        let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
-        self.open(Door::Tenant(scope.tenant().as_str()), access, Fence::Tenant(scope.clone()), who).await
+    async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
+        let transaction = self.pool.begin(&door, options, at).await?;
+        Ok(Tx::new(transaction, fence, who, self.surroundings.clone()))
     }
 }
 
 #[async_trait]
 impl Store for DatabaseStore {
-    async fn tenant(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>> {
-        Ok(Box::new(self.open_tenant(scope, Access::ReadWrite).await?))
+    async fn open_tenant(
+        &self,
+        scope: &TenantScope,
+        options: UnitOptions,
+        at: CallSite,
+    ) -> Result<Box<dyn TenantUnit>> {
+        let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
+        let door = Door::Tenant(scope.tenant().as_str());
+        Ok(Box::new(self.open(door, options, at, Fence::Tenant(scope.clone()), who).await?))
     }
 
-    async fn tenant_read_only(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>> {
-        Ok(Box::new(self.open_tenant(scope, Access::ReadOnly).await?))
-    }
-
-    async fn identity(&self) -> Result<Box<dyn IdentityUnit>> {
+    async fn open_identity(&self, at: CallSite) -> Result<Box<dyn IdentityUnit>> {
         let who = Who { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
-        Ok(Box::new(self.open(Door::Identity, Access::ReadWrite, Fence::Identity, who).await?))
+        Ok(Box::new(self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await?))
     }
 
-    async fn platform(&self, grant: Grant) -> Result<Box<dyn PlatformUnit>> {
+    async fn open_platform(&self, grant: Grant, options: UnitOptions, at: CallSite) -> Result<Box<dyn PlatformUnit>> {
         let who = Who { actor: grant.actor().clone(), origin: grant.origin().clone() };
-        let record = self.open(Door::Platform, Access::ReadWrite, Fence::Platform, who.clone()).await?;
+        let record = self.open(Door::Platform, UnitOptions::default(), at, Fence::Platform, who.clone()).await?;
         AuditRepository::record(&record, Event::new(Action::PlatformAccess).because(grant.reason())).await?;
         record.commit().await?;
-        Ok(Box::new(self.open(Door::Platform, Access::ReadWrite, Fence::Platform, who).await?))
+        Ok(Box::new(self.open(Door::Platform, options, at, Fence::Platform, who).await?))
     }
 }

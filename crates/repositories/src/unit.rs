@@ -23,11 +23,15 @@ macro_rules! unit {
 
             /// Makes the unit's changes durable. One round trip; none if the unit only read.
             ///
+            /// [`Error::UnitFailed`] if a statement failed before: nothing is committed then.
             /// [`Error::OutcomeUnknown`] when the connection breaks meanwhile. A caller that is cancelled meanwhile
             /// does not learn the outcome either.
             async fn commit(self: Box<Self>) -> Result<()>;
 
-            /// How many statements the unit has sent so far, its begin and end left out.
+            /// Begins a part of the unit that can be undone alone. One round trip.
+            async fn savepoint(&self) -> Result<Savepoint<'_>>;
+
+            /// How many statements the unit has sent so far, its begin, end and savepoints left out.
             fn statements(&self) -> u64;
         }
 
@@ -39,6 +43,10 @@ macro_rules! unit {
 
             async fn commit(self: Box<Self>) -> Result<()> {
                 Tx::commit(*self).await
+            }
+
+            async fn savepoint(&self) -> Result<Savepoint<'_>> {
+                Tx::savepoint(self).await
             }
 
             fn statements(&self) -> u64 {
@@ -65,6 +73,10 @@ macro_rules! unit {
             async fn commit(self: Box<Self>) -> Result<()> {
                 self.commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 Ok(())
+            }
+
+            async fn savepoint(&self) -> Result<Savepoint<'_>> {
+                Ok(Savepoint::default())
             }
 
             fn statements(&self) -> u64 {
@@ -111,8 +123,6 @@ unit! {
         sessions: SessionRepository, mocked by MockSessionRepository;
         /// One-time tokens.
         verification_tokens: VerificationTokenRepository, mocked by MockVerificationTokenRepository;
-        /// The audit log, for sign-ins and refusals.
-        audit: AuditRepository, mocked by MockAuditRepository;
     }
 }
 

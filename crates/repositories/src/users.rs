@@ -6,13 +6,13 @@ use rylie_audit::{Action, Event};
 use rylie_entities::user::{ActiveModel, Column, Entity};
 use rylie_entities::{AgencyId, PackageType, TenantId, Timestamp, User, UserId, UserRole};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::Order;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
 
 use crate::audit::AuditRepository;
 use crate::fence::Tx;
-use crate::{Error, Page, PageRequest, Result};
+use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Users: at the tenant's door those of the tenant, at the platform's all.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -26,6 +26,9 @@ pub trait UserRepository: Send + Sync {
 
     /// The oldest first.
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>>;
+
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>>;
 
     /// Only what a list of colleagues shows, by name, at most [`PageRequest::MAX_LIMIT`].
     async fn summaries(&self) -> Result<Vec<UserSummary>>;
@@ -80,7 +83,7 @@ pub struct UserChanges {
 }
 
 /// Which users to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct UserFilter {
     /// Only those with this role.
     pub role: Option<UserRole>,
@@ -125,6 +128,10 @@ impl UserRepository for Tx {
         rows.order(Order::Asc, Column::CreatedAt, Column::Id).page(page).await
     }
 
+    async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>> {
+        self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Asc, &filter, &page).await
+    }
+
     async fn summaries(&self) -> Result<Vec<UserSummary>> {
         let rows = self.rows::<Entity>().order(Order::Asc, Column::Name, Column::Id);
         rows.limit(PageRequest::MAX_LIMIT).all_as::<UserSummary>().await
@@ -134,6 +141,7 @@ impl UserRepository for Tx {
         let role = new.role.unwrap_or(UserRole::User);
         may_assign(self, role)?;
         let email = checked_email(&new.email)?;
+        refuse_taken(self, &email).await?;
         let agency = self.scope().map_or(new.agency, |scope| scope.user().agency().cloned());
         let id = UserId::generate(self.env());
         if self.scope().is_some() && agency.is_none() {
@@ -160,6 +168,7 @@ impl UserRepository for Tx {
     }
 
     async fn update(&self, id: UserId, changes: UserChanges) -> Result<User> {
+        let before = self.owner(Some(id)).await?;
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
         if let Some(name) = changes.name {
             set.name = Set(Some(name));
@@ -172,14 +181,13 @@ impl UserRepository for Tx {
         }
         if let Some(package) = changes.package {
             self.administrators_only("change a package")?;
-            let before = UserRepository::get(self, id.clone()).await?;
             set.active_package_type = Set(Some(package));
             if before.current_billing_period_end.is_none() {
                 set.current_billing_period_start = Set(Some(self.now()));
                 set.current_billing_period_end = Set(Some(a_month_after(self.now())));
             }
         }
-        self.update_one::<Entity>(set, Column::Id.eq(id), "User").await
+        self.update_one::<Entity>(set, Column::Id.eq(before.id), "User").await
     }
 
     async fn set_role(&self, id: UserId, role: UserRole) -> Result<User> {
@@ -216,6 +224,19 @@ fn may_assign(tx: &Tx, role: UserRole) -> Result<()> {
 fn a_month_after(start: Timestamp) -> Timestamp {
     // Out of range only in the year 262143.
     start.utc().checked_add_months(Months::new(1)).map_or(start, Timestamp::from)
+}
+
+/// The address in lower case, as an expression that `User_email_lower_idx` serves.
+pub(crate) fn lower_email() -> SimpleExpr {
+    Func::lower(Expr::col((Entity, Column::Email))).into()
+}
+
+/// The old service stored addresses in any case, so that the unique index alone would let the same one in again.
+pub(crate) async fn refuse_taken(tx: &Tx, email: &str) -> Result<()> {
+    match tx.rows::<Entity>().filter(lower_email().eq(email)).one().await? {
+        Some(_) => Err(Error::Conflict { entity: "User".to_owned(), field: "email".to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Addresses are compared in lower case, as the sign-in does. The longest address has 254 bytes (RFC 5321, 4.5.3.1.3).

@@ -21,6 +21,10 @@ impl Keys {
         Self { keyring, legacy }
     }
 
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     fn cipher(&self) -> Result<ColumnCipher<'_>> {
         let old = self.legacy.is_some();
         let accepts = LegacyForms { cbc: old, gcm: old, plain: true };

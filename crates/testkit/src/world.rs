@@ -1,5 +1,6 @@
 //! A migrated database with agencies and users in it, made in a line.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -33,7 +34,7 @@ pub struct World {
     database: Database,
     env: Arc<TestEnv>,
     url: String,
-    _keys: TempDir,
+    keys: TempDir,
     place: Place,
 }
 
@@ -69,7 +70,7 @@ impl World {
         let env = Arc::new(TestEnv::default());
         let database = Database::connect_with(config, Arc::clone(&env) as Arc<dyn Env>).await?;
         database.migrate().await?;
-        Ok(Self { database, env, url, _keys: keys, place })
+        Ok(Self { database, env, url, keys, place })
     }
 
     /// The database, as a service has it.
@@ -88,6 +89,12 @@ impl World {
     #[must_use]
     pub fn env(&self) -> &TestEnv {
         &self.env
+    }
+
+    /// The keyring's file, for a second store on the same database.
+    #[must_use]
+    pub fn keyring(&self) -> PathBuf {
+        self.keys.path().join("keyring.json")
     }
 
     /// Where the database is, for a connection beside the store.

@@ -5,6 +5,8 @@ use rylie_db::entities::Env;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Reach};
 
+use crate::migration::sql::Sql;
+
 use super::world;
 
 #[tokio::test]
@@ -123,4 +125,20 @@ async fn the_expired_are_removed_and_the_others_stay() {
     let identity = world.store().identity().await.unwrap();
     assert!(identity.sessions().signed_in(&young.session).await.unwrap().is_some());
     assert!(identity.sessions().signed_in(&old.session).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_address_that_the_old_service_stored_in_capitals_is_found_and_taken() {
+    let world = world().await;
+    let user = world.user().build().await.unwrap().user;
+    let mut sql = Sql::connect(world.url()).await;
+    sql.run(&format!(r#"UPDATE "User" SET "email" = 'Legacy.User+0@Mail.example' WHERE "id" = '{}'"#, user.id)).await;
+    let identity = world.store().identity().await.unwrap();
+
+    for email in ["legacy.user+0@mail.example", "LEGACY.USER+0@MAIL.EXAMPLE", "Legacy.User+0@Mail.example"] {
+        let found = identity.identities().find_by_email(email).await.unwrap();
+        assert_eq!(found.map(|found| found.id), Some(user.id.clone()), "{email}");
+        let again = identity.identities().sign_up(email, None).await;
+        assert!(matches!(again, Err(Error::Conflict { .. })), "{email}");
+    }
 }

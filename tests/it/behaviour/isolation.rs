@@ -3,11 +3,13 @@
 use rylie_db::entities::{RequestStatus, TaskStatus, TaskType};
 use rylie_db::prelude::*;
 use rylie_db::repositories::{
-    AgencyChanges, Error, NewGa4Connection, NewSeoWorksMapping, PreferencesChanges, RequestChanges, UserChanges, UserFilter,
+    AgencyChanges, Error, NewGa4Connection, NewSeoWorksMapping, PreferencesChanges, RequestChanges, UserChanges,
+    UserFilter,
 };
 
 use super::world;
 
+#[expect(clippy::needless_pass_by_value, reason = "`is_missing(call.await)` reads better than with a reference")]
 fn is_missing<T>(result: Result<T, Error>) -> bool {
     matches!(result, Err(Error::NotFound { .. }))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::TimeDelta;
-use rylie_db::entities::{Env, RequestStatus, TaskStatus, TaskType};
+use rylie_db::entities::{Env, RequestStatus, TaskStatus, TaskType, Timestamp};
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, RequestChanges};
 
@@ -129,7 +129,7 @@ async fn a_status_carries_its_timestamps() {
     let done_at = world.env().now();
 
     let done = unit.requests().set_status(request.id.clone(), RequestStatus::Completed).await.unwrap();
-    assert_eq!(done.completed_at.map(|at| at.utc()), Some(done_at));
+    assert_eq!(done.completed_at.map(Timestamp::utc), Some(done_at));
 
     world.env().forward(TimeDelta::hours(1));
     let again = unit.requests().set_status(request.id.clone(), RequestStatus::Completed).await.unwrap();
@@ -213,4 +213,24 @@ async fn a_hostile_and_a_huge_text_are_stored_as_they_are() {
         let made = unit.requests().add(new(title)).await.unwrap();
         assert_eq!(unit.requests().get(made.id).await.unwrap().title, title);
     }
+}
+
+#[tokio::test]
+async fn json_that_could_not_be_read_again_is_not_stored() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let nested = |levels| (0..levels).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+    let request = agency.request().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let task = |levels| NewTask { metadata: Some(nested(levels)), ..NewTask::new("t", TaskType::Page) };
+
+    unit.tasks().add(request.id.clone(), task(99)).await.unwrap();
+    for levels in [100, 500] {
+        let refused = unit.tasks().add(request.id.clone(), task(levels)).await;
+        assert!(matches!(refused, Err(Error::Invalid { .. })), "{levels}");
+    }
+    unit.commit().await.unwrap();
+
+    let unit = agency.unit().await.unwrap();
+    assert_eq!(unit.requests().get_with_tasks(request.id).await.unwrap().tasks.len(), 1);
 }

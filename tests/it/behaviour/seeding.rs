@@ -53,3 +53,13 @@ async fn a_seed_that_fails_leaves_nothing() {
     assert!(unit.identities().find_by_email("good@example.com").await.unwrap().is_none());
     assert!(unit.settings().find().await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn nobody_gets_a_role_in_another_agency_than_the_file_names() {
+    let world = world().await;
+    world.database().seed(&Seed::from_json(FILE).unwrap()).await.unwrap();
+
+    let moved = Seed::from_json(&FILE.replace("north.example\", \"users", "south.example\", \"users")).unwrap();
+
+    assert!(world.database().seed(&moved).await.is_err());
+}

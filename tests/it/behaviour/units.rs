@@ -3,6 +3,8 @@
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
 
+use crate::migration::sql::Sql;
+
 use super::world;
 
 fn new(title: &str) -> NewRequest {
@@ -19,6 +21,53 @@ async fn a_unit_that_is_dropped_undoes_itself() {
 
     let unit = agency.unit().await.unwrap();
     assert_eq!(unit.requests().find(request.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_unit_with_writes_that_is_dropped_is_worth_a_warning() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let told = Told::default();
+    let _listening = tracing::subscriber::set_default(told.clone());
+
+    let unit = agency.unit().await.unwrap();
+    unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+    drop(unit);
+    let unit = agency.unit().await.unwrap();
+    unit.requests().add(new("kept")).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(told.warnings(), 0);
+
+    let unit = agency.unit().await.unwrap();
+    unit.requests().add(new("lost")).await.unwrap();
+    drop(unit);
+    assert_eq!(told.warnings(), 1);
+}
+
+/// Counts the warnings of the repositories.
+#[derive(Clone, Default)]
+struct Told(std::sync::Arc<std::sync::atomic::AtomicU32>);
+
+impl Told {
+    fn warnings(&self) -> u32 {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+impl tracing::Subscriber for Told {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        *of.level() == tracing::Level::WARN && of.target().starts_with("rylie_repositories")
+    }
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 #[tokio::test]
@@ -51,10 +100,13 @@ async fn a_pool_that_runs_dry_says_so() {
     let config = Config::builder().set("database_url", world.url()).unwrap();
     let config = config.set("max_connections", 1).unwrap().set("acquire_timeout_seconds", 1).unwrap();
     let database = Database::connect(config.build().unwrap()).await.unwrap();
+    let line = line!() + 1;
     let held = database.store().tenant_read_only(&agency.scope()).await.unwrap();
 
     let refused = database.store().tenant_read_only(&agency.scope()).await.err().unwrap();
-    assert!(matches!(refused, Error::PoolExhausted { size: 1, .. }), "{refused:?}");
+    let Error::PoolExhausted { size: 1, in_use: 1, waiting: 0, longest, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!((longest[0].opened_at.file(), longest[0].opened_at.line()), (file!(), line));
+    assert!(refused.to_string().contains(&format!("units.rs:{line} (")), "{refused}");
 
     drop(held);
     assert!(database.store().tenant_read_only(&agency.scope()).await.is_ok());
@@ -66,7 +118,7 @@ async fn health_tells_the_engine_and_what_is_pending() {
     let health = world.database().health().await.unwrap();
 
     assert!(health.is_ready() && health.connections > 0);
-    assert_eq!(world.url().starts_with(health.engine), true);
+    assert!(world.url().starts_with(health.engine));
 }
 
 #[tokio::test]
@@ -82,8 +134,7 @@ async fn a_cancelled_call_leaves_nothing_half_written() {
         let _ = tokio::time::timeout(std::time::Duration::from_micros(microseconds), write).await;
     }
 
-    let unit = agency.unit().await.unwrap();
-    let requests = unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap().total;
-    let tasks = unit.tasks().list(TaskFilter::default(), PageRequest::default()).await.unwrap().total;
-    assert_eq!(requests, tasks);
+    // Both in one statement, so in one snapshot: a commit may still be under way.
+    let both = r#"SELECT CAST((SELECT count(*) FROM "Request") - (SELECT count(*) FROM "Task") AS text)"#;
+    assert_eq!(Sql::connect(world.url()).await.one(both).await, "0");
 }

@@ -28,8 +28,8 @@ async fn a_month_is_archived_and_reset_together() {
 
     let unit = user.unit().await.unwrap();
     let archived = unit.usage().find(me(), 2026, 1).await.unwrap().unwrap();
-    let used = [archived.pages_used, archived.blogs_used, archived.gbp_posts_used, archived.improvements_used];
-    assert_eq!((used, archived.package_type), ([2, 1, 1, 1], PackageType::Gold));
+    let counts = [archived.pages_used, archived.blogs_used, archived.gbp_posts_used, archived.improvements_used];
+    assert_eq!((counts, archived.package_type), ([2, 1, 1, 1], PackageType::Gold));
     assert_eq!(archived.tenant_id, agency.agency.tenant_id);
     let after = unit.users().get(me()).await.unwrap();
     assert_eq!((after.pages_used_this_period, after.blogs_used_this_period), (0, 0));

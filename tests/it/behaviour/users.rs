@@ -147,3 +147,31 @@ async fn a_user_with_requests_is_not_deleted() {
 
     assert!(matches!(unit.users().remove(user.user.id).await, Err(Error::Reference { .. })));
 }
+
+#[tokio::test]
+async fn nobody_but_the_super_admin_acts_in_that_name() {
+    use rylie_db::repositories::{NewGa4Connection, PreferencesChanges};
+
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let root = world.user().of(&agency.agency).role(UserRole::SuperAdmin).build().await.unwrap().user;
+    let unit = agency.unit().await.unwrap();
+    let id = || root.id.clone();
+
+    let name = UserChanges { name: Some("Mallory".into()), ..Default::default() };
+    assert!(matches!(unit.users().update(id(), name).await, Err(Error::Forbidden { .. })));
+    let new = NewRequest { user: Some(id()), title: "t".into(), kind: "page".into(), ..Default::default() };
+    assert!(matches!(unit.requests().add(new).await, Err(Error::Forbidden { .. })));
+    let connection = NewGa4Connection {
+        user: Some(id()),
+        access_token: Secret::from("token"),
+        refresh_token: None,
+        expires: None,
+        property_id: None,
+        property_name: None,
+    };
+    assert!(matches!(unit.ga4_connections().save(connection).await, Err(Error::Forbidden { .. })));
+    assert!(matches!(unit.ga4_connections().open_tokens(id()).await, Err(Error::Forbidden { .. })));
+    let preferences = unit.preferences().save(id(), PreferencesChanges::default()).await;
+    assert!(matches!(preferences, Err(Error::Forbidden { .. })));
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rylie_migration::{Engine, Error, MIGRATIONS, MigrationState, Migrations, Options, Progress, Step};
 
 use super::schema::make_base;
-use super::sql::{Sql, deploy, is_sqlite, migrations, schema};
+use super::sql::{Sql, deploy, from, is_sqlite, migrations, schema};
 use super::tenant_key::{fill, record_base};
 
 /// Eight that start together on an empty database: each migration is applied once, and all eight succeed.
@@ -64,7 +64,7 @@ async fn do_steps(url: &str, steps: &[Step]) {
 pub(crate) async fn an_invalid_index_is_made_anew(url: &str) {
     deploy(url).await;
     let mut migrations = migrations(url).await;
-    migrations.down(1, &mut |_| ()).await.unwrap();
+    migrations.down(from("replace_indexes"), &mut |_| ()).await.unwrap();
     let mut sql = Sql::connect(url).await;
     sql.run("CREATE INDEX \"Session_expires_idx\" ON \"Session\" (expires)").await;
     sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"Session_expires_idx\"'::regclass").await;

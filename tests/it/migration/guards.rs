@@ -2,7 +2,7 @@
 
 use rylie_migration::{Environment, Error, MIGRATIONS, Refusal, State};
 
-use super::sql::{Sql, deploy, migrations, schema};
+use super::sql::{Sql, deploy, from, migrations, schema};
 
 /// Production is neither taken back nor reset, SeaORM's commands included.
 pub(crate) async fn production_is_not_taken_back(url: &str) {
@@ -73,7 +73,7 @@ pub(crate) async fn orphaned_events_keep_the_foreign_key_away(url: &str) {
     let mut sql = Sql::connect(url).await;
     sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('e', 'gone', 'x', 'y')").await;
 
-    let error = migrations(url).await.down(2, &mut |_| ()).await.unwrap_err();
+    let error = migrations(url).await.down(from("drop_audit_log_foreign_key"), &mut |_| ()).await.unwrap_err();
 
     assert!(error.to_string().contains("m20261123_000005_drop_audit_log_foreign_key"), "{error}");
     assert_eq!(sql.tenant("AuditLog", "e").await, "platform");

@@ -1,6 +1,6 @@
 //! Plain SQL on either engine, as another writer of the database would send it.
 
-use rylie_migration::Migrations;
+use rylie_migration::{MIGRATIONS, Migrations};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 /// A connection that knows nothing of ours.
@@ -61,6 +61,12 @@ pub(crate) fn is_sqlite(url: &str) -> bool {
 /// Applies everything; the names applied.
 pub(crate) async fn deploy(url: &str) -> Vec<String> {
     migrations(url).await.deploy(&mut |_| ()).await.unwrap()
+}
+
+/// How many migrations there are from this one on: what takes that many back takes this one back last.
+pub(crate) fn from(migration: &str) -> usize {
+    let behind = MIGRATIONS.iter().rev().position(|other| other.name().contains(migration));
+    behind.expect("no migration of this name") + 1
 }
 
 pub(crate) async fn migrations(url: &str) -> Migrations {

@@ -66,11 +66,18 @@ impl<'p> KeyFile<'p> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn update<T>(&self, change: impl FnOnce(&mut Keyring) -> Result<T>) -> Result<T> {
-        let _lock = self.lock()?;
-        let mut keyring = self.load()?;
+        let real = self.resolved()?;
+        let _lock = real.lock()?;
+        let mut keyring = real.load()?;
         let outcome = change(&mut keyring)?;
-        self.replace(&keyring)?;
+        real.replace(&keyring)?;
         Ok(outcome)
+    }
+
+    /// The file behind a symbolic link: a rename would put a file in the place of the link, and leave the file behind.
+    fn resolved(&self) -> Result<Self> {
+        let path = fs::canonicalize(&self.path).map_err(failed("reading key file", &self.path))?;
+        Ok(Self { path, provider: self.provider })
     }
 
     fn lock(&self) -> Result<File> {

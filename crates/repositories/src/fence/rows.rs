@@ -3,8 +3,8 @@
 use rylie_entities::TenantOwned;
 use sea_orm::sea_query::{IntoCondition, Order};
 use sea_orm::{
-    Condition, EntityTrait, FromQueryResult, PaginatorTrait, PartialModelTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, PartialModelTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 
 use super::writes::Shared;
@@ -35,6 +35,10 @@ where
     E: EntityTrait,
     E::Model: FromQueryResult + Send + Sync,
 {
+    pub(crate) fn tx(&self) -> &'tx Tx {
+        self.tx
+    }
+
     pub(crate) fn filter(mut self, condition: impl IntoCondition) -> Self {
         self.select = self.select.filter(condition);
         self
@@ -69,6 +73,19 @@ where
     pub(crate) async fn all_as<P: PartialModelTrait>(self) -> Result<Vec<P>> {
         let (select, tx) = self.fenced()?;
         Ok(select.into_partial_model::<P>().all(tx).await?)
+    }
+
+    /// How many there are.
+    pub(crate) async fn count(self) -> Result<u64> {
+        let (select, tx) = self.fenced()?;
+        Ok(select.count(tx).await?)
+    }
+
+    /// How many there are for each text that a column holds.
+    pub(crate) async fn count_by(self, column: E::Column) -> Result<Vec<(String, i64)>> {
+        let (select, tx) = self.fenced()?;
+        let counted = select.select_only().column(column).column_as(column.count(), "rows").group_by(column);
+        Ok(counted.into_tuple().all(tx).await?)
     }
 
     /// A page and the total of the whole list: two statements.

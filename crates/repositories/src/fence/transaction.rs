@@ -3,6 +3,10 @@
 //! The transaction is ours and not SeaORM's for three reasons: `BEGIN`, the role and the tenant travel as one batch;
 //! a caller that is cancelled during `BEGIN` cannot put a connection inside an open transaction back into
 //! the pool; and every statement passes one place, where it is counted and checked.
+//!
+//! A statement that fails, or whose caller is cancelled, breaks the transaction: it can then only be rolled back, as a
+//! whole or to a savepoint. PostgreSQL would answer its `COMMIT` with a rollback and no error, and SQLite would
+//! commit the half that was done.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,7 +18,8 @@ use sqlx::{AssertSqlSafe, Database, Postgres, SqlSafeStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::Mutex;
 
-use crate::pool::Access;
+use super::savepoints::Savepoints;
+use crate::pool::{Access, Holding};
 
 /// A transaction under way. Dropped, it is rolled back without waiting.
 pub(crate) struct Transaction {
@@ -23,6 +28,10 @@ pub(crate) struct Transaction {
     open: Mutex<Option<Open>>,
     statements: AtomicU64,
     wrote: AtomicBool,
+    /// While a statement is under way, and after one that did not succeed.
+    broken: AtomicBool,
+    savepoints: Savepoints,
+    _holding: Option<Holding>,
 }
 
 enum Open {
@@ -52,16 +61,82 @@ impl Transaction {
     }
 
     fn new(engine: DbBackend, open: Open, access: Access) -> Self {
-        let (statements, wrote) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { engine, access, open: Mutex::new(Some(open)), statements, wrote }
+        Self {
+            engine,
+            access,
+            open: Mutex::new(Some(open)),
+            statements: AtomicU64::new(0),
+            wrote: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            savepoints: Savepoints::default(),
+            _holding: None,
+        }
     }
 
-    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
-        match self.open.into_inner() {
+    /// Remembers, for as long as the transaction lasts, that it holds a connection.
+    pub(crate) fn held_by(self, holding: Holding) -> Self {
+        Self { _holding: Some(holding), ..self }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), DbErr> {
+        self.settle().await?;
+        let done = match self.open.into_inner() {
             Some(Open::Postgres(held)) => held.commit().await,
             Some(Open::Sqlite(held)) => held.commit().await,
             None => Err(sqlx::Error::WorkerCrashed),
+        };
+        done.map_err(query_error)
+    }
+
+    pub(crate) async fn savepoint(&self) -> Result<u64, DbErr> {
+        let number = self.savepoints.next();
+        self.control(&format!("SAVEPOINT rylie_{number}")).await?;
+        self.savepoints.opened(number);
+        Ok(number)
+    }
+
+    /// Keeps what was done since the savepoint.
+    pub(crate) async fn release(&self, number: u64) -> Result<(), DbErr> {
+        self.settle().await?;
+        if !self.savepoints.is_open(number) {
+            return Err(DbErr::Type(SAVEPOINT_ENDED.to_owned()));
         }
+        self.control(&format!("RELEASE SAVEPOINT rylie_{number}")).await?;
+        self.savepoints.ended(number);
+        Ok(())
+    }
+
+    /// Undoes what is to be undone; an error if the transaction is broken all the same.
+    pub(crate) async fn settle(&self) -> Result<(), DbErr> {
+        let mut open = self.open.lock().await;
+        self.ready(&mut open).await
+    }
+
+    pub(crate) fn savepoints(&self) -> &Savepoints {
+        &self.savepoints
+    }
+
+    /// Runs before each statement, with the connection locked.
+    async fn ready(&self, open: &mut Option<Open>) -> Result<(), DbErr> {
+        if let Some(number) = self.savepoints.to_undo() {
+            // Sent again if the caller is cancelled meanwhile, which does no harm; hence not in one batch with the next.
+            execute(open, &format!("ROLLBACK TO SAVEPOINT rylie_{number}")).await?;
+            self.savepoints.ended(number);
+            self.broken.store(true, Ordering::Relaxed);
+            execute(open, &format!("RELEASE SAVEPOINT rylie_{number}")).await?;
+            self.broken.store(false, Ordering::Relaxed);
+        }
+        if self.broken.load(Ordering::Relaxed) { Err(DbErr::Type(BROKEN.to_owned())) } else { Ok(()) }
+    }
+
+    /// A statement that steers the transaction: not counted.
+    async fn control(&self, sql: &str) -> Result<(), DbErr> {
+        let mut open = self.open.lock().await;
+        self.ready(&mut open).await?;
+        self.broken.store(true, Ordering::Relaxed);
+        execute(&mut open, sql).await?;
+        self.broken.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// How many statements were sent, `BEGIN` and `COMMIT` left out.
@@ -126,10 +201,9 @@ impl<DB: Database> Drop for Held<DB> {
 }
 
 /// Runs one sqlx call on whichever engine the transaction is open on.
-macro_rules! on_connection {
-    ($self:ident, |$conn:ident| $call:expr) => {{
-        let mut open = $self.open.lock().await;
-        match open.as_mut() {
+macro_rules! on_engine {
+    ($open:expr, |$conn:ident| $call:expr) => {
+        match $open.as_mut() {
             Some(Open::Postgres(held)) => {
                 let $conn = &mut *held.conn;
                 $call
@@ -140,7 +214,25 @@ macro_rules! on_connection {
             }
             None => Err(query_error(sqlx::Error::WorkerCrashed)),
         }
+    };
+}
+
+/// Runs one statement, which breaks the transaction unless it is seen to succeed.
+macro_rules! on_connection {
+    ($self:ident, |$conn:ident| $call:expr) => {{
+        let mut open = $self.open.lock().await;
+        $self.ready(&mut open).await?;
+        $self.broken.store(true, Ordering::Relaxed);
+        let done = on_engine!(open, |$conn| $call);
+        $self.broken.store(done.is_err(), Ordering::Relaxed);
+        done
     }};
+}
+
+async fn execute(open: &mut Option<Open>, sql: &str) -> Result<(), DbErr> {
+    on_engine!(open, |conn| {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(|_| ()).map_err(query_error)
+    })
 }
 
 #[async_trait]
@@ -190,33 +282,42 @@ fn query_error(error: sqlx::Error) -> DbErr {
 }
 
 /// The markers by which [`crate::Error`] knows that a statement was refused before it was sent.
-pub(crate) const NUL_REFUSED: &str = "text with a NUL character";
+pub(crate) const UNSTORABLE: &str = "a text with a NUL character, or JSON nested too deep";
 pub(crate) const READ_ONLY: &str = "a write in a read-only unit";
+pub(crate) const BROKEN: &str = "a unit in which a statement failed";
+pub(crate) const SAVEPOINT_ENDED: &str = "a savepoint that has ended";
 
 /// PostgreSQL cannot store a NUL character in text and SQLite can: refused here on both, so that both do the same.
+/// JSON that could not be read again is refused, too.
 fn parts(stmt: Statement) -> Result<(String, SqlxValues), DbErr> {
     let values = stmt.values.unwrap_or_else(|| Values(Vec::new()));
-    if values.0.iter().any(holds_nul) {
-        return Err(DbErr::Type(NUL_REFUSED.to_owned()));
+    if values.0.iter().any(is_unstorable) {
+        return Err(DbErr::Type(UNSTORABLE.to_owned()));
     }
     Ok((stmt.sql, SqlxValues(values)))
 }
 
-fn holds_nul(value: &Value) -> bool {
+fn is_unstorable(value: &Value) -> bool {
     match value {
         Value::String(Some(text)) => text.contains('\0'),
-        Value::Json(Some(json)) => json_holds_nul(json),
-        Value::Array(_, Some(items)) => items.iter().any(holds_nul),
+        Value::Json(Some(json)) => json_is_unstorable(json, MAX_JSON_DEPTH),
+        Value::Array(_, Some(items)) => items.iter().any(is_unstorable),
         _ => false,
     }
 }
 
-fn json_holds_nul(json: &serde_json::Value) -> bool {
+/// What is nested deeper could be written, and then not be read: `serde_json` stops at 128 levels.
+const MAX_JSON_DEPTH: u32 = 100;
+
+fn json_is_unstorable(json: &serde_json::Value, levels_left: u32) -> bool {
     use serde_json::Value;
+    let Some(below) = levels_left.checked_sub(1) else { return true };
     match json {
         Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(json_holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || json_holds_nul(value)),
+        Value::Array(items) => items.iter().any(|item| json_is_unstorable(item, below)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || json_is_unstorable(value, below))
+        }
         _ => false,
     }
 }

@@ -37,14 +37,24 @@ impl Tx {
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
-        let per_statement = MAX_BINDS / columns::<E>();
-        let mut rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).peekable();
         let mut inserted = 0;
-        while rows.peek().is_some() {
-            let some: Vec<_> = rows.by_ref().take(per_statement).collect();
+        for some in self.in_statements::<E>(rows) {
             inserted += E::insert_many(some).exec_without_returning(self.connection()?).await?;
         }
         Ok(inserted)
+    }
+
+    /// The rows, in the unit's tenant, as many at a time as one statement can bind.
+    pub(super) fn in_statements<E: TenantOwned>(
+        &self,
+        rows: Vec<E::ActiveModel>,
+    ) -> impl Iterator<Item = Vec<E::ActiveModel>> {
+        let per_statement = MAX_BINDS / columns::<E>();
+        let mut rows = rows.into_iter().map(|row| self.in_tenant::<E>(row));
+        std::iter::from_fn(move || {
+            let some: Vec<_> = rows.by_ref().take(per_statement).collect();
+            (!some.is_empty()).then_some(some)
+        })
     }
 
     /// Adds a row, or updates the one that has the same `unique` column if this unit reaches it.
@@ -177,7 +187,7 @@ impl Tx {
     }
 }
 
-fn without_tenant<E: TenantOwned>(mut set: E::ActiveModel) -> E::ActiveModel {
+pub(super) fn without_tenant<E: TenantOwned>(mut set: E::ActiveModel) -> E::ActiveModel {
     set.not_set(E::TENANT);
     set
 }

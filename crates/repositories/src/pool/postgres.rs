@@ -38,11 +38,13 @@ fn millis(limit: Duration) -> String {
     limit.as_millis().to_string()
 }
 
-/// Whether this login may take the role of each door.
+/// Whether this login may take the role of each door, and the roles have their rights in this database: they belong to
+/// the whole server, so another database's migration may have made them.
 pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
     let granted: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
-         AND pg_has_role(current_user, oid, 'MEMBER')",
+         AND pg_has_role(current_user, oid, 'MEMBER') AND NOT rolsuper AND NOT rolbypassrls \
+         AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')",
     )
     .fetch_one(pool)
     .await?;
@@ -64,6 +66,12 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
         Door::Identity => format!("{begin}; SET LOCAL ROLE rylie_identity"),
         Door::Platform => format!("{begin}; SET LOCAL ROLE rylie_platform"),
     }
+}
+
+/// What a batch ends with so that no statement of the unit takes longer; zero would mean no limit at all.
+pub(super) fn limit_statements(limit: Duration) -> String {
+    let millis = limit.as_millis().clamp(1, i32::MAX as u128);
+    format!("; SET LOCAL statement_timeout = {millis}")
 }
 
 /// A string constant that reads the same whatever `standard_conforming_strings` says.

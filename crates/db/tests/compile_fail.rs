@@ -1,0 +1,6 @@
+//! Programs that must not compile: there is no public path to a tenant's rows without a scope.
+
+#[test]
+fn there_is_no_way_around_the_doors() {
+    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+}

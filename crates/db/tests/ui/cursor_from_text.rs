@@ -1,0 +1,12 @@
+//! Text becomes a cursor only where it is checked.
+use rylie_db::prelude::*;
+
+fn unchecked(text: String) -> KeysetRequest {
+    KeysetRequest::after(50, Cursor(text))
+}
+
+fn as_text(text: String) -> KeysetRequest {
+    KeysetRequest::after(50, text)
+}
+
+fn main() {}

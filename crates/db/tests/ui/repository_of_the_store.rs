@@ -1,0 +1,8 @@
+//! A store has doors and no repositories.
+use rylie_db::prelude::*;
+
+async fn read(store: &dyn Store) {
+    let _requests = store.requests();
+}
+
+fn main() {}

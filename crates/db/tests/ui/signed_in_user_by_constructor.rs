@@ -1,0 +1,8 @@
+//! The constructor is the library's own.
+use rylie_db::prelude::*;
+
+fn forge(id: UserId, agency: AgencyId) -> SignedInUser {
+    SignedInUser::new(id, UserRole::AgencyAdmin, Some(agency))
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+//! The tenant's door takes a scope and nothing less.
+use rylie_db::prelude::*;
+
+async fn open(store: &dyn Store, tenant: &TenantId) {
+    let _unit = store.tenant(tenant).await;
+}
+
+fn main() {}

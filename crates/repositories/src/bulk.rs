@@ -1,0 +1,110 @@
+//! Many rows in one call.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::fence::{Savepoint, Tx};
+use crate::{Error, Result};
+
+/// What a call on many rows did.
+///
+/// `asked` less `changed` less `not_found` were already as wanted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct BulkOutcome {
+    /// How many rows were asked for; an id that was given twice counts once.
+    pub asked: u64,
+    /// How many rows were made or changed.
+    pub changed: u64,
+    /// How many are missing, or another tenant's: the caller is not told which.
+    pub not_found: u64,
+}
+
+impl BulkOutcome {
+    /// [`Error::NotFound`] if anything was not found, for callers who want all or nothing: return it before the unit is
+    /// committed.
+    pub fn all_found(self, entity: &'static str) -> Result<Self> {
+        if self.not_found == 0 { Ok(self) } else { Err(Error::NotFound { entity }) }
+    }
+}
+
+/// Is told how far a call on many rows is. It runs between two statements, so it should be quick.
+#[derive(Clone, Default)]
+pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl Progress {
+    /// Nobody is told.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// `told` gets how many rows are done, and of how many: at the beginning, after each statement, at the end.
+    pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(told)))
+    }
+
+    fn tell(&self, done: u64, of: u64) {
+        if let Some(told) = &self.0 {
+            told(done, of);
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress(..)")
+    }
+}
+
+/// Rows a statement: few enough that none takes long, many enough that their number hardly matters.
+const ROWS_A_STATEMENT: usize = 5_000;
+
+/// A call on many rows under way: all of it, or nothing if it fails.
+pub(crate) struct Bulk<'tx, T> {
+    waiting: std::vec::IntoIter<T>,
+    savepoint: Savepoint<'tx>,
+    progress: Progress,
+    done: u64,
+    outcome: BulkOutcome,
+}
+
+impl<'tx, T: Ord> Bulk<'tx, T> {
+    /// On each of the rows once, in the order of their ids: so that two calls on the same rows wait for each other instead of
+    /// blocking each other.
+    pub(crate) async fn on_each(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+        let distinct = rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        Self::begin(tx, distinct, progress).await
+    }
+}
+
+impl<'tx, T> Bulk<'tx, T> {
+    pub(crate) async fn begin(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+        let outcome = BulkOutcome { asked: rows.len() as u64, ..Default::default() };
+        progress.tell(0, outcome.asked);
+        let savepoint = tx.savepoint().await?;
+        Ok(Self { waiting: rows.into_iter(), savepoint, progress, done: 0, outcome })
+    }
+
+    /// The rows of the next statement.
+    pub(crate) fn next(&mut self) -> Option<Vec<T>> {
+        let rows: Vec<_> = self.waiting.by_ref().take(ROWS_A_STATEMENT).collect();
+        (!rows.is_empty()).then_some(rows)
+    }
+
+    /// Of `asked` rows so many were found, and so many changed.
+    pub(crate) fn done(&mut self, asked: usize, found: u64, changed: u64) {
+        let asked = asked as u64;
+        self.done += asked;
+        self.outcome.changed += changed;
+        self.outcome.not_found += asked.saturating_sub(found);
+        self.progress.tell(self.done, self.outcome.asked);
+    }
+
+    pub(crate) async fn finish(self) -> Result<BulkOutcome> {
+        self.savepoint.keep().await?;
+        Ok(self.outcome)
+    }
+}

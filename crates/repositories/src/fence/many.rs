@@ -1,0 +1,89 @@
+//! Many rows in one statement, through the fence.
+
+use rylie_entities::TenantOwned;
+use sea_orm::sea_query::{Expr, IntoCondition, OnConflict, SimpleExpr, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, IntoActiveModel, QueryFilter, QueryTrait};
+
+use crate::Result;
+use crate::fence::{Fence, Tx};
+
+impl Tx {
+    /// That a column holds one of many texts. They travel as one value, so their number meets no limit of the engine.
+    pub(crate) fn one_of<C: ColumnTrait>(&self, column: C, texts: impl IntoIterator<Item = String>) -> SimpleExpr {
+        let (table, name) = column.as_column_ref();
+        let column = format!(r#""{table}"."{name}""#);
+        if self.engine() == DbBackend::Postgres {
+            let texts: Vec<String> = texts.into_iter().collect();
+            return Expr::cust_with_values(format!("{column} = ANY($1)"), [Value::from(texts)]);
+        }
+        let texts = serde_json::Value::Array(texts.into_iter().map(Into::into).collect()).to_string();
+        Expr::cust_with_values(format!("{column} IN (SELECT value FROM json_each(?))"), [Value::from(texts)])
+    }
+
+    /// As [`Tx::update`], also with expressions; returns how many rows were updated.
+    pub(crate) async fn update_many<E>(
+        &self,
+        set: E::ActiveModel,
+        expressions: Vec<(E::Column, SimpleExpr)>,
+        condition: impl IntoCondition,
+    ) -> Result<u64>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        let mut update = E::update_many().set(super::writes::without_tenant::<E>(set)).filter(condition);
+        for (column, value) in expressions {
+            update = update.col_expr(column, value);
+        }
+        let update = update.filter(self.fence.condition::<E>());
+        Ok(update.exec(self.connection()?).await?.rows_affected)
+    }
+
+    /// As [`Tx::update`]; returns one column of the rows that were updated.
+    pub(crate) async fn update_returning<E>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+        column: E::Column,
+    ) -> Result<Vec<String>>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        let update = E::update_many().set(super::writes::without_tenant::<E>(set)).filter(condition);
+        let mut update = update.filter(self.fence.condition::<E>()).into_query();
+        update.returning_col(column);
+        let rows = self.connection()?.query_all(&update).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// Adds rows, or updates those that have the same `unique` column and that this unit reaches. Returns how many rows
+    /// were added or updated: the others belong to somebody else.
+    pub(crate) async fn upsert_many<E>(
+        &self,
+        rows: Vec<E::ActiveModel>,
+        unique: E::Column,
+        update: &[E::Column],
+    ) -> Result<u64>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let mut conflict = OnConflict::column(unique);
+        conflict.update_columns(update.iter().copied());
+        if let Fence::Tenant(_) = &self.fence {
+            conflict.action_cond_where(self.fence.condition::<E>());
+        }
+        let mut changed = 0;
+        for rows in self.in_statements::<E>(rows) {
+            let insert = E::insert_many(rows).on_conflict(conflict.clone());
+            changed += insert.exec_without_returning(self.connection()?).await?;
+        }
+        Ok(changed)
+    }
+
+    fn engine(&self) -> DbBackend {
+        self.connection().map_or(DbBackend::Sqlite, ConnectionTrait::get_database_backend)
+    }
+}

@@ -1,0 +1,81 @@
+//! A list of requests as a dashboard shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rylie_entities::request::Entity;
+use rylie_entities::{RequestId, RequestPriority, RequestStatus, Timestamp, UserId, task, user};
+use sea_orm::sea_query::Order;
+use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
+use serde::Serialize;
+
+use super::RequestFilter;
+use crate::fence::{Placed, Tx};
+use crate::{KeysetPage, KeysetRequest, Result, UserSummary};
+
+/// What a list of requests shows of each: the columns that are short.
+#[derive(Clone, Debug, DerivePartialModel, Eq, PartialEq, Serialize)]
+#[sea_orm(entity = "Entity")]
+pub struct RequestSummary {
+    /// The key.
+    pub id: RequestId,
+    /// Who ordered it.
+    pub user_id: UserId,
+    /// One line.
+    pub title: String,
+    /// The kind of work.
+    pub kind: String,
+    /// How far it is.
+    pub status: RequestStatus,
+    /// How urgent it is.
+    pub priority: RequestPriority,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it became `COMPLETED`.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// A request in a list, with who ordered it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct RequestOverview {
+    /// The request.
+    pub request: RequestSummary,
+    /// Who ordered it; `None` if the user has since moved to another tenant.
+    pub user: Option<UserSummary>,
+    /// How many tasks it has that are not soft-deleted.
+    pub tasks: u64,
+}
+
+impl Placed for RequestSummary {
+    fn place(&self) -> (Timestamp, &str) {
+        (self.created_at, self.id.as_str())
+    }
+}
+
+pub(super) async fn page(tx: &Tx, filter: RequestFilter, page: &KeysetRequest) -> Result<KeysetPage<RequestOverview>> {
+    let rows = tx.rows::<Entity>().filter(filter.clone().condition());
+    let KeysetPage { items, next } = rows.walk_as::<RequestSummary>(Order::Desc, &filter, page).await?;
+    if items.is_empty() {
+        return Ok(KeysetPage { items: Vec::new(), next });
+    }
+    let mut tasks = tasks(tx, &items).await?;
+    let users = users(tx, &items).await?;
+    let overview = |request: RequestSummary| RequestOverview {
+        user: users.get(&request.user_id).cloned(),
+        tasks: tasks.remove(request.id.as_str()).unwrap_or_default(),
+        request,
+    };
+    Ok(KeysetPage { items: items.into_iter().map(overview).collect(), next })
+}
+
+async fn users(tx: &Tx, requests: &[RequestSummary]) -> Result<BTreeMap<UserId, UserSummary>> {
+    let ids: BTreeSet<_> = requests.iter().map(|request| request.user_id.to_string()).collect();
+    let users = tx.rows::<user::Entity>().filter(tx.one_of(user::Column::Id, ids)).all_as::<UserSummary>().await?;
+    Ok(users.into_iter().map(|user| (user.id.clone(), user)).collect())
+}
+
+async fn tasks(tx: &Tx, requests: &[RequestSummary]) -> Result<BTreeMap<String, u64>> {
+    let ids = requests.iter().map(|request| request.id.to_string());
+    let present = Condition::all().add(tx.one_of(task::Column::RequestId, ids)).add(task::Column::Deleted.eq(false));
+    let counts = tx.rows::<task::Entity>().filter(present).count_by(task::Column::RequestId).await?;
+    Ok(counts.into_iter().map(|(request, tasks)| (request, tasks.unsigned_abs())).collect())
+}

@@ -1,0 +1,190 @@
+//! Parts of a unit that are undone alone, units that fail, and units that are run again.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rylie_db::prelude::*;
+use rylie_db::repositories::Error;
+
+use super::rows::is_sqlite;
+use super::world;
+
+fn new(title: &str) -> NewRequest {
+    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+}
+
+fn named(email: &str) -> NewUser {
+    NewUser { email: email.into(), ..Default::default() }
+}
+
+async fn titles(unit: &dyn TenantUnit) -> Vec<String> {
+    let page = unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+    let mut titles: Vec<_> = page.items.into_iter().map(|request| request.title).collect();
+    titles.sort();
+    titles
+}
+
+#[tokio::test]
+async fn a_part_is_kept_undone_or_dropped_and_the_unit_goes_on() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    unit.requests().add(new("a")).await.unwrap();
+
+    let part = unit.savepoint().await.unwrap();
+    unit.requests().add(new("kept")).await.unwrap();
+    part.keep().await.unwrap();
+    let part = unit.savepoint().await.unwrap();
+    unit.requests().add(new("undone")).await.unwrap();
+    part.undo().await.unwrap();
+    let part = unit.savepoint().await.unwrap();
+    unit.requests().add(new("dropped")).await.unwrap();
+    drop(part);
+    unit.requests().add(new("z")).await.unwrap();
+    let part = unit.savepoint().await.unwrap();
+    unit.requests().add(new("dropped before the commit")).await.unwrap();
+    drop(part);
+    unit.commit().await.unwrap();
+
+    assert_eq!(titles(&*agency.unit().await.unwrap()).await, ["a", "kept", "z"]);
+}
+
+#[tokio::test]
+async fn the_end_of_an_outer_part_ends_those_within() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+
+    let outer = unit.savepoint().await.unwrap();
+    let inner = unit.savepoint().await.unwrap();
+    unit.requests().add(new("inner")).await.unwrap();
+    inner.keep().await.unwrap();
+    outer.undo().await.unwrap();
+    assert!(titles(&*unit).await.is_empty());
+
+    let outer = unit.savepoint().await.unwrap();
+    let inner = unit.savepoint().await.unwrap();
+    unit.requests().add(new("both")).await.unwrap();
+    outer.keep().await.unwrap();
+    let later = unit.savepoint().await.unwrap();
+    // Too late: neither this one nor what is open now is undone.
+    assert!(matches!(inner.keep().await, Err(Error::Invalid { what: "the savepoint", .. })));
+    later.keep().await.unwrap();
+    unit.commit().await.unwrap();
+
+    assert_eq!(titles(&*agency.unit().await.unwrap()).await, ["both"]);
+}
+
+#[tokio::test]
+async fn a_unit_in_which_a_statement_failed_commits_nothing() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    // Of another agency: what the fence hides is refused by the database, in a statement that fails.
+    let taken = world.agency().await.unwrap().admin.user.email;
+    let unit = agency.unit().await.unwrap();
+    unit.requests().add(new("half")).await.unwrap();
+
+    assert!(matches!(unit.users().add(named(&taken)).await, Err(Error::Conflict { .. })));
+    assert!(matches!(unit.requests().add(new("more")).await, Err(Error::UnitFailed)));
+    assert!(matches!(unit.commit().await, Err(Error::UnitFailed)));
+
+    assert!(titles(&*agency.unit().await.unwrap()).await.is_empty());
+}
+
+#[tokio::test]
+async fn undoing_a_part_mends_a_unit_in_which_a_statement_failed() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    // Of another agency: what the fence hides is refused by the database, in a statement that fails.
+    let taken = world.agency().await.unwrap().admin.user.email;
+    let unit = agency.unit().await.unwrap();
+    for (number, email) in [taken.as_str(), "new@example.com", taken.as_str()].into_iter().enumerate() {
+        let part = unit.savepoint().await.unwrap();
+        unit.requests().add(new(&number.to_string())).await.unwrap();
+        match unit.users().add(named(email)).await {
+            Ok(_) => part.keep().await.unwrap(),
+            Err(Error::Conflict { .. }) => assert!(matches!(part.keep().await, Err(Error::UnitFailed))),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    unit.commit().await.unwrap();
+
+    assert_eq!(titles(&*agency.unit().await.unwrap()).await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_breaks_its_unit() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    for polls in 1..4 {
+        let unit = agency.unit().await.unwrap();
+        unit.requests().add(new("half")).await.unwrap();
+        let mut call = Box::pin(unit.requests().add(new("cancelled")));
+        let mut polled = 0;
+        let cancelled = futures_util::future::poll_fn(|context| {
+            polled += 1;
+            if polled > polls { return std::task::Poll::Ready(true) }
+            call.as_mut().poll(context).map(|_| false)
+        });
+        if !cancelled.await {
+            continue;
+        }
+        drop(call);
+        // Nobody knows whether the statement ran; so it did not.
+        assert!(matches!(unit.commit().await, Err(Error::UnitFailed)), "{polls}");
+    }
+    assert!(titles(&*agency.unit().await.unwrap()).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn units_that_lose_against_each_other_are_run_again() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let (one, two) = (agency.request().await.unwrap().id, agency.request().await.unwrap().id);
+    let attempts = std::sync::Arc::new(AtomicU32::new(0));
+    let work = |first: RequestId, second: RequestId, title: &'static str| {
+        let (store, scope, attempts) = (world.store(), agency.scope(), attempts.clone());
+        // Spawned, as a service does: the future can be sent.
+        tokio::spawn(async move {
+            retry(Retry::default(), || async {
+                attempts.fetch_add(1, Ordering::Relaxed);
+                let unit = store.tenant(&scope).await?;
+                for id in [&first, &second] {
+                    let changes = rylie_db::repositories::RequestChanges { title: Some(title.into()), ..Default::default() };
+                    unit.requests().update(id.clone(), changes).await?;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                unit.commit().await
+            })
+            .await
+        })
+    };
+    let (first, second) = tokio::join!(work(one.clone(), two.clone(), "a"), work(two, one, "b"));
+
+    first.unwrap().unwrap();
+    second.unwrap().unwrap();
+    let ended = titles(&*agency.unit().await.unwrap()).await;
+    assert!(ended == ["a", "a"] || ended == ["b", "b"], "{ended:?}");
+    // PostgreSQL ends a deadlock by ending one of the two; SQLite lets one writer in at a time.
+    assert_eq!(attempts.load(Ordering::Relaxed), if is_sqlite(&world) { 2 } else { 3 });
+}
+
+#[tokio::test]
+async fn a_units_own_time_limit_ends_its_statements() {
+    let world = world().await;
+    if is_sqlite(&world) {
+        return; // It has no such limit.
+    }
+    let agency = world.agency().await.unwrap();
+    super::rows::add_requests(&world, &agency, 1, 50_000, "n").await;
+    let options = UnitOptions::default().statement_timeout(Duration::from_millis(1));
+    let unit = world.store().tenant_with(&agency.scope(), options).await.unwrap();
+    let asked = super::rows::ids(1, 5_000);
+    let slow = unit.requests().set_status_many(asked.clone(), RequestStatus::Completed, Progress::none()).await;
+    assert!(matches!(slow, Err(Error::Timeout)), "{slow:?}");
+    drop(unit);
+
+    // The limit ends with the unit.
+    let unit = agency.unit().await.unwrap();
+    assert_eq!(unit.requests().set_status_many(asked, RequestStatus::Completed, Progress::none()).await.unwrap().changed, 5_000);
+}

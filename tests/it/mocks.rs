@@ -1,0 +1,93 @@
+//! How a service is tested without a database: what our users' tests look like.
+
+use std::sync::atomic::Ordering;
+
+use rylie_db::entities::RequestStatus;
+use rylie_db::prelude::*;
+use rylie_db::repositories::{Error, MockStore, MockTenantUnit};
+
+/// The service under test: marks the pending requests of a tenant as begun.
+async fn begin_pending(store: &dyn Store, scope: &TenantScope) -> Result<u64, Error> {
+    let unit = store.tenant(scope).await?;
+    let filter = RequestFilter { status: Some(RequestStatus::Pending), ..Default::default() };
+    let pending = unit.requests().overview(filter, KeysetRequest::default()).await?;
+    let ids = pending.items.into_iter().map(|item| item.request.id).collect();
+    let begun = unit.requests().set_status_many(ids, RequestStatus::InProgress, Progress::none()).await?;
+    unit.audit().record(Event::new(Action::Other("REQUESTS_BEGUN".into())).with("count", begun.changed)).await?;
+    unit.commit().await?;
+    Ok(begun.changed)
+}
+
+fn scope() -> TenantScope {
+    let user = SignedInUser::for_tests("ann".parse().unwrap(), UserRole::AgencyAdmin, Some("agency".parse().unwrap()));
+    TenantScope::of(&user, Origin::default())
+}
+
+fn store_of(unit: MockTenantUnit) -> MockStore {
+    let mut store = MockStore::new();
+    let mut unit = Some(unit);
+    store.expect_open_tenant().times(1).returning(move |scope, options, _| {
+        assert_eq!((scope.tenant().as_str(), options), ("agency", UnitOptions::default()));
+        Ok(Box::new(unit.take().unwrap()))
+    });
+    store
+}
+
+#[tokio::test]
+async fn what_was_begun_is_counted_recorded_and_committed() {
+    let mut unit = MockTenantUnit::default();
+    unit.requests.expect_overview().times(1).returning(|_, _| Ok(KeysetPage { items: Vec::new(), next: None }));
+    unit.requests
+        .expect_set_status_many()
+        .withf(|ids, status, _| ids.is_empty() && *status == RequestStatus::InProgress)
+        .returning(|_, _, _| Ok(BulkOutcome { asked: 3, changed: 2, not_found: 1 }));
+    unit.audit.expect_record().withf(|event| event.details()["count"] == 2).times(1).returning(|_| Ok(()));
+    let commits = unit.commits.clone();
+
+    assert_eq!(begin_pending(&store_of(unit), &scope()).await.unwrap(), 2);
+    assert_eq!(commits.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_committed_if_a_step_fails() {
+    let mut unit = MockTenantUnit::default();
+    unit.requests.expect_overview().returning(|_, _| Err(Error::Timeout));
+    let commits = unit.commits.clone();
+
+    assert!(matches!(begin_pending(&store_of(unit), &scope()).await, Err(Error::Timeout)));
+    assert_eq!(commits.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_loses_is_tried_again_and_not_forever() {
+    let tries = std::cell::Cell::new(0);
+    let always = retry(Retry::default(), || async {
+        tries.set(tries.get() + 1);
+        Err::<(), _>(Error::Contention)
+    });
+    assert!(matches!(always.await, Err(Error::Contention)));
+    assert_eq!(tries.replace(0), 5);
+
+    let never = retry(Retry::default(), || async {
+        tries.set(tries.get() + 1);
+        Err::<(), _>(Error::UnitFailed)
+    });
+    assert!(matches!(never.await, Err(Error::UnitFailed)));
+    assert_eq!(tries.get(), 1, "what cannot help is not tried again");
+}
+
+#[tokio::test]
+async fn every_unit_and_its_savepoints_are_mocked() {
+    use rylie_db::repositories::{MockIdentityUnit, MockPlatformUnit};
+
+    let mut store = MockStore::new();
+    store.expect_open_identity().returning(|_| Ok(Box::<MockIdentityUnit>::default()));
+    store.expect_open_platform().returning(|_, _, _| Ok(Box::<MockPlatformUnit>::default()));
+    let store: &dyn Store = &store;
+
+    store.identity().await.unwrap().commit().await.unwrap();
+    let unit = store.platform(Grant::job("job", "why").unwrap()).await.unwrap();
+    unit.savepoint().await.unwrap().keep().await.unwrap();
+    unit.savepoint().await.unwrap().undo().await.unwrap();
+    unit.commit().await.unwrap();
+}

@@ -1,0 +1,71 @@
+//! The second wall: the roles of the doors, their rights, and row-level security. PostgreSQL.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests; clippy knows only functions marked as such")]
+
+mod catalog;
+mod coexistence;
+mod owner;
+mod plans;
+mod raw;
+mod roles;
+mod tenant_role;
+mod units;
+
+use rylie_testkit::{Cluster, PostgresDatabase, World};
+
+use crate::migration::sql::{Sql, deploy};
+use crate::migration::tenant_key::fill;
+use raw::Raw;
+
+/// Every table with a tenant's key.
+const TABLES: [&str; 12] = [
+    "Agency",
+    "User",
+    "Account",
+    "Session",
+    "UserPreferences",
+    "Request",
+    "Task",
+    "SEOWorksTaskMapping",
+    "GA4Connection",
+    "SearchConsoleConnection",
+    "MonthlyUsage",
+    "AuditLog",
+];
+
+/// A migrated database with the rows of two agencies (`a1`: Ann, `a2`: Bob) and of Solo, and a superuser's connection.
+async fn walled() -> (PostgresDatabase, Raw) {
+    let cluster = Cluster::shared().await.unwrap();
+    let template = cluster.template("walled", |url| async move { fill_new(&url).await }).await.unwrap();
+    let database = cluster.clone_of(&template).await.unwrap();
+    let raw = Raw::connect(&database.url()).await;
+    (database, raw)
+}
+
+async fn fill_new(url: &str) -> Result<(), sqlx::Error> {
+    deploy(url).await;
+    fill(&mut Sql::connect(url).await).await;
+    Ok(())
+}
+
+/// A world in which the first wall stands alone: no policy binds anybody.
+pub(crate) async fn world_without_policies() -> rylie_testkit::Result<World> {
+    let world = World::postgres().await?;
+    let mut raw = Raw::connect(world.url()).await;
+    for table in TABLES {
+        raw.run(&format!("ALTER TABLE \"{table}\" NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY")).await;
+    }
+    raw.run("INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('witness', 'n', now())").await;
+    let seen = raw.as_tenant("nobody", "SELECT id FROM \"Agency\"").await.unwrap();
+    assert_eq!(seen, ["witness"], "the second wall stands still");
+    raw.run("DELETE FROM \"Agency\"").await;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn the_worlds_of_the_tests_run_with_row_level_security() {
+    let world = World::postgres().await.unwrap();
+
+    assert!(world.database().health().await.unwrap().row_level_security);
+    assert_eq!(world.database().migrations().await.unwrap().missing_wall().await.unwrap(), None);
+}
