@@ -127,8 +127,9 @@ fn config() -> Result<Config> {
         }
     }
     KeyFile::new(&keyring).create(&Keyring::generate()?)?;
-    let url = std::env::var("DATABASE_URL").unwrap_or(format!("sqlite://{}?mode=rwc", file.display()));
-    Ok(Config::builder().set("database_url", url)?.set("keyring", keyring.display())?.build()?)
+    let fresh = format!("sqlite://{}?mode=rwc", file.display());
+    let config = Config::builder().set("database_url", fresh)?.environment()?;
+    Ok(config.set("keyring", keyring.display())?.build()?)
 }
 
 async fn new_agency(store: &dyn Store, env: &dyn Env, name: &str) -> Result<AgencyId> {

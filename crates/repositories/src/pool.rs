@@ -104,8 +104,8 @@ impl Pool {
     /// Asks the database for an answer: one round trip.
     pub async fn ping(&self) -> Result<()> {
         match &self.inner {
-            Inner::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(|_| ())?,
-            Inner::Sqlite(pool) => sqlx::query("SELECT 1").execute(pool).await.map(|_| ())?,
+            Inner::Postgres(pool) => sqlx::raw_sql("SELECT 1").execute(pool).await.map(|_| ())?,
+            Inner::Sqlite(pool) => sqlx::raw_sql("SELECT 1").execute(pool).await.map(|_| ())?,
         }
         Ok(())
     }
@@ -153,7 +153,10 @@ impl Pool {
                     tracing::debug!(%fault, "replacing a connection that died while it was idle");
                     dead += 1;
                 }
-                done => return done.map(|transaction| transaction.held_by(holding)),
+                done => {
+                    let kept = !self.options.behind_pooler;
+                    return done.map(|transaction| transaction.held_by(holding).keeping_statements(kept));
+                }
             }
         }
     }

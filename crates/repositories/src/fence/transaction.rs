@@ -31,6 +31,8 @@ pub(crate) struct Transaction {
     /// While a statement is under way, and after one that did not succeed.
     broken: AtomicBool,
     savepoints: Savepoints,
+    /// Whether statements stay prepared on the connection, to be used again.
+    keeps_statements: bool,
     _holding: Option<Holding>,
 }
 
@@ -69,6 +71,7 @@ impl Transaction {
             wrote: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             savepoints: Savepoints::default(),
+            keeps_statements: true,
             _holding: None,
         }
     }
@@ -76,6 +79,11 @@ impl Transaction {
     /// Remembers, for as long as the transaction lasts, that it holds a connection.
     pub(crate) fn held_by(self, holding: Holding) -> Self {
         Self { _holding: Some(holding), ..self }
+    }
+
+    /// Behind a transaction-mode pooler the next unit may meet another server connection, with other statements.
+    pub(crate) fn keeping_statements(self, keeps_statements: bool) -> Self {
+        Self { keeps_statements, ..self }
     }
 
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
@@ -245,7 +253,8 @@ impl ConnectionTrait for Transaction {
         self.note(&stmt.sql)?;
         let (sql, values) = parts(stmt)?;
         on_connection!(self, |conn| {
-            let done = sqlx::query_with(AssertSqlSafe(sql), values).execute(conn).await;
+            let done =
+                sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).execute(conn).await;
             done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
         })
     }
@@ -262,7 +271,10 @@ impl ConnectionTrait for Transaction {
         self.note(&stmt.sql)?;
         let (sql, values) = parts(stmt)?;
         on_connection!(self, |conn| {
-            let row = sqlx::query_with(AssertSqlSafe(sql), values).fetch_optional(conn).await;
+            let row = sqlx::query_with(AssertSqlSafe(sql), values)
+                .persistent(self.keeps_statements)
+                .fetch_optional(conn)
+                .await;
             row.map(|row| row.map(Into::into)).map_err(query_error)
         })
     }
@@ -271,7 +283,8 @@ impl ConnectionTrait for Transaction {
         self.note(&stmt.sql)?;
         let (sql, values) = parts(stmt)?;
         on_connection!(self, |conn| {
-            let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(conn).await;
+            let rows =
+                sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).fetch_all(conn).await;
             rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
         })
     }

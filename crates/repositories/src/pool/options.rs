@@ -15,8 +15,8 @@ pub struct PoolOptions {
     pub lock_timeout: Duration,
     /// The longest pause inside a transaction, on PostgreSQL; 60 seconds. Zero: no limit.
     pub idle_in_transaction_timeout: Duration,
-    /// Set this behind a transaction-mode pooler such as PgBouncer: no named prepared statements, and no settings
-    /// at connection start, so the three limits above are then the server's or the pooler's to set.
+    /// Set this behind a transaction-mode pooler such as PgBouncer: no statement stays prepared, and no settings are
+    /// sent at connection start, so the three limits above are then the server's or the pooler's to set.
     pub behind_pooler: bool,
 }
 

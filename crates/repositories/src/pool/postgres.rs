@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool, Row};
 
 use crate::pool::{Access, Door, PoolOptions};
 use crate::{Error, Result};
@@ -16,7 +16,7 @@ pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> 
     };
     let mut connect = PgConnectOptions::from_str(url).map_err(unreadable)?.disable_statement_logging();
     connect = if options.behind_pooler {
-        connect.statement_cache_capacity(0)
+        connect.statement_cache_capacity(0).extra_float_digits(None)
     } else {
         connect.options([
             ("statement_timeout", millis(options.statement_timeout)),
@@ -41,14 +41,15 @@ fn millis(limit: Duration) -> String {
 /// Whether this login may take the role of each door, and the roles have their rights in this database: they belong to
 /// the whole server, so another database's migration may have made them.
 pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
-    let granted: i64 = sqlx::query_scalar(
+    // Unprepared, as a pooler may send what follows the preparing to another server connection.
+    let row = sqlx::raw_sql(
         "SELECT count(*) FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
          AND pg_has_role(current_user, oid, 'MEMBER') AND NOT rolsuper AND NOT rolbypassrls \
          AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')",
     )
     .fetch_one(pool)
     .await?;
-    Ok(granted == 3)
+    Ok(row.try_get::<i64, _>(0)? == 3)
 }
 
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
