@@ -43,13 +43,20 @@ fn millis(limit: Duration) -> String {
 pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
     // Unprepared, as a pooler may send what follows the preparing to another server connection.
     let row = sqlx::raw_sql(
-        "SELECT count(*) FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+        "SELECT count(*), to_regclass('public.\"AuditLog\"') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
          AND pg_has_role(current_user, oid, 'MEMBER') AND NOT rolsuper AND NOT rolbypassrls \
          AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')",
     )
     .fetch_one(pool)
     .await?;
-    Ok(row.try_get::<i64, _>(0)? == 3)
+    let (granted, migrated): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if migrated && granted < 3 {
+        tracing::warn!(
+            "this login may not take the doors' roles, so row-level security does not protect its units; unless it owns \
+             the tables it may even see no row. A superuser mends it: `rylie migrate deploy`, `GRANT rylie_doors TO` the login"
+        );
+    }
+    Ok(granted == 3)
 }
 
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
