@@ -108,3 +108,23 @@ fn a_missing_file_is_named() {
     };
     assert!(error.to_string().contains("none.json"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_change_through_a_link_changes_the_file_behind_it() {
+    let (folder, path) = created();
+    let link = folder.path().join("link.json");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+
+    KeyFile::new(&link).update(Keyring::rotate).unwrap();
+
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(KeyFile::new(&path).load().unwrap().keys().count(), 2);
+}
+
+#[test]
+fn a_change_of_a_missing_file_leaves_no_lock_behind() {
+    let folder = tempdir().unwrap();
+    assert!(KeyFile::new(folder.path().join("none.json")).update(Keyring::rotate).is_err());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

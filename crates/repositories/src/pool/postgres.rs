@@ -43,7 +43,7 @@ fn millis(limit: Duration) -> String {
 pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
     // Unprepared, as a pooler may send what follows the preparing to another server connection.
     let row = sqlx::raw_sql(
-        "SELECT count(*), to_regclass('public.\"AuditLog\"') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+        "SELECT count(*), to_regclass('public.rylie_database') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
          AND pg_has_role(current_user, oid, 'MEMBER') AND NOT rolsuper AND NOT rolbypassrls \
          AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')",
     )
