@@ -4,13 +4,20 @@
 #![expect(clippy::duplicate_mod, reason = "each behaviour is mounted once per engine")]
 
 mod adoption;
+mod audit_bars;
+mod audit_crash;
 mod cancellation;
 mod entity_tables;
 mod guide;
 mod migration;
 mod migrations;
 mod mocks;
+mod plan_of_migrations;
 mod plans;
+mod secret_columns;
+mod secrets_in_coexistence;
+mod secrets_support;
+mod tenant_transfer;
 mod walls;
 
 /// Mounts every behaviour on one engine; a behaviour asks `super::world()` for a database of its own.
@@ -22,18 +29,23 @@ macro_rules! behaviours_on {
                 $world().await.unwrap()
             }
 
+            mod api_keys;
             mod audit;
+            mod audit_seals;
             mod bulk;
             mod identity;
             mod isolation;
             mod keyset;
             mod overviews;
             mod platform;
+            mod reencryption;
             mod requests;
+            mod retention;
             mod rows;
             mod savepoints;
             mod secrets;
             mod seeding;
+            mod tenants;
             mod units;
             mod usage;
             mod users;
@@ -43,6 +55,7 @@ macro_rules! behaviours_on {
 
 behaviours_on!(sqlite, rylie_testkit::World::sqlite);
 behaviours_on!(postgres, rylie_testkit::World::postgres);
+behaviours_on!(postgres_behind_pooler, rylie_testkit::World::postgres_behind_pooler);
 
 /// The first wall alone: row-level security is off, and the fence holds by itself.
 #[path = "behaviour"]

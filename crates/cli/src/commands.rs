@@ -1,6 +1,7 @@
 //! The commands, one family a file.
 
 mod adopt;
+mod audit;
 mod completions;
 mod config;
 mod environment;
@@ -8,6 +9,7 @@ mod keys;
 mod maintain;
 mod migrate;
 mod seed;
+mod tenant;
 
 use clap::Subcommand;
 use rylie_db::Database;
@@ -30,9 +32,15 @@ pub(crate) enum Command {
     /// The keyring that seals secrets
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// The audit log: read, seal, verify, prove
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// One maintenance job, now
     #[command(subcommand)]
     Maintain(maintain::Maintain),
+    /// One tenant, whole: export, import, erase
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
     /// The settings in force
     #[command(subcommand)]
     Config(config::Config),
@@ -45,8 +53,10 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Adopt(adopt) => adopt.run(global).await,
         Command::Seed(seed) => seed.run(global).await,
         Command::Environment(environment) => environment.run(global).await,
-        Command::Keys(keys) => keys.run(global),
+        Command::Keys(keys) => keys.run(global).await,
+        Command::Audit(audit) => audit.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
+        Command::Tenant(tenant) => tenant.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),
     }

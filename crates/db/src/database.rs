@@ -1,12 +1,15 @@
 //! Connect, migrate, hand out a store.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rylie_entities::{Env, SystemEnv};
-use rylie_maintenance::{Seed, Seeded};
-use rylie_migration::{MigrationState, Migrations};
-use rylie_repositories::{DatabaseStore, Pool, Store};
+use rylie_audit::{Action, Event};
+use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
+use rylie_entities::{Env, SystemEnv, TenantId};
+use rylie_maintenance::{ImportedTenant, Seed, Seeded};
+use rylie_migration::{Environment, MIGRATIONS, Migrations, Refusal};
+use rylie_repositories::{AuditReader, DatabaseStore, Grant, Pool, Progress, Store, TenantCounts};
 use sea_orm::DbBackend;
 
 use crate::config::Config;
@@ -34,7 +37,7 @@ impl Database {
         let keys = keys::read(&config)?;
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
-        let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys));
+        let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas));
         Ok(Self { config: Arc::new(config), pool, store })
     }
 
@@ -48,7 +51,15 @@ impl Database {
     }
 
     /// The migrations of this database: status, down, reset, adopt, the environment's mark.
+    ///
+    /// [`Error::Config`] with `behind_pooler`: what migrations set for their session would stay on the pooler's
+    /// connection for the next one who gets it.
     pub async fn migrations(&self) -> Result<Migrations> {
+        if self.config.pool.behind_pooler {
+            let reason =
+                "migrations take a connection of their own: connect to the server itself, without this setting";
+            return Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() });
+        }
         Ok(Migrations::connect(&self.config.url).await?)
     }
 
@@ -58,9 +69,68 @@ impl Database {
         Arc::clone(&self.store) as Arc<dyn Store>
     }
 
+    /// What a verification of the audit log reads; see [`DatabaseStore::audit_reader`]. It takes no right to write.
+    pub async fn audit_reader(&self) -> Result<AuditReader> {
+        Ok(self.store.audit_reader().await?)
+    }
+
     /// Makes what the platform needs before anybody can sign in, and what a seed file names.
     pub async fn seed(&self, seed: &Seed) -> Result<Seeded> {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
+    }
+
+    /// Reads the keyring again: units opened from now on seal with its active key. For a service that goes on through
+    /// `rylie keys rotate`; one that does not call it seals with the old key until it is started anew.
+    pub fn reload_keys(&self) -> Result<()> {
+        self.store.replace_keys(keys::read(&self.config)?);
+        Ok(())
+    }
+
+    /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.
+    ///
+    /// [`Error::KeyInUse`] while there is one. Other databases, and backups made before the last re-encryption, are not
+    /// looked at: what is under the key there is lost.
+    pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
+        let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
+        let file = KeyFile::new(path);
+        may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
+        self.reload_keys()?;
+        let columns = rylie_maintenance::key_report(&*self.store, &Progress::none()).await?.under(key.as_str());
+        if !columns.is_empty() {
+            return Err(Error::KeyInUse { key: key.clone(), columns });
+        }
+        // Recorded first: a record without a destruction is better than the other way round.
+        let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "no value is under it")?).await?;
+        unit.audit().record(Event::new(Action::KeyDestroyed).on("Key", key)).await?;
+        unit.commit().await?;
+        file.update(|keyring| keyring.destroy(key)).map_err(Error::Keys)?;
+        self.reload_keys()
+    }
+
+    /// Writes every row of one tenant to a file; see [`export_tenant`](rylie_maintenance::export_tenant).
+    pub async fn export_tenant(&self, tenant: &TenantId, out: &Path, progress: &Progress) -> Result<TenantCounts> {
+        Ok(rylie_maintenance::export_tenant(&*self.store, tenant, newest_migration(), out, progress).await?)
+    }
+
+    /// Adds every row of a tenant from a file, or none; see [`import_tenant`](rylie_maintenance::import_tenant).
+    pub async fn import_tenant(&self, file: &Path, progress: &Progress) -> Result<ImportedTenant> {
+        Ok(rylie_maintenance::import_tenant(&*self.store, file, newest_migration(), progress).await?)
+    }
+
+    /// Deletes every row of one tenant for good; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused where the
+    /// database is marked as production.
+    pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<TenantCounts> {
+        self.refuse_production().await?;
+        Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)
+    }
+
+    async fn refuse_production(&self) -> Result<()> {
+        match self.migrations().await?.mark().await? {
+            Some(mark) if mark.environment == Environment::Production => {
+                Err(rylie_migration::Error::from(Refusal::Production).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Asks the database whether it answers and is migrated. Opens one connection beside the pool.
@@ -68,13 +138,14 @@ impl Database {
         let asked = Instant::now();
         self.pool.ping().await?;
         let round_trip = asked.elapsed();
-        let status = self.migrations().await?.status().await?;
-        let pending = status.into_iter().filter(|migration| migration.state == MigrationState::Pending);
+        let applied = self.pool.applied_migrations().await?;
+        let known = MIGRATIONS.iter().map(|migration| migration.name());
+        let pending = known.filter(|name| applied.iter().all(|applied| applied != name));
         let (connections, idle_connections) = self.pool.usage();
         Ok(Health {
             engine: if self.pool.engine() == DbBackend::Sqlite { "sqlite" } else { "postgres" },
             round_trip,
-            pending_migrations: pending.map(|migration| migration.name).collect(),
+            pending_migrations: pending.map(str::to_owned).collect(),
             row_level_security: self.pool.has_row_level_security(),
             connections,
             idle_connections,
@@ -85,6 +156,22 @@ impl Database {
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+/// Looked at before the long count.
+fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
+    let known = keyring.keys().find(|(id, _)| *id == key).map(|(_, state)| state);
+    Err(Error::Keys(match known {
+        Some(KeyState::DecryptOnly) => return Ok(()),
+        Some(KeyState::Active) => CryptoError::KeyIsActive { key: key.clone() },
+        Some(KeyState::Destroyed) => CryptoError::KeyDestroyed { key: key.clone() },
+        None => CryptoError::UnknownKey { key: key.clone() },
+    }))
+}
+
+/// What a complete schema of this version ends with.
+fn newest_migration() -> &'static str {
+    MIGRATIONS.last().map_or("", |migration| migration.name())
 }
 
 impl std::fmt::Debug for Database {

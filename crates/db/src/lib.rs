@@ -14,6 +14,8 @@ pub use health::Health;
 pub use rylie_audit as audit;
 pub use rylie_crypto as crypto;
 pub use rylie_entities as entities;
+#[cfg(feature = "lint")]
+pub use rylie_lint as lint;
 pub use rylie_maintenance as maintenance;
 pub use rylie_migration as migration;
 pub use rylie_repositories as repositories;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod billing_period;
 mod bulk;
 mod cursor;
 mod error;
@@ -9,6 +10,7 @@ mod keyset;
 mod owner;
 mod page;
 mod pool;
+mod quota;
 mod retry;
 mod scope;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
@@ -18,26 +20,37 @@ mod unit_options;
 
 mod accounts;
 mod agencies;
+mod api_keys;
 mod audit;
+mod audit_erasure;
+mod audit_reader;
+mod audit_rows;
+mod audit_seals;
+mod audit_switch;
 mod expiry;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
 mod ga4_connections;
 mod google_connections;
 mod identities;
 mod preferences;
+mod refusals;
 mod requests;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
 mod search_console_connections;
+mod secret_values;
 mod seoworks_mappings;
 mod sessions;
 mod settings;
+mod soft_deletion;
 mod tasks;
+mod tenant_transfer;
 mod usage;
 mod usage_closing;
 mod users;
 mod vault;
 mod verification_tokens;
 
+pub use billing_period::Month;
 pub use bulk::{BulkOutcome, Progress};
 pub use cursor::Cursor;
 pub use error::{Error, Fault, Result};
@@ -46,6 +59,7 @@ pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
 pub use page::{Page, PageRequest};
 pub use pool::{Holder, Pool, PoolOptions};
+pub use quota::{Quota, Quotas};
 pub use retry::{Retry, Retryable, retry};
 pub use scope::{Reach, SignedInUser, TenantScope};
 pub use store::{DatabaseStore, Store};
@@ -54,8 +68,11 @@ pub use unit_options::UnitOptions;
 
 pub use accounts::{AccountRepository, NewAccount};
 pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
+pub use api_keys::{ApiKeyRepository, ApiKeySignIn};
 pub use audit::{AuditFilter, AuditRepository};
-pub use expiry::ExpiryRepository;
+pub use audit_reader::AuditReader;
+pub use audit_seals::AuditSealRepository;
+pub use expiry::{ExpiryRepository, Kept};
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
 pub use identities::IdentityRepository;
 pub use preferences::{PreferencesChanges, PreferencesRepository};
@@ -63,32 +80,38 @@ pub use requests::{
     NewRequest, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary, RequestWithTasks,
 };
 pub use search_console_connections::{NewSearchConsoleConnection, SearchConsoleConnectionRepository};
+pub use secret_values::{SecretSurvey, SecretValueRepository, SecretsReencrypted, UnreadableSecret};
 pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
 pub use sessions::SessionRepository;
 pub use settings::{SettingsChanges, SettingsRepository};
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
-pub use usage::UsageRepository;
-pub use usage_closing::{ClosedUsage, UsageClosing};
+pub use tenant_transfer::{TenantCounts, TenantInventory, TenantRow, TenantTransfer};
+pub use usage::{UsageRepository, Used};
+pub use usage_closing::{ClosedUsage, UsageClosing, UsageReset};
 pub use users::{NewUser, UserChanges, UserFilter, UserRepository, UserSummary};
-pub use vault::{Keys, OpenedTokens};
+pub use vault::{Keys, NewValues, OpenedTokens, SecretColumn, SecretPolicies, SecretPolicy};
 pub use verification_tokens::VerificationTokenRepository;
 
 #[cfg(feature = "mock")]
 pub use {
     accounts::MockAccountRepository,
     agencies::{MockAgencyAdministration, MockAgencyRepository},
+    api_keys::{MockApiKeyRepository, MockApiKeySignIn},
     audit::MockAuditRepository,
+    audit_seals::MockAuditSealRepository,
     expiry::MockExpiryRepository,
     ga4_connections::MockGa4ConnectionRepository,
     identities::MockIdentityRepository,
     preferences::MockPreferencesRepository,
     requests::MockRequestRepository,
     search_console_connections::MockSearchConsoleConnectionRepository,
+    secret_values::MockSecretValueRepository,
     seoworks_mappings::MockSeoWorksMappingRepository,
     sessions::MockSessionRepository,
     settings::MockSettingsRepository,
     store::MockStore,
     tasks::MockTaskRepository,
+    tenant_transfer::MockTenantTransfer,
     unit::{MockIdentityUnit, MockPlatformUnit, MockTenantUnit},
     usage::MockUsageRepository,
     usage_closing::MockUsageClosing,

@@ -28,6 +28,8 @@ pub struct Pool {
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
+    /// Whether the old service works on the same database.
+    shared: Arc<AtomicBool>,
     holders: Holders,
 }
 
@@ -42,6 +44,17 @@ pub(crate) enum Door<'a> {
     Tenant(&'a str),
     Identity,
     Platform,
+    /// Reading the audit log to verify it.
+    Audit(AuditingRole),
+}
+
+/// As whom the audit log is read to be verified.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AuditingRole {
+    Platform,
+    Auditor,
+    /// The login itself. Should a policy hide rows from it, reading fails rather than finds too little.
+    Login,
 }
 
 /// Whether a unit may write.
@@ -64,15 +77,17 @@ impl Pool {
                 reason: "it must begin with sqlite: or postgres://",
             });
         };
-        let pool = Self { inner, options, walls: Arc::default(), holders: Holders::default() };
+        let pool = Self { inner, options, walls: Arc::default(), shared: Arc::default(), holders: Holders::default() };
         pool.look_for_roles().await?;
         Ok(pool)
     }
 
-    /// Looks again whether units can take their door's role, as after a migration that makes the roles.
+    /// Looks again whether units can take their door's role, and whether the database is shared with the old service, as
+    /// after a migration.
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(pool) = &self.inner {
             self.walls.store(postgres::may_take_roles(pool).await?, Ordering::Relaxed);
+            self.shared.store(postgres::is_shared_with_old_service(pool).await?, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -90,6 +105,13 @@ impl Pool {
     #[must_use]
     pub fn has_row_level_security(&self) -> bool {
         self.walls.load(Ordering::Relaxed)
+    }
+
+    /// Whether the old service works on the same database: it was adopted, and the adoption is not finished. Never on
+    /// SQLite. As it was when the pool connected or looked again.
+    #[must_use]
+    pub fn is_shared_with_old_service(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     /// How many connections are open, and how many of them are idle.
@@ -110,6 +132,14 @@ impl Pool {
         Ok(())
     }
 
+    /// The names of the migrations that this database has on record; none where nothing was migrated. Two round trips.
+    pub async fn applied_migrations(&self) -> Result<Vec<String>> {
+        match &self.inner {
+            Inner::Postgres(pool) => postgres::applied_migrations(pool).await,
+            Inner::Sqlite(pool) => sqlite::applied_migrations(pool).await,
+        }
+    }
+
     /// Closes every connection, waiting for those in use.
     pub async fn close(&self) {
         match &self.inner {
@@ -122,6 +152,15 @@ impl Pool {
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
         self.holders.longest()
+    }
+
+    /// As whom this login reads the audit log to verify it.
+    pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
+        match &self.inner {
+            Inner::Postgres(_) if self.has_row_level_security() => Ok(AuditingRole::Platform),
+            Inner::Postgres(pool) if postgres::may_audit(pool).await? => Ok(AuditingRole::Auditor),
+            _ => Ok(AuditingRole::Login),
+        }
     }
 
     /// Begins a transaction. A connection that died while it was idle is replaced by another one.

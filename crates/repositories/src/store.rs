@@ -1,18 +1,22 @@
 //! The three doors.
 
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use rylie_audit::{Action, Actor, Event, Origin};
 use rylie_entities::Env;
 
 use crate::audit::AuditRepository;
+use crate::audit_switch::AuditSwitch;
 use crate::cursor::CursorKeys;
 use crate::fence::{Fence, Surroundings, Tx, Who};
 use crate::pool::{CallSite, Door, Pool};
 use crate::vault::Keys;
-use crate::{Grant, IdentityUnit, PlatformUnit, Result, TenantScope, TenantUnit, UnitOptions};
+use crate::{
+    AuditReader, Error, Grant, IdentityUnit, PlatformUnit, Quotas, Result, SignedInUser, TenantScope, TenantUnit,
+    UnitOptions,
+};
 
 /// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they
 /// are called: [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
@@ -84,6 +88,30 @@ impl dyn Store + '_ {
         self.open_platform(grant, UnitOptions::default(), Location::caller())
     }
 
+    /// As [`platform`](#method.platform) with a [`Grant::of`] a user; what is refused is recorded, in the log of the user's
+    /// tenant.
+    #[track_caller]
+    pub fn platform_for<'a>(
+        &'a self,
+        user: &'a SignedInUser,
+        reason: &'a str,
+        origin: Origin,
+    ) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + 'a {
+        let at = Location::caller();
+        async move {
+            match Grant::of(user, reason, origin.clone()) {
+                Ok(grant) => self.open_platform(grant, UnitOptions::default(), at).await,
+                Err(Error::Forbidden { action }) => {
+                    let unit = self.open_tenant(&TenantScope::of(user, origin), UnitOptions::default(), at).await?;
+                    unit.audit().record(Event::new(Action::AccessRefused).with("attempted", action)).await?;
+                    unit.commit().await?;
+                    Err(Error::Forbidden { action })
+                }
+                Err(error) => Err(error),
+            }
+        }
+    }
+
     /// As [`platform`](#method.platform), with options.
     #[track_caller]
     pub fn platform_with(
@@ -99,7 +127,23 @@ impl dyn Store + '_ {
 #[derive(Clone)]
 pub struct DatabaseStore {
     pool: Pool,
-    surroundings: Surroundings,
+    env: Arc<dyn Env>,
+    /// Exchanged as a whole; a unit keeps those with which it was opened.
+    keys: Arc<RwLock<KeysInUse>>,
+    quotas: Quotas,
+    audit: Arc<AuditSwitch>,
+}
+
+#[derive(Clone, Default)]
+struct KeysInUse {
+    keys: Option<Arc<Keys>>,
+    cursors: Arc<CursorKeys>,
+}
+
+impl KeysInUse {
+    fn new(keys: Option<Keys>) -> Self {
+        Self { keys: keys.map(Arc::new), cursors: Arc::default() }
+    }
 }
 
 impl DatabaseStore {
@@ -107,13 +151,53 @@ impl DatabaseStore {
     /// its cursors are good for this store alone: processes that serve the same lists need a keyring in common.
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
-        let surroundings = Surroundings { env, keys: keys.map(Arc::new), cursors: Arc::new(CursorKeys::default()) };
-        Self { pool, surroundings }
+        let keys = Arc::new(RwLock::new(KeysInUse::new(keys)));
+        Self { pool, env, keys, quotas: Quotas::default(), audit: Arc::default() }
+    }
+
+    /// Units opened from now on work with these keys, as after a rotation.
+    pub fn replace_keys(&self, keys: Option<Keys>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = KeysInUse::new(keys);
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let KeysInUse { keys, cursors } = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let shared_with_old_service = self.pool.is_shared_with_old_service();
+        Surroundings {
+            env: Arc::clone(&self.env),
+            keys,
+            cursors,
+            shared_with_old_service,
+            quotas: self.quotas,
+            audit: Arc::clone(&self.audit),
+            pool: self.pool.clone(),
+        }
+    }
+
+    /// The same with other quotas.
+    #[must_use]
+    pub fn with_quotas(mut self, quotas: Quotas) -> Self {
+        self.quotas = quotas;
+        self
+    }
+
+    /// What a verification of the audit log reads, over one read-only transaction. It is not recorded, as it takes a login
+    /// that may only read: a member of `rylie_doors` or of `rylie_auditor`, or one that row-level security does not bind.
+    #[track_caller]
+    pub fn audit_reader(&self) -> impl Future<Output = Result<AuditReader>> + Send + '_ {
+        self.open_audit_reader(Location::caller())
+    }
+
+    async fn open_audit_reader(&self, at: CallSite) -> Result<AuditReader> {
+        let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
+        let role = self.pool.auditing_role().await?;
+        let tx = self.open(Door::Audit(role), UnitOptions::read_only(), at, Fence::Platform, who).await?;
+        Ok(AuditReader::new(tx))
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
         let transaction = self.pool.begin(&door, options, at).await?;
-        Ok(Tx::new(transaction, fence, who, self.surroundings.clone()))
+        Ok(Tx::new(transaction, fence, who, self.surroundings()))
     }
 }
 

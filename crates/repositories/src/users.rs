@@ -1,16 +1,16 @@
 //! Users: of one tenant, or of all.
 
 use async_trait::async_trait;
-use chrono::Months;
 use rylie_audit::{Action, Event};
 use rylie_entities::user::{ActiveModel, Column, Entity};
-use rylie_entities::{AgencyId, PackageType, TenantId, Timestamp, User, UserId, UserRole};
+use rylie_entities::{AgencyId, PackageType, TenantId, User, UserId, UserRole};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
 
 use crate::audit::AuditRepository;
+use crate::billing_period::a_month_after;
 use crate::fence::Tx;
 use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
@@ -145,7 +145,7 @@ impl UserRepository for Tx {
         let agency = self.scope().map_or(new.agency, |scope| scope.user().agency().cloned());
         let id = UserId::generate(self.env());
         if self.scope().is_some() && agency.is_none() {
-            return Err(Error::Forbidden { action: "add users to a tenant that is no agency" });
+            return Err(self.refuse("add users to a tenant that is no agency"));
         }
         let row = ActiveModel {
             tenant_id: Set(TenantId::of_user(&id, agency.as_ref())),
@@ -215,15 +215,9 @@ impl UserRepository for Tx {
 fn may_assign(tx: &Tx, role: UserRole) -> Result<()> {
     tx.administrators_only("administer users")?;
     if tx.scope().is_some() && role == UserRole::SuperAdmin {
-        return Err(Error::Forbidden { action: "make or change a super admin" });
+        return Err(tx.refuse("make or change a super admin"));
     }
     Ok(())
-}
-
-/// The end of a billing period: the same day of the next month, or its last day.
-fn a_month_after(start: Timestamp) -> Timestamp {
-    // Out of range only in the year 262143.
-    start.utc().checked_add_months(Months::new(1)).map_or(start, Timestamp::from)
 }
 
 /// The address in lower case, as an expression that `User_email_lower_idx` serves.

@@ -1,5 +1,8 @@
 //! `rylie migrate`
 
+mod lint;
+mod plan;
+
 use clap::{Args, Subcommand};
 use rylie_db::migration::{MigrationState, MigrationStatus};
 use serde_json::json;
@@ -31,6 +34,9 @@ pub(crate) enum Migrate {
     /// Take back everything and apply it again: all data is lost; refused in production
     #[command(after_help = "Example:\n  rylie migrate reset --force")]
     Reset(Reset),
+
+    Plan(plan::Plan),
+    Lint(lint::Lint),
 }
 
 #[derive(Args, Debug)]
@@ -54,6 +60,8 @@ impl Migrate {
             Self::Status => status(global).await,
             Self::Down(down) => down.run(global).await,
             Self::Reset(reset) => reset.run(global).await,
+            Self::Plan(plan) => plan.run(global).await,
+            Self::Lint(lint) => lint.run(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool, Row};
 
-use crate::pool::{Access, Door, PoolOptions};
+use crate::pool::{Access, AuditingRole, Door, PoolOptions};
 use crate::{Error, Result};
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
@@ -59,13 +59,41 @@ pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
     Ok(granted == 3)
 }
 
+/// Whether the database was adopted and the adoption is not finished. A login that may not read the mark goes by the
+/// policies, which are enabled and not forced meanwhile.
+pub(super) async fn is_shared_with_old_service(pool: &PgPool) -> Result<bool> {
+    let row = sqlx::raw_sql(
+        "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_database'), 'SELECT'), false), \
+         EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND relrowsecurity AND NOT relforcerowsecurity)",
+    )
+    .fetch_one(pool)
+    .await?;
+    let (readable, unforced): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if !readable {
+        return Ok(unforced);
+    }
+    let mark = sqlx::raw_sql("SELECT state FROM public.rylie_database").fetch_optional(pool).await?;
+    Ok(mark.map(|mark| mark.try_get::<String, _>(0)).transpose()?.is_some_and(|state| state == "coexistence"))
+}
+
+/// Whether this login may take the role of those who verify the audit log.
+pub(super) async fn may_audit(pool: &PgPool) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor' AND pg_has_role(current_user, oid, 'MEMBER')) \
+               AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
+    Ok(sqlx::raw_sql(sql).fetch_one(pool).await?.try_get(0)?)
+}
+
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
 pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
     let begin = match access {
         Access::ReadWrite => "BEGIN",
-        Access::ReadOnly => "BEGIN READ ONLY",
+        // One state of the database for all of its statements, as SQLite gives a reader anyway.
+        Access::ReadOnly => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
     match door {
+        Door::Audit(AuditingRole::Platform) => format!("{begin}; SET LOCAL ROLE rylie_platform"),
+        Door::Audit(AuditingRole::Auditor) => format!("{begin}; SET LOCAL ROLE rylie_auditor"),
+        Door::Audit(AuditingRole::Login) => format!("{begin}; SET LOCAL row_security = off"),
         _ if !walls => begin.to_owned(),
         Door::Tenant(tenant) => {
             let tenant = literal(tenant);
@@ -86,6 +114,17 @@ pub(super) fn limit_statements(limit: Duration) -> String {
 fn literal(text: &str) -> String {
     let escaped = text.replace('\\', r"\\").replace('\'', r"\'").replace('\0', "");
     format!("E'{escaped}'")
+}
+
+pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<String>> {
+    // Unprepared, for the sake of poolers.
+    let there =
+        sqlx::raw_sql("SELECT 1 WHERE to_regclass('public.seaql_migrations') IS NOT NULL").fetch_optional(pool).await?;
+    if there.is_none() {
+        return Ok(Vec::new());
+    }
+    let names = sqlx::raw_sql("SELECT version FROM public.seaql_migrations").fetch_all(pool).await?;
+    names.iter().map(|name| Ok(name.try_get(0)?)).collect()
 }
 
 #[cfg(test)]
