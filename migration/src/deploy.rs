@@ -267,6 +267,11 @@ impl Migrations {
         let Self { connection, options } = self;
         Run { connection, options, migration, direction: Direction::Up, epilogue: &[] }.again(progress).await
     }
+
+    /// The migrations that a deploy would apply, oldest first. Reads only.
+    pub async fn pending(&mut self) -> Result<Vec<&'static dyn Migration>> {
+        record::pending(&mut self.connection).await
+    }
 }
 
 /// Readers and one writer side by side. The change of mode needs the file for itself for a moment and does not wait

@@ -5,11 +5,13 @@
 
 mod adoption;
 mod cancellation;
+mod drift;
 mod entity_tables;
 mod guide;
 mod migration;
 mod migrations;
 mod mocks;
+mod plan_of_migrations;
 mod plans;
 mod walls;
 

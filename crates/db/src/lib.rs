@@ -5,15 +5,19 @@ mod database;
 mod error;
 mod health;
 mod keys;
+mod new_migration;
 
 pub use config::{Config, ConfigBuilder, Origin as SettingOrigin, Setting};
 pub use database::Database;
 pub use error::{Error, Result};
 pub use health::Health;
+pub use new_migration::{NewMigration, Unwritten};
 
 pub use rylie_audit as audit;
 pub use rylie_crypto as crypto;
 pub use rylie_entities as entities;
+#[cfg(feature = "lint")]
+pub use rylie_lint as lint;
 pub use rylie_maintenance as maintenance;
 pub use rylie_migration as migration;
 pub use rylie_repositories as repositories;

@@ -20,6 +20,7 @@ mod env;
 #[doc(hidden)]
 pub mod id;
 mod secret_columns;
+mod tables;
 mod tenant;
 mod timestamp;
 
@@ -29,6 +30,7 @@ pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskTyp
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
 pub use secret_columns::{SealedColumn, Token};
+pub use tables::{EntityColumn, EntityTable, tables};
 pub use tenant::{TenantId, TenantOwned};
 pub use timestamp::Timestamp;
 

@@ -1,5 +1,9 @@
 //! `rylie migrate`
 
+mod lint;
+mod new;
+mod plan;
+
 use clap::{Args, Subcommand};
 use rylie_db::migration::{MigrationState, MigrationStatus};
 use serde_json::json;
@@ -31,6 +35,10 @@ pub(crate) enum Migrate {
     /// Take back everything and apply it again: all data is lost; refused in production
     #[command(after_help = "Example:\n  rylie migrate reset --force")]
     Reset(Reset),
+
+    New(new::New),
+    Plan(plan::Plan),
+    Lint(lint::Lint),
 }
 
 #[derive(Args, Debug)]
@@ -54,6 +62,9 @@ impl Migrate {
             Self::Status => status(global).await,
             Self::Down(down) => down.run(global).await,
             Self::Reset(reset) => reset.run(global).await,
+            Self::New(new) => new.run(),
+            Self::Plan(plan) => plan.run(global).await,
+            Self::Lint(lint) => lint.run(),
         }
     }
 }

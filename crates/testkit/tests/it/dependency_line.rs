@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with those of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("rylie-crypto", &[]),
     ("rylie-entities", &["rylie-crypto"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
@@ -21,12 +21,14 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "rylie-repositories",
             "rylie-maintenance",
             "rylie-migration",
+            "rylie-lint",
         ],
     ),
     // Over the facade, and so over it alone.
     ("rylie-cli", &["rylie-db"]),
     // Stands alone: entities move on, history does not.
     ("rylie-migration", &[]),
+    ("rylie-lint", &["rylie-migration"]),
     ("rylie-testkit", &["rylie-db"]),
     ("rylie-examples", &["rylie-db", "rylie-testkit"]),
     ("rylie-tests", &["rylie-db", "rylie-testkit"]),

@@ -1,0 +1,178 @@
+//! Constraints: added without reading the table under a strong lock.
+
+use squawk_syntax::SyntaxKind as K;
+
+use super::Rule;
+use crate::lint::Context;
+use crate::script::Part;
+use crate::tree::Tree;
+
+pub(super) const RULES: &[&Rule] = &[
+    &Rule {
+        id: "foreign-key-validated-at-once",
+        like: "squawk `adding-foreign-key-constraint`, `constraint-missing-not-valid`, strong_migrations `add_foreign_key`",
+        harm: "writes to both tables wait until every row is checked",
+        fix: "ADD CONSTRAINT … FOREIGN KEY … NOT VALID, then VALIDATE CONSTRAINT in another transaction",
+        fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k FOREIGN KEY (\"userId\") REFERENCES \"User\" (id);",
+        passes: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k FOREIGN KEY (\"userId\") REFERENCES \"User\" (id) NOT VALID;\n\
+                 ALTER TABLE \"Task\" VALIDATE CONSTRAINT k;",
+        check: |context, part| {
+            is_validated(part, K::FOREIGN_KEY_CONSTRAINT) && context.script.is_on_used_table(part)
+                || part.is(K::ADD_COLUMN)
+                    && part.node.has(K::REFERENCES_CONSTRAINT)
+                    && part.node.has(K::DEFAULT_CONSTRAINT)
+                    && context.script.is_on_used_table(part)
+        },
+    },
+    &Rule {
+        id: "check-validated-at-once",
+        like: "squawk `constraint-missing-not-valid`, strong_migrations `add_check_constraint`",
+        harm: "reads and writes wait until every row is checked",
+        fix: "ADD CONSTRAINT … CHECK (…) NOT VALID, then VALIDATE CONSTRAINT in another transaction",
+        fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title <> '');",
+        passes: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title <> '') NOT VALID;\n\
+                 ALTER TABLE \"Task\" VALIDATE CONSTRAINT k;",
+        check: |context, part| is_validated(part, K::CHECK_CONSTRAINT) && context.script.is_on_used_table(part),
+    },
+    &Rule {
+        id: "validated-in-same-transaction",
+        like: "strong_migrations `validate_check_constraint`, `validate_foreign_key`",
+        harm: "the strong lock of adding the constraint is held through the check of every row",
+        fix: "VALIDATE CONSTRAINT in a transaction of its own",
+        fails: "BEGIN; ALTER TABLE \"Task\" ADD CONSTRAINT k CHECK (title <> '') NOT VALID; ALTER TABLE \"Task\" VALIDATE CONSTRAINT k; COMMIT;",
+        passes: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title <> '') NOT VALID;\n\
+                 ALTER TABLE \"Task\" VALIDATE CONSTRAINT k;",
+        check: |context, part| {
+            let added_with = |other: &Part| {
+                other.is(K::ADD_CONSTRAINT)
+                    && other.table == part.table
+                    && (other.statement == part.statement
+                        || other.transaction.is_some() && other.transaction == part.transaction)
+                    && other.node.names(K::CONSTRAINT_NAME) == part.node.names(K::CONSTRAINT_NAME_REF)
+            };
+            part.is(K::VALIDATE_CONSTRAINT) && context.script.before(part).any(added_with)
+        },
+    },
+    &Rule {
+        id: "not-null-with-scan",
+        like: "squawk `adding-not-nullable-field`, strong_migrations `change_column_null`",
+        harm: "reads and writes wait until every row is checked",
+        fix: "CHECK (… IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT, then SET NOT NULL, which needs no scan, then drop the check",
+        fails: "ALTER TABLE \"Task\" ALTER COLUMN title SET NOT NULL;",
+        passes: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title IS NOT NULL) NOT VALID;\n\
+                 ALTER TABLE \"Task\" VALIDATE CONSTRAINT k;\nALTER TABLE \"Task\" ALTER COLUMN title SET NOT NULL;\n\
+                 ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k;",
+        check: |context, part| {
+            part.is(K::ALTER_COLUMN)
+                && part.node.has(K::SET_NOT_NULL)
+                && context.script.is_on_used_table(part)
+                && !has_valid_check(context, part)
+        },
+    },
+    &Rule {
+        id: "required-column",
+        like: "squawk `adding-required-field`, `adding-not-nullable-field`",
+        harm: "it fails on a table with rows, and the old code's inserts fail",
+        fix: "a constant default, or nullable first, filled in batches, NOT NULL last",
+        fails: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS note text NOT NULL;",
+        passes: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS note text NOT NULL DEFAULT '';",
+        check: |context, part| {
+            part.is(K::ADD_COLUMN)
+                && part.node.has(K::NOT_NULL_CONSTRAINT)
+                && !part.node.has(K::DEFAULT_CONSTRAINT)
+                && !part.node.has(K::GENERATED_CONSTRAINT)
+                && !crate::locks::numbers_rows(&part.node)
+                && context.script.is_on_used_table(part)
+        },
+    },
+    &Rule {
+        id: "unique-with-scan",
+        like: "squawk `disallowed-unique-constraint`, strong_migrations `add_unique_constraint`",
+        harm: "reads and writes wait until the index is built",
+        fix: "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX",
+        fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k UNIQUE (title);",
+        passes: "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS k ON \"Task\" (title);\n\
+                 ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k UNIQUE USING INDEX k;",
+        check: |context, part| {
+            adds(part, K::UNIQUE_CONSTRAINT)
+                && !part.node.holds(K::USING_INDEX_NAME)
+                && context.script.is_on_used_table(part)
+        },
+    },
+    &Rule {
+        id: "primary-key-with-scan",
+        like: "squawk `adding-serial-primary-key-field`, strong_migrations `add_primary_key`",
+        harm: "reads and writes wait until the index is built",
+        fix: "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … PRIMARY KEY USING INDEX",
+        fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k PRIMARY KEY (id);",
+        passes: "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS k ON \"Task\" (id);\n\
+                 ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k PRIMARY KEY USING INDEX k;",
+        check: |context, part| {
+            adds(part, K::PRIMARY_KEY_CONSTRAINT)
+                && !part.node.holds(K::USING_INDEX_NAME)
+                && context.script.is_on_used_table(part)
+        },
+    },
+    &Rule {
+        id: "exclusion-constraint",
+        like: "strong_migrations `add_exclusion_constraint`",
+        harm: "reads and writes wait until its index is built, and there is no way to build it before",
+        fix: "a new table that has the constraint from the start, and rows moved over in batches",
+        fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k EXCLUDE USING gist (period WITH &&);",
+        passes: "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON \"Task\" USING gist (period);",
+        check: |context, part| adds(part, K::EXCLUDE_CONSTRAINT) && context.script.is_on_used_table(part),
+    },
+    &Rule {
+        id: "domain-constraint",
+        like: "squawk `ban-create-domain-with-constraint`, `ban-alter-domain-with-add-constraint`",
+        harm: "every table with a column of it is read under a lock, and it cannot be changed later without that",
+        fix: "the base type, and a CHECK on the column",
+        fails: "CREATE DOMAIN address AS text CHECK (VALUE LIKE '%@%');",
+        passes: "ALTER TABLE \"User\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (email LIKE '%@%') NOT VALID;\n\
+                 ALTER TABLE \"User\" VALIDATE CONSTRAINT k;",
+        check: |_, part| {
+            part.is_one_of(&[K::CREATE_DOMAIN, K::ALTER_DOMAIN])
+                && (part.node.holds(K::CHECK_CONSTRAINT) || part.node.holds(K::NOT_NULL_CONSTRAINT))
+        },
+    },
+];
+
+/// Whether a column or constraint of this kind is added to a table that is there.
+fn adds(part: &Part, kind: K) -> bool {
+    part.is_one_of(&[K::ADD_CONSTRAINT, K::ADD_COLUMN]) && part.node.has(kind)
+}
+
+fn is_validated(part: &Part, kind: K) -> bool {
+    part.is(K::ADD_CONSTRAINT) && part.node.has(kind) && !part.node.holds(K::NOT_VALID)
+}
+
+/// Whether a check of `IS NOT NULL` was validated before: PostgreSQL 12 and later then need no scan.
+fn has_valid_check(context: &Context<'_>, part: &Part) -> bool {
+    let column = part.node.child(K::COLUMN_NAME_REF).map(|column| column.name()).unwrap_or_default();
+    let checks = context.script.before(part).filter(|other| {
+        other.table == part.table
+            && other.node.child(K::CHECK_CONSTRAINT).is_some_and(|check| excludes_null(&check, &column))
+    });
+    let mut names = checks.flat_map(|check| check.node.names(K::CONSTRAINT_NAME));
+    names.any(|name| {
+        context.script.before(part).any(|other| {
+            other.is(K::VALIDATE_CONSTRAINT)
+                && other.table == part.table
+                && other.node.names(K::CONSTRAINT_NAME_REF) == [name.clone()]
+        })
+    })
+}
+
+/// `column IS NOT NULL`, alone or joined to other conditions by `AND`.
+fn excludes_null(check: &squawk_syntax::SyntaxNode, column: &str) -> bool {
+    let not_null = check.all(K::BIN_EXPR).filter(|test| {
+        test.has(K::IS_NOT)
+            && test.children().next().is_some_and(|left| left.name() == column)
+            && test.children().last().is_some_and(|right| right.words().eq_ignore_ascii_case("null"))
+    });
+    let mut not_null = not_null;
+    not_null.any(|test| {
+        let mut above = test.ancestors().skip(1).take_while(|node| node.kind() != K::CHECK_CONSTRAINT);
+        above.all(|node| node.kind() == K::PAREN_EXPR || node.kind() == K::BIN_EXPR && node.has(K::AND_KW))
+    })
+}

@@ -1,0 +1,68 @@
+//! Every rule by its own examples, and the project's migrations by every rule.
+
+use rylie_lint::{Finding, NOT_RULES, Rule, Script, lint, rules, scripts_of_migrations};
+
+/// Examples begin as scripts should, but those about just that.
+fn example(rule: &Rule, sql: &str) -> Vec<Finding> {
+    let timeout = if rule.id == "no-lock-timeout" { "" } else { "SET lock_timeout = '2s';\n" };
+    lint(&[Script::file("example.sql", format!("{timeout}{sql}"))])
+}
+
+#[test]
+fn the_failing_example_of_each_rule_breaks_that_rule_and_no_other() {
+    for rule in rules() {
+        let mut found: Vec<_> = example(rule, rule.fails).iter().map(|finding| finding.rule).collect();
+        found.dedup();
+        assert_eq!(found, [rule.id], "{}", rule.fails);
+    }
+}
+
+#[test]
+fn the_passing_example_of_each_rule_breaks_none() {
+    for rule in rules() {
+        assert_eq!(example(rule, rule.passes), [], "{}", rule.id);
+    }
+}
+
+#[test]
+fn the_projects_own_migrations_break_no_rule() {
+    let found = lint(&scripts_of_migrations());
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{}", lines.join("\n"));
+}
+
+/// The list of rules is made from the rules; `UPDATE_SNAPSHOTS=1` writes it anew.
+#[test]
+fn the_list_of_rules_has_every_rule() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/RULES.md");
+    let expected = rule_table();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        return std::fs::write(path, expected).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap() == expected,
+        "RULES.md is behind: run this test with UPDATE_SNAPSHOTS=1"
+    );
+}
+
+fn rule_table() -> String {
+    let mut lines = "# Rules\n\nMade from the code by a test. To have it all the same: `-- rylie-lint: allow <rule> because <reason>`.\n\n| rule | harms | instead | elsewhere |\n| --- | --- | --- | --- |\n".to_owned();
+    for Rule { id, like, harm, fix, .. } in rules() {
+        let fix = fix.replace('|', "\\|").replace('<', "&lt;");
+        lines.push_str(&format!("| `{id}` | {harm} | {fix} | {like} |\n"));
+    }
+    lines.push_str("\nLooked for elsewhere and not here:\n\n| rule | because |\n| --- | --- |\n");
+    for (rule, because) in NOT_RULES {
+        lines.push_str(&format!("| {rule} | {because} |\n"));
+    }
+    lines
+}
+
+#[test]
+fn no_two_rules_have_one_name() {
+    let mut names: Vec<_> = rules().map(|rule| rule.id).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
