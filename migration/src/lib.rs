@@ -3,6 +3,7 @@
 mod adopt;
 mod connection;
 mod deploy;
+mod drift;
 mod error;
 mod guard;
 mod lock;
@@ -33,6 +34,7 @@ mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};
 pub use deploy::{Migrations, Options, Progress};
+pub use drift::{Deviation, Drift, Snapshot};
 pub use error::{Error, Refusal, Result};
 pub use mark::{Environment, Mark, State};
 pub use migrations::{MIGRATIONS, Migration};

@@ -7,6 +7,7 @@ mod adoption;
 mod audit_bars;
 mod audit_crash;
 mod cancellation;
+mod drift;
 mod entity_tables;
 mod guide;
 mod migration;

@@ -4,6 +4,7 @@ mod adopt;
 mod audit;
 mod completions;
 mod config;
+mod drift;
 mod environment;
 mod keys;
 mod maintain;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Migrate(migrate::Migrate),
     Adopt(adopt::Adopt),
+    Drift(drift::Drift),
     Seed(seed::Seed),
     /// What the database is used for, which destructive commands obey
     #[command(subcommand)]
@@ -51,6 +53,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
     match command {
         Command::Migrate(migrate) => migrate.run(global).await,
         Command::Adopt(adopt) => adopt.run(global).await,
+        Command::Drift(drift) => drift.run(global).await,
         Command::Seed(seed) => seed.run(global).await,
         Command::Environment(environment) => environment.run(global).await,
         Command::Keys(keys) => keys.run(global).await,

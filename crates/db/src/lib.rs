@@ -5,11 +5,13 @@ mod database;
 mod error;
 mod health;
 mod keys;
+mod new_migration;
 
 pub use config::{Config, ConfigBuilder, Origin as SettingOrigin, Setting};
 pub use database::Database;
 pub use error::{Error, Result};
 pub use health::Health;
+pub use new_migration::{NewMigration, Unwritten};
 
 pub use rylie_audit as audit;
 pub use rylie_crypto as crypto;

@@ -21,6 +21,7 @@ mod env;
 #[doc(hidden)]
 pub mod id;
 mod secret_columns;
+mod tables;
 mod tenant;
 mod tenant_tables;
 mod timestamp;
@@ -31,6 +32,7 @@ pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskTyp
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
 pub use secret_columns::{IndexColumn, SealedColumn, Token};
+pub use tables::{EntityColumn, EntityTable, tables};
 pub use tenant::{TenantId, TenantOwned};
 pub use tenant_tables::{TENANT_TABLES, TenantTable};
 pub use timestamp::Timestamp;

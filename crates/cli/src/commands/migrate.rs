@@ -1,6 +1,7 @@
 //! `rylie migrate`
 
 mod lint;
+mod new;
 mod plan;
 
 use clap::{Args, Subcommand};
@@ -35,6 +36,7 @@ pub(crate) enum Migrate {
     #[command(after_help = "Example:\n  rylie migrate reset --force")]
     Reset(Reset),
 
+    New(new::New),
     Plan(plan::Plan),
     Lint(lint::Lint),
 }
@@ -60,6 +62,7 @@ impl Migrate {
             Self::Status => status(global).await,
             Self::Down(down) => down.run(global).await,
             Self::Reset(reset) => reset.run(global).await,
+            Self::New(new) => new.run(),
             Self::Plan(plan) => plan.run(global).await,
             Self::Lint(lint) => lint.run(),
         }

@@ -1,0 +1,57 @@
+//! `rylie migrate new`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rylie_db::entities::SystemEnv;
+use rylie_db::{NewMigration, Unwritten};
+use serde_json::json;
+
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+/// Write the next migration, with what the entities have and the schema lacks as a proposal
+///
+/// For those who work on the project: a new column or table of an entity becomes steps for both engines; what differs otherwise is
+/// said in a comment. Asks no database. Never overwrites. Afterwards add the lines it prints, look at it, and run the tests with
+/// `UPDATE_SNAPSHOTS=1`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie migrate new add_due_date")]
+pub(crate) struct New {
+    /// What it does: lower-case words joined by `_`, verb first
+    name: String,
+
+    /// The folder of the migrations
+    #[arg(long, value_name = "DIR", default_value = "migration/src")]
+    dir: PathBuf,
+}
+
+impl New {
+    pub(crate) fn run(&self) -> Result<Report> {
+        let new = NewMigration::propose(&self.name, &self.dir, &SystemEnv).map_err(failure)?;
+        let file = new.write(&self.dir).map_err(failure)?.display().to_string();
+        let mut lines = vec![format!("wrote {file}")];
+        lines.extend(
+            new.postgres.iter().map(|sql| format!("proposes {}", sql.split_whitespace().collect::<Vec<_>>().join(" "))),
+        );
+        if new.postgres.is_empty() {
+            lines.push("proposes no step: the entities are as the schema is".to_owned());
+        }
+        lines.extend(new.remarks.iter().map(|remark| format!("mind: {remark}")));
+        lines.extend(new.listing.iter().map(|(place, line)| format!("add to {place}: {line}")));
+        let listing: Vec<_> = new.listing.iter().map(|(place, line)| json!({ "place": place, "line": line })).collect();
+        let document = json!({
+            "file": file, "name": new.name, "postgres": new.postgres, "sqlite": new.sqlite, "remarks": new.remarks, "add": listing,
+        });
+        Ok(Report::new(document, lines.join("\n")))
+    }
+}
+
+fn failure(error: Unwritten) -> Failure {
+    match error {
+        Unwritten::Name(_) | Unwritten::Folder { .. } => Failure::Usage(error.to_string()),
+        Unwritten::Exists { .. } => Failure::Refused(error.to_string()),
+        Unwritten::Write { file, source } => Failure::File { doing: format!("writing {file}"), source },
+        other => Failure::Usage(other.to_string()),
+    }
+}

@@ -1,0 +1,177 @@
+//! The next migration, with what the entities have and the migrated schema lacks as a proposal.
+
+mod difference;
+mod source;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rylie_entities::{EntityTable, Env};
+use rylie_migration::{Catalog, MIGRATIONS};
+
+use difference::Difference;
+
+/// A migration that is about to be written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewMigration {
+    /// Its name, and with `.rs` that of its file: `m20261201_000021_add_due_date`.
+    pub name: String,
+    /// The text of the file.
+    pub source: String,
+    /// The lines that list it, and where each belongs.
+    pub listing: Vec<(&'static str, String)>,
+    /// The statements proposed for PostgreSQL.
+    pub postgres: Vec<String>,
+    /// The statements proposed for SQLite.
+    pub sqlite: Vec<String>,
+    /// Where schema and entities differ in a way that takes thought: what is not proposed.
+    pub remarks: Vec<String>,
+}
+
+/// Why a migration was not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwritten {
+    /// Not a name for a file and a type.
+    #[error(
+        "`{0}` is no name for a migration: use lower-case words joined by `_`, verb first, at most 60 letters, as in `add_due_date`"
+    )]
+    Name(String),
+
+    /// Where it should go.
+    #[error("{folder} is not a folder of migrations; run this in the root of the project, or name the folder by --dir")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+
+    /// Nothing is ever overwritten.
+    #[error("{file} is there already, and is not overwritten")]
+    Exists {
+        /// The file.
+        file: String,
+    },
+
+    /// The disk.
+    #[error("writing {file}")]
+    Write {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl NewMigration {
+    /// Proposes one: the entities of this program against the schema that its migrations make. Asks no database. `what` is the name
+    /// without date and number; the number follows the highest in the folder and among this program's migrations.
+    pub fn propose(what: &str, folder: &Path, env: &dyn Env) -> Result<Self, Unwritten> {
+        Self::between(what, folder, env, &rylie_entities::tables(), &Catalog::current())
+    }
+
+    /// As [`propose`](Self::propose), between other entities and another schema.
+    pub fn between(
+        what: &str,
+        folder: &Path,
+        env: &dyn Env,
+        entities: &[EntityTable],
+        schema: &Catalog,
+    ) -> Result<Self, Unwritten> {
+        if !is_name(what) {
+            return Err(Unwritten::Name(what.to_owned()));
+        }
+        let number = next_number(folder)?;
+        let name = format!("m{}_{number:06}_{what}", env.now().format("%Y%m%d"));
+        let difference = Difference::between(entities, schema);
+        Ok(Self {
+            source: source::write(&name, what, &difference),
+            listing: listing(&name, what, number),
+            postgres: difference.postgres(),
+            sqlite: difference.sqlite(),
+            remarks: difference.remarks,
+            name,
+        })
+    }
+
+    /// Writes the file, durably and only if there is none of its name; where it is.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf, Unwritten> {
+        let path = folder.join(format!("{}.rs", self.name));
+        let file = || path.display().to_string();
+        let opened = fs::OpenOptions::new().write(true).create_new(true).open(&path);
+        let mut new = opened.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Unwritten::Exists { file: file() },
+            _ => Unwritten::Write { file: file(), source },
+        })?;
+        let written = new.write_all(self.source.as_bytes()).and_then(|()| new.sync_all());
+        if let Err(source) = written {
+            // Half a file would be taken for a migration. If it cannot be removed either, the error says enough.
+            drop(fs::remove_file(&path));
+            return Err(Unwritten::Write { file: file(), source });
+        }
+        Ok(path)
+    }
+}
+
+fn is_name(what: &str) -> bool {
+    let words = what.split('_').all(|word| {
+        !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+    });
+    words && what.len() <= 60 && what.starts_with(|letter: char| letter.is_ascii_lowercase())
+}
+
+fn next_number(folder: &Path) -> Result<u32, Unwritten> {
+    let unreadable = |source| Unwritten::Folder { folder: folder.display().to_string(), source };
+    let mut names: Vec<String> = MIGRATIONS.iter().map(|migration| migration.name().to_owned()).collect();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        names.push(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names.iter().filter_map(|name| number_of(name)).max().unwrap_or_default() + 1)
+}
+
+/// Of `m20261124_000009_add_x`: 9.
+fn number_of(name: &str) -> Option<u32> {
+    let (date, rest) = name.strip_prefix('m')?.split_once('_')?;
+    let number = rest.split('_').next()?;
+    let digits = |text: &str, length| text.len() == length && text.bytes().all(|letter| letter.is_ascii_digit());
+    (digits(date, 8) && digits(number, 6)).then(|| number.parse().ok()).flatten()
+}
+
+fn listing(name: &str, what: &str, number: u32) -> Vec<(&'static str, String)> {
+    vec![
+        ("migration/src/lib.rs, below the last `mod m…`", format!("mod {name};")),
+        ("migration/src/migrations.rs, in `use crate::{…}`", format!("{name} as m{number},")),
+        (
+            "migration/src/migrations.rs, at the end of `MIGRATIONS`",
+            format!("&m{number}::{},", source::type_name(what)),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_lower_case_words() {
+        for good in ["add_due_date", "x", "add_ga4_token2"] {
+            assert!(is_name(good), "{good}");
+        }
+        let long = "a".repeat(61);
+        for bad in [
+            "", "_", "add__x", "add_", "_add", "Add", "add-x", "add x", "../x", "add/x", "2fa", "añadir", "a\0b", &long,
+        ] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_number_is_the_six_digits_behind_the_date() {
+        assert_eq!(number_of("m20261124_000012_add_x.rs"), Some(12));
+        for other in ["main.rs", "mark.rs", "m2026_1_x.rs", "migrations.rs", "m20261124_00001_x.rs"] {
+            assert_eq!(number_of(other), None, "{other}");
+        }
+    }
+}
