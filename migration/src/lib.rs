@@ -22,6 +22,10 @@ mod m20261123_000005_drop_audit_log_foreign_key;
 mod m20261123_000006_replace_indexes;
 mod m20261123_000007_create_door_roles;
 mod m20261123_000008_enable_row_level_security;
+mod m20261124_000011_add_audit_columns;
+mod m20261124_000012_create_audit_seals;
+mod m20261124_000013_protect_audit_log;
+mod m20261124_000014_grant_audit_seals;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

@@ -6,6 +6,8 @@ use crate::{
     m20261123_000003_add_tenant_key as m3, m20261123_000004_add_soft_delete as m4,
     m20261123_000005_drop_audit_log_foreign_key as m5, m20261123_000006_replace_indexes as m6,
     m20261123_000007_create_door_roles as m7, m20261123_000008_enable_row_level_security as m8,
+    m20261124_000011_add_audit_columns as m11, m20261124_000012_create_audit_seals as m12,
+    m20261124_000013_protect_audit_log as m13, m20261124_000014_grant_audit_seals as m14,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -42,6 +44,10 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m6::ReplaceIndexes,
     &m7::CreateDoorRoles,
     &m8::EnableRowLevelSecurity,
+    &m11::AddAuditColumns,
+    &m12::CreateAuditSeals,
+    &m13::ProtectAuditLog,
+    &m14::GrantAuditSeals,
 ];
 
 /// The first one: what a database made by Prisma has already.

@@ -4,6 +4,8 @@
 #![expect(clippy::duplicate_mod, reason = "each behaviour is mounted once per engine")]
 
 mod adoption;
+mod audit_bars;
+mod audit_crash;
 mod cancellation;
 mod entity_tables;
 mod guide;
@@ -23,6 +25,7 @@ macro_rules! behaviours_on {
             }
 
             mod audit;
+            mod audit_seals;
             mod bulk;
             mod identity;
             mod isolation;

@@ -54,4 +54,37 @@ actions! {
     PlatformAccess = "PLATFORM_ACCESS",
     /// A month of usage was closed.
     UsageClosed = "USAGE_CLOSED",
+    /// Something was attempted that the role does not allow.
+    AccessRefused = "ACCESS_REFUSED",
+    /// An agency's name or settings were changed.
+    AgencyChanged = "AGENCY_CHANGED",
+    /// A key was made, rotated or retired.
+    KeysChanged = "KEYS_CHANGED",
+    /// A tenant was exported.
+    TenantExported = "TENANT_EXPORTED",
+    /// A tenant was imported.
+    TenantImported = "TENANT_IMPORTED",
+    /// A tenant was erased.
+    TenantErased = "TENANT_ERASED",
+    /// The record of a migration was mended.
+    MigrationResolved = "MIGRATION_RESOLVED",
+    /// A backup was restored.
+    BackupRestored = "BACKUP_RESTORED",
+    /// Personal parts of the log's records were erased.
+    SubjectErased = "SUBJECT_ERASED",
+    /// Sealed batches of the log were removed because of their age.
+    AuditRetention = "AUDIT_RETENTION",
+    /// Ordinary events are not recorded from here on: the last record before the silence.
+    AuditLoggingStopped = "AUDIT_LOGGING_STOPPED",
+    /// Ordinary events are recorded again: the first record after the silence.
+    AuditLoggingStarted = "AUDIT_LOGGING_STARTED",
+}
+
+impl Action {
+    /// Whether it is left out while the setting `auditLogging` is off: daily work and a service's own words. Everything
+    /// else concerns security or evidence, and is always recorded.
+    #[must_use]
+    pub fn is_ordinary(&self) -> bool {
+        matches!(self, Self::RequestCreated | Self::UsageClosed | Self::Other(_))
+    }
 }

@@ -4,8 +4,33 @@ mod action;
 mod actor;
 mod event;
 mod origin;
+mod proxies;
+
+mod checkpoint;
+mod digest;
+mod encoding;
+mod error;
+mod merkle;
+mod proof;
+mod record;
+mod signing;
+mod sink;
+mod tenant_entry;
+mod verify;
 
 pub use action::Action;
 pub use actor::Actor;
 pub use event::Event;
 pub use origin::Origin;
+pub use proxies::TrustedProxies;
+
+pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use digest::Digest;
+pub use error::{Error, Result};
+pub use merkle::{Tree, inclusion_path, leaf_hash, root_of_path};
+pub use proof::{Proof, TenantBatch, TenantPlace, check_tenant};
+pub use record::{Committed, Part, Record, Salt, What, Who};
+pub use signing::{PublicKey, SigningKey};
+pub use sink::{CheckpointSink, FileSink, StandardOutput};
+pub use tenant_entry::TenantEntry;
+pub use verify::{Finding, Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, Tampering, Verifier};

@@ -1,6 +1,7 @@
 //! The commands, one family a file.
 
 mod adopt;
+mod audit;
 mod completions;
 mod config;
 mod environment;
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// The keyring that seals secrets
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// The audit log: read, seal, verify, prove
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// One maintenance job, now
     #[command(subcommand)]
     Maintain(maintain::Maintain),
@@ -46,6 +50,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Seed(seed) => seed.run(global).await,
         Command::Environment(environment) => environment.run(global).await,
         Command::Keys(keys) => keys.run(global),
+        Command::Audit(audit) => audit.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),

@@ -40,6 +40,9 @@ pub(crate) enum Failure {
     Keys(#[from] crypto::Error),
 
     #[error(transparent)]
+    Audit(#[from] rylie_db::audit::Error),
+
+    #[error(transparent)]
     Database(Box<rylie_db::Error>),
 }
 
@@ -64,7 +67,7 @@ impl From<rylie_db::maintenance::Error> for Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Audit(rylie_db::audit::Error::Malformed { .. }) => 2,
             Self::Found(_) => 3,
             Self::Refused(_) | Self::Keys(crypto::Error::KeyFileExists { .. }) => 4,
             Self::Database(error) if is_usage(error) => 2,

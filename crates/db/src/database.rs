@@ -6,7 +6,7 @@ use std::time::Instant;
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{Seed, Seeded};
 use rylie_migration::{MigrationState, Migrations};
-use rylie_repositories::{DatabaseStore, Pool, Store};
+use rylie_repositories::{AuditReader, DatabaseStore, Pool, Store};
 use sea_orm::DbBackend;
 
 use crate::config::Config;
@@ -56,6 +56,11 @@ impl Database {
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store) as Arc<dyn Store>
+    }
+
+    /// What a verification of the audit log reads; see [`DatabaseStore::audit_reader`]. It takes no right to write.
+    pub async fn audit_reader(&self) -> Result<AuditReader> {
+        Ok(self.store.audit_reader().await?)
     }
 
     /// Makes what the platform needs before anybody can sign in, and what a seed file names.

@@ -44,6 +44,16 @@ pub struct Model {
     pub created_at: Timestamp,
     /// Whose record it is; `platform` for events of no tenant.
     pub tenant_id: TenantId,
+    /// The number the database gave it: it grows, with gaps, and a later one may commit first. `None` for records from
+    /// before there were positions.
+    #[sea_orm(column_type = "BigInteger", nullable)]
+    pub position: Option<i64>,
+    /// The user in whose name it was done, where that is another than who did it.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub on_behalf_of: Option<String>,
+    /// Ties together the records of one call.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub correlation_id: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -17,6 +17,14 @@ pub enum Error {
         source: rylie_repositories::Error,
     },
 
+    /// Another process is sealing the audit log.
+    #[error("another process is sealing the audit log; try again when it is done")]
+    Sealing,
+
+    /// Too short a time for records of the audit log to be kept.
+    #[error("records of the audit log are kept for a day at least; name a number of days from 1 on")]
+    Retention,
+
     /// A seed file in which a list stands for an object.
     #[error("the seed file is not valid: it must be an object, and so must each agency, user and the settings in it")]
     SeedShape,

@@ -23,7 +23,7 @@ pub trait AgencyRepository: Send + Sync {
     /// The oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
 
-    /// Changes what is named in `changes`. [`Error::Forbidden`] for a scope that reaches only its own rows.
+    /// Changes what is named in `changes`. Recorded, with old and new values. [`Error::Forbidden`] for a scope that reaches only its own rows.
     async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency>;
 }
 
@@ -71,14 +71,21 @@ impl AgencyRepository for Tx {
 
     async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency> {
         self.administrators_only("change the agency")?;
+        let before = self.rows::<Entity>().filter(Column::Id.eq(&id)).get("Agency").await?;
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
+        let mut event = Event::new(Action::AgencyChanged).on("Agency", &id);
         if let Some(name) = changes.name {
-            set.name = Set(checked_name(name)?);
+            let name = checked_name(name)?;
+            event = event.changed("name", &before.name, &name);
+            set.name = Set(name);
         }
         if let Some(settings) = changes.settings {
+            event = event.changed("settings", &before.settings, &settings);
             set.settings = Set(settings);
         }
-        self.update_one::<Entity>(set, Column::Id.eq(id), "Agency").await
+        let agency = self.update_one::<Entity>(set, Column::Id.eq(id), "Agency").await?;
+        self.record(event).await?;
+        Ok(agency)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The audit log: recorded in the transaction of the change, never changed after.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event};
 use rylie_entities::audit_log::{ActiveModel, Column, Entity};
-use rylie_entities::{AuditLog, AuditLogId, TenantId};
-use sea_orm::ActiveValue::Set;
+use rylie_entities::{AuditLog, AuditLogId, TenantId, Timestamp};
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
@@ -17,6 +18,9 @@ use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 #[async_trait]
 pub trait AuditRepository: Send + Sync {
     /// Records an event, with who acts in this unit and from where. It commits with the unit.
+    ///
+    /// An [ordinary](rylie_audit::Action::is_ordinary) event is left out while the setting `auditLogging` is off; other
+    /// processes follow a change of it within ten seconds.
     async fn record(&self, event: Event) -> Result<()>;
 
     /// The newest first.
@@ -35,6 +39,14 @@ pub struct AuditFilter {
     pub resource: Option<String>,
     /// Only of this row.
     pub resource_id: Option<String>,
+    /// Only what this actor did: a user's id, `job:<name>` or `platform:<name>`.
+    pub actor: Option<String>,
+    /// Only of this call.
+    pub correlation: Option<String>,
+    /// Only from this instant on.
+    pub from: Option<DateTime<Utc>>,
+    /// Only before this instant.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl AuditFilter {
@@ -43,12 +55,19 @@ impl AuditFilter {
             .add_option(self.action.map(|action| Column::Action.eq(action)))
             .add_option(self.resource.map(|resource| Column::Resource.eq(resource)))
             .add_option(self.resource_id.map(|id| Column::ResourceId.eq(id)))
+            .add_option(self.actor.map(|actor| Column::UserId.eq(actor)))
+            .add_option(self.correlation.map(|correlation| Column::CorrelationId.eq(correlation)))
+            .add_option(self.from.map(|from| Column::CreatedAt.gte(Timestamp::from(from))))
+            .add_option(self.until.map(|until| Column::CreatedAt.lt(Timestamp::from(until))))
     }
 }
 
 #[async_trait]
 impl AuditRepository for Tx {
     async fn record(&self, event: Event) -> Result<()> {
+        if !self.records(&event).await? {
+            return Ok(());
+        }
         // No `RETURNING`: at some doors the log can be written and not be read.
         self.insert_many::<Entity>(vec![row(self, &event)]).await.map(|_| ())
     }
@@ -85,5 +104,8 @@ fn row(tx: &Tx, event: &Event) -> ActiveModel {
         user_agent: Set(who.origin.stored_user_agent()),
         created_at: Set(tx.now()),
         tenant_id: Set(tx.tenant_or(TenantId::platform())),
+        position: NotSet,
+        on_behalf_of: Set(who.actor.on_behalf_of().map(ToString::to_string)),
+        correlation_id: Set(who.origin.stored_correlation()),
     }
 }

@@ -101,6 +101,10 @@ pub enum Error {
     #[error("sealing or opening a secret")]
     Secret(#[from] rylie_crypto::Error),
 
+    /// A checkpoint, a key or a proof of the audit log.
+    #[error(transparent)]
+    Audit(#[from] rylie_audit::Error),
+
     /// Anything else the database reports.
     #[error("reading or writing the database")]
     Database(#[source] Fault),

@@ -13,8 +13,12 @@ use std::sync::Arc;
 use rylie_audit::{Actor, Origin};
 use rylie_entities::{Env, TenantId, TenantOwned, Timestamp};
 use sea_orm::{ColumnTrait, Condition};
+use tokio::task::JoinHandle;
 
+use crate::audit_switch::AuditSwitch;
 use crate::cursor::CursorKeys;
+use crate::pool::Pool;
+use crate::refusals::Refusals;
 use crate::scope::{Reach, TenantScope};
 use crate::vault::Keys;
 use crate::{Error, Result};
@@ -30,6 +34,7 @@ pub(crate) struct Tx {
     fence: Fence,
     who: Who,
     surroundings: Surroundings,
+    refusals: Refusals,
 }
 
 /// What a store gives to each of its units.
@@ -38,6 +43,9 @@ pub(crate) struct Surroundings {
     pub(crate) env: Arc<dyn Env>,
     pub(crate) keys: Option<Arc<Keys>>,
     pub(crate) cursors: Arc<CursorKeys>,
+    pub(crate) audit: Arc<AuditSwitch>,
+    /// For what is recorded in a transaction of its own.
+    pub(crate) pool: Pool,
 }
 
 /// Which rows the unit reaches.
@@ -69,16 +77,31 @@ impl Fence {
 
 impl Tx {
     pub(crate) fn new(transaction: Transaction, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
-        Self { transaction: Some(transaction), fence, who, surroundings }
+        Self { transaction: Some(transaction), fence, who, surroundings, refusals: Refusals::default() }
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {
-        match self.transaction.take() {
+        let done = match self.transaction.take() {
             // What only read has nothing to make durable: the rollback travels off the caller's path.
             Some(transaction) if !transaction.wrote() => Ok(()),
             Some(transaction) => transaction.commit().await.map_err(|error| Error::from(error).during_commit()),
             None => Ok(()),
+        };
+        if let Some(recording) = self.record_refusals() {
+            // A task of its own, which goes on when the caller is cancelled here.
+            let _ = recording.await;
         }
+        done
+    }
+
+    /// The error for what the role does not allow; the attempt is recorded when the unit has ended, whichever way.
+    pub(crate) fn refuse(&self, action: &'static str) -> Error {
+        self.refusals.note(action);
+        Error::Forbidden { action }
+    }
+
+    fn record_refusals(&self) -> Option<JoinHandle<()>> {
+        self.refusals.record(&self.fence, &self.who, &self.surroundings)
     }
 
     pub(crate) async fn savepoint(&self) -> Result<Savepoint<'_>> {
@@ -124,7 +147,7 @@ impl Tx {
     /// Refuses a tenant's unit that reaches only its user's own rows.
     pub(crate) fn administrators_only(&self, action: &'static str) -> Result<()> {
         match self.scope() {
-            Some(scope) if scope.reach() == Reach::Own => Err(Error::Forbidden { action }),
+            Some(scope) if scope.reach() == Reach::Own => Err(self.refuse(action)),
             _ => Ok(()),
         }
     }
@@ -134,13 +157,14 @@ impl Tx {
         self.scope().map_or(tenant, |scope| scope.tenant().clone())
     }
 
-    fn connection(&self) -> Result<&Transaction> {
+    pub(crate) fn connection(&self) -> Result<&Transaction> {
         self.transaction.as_ref().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
     }
 }
 
 impl Drop for Tx {
     fn drop(&mut self) {
+        drop(self.record_refusals());
         if self.transaction.as_ref().is_some_and(Transaction::wrote) {
             tracing::warn!(actor = self.who.actor.to_text(), "a unit with writes was dropped and is rolled back");
         }

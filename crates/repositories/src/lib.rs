@@ -19,12 +19,18 @@ mod unit_options;
 mod accounts;
 mod agencies;
 mod audit;
+mod audit_erasure;
+mod audit_reader;
+mod audit_rows;
+mod audit_seals;
+mod audit_switch;
 mod expiry;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
 mod ga4_connections;
 mod google_connections;
 mod identities;
 mod preferences;
+mod refusals;
 mod requests;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
 mod search_console_connections;
@@ -55,6 +61,8 @@ pub use unit_options::UnitOptions;
 pub use accounts::{AccountRepository, NewAccount};
 pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
 pub use audit::{AuditFilter, AuditRepository};
+pub use audit_reader::AuditReader;
+pub use audit_seals::AuditSealRepository;
 pub use expiry::ExpiryRepository;
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
 pub use identities::IdentityRepository;
@@ -78,6 +86,7 @@ pub use {
     accounts::MockAccountRepository,
     agencies::{MockAgencyAdministration, MockAgencyRepository},
     audit::MockAuditRepository,
+    audit_seals::MockAuditSealRepository,
     expiry::MockExpiryRepository,
     ga4_connections::MockGa4ConnectionRepository,
     identities::MockIdentityRepository,

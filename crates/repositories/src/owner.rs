@@ -27,7 +27,7 @@ impl Tx {
     pub(crate) fn may_act_for(&self, user: &User) -> Result<()> {
         let own = self.scope().is_none_or(|scope| *scope.user().id() == user.id);
         if !own && user.role == UserRole::SuperAdmin {
-            return Err(Error::Forbidden { action: "change a super admin, or act in that name" });
+            return Err(self.refuse("change a super admin, or act in that name"));
         }
         Ok(())
     }

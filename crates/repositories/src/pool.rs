@@ -42,6 +42,17 @@ pub(crate) enum Door<'a> {
     Tenant(&'a str),
     Identity,
     Platform,
+    /// Reading the audit log to verify it.
+    Audit(AuditingRole),
+}
+
+/// As whom the audit log is read to be verified.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AuditingRole {
+    Platform,
+    Auditor,
+    /// The login itself. Should a policy hide rows from it, reading fails rather than finds too little.
+    Login,
 }
 
 /// Whether a unit may write.
@@ -122,6 +133,15 @@ impl Pool {
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
         self.holders.longest()
+    }
+
+    /// As whom this login reads the audit log to verify it.
+    pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
+        match &self.inner {
+            Inner::Postgres(_) if self.has_row_level_security() => Ok(AuditingRole::Platform),
+            Inner::Postgres(pool) if postgres::may_audit(pool).await? => Ok(AuditingRole::Auditor),
+            _ => Ok(AuditingRole::Login),
+        }
     }
 
     /// Begins a transaction. A connection that died while it was idle is replaced by another one.

@@ -3,6 +3,8 @@
 use rylie_audit::{Actor, Origin};
 use rylie_entities::{AgencyId, TenantId, UserId, UserRole};
 
+use crate::{Error, Result};
+
 /// A user whose session was checked by the identity door. There is no other way to come by one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignedInUser {
@@ -67,6 +69,7 @@ pub struct TenantScope {
     user: SignedInUser,
     reach: Reach,
     origin: Origin,
+    impersonator: Option<UserId>,
 }
 
 impl TenantScope {
@@ -77,7 +80,7 @@ impl TenantScope {
             UserRole::User => Reach::Own,
             UserRole::Admin | UserRole::AgencyAdmin | UserRole::SuperAdmin => Reach::Tenant,
         };
-        Self { user: user.clone(), reach, origin }
+        Self { user: user.clone(), reach, origin, impersonator: None }
     }
 
     /// Narrows the scope to the user's own rows.
@@ -85,6 +88,16 @@ impl TenantScope {
     pub fn own(mut self) -> Self {
         self.reach = Reach::Own;
         self
+    }
+
+    /// A super admin works in the user's name: with the user's reach, and recorded with both names. [`Error::Forbidden`]
+    /// for any other role.
+    pub fn impersonated_by(mut self, admin: &SignedInUser) -> Result<Self> {
+        if admin.role() != UserRole::SuperAdmin {
+            return Err(Error::Forbidden { action: "act in another user's name" });
+        }
+        self.impersonator = Some(admin.id().clone());
+        Ok(self)
     }
 
     /// The signed-in user.
@@ -114,6 +127,10 @@ impl TenantScope {
     /// Who acts, for the audit log.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor::User(self.user.id.clone())
+        let subject = self.user.id.clone();
+        match &self.impersonator {
+            Some(actor) => Actor::Impersonation { actor: actor.clone(), subject },
+            None => Actor::User(subject),
+        }
     }
 }

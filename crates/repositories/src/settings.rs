@@ -115,6 +115,14 @@ impl SettingsRepository for Tx {
         set.updated_at = Set(self.now());
         let after = self.update_shared::<Entity>(set, Column::Id.eq(ID)).await?;
         self.record(changes.event(&before)).await?;
+        if let Some(action) = changes.audit_logging.filter(|on| *on != before.audit_logging).map(switched) {
+            self.record(Event::new(action)).await?;
+            self.surroundings().audit.forget();
+        }
         after.into_iter().next().ok_or(Error::NotFound { entity: "SystemSettings" })
     }
+}
+
+fn switched(on: bool) -> Action {
+    if on { Action::AuditLoggingStarted } else { Action::AuditLoggingStopped }
 }

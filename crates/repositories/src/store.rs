@@ -12,7 +12,9 @@ use crate::cursor::CursorKeys;
 use crate::fence::{Fence, Surroundings, Tx, Who};
 use crate::pool::{CallSite, Door, Pool};
 use crate::vault::Keys;
-use crate::{Grant, IdentityUnit, PlatformUnit, Result, TenantScope, TenantUnit, UnitOptions};
+use crate::{
+    AuditReader, Error, Grant, IdentityUnit, PlatformUnit, Result, SignedInUser, TenantScope, TenantUnit, UnitOptions,
+};
 
 /// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they
 /// are called: [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
@@ -84,6 +86,30 @@ impl dyn Store + '_ {
         self.open_platform(grant, UnitOptions::default(), Location::caller())
     }
 
+    /// As [`platform`](#method.platform) with a [`Grant::of`] a user; what is refused is recorded, in the log of the user's
+    /// tenant.
+    #[track_caller]
+    pub fn platform_for<'a>(
+        &'a self,
+        user: &'a SignedInUser,
+        reason: &'a str,
+        origin: Origin,
+    ) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + 'a {
+        let at = Location::caller();
+        async move {
+            match Grant::of(user, reason, origin.clone()) {
+                Ok(grant) => self.open_platform(grant, UnitOptions::default(), at).await,
+                Err(Error::Forbidden { action }) => {
+                    let unit = self.open_tenant(&TenantScope::of(user, origin), UnitOptions::default(), at).await?;
+                    unit.audit().record(Event::new(Action::AccessRefused).with("attempted", action)).await?;
+                    unit.commit().await?;
+                    Err(Error::Forbidden { action })
+                }
+                Err(error) => Err(error),
+            }
+        }
+    }
+
     /// As [`platform`](#method.platform), with options.
     #[track_caller]
     pub fn platform_with(
@@ -107,8 +133,28 @@ impl DatabaseStore {
     /// its cursors are good for this store alone: processes that serve the same lists need a keyring in common.
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
-        let surroundings = Surroundings { env, keys: keys.map(Arc::new), cursors: Arc::new(CursorKeys::default()) };
+        let surroundings = Surroundings {
+            env,
+            keys: keys.map(Arc::new),
+            cursors: Arc::new(CursorKeys::default()),
+            audit: Arc::default(),
+            pool: pool.clone(),
+        };
         Self { pool, surroundings }
+    }
+
+    /// What a verification of the audit log reads, over one read-only transaction. It is not recorded, as it takes a login
+    /// that may only read: a member of `rylie_doors` or of `rylie_auditor`, or one that row-level security does not bind.
+    #[track_caller]
+    pub fn audit_reader(&self) -> impl Future<Output = Result<AuditReader>> + Send + '_ {
+        self.open_audit_reader(Location::caller())
+    }
+
+    async fn open_audit_reader(&self, at: CallSite) -> Result<AuditReader> {
+        let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
+        let role = self.pool.auditing_role().await?;
+        let tx = self.open(Door::Audit(role), UnitOptions::read_only(), at, Fence::Platform, who).await?;
+        Ok(AuditReader::new(tx))
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {

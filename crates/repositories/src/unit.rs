@@ -163,5 +163,7 @@ unit! {
         settings: SettingsRepository, mocked by MockSettingsRepository;
         /// The whole audit log.
         audit: AuditRepository, mocked by MockAuditRepository;
+        /// The seals of the audit log.
+        audit_seals: AuditSealRepository, mocked by MockAuditSealRepository;
     }
 }

@@ -145,7 +145,7 @@ impl UserRepository for Tx {
         let agency = self.scope().map_or(new.agency, |scope| scope.user().agency().cloned());
         let id = UserId::generate(self.env());
         if self.scope().is_some() && agency.is_none() {
-            return Err(Error::Forbidden { action: "add users to a tenant that is no agency" });
+            return Err(self.refuse("add users to a tenant that is no agency"));
         }
         let row = ActiveModel {
             tenant_id: Set(TenantId::of_user(&id, agency.as_ref())),
@@ -215,7 +215,7 @@ impl UserRepository for Tx {
 fn may_assign(tx: &Tx, role: UserRole) -> Result<()> {
     tx.administrators_only("administer users")?;
     if tx.scope().is_some() && role == UserRole::SuperAdmin {
-        return Err(Error::Forbidden { action: "make or change a super admin" });
+        return Err(tx.refuse("make or change a super admin"));
     }
     Ok(())
 }

@@ -4,11 +4,15 @@ use super::raw::Raw;
 use super::{TABLES, walled};
 
 /// Tables without a tenant, and why.
-const OF_NO_TENANT: [(&str, &str); 4] = [
+const OF_NO_TENANT: [(&str, &str); 8] = [
     ("VerificationToken", "names an address before it is known whose it is; only the identity door has a right on it"),
     ("SystemSettings", "one row, the platform's own"),
     ("rylie_database", "the mark of the database"),
     ("seaql_migrations", "the record of migrations"),
+    ("rylie_audit_pending", "names records of everybody that wait to be sealed; no tenant has a right on it"),
+    ("rylie_audit_batch", "checkpoints over everybody's records; no tenant has a right on it"),
+    ("rylie_audit_tenant", "what a checkpoint says of each tenant; no tenant has a right on it"),
+    ("rylie_audit_leaf", "hashes of everybody's records; no tenant has a right on it"),
 ];
 
 /// What is wrong with the second wall, table by table.

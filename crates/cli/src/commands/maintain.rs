@@ -1,9 +1,10 @@
 //! `rylie maintain`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use rylie_db::maintenance::{close_usage, remove_expired};
 use serde_json::json;
 
+use super::audit::Sealing;
 use super::migrated_database;
 use crate::arguments::Global;
 use crate::failure::Result;
@@ -21,6 +22,22 @@ pub(crate) enum Maintain {
     /// Each period is archived once, however often and by however many processes the command is run.
     #[command(after_help = "Example:\n  rylie maintain usage --json")]
     Usage,
+
+    /// Seal the audit log, and with `--keep-days` remove what was sealed before that
+    ///
+    /// Sealed batches are removed as a whole; their checkpoints stay, and `rylie audit verify` says so. What is not
+    /// sealed is never removed.
+    #[command(after_help = "Example:\n  rylie maintain audit --keep-days 730")]
+    Audit(MaintainAudit),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MaintainAudit {
+    /// For how many days records are kept [default: for ever]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_days: Option<u32>,
+    #[command(flatten)]
+    sealing: Sealing,
 }
 
 impl Maintain {
@@ -38,6 +55,7 @@ impl Maintain {
                 let closed = close_usage(&*store).await?;
                 Report::new(json!({ "archived": closed.users }), format!("archived {} billing periods", closed.users))
             }
+            Self::Audit(audit) => audit.sealing.maintain(&database, audit.keep_days).await?,
         };
         database.close().await;
         Ok(report)

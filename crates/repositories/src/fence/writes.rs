@@ -168,7 +168,7 @@ impl Tx {
     pub(crate) fn across_tenants(&self) -> Result<&Transaction> {
         match self.fence {
             Fence::Platform => self.connection(),
-            Fence::Tenant(_) | Fence::Identity => Err(Error::Forbidden { action: "work across tenants" }),
+            Fence::Tenant(_) | Fence::Identity => Err(self.refuse("work across tenants")),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool, Row};
 
-use crate::pool::{Access, Door, PoolOptions};
+use crate::pool::{Access, AuditingRole, Door, PoolOptions};
 use crate::{Error, Result};
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
@@ -59,6 +59,13 @@ pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
     Ok(granted == 3)
 }
 
+/// Whether this login may take the role of those who verify the audit log.
+pub(super) async fn may_audit(pool: &PgPool) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor' AND pg_has_role(current_user, oid, 'MEMBER')) \
+               AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
+    Ok(sqlx::raw_sql(sql).fetch_one(pool).await?.try_get(0)?)
+}
+
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
 pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
     let begin = match access {
@@ -66,6 +73,9 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
         Access::ReadOnly => "BEGIN READ ONLY",
     };
     match door {
+        Door::Audit(AuditingRole::Platform) => format!("{begin}; SET LOCAL ROLE rylie_platform"),
+        Door::Audit(AuditingRole::Auditor) => format!("{begin}; SET LOCAL ROLE rylie_auditor"),
+        Door::Audit(AuditingRole::Login) => format!("{begin}; SET LOCAL row_security = off"),
         _ if !walls => begin.to_owned(),
         Door::Tenant(tenant) => {
             let tenant = literal(tenant);

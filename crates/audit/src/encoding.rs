@@ -1,0 +1,78 @@
+//! The bytes that are hashed: every part has its length before it, so that no two values share an encoding.
+
+use serde_json::{Number, Value};
+
+/// What stands for the length of a text that is absent.
+const ABSENT: u32 = u32::MAX;
+
+/// Bytes under construction.
+#[derive(Default)]
+pub(crate) struct Encoding(Vec<u8>);
+
+impl Encoding {
+    /// Begins with a word that keeps this kind of value apart from every other.
+    pub(crate) fn of(kind: &str) -> Self {
+        Self::default().text(kind)
+    }
+
+    pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Its length in bytes, 32 bits with the highest first, and its UTF-8.
+    pub(crate) fn text(self, text: &str) -> Self {
+        self.length(text.len()).raw(text.as_bytes())
+    }
+
+    /// A text, or `0xffffffff` for none.
+    pub(crate) fn optional(self, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => self.text(text),
+            None => self.raw(&ABSENT.to_be_bytes()),
+        }
+    }
+
+    pub(crate) fn number(self, number: u64) -> Self {
+        self.raw(&number.to_be_bytes())
+    }
+
+    pub(crate) fn signed(self, number: i64) -> Self {
+        self.raw(&number.to_be_bytes())
+    }
+
+    /// The meaning of a JSON document, not its text: PostgreSQL orders the members of an object and SQLite does not.
+    pub(crate) fn json(self, value: &Value) -> Self {
+        match value {
+            Value::Null => self.raw(b"n"),
+            Value::Bool(false) => self.raw(b"f"),
+            Value::Bool(true) => self.raw(b"t"),
+            Value::Number(number) => self.json_number(number),
+            Value::String(text) => self.raw(b"s").text(text),
+            Value::Array(items) => items.iter().fold(self.raw(b"a").length(items.len()), Self::json),
+            Value::Object(members) => {
+                let mut sorted: Vec<_> = members.iter().collect();
+                sorted.sort_unstable_by_key(|(name, _)| name.as_bytes());
+                let start = self.raw(b"o").length(members.len());
+                sorted.into_iter().fold(start, |bytes, (name, value)| bytes.text(name).json(value))
+            }
+        }
+    }
+
+    fn json_number(self, number: &Number) -> Self {
+        match number.as_f64() {
+            _ if number.is_i64() || number.is_u64() => self.raw(b"i").text(&number.to_string()),
+            Some(double) => self.raw(b"d").raw(&double.to_be_bytes()),
+            None => self.raw(b"i").text(&number.to_string()),
+        }
+    }
+
+    fn length(self, length: usize) -> Self {
+        // A longer value than 4 GB fits no column.
+        self.raw(&u32::try_from(length).unwrap_or(ABSENT - 1).to_be_bytes())
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}

@@ -1,0 +1,120 @@
+//! Proof that a record was sealed, in a file that is checked without the database.
+
+use serde::{Deserialize, Serialize};
+
+use crate::merkle::root_of_path;
+use crate::{Digest, Error, Record, Result, SignedCheckpoint, TenantEntry};
+
+const FORMAT: &str = "rylie audit proof 1";
+
+/// Proof that a record was sealed: the record, its way to the root of its tenant, that one's way to the root of the
+/// batch, and the signed checkpoint. Written as JSON.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    format: String,
+    /// The record, its personal parts open or erased.
+    pub record: Record,
+    /// Its place among the tenant's records of the batch, from 0.
+    pub index: u64,
+    /// From its leaf to the tenant's root, the lowest neighbour first.
+    pub path: Vec<Digest>,
+    /// The tenant's entry.
+    pub tenant: TenantEntry,
+    /// Its place in the batch, from 0.
+    pub tenant_index: u64,
+    /// From its leaf to the batch's root.
+    pub tenant_path: Vec<Digest>,
+    /// The signed checkpoint.
+    pub checkpoint: String,
+}
+
+impl Proof {
+    /// Puts a proof together.
+    #[must_use]
+    pub fn new(record: Record, place: (u64, Vec<Digest>), tenant: TenantPlace, checkpoint: &SignedCheckpoint) -> Self {
+        let TenantPlace { entry, index: tenant_index, path: tenant_path } = tenant;
+        let (index, path) = place;
+        let checkpoint = checkpoint.to_text();
+        Self { format: FORMAT.to_owned(), record, index, path, tenant: entry, tenant_index, tenant_path, checkpoint }
+    }
+
+    /// Reads a proof; whether it proves anything is for [`check`](Self::check) to say.
+    pub fn parse(text: &str) -> Result<Self> {
+        let malformed = |reason| Error::Malformed { what: "proof", reason };
+        let proof: Self =
+            serde_json::from_str(text).map_err(|_| malformed("it is not the JSON that `rylie audit prove` writes"))?;
+        if proof.format == FORMAT { Ok(proof) } else { Err(malformed("it has another format or version")) }
+    }
+
+    /// Checks that the record is in the tree whose root the checkpoint signs, and gives that checkpoint.
+    ///
+    /// The caller decides whether the checkpoint's key is to be trusted, or compares the checkpoint with one from outside.
+    pub fn check(&self) -> Result<SignedCheckpoint> {
+        let wrong = |reason| Error::Malformed { what: "proof", reason };
+        let signed = SignedCheckpoint::parse(&self.checkpoint)?;
+        if self.record.tenant != self.tenant.tenant {
+            return Err(wrong("the record belongs to another tenant than the proof"));
+        }
+        let root = root_of_path(self.record.leaf(), self.index, self.tenant.records, &self.path);
+        if root != Some(self.tenant.root) {
+            return Err(wrong("the record is not the one that was sealed"));
+        }
+        let tenants = signed.checkpoint().tenants;
+        let root = root_of_path(self.tenant.leaf(), self.tenant_index, tenants, &self.tenant_path);
+        if root != Some(signed.checkpoint().root) {
+            return Err(wrong("the tenant's entry is not in the batch"));
+        }
+        Ok(signed)
+    }
+}
+
+/// A tenant's entry with its way to the root of a batch.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantPlace {
+    /// The entry.
+    pub entry: TenantEntry,
+    /// Its place in the batch, from 0.
+    pub index: u64,
+    /// From its leaf to the batch's root, the lowest neighbour first.
+    pub path: Vec<Digest>,
+}
+
+/// All that a tenant's export carries of one batch to be checked as complete.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantBatch {
+    /// The tenant's entry and its way to the root.
+    pub place: TenantPlace,
+    /// The signed checkpoint.
+    pub checkpoint: String,
+}
+
+/// Checks that batches are all that was sealed of a tenant up to the last of them, none left out: each is in the batch
+/// that its checkpoint signs, and the running count begins where the one before ended. Gives the number of records.
+///
+/// `records` are the leaves of each batch in order; an empty list for one that retention removed.
+pub fn check_tenant<'a>(batches: impl IntoIterator<Item = (&'a TenantBatch, &'a [Digest])>) -> Result<u64> {
+    let wrong = |reason| Error::Malformed { what: "complete export", reason };
+    let (mut total, mut last, mut tenant): (u64, u64, Option<&str>) = (0, 0, None);
+    for (TenantBatch { place, checkpoint }, leaves) in batches {
+        let signed = SignedCheckpoint::parse(checkpoint)?;
+        let (entry, sealed) = (&place.entry, signed.checkpoint());
+        if *tenant.get_or_insert(&entry.tenant) != entry.tenant || sealed.batch <= last {
+            return Err(wrong("batches of another tenant, or out of order"));
+        }
+        if root_of_path(entry.leaf(), place.index, sealed.tenants, &place.path) != Some(sealed.root) {
+            return Err(wrong("a tenant's entry is not in its batch"));
+        }
+        if total.checked_add(entry.records) != Some(entry.total) {
+            return Err(wrong("a batch was left out: the running count has a gap"));
+        }
+        let tree: crate::Tree = leaves.iter().copied().collect();
+        if !leaves.is_empty() && (tree.size() != entry.records || tree.root() != entry.root) {
+            return Err(wrong("records of a batch are missing or were changed"));
+        }
+        (total, last) = (entry.total, sealed.batch);
+    }
+    Ok(total)
+}

@@ -1,0 +1,162 @@
+//! A record as it is hashed: what is personal is committed to by salted hashes, so that it can be erased later.
+
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::encoding::Encoding;
+use crate::merkle::leaf_hash;
+use crate::{Digest, Error, Result};
+
+/// A record of the log, as it was read.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Its key.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// Milliseconds since 1970, UTC.
+    pub created_at: i64,
+    /// The number the database gave it; absent for one from before there were any.
+    pub position: Option<i64>,
+    /// What was done.
+    pub action: String,
+    /// The kind of thing it was done to.
+    pub resource: String,
+    /// Who did it, from where. Personal.
+    pub who: Part<Who>,
+    /// To which one, and what changed. Personal.
+    pub what: Part<What>,
+}
+
+/// Who acted, from where.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Who {
+    /// A user's id, or `job:<name>`.
+    pub actor: String,
+    /// The user in whose name.
+    pub on_behalf_of: Option<String>,
+    /// The client's address.
+    pub address: Option<String>,
+    /// The client's program.
+    pub user_agent: Option<String>,
+    /// What ties together the records of one call.
+    pub correlation: Option<String>,
+}
+
+/// What it was done to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct What {
+    /// The key of the row.
+    pub resource_id: Option<String>,
+    /// Changes and facts.
+    pub details: Option<Value>,
+}
+
+/// A personal part of a record.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part<T> {
+    /// It is there, with the salt of its commitment.
+    Open {
+        /// The values.
+        value: T,
+        /// 16 random bytes, in hexadecimal.
+        salt: Salt,
+    },
+    /// It was erased; the commitment stays.
+    Erased(Digest),
+}
+
+/// 16 random bytes that keep an erased value from being guessed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Salt(pub [u8; 16]);
+
+impl Salt {
+    /// Fresh ones, from the system's randomness: one call however many.
+    pub fn random(count: usize) -> Result<Vec<Self>> {
+        let mut bytes = vec![0; count * 16];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Cryptography)?;
+        Ok(bytes.chunks_exact(16).filter_map(|some| some.try_into().ok().map(Self)).collect())
+    }
+}
+
+impl From<Salt> for String {
+    fn from(salt: Salt) -> Self {
+        hex::encode(salt.0)
+    }
+}
+
+impl TryFrom<String> for Salt {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        let malformed = Error::Malformed { what: "salt", reason: "it must have 32 hexadecimal digits" };
+        let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(malformed)
+    }
+}
+
+/// A part that can be committed to.
+pub trait Committed {
+    /// `SHA-256(kind || salt || values)`.
+    fn commitment(&self, salt: &Salt) -> Digest;
+}
+
+impl Committed for Who {
+    fn commitment(&self, salt: &Salt) -> Digest {
+        let bytes = Encoding::of("rylie audit who 1").raw(&salt.0).text(&self.actor);
+        let bytes = bytes.optional(self.on_behalf_of.as_deref()).optional(self.address.as_deref());
+        let bytes = bytes.optional(self.user_agent.as_deref()).optional(self.correlation.as_deref());
+        Digest::of(&bytes.into_bytes())
+    }
+}
+
+impl Committed for What {
+    fn commitment(&self, salt: &Salt) -> Digest {
+        let bytes = Encoding::of("rylie audit what 1").raw(&salt.0).optional(self.resource_id.as_deref());
+        let bytes = match &self.details {
+            Some(details) => bytes.raw(&[1]).json(details),
+            None => bytes.raw(&[0]),
+        };
+        Digest::of(&bytes.into_bytes())
+    }
+}
+
+impl<T: Committed> Part<T> {
+    /// The commitment, computed or kept.
+    pub fn commitment(&self) -> Digest {
+        match self {
+            Self::Open { value, salt } => value.commitment(salt),
+            Self::Erased(commitment) => *commitment,
+        }
+    }
+}
+
+impl Record {
+    /// The hash of the leaf that the record is in the tree of its tenant.
+    #[must_use]
+    pub fn leaf(&self) -> Digest {
+        let bytes = Encoding::of("rylie audit record 1").text(&self.id).text(&self.tenant).signed(self.created_at);
+        let bytes = match self.position {
+            Some(position) => bytes.raw(&[1]).signed(position),
+            None => bytes.raw(&[0]),
+        };
+        let bytes = bytes.text(&self.action).text(&self.resource);
+        let bytes = bytes.raw(&self.who.commitment().0).raw(&self.what.commitment().0);
+        leaf_hash(&bytes.into_bytes())
+    }
+
+    /// Its place in its tenant's tree of a batch: records without a position first, by time and id.
+    #[must_use]
+    pub fn order(&self) -> (Option<i64>, i64, &str) {
+        match self.position {
+            Some(position) => (Some(position), 0, ""),
+            None => (None, self.created_at, &self.id),
+        }
+    }
+}

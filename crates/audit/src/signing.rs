@@ -1,0 +1,108 @@
+//! Ed25519 keys (RFC 8032): one that signs checkpoints, and its public half for whoever verifies.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::rand::SystemRandom;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+
+use crate::{Error, Result};
+
+const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const END: &str = "-----END PRIVATE KEY-----";
+
+/// The key that signs checkpoints. It belongs on the machine that seals, and nowhere near the database.
+pub struct SigningKey(Ed25519KeyPair);
+
+impl SigningKey {
+    /// Reads the key of a file, which only its owner may read.
+    pub fn load(path: &Path) -> Result<Self> {
+        let failed = |source| Error::File { doing: "reading the signing key", path: path.to_owned(), source };
+        refuse_exposed(path, &fs::metadata(path).map_err(failed)?)?;
+        Self::parse(&fs::read_to_string(path).map_err(failed)?)
+    }
+
+    /// Makes a key and writes it (PKCS#8 in PEM) where there is no file yet, for its owner alone.
+    pub fn create(path: &Path) -> Result<Self> {
+        let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::Cryptography)?;
+        let text = format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(key.as_ref()));
+        let failed = |source| Error::File { doing: "writing the signing key", path: path.to_owned(), source };
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        Self::parse(&text)
+    }
+
+    /// The key in a PEM text.
+    pub fn parse(pem: &str) -> Result<Self> {
+        let malformed = |reason| Error::Malformed { what: "signing key", reason };
+        let inner = pem.trim().strip_prefix(BEGIN).and_then(|text| text.strip_suffix(END));
+        let inner = inner.ok_or(malformed("it must be PKCS#8 in PEM, as `rylie audit keygen` writes it"))?;
+        let text: String = inner.split_whitespace().collect();
+        let bytes = STANDARD.decode(text).map_err(|_| malformed("its text is no base64"))?;
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&bytes);
+        pair.map(Self).map_err(|_| malformed("it holds no Ed25519 key"))
+    }
+
+    /// What verifiers are given.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.0.public_key().as_ref());
+        PublicKey(bytes)
+    }
+
+    pub(crate) fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+        self.0.sign(bytes).as_ref().to_vec()
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.public())
+    }
+}
+
+#[cfg(unix)]
+fn refuse_exposed(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    if std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::Exposed { path: path.to_owned() })
+}
+
+#[cfg(not(unix))]
+fn refuse_exposed(_: &Path, _: &fs::Metadata) -> Result<()> {
+    Ok(())
+}
+
+/// The public half of a signing key; written as `ed25519:` and 43 letters of base64url.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct PublicKey([u8; 32]);
+
+impl PublicKey {
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub fn parse(text: &str) -> Result<Self> {
+        let malformed =
+            Error::Malformed { what: "public key", reason: "it must be `ed25519:` and 43 letters of base64url" };
+        let bytes = text.trim().strip_prefix("ed25519:").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or(malformed)
+    }
+
+    pub(crate) fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.0).verify(bytes, signature).is_ok()
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ed25519:{}", URL_SAFE_NO_PAD.encode(self.0))
+    }
+}

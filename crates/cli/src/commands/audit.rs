@@ -1,0 +1,175 @@
+//! `rylie audit`
+
+mod check;
+mod records;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use rylie_db::Database;
+use rylie_db::audit::{CheckpointSink, FileSink, SignedCheckpoint, SigningKey};
+use rylie_db::entities::{Env, SystemEnv};
+use rylie_db::maintenance::{RetainedAudit, SealedAudit, erase_from_audit, retain_audit, seal_audit};
+use serde_json::json;
+
+use super::migrated_database;
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+/// Where the signing key is if nobody says otherwise.
+const KEY_FILE: &str = "rylie-audit.key";
+
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Example:\n  rylie audit seal --checkpoints checkpoints.txt && rylie audit verify --checkpoint checkpoints.txt"
+)]
+pub(crate) enum Audit {
+    List(records::List),
+    Export(records::Export),
+    Seal(Sealing),
+    Verify(check::Verify),
+    Prove(check::Prove),
+    VerifyProof(check::VerifyProof),
+    Erase(Erase),
+    Keygen(Keygen),
+}
+
+/// Seal what was recorded under a signed checkpoint, also when nothing was
+///
+/// Run it every minute, say, on a machine that is not the database's. The checkpoint goes to standard output, and to the
+/// file of `--checkpoints`: keep that where whoever administers the database cannot write. A signing key is made where there is none.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit seal --checkpoints /mnt/elsewhere/checkpoints.txt")]
+pub(crate) struct Sealing {
+    /// The key that signs
+    #[arg(long, value_name = "FILE", env = "RYLIE_AUDIT_KEY", default_value = KEY_FILE)]
+    pub(crate) key: PathBuf,
+
+    /// Adds the checkpoints to this file, with what it missed
+    #[arg(long, value_name = "FILE", env = "RYLIE_AUDIT_CHECKPOINTS")]
+    pub(crate) checkpoints: Option<PathBuf>,
+}
+
+/// Erase a user from the sealed records; every proof still holds
+///
+/// What names the user as who acted, in whose name or as the row acted on goes, with the salt of its commitment. Refused
+/// without `--force`, as it cannot be undone.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit erase cmwt6lm8x0005eg7d8vcigauj --force")]
+pub(crate) struct Erase {
+    /// The user's id
+    user: String,
+    /// Yes, for good
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    sealing: Sealing,
+}
+
+/// Make a signing key, for its owner alone, and show its public half
+///
+/// An existing file is never overwritten. Verifiers are given the public half, by a way that does not pass the database.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit keygen --out rylie-audit.key")]
+pub(crate) struct Keygen {
+    /// Where to
+    #[arg(long, value_name = "FILE", env = "RYLIE_AUDIT_KEY", default_value = KEY_FILE)]
+    out: PathBuf,
+}
+
+impl Audit {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        match self {
+            Self::List(list) => list.run(global).await,
+            Self::Export(export) => export.run(global).await,
+            Self::Seal(sealing) => sealing.run(global).await,
+            Self::Verify(verify) => verify.run(global).await,
+            Self::Prove(prove) => prove.run(global).await,
+            Self::VerifyProof(proof) => proof.run(),
+            Self::Erase(erase) => erase.run(global).await,
+            Self::Keygen(keygen) => keygen.run(),
+        }
+    }
+}
+
+impl Sealing {
+    async fn run(&self, global: &Global) -> Result<Report> {
+        let database = migrated_database(global).await?;
+        let sealed = self.seal(&database).await?;
+        database.close().await;
+        let texts: Vec<String> = sealed.checkpoints.iter().map(SignedCheckpoint::to_text).collect();
+        let last = sealed.checkpoints.last();
+        let document = json!({
+            "ok": true,
+            "records": sealed.records,
+            "batch": last.map(|last| last.checkpoint().batch),
+            "public_key": last.map(|last| last.key().to_string()),
+            "checkpoint": texts.last(),
+            "checkpoints": texts,
+        });
+        Ok(Report::new(document, texts.concat().trim_end()))
+    }
+
+    pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
+        let key = signing_key(&self.key)?;
+        let file = self.checkpoints.clone().map(FileSink);
+        let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
+        Ok(seal_audit(&*database.store(), &key, &sinks).await?)
+    }
+
+    /// Removes what is older than so many days, and seals what is there, the record of that included.
+    pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
+        let store = database.store();
+        let now = SystemEnv.now();
+        let removed = match days {
+            Some(days) => retain_audit(&*store, now, days).await?,
+            None => RetainedAudit::default(),
+        };
+        let sealed = self.seal(database).await?;
+        let text = format!(
+            "removed {} records of {} batches, sealed {} records",
+            removed.records, removed.batches, sealed.records
+        );
+        let checkpoint = sealed.checkpoints.last().map(SignedCheckpoint::to_text);
+        let document = json!({
+            "deleted": removed.records,
+            "batches": removed.batches,
+            "sealed": sealed.records,
+            "checkpoint": checkpoint,
+        });
+        Ok(Report::new(document, text))
+    }
+}
+
+impl Erase {
+    async fn run(&self, global: &Global) -> Result<Report> {
+        if !self.force {
+            return Err(Failure::Refused(
+                "what is erased cannot be brought back; add --force if you mean it".to_owned(),
+            ));
+        }
+        let user = self.user.parse().map_err(|_| Failure::Usage("this is no user's id".to_owned()))?;
+        let database = migrated_database(global).await?;
+        self.sealing.seal(&database).await?;
+        let erased = erase_from_audit(&*database.store(), &user).await?;
+        database.close().await;
+        Ok(Report::new(json!({ "erased": erased }), format!("erased the user from {erased} records")))
+    }
+}
+
+impl Keygen {
+    fn run(&self) -> Result<Report> {
+        if self.out.exists() {
+            return Err(Failure::Refused(format!("{} exists; a signing key is never overwritten", self.out.display())));
+        }
+        let public = SigningKey::create(&self.out)?.public().to_string();
+        let file = self.out.display().to_string();
+        Ok(Report::new(json!({ "public_key": public, "file": file }), public))
+    }
+}
+
+fn signing_key(path: &Path) -> Result<SigningKey> {
+    let key = if path.exists() { SigningKey::load(path) } else { SigningKey::create(path) };
+    Ok(key?)
+}

@@ -1,0 +1,222 @@
+//! `rylie audit verify`, `prove` and `verify-proof`
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rylie_db::Database;
+use rylie_db::audit::{Progress, Proof, PublicKey, Seen, SignedCheckpoint, Verifier};
+use rylie_db::maintenance::{Verification, verify_audit};
+use serde_json::json;
+
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+/// Whom and what a verifier believes
+#[derive(Args, Debug)]
+struct Trust {
+    /// Checkpoints that were kept outside the database: a file of `rylie audit seal`
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+
+    /// Believe this key alone (several times: these), instead of whichever the checkpoints name
+    #[arg(long, value_name = "KEY", env = "RYLIE_AUDIT_PUBLIC_KEY", value_delimiter = ',')]
+    public_key: Vec<String>,
+}
+
+/// Check every sealed record, and name the first bad one; exit code 3 if there is one
+///
+/// Reads only: a login that may read the log and its seals is enough (`GRANT rylie_auditor TO ann`). That the log was made anew or is
+/// an older copy shows by `--checkpoint` alone, and that a stranger signed by `--public-key`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit verify --checkpoint checkpoints.txt --json")]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    trust: Trust,
+
+    /// Go on where the last run with this file stopped, and note there how far this one came
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+/// Write the proof that a record was sealed
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit prove 0199f0c4-7d11-7f00-9d4e-000000000001 --out proof.json")]
+pub(crate) struct Prove {
+    /// The record's id
+    id: String,
+    /// Where to [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Check a proof, without a database; exit code 3 if it does not hold
+///
+/// The key it names is believed unless `--public-key` or `--checkpoint` says whom to believe.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit verify-proof proof.json --checkpoint checkpoints.txt")]
+pub(crate) struct VerifyProof {
+    /// The proof
+    file: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+impl Trust {
+    fn keys(&self) -> Result<Vec<PublicKey>> {
+        Ok(self.public_key.iter().map(|key| PublicKey::parse(key)).collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn checkpoints(&self) -> Result<Vec<SignedCheckpoint>> {
+        self.checkpoint.as_deref().map_or(Ok(Vec::new()), |file| Ok(SignedCheckpoint::parse_all(&read(file)?)?))
+    }
+}
+
+impl Verify {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let mut verifier = Verifier::new(&self.trust.keys()?, self.trust.checkpoints()?);
+        if let Some(progress) = self.earlier()? {
+            verifier = verifier.resume(progress);
+        }
+        // No look at the migrations: a login that may only read the log need not see them.
+        let database = Database::connect(global.settings()?).await?;
+        let reader = database.audit_reader().await?;
+        let (_, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let mut bar = Bar { total, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
+        let verification = verify_audit(&reader, verifier, &mut |seen| bar.show(seen)).await?;
+        bar.end();
+        drop(reader);
+        database.close().await;
+        if let Some(state) = &self.state {
+            write(state, &json!(verification.progress).to_string())?;
+        }
+        Ok(report(&verification))
+    }
+
+    fn earlier(&self) -> Result<Option<Progress>> {
+        let Some(file) = self.state.as_deref().filter(|file| file.exists()) else { return Ok(None) };
+        let wrong =
+            |_| Failure::Usage(format!("{} is no state of a verification; remove it to begin anew", file.display()));
+        serde_json::from_str(&read(file)?).map(Some).map_err(wrong)
+    }
+}
+
+fn report(verification: &Verification) -> Report {
+    let Verification { first_bad, seen, progress } = verification;
+    let document = json!({
+        "ok": first_bad.is_none(),
+        "records": seen.records,
+        "first_bad": first_bad,
+        "batches": seen.batches,
+        "last_batch": progress.batch,
+        "total": progress.total,
+        "erased": seen.erased,
+        "removed_batches": seen.removed_batches,
+        "removed_records": seen.removed_records,
+        "keys": seen.keys,
+    });
+    let mut text = format!("checked {} records in {} batches", seen.records, seen.batches);
+    if seen.removed_batches > 0 {
+        text.push_str(&format!("; {} batches were removed by retention", seen.removed_batches));
+    }
+    if seen.erased > 0 {
+        text.push_str(&format!("; {} records have an erased part", seen.erased));
+    }
+    for key in &seen.keys {
+        text.push_str(&format!("\nsigned by {key}"));
+    }
+    let verdict = first_bad.as_ref().map(|finding| {
+        let what = json!(finding.what);
+        Failure::Found(format!("the audit log was tampered with ({}): {finding}", what.as_str().unwrap_or_default()))
+    });
+    Report::new(document, text).with_verdict(verdict)
+}
+
+impl Prove {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let database = Database::connect(global.settings()?).await?;
+        let reader = database.audit_reader().await?;
+        let proof = reader.prove(&self.id).await.map_err(rylie_db::Error::from)?;
+        drop(reader);
+        database.close().await;
+        let text = serde_json::to_string_pretty(&proof).unwrap_or_default();
+        match &self.out {
+            Some(file) => {
+                write(file, &text)?;
+                let path = file.display().to_string();
+                Ok(Report::new(json!({ "ok": true, "file": path }), format!("wrote the proof to {path}")))
+            }
+            None => Ok(Report::new(json!(proof), text)),
+        }
+    }
+}
+
+impl VerifyProof {
+    pub(crate) fn run(&self) -> Result<Report> {
+        let (keys, checkpoints) = (self.trust.keys()?, self.trust.checkpoints()?);
+        let outcome = Proof::parse(&read(&self.file)?).and_then(|proof| Ok((proof.check()?, proof)));
+        let (signed, proof) = match outcome {
+            Ok(checked) => checked,
+            Err(error) => return Ok(unproven(&error.to_string())),
+        };
+        let batch = signed.checkpoint().batch;
+        if !keys.is_empty() && !keys.contains(&signed.key()) {
+            return Ok(unproven("it is signed by a key that is not trusted"));
+        }
+        if !checkpoints.is_empty() && !checkpoints.iter().any(|outside| outside.hash() == signed.hash()) {
+            return Ok(unproven("its checkpoint is not among those kept outside"));
+        }
+        let document = json!({
+            "ok": true,
+            "record": proof.record.id,
+            "batch": batch,
+            "time": signed.checkpoint().time,
+            "key": signed.key().to_string(),
+        });
+        let text = format!("the record {} was sealed in batch {batch}, signed by {}", proof.record.id, signed.key());
+        Ok(Report::new(document, text))
+    }
+}
+
+fn unproven(reason: &str) -> Report {
+    let verdict = Failure::Found(format!("the proof does not hold: {reason}"));
+    Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
+}
+
+/// Progress on a terminal.
+struct Bar {
+    total: u64,
+    shown: bool,
+}
+
+impl Bar {
+    fn show(&mut self, seen: &Seen) {
+        const WIDTH: u64 = 30;
+        if !self.shown {
+            return;
+        }
+        let done = seen.records + seen.removed_records;
+        let filled = (done * WIDTH / self.total.max(1)).min(WIDTH);
+        let (filled, left) =
+            (usize::try_from(filled).unwrap_or_default(), usize::try_from(WIDTH - filled).unwrap_or_default());
+        // With standard error closed there is nobody left to tell.
+        let _ = write!(io::stderr(), "\r[{}{}] {done} of {} records", "#".repeat(filled), " ".repeat(left), self.total);
+    }
+
+    fn end(&mut self) {
+        if self.shown {
+            let _ = writeln!(io::stderr());
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    let doing = || format!("reading {}; check that it is there, readable and text", file.display());
+    std::fs::read_to_string(file).map_err(|source| Failure::File { doing: doing(), source })
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    let doing = || format!("writing {}", file.display());
+    std::fs::write(file, format!("{text}\n")).map_err(|source| Failure::File { doing: doing(), source })
+}

@@ -1,0 +1,143 @@
+//! `rylie audit list` and `export`
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use rylie_db::entities::AuditLog;
+use rylie_db::prelude::*;
+use rylie_db::repositories::AuditFilter;
+use serde_json::json;
+
+use crate::arguments::Global;
+use crate::commands::migrated_database;
+use crate::failure::{Failure, Result};
+use crate::report::{Report, table};
+
+/// Which records
+#[derive(Args, Debug)]
+struct Which {
+    /// Only this action, such as USER_ROLE_UPDATE
+    #[arg(long)]
+    action: Option<String>,
+    /// Only what this actor did: a user's id, or job:NAME
+    #[arg(long)]
+    actor: Option<String>,
+    /// Only of this table
+    #[arg(long, value_name = "TABLE")]
+    resource: Option<String>,
+    /// Only of this row
+    #[arg(long, value_name = "ID")]
+    resource_id: Option<String>,
+    /// Only of the call with this correlation id
+    #[arg(long, value_name = "ID")]
+    correlation: Option<String>,
+    /// Only from this instant on, such as 2026-11-24T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from: Option<DateTime<Utc>>,
+    /// Only before this instant
+    #[arg(long, value_name = "TIME")]
+    until: Option<DateTime<Utc>>,
+}
+
+/// Show the newest records
+///
+/// That somebody looked is itself recorded.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit list --action USER_ROLE_UPDATE --limit 10")]
+pub(crate) struct List {
+    #[command(flatten)]
+    which: Which,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+/// Write records to a file, one JSON object a line, the newest first
+///
+/// That somebody did so is itself recorded.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie audit export --out audit.jsonl --from 2026-11-01T00:00:00Z")]
+pub(crate) struct Export {
+    #[command(flatten)]
+    which: Which,
+    /// Where to
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Which {
+    fn filter(&self) -> AuditFilter {
+        AuditFilter {
+            action: self.action.clone(),
+            resource: self.resource.clone(),
+            resource_id: self.resource_id.clone(),
+            actor: self.actor.clone(),
+            correlation: self.correlation.clone(),
+            from: self.from,
+            until: self.until,
+        }
+    }
+
+    /// Gives each record to `keep` until it says no more.
+    async fn each(&self, global: &Global, job: &str, mut keep: impl FnMut(AuditLog) -> Result<bool>) -> Result<()> {
+        let database = migrated_database(global).await?;
+        let grant = Grant::job(job, "asked for on the command line").map_err(rylie_db::Error::from)?;
+        let unit = database.store().platform(grant).await.map_err(rylie_db::Error::from)?;
+        let mut page = KeysetRequest::first(PageRequest::MAX_LIMIT);
+        'pages: loop {
+            let found = unit.audit().list_after(self.filter(), page).await.map_err(rylie_db::Error::from)?;
+            for record in found.items {
+                if !keep(record)? {
+                    break 'pages;
+                }
+            }
+            let Some(next) = found.next else { break };
+            page = KeysetRequest::after(PageRequest::MAX_LIMIT, next);
+        }
+        drop(unit);
+        database.close().await;
+        Ok(())
+    }
+}
+
+impl List {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let mut records = Vec::new();
+        let keep = |record| {
+            records.push(record);
+            Ok(records.len() < self.limit)
+        };
+        self.which.each(global, "audit-list", keep).await?;
+        records.truncate(self.limit);
+        let rows = records.iter().map(|record| {
+            let time = record.created_at.utc().to_rfc3339();
+            let row = record.resource_id.as_deref().unwrap_or_default();
+            (record.id.as_str(), format!("{time}  {}  {}  {} {row}", record.action, record.user_id, record.resource))
+        });
+        let text = table(rows);
+        Ok(Report::new(json!({ "records": records }), text))
+    }
+}
+
+impl Export {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let failed = |source| Failure::File { doing: format!("writing {}", self.out.display()), source };
+        let mut file = BufWriter::new(File::create(&self.out).map_err(failed)?);
+        let mut records = 0_u64;
+        let keep = |record| {
+            records += 1;
+            writeln!(file, "{}", json!(record)).map_err(failed)?;
+            Ok(true)
+        };
+        self.which.each(global, "audit-export", keep).await?;
+        file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+        let path = self.out.display();
+        Ok(Report::new(
+            json!({ "records": records, "file": path.to_string() }),
+            format!("wrote {records} records to {path}"),
+        ))
+    }
+}

@@ -1,0 +1,85 @@
+//! Sealing what was recorded.
+
+use rylie_audit::{CheckpointSink, Error as AuditError, SignedCheckpoint, SigningKey};
+use rylie_repositories::{Grant, PlatformUnit, Store};
+
+use crate::error::{Error, Result};
+
+/// Records sealed in one transaction: some tens of megabytes of memory, and less than a second.
+const BATCH: u64 = 10_000;
+
+/// Checkpoints handed out at a time.
+const HANDED_OUT: u64 = 1_000;
+
+/// What a run sealed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SealedAudit {
+    /// Records.
+    pub records: u64,
+    /// The checkpoints, oldest first: one at least, of no records where nothing waited.
+    pub checkpoints: Vec<SignedCheckpoint>,
+}
+
+/// Seals every record that waits, batch by batch, and hands the checkpoints out; also when nothing happened, so that a
+/// missing heartbeat shows.
+///
+/// Any number of processes may run it: one seals, the others get [`Error::Sealing`]. Writers of the log are not held up. A sink that remembers is
+/// given what it missed before, as after a crash between sealing and handing out, and one that has another checkpoint than
+/// the database is an error: then nothing is sealed.
+pub async fn seal_audit(store: &dyn Store, key: &SigningKey, sinks: &[&dyn CheckpointSink]) -> Result<SealedAudit> {
+    let mut sealed = SealedAudit::default();
+    for sink in sinks.iter().filter(|sink| sink.remembers()) {
+        hand_out(store, *sink).await?;
+    }
+    loop {
+        let failed = Error::doing("sealing the audit log");
+        let unit = unit(store).await?;
+        let checkpoint = unit.audit_seals().seal(key, BATCH).await.map_err(&failed)?.ok_or(Error::Sealing)?;
+        unit.commit().await.map_err(&failed)?;
+        for sink in sinks.iter().filter(|sink| !sink.remembers()) {
+            sink.keep(&checkpoint).map_err(handing_out)?;
+        }
+        let records = checkpoint.checkpoint().records;
+        sealed.records += records;
+        sealed.checkpoints.push(checkpoint);
+        // What sealing itself recorded, who entered and why, waits for the next run.
+        if records < BATCH {
+            break;
+        }
+    }
+    for sink in sinks.iter().filter(|sink| sink.remembers()) {
+        hand_out(store, *sink).await?;
+    }
+    Ok(sealed)
+}
+
+/// Gives a sink what it does not have yet.
+async fn hand_out(store: &dyn Store, sink: &dyn CheckpointSink) -> Result<()> {
+    let failed = Error::doing("handing out checkpoints");
+    let last = sink.last().map_err(handing_out)?;
+    let unit = unit(store).await?;
+    let mut after = 0;
+    if let Some(last) = last {
+        after = last.checkpoint().batch;
+        let ours = unit.audit_seals().checkpoints_after(after.saturating_sub(1), 1).await.map_err(&failed)?;
+        if ours.first().is_none_or(|ours| ours.hash() != last.hash()) {
+            return Err(handing_out(AuditError::Diverged { batch: after }));
+        }
+    }
+    loop {
+        let missed = unit.audit_seals().checkpoints_after(after, HANDED_OUT).await.map_err(&failed)?;
+        let Some(last) = missed.last() else { return Ok(()) };
+        after = last.checkpoint().batch;
+        missed.iter().try_for_each(|checkpoint| sink.keep(checkpoint)).map_err(handing_out)?;
+    }
+}
+
+async fn unit(store: &dyn Store) -> Result<Box<dyn PlatformUnit>> {
+    let failed = Error::doing("sealing the audit log");
+    let grant = Grant::job("seal-audit", "records that wait to be sealed").map_err(&failed)?;
+    store.platform(grant).await.map_err(&failed)
+}
+
+fn handing_out(error: AuditError) -> Error {
+    Error::Data { doing: "handing out checkpoints", source: error.into() }
+}

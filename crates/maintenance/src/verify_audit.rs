@@ -1,0 +1,135 @@
+//! Verifying the audit log: reads it in pages and gives it to the verifier, which remembers next to nothing.
+
+use std::collections::VecDeque;
+
+use rylie_audit::{Finding, Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, Verifier};
+use rylie_repositories::AuditReader;
+
+use crate::error::{Error, Result};
+
+/// Rows read at a time.
+const PAGE: u64 = 2_000;
+
+/// The outcome of a verification.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// The first thing found wrong; `None` if all is well.
+    pub first_bad: Option<Finding>,
+    /// What was checked.
+    pub seen: Seen,
+    /// Where a later verification may go on.
+    pub progress: Progress,
+}
+
+/// Checks every batch that the verifier has not seen, and then that the log has nothing that is neither sealed nor waiting.
+///
+/// It ends at the first thing found wrong. `tell` is called with what was seen so far, every two thousand records. Memory
+/// does not grow with the log.
+pub async fn verify_audit(
+    reader: &AuditReader,
+    mut verifier: Verifier,
+    tell: &mut (dyn FnMut(&Seen) + Send),
+) -> Result<Verification> {
+    let first_bad = match check(reader, &mut verifier, tell).await {
+        Ok(()) => None,
+        Err(Stop::Found(finding)) => Some(*finding),
+        Err(Stop::Failed(source)) => return Err(Error::Data { doing: "verifying the audit log", source }),
+    };
+    Ok(Verification { first_bad, seen: verifier.seen().clone(), progress: verifier.progress().clone() })
+}
+
+/// Why a check ends early.
+enum Stop {
+    Found(Box<Finding>),
+    Failed(rylie_repositories::Error),
+}
+
+impl From<Box<Finding>> for Stop {
+    fn from(finding: Box<Finding>) -> Self {
+        Self::Found(finding)
+    }
+}
+
+impl From<rylie_repositories::Error> for Stop {
+    fn from(error: rylie_repositories::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Tell<'t> = &'t mut (dyn FnMut(&Seen) + Send);
+
+async fn check(reader: &AuditReader, verifier: &mut Verifier, tell: Tell<'_>) -> std::result::Result<(), Stop> {
+    while let Some(batch) = reader.batch_after(verifier.progress().batch).await? {
+        check_batch(reader, verifier, &batch, tell).await?;
+    }
+    verifier.end()?;
+    let mut key = String::new();
+    loop {
+        let (next, stray) = reader.stray_after(&key, PAGE * 5).await?;
+        stray.map_or(Ok(()), |finding| Err(Box::new(finding)))?;
+        match next {
+            Some(next) => key = next,
+            None => break,
+        }
+    }
+    match reader.gone().await? {
+        Some(finding) => Err(Box::new(finding).into()),
+        None => Ok(()),
+    }
+}
+
+async fn check_batch(
+    reader: &AuditReader,
+    verifier: &mut Verifier,
+    batch: &SealedBatch,
+    tell: Tell<'_>,
+) -> std::result::Result<(), Stop> {
+    let mut leaves = Leaves { reader, batch: batch.batch, after: -1, page: VecDeque::new(), ended: false };
+    leaves.ended = !verifier.begin_batch(batch)?;
+    let (mut number, mut tenants) = (0, VecDeque::<SealedTenant>::new());
+    loop {
+        if tenants.is_empty() {
+            tenants = reader.tenants(batch.batch, number - 1, PAGE).await?.into();
+        }
+        let Some(tenant) = tenants.pop_front() else { break };
+        verifier.begin_tenant(tenant)?;
+        while let Some(leaf) = leaves.next_of(number, || tell(verifier.seen())).await? {
+            verifier.record(leaf)?;
+        }
+        verifier.end_tenant()?;
+        number += 1;
+    }
+    if let Some(leaf) = leaves.next_of(i64::MAX, || ()).await? {
+        verifier.surplus(&leaf.id)?;
+    }
+    verifier.end_batch()?;
+    tell(verifier.seen());
+    Ok(())
+}
+
+/// The leaves of a batch, a page at a time.
+struct Leaves<'r> {
+    reader: &'r AuditReader,
+    batch: u64,
+    after: i64,
+    page: VecDeque<(i64, i64, SealedLeaf)>,
+    ended: bool,
+}
+
+impl Leaves<'_> {
+    /// The next leaf, if it belongs to this tenant or one before.
+    async fn next_of(&mut self, tenant: i64, tell: impl FnOnce()) -> rylie_repositories::Result<Option<SealedLeaf>> {
+        if self.page.is_empty() && !self.ended {
+            tell();
+            self.page = self.reader.leaves(self.batch, self.after, PAGE).await?.into();
+            self.ended = self.page.is_empty();
+        }
+        if self.page.front().is_none_or(|(_, of, _)| *of > tenant) {
+            return Ok(None);
+        }
+        Ok(self.page.pop_front().map(|(number, _, leaf)| {
+            self.after = number;
+            leaf
+        }))
+    }
+}
