@@ -21,9 +21,8 @@ const LEAVES: &str = "SELECT l.number, l.tenant_number, l.record_id, l.leaf, l.w
      WHERE l.batch = $1 AND l.number > $2 ORDER BY l.number LIMIT $3";
 
 /// Of the records of a page the first that is neither sealed (in a batch that is there) nor waiting, and the page's last key.
-const STRAYS: &str = "WITH page AS (SELECT id FROM \"AuditLog\" WHERE id > $1 ORDER BY id LIMIT $2) \
-     SELECT max(page.id) AS last, min(CASE WHEN b.batch IS NULL AND p.record_id IS NULL THEN page.id END) AS stray \
-     FROM page LEFT JOIN rylie_audit_leaf l ON l.record_id = page.id LEFT JOIN rylie_audit_batch b ON b.batch = l.batch \
+const STRAYS: &str = "SELECT max(page.id) AS last, min(CASE WHEN b.batch IS NULL AND p.record_id IS NULL THEN page.id END) AS stray \
+     FROM (SELECT id FROM \"AuditLog\" WHERE id > $1 ORDER BY id LIMIT $2) AS page LEFT JOIN rylie_audit_leaf l ON l.record_id = page.id LEFT JOIN rylie_audit_batch b ON b.batch = l.batch \
      LEFT JOIN rylie_audit_pending p ON p.record_id = page.id";
 
 const GONE: &str = "SELECT p.record_id FROM rylie_audit_pending p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id \
