@@ -22,6 +22,7 @@ mod m20261123_000005_drop_audit_log_foreign_key;
 mod m20261123_000006_replace_indexes;
 mod m20261123_000007_create_door_roles;
 mod m20261123_000008_enable_row_level_security;
+mod m20261124_000010_add_api_key_index;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

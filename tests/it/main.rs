@@ -11,6 +11,9 @@ mod migration;
 mod migrations;
 mod mocks;
 mod plans;
+mod secret_columns;
+mod secrets_in_coexistence;
+mod secrets_support;
 mod walls;
 
 /// Mounts every behaviour on one engine; a behaviour asks `super::world()` for a database of its own.
@@ -22,6 +25,7 @@ macro_rules! behaviours_on {
                 $world().await.unwrap()
             }
 
+            mod api_keys;
             mod audit;
             mod bulk;
             mod identity;
@@ -29,6 +33,7 @@ macro_rules! behaviours_on {
             mod keyset;
             mod overviews;
             mod platform;
+            mod reencryption;
             mod requests;
             mod rows;
             mod savepoints;

@@ -54,4 +54,12 @@ actions! {
     PlatformAccess = "PLATFORM_ACCESS",
     /// A month of usage was closed.
     UsageClosed = "USAGE_CLOSED",
+    /// A user was given a new API key.
+    ApiKeyIssued = "API_KEY_ISSUED",
+    /// A user's API key was taken away.
+    ApiKeyRevoked = "API_KEY_REVOKED",
+    /// Secrets of a column were brought to the active key, or to the form its policy writes.
+    SecretsReencrypted = "SECRETS_REENCRYPTED",
+    /// A key under which no value is left was destroyed.
+    KeyDestroyed = "KEY_DESTROYED",
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Adopt(adopt) => adopt.run(global).await,
         Command::Seed(seed) => seed.run(global).await,
         Command::Environment(environment) => environment.run(global).await,
-        Command::Keys(keys) => keys.run(global),
+        Command::Keys(keys) => keys.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),

@@ -19,6 +19,8 @@ pub enum Writes {
     /// The platform's AES-256-GCM form, while its old service still reads the column. Not bound to its row, and
     /// under one key for all.
     Compat,
+    /// Plain text, while the old service still reads a column that it never encrypted.
+    Plain,
 }
 
 impl Default for Writes {
@@ -40,8 +42,12 @@ pub struct ColumnCipher<'k> {
 impl<'k> ColumnCipher<'k> {
     /// Refuses a policy that needs a legacy key without one, or that writes a form it does not accept.
     pub const fn new(keyring: &'k Keyring, legacy: Option<&'k LegacyKey>, policy: ColumnPolicy) -> Result<Self> {
-        let compat = matches!(policy.writes, Writes::Compat);
-        if compat && !policy.accepts.gcm {
+        let unread = match policy.writes {
+            Writes::Sealed(_) => false,
+            Writes::Compat => !policy.accepts.gcm,
+            Writes::Plain => !policy.accepts.plain,
+        };
+        if unread {
             return Err(Error::PolicyContradiction);
         }
         if legacy.is_none() && (policy.accepts.cbc || policy.accepts.gcm) {
@@ -69,11 +75,28 @@ impl<'k> ColumnCipher<'k> {
     }
 
     /// Seals a new value in the form the policy writes.
+    ///
+    /// [`Error::NotPlain`] where that is plain text and the value looks like one of the other forms: it could not be
+    /// told from them again.
     pub fn seal(&self, secret: &Secret<String>, binding: &Binding<'_>) -> Result<Stored> {
         match self.policy.writes {
             Writes::Sealed(padding) => self.keyring.seal(secret, binding, padding).map(Stored::from),
             Writes::Compat => self.legacy.ok_or(Error::LegacyKeyMissing)?.seal_gcm(secret).map(Stored::new),
+            Writes::Plain if StoredForm::of(secret.expose()) != StoredForm::Plain => Err(Error::NotPlain),
+            Writes::Plain => Ok(Stored::new(secret.expose().as_str())),
         }
+    }
+
+    /// Whether a stored text is in the form that a new value would have, and under the key it would have.
+    pub fn is_current(&self, stored: &str) -> Result<bool> {
+        Ok(match self.policy.writes {
+            Writes::Sealed(_) => {
+                let active = self.keyring.active()?;
+                StoredForm::of(stored) == StoredForm::Sealed && Sealed::parse(stored)?.key_id() == active.as_str()
+            }
+            Writes::Compat => StoredForm::of(stored) == StoredForm::LegacyGcm,
+            Writes::Plain => StoredForm::of(stored) == StoredForm::Plain,
+        })
     }
 
     const fn accepts(&self, form: StoredForm) -> bool {

@@ -200,9 +200,15 @@ pub enum Error {
     #[error("opening a stored value: it begins like a sealed one and is damaged; restore it from where it was written")]
     Damaged,
 
-    /// A column that writes the platform's form must accept it too.
-    #[error("preparing a column: its policy writes the platform's AES-256-GCM form without accepting it; accept it")]
+    /// A column must accept the form that it writes.
+    #[error("preparing a column: its policy writes a form of the old service without accepting it; accept it")]
     PolicyContradiction,
+
+    /// A value to be stored as plain text looks like a ciphertext.
+    #[error(
+        "storing a value as plain text: it has the form of a ciphertext and could not be read again; seal the column"
+    )]
+    NotPlain,
 
     /// The text is no fingerprint of a blind index.
     #[error("reading a fingerprint: not in the form this crate writes; rebuild the index")]

@@ -1,5 +1,6 @@
 //! Configuration: code over environment over `rylie.toml` over defaults.
 
+mod secrets;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -8,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rylie_crypto::Secret;
-use rylie_repositories::PoolOptions;
+use rylie_repositories::{PoolOptions, SecretPolicies};
 
 use crate::error::{Error, Result};
 
-use settings::{KNOWN, masked, without_password};
 pub use settings::{Origin, Setting};
+use settings::{all, masked, without_password};
 
 /// The file that [`Config::load`] reads, in the working directory.
 const FILE: &str = "rylie.toml";
@@ -26,6 +27,7 @@ pub struct Config {
     pub(crate) pool: PoolOptions,
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) encryption_key: Option<String>,
+    pub(crate) secrets: SecretPolicies,
 }
 
 type Values = BTreeMap<&'static str, (String, Origin)>;
@@ -65,8 +67,9 @@ impl Config {
     /// Every setting with its value and where that came from, secrets masked.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
-        let shown = KNOWN.iter().map(|known| {
-            let (value, origin) = match self.values.get(known.name) {
+        let shown = all().map(|known| {
+            let value = self.values.get(known.name).or_else(|| self.values.get(known.follows?));
+            let (value, origin) = match value {
                 Some((value, origin)) => (masked(known, value), *origin),
                 None => (known.default.to_owned(), Origin::Default),
             };
@@ -91,6 +94,7 @@ impl Config {
             pool,
             keyring: read.text("keyring").map(PathBuf::from),
             encryption_key: read.text("encryption_key").map(str::to_owned),
+            secrets: secrets::read(&read)?,
             values,
         })
     }
@@ -124,25 +128,15 @@ impl ConfigBuilder {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let table: toml::Table = toml::from_str(&text).map_err(|error| unreadable(error.message().to_owned()))?;
         for (name, value) in table {
-            let text = match value {
-                toml::Value::String(text) => text,
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Boolean(flag) => flag.to_string(),
-                _ => {
-                    return Err(Error::Config {
-                        setting: name,
-                        reason: "it must be text, a number or true/false".to_owned(),
-                    });
-                }
-            };
-            self.put(&name, text, Origin::File)?;
+            self.put_from_file(name, value)?;
         }
         Ok(self)
     }
 
     /// Reads the environment variables, such as `DATABASE_URL` and `RYLIE_KEYRING`. Empty ones count as unset.
     pub fn environment(mut self) -> Result<Self> {
-        for known in &KNOWN {
+        self.refuse_unknown_variables()?;
+        for known in all() {
             match std::env::var(known.variable) {
                 Ok(value) if !value.is_empty() => self.put(known.name, value, Origin::Environment)?,
                 Ok(_) | Err(std::env::VarError::NotPresent) => {}
@@ -155,6 +149,18 @@ impl ConfigBuilder {
             }
         }
         Ok(self)
+    }
+
+    /// A policy that is misspelt would not hold.
+    fn refuse_unknown_variables(&self) -> Result<()> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let mut policies = names.filter(|name| name.starts_with(secrets::VARIABLE_PREFIX));
+        match policies.find(|name| all().all(|known| known.variable != name)) {
+            Some(name) => {
+                Err(wrong(&name, "there is no such variable; `rylie config show` names the settings".to_owned()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Sets one setting by the name it has in the file, over every other source.
@@ -172,9 +178,25 @@ impl ConfigBuilder {
         Config::of(self.values)
     }
 
+    /// A table's values have its name before their own.
+    fn put_from_file(&mut self, name: String, value: toml::Value) -> Result<()> {
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(flag) => flag.to_string(),
+            toml::Value::Array(items) => list(&name, items)?,
+            toml::Value::Table(table) => {
+                let within = |inner| format!("{name}.{inner}");
+                return table.into_iter().try_for_each(|(inner, value)| self.put_from_file(within(inner), value));
+            }
+            _ => return Err(wrong(&name, "it must be text, a number, true/false or a list of texts".to_owned())),
+        };
+        self.put(&name, text, Origin::File)
+    }
+
     fn put(&mut self, name: &str, value: String, origin: Origin) -> Result<()> {
-        let known = KNOWN.iter().find(|known| known.name == name).ok_or_else(|| {
-            let names: Vec<_> = KNOWN.iter().map(|known| known.name).collect();
+        let known = all().find(|known| known.name == name).ok_or_else(|| {
+            let names: Vec<_> = all().map(|known| known.name).collect();
             Error::Config {
                 setting: name.to_owned(),
                 reason: format!("there is no such setting; there are {}", names.join(", ")),
@@ -222,6 +244,13 @@ impl Reader<'_> {
             Some(_) => Err(wrong(name, "it must be true or false".to_owned())),
         }
     }
+}
+
+/// A list of words as one text; `none` for an empty one, which would count as unset.
+fn list(name: &str, items: Vec<toml::Value>) -> Result<String> {
+    let words = items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>();
+    let words = words.ok_or_else(|| wrong(name, "each of the list must be a text".to_owned()))?;
+    Ok(if words.is_empty() { "none".to_owned() } else { words.join(", ") })
 }
 
 fn wrong(name: &str, reason: String) -> Error {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rylie_audit::{Action, Event};
+use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{Seed, Seeded};
 use rylie_migration::{MigrationState, Migrations};
-use rylie_repositories::{DatabaseStore, Pool, Store};
+use rylie_repositories::{DatabaseStore, Grant, Pool, Progress, Store};
 use sea_orm::DbBackend;
 
 use crate::config::Config;
@@ -63,6 +65,34 @@ impl Database {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
     }
 
+    /// Reads the keyring again: units opened from now on seal with its active key. For a service that goes on through
+    /// `rylie keys rotate`; one that does not call it seals with the old key until it is started anew.
+    pub fn reload_keys(&self) -> Result<()> {
+        self.store.replace_keys(keys::read(&self.config)?);
+        Ok(())
+    }
+
+    /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.
+    ///
+    /// [`Error::KeyInUse`] while there is one. Other databases, and backups made before the last re-encryption, are not
+    /// looked at: what is under the key there is lost.
+    pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
+        let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
+        let file = KeyFile::new(path);
+        may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
+        self.reload_keys()?;
+        let columns = rylie_maintenance::key_report(&*self.store, &Progress::none()).await?.under(key.as_str());
+        if !columns.is_empty() {
+            return Err(Error::KeyInUse { key: key.clone(), columns });
+        }
+        // Recorded first: a record without a destruction is better than the other way round.
+        let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "no value is under it")?).await?;
+        unit.audit().record(Event::new(Action::KeyDestroyed).on("Key", key)).await?;
+        unit.commit().await?;
+        file.update(|keyring| keyring.destroy(key)).map_err(Error::Keys)?;
+        self.reload_keys()
+    }
+
     /// Asks the database whether it answers and is migrated. Opens one connection beside the pool.
     pub async fn health(&self) -> Result<Health> {
         let asked = Instant::now();
@@ -85,6 +115,17 @@ impl Database {
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+/// Looked at before the long count.
+fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
+    let known = keyring.keys().find(|(id, _)| *id == key).map(|(_, state)| state);
+    Err(Error::Keys(match known {
+        Some(KeyState::DecryptOnly) => return Ok(()),
+        Some(KeyState::Active) => CryptoError::KeyIsActive { key: key.clone() },
+        Some(KeyState::Destroyed) => CryptoError::KeyDestroyed { key: key.clone() },
+        None => CryptoError::UnknownKey { key: key.clone() },
+    }))
 }
 
 impl std::fmt::Debug for Database {

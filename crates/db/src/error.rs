@@ -1,5 +1,9 @@
 //! What can go wrong when a database is opened or prepared.
 
+use std::collections::BTreeMap;
+
+use rylie_crypto::KeyId;
+
 /// The result of the facade's calls.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -30,6 +34,15 @@ pub enum Error {
     #[error("reading the keys; see `keyring` and `encryption_key` in the configuration")]
     Keys(#[source] rylie_crypto::Error),
 
+    /// A key is not destroyed while values are under it.
+    #[error("the key {key} still seals {}; run `rylie keys reencrypt`, and look with `rylie keys report`", in_words(.columns))]
+    KeyInUse {
+        /// The key.
+        key: KeyId,
+        /// How many values are under it, by table and column.
+        columns: BTreeMap<String, u64>,
+    },
+
     /// A migration, an adoption or a guard.
     #[error(transparent)]
     Migration(Box<rylie_migration::Error>),
@@ -50,10 +63,20 @@ impl From<rylie_migration::Error> for Error {
 }
 
 impl Error {
-    /// Whether a guard refused, with nothing changed: a production mark, or a database that is not ours or not the base.
+    /// Whether a guard refused, with nothing changed: a production mark, a database that is not ours or not the base, or a
+    /// key that is in use.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         use rylie_migration::Error as Migration;
-        matches!(self, Self::Migration(error) if matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }))
+        match self {
+            Self::Migration(error) => matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }),
+            Self::KeyInUse { .. } | Self::Keys(rylie_crypto::Error::KeyIsActive { .. }) => true,
+            _ => false,
+        }
     }
+}
+
+fn in_words(columns: &BTreeMap<String, u64>) -> String {
+    let columns = columns.iter().map(|(column, values)| format!("{values} of {column}"));
+    columns.collect::<Vec<_>>().join(", ")
 }

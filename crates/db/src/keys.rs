@@ -12,5 +12,5 @@ pub(crate) fn read(config: &Config) -> Result<Option<Keys>> {
     let Some(path) = &config.keyring else { return Ok(None) };
     let keyring = KeyFile::new(path).load().map_err(Error::Keys)?;
     let legacy = config.encryption_key().map(|key| LegacyKey::new(&key)).transpose().map_err(Error::Keys)?;
-    Ok(Some(Keys::new(keyring, legacy)))
+    Ok(Some(Keys::new(keyring, legacy).with_policies(config.secrets.clone())))
 }

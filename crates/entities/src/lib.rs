@@ -28,7 +28,7 @@ pub(crate) use id::id;
 pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UserRole};
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
-pub use secret_columns::{SealedColumn, Token};
+pub use secret_columns::{IndexColumn, SealedColumn, Token};
 pub use tenant::{TenantId, TenantOwned};
 pub use timestamp::Timestamp;
 

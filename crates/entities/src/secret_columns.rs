@@ -1,6 +1,6 @@
 //! Columns that hold secrets: text cannot be put there by accident, nor printed.
 
-use rylie_crypto::Stored;
+use rylie_crypto::{Fingerprint, Stored};
 use sea_orm::DeriveValueType;
 use serde::{Serialize, Serializer};
 
@@ -26,7 +26,28 @@ impl From<Stored> for SealedColumn {
     }
 }
 
-/// A bearer token that is looked up by its text: a session's, a verification link's, an API key.
+/// The fingerprint of a secret in its row: what a look-up by equality searches instead of the secret.
+///
+/// It never shows its content: `Debug` and serialisation give `[index]`.
+#[derive(Clone, DeriveValueType, Eq, PartialEq)]
+#[sea_orm(column_type = "Text")]
+pub struct IndexColumn(String);
+
+impl IndexColumn {
+    /// The stored text.
+    #[must_use]
+    pub fn stored(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Fingerprint> for IndexColumn {
+    fn from(fingerprint: Fingerprint) -> Self {
+        Self(fingerprint.into_text())
+    }
+}
+
+/// A bearer token that is looked up by its text: a session's or a verification link's.
 ///
 /// It never shows its content: `Debug` and serialisation give `[token]`.
 #[derive(Clone, DeriveValueType, Eq, Hash, PartialEq)]
@@ -74,6 +95,7 @@ macro_rules! hidden {
     };
 }
 hidden!(SealedColumn as "[sealed]");
+hidden!(IndexColumn as "[index]");
 hidden!(Token as "[token]");
 
 #[cfg(test)]

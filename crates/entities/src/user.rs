@@ -4,7 +4,7 @@ use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
-use crate::{AgencyId, PackageType, TenantId, TenantOwned, Timestamp, Token, UserRole};
+use crate::{AgencyId, IndexColumn, PackageType, SealedColumn, TenantId, TenantOwned, Timestamp, UserRole};
 
 crate::id! {
     /// The key of [`User`].
@@ -35,7 +35,7 @@ pub struct Model {
     /// `None` for a user who belongs to no agency.
     pub agency_id: Option<AgencyId>,
     /// Key for calls by program; a secret.
-    pub api_key: Option<Token>,
+    pub api_key: Option<SealedColumn>,
     /// When the key was issued.
     pub api_key_created_at: Option<Timestamp>,
     /// Whether the first steps are done.
@@ -60,6 +60,8 @@ pub struct Model {
     pub updated_at: Timestamp,
     /// Whose row it is; the database derives it (see ARCHITECTURE.md, "The tenant key").
     pub tenant_id: TenantId,
+    /// The blind index of a sealed `api_key`, by which it is looked up; `None` while the key is stored in plain text.
+    pub api_key_index: Option<IndexColumn>,
     /// The row that `agency_id` names.
     #[sea_orm(belongs_to, from = "agency_id", to = "id")]
     pub agency: HasOne<super::agency::Entity>,

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use rylie_crypto::Secret;
 use rylie_entities::account::{ActiveModel, Column, Entity};
-use rylie_entities::{Account, AccountId, UserId, user};
+use rylie_entities::{Account, AccountId, SealedColumn, UserId, user};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition};
 
 use crate::Result;
 use crate::fence::Tx;
-use crate::vault::Place;
+use crate::vault::{Place, SecretColumn};
 
 /// Accounts by provider.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -29,6 +29,12 @@ pub trait AccountRepository: Send + Sync {
 
     /// Opens the access token, if the account has one.
     async fn open_access_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+
+    /// Opens the refresh token, if the account has one.
+    async fn open_refresh_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+
+    /// Opens the provider's statement of who signed in, if the account has one.
+    async fn open_id_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
 
     /// Unties an account. [`Error::NotFound`](crate::Error::NotFound) if there is none.
     async fn unlink(&self, account: AccountId) -> Result<()>;
@@ -73,11 +79,13 @@ impl AccountRepository for Tx {
     async fn link(&self, new: NewAccount) -> Result<Account> {
         let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(new.user)).get("User").await?;
         let id = AccountId::generate(self.env());
-        let place = |column| Place { table: "Account", column, row: id.as_str(), owner: &owner.id };
+        let place = |column| Place::new(column, id.as_str(), &owner.id);
         let row = ActiveModel {
-            refresh_token: Set(self.seal_optional(new.refresh_token.as_ref(), place("refresh_token"))?),
-            access_token: Set(self.seal_optional(new.access_token.as_ref(), place("access_token"))?),
-            id_token: Set(self.seal_optional(new.id_token.as_ref(), place("id_token"))?),
+            refresh_token: Set(
+                self.seal_optional(new.refresh_token.as_ref(), place(SecretColumn::AccountRefreshToken))?
+            ),
+            access_token: Set(self.seal_optional(new.access_token.as_ref(), place(SecretColumn::AccountAccessToken))?),
+            id_token: Set(self.seal_optional(new.id_token.as_ref(), place(SecretColumn::AccountIdToken))?),
             tenant_id: Set(owner.tenant_id.clone()),
             user_id: Set(owner.id.clone()),
             kind: Set(new.kind),
@@ -93,13 +101,28 @@ impl AccountRepository for Tx {
     }
 
     async fn open_access_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
-        let account = self.rows::<Entity>().filter(Column::Id.eq(account)).get("Account").await?;
-        let place =
-            Place { table: "Account", column: "access_token", row: account.id.as_str(), owner: &account.user_id };
-        self.open_optional(account.access_token.as_ref(), place)
+        open(self, account, SecretColumn::AccountAccessToken, |account| account.access_token.as_ref()).await
+    }
+
+    async fn open_refresh_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+        open(self, account, SecretColumn::AccountRefreshToken, |account| account.refresh_token.as_ref()).await
+    }
+
+    async fn open_id_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+        open(self, account, SecretColumn::AccountIdToken, |account| account.id_token.as_ref()).await
     }
 
     async fn unlink(&self, account: AccountId) -> Result<()> {
         self.delete_one::<Entity>(Column::Id.eq(account), "Account").await
     }
+}
+
+async fn open(
+    tx: &Tx,
+    account: AccountId,
+    column: SecretColumn,
+    of: fn(&Account) -> Option<&SealedColumn>,
+) -> Result<Option<Secret<String>>> {
+    let account = tx.rows::<Entity>().filter(Column::Id.eq(account)).get("Account").await?;
+    tx.open_optional(of(&account), Place::new(column, account.id.as_str(), &account.user_id))
 }

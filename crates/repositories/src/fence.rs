@@ -38,6 +38,8 @@ pub(crate) struct Surroundings {
     pub(crate) env: Arc<dyn Env>,
     pub(crate) keys: Option<Arc<Keys>>,
     pub(crate) cursors: Arc<CursorKeys>,
+    /// Whether the old service works on the same database, and reads what this one writes.
+    pub(crate) shared_with_old_service: bool,
 }
 
 /// Which rows the unit reaches.

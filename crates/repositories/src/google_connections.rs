@@ -4,7 +4,7 @@
 macro_rules! google_connections {
     (
         $service:literal, table $table:literal, entity $entity:ident as $row:ident, id $id:ident,
-        $repository:ident, $new:ident { $(#[$first_doc:meta])* $first:ident, $(#[$second_doc:meta])* $second:ident }
+        $repository:ident, secrets $access:ident $refresh:ident, $new:ident { $(#[$first_doc:meta])* $first:ident, $(#[$second_doc:meta])* $second:ident }
     ) => {
         use async_trait::async_trait;
         use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ macro_rules! google_connections {
 
         use crate::audit::AuditRepository;
         use crate::fence::Tx;
-        use crate::vault::{OpenedTokens, Place};
+        use crate::vault::{OpenedTokens, Place, SecretColumn};
         use crate::{Error, Result};
 
         #[doc = concat!("Connections to ", $service, ", one a user. Their tokens are sealed; reading a row does not open them.")]
@@ -69,10 +69,10 @@ macro_rules! google_connections {
                 let owner = self.owner(new.user).await?;
                 let before = $repository::find(self, owner.id.clone()).await?;
                 let id = before.as_ref().map_or_else(|| $id::generate(self.env()), |row| row.id.clone());
-                let place = |column| Place { table: TABLE, column, row: id.as_str(), owner: &owner.id };
+                let place = |column| Place::new(column, id.as_str(), &owner.id);
                 let mut row = ActiveModel {
-                    access_token: Set(self.seal(&new.access_token, place("accessToken"))?),
-                    refresh_token: Set(self.seal_optional(new.refresh_token.as_ref(), place("refreshToken"))?),
+                    access_token: Set(self.seal(&new.access_token, place(SecretColumn::$access))?),
+                    refresh_token: Set(self.seal_optional(new.refresh_token.as_ref(), place(SecretColumn::$refresh))?),
                     expires_at: Set(new.expires.map(Into::into)),
                     $first: Set(new.$first),
                     $second: Set(new.$second),
@@ -96,9 +96,9 @@ macro_rules! google_connections {
             async fn open_tokens(&self, user: UserId) -> Result<Option<OpenedTokens>> {
                 let owner = self.owner(Some(user)).await?;
                 let Some(row) = $repository::find(self, owner.id).await? else { return Ok(None) };
-                let place = |column| Place { table: TABLE, column, row: row.id.as_str(), owner: &row.user_id };
-                let access = self.open(&row.access_token, place("accessToken"))?;
-                let refresh = self.open_optional(row.refresh_token.as_ref(), place("refreshToken"))?;
+                let place = |column| Place::new(column, row.id.as_str(), &row.user_id);
+                let access = self.open(&row.access_token, place(SecretColumn::$access))?;
+                let refresh = self.open_optional(row.refresh_token.as_ref(), place(SecretColumn::$refresh))?;
                 Ok(Some(OpenedTokens { access, refresh }))
             }
 

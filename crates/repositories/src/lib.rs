@@ -18,6 +18,7 @@ mod unit_options;
 
 mod accounts;
 mod agencies;
+mod api_keys;
 mod audit;
 mod expiry;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
@@ -28,6 +29,7 @@ mod preferences;
 mod requests;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
 mod search_console_connections;
+mod secret_values;
 mod seoworks_mappings;
 mod sessions;
 mod settings;
@@ -54,6 +56,7 @@ pub use unit_options::UnitOptions;
 
 pub use accounts::{AccountRepository, NewAccount};
 pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
+pub use api_keys::{ApiKeyRepository, ApiKeySignIn};
 pub use audit::{AuditFilter, AuditRepository};
 pub use expiry::ExpiryRepository;
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
@@ -63,6 +66,7 @@ pub use requests::{
     NewRequest, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary, RequestWithTasks,
 };
 pub use search_console_connections::{NewSearchConsoleConnection, SearchConsoleConnectionRepository};
+pub use secret_values::{SecretSurvey, SecretValueRepository, SecretsReencrypted, UnreadableSecret};
 pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
 pub use sessions::SessionRepository;
 pub use settings::{SettingsChanges, SettingsRepository};
@@ -70,13 +74,14 @@ pub use tasks::{NewTask, TaskFilter, TaskRepository};
 pub use usage::UsageRepository;
 pub use usage_closing::{ClosedUsage, UsageClosing};
 pub use users::{NewUser, UserChanges, UserFilter, UserRepository, UserSummary};
-pub use vault::{Keys, OpenedTokens};
+pub use vault::{Keys, NewValues, OpenedTokens, SecretColumn, SecretPolicies, SecretPolicy};
 pub use verification_tokens::VerificationTokenRepository;
 
 #[cfg(feature = "mock")]
 pub use {
     accounts::MockAccountRepository,
     agencies::{MockAgencyAdministration, MockAgencyRepository},
+    api_keys::{MockApiKeyRepository, MockApiKeySignIn},
     audit::MockAuditRepository,
     expiry::MockExpiryRepository,
     ga4_connections::MockGa4ConnectionRepository,
@@ -84,6 +89,7 @@ pub use {
     preferences::MockPreferencesRepository,
     requests::MockRequestRepository,
     search_console_connections::MockSearchConsoleConnectionRepository,
+    secret_values::MockSecretValueRepository,
     seoworks_mappings::MockSeoWorksMappingRepository,
     sessions::MockSessionRepository,
     settings::MockSettingsRepository,

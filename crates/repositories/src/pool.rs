@@ -28,6 +28,8 @@ pub struct Pool {
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
+    /// Whether the old service works on the same database.
+    shared: Arc<AtomicBool>,
     holders: Holders,
 }
 
@@ -64,15 +66,17 @@ impl Pool {
                 reason: "it must begin with sqlite: or postgres://",
             });
         };
-        let pool = Self { inner, options, walls: Arc::default(), holders: Holders::default() };
+        let pool = Self { inner, options, walls: Arc::default(), shared: Arc::default(), holders: Holders::default() };
         pool.look_for_roles().await?;
         Ok(pool)
     }
 
-    /// Looks again whether units can take their door's role, as after a migration that makes the roles.
+    /// Looks again whether units can take their door's role, and whether the database is shared with the old service, as
+    /// after a migration.
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(pool) = &self.inner {
             self.walls.store(postgres::may_take_roles(pool).await?, Ordering::Relaxed);
+            self.shared.store(postgres::is_shared_with_old_service(pool).await?, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -90,6 +94,13 @@ impl Pool {
     #[must_use]
     pub fn has_row_level_security(&self) -> bool {
         self.walls.load(Ordering::Relaxed)
+    }
+
+    /// Whether the old service works on the same database: it was adopted, and the adoption is not finished. Never on
+    /// SQLite. As it was when the pool connected or looked again.
+    #[must_use]
+    pub fn is_shared_with_old_service(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     /// How many connections are open, and how many of them are idle.

@@ -1,7 +1,7 @@
 //! The three doors.
 
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use rylie_audit::{Action, Actor, Event, Origin};
@@ -99,7 +99,21 @@ impl dyn Store + '_ {
 #[derive(Clone)]
 pub struct DatabaseStore {
     pool: Pool,
-    surroundings: Surroundings,
+    env: Arc<dyn Env>,
+    /// Exchanged as a whole; a unit keeps those with which it was opened.
+    keys: Arc<RwLock<KeysInUse>>,
+}
+
+#[derive(Clone, Default)]
+struct KeysInUse {
+    keys: Option<Arc<Keys>>,
+    cursors: Arc<CursorKeys>,
+}
+
+impl KeysInUse {
+    fn new(keys: Option<Keys>) -> Self {
+        Self { keys: keys.map(Arc::new), cursors: Arc::default() }
+    }
 }
 
 impl DatabaseStore {
@@ -107,13 +121,23 @@ impl DatabaseStore {
     /// its cursors are good for this store alone: processes that serve the same lists need a keyring in common.
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
-        let surroundings = Surroundings { env, keys: keys.map(Arc::new), cursors: Arc::new(CursorKeys::default()) };
-        Self { pool, surroundings }
+        Self { pool, env, keys: Arc::new(RwLock::new(KeysInUse::new(keys))) }
+    }
+
+    /// Units opened from now on work with these keys, as after a rotation.
+    pub fn replace_keys(&self, keys: Option<Keys>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = KeysInUse::new(keys);
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let KeysInUse { keys, cursors } = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let shared_with_old_service = self.pool.is_shared_with_old_service();
+        Surroundings { env: Arc::clone(&self.env), keys, cursors, shared_with_old_service }
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
         let transaction = self.pool.begin(&door, options, at).await?;
-        Ok(Tx::new(transaction, fence, who, self.surroundings.clone()))
+        Ok(Tx::new(transaction, fence, who, self.surroundings()))
     }
 }
 

@@ -105,6 +105,8 @@ unit! {
         ga4_connections: Ga4ConnectionRepository, mocked by MockGa4ConnectionRepository;
         /// Connections to Google Search Console.
         search_console_connections: SearchConsoleConnectionRepository, mocked by MockSearchConsoleConnectionRepository;
+        /// Keys to call the service by program.
+        api_keys: ApiKeyRepository, mocked by MockApiKeyRepository;
         /// Usage of closed months.
         usage: UsageRepository, mocked by MockUsageRepository;
         /// The tenant's part of the audit log.
@@ -121,6 +123,8 @@ unit! {
         accounts: AccountRepository, mocked by MockAccountRepository;
         /// Signed-in sessions.
         sessions: SessionRepository, mocked by MockSessionRepository;
+        /// Signing in by API key.
+        api_keys: ApiKeySignIn, mocked by MockApiKeySignIn;
         /// One-time tokens.
         verification_tokens: VerificationTokenRepository, mocked by MockVerificationTokenRepository;
     }
@@ -153,6 +157,10 @@ unit! {
         ga4_connections: Ga4ConnectionRepository, mocked by MockGa4ConnectionRepository;
         /// All connections to Google Search Console.
         search_console_connections: SearchConsoleConnectionRepository, mocked by MockSearchConsoleConnectionRepository;
+        /// Keys to call the service by program.
+        api_keys: ApiKeyRepository, mocked by MockApiKeyRepository;
+        /// Every stored secret, by key and form.
+        secret_values: SecretValueRepository, mocked by MockSecretValueRepository;
         /// Usage of closed months, of everybody.
         usage: UsageRepository, mocked by MockUsageRepository;
         /// Closing months of usage.

@@ -1,13 +1,18 @@
 //! `rylie keys`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use rylie_db::crypto::{KeyFile, Keyring};
+use rylie_db::crypto::{self, KeyFile, KeyId, Keyring};
+use rylie_db::maintenance;
+use rylie_db::repositories::{Progress, UnreadableSecret};
 use serde_json::json;
 
+use super::migrated_database;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
+use crate::progress;
 use crate::report::{Report, table};
 
 #[derive(Debug, Subcommand)]
@@ -18,8 +23,39 @@ pub(crate) enum Keys {
     #[command(after_help = "Example:\n  rylie keys list --json")]
     List,
     /// Add a new key that seals from now on; the older ones go on opening
-    #[command(after_help = "Example:\n  rylie keys rotate")]
+    ///
+    /// Let every process load the keyring again, then run `rylie keys reencrypt`.
+    #[command(after_help = "Example:\n  rylie keys rotate && rylie keys reencrypt")]
     Rotate,
+    Reencrypt(Reencrypt),
+    /// Count the values of each secret column by key and form; 3 if some do not open
+    #[command(after_help = "Example:\n  rylie keys report --json")]
+    Report,
+    Destroy(Destroy),
+}
+
+/// Bring every secret to the active key, and to the form that its column's policy writes
+///
+/// It may be stopped and run again, and others may write meanwhile. Values that do not open are left and named; the exit
+/// code is then 3.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie keys reencrypt --batch 500")]
+pub(crate) struct Reencrypt {
+    /// Rows a transaction
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    batch: u64,
+}
+
+/// Destroy a key for good; refused while it is the active one, or a value of the database is under it
+///
+/// What is under the key in other databases and in backups is lost: destroy it when the last backup made before the
+/// re-encryption has expired.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie keys destroy 2p9t6kq0x4mz")]
+pub(crate) struct Destroy {
+    /// The key's id, as `rylie keys list` shows it
+    #[arg(value_name = "KID")]
+    key: String,
 }
 
 /// Write a new keyring that only its owner may read; an existing file is never overwritten
@@ -34,7 +70,7 @@ pub(crate) struct Generate {
 }
 
 impl Keys {
-    pub(crate) fn run(&self, global: &Global) -> Result<Report> {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         match self {
             Self::Generate(generate) => generate.run(global),
             Self::List => {
@@ -48,6 +84,9 @@ impl Keys {
                     format!("{} seals with key {key} from now on; load it wherever values are opened", path.display());
                 Ok(Report::new(json!({ "key": key.as_str() }), text))
             }
+            Self::Reencrypt(reencrypt) => reencrypt.run(global).await,
+            Self::Report => report(global).await,
+            Self::Destroy(destroy) => destroy.run(global).await,
         }
     }
 }
@@ -61,6 +100,70 @@ impl Generate {
         let json = json!({ "key": key.as_str(), "file": path.display().to_string() });
         Ok(Report::new(json, format!("wrote key {key} to {}; keep a copy in a safe place", path.display())))
     }
+}
+
+impl Reencrypt {
+    async fn run(&self, global: &Global) -> Result<Report> {
+        let path = configured(global)?;
+        let active = || Ok::<_, Failure>(KeyFile::new(&path).load()?.active()?.clone());
+        let before = active()?;
+        let database = migrated_database(global).await?;
+        let done = maintenance::reencrypt(&*database.store(), self.batch, &progress::rows(global)).await?;
+        database.close().await;
+        let text = format!("re-encrypted {} of {} values under key {before}", done.reencrypted, done.looked_at);
+        let mut json = json!(done);
+        json["key"] = json!(before.as_str());
+        let verdict = if active()? == before {
+            unreadable(&done.unreadable)
+        } else {
+            Some(Failure::Found("the keyring was rotated meanwhile; run `rylie keys reencrypt` again".to_owned()))
+        };
+        Ok(Report::new(json, with_lines(text, &done.unreadable)).with_verdict(verdict))
+    }
+}
+
+async fn report(global: &Global) -> Result<Report> {
+    configured(global)?;
+    let database = migrated_database(global).await?;
+    let report = maintenance::key_report(&*database.store(), &Progress::none()).await?;
+    database.close().await;
+    let rows = report.columns.iter().map(|(column, counts)| (column.as_str(), in_words(counts)));
+    let text = with_lines(table(rows), &report.unreadable);
+    Ok(Report::new(json!(report), text).with_verdict(unreadable(&report.unreadable)))
+}
+
+fn in_words(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<_> =
+        counts.iter().filter(|(_, values)| **values > 0).map(|(kind, values)| format!("{kind} {values}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+impl Destroy {
+    async fn run(&self, global: &Global) -> Result<Report> {
+        configured(global)?;
+        let key: KeyId = self.key.parse().map_err(|error: crypto::Error| Failure::Usage(error.to_string()))?;
+        let database = migrated_database(global).await?;
+        database.destroy_key(&key).await?;
+        database.close().await;
+        let text = format!("destroyed key {key}; destroy its copies in backups of the keyring too");
+        Ok(Report::new(json!({ "destroyed": key.as_str() }), text))
+    }
+}
+
+fn unreadable(values: &[UnreadableSecret]) -> Option<Failure> {
+    let found = || {
+        let how_many = values.len();
+        Failure::Found(format!(
+            "{how_many} values cannot be opened and were left; restore them, or let their users connect again"
+        ))
+    };
+    (!values.is_empty()).then(found)
+}
+
+fn with_lines(text: String, values: &[UnreadableSecret]) -> String {
+    let lines =
+        values.iter().map(|value| format!("unreadable: {} of row {}: {}", value.column, value.row, value.reason));
+    std::iter::once(text).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 fn configured(global: &Global) -> Result<PathBuf> {

@@ -9,6 +9,7 @@ mod maintain;
 mod migrate;
 mod output;
 mod postgres;
+mod rotation;
 mod secrets;
 mod seed;
 mod settings;

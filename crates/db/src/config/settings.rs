@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::secrets;
+
 /// Where a setting's value came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -46,6 +48,8 @@ pub(super) struct Known {
     pub(super) variable: &'static str,
     pub(super) default: &'static str,
     shown: Shown,
+    /// The setting whose value holds where this one has none.
+    pub(super) follows: Option<&'static str>,
 }
 
 enum Shown {
@@ -55,11 +59,22 @@ enum Shown {
     Never,
 }
 
-const fn known(name: &'static str, variable: &'static str, default: &'static str) -> Known {
-    Known { name, variable, default, shown: Shown::Whole }
+pub(super) const fn known(name: &'static str, variable: &'static str, default: &'static str) -> Known {
+    Known { name, variable, default, shown: Shown::Whole, follows: None }
 }
 
-pub(super) const KNOWN: [Known; 8] = [
+impl Known {
+    pub(super) const fn following(self, name: &'static str) -> Self {
+        Self { follows: Some(name), ..self }
+    }
+}
+
+/// Every setting there is, in the order in which they are shown.
+pub(super) fn all() -> impl Iterator<Item = &'static Known> {
+    KNOWN.iter().chain(&secrets::KNOWN)
+}
+
+const KNOWN: [Known; 8] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),

@@ -59,6 +59,23 @@ pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
     Ok(granted == 3)
 }
 
+/// Whether the database was adopted and the adoption is not finished. A login that may not read the mark goes by the
+/// policies, which are enabled and not forced meanwhile.
+pub(super) async fn is_shared_with_old_service(pool: &PgPool) -> Result<bool> {
+    let row = sqlx::raw_sql(
+        "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_database'), 'SELECT'), false), \
+         EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND relrowsecurity AND NOT relforcerowsecurity)",
+    )
+    .fetch_one(pool)
+    .await?;
+    let (readable, unforced): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if !readable {
+        return Ok(unforced);
+    }
+    let mark = sqlx::raw_sql("SELECT state FROM public.rylie_database").fetch_optional(pool).await?;
+    Ok(mark.map(|mark| mark.try_get::<String, _>(0)).transpose()?.is_some_and(|state| state == "coexistence"))
+}
+
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
 pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
     let begin = match access {

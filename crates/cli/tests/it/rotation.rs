@@ -1,0 +1,183 @@
+//! A rotation in the middle of everything: four writers, and a re-encryption that is killed twenty times.
+
+use std::collections::BTreeMap;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rylie_db::Database;
+use rylie_db::entities::UserId;
+use rylie_db::prelude::{Grant, Retry, Secret, Store, TenantScope, retry};
+use rylie_db::repositories::{Error, NewGa4Connection};
+use rylie_testkit::World;
+use serde_json::Value;
+
+use crate::support::{Folder, Outcome};
+
+const WRITERS: usize = 4;
+const USERS_A_WRITER: usize = 12;
+const KILLS: usize = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotation_under_four_writers_and_twenty_kills_loses_nothing_on_sqlite() {
+    rotate_under_fire(World::sqlite().await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotation_under_four_writers_and_twenty_kills_loses_nothing_on_postgres() {
+    rotate_under_fire(World::postgres().await.unwrap()).await;
+}
+
+async fn rotate_under_fire(world: World) {
+    let mut chance = Chance::new();
+    let folder = Folder::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut writers = Vec::new();
+    for number in 0..WRITERS {
+        let mut scopes = Vec::new();
+        for _ in 0..USERS_A_WRITER {
+            scopes.push(world.user().build().await.unwrap().scope());
+        }
+        writers.push(tokio::spawn(write(world.database().clone(), scopes, number, Arc::clone(&stop))));
+    }
+
+    let mut kills = 0;
+    while kills < KILLS {
+        rotate(&world, &folder);
+        let mut child = start(&world, &folder, &["keys", "reencrypt", "--batch", "2"]);
+        tokio::time::sleep(chance.pause()).await;
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        child.wait().unwrap();
+    }
+    let killed_at_work = reencrypted(&world).await;
+
+    // Under fire still, and to the end.
+    run(&world, &folder, &["keys", "reencrypt"]).expect(0);
+    stop.store(true, Ordering::SeqCst);
+    let mut acknowledged = BTreeMap::new();
+    for writer in writers {
+        acknowledged.extend(writer.await.unwrap());
+    }
+    run(&world, &folder, &["keys", "reencrypt"]).expect(0);
+
+    assert!(killed_at_work > 0, "no kill met the re-encryption at work");
+    assert_eq!(acknowledged.len(), WRITERS * USERS_A_WRITER);
+    assert_nothing_lost(&world, &acknowledged).await;
+    assert_only_the_active_key_is_left(&world, &folder);
+}
+
+/// Saves each of its users' connections in turn, and remembers what was acknowledged last.
+async fn write(
+    database: Database,
+    scopes: Vec<TenantScope>,
+    number: usize,
+    stop: Arc<AtomicBool>,
+) -> BTreeMap<UserId, String> {
+    let mut acknowledged = BTreeMap::new();
+    let mut round = 0;
+    while !stop.load(Ordering::SeqCst) || round == 0 {
+        for scope in &scopes {
+            let token = format!("writer-{number}-round-{round}");
+            let work = || save(database.store(), scope, &token);
+            retry(Retry { attempts: 100, ..Retry::default() }, work).await.unwrap();
+            acknowledged.insert(scope.user().id().clone(), token);
+            tokio::task::yield_now().await;
+        }
+        round += 1;
+    }
+    acknowledged
+}
+
+async fn save(store: Arc<dyn Store>, scope: &TenantScope, token: &str) -> Result<(), Error> {
+    let unit = store.tenant(scope).await?;
+    let new = NewGa4Connection {
+        user: None,
+        access_token: Secret::from(token),
+        refresh_token: Some(Secret::from(token)),
+        expires: None,
+        property_id: None,
+        property_name: None,
+    };
+    unit.ga4_connections().save(new).await?;
+    unit.commit().await
+}
+
+async fn assert_nothing_lost(world: &World, acknowledged: &BTreeMap<UserId, String>) {
+    world.database().reload_keys().unwrap();
+    let unit = world.store().platform(Grant::job("test", "opens everything").unwrap()).await.unwrap();
+    for (user, token) in acknowledged {
+        let opened = unit.ga4_connections().open_tokens(user.clone()).await.unwrap().unwrap();
+        assert_eq!(opened.access.expose(), token, "{user}");
+        assert_eq!(opened.refresh.unwrap().expose(), token, "{user}");
+    }
+}
+
+fn assert_only_the_active_key_is_left(world: &World, folder: &Folder) {
+    let report = run(world, folder, &["keys", "report", "--json"]).expect(0).json();
+    let keys = run(world, folder, &["keys", "list", "--json"]).expect(0).json();
+    let keys = keys["keys"].as_array().unwrap();
+    let of =
+        |state: &str| keys.iter().filter(|key| key["state"] == state).map(|key| key["id"].as_str().unwrap()).collect();
+    let (active, old): (Vec<&str>, Vec<&str>) = (of("active"), of("decrypt-only"));
+    assert!(old.len() >= KILLS);
+
+    for column in ["GA4Connection.accessToken", "GA4Connection.refreshToken"] {
+        let counts = &report["columns"][column];
+        assert_eq!(counts[active[0]], Value::from(WRITERS * USERS_A_WRITER), "{report:#}");
+        assert_eq!(counts["unreadable"], Value::from(0), "{report:#}");
+        assert!(old.iter().all(|key| counts.get(key).is_none_or(|values| *values == 0)), "{report:#}");
+    }
+    run(world, folder, &["keys", "destroy", active[0]]).expect(4);
+    for key in old {
+        run(world, folder, &["keys", "destroy", key]).expect(0);
+    }
+    run(world, folder, &["keys", "reencrypt"]).expect(0);
+}
+
+fn rotate(world: &World, folder: &Folder) {
+    run(world, folder, &["keys", "rotate"]).expect(0);
+    world.database().reload_keys().unwrap();
+}
+
+/// How many batches were committed.
+async fn reencrypted(world: &World) -> u64 {
+    use rylie_db::prelude::PageRequest;
+    use rylie_db::repositories::AuditFilter;
+    let unit = world.platform().await.unwrap();
+    let filter = AuditFilter { action: Some("SECRETS_REENCRYPTED".to_owned()), ..AuditFilter::default() };
+    unit.audit().list(filter, PageRequest::default()).await.unwrap().total
+}
+
+fn run(world: &World, folder: &Folder, arguments: &[&str]) -> Outcome {
+    Outcome::of(start(world, folder, arguments).wait_with_output().unwrap())
+}
+
+fn start(world: &World, folder: &Folder, arguments: &[&str]) -> Child {
+    use std::process::Stdio;
+    let mut command = folder.command(arguments);
+    command.env("DATABASE_URL", world.url()).env("RYLIE_KEYRING", world.keyring());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Numbers from a seed that is printed (xorshift64, Marsaglia 2003).
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+        let seed = std::env::var("RYLIE_TEST_SEED").ok().map_or_else(|| now() as u64 | 1, |seed| seed.parse().unwrap());
+        println!("RYLIE_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    fn pause(&mut self) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        Duration::from_millis(40 + self.0 % 400)
+    }
+}

@@ -1,0 +1,84 @@
+//! Counting every secret by key and form.
+
+use std::collections::BTreeMap;
+
+use rylie_repositories::{Grant, Progress, SecretColumn, SecretSurvey, Store, UnitOptions, UnreadableSecret};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// Rows read in one transaction.
+const BATCH: u64 = 1_000;
+
+/// How many values each secret column holds, by key and form.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct KeyReport {
+    /// By table and column, such as `GA4Connection.accessToken`; a blind index is a column of its own. In each by the key's id,
+    /// `legacy-cbc`, `legacy-gcm`, `plain` and `unreadable`; the last four are always there but in a blind index.
+    pub columns: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Which values do not open.
+    pub unreadable: Vec<UnreadableSecret>,
+}
+
+impl KeyReport {
+    /// In which columns values are still under a key, and how many; those that name it and do not open included, as
+    /// they never would again without it.
+    #[must_use]
+    pub fn under(&self, key: &str) -> BTreeMap<String, u64> {
+        let mut found = BTreeMap::new();
+        for (column, counts) in &self.columns {
+            if let Some(values) = counts.get(key).filter(|values| **values > 0) {
+                found.insert(column.clone(), *values);
+            }
+        }
+        for value in self.unreadable.iter().filter(|value| value.key.as_deref() == Some(key)) {
+            *found.entry(value.column.to_string()).or_default() += 1;
+        }
+        found
+    }
+
+    fn add(&mut self, column: SecretColumn, survey: SecretSurvey) {
+        let counts = self.columns.entry(column.to_string()).or_default();
+        for kind in ["legacy-cbc", "legacy-gcm", "plain"] {
+            counts.entry(kind.to_owned()).or_default();
+        }
+        *counts.entry("unreadable".to_owned()).or_default() += survey.unreadable.len() as u64;
+        for (kind, values) in survey.values {
+            *counts.entry(kind).or_default() += values;
+        }
+        if let Some(index) = column.index() {
+            let counts = self.columns.entry(format!("{}.{index}", column.table())).or_default();
+            for (key, values) in survey.fingerprints {
+                *counts.entry(key).or_default() += values;
+            }
+        }
+        self.unreadable.extend(survey.unreadable);
+    }
+}
+
+/// Opens every value of every secret column, and counts it by key and form. Changes nothing.
+///
+/// A value counts as unreadable if it is damaged, or its key is gone, or it does not open. One in a form that its column
+/// does not accept, or for which the old service's key is not at hand, counts by its form.
+pub async fn key_report(store: &dyn Store, progress: &Progress) -> Result<KeyReport> {
+    let failed = Error::doing("counting secrets by key");
+    let mut report = KeyReport::default();
+    let mut rows = 0;
+    for column in SecretColumn::ALL {
+        let mut after = None;
+        loop {
+            let grant = Grant::job("key-report", "counts secrets by key").map_err(&failed)?;
+            let unit = store.platform_with(grant, UnitOptions::read_only()).await.map_err(&failed)?;
+            let mut survey = unit.secret_values().survey(column, after, BATCH).await.map_err(&failed)?;
+            drop(unit);
+            after = survey.next.take();
+            rows += survey.rows;
+            report.add(column, survey);
+            progress.tell(rows, rows);
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,122 @@
+//! The one list of the columns that hold secrets.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rylie_crypto::{Lookup, Normalisation, Writes};
+use serde::{Serialize, Serializer};
+
+use crate::{Error, Result};
+
+/// A column that holds secrets. Policies, re-encryption and the report of keys know the same ones.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum SecretColumn {
+    /// `GA4Connection.accessToken`
+    Ga4AccessToken,
+    /// `GA4Connection.refreshToken`
+    Ga4RefreshToken,
+    /// `SearchConsoleConnection.accessToken`
+    SearchConsoleAccessToken,
+    /// `SearchConsoleConnection.refreshToken`
+    SearchConsoleRefreshToken,
+    /// `Account.access_token`
+    AccountAccessToken,
+    /// `Account.refresh_token`
+    AccountRefreshToken,
+    /// `Account.id_token`
+    AccountIdToken,
+    /// `User.apiKey`, with the blind index `User.apiKeyIndex`
+    UserApiKey,
+}
+
+impl SecretColumn {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::Ga4AccessToken,
+        Self::Ga4RefreshToken,
+        Self::SearchConsoleAccessToken,
+        Self::SearchConsoleRefreshToken,
+        Self::AccountAccessToken,
+        Self::AccountRefreshToken,
+        Self::AccountIdToken,
+        Self::UserApiKey,
+    ];
+
+    /// Table and column, as the database knows them, with a dot between.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ga4AccessToken => "GA4Connection.accessToken",
+            Self::Ga4RefreshToken => "GA4Connection.refreshToken",
+            Self::SearchConsoleAccessToken => "SearchConsoleConnection.accessToken",
+            Self::SearchConsoleRefreshToken => "SearchConsoleConnection.refreshToken",
+            Self::AccountAccessToken => "Account.access_token",
+            Self::AccountRefreshToken => "Account.refresh_token",
+            Self::AccountIdToken => "Account.id_token",
+            Self::UserApiKey => "User.apiKey",
+        }
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table(self) -> &'static str {
+        self.name().split('.').next().unwrap_or_default()
+    }
+
+    /// The column's name within its table.
+    #[must_use]
+    pub fn column(self) -> &'static str {
+        self.name().split('.').nth(1).unwrap_or_default()
+    }
+
+    /// The column of its blind index, if it is looked up by value.
+    #[must_use]
+    pub fn index(self) -> Option<&'static str> {
+        (self == Self::UserApiKey).then_some("apiKeyIndex")
+    }
+
+    /// The column that names the user whose secret it is.
+    pub(crate) fn owner(self) -> &'static str {
+        if self == Self::UserApiKey { "id" } else { "userId" }
+    }
+
+    /// The form in which the old service reads the column: it encrypts Google's tokens, and nothing else.
+    #[must_use]
+    pub fn compat(self) -> Writes {
+        match self {
+            Self::Ga4AccessToken
+            | Self::Ga4RefreshToken
+            | Self::SearchConsoleAccessToken
+            | Self::SearchConsoleRefreshToken => Writes::Compat,
+            Self::AccountAccessToken | Self::AccountRefreshToken | Self::AccountIdToken | Self::UserApiKey => {
+                Writes::Plain
+            }
+        }
+    }
+
+    /// How the column is looked up: before a tenant is known.
+    pub(crate) fn lookup(self) -> Lookup<'static> {
+        Lookup { table: self.table(), column: self.column(), tenant: None, normalisation: Normalisation::Exact }
+    }
+}
+
+impl FromStr for SecretColumn {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let unknown = Error::Invalid { what: "the secret column", reason: "there is none of this name" };
+        Self::ALL.into_iter().find(|column| column.name() == name).ok_or(unknown)
+    }
+}
+
+impl fmt::Display for SecretColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Serialize for SecretColumn {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}

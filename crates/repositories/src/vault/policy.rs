@@ -1,0 +1,67 @@
+//! What a secret column writes, and which old forms it still accepts.
+
+use std::collections::BTreeMap;
+
+use rylie_crypto::{ColumnPolicy, LegacyForms, Padding, Writes};
+
+use crate::SecretColumn;
+
+/// The form of new values of a column.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NewValues {
+    /// [`Compat`](Self::Compat) while the database is shared with the old service, else [`Sealed`](Self::Sealed).
+    #[default]
+    Auto,
+    /// Sealed by the keyring's active key. The old service cannot read it.
+    Sealed,
+    /// What the old service reads in this column: see [`SecretColumn::compat`].
+    Compat,
+}
+
+/// What one column accepts and writes. By default every old form is accepted, and new values are as
+/// [`NewValues::Auto`] says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SecretPolicy {
+    /// The forms from before that still open; sealed values always do.
+    pub accepts: LegacyForms,
+    /// The form of new values.
+    pub writes: NewValues,
+    /// How much of a secret's length a sealed value hides.
+    pub padding: Padding,
+}
+
+impl Default for SecretPolicy {
+    fn default() -> Self {
+        Self { accepts: LegacyForms::ALL, writes: NewValues::Auto, padding: Padding::None }
+    }
+}
+
+impl SecretPolicy {
+    /// The policy of `column`, in a database that is shared with the old service or is not.
+    pub(super) fn resolve(self, column: SecretColumn, shared: bool) -> ColumnPolicy {
+        let compat = match self.writes {
+            NewValues::Auto => shared,
+            NewValues::Sealed => false,
+            NewValues::Compat => true,
+        };
+        let writes = if compat { column.compat() } else { Writes::Sealed(self.padding) };
+        ColumnPolicy { accepts: self.accepts, writes }
+    }
+}
+
+/// The policy of each secret column; the default one for a column that none was set for.
+#[derive(Clone, Debug, Default)]
+pub struct SecretPolicies(BTreeMap<SecretColumn, SecretPolicy>);
+
+impl SecretPolicies {
+    /// Sets the policy of a column.
+    pub fn set(&mut self, column: SecretColumn, policy: SecretPolicy) {
+        self.0.insert(column, policy);
+    }
+
+    /// The policy of a column.
+    #[must_use]
+    pub fn of(&self, column: SecretColumn) -> SecretPolicy {
+        self.0.get(&column).copied().unwrap_or_default()
+    }
+}
