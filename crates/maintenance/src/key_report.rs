@@ -27,7 +27,7 @@ impl KeyReport {
     pub fn under(&self, key: &str) -> BTreeMap<String, u64> {
         let mut found = BTreeMap::new();
         for (column, counts) in &self.columns {
-            if let Some(values) = counts.get(key) {
+            if let Some(values) = counts.get(key).filter(|values| **values > 0) {
                 found.insert(column.clone(), *values);
             }
         }

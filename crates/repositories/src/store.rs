@@ -195,20 +195,6 @@ impl DatabaseStore {
         Ok(AuditReader::new(tx))
     }
 
-    /// What a verification of the audit log reads, over one read-only transaction. It is not recorded, as it takes a login
-    /// that may only read: a member of `rylie_doors` or of `rylie_auditor`, or one that row-level security does not bind.
-    #[track_caller]
-    pub fn audit_reader(&self) -> impl Future<Output = Result<AuditReader>> + Send + '_ {
-        self.open_audit_reader(Location::caller())
-    }
-
-    async fn open_audit_reader(&self, at: CallSite) -> Result<AuditReader> {
-        let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
-        let role = self.pool.auditing_role().await?;
-        let tx = self.open(Door::Audit(role), UnitOptions::read_only(), at, Fence::Platform, who).await?;
-        Ok(AuditReader::new(tx))
-    }
-
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
         let transaction = self.pool.begin(&door, options, at).await?;
         Ok(Tx::new(transaction, fence, who, self.surroundings()))

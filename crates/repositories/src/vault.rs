@@ -4,8 +4,8 @@ mod columns;
 mod policy;
 
 use rylie_crypto::{
-    Binding, BlindIndex, ColumnCipher, ColumnPolicy, Error as CryptoError, KeyId, Keyring, LegacyForms, LegacyKey,
-    Secret, Stored, StoredForm, Writes,
+    Binding, BlindIndex, ColumnCipher, ColumnPolicy, Error as CryptoError, KeyId, KeyState, Keyring, LegacyForms,
+    LegacyKey, Secret, Stored, StoredForm, Writes,
 };
 use rylie_entities::{IndexColumn, SealedColumn, UserId};
 
@@ -127,6 +127,12 @@ impl Vault<'_> {
     /// The key that seals.
     pub(crate) fn active_key(&self) -> Result<&KeyId> {
         Ok(self.keys.keyring.active()?)
+    }
+
+    /// The ids of the keys that open.
+    pub(crate) fn usable_keys(&self) -> impl Iterator<Item = String> {
+        let keys = self.keys.keyring.keys().filter(|(_, state)| *state != KeyState::Destroyed);
+        keys.map(|(id, _)| id.to_string())
     }
 
     /// Whether the old service's key is at hand.

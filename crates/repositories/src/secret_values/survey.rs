@@ -12,6 +12,11 @@ pub(super) async fn survey(tx: &Tx, column: SecretColumn, after: Option<String>,
     let vault = tx.vault(column)?;
     let (rows, next) = rows(tx, column, after, batch).await?;
     let mut survey = SecretSurvey { next, rows: rows.len() as u64, ..Default::default() };
+    // So that a key under which nothing is left shows as such.
+    for key in vault.usable_keys() {
+        survey.values.insert(key.clone(), 0);
+        survey.fingerprints.insert(key, 0);
+    }
     for row in &rows {
         survey.add(&vault, column, row);
     }
