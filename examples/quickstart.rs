@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::entities::AgencyId;
-use rylie_db::maintenance::{Seed, close_usage};
+use rylie_db::maintenance::{Seed, Sweep, close_usage};
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, NewGa4Connection};
 
@@ -95,13 +95,20 @@ async fn main() -> Result<()> {
     title("8. A month of usage is closed");
     let unit = store.tenant(&ann).await?;
     let me = ann.user().id().clone();
-    for kind in [TaskType::Page, TaskType::Page, TaskType::Blog] {
-        unit.usage().count_one(me.clone(), kind).await?;
+    for event in ["task-1", "task-2", "task-2"] {
+        let used = unit.usage().use_page(me.clone(), event).await?;
+        say(format!(
+            "{event}: {} of {} pages used{}",
+            used.used,
+            used.limit,
+            if used.repeated { ", counted before" } else { "" }
+        ));
     }
+    unit.usage().use_blog(me.clone(), "task-3").await?;
     unit.commit().await?;
     clock.forward(TimeDelta::days(32));
-    let closed = close_usage(&*store).await?;
-    let again = close_usage(&*store).await?;
+    let closed = close_usage(&*store, None, &Sweep::default()).await?;
+    let again = close_usage(&*store, None, &Sweep::default()).await?;
     say(format!("{} billing periods closed; run again: {}", closed.users, again.users));
     let unit = store.tenant_read_only(&ann).await?;
     for month in unit.usage().list(Some(me), PageRequest::default()).await?.items {

@@ -6,6 +6,7 @@ use crate::{
     m20261123_000003_add_tenant_key as m3, m20261123_000004_add_soft_delete as m4,
     m20261123_000005_drop_audit_log_foreign_key as m5, m20261123_000006_replace_indexes as m6,
     m20261123_000007_create_door_roles as m7, m20261123_000008_enable_row_level_security as m8,
+    m20261124_000017_create_usage_event as m17, m20261124_000018_index_what_is_purged as m18,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -42,6 +43,8 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m6::ReplaceIndexes,
     &m7::CreateDoorRoles,
     &m8::EnableRowLevelSecurity,
+    &m17::CreateUsageEvent,
+    &m18::IndexWhatIsPurged,
 ];
 
 /// The first one: what a database made by Prisma has already.

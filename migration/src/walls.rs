@@ -28,7 +28,8 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     if let Some(pending) = record::pending(connection).await?.first() {
         return Ok(Some(format!("migration {} is pending", pending.name())));
     }
-    let tables = TABLES.map(|table| format!("'{table}'")).join(", ");
+    let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
+    let tables = tables.join(", ");
     let sql = MISSING.replace("$tables", &tables);
     connection.value(&sql).await.map_err(Error::doing("looking for roles and policies"))
 }

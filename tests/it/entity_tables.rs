@@ -89,6 +89,7 @@ async fn compare_all(world: World) {
         session,
         system_settings,
         task,
+        usage_event,
         user,
         user_preferences,
         verification_token,

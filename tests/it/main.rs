@@ -11,6 +11,7 @@ mod migration;
 mod migrations;
 mod mocks;
 mod plans;
+mod tenant_transfer;
 mod walls;
 
 /// Mounts every behaviour on one engine; a behaviour asks `super::world()` for a database of its own.
@@ -30,10 +31,12 @@ macro_rules! behaviours_on {
             mod overviews;
             mod platform;
             mod requests;
+            mod retention;
             mod rows;
             mod savepoints;
             mod secrets;
             mod seeding;
+            mod tenants;
             mod units;
             mod usage;
             mod users;

@@ -14,11 +14,11 @@ mod units;
 use rylie_testkit::{Cluster, PostgresDatabase, World};
 
 use crate::migration::sql::{Sql, deploy};
-use crate::migration::tenant_key::fill;
+use crate::migration::tenant_key::{fill, fill_ours};
 use raw::Raw;
 
 /// Every table with a tenant's key.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "Agency",
     "User",
     "Account",
@@ -30,6 +30,7 @@ const TABLES: [&str; 12] = [
     "GA4Connection",
     "SearchConsoleConnection",
     "MonthlyUsage",
+    "UsageEvent",
     "AuditLog",
 ];
 
@@ -44,7 +45,9 @@ async fn walled() -> (PostgresDatabase, Raw) {
 
 async fn fill_new(url: &str) -> Result<(), sqlx::Error> {
     deploy(url).await;
-    fill(&mut Sql::connect(url).await).await;
+    let mut sql = Sql::connect(url).await;
+    fill(&mut sql).await;
+    fill_ours(&mut sql).await;
     Ok(())
 }
 

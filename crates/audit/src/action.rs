@@ -54,4 +54,10 @@ actions! {
     PlatformAccess = "PLATFORM_ACCESS",
     /// A month of usage was closed.
     UsageClosed = "USAGE_CLOSED",
+    /// All rows of a tenant were exported.
+    TenantExported = "TENANT_EXPORTED",
+    /// All rows of a tenant were imported.
+    TenantImported = "TENANT_IMPORTED",
+    /// All rows of a tenant were deleted for good.
+    TenantErased = "TENANT_ERASED",
 }

@@ -8,6 +8,7 @@ mod keys;
 mod maintain;
 mod migrate;
 mod seed;
+mod tenant;
 
 use clap::Subcommand;
 use rylie_db::Database;
@@ -33,6 +34,9 @@ pub(crate) enum Command {
     /// One maintenance job, now
     #[command(subcommand)]
     Maintain(maintain::Maintain),
+    /// One tenant, whole: export, import, erase
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
     /// The settings in force
     #[command(subcommand)]
     Config(config::Config),
@@ -47,6 +51,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Environment(environment) => environment.run(global).await,
         Command::Keys(keys) => keys.run(global),
         Command::Maintain(maintain) => maintain.run(global).await,
+        Command::Tenant(tenant) => tenant.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),
     }

@@ -68,6 +68,7 @@ impl Failure {
             Self::Found(_) => 3,
             Self::Refused(_) | Self::Keys(crypto::Error::KeyFileExists { .. }) => 4,
             Self::Database(error) if is_usage(error) => 2,
+            Self::Database(error) if is_taken(error) => 4,
             Self::Database(error) if error.is_refusal() => 4,
             _ => 1,
         })
@@ -99,10 +100,16 @@ impl Failure {
     }
 }
 
+/// A file is never written over.
+fn is_taken(error: &rylie_db::Error) -> bool {
+    matches!(error, rylie_db::Error::Maintenance(rylie_db::maintenance::Error::FileExists { .. }))
+}
+
 fn is_usage(error: &rylie_db::Error) -> bool {
     use repositories::Error::Invalid;
     match error {
         rylie_db::Error::Config { .. } | rylie_db::Error::Connect { source: Invalid { .. }, .. } => true,
+        rylie_db::Error::Maintenance(rylie_db::maintenance::Error::NotATenant) => true,
         rylie_db::Error::Migration(error) => matches!(**error, migration::Error::UnknownScheme),
         _ => false,
     }

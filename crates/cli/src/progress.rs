@@ -1,6 +1,7 @@
-//! Progress of migrations: plain lines on standard error.
+//! Progress of migrations and of work on many rows: plain lines on standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_db::migration::Progress;
 
@@ -30,4 +31,19 @@ fn line(progress: Progress<'_>, verbose: bool) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// A listener for work on many rows: a line for each tenth, at a terminal or with `-v`.
+pub(crate) fn rows(global: &Global, what: &'static str) -> rylie_db::repositories::Progress {
+    if global.quiet || (global.verbose == 0 && !io::stderr().is_terminal()) {
+        return rylie_db::repositories::Progress::none();
+    }
+    let told = AtomicU64::new(0);
+    rylie_db::repositories::Progress::new(move |done, of| {
+        let tenth = done.saturating_mul(10).checked_div(of).unwrap_or(0);
+        if told.swap(tenth, Ordering::Relaxed) != tenth {
+            // With standard error closed there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "{what}: {done} of {of}");
+        }
+    })
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rylie_crypto::Secret;
-use rylie_repositories::PoolOptions;
+use rylie_repositories::{PoolOptions, Quota, Quotas};
 
 use crate::error::{Error, Result};
 
@@ -26,6 +26,7 @@ pub struct Config {
     pub(crate) pool: PoolOptions,
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) encryption_key: Option<String>,
+    pub(crate) quotas: Quotas,
 }
 
 type Values = BTreeMap<&'static str, (String, Origin)>;
@@ -86,7 +87,14 @@ impl Config {
             behind_pooler: read.flag("behind_pooler")?.unwrap_or(defaults.behind_pooler),
             ..defaults
         };
+        let packages = Quotas::default();
+        let quotas = Quotas {
+            silver: read.quota("quota_silver")?.unwrap_or(packages.silver),
+            gold: read.quota("quota_gold")?.unwrap_or(packages.gold),
+            platinum: read.quota("quota_platinum")?.unwrap_or(packages.platinum),
+        };
         Ok(Self {
+            quotas,
             url: shared_if_in_memory(read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc")),
             pool,
             keyring: read.text("keyring").map(PathBuf::from),
@@ -214,6 +222,12 @@ impl Reader<'_> {
         Ok(self.number(name, 0..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
     }
 
+    fn quota(&self, name: &str) -> Result<Option<Quota>> {
+        let reason = "it must be four whole numbers: pages,blogs,posts,improvements";
+        let quota = self.text(name).map(str::parse).transpose();
+        quota.map_err(|_| wrong(name, reason.to_owned()))
+    }
+
     fn flag(&self, name: &str) -> Result<Option<bool>> {
         match self.text(name) {
             None => Ok(None),
@@ -262,11 +276,23 @@ mod tests {
             ("max_connections", "0"),
             ("behind_pooler", "canary"),
             ("max_conections", "canary"),
+            ("quota_gold", "1,2,3,canary"),
         ] {
             let built = Config::builder().set(name, value).and_then(super::ConfigBuilder::build);
             let error = built.unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains("canary"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_shown_default_of_a_quota_is_the_default() {
+        let mut shown = Config::builder();
+        for setting in Config::new("sqlite::memory:").unwrap().settings() {
+            if setting.name.starts_with("quota_") {
+                shown = shown.set(setting.name, setting.value).unwrap();
+            }
+        }
+        assert_eq!(shown.build().unwrap().quotas, super::Quotas::default());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Connect, migrate, hand out a store.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rylie_entities::{Env, SystemEnv};
-use rylie_maintenance::{Seed, Seeded};
-use rylie_migration::{MigrationState, Migrations};
-use rylie_repositories::{DatabaseStore, Pool, Store};
+use rylie_entities::{Env, SystemEnv, TenantId};
+use rylie_maintenance::{ImportedTenant, Seed, Seeded};
+use rylie_migration::{Environment, MIGRATIONS, MigrationState, Migrations, Refusal};
+use rylie_repositories::{DatabaseStore, Pool, Progress, Store, TenantCounts};
 use sea_orm::DbBackend;
 
 use crate::config::Config;
@@ -34,7 +35,7 @@ impl Database {
         let keys = keys::read(&config)?;
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
-        let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys));
+        let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas));
         Ok(Self { config: Arc::new(config), pool, store })
     }
 
@@ -63,6 +64,32 @@ impl Database {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
     }
 
+    /// Writes every row of one tenant to a file; see [`export_tenant`](rylie_maintenance::export_tenant).
+    pub async fn export_tenant(&self, tenant: &TenantId, out: &Path, progress: &Progress) -> Result<TenantCounts> {
+        Ok(rylie_maintenance::export_tenant(&*self.store, tenant, newest_migration(), out, progress).await?)
+    }
+
+    /// Adds every row of a tenant from a file, or none; see [`import_tenant`](rylie_maintenance::import_tenant).
+    pub async fn import_tenant(&self, file: &Path, progress: &Progress) -> Result<ImportedTenant> {
+        Ok(rylie_maintenance::import_tenant(&*self.store, file, newest_migration(), progress).await?)
+    }
+
+    /// Deletes every row of one tenant for good; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused where the
+    /// database is marked as production.
+    pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<TenantCounts> {
+        self.refuse_production().await?;
+        Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)
+    }
+
+    async fn refuse_production(&self) -> Result<()> {
+        match self.migrations().await?.mark().await? {
+            Some(mark) if mark.environment == Environment::Production => {
+                Err(rylie_migration::Error::from(Refusal::Production).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Asks the database whether it answers and is migrated. Opens one connection beside the pool.
     pub async fn health(&self) -> Result<Health> {
         let asked = Instant::now();
@@ -85,6 +112,11 @@ impl Database {
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+/// What a complete schema of this version ends with.
+fn newest_migration() -> &'static str {
+    MIGRATIONS.last().map_or("", |migration| migration.name())
 }
 
 impl std::fmt::Debug for Database {

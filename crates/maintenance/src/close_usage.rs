@@ -1,27 +1,89 @@
-//! Closing the billing periods that have ended.
+//! Closing billing periods.
 
-use rylie_repositories::{ClosedUsage, Grant, Store};
+use chrono::{DateTime, Utc};
+use rylie_repositories::{Grant, Month, PlatformUnit, Store, UnitOptions};
+use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::sweep::Sweep;
 
 /// Users closed in one transaction: their rows are locked that long, some tens of milliseconds.
 const BATCH: u64 = 1_000;
 
-/// Closes every billing period that has ended by now, each user's own, and returns how many were closed.
+/// What closing did, or would do.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct ClosedUsage {
+    /// Billing periods that were closed; a user who is months behind counts for each, and once in a dry run.
+    pub users: u64,
+}
+
+const DOING: &str = "closing billing periods";
+
+/// Closes every billing period that has ended by now, each user's own, and returns how many were closed; with a month, only
+/// those that began in it, which are archived under it.
 ///
 /// Run twice or by several processes at once, each period is closed once. A user whose period ended months ago is
-/// closed once for every month since.
-pub async fn close_usage(store: &dyn Store) -> Result<ClosedUsage> {
-    let failed = Error::doing("closing billing periods");
-    let mut closed = ClosedUsage::default();
+/// closed once for every month since. Rows that others hold are left to the next run, or to the user's next use.
+pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
+    let failed = Error::doing(DOING);
+    let unit = enter(store, UnitOptions::read_only()).await?;
+    let ended = unit.usage_closing().count_ended(month).await.map_err(&failed)?.min(sweep.limit());
+    drop(unit);
+    sweep.progress.tell(0, ended);
+    if sweep.dry_run {
+        return Ok(ClosedUsage { users: ended });
+    }
+    let mut closed = 0;
+    // A walk closes one period of each user; who is months behind takes as many walks.
     loop {
-        let grant = Grant::job("close-usage", "billing periods that have ended").map_err(&failed)?;
-        let unit = store.platform(grant).await.map_err(&failed)?;
-        let batch = unit.usage_closing().close_ended(BATCH).await.map_err(&failed)?;
+        let before = closed;
+        walk(store, month, sweep, ended, &mut closed).await?;
+        if closed == before {
+            return Ok(ClosedUsage { users: closed });
+        }
+    }
+}
+
+/// Once over all users, from the first batch to the last or to the limit.
+async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64, closed: &mut u64) -> Result<()> {
+    let mut last = None;
+    while *closed < sweep.limit() {
+        let unit = enter(store, UnitOptions::default()).await?;
+        let batch = BATCH.min(sweep.limit() - *closed);
+        let done = unit.usage_closing().close_ended(month, last, batch).await.map_err(Error::doing(DOING))?;
+        unit.commit().await.map_err(Error::doing(DOING))?;
+        *closed += done.users;
+        sweep.progress.tell(*closed, ended.max(*closed));
+        last = done.last;
+        if last.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Closes the period of every user with a package, ended or not: archived under the month of `at`, with a new period from
+/// `at` for a month. Returns how many were closed.
+///
+/// A period that began at `at` or later is left alone: run twice or by several processes at once for the same `at`,
+/// each user is reset once. Batches that were done stay done when it is stopped, and the next run for the same `at`
+/// does the rest.
+pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>) -> Result<ClosedUsage> {
+    let failed = Error::doing("resetting everybody's usage");
+    let (mut closed, mut last) = (ClosedUsage::default(), None);
+    loop {
+        let unit = enter(store, UnitOptions::default()).await?;
+        let batch = unit.usage_closing().reset_everyone(at, last, BATCH).await.map_err(&failed)?;
         unit.commit().await.map_err(&failed)?;
         closed.users += batch.users;
-        if batch.users == 0 {
+        last = batch.last;
+        if last.is_none() {
             return Ok(closed);
         }
     }
+}
+
+async fn enter(store: &dyn Store, options: UnitOptions) -> Result<Box<dyn PlatformUnit>> {
+    let grant = Grant::job("close-usage", "closing billing periods").map_err(Error::doing(DOING))?;
+    store.platform_with(grant, options).await.map_err(Error::doing(DOING))
 }

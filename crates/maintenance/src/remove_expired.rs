@@ -1,14 +1,14 @@
 //! Removing expired sessions and tokens.
 
-use rylie_repositories::{Grant, Store};
+use std::time::Duration;
+
+use rylie_repositories::{Kept, Store};
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::sweep::{Removal, Sweep};
 
-/// Rows deleted in one transaction.
-const BATCH: u64 = 5_000;
-
-/// What [`remove_expired`] deleted.
+/// What [`remove_expired`] deleted, or would delete.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct RemovedExpired {
     /// Expired sessions.
@@ -17,20 +17,17 @@ pub struct RemovedExpired {
     pub verification_tokens: u64,
 }
 
-/// Deletes every session and verification token that has expired by now.
-pub async fn remove_expired(store: &dyn Store) -> Result<RemovedExpired> {
-    let failed = Error::doing("removing expired sessions and tokens");
-    let mut removed = RemovedExpired::default();
-    loop {
-        let grant = Grant::job("remove-expired", "expired sessions and verification tokens").map_err(&failed)?;
-        let unit = store.platform(grant).await.map_err(&failed)?;
-        let sessions = unit.expiry().remove_sessions(BATCH).await.map_err(&failed)?;
-        let verification_tokens = unit.expiry().remove_verification_tokens(BATCH).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
-        removed.sessions += sessions;
-        removed.verification_tokens += verification_tokens;
-        if sessions < BATCH && verification_tokens < BATCH {
-            return Ok(removed);
-        }
-    }
+/// Deletes every session and verification token that has expired by now, 5,000 a transaction. The limit of `sweep` holds
+/// for each of the two. Rows that others hold are left to the next run.
+pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
+    let removal = |what| Removal {
+        what,
+        age: Duration::ZERO,
+        batch: 5_000,
+        job: ("remove-expired", "expired sessions and verification tokens"),
+        doing: "removing expired sessions and tokens",
+    };
+    let sessions = removal(Kept::Sessions).run(store, sweep).await?;
+    let verification_tokens = removal(Kept::VerificationTokens).run(store, sweep).await?;
+    Ok(RemovedExpired { sessions, verification_tokens })
 }

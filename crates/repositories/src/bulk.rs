@@ -46,7 +46,8 @@ impl Progress {
         Self(Some(Arc::new(told)))
     }
 
-    fn tell(&self, done: u64, of: u64) {
+    /// Tells that `done` rows of `of` are done.
+    pub fn tell(&self, done: u64, of: u64) {
         if let Some(told) = &self.0 {
             told(done, of);
         }

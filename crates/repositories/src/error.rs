@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use rylie_entities::TaskType;
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::fence::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, UNSTORABLE};
@@ -45,6 +46,17 @@ pub enum Error {
         what: &'static str,
         /// What it must be.
         reason: &'static str,
+    },
+
+    /// The user's package allows no more of this in the billing period under way. Nothing was counted.
+    #[error(
+        "the package allows {limit} of {kind} in a billing period, and they are used; wait for the next period or change the package"
+    )]
+    QuotaExceeded {
+        /// The kind of work.
+        kind: TaskType,
+        /// What the package allows; zero without a package.
+        limit: u32,
     },
 
     /// The signed-in user's role does not allow it.

@@ -17,7 +17,7 @@ use sea_orm::{ColumnTrait, Condition};
 use crate::cursor::CursorKeys;
 use crate::scope::{Reach, TenantScope};
 use crate::vault::Keys;
-use crate::{Error, Result};
+use crate::{Error, Quotas, Result};
 
 pub use savepoints::Savepoint;
 pub(crate) use transaction::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, Transaction, UNSTORABLE};
@@ -38,6 +38,7 @@ pub(crate) struct Surroundings {
     pub(crate) env: Arc<dyn Env>,
     pub(crate) keys: Option<Arc<Keys>>,
     pub(crate) cursors: Arc<CursorKeys>,
+    pub(crate) quotas: Quotas,
 }
 
 /// Which rows the unit reaches.
@@ -91,6 +92,10 @@ impl Tx {
 
     pub(crate) fn env(&self) -> &dyn Env {
         &*self.surroundings.env
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.surroundings.quotas
     }
 
     pub(crate) fn surroundings(&self) -> &Surroundings {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod billing_period;
 mod bulk;
 mod cursor;
 mod error;
@@ -9,6 +10,7 @@ mod keyset;
 mod owner;
 mod page;
 mod pool;
+mod quota;
 mod retry;
 mod scope;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
@@ -32,12 +34,14 @@ mod seoworks_mappings;
 mod sessions;
 mod settings;
 mod tasks;
+mod tenant_transfer;
 mod usage;
 mod usage_closing;
 mod users;
 mod vault;
 mod verification_tokens;
 
+pub use billing_period::Month;
 pub use bulk::{BulkOutcome, Progress};
 pub use cursor::Cursor;
 pub use error::{Error, Fault, Result};
@@ -46,6 +50,7 @@ pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
 pub use page::{Page, PageRequest};
 pub use pool::{Holder, Pool, PoolOptions};
+pub use quota::{Quota, Quotas};
 pub use retry::{Retry, Retryable, retry};
 pub use scope::{Reach, SignedInUser, TenantScope};
 pub use store::{DatabaseStore, Store};
@@ -55,7 +60,7 @@ pub use unit_options::UnitOptions;
 pub use accounts::{AccountRepository, NewAccount};
 pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
 pub use audit::{AuditFilter, AuditRepository};
-pub use expiry::ExpiryRepository;
+pub use expiry::{ExpiryRepository, Kept};
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
 pub use identities::IdentityRepository;
 pub use preferences::{PreferencesChanges, PreferencesRepository};
@@ -67,8 +72,9 @@ pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
 pub use sessions::SessionRepository;
 pub use settings::{SettingsChanges, SettingsRepository};
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
-pub use usage::UsageRepository;
-pub use usage_closing::{ClosedUsage, UsageClosing};
+pub use tenant_transfer::{TenantCounts, TenantInventory, TenantRow, TenantTransfer};
+pub use usage::{UsageRepository, Used};
+pub use usage_closing::{ClosedBatch, UsageClosing};
 pub use users::{NewUser, UserChanges, UserFilter, UserRepository, UserSummary};
 pub use vault::{Keys, OpenedTokens};
 pub use verification_tokens::VerificationTokenRepository;
@@ -89,6 +95,7 @@ pub use {
     settings::MockSettingsRepository,
     store::MockStore,
     tasks::MockTaskRepository,
+    tenant_transfer::MockTenantTransfer,
     unit::{MockIdentityUnit, MockPlatformUnit, MockTenantUnit},
     usage::MockUsageRepository,
     usage_closing::MockUsageClosing,

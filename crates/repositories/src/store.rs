@@ -12,7 +12,7 @@ use crate::cursor::CursorKeys;
 use crate::fence::{Fence, Surroundings, Tx, Who};
 use crate::pool::{CallSite, Door, Pool};
 use crate::vault::Keys;
-use crate::{Grant, IdentityUnit, PlatformUnit, Result, TenantScope, TenantUnit, UnitOptions};
+use crate::{Grant, IdentityUnit, PlatformUnit, Quotas, Result, TenantScope, TenantUnit, UnitOptions};
 
 /// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they
 /// are called: [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
@@ -107,8 +107,20 @@ impl DatabaseStore {
     /// its cursors are good for this store alone: processes that serve the same lists need a keyring in common.
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
-        let surroundings = Surroundings { env, keys: keys.map(Arc::new), cursors: Arc::new(CursorKeys::default()) };
+        let surroundings = Surroundings {
+            env,
+            keys: keys.map(Arc::new),
+            cursors: Arc::new(CursorKeys::default()),
+            quotas: Quotas::default(),
+        };
         Self { pool, surroundings }
+    }
+
+    /// The same with other quotas.
+    #[must_use]
+    pub fn with_quotas(mut self, quotas: Quotas) -> Self {
+        self.surroundings.quotas = quotas;
+        self
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {

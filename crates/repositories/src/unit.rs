@@ -159,6 +159,8 @@ unit! {
         usage_closing: UsageClosing, mocked by MockUsageClosing;
         /// Removing what has expired.
         expiry: ExpiryRepository, mocked by MockExpiryRepository;
+        /// Whole tenants.
+        tenant_transfer: TenantTransfer, mocked by MockTenantTransfer;
         /// The platform's settings.
         settings: SettingsRepository, mocked by MockSettingsRepository;
         /// The whole audit log.

@@ -7,7 +7,8 @@ use crate::pool::Access;
 /// How a unit is opened. By default it may write, and has the pool's time limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct UnitOptions {
-    /// For reading only: writes are refused. On SQLite such units do not wait for each other.
+    /// For reading only: writes are refused, and every statement sees the same state of the database. On SQLite such units do
+    /// not wait for each other.
     pub read_only: bool,
     /// The longest that one statement of the unit may take, instead of the pool's limit; [`Error::Timeout`] for one
     /// that takes longer. On PostgreSQL only: SQLite has no such limit.

@@ -2,19 +2,54 @@
 
 use async_trait::async_trait;
 use rylie_entities::monthly_usage::{Column, Entity};
-use rylie_entities::{MonthlyUsage, TaskType, User, UserId, user};
+use rylie_entities::{MonthlyUsage, TaskType, User, UserId, usage_event, user};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{ExprTrait, Order};
 use sea_orm::{ColumnTrait, Condition};
+use serde::Serialize;
 
 use crate::fence::Tx;
-use crate::{Page, PageRequest, Result};
+use crate::usage_closing::close_ended_of;
+use crate::{Error, Page, PageRequest, Quotas, Result};
 
 /// Usage: counted on the user's own row while the period is under way, archived by month when it is closed.
+///
+/// A use is counted when it is told, in the billing period then under way, also if what it tells of happened in an earlier
+/// one: a closed month is never counted into again. If the user's period has ended and nobody has closed it, it is
+/// closed first, so that neither the counters nor the quota depend on when the job runs.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageRepository: Send + Sync {
-    /// Counts one more of a kind of work for the user, in one statement: concurrent calls are all counted.
-    async fn count_one(&self, user: UserId, kind: TaskType) -> Result<User>;
+    /// Counts the use of a page. See [`use_one`](Self::use_one).
+    async fn use_page(&self, user: UserId, event: &str) -> Result<Used> {
+        self.use_one(user, TaskType::Page, event).await
+    }
+
+    /// Counts the use of a blog post. See [`use_one`](Self::use_one).
+    async fn use_blog(&self, user: UserId, event: &str) -> Result<Used> {
+        self.use_one(user, TaskType::Blog, event).await
+    }
+
+    /// Counts the use of a business-profile post. See [`use_one`](Self::use_one).
+    async fn use_gbp_post(&self, user: UserId, event: &str) -> Result<Used> {
+        self.use_one(user, TaskType::GbpPost, event).await
+    }
+
+    /// Counts the use of an improvement. See [`use_one`](Self::use_one).
+    async fn use_improvement(&self, user: UserId, event: &str) -> Result<Used> {
+        self.use_one(user, TaskType::Improvement, event).await
+    }
+
+    /// Counts one use of a kind of work, once for each `event`: the key that its sender gives it, 1 to 255 bytes.
+    ///
+    /// Exact under any concurrency. The same event again is not counted again and no error. Four short statements; the
+    /// user's row stays locked until the unit ends, so count late in a unit.
+    ///
+    /// [`Error::QuotaExceeded`] when the package of the user allows no more, and without a package: nothing is
+    /// counted, the event may be delivered again later, and the unit goes on. [`Error::Conflict`] if the event was counted
+    /// as another kind, or for another user within the unit's reach of the same tenant. An event is remembered until
+    /// the job `remove_usage_events` removes it.
+    async fn use_one(&self, user: UserId, kind: TaskType, event: &str) -> Result<Used>;
 
     /// One month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
     async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>>;
@@ -23,17 +58,33 @@ pub trait UsageRepository: Send + Sync {
     async fn list(&self, user: Option<UserId>, page: PageRequest) -> Result<Page<MonthlyUsage>>;
 }
 
+/// What became of a use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Used {
+    /// How much of the kind is used in the period under way, this one included.
+    pub used: u32,
+    /// How much the package allows in a period.
+    pub limit: u32,
+    /// Whether the event had been counted before, so that it was not counted now.
+    pub repeated: bool,
+}
+
 #[async_trait]
 impl UsageRepository for Tx {
-    async fn count_one(&self, user: UserId, kind: TaskType) -> Result<User> {
-        let counter = match kind {
-            TaskType::Page => user::Column::PagesUsedThisPeriod,
-            TaskType::Blog => user::Column::BlogsUsedThisPeriod,
-            TaskType::GbpPost => user::Column::GbpPostsUsedThisPeriod,
-            TaskType::Improvement => user::Column::ImprovementsUsedThisPeriod,
-        };
-        let one_more = counter.into_expr().add(1);
-        self.update_expr::<user::Entity>(counter, one_more, user::Column::Id.eq(user), "User").await
+    async fn use_one(&self, user: UserId, kind: TaskType, event: &str) -> Result<Used> {
+        let event = checked(event)?;
+        let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(user)).get("User").await?;
+        let user = close_ended_of(self, user).await?;
+        if is_counted(self, &user, kind, event).await? || !remember(self, &user, kind, event).await? {
+            return repeated(self, user, kind, event).await;
+        }
+        match count(self, &user, kind).await? {
+            Some(user) => Ok(used(&user, kind, self.quotas(), false)),
+            None => {
+                self.delete_one::<usage_event::Entity>(of_event(&user, event), "UsageEvent").await?;
+                Err(Error::QuotaExceeded { kind, limit: limit(&user, kind, self.quotas()) })
+            }
+        }
     }
 
     async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>> {
@@ -46,4 +97,96 @@ impl UsageRepository for Tx {
         let of_user = Condition::all().add_option(user.map(|user| Column::UserId.eq(user)));
         self.rows::<Entity>().filter(of_user).order(Order::Desc, Column::ArchivedAt, Column::Id).page(page).await
     }
+}
+
+/// Whether the event was counted for this user; [`Error::Conflict`] if it was for a colleague.
+async fn is_counted(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<bool> {
+    use usage_event::Column;
+    let of_tenant = Condition::all().add(Column::TenantId.eq(&user.tenant_id)).add(Column::Key.eq(event));
+    let known = tx.rows::<usage_event::Entity>().filter(of_tenant).all().await?;
+    match known.iter().find(|known| known.user_id == user.id) {
+        Some(known) if known.kind == kind => Ok(true),
+        None if known.is_empty() => Ok(false),
+        _ => Err(counted_otherwise()),
+    }
+}
+
+/// Inserts the event; `false` if another unit was quicker, for whose end this has waited.
+async fn remember(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<bool> {
+    let row = usage_event::ActiveModel {
+        id: Set(usage_event::UsageEventId::generate(tx.env())),
+        user_id: Set(user.id.clone()),
+        key: Set(event.to_owned()),
+        kind: Set(kind),
+        counted_at: Set(tx.now()),
+        tenant_id: Set(user.tenant_id.clone()),
+    };
+    let unique = [usage_event::Column::UserId, usage_event::Column::Key];
+    tx.insert_unless_there::<usage_event::Entity>(row, unique).await
+}
+
+/// One statement that counts one more where the package of the row allows it; `None` where it does not.
+async fn count(tx: &Tx, user: &User, kind: TaskType) -> Result<Option<User>> {
+    use rylie_entities::PackageType::{Gold, Platinum, Silver};
+    let counter = counter(kind);
+    let mut allowed = Condition::any();
+    for package in [Silver, Gold, Platinum] {
+        let limit = i32::try_from(tx.quotas().of(package).limit(kind)).unwrap_or(i32::MAX);
+        let below = Condition::all().add(user::Column::ActivePackageType.eq(package)).add(counter.lt(limit));
+        allowed = allowed.add(below);
+    }
+    let row = Condition::all().add(user::Column::Id.eq(&user.id)).add(allowed);
+    match tx.update_expr::<user::Entity>(counter, counter.into_expr().add(1), row, "User").await {
+        Ok(user) => Ok(Some(user)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn repeated(tx: &Tx, user: User, kind: TaskType, event: &str) -> Result<Used> {
+    let known = tx.rows::<usage_event::Entity>().filter(of_event(&user, event)).one().await?;
+    match known {
+        Some(known) if known.kind == kind => Ok(used(&user, kind, tx.quotas(), true)),
+        Some(_) => Err(counted_otherwise()),
+        // It was there a moment ago, and its retention ended in between.
+        None => Err(Error::Contention),
+    }
+}
+
+fn of_event(user: &User, event: &str) -> Condition {
+    Condition::all().add(usage_event::Column::UserId.eq(&user.id)).add(usage_event::Column::Key.eq(event))
+}
+
+fn counted_otherwise() -> Error {
+    Error::Conflict { entity: "UsageEvent".to_owned(), field: "key".to_owned() }
+}
+
+fn counter(kind: TaskType) -> user::Column {
+    match kind {
+        TaskType::Page => user::Column::PagesUsedThisPeriod,
+        TaskType::Blog => user::Column::BlogsUsedThisPeriod,
+        TaskType::GbpPost => user::Column::GbpPostsUsedThisPeriod,
+        TaskType::Improvement => user::Column::ImprovementsUsedThisPeriod,
+    }
+}
+
+fn used(user: &User, kind: TaskType, quotas: &Quotas, repeated: bool) -> Used {
+    let used = match kind {
+        TaskType::Page => user.pages_used_this_period,
+        TaskType::Blog => user.blogs_used_this_period,
+        TaskType::GbpPost => user.gbp_posts_used_this_period,
+        TaskType::Improvement => user.improvements_used_this_period,
+    };
+    Used { used: u32::try_from(used).unwrap_or(0), limit: limit(user, kind, quotas), repeated }
+}
+
+fn limit(user: &User, kind: TaskType, quotas: &Quotas) -> u32 {
+    user.active_package_type.map_or(0, |package| quotas.of(package).limit(kind))
+}
+
+fn checked(event: &str) -> Result<&str> {
+    if (1..=255).contains(&event.len()) && !event.contains(char::is_control) {
+        return Ok(event);
+    }
+    Err(Error::Invalid { what: "the event's key", reason: "it must have 1 to 255 bytes and no control characters" })
 }

@@ -1,54 +1,248 @@
 //! Closing months of usage: archive and reset together, each user's own billing period.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Datelike, Utc};
 use rylie_audit::{Action, Event};
-use sea_orm::{ConnectionTrait, DbBackend};
+use rylie_entities::{MonthlyUsageId, Timestamp, User, UserId, monthly_usage, user};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, Statement, Value};
 
-use crate::Result;
 use crate::audit::AuditRepository;
+use crate::billing_period::{self, Month};
 use crate::fence::Tx;
+use crate::{Error, Result};
 
-/// Closing the billing periods that have ended.
+/// Closing billing periods, in walks over the users in the order of their ids.
+///
+/// A period is archived under the month in which it began. The next one begins where it ended and ends a month later: on the
+/// same day, or on the last day of a shorter month, which does not move the ends after it. All in UTC.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageClosing: Send + Sync {
-    /// Closes the period of at most `batch` users whose period has ended by now: archives their counters under the
-    /// month in which the period began, sets them to zero and begins the next period where the last one ended.
+    /// Closes the period of the next `batch` users, `after` one, whose period has ended by now; with a month, only periods
+    /// that began in it. Archives their counters, sets them to zero and begins the next period.
     ///
-    /// One statement on PostgreSQL and two on SQLite, however many users. It can be called again and by several
+    /// Two statements on PostgreSQL and three on SQLite, however many users. It can be called again and by several
     /// processes at once: a period is closed once, and rows that another process holds are left to it. A second
     /// close of the same month adds to the archived row. A period that ended months ago takes as many
-    /// calls. Recorded, if anything was closed.
-    async fn close_ended(&self, batch: u64) -> Result<ClosedUsage>;
+    /// walks. Recorded, if anything was closed.
+    async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
+
+    /// How many users have a period that has ended by now and is not closed; with a month, only those that began in it.
+    async fn count_ended(&self, month: Option<Month>) -> Result<u64>;
+
+    /// Closes the period of the next `batch` users with a package, `after` one, ended or not. Archives under the month of
+    /// `at`; the new period begins at `at`.
+    ///
+    /// A period that began at `at` or later is left alone, so a reset for one instant happens once, however often and
+    /// by however many processes it is called. Waits for rows that others hold. Recorded, if anything was closed.
+    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
 }
 
-/// What a call of [`UsageClosing::close_ended`] did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ClosedUsage {
+/// What a call of [`UsageClosing`] did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClosedBatch {
     /// Users whose period was closed.
     pub users: u64,
+    /// The last user of the batch, after whom to go on; `None` if there are no more.
+    pub last: Option<UserId>,
 }
 
-/// Archives and resets in one statement; `$1` is now, `$2` the batch.
+/// Archives and resets in one statement.
 const POSTGRES: &str = include_str!("usage_closing/postgres.sql");
 /// SQLite has no data-modifying CTE. The unit holds the write lock from its beginning, so both statements meet the same rows.
 const SQLITE_ARCHIVE: &str = include_str!("usage_closing/sqlite_archive.sql");
 const SQLITE_RESET: &str = include_str!("usage_closing/sqlite_reset.sql");
 
-#[async_trait]
-impl UsageClosing for Tx {
-    async fn close_ended(&self, batch: u64) -> Result<ClosedUsage> {
-        let values = || vec![self.now().into(), i64::try_from(batch).unwrap_or(i64::MAX).into()];
-        let users = match self.across_tenants()?.get_database_backend() {
-            DbBackend::Sqlite => {
-                self.run_across_tenants(SQLITE_ARCHIVE, values()).await?;
-                self.run_across_tenants(SQLITE_RESET, values()).await?
-            }
-            _ => self.run_across_tenants(POSTGRES, values()).await?,
+/// What is closed, and what follows; in SQL. `$1` is now, `$2` and `$3` are the bounds of the ids.
+struct Closing {
+    /// Which users.
+    due: &'static str,
+    /// How PostgreSQL locks them.
+    lock: &'static str,
+    /// The instant whose month the counters are archived under.
+    archived_under: &'static str,
+    /// When the next period begins, and when it ends: on PostgreSQL, and on SQLite.
+    next_start: &'static str,
+    next_end: [&'static str; 2],
+}
+
+/// `$4` and `$5` are the bounds of the period's beginning.
+const ENDED: Closing = Closing {
+    due: r#""activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
+      AND "currentBillingPeriodStart" >= $4 AND "currentBillingPeriodStart" < $5"#,
+    lock: "FOR UPDATE SKIP LOCKED",
+    archived_under: r#""currentBillingPeriodStart""#,
+    next_start: r#""User"."currentBillingPeriodEnd""#,
+    next_end: [include_str!("usage_closing/next_end_postgres.sql"), include_str!("usage_closing/next_end_sqlite.sql")],
+};
+
+/// `$4` is the end of the new period.
+const EVERYONE: Closing = Closing {
+    due: r#""activePackageType" IS NOT NULL AND ("currentBillingPeriodStart" IS NULL OR "currentBillingPeriodStart" < $1)"#,
+    lock: "FOR UPDATE",
+    archived_under: "$1",
+    next_start: "$1",
+    next_end: ["$4", "$4"],
+};
+
+const COUNT_ENDED: &str = r#"SELECT count(*) FROM "User"
+    WHERE "activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
+      AND "currentBillingPeriodStart" >= $2 AND "currentBillingPeriodStart" < $3"#;
+
+/// The last id of a batch; `$3` is its size.
+const LAST_OF_BATCH: &str = r#"SELECT max("id") FROM (
+    SELECT "id" FROM "User" WHERE {due} AND "id" > $2 ORDER BY "id" LIMIT $3) AS batch"#;
+
+impl Closing {
+    fn fill(&self, sql: &str, engine: DbBackend) -> String {
+        let next_end = self.next_end[usize::from(engine == DbBackend::Sqlite)];
+        let parts = [
+            ("{due}", self.due),
+            ("{lock}", self.lock),
+            ("{archived_under}", self.archived_under),
+            ("{next_start}", self.next_start),
+            ("{next_end}", next_end),
+        ];
+        parts.iter().fold(sql.to_owned(), |sql, (part, text)| sql.replace(part, text.trim()))
+    }
+
+    async fn last(&self, tx: &Tx, values: Vec<Value>) -> Result<Option<UserId>> {
+        let connection = tx.across_tenants()?;
+        let engine = connection.get_database_backend();
+        let statement = Statement::from_sql_and_values(engine, self.fill(LAST_OF_BATCH, engine), values);
+        let row = connection.query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.flatten())
+    }
+
+    async fn run(&self, tx: &Tx, values: Vec<Value>) -> Result<u64> {
+        let engine = tx.across_tenants()?.get_database_backend();
+        let users = if engine == DbBackend::Sqlite {
+            tx.run_across_tenants(&self.fill(SQLITE_ARCHIVE, engine), values.clone()).await?;
+            tx.run_across_tenants(&self.fill(SQLITE_RESET, engine), values).await?
+        } else {
+            tx.run_across_tenants(&self.fill(POSTGRES, engine), values).await?
         };
         if users > 0 {
-            self.record(Event::new(Action::UsageClosed).with("users", users)).await?;
+            tx.record(Event::new(Action::UsageClosed).with("users", users)).await?;
         }
-        Ok(ClosedUsage { users })
+        Ok(users)
     }
+}
+
+#[async_trait]
+impl UsageClosing for Tx {
+    async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
+        let (from, to) = bounds(month);
+        let (now, after) = (self.now(), start_of(after));
+        let values = |bound: Value| vec![now.into(), after.clone().into(), bound, from.into(), to.into()];
+        let Some(last) = ENDED.last(self, values(size(batch))).await? else { return Ok(ClosedBatch::default()) };
+        let users = ENDED.run(self, values((&last).into())).await?;
+        Ok(ClosedBatch { users, last: Some(last) })
+    }
+
+    async fn count_ended(&self, month: Option<Month>) -> Result<u64> {
+        let (from, to) = bounds(month);
+        self.count_across_tenants(COUNT_ENDED, vec![self.now().into(), from.into(), to.into()]).await
+    }
+
+    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
+        let (at, after) = (Timestamp::from(at), start_of(after));
+        let values = |bound: Value| vec![at.into(), after.clone().into(), bound];
+        let Some(last) = EVERYONE.last(self, values(size(batch))).await? else { return Ok(ClosedBatch::default()) };
+        let mut values = values((&last).into());
+        values.push(billing_period::a_month_after(at).into());
+        Ok(ClosedBatch { users: EVERYONE.run(self, values).await?, last: Some(last) })
+    }
+}
+
+/// What sorts before every id.
+fn start_of(after: Option<UserId>) -> String {
+    after.map_or(String::new(), |after| after.to_string())
+}
+
+fn bounds(month: Option<Month>) -> (Timestamp, Timestamp) {
+    month.map_or_else(billing_period::always, |month| (month.begin(), month.end()))
+}
+
+fn size(batch: u64) -> Value {
+    i64::try_from(batch).unwrap_or(i64::MAX).into()
+}
+
+/// Closes the periods of one user that have ended by now, at any door, and returns the user as it is then. One statement
+/// if none has.
+pub(crate) async fn close_ended_of(tx: &Tx, mut user: User) -> Result<User> {
+    let mut closed = false;
+    while let Some((start, end)) = ended(&user, tx.now()) {
+        let same =
+            Condition::all().add(user::Column::Id.eq(&user.id)).add(user::Column::CurrentBillingPeriodEnd.eq(end));
+        let lock = user::ActiveModel { updated_at: Set(tx.now()), ..Default::default() };
+        let locked = tx.update::<user::Entity>(lock, same.clone()).await?.pop();
+        user = match locked {
+            Some(locked) => {
+                archive(tx, &locked, start).await?;
+                closed = true;
+                tx.update_one::<user::Entity>(next_period(start, end), same, "User").await?
+            }
+            // Somebody else was quicker.
+            None => tx.rows::<user::Entity>().filter(user::Column::Id.eq(&user.id)).get("User").await?,
+        };
+    }
+    if closed {
+        tx.record(Event::new(Action::UsageClosed).on("User", &user.id)).await?;
+    }
+    Ok(user)
+}
+
+fn ended(user: &User, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let (start, end) = (user.current_billing_period_start?, user.current_billing_period_end?);
+    (user.active_package_type.is_some() && end <= now).then_some((start, end))
+}
+
+fn next_period(start: Timestamp, end: Timestamp) -> user::ActiveModel {
+    user::ActiveModel {
+        pages_used_this_period: Set(0),
+        blogs_used_this_period: Set(0),
+        gbp_posts_used_this_period: Set(0),
+        improvements_used_this_period: Set(0),
+        current_billing_period_start: Set(Some(end)),
+        current_billing_period_end: Set(Some(billing_period::next_end(start, end))),
+        ..Default::default()
+    }
+}
+
+/// Adds the user's counters to the month's archived row, or makes it. Whoever archives for a user holds the user's row, so
+/// nobody makes it in between.
+async fn archive(tx: &Tx, user: &User, start: Timestamp) -> Result<()> {
+    use monthly_usage::{ActiveModel, Column, Entity};
+    let (month, year) = (start.utc().month().cast_signed(), start.utc().year());
+    let Some(package) = user.active_package_type else { return Err(Error::Contention) };
+    let counters = [
+        (Column::PagesUsed, user.pages_used_this_period),
+        (Column::BlogsUsed, user.blogs_used_this_period),
+        (Column::GbpPostsUsed, user.gbp_posts_used_this_period),
+        (Column::ImprovementsUsed, user.improvements_used_this_period),
+    ];
+    let of_month =
+        Condition::all().add(Column::UserId.eq(&user.id)).add(Column::Year.eq(year)).add(Column::Month.eq(month));
+    let set = ActiveModel { package_type: Set(package), archived_at: Set(tx.now()), ..Default::default() };
+    let more = counters.map(|(column, used)| (column, column.into_expr().add(used)));
+    if tx.update_many::<Entity>(set, more.into(), of_month).await? > 0 {
+        return Ok(());
+    }
+    let row = ActiveModel {
+        id: Set(MonthlyUsageId::generate(tx.env())),
+        user_id: Set(user.id.clone()),
+        month: Set(month),
+        year: Set(year),
+        package_type: Set(package),
+        pages_used: Set(user.pages_used_this_period),
+        blogs_used: Set(user.blogs_used_this_period),
+        gbp_posts_used: Set(user.gbp_posts_used_this_period),
+        improvements_used: Set(user.improvements_used_this_period),
+        archived_at: Set(tx.now()),
+        tenant_id: Set(user.tenant_id.clone()),
+    };
+    tx.insert::<Entity>(row).await.map(|_| ())
 }

@@ -1,16 +1,16 @@
 //! Users: of one tenant, or of all.
 
 use async_trait::async_trait;
-use chrono::Months;
 use rylie_audit::{Action, Event};
 use rylie_entities::user::{ActiveModel, Column, Entity};
-use rylie_entities::{AgencyId, PackageType, TenantId, Timestamp, User, UserId, UserRole};
+use rylie_entities::{AgencyId, PackageType, TenantId, User, UserId, UserRole};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
 
 use crate::audit::AuditRepository;
+use crate::billing_period::a_month_after;
 use crate::fence::Tx;
 use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
@@ -218,12 +218,6 @@ fn may_assign(tx: &Tx, role: UserRole) -> Result<()> {
         return Err(Error::Forbidden { action: "make or change a super admin" });
     }
     Ok(())
-}
-
-/// The end of a billing period: the same day of the next month, or its last day.
-fn a_month_after(start: Timestamp) -> Timestamp {
-    // Out of range only in the year 262143.
-    start.utc().checked_add_months(Months::new(1)).map_or(start, Timestamp::from)
 }
 
 /// The address in lower case, as an expression that `User_email_lower_idx` serves.

@@ -109,7 +109,7 @@ async fn a_verification_token_is_good_once_for_its_address_and_in_time() {
 
 #[tokio::test]
 async fn the_expired_are_removed_and_the_others_stay() {
-    use rylie_db::maintenance::{RemovedExpired, remove_expired};
+    use rylie_db::maintenance::{RemovedExpired, Sweep, remove_expired};
 
     let world = world().await;
     let (old, young) = (world.user().build().await.unwrap(), world.user().build().await.unwrap());
@@ -119,7 +119,7 @@ async fn the_expired_are_removed_and_the_others_stay() {
     identity.commit().await.unwrap();
     world.env().forward(TimeDelta::hours(8));
 
-    let removed = remove_expired(&*world.store()).await.unwrap();
+    let removed = remove_expired(&*world.store(), &Sweep::default()).await.unwrap();
 
     assert_eq!(removed, RemovedExpired { sessions: 1, verification_tokens: 1 });
     let identity = world.store().identity().await.unwrap();

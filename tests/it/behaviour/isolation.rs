@@ -103,7 +103,7 @@ async fn nobody_orders_in_the_name_of_another_tenants_user() {
     };
     assert!(is_missing(unit.ga4_connections().save(connection).await));
     assert!(is_missing(unit.preferences().save(victim.clone(), PreferencesChanges::default()).await));
-    assert!(is_missing(unit.usage().count_one(victim, TaskType::Page).await));
+    assert!(is_missing(unit.usage().use_page(victim, "event").await));
 }
 
 #[tokio::test]

@@ -54,6 +54,17 @@ pub(crate) async fn fill(sql: &mut Sql) {
     }
 }
 
+/// What else they have in the tables that we made beside the base.
+pub(crate) async fn fill_ours(sql: &mut Sql) {
+    for (user, tenant) in [("ann", "a1"), ("bob", "a2"), ("solo", "user:solo")] {
+        sql.run(&format!(
+            "INSERT INTO \"UsageEvent\" (id, \"userId\", key, kind, \"countedAt\", \"tenantId\") \
+             VALUES ('c-{user}', '{user}', 'k', 'PAGE', {NOW}, '{tenant}')"
+        ))
+        .await;
+    }
+}
+
 async fn add_task(sql: &mut Sql, id: &str, user: &str, request: &str) {
     sql.run(&format!(
         "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\") VALUES ('{id}', '{user}', '{request}', 't', 'PAGE', {NOW})"
@@ -76,6 +87,7 @@ async fn filled(url: &str) -> Sql {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
     fill(&mut sql).await;
+    fill_ours(&mut sql).await;
     sql
 }
 
@@ -140,6 +152,7 @@ pub(crate) async fn a_change_of_agency_moves_the_children(url: &str) {
     sql.run("UPDATE \"Request\" SET \"agencyId\" = 'a2' WHERE \"userId\" = 'ann'").await;
 
     assert_tenant(&mut sql, "ann", "a2").await;
+    assert_eq!(sql.tenant("UsageEvent", "c-ann").await, "a2");
     assert_eq!(sql.tenant("AuditLog", "e-ann").await, "a1");
 }
 

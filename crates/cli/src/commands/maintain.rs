@@ -1,12 +1,17 @@
 //! `rylie maintain`
 
-use clap::Subcommand;
-use rylie_db::maintenance::{close_usage, remove_expired};
-use serde_json::json;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use rylie_db::entities::{Env, SystemEnv};
+use rylie_db::maintenance::{Sweep, close_usage, purge_deleted, remove_expired, remove_usage_events, reset_usage};
+use rylie_db::repositories::{Month, Store};
+use serde_json::{Value, json};
 
 use super::migrated_database;
 use crate::arguments::Global;
 use crate::failure::Result;
+use crate::progress;
 use crate::report::Report;
 
 #[derive(Debug, Subcommand)]
@@ -14,13 +19,60 @@ use crate::report::Report;
 pub(crate) enum Maintain {
     /// Delete expired sessions and verification tokens
     #[command(after_help = "Example:\n  rylie maintain sessions")]
-    Sessions,
+    Sessions(Extent),
+    Usage(Usage),
+    Purge(Purge),
+    UsageEvents(UsageEvents),
+}
 
-    /// Archive and reset the counters of every billing period that has ended
-    ///
-    /// Each period is archived once, however often and by however many processes the command is run.
-    #[command(after_help = "Example:\n  rylie maintain usage --json")]
-    Usage,
+/// How much of a job is done.
+#[derive(Args, Debug)]
+pub(crate) struct Extent {
+    /// Only count what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Stop after so many rows of each kind
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+}
+
+/// Archive and reset the counters of every billing period that has ended
+///
+/// Each period is archived once, under the month in which it began, however often and by however many processes the
+/// command is run.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie maintain usage --period 2026-01 --json")]
+pub(crate) struct Usage {
+    /// Only periods that began in this month
+    #[arg(long, value_name = "YYYY-MM")]
+    period: Option<Month>,
+    /// Reset every user with a package now, ended or not: archived under this month, with a new period from now
+    #[arg(long, conflicts_with_all = ["period", "dry_run", "limit"])]
+    reset: bool,
+    #[command(flatten)]
+    extent: Extent,
+}
+
+/// Remove for good what was soft-deleted long ago: requests with their tasks, and tasks
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie maintain purge --older-than 30d --dry-run")]
+pub(crate) struct Purge {
+    /// How long ago: a number with `s`, `m`, `h` or `d`
+    #[arg(long, value_name = "AGE", default_value = "30d", value_parser = age)]
+    older_than: Duration,
+    #[command(flatten)]
+    extent: Extent,
+}
+
+/// Forget the events that usage was counted by; one that is delivered again after that counts again
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie maintain usage-events --older-than 90d")]
+pub(crate) struct UsageEvents {
+    /// How long ago they were counted: a number with `s`, `m`, `h` or `d`
+    #[arg(long, value_name = "AGE", default_value = "90d", value_parser = age)]
+    older_than: Duration,
+    #[command(flatten)]
+    extent: Extent,
 }
 
 impl Maintain {
@@ -28,18 +80,93 @@ impl Maintain {
         let database = migrated_database(global).await?;
         let store = database.store();
         let report = match self {
-            Self::Sessions => {
-                let removed = remove_expired(&*store).await?;
-                let (sessions, tokens) = (removed.sessions, removed.verification_tokens);
-                let text = format!("deleted {sessions} sessions and {tokens} verification tokens");
-                Report::new(json!({ "deleted": sessions, "verification_tokens": tokens }), text)
-            }
-            Self::Usage => {
-                let closed = close_usage(&*store).await?;
-                Report::new(json!({ "archived": closed.users }), format!("archived {} billing periods", closed.users))
-            }
+            Self::Sessions(extent) => sessions(&*store, extent, global).await?,
+            Self::Usage(usage) => usage.run(&*store, global).await?,
+            Self::Purge(purge) => purge.run(&*store, global).await?,
+            Self::UsageEvents(events) => events.run(&*store, global).await?,
         };
         database.close().await;
         Ok(report)
+    }
+}
+
+async fn sessions(store: &dyn Store, extent: &Extent, global: &Global) -> Result<Report> {
+    let removed = remove_expired(store, &extent.sweep(global, "sessions and tokens")).await?;
+    let (sessions, tokens) = (removed.sessions, removed.verification_tokens);
+    let text = format!("deleted {sessions} sessions and {tokens} verification tokens");
+    Ok(extent.report(json!({ "deleted": sessions, "verification_tokens": tokens }), text))
+}
+
+impl Usage {
+    async fn run(&self, store: &dyn Store, global: &Global) -> Result<Report> {
+        let closed = if self.reset {
+            reset_usage(store, SystemEnv.now()).await?
+        } else {
+            close_usage(store, self.period, &self.extent.sweep(global, "billing periods")).await?
+        };
+        let text = format!("archived {} billing periods", closed.users);
+        Ok(self.extent.report(json!({ "archived": closed.users }), text))
+    }
+}
+
+impl Purge {
+    async fn run(&self, store: &dyn Store, global: &Global) -> Result<Report> {
+        let sweep = self.extent.sweep(global, "soft-deleted rows");
+        let purged = purge_deleted(store, self.older_than, &sweep).await?;
+        let (requests, tasks) = (purged.requests, purged.tasks);
+        let json = json!({ "deleted": requests + tasks, "requests": requests, "tasks": tasks });
+        Ok(self.extent.report(json, format!("deleted {requests} requests and {tasks} tasks for good")))
+    }
+}
+
+impl UsageEvents {
+    async fn run(&self, store: &dyn Store, global: &Global) -> Result<Report> {
+        let sweep = self.extent.sweep(global, "usage events");
+        let deleted = remove_usage_events(store, self.older_than, &sweep).await?;
+        Ok(self.extent.report(json!({ "deleted": deleted }), format!("deleted {deleted} usage events")))
+    }
+}
+
+impl Extent {
+    fn sweep(&self, global: &Global, what: &'static str) -> Sweep {
+        Sweep { dry_run: self.dry_run, limit: self.limit, progress: progress::rows(global, what) }
+    }
+
+    fn report(&self, mut json: Value, text: String) -> Report {
+        if !self.dry_run {
+            return Report::new(json, text);
+        }
+        json["dry_run"] = true.into();
+        Report::new(json, format!("would have {text}"))
+    }
+}
+
+fn age(text: &str) -> std::result::Result<Duration, &'static str> {
+    const FORM: &str = "it must be a number with s, m, h or d, such as 30d";
+    let unit = text.chars().next_back().ok_or(FORM)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(FORM),
+    };
+    let number: u64 = text.strip_suffix(unit).unwrap_or_default().parse().map_err(|_| FORM)?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or(FORM)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::age;
+
+    #[test]
+    fn an_age_is_a_number_with_its_unit() {
+        assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(age("0s"), Ok(Duration::ZERO));
+        for text in ["", "30", "d", "-1d", "1.5h", "1w", "99999999999999999999d", "18446744073709551615d", "1é"] {
+            assert!(age(text).is_err(), "{text}");
+        }
     }
 }

@@ -13,3 +13,4 @@ mod secrets;
 mod seed;
 mod settings;
 mod support;
+mod tenant;

@@ -59,7 +59,7 @@ const fn known(name: &'static str, variable: &'static str, default: &'static str
     Known { name, variable, default, shown: Shown::Whole }
 }
 
-pub(super) const KNOWN: [Known; 8] = [
+pub(super) const KNOWN: [Known; 11] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
@@ -67,6 +67,9 @@ pub(super) const KNOWN: [Known; 8] = [
     known("lock_timeout_seconds", "RYLIE_LOCK_TIMEOUT_SECONDS", "5"),
     known("behind_pooler", "RYLIE_BEHIND_POOLER", "false"),
     known("keyring", "RYLIE_KEYRING", ""),
+    known("quota_silver", "RYLIE_QUOTA_SILVER", "3,3,8,8"),
+    known("quota_gold", "RYLIE_QUOTA_GOLD", "5,5,12,10"),
+    known("quota_platinum", "RYLIE_QUOTA_PLATINUM", "9,9,20,20"),
     Known { shown: Shown::Never, ..known("encryption_key", "ENCRYPTION_KEY", "") },
 ];
 

@@ -30,6 +30,22 @@ impl Tx {
         Ok(E::insert(row).exec_with_returning(self.connection()?).await?)
     }
 
+    /// As [`Tx::insert`], unless there is a row with the same `unique` columns: `false` then.
+    pub(crate) async fn insert_unless_there<E>(
+        &self,
+        row: E::ActiveModel,
+        unique: impl IntoIterator<Item = E::Column> + Send,
+    ) -> Result<bool>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let conflict = OnConflict::columns(unique).do_nothing().to_owned();
+        let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
+        Ok(insert.exec_without_returning(self.connection()?).await? > 0)
+    }
+
     /// Adds rows to the unit's tenant, in as few statements as the number of bound values allows. Returns how many.
     pub(crate) async fn insert_many<E>(&self, rows: Vec<E::ActiveModel>) -> Result<u64>
     where
@@ -177,6 +193,15 @@ impl Tx {
         let connection = self.across_tenants()?;
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
         Ok(connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Runs a `SELECT` of our own that counts rows of all tenants.
+    pub(crate) async fn count_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let connection = self.across_tenants()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        let row = connection.query_one_raw(statement).await?;
+        let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+        Ok(rows.unwrap_or(0).cast_unsigned())
     }
 
     fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {

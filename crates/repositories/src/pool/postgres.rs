@@ -63,7 +63,8 @@ pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
 pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
     let begin = match access {
         Access::ReadWrite => "BEGIN",
-        Access::ReadOnly => "BEGIN READ ONLY",
+        // One state of the database for all of its statements, as SQLite gives a reader anyway.
+        Access::ReadOnly => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
     match door {
         _ if !walls => begin.to_owned(),

@@ -1,17 +1,14 @@
 INSERT INTO "MonthlyUsage" ("id", "userId", "tenantId", "month", "year", "packageType",
                             "pagesUsed", "blogsUsed", "gbpPostsUsed", "improvementsUsed", "archivedAt")
 SELECT lower(hex(randomblob(16))), "id", "tenantId",
-       CAST(strftime('%m', "currentBillingPeriodStart") AS INTEGER), CAST(strftime('%Y', "currentBillingPeriodStart") AS INTEGER),
+       CAST(strftime('%m', {archived_under}) AS INTEGER), CAST(strftime('%Y', {archived_under}) AS INTEGER),
        "activePackageType", "pagesUsedThisPeriod", "blogsUsedThisPeriod", "gbpPostsUsedThisPeriod",
-       "improvementsUsedThisPeriod", ?1
+       "improvementsUsedThisPeriod", $1
 FROM "User"
 WHERE "id" IN (
     SELECT "id" FROM "User"
-    WHERE "activePackageType" IS NOT NULL
-      AND "currentBillingPeriodStart" IS NOT NULL
-      AND "currentBillingPeriodEnd" <= ?1
-    ORDER BY "currentBillingPeriodEnd", "id"
-    LIMIT ?2
+    WHERE {due}
+      AND "id" > $2 AND "id" <= $3
 )
 ON CONFLICT ("userId", "month", "year") DO UPDATE SET
     "pagesUsed" = "MonthlyUsage"."pagesUsed" + excluded."pagesUsed",

@@ -1,0 +1,21 @@
+//! Erasing one tenant, whole.
+
+use rylie_entities::TenantId;
+use rylie_repositories::{Grant, Store, TenantCounts};
+
+use crate::error::{Error, Result};
+
+/// Deletes every row of the tenant for good, and returns how many of each table. In one transaction: all or nothing, and no
+/// other tenant's row is touched.
+///
+/// Audit records stay, as evidence, and this is recorded. Refused by the database while a request or task of another tenant
+/// names one of this tenant's users. It does not ask whether the database is production: the facade's
+/// `Database::erase_tenant` does.
+pub async fn erase_tenant(store: &dyn Store, tenant: &TenantId) -> Result<TenantCounts> {
+    let failed = Error::doing("erasing a tenant");
+    let grant = Grant::job("erase-tenant", "to delete a tenant's data for good").map_err(&failed)?;
+    let unit = store.platform(grant).await.map_err(&failed)?;
+    let rows = unit.tenant_transfer().erase(tenant).await.map_err(&failed)?;
+    unit.commit().await.map_err(&failed)?;
+    Ok(rows)
+}

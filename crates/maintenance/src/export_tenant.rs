@@ -1,0 +1,95 @@
+//! Exporting one tenant, whole, to a file.
+
+use std::path::Path;
+
+use chrono::SecondsFormat;
+use rylie_audit::Action;
+use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
+use rylie_repositories::{Grant, PlatformUnit, Progress, Store, TenantCounts, UnitOptions};
+
+use crate::error::{Error, Result};
+use crate::tenant_file::{FORMAT, Finished, Header, Writer};
+
+/// Rows read at once, and so held in memory.
+const BATCH: u64 = 500;
+
+const DOING: &str = "exporting a tenant";
+
+/// Writes every row of the tenant, audit records included, to the file `out`, and returns how many of each table.
+///
+/// One consistent state of the database, in bounded memory. The file is for its owner alone and appears when it is
+/// whole; one that is there is never written over ([`Error::FileExists`]). Secrets stay sealed as they are stored, but sessions
+/// and API keys are in it: guard it as the database. `schema` names the database's newest migration: the file can be imported
+/// where it is the same. Recorded. Writes to the file system without yielding to other tasks.
+pub async fn export_tenant(
+    store: &dyn Store,
+    tenant: &TenantId,
+    schema: &str,
+    out: &Path,
+    progress: &Progress,
+) -> Result<TenantCounts> {
+    let failed = Error::doing(DOING);
+    let grant = Grant::job("export-tenant", "to hand a tenant its data, or to move it").map_err(&failed)?;
+    let unit = store.platform_with(grant.clone(), UnitOptions::read_only()).await.map_err(&failed)?;
+    let writer = Writer::create(out)?;
+    let (file, rows) = write(&*unit, tenant, schema, writer, out, progress).await?;
+    drop(unit);
+
+    // Recorded first: no file without a record.
+    let unit = store.platform(grant).await.map_err(&failed)?;
+    let recorded = unit.tenant_transfer().record_transfer(Action::TenantExported, tenant, &rows).await;
+    recorded.map_err(&failed)?;
+    unit.commit().await.map_err(&failed)?;
+    file.publish(out)?;
+    Ok(rows)
+}
+
+async fn write(
+    unit: &dyn PlatformUnit,
+    tenant: &TenantId,
+    schema: &str,
+    mut writer: Writer,
+    out: &Path,
+    progress: &Progress,
+) -> Result<(Finished, TenantCounts)> {
+    let inventory = unit.tenant_transfer().inventory(tenant).await.map_err(Error::doing(DOING))?;
+    let header = Header {
+        rylie_tenant_format: FORMAT,
+        tenant: tenant.as_str().to_owned(),
+        schema: schema.to_owned(),
+        made_at: inventory.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        rows: inventory.rows.clone(),
+    };
+    writer.header(&header, out)?;
+    let rows = inventory.rows;
+    let (mut done, of) = (0, rows.values().sum());
+    progress.tell(done, of);
+    for table in TENANT_TABLES {
+        let mut after = String::new();
+        while let Some(last) = write_batch(unit, tenant, *table, &after, &mut writer, out, &mut done).await? {
+            after = last;
+            progress.tell(done, of);
+        }
+    }
+    Ok((writer.finish(rows.clone(), out)?, rows))
+}
+
+/// Writes the next rows of a table; the last one's id, or `None` if there were none.
+async fn write_batch(
+    unit: &dyn PlatformUnit,
+    tenant: &TenantId,
+    table: TenantTable,
+    after: &str,
+    writer: &mut Writer,
+    out: &Path,
+    done: &mut u64,
+) -> Result<Option<String>> {
+    let rows = unit.tenant_transfer().rows_after(table, tenant, after, BATCH).await.map_err(Error::doing(DOING))?;
+    let mut last = None;
+    for row in rows {
+        last = row.get("id").and_then(|id| id.as_str()).map(str::to_owned);
+        writer.row(table.name, row, out)?;
+        *done += 1;
+    }
+    Ok(last)
+}

@@ -1,0 +1,77 @@
+//! What the jobs that work through many rows have in common.
+
+use std::time::Duration;
+
+use rylie_repositories::{Grant, Kept, Progress, Store, UnitOptions};
+
+use crate::error::{Error, Result};
+
+/// How a job works through its rows.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// Only counts what would be done.
+    pub dry_run: bool,
+    /// Stops after so many rows.
+    pub limit: Option<u64>,
+    /// Is told, after each batch, how many rows are done and of how many.
+    pub progress: Progress,
+}
+
+impl Sweep {
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.unwrap_or(u64::MAX)
+    }
+}
+
+/// Rows that a job removes, and in whose name.
+pub(crate) struct Removal {
+    pub(crate) what: Kept,
+    /// How long they are kept after they ended.
+    pub(crate) age: Duration,
+    /// Rows deleted in one transaction.
+    pub(crate) batch: u64,
+    /// The job's name, and why it works across tenants.
+    pub(crate) job: (&'static str, &'static str),
+    pub(crate) doing: &'static str,
+}
+
+impl Removal {
+    /// Removes what has ended, a batch a transaction; returns how many rows, or would be in a dry run.
+    pub(crate) async fn run(&self, store: &dyn Store, sweep: &Sweep) -> Result<u64> {
+        let ended = self.count(store).await?.min(sweep.limit());
+        sweep.progress.tell(0, ended);
+        if sweep.dry_run {
+            return Ok(ended);
+        }
+        let mut removed = 0;
+        while removed < ended {
+            let batch = self.batch.min(sweep.limit() - removed);
+            let done = self.remove(store, batch).await?;
+            removed += done;
+            sweep.progress.tell(removed, ended.max(removed));
+            if done < batch {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn count(&self, store: &dyn Store) -> Result<u64> {
+        let failed = Error::doing(self.doing);
+        let unit = store.platform_with(self.grant()?, UnitOptions::read_only()).await.map_err(&failed)?;
+        unit.expiry().count(self.what, self.age).await.map_err(&failed)
+    }
+
+    async fn remove(&self, store: &dyn Store, batch: u64) -> Result<u64> {
+        let failed = Error::doing(self.doing);
+        let unit = store.platform(self.grant()?).await.map_err(&failed)?;
+        let removed = unit.expiry().remove(self.what, self.age, batch).await.map_err(&failed)?;
+        unit.commit().await.map_err(&failed)?;
+        Ok(removed)
+    }
+
+    fn grant(&self) -> Result<Grant> {
+        let (name, reason) = self.job;
+        Grant::job(name, reason).map_err(Error::doing(self.doing))
+    }
+}

@@ -1,0 +1,18 @@
+//! Which tenant is meant.
+
+use std::str::FromStr;
+
+use rylie_entities::{AgencyId, TenantId, UserId};
+
+use crate::error::{Error, Result};
+
+/// The tenant that an operator names: an agency's id, or `user:` and the id of a user of no agency.
+///
+/// Whether there is such a tenant shows when it is exported or erased. [`Error::NotATenant`] for what cannot be one.
+pub fn tenant_named(name: &str) -> Result<TenantId> {
+    let invalid = |_| Error::NotATenant;
+    match name.strip_prefix("user:") {
+        Some(user) => UserId::from_str(user).map(|user| TenantId::of_user(&user, None)).map_err(invalid),
+        None => AgencyId::from_str(name).map(|agency| TenantId::of_agency(&agency)).map_err(invalid),
+    }
+}

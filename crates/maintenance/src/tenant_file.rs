@@ -1,0 +1,225 @@
+//! The file that holds one tenant: JSON lines (one JSON document a line, UTF-8).
+//!
+//! A header, a line for each row with its table, a trailer with the number of rows and a digest of all lines before it: a
+//! file that was cut short or damaged is recognised. The digest is no signature: who may write the file may make one.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use ring::digest::{Context, SHA256};
+use rylie_repositories::{TenantCounts, TenantRow};
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// The form of the file that this version writes, and the one it reads.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The longest line that is read, in bytes. PostgreSQL holds no longer value than a GB, and none of ours comes near this.
+const MAX_LINE: u64 = 256 << 20;
+
+/// The first line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Header {
+    pub(crate) rylie_tenant_format: u32,
+    /// The tenant key.
+    pub(crate) tenant: String,
+    /// The newest migration of the database.
+    pub(crate) schema: String,
+    /// When the export began, in UTC.
+    pub(crate) made_at: String,
+    /// How many rows follow of each table.
+    pub(crate) rows: TenantCounts,
+}
+
+/// A line between header and trailer.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Line {
+    pub(crate) table: String,
+    pub(crate) row: TenantRow,
+}
+
+/// The last line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Trailer {
+    end: End,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    rows: TenantCounts,
+    sha256: String,
+}
+
+/// Writes to a temporary file beside the one it is to become, readable for its owner alone. Dropped before
+/// [`finish`](Self::finish), nothing is left.
+pub(crate) struct Writer {
+    to: BufWriter<NamedTempFile>,
+    digest: Context,
+    written: TenantCounts,
+}
+
+impl Writer {
+    /// Refuses a path that is taken.
+    pub(crate) fn create(out: &Path) -> Result<Self> {
+        if out.symlink_metadata().is_ok() {
+            return Err(Error::FileExists { path: out.to_owned() });
+        }
+        let file = tempfile::Builder::new().prefix(".rylie-tenant-").tempfile_in(folder(out));
+        let file = file.map_err(Error::file("making a file beside", out))?;
+        Ok(Self { to: BufWriter::new(file), digest: Context::new(&SHA256), written: TenantCounts::new() })
+    }
+
+    pub(crate) fn header(&mut self, header: &Header, out: &Path) -> Result<()> {
+        self.line(header, out)
+    }
+
+    pub(crate) fn row(&mut self, table: &str, row: TenantRow, out: &Path) -> Result<()> {
+        *self.written.entry(table.to_owned()).or_default() += 1;
+        self.line(&Line { table: table.to_owned(), row }, out)
+    }
+
+    /// Writes the trailer and makes all of it durable; [`Finished::publish`] gives it its name.
+    pub(crate) fn finish(mut self, rows: TenantCounts, out: &Path) -> Result<Finished> {
+        if rows.iter().any(|(table, rows)| self.written.get(table).copied().unwrap_or(0) != *rows) {
+            return Err(Error::TenantFile { line: 0, reason: "rows were lost while it was written; try again" });
+        }
+        let sha256 = hex(self.digest.clone().finish().as_ref());
+        self.line(&Trailer { end: End { rows, sha256 } }, out)?;
+        let failed = Error::file("writing", out);
+        let file = self.to.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.as_file().sync_all().map_err(failed)?;
+        Ok(Finished { file })
+    }
+
+    fn line(&mut self, line: &impl Serialize, out: &Path) -> Result<()> {
+        let failed = Error::file("writing", out);
+        let mut text = serde_json::to_vec(line).map_err(|error| failed(error.into()))?;
+        text.push(b'\n');
+        self.digest.update(&text);
+        self.to.write_all(&text).map_err(failed)
+    }
+}
+
+/// A file that is whole, and has no name yet.
+pub(crate) struct Finished {
+    file: NamedTempFile,
+}
+
+impl Finished {
+    /// Gives the file its name, unless that was taken meanwhile.
+    pub(crate) fn publish(self, out: &Path) -> Result<()> {
+        self.file.persist_noclobber(out).map_err(|error| match error.error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::FileExists { path: out.to_owned() },
+            _ => Error::file("naming", out)(error.error),
+        })?;
+        // The name, too, is to survive a crash.
+        File::open(folder(out)).and_then(|folder| folder.sync_all()).map_err(Error::file("making durable", out))
+    }
+}
+
+fn folder(out: &Path) -> &Path {
+    out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Reads a file from its beginning, checking as it goes.
+pub(crate) struct Reader {
+    from: BufReader<File>,
+    digest: Context,
+    line: u64,
+    read: TenantCounts,
+    header: Header,
+}
+
+impl Reader {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::file("opening", path))?;
+        let header = Header {
+            rylie_tenant_format: 0,
+            tenant: String::new(),
+            schema: String::new(),
+            made_at: String::new(),
+            rows: TenantCounts::new(),
+        };
+        let (digest, read) = (Context::new(&SHA256), TenantCounts::new());
+        let mut reader = Self { from: BufReader::new(file), digest, line: 0, read, header };
+        let text = reader.next_line()?.ok_or_else(|| reader.wrong("it is empty"))?;
+        reader.digest.update(&text);
+        let not_ours = "it does not begin as the file of a tenant does";
+        reader.header = serde_json::from_slice(&text).map_err(|_| reader.wrong(not_ours))?;
+        if reader.header.rylie_tenant_format != FORMAT {
+            return Err(reader.wrong("it has a form that this version does not read; use the version that wrote it"));
+        }
+        Ok(reader)
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The number of the line read last, from 1.
+    pub(crate) fn line_number(&self) -> u64 {
+        self.line
+    }
+
+    /// The next row; `None` after the trailer has been read and found right.
+    pub(crate) fn next_row(&mut self) -> Result<Option<Line>> {
+        let Some(text) = self.next_line()? else {
+            return Err(self.wrong("the file ends too early: its last line is missing"));
+        };
+        if let Ok(Trailer { end }) = serde_json::from_slice(&text) {
+            return self.check(&end).map(|()| None);
+        }
+        self.digest.update(&text);
+        let line: Line = serde_json::from_slice(&text).map_err(|_| self.wrong("it is no row of a tenant"))?;
+        *self.read.entry(line.table.clone()).or_default() += 1;
+        Ok(Some(line))
+    }
+
+    fn check(&mut self, end: &End) -> Result<()> {
+        if self.next_line()?.is_some() {
+            return Err(self.wrong("something follows the last line"));
+        }
+        self.line -= 1;
+        if end.sha256 != hex(self.digest.clone().finish().as_ref()) {
+            return Err(self.wrong("the file was changed after it was written: its digest differs"));
+        }
+        let read = |table: &str| self.read.get(table).copied().unwrap_or(0);
+        let counted = end.rows.iter().all(|(table, rows)| read(table) == *rows);
+        if !counted || end.rows != self.header.rows || self.read.keys().any(|table| !end.rows.contains_key(table)) {
+            return Err(self.wrong("the numbers of rows do not agree"));
+        }
+        Ok(())
+    }
+
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut text = Vec::new();
+        self.line += 1;
+        let read = self.from.by_ref().take(MAX_LINE).read_until(b'\n', &mut text);
+        read.map_err(|source| Error::File { doing: "reading the file of a tenant".to_owned(), source })?;
+        match text.last() {
+            None => Ok(None),
+            Some(b'\n') => Ok(Some(text)),
+            Some(_) => Err(self.wrong("it is cut short, or too long")),
+        }
+    }
+
+    pub(crate) fn wrong(&self, reason: &'static str) -> Error {
+        Error::TenantFile { line: self.line, reason }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a `String` does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

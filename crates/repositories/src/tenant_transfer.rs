@@ -1,0 +1,220 @@
+//! A tenant's rows, table by table: out, in, and away. Columns are those that the database has, so that none is left behind
+//! that an adopted database holds beside ours.
+
+mod column;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rylie_audit::{Action, Event};
+use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use serde_json::Map;
+
+use crate::audit::AuditRepository;
+use crate::fence::{Transaction, Tx};
+use crate::{Error, Result};
+
+use column::Column;
+
+/// How many rows there are of each table.
+pub type TenantCounts = BTreeMap<String, u64>;
+
+/// What a tenant has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TenantInventory {
+    /// When it was counted.
+    pub at: DateTime<Utc>,
+    /// How many rows of each table.
+    pub rows: TenantCounts,
+}
+
+/// A row as JSON: text, number, true or false by its column's type, null; times in RFC 3339, JSON columns as text. Secrets are
+/// as they are stored: sealed.
+pub type TenantRow = Map<String, serde_json::Value>;
+
+/// Whole tenants, at the platform's door.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait TenantTransfer: Send + Sync {
+    /// How many rows the tenant has in each of [`TENANT_TABLES`]. [`Error::NotFound`] if it has none in `Agency` and `User`.
+    async fn inventory(&self, tenant: &TenantId) -> Result<TenantInventory>;
+
+    /// Refuses a tenant that has any row but those that outlive it: [`Error::Conflict`]. Takes no lock.
+    async fn refuse_existing(&self, tenant: &TenantId) -> Result<()>;
+
+    /// The names of a table's columns, in the order of names.
+    async fn columns(&self, table: TenantTable) -> Result<Vec<String>>;
+
+    /// The tenant's rows of one table after an id, in the order of ids, `limit` at most.
+    async fn rows_after(
+        &self,
+        table: TenantTable,
+        tenant: &TenantId,
+        after: &str,
+        limit: u64,
+    ) -> Result<Vec<TenantRow>>;
+
+    /// Adds rows as they were exported. They must belong to the tenant and have exactly the table's columns:
+    /// [`Error::Invalid`] otherwise. [`Error::Conflict`] where an id or another unique value is taken.
+    async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
+
+    /// Deletes every row of the tenant, but those that outlive it, and returns how many of each table; recorded.
+    /// [`Error::NotFound`] as for [`inventory`](Self::inventory). [`Error::Reference`] if another tenant's request or
+    /// task was ordered by a user of this one.
+    async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts>;
+
+    /// Records that a tenant was exported or imported.
+    async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()>;
+}
+
+/// Rows deleted in one statement.
+const ERASED_AT_ONCE: u32 = 5_000;
+
+/// Values bound in one statement, well below the limit of either engine.
+const BOUND_AT_ONCE: usize = 10_000;
+
+#[async_trait]
+impl TenantTransfer for Tx {
+    async fn inventory(&self, tenant: &TenantId) -> Result<TenantInventory> {
+        let mut counts = TenantCounts::new();
+        for table in TENANT_TABLES {
+            counts.insert(table.name.to_owned(), count(self, *table, tenant).await?);
+        }
+        if counts.get("Agency").is_none_or(|rows| *rows == 0) && counts.get("User").is_none_or(|rows| *rows == 0) {
+            return Err(Error::NotFound { entity: "tenant" });
+        }
+        Ok(TenantInventory { at: self.env().now(), rows: counts })
+    }
+
+    async fn refuse_existing(&self, tenant: &TenantId) -> Result<()> {
+        for table in TENANT_TABLES.iter().filter(|table| !table.outlives) {
+            if count(self, *table, tenant).await? > 0 {
+                return Err(Error::Conflict { entity: table.name.to_owned(), field: "tenantId".to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    async fn columns(&self, table: TenantTable) -> Result<Vec<String>> {
+        let columns = Column::of(self.across_tenants()?, table).await?;
+        Ok(columns.into_iter().map(|column| column.name).collect())
+    }
+
+    async fn rows_after(
+        &self,
+        table: TenantTable,
+        tenant: &TenantId,
+        after: &str,
+        limit: u64,
+    ) -> Result<Vec<TenantRow>> {
+        let connection = self.across_tenants()?;
+        let columns = Column::of(connection, table).await?;
+        let read: Vec<_> = columns.iter().map(|column| column.read(connection.get_database_backend())).collect();
+        let sql = format!(
+            r#"SELECT {} FROM "{}" WHERE "tenantId" = $1 AND id > $2 ORDER BY id LIMIT $3"#,
+            read.join(", "),
+            table.name
+        );
+        let values = [tenant.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+        let rows = query_all(connection, &sql, values).await?;
+        rows.iter().map(|row| row_of(connection.get_database_backend(), row, &columns)).collect()
+    }
+
+    async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()> {
+        let connection = self.across_tenants()?;
+        let columns = Column::of(connection, table).await?;
+        for some in rows.chunks((BOUND_AT_ONCE / columns.len().max(1)).max(1)) {
+            let (sql, values) = insert(connection.get_database_backend(), table, tenant, &columns, some)?;
+            self.run_across_tenants(&sql, values).await?;
+        }
+        Ok(())
+    }
+
+    async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts> {
+        self.inventory(tenant).await?;
+        let mut erased = TenantCounts::new();
+        for table in TENANT_TABLES.iter().rev().filter(|table| !table.outlives) {
+            let sql = format!(
+                r#"DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE "tenantId" = $1 LIMIT {ERASED_AT_ONCE})"#,
+                table.name
+            );
+            let mut rows = 0;
+            loop {
+                let done = self.run_across_tenants(&sql, vec![tenant.into()]).await?;
+                rows += done;
+                if done == 0 {
+                    break;
+                }
+            }
+            erased.insert(table.name.to_owned(), rows);
+        }
+        self.record_transfer(Action::TenantErased, tenant, &erased).await?;
+        Ok(erased)
+    }
+
+    async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()> {
+        self.record(Event::new(action).on("Tenant", tenant.as_str()).with("rows", rows)).await
+    }
+}
+
+async fn count(tx: &Tx, table: TenantTable, tenant: &TenantId) -> Result<u64> {
+    let sql = format!(r#"SELECT count(*) FROM "{}" WHERE "tenantId" = $1"#, table.name);
+    tx.count_across_tenants(&sql, vec![tenant.into()]).await
+}
+
+async fn query_all(
+    connection: &Transaction,
+    sql: &str,
+    values: impl IntoIterator<Item = Value> + Send,
+) -> Result<Vec<QueryResult>> {
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+    Ok(connection.query_all_raw(statement).await?)
+}
+
+fn row_of(engine: DbBackend, row: &QueryResult, columns: &[Column]) -> Result<TenantRow> {
+    let cell = |(place, column): (usize, &Column)| {
+        let text: Option<String> = row.try_get_by_index(place)?;
+        Ok((column.name.clone(), column.to_json(engine, text)?))
+    };
+    columns.iter().enumerate().map(cell).collect()
+}
+
+/// One `INSERT` of all the rows, with the values to bind.
+fn insert(
+    engine: DbBackend,
+    table: TenantTable,
+    tenant: &TenantId,
+    columns: &[Column],
+    rows: &[TenantRow],
+) -> Result<(String, Vec<Value>)> {
+    let (mut values, mut tuples) = (Vec::new(), Vec::new());
+    for row in rows {
+        refuse_foreign(row, tenant)?;
+        if row.len() != columns.len() {
+            return Err(invalid("it must have exactly the columns that its table has here"));
+        }
+        let mut cells = Vec::new();
+        for column in columns {
+            let json = row.get(&column.name).ok_or_else(|| invalid("it lacks a column that its table has here"))?;
+            values.push(column.from_json(engine, json)?);
+            cells.push(column.write(engine, values.len()));
+        }
+        tuples.push(format!("({})", cells.join(", ")));
+    }
+    let names: Vec<_> = columns.iter().map(Column::quoted).collect();
+    let sql = format!(r#"INSERT INTO "{}" ({}) VALUES {}"#, table.name, names.join(", "), tuples.join(", "));
+    Ok((sql, values))
+}
+
+fn refuse_foreign(row: &TenantRow, tenant: &TenantId) -> Result<()> {
+    match row.get("tenantId") {
+        Some(serde_json::Value::String(text)) if text == tenant.as_str() => Ok(()),
+        _ => Err(invalid("its tenant must be the file's")),
+    }
+}
+
+fn invalid(reason: &'static str) -> Error {
+    Error::Invalid { what: "a tenant's row", reason }
+}

@@ -1,0 +1,135 @@
+//! A column of the live database, and how its values travel: as text in SQL, by their type in JSON.
+
+use chrono::NaiveDateTime;
+use rylie_entities::TenantTable;
+use sea_orm::{ConnectionTrait, DbBackend, Value};
+use serde_json::Value as Json;
+
+use super::{invalid, query_all};
+use crate::Result;
+use crate::fence::Transaction;
+
+/// A column as the database has it.
+pub(super) struct Column {
+    pub(super) name: String,
+    /// The type as the catalog names it.
+    sql_type: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Integer,
+    Boolean,
+    Timestamp,
+    /// Everything else: enums, JSON and what else an adopted database has.
+    Text,
+}
+
+const POSTGRES: &str = "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
+     WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attname COLLATE \"C\"";
+const SQLITE: &str = "SELECT name, lower(type) FROM pragma_table_info($1) ORDER BY name";
+
+impl Column {
+    pub(super) async fn of(connection: &Transaction, table: TenantTable) -> Result<Vec<Self>> {
+        let (sql, name) = match connection.get_database_backend() {
+            DbBackend::Sqlite => (SQLITE, table.name.to_owned()),
+            _ => (POSTGRES, format!("public.\"{}\"", table.name)),
+        };
+        let rows = query_all(connection, sql, [name.into()]).await?;
+        let column = |row: &sea_orm::QueryResult| {
+            let sql_type: String = row.try_get_by_index(1)?;
+            let kind = match sql_type.as_str() {
+                "smallint" | "integer" | "bigint" => Kind::Integer,
+                "boolean" => Kind::Boolean,
+                text if text == "timestamp"
+                    || text.starts_with("timestamp(") && text.ends_with("without time zone") =>
+                {
+                    Kind::Timestamp
+                }
+                _ => Kind::Text,
+            };
+            Ok(Self { name: row.try_get_by_index(0)?, sql_type, kind })
+        };
+        rows.iter().map(column).collect()
+    }
+
+    pub(super) fn quoted(&self) -> String {
+        format!("\"{}\"", self.name.replace('"', "\"\""))
+    }
+
+    /// The value as text.
+    pub(super) fn read(&self, engine: DbBackend) -> String {
+        let name = self.quoted();
+        match (engine, self.kind) {
+            (DbBackend::Sqlite, _) => format!("CAST({name} AS TEXT)"),
+            // Whatever `DateStyle` says.
+            (_, Kind::Timestamp) => format!("to_char({name}, 'YYYY-MM-DD HH24:MI:SS.US')"),
+            _ => format!("{name}::text"),
+        }
+    }
+
+    /// Where the value is bound as the parameter of this number.
+    pub(super) fn write(&self, engine: DbBackend, number: usize) -> String {
+        match (engine, self.kind) {
+            (DbBackend::Sqlite, _) => format!("${number}"),
+            _ => format!("CAST(CAST(${number} AS text) AS {})", self.sql_type),
+        }
+    }
+
+    pub(super) fn to_json(&self, engine: DbBackend, text: Option<String>) -> Result<Json> {
+        let Some(text) = text else { return Ok(Json::Null) };
+        match self.kind {
+            Kind::Text => Ok(Json::String(text)),
+            Kind::Integer => text.parse::<i64>().map(Json::from).map_err(|_| unreadable()),
+            Kind::Boolean => match text.as_str() {
+                "true" | "1" => Ok(Json::Bool(true)),
+                "false" | "0" => Ok(Json::Bool(false)),
+                _ => Err(unreadable()),
+            },
+            Kind::Timestamp => {
+                // SQLite's text stays as it is; PostgreSQL's gets the form in which the driver writes to SQLite.
+                let text = if engine == DbBackend::Sqlite { &text } else { without_zeros(&text) };
+                parse_time(text).ok_or_else(unreadable)?;
+                Ok(Json::String(format!("{}Z", text.replacen(' ', "T", 1))))
+            }
+        }
+    }
+
+    pub(super) fn from_json(&self, engine: DbBackend, json: &Json) -> Result<Value> {
+        let text = match (self.kind, json) {
+            (_, Json::Null) => return Ok(Value::String(None)),
+            (Kind::Integer, Json::Number(number)) if engine == DbBackend::Sqlite => {
+                return number.as_i64().map(Value::from).ok_or_else(mistyped);
+            }
+            (Kind::Boolean, Json::Bool(yes)) if engine == DbBackend::Sqlite => return Ok(Value::from(*yes)),
+            (Kind::Integer, Json::Number(number)) if number.is_i64() => number.to_string(),
+            (Kind::Boolean, Json::Bool(yes)) => yes.to_string(),
+            (Kind::Timestamp, Json::String(text)) => stored_time(text)?,
+            (Kind::Text, Json::String(text)) => text.clone(),
+            _ => return Err(mistyped()),
+        };
+        Ok(text.into())
+    }
+}
+
+fn without_zeros(text: &str) -> &str {
+    text.strip_suffix(".000000").or_else(|| text.strip_suffix("000")).unwrap_or(text)
+}
+
+fn stored_time(text: &str) -> Result<String> {
+    let stored = text.strip_suffix('Z').filter(|text| text.contains('T')).map(|text| text.replacen('T', " ", 1));
+    stored.filter(|text| parse_time(text).is_some()).ok_or_else(mistyped)
+}
+
+fn parse_time(text: &str) -> Option<NaiveDateTime> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()
+}
+
+fn unreadable() -> crate::Error {
+    invalid("the database holds in one of its columns what the column's type does not allow")
+}
+
+fn mistyped() -> crate::Error {
+    invalid("a column of it has another type here")
+}

@@ -1,0 +1,137 @@
+//! What is no longer kept is removed in batches, and nothing else.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rylie_db::maintenance::{PurgedDeleted, Sweep, purge_deleted, remove_usage_events};
+use rylie_db::prelude::*;
+use rylie_db::repositories::{AuditFilter, RequestFilter};
+use rylie_testkit::World;
+
+use crate::migration::sql::Sql;
+
+use super::world;
+
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+async fn purge(world: &World, sweep: Sweep) -> PurgedDeleted {
+    purge_deleted(&*world.store(), MONTH, &sweep).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_soft_deleted_long_ago_is_purged_and_recorded() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let (old, recent, live) =
+        (agency.request().await.unwrap(), agency.request().await.unwrap(), agency.request().await.unwrap());
+    let unit = agency.unit().await.unwrap();
+    unit.tasks().add(old.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
+    let task = unit.tasks().add(live.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
+    unit.requests().remove(old.id.clone()).await.unwrap();
+    unit.tasks().remove(task.id.clone()).await.unwrap();
+    unit.commit().await.unwrap();
+    world.env().forward(TimeDelta::days(29));
+    let unit = agency.unit().await.unwrap();
+    unit.requests().remove(recent.id.clone()).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(purge(&world, Sweep::default()).await, PurgedDeleted::default(), "29 days");
+
+    world.env().forward(TimeDelta::days(2));
+    let expected = PurgedDeleted { requests: 1, tasks: 1 };
+    assert_eq!(purge(&world, Sweep { dry_run: true, ..Sweep::default() }).await, expected);
+    assert_eq!(purge(&world, Sweep::default()).await, expected);
+    assert_eq!(purge(&world, Sweep::default()).await, PurgedDeleted::default());
+
+    let unit = world.platform().await.unwrap();
+    let deleted = RequestFilter { deleted: true, ..Default::default() };
+    let left = unit.requests().list(deleted, PageRequest::default()).await.unwrap().items;
+    assert_eq!(left.iter().map(|request| &request.id).collect::<Vec<_>>(), [&recent.id]);
+    unit.requests().get(live.id).await.unwrap();
+    for id in [old.id.to_string(), task.id.to_string()] {
+        let of_row = AuditFilter { action: Some("PURGED".into()), resource_id: Some(id), ..Default::default() };
+        assert_eq!(unit.audit().list(of_row, PageRequest::default()).await.unwrap().total, 1);
+    }
+    let tasks = Sql::connect(world.url()).await.one(r#"SELECT CAST(count(*) AS text) FROM "Task""#).await;
+    assert_eq!(tasks, "0", "the purged request's task went with it");
+}
+
+#[tokio::test]
+async fn a_purge_goes_on_where_a_limit_stopped_it() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    for _ in 0..5 {
+        let request = agency.request().await.unwrap();
+        let unit = agency.unit().await.unwrap();
+        unit.requests().remove(request.id).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+    world.env().forward(TimeDelta::days(31));
+
+    let limited = Sweep { limit: Some(2), ..Sweep::default() };
+    assert_eq!(purge(&world, limited).await.requests, 2);
+    assert_eq!(purge(&world, Sweep::default()).await.requests, 3);
+}
+
+#[tokio::test]
+async fn a_job_tells_how_far_it_is() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let request = agency.request().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    unit.requests().remove(request.id).await.unwrap();
+    unit.commit().await.unwrap();
+    world.env().forward(TimeDelta::days(31));
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let progress = {
+        let told = told.clone();
+        Progress::new(move |done, of| told.lock().unwrap().push((done, of)))
+    };
+
+    purge(&world, Sweep { progress, ..Sweep::default() }).await;
+
+    assert_eq!(*told.lock().unwrap(), [(0, 1), (1, 1), (0, 0)]);
+}
+
+#[tokio::test]
+async fn an_event_is_forgotten_when_no_sender_delivers_it_again() {
+    let world = world().await;
+    let user = world.user().package(PackageType::Gold).build().await.unwrap();
+    let deliver = async |event: &str| {
+        let unit = user.unit().await.unwrap();
+        let used = unit.usage().use_page(user.user.id.clone(), event).await.unwrap();
+        unit.commit().await.unwrap();
+        used.repeated
+    };
+    deliver("old").await;
+    world.env().forward(TimeDelta::days(20));
+    deliver("recent").await;
+    world.env().forward(TimeDelta::days(11));
+
+    let removed = remove_usage_events(&*world.store(), MONTH, &Sweep::default()).await.unwrap();
+
+    assert_eq!(removed, 1);
+    assert_eq!([deliver("recent").await, deliver("old").await], [true, false]);
+}
+
+/// Rows that somebody works on are left to the next run: the job neither waits for them nor stops at them.
+#[tokio::test]
+async fn a_row_that_another_transaction_holds_is_left() {
+    let world = world().await;
+    if crate::migration::sql::is_sqlite(world.url()) {
+        return; // There a writer has the whole file.
+    }
+    let agency = world.agency().await.unwrap();
+    let (held, free) = (agency.request().await.unwrap(), agency.request().await.unwrap());
+    let unit = agency.unit().await.unwrap();
+    unit.requests().remove(held.id.clone()).await.unwrap();
+    unit.requests().remove(free.id).await.unwrap();
+    unit.commit().await.unwrap();
+    world.env().forward(TimeDelta::days(31));
+    let unit = agency.unit().await.unwrap();
+    unit.requests().restore(held.id.clone()).await.unwrap();
+
+    assert_eq!(purge(&world, Sweep::default()).await.requests, 1);
+
+    unit.commit().await.unwrap();
+    assert_eq!(purge(&world, Sweep::default()).await.requests, 0, "it was brought back meanwhile");
+}
