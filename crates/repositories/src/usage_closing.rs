@@ -23,7 +23,7 @@ pub trait UsageClosing: Send + Sync {
     /// Closes the period of at most `batch` users whose period has ended by now, the longest ago first; with a month, only
     /// periods that began in it. Archives their counters, sets them to zero and begins the next period.
     ///
-    /// One statement on PostgreSQL and two on SQLite, however many users. It can be called again and by several
+    /// Two statements on PostgreSQL and three on SQLite, however many users. It can be called again and by several
     /// processes at once: a period is closed once, and rows that another process holds are left to it. A second
     /// close of the same month adds to the archived row. A period that ended months ago takes as many
     /// calls. Recorded, if anything was closed.
@@ -40,11 +40,13 @@ pub trait UsageClosing: Send + Sync {
     async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<UsageReset>;
 }
 
-/// What a call of [`UsageClosing::close_ended`] did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ClosedUsage {
+/// What a call of [`UsageClosing`] did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClosedBatch {
     /// Users whose period was closed.
     pub users: u64,
+    /// The last user of the batch, after whom to go on; `None` if there are no more.
+    pub last: Option<UserId>,
 }
 
 /// What a call of [`UsageClosing::reset_everyone`] did.

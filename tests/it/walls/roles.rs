@@ -7,7 +7,7 @@ use rylie_testkit::Cluster;
 use super::owner::give_away;
 use super::raw::Raw;
 use crate::migration::schema::make_base;
-use crate::migration::sql::{deploy, migrations};
+use crate::migration::sql::{deploy, from, migrations};
 
 const ROLES: &str = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'rylie%' ORDER BY 1";
 

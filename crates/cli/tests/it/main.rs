@@ -15,3 +15,4 @@ mod secrets;
 mod seed;
 mod settings;
 mod support;
+mod tenant;

@@ -34,3 +34,69 @@ async fn expired_sessions_are_deleted_and_counted() {
 
     assert_eq!(report["deleted"], 2);
 }
+
+/// A folder with one user who has used a page in a period that began in January 2001, and a request deleted long ago.
+async fn with_old_rows() -> (Folder, SqliteConnection) {
+    let folder = Folder::migrated();
+    folder.run(["seed"]).expect(0);
+    let mut connection = SqliteConnection::connect(&folder.url()).await.unwrap();
+    let sql = r#"UPDATE "User" SET "activePackageType" = 'GOLD', "pagesUsedThisPeriod" = 2,
+            "currentBillingPeriodStart" = '2001-01-31 00:00:00', "currentBillingPeriodEnd" = '2001-02-28 00:00:00';
+        INSERT INTO "Request" ("id", "userId", "title", "description", "type", "updatedAt", "deleted", "deletedAt")
+        SELECT 'old', "id", 't', 'd', 'page', '2001-01-01 00:00:00', 1, '2001-01-01 00:00:00' FROM "User";
+        INSERT INTO "UsageEvent" ("id", "userId", "key", "kind", "countedAt", "tenantId")
+        SELECT 'old', "id", 'k', 'PAGE', '2001-01-01 00:00:00', "tenantId" FROM "User""#;
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    (folder, connection)
+}
+
+#[tokio::test]
+async fn the_usage_of_one_month_is_closed_once() {
+    let (folder, mut connection) = with_old_rows().await;
+    let run = |period: &str| folder.run(["maintain", "usage", "--period", period, "--json"]).expect(0).json();
+
+    assert_eq!(run("2001-02"), json!({ "archived": 0 }));
+    assert_eq!([run("2001-01"), run("2001-01")], [json!({ "archived": 1 }), json!({ "archived": 0 })]);
+
+    let row: (i64, i64, i64, String) = sqlx::query_as(
+        r#"SELECT m."year", m."month", m."pagesUsed", u."currentBillingPeriodEnd" FROM "MonthlyUsage" m JOIN "User" u ON u."id" = m."userId""#,
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(row, (2001, 1, 2, "2001-03-31 00:00:00".to_owned()));
+}
+
+#[tokio::test]
+async fn a_reset_closes_everybody_now() {
+    let (folder, _connection) = with_old_rows().await;
+    assert_eq!(folder.run(["maintain", "usage", "--reset", "--json"]).expect(0).json(), json!({ "archived": 1 }));
+    assert_eq!(folder.run(["maintain", "usage", "--json"]).expect(0).json(), json!({ "archived": 0 }));
+}
+
+#[tokio::test]
+async fn what_is_old_is_purged() {
+    let (folder, _connection) = with_old_rows().await;
+    let purge = |more: &[&str]| folder.run([&["maintain", "purge", "--json"], more].concat()).expect(0).json();
+
+    let dry = purge(&["--older-than", "30d", "--dry-run"]);
+    assert_eq!(dry, json!({ "deleted": 1, "requests": 1, "tasks": 0, "dry_run": true }));
+    assert_eq!(purge(&["--older-than", "36500d"])["deleted"], 0);
+    assert_eq!(purge(&["--limit", "0"])["deleted"], 0);
+    assert_eq!(purge(&[])["deleted"], 1);
+    let events = folder.run(["maintain", "usage-events", "--json"]).expect(0).json();
+    assert_eq!(events, json!({ "deleted": 1 }));
+}
+
+#[test]
+fn what_is_no_month_or_age_is_bad_usage() {
+    let folder = Folder::migrated();
+    for arguments in [
+        ["usage", "--period", "2026-13"],
+        ["usage", "--period", "January"],
+        ["purge", "--older-than", "30"],
+        ["purge", "--limit", "-1"],
+    ] {
+        folder.run([&["maintain"], &arguments[..]].concat()).expect(2);
+    }
+}

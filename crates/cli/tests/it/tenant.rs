@@ -1,0 +1,87 @@
+//! `rylie tenant`
+
+use serde_json::{Value, json};
+use sqlx::{Connection, Row, SqliteConnection};
+
+use crate::support::Folder;
+
+/// A seeded folder and the id of its one agency.
+async fn seeded() -> (Folder, String) {
+    let folder = Folder::migrated();
+    folder.write(
+        "seed.json",
+        r#"{"agencies": [{"name": "North", "domain": "north.example", "users": [{"email": "ann@north.example", "package": "GOLD"}]}]}"#,
+    );
+    folder.run(["seed", "--file", "seed.json"]).expect(0);
+    let mut connection = SqliteConnection::connect(&folder.url()).await.unwrap();
+    let row = sqlx::query(r#"SELECT "id" FROM "Agency""#).fetch_one(&mut connection).await.unwrap();
+    let id = row.get(0);
+    (folder, id)
+}
+
+fn export(folder: &Folder, id: &str, code: i32) -> Option<Value> {
+    let outcome = folder.run(["tenant", "export", id, "--out", "north.jsonl", "--json"]).expect(code);
+    (code == 0).then(|| outcome.json())
+}
+
+#[tokio::test]
+async fn a_tenant_goes_out_away_and_in_again() {
+    let (folder, id) = seeded().await;
+
+    let out = export(&folder, &id, 0).unwrap();
+    let away = folder.run(["tenant", "erase", &id, "--json"]).expect(0).json();
+    folder.run(["tenant", "erase", &id]).expect(1).says("no such tenant");
+    let again = folder.run(["tenant", "import", "north.jsonl", "--json"]).expect(0).json();
+    let over = folder.run(["tenant", "import", "north.jsonl"]).expect(1);
+
+    for report in [&out, &away, &again] {
+        assert_eq!(
+            (&report["tenant"], &report["rows"]["User"], &report["rows"]["Agency"]),
+            (&json!(id), &json!(1), &json!(1))
+        );
+    }
+    assert_eq!(away["rows"], again["rows"]);
+    over.says("another Agency has this tenantId");
+}
+
+#[tokio::test]
+async fn a_file_that_is_there_is_not_written_over() {
+    let (folder, id) = seeded().await;
+    folder.write("north.jsonl", "mine");
+
+    folder.run(["tenant", "export", &id, "--out", "north.jsonl"]).expect(4).says("north.jsonl exists");
+
+    assert_eq!(std::fs::read_to_string(folder.path("north.jsonl")).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn in_production_a_tenant_is_not_erased() {
+    let (folder, id) = seeded().await;
+    folder.run(["environment", "mark", "production"]).expect(0);
+
+    folder.run(["tenant", "erase", &id]).expect(4).says("marked as production");
+
+    export(&folder, &id, 0);
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_is_told_by_its_line() {
+    let (folder, id) = seeded().await;
+    export(&folder, &id, 0);
+    folder.run(["tenant", "erase", &id]).expect(0);
+    let text = std::fs::read_to_string(folder.path("north.jsonl")).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    folder.write("north.jsonl", &(lines[..2].join("\n") + "\n"));
+
+    folder.run(["tenant", "import", "north.jsonl"]).expect(1).says("not good at line 3");
+}
+
+#[test]
+fn what_is_no_tenant_is_bad_usage() {
+    let folder = Folder::migrated();
+    for id in ["", "user:"] {
+        folder.run(["tenant", "erase", id]).expect(2).says("not a tenant");
+    }
+    folder.run(["tenant", "export", "nobody", "--out", "file"]).expect(1).says("no such tenant");
+    folder.run(["tenant", "import", "missing.jsonl"]).expect(1).says("missing.jsonl");
+}
