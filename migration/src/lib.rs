@@ -29,7 +29,7 @@ mod m20261124_000012_create_audit_seals;
 mod m20261124_000013_protect_audit_log;
 mod m20261124_000014_grant_audit_seals;
 mod m20261124_000017_create_usage_event;
-mod m20261124_000018_index_what_jobs_sweep;
+mod m20261124_000018_index_what_is_purged;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

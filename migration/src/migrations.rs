@@ -9,7 +9,7 @@ use crate::{
     m20261124_000010_add_api_key_index as m10, m20261124_000011_add_audit_columns as m11,
     m20261124_000012_create_audit_seals as m12, m20261124_000013_protect_audit_log as m13,
     m20261124_000014_grant_audit_seals as m14, m20261124_000017_create_usage_event as m17,
-    m20261124_000018_index_what_jobs_sweep as m18,
+    m20261124_000018_index_what_is_purged as m18,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -52,7 +52,7 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m13::ProtectAuditLog,
     &m14::GrantAuditSeals,
     &m17::CreateUsageEvent,
-    &m18::IndexWhatJobsSweep,
+    &m18::IndexWhatIsPurged,
 ];
 
 /// The first one: what a database made by Prisma has already.

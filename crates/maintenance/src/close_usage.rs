@@ -1,13 +1,21 @@
 //! Closing billing periods.
 
 use chrono::{DateTime, Utc};
-use rylie_repositories::{ClosedUsage, Grant, Month, PlatformUnit, Store, UnitOptions};
+use rylie_repositories::{Grant, Month, PlatformUnit, Store, UnitOptions};
+use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::sweep::Sweep;
 
 /// Users closed in one transaction: their rows are locked that long, some tens of milliseconds.
 const BATCH: u64 = 1_000;
+
+/// What closing did, or would do.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct ClosedUsage {
+    /// Billing periods that were closed; a user who is months behind counts for each, and once in a dry run.
+    pub users: u64,
+}
 
 const DOING: &str = "closing billing periods";
 
@@ -25,19 +33,33 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
     if sweep.dry_run {
         return Ok(ClosedUsage { users: ended });
     }
-    let mut closed = ClosedUsage::default();
-    while closed.users < sweep.limit() {
+    let mut closed = 0;
+    // A walk closes one period of each user; who is months behind takes as many walks.
+    loop {
+        let before = closed;
+        walk(store, month, sweep, ended, &mut closed).await?;
+        if closed == before {
+            return Ok(ClosedUsage { users: closed });
+        }
+    }
+}
+
+/// Once over all users, from the first batch to the last or to the limit.
+async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64, closed: &mut u64) -> Result<()> {
+    let mut last = None;
+    while *closed < sweep.limit() {
         let unit = enter(store, UnitOptions::default()).await?;
-        let batch = BATCH.min(sweep.limit() - closed.users);
-        let done = unit.usage_closing().close_ended(batch, month).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
-        closed.users += done.users;
-        sweep.progress.tell(closed.users, ended.max(closed.users));
-        if done.users == 0 {
+        let batch = BATCH.min(sweep.limit() - *closed);
+        let done = unit.usage_closing().close_ended(month, last, batch).await.map_err(Error::doing(DOING))?;
+        unit.commit().await.map_err(Error::doing(DOING))?;
+        *closed += done.users;
+        sweep.progress.tell(*closed, ended.max(*closed));
+        last = done.last;
+        if last.is_none() {
             break;
         }
     }
-    Ok(closed)
+    Ok(())
 }
 
 /// Closes the period of every user with a package, ended or not: archived under the month of `at`, with a new period from

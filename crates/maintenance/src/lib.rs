@@ -19,7 +19,7 @@ mod tenant;
 mod tenant_file;
 mod verify_audit;
 
-pub use close_usage::{close_usage, reset_usage};
+pub use close_usage::{ClosedUsage, close_usage, reset_usage};
 pub use erase_audit::erase_from_audit;
 pub use erase_tenant::erase_tenant;
 pub use error::{Error, Result};

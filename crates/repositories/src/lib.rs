@@ -87,7 +87,7 @@ pub use settings::{SettingsChanges, SettingsRepository};
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
 pub use tenant_transfer::{TenantCounts, TenantInventory, TenantRow, TenantTransfer};
 pub use usage::{UsageRepository, Used};
-pub use usage_closing::{ClosedUsage, UsageClosing, UsageReset};
+pub use usage_closing::{ClosedBatch, UsageClosing};
 pub use users::{NewUser, UserChanges, UserFilter, UserRepository, UserSummary};
 pub use vault::{Keys, NewValues, OpenedTokens, SecretColumn, SecretPolicies, SecretPolicy};
 pub use verification_tokens::VerificationTokenRepository;

@@ -195,13 +195,6 @@ impl DatabaseStore {
         Ok(AuditReader::new(tx))
     }
 
-    /// The same with other quotas.
-    #[must_use]
-    pub fn with_quotas(mut self, quotas: Quotas) -> Self {
-        self.surroundings.quotas = quotas;
-        self
-    }
-
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
         let transaction = self.pool.begin(&door, options, at).await?;
         Ok(Tx::new(transaction, fence, who, self.surroundings()))

@@ -103,7 +103,7 @@ impl UsageRepository for Tx {
 async fn is_counted(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<bool> {
     use usage_event::Column;
     let of_tenant = Condition::all().add(Column::TenantId.eq(&user.tenant_id)).add(Column::Key.eq(event));
-    let known = tx.rows::<usage_event::Entity>().filter(of_tenant).limit(2).all().await?;
+    let known = tx.rows::<usage_event::Entity>().filter(of_tenant).all().await?;
     match known.iter().find(|known| known.user_id == user.id) {
         Some(known) if known.kind == kind => Ok(true),
         None if known.is_empty() => Ok(false),

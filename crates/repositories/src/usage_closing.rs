@@ -13,31 +13,31 @@ use crate::billing_period::{self, Month};
 use crate::fence::Tx;
 use crate::{Error, Result};
 
-/// Closing billing periods.
+/// Closing billing periods, in walks over the users in the order of their ids.
 ///
 /// A period is archived under the month in which it began. The next one begins where it ended and ends a month later: on the
 /// same day, or on the last day of a shorter month, which does not move the ends after it. All in UTC.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageClosing: Send + Sync {
-    /// Closes the period of at most `batch` users whose period has ended by now, the longest ago first; with a month, only
-    /// periods that began in it. Archives their counters, sets them to zero and begins the next period.
+    /// Closes the period of the next `batch` users, `after` one, whose period has ended by now; with a month, only periods
+    /// that began in it. Archives their counters, sets them to zero and begins the next period.
     ///
     /// Two statements on PostgreSQL and three on SQLite, however many users. It can be called again and by several
     /// processes at once: a period is closed once, and rows that another process holds are left to it. A second
     /// close of the same month adds to the archived row. A period that ended months ago takes as many
-    /// calls. Recorded, if anything was closed.
-    async fn close_ended(&self, batch: u64, month: Option<Month>) -> Result<ClosedUsage>;
+    /// walks. Recorded, if anything was closed.
+    async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
 
     /// How many users have a period that has ended by now and is not closed; with a month, only those that began in it.
     async fn count_ended(&self, month: Option<Month>) -> Result<u64>;
 
-    /// Closes the period of every user with a package, ended or not, who comes `after` one in the order of ids: looks at
-    /// `batch` users at most. Archives under the month of `at`; the new period begins at `at`.
+    /// Closes the period of the next `batch` users with a package, `after` one, ended or not. Archives under the month of
+    /// `at`; the new period begins at `at`.
     ///
     /// A period that began at `at` or later is left alone, so a reset for one instant happens once, however often and
     /// by however many processes it is called. Waits for rows that others hold. Recorded, if anything was closed.
-    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<UsageReset>;
+    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
 }
 
 /// What a call of [`UsageClosing`] did.
@@ -49,24 +49,15 @@ pub struct ClosedBatch {
     pub last: Option<UserId>,
 }
 
-/// What a call of [`UsageClosing::reset_everyone`] did.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct UsageReset {
-    /// Users whose period was closed.
-    pub users: u64,
-    /// The last user looked at, after whom to go on; `None` if there are no more.
-    pub last: Option<UserId>,
-}
-
-/// Archives and resets in one statement: `$1` is now; what else is bound belongs to the parts in braces.
+/// Archives and resets in one statement.
 const POSTGRES: &str = include_str!("usage_closing/postgres.sql");
 /// SQLite has no data-modifying CTE. The unit holds the write lock from its beginning, so both statements meet the same rows.
 const SQLITE_ARCHIVE: &str = include_str!("usage_closing/sqlite_archive.sql");
 const SQLITE_RESET: &str = include_str!("usage_closing/sqlite_reset.sql");
 
-/// What is closed, and what follows; in SQL, for either engine.
+/// What is closed, and what follows; in SQL. `$1` is now, `$2` and `$3` are the bounds of the ids.
 struct Closing {
-    /// Condition, order and limit of the users.
+    /// Which users.
     due: &'static str,
     /// How PostgreSQL locks them.
     lock: &'static str,
@@ -77,22 +68,19 @@ struct Closing {
     next_end: [&'static str; 2],
 }
 
-/// `$2` is the batch, `$3` and `$4` the bounds of the period's beginning.
+/// `$4` and `$5` are the bounds of the period's beginning.
 const ENDED: Closing = Closing {
     due: r#""activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
-      AND "currentBillingPeriodStart" >= $3 AND "currentBillingPeriodStart" < $4
-    ORDER BY "currentBillingPeriodEnd", "id" LIMIT $2"#,
+      AND "currentBillingPeriodStart" >= $4 AND "currentBillingPeriodStart" < $5"#,
     lock: "FOR UPDATE SKIP LOCKED",
     archived_under: r#""currentBillingPeriodStart""#,
     next_start: r#""User"."currentBillingPeriodEnd""#,
     next_end: [include_str!("usage_closing/next_end_postgres.sql"), include_str!("usage_closing/next_end_sqlite.sql")],
 };
 
-/// `$2` and `$3` are the bounds of the ids, `$4` the end of the new period.
+/// `$4` is the end of the new period.
 const EVERYONE: Closing = Closing {
-    due: r#""activePackageType" IS NOT NULL AND ("currentBillingPeriodStart" IS NULL OR "currentBillingPeriodStart" < $1)
-      AND "id" > $2 AND "id" <= $3
-    ORDER BY "id""#,
+    due: r#""activePackageType" IS NOT NULL AND ("currentBillingPeriodStart" IS NULL OR "currentBillingPeriodStart" < $1)"#,
     lock: "FOR UPDATE",
     archived_under: "$1",
     next_start: "$1",
@@ -103,8 +91,9 @@ const COUNT_ENDED: &str = r#"SELECT count(*) FROM "User"
     WHERE "activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
       AND "currentBillingPeriodStart" >= $2 AND "currentBillingPeriodStart" < $3"#;
 
+/// The last id of a batch; `$3` is its size.
 const LAST_OF_BATCH: &str = r#"SELECT max("id") FROM (
-    SELECT "id" FROM "User" WHERE "activePackageType" IS NOT NULL AND "id" > $1 ORDER BY "id" LIMIT $2) AS batch"#;
+    SELECT "id" FROM "User" WHERE {due} AND "id" > $2 ORDER BY "id" LIMIT $3) AS batch"#;
 
 impl Closing {
     fn fill(&self, sql: &str, engine: DbBackend) -> String {
@@ -117,6 +106,14 @@ impl Closing {
             ("{next_end}", next_end),
         ];
         parts.iter().fold(sql.to_owned(), |sql, (part, text)| sql.replace(part, text.trim()))
+    }
+
+    async fn last(&self, tx: &Tx, values: Vec<Value>) -> Result<Option<UserId>> {
+        let connection = tx.across_tenants()?;
+        let engine = connection.get_database_backend();
+        let statement = Statement::from_sql_and_values(engine, self.fill(LAST_OF_BATCH, engine), values);
+        let row = connection.query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.flatten())
     }
 
     async fn run(&self, tx: &Tx, values: Vec<Value>) -> Result<u64> {
@@ -136,10 +133,13 @@ impl Closing {
 
 #[async_trait]
 impl UsageClosing for Tx {
-    async fn close_ended(&self, batch: u64, month: Option<Month>) -> Result<ClosedUsage> {
+    async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
         let (from, to) = bounds(month);
-        let values = vec![self.now().into(), size(batch), from.into(), to.into()];
-        Ok(ClosedUsage { users: ENDED.run(self, values).await? })
+        let (now, after) = (self.now(), start_of(after));
+        let values = |bound: Value| vec![now.into(), after.clone().into(), bound, from.into(), to.into()];
+        let Some(last) = ENDED.last(self, values(size(batch))).await? else { return Ok(ClosedBatch::default()) };
+        let users = ENDED.run(self, values((&last).into())).await?;
+        Ok(ClosedBatch { users, last: Some(last) })
     }
 
     async fn count_ended(&self, month: Option<Month>) -> Result<u64> {
@@ -147,20 +147,19 @@ impl UsageClosing for Tx {
         self.count_across_tenants(COUNT_ENDED, vec![self.now().into(), from.into(), to.into()]).await
     }
 
-    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<UsageReset> {
-        let connection = self.across_tenants()?;
-        let after = after.map_or(String::new(), |after| after.to_string());
-        let values = vec![after.as_str().into(), size(batch)];
-        let sql = Statement::from_sql_and_values(connection.get_database_backend(), LAST_OF_BATCH, values);
-        let row = connection.query_one_raw(sql).await?;
-        let last: Option<UserId> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
-        let Some(last) = last else { return Ok(UsageReset::default()) };
-
-        let at = Timestamp::from(at);
-        let end = billing_period::a_month_after(at);
-        let values = vec![at.into(), after.into(), (&last).into(), end.into()];
-        Ok(UsageReset { users: EVERYONE.run(self, values).await?, last: Some(last) })
+    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
+        let (at, after) = (Timestamp::from(at), start_of(after));
+        let values = |bound: Value| vec![at.into(), after.clone().into(), bound];
+        let Some(last) = EVERYONE.last(self, values(size(batch))).await? else { return Ok(ClosedBatch::default()) };
+        let mut values = values((&last).into());
+        values.push(billing_period::a_month_after(at).into());
+        Ok(ClosedBatch { users: EVERYONE.run(self, values).await?, last: Some(last) })
     }
+}
+
+/// What sorts before every id.
+fn start_of(after: Option<UserId>) -> String {
+    after.map_or(String::new(), |after| after.to_string())
 }
 
 fn bounds(month: Option<Month>) -> (Timestamp, Timestamp) {

@@ -3,6 +3,8 @@ WITH ended AS MATERIALIZED (
            "pagesUsedThisPeriod", "blogsUsedThisPeriod", "gbpPostsUsedThisPeriod", "improvementsUsedThisPeriod"
     FROM "User"
     WHERE {due}
+      AND "id" > $2 AND "id" <= $3
+    ORDER BY "id"
     {lock}
 ), archived AS (
     INSERT INTO "MonthlyUsage" ("id", "userId", "tenantId", "month", "year", "packageType",

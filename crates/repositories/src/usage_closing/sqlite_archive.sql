@@ -8,6 +8,7 @@ FROM "User"
 WHERE "id" IN (
     SELECT "id" FROM "User"
     WHERE {due}
+      AND "id" > $2 AND "id" <= $3
 )
 ON CONFLICT ("userId", "month", "year") DO UPDATE SET
     "pagesUsed" = "MonthlyUsage"."pagesUsed" + excluded."pagesUsed",

@@ -9,4 +9,5 @@ UPDATE "User" SET
 WHERE "id" IN (
     SELECT "id" FROM "User"
     WHERE {due}
+      AND "id" > $2 AND "id" <= $3
 )
