@@ -22,6 +22,8 @@ mod m20261123_000005_drop_audit_log_foreign_key;
 mod m20261123_000006_replace_indexes;
 mod m20261123_000007_create_door_roles;
 mod m20261123_000008_enable_row_level_security;
+mod m20261124_000019_create_job_runs;
+mod m20261124_000020_create_sizes_and_alerts;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

@@ -6,6 +6,7 @@ use crate::{
     m20261123_000003_add_tenant_key as m3, m20261123_000004_add_soft_delete as m4,
     m20261123_000005_drop_audit_log_foreign_key as m5, m20261123_000006_replace_indexes as m6,
     m20261123_000007_create_door_roles as m7, m20261123_000008_enable_row_level_security as m8,
+    m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -42,6 +43,8 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m6::ReplaceIndexes,
     &m7::CreateDoorRoles,
     &m8::EnableRowLevelSecurity,
+    &m19::CreateJobRuns,
+    &m20::CreateSizesAndAlerts,
 ];
 
 /// The first one: what a database made by Prisma has already.

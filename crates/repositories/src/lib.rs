@@ -18,12 +18,14 @@ mod unit_options;
 
 mod accounts;
 mod agencies;
+mod alerts;
 mod audit;
 mod expiry;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
 mod ga4_connections;
 mod google_connections;
 mod identities;
+mod job_runs;
 mod preferences;
 mod requests;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
@@ -31,6 +33,7 @@ mod search_console_connections;
 mod seoworks_mappings;
 mod sessions;
 mod settings;
+mod size_history;
 mod tasks;
 mod usage;
 mod usage_closing;
@@ -49,15 +52,17 @@ pub use pool::{Holder, Pool, PoolOptions};
 pub use retry::{Retry, Retryable, retry};
 pub use scope::{Reach, SignedInUser, TenantScope};
 pub use store::{DatabaseStore, Store};
-pub use unit::{IdentityUnit, PlatformUnit, TenantUnit};
+pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 pub use unit_options::UnitOptions;
 
 pub use accounts::{AccountRepository, NewAccount};
 pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
+pub use alerts::{Alert, AlertEvent, AlertRepository, Delivery};
 pub use audit::{AuditFilter, AuditRepository};
 pub use expiry::ExpiryRepository;
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
 pub use identities::IdentityRepository;
+pub use job_runs::{JobRun, JobRunRepository, Lease, RunStatus};
 pub use preferences::{PreferencesChanges, PreferencesRepository};
 pub use requests::{
     NewRequest, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary, RequestWithTasks,
@@ -66,6 +71,7 @@ pub use search_console_connections::{NewSearchConsoleConnection, SearchConsoleCo
 pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
 pub use sessions::SessionRepository;
 pub use settings::{SettingsChanges, SettingsRepository};
+pub use size_history::{KeptSize, PastSize, SizeHistory};
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
 pub use usage::UsageRepository;
 pub use usage_closing::{ClosedUsage, UsageClosing};
@@ -77,19 +83,22 @@ pub use verification_tokens::VerificationTokenRepository;
 pub use {
     accounts::MockAccountRepository,
     agencies::{MockAgencyAdministration, MockAgencyRepository},
+    alerts::MockAlertRepository,
     audit::MockAuditRepository,
     expiry::MockExpiryRepository,
     ga4_connections::MockGa4ConnectionRepository,
     identities::MockIdentityRepository,
+    job_runs::MockJobRunRepository,
     preferences::MockPreferencesRepository,
     requests::MockRequestRepository,
     search_console_connections::MockSearchConsoleConnectionRepository,
     seoworks_mappings::MockSeoWorksMappingRepository,
     sessions::MockSessionRepository,
     settings::MockSettingsRepository,
+    size_history::MockSizeHistory,
     store::MockStore,
     tasks::MockTaskRepository,
-    unit::{MockIdentityUnit, MockPlatformUnit, MockTenantUnit},
+    unit::{MockBooksUnit, MockIdentityUnit, MockPlatformUnit, MockTenantUnit},
     usage::MockUsageRepository,
     usage_closing::MockUsageClosing,
     users::MockUserRepository,

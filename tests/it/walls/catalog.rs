@@ -4,10 +4,14 @@ use super::raw::Raw;
 use super::{TABLES, walled};
 
 /// Tables without a tenant, and why.
-const OF_NO_TENANT: [(&str, &str); 4] = [
+const OF_NO_TENANT: [(&str, &str); 8] = [
     ("VerificationToken", "names an address before it is known whose it is; only the identity door has a right on it"),
     ("SystemSettings", "one row, the platform's own"),
     ("rylie_database", "the mark of the database"),
+    ("rylie_job_runs", "when the platform's jobs ran; the platform door's alone"),
+    ("rylie_size_history", "how the database grew, tenants not told apart; the platform door's alone"),
+    ("rylie_alerts", "which thresholds the database has crossed; the platform door's alone"),
+    ("rylie_alert_deliveries", "who is to be told of that; the platform door's alone"),
     ("seaql_migrations", "the record of migrations"),
 ];
 

@@ -3,8 +3,8 @@
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, Statement,
-    Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, QueryResult,
+    Statement, Value,
 };
 
 use crate::fence::{Fence, Transaction, Tx};
@@ -168,7 +168,9 @@ impl Tx {
     pub(crate) fn across_tenants(&self) -> Result<&Transaction> {
         match self.fence {
             Fence::Platform => self.connection(),
-            Fence::Tenant(_) | Fence::Identity => Err(Error::Forbidden { action: "work across tenants" }),
+            Fence::Tenant(_) | Fence::Identity | Fence::Books => {
+                Err(Error::Forbidden { action: "work across tenants" })
+            }
         }
     }
 
@@ -177,6 +179,28 @@ impl Tx {
         let connection = self.across_tenants()?;
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
         Ok(connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// The connection, for the platform's own books; refused to tenants and identities.
+    pub(crate) fn books(&self) -> Result<&Transaction> {
+        match self.fence {
+            Fence::Platform | Fence::Books => self.connection(),
+            Fence::Tenant(_) | Fence::Identity => Err(Error::Forbidden { action: "read the platform's books" }),
+        }
+    }
+
+    /// Runs a statement on the platform's own books. Returns how many rows it changed.
+    pub(crate) async fn run_on_books(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let connection = self.books()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Reads from the platform's own books.
+    pub(crate) async fn rows_of_books(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+        let connection = self.books()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.query_all_raw(statement).await?)
     }
 
     fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {
