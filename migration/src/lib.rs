@@ -30,6 +30,8 @@ mod m20261124_000013_protect_audit_log;
 mod m20261124_000014_grant_audit_seals;
 mod m20261124_000017_create_usage_event;
 mod m20261124_000018_index_what_is_purged;
+mod m20261124_000019_create_job_runs;
+mod m20261124_000020_create_sizes_and_alerts;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

@@ -10,6 +10,7 @@ use crate::{
     m20261124_000012_create_audit_seals as m12, m20261124_000013_protect_audit_log as m13,
     m20261124_000014_grant_audit_seals as m14, m20261124_000017_create_usage_event as m17,
     m20261124_000018_index_what_is_purged as m18,
+    m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -53,6 +54,8 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m14::GrantAuditSeals,
     &m17::CreateUsageEvent,
     &m18::IndexWhatIsPurged,
+    &m19::CreateJobRuns,
+    &m20::CreateSizesAndAlerts,
 ];
 
 /// The first one: what a database made by Prisma has already.

@@ -57,6 +57,8 @@ pub(crate) enum Fence {
     Tenant(TenantScope),
     Identity,
     Platform,
+    /// The platform's own books, and no tenant's rows.
+    Books,
 }
 
 /// Who acts in the unit and from where, for the audit log.
@@ -147,7 +149,7 @@ impl Tx {
     pub(crate) fn scope(&self) -> Option<&TenantScope> {
         match &self.fence {
             Fence::Tenant(scope) => Some(scope),
-            Fence::Identity | Fence::Platform => None,
+            Fence::Identity | Fence::Platform | Fence::Books => None,
         }
     }
 

@@ -21,6 +21,7 @@ mod unit_options;
 mod accounts;
 mod agencies;
 mod api_keys;
+mod alerts;
 mod audit;
 mod audit_erasure;
 mod audit_reader;
@@ -32,6 +33,7 @@ mod expiry;
 mod ga4_connections;
 mod google_connections;
 mod identities;
+mod job_runs;
 mod preferences;
 mod refusals;
 mod requests;
@@ -42,6 +44,7 @@ mod seoworks_mappings;
 mod sessions;
 mod settings;
 mod soft_deletion;
+mod size_history;
 mod tasks;
 mod tenant_transfer;
 mod usage;
@@ -63,18 +66,20 @@ pub use quota::{Quota, Quotas};
 pub use retry::{Retry, Retryable, retry};
 pub use scope::{Reach, SignedInUser, TenantScope};
 pub use store::{DatabaseStore, Store};
-pub use unit::{IdentityUnit, PlatformUnit, TenantUnit};
+pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 pub use unit_options::UnitOptions;
 
 pub use accounts::{AccountRepository, NewAccount};
 pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
 pub use api_keys::{ApiKeyRepository, ApiKeySignIn};
+pub use alerts::{Alert, AlertEvent, AlertRepository, Delivery};
 pub use audit::{AuditFilter, AuditRepository};
 pub use audit_reader::AuditReader;
 pub use audit_seals::AuditSealRepository;
 pub use expiry::{ExpiryRepository, Kept};
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
 pub use identities::IdentityRepository;
+pub use job_runs::{JobRun, JobRunRepository, Lease, RunStatus};
 pub use preferences::{PreferencesChanges, PreferencesRepository};
 pub use requests::{
     NewRequest, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary, RequestWithTasks,
@@ -84,6 +89,7 @@ pub use secret_values::{SecretSurvey, SecretValueRepository, SecretsReencrypted,
 pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
 pub use sessions::SessionRepository;
 pub use settings::{SettingsChanges, SettingsRepository};
+pub use size_history::{KeptSize, PastSize, SizeHistory};
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
 pub use tenant_transfer::{TenantCounts, TenantInventory, TenantRow, TenantTransfer};
 pub use usage::{UsageRepository, Used};
@@ -97,11 +103,13 @@ pub use {
     accounts::MockAccountRepository,
     agencies::{MockAgencyAdministration, MockAgencyRepository},
     api_keys::{MockApiKeyRepository, MockApiKeySignIn},
+    alerts::MockAlertRepository,
     audit::MockAuditRepository,
     audit_seals::MockAuditSealRepository,
     expiry::MockExpiryRepository,
     ga4_connections::MockGa4ConnectionRepository,
     identities::MockIdentityRepository,
+    job_runs::MockJobRunRepository,
     preferences::MockPreferencesRepository,
     requests::MockRequestRepository,
     search_console_connections::MockSearchConsoleConnectionRepository,
@@ -109,10 +117,11 @@ pub use {
     seoworks_mappings::MockSeoWorksMappingRepository,
     sessions::MockSessionRepository,
     settings::MockSettingsRepository,
+    size_history::MockSizeHistory,
     store::MockStore,
     tasks::MockTaskRepository,
     tenant_transfer::MockTenantTransfer,
-    unit::{MockIdentityUnit, MockPlatformUnit, MockTenantUnit},
+    unit::{MockBooksUnit, MockIdentityUnit, MockPlatformUnit, MockTenantUnit},
     usage::MockUsageRepository,
     usage_closing::MockUsageClosing,
     users::MockUserRepository,

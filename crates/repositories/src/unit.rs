@@ -171,9 +171,23 @@ unit! {
         tenant_transfer: TenantTransfer, mocked by MockTenantTransfer;
         /// The platform's settings.
         settings: SettingsRepository, mocked by MockSettingsRepository;
+        /// The runs of jobs: a job ends its run in the unit in which it does its work.
+        job_runs: JobRunRepository, mocked by MockJobRunRepository;
         /// The whole audit log.
         audit: AuditRepository, mocked by MockAuditRepository;
         /// The seals of the audit log.
         audit_seals: AuditSealRepository, mocked by MockAuditSealRepository;
+    }
+}
+
+unit! {
+    /// The platform's own books: what its jobs and its care of the database write down. No tenant's row is reached.
+    BooksUnit, mocked by MockBooksUnit {
+        /// The runs of jobs.
+        job_runs: JobRunRepository, mocked by MockJobRunRepository;
+        /// How the database grew.
+        size_history: SizeHistory, mocked by MockSizeHistory;
+        /// Thresholds that were crossed.
+        alerts: AlertRepository, mocked by MockAlertRepository;
     }
 }

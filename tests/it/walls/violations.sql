@@ -42,6 +42,7 @@ WITH walled AS (
         OR grantee = 'PUBLIC'
         OR name = 'AuditLog' AND privilege NOT IN ('SELECT', 'INSERT')
         OR grantee = 'rylie_tenant' AND name IN ('Account', 'Session', 'VerificationToken', 'SystemSettings', 'rylie_database', 'seaql_migrations')
+        OR grantee IN ('rylie_tenant', 'rylie_identity') AND name LIKE 'rylie\_%'
     UNION ALL
     SELECT rolname::text, 'it is exempt from the policies, or may log in or inherit' FROM pg_roles
     WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors')

@@ -86,7 +86,7 @@ impl Tx {
     /// What a cursor is bound to: the door, whose rows, which of them, the table, its order and the filter.
     fn list<E: EntityTrait>(&self, order: &Order, filter: &impl Serialize) -> Result<Vec<u8>> {
         let door = match self.fence() {
-            Fence::Platform => vec!["platform"],
+            Fence::Platform | Fence::Books => vec!["platform"],
             Fence::Identity => vec!["identity"],
             Fence::Tenant(scope) => match scope.reach() {
                 Reach::Tenant => vec!["tenant", scope.tenant().as_str()],

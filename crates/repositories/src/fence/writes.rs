@@ -3,8 +3,8 @@
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, Statement,
-    Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, QueryResult,
+    Statement, Value,
 };
 
 use crate::fence::{Fence, Transaction, Tx};
@@ -184,7 +184,7 @@ impl Tx {
     pub(crate) fn across_tenants(&self) -> Result<&Transaction> {
         match self.fence {
             Fence::Platform => self.connection(),
-            Fence::Tenant(_) | Fence::Identity => Err(self.refuse("work across tenants")),
+            Fence::Tenant(_) | Fence::Identity | Fence::Books => Err(self.refuse("work across tenants")),
         }
     }
 
@@ -202,6 +202,28 @@ impl Tx {
         let row = connection.query_one_raw(statement).await?;
         let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
         Ok(rows.unwrap_or(0).cast_unsigned())
+    }
+
+    /// The connection, for the platform's own books; refused to tenants and identities.
+    pub(crate) fn books(&self) -> Result<&Transaction> {
+        match self.fence {
+            Fence::Platform | Fence::Books => self.connection(),
+            Fence::Tenant(_) | Fence::Identity => Err(self.refuse("read the platform's books")),
+        }
+    }
+
+    /// Runs a statement on the platform's own books. Returns how many rows it changed.
+    pub(crate) async fn run_on_books(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let connection = self.books()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Reads from the platform's own books.
+    pub(crate) async fn rows_of_books(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+        let connection = self.books()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.query_all_raw(statement).await?)
     }
 
     fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {

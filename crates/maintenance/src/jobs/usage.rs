@@ -1,0 +1,28 @@
+//! `usage`: billing periods that have ended are closed.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::close_usage;
+use crate::error::Result;
+use crate::job::{Job, JobContext};
+
+/// Closes every billing period that has ended, every hour: each user's own ends at a moment of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct CloseUsage;
+
+#[async_trait]
+impl Job for CloseUsage {
+    fn name(&self) -> &'static str {
+        "usage"
+    }
+
+    fn cron(&self) -> &'static str {
+        "7 * * * *"
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Value> {
+        let closed = close_usage(context.store()).await?;
+        Ok(json!({ "archived": closed.users }))
+    }
+}

@@ -1,0 +1,279 @@
+//! Runs jobs when they are due: one run a due time over any number of processes.
+
+mod run;
+mod status;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rylie_entities::Env;
+use rylie_repositories::{BooksUnit, JobRun, Lease, Store};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::schedule::{Plan, Schedule, ScheduleSettings};
+
+pub use run::{RunOutcome, RunReport};
+pub use status::{JobStatus, Upcoming};
+
+/// A run whose holder died this often is given up.
+const MOST_ATTEMPTS: i64 = 5;
+
+/// How a scheduler behaves. The defaults suit a service.
+#[derive(Clone, Copy, Debug)]
+pub struct SchedulerOptions {
+    /// How long a run stays its holder's without a heartbeat, by the database's clock; 60 seconds. The heart beats three
+    /// times as often.
+    pub lease: Duration,
+    /// The longest pause between two looks at the table of runs; 10 seconds.
+    pub poll: Duration,
+    /// How long a stop waits for the runs under way; 30 seconds.
+    pub grace: Duration,
+}
+
+impl Default for SchedulerOptions {
+    fn default() -> Self {
+        Self { lease: Duration::from_mins(1), poll: Duration::from_secs(10), grace: Duration::from_secs(30) }
+    }
+}
+
+/// Runs jobs when they are due. Cheap to clone; clones are one holder.
+///
+/// Any number of processes may each have one, for the same jobs on the same database. What is promised:
+///
+/// - A due time is claimed once: the table of runs is unique in (job, due time), whatever the processes' clocks say.
+/// - A job does not overlap itself, also across due times and with a run by hand.
+/// - A run whose holder dies is taken over when its lease has ended by the database's clock. The effect of a job that
+///   ends with [`JobContext::finish`](crate::JobContext::finish) takes place exactly once. Other jobs commit in batches,
+///   each of which does nothing the second time; a run of theirs may be begun more than once.
+/// - A run that fails is recorded as failed and not repeated; the next due time is the next try.
+#[derive(Clone)]
+pub struct Scheduler(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    env: Arc<dyn Env>,
+    jobs: Vec<Scheduled>,
+    holder: String,
+    options: SchedulerOptions,
+}
+
+struct Scheduled {
+    job: Arc<dyn Job>,
+    schedule: Schedule,
+    /// This process's share of the jitter.
+    late: TimeDelta,
+}
+
+impl Scheduler {
+    /// A scheduler for these jobs, with the settings of each by its name over the job's own schedule.
+    ///
+    /// [`Error::Schedule`] for a setting that is wrong or of no job, and for two jobs of one name.
+    pub fn new(
+        store: Arc<dyn Store>,
+        env: Arc<dyn Env>,
+        jobs: Vec<Arc<dyn Job>>,
+        settings: &BTreeMap<String, ScheduleSettings>,
+        options: SchedulerOptions,
+    ) -> Result<Self> {
+        let holder = holder(&*env);
+        let mut by_name = BTreeMap::new();
+        for job in jobs {
+            let name = job.name();
+            let own = settings.get(name).cloned().unwrap_or_default();
+            let schedule = Schedule::of(&*job, &own)?;
+            let late = share(schedule.jitter, &holder, name);
+            if by_name.insert(name, Scheduled { job, schedule, late }).is_some() {
+                return Err(Error::Schedule {
+                    setting: format!("schedule.{name}"),
+                    reason: "two jobs have this name; rename one".to_owned(),
+                });
+            }
+        }
+        if let Some(name) = settings.keys().find(|name| !by_name.contains_key(name.as_str())) {
+            let names: Vec<_> = by_name.keys().copied().collect();
+            let reason = format!("there is no such job; there are {}", names.join(", "));
+            return Err(Error::Schedule { setting: format!("schedule.{name}"), reason });
+        }
+        // By name, so that all processes take the rows' locks in one order.
+        let jobs = by_name.into_values().collect();
+        Ok(Self(Arc::new(Inner { store, env, jobs, holder, options })))
+    }
+
+    /// The name under which this scheduler holds its runs.
+    #[must_use]
+    pub fn holder(&self) -> &str {
+        &self.0.holder
+    }
+
+    /// Runs what is due, until `stop` completes. Then nothing new is begun, and what is under way may finish within the
+    /// grace; what does not is cut short and left to the next process. A database that is away is logged and waited for.
+    ///
+    /// Dropping the future stops at once: runs under way are cut short, and taken over once their leases have ended.
+    pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
+        let (cut, cut_short) = watch::channel(false);
+        let mut runs = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            match self.claim_due().await {
+                Ok(claimed) => {
+                    for (number, lease) in claimed {
+                        let (this, cut_short) = (self.clone(), cut_short.clone());
+                        runs.spawn(async move { this.perform(number, lease, cut_short).await });
+                    }
+                }
+                Err(error) => tracing::error!(%error, "looking for due jobs; trying again"),
+            }
+            tokio::select! {
+                () = &mut stop => break,
+                () = tokio::time::sleep(self.pause()) => {}
+                Some(_) = runs.join_next() => {}
+            }
+        }
+        let all_done = async { while runs.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.0.options.grace, all_done).await.is_err() {
+            tracing::warn!(runs = runs.len(), "runs are cut short by the stop; another process takes them over");
+            // Nobody listens only if all are done.
+            let _ = cut.send(true);
+            while runs.join_next().await.is_some() {}
+        }
+    }
+
+    /// Runs what is due now and returns when it is done: for cron, in the place of [`run`](Self::run).
+    pub async fn run_due(&self) -> Result<Vec<RunReport>> {
+        let mut reports = Vec::new();
+        let (_cut, cut_short) = watch::channel(false);
+        loop {
+            let mut runs = JoinSet::new();
+            for (number, lease) in self.claim_due().await? {
+                let (this, cut_short) = (self.clone(), cut_short.clone());
+                runs.spawn(async move { this.perform(number, lease, cut_short).await });
+            }
+            if runs.is_empty() {
+                return Ok(reports);
+            }
+            while let Some(report) = runs.join_next().await {
+                // A panic of the job is caught further down.
+                reports.extend(report.ok());
+            }
+        }
+    }
+
+    /// Runs one job now, beside its schedule. [`Error::JobRunning`] while a run of it is under way, here or elsewhere.
+    pub async fn run_now(&self, name: &str) -> Result<RunReport> {
+        let number = self.number_of(name)?;
+        let failed = Error::doing("claiming a run");
+        let unit = self.0.store.books().await.map_err(&failed)?;
+        let due = beside_the_schedule(self.0.env.now());
+        let claimed = unit.job_runs().claim(name, due, true, &self.0.holder, self.0.options.lease).await;
+        let Some(lease) = claimed.map_err(&failed)? else { return Err(Error::JobRunning { job: name.to_owned() }) };
+        unit.commit().await.map_err(&failed)?;
+        let (_cut, cut_short) = watch::channel(false);
+        Ok(self.perform(number, lease, cut_short).await)
+    }
+
+    /// Takes every run that is due, or whose holder has died. Each belongs to this process alone from here on.
+    async fn claim_due(&self) -> Result<Vec<(usize, Lease)>> {
+        let failed = Error::doing("looking for due jobs");
+        let unit = self.0.store.books().await.map_err(&failed)?;
+        let claimed = self.claim_in(&*unit).await.map_err(&failed)?;
+        unit.commit().await.map_err(&failed)?;
+        Ok(claimed)
+    }
+
+    async fn claim_in(&self, unit: &dyn BooksUnit) -> rylie_repositories::Result<Vec<(usize, Lease)>> {
+        let names: Vec<String> = self.0.jobs.iter().map(|scheduled| scheduled.job.name().to_owned()).collect();
+        let settled: HashMap<_, _> = unit.job_runs().settled(&names).await?.into_iter().collect();
+        let running = unit.job_runs().running().await?;
+        let now = self.0.env.now();
+        let mut claimed = Vec::new();
+        for (number, scheduled) in self.0.jobs.iter().enumerate() {
+            let name = scheduled.job.name();
+            let lease = match (running.iter().find(|run| run.job == name), settled.get(name)) {
+                (Some(run), _) if run.abandoned => self.take_over(unit, run).await?,
+                (Some(_), _) => None,
+                (None, Some(settled)) => self.claim(unit, scheduled, *settled, now).await?,
+                (None, None) => {
+                    unit.job_runs().register(name, now).await?;
+                    None
+                }
+            };
+            claimed.extend(lease.map(|lease| (number, lease)));
+        }
+        Ok(claimed)
+    }
+
+    async fn claim(
+        &self,
+        unit: &dyn BooksUnit,
+        scheduled: &Scheduled,
+        settled: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> rylie_repositories::Result<Option<Lease>> {
+        let name = scheduled.job.name();
+        match scheduled.schedule.plan(settled, now - scheduled.late) {
+            Plan::Nothing => Ok(None),
+            Plan::Skip(due) => unit.job_runs().skip(name, due).await.map(|()| None),
+            Plan::Run(due) => unit.job_runs().claim(name, due, false, &self.0.holder, self.0.options.lease).await,
+        }
+    }
+
+    async fn take_over(&self, unit: &dyn BooksUnit, run: &JobRun) -> rylie_repositories::Result<Option<Lease>> {
+        let taken = unit.job_runs().take_over(&run.lease(), &self.0.holder, self.0.options.lease).await?;
+        let Some(lease) = taken else { return Ok(None) };
+        if lease.attempt <= MOST_ATTEMPTS {
+            tracing::warn!(job = run.job, due = %run.due, "taking over a run whose holder has died");
+            return Ok(Some(lease));
+        }
+        let error = format!("given up: the process that ran it died {MOST_ATTEMPTS} times");
+        unit.job_runs().finish(&lease, Some(&error)).await?;
+        Ok(None)
+    }
+
+    /// Until the next due time, as far as this process's clock can be trusted.
+    fn pause(&self) -> Duration {
+        let now = self.0.env.now();
+        let next = self.0.jobs.iter().filter_map(|scheduled| {
+            let next = scheduled.schedule.next_after(now - scheduled.late)? + scheduled.late;
+            (next - now).to_std().ok()
+        });
+        next.min().unwrap_or(self.0.options.poll).clamp(Duration::from_millis(20), self.0.options.poll)
+    }
+
+    fn number_of(&self, name: &str) -> Result<usize> {
+        self.0.jobs.iter().position(|scheduled| scheduled.job.name() == name).ok_or_else(|| {
+            let names: Vec<_> = self.0.jobs.iter().map(|scheduled| scheduled.job.name()).collect();
+            Error::UnknownJob { known: names.join(", ") }
+        })
+    }
+}
+
+impl std::fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let jobs: Vec<_> = self.0.jobs.iter().map(|scheduled| scheduled.job.name()).collect();
+        f.debug_struct("Scheduler").field("holder", &self.0.holder).field("jobs", &jobs).finish_non_exhaustive()
+    }
+}
+
+/// Host, process and scheduler, so that a person finds the process and no two are alike.
+fn holder(env: &dyn Env) -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "host" } else { host.trim() };
+    format!("{host}/{}/{}", std::process::id(), env.new_id())
+}
+
+/// A part of the jitter that is this process's own for this job, so that processes do not all begin together.
+fn share(jitter: Duration, holder: &str, job: &str) -> TimeDelta {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{holder}\n{job}").as_bytes());
+    let byte = digest.as_ref().first().copied().unwrap_or_default();
+    TimeDelta::from_std(jitter.mul_f64(f64::from(byte) / 256.0)).unwrap_or_default()
+}
+
+/// Due times are whole seconds, so an instant that is none cannot be taken for one.
+fn beside_the_schedule(now: DateTime<Utc>) -> DateTime<Utc> {
+    if now.timestamp_subsec_millis() == 0 { now + TimeDelta::milliseconds(1) } else { now }
+}

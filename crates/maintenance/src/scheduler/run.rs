@@ -1,0 +1,209 @@
+//! One run: the work, its lease, its time limit, and the record of how it ended.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use rylie_repositories::{Lease, Retry, retry};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use super::{Scheduled, Scheduler};
+use crate::error::Error;
+use crate::job::JobContext;
+
+/// Longer errors are cut: they are read in a table.
+const LONGEST_ERROR: usize = 500;
+
+/// How a run ended here.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+#[non_exhaustive]
+pub enum RunOutcome {
+    /// It did what it should; in the job's own numbers.
+    Done {
+        /// What the job tells.
+        report: Value,
+    },
+    /// It failed; recorded, and not repeated before the next due time.
+    Failed {
+        /// Why, without any value of a row or parameter.
+        error: String,
+    },
+    /// Another process has taken it over, as this one did not answer for too long.
+    Lost,
+    /// A stop cut it short; another process takes it over.
+    CutShort,
+}
+
+/// A run that this process had.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct RunReport {
+    /// Name of the job.
+    pub job: String,
+    /// When it was due.
+    pub due: DateTime<Utc>,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: RunOutcome,
+}
+
+impl Scheduler {
+    /// Does a claimed run and records how it ended.
+    pub(super) async fn perform(&self, number: usize, lease: Lease, cut_short: watch::Receiver<bool>) -> RunReport {
+        let scheduled = &self.0.jobs[number];
+        let span = tracing::info_span!("rylie.job", job = lease.job, due = %lease.due, attempt = lease.attempt);
+        let began = Instant::now();
+        let outcome = self.work(scheduled, &lease, cut_short).instrument(span.clone()).await;
+        let outcome = self.record(&lease, outcome).instrument(span).await;
+        measure(scheduled.job.name(), &outcome, began.elapsed());
+        RunReport { job: lease.job, due: lease.due, outcome }
+    }
+
+    async fn work(&self, scheduled: &Scheduled, lease: &Lease, mut cut_short: watch::Receiver<bool>) -> Ended {
+        let context = Arc::new(JobContext::new(Arc::clone(&self.0.store), lease.clone()));
+        // A task of its own, so that a panic ends the run and not the scheduler. It ends with the set.
+        let mut work = JoinSet::new();
+        let (job, its_context) = (Arc::clone(&scheduled.job), Arc::clone(&context));
+        work.spawn(async move { job.run(&its_context).await }.in_current_span());
+        let ended = tokio::select! {
+            Some(done) = work.join_next() => match done {
+                Ok(Ok(report)) => Ended::Done(report),
+                Ok(Err(Error::LeaseLost)) => Ended::Lost,
+                Ok(Err(error)) => Ended::Failed(explain(&error)),
+                Err(_) => Ended::Failed("the job panicked; its message is in the log of the process".to_owned()),
+            },
+            () = self.lose(lease) => Ended::Lost,
+            () = tokio::time::sleep(scheduled.schedule.timeout) => {
+                Ended::Failed(format!("it took longer than its limit of {:?}", scheduled.schedule.timeout))
+            }
+            Ok(_) = cut_short.wait_for(|cut| *cut) => Ended::CutShort,
+        };
+        // Whatever else happened, a run that was committed is done.
+        if context.is_finished() && !matches!(ended, Ended::Done(_)) { Ended::Finished } else { ended.after(&context) }
+    }
+
+    /// Keeps the lease, and returns when it is lost: another one has it, or the database did not answer for as long as
+    /// it lasts.
+    async fn lose(&self, lease: &Lease) {
+        let length = self.0.options.lease;
+        let mut kept = Instant::now();
+        loop {
+            tokio::time::sleep((length / 3).max(Duration::from_millis(1))).await;
+            let beat = Instant::now();
+            match self.prolong(lease).await {
+                Ok(true) => kept = beat,
+                Ok(false) => return,
+                Err(error) if kept.elapsed() >= length => {
+                    tracing::error!(%error, job = lease.job, "the lease could not be kept; the run is cut short");
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, job = lease.job, "keeping the lease; trying again"),
+            }
+        }
+    }
+
+    async fn prolong(&self, lease: &Lease) -> rylie_repositories::Result<bool> {
+        let unit = self.0.store.books().await?;
+        let kept = unit.job_runs().prolong(lease, self.0.options.lease).await?;
+        unit.commit().await?;
+        Ok(kept)
+    }
+
+    async fn record(&self, lease: &Lease, ended: Ended) -> RunOutcome {
+        let recorded = match &ended {
+            Ended::Done(_) => self.finish(lease, None).await,
+            Ended::Failed(error) => self.finish(lease, Some(error)).await,
+            Ended::CutShort => self.release(lease).await,
+            Ended::Finished | Ended::FinishedWith(_) | Ended::Lost => Ok(true),
+        };
+        match recorded {
+            Ok(true) => ended.into(),
+            Ok(false) => RunOutcome::Lost,
+            Err(error) => {
+                // The lease ends, and another process does the run again, which does nothing the second time.
+                tracing::error!(%error, job = lease.job, "recording how a run ended; it will be repeated");
+                RunOutcome::Lost
+            }
+        }
+    }
+
+    async fn finish(&self, lease: &Lease, error: Option<&str>) -> rylie_repositories::Result<bool> {
+        retry(Retry::default(), || async {
+            let unit = self.0.store.books().await?;
+            let finished = unit.job_runs().finish(lease, error).await?;
+            unit.commit().await?;
+            Ok(finished)
+        })
+        .await
+    }
+
+    async fn release(&self, lease: &Lease) -> rylie_repositories::Result<bool> {
+        let unit = self.0.store.books().await?;
+        unit.job_runs().release(lease).await?;
+        unit.commit().await?;
+        Ok(true)
+    }
+}
+
+enum Ended {
+    Done(Value),
+    /// Done, and recorded by the job in its own unit.
+    FinishedWith(Value),
+    /// As that, but what it tells is lost.
+    Finished,
+    Failed(String),
+    Lost,
+    CutShort,
+}
+
+impl Ended {
+    fn after(self, context: &JobContext) -> Self {
+        match self {
+            Self::Done(report) if context.is_finished() => Self::FinishedWith(report),
+            other => other,
+        }
+    }
+}
+
+impl From<Ended> for RunOutcome {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Done(report) | Ended::FinishedWith(report) => Self::Done { report },
+            Ended::Finished => Self::Done { report: Value::Null },
+            Ended::Failed(error) => Self::Failed { error },
+            Ended::Lost => Self::Lost,
+            Ended::CutShort => Self::CutShort,
+        }
+    }
+}
+
+/// The error with its causes, in one line; none of ours holds a value.
+fn explain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(LONGEST_ERROR).collect()
+}
+
+fn measure(job: &'static str, outcome: &RunOutcome, took: Duration) {
+    let word = match outcome {
+        RunOutcome::Done { .. } => "done",
+        RunOutcome::Failed { error } => {
+            tracing::error!(job, error, "a job failed");
+            "failed"
+        }
+        RunOutcome::Lost => "lost",
+        RunOutcome::CutShort => "cut_short",
+    };
+    metrics::counter!("rylie.job.runs", "job" => job, "outcome" => word).increment(1);
+    metrics::histogram!("rylie.job.duration", "job" => job).record(took);
+}
