@@ -1,11 +1,14 @@
 //! The list of migrations.
 
+use std::borrow::Cow;
+
 use crate::step::{Engine, Step};
 use crate::{
     m20261123_000001_create_base_tables as m1, m20261123_000002_create_rylie_database as m2,
     m20261123_000003_add_tenant_key as m3, m20261123_000004_add_soft_delete as m4,
     m20261123_000005_drop_audit_log_foreign_key as m5, m20261123_000006_replace_indexes as m6,
     m20261123_000007_create_door_roles as m7, m20261123_000008_enable_row_level_security as m8,
+    m20261124_000015_create_logins as m15,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -18,6 +21,12 @@ pub trait Migration: Send + Sync {
 
     /// The steps that take it back.
     fn down(&self, engine: Engine) -> Vec<Step>;
+
+    /// A condition in SQL that must be true once it is applied: a query of one value, or an expression. It is asked
+    /// before the migration is recorded; where it is not true the migration counts as failed.
+    fn verify(&self, _engine: Engine) -> Option<Cow<'static, str>> {
+        None
+    }
 
     /// Whether all steps and the record are one transaction. Otherwise each step must bear being done again.
     fn in_transaction(&self, engine: Engine) -> bool {
@@ -42,6 +51,7 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m6::ReplaceIndexes,
     &m7::CreateDoorRoles,
     &m8::EnableRowLevelSecurity,
+    &m15::CreateLogins,
 ];
 
 /// The first one: what a database made by Prisma has already.

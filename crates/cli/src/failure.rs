@@ -103,7 +103,9 @@ fn is_usage(error: &rylie_db::Error) -> bool {
     use repositories::Error::Invalid;
     match error {
         rylie_db::Error::Config { .. } | rylie_db::Error::Connect { source: Invalid { .. }, .. } => true,
-        rylie_db::Error::Migration(error) => matches!(**error, migration::Error::UnknownScheme),
+        rylie_db::Error::Migration(error) => {
+            matches!(**error, migration::Error::UnknownScheme | migration::Error::Usage(_))
+        },
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{Seed, Seeded};
-use rylie_migration::{MigrationState, Migrations};
+use rylie_migration::{MigrationState, Migrations, RoleCheck};
 use rylie_repositories::{DatabaseStore, Pool, Store};
 use sea_orm::DbBackend;
 
@@ -23,8 +23,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, with the system's clock and ids. Fails at once if the database does not answer, or the keyring
-    /// cannot be read. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
+    /// Connects, with the system's clock and ids. Fails at once if the database does not answer, the keyring
+    /// cannot be read, or the setting `fingerprint` names another database. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
     pub async fn connect(config: Config) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemEnv)).await
     }
@@ -32,6 +32,9 @@ impl Database {
     /// As [`connect`](Self::connect), with another clock and other ids: for tests.
     pub async fn connect_with(config: Config, env: Arc<dyn Env>) -> Result<Self> {
         let keys = keys::read(&config)?;
+        if let Some(fingerprint) = &config.fingerprint {
+            Migrations::connect_to_read(&config.url).await?.guard_fingerprint(fingerprint).await?;
+        }
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys));
@@ -52,6 +55,19 @@ impl Database {
         Ok(Migrations::connect(&self.config.url).await?)
     }
 
+    /// Refuses what destroys data where the database is marked as production, or has no mark; `doing` goes into the message:
+    /// `database.guard_destructive("erase a tenant").await?`. Ask it first, whatever flags were given: the only way past it
+    /// is to take the mark away, with a reason, which is audited. Opens one connection beside the pool.
+    pub async fn guard_destructive(&self, doing: &str) -> Result<()> {
+        Ok(Migrations::connect_to_read(&self.config.url).await?.guard_destructive(doing).await?)
+    }
+
+    /// Whether the walls hold for the service's login, and the audit log for everybody; empty on SQLite, which has no
+    /// roles. Opens one connection beside the pool.
+    pub async fn check_roles(&self) -> Result<Vec<RoleCheck>> {
+        Ok(Migrations::connect_to_read(&self.config.url).await?.check_roles().await?)
+    }
+
     /// The three doors to the data.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
@@ -68,13 +84,16 @@ impl Database {
         let asked = Instant::now();
         self.pool.ping().await?;
         let round_trip = asked.elapsed();
-        let status = self.migrations().await?.status().await?;
-        let pending = status.into_iter().filter(|migration| migration.state == MigrationState::Pending);
+        let mut migrations = Migrations::connect_to_read(&self.config.url).await?;
+        let exempt_login = migrations.exempt_login().await?;
+        let status = migrations.status().await?;
+        let pending = status.into_iter().filter(|migration| migration.state != MigrationState::Applied && migration.state != MigrationState::Unknown);
         let (connections, idle_connections) = self.pool.usage();
         Ok(Health {
             engine: if self.pool.engine() == DbBackend::Sqlite { "sqlite" } else { "postgres" },
             round_trip,
             pending_migrations: pending.map(|migration| migration.name).collect(),
+            exempt_login,
             row_level_security: self.pool.has_row_level_security(),
             connections,
             idle_connections,

@@ -4,11 +4,13 @@ use super::raw::Raw;
 use super::{TABLES, walled};
 
 /// Tables without a tenant, and why.
-const OF_NO_TENANT: [(&str, &str); 4] = [
+const OF_NO_TENANT: [(&str, &str); 6] = [
     ("VerificationToken", "names an address before it is known whose it is; only the identity door has a right on it"),
     ("SystemSettings", "one row, the platform's own"),
     ("rylie_database", "the mark of the database"),
-    ("seaql_migrations", "the record of migrations"),
+    ("seaql_migrations", "the record of migrations, as SeaORM keeps it"),
+    ("rylie_migrations", "the record of migrations, step by step"),
+    ("rylie_logins", "the logins that were provisioned"),
 ];
 
 /// What is wrong with the second wall, table by table.

@@ -59,13 +59,14 @@ const fn known(name: &'static str, variable: &'static str, default: &'static str
     Known { name, variable, default, shown: Shown::Whole }
 }
 
-pub(super) const KNOWN: [Known; 8] = [
+pub(super) const KNOWN: [Known; 9] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
     known("statement_timeout_seconds", "RYLIE_STATEMENT_TIMEOUT_SECONDS", "30"),
     known("lock_timeout_seconds", "RYLIE_LOCK_TIMEOUT_SECONDS", "5"),
     known("behind_pooler", "RYLIE_BEHIND_POOLER", "false"),
+    known("fingerprint", "RYLIE_FINGERPRINT", ""),
     known("keyring", "RYLIE_KEYRING", ""),
     Known { shown: Shown::Never, ..known("encryption_key", "ENCRYPTION_KEY", "") },
 ];
