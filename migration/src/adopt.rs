@@ -14,10 +14,11 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::deploy::{Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
-use crate::migrations::{BASE, BASE_TABLES, MARK};
-use crate::runner::Direction;
+use crate::history::History;
+use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
+use crate::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{guard, mark, record, walls};
+use crate::{checksum, guard, journal, mark, record, walls};
 
 pub use catalog::{Catalog, Column, Table};
 pub use compare::Difference;
@@ -42,7 +43,7 @@ pub struct Adoption {
     pub applied: Vec<String>,
     /// Those that a call that is no dry run would record and apply.
     pub pending: Vec<String>,
-    /// What keeps row-level security from binding our own units; `None` where it does.
+    /// What keeps row-level security from binding our own units; `None` where it does, and while migrations are pending.
     pub missing_wall: Option<String>,
 }
 
@@ -68,11 +69,10 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     guard::become_owner(&mut migrations.connection).await?;
     guard::refuse_not_owner(&mut migrations.connection).await?;
     record::install(&mut migrations.connection).await?;
+    journal::install(&mut migrations.connection).await?;
     let applied = record::applied(&mut migrations.connection).await?;
     if applied.iter().all(|name| name != BASE.name()) {
-        // One transaction: the base is never on record in a database that is not marked as production.
-        let base = record::insert(Engine::Postgres, BASE.name());
-        migrations.run(MARK, Direction::Up, &[&base, mark::ADOPTED], progress).await?;
+        record_base(migrations, progress).await?;
         adoption.applied = vec![BASE.name().to_owned(), MARK.name().to_owned()];
     }
     adoption.applied.extend(migrations.deploy_locked(progress).await?);
@@ -82,8 +82,19 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     Ok(adoption)
 }
 
+/// One transaction: the base is never on record in a database that is not marked as production.
+async fn record_base(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
+    let base = journal::applied(Engine::Postgres, BASE, "", true);
+    let link = checksum::chain("", BASE.name(), &checksum::checksum(BASE, Engine::Postgres));
+    let Migrations { connection, options, .. } = migrations;
+    let (direction, epilogue) = (Direction::Up, [base.as_str(), mark::ADOPTED]);
+    let run = Run { connection, options, migration: MARK, direction, previous: Some(&link), epilogue: &epilogue };
+    run.go(progress).await.map(drop)
+}
+
 /// Compares and counts; writes nothing.
 async fn look(connection: &mut Connection) -> Result<Adoption> {
+    let history = History::read(connection, MIGRATIONS).await?;
     if guard::is_empty(connection).await? {
         return Err(Refusal::NothingToAdopt.into());
     }
@@ -94,13 +105,14 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
     if comparison.differences.iter().any(|difference| difference.blocking) {
         return Err(Error::NotTheBase { differences: comparison.differences });
     }
+    let pending: Vec<String> = history.pending().iter().map(|migration| migration.name().to_owned()).collect();
     Ok(Adoption {
         tables: count_rows(connection).await?,
         extra: comparison.extra,
         differences: comparison.differences,
         applied: Vec::new(),
-        missing_wall: walls::missing(connection).await?,
-        pending: record::pending(connection).await?.iter().map(|migration| migration.name().to_owned()).collect(),
+        missing_wall: if pending.is_empty() { walls::missing(connection).await? } else { None },
+        pending,
     })
 }
 

@@ -16,7 +16,8 @@ const SQLITE_BUSY: Duration = Duration::from_mins(1);
 /// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise. Without
 /// `row_security` a statement from which a policy would hide rows fails, where it would pass for done.
 const SESSION: &str = "SET search_path = public; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-     SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off";
+     SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
+     SET standard_conforming_strings = on";
 
 /// A connection to either engine.
 #[derive(Debug)]
@@ -38,6 +39,20 @@ impl Connection {
         let session = Box::new(options.connect().await.map_err(Error::Connect)?);
         let mut connection = Self::Postgres { session, options };
         connection.execute(SESSION).await.map_err(Error::Connect)?;
+        Ok(connection)
+    }
+
+    /// To look only: what is written is refused by PostgreSQL, and a SQLite file that is not there is not made but
+    /// taken for an empty database.
+    pub(crate) async fn open_to_read(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).map_err(Error::Connect)?;
+            let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+            let there = in_memory || options.get_filename().exists();
+            return Self::open(if there { url } else { "sqlite::memory:" }).await;
+        }
+        let mut connection = Self::open(url).await?;
+        connection.execute("SET default_transaction_read_only = on").await.map_err(Error::Connect)?;
         Ok(connection)
     }
 

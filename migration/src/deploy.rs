@@ -7,11 +7,13 @@ use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::mark::{self, Environment, Mark};
-use crate::migrations::{MIGRATIONS, Migration};
-use crate::record::{self, MigrationStatus};
+use crate::history::{History, MigrationStatus};
+use crate::migrations::{BASE, MIGRATIONS, Migration};
+use crate::resolve::{self, Resolution};
+use crate::roles::{self, Provision, Provisioned, RoleCheck};
 use crate::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{guard, lock, walls};
+use crate::{guard, journal, leftovers, lock, operator, record, walls};
 
 /// How long to wait for what.
 #[derive(Clone, Debug)]
@@ -79,10 +81,16 @@ pub enum Progress<'a> {
 pub(crate) type Listener<'a> = &'a mut (dyn FnMut(Progress<'_>) + Send);
 
 /// The migrations of one database, over one connection of their own.
-#[derive(Debug)]
 pub struct Migrations {
     pub(crate) connection: Connection,
     pub(crate) options: Options,
+    pub(crate) list: &'static [&'static dyn Migration],
+}
+
+impl std::fmt::Debug for Migrations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Migrations").field("engine", &self.engine()).finish_non_exhaustive()
+    }
 }
 
 impl Migrations {
@@ -93,7 +101,20 @@ impl Migrations {
 
     /// Connects, with other waits.
     pub async fn connect_with(url: &str, options: Options) -> Result<Self> {
-        Ok(Self { connection: Connection::open(url).await?, options })
+        Ok(Self { connection: Connection::open(url).await?, options, list: MIGRATIONS })
+    }
+
+    /// Connects to look only, as for [`status`](Self::status): takes no right beyond reading, PostgreSQL refuses whatever
+    /// would write, and a SQLite file that does not exist is taken for an empty database and not made.
+    pub async fn connect_to_read(url: &str) -> Result<Self> {
+        Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
+    }
+
+    /// With another list instead of [`MIGRATIONS`], to try migrations before they are in it. It begins with ours: a database is
+    /// built upon only where the base is on record.
+    #[must_use]
+    pub fn with_list(self, list: &'static [&'static dyn Migration]) -> Self {
+        Self { list, ..self }
     }
 
     /// Which engine it is.
@@ -102,10 +123,11 @@ impl Migrations {
         self.connection.engine()
     }
 
-    /// Applies what is pending; the names of what this call applied. Any number of processes may call it at once.
+    /// Applies what is pending; the names of what this call applied. Any number of processes may call it at once. A
+    /// migration that was interrupted goes on at its step. Refused where what is applied is not what this version has
+    /// ([`Refusal::Edited`] and its like), and where a statement is in doubt.
     pub async fn deploy(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
-        let complete = record::pending(&mut self.connection).await?.is_empty();
-        if complete && !walls::can_be_mended(&mut self.connection).await? {
+        if !self.is_work_left().await? {
             walls::tell(&mut self.connection, progress).await?;
             return Ok(Vec::new());
         }
@@ -115,9 +137,37 @@ impl Migrations {
         outcome
     }
 
+    /// A service may deploy at each start, with a login that may change nothing, where nothing is to be done.
+    async fn is_work_left(&mut self) -> Result<bool> {
+        let history = self.history().await?;
+        history.refuse_altered()?;
+        Ok(!history.pending().is_empty()
+            || !history.without_entry().is_empty() && guard::may_create(&mut self.connection).await?
+            || leftovers::are_there(&mut self.connection).await?
+            || walls::can_be_mended(&mut self.connection).await?)
+    }
+
     /// Every migration and how it stands. Reads only.
     pub async fn status(&mut self) -> Result<Vec<MigrationStatus>> {
-        record::status(&mut self.connection).await
+        Ok(self.history().await?.states())
+    }
+
+    /// Whether Prisma made this database and it was not taken over yet: [`adopt`](Self::adopt) it, do not deploy. Reads only.
+    pub async fn needs_adoption(&mut self) -> Result<bool> {
+        guard::is_prismas(&mut self.connection).await
+    }
+
+    /// Mends the record after a failure that a human has looked into; the schema is not touched. It goes into the audit
+    /// log. Refused for a name that nobody knows, and for a migration that needs no mending.
+    pub async fn resolve(&mut self, name: &str, resolution: Resolution, reason: &str) -> Result<()> {
+        self.lock(&mut |_| ()).await?;
+        let outcome = resolve::resolve(self, name, resolution, reason).await;
+        self.unlock().await;
+        outcome
+    }
+
+    pub(crate) async fn history(&mut self) -> Result<History> {
+        History::read(&mut self.connection, self.list).await
     }
 
     /// Takes back the newest applied ones; the names in the order they went. Refused in production.
@@ -174,9 +224,49 @@ impl Migrations {
         mark::read(&mut self.connection).await
     }
 
-    /// Marks what the database is used for; `false` where there is no mark yet, before the first `deploy`.
-    pub async fn mark_environment(&mut self, environment: Environment) -> Result<bool> {
-        mark::set_environment(&mut self.connection, environment).await
+    /// Marks what the database is used for. To leave production takes a reason. Each change goes into the audit log, in
+    /// the same transaction. Takes the tables' owner, a member of that role, or a superuser; no door's role may do it.
+    pub async fn mark_environment(&mut self, environment: Environment, reason: Option<&str>) -> Result<Mark> {
+        guard::become_owner(&mut self.connection).await?;
+        mark::set_environment(&mut self.connection, environment, reason).await
+    }
+
+    /// Gives the database a fingerprint of its own, for a copy that must not be taken for the original. Audited.
+    pub async fn renew_fingerprint(&mut self) -> Result<Mark> {
+        guard::become_owner(&mut self.connection).await?;
+        mark::renew_fingerprint(&mut self.connection).await
+    }
+
+    /// Refused where the database is marked as production, or has no mark. `doing` goes into the message: "erase a tenant".
+    pub async fn guard_destructive(&mut self, doing: &str) -> Result<()> {
+        guard::refuse_destructive(&mut self.connection, doing).await
+    }
+
+    /// Refused where the database has another fingerprint, or none.
+    pub async fn guard_fingerprint(&mut self, expected: &str) -> Result<()> {
+        guard::refuse_other(&mut self.connection, expected).await
+    }
+
+    /// Makes the logins of a service and of readers, with no right beyond what they are for. Done twice it changes
+    /// nothing. It goes into the audit log. PostgreSQL.
+    pub async fn provision(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
+        roles::provision(&mut self.connection, wanted).await
+    }
+
+    /// The logins that were provisioned. Reads only; PostgreSQL.
+    pub async fn provisioned(&mut self) -> Result<Vec<Provisioned>> {
+        roles::provisioned(&mut self.connection).await
+    }
+
+    /// Why the walls do not bind the login of this connection; `None` where they do. Reads only.
+    pub async fn exempt_login(&mut self) -> Result<Option<String>> {
+        roles::exempt(&mut self.connection).await
+    }
+
+    /// Whether the walls hold for the login of this connection, and the audit log for everybody. Reads only; on SQLite,
+    /// which has no roles, nothing is checked.
+    pub async fn check_roles(&mut self) -> Result<Vec<RoleCheck>> {
+        roles::check(&mut self.connection).await
     }
 
     /// On SQLite each migration's transaction is the lock.
@@ -203,39 +293,92 @@ impl Migrations {
         guard::refuse_unadopted(&mut self.connection).await?;
         guard::become_owner(&mut self.connection).await?;
         record::install(&mut self.connection).await?;
+        journal::install(&mut self.connection).await?;
+        self.history().await?.refuse_altered()?;
+        self.trust_first_use().await?;
+        leftovers::mend(&mut self.connection, &self.options).await?;
+        let pending = self.history().await?.pending();
+        if !pending.is_empty() {
+            roles::suspend_defaults(&mut self.connection).await?;
+        }
         let mut applied = Vec::new();
-        for migration in record::pending(&mut self.connection).await? {
-            if self.run(migration, Direction::Up, &[], progress).await? {
+        for migration in &pending {
+            if self.run(*migration, Direction::Up, &[], progress).await? {
                 applied.push(migration.name().to_owned());
             }
         }
         walls::build(self, progress).await?;
+        roles::renew(&mut self.connection, !pending.is_empty()).await?;
         Ok(applied)
+    }
+
+    /// What an earlier version applied has no checksum: it is taken to be what this version has.
+    async fn trust_first_use(&mut self) -> Result<()> {
+        let mut history = self.history().await?;
+        let adopted = mark::read(&mut self.connection).await?.is_some_and(|mark| mark.adopted_at.is_some());
+        let failed = Error::doing("recording what an earlier version applied");
+        for migration in history.without_entry() {
+            let previous = journal::link_before(&history.entries, migration.name());
+            let found = adopted && migration.name() == BASE.name();
+            let sql = journal::applied(self.engine(), migration, &previous, found);
+            self.connection.execute(&sql).await.map_err(&failed)?;
+            history = self.history().await?;
+        }
+        Ok(())
     }
 
     async fn down_locked(&mut self, steps: usize, progress: Listener<'_>) -> Result<Vec<String>> {
         guard::refuse_production(&mut self.connection).await?;
-        guard::refuse_newer(&mut self.connection).await?;
+        guard::refuse_newer(&mut self.connection, self.list).await?;
         guard::become_owner(&mut self.connection).await?;
-        let applied = record::applied(&mut self.connection).await?;
-        let newest_first =
-            MIGRATIONS.iter().rev().filter(|migration| applied.iter().any(|name| name == migration.name()));
+        let history = self.history().await?;
+        history.refuse_altered()?;
+        let newest_first = self.list.iter().rev().filter(|migration| history.is_applied(migration.name()));
         let mut gone = Vec::new();
         for migration in newest_first.take(steps) {
-            if self.run(*migration, Direction::Down, &[], progress).await? {
+            let found = history.entries.get(migration.name()).is_some_and(|entry| entry.adopted);
+            let done = if found { self.leave(*migration).await? } else { self.take_back(*migration, progress).await? };
+            if done {
                 gone.push(migration.name().to_owned());
             }
         }
         Ok(gone)
     }
 
+    async fn take_back(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<bool> {
+        if migration.name() == operator::NEEDS_USERS {
+            operator::set_events_aside(&mut self.connection).await?;
+        }
+        self.run(migration, Direction::Down, &[], progress).await
+    }
+
+    /// The base of an adopted database was not made by us and is not taken away by us: only the record of it goes.
+    async fn leave(&mut self, migration: &'static dyn Migration) -> Result<bool> {
+        let sql = journal::gone(migration.name());
+        self.connection.execute(&sql).await.map_err(Error::doing("forgetting the adoption"))?;
+        record::uninstall(&mut self.connection).await?;
+        journal::uninstall(&mut self.connection).await?;
+        Ok(true)
+    }
+
     async fn reset_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         guard::refuse_foreign(&mut self.connection).await?;
         guard::refuse_production(&mut self.connection).await?;
         self.forget_events().await?;
-        self.down_locked(MIGRATIONS.len(), progress).await?;
+        self.forget_adoption().await?;
+        self.down_locked(self.list.len(), progress).await?;
         record::uninstall(&mut self.connection).await?;
+        journal::uninstall(&mut self.connection).await?;
         self.deploy_locked(progress).await
+    }
+
+    /// A reset empties an adopted database too.
+    async fn forget_adoption(&mut self) -> Result<()> {
+        if self.history().await?.entries.is_empty() {
+            return Ok(());
+        }
+        let sql = "UPDATE rylie_migrations SET adopted = false WHERE adopted";
+        self.connection.execute(sql).await.map_err(Error::doing("forgetting the adoption before the reset"))
     }
 
     /// The log's old foreign key does not come back over events of actors who are no users; a reset loses them anyway.
@@ -254,7 +397,7 @@ impl Migrations {
                 self.connection.execute(sql).await.map_err(&failed)?;
             }
         }
-        Ok(())
+        operator::forget_events(&mut self.connection).await
     }
 
     pub(crate) async fn run(
@@ -264,13 +407,17 @@ impl Migrations {
         epilogue: &[&str],
         progress: Listener<'_>,
     ) -> Result<bool> {
-        let Self { connection, options } = self;
-        Run { connection, options, migration, direction, epilogue }.go(progress).await
+        let Self { connection, options, .. } = self;
+        let done = Run { connection, options, migration, direction, previous: None, epilogue }.go(progress).await?;
+        if done && direction == Direction::Up && migration.name() == operator::NEEDS_USERS {
+            operator::bring_events_back(connection).await?;
+        }
+        Ok(done)
     }
 
     pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
-        let Self { connection, options } = self;
-        Run { connection, options, migration, direction: Direction::Up, epilogue: &[] }.again(progress).await
+        let Self { connection, options, .. } = self;
+        Run { connection, options, migration, direction: Direction::Up, previous: None, epilogue: &[] }.again(progress).await
     }
 
     /// The migrations that a deploy would apply, oldest first. Reads only.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::adopt::Difference;
+use crate::runner::Blocker;
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -53,16 +54,16 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
         /// The processes that stood in the way when last seen.
-        blockers: Vec<i32>,
+        blockers: Vec<Blocker>,
         /// What the last attempt got.
         source: sqlx::Error,
     },
 
     /// Somebody else is migrating this database.
-    #[error("another migration has been running for over {} s ({}); wait for it, or end it if it hangs", .waited.as_secs(), process(*.holder))]
+    #[error("another migration has been running for over {} s ({}); wait for it, or end it if it hangs", .waited.as_secs(), process(.holder.as_ref()))]
     Locked {
         /// The process that holds the lock.
-        holder: Option<i32>,
+        holder: Option<Blocker>,
         /// How long it was waited for.
         waited: Duration,
     },
@@ -77,6 +78,28 @@ pub enum Error {
         /// The table with the rows.
         table: String,
     },
+
+    /// It is done and did not do what it is for; on PostgreSQL its steps are kept.
+    #[error("{migration}: every step is done, and its check does not hold ({query}); look at the schema, then run the same command again")]
+    NotVerified {
+        /// The migration.
+        migration: &'static str,
+        /// The condition that is not true.
+        query: String,
+    },
+
+    /// A file could not be written.
+    #[error("writing {path}")]
+    File {
+        /// Where it was to be.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+
+    /// A name or another argument cannot be used.
+    #[error("{0}")]
+    Usage(String),
 
     /// A guard said no; nothing was changed.
     #[error(transparent)]
@@ -95,8 +118,136 @@ pub enum Error {
 #[non_exhaustive]
 pub enum Refusal {
     /// Taking back migrations loses data.
-    #[error("refused: this database is marked as production; `environment mark` it otherwise if that is wrong")]
+    #[error(
+        "refused: this database is marked as production, whatever flags are given; what destroys data takes two steps: \
+         `rylie environment mark staging --reason TEXT`, then the command"
+    )]
     Production,
+
+    /// SeaORM's command would drop the tables that Prisma made.
+    #[error("refused: this database was made by Prisma and adopted; `rylie migrate down` leaves its tables where they are")]
+    Adopted,
+
+    /// Something else that destroys data, likewise.
+    #[error(
+        "refused to {doing}: this database is marked as production; it takes two steps: \
+         `rylie environment mark staging --reason TEXT`, then the same again"
+    )]
+    Destructive {
+        /// What was to be done.
+        doing: String,
+    },
+
+    /// Production is not left without a word.
+    #[error(
+        "refused: this database is marked as production; to run a destructive command on it takes two steps: \
+         `rylie environment mark staging --reason TEXT`, then that command"
+    )]
+    NoReason,
+
+    /// There is no mark to set.
+    #[error(
+        "refused: the database has no mark yet; run `rylie migrate deploy`, or `rylie adopt` if Prisma made it"
+    )]
+    NoMark,
+
+    /// Another database than the one expected.
+    #[error("refused: the fingerprint {expected} is expected, and this database has {}; check the URL, or the setting `fingerprint`", found.as_deref().unwrap_or("none"))]
+    WrongDatabase {
+        /// By the setting.
+        expected: String,
+        /// By the database's mark.
+        found: Option<String>,
+    },
+
+    /// What was applied is not what this version has.
+    #[error(
+        "refused: {migration} is applied and edited since ({detail}); put the file back as it was and write a new migration, or, if the \
+         schema is right, `rylie migrate resolve {migration} --applied --reason TEXT`"
+    )]
+    Edited {
+        /// The first such migration.
+        migration: String,
+        /// What does not fit.
+        detail: String,
+    },
+
+    /// The record, or this version, lost a migration.
+    #[error(
+        "refused: {migration} is missing ({detail}); use a version that has it, or `rylie migrate resolve {migration} --applied` if the \
+         schema holds it, `--rolled-back` if not"
+    )]
+    Missing {
+        /// The first such migration.
+        migration: String,
+        /// Where it is missing.
+        detail: String,
+    },
+
+    /// Migrations are applied in order.
+    #[error(
+        "refused: {migration} is inserted before {detail}, which is applied; give it a later number, or, if the schema holds it, \
+         `rylie migrate resolve {migration} --applied --reason TEXT`"
+    )]
+    Inserted {
+        /// The new one.
+        migration: String,
+        /// The newest that is applied.
+        detail: String,
+    },
+
+    /// A name is for good.
+    #[error(
+        "refused: {migration} is applied under the name {detail}; give it that name again, or \
+         `rylie migrate resolve {migration} --applied --reason TEXT`"
+    )]
+    Renamed {
+        /// Its name in this version.
+        migration: String,
+        /// Its name when it was applied.
+        detail: String,
+    },
+
+    /// A statement that must not be done twice was interrupted.
+    #[error(
+        "refused: statement {step} `{statement}` of migration {migration} may or may not have been applied; look, then \
+         `rylie migrate resolve {migration} --applied|--rolled-back --reason TEXT`"
+    )]
+    InDoubt {
+        /// The migration.
+        migration: String,
+        /// Counted from one.
+        step: usize,
+        /// How it begins.
+        statement: String,
+    },
+
+    /// `resolve` met a name that is neither applied nor known.
+    #[error("refused: there is no migration {migration}; `rylie migrate status` lists them")]
+    NoSuchMigration {
+        /// The name given.
+        migration: String,
+    },
+
+    /// `resolve` met a migration that stands as it should.
+    #[error("refused: {migration} needs no mending; `rylie migrate status` tells how it stands")]
+    NothingToResolve {
+        /// The name given.
+        migration: String,
+    },
+
+    /// A login that is to be walled is exempt from the walls.
+    #[error("refused: role {role} {reason}; provision another one")]
+    UnsafeRole {
+        /// Its name.
+        role: String,
+        /// Why it is not bound.
+        reason: String,
+    },
+
+    /// Only who may make roles provisions them.
+    #[error("refused: making roles takes a superuser, or a member of the tables' owner who may create roles")]
+    MayNotMakeRoles,
 
     /// There are tables, but no mark of ours.
     #[error("refused: this database holds tables and no mark of ours; run `migrate deploy` or `adopt` first")]
@@ -162,18 +313,18 @@ impl Error {
     }
 }
 
-fn blocked_by(pids: &[i32]) -> String {
-    match pids {
+fn blocked_by(blockers: &[Blocker]) -> String {
+    match blockers {
         [] => "wait until the transactions that use the table have ended".to_owned(),
-        pids => {
-            let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
-            format!("wait for or end process {}", list.join(", "))
+        blockers => {
+            let list: Vec<String> = blockers.iter().map(ToString::to_string).collect();
+            format!("wait for or end {}", list.join(", "))
         }
     }
 }
 
-fn process(pid: Option<i32>) -> String {
-    pid.map_or_else(|| "its process was not found".to_owned(), |pid| format!("process {pid}"))
+fn process(holder: Option<&Blocker>) -> String {
+    holder.map_or_else(|| "its process was not found".to_owned(), ToString::to_string)
 }
 
 fn first_of(differences: &[Difference]) -> String {

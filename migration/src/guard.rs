@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::mark::{self, Environment};
-use crate::migrations::{BASE, BASE_TABLES, MIGRATIONS};
+use crate::migrations::{BASE, BASE_TABLES, Migration};
 use crate::record;
 use crate::step::{Engine, Target};
 
@@ -29,6 +29,26 @@ pub(crate) async fn refuse_production(connection: &mut Connection) -> Result<()>
     }
 }
 
+/// What destroys data asks this first. A database without a mark is not ours to destroy anything in.
+pub(crate) async fn refuse_destructive(connection: &mut Connection, doing: &str) -> Result<()> {
+    match mark::read(connection).await? {
+        None => Err(Refusal::NotOurs.into()),
+        Some(mark) if mark.environment == Environment::Production => {
+            Err(Refusal::Destructive { doing: doing.to_owned() }.into())
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Another database than the one meant: a wrong URL, or another application's.
+pub(crate) async fn refuse_other(connection: &mut Connection, expected: &str) -> Result<()> {
+    let found = mark::read(connection).await?.map(|mark| mark.fingerprint);
+    if found.as_deref() == Some(expected) {
+        return Ok(());
+    }
+    Err(Refusal::WrongDatabase { expected: expected.to_owned(), found }.into())
+}
+
 /// A reset is for an empty database, or for one with our mark.
 pub(crate) async fn refuse_foreign(connection: &mut Connection) -> Result<()> {
     if mark::read(connection).await?.is_some() || is_empty(connection).await? {
@@ -38,9 +58,12 @@ pub(crate) async fn refuse_foreign(connection: &mut Connection) -> Result<()> {
 }
 
 /// What a later version added depends on what we would take away.
-pub(crate) async fn refuse_newer(connection: &mut Connection) -> Result<()> {
+pub(crate) async fn refuse_newer(
+    connection: &mut Connection,
+    list: &'static [&'static dyn Migration],
+) -> Result<()> {
     let applied = record::applied(connection).await?;
-    match applied.into_iter().find(|name| MIGRATIONS.iter().all(|migration| migration.name() != name)) {
+    match applied.into_iter().find(|name| list.iter().all(|migration| migration.name() != name)) {
         Some(migration) => Err(Refusal::Newer { migration }.into()),
         None => Ok(()),
     }
@@ -55,11 +78,11 @@ async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
     let sql = match connection.engine() {
         Engine::Postgres => {
             "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
-             AND c.relname <> 'seaql_migrations' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
+             AND c.relname NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events') AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
              AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1 LIMIT 1"
         }
         Engine::Sqlite => {
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'seaql_migrations' \
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events') \
              ORDER BY 1 LIMIT 1"
         }
     };
@@ -85,6 +108,16 @@ pub(crate) async fn become_owner(connection: &mut Connection) -> Result<()> {
     Ok(())
 }
 
+/// Whether this login may make a table, or become who may. On SQLite whoever may write may.
+pub(crate) async fn may_create(connection: &mut Connection) -> Result<bool> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(true);
+    }
+    let sql = "SELECT has_schema_privilege('public', 'CREATE')::text";
+    let answer = connection.value(sql).await.map_err(Error::doing("looking for the right to make a table"))?;
+    Ok(answer.as_deref() == Some("true"))
+}
+
 /// Before a table is adopted: may it be altered at all?
 pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> {
     let sql = format!(
@@ -98,6 +131,13 @@ pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> 
     }
 }
 
-fn base_tables_list() -> String {
+/// Whether tables of the base are there without our record: Prisma made them, and `adopt` takes them over.
+pub(crate) async fn is_prismas(connection: &mut Connection) -> Result<bool> {
+    let failed = Error::doing("looking for tables");
+    let base = connection.has_table("User").await.map_err(&failed)?;
+    Ok(base && record::applied(connection).await?.iter().all(|name| name != BASE.name()))
+}
+
+pub(crate) fn base_tables_list() -> String {
     BASE_TABLES.map(|table| format!("'{table}'")).join(", ")
 }

@@ -1,17 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod adopt;
+mod checksum;
 mod connection;
 mod deploy;
 mod drift;
 mod error;
 mod guard;
+mod history;
+mod journal;
+mod leftovers;
 mod lock;
 mod mark;
 mod migrations;
+mod operator;
 mod record;
+mod resolve;
+mod roles;
 mod runner;
 mod seaorm;
+mod squash;
 mod step;
 mod walls;
 
@@ -32,14 +40,20 @@ mod m20261124_000017_create_usage_event;
 mod m20261124_000018_index_what_is_purged;
 mod m20261124_000019_create_job_runs;
 mod m20261124_000020_create_sizes_and_alerts;
+mod m20261124_000015_create_logins;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};
 pub use deploy::{Migrations, Options, Progress};
 pub use drift::{Deviation, Drift, Snapshot};
+pub use checksum::checksum;
 pub use error::{Error, Refusal, Result};
+pub use history::{MigrationState, MigrationStatus};
 pub use mark::{Environment, Mark, State};
 pub use migrations::{MIGRATIONS, Migration};
-pub use record::{MigrationState, MigrationStatus};
+pub use resolve::Resolution;
+pub use roles::{CheckStatus, Login, Password, Provision, Provisioned, RoleCheck, SECRET_COLUMNS, Sees};
+pub use runner::Blocker;
 pub use seaorm::{Migrator, connect};
+pub use squash::squash;
 pub use step::{Engine, Step};

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::connection::Connection;
 use crate::deploy::Progress;
 use crate::error::{Error, Result};
+use crate::runner::{self, Blocker};
 use crate::step::Target;
 
 /// "rylie mg", read as a number: advisory locks share one space of numbers in a database.
@@ -24,7 +25,7 @@ pub(crate) async fn acquire(
     while !try_acquire(connection).await? {
         let holder = holder(connection).await?;
         if start.elapsed() >= limit {
-            return Err(Error::Locked { holder, waited: start.elapsed() });
+            return Err(Error::Locked { holder: describe(connection, holder).await?, waited: start.elapsed() });
         }
         progress(Progress::Waiting { holder });
         tokio::time::sleep(pause.next()).await;
@@ -54,6 +55,13 @@ async fn holder(connection: &mut Connection) -> Result<Option<i32>> {
     );
     let pid = connection.value(&sql).await.map_err(Error::doing("asking who holds the migration lock"))?;
     Ok(pid.and_then(|pid| pid.parse().ok()))
+}
+
+async fn describe(connection: &mut Connection, pid: Option<i32>) -> Result<Option<Blocker>> {
+    let Some(pid) = pid else { return Ok(None) };
+    let failed = Error::doing("asking who holds the migration lock");
+    let row = connection.value(&runner::describe(&pid.to_string())).await.map_err(failed)?;
+    Ok(row.and_then(|row| serde_json::from_str(&row).ok()))
 }
 
 /// Pauses that grow, each cut at random so that those who wait together do not ask together.

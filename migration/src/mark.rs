@@ -4,10 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::connection::Connection;
-use crate::error::{Error, Result};
-use crate::step::{Engine, Target};
+use crate::error::{Error, Refusal, Result};
+use crate::operator;
+use crate::step::Engine;
 
 /// What a database is used for; destructive commands obey it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -67,14 +69,44 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
     parsed.map_err(|error| failed(sqlx::Error::Decode(error.into())))
 }
 
-/// Sets what the database is used for; `false` where there is no mark to set.
-pub(crate) async fn set_environment(connection: &mut Connection, environment: Environment) -> Result<bool> {
-    if read(connection).await?.is_none() {
-        return Ok(false);
+/// Sets what the database is used for, and says so in the audit log, in one transaction.
+pub(crate) async fn set_environment(
+    connection: &mut Connection,
+    environment: Environment,
+    reason: Option<&str>,
+) -> Result<Mark> {
+    let mark = owned(connection).await?;
+    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+    if mark.environment == Environment::Production && environment != Environment::Production && reason.is_none() {
+        return Err(Refusal::NoReason.into());
     }
-    let sql = format!("UPDATE rylie_database SET environment = '{environment}'");
-    connection.execute(&sql).await.map_err(Error::doing("setting the database's mark"))?;
-    Ok(true)
+    let details = json!({ "from": mark.environment, "to": environment, "reason": reason });
+    let change = format!("UPDATE rylie_database SET environment = '{environment}'");
+    operator::change(connection, &[change], "ENVIRONMENT_MARKED", "rylie_database", &details).await?;
+    Ok(Mark { environment, ..mark })
+}
+
+/// A fingerprint of its own, and that in the audit log.
+pub(crate) async fn renew_fingerprint(connection: &mut Connection) -> Result<Mark> {
+    let mark = owned(connection).await?;
+    let new = operator::new_id(connection).await?;
+    let change = format!("UPDATE rylie_database SET fingerprint = '{new}'");
+    let details = json!({ "from": mark.fingerprint, "to": new });
+    operator::change(connection, &[change], "FINGERPRINT_RENEWED", "rylie_database", &details).await?;
+    Ok(Mark { fingerprint: new, ..mark })
+}
+
+/// The mark, where this login may change it: right is by ownership, and no grant will do.
+async fn owned(connection: &mut Connection) -> Result<Mark> {
+    let mark = read(connection).await?.ok_or(Refusal::NoMark)?;
+    if connection.engine() == Engine::Postgres {
+        let sql = "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
+        let owner = connection.value(sql).await.map_err(Error::doing("finding out who owns the mark"))?;
+        if owner.as_deref() != Some("true") {
+            return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
+        }
+    }
+    Ok(mark)
 }
 
 /// The statement that marks a database as taken over: real data, and the old service may still be there.

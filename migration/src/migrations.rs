@@ -1,5 +1,7 @@
 //! The list of migrations.
 
+use std::borrow::Cow;
+
 use crate::step::{Engine, Step};
 use crate::{
     m20261123_000001_create_base_tables as m1, m20261123_000002_create_rylie_database as m2,
@@ -8,7 +10,8 @@ use crate::{
     m20261123_000007_create_door_roles as m7, m20261123_000008_enable_row_level_security as m8,
     m20261124_000010_add_api_key_index as m10, m20261124_000011_add_audit_columns as m11,
     m20261124_000012_create_audit_seals as m12, m20261124_000013_protect_audit_log as m13,
-    m20261124_000014_grant_audit_seals as m14, m20261124_000017_create_usage_event as m17,
+    m20261124_000014_grant_audit_seals as m14, m20261124_000015_create_logins as m15,
+    m20261124_000017_create_usage_event as m17,
     m20261124_000018_index_what_is_purged as m18,
     m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
 };
@@ -23,6 +26,12 @@ pub trait Migration: Send + Sync {
 
     /// The steps that take it back.
     fn down(&self, engine: Engine) -> Vec<Step>;
+
+    /// A condition in SQL that must be true once it is applied: a query of one value, or an expression. It is asked
+    /// before the migration is recorded; where it is not true the migration counts as failed.
+    fn verify(&self, _engine: Engine) -> Option<Cow<'static, str>> {
+        None
+    }
 
     /// Whether all steps and the record are one transaction. Otherwise each step must bear being done again.
     fn in_transaction(&self, engine: Engine) -> bool {
@@ -52,6 +61,7 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m12::CreateAuditSeals,
     &m13::ProtectAuditLog,
     &m14::GrantAuditSeals,
+    &m15::CreateLogins,
     &m17::CreateUsageEvent,
     &m18::IndexWhatIsPurged,
     &m19::CreateJobRuns,

@@ -12,7 +12,9 @@ use sea_orm_migration::{
 use sqlx::sqlite::SqliteJournalMode;
 
 use crate::error::Refusal;
+use crate::journal;
 use crate::migrations::{MIGRATIONS, Migration};
+use crate::runner::Direction;
 use crate::step::{self, Engine, Step, Target};
 
 /// The migrations for SeaORM. What loses data is refused on a database marked as production.
@@ -66,20 +68,49 @@ async fn guarded<'c, C: IntoSchemaManagerConnection<'c>>(db: C) -> Result<Schema
     {
         return Err(DbErr::Custom(Refusal::Production.to_string()));
     }
+    let record = table.replace("rylie_database", journal::TABLE);
+    let adopted = "SELECT 1 FROM rylie_migrations WHERE adopted";
+    if db.query_one_raw(Statement::from_string(backend, record)).await?.is_some()
+        && db.query_one_raw(Statement::from_string(backend, adopted)).await?.is_some()
+    {
+        return Err(DbErr::Custom(Refusal::Adopted.to_string()));
+    }
     Ok(db)
 }
 
 struct Adapted(&'static dyn Migration);
 
 impl Adapted {
-    async fn apply(&self, steps: Vec<Step>, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-        if self.0.in_transaction(engine(manager)) == self.0.in_transaction(Engine::Postgres) {
+    /// The steps and our own record, before SeaORM writes its own.
+    async fn apply(&self, direction: Direction, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+        let engine = engine(manager);
+        let mut steps = match direction {
+            Direction::Up => self.0.up(engine),
+            Direction::Down => self.0.down(engine),
+        };
+        steps.insert(0, Step::sql(journal::create(engine)));
+        steps.extend(self.record(direction, manager).await?);
+        if self.0.in_transaction(engine) == self.0.in_transaction(Engine::Postgres) {
             return apply_to(manager, &steps).await;
         }
         // SeaORM asks about transactions without naming the engine and was told PostgreSQL's answer.
         let transaction = manager.begin().await?;
         apply_to(&transaction, &steps).await?;
         transaction.commit().await
+    }
+}
+
+impl Adapted {
+    /// SeaORM inserts its own row afterwards and takes one that is there for an error.
+    async fn record(&self, direction: Direction, manager: &SchemaManager<'_>) -> Result<Vec<Step>, DbErr> {
+        let engine = engine(manager);
+        if direction == Direction::Down {
+            return Ok(vec![Step::sql(journal::forgotten(self.0.name()))]);
+        }
+        let mut target = SeaOrm(manager.get_connection());
+        target.execute(&journal::create(engine)).await?;
+        let previous = target.text(journal::LAST_LINK, self.0.name()).await?.unwrap_or_default();
+        Ok(vec![Step::sql(journal::remembered(engine, self.0, &previous, false))])
     }
 }
 
@@ -100,11 +131,11 @@ impl MigrationName for Adapted {
 #[async_trait]
 impl MigrationTrait for Adapted {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        self.apply(self.0.up(engine(manager)), manager).await
+        self.apply(Direction::Up, manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        self.apply(self.0.down(engine(manager)), manager).await
+        self.apply(Direction::Down, manager).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

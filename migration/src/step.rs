@@ -33,6 +33,12 @@ pub enum Step {
         /// The whole statement.
         sql: Cow<'static, str>,
     },
+    /// One statement that must not be done twice: it is done in one transaction with the record of it, so that after
+    /// an interruption it is known whether it was.
+    Once(Cow<'static, str>),
+    /// One statement that must not be done twice and that the server refuses in a transaction. An interruption leaves
+    /// it in doubt: the next deploy names it and does nothing until `migrate resolve` has told. PostgreSQL.
+    OnceNonTransactional(Cow<'static, str>),
 }
 
 impl Step {
@@ -73,7 +79,30 @@ impl Step {
     #[must_use]
     pub fn statement(&self) -> &str {
         match self {
-            Self::Sql(sql) | Self::Patient(sql) | Self::Batches(sql) | Self::ConcurrentIndex { sql, .. } => sql,
+            Self::Sql(sql)
+            | Self::Patient(sql)
+            | Self::Batches(sql)
+            | Self::ConcurrentIndex { sql, .. }
+            | Self::Once(sql)
+            | Self::OnceNonTransactional(sql) => sql,
+        }
+    }
+
+    /// Whether it may be done a second time after an interruption.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Once(_) | Self::OnceNonTransactional(_))
+    }
+
+    /// What kind it is: a part of the checksum.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sql(_) => "sql",
+            Self::Patient(_) => "patient",
+            Self::Batches(_) => "batches",
+            Self::ConcurrentIndex { .. } => "index",
+            Self::Once(_) => "once",
+            Self::OnceNonTransactional(_) => "once outside",
         }
     }
 
@@ -114,7 +143,9 @@ const INVALID_INDEX: &str = "SELECT c.relname::text FROM pg_index i JOIN pg_clas
 /// Does one step.
 pub(crate) async fn apply<T: Target>(target: &mut T, step: &Step) -> Result<(), T::Error> {
     match step {
-        Step::Sql(sql) | Step::Patient(sql) => target.execute(sql).await,
+        Step::Sql(sql) | Step::Patient(sql) | Step::Once(sql) | Step::OnceNonTransactional(sql) => {
+            target.execute(sql).await
+        }
         Step::Batches(sql) => {
             let mut key = String::new();
             while let Some(last) = target.text(sql, &key).await? {

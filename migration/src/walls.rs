@@ -25,7 +25,9 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     if connection.engine() == Engine::Sqlite {
         return Ok(None);
     }
-    if let Some(pending) = record::pending(connection).await?.first() {
+    let applied = record::applied(connection).await?;
+    let mut walls = MIGRATIONS.iter().filter(|migration| migration.builds_walls());
+    if let Some(pending) = walls.find(|migration| applied.iter().all(|name| name != migration.name())) {
         return Ok(Some(format!("migration {} is pending", pending.name())));
     }
     let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
@@ -65,7 +67,7 @@ pub(crate) async fn tell(connection: &mut Connection, progress: Listener<'_>) ->
 }
 
 async fn build_again(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
-    for migration in MIGRATIONS.iter().filter(|migration| migration.builds_walls()) {
+    for migration in migrations.list.iter().filter(|migration| migration.builds_walls()) {
         migrations.run_again(*migration, progress).await?;
     }
     Ok(())

@@ -9,6 +9,7 @@ mod environment;
 mod keys;
 mod maintain;
 mod migrate;
+mod roles;
 mod seed;
 mod tenant;
 
@@ -31,6 +32,9 @@ pub(crate) enum Command {
     /// What the database is used for, which destructive commands obey
     #[command(subcommand)]
     Environment(environment::Environment),
+    /// The logins of the service and of readers
+    #[command(subcommand)]
+    Roles(roles::Roles),
     /// The keyring that seals secrets
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -56,6 +60,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Drift(drift) => drift.run(global).await,
         Command::Seed(seed) => seed.run(global).await,
         Command::Environment(environment) => environment.run(global).await,
+        Command::Roles(roles) => roles.run(global).await,
         Command::Keys(keys) => keys.run(global).await,
         Command::Audit(audit) => audit.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
@@ -67,7 +72,21 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
 
 /// The migrations of the database. Not by way of `Database`: they need neither a pool nor the keys, which may come later.
 async fn migrations(global: &Global) -> Result<Migrations> {
-    Ok(Migrations::connect(global.settings()?.database_url()).await?)
+    let settings = global.settings()?;
+    guarded(Migrations::connect(settings.database_url()).await?, settings.fingerprint()).await
+}
+
+/// Likewise, for commands that only look: no file is made, and nothing can be written.
+async fn migrations_to_read(global: &Global) -> Result<Migrations> {
+    let settings = global.settings()?;
+    guarded(Migrations::connect_to_read(settings.database_url()).await?, settings.fingerprint()).await
+}
+
+async fn guarded(mut migrations: Migrations, fingerprint: Option<&str>) -> Result<Migrations> {
+    if let Some(expected) = fingerprint {
+        migrations.guard_fingerprint(expected).await?;
+    }
+    Ok(migrations)
 }
 
 /// The database, for commands that work on its rows.

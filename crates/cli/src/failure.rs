@@ -113,7 +113,9 @@ fn is_usage(error: &rylie_db::Error) -> bool {
     match error {
         rylie_db::Error::Config { .. } | rylie_db::Error::Connect { source: Invalid { .. }, .. } => true,
         rylie_db::Error::Maintenance(rylie_db::maintenance::Error::NotATenant) => true,
-        rylie_db::Error::Migration(error) => matches!(**error, migration::Error::UnknownScheme),
+        rylie_db::Error::Migration(error) => {
+            matches!(**error, migration::Error::UnknownScheme | migration::Error::Usage(_))
+        },
         _ => false,
     }
 }

@@ -25,6 +25,7 @@ pub struct Config {
     values: Values,
     pub(crate) url: String,
     pub(crate) pool: PoolOptions,
+    pub(crate) fingerprint: Option<String>,
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) encryption_key: Option<String>,
     pub(crate) secrets: SecretPolicies,
@@ -57,6 +58,12 @@ impl Config {
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.url
+    }
+
+    /// The fingerprint that the database must have, if one is set.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
     }
 
     /// Where the keyring's file is, if one is named.
@@ -100,6 +107,7 @@ impl Config {
             quotas,
             url: shared_if_in_memory(read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc")),
             pool,
+            fingerprint: read.text("fingerprint").map(str::to_owned),
             keyring: read.text("keyring").map(PathBuf::from),
             encryption_key: read.text("encryption_key").map(str::to_owned),
             secrets: secrets::read(&read)?,

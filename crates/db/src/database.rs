@@ -8,7 +8,7 @@ use rylie_audit::{Action, Event};
 use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
-use rylie_migration::{Environment, MIGRATIONS, Migrations, Refusal};
+use rylie_migration::{Environment, MIGRATIONS, MigrationState, MigrationStatus, Migrations, Refusal, RoleCheck};
 use rylie_repositories::{AuditReader, DatabaseStore, Grant, Pool, Progress, Store, TenantCounts};
 use sea_orm::DbBackend;
 
@@ -26,8 +26,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, with the system's clock and ids. Fails at once if the database does not answer, or the keyring
-    /// cannot be read. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
+    /// Connects, with the system's clock and ids. Fails at once if the database does not answer, the keyring
+    /// cannot be read, or the setting `fingerprint` names another database. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
     pub async fn connect(config: Config) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemEnv)).await
     }
@@ -35,6 +35,9 @@ impl Database {
     /// As [`connect`](Self::connect), with another clock and other ids: for tests.
     pub async fn connect_with(config: Config, env: Arc<dyn Env>) -> Result<Self> {
         let keys = keys::read(&config)?;
+        if let Some(fingerprint) = &config.fingerprint {
+            look(&config).await?.guard_fingerprint(fingerprint).await?;
+        }
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas));
@@ -55,12 +58,21 @@ impl Database {
     /// [`Error::Config`] with `behind_pooler`: what migrations set for their session would stay on the pooler's
     /// connection for the next one who gets it.
     pub async fn migrations(&self) -> Result<Migrations> {
-        if self.config.pool.behind_pooler {
-            let reason =
-                "migrations take a connection of their own: connect to the server itself, without this setting";
-            return Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() });
-        }
+        refuse_pooler(&self.config)?;
         Ok(Migrations::connect(&self.config.url).await?)
+    }
+
+    /// Refuses what destroys data where the database is marked as production, or has no mark; `doing` goes into the message:
+    /// `database.guard_destructive("erase a tenant").await?`. Ask it first, whatever flags were given: the only way past it
+    /// is to take the mark away, with a reason, which is audited. Opens one connection beside the pool.
+    pub async fn guard_destructive(&self, doing: &str) -> Result<()> {
+        Ok(look(&self.config).await?.guard_destructive(doing).await?)
+    }
+
+    /// Whether the walls hold for the service's login, and the audit log for everybody; empty on SQLite, which has no
+    /// roles. Opens one connection beside the pool.
+    pub async fn check_roles(&self) -> Result<Vec<RoleCheck>> {
+        Ok(look(&self.config).await?.check_roles().await?)
     }
 
     /// The three doors to the data.
@@ -138,24 +150,56 @@ impl Database {
         let asked = Instant::now();
         self.pool.ping().await?;
         let round_trip = asked.elapsed();
-        let applied = self.pool.applied_migrations().await?;
-        let known = MIGRATIONS.iter().map(|migration| migration.name());
-        let pending = known.filter(|name| applied.iter().all(|applied| applied != name));
+        // A session of its own would leave its settings on a pooler's connection.
+        let (pending_migrations, exempt_login) = match self.config.pool.behind_pooler {
+            true => (self.missing_migrations().await?, None),
+            false => {
+                let mut migrations = look(&self.config).await?;
+                (pending(migrations.status().await?), migrations.exempt_login().await?)
+            }
+        };
         let (connections, idle_connections) = self.pool.usage();
         Ok(Health {
             engine: if self.pool.engine() == DbBackend::Sqlite { "sqlite" } else { "postgres" },
             round_trip,
-            pending_migrations: pending.map(str::to_owned).collect(),
+            pending_migrations,
+            exempt_login,
             row_level_security: self.pool.has_row_level_security(),
             connections,
             idle_connections,
         })
     }
 
+    async fn missing_migrations(&self) -> Result<Vec<String>> {
+        let applied = self.pool.applied_migrations().await?;
+        let known = MIGRATIONS.iter().map(|migration| migration.name());
+        Ok(known.filter(|name| applied.iter().all(|applied| applied != name)).map(str::to_owned).collect())
+    }
+
     /// Closes every connection, waiting for those in use.
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+/// What looks at the schema and the mark has a session of its own, and so does what changes them.
+fn refuse_pooler(config: &Config) -> Result<()> {
+    if !config.pool.behind_pooler {
+        return Ok(());
+    }
+    let reason = "what looks at or changes the schema, the mark or the fingerprint takes a session of its own: connect to the server itself, without this setting";
+    Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() })
+}
+
+/// A session that only reads.
+async fn look(config: &Config) -> Result<Migrations> {
+    refuse_pooler(config)?;
+    Ok(Migrations::connect_to_read(&config.url).await?)
+}
+
+fn pending(status: Vec<MigrationStatus>) -> Vec<String> {
+    let wrong = |state| !matches!(state, MigrationState::Applied | MigrationState::Unknown);
+    status.into_iter().filter(|migration| wrong(migration.state)).map(|migration| migration.name).collect()
 }
 
 /// Looked at before the long count.

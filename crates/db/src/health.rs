@@ -11,10 +11,13 @@ pub struct Health {
     pub engine: &'static str,
     /// How long one statement took, there and back.
     pub round_trip: Duration,
-    /// Names of migrations that are not applied.
+    /// Names of migrations that are not applied, or not as this version has them.
     pub pending_migrations: Vec<String>,
     /// Whether row-level security binds this service's units; never on SQLite, which has none.
     pub row_level_security: bool,
+    /// Why the service's login is not bound by row-level security unless it takes a door's role: it is the tables' owner, a
+    /// superuser or exempt. `None` where it is bound, and on SQLite. `rylie roles provision` makes a better one.
+    pub exempt_login: Option<String>,
     /// Open connections of the pool.
     pub connections: u32,
     /// Those of them that are idle.

@@ -43,6 +43,8 @@ SELECT json_build_object(
                     'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'
                 )), '{}')
                 FROM pg_policy p WHERE p.polrelid = r.oid
+                -- A reader's policy is its login's, and not the schema's.
+                AND NOT (p.polcmd = 'r' AND p.polroles = ARRAY(SELECT oid FROM pg_roles WHERE 'rylie_reader_' || rolname = p.polname))
             ),
             'grants', (
                 SELECT coalesce(json_object_agg(rolname, rights), '{}') FROM (
@@ -59,6 +61,8 @@ SELECT json_build_object(
             'row_security', CASE WHEN r.relforcerowsecurity AND r.relrowsecurity THEN 'forced' WHEN r.relrowsecurity THEN 'enabled' END
         )), '{}')
         FROM relation r WHERE r.relkind IN ('r', 'p')
+        -- The record of migrations is not made by one.
+        AND r.relname NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events')
     ),
     'functions', (
         SELECT coalesce(json_object_agg(p.oid::regprocedure::text, pg_get_functiondef(p.oid)), '{}')

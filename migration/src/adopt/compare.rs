@@ -34,6 +34,7 @@ pub(crate) struct Comparison {
 }
 
 const MISSING: &str = "nothing";
+const FREE: &str = "this name to be free";
 
 /// Compares. In a database that is already ours (`recorded`), what our migrations took away is not missed.
 pub(crate) fn compare(live: &Catalog, recorded: bool) -> Comparison {
@@ -48,6 +49,9 @@ pub(crate) fn compare(live: &Catalog, recorded: bool) -> Comparison {
             Some(live) => found.table(name, table, current.tables.get(name), live, recorded),
             None => found.expect(&format!("table {name}"), "a table", MISSING, true),
         }
+    }
+    if !recorded {
+        found.taken_names(live, &base, &current);
     }
     found.unknown(live, &base, &current);
     found
@@ -116,17 +120,49 @@ impl Comparison {
         if let Some(found) = live.get(name) {
             return self.expect(&object, expected, found, blocking);
         }
-        let without_name = |name: &str, definition: &str| {
-            definition.replacen(&format!("INDEX \"{name}\" ON"), "INDEX ON", 1).replacen(
-                &format!("INDEX {name} ON"),
-                "INDEX ON",
-                1,
-            )
-        };
         let wanted = without_name(name, expected);
         match live.iter().find(|(other, definition)| without_name(other, definition) == wanted) {
             Some((other, _)) => self.expect(&object, "this name", &format!("the name {other}"), false),
             None => self.expect(&object, expected, MISSING, blocking),
+        }
+    }
+
+    /// Before the first of ours is applied: what has a name of ours and is something else. A migration would take it for
+    /// its own and leave it out, or put its own in its place.
+    fn taken_names(&mut self, live: &Catalog, base: &Catalog, current: &Catalog) {
+        for (name, table) in &current.tables {
+            let (old, live_table) = (base.tables.get(name), live.tables.get(name));
+            if let (None, Some(_)) = (old, live_table) {
+                self.expect(&format!("table {name}"), FREE, "a table of somebody else's", true);
+            }
+            for (index, definition) in table.indexes.iter().filter(|(index, _)| is_new(old, index, |t| &t.indexes)) {
+                let taken = live.tables.iter().find_map(|(on, table)| Some((on, table.indexes.get(index)?)));
+                match taken {
+                    Some((_, found)) => self.expect(&format!("index {name}.{index}"), definition, found, true),
+                    None => self.same_index(name, index, definition, live_table),
+                }
+            }
+            let Some(live_table) = live_table.filter(|_| old.is_some()) else { continue };
+            for (kind, of) in [("constraint", constraints as Part), ("trigger", triggers as Part)] {
+                for (object, definition) in of(table).iter().filter(|(object, _)| is_new(old, object, of)) {
+                    let found = of(live_table).get(object).unwrap_or(definition);
+                    self.expect(&format!("{kind} {name}.{object}"), definition, found, true);
+                }
+            }
+        }
+        for (function, definition) in current.functions.iter().filter(|(name, _)| !base.functions.contains_key(*name)) {
+            let found = live.functions.get(function).unwrap_or(definition);
+            self.expect(&format!("function {function}"), definition, found, true);
+        }
+    }
+
+    /// Somebody had the same thought: ours is made beside it, and one of the two is then superfluous.
+    fn same_index(&mut self, table: &str, name: &str, definition: &str, live: Option<&Table>) {
+        let wanted = without_name(name, definition);
+        let others = live.into_iter().flat_map(|table| &table.indexes);
+        if let Some((other, _)) = others.into_iter().find(|(other, found)| without_name(other, found) == wanted) {
+            let found = format!("the name {other}; it can be dropped afterwards");
+            self.expect(&format!("index {table}.{name}"), "this name", &found, false);
         }
     }
 
@@ -137,9 +173,7 @@ impl Comparison {
         for (name, table) in &live.tables {
             let known: Vec<&Table> = [base, current].into_iter().filter_map(|schema| schema.tables.get(name)).collect();
             if known.is_empty() {
-                if name != "seaql_migrations" {
-                    self.extra.push(format!("table {name}"));
-                }
+                self.extra.push(format!("table {name}"));
                 continue;
             }
             let objects =
@@ -148,6 +182,27 @@ impl Comparison {
         }
         self.extra.extend(live.views.iter().map(|name| format!("view {name}")));
     }
+}
+
+type Part = fn(&Table) -> &BTreeMap<String, String>;
+
+fn constraints(table: &Table) -> &BTreeMap<String, String> {
+    &table.constraints
+}
+
+fn triggers(table: &Table) -> &BTreeMap<String, String> {
+    &table.triggers
+}
+
+/// Whether our migrations add it to the base.
+fn is_new(base: Option<&Table>, object: &str, part: Part) -> bool {
+    base.is_none_or(|table| !part(table).contains_key(object))
+}
+
+/// The definition of an index, for comparing what it does.
+fn without_name(name: &str, definition: &str) -> String {
+    let quoted = definition.replacen(&format!("INDEX \"{name}\" ON"), "INDEX ON", 1);
+    quoted.replacen(&format!("INDEX {name} ON"), "INDEX ON", 1)
 }
 
 /// What a table consists of. The index of a constraint has the constraint's name and is named once.

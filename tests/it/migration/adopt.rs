@@ -99,7 +99,7 @@ pub(crate) async fn a_superuser_adopts_for_the_owner(url: &str) {
     assert_eq!(deploy(&owner).await, Vec::<String>::new());
     let others = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_get_userbyid(relowner) = current_user";
     assert_eq!(sql.all(others).await, Vec::<String>::new());
-    migrations(&owner).await.mark_environment(Environment::Staging).await.unwrap();
+    migrations(&owner).await.mark_environment(Environment::Staging, Some("a rehearsal")).await.unwrap();
     migrations(&owner).await.down(from("create_rylie_database"), &mut |_| ()).await.unwrap();
     deploy(&owner).await;
 }

@@ -12,7 +12,7 @@ pub(crate) async fn production_is_not_taken_back(url: &str) {
     deploy(url).await;
     let before = schema(url).await;
     let mut migrations = migrations(url).await;
-    assert!(migrations.mark_environment(Environment::Production).await.unwrap());
+    migrations.mark_environment(Environment::Production, None).await.unwrap();
 
     assert!(matches!(migrations.down(1, &mut |_| ()).await, Err(Error::Refused(Refusal::Production))));
     assert!(matches!(migrations.reset(&mut |_| ()).await, Err(Error::Refused(Refusal::Production))));
@@ -93,4 +93,47 @@ pub(crate) async fn another_applications_database_is_left_alone(url: &str) {
 
     assert!(matches!(refused, Err(Error::Refused(Refusal::NotEmpty { .. }))), "{refused:?}");
     assert!(sql.try_run("SELECT 1 FROM \"Agency\"").await.is_err());
+}
+
+/// The two steps: a word in the log, in the transaction that takes the mark away.
+pub(crate) async fn production_is_left_with_a_reason_that_is_audited(url: &str) {
+    deploy(url).await;
+    let mut migrations = migrations(url).await;
+    migrations.mark_environment(Environment::Production, None).await.unwrap();
+    assert!(matches!(
+        migrations.guard_destructive("erase a tenant").await,
+        Err(Error::Refused(Refusal::Destructive { doing })) if doing == "erase a tenant"
+    ));
+    for reason in [None, Some(" ")] {
+        let outcome = migrations.mark_environment(Environment::Staging, reason).await;
+        assert!(matches!(outcome, Err(Error::Refused(Refusal::NoReason))), "{outcome:?}");
+    }
+
+    migrations.mark_environment(Environment::Staging, Some("a rehearsal")).await.unwrap();
+
+    migrations.guard_destructive("erase a tenant").await.unwrap();
+    let mut sql = Sql::connect(url).await;
+    let events = "SELECT CAST(details AS text) FROM \"AuditLog\" WHERE action = 'ENVIRONMENT_MARKED' AND \"tenantId\" = 'platform'";
+    let events = sql.all(events).await;
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().any(|event| event.contains("a rehearsal")), "{events:?}");
+    // Where the event cannot be written, the mark stays.
+    migrations.mark_environment(Environment::Production, None).await.unwrap();
+    sql.run("ALTER TABLE \"AuditLog\" RENAME COLUMN resource TO resources").await;
+    assert!(migrations.mark_environment(Environment::Staging, Some("a rehearsal")).await.is_err());
+    assert_eq!(migrations.mark().await.unwrap().unwrap().environment, Environment::Production);
+}
+
+/// Neither a door's role nor a grant will do.
+pub(crate) async fn only_the_owner_marks(url: &str) {
+    deploy(url).await;
+    let mut sql = Sql::connect(url).await;
+    let doors = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'rylie%' AND (has_table_privilege(oid, 'rylie_database', 'INSERT') \
+         OR has_table_privilege(oid, 'rylie_database', 'UPDATE') OR has_table_privilege(oid, 'rylie_database', 'DELETE'))";
+    assert_eq!(sql.all(doors).await, Vec::<String>::new());
+    let role = format!("marker_{}", sql.one("SELECT current_database()::text").await);
+    sql.run(&format!("CREATE ROLE \"{role}\"; GRANT ALL ON rylie_database TO \"{role}\"")).await;
+    let mut migrations = migrations(url).await;
+    assert!(migrations.check_roles().await.unwrap().iter().any(|check| check.id == "roles.mark" && check.detail.contains(&role)));
+    sql.run(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await;
 }

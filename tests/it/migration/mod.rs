@@ -10,6 +10,11 @@
 pub(crate) mod adopt;
 pub(crate) mod deploy;
 pub(crate) mod guards;
+pub(crate) mod history;
+pub(crate) mod kill;
+pub(crate) mod made;
+pub(crate) mod reversal;
+pub(crate) mod roles;
 pub(crate) mod schema;
 pub(crate) mod sql;
 pub(crate) mod tenant_key;

@@ -76,10 +76,9 @@ pub(crate) async fn migrations(url: &str) -> Migrations {
 /// The schema as text, without SeaORM's own table.
 pub(crate) async fn schema(url: &str) -> String {
     if is_sqlite(url) {
-        let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name <> 'seaql_migrations' ORDER BY type, name";
+        let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name NOT IN ('seaql_migrations', 'rylie_migrations') ORDER BY type, name";
         return Sql::connect(url).await.all(sql).await.join("\n");
     }
-    let mut catalog = migrations(url).await.catalog().await.unwrap();
-    catalog.tables.remove("seaql_migrations");
+    let catalog = migrations(url).await.catalog().await.unwrap();
     serde_json::to_string_pretty(&catalog).unwrap()
 }

@@ -4,7 +4,7 @@ use super::raw::Raw;
 use super::{TABLES, walled};
 
 /// Tables without a tenant, and why.
-const OF_NO_TENANT: [(&str, &str); 8] = [
+const OF_NO_TENANT: [(&str, &str); 14] = [
     ("VerificationToken", "names an address before it is known whose it is; only the identity door has a right on it"),
     ("SystemSettings", "one row, the platform's own"),
     ("rylie_database", "the mark of the database"),
@@ -12,11 +12,13 @@ const OF_NO_TENANT: [(&str, &str); 8] = [
     ("rylie_size_history", "how the database grew, tenants not told apart; the platform door's alone"),
     ("rylie_alerts", "which thresholds the database has crossed; the platform door's alone"),
     ("rylie_alert_deliveries", "who is to be told of that; the platform door's alone"),
-    ("seaql_migrations", "the record of migrations"),
     ("rylie_audit_pending", "names records of everybody that wait to be sealed; no tenant has a right on it"),
     ("rylie_audit_batch", "checkpoints over everybody's records; no tenant has a right on it"),
     ("rylie_audit_tenant", "what a checkpoint says of each tenant; no tenant has a right on it"),
     ("rylie_audit_leaf", "hashes of everybody's records; no tenant has a right on it"),
+    ("seaql_migrations", "the record of migrations, as SeaORM keeps it"),
+    ("rylie_migrations", "the record of migrations, step by step"),
+    ("rylie_logins", "the logins that were provisioned"),
 ];
 
 /// What is wrong with the second wall, table by table.

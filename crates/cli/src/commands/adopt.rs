@@ -4,7 +4,7 @@ use clap::Args;
 use rylie_db::migration::{AdoptOptions, Adoption, Difference, Error};
 use serde_json::json;
 
-use super::migrations;
+use super::{migrations, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::Result;
 use crate::progress;
@@ -34,7 +34,8 @@ impl Adopt {
             return finish(global).await;
         }
         let options = AdoptOptions { dry_run: self.dry_run };
-        match migrations(global).await?.adopt(options, &mut progress::lines(global)).await {
+        let mut migrations = if self.dry_run { migrations_to_read(global).await? } else { migrations(global).await? };
+        match migrations.adopt(options, &mut progress::lines(global)).await {
             Ok(adoption) => Ok(Report::new(json!(adoption), in_words(&adoption, self.dry_run))),
             Err(error) => refused(error),
         }

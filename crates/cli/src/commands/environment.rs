@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use rylie_db::migration::{self, Mark};
 use serde_json::json;
 
-use super::migrations;
+use super::{migrations, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::{Report, table};
@@ -21,7 +21,8 @@ pub(crate) enum Environment {
 /// Mark what the database is used for
 ///
 /// In production nothing is taken back or reset. To do so all the same takes two steps, so that no single slip can: mark
-/// it as staging, saying why, and then run the destructive command.
+/// it as staging, saying why, and then run the destructive command. Takes the tables' owner or a superuser. Each change goes
+/// into the audit log.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie environment mark production\n  \
@@ -29,9 +30,12 @@ pub(crate) enum Environment {
 pub(crate) struct SetMark {
     /// What it is used for
     environment: Name,
-    /// Why; needed to take the mark production away (it will go into the audit log, and goes nowhere yet)
+    /// Why, for the audit log; needed to take the mark production away
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: Option<String>,
+    /// Give it a fingerprint of its own: it is a copy, not to be taken for the original
+    #[arg(long)]
+    new_fingerprint: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -53,32 +57,14 @@ impl From<Name> for migration::Environment {
 
 impl Environment {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let mut migrations = migrations(global).await?;
-        let mark = migrations.mark().await?.ok_or_else(no_mark)?;
+        let mark = migrations_to_read(global).await?.mark().await?.ok_or_else(no_mark)?;
         let Self::Mark(wanted) = self else { return Ok(report(&mark)) };
-
-        let environment = wanted.environment.into();
-        wanted.may_replace(&mark)?;
-        if !migrations.mark_environment(environment).await? {
-            return Err(no_mark());
+        let mut migrations = migrations(global).await?;
+        let mut marked = migrations.mark_environment(wanted.environment.into(), wanted.reason.as_deref()).await?;
+        if wanted.new_fingerprint {
+            marked = migrations.renew_fingerprint().await?;
         }
-        Ok(report(&Mark { environment, ..mark }))
-    }
-}
-
-impl SetMark {
-    fn may_replace(&self, mark: &Mark) -> Result<()> {
-        let production = migration::Environment::Production;
-        let leaves = mark.environment == production && production != self.environment.into();
-        let reasoned = self.reason.as_deref().is_some_and(|reason| !reason.trim().is_empty());
-        if !leaves || reasoned {
-            return Ok(());
-        }
-        Err(Failure::Refused(
-            "this database is marked as production; to run a destructive command on it takes two steps: \
-             `rylie environment mark staging --reason TEXT`, then that command"
-                .to_owned(),
-        ))
+        Ok(report(&marked))
     }
 }
 

@@ -3,12 +3,14 @@
 mod lint;
 mod new;
 mod plan;
+mod resolve;
+mod squash;
 
 use clap::{Args, Subcommand};
 use rylie_db::migration::{MigrationState, MigrationStatus};
 use serde_json::json;
 
-use super::migrations;
+use super::{migrations, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::progress;
@@ -19,14 +21,17 @@ use crate::report::{Report, list, table};
 pub(crate) enum Migrate {
     /// Apply the pending migrations
     ///
-    /// Any number of processes may do it at once; each migration is applied by one of them. A failed one resumes when
-    /// the command is run again.
+    /// Any number of processes may do it at once; each migration is applied by one of them. A failed or killed one goes on
+    /// at its step when the command is run again. Refused (4) where what is applied is not what this version has.
     #[command(after_help = "Example:\n  rylie migrate deploy --database-url postgres://rylie@localhost/rylie")]
     Deploy,
 
     /// Show every migration and how it stands; exit code 3 unless all are applied
     #[command(after_help = "Example:\n  rylie migrate status --json")]
     Status,
+
+    Resolve(resolve::Resolve),
+    Squash(squash::Squash),
 
     /// Take back the newest migrations; refused in production
     #[command(after_help = "Example:\n  rylie migrate down --steps 2")]
@@ -60,6 +65,8 @@ impl Migrate {
         match self {
             Self::Deploy => deploy(global).await,
             Self::Status => status(global).await,
+            Self::Resolve(resolve) => resolve.run(global).await,
+            Self::Squash(squash) => squash.run(),
             Self::Down(down) => down.run(global).await,
             Self::Reset(reset) => reset.run(global).await,
             Self::New(new) => new.run(),
@@ -76,30 +83,54 @@ async fn deploy(global: &Global) -> Result<Report> {
 }
 
 async fn status(global: &Global) -> Result<Report> {
-    let status = migrations(global).await?.status().await?;
-    let rows = status.iter().map(|migration| (migration.name.as_str(), word(migration.state).to_owned()));
+    let mut migrations = migrations_to_read(global).await?;
+    let status = migrations.status().await?;
+    let rows = status.iter().map(|migration| (migration.name.as_str(), in_words(migration)));
     let report = Report::new(json!({ "migrations": status }), table(rows));
-    Ok(report.with_verdict(verdict(&status)))
+    let prismas = migrations.needs_adoption().await?;
+    Ok(report.with_verdict(verdict(&status, prismas)))
+}
+
+fn in_words(migration: &MigrationStatus) -> String {
+    let word = word(migration.state);
+    migration.detail.as_ref().map_or(word.to_owned(), |detail| format!("{word} ({detail})"))
 }
 
 fn word(state: MigrationState) -> &'static str {
     match state {
         MigrationState::Applied => "applied",
         MigrationState::Pending => "pending",
+        MigrationState::Failed => "failed",
+        MigrationState::InDoubt => "in doubt",
+        MigrationState::Edited => "edited",
+        MigrationState::Missing => "missing",
+        MigrationState::Inserted => "inserted",
+        MigrationState::Renamed => "renamed",
         _ => "unknown",
     }
 }
 
-fn verdict(status: &[MigrationStatus]) -> Option<Failure> {
+/// What is to be done first.
+fn verdict(status: &[MigrationStatus], prismas: bool) -> Option<Failure> {
+    use MigrationState::{Applied, Failed, Pending, Unknown};
     let count = |state| status.iter().filter(|migration| migration.state == state).count();
-    let (applied, pending) = (count(MigrationState::Applied), count(MigrationState::Pending));
-    if pending > 0 {
-        return Some(Failure::Found(format!("pending migrations: {pending}; run `rylie migrate deploy`")));
-    }
-    (applied < status.len()).then(|| {
-        let unknown = status.len() - applied;
-        Failure::Found(format!("migrations unknown to this version: {unknown}; use the version that applied them"))
-    })
+    let (pending, failed, unknown) = (count(Pending), count(Failed), count(Unknown));
+    let altered = status.iter().find(|migration| !matches!(migration.state, Applied | Failed | Pending | Unknown));
+    let text = if prismas {
+        "Prisma made this database; run `rylie adopt --dry-run`, then `rylie adopt`".to_owned()
+    } else if let Some(migration) = altered {
+        let (name, state) = (&migration.name, word(migration.state));
+        format!("{name} is {state}; `rylie migrate deploy` tells what to do, and changes nothing")
+    } else if failed > 0 {
+        format!("migrations that did not come to their end: {failed}; run `rylie migrate deploy`, it goes on at the step")
+    } else if pending > 0 {
+        format!("pending migrations: {pending}; run `rylie migrate deploy`")
+    } else if unknown > 0 {
+        format!("migrations unknown to this version: {unknown}; use the version that applied them")
+    } else {
+        return None;
+    };
+    Some(Failure::Found(text))
 }
 
 impl Down {

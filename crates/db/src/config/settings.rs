@@ -74,13 +74,14 @@ pub(super) fn all() -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().chain(&secrets::KNOWN)
 }
 
-const KNOWN: [Known; 11] = [
+const KNOWN: [Known; 12] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
     known("statement_timeout_seconds", "RYLIE_STATEMENT_TIMEOUT_SECONDS", "30"),
     known("lock_timeout_seconds", "RYLIE_LOCK_TIMEOUT_SECONDS", "5"),
     known("behind_pooler", "RYLIE_BEHIND_POOLER", "false"),
+    known("fingerprint", "RYLIE_FINGERPRINT", ""),
     known("keyring", "RYLIE_KEYRING", ""),
     known("quota_silver", "RYLIE_QUOTA_SILVER", "3,3,8,8"),
     known("quota_gold", "RYLIE_QUOTA_GOLD", "5,5,12,10"),

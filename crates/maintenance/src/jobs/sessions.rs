@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::job::{Job, JobContext};
+use crate::sweep::Sweep;
 use crate::remove_expired;
 
 /// Deletes expired sessions and verification tokens, every hour.
@@ -22,7 +23,7 @@ impl Job for RemoveExpired {
     }
 
     async fn run(&self, context: &JobContext) -> Result<Value> {
-        let removed = remove_expired(context.store()).await?;
+        let removed = remove_expired(context.store(), &Sweep::default()).await?;
         Ok(json!({ "deleted": removed.sessions, "verification_tokens": removed.verification_tokens }))
     }
 }

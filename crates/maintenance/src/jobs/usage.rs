@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::close_usage;
 use crate::error::Result;
 use crate::job::{Job, JobContext};
+use crate::sweep::Sweep;
 
 /// Closes every billing period that has ended, every hour: each user's own ends at a moment of its own.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,7 @@ impl Job for CloseUsage {
     }
 
     async fn run(&self, context: &JobContext) -> Result<Value> {
-        let closed = close_usage(context.store()).await?;
+        let closed = close_usage(context.store(), None, &Sweep::default()).await?;
         Ok(json!({ "archived": closed.users }))
     }
 }

@@ -1,0 +1,45 @@
+//! `rylie migrate squash`
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use rylie_db::migration;
+use serde_json::json;
+
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+/// Write all migrations into one file of SQL, for an empty database
+///
+/// One transaction that makes what the migrations make one after another, their record included; needs no database.
+/// Nothing is overwritten.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie migrate squash --out schema.sql && psql -v ON_ERROR_STOP=1 -f schema.sql")]
+pub(crate) struct Squash {
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// For which engine
+    #[arg(long, value_enum, default_value_t = Engine::Postgres)]
+    engine: Engine,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Engine {
+    Postgres,
+    Sqlite,
+}
+
+impl Squash {
+    pub(crate) fn run(&self) -> Result<Report> {
+        let engine = match self.engine {
+            Engine::Postgres => migration::Engine::Postgres,
+            Engine::Sqlite => migration::Engine::Sqlite,
+        };
+        let file = self.out.display().to_string();
+        let failed = |source| Failure::File { doing: format!("writing {file}, which must not exist"), source };
+        let mut out = std::fs::File::create_new(&self.out).map_err(failed)?;
+        std::io::Write::write_all(&mut out, migration::squash(engine).as_bytes()).map_err(failed)?;
+        Ok(Report::new(json!({ "file": file }), format!("wrote {file}")))
+    }
+}

@@ -1,0 +1,161 @@
+//! `rylie roles`
+
+use std::io::{self, BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use rylie_db::migration::{CheckStatus, Login, Password, Provision, Provisioned, RoleCheck, Sees};
+use serde_json::json;
+
+use super::{migrations, migrations_to_read};
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+use crate::report::{Report, table};
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  rylie roles check")]
+pub(crate) enum Roles {
+    Provision(Box<Wanted>),
+
+    /// Show the logins that were provisioned, and what they see
+    #[command(after_help = "Example:\n  rylie roles show --json")]
+    Show,
+
+    /// Check that the login of the URL is bound by the walls; exit code 3 if it is not
+    ///
+    /// Run it with the service's own URL: it must be neither owner nor superuser nor exempt from row-level security.
+    #[command(after_help = "Example:\n  rylie roles check --database-url postgres://app@localhost/rylie")]
+    Check,
+}
+
+/// Make the logins of the service and of a reader, or bring them in line
+///
+/// The service's login takes the doors' roles and has no right of its own. The reader's login reads, columns with secrets
+/// left out, the rows of one tenant, which it cannot change. Each deploy opens new tables to both. Run as the tables' owner who
+/// may create roles, or as a superuser; run twice, it changes nothing. It goes into the audit log.
+///
+/// A password is the first line of a file, or of standard input, the app's first, where no file is named; an empty one
+/// leaves the password as it is. The server gets a SCRAM verifier, and never the password.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  \
+    rylie roles provision --app rylie_app --app-password-file app.txt\n  \
+    rylie roles provision --readonly reports --readonly-password-file reports.txt --tenant agency-1")]
+pub(crate) struct Wanted {
+    /// The service's login
+    #[arg(long, value_name = "NAME", required_unless_present = "readonly")]
+    app: Option<String>,
+    /// Its password is the first line of this file
+    #[arg(long, value_name = "FILE", requires = "app")]
+    app_password_file: Option<PathBuf>,
+    /// The reader's login
+    #[arg(long, value_name = "NAME")]
+    readonly: Option<String>,
+    /// Its password is the first line of this file
+    #[arg(long, value_name = "FILE", requires = "readonly")]
+    readonly_password_file: Option<PathBuf>,
+    /// The reader sees the rows of this tenant [default: as before; at first of none]
+    #[arg(long, value_name = "ID", requires = "readonly", conflicts_with = "cross_tenant")]
+    tenant: Option<String>,
+    /// The reader sees the rows of every tenant
+    #[arg(long, requires = "readonly", requires = "reason")]
+    cross_tenant: bool,
+    /// Why it does, for the audit log
+    #[arg(long, value_name = "TEXT", requires = "cross_tenant")]
+    reason: Option<String>,
+}
+
+impl Roles {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        match self {
+            Self::Provision(wanted) => {
+                let wanted = wanted.read()?;
+                Ok(report(&migrations(global).await?.provision(&wanted).await?))
+            }
+            Self::Show => Ok(report(&migrations_to_read(global).await?.provisioned().await?)),
+            Self::Check => Ok(checked(&migrations_to_read(global).await?.check_roles().await?)),
+        }
+    }
+}
+
+impl Wanted {
+    fn read(&self) -> Result<Provision> {
+        let mut input = StandardInput::default();
+        let app = login(self.app.as_ref(), self.app_password_file.as_deref(), &mut input)?;
+        let readonly = login(self.readonly.as_ref(), self.readonly_password_file.as_deref(), &mut input)?;
+        let sees = match (&self.tenant, self.cross_tenant) {
+            (Some(tenant), _) => Some(Sees::Tenant(tenant.clone())),
+            (None, true) => Some(Sees::EveryTenant { reason: self.reason.clone().unwrap_or_default() }),
+            (None, false) => None,
+        };
+        Ok(Provision { app, readonly, sees })
+    }
+}
+
+/// Lines of standard input. A terminal would show a password, and is not asked for one.
+#[derive(Default)]
+struct StandardInput(Option<Vec<String>>);
+
+impl StandardInput {
+    fn next(&mut self) -> Result<String> {
+        if self.0.is_none() {
+            let failed = |source| Failure::File { doing: "reading passwords from standard input".to_owned(), source };
+            let lines = if io::stdin().is_terminal() { Vec::new() } else {
+                io::stdin().lock().lines().take(2).collect::<io::Result<Vec<String>>>().map_err(failed)?
+            };
+            self.0 = Some(lines.into_iter().rev().collect());
+        }
+        Ok(self.0.as_mut().and_then(Vec::pop).unwrap_or_default())
+    }
+}
+
+fn login(name: Option<&String>, file: Option<&Path>, input: &mut StandardInput) -> Result<Option<Login>> {
+    let Some(name) = name else { return Ok(None) };
+    let text = match file {
+        Some(file) if file != Path::new("-") => {
+            let failed = |source| Failure::File { doing: format!("reading the password file {}", file.display()), source };
+            let text = std::fs::read_to_string(file).map_err(failed)?;
+            let line = text.lines().next().unwrap_or_default().to_owned();
+            if line.is_empty() {
+                return Err(Failure::Usage(format!("the password file {} is empty", file.display())));
+            }
+            line
+        }
+        _ => input.next()?,
+    };
+    let password = if text.is_empty() { None } else { Some(Password::new(&text)?) };
+    Ok(Some(Login { name: name.clone(), password }))
+}
+
+fn report(roles: &[Provisioned]) -> Report {
+    let rows = roles.iter().map(|role| (role.login.as_str(), format!("{:8}  {}", role.kind, sees(role))));
+    let text = if roles.is_empty() { "no login is provisioned".to_owned() } else { table(rows) };
+    Report::new(json!({ "roles": roles }), text)
+}
+
+fn sees(role: &Provisioned) -> String {
+    match (&role.tenant, role.every_tenant) {
+        _ if role.kind == "app" => "by the doors' roles".to_owned(),
+        (_, true) => format!("every tenant: {}", role.reason.as_deref().unwrap_or_default()),
+        (Some(tenant), false) => format!("tenant {tenant}"),
+        (None, false) => "no tenant".to_owned(),
+    }
+}
+
+fn checked(checks: &[RoleCheck]) -> Report {
+    let line = |check: &RoleCheck| {
+        let fix = if check.fix.is_empty() { String::new() } else { format!(": {}", check.fix) };
+        (check.id, format!("{}  {}{fix}", word(check.status), check.detail))
+    };
+    let text = if checks.is_empty() { "SQLite has no roles".to_owned() } else { table(checks.iter().map(line)) };
+    let failed = checks.iter().filter(|check| check.status != CheckStatus::Ok).count();
+    let verdict = (failed > 0).then(|| Failure::Found(format!("checks that failed: {failed}; each names what mends it")));
+    Report::new(json!({ "checks": checks }), text).with_verdict(verdict)
+}
+
+fn word(status: CheckStatus) -> &'static str {
+    match status {
+        CheckStatus::Ok => "ok  ",
+        CheckStatus::Warn => "warn",
+        CheckStatus::Fail => "fail",
+    }
+}

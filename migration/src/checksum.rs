@@ -1,0 +1,97 @@
+//! What tells an edited migration from the one that was applied.
+
+use ring::digest::{Context, SHA256};
+
+use crate::migrations::Migration;
+use crate::step::{Engine, Step};
+
+/// SHA-256, in hexadecimal, of a migration's steps in both directions on one engine. White space outside quotes does not
+/// count, so that a new line break is no edit.
+#[must_use]
+pub fn checksum(migration: &dyn Migration, engine: Engine) -> String {
+    let mut hash = Context::new(&SHA256);
+    for (direction, steps) in [("up", migration.up(engine)), ("down", migration.down(engine))] {
+        feed(&mut hash, direction);
+        steps.iter().for_each(|step| feed_step(&mut hash, step));
+    }
+    hexadecimal(hash)
+}
+
+/// The link of a migration in the chain: each holds the one before it, so that none can be changed, taken out or put in
+/// without all that follow.
+pub(crate) fn chain(previous: &str, name: &str, checksum: &str) -> String {
+    let mut hash = Context::new(&SHA256);
+    [previous, name, checksum].iter().for_each(|part| feed(&mut hash, part));
+    hexadecimal(hash)
+}
+
+fn feed_step(hash: &mut Context, step: &Step) {
+    feed(hash, step.kind());
+    feed(hash, &normalised(step.statement()));
+}
+
+/// With its length, so that two parts cannot be taken for two others.
+fn feed(hash: &mut Context, part: &str) {
+    hash.update(&(part.len() as u64).to_be_bytes());
+    hash.update(part.as_bytes());
+}
+
+/// Each run of white space is one space, but within quotes.
+fn normalised(sql: &str) -> String {
+    let (mut text, mut quoted) = (String::with_capacity(sql.len()), false);
+    for letter in sql.trim().chars() {
+        quoted ^= letter == '\'';
+        match letter {
+            space if space.is_whitespace() && !quoted => {
+                if !text.ends_with(' ') {
+                    text.push(' ');
+                }
+            }
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+fn hexadecimal(hash: Context) -> String {
+    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::migrations::MIGRATIONS;
+
+    #[test]
+    fn a_line_break_is_no_edit_and_a_letter_is() {
+        assert_eq!(normalised("CREATE  TABLE\n a (b text)"), normalised("CREATE TABLE a (b text) "));
+        assert_ne!(normalised("SELECT 'a  b'"), normalised("SELECT 'a b'"));
+        assert_ne!(normalised("SELECT a"), normalised("SELECT b"));
+    }
+
+    /// The file holds what is released. `UPDATE_SNAPSHOTS=1` adds migrations that are new, and changes none.
+    #[test]
+    fn released_migrations_are_as_they_were_released() {
+        let mut released: BTreeMap<String, BTreeMap<String, String>> =
+            serde_json::from_str(include_str!("checksums.json")).unwrap();
+        for (engine, word) in [(Engine::Postgres, "postgres"), (Engine::Sqlite, "sqlite")] {
+            let known = released.entry(word.to_owned()).or_default();
+            for migration in MIGRATIONS {
+                let now = checksum(*migration, engine);
+                match known.get(migration.name()) {
+                    Some(then) => assert_eq!(*then, now, "{} was released and is edited, on {word}", migration.name()),
+                    None => drop(known.insert(migration.name().to_owned(), now)),
+                }
+            }
+            let gone = known.keys().find(|name| MIGRATIONS.iter().all(|migration| migration.name() != *name));
+            assert_eq!(gone, None, "a released migration was removed");
+        }
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checksums.json");
+            std::fs::write(path, serde_json::to_string_pretty(&released).unwrap() + "\n").unwrap();
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What was applied against what this version has: edited, missing, inserted and renamed migrations.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::checksum::{chain, checksum};
+use crate::connection::Connection;
+use crate::error::{Refusal, Result};
+use crate::journal::{self, Entry};
+use crate::migrations::Migration;
+use crate::record;
+use crate::step::{Engine, Step};
+
+/// How a migration stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum MigrationState {
+    /// It is applied, and is what was applied.
+    Applied,
+    /// It is not applied yet.
+    Pending,
+    /// It was begun and did not come to its end; the next deploy goes on at the step.
+    Failed,
+    /// It was interrupted in a statement that must not be done twice and may have been done.
+    InDoubt,
+    /// It is applied, and its steps or its record are not what they were then.
+    Edited,
+    /// It is recorded as applied, and either gone from this version or from SeaORM's table.
+    Missing,
+    /// It is new, and comes before one that is applied.
+    Inserted,
+    /// It is applied under another name.
+    Renamed,
+    /// It is applied, but not one of ours: a later version was here, or another program.
+    Unknown,
+}
+
+/// A migration and how it stands.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct MigrationStatus {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub state: MigrationState,
+    /// What is to be known about it: the step it failed at, the name it is applied under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What both records say, beside this version's list.
+pub(crate) struct History {
+    engine: Engine,
+    list: &'static [&'static dyn Migration],
+    /// By SeaORM's table.
+    applied: Vec<String>,
+    pub(crate) entries: BTreeMap<String, Entry>,
+}
+
+impl History {
+    /// Reads only.
+    pub(crate) async fn read(
+        connection: &mut Connection,
+        list: &'static [&'static dyn Migration],
+    ) -> Result<Self> {
+        let applied = record::applied(connection).await?;
+        let entries = journal::entries(connection).await?;
+        Ok(Self { engine: connection.engine(), list, applied, entries })
+    }
+
+    /// This version's in their order, then those it does not know.
+    pub(crate) fn states(&self) -> Vec<MigrationStatus> {
+        let known = self.list.iter().map(|migration| self.state_of(*migration));
+        let unknown = self.unknown().filter(|name| self.new_name(name).is_none()).map(|name| self.state_of_unknown(name));
+        known.chain(unknown).collect()
+    }
+
+    /// What a deploy would apply.
+    pub(crate) fn pending(&self) -> Vec<&'static dyn Migration> {
+        let open = |migration: &&dyn Migration| {
+            let half_gone = self.entries.get(migration.name()).is_some_and(Entry::is_half_gone);
+            half_gone || !self.is_applied(migration.name())
+        };
+        self.list.iter().copied().filter(open).collect()
+    }
+
+    /// Those that are applied and have no entry yet, as in a database that an earlier version migrated.
+    pub(crate) fn without_entry(&self) -> Vec<&'static dyn Migration> {
+        let known = self.list.iter().copied().filter(|migration| self.is_applied(migration.name()));
+        known.filter(|migration| !self.entries.contains_key(migration.name())).collect()
+    }
+
+    /// A history that is not this version's is not built upon.
+    pub(crate) fn refuse_altered(&self) -> Result<()> {
+        for status in self.states() {
+            let (migration, detail) = (status.name, status.detail.unwrap_or_default());
+            return Err(match status.state {
+                MigrationState::Edited => Refusal::Edited { migration, detail },
+                MigrationState::Missing => Refusal::Missing { migration, detail },
+                MigrationState::Inserted => Refusal::Inserted { migration, detail },
+                MigrationState::Renamed => Refusal::Renamed { migration, detail },
+                MigrationState::InDoubt => self.in_doubt(migration),
+                _ => continue,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_applied(&self, name: &str) -> bool {
+        self.applied.iter().any(|applied| applied == name)
+    }
+
+    pub(crate) fn knows(&self, name: &str) -> Option<&'static dyn Migration> {
+        self.list.iter().copied().find(|migration| migration.name() == name)
+    }
+
+    /// The name under which this version has a migration that is applied under `old`.
+    pub(crate) fn new_name(&self, old: &str) -> Option<&'static str> {
+        let entry = self.entries.get(old).filter(|_| self.knows(old).is_none())?;
+        let free = self.list.iter().filter(|migration| !self.is_applied(migration.name()));
+        let mut same = free.filter(|migration| checksum(**migration, self.engine) == entry.checksum);
+        // Steps that do nothing on this engine are all alike.
+        same.find(|migration| !migration.up(self.engine).is_empty()).map(|migration| migration.name())
+    }
+
+    fn in_doubt(&self, migration: String) -> Refusal {
+        let entry = self.entries.get(&migration);
+        let step = entry.map(|entry| entry.step).unwrap_or_default();
+        let statement = entry.and_then(|entry| entry.in_doubt.clone()).unwrap_or_default();
+        Refusal::InDoubt { migration, step, statement }
+    }
+
+    fn state_of(&self, migration: &'static dyn Migration) -> MigrationStatus {
+        let name = migration.name();
+        let (state, detail) = match self.entries.get(name) {
+            Some(entry) => self.state_by(migration, entry),
+            None if self.is_applied(name) => self.state_without_entry(name),
+            None => self.state_of_new(name),
+        };
+        MigrationStatus { name: name.to_owned(), state, detail }
+    }
+
+    fn state_by(&self, migration: &'static dyn Migration, entry: &Entry) -> (MigrationState, Option<String>) {
+        let edited = entry.checksum != checksum(migration, self.engine);
+        if let Some(statement) = &entry.in_doubt {
+            return (MigrationState::InDoubt, Some(format!("step {}: {statement}", entry.step)));
+        }
+        if !entry.is_applied() || entry.is_half_gone() {
+            let once = migration.up(self.engine).iter().any(|step| !step.is_repeatable());
+            if (edited || entry.is_half_gone()) && once && entry.step > 1 {
+                return (MigrationState::Edited, Some("it holds a step that must not be done twice, and was begun".into()));
+            }
+            return (MigrationState::Failed, Some(unfinished(entry)));
+        }
+        if !self.is_applied(&entry.name) {
+            return (MigrationState::Missing, Some("SeaORM's table does not have it, our record does".into()));
+        }
+        if edited {
+            return (MigrationState::Edited, Some("its steps are not those that were applied".into()));
+        }
+        if !self.is_linked(entry) {
+            return (MigrationState::Edited, Some("its record or one before it was altered".into()));
+        }
+        (MigrationState::Applied, None)
+    }
+
+    /// Trusted on first use, but not between two that are on record.
+    fn state_without_entry(&self, name: &str) -> (MigrationState, Option<String>) {
+        if self.entries.values().any(|entry| entry.is_applied() && entry.name.as_str() > name) {
+            return (MigrationState::Edited, Some("its record was taken out".into()));
+        }
+        (MigrationState::Applied, None)
+    }
+
+    fn state_of_new(&self, name: &str) -> (MigrationState, Option<String>) {
+        if let Some(old) = self.unknown().find(|old| self.new_name(old) == Some(name)) {
+            return (MigrationState::Renamed, Some(old.clone()));
+        }
+        let applied = self.list.iter().rev().map(|migration| migration.name()).find(|other| self.is_applied(other));
+        match applied.filter(|last| *last > name) {
+            Some(last) => (MigrationState::Inserted, Some(last.to_owned())),
+            None => (MigrationState::Pending, None),
+        }
+    }
+
+    fn state_of_unknown(&self, name: &str) -> MigrationStatus {
+        let last = self.list.last().map(|migration| migration.name()).unwrap_or_default();
+        let ours = self.entries.contains_key(name);
+        let state = if ours && name < last { MigrationState::Missing } else { MigrationState::Unknown };
+        let detail = (state == MigrationState::Missing).then(|| "this version does not have it".to_owned());
+        MigrationStatus { name: name.to_owned(), state, detail }
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = &String> {
+        self.applied.iter().filter(|name| self.knows(name).is_none())
+    }
+
+    fn is_linked(&self, entry: &Entry) -> bool {
+        let previous = journal::link_before(&self.entries, &entry.name);
+        entry.chain.as_deref() == Some(&chain(&previous, &entry.name, &entry.checksum))
+    }
+
+    /// At which step of `steps` to go on, counted from zero: where the same migration was interrupted going the same way.
+    pub(crate) fn resume_at(entry: Option<&Entry>, checksum: &str, direction: &str, steps: &[Step]) -> usize {
+        let same = entry.filter(|entry| {
+            let open = entry.is_half_gone() || !entry.is_applied();
+            open && entry.direction == direction && entry.checksum == checksum
+        });
+        same.map_or(0, |entry| entry.step.saturating_sub(1).min(steps.len()))
+    }
+}
+
+fn unfinished(entry: &Entry) -> String {
+    let doing = if entry.is_half_gone() { "taken back" } else { "applied" };
+    let reason = entry.error.as_deref().unwrap_or("interrupted");
+    format!("being {doing}, step {}: {reason}", entry.step)
+}

@@ -1,0 +1,185 @@
+//! What an operator does by the command line goes into the audit log, in the transaction that does it.
+
+use serde_json::Value;
+
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::journal::literal;
+use crate::step::{Engine, Target};
+
+/// Its way back brings a foreign key that lets the log name users only, and an operator is none.
+pub(crate) const NEEDS_USERS: &str = "m20261123_000005_drop_audit_log_foreign_key";
+
+/// Where the operators' events are meanwhile.
+const ASIDE: &str = "rylie_operator_events";
+
+const COLUMNS: &str = "id, \"userId\", action, resource, \"resourceId\", details, \"ipAddress\", \"userAgent\", \"createdAt\"";
+
+/// Does the changes and adds the event, in one transaction. A short wait for locks on either engine.
+pub(crate) async fn change(
+    connection: &mut Connection,
+    changes: &[String],
+    action: &str,
+    resource: &str,
+    details: &Value,
+) -> Result<()> {
+    let failed = Error::doing("changing it; another process may hold the database, try again when it is done");
+    let (short, begin) = match connection.engine() {
+        Engine::Postgres => ("SET lock_timeout = '5s'", "BEGIN"),
+        Engine::Sqlite => ("PRAGMA busy_timeout = 5000", "BEGIN IMMEDIATE"),
+    };
+    connection.execute(short).await.map_err(&failed)?;
+    connection.execute(begin).await.map_err(&failed)?;
+    let outcome = change_inside(connection, changes, action, resource, details).await;
+    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = connection.execute(end).await;
+    outcome.map_err(&failed)?;
+    ended.map_err(&failed)
+}
+
+async fn change_inside(
+    connection: &mut Connection,
+    changes: &[String],
+    action: &str,
+    resource: &str,
+    details: &Value,
+) -> sqlx::Result<()> {
+    for sql in changes {
+        connection.execute(sql).await?;
+    }
+    if !connection.has_table("AuditLog").await? {
+        return Ok(());
+    }
+    let operator = operator(connection).await?;
+    let event = event(connection, &operator, action, resource, details).await?;
+    if takes_anybody(connection).await? {
+        pass_the_policies(connection).await?;
+    } else {
+        connection.execute(&create_aside()).await?;
+    }
+    connection.execute(&event).await
+}
+
+/// Whether the log may name who is no user.
+async fn takes_anybody(connection: &mut Connection) -> sqlx::Result<bool> {
+    let sql = "SELECT version FROM seaql_migrations WHERE version = $1";
+    Ok(connection.text(sql, NEEDS_USERS).await?.is_some())
+}
+
+fn create_aside() -> String {
+    format!("CREATE TABLE IF NOT EXISTS {ASIDE} AS SELECT {COLUMNS} FROM \"AuditLog\" WHERE false")
+}
+
+async fn event(
+    connection: &mut Connection,
+    operator: &str,
+    action: &str,
+    resource: &str,
+    details: &Value,
+) -> sqlx::Result<String> {
+    let id = random_id(connection).await?;
+    let (now, json) = match connection.engine() {
+        Engine::Postgres => ("now() AT TIME ZONE 'UTC'", "::jsonb"),
+        Engine::Sqlite => ("strftime('%Y-%m-%d %H:%M:%f', 'now')", ""),
+    };
+    let values = [&id, operator, action, resource].map(literal).join(", ");
+    let (table, column, platform) = match takes_anybody(connection).await? {
+        true => ("\"AuditLog\"", ", \"tenantId\"", ", 'platform'"),
+        false => (ASIDE, "", ""),
+    };
+    Ok(format!(
+        "INSERT INTO {table} (id, \"userId\", action, resource, details, \"createdAt\"{column}) \
+         VALUES ({values}, {}{json}, {now}{platform})",
+        literal(&details.to_string())
+    ))
+}
+
+/// Who is logged in. SQLite knows no logins.
+async fn operator(connection: &mut Connection) -> sqlx::Result<String> {
+    Ok(match connection.engine() {
+        Engine::Postgres => {
+            let login = connection.value("SELECT session_user::text").await?.unwrap_or_default();
+            format!("operator:{login}")
+        }
+        Engine::Sqlite => "operator".to_owned(),
+    })
+}
+
+/// Policies that are forced bind the owner: then the event is the platform's to add. Until the end of the transaction.
+async fn pass_the_policies(connection: &mut Connection) -> sqlx::Result<()> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let bound = connection.value("SELECT row_security_active('public.\"AuditLog\"')::text").await?;
+    if bound.as_deref() == Some("true") {
+        connection.execute("SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on").await?;
+    }
+    Ok(())
+}
+
+/// A random UUID, in the form PostgreSQL writes it.
+pub(crate) async fn new_id(connection: &mut Connection) -> Result<String> {
+    random_id(connection).await.map_err(Error::doing("asking for a random number"))
+}
+
+async fn random_id(connection: &mut Connection) -> sqlx::Result<String> {
+    let sql = match connection.engine() {
+        Engine::Postgres => "SELECT gen_random_uuid()::text",
+        Engine::Sqlite => {
+            "SELECT lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4' || substr(lower(hex(randomblob(2))), 2) \
+             || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(lower(hex(randomblob(2))), 2) || '-' || lower(hex(randomblob(6)))"
+        }
+    };
+    Ok(connection.value(sql).await?.unwrap_or_default())
+}
+
+/// Keeps the operators' events in a table of their own while the log may name users only, so that an adoption can be
+/// taken back although taking it back is itself an event. Those of jobs and users stay in the way.
+pub(crate) async fn set_events_aside(connection: &mut Connection) -> Result<()> {
+    let mine = "\"userId\" = 'operator' OR \"userId\" LIKE 'operator:%'";
+    let any = format!("SELECT id FROM \"AuditLog\" WHERE {mine} LIMIT 1");
+    if connection.value(&any).await.map_err(Error::doing("looking for operators' events"))?.is_none() {
+        return Ok(());
+    }
+    in_one(
+        connection,
+        &[
+            create_aside(),
+            format!("INSERT INTO {ASIDE} SELECT {COLUMNS} FROM \"AuditLog\" WHERE {mine}"),
+            format!("DELETE FROM \"AuditLog\" WHERE {mine}"),
+        ],
+    )
+    .await
+}
+
+/// And back, once the log may name anybody again.
+pub(crate) async fn bring_events_back(connection: &mut Connection) -> Result<()> {
+    if !connection.has_table(ASIDE).await.map_err(Error::doing("looking for operators' events"))? {
+        return Ok(());
+    }
+    in_one(
+        connection,
+        &[
+            format!("INSERT INTO \"AuditLog\" ({COLUMNS}) SELECT {COLUMNS} FROM {ASIDE}"),
+            format!("DROP TABLE {ASIDE}"),
+        ],
+    )
+    .await
+}
+
+/// A reset loses them too.
+pub(crate) async fn forget_events(connection: &mut Connection) -> Result<()> {
+    let sql = format!("DROP TABLE IF EXISTS {ASIDE}");
+    connection.execute(&sql).await.map_err(Error::doing("emptying the audit log before the reset"))
+}
+
+async fn in_one(connection: &mut Connection, statements: &[String]) -> Result<()> {
+    let failed = Error::doing("moving the operators' events of the audit log");
+    let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
+    let outcome = connection.execute(&sql).await;
+    if outcome.is_err() {
+        // Without a transaction it says so, which does not matter.
+        drop(connection.execute("ROLLBACK").await);
+    }
+    outcome.map_err(failed)
+}

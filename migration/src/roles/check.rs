@@ -1,0 +1,112 @@
+//! Whether the walls hold for a login.
+
+use serde::Serialize;
+
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::step::Engine;
+use crate::walls;
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// As it should be.
+    Ok,
+    /// It works, and is not as it should be.
+    Warn,
+    /// A wall does not hold.
+    Fail,
+}
+
+/// One check, and what to do where it fails.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct RoleCheck {
+    /// Its name, which stays.
+    pub id: &'static str,
+    /// How it came out.
+    pub status: CheckStatus,
+    /// What was found.
+    pub detail: String,
+    /// What mends it; empty where nothing is to be mended.
+    pub fix: String,
+}
+
+/// Each: id, how bad it is, a query whose rows are what is wrong, what is right, and what to do.
+const CHECKS: [(&str, CheckStatus, &str, &str, &str); 5] = [
+    (
+        "roles.service",
+        CheckStatus::Fail,
+        "SELECT session_user || ' ' || what FROM pg_roles r, LATERAL (VALUES (rolsuper, 'is a superuser'), \
+         (rolbypassrls, 'is exempt from row-level security'), (rolcreaterole, 'may create roles'), \
+         (EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
+         AND pg_has_role(r.oid, c.relowner, 'MEMBER')), 'owns tables, or may become who does')) AS v(wrong, what) \
+         WHERE r.rolname = session_user AND wrong",
+        "the login is neither owner nor superuser, and bound by row-level security",
+        "make a login for the service with `rylie roles provision --app NAME` and let it connect as that",
+    ),
+    (
+        "roles.doors",
+        CheckStatus::Warn,
+        "SELECT session_user || ' may not take the doors'' roles' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_doors' \
+         AND pg_has_role(session_user, oid, 'MEMBER'))",
+        "the login may take the doors' roles",
+        "`rylie roles provision --app NAME`, if this login is the service's",
+    ),
+    (
+        "roles.audit_log",
+        CheckStatus::Fail,
+        "SELECT DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(e.grantee)::text END || ' may ' || e.privilege_type \
+         || ' on the audit log' FROM pg_class c, aclexplode(c.relacl) e WHERE c.relnamespace = 'public'::regnamespace \
+         AND c.relname = 'AuditLog' AND e.grantee <> c.relowner AND e.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE') ORDER BY 1",
+        "nobody but the owner may change the audit log",
+        "REVOKE UPDATE, DELETE, TRUNCATE ON \"AuditLog\" FROM that role",
+    ),
+    (
+        "roles.mark",
+        CheckStatus::Fail,
+        "SELECT DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(e.grantee)::text END || ' may ' || e.privilege_type \
+         || ' on the production mark' FROM pg_class c, aclexplode(c.relacl) e WHERE c.relnamespace = 'public'::regnamespace \
+         AND c.relname = 'rylie_database' AND e.grantee <> c.relowner AND e.privilege_type <> 'SELECT' ORDER BY 1",
+        "nobody but the owner may change the production mark",
+        "REVOKE ALL ON rylie_database FROM that role",
+    ),
+    (
+        "roles.public",
+        CheckStatus::Fail,
+        "SELECT 'everybody may ' || e.privilege_type || ' on ' || c.relname FROM pg_class c, aclexplode(c.relacl) e \
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND e.grantee = 0 ORDER BY 1",
+        "no table is open to everybody",
+        "REVOKE ALL ON that table FROM PUBLIC",
+    ),
+];
+
+pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(Vec::new());
+    }
+    let mut checks = Vec::new();
+    for (id, status, sql, right, fix) in CHECKS {
+        let wrong = connection.values(sql).await.map_err(Error::doing("checking the roles"))?;
+        checks.push(outcome(id, status, &wrong, right, fix));
+    }
+    let wall: Vec<String> = walls::missing(connection).await?.into_iter().collect();
+    let (right, fix) = ("row-level security is in force", "run `rylie migrate deploy` as a superuser, or an owner who may create roles");
+    checks.push(outcome("roles.walls", CheckStatus::Fail, &wall, right, fix));
+    Ok(checks)
+}
+
+/// What the check `roles.service` finds.
+pub(crate) async fn exempt(connection: &mut Connection) -> Result<Option<String>> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(None);
+    }
+    connection.value(CHECKS[0].2).await.map_err(Error::doing("checking the login"))
+}
+
+fn outcome(id: &'static str, status: CheckStatus, wrong: &[String], right: &str, fix: &str) -> RoleCheck {
+    if wrong.is_empty() {
+        return RoleCheck { id, status: CheckStatus::Ok, detail: right.to_owned(), fix: String::new() };
+    }
+    RoleCheck { id, status, detail: wrong.join("; "), fix: fix.to_owned() }
+}

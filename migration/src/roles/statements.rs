@@ -1,0 +1,118 @@
+//! The SQL of the logins' rights.
+
+use super::Provisioned;
+use super::secrets::is_secret;
+use crate::adopt::{Catalog, Table};
+use crate::journal::literal;
+
+/// What a service reads to know whether the database is its own, and migrated.
+const RECORDS: [&str; 3] = ["rylie_database", "seaql_migrations", "rylie_migrations"];
+
+/// Why the login `$1` is not bound by the walls.
+pub(super) const UNSAFE: &str = "SELECT CASE WHEN rolsuper THEN 'is a superuser' WHEN rolbypassrls THEN 'is exempt from row-level security' \
+     WHEN rolcreaterole THEN 'may create roles' WHEN rolreplication THEN 'may replicate the whole server' \
+     WHEN r.rolname = session_user THEN 'is who is logged in' \
+     WHEN EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
+     AND pg_has_role(r.oid, c.relowner, 'MEMBER')) THEN 'owns tables, or may become who does' END \
+     FROM pg_roles r WHERE r.rolname = $1";
+
+/// Rights that everybody usually has; whoever took them from everybody gets them granted.
+pub(super) const TO_ENTER: [(&str, &str); 2] = [
+    (
+        "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND has_database_privilege(oid, current_database(), 'CONNECT') \
+         OR $1 NOT IN (SELECT rolname FROM pg_roles) AND has_database_privilege('public', current_database(), 'CONNECT')",
+        "GRANT CONNECT ON DATABASE $database TO $login",
+    ),
+    (
+        "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND has_schema_privilege(oid, 'public', 'USAGE') \
+         OR $1 NOT IN (SELECT rolname FROM pg_roles) AND has_schema_privilege('public', 'public', 'USAGE')",
+        "GRANT USAGE ON SCHEMA public TO $login",
+    ),
+];
+
+/// A name in SQL.
+pub(super) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+pub(super) fn register(row: &Provisioned) -> String {
+    let Provisioned { login, kind, tenant, every_tenant, reason } = row;
+    let text = |value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), literal);
+    format!(
+        "INSERT INTO rylie_logins (login, kind, tenant, every_tenant, reason) VALUES ({}, '{kind}', {}, {every_tenant}, {}) \
+         ON CONFLICT (login) DO UPDATE SET tenant = excluded.tenant, every_tenant = excluded.every_tenant, \
+         reason = excluded.reason, provisioned_at = excluded.provisioned_at",
+        literal(login),
+        text(tenant),
+        text(reason)
+    )
+}
+
+pub(super) fn open_to_app(login: &str) -> Vec<String> {
+    vec![format!("GRANT SELECT ON {} TO {}", RECORDS.join(", "), identifier(login))]
+}
+
+/// Tables that the migrating role makes by hand are the platform's door's to use. The guide's way, default rights for the
+/// application on whatever whoever makes, would open a table to a login that no policy binds.
+pub(super) fn defaults(on: bool) -> Vec<String> {
+    let verb = if on { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+    ["SELECT, INSERT, UPDATE, DELETE ON TABLES", "USAGE, SELECT ON SEQUENCES"]
+        .map(|rights| format!("ALTER DEFAULT PRIVILEGES IN SCHEMA public {} {rights} {} rylie_platform", verb.0, verb.1))
+        .to_vec()
+}
+
+/// Takes every right on our tables from a reader.
+pub(super) fn without_reader(live: &Catalog, login: &str) -> Vec<String> {
+    let name = identifier(login);
+    let policy = identifier(&format!("rylie_reader_{login}"));
+    let mut changes: Vec<String> =
+        RECORDS.iter().map(|table| format!("REVOKE ALL ON {table} FROM {name}")).collect();
+    for (table, _) in known(live) {
+        changes.push(format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table)));
+        changes.push(format!("REVOKE ALL ON {} FROM {name}", identifier(table)));
+    }
+    changes
+}
+
+/// Column by column, so that one that is added later is closed; a policy for this login alone, with the tenant as a
+/// constant, because a setting is whose session it is.
+pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
+    let name = identifier(&row.login);
+    let policy = identifier(&format!("rylie_reader_{}", row.login));
+    let mut changes: Vec<String> = vec![format!("GRANT SELECT ON {} TO {name}", RECORDS.join(", "))];
+    for (table, current) in known(live) {
+        let (of_tenants, walled) = (current.columns.contains_key("tenantId"), is_walled(live, table));
+        let readable = if of_tenants { walled } else { row.every_tenant && table != "rylie_logins" };
+        let columns = columns(live, table, current);
+        if readable && !columns.is_empty() && !RECORDS.contains(&table) {
+            changes.push(format!("GRANT SELECT ({}) ON {} TO {name}", columns.join(", "), identifier(table)));
+        }
+        let condition = match (&row.tenant, row.every_tenant) {
+            (_, true) => "true".to_owned(),
+            (Some(tenant), false) => format!("\"tenantId\" = {}", literal(tenant)),
+            (None, false) => continue,
+        };
+        if of_tenants && walled {
+            let on = identifier(table);
+            changes.push(format!("CREATE POLICY {policy} ON {on} FOR SELECT TO {name} USING ({condition})"));
+        }
+    }
+    changes
+}
+
+/// The tables of ours that are there. What somebody else made is not ours to open.
+fn known(live: &Catalog) -> Vec<(&'static str, &'static Table)> {
+    static CURRENT: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(Catalog::current);
+    let there = CURRENT.tables.iter().filter(|(name, _)| live.tables.contains_key(*name));
+    there.map(|(name, table)| (name.as_str(), table)).collect()
+}
+
+fn is_walled(live: &Catalog, table: &str) -> bool {
+    live.tables.get(table).is_some_and(|table| table.row_security.is_some())
+}
+
+fn columns(live: &Catalog, table: &str, current: &Table) -> Vec<String> {
+    let there = |column: &&String| live.tables.get(table).is_some_and(|table| table.columns.contains_key(*column));
+    let open = current.columns.keys().filter(there).filter(|column| !is_secret(table, column));
+    open.map(|column| identifier(column)).collect()
+}

@@ -1,0 +1,52 @@
+//! Who stands in the way of a statement.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+
+/// Without the text of a query, which may hold values. What another login does is not shown to one without rights.
+const COLUMNS: &str = "json_build_object('pid', pid, 'login', usename, 'application', application_name, 'state', state, \
+     'since_seconds', greatest(0, extract(epoch FROM clock_timestamp() - coalesce(xact_start, query_start, backend_start))::bigint))";
+
+/// A session that holds a lock.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Blocker {
+    /// Its process on the server, for `pg_cancel_backend` and `pg_terminate_backend`.
+    pub pid: i32,
+    /// Who is logged in; `None` for the server's own processes.
+    pub login: Option<String>,
+    /// What it calls itself.
+    pub application: Option<String>,
+    /// As in `pg_stat_activity`: `active`, `idle in transaction`.
+    pub state: Option<String>,
+    /// The age of its transaction, else of its statement.
+    pub since_seconds: Option<i64>,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.pid)?;
+        let mut known: Vec<String> = Vec::new();
+        known.extend(self.application.iter().filter(|name| !name.is_empty()).cloned());
+        known.extend(self.login.iter().map(|login| format!("login {login}")));
+        known.extend(self.state.clone());
+        known.extend(self.since_seconds.map(|seconds| format!("for {seconds} s")));
+        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+    }
+}
+
+/// Those that block this process. None if that cannot be found out.
+pub(crate) async fn of(observer: &mut PgConnection, pid: &str) -> Vec<Blocker> {
+    let sql = format!(
+        "SELECT {COLUMNS}::text FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1::text::int)) ORDER BY xact_start"
+    );
+    let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(pid).persistent(false).fetch_all(observer).await;
+    let rows: Vec<String> = rows.unwrap_or_default();
+    rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect()
+}
+
+/// The statement that describes one process.
+pub(crate) fn describe(pid: &str) -> String {
+    format!("SELECT {COLUMNS}::text FROM pg_stat_activity WHERE pid = {pid}")
+}
