@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
-use crate::mark::{self, Environment, Mark};
 use crate::history::{History, MigrationStatus};
+use crate::mark::{self, Environment, Mark};
 use crate::migrations::{BASE, MIGRATIONS, Migration};
 use crate::resolve::{self, Resolution};
 use crate::roles::{self, Provision, Provisioned, RoleCheck};
@@ -417,12 +417,14 @@ impl Migrations {
 
     pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
         let Self { connection, options, .. } = self;
-        Run { connection, options, migration, direction: Direction::Up, previous: None, epilogue: &[] }.again(progress).await
+        Run { connection, options, migration, direction: Direction::Up, previous: None, epilogue: &[] }
+            .again(progress)
+            .await
     }
 
     /// The migrations that a deploy would apply, oldest first. Reads only.
     pub async fn pending(&mut self) -> Result<Vec<&'static dyn Migration>> {
-        record::pending(&mut self.connection).await
+        Ok(self.history().await?.pending())
     }
 }
 

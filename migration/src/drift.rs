@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use crate::deploy::Migrations;
 use crate::error::Result;
+use crate::guard;
 use crate::mark::{self, State};
 use crate::step::Engine;
-use crate::{guard, record};
 
 pub use snapshot::Snapshot;
 
@@ -57,8 +57,8 @@ impl Migrations {
     /// Compares the live schema with what the migrations make. Reads only, in one statement beside those that read the record and the
     /// mark, and takes no right but to read these two. On SQLite the migrations are applied to a database in memory for comparison.
     pub async fn drift(&mut self) -> Result<Drift> {
-        guard::refuse_newer(&mut self.connection).await?;
-        let pending = record::pending(&mut self.connection).await?;
+        guard::refuse_newer(&mut self.connection, self.list).await?;
+        let pending = self.history().await?.pending();
         if !pending.is_empty() {
             let pending = pending.iter().map(|migration| migration.name().to_owned()).collect();
             return Ok(Drift { pending, ..Drift::default() });

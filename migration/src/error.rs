@@ -80,7 +80,9 @@ pub enum Error {
     },
 
     /// It is done and did not do what it is for; on PostgreSQL its steps are kept.
-    #[error("{migration}: every step is done, and its check does not hold ({query}); look at the schema, then run the same command again")]
+    #[error(
+        "{migration}: every step is done, and its check does not hold ({query}); look at the schema, then run the same command again"
+    )]
     NotVerified {
         /// The migration.
         migration: &'static str,
@@ -125,7 +127,9 @@ pub enum Refusal {
     Production,
 
     /// SeaORM's command would drop the tables that Prisma made.
-    #[error("refused: this database was made by Prisma and adopted; `rylie migrate down` leaves its tables where they are")]
+    #[error(
+        "refused: this database was made by Prisma and adopted; `rylie migrate down` leaves its tables where they are"
+    )]
     Adopted,
 
     /// Something else that destroys data, likewise.
@@ -146,9 +150,7 @@ pub enum Refusal {
     NoReason,
 
     /// There is no mark to set.
-    #[error(
-        "refused: the database has no mark yet; run `rylie migrate deploy`, or `rylie adopt` if Prisma made it"
-    )]
+    #[error("refused: the database has no mark yet; run `rylie migrate deploy`, or `rylie adopt` if Prisma made it")]
     NoMark,
 
     /// Another database than the one expected.

@@ -58,10 +58,7 @@ pub(crate) async fn refuse_foreign(connection: &mut Connection) -> Result<()> {
 }
 
 /// What a later version added depends on what we would take away.
-pub(crate) async fn refuse_newer(
-    connection: &mut Connection,
-    list: &'static [&'static dyn Migration],
-) -> Result<()> {
+pub(crate) async fn refuse_newer(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<()> {
     let applied = record::applied(connection).await?;
     match applied.into_iter().find(|name| list.iter().all(|migration| migration.name() != name)) {
         Some(migration) => Err(Refusal::Newer { migration }.into()),

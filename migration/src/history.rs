@@ -60,10 +60,7 @@ pub(crate) struct History {
 
 impl History {
     /// Reads only.
-    pub(crate) async fn read(
-        connection: &mut Connection,
-        list: &'static [&'static dyn Migration],
-    ) -> Result<Self> {
+    pub(crate) async fn read(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<Self> {
         let applied = record::applied(connection).await?;
         let entries = journal::entries(connection).await?;
         Ok(Self { engine: connection.engine(), list, applied, entries })
@@ -72,7 +69,8 @@ impl History {
     /// This version's in their order, then those it does not know.
     pub(crate) fn states(&self) -> Vec<MigrationStatus> {
         let known = self.list.iter().map(|migration| self.state_of(*migration));
-        let unknown = self.unknown().filter(|name| self.new_name(name).is_none()).map(|name| self.state_of_unknown(name));
+        let unknown =
+            self.unknown().filter(|name| self.new_name(name).is_none()).map(|name| self.state_of_unknown(name));
         known.chain(unknown).collect()
     }
 
@@ -150,7 +148,10 @@ impl History {
         if !entry.is_applied() || entry.is_half_gone() {
             let once = migration.up(self.engine).iter().any(|step| !step.is_repeatable());
             if (edited || entry.is_half_gone()) && once && entry.step > 1 {
-                return (MigrationState::Edited, Some("it holds a step that must not be done twice, and was begun".into()));
+                return (
+                    MigrationState::Edited,
+                    Some("it holds a step that must not be done twice, and was begun".into()),
+                );
             }
             return (MigrationState::Failed, Some(unfinished(entry)));
         }

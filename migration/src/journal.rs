@@ -192,8 +192,10 @@ pub(crate) fn rechained(entries: &BTreeMap<String, Entry>) -> Vec<String> {
     for entry in entries.values().filter(|entry| entry.is_applied()) {
         previous = checksum::chain(&previous, &entry.name, &entry.checksum);
         if entry.chain.as_ref() != Some(&previous) {
-            statements
-                .push(format!("UPDATE rylie_migrations SET chain = '{previous}' WHERE name = {}", literal(&entry.name)));
+            statements.push(format!(
+                "UPDATE rylie_migrations SET chain = '{previous}' WHERE name = {}",
+                literal(&entry.name)
+            ));
         }
     }
     statements

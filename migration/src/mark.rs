@@ -100,7 +100,8 @@ pub(crate) async fn renew_fingerprint(connection: &mut Connection) -> Result<Mar
 async fn owned(connection: &mut Connection) -> Result<Mark> {
     let mark = read(connection).await?.ok_or(Refusal::NoMark)?;
     if connection.engine() == Engine::Postgres {
-        let sql = "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
+        let sql =
+            "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
         let owner = connection.value(sql).await.map_err(Error::doing("finding out who owns the mark"))?;
         if owner.as_deref() != Some("true") {
             return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());

@@ -11,8 +11,7 @@ use crate::{
     m20261124_000010_add_api_key_index as m10, m20261124_000011_add_audit_columns as m11,
     m20261124_000012_create_audit_seals as m12, m20261124_000013_protect_audit_log as m13,
     m20261124_000014_grant_audit_seals as m14, m20261124_000015_create_logins as m15,
-    m20261124_000017_create_usage_event as m17,
-    m20261124_000018_index_what_is_purged as m18,
+    m20261124_000017_create_usage_event as m17, m20261124_000018_index_what_is_purged as m18,
     m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
 };
 

@@ -13,7 +13,8 @@ pub(crate) const NEEDS_USERS: &str = "m20261123_000005_drop_audit_log_foreign_ke
 /// Where the operators' events are meanwhile.
 const ASIDE: &str = "rylie_operator_events";
 
-const COLUMNS: &str = "id, \"userId\", action, resource, \"resourceId\", details, \"ipAddress\", \"userAgent\", \"createdAt\"";
+const COLUMNS: &str =
+    "id, \"userId\", action, resource, \"resourceId\", details, \"ipAddress\", \"userAgent\", \"createdAt\"";
 
 /// Does the changes and adds the event, in one transaction. A short wait for locks on either engine.
 pub(crate) async fn change(
@@ -159,10 +160,7 @@ pub(crate) async fn bring_events_back(connection: &mut Connection) -> Result<()>
     }
     in_one(
         connection,
-        &[
-            format!("INSERT INTO \"AuditLog\" ({COLUMNS}) SELECT {COLUMNS} FROM {ASIDE}"),
-            format!("DROP TABLE {ASIDE}"),
-        ],
+        &[format!("INSERT INTO \"AuditLog\" ({COLUMNS}) SELECT {COLUMNS} FROM {ASIDE}"), format!("DROP TABLE {ASIDE}")],
     )
     .await
 }

@@ -20,7 +20,8 @@ pub(crate) async fn applied(connection: &mut Connection) -> Result<Vec<String>> 
 
 /// Makes the table as SeaORM does.
 pub(crate) async fn install(connection: &mut Connection) -> Result<()> {
-    let failed = Error::doing("making the table of applied migrations; this takes the right to create in schema public");
+    let failed =
+        Error::doing("making the table of applied migrations; this takes the right to create in schema public");
     connection.execute(CREATE).await.map_err(failed)
 }
 
@@ -36,7 +37,9 @@ pub(crate) fn insert(engine: Engine, name: &str) -> String {
         Engine::Postgres => "extract(epoch FROM now())::bigint",
         Engine::Sqlite => "unixepoch()",
     };
-    format!("INSERT INTO \"seaql_migrations\" (version, applied_at) VALUES ('{name}', {now}) ON CONFLICT (version) DO NOTHING")
+    format!(
+        "INSERT INTO \"seaql_migrations\" (version, applied_at) VALUES ('{name}', {now}) ON CONFLICT (version) DO NOTHING"
+    )
 }
 
 /// The statement that removes the record.

@@ -15,9 +15,9 @@ use crate::step::{Engine, Target};
 use crate::{guard, operator, walls};
 
 pub use check::{CheckStatus, RoleCheck};
+pub(crate) use check::{check, exempt};
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
-pub(crate) use check::{check, exempt};
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
 
 /// Room for the name of a reader's policy, which holds the login.
@@ -107,7 +107,9 @@ pub(crate) async fn provisioned(connection: &mut Connection) -> Result<Vec<Provi
     }
     let sql = "SELECT to_jsonb(l)::text FROM rylie_logins l JOIN pg_roles ON rolname = login ORDER BY login";
     let rows = connection.values(sql).await.map_err(&failed)?;
-    rows.iter().map(|row| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into())))).collect()
+    rows.iter()
+        .map(|row| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into()))))
+        .collect()
 }
 
 /// After a deploy: what is new is opened to those who were provisioned.
@@ -120,7 +122,8 @@ pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<
         if outcome.is_err() {
             drop(connection.execute("ROLLBACK").await);
         }
-        outcome.map_err(Error::doing("opening new tables to the provisioned logins; run `rylie roles provision` again"))?;
+        outcome
+            .map_err(Error::doing("opening new tables to the provisioned logins; run `rylie roles provision` again"))?;
     }
     Ok(())
 }
@@ -167,14 +170,22 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
         let reason = format!("is provisioned as {}", if kind == "app" { "a reader" } else { "a service" });
         return Err(Refusal::UnsafeRole { role: login.name.clone(), reason }.into());
     }
-    let none = || Provisioned { login: login.name.clone(), kind: kind.to_owned(), tenant: None, every_tenant: false, reason: None };
+    let none = || Provisioned {
+        login: login.name.clone(),
+        kind: kind.to_owned(),
+        tenant: None,
+        every_tenant: false,
+        reason: None,
+    };
     Ok(match sees.filter(|_| kind == "readonly") {
         None => before.cloned().unwrap_or_else(none),
         Some(Sees::Tenant(tenant)) if tenant.trim().is_empty() => {
             return Err(Error::Usage("the tenant's id is empty".to_owned()));
         }
         Some(Sees::EveryTenant { reason }) if reason.trim().is_empty() => {
-            return Err(Error::Usage("to read every tenant's rows takes a reason: it goes into the audit log".to_owned()));
+            return Err(Error::Usage(
+                "to read every tenant's rows takes a reason: it goes into the audit log".to_owned(),
+            ));
         }
         Some(Sees::Tenant(tenant)) => Provisioned { tenant: Some(tenant.clone()), ..none() },
         Some(Sees::EveryTenant { reason }) => {
@@ -188,7 +199,8 @@ async fn make(connection: &mut Connection, login: &Login, kind: &str) -> Result<
     let failed = Error::doing("looking for the login");
     let name = identifier(&login.name);
     let owner = connection.value("SELECT quote_ident(current_user)").await.map_err(&failed)?.unwrap_or_default();
-    let exists = connection.text("SELECT 'yes' FROM pg_roles WHERE rolname = $1", &login.name).await.map_err(&failed)?;
+    let exists =
+        connection.text("SELECT 'yes' FROM pg_roles WHERE rolname = $1", &login.name).await.map_err(&failed)?;
     let mut changes = vec!["SET LOCAL ROLE NONE".to_owned()];
     if exists.is_none() {
         changes.push(format!("CREATE ROLE {name} LOGIN NOINHERIT"));
@@ -196,7 +208,9 @@ async fn make(connection: &mut Connection, login: &Login, kind: &str) -> Result<
         changes.push(format!("ALTER ROLE {name} LOGIN NOINHERIT"));
     }
     // A verifier: the server's log never sees the password.
-    changes.extend(login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())));
+    changes.extend(
+        login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
+    );
     let member = "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'rylie_doors', 'MEMBER')";
     if kind == "app" && connection.text(member, &login.name).await.map_err(&failed)?.is_none() {
         changes.push(format!("GRANT rylie_doors TO {name}"));

@@ -239,7 +239,9 @@ impl Run<'_> {
     /// One attempt, and who was seen to block it.
     async fn attempt(&mut self, work: &Work<'_>, number: usize, watched: bool) -> (Outcome, Vec<Blocker>) {
         let limit = match work {
-            Work::Step(Step::Patient(_) | Step::ConcurrentIndex { .. } | Step::OnceNonTransactional(_)) => self.options.patience,
+            Work::Step(Step::Patient(_) | Step::ConcurrentIndex { .. } | Step::OnceNonTransactional(_)) => {
+                self.options.patience
+            }
             _ => self.options.lock_timeout,
         };
         let observer = if watched { self.connection.observer().await } else { None };

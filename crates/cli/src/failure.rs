@@ -115,7 +115,7 @@ fn is_usage(error: &rylie_db::Error) -> bool {
         rylie_db::Error::Maintenance(rylie_db::maintenance::Error::NotATenant) => true,
         rylie_db::Error::Migration(error) => {
             matches!(**error, migration::Error::UnknownScheme | migration::Error::Usage(_))
-        },
+        }
         _ => false,
     }
 }

@@ -8,7 +8,7 @@ use rylie_audit::{Action, Event};
 use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
-use rylie_migration::{Environment, MIGRATIONS, MigrationState, MigrationStatus, Migrations, Refusal, RoleCheck};
+use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{AuditReader, DatabaseStore, Grant, Pool, Progress, Store, TenantCounts};
 use sea_orm::DbBackend;
 
@@ -132,17 +132,8 @@ impl Database {
     /// Deletes every row of one tenant for good; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused where the
     /// database is marked as production.
     pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<TenantCounts> {
-        self.refuse_production().await?;
+        self.guard_destructive("erase a tenant").await?;
         Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)
-    }
-
-    async fn refuse_production(&self) -> Result<()> {
-        match self.migrations().await?.mark().await? {
-            Some(mark) if mark.environment == Environment::Production => {
-                Err(rylie_migration::Error::from(Refusal::Production).into())
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Asks the database whether it answers and is migrated. Opens one connection beside the pool.

@@ -256,14 +256,18 @@ mod tests {
     #[test]
     fn a_repeating_one_goes_on_through_both_changes() {
         let half_hourly = schedule("*/30 * * * *", &[("zone", "Europe/Berlin")]).unwrap();
-        for (from, to) in [("2026-03-29T00:00:00Z", "2026-03-29T03:00:00Z"), ("2026-10-25T00:00:00Z", "2026-10-25T03:00:00Z")] {
+        for (from, to) in
+            [("2026-03-29T00:00:00Z", "2026-03-29T03:00:00Z"), ("2026-10-25T00:00:00Z", "2026-10-25T03:00:00Z")]
+        {
             assert_eq!(due_times(&half_hourly, from, to).len(), 6);
         }
     }
 
     #[test]
     fn what_was_missed_is_skipped_made_up_for_once_or_run_with_a_cap() {
-        let plan = |settings| schedule("0 * * * *", settings).unwrap().plan(at("2026-01-01T00:00:00Z"), at("2026-01-04T00:30:00Z"));
+        let plan = |settings| {
+            schedule("0 * * * *", settings).unwrap().plan(at("2026-01-01T00:00:00Z"), at("2026-01-04T00:30:00Z"))
+        };
 
         assert_eq!(plan(&[("missed", "skip")]), Plan::Skip(at("2026-01-04T00:00:00Z")));
         assert_eq!(plan(&[("missed", "once")]), Plan::Run(at("2026-01-04T00:00:00Z")));

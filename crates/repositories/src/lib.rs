@@ -20,8 +20,8 @@ mod unit_options;
 
 mod accounts;
 mod agencies;
-mod api_keys;
 mod alerts;
+mod api_keys;
 mod audit;
 mod audit_erasure;
 mod audit_reader;
@@ -43,8 +43,8 @@ mod secret_values;
 mod seoworks_mappings;
 mod sessions;
 mod settings;
-mod soft_deletion;
 mod size_history;
+mod soft_deletion;
 mod tasks;
 mod tenant_transfer;
 mod usage;
@@ -71,8 +71,8 @@ pub use unit_options::UnitOptions;
 
 pub use accounts::{AccountRepository, NewAccount};
 pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
-pub use api_keys::{ApiKeyRepository, ApiKeySignIn};
 pub use alerts::{Alert, AlertEvent, AlertRepository, Delivery};
+pub use api_keys::{ApiKeyRepository, ApiKeySignIn};
 pub use audit::{AuditFilter, AuditRepository};
 pub use audit_reader::AuditReader;
 pub use audit_seals::AuditSealRepository;
@@ -102,8 +102,8 @@ pub use verification_tokens::VerificationTokenRepository;
 pub use {
     accounts::MockAccountRepository,
     agencies::{MockAgencyAdministration, MockAgencyRepository},
-    api_keys::{MockApiKeyRepository, MockApiKeySignIn},
     alerts::MockAlertRepository,
+    api_keys::{MockApiKeyRepository, MockApiKeySignIn},
     audit::MockAuditRepository,
     audit_seals::MockAuditSealRepository,
     expiry::MockExpiryRepository,

@@ -59,7 +59,7 @@ async fn record(refused: &BTreeSet<&'static str>, fence: Fence, who: Who, surrou
     let door = match &fence {
         Fence::Tenant(scope) => Door::Tenant(scope.tenant().as_str()),
         Fence::Identity => Door::Identity,
-        Fence::Platform => Door::Platform,
+        Fence::Platform | Fence::Books => Door::Platform,
     };
     let transaction = surroundings.pool.begin(&door, UnitOptions::default(), Location::caller()).await?;
     let tx = Tx::new(transaction, fence.clone(), who, surroundings);

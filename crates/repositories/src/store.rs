@@ -14,8 +14,8 @@ use crate::fence::{Fence, Surroundings, Tx, Who};
 use crate::pool::{CallSite, Door, Pool};
 use crate::vault::Keys;
 use crate::{
-    AuditReader, BooksUnit, Error, Grant, IdentityUnit, PlatformUnit, Quotas, Result, SignedInUser, TenantScope, TenantUnit,
-    UnitOptions,
+    AuditReader, BooksUnit, Error, Grant, IdentityUnit, PlatformUnit, Quotas, Result, SignedInUser, TenantScope,
+    TenantUnit, UnitOptions,
 };
 
 /// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they

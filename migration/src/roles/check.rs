@@ -91,7 +91,10 @@ pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>>
         checks.push(outcome(id, status, &wrong, right, fix));
     }
     let wall: Vec<String> = walls::missing(connection).await?.into_iter().collect();
-    let (right, fix) = ("row-level security is in force", "run `rylie migrate deploy` as a superuser, or an owner who may create roles");
+    let (right, fix) = (
+        "row-level security is in force",
+        "run `rylie migrate deploy` as a superuser, or an owner who may create roles",
+    );
     checks.push(outcome("roles.walls", CheckStatus::Fail, &wall, right, fix));
     Ok(checks)
 }

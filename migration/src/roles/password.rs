@@ -25,7 +25,9 @@ impl Password {
             return Err(Error::Usage("a password consists of printable ASCII characters, one at least".to_owned()));
         }
         let mut salt = [0; 16];
-        SystemRandom::new().fill(&mut salt).map_err(|_| Error::Usage("the system gave no random numbers".to_owned()))?;
+        SystemRandom::new()
+            .fill(&mut salt)
+            .map_err(|_| Error::Usage("the system gave no random numbers".to_owned()))?;
         Ok(Self(verifier(text, &salt)))
     }
 

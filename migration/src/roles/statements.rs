@@ -57,7 +57,9 @@ pub(super) fn open_to_app(login: &str) -> Vec<String> {
 pub(super) fn defaults(on: bool) -> Vec<String> {
     let verb = if on { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
     ["SELECT, INSERT, UPDATE, DELETE ON TABLES", "USAGE, SELECT ON SEQUENCES"]
-        .map(|rights| format!("ALTER DEFAULT PRIVILEGES IN SCHEMA public {} {rights} {} rylie_platform", verb.0, verb.1))
+        .map(|rights| {
+            format!("ALTER DEFAULT PRIVILEGES IN SCHEMA public {} {rights} {} rylie_platform", verb.0, verb.1)
+        })
         .to_vec()
 }
 
@@ -65,8 +67,7 @@ pub(super) fn defaults(on: bool) -> Vec<String> {
 pub(super) fn without_reader(live: &Catalog, login: &str) -> Vec<String> {
     let name = identifier(login);
     let policy = identifier(&format!("rylie_reader_{login}"));
-    let mut changes: Vec<String> =
-        RECORDS.iter().map(|table| format!("REVOKE ALL ON {table} FROM {name}")).collect();
+    let mut changes: Vec<String> = RECORDS.iter().map(|table| format!("REVOKE ALL ON {table} FROM {name}")).collect();
     for (table, _) in known(live) {
         changes.push(format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table)));
         changes.push(format!("REVOKE ALL ON {} FROM {name}", identifier(table)));

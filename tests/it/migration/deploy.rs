@@ -263,5 +263,8 @@ pub(crate) async fn readers_do_not_queue_behind_a_waiting_change(url: &str) {
     assert!(reading.await.unwrap() > 0);
     assert!(matches!(outcome, Err(Error::Blocked { attempts: 5, .. })), "{outcome:?}");
     let status = migrations.status().await.unwrap().pop().unwrap();
-    assert_eq!((status.state, status.detail.as_deref()), (MigrationState::Failed, Some("being applied, step 1: error 55P03")));
+    assert_eq!(
+        (status.state, status.detail.as_deref()),
+        (MigrationState::Failed, Some("being applied, step 1: error 55P03"))
+    );
 }

@@ -134,6 +134,13 @@ pub(crate) async fn only_the_owner_marks(url: &str) {
     let role = format!("marker_{}", sql.one("SELECT current_database()::text").await);
     sql.run(&format!("CREATE ROLE \"{role}\"; GRANT ALL ON rylie_database TO \"{role}\"")).await;
     let mut migrations = migrations(url).await;
-    assert!(migrations.check_roles().await.unwrap().iter().any(|check| check.id == "roles.mark" && check.detail.contains(&role)));
+    assert!(
+        migrations
+            .check_roles()
+            .await
+            .unwrap()
+            .iter()
+            .any(|check| check.id == "roles.mark" && check.detail.contains(&role))
+    );
     sql.run(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await;
 }

@@ -63,7 +63,9 @@ pub(crate) async fn a_migration_put_in_before_an_applied_one_is_refused(url: &st
     let mut migrations = migrations_of(url, a_and_b()).await;
 
     assert_eq!(state(&mut migrations, A).await, MigrationState::Inserted);
-    assert!(matches!(refused(&mut migrations).await, Refusal::Inserted { migration, detail } if (&*migration, &*detail) == (A, B)));
+    assert!(
+        matches!(refused(&mut migrations).await, Refusal::Inserted { migration, detail } if (&*migration, &*detail) == (A, B))
+    );
     assert!(Sql::connect(url).await.try_run("SELECT * FROM a").await.is_err());
 }
 
@@ -72,7 +74,9 @@ pub(crate) async fn a_renamed_migration_is_refused(url: &str) {
     let mut migrations = migrations_of(url, list([Made::table(B, "b"), Made::table(C, "a")])).await;
 
     assert_eq!(state(&mut migrations, C).await, MigrationState::Renamed);
-    assert!(matches!(refused(&mut migrations).await, Refusal::Renamed { migration, detail } if (&*migration, &*detail) == (C, A)));
+    assert!(
+        matches!(refused(&mut migrations).await, Refusal::Renamed { migration, detail } if (&*migration, &*detail) == (C, A))
+    );
 
     migrations.resolve(C, Resolution::Applied, "renamed before the release").await.unwrap();
     let status = migrations.status().await.unwrap();
@@ -109,7 +113,8 @@ pub(crate) async fn what_an_earlier_version_applied_is_trusted_on_first_use(url:
 
     assert_eq!(deploy(url).await, Vec::<String>::new());
 
-    let linked = "SELECT CAST(count(*) AS text) FROM rylie_migrations WHERE length(chain) = 64 AND finished_at IS NOT NULL";
+    let linked =
+        "SELECT CAST(count(*) AS text) FROM rylie_migrations WHERE length(chain) = 64 AND finished_at IS NOT NULL";
     assert_eq!(sql.one(linked).await, MIGRATIONS.len().to_string());
     assert!(migrations(url).await.status().await.unwrap().iter().all(|status| status.state == MigrationState::Applied));
 }
@@ -161,7 +166,8 @@ pub(crate) async fn only_what_needs_mending_is_resolved(url: &str) {
     assert!(matches!(migrations.resolve(name, Resolution::Applied, " ").await, Err(Error::Usage(_))));
     migrations.resolve(name, Resolution::Applied, "restored by hand").await.unwrap();
 
-    let event = "SELECT \"tenantId\" || ' ' || CAST(details AS text) FROM \"AuditLog\" WHERE action = 'MIGRATION_RESOLVED'";
+    let event =
+        "SELECT \"tenantId\" || ' ' || CAST(details AS text) FROM \"AuditLog\" WHERE action = 'MIGRATION_RESOLVED'";
     let event = sql.one(event).await;
     assert!(event.starts_with("platform ") && event.contains(name) && event.contains("restored by hand"), "{event}");
 }

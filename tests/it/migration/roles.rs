@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rylie_db::prelude::*;
 use rylie_migration::{
-    CheckStatus, Environment, Error, Login, MigrationState, Migrations, Password, Provision, Refusal, SECRET_COLUMNS, Sees,
-    Step,
+    CheckStatus, Environment, Error, Login, MigrationState, Migrations, Password, Provision, Refusal, SECRET_COLUMNS,
+    Sees, Step,
 };
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
@@ -71,7 +71,8 @@ pub(crate) async fn a_service_is_bound_and_ready(url: &str) {
         assert!(sql.try_run("UPDATE rylie_database SET environment = 'development'").await.is_err(), "{role}");
         sql.run("RESET ROLE").await;
     }
-    let marked = Migrations::connect(&url_as(url, &app)).await.unwrap().mark_environment(Environment::Staging, None).await;
+    let marked =
+        Migrations::connect(&url_as(url, &app)).await.unwrap().mark_environment(Environment::Staging, None).await;
     assert!(matches!(marked, Err(Error::Refused(Refusal::NotOwner { .. }))), "{marked:?}");
     // The owner's login is not for a service.
     let owners = Database::connect(Config::new(url).unwrap()).await.unwrap();
@@ -218,8 +219,13 @@ fn no_secret_column_of_the_entities_is_forgotten() {
         let camel = rest.lines().next().unwrap().contains("camelCase");
         let mut name: Option<String> = None;
         for line in text.lines().map(str::trim) {
-            name = line.split_once("column_name = \"").map(|(_, rest)| rest.split('"').next().unwrap().to_owned()).or(name);
-            let Some((field, kind)) = line.strip_prefix("pub ").and_then(|line| line.split_once(": ")) else { continue };
+            name = line
+                .split_once("column_name = \"")
+                .map(|(_, rest)| rest.split('"').next().unwrap().to_owned())
+                .or(name);
+            let Some((field, kind)) = line.strip_prefix("pub ").and_then(|line| line.split_once(": ")) else {
+                continue;
+            };
             let column = name.take().unwrap_or_else(|| if camel { in_camel_case(field) } else { field.to_owned() });
             if kind.contains("SealedColumn") || kind.contains("Token") {
                 found.push((table.clone(), column));

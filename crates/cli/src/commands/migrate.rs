@@ -122,7 +122,9 @@ fn verdict(status: &[MigrationStatus], prismas: bool) -> Option<Failure> {
         let (name, state) = (&migration.name, word(migration.state));
         format!("{name} is {state}; `rylie migrate deploy` tells what to do, and changes nothing")
     } else if failed > 0 {
-        format!("migrations that did not come to their end: {failed}; run `rylie migrate deploy`, it goes on at the step")
+        format!(
+            "migrations that did not come to their end: {failed}; run `rylie migrate deploy`, it goes on at the step"
+        )
     } else if pending > 0 {
         format!("pending migrations: {pending}; run `rylie migrate deploy`")
     } else if unknown > 0 {

@@ -99,7 +99,9 @@ impl StandardInput {
     fn next(&mut self) -> Result<String> {
         if self.0.is_none() {
             let failed = |source| Failure::File { doing: "reading passwords from standard input".to_owned(), source };
-            let lines = if io::stdin().is_terminal() { Vec::new() } else {
+            let lines = if io::stdin().is_terminal() {
+                Vec::new()
+            } else {
                 io::stdin().lock().lines().take(2).collect::<io::Result<Vec<String>>>().map_err(failed)?
             };
             self.0 = Some(lines.into_iter().rev().collect());
@@ -112,7 +114,8 @@ fn login(name: Option<&String>, file: Option<&Path>, input: &mut StandardInput) 
     let Some(name) = name else { return Ok(None) };
     let text = match file {
         Some(file) if file != Path::new("-") => {
-            let failed = |source| Failure::File { doing: format!("reading the password file {}", file.display()), source };
+            let failed =
+                |source| Failure::File { doing: format!("reading the password file {}", file.display()), source };
             let text = std::fs::read_to_string(file).map_err(failed)?;
             let line = text.lines().next().unwrap_or_default().to_owned();
             if line.is_empty() {
@@ -148,7 +151,8 @@ fn checked(checks: &[RoleCheck]) -> Report {
     };
     let text = if checks.is_empty() { "SQLite has no roles".to_owned() } else { table(checks.iter().map(line)) };
     let failed = checks.iter().filter(|check| check.status != CheckStatus::Ok).count();
-    let verdict = (failed > 0).then(|| Failure::Found(format!("checks that failed: {failed}; each names what mends it")));
+    let verdict =
+        (failed > 0).then(|| Failure::Found(format!("checks that failed: {failed}; each names what mends it")));
     Report::new(json!({ "checks": checks }), text).with_verdict(verdict)
 }
 

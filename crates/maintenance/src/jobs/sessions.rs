@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::job::{Job, JobContext};
-use crate::sweep::Sweep;
 use crate::remove_expired;
+use crate::sweep::Sweep;
 
 /// Deletes expired sessions and verification tokens, every hour.
 #[derive(Clone, Copy, Debug)]
