@@ -11,7 +11,7 @@ use sea_orm::sea_query::Order;
 
 use crate::audit::AuditRepository;
 use crate::fence::Tx;
-use crate::{Error, Page, PageRequest, Result};
+use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Agencies: at the tenant's door the own one, at the platform's all.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -22,6 +22,10 @@ pub trait AgencyRepository: Send + Sync {
 
     /// The oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
+
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page and no total. Across tenants each page sorts the
+    /// agencies, which are few.
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>>;
 
     /// Changes what is named in `changes`. [`Error::Forbidden`] for a scope that reaches only its own rows.
     async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency>;
@@ -66,7 +70,11 @@ impl AgencyRepository for Tx {
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>> {
-        self.rows::<Entity>().order(Order::Asc, Column::CreatedAt, Column::Id).page(page).await
+        self.rows::<Entity>().listed(Order::Asc).page(page).await
+    }
+
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>> {
+        self.rows::<Entity>().walk(Order::Asc, &(), &page).await
     }
 
     async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency> {

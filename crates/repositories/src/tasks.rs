@@ -4,7 +4,6 @@ mod many;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rylie_audit::{Action, Event};
 use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, request};
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -13,9 +12,9 @@ use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, TryIntoModel};
 use serde::Serialize;
 
-use crate::audit::AuditRepository;
 use crate::fence::Tx;
 use crate::requests::{self, not_empty};
+use crate::soft_delete::Ending;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
 /// Tasks: at the tenant's door those within the scope's reach, at the platform's all.
@@ -43,6 +42,12 @@ pub trait TaskRepository: Send + Sync {
     /// Soft-deletes the task. Recorded. [`Error::NotFound`] if it already is.
     async fn remove(&self, id: TaskId) -> Result<()>;
 
+    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    async fn restore(&self, id: TaskId) -> Result<Task>;
+
+    /// Removes a soft-deleted task for good. Recorded. Administrators only. [`Error::NotFound`] if it is not soft-deleted.
+    async fn purge(&self, id: TaskId) -> Result<()>;
+
     /// Adds many tasks to requests, all or none. Those for a request that is not within reach are not made and count as
     /// not found.
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome>;
@@ -53,8 +58,12 @@ pub trait TaskRepository: Send + Sync {
     /// As [`remove`](Self::remove), for any number of tasks, all or none. Each is recorded.
     async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
-    async fn restore(&self, id: TaskId) -> Result<Task>;
+    /// As [`restore`](Self::restore), for any number of tasks, all or none: one statement for every 5,000, and those that
+    /// record them. One that is not soft-deleted counts as not found.
+    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+
+    /// As [`purge`](Self::purge), for any number of tasks, all or none. One that is not soft-deleted counts as not found.
+    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 }
 
 /// A task to be made.
@@ -119,7 +128,7 @@ impl TaskRepository for Tx {
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
         let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.order(Order::Desc, Column::CreatedAt, Column::Id).page(page).await
+        rows.listed(Order::Desc).page(page).await
     }
 
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>> {
@@ -151,8 +160,15 @@ impl TaskRepository for Tx {
     }
 
     async fn remove(&self, id: TaskId) -> Result<()> {
-        self.update_one::<Entity>(soft_deleted(self), present(&id), "Task").await?;
-        self.record(Event::new(Action::Deleted).on("Task", &id)).await
+        self.soft_delete::<Entity>(&id).await
+    }
+
+    async fn restore(&self, id: TaskId) -> Result<Task> {
+        self.restore_one::<Entity>(&id).await
+    }
+
+    async fn purge(&self, id: TaskId) -> Result<()> {
+        self.purge_one::<Entity>(&id).await
     }
 
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome> {
@@ -164,26 +180,16 @@ impl TaskRepository for Tx {
     }
 
     async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        many::remove(self, ids, progress).await
+        self.each::<Entity>(Ending::SoftDelete, ids, progress).await
     }
 
-    async fn restore(&self, id: TaskId) -> Result<Task> {
-        let set = ActiveModel {
-            deleted: Set(false),
-            deleted_at: Set(None),
-            updated_at: Set(self.now()),
-            ..Default::default()
-        };
-        let deleted = Condition::all().add(Column::Id.eq(&id)).add(Column::Deleted.eq(true));
-        let task = self.update_one::<Entity>(set, deleted, "Task").await?;
-        self.record(Event::new(Action::Restored).on("Task", &id)).await?;
-        Ok(task)
+    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Restore, ids, progress).await
     }
-}
 
-fn soft_deleted(tx: &Tx) -> ActiveModel {
-    let now = tx.now();
-    ActiveModel { deleted: Set(true), deleted_at: Set(Some(now)), updated_at: Set(now), ..Default::default() }
+    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Purge, ids, progress).await
+    }
 }
 
 fn present(id: &TaskId) -> Condition {
