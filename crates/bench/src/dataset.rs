@@ -37,7 +37,8 @@ impl Size {
 /// Fills a migrated database that has no requests yet; leaves one that has some alone. The login must be a superuser's.
 pub(crate) async fn prepare(size: Size) -> Result<()> {
     let mut owner = PgConnection::connect(&settings::owner_url()?).await?;
-    let filled: bool = sqlx::query(r#"SELECT EXISTS (SELECT FROM "Request")"#).fetch_one(&mut owner).await?.try_get(0)?;
+    let filled: bool =
+        sqlx::query(r#"SELECT EXISTS (SELECT FROM "Request")"#).fetch_one(&mut owner).await?.try_get(0)?;
     owner.close().await?;
     if filled {
         eprintln!("the database has requests already and stays as it is");
@@ -65,7 +66,8 @@ fn statements(sql: &str) -> Vec<String> {
     for line in sql.lines().filter(|line| !line.starts_with("--")) {
         open.push_str(line);
         open.push('\n');
-        let together = (open.starts_with("BEGIN;") && line != "COMMIT;") || (open.starts_with("DO ") && line != "END $$;");
+        let together =
+            (open.starts_with("BEGIN;") && line != "COMMIT;") || (open.starts_with("DO ") && line != "END $$;");
         if line.ends_with(';') && !together {
             all.push(std::mem::take(&mut open));
         }

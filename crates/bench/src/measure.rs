@@ -102,8 +102,7 @@ where
             latencies.push(start.elapsed().as_secs_f64() * 1e3);
         }
     };
-    let callers: Vec<_> =
-        (0..callers).map(|_| tokio::spawn(caller(Arc::clone(operation), Arc::clone(next)))).collect();
+    let callers: Vec<_> = (0..callers).map(|_| tokio::spawn(caller(Arc::clone(operation), Arc::clone(next)))).collect();
     let mut all = Vec::new();
     for caller in callers {
         let latencies: Result<Vec<f64>> = caller.await?;

@@ -12,7 +12,6 @@ use crate::Result;
 pub(crate) const NAMES: &[&str] = &[
     "get_by_id_c1",
     "get_by_id_c16",
-    "get_by_id_c16_batched",
     "list_page_c1",
     "list_page_c16",
     "list_page_big_c1",
@@ -38,9 +37,14 @@ pub(crate) const NAMES: &[&str] = &[
 ];
 
 pub(crate) async fn run(name: &str) -> Result<()> {
-    let callers = if name.contains("_c16") { 16 } else if name.contains("_c8") { 8 } else { 1 };
+    let callers = if name.contains("_c16") {
+        16
+    } else if name.contains("_c8") {
+        8
+    } else {
+        1
+    };
     match name {
-        "get_by_id_c16_batched" => reads::batched(name, callers).await,
         "get_by_id_c1" | "get_by_id_c16" => reads::by_id(name, callers).await,
         "scoped_read_rls_c1" | "scoped_read_rls_c16" => reads::of_one_tenant(name, callers).await,
         "list_page_c1" | "list_page_c16" => lists::of_small_tenants(name, callers).await,

@@ -41,7 +41,7 @@ mod secret_values;
 mod seoworks_mappings;
 mod sessions;
 mod settings;
-mod soft_deletion;
+mod soft_delete;
 mod tasks;
 mod tenant_transfer;
 mod usage;

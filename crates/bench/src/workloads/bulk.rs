@@ -1,7 +1,7 @@
 //! Bulk work: ten thousand rows and more in one call.
 
 use chrono::{DateTime, TimeDelta};
-use rylie_db::maintenance::{close_usage as close_ended_periods, remove_expired};
+use rylie_db::maintenance::{Sweep, close_usage as close_ended_periods, remove_expired};
 use rylie_db::prelude::*;
 
 use crate::dataset::{request, scatter};
@@ -24,7 +24,7 @@ pub(crate) async fn update_status(name: &str) -> Result<()> {
         let done = unit.requests().set_status_many(ids.clone(), status, Progress::default()).await?;
         unit.commit().await?;
         // Those that have the status already are found and not written.
-        Ok(done.found)
+        Ok(done.asked - done.not_found)
     })
     .await
 }
@@ -70,7 +70,8 @@ pub(crate) async fn close_usage(name: &str) -> Result<()> {
         \"currentBillingPeriodEnd\" = now() AT TIME ZONE 'UTC';\nVACUUM (ANALYZE) \"User\";\n";
     let service = Service::connect().await?;
     let store = &service.store;
-    bulk(name, ROWS, BEFORE, |_| async move { Ok(close_ended_periods(&**store).await?.users) }).await
+    bulk(name, ROWS, BEFORE, |_| async move { Ok(close_ended_periods(&**store, None, &Sweep::default()).await?.users) })
+        .await
 }
 
 /// Removes fifty thousand expired sessions of a hundred thousand.
@@ -83,5 +84,5 @@ pub(crate) async fn remove_sessions(name: &str) -> Result<()> {
         FROM \"User\" LIMIT 10000) u ON u.place = 1 + n % 10000;\nANALYZE \"Session\";\n";
     let service = Service::connect().await?;
     let store = &service.store;
-    bulk(name, 50_000, BEFORE, |_| async move { Ok(remove_expired(&**store).await?.sessions) }).await
+    bulk(name, 50_000, BEFORE, |_| async move { Ok(remove_expired(&**store, &Sweep::default()).await?.sessions) }).await
 }

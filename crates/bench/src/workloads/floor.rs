@@ -1,9 +1,9 @@
 //! The floor under our own walls: a scoped read by hand-written SQL, on our tables, as the same login.
 
+use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::types::chrono::NaiveDateTime;
 use sqlx::types::JsonValue;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::types::chrono::NaiveDateTime;
 
 use crate::dataset::{request, scatter};
 use crate::measure::looped;
@@ -15,7 +15,8 @@ const SELECT: &str = r#"SELECT "id","userId","agencyId","title","description","t
 /// `BEGIN`, role and tenant in one batch, the read, and a transaction that is dropped.
 pub(crate) async fn dropped_transaction(name: &str, callers: usize) -> Result<()> {
     let tenant = tenant().await?;
-    let begin = format!("BEGIN READ ONLY; SET LOCAL ROLE rylie_tenant; SELECT set_config('rylie.tenant', '{tenant}', true)");
+    let begin =
+        format!("BEGIN READ ONLY; SET LOCAL ROLE rylie_tenant; SELECT set_config('rylie.tenant', '{tenant}', true)");
     let begin: &'static str = begin.leak();
     let pool = pool("").await?;
     looped(name, callers, move |number| {
@@ -33,8 +34,7 @@ pub(crate) async fn dropped_transaction(name: &str, callers: usize) -> Result<()
 /// One statement that sets the tenant before it reads; the connection has the door's role from its beginning.
 pub(crate) async fn gated_statement(name: &str, callers: usize) -> Result<()> {
     let tenant = tenant().await?;
-    let sql: &'static str =
-        format!("{SELECT} AND (SELECT set_config('rylie.tenant', $3, true)) IS NOT NULL").leak();
+    let sql: &'static str = format!("{SELECT} AND (SELECT set_config('rylie.tenant', $3, true)) IS NOT NULL").leak();
     let pool = pool("SET ROLE rylie_tenant").await?;
     looped(name, callers, move |number| {
         let (pool, tenant) = (pool.clone(), tenant.clone());
@@ -55,11 +55,10 @@ async fn tenant() -> Result<String> {
 async fn pool(first: &'static str) -> Result<PgPool> {
     let connect: PgConnectOptions = settings::service_url()?.parse()?;
     let options = PgPoolOptions::new().max_connections(settings::connections()).test_before_acquire(false);
-    let told = move |connection: &'_ mut sqlx::PgConnection| sqlx::raw_sql(AssertSqlSafe(first)).execute(connection);
     let options = options.after_connect(move |connection, _| {
         Box::pin(async move {
             if !first.is_empty() {
-                told(connection).await?;
+                sqlx::raw_sql(first).execute(connection).await?;
             }
             Ok(())
         })

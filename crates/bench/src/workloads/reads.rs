@@ -19,7 +19,8 @@ pub(crate) async fn by_id(name: &str, callers: usize) -> Result<()> {
         async move {
             // A fifth of all requests are agency 1's, one in a hundred is agency 2's: twenty to one, as there.
             let of_second = number % 21 == 20;
-            let id = if of_second { 1 + 100 * scatter(number, settings::requests() / 100) } else { large_tenants(number) };
+            let id =
+                if of_second { 1 + 100 * scatter(number, settings::requests() / 100) } else { large_tenants(number) };
             let unit = store.tenant_read_only(&scopes[usize::from(of_second)]).await?;
             let id = request(id)?;
             let found = unit.requests().get(id.clone()).await?;
@@ -43,23 +44,6 @@ pub(crate) async fn of_one_tenant(name: &str, callers: usize) -> Result<()> {
             let unit = store.tenant_read_only(&scope).await?;
             let found = unit.requests().get(request(large_tenants(number))?).await?;
             if found.agency_id.as_ref() == scope.user().agency() { Ok(()) } else { Err("another tenant's".into()) }
-        }
-    })
-    .await?;
-    drop(service);
-    Ok(())
-}
-
-/// The same through a loader, which gathers what is asked for at the same time.
-pub(crate) async fn batched(name: &str, callers: usize) -> Result<()> {
-    let service = Service::connect().await?;
-    let scope = service.scope(1).await?;
-    let loader = Arc::new(rylie_db::repositories::RequestLoader::new(service.store.clone(), scope));
-    looped(name, callers, move |number| {
-        let loader = Arc::clone(&loader);
-        async move {
-            let id = request(large_tenants(number))?;
-            if loader.get(id.clone()).await?.id == id { Ok(()) } else { Err("another request".into()) }
         }
     })
     .await?;
