@@ -11,7 +11,7 @@ use sea_orm::sea_query::Order;
 
 use crate::audit::AuditRepository;
 use crate::fence::Tx;
-use crate::{Error, Page, PageRequest, Result};
+use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Agencies: at the tenant's door the own one, at the platform's all.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -23,7 +23,12 @@ pub trait AgencyRepository: Send + Sync {
     /// The oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
 
-    /// Changes what is named in `changes`. Recorded, with old and new values. [`Error::Forbidden`] for a scope that reaches only its own rows.
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page and no total. Across tenants each page sorts the
+    /// agencies, which are few.
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>>;
+
+    /// Changes what is named in `changes`. Recorded, with old and new values. [`Error::Forbidden`] for a scope that reaches
+    /// only its own rows.
     async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency>;
 }
 
@@ -66,7 +71,11 @@ impl AgencyRepository for Tx {
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>> {
-        self.rows::<Entity>().order(Order::Asc, Column::CreatedAt, Column::Id).page(page).await
+        self.rows::<Entity>().listed(Order::Asc).page(page).await
+    }
+
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>> {
+        self.rows::<Entity>().walk(Order::Asc, &(), &page).await
     }
 
     async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency> {

@@ -74,7 +74,7 @@ impl AuditRepository for Tx {
 
     async fn list(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditLog>> {
         let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.order(Order::Desc, Column::CreatedAt, Column::Id).page(page).await
+        rows.listed(Order::Desc).page(page).await
     }
 
     async fn list_after(&self, filter: AuditFilter, page: KeysetRequest) -> Result<KeysetPage<AuditLog>> {

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use sea_orm::sea_query::SimpleExpr;
 use serde::Serialize;
 
 use crate::fence::{Savepoint, Tx};
+use crate::soft_delete::{SoftDeleted, among};
 use crate::{Error, Result};
 
 /// What a call on many rows did.
@@ -108,4 +110,32 @@ impl<'tx, T> Bulk<'tx, T> {
         self.savepoint.keep().await?;
         Ok(self.outcome)
     }
+}
+
+/// What a call changes of each of its rows.
+pub(crate) struct Change<E: SoftDeleted> {
+    pub(crate) set: E::ActiveModel,
+    pub(crate) expressions: Vec<(E::Column, SimpleExpr)>,
+    /// That a row is not so already.
+    pub(crate) changing: SimpleExpr,
+}
+
+/// Changes those of the named rows that are present. Two statements for every 5,000; one where all are changed.
+pub(crate) async fn change_many<E: SoftDeleted>(
+    tx: &Tx,
+    ids: Vec<impl Ord + ToString + Send>,
+    change: Change<E>,
+    progress: Progress,
+) -> Result<BulkOutcome> {
+    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
+    while let Some(ids) = bulk.next() {
+        let asked = ids.len();
+        let these = among::<E>(tx, &ids, false);
+        let changing = these.clone().add(change.changing.clone());
+        let changed = tx.update_many::<E>(change.set.clone(), change.expressions.clone(), changing).await?;
+        let all = changed == asked as u64;
+        let found = if all { changed } else { tx.rows::<E>().filter(these).count().await? };
+        bulk.done(asked, found, changed);
+    }
+    bulk.finish().await
 }

@@ -27,15 +27,27 @@ pub struct Cursor(String);
 /// The last row of a page, in the order of the list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Position {
-    pub(crate) created_at: Timestamp,
+    /// What the list is ordered by, as a number: of a time, its milliseconds since 1970.
+    pub(crate) key: i64,
+    /// What breaks ties.
     pub(crate) id: String,
 }
 
-// The bytes behind the text: version, tag, milliseconds since 1970, id.
+impl Position {
+    pub(crate) fn at(time: Timestamp, id: &str) -> Self {
+        Self { key: time.utc().timestamp_millis(), id: id.to_owned() }
+    }
+
+    pub(crate) fn time(&self) -> Result<Timestamp> {
+        DateTime::from_timestamp_millis(self.key).map(Into::into).ok_or(REFUSED)
+    }
+}
+
+// The bytes behind the text: version, tag, the key, id.
 const VERSION: u8 = 1;
 const TAG: usize = 32;
-const TIME: usize = 8;
-const HEAD: usize = 1 + TAG + TIME;
+const KEY: usize = 8;
+const HEAD: usize = 1 + TAG + KEY;
 /// The longest text: that of an id of 255 bytes.
 const MAX_TEXT: usize = (HEAD + 255).div_ceil(3) * 4;
 
@@ -61,7 +73,7 @@ impl Cursor {
     }
 
     fn seal(position: &Position, key: &hmac::Key, list: &[u8]) -> Self {
-        let place = [&position.created_at.utc().timestamp_millis().to_be_bytes(), position.id.as_bytes()].concat();
+        let place = [&position.key.to_be_bytes(), position.id.as_bytes()].concat();
         let tag = hmac::sign(key, &signed(&place, list));
         Self(URL_SAFE_NO_PAD.encode([&[VERSION], tag.as_ref(), &place].concat()))
     }
@@ -73,10 +85,9 @@ impl Cursor {
         if !keys.iter().any(|key| hmac::verify(key, &signed, tag).is_ok()) {
             return Err(REFUSED);
         }
-        let (time, id) = place.split_first_chunk::<TIME>().ok_or(REFUSED)?;
-        let at = DateTime::from_timestamp_millis(i64::from_be_bytes(*time)).ok_or(REFUSED)?;
+        let (key, id) = place.split_first_chunk::<KEY>().ok_or(REFUSED)?;
         let id = String::from_utf8(id.to_vec()).map_err(|_| REFUSED)?;
-        Ok(Position { created_at: at.into(), id })
+        Ok(Position { key: i64::from_be_bytes(*key), id })
     }
 }
 
@@ -145,7 +156,7 @@ mod tests {
     use super::*;
 
     fn position() -> Position {
-        Position { created_at: DateTime::UNIX_EPOCH.into(), id: "r1".to_owned() }
+        Position { key: 0, id: "r1".to_owned() }
     }
 
     fn keys() -> Vec<hmac::Key> {

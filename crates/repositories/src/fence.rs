@@ -4,6 +4,7 @@
 mod many;
 mod rows;
 mod savepoints;
+mod storable;
 mod transaction;
 mod walk;
 mod writes;
@@ -24,8 +25,9 @@ use crate::vault::Keys;
 use crate::{Error, Quotas, Result};
 
 pub use savepoints::Savepoint;
-pub(crate) use transaction::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, Transaction, UNSTORABLE};
-pub(crate) use walk::Placed;
+pub(crate) use storable::UNSTORABLE;
+pub(crate) use transaction::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, Transaction};
+pub(crate) use walk::{Listed, Placed};
 
 /// A unit of work under way: one transaction, seen through one door. Every repository is implemented on it.
 pub(crate) struct Tx {

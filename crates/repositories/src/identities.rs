@@ -7,9 +7,9 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::ExprTrait;
 
+use crate::Result;
 use crate::fence::Tx;
 use crate::users::{checked_email, lower_email, refuse_taken};
-use crate::{Error, Result};
 
 /// Users by what they sign in with.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -55,6 +55,6 @@ impl IdentityRepository for Tx {
     async fn confirm_email(&self, user: UserId) -> Result<User> {
         let set =
             ActiveModel { email_verified: Set(Some(self.now())), updated_at: Set(self.now()), ..Default::default() };
-        self.update::<Entity>(set, Column::Id.eq(user)).await?.pop().ok_or(Error::NotFound { entity: "User" })
+        self.update_one::<Entity>(set, Column::Id.eq(user), "User").await
     }
 }

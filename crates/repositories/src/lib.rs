@@ -44,7 +44,7 @@ mod seoworks_mappings;
 mod sessions;
 mod settings;
 mod size_history;
-mod soft_deletion;
+mod soft_delete;
 mod tasks;
 mod tenant_transfer;
 mod usage;

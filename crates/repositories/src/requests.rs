@@ -1,28 +1,25 @@
 //! Requests for SEO work.
 
+mod inputs;
 mod many;
 mod overview;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use rylie_audit::{Action, Event};
 use rylie_entities::request::{ActiveModel, Column, Entity};
-use rylie_entities::{
-    PackageType, Request, RequestId, RequestPriority, RequestStatus, Task, TenantId, User, UserId, task, user,
-};
+use rylie_entities::{Request, RequestId, RequestPriority, RequestStatus, TenantId, User, task, user};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition};
-use serde::Serialize;
 
-use crate::audit::AuditRepository;
+use crate::bulk::{Change, change_many};
 use crate::fence::Tx;
-use crate::soft_deletion::{self, SoftDeletable};
+use crate::soft_delete::Ending;
 use crate::tasks::{self, NewTask};
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
+pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
 
 /// Requests: at the tenant's door those within the scope's reach, at the platform's all.
@@ -68,6 +65,10 @@ pub trait RequestRepository: Send + Sync {
     /// Brings a soft-deleted request back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: RequestId) -> Result<Request>;
 
+    /// Removes a soft-deleted request for good, with its tasks. Recorded. Administrators only.
+    /// [`Error::NotFound`] if it is not soft-deleted.
+    async fn purge(&self, id: RequestId) -> Result<()>;
+
     /// Makes many requests, all or none. Those for a user who is not within reach are not made and count as not found.
     async fn add_many(&self, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome>;
 
@@ -82,85 +83,12 @@ pub trait RequestRepository: Send + Sync {
     /// As [`remove`](Self::remove), for any number of requests, all or none. Each is recorded.
     async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of requests, all or none. Each is recorded.
+    /// As [`restore`](Self::restore), for any number of requests, all or none: one statement for every 5,000, and those that
+    /// record them. One that is not soft-deleted counts as not found.
     async fn restore_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// Removes any number of soft-deleted requests for good, with their tasks, all or none. Each is recorded. Administrators only.
-    /// Those that are not soft-deleted count as not found.
+    /// As [`purge`](Self::purge), for any number of requests, all or none. One that is not soft-deleted counts as not found.
     async fn purge_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
-
-    /// Removes a soft-deleted request for good, with its tasks. Recorded. Administrators only.
-    async fn purge(&self, id: RequestId) -> Result<()>;
-}
-
-/// A request to be made.
-#[derive(Clone, Debug, Default)]
-pub struct NewRequest {
-    /// Who orders it: the signed-in user unless another is named, which only administrators may.
-    pub user: Option<UserId>,
-    /// One line; not empty.
-    pub title: String,
-    /// What is wanted.
-    pub description: String,
-    /// The kind of work, such as `page`; not empty.
-    pub kind: String,
-    /// How urgent it is; [`RequestPriority::Medium`] unless named.
-    pub priority: Option<RequestPriority>,
-    /// The package it is charged to.
-    pub package: Option<PackageType>,
-    /// Search terms.
-    pub keywords: Option<Json>,
-    /// The page to work on.
-    pub target_url: Option<String>,
-}
-
-/// What to change of a request; `None` leaves it.
-#[derive(Clone, Debug, Default)]
-pub struct RequestChanges {
-    /// One line; not empty.
-    pub title: Option<String>,
-    /// What is wanted.
-    pub description: Option<String>,
-    /// How urgent it is.
-    pub priority: Option<RequestPriority>,
-    /// Where the result is.
-    pub content_url: Option<String>,
-    /// Title of the result.
-    pub page_title: Option<String>,
-}
-
-/// Which requests to list.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct RequestFilter {
-    /// Only those with this status.
-    pub status: Option<RequestStatus>,
-    /// Only those of this user.
-    pub user: Option<UserId>,
-    /// Only those of this kind.
-    pub kind: Option<String>,
-    /// Soft-deleted ones instead of the others.
-    pub deleted: bool,
-}
-
-/// A request, who ordered it, and its tasks.
-#[derive(Clone, Debug)]
-pub struct RequestWithTasks {
-    /// The request.
-    pub request: Request,
-    /// Who ordered it; `None` if the user has since moved to another tenant.
-    pub user: Option<User>,
-    /// Its tasks that are not soft-deleted, oldest first.
-    pub tasks: Vec<Task>,
-}
-
-impl RequestFilter {
-    fn condition(self) -> Condition {
-        Condition::all()
-            .add(Column::Deleted.eq(self.deleted))
-            .add_option(self.status.map(|status| Column::Status.eq(status)))
-            .add_option(self.user.map(|user| Column::UserId.eq(user)))
-            .add_option(self.kind.map(|kind| Column::Kind.eq(kind)))
-    }
 }
 
 #[async_trait]
@@ -177,13 +105,13 @@ impl RequestRepository for Tx {
         let request = RequestRepository::get(self, id).await?;
         let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(&request.user_id)).one().await?;
         let tasks = self.rows::<task::Entity>().filter(tasks::present_in(&request.id));
-        let tasks = tasks.order(Order::Asc, task::Column::CreatedAt, task::Column::Id).all().await?;
+        let tasks = tasks.listed(Order::Asc).all().await?;
         Ok(RequestWithTasks { request, user, tasks })
     }
 
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>> {
         let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.order(Order::Desc, Column::CreatedAt, Column::Id).page(page).await
+        rows.listed(Order::Desc).page(page).await
     }
 
     async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>> {
@@ -229,14 +157,15 @@ impl RequestRepository for Tx {
     }
 
     async fn remove(&self, id: RequestId) -> Result<()> {
-        self.update_one::<Entity>(Entity::marked(self, true), present(&id), "Request").await?;
-        self.record(Event::new(Action::Deleted).on("Request", &id)).await
+        self.soft_delete::<Entity>(&id).await
     }
 
     async fn restore(&self, id: RequestId) -> Result<Request> {
-        let request = self.update_one::<Entity>(Entity::marked(self, false), deleted(&id), "Request").await?;
-        self.record(Event::new(Action::Restored).on("Request", &id)).await?;
-        Ok(request)
+        self.restore_one::<Entity>(&id).await
+    }
+
+    async fn purge(&self, id: RequestId) -> Result<()> {
+        self.purge_one::<Entity>(&id).await
     }
 
     async fn add_many(&self, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome> {
@@ -249,25 +178,21 @@ impl RequestRepository for Tx {
         status: RequestStatus,
         progress: Progress,
     ) -> Result<BulkOutcome> {
-        many::set_status(self, ids, status, progress).await
+        let changing = Column::Status.ne(status);
+        let change = Change { set: with_status(self, status), expressions: Vec::new(), changing };
+        change_many::<Entity>(self, ids, change, progress).await
     }
 
     async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-        soft_deletion::remove::<Entity>(self, ids, progress).await
+        self.each::<Entity>(Ending::SoftDelete, ids, progress).await
     }
 
     async fn restore_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-        soft_deletion::restore::<Entity>(self, ids, progress).await
+        self.each::<Entity>(Ending::Restore, ids, progress).await
     }
 
     async fn purge_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-        soft_deletion::purge::<Entity>(self, ids, progress).await
-    }
-
-    async fn purge(&self, id: RequestId) -> Result<()> {
-        self.administrators_only("purge requests")?;
-        self.delete_one::<Entity>(deleted(&id), "Request").await?;
-        self.record(Event::new(Action::Purged).on("Request", &id)).await
+        self.each::<Entity>(Ending::Purge, ids, progress).await
     }
 }
 
@@ -278,18 +203,6 @@ fn with_status(tx: &Tx, status: RequestStatus) -> ActiveModel {
         completed_at: Set((status == RequestStatus::Completed).then_some(now)),
         updated_at: Set(now),
         ..Default::default()
-    }
-}
-
-impl SoftDeletable for Entity {
-    const NAME: &'static str = "Request";
-    const ID: Column = Column::Id;
-    const DELETED: Column = Column::Deleted;
-
-    fn marked(tx: &Tx, deleted: bool) -> ActiveModel {
-        let now = tx.now();
-        let deleted_at = deleted.then_some(now);
-        ActiveModel { deleted: Set(deleted), deleted_at: Set(deleted_at), updated_at: Set(now), ..Default::default() }
     }
 }
 
@@ -306,10 +219,6 @@ pub(crate) async fn present_among(
     let among = Condition::all().add(tx.one_of(Column::Id, named)).add(Column::Deleted.eq(false));
     let requests = tx.rows::<Entity>().filter(among).all().await?;
     Ok(requests.into_iter().map(|request| (request.id.clone(), request)).collect())
-}
-
-fn deleted(id: &RequestId) -> Condition {
-    Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(true))
 }
 
 fn row(tx: &Tx, new: NewRequest, owner: &User) -> Result<ActiveModel> {

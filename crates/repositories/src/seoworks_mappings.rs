@@ -12,7 +12,7 @@ use sea_orm::sea_query::Order;
 use crate::bulk::Bulk;
 use crate::fence::Tx;
 use crate::requests::{self, not_empty};
-use crate::{BulkOutcome, Page, PageRequest, Progress, Result};
+use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
 /// Mappings between requests and tasks at SEOWorks.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -23,6 +23,9 @@ pub trait SeoWorksMappingRepository: Send + Sync {
 
     /// The oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>>;
+
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>>;
 
     /// Makes a mapping. [`Error::NotFound`](crate::Error::NotFound) if the request is not within reach,
     /// [`Error::Conflict`](crate::Error::Conflict) if the task at SEOWorks is mapped already.
@@ -60,7 +63,11 @@ impl SeoWorksMappingRepository for Tx {
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>> {
-        self.rows::<Entity>().order(Order::Asc, Column::CreatedAt, Column::Id).page(page).await
+        self.rows::<Entity>().listed(Order::Asc).page(page).await
+    }
+
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>> {
+        self.rows::<Entity>().walk(Order::Asc, &(), &page).await
     }
 
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping> {

@@ -4,7 +4,6 @@ mod many;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rylie_audit::{Action, Event};
 use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, request};
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -13,10 +12,9 @@ use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, TryIntoModel};
 use serde::Serialize;
 
-use crate::audit::AuditRepository;
 use crate::fence::Tx;
 use crate::requests::{self, not_empty};
-use crate::soft_deletion::{self, SoftDeletable};
+use crate::soft_delete::Ending;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
 /// Tasks: at the tenant's door those within the scope's reach, at the platform's all.
@@ -44,6 +42,12 @@ pub trait TaskRepository: Send + Sync {
     /// Soft-deletes the task. Recorded. [`Error::NotFound`] if it already is.
     async fn remove(&self, id: TaskId) -> Result<()>;
 
+    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    async fn restore(&self, id: TaskId) -> Result<Task>;
+
+    /// Removes a soft-deleted task for good. Recorded. Administrators only. [`Error::NotFound`] if it is not soft-deleted.
+    async fn purge(&self, id: TaskId) -> Result<()>;
+
     /// Adds many tasks to requests, all or none. Those for a request that is not within reach are not made and count as
     /// not found.
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome>;
@@ -54,15 +58,12 @@ pub trait TaskRepository: Send + Sync {
     /// As [`remove`](Self::remove), for any number of tasks, all or none. Each is recorded.
     async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of tasks, all or none. Each is recorded.
+    /// As [`restore`](Self::restore), for any number of tasks, all or none: one statement for every 5,000, and those that
+    /// record them. One that is not soft-deleted counts as not found.
     async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// Removes any number of soft-deleted tasks for good, all or none. Each is recorded. Administrators only.
-    /// Those that are not soft-deleted count as not found.
+    /// As [`purge`](Self::purge), for any number of tasks, all or none. One that is not soft-deleted counts as not found.
     async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
-
-    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
-    async fn restore(&self, id: TaskId) -> Result<Task>;
 }
 
 /// A task to be made.
@@ -127,7 +128,7 @@ impl TaskRepository for Tx {
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
         let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.order(Order::Desc, Column::CreatedAt, Column::Id).page(page).await
+        rows.listed(Order::Desc).page(page).await
     }
 
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>> {
@@ -159,8 +160,15 @@ impl TaskRepository for Tx {
     }
 
     async fn remove(&self, id: TaskId) -> Result<()> {
-        self.update_one::<Entity>(Entity::marked(self, true), present(&id), "Task").await?;
-        self.record(Event::new(Action::Deleted).on("Task", &id)).await
+        self.soft_delete::<Entity>(&id).await
+    }
+
+    async fn restore(&self, id: TaskId) -> Result<Task> {
+        self.restore_one::<Entity>(&id).await
+    }
+
+    async fn purge(&self, id: TaskId) -> Result<()> {
+        self.purge_one::<Entity>(&id).await
     }
 
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome> {
@@ -172,34 +180,15 @@ impl TaskRepository for Tx {
     }
 
     async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        soft_deletion::remove::<Entity>(self, ids, progress).await
+        self.each::<Entity>(Ending::SoftDelete, ids, progress).await
     }
 
     async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        soft_deletion::restore::<Entity>(self, ids, progress).await
+        self.each::<Entity>(Ending::Restore, ids, progress).await
     }
 
     async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        soft_deletion::purge::<Entity>(self, ids, progress).await
-    }
-
-    async fn restore(&self, id: TaskId) -> Result<Task> {
-        let deleted = Condition::all().add(Column::Id.eq(&id)).add(Column::Deleted.eq(true));
-        let task = self.update_one::<Entity>(Entity::marked(self, false), deleted, "Task").await?;
-        self.record(Event::new(Action::Restored).on("Task", &id)).await?;
-        Ok(task)
-    }
-}
-
-impl SoftDeletable for Entity {
-    const NAME: &'static str = "Task";
-    const ID: Column = Column::Id;
-    const DELETED: Column = Column::Deleted;
-
-    fn marked(tx: &Tx, deleted: bool) -> ActiveModel {
-        let now = tx.now();
-        let deleted_at = deleted.then_some(now);
-        ActiveModel { deleted: Set(deleted), deleted_at: Set(deleted_at), updated_at: Set(now), ..Default::default() }
+        self.each::<Entity>(Ending::Purge, ids, progress).await
     }
 }
 

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use rylie_entities::monthly_usage::{Column, Entity};
 use rylie_entities::{MonthlyUsage, TaskType, User, UserId, usage_event, user};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{ExprTrait, Order};
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::sea_query::{Expr, ExprTrait, Order, SimpleExpr};
+use sea_orm::{ColumnTrait, Condition, QueryOrder, Select};
 use serde::Serialize;
 
-use crate::fence::Tx;
+use crate::cursor::Position;
+use crate::fence::{Listed, Placed, Tx};
 use crate::usage_closing::close_ended_of;
-use crate::{Error, Page, PageRequest, Quotas, Result};
+use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Quotas, Result};
 
 /// Usage: counted on the user's own row while the period is under way, archived by month when it is closed.
 ///
@@ -54,8 +55,11 @@ pub trait UsageRepository: Send + Sync {
     /// One month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
     async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>>;
 
-    /// The month closed last first; of one user, or of everybody within reach.
+    /// The latest month first; of one user, or of everybody within reach.
     async fn list(&self, user: Option<UserId>, page: PageRequest) -> Result<Page<MonthlyUsage>>;
+
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    async fn list_after(&self, user: Option<UserId>, page: KeysetRequest) -> Result<KeysetPage<MonthlyUsage>>;
 }
 
 /// What became of a use.
@@ -94,9 +98,47 @@ impl UsageRepository for Tx {
     }
 
     async fn list(&self, user: Option<UserId>, page: PageRequest) -> Result<Page<MonthlyUsage>> {
-        let of_user = Condition::all().add_option(user.map(|user| Column::UserId.eq(user)));
-        self.rows::<Entity>().filter(of_user).order(Order::Desc, Column::ArchivedAt, Column::Id).page(page).await
+        self.rows::<Entity>().filter(of(user.as_ref())).listed(Order::Desc).page(page).await
     }
+
+    async fn list_after(&self, user: Option<UserId>, page: KeysetRequest) -> Result<KeysetPage<MonthlyUsage>> {
+        self.rows::<Entity>().filter(of(user.as_ref())).walk(Order::Desc, &user, &page).await
+    }
+}
+
+fn of(user: Option<&UserId>) -> Condition {
+    Condition::all().add_option(user.map(|user| Column::UserId.eq(user)))
+}
+
+/// By month, the latest first, and then by id from below: the order of `MonthlyUsage_tenantId_year_month_idx`.
+impl Listed for Entity {
+    fn in_order(rows: Select<Self>, latest_first: Order) -> Select<Self> {
+        rows.order_by(Column::Year, latest_first.clone())
+            .order_by(Column::Month, latest_first)
+            .order_by(Column::Id, Order::Asc)
+    }
+
+    fn after(place: Position, _latest_first: &Order) -> Result<SimpleExpr> {
+        let (year, month) = year_and_month(place.key);
+        let row = || Expr::tuple([Column::Year.into_expr(), Column::Month.into_expr()]);
+        let place_of_month = || Expr::tuple([Expr::val(year), Expr::val(month)]);
+        // The first comparison is the index's condition, the second tells rows of the same month apart.
+        let within = row().lt(place_of_month()).or(Column::Id.gt(place.id));
+        Ok(row().lte(place_of_month()).and(within))
+    }
+}
+
+impl Placed for MonthlyUsage {
+    fn place(&self) -> Position {
+        Position { key: (i64::from(self.year) << 32) | i64::from(self.month.cast_unsigned()), id: self.id.to_string() }
+    }
+}
+
+/// Both halves of a place, whatever numbers an old row holds.
+fn year_and_month(key: i64) -> (i32, i32) {
+    let halves = key.to_be_bytes();
+    let half = |from: usize| i32::from_be_bytes([halves[from], halves[from + 1], halves[from + 2], halves[from + 3]]);
+    (half(0), half(4))
 }
 
 /// Whether the event was counted for this user; [`Error::Conflict`] if it was for a colleague.

@@ -125,7 +125,7 @@ impl UserRepository for Tx {
 
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>> {
         let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.order(Order::Asc, Column::CreatedAt, Column::Id).page(page).await
+        rows.listed(Order::Asc).page(page).await
     }
 
     async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>> {

@@ -63,7 +63,8 @@ impl Tx {
         condition: impl IntoCondition,
         column: E::Column,
     ) -> Result<Vec<String>> {
-        let mut delete = E::delete_many().filter(condition).filter(self.fence.condition::<E>()).into_query();
+        let delete = E::delete_many().filter(condition);
+        let mut delete = delete.filter(self.fence.condition::<E>()).into_query();
         delete.returning_col(column);
         let rows = self.connection()?.query_all(&delete).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
@@ -82,17 +83,23 @@ impl Tx {
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
-        let mut conflict = OnConflict::column(unique);
-        conflict.update_columns(update.iter().copied());
-        if let Fence::Tenant(_) = &self.fence {
-            conflict.action_cond_where(self.fence.condition::<E>());
-        }
+        let conflict = self.on_conflict::<E>(unique, update);
         let mut changed = 0;
         for rows in self.in_statements::<E>(rows) {
             let insert = E::insert_many(rows).on_conflict(conflict.clone());
             changed += insert.exec_without_returning(self.connection()?).await?;
         }
         Ok(changed)
+    }
+
+    /// Updates the row that is in the way if this unit reaches it, and otherwise leaves it.
+    pub(super) fn on_conflict<E: TenantOwned>(&self, unique: E::Column, update: &[E::Column]) -> OnConflict {
+        let mut conflict = OnConflict::column(unique);
+        conflict.update_columns(update.iter().copied());
+        if let Fence::Tenant(_) = &self.fence {
+            conflict.action_cond_where(self.fence.condition::<E>());
+        }
+        conflict
     }
 
     fn engine(&self) -> DbBackend {

@@ -7,6 +7,7 @@ use sea_orm::{
     QuerySelect, Select,
 };
 
+use super::walk::Listed;
 use super::writes::Shared;
 use crate::fence::{Transaction, Tx};
 use crate::{Error, Page, PageRequest, Result};
@@ -48,6 +49,14 @@ where
     pub(crate) fn order(mut self, order: Order, by: E::Column, tie: E::Column) -> Self {
         self.select = self.select.order_by(by, order.clone()).order_by(tie, order);
         self
+    }
+
+    /// In the order of the table's list, which a walk has as well.
+    pub(crate) fn listed(self, order: Order) -> Self
+    where
+        E: Listed,
+    {
+        Self { select: E::in_order(self.select, order), ..self }
     }
 
     pub(crate) fn limit(mut self, rows: u64) -> Self {

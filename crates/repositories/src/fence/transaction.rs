@@ -11,14 +11,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Value, Values};
-use sea_query_sqlx::SqlxValues;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Database, Postgres, SqlSafeStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::Mutex;
 
 use super::savepoints::Savepoints;
+use super::storable::parts;
 use crate::pool::{Access, Holding};
 
 /// A transaction under way. Dropped, it is rolled back without waiting.
@@ -295,42 +295,6 @@ fn query_error(error: sqlx::Error) -> DbErr {
 }
 
 /// The markers by which [`crate::Error`] knows that a statement was refused before it was sent.
-pub(crate) const UNSTORABLE: &str = "a text with a NUL character, or JSON nested too deep";
 pub(crate) const READ_ONLY: &str = "a write in a read-only unit";
 pub(crate) const BROKEN: &str = "a unit in which a statement failed";
 pub(crate) const SAVEPOINT_ENDED: &str = "a savepoint that has ended";
-
-/// PostgreSQL cannot store a NUL character in text and SQLite can: refused here on both, so that both do the same.
-/// JSON that could not be read again is refused, too.
-fn parts(stmt: Statement) -> Result<(String, SqlxValues), DbErr> {
-    let values = stmt.values.unwrap_or_else(|| Values(Vec::new()));
-    if values.0.iter().any(is_unstorable) {
-        return Err(DbErr::Type(UNSTORABLE.to_owned()));
-    }
-    Ok((stmt.sql, SqlxValues(values)))
-}
-
-fn is_unstorable(value: &Value) -> bool {
-    match value {
-        Value::String(Some(text)) => text.contains('\0'),
-        Value::Json(Some(json)) => json_is_unstorable(json, MAX_JSON_DEPTH),
-        Value::Array(_, Some(items)) => items.iter().any(is_unstorable),
-        _ => false,
-    }
-}
-
-/// What is nested deeper could be written, and then not be read: `serde_json` stops at 128 levels.
-const MAX_JSON_DEPTH: u32 = 100;
-
-fn json_is_unstorable(json: &serde_json::Value, levels_left: u32) -> bool {
-    use serde_json::Value;
-    let Some(below) = levels_left.checked_sub(1) else { return true };
-    match json {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(|item| json_is_unstorable(item, below)),
-        Value::Object(fields) => {
-            fields.iter().any(|(name, value)| name.contains('\0') || json_is_unstorable(value, below))
-        }
-        _ => false,
-    }
-}

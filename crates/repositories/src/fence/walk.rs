@@ -1,8 +1,8 @@
-//! Walking through a list by keyset, in the order of time and id.
+//! Walking through a list by keyset.
 
-use rylie_entities::{TenantOwned, Timestamp, audit_log, request, task, user};
+use rylie_entities::{TenantOwned, agency, audit_log, request, seoworks_task_mapping, task, user};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, SimpleExpr};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PartialModelTrait};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PartialModelTrait, QueryOrder, Select};
 use serde::Serialize;
 
 use super::rows::Rows;
@@ -11,33 +11,45 @@ use crate::fence::{Fence, Tx};
 use crate::scope::Reach;
 use crate::{Error, KeysetPage, KeysetRequest, Result};
 
-/// A table that is listed by when its rows were made.
+/// A table with a list that can be walked.
 pub(crate) trait Listed: TenantOwned {
-    const CREATED_AT: Self::Column;
-    const ID: Self::Column;
+    fn in_order(rows: Select<Self>, order: Order) -> Select<Self>;
+
+    /// What comes after a place, in one comparison that an index in the list's order serves, also under row-level security:
+    /// the order of text, time and numbers is leak-proof.
+    fn after(place: Position, order: &Order) -> Result<SimpleExpr>;
 }
 
-macro_rules! listed {
+/// Tables that are listed by when their rows were made.
+macro_rules! listed_by_time {
     ($($table:ident),+) => {
         $(
             impl Listed for $table::Entity {
-                const CREATED_AT: Self::Column = $table::Column::CreatedAt;
-                const ID: Self::Column = $table::Column::Id;
+                fn in_order(rows: Select<Self>, order: Order) -> Select<Self> {
+                    rows.order_by($table::Column::CreatedAt, order.clone()).order_by($table::Column::Id, order)
+                }
+
+                fn after(place: Position, order: &Order) -> Result<SimpleExpr> {
+                    let row: [SimpleExpr; 2] = [$table::Column::CreatedAt.into_expr(), $table::Column::Id.into_expr()];
+                    let place: [SimpleExpr; 2] = [Expr::val(place.time()?), Expr::val(place.id)];
+                    let (row, place) = (Expr::tuple(row), Expr::tuple(place));
+                    Ok(if matches!(order, Order::Desc) { row.lt(place) } else { row.gt(place) })
+                }
             }
 
             impl Placed for $table::Model {
-                fn place(&self) -> (Timestamp, &str) {
-                    (self.created_at, self.id.as_str())
+                fn place(&self) -> Position {
+                    Position::at(self.created_at, self.id.as_str())
                 }
             }
         )+
     };
 }
-listed!(audit_log, request, task, user);
+listed_by_time!(agency, audit_log, request, seoworks_task_mapping, task, user);
 
 /// A row that knows its place in the list.
 pub(crate) trait Placed {
-    fn place(&self) -> (Timestamp, &str);
+    fn place(&self) -> Position;
 }
 
 impl<E> Rows<'_, E>
@@ -69,16 +81,10 @@ where
         tx.keyset_page(rows, page, &list)
     }
 
-    /// Both columns in one comparison of rows, which an index in the list's order serves, also under row-level security:
-    /// the order of text and of time are leak-proof.
     fn after(self, order: Order, page: &KeysetRequest, list: &[u8]) -> Result<Self> {
-        let Some(cursor) = page.cursor() else { return Ok(self.order(order, E::CREATED_AT, E::ID)) };
-        let Position { created_at, id } = self.tx().position(cursor, list)?;
-        let row: [SimpleExpr; 2] = [E::CREATED_AT.into_expr(), E::ID.into_expr()];
-        let place: [SimpleExpr; 2] = [Expr::val(created_at), Expr::val(id)];
-        let (row, place) = (Expr::tuple(row), Expr::tuple(place));
-        let beyond = if matches!(order, Order::Desc) { row.lt(place) } else { row.gt(place) };
-        Ok(self.filter(beyond).order(order, E::CREATED_AT, E::ID))
+        let Some(cursor) = page.cursor() else { return Ok(self.listed(order)) };
+        let beyond = E::after(self.tx().position(cursor, list)?, &order)?;
+        Ok(self.filter(beyond).listed(order))
     }
 }
 
@@ -104,10 +110,7 @@ impl Tx {
         let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|last| {
-            let (created_at, id) = last.place();
-            self.cursor(&Position { created_at, id: id.to_owned() }, walked)
-        });
+        let next = rows.last().filter(|_| more).map(|last| self.cursor(&last.place(), walked));
         Ok(KeysetPage { items: rows, next: next.transpose()? })
     }
 }

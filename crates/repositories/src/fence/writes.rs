@@ -3,8 +3,8 @@
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, QueryResult,
-    Statement, Value,
+    ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, QueryResult, Statement,
+    Value,
 };
 
 use crate::fence::{Fence, Transaction, Tx};
@@ -85,12 +85,7 @@ impl Tx {
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
-        let mut conflict = OnConflict::column(unique);
-        conflict.update_columns(update.iter().copied());
-        if let Fence::Tenant(scope) = &self.fence {
-            conflict.action_and_where(E::TENANT.eq(scope.tenant()));
-        }
-        let insert = E::insert(self.in_tenant::<E>(row)).on_conflict(conflict);
+        let insert = E::insert(self.in_tenant::<E>(row)).on_conflict(self.on_conflict::<E>(unique, update));
         match insert.exec_with_returning(self.connection()?).await {
             Err(sea_orm::DbErr::RecordNotInserted) => Err(Error::NotFound { entity: "row" }),
             done => Ok(done?),

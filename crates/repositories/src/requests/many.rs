@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rylie_entities::request::{Column, Entity};
-use rylie_entities::{RequestId, RequestStatus, User, UserId, user};
-use sea_orm::{ColumnTrait, Condition};
+use rylie_entities::request::Entity;
+use rylie_entities::{User, UserId, user};
 
-use super::{NewRequest, row, with_status};
+use super::{NewRequest, row};
 use crate::bulk::Bulk;
 use crate::fence::Tx;
 use crate::{BulkOutcome, Progress, Result};
@@ -28,30 +27,6 @@ pub(super) async fn add(tx: &Tx, new: Vec<NewRequest>, progress: Progress) -> Re
         bulk.done(asked, made, made);
     }
     bulk.finish().await
-}
-
-pub(super) async fn set_status(
-    tx: &Tx,
-    ids: Vec<RequestId>,
-    status: RequestStatus,
-    progress: Progress,
-) -> Result<BulkOutcome> {
-    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
-    while let Some(ids) = bulk.next() {
-        let asked = ids.len();
-        let these = present_among(tx, ids);
-        let changing = these.clone().add(Column::Status.ne(status));
-        let changed = tx.update_many::<Entity>(with_status(tx, status), Vec::new(), changing).await?;
-        let all = changed == asked as u64;
-        let found = if all { changed } else { tx.rows::<Entity>().filter(these).count().await? };
-        bulk.done(asked, found, changed);
-    }
-    bulk.finish().await
-}
-
-fn present_among(tx: &Tx, ids: Vec<RequestId>) -> Condition {
-    let ids = ids.into_iter().map(|id| id.to_string());
-    Condition::all().add(tx.one_of(Column::Id, ids)).add(Column::Deleted.eq(false))
 }
 
 /// The users who order, read through the fence: those of another tenant are not among them.

@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
 
 use super::RequestFilter;
+use crate::cursor::Position;
 use crate::fence::{Placed, Tx};
 use crate::{KeysetPage, KeysetRequest, Result, UserSummary};
 
@@ -46,8 +47,8 @@ pub struct RequestOverview {
 }
 
 impl Placed for RequestSummary {
-    fn place(&self) -> (Timestamp, &str) {
-        (self.created_at, self.id.as_str())
+    fn place(&self) -> Position {
+        Position::at(self.created_at, self.id.as_str())
     }
 }
 

@@ -3,11 +3,11 @@
 use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{RequestId, TaskId, TaskStatus};
 use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ColumnTrait;
 use sea_orm::sea_query::SimpleExpr;
-use sea_orm::{ColumnTrait, Condition};
 
 use super::{NewTask, row};
-use crate::bulk::Bulk;
+use crate::bulk::{Bulk, Change, change_many};
 use crate::fence::Tx;
 use crate::requests;
 use crate::{BulkOutcome, Progress, Result};
@@ -36,18 +36,9 @@ pub(super) async fn set_status(
     status: TaskStatus,
     progress: Progress,
 ) -> Result<BulkOutcome> {
-    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
-    while let Some(ids) = bulk.next() {
-        let asked = ids.len();
-        let these = present_among(tx, ids);
-        let changing = these.clone().add(Column::Status.ne(status));
-        let (set, expressions) = with_status(tx, status);
-        let changed = tx.update_many::<Entity>(set, expressions, changing).await?;
-        let all = changed == asked as u64;
-        let found = if all { changed } else { tx.rows::<Entity>().filter(these).count().await? };
-        bulk.done(asked, found, changed);
-    }
-    bulk.finish().await
+    let (set, expressions) = with_status(tx, status);
+    let change = Change { set, expressions, changing: Column::Status.ne(status) };
+    change_many::<Entity>(tx, ids, change, progress).await
 }
 
 /// The first times stay: they are set only where there is none.
@@ -62,9 +53,4 @@ fn with_status(tx: &Tx, status: TaskStatus) -> (ActiveModel, Vec<(Column, Simple
         TaskStatus::Pending | TaskStatus::Cancelled => Vec::new(),
     };
     (set, kept)
-}
-
-fn present_among(tx: &Tx, ids: Vec<TaskId>) -> Condition {
-    let ids = ids.into_iter().map(|id| id.to_string());
-    Condition::all().add(tx.one_of(Column::Id, ids)).add(Column::Deleted.eq(false))
 }

@@ -1,0 +1,122 @@
+//! The data set, made in the database itself; and the ids of its rows.
+
+use rylie_db::prelude::{RequestId, UserId};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::{Result, settings};
+
+const SQL: &str = include_str!("dataset.sql");
+
+/// How large the data set is.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    requests: u64,
+    agencies: u64,
+}
+
+impl Size {
+    pub(crate) fn from_arguments(arguments: &[String]) -> Result<Self> {
+        let mut size = Self { requests: 200_000, agencies: 200 };
+        for pair in arguments.chunks(2) {
+            let [name, value] = pair else { return Err(crate::USAGE.into()) };
+            let value: u64 = value.replace('_', "").parse().map_err(|_| crate::USAGE)?;
+            match name.as_str() {
+                "--requests" if (1..=10_000_000).contains(&value) => size.requests = value,
+                "--agencies" if (3..=100_000).contains(&value) => size.agencies = value,
+                _ => return Err(crate::USAGE.into()),
+            }
+        }
+        Ok(size)
+    }
+
+    fn users(self) -> u64 {
+        (self.agencies + 200).max(10_000)
+    }
+}
+
+/// Fills a migrated database that has no requests yet; leaves one that has some alone. The login must be a superuser's.
+pub(crate) async fn prepare(size: Size) -> Result<()> {
+    let mut owner = PgConnection::connect(&settings::owner_url()?).await?;
+    let filled: bool =
+        sqlx::query(r#"SELECT EXISTS (SELECT FROM "Request")"#).fetch_one(&mut owner).await?.try_get(0)?;
+    owner.close().await?;
+    if filled {
+        eprintln!("the database has requests already and stays as it is");
+        return Ok(());
+    }
+    let (requests, users, agencies) = (size.requests, size.users(), size.agencies);
+    eprintln!("filling in {requests} requests of {users} users in {agencies} agencies");
+    let sql = SQL.replace("$REQUESTS", &requests.to_string());
+    run_as_owner(&sql.replace("$USERS", &users.to_string()).replace("$AGENCIES", &agencies.to_string())).await
+}
+
+/// Runs statements, each ending a line, one after the other: some of them cannot be in a transaction.
+pub(crate) async fn run_as_owner(sql: &str) -> Result<()> {
+    let mut owner = PgConnection::connect(&settings::owner_url()?).await?;
+    for statement in statements(sql) {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut owner).await?;
+    }
+    owner.close().await?;
+    Ok(())
+}
+
+/// What lies between `BEGIN` and `COMMIT` stays together, and so does a `DO` block.
+fn statements(sql: &str) -> Vec<String> {
+    let (mut all, mut open) = (Vec::new(), String::new());
+    for line in sql.lines().filter(|line| !line.starts_with("--")) {
+        open.push_str(line);
+        open.push('\n');
+        let together =
+            (open.starts_with("BEGIN;") && line != "COMMIT;") || (open.starts_with("DO ") && line != "END $$;");
+        if line.ends_with(';') && !together {
+            all.push(std::mem::take(&mut open));
+        }
+    }
+    all
+}
+
+/// The id of the request with this number.
+pub(crate) fn request(number: u64) -> Result<RequestId> {
+    Ok(id(number, "request").parse()?)
+}
+
+/// The id of the user with this number; the first of each agency, which has the agency's number, administers it.
+pub(crate) fn user(number: u64) -> Result<UserId> {
+    Ok(id(number, "user000").parse()?)
+}
+
+fn id(number: u64, tag: &str) -> String {
+    let hash = number.wrapping_mul(2_654_435_761) & 0xffff_ffff;
+    format!("c{number:09x}{hash:08x}{tag}")
+}
+
+/// Scatters `number` over `0..below`, the same way each time.
+pub(crate) fn scatter(number: u64, below: u64) -> u64 {
+    // splitmix64, <https://prng.di.unimi.it/splitmix64.c>.
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) % below
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{id, scatter, statements};
+
+    #[test]
+    fn an_id_is_worked_out_as_the_database_does() {
+        assert_eq!(id(1, "request"), "c0000000019e3779b1request");
+    }
+
+    #[test]
+    fn numbers_scatter_over_the_whole_range_and_stay_below_its_end() {
+        let seen: std::collections::BTreeSet<_> = (0..100).map(|number| scatter(number, 10)).collect();
+        assert_eq!(seen, (0..10).collect());
+    }
+
+    #[test]
+    fn a_transaction_and_a_block_are_one_statement_each() {
+        let sql = "-- a comment;\nBEGIN;\nx;\nCOMMIT;\nDO $$ BEGIN\n  y;\nEND $$;\nVACUUM\n  z;\n";
+        assert_eq!(statements(sql), ["BEGIN;\nx;\nCOMMIT;\n", "DO $$ BEGIN\n  y;\nEND $$;\n", "VACUUM\n  z;\n"]);
+    }
+}

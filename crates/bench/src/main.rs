@@ -1,0 +1,53 @@
+#![doc = include_str!("../README.md")]
+
+mod dataset;
+mod measure;
+mod process;
+mod service;
+mod settings;
+mod workloads;
+
+use std::process::ExitCode;
+
+use dataset::Size;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+const USAGE: &str = "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N]";
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(async { run(std::env::args().skip(1).collect()).await }),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rylie-bench: {}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Vec<String>) -> Result<()> {
+    match arguments.first().map(String::as_str) {
+        None | Some("-h" | "--help") => println!("{USAGE}"),
+        Some("--list") => println!("{}", workloads::NAMES.join("\n")),
+        Some("prepare") => dataset::prepare(Size::from_arguments(&arguments[1..])?).await?,
+        Some(_) => {
+            for name in &arguments {
+                // In a task, so that the work runs on the runtime's threads and not on the main one.
+                let name = name.clone();
+                tokio::spawn(async move { workloads::run(&name).await }).await??;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,132 @@
+//! Runs an operation again and again, and reports it as one line of JSON.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use crate::process::{cpu_seconds, peak_memory};
+use crate::{Result, settings};
+
+/// Runs `operation` from `callers` tasks at once, each beginning the next when the last one is done: first to warm up,
+/// then for as long as is measured. The operation is told its number.
+pub(crate) async fn looped<F, W>(workload: &str, callers: usize, operation: F) -> Result<()>
+where
+    F: Fn(u64) -> W + Send + Sync + 'static,
+    W: Future<Output = Result<()>> + Send + 'static,
+{
+    let (operation, next) = (Arc::new(operation), Arc::new(AtomicU64::new(0)));
+    let (warm, run) = match settings::operations() {
+        Some(operations) => (Until::Number(operations / 10), Until::Number(operations / 10 + operations)),
+        None => (Until::after(settings::warm_up()), Until::after(settings::warm_up() + settings::run_time())),
+    };
+    drive(callers, &next, warm, &operation).await?;
+    let (cpu, start) = (cpu_seconds(), Instant::now());
+    let latencies = drive(callers, &next, run, &operation).await?;
+    report(workload, callers, latencies, start.elapsed().as_secs_f64(), cpu_seconds() - cpu, "");
+    Ok(())
+}
+
+/// As [`looped`], for an operation that can be done only so often, as it uses something up.
+pub(crate) async fn counted<F, W>(workload: &str, operations: u64, operation: F) -> Result<()>
+where
+    F: Fn(u64) -> W + Send + Sync + 'static,
+    W: Future<Output = Result<()>> + Send + 'static,
+{
+    let (operation, next) = (Arc::new(operation), Arc::new(AtomicU64::new(0)));
+    drive(1, &next, Until::Number(operations / 10), &operation).await?;
+    let (cpu, start) = (cpu_seconds(), Instant::now());
+    let latencies = drive(1, &next, Until::Number(operations / 10 + operations), &operation).await?;
+    report(workload, 1, latencies, start.elapsed().as_secs_f64(), cpu_seconds() - cpu, "");
+    Ok(())
+}
+
+/// Runs a bulk operation some times, each after `before`. It returns how many rows it touched, which must be `rows`.
+pub(crate) async fn bulk<F, W>(workload: &str, rows: u64, before: &str, operation: F) -> Result<()>
+where
+    F: Fn(u64) -> W,
+    W: Future<Output = Result<u64>>,
+{
+    let (mut latencies, mut cpu) = (Vec::new(), 0.0);
+    for repetition in 0..settings::repetitions() {
+        crate::dataset::run_as_owner(before).await?;
+        let (used, start) = (cpu_seconds(), Instant::now());
+        let touched = operation(repetition).await?;
+        latencies.push(start.elapsed().as_secs_f64() * 1e3);
+        cpu += cpu_seconds() - used;
+        if touched != rows {
+            return Err(format!("{workload}: {touched} rows and not {rows}").into());
+        }
+    }
+    crate::dataset::run_as_owner(before).await?;
+    let seconds = latencies.iter().sum::<f64>() / 1e3;
+    let mut sorted = latencies.clone();
+    sorted.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_precision_loss, reason = "a number of rows is far below 2^52")]
+    let rows_per_second = rows as f64 * 1e3 / sorted[(sorted.len() - 1) / 2];
+    let extra = format!(r#","rows":{rows},"rows_per_s":{rows_per_second:.0}"#);
+    report(workload, 1, latencies, seconds, cpu, &extra);
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Until {
+    Time(Instant),
+    Number(u64),
+}
+
+impl Until {
+    fn after(time: std::time::Duration) -> Self {
+        Self::Time(Instant::now() + time)
+    }
+}
+
+/// Returns how long each operation took, in milliseconds.
+async fn drive<F, W>(callers: usize, next: &Arc<AtomicU64>, until: Until, operation: &Arc<F>) -> Result<Vec<f64>>
+where
+    F: Fn(u64) -> W + Send + Sync + 'static,
+    W: Future<Output = Result<()>> + Send + 'static,
+{
+    let caller = |operation: Arc<F>, next: Arc<AtomicU64>| async move {
+        let mut latencies = Vec::with_capacity(1 << 14);
+        loop {
+            let start = Instant::now();
+            if matches!(until, Until::Time(end) if start >= end) {
+                return Ok(latencies);
+            }
+            let number = next.fetch_add(1, Relaxed);
+            if matches!(until, Until::Number(end) if number >= end) {
+                next.fetch_sub(1, Relaxed);
+                return Ok(latencies);
+            }
+            operation(number).await?;
+            latencies.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    };
+    let callers: Vec<_> = (0..callers).map(|_| tokio::spawn(caller(Arc::clone(operation), Arc::clone(next)))).collect();
+    let mut all = Vec::new();
+    for caller in callers {
+        let latencies: Result<Vec<f64>> = caller.await?;
+        all.extend(latencies?);
+    }
+    Ok(all)
+}
+
+fn report(workload: &str, callers: usize, mut latencies: Vec<f64>, seconds: f64, cpu: f64, extra: &str) {
+    latencies.sort_by(f64::total_cmp);
+    let (half, nearly_all) = (quantile(&latencies, 50), quantile(&latencies, 99));
+    #[expect(clippy::cast_precision_loss, reason = "a number of operations is far below 2^52")]
+    let operations = latencies.len().max(1) as f64;
+    let implementation = if workload.starts_with("raw_") { "rylie-schema-raw-sqlx" } else { "rylie" };
+    println!(
+        r#"{{"impl":"{implementation}","workload":"{workload}","conc":{callers},"ops":{},"secs":{seconds:.3},"ops_per_s":{:.2},"p50_ms":{half:.3},"p99_ms":{nearly_all:.3},"cpu_s_per_1000":{:.4},"rss_peak_mb":{:.1}{extra}}}"#,
+        latencies.len(),
+        operations / seconds,
+        cpu / operations * 1e3,
+        peak_memory(),
+    );
+}
+
+fn quantile(sorted: &[f64], percent: usize) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((sorted.len() * percent / 100).min(last)).copied().unwrap_or_default()
+}

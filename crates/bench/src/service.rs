@@ -1,0 +1,63 @@
+//! The service as it runs in production: a plain login, which row-level security binds.
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use rylie_db::crypto::{KeyFile, Keyring};
+use rylie_db::prelude::*;
+use sqlx::{Connection, PgConnection, Row};
+use tempfile::TempDir;
+
+use crate::dataset::user;
+use crate::{Result, settings};
+
+/// A database, connected, with a keyring of its own.
+pub(crate) struct Service {
+    pub(crate) store: Arc<dyn Store>,
+    _keys: TempDir,
+}
+
+impl Service {
+    /// Connects as a login that has no right on any row of its own: were a unit not to take its door's role, whom the
+    /// policies bind, it could read nothing.
+    pub(crate) async fn connect() -> Result<Self> {
+        let url = settings::service_url()?;
+        refuse_a_login_above_the_policies(&url).await?;
+        let keys = TempDir::with_prefix("rylie-bench-")?;
+        let keyring = keys.path().join("keyring.json");
+        KeyFile::new(&keyring).create(&Keyring::generate()?)?;
+        let config = Config::builder().set("database_url", url)?.set("max_connections", settings::connections())?;
+        let database = Database::connect(config.set("keyring", keyring.display())?.build()?).await?;
+        Ok(Self { store: database.store(), _keys: keys })
+    }
+
+    /// The scope of a user, who signs in. Those whose number is an agency's administer it.
+    pub(crate) async fn scope(&self, number: u64) -> Result<TenantScope> {
+        let unit = self.store.identity().await?;
+        let token = unit.sessions().begin(user(number)?, Utc::now() + TimeDelta::hours(8)).await?;
+        let signed_in = unit.sessions().signed_in(&token).await?.ok_or("the session is not there")?;
+        unit.commit().await?;
+        Ok(TenantScope::of(&signed_in, Origin::default()))
+    }
+
+    /// The scopes of the administrators of some agencies.
+    pub(crate) async fn scopes(&self, agencies: std::ops::Range<u64>) -> Result<Vec<TenantScope>> {
+        let mut scopes = Vec::new();
+        for agency in agencies {
+            scopes.push(self.scope(agency).await?);
+        }
+        Ok(scopes)
+    }
+}
+
+async fn refuse_a_login_above_the_policies(url: &str) -> Result<()> {
+    let mut login = PgConnection::connect(url).await?;
+    let above: bool = sqlx::query(
+        r#"SELECT rolsuper OR rolbypassrls OR has_table_privilege('public."Request"', 'SELECT') FROM pg_roles WHERE rolname = current_user"#,
+    )
+    .fetch_one(&mut login)
+    .await?
+    .try_get(0)?;
+    login.close().await?;
+    if above { Err("the service's login can read requests without a door's role".into()) } else { Ok(()) }
+}

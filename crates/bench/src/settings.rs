@@ -1,0 +1,62 @@
+//! What the environment says.
+
+use std::time::Duration;
+
+use crate::Result;
+
+/// The owner's URL of the database, `DATABASE_URL`.
+pub(crate) fn owner_url() -> Result<String> {
+    text("DATABASE_URL").ok_or_else(|| "DATABASE_URL must name a PostgreSQL database, as its owner".into())
+}
+
+/// Where the service logs in: `SERVICE_DATABASE_URL`, else the owner's URL with the login that `prepare` makes.
+pub(crate) fn service_url() -> Result<String> {
+    if let Some(url) = text("SERVICE_DATABASE_URL") {
+        return Ok(url);
+    }
+    let owner = owner_url()?;
+    let (scheme, rest) = owner.split_once("://").ok_or("DATABASE_URL must have the form postgres://…")?;
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    Ok(format!("{scheme}://{LOGIN}:{LOGIN}@{place}"))
+}
+
+/// The service's login, and its password: the data is made up.
+pub(crate) const LOGIN: &str = "rylie_bench";
+
+/// How long a loop is measured: `RUN_S`, 5 seconds.
+pub(crate) fn run_time() -> Duration {
+    Duration::from_secs_f64(number("RUN_S", 5.0))
+}
+
+/// How long a loop runs before it is measured: `WARM_S`, 2 seconds.
+pub(crate) fn warm_up() -> Duration {
+    Duration::from_secs_f64(number("WARM_S", 2.0))
+}
+
+/// How many operations a loop does, instead of running for a time: `OPS`, for a profiler.
+pub(crate) fn operations() -> Option<u64> {
+    text("OPS").and_then(|text| text.parse().ok())
+}
+
+/// How often a bulk operation is repeated: `REPS`, 3 times.
+pub(crate) fn repetitions() -> u64 {
+    text("REPS").and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
+/// The most connections: `POOL_MAX`, 10.
+pub(crate) fn connections() -> u32 {
+    text("POOL_MAX").and_then(|text| text.parse().ok()).unwrap_or(10)
+}
+
+/// The rows that the data set was given: `REQUESTS`, 200,000.
+pub(crate) fn requests() -> u64 {
+    text("REQUESTS").and_then(|text| text.parse().ok()).unwrap_or(200_000)
+}
+
+fn number(name: &str, default: f64) -> f64 {
+    text(name).and_then(|text| text.parse().ok()).filter(|seconds: &f64| *seconds >= 0.0).unwrap_or(default)
+}
+
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}

@@ -1,0 +1,68 @@
+//! The workloads, by name. The names up to `save_read_connection_c1` are those that the same work has with others.
+
+mod bulk;
+mod connections;
+mod creates;
+mod floor;
+mod lists;
+mod reads;
+
+use crate::Result;
+
+pub(crate) const NAMES: &[&str] = &[
+    "get_by_id_c1",
+    "get_by_id_c16",
+    "list_page_c1",
+    "list_page_c16",
+    "list_page_big_c1",
+    "list_page_deep_c1",
+    "list_page_c1_keyset",
+    "list_page_big_c1_keyset",
+    "list_page_deep_c1_keyset",
+    "create_request_with_tasks_c1",
+    "create_request_with_tasks_c8",
+    "scoped_read_rls_c1",
+    "scoped_read_rls_c16",
+    "scoped_list_rls_c1",
+    "scoped_list_status_rls_c1",
+    "bulk_update_status",
+    "bulk_insert_tasks",
+    "reset_monthly_usage",
+    "cleanup_sessions",
+    "save_read_connection_c1",
+    "raw_scoped_read_d_drop_c1",
+    "raw_scoped_read_d_drop_c16",
+    "raw_scoped_read_gate_c1",
+    "raw_scoped_read_gate_c16",
+];
+
+pub(crate) async fn run(name: &str) -> Result<()> {
+    let callers = if name.contains("_c16") {
+        16
+    } else if name.contains("_c8") {
+        8
+    } else {
+        1
+    };
+    match name {
+        "get_by_id_c1" | "get_by_id_c16" => reads::by_id(name, callers).await,
+        "scoped_read_rls_c1" | "scoped_read_rls_c16" => reads::of_one_tenant(name, callers).await,
+        "list_page_c1" | "list_page_c16" => lists::of_small_tenants(name, callers).await,
+        "list_page_big_c1" => lists::of_the_large_tenant(name, 0).await,
+        "list_page_deep_c1" => lists::of_the_large_tenant(name, 10_000).await,
+        "list_page_c1_keyset" => lists::keyset_of_small_tenants(name).await,
+        "list_page_big_c1_keyset" => lists::keyset_of_the_large_tenant(name, 0).await,
+        "list_page_deep_c1_keyset" => lists::keyset_of_the_large_tenant(name, 10_000).await,
+        "scoped_list_rls_c1" => lists::newest(name, false).await,
+        "scoped_list_status_rls_c1" => lists::newest(name, true).await,
+        "create_request_with_tasks_c1" | "create_request_with_tasks_c8" => creates::with_ten_tasks(name, callers).await,
+        "bulk_update_status" => bulk::update_status(name).await,
+        "bulk_insert_tasks" => bulk::insert_tasks(name).await,
+        "reset_monthly_usage" => bulk::close_usage(name).await,
+        "cleanup_sessions" => bulk::remove_sessions(name).await,
+        "save_read_connection_c1" => connections::save_and_read(name).await,
+        "raw_scoped_read_d_drop_c1" | "raw_scoped_read_d_drop_c16" => floor::dropped_transaction(name, callers).await,
+        "raw_scoped_read_gate_c1" | "raw_scoped_read_gate_c16" => floor::gated_statement(name, callers).await,
+        _ => Err(format!("no such workload: {name}; --list names them").into()),
+    }
+}

@@ -1,0 +1,51 @@
+//! A request with ten tasks, in one unit of work.
+
+use std::sync::Arc;
+
+use rylie_db::prelude::*;
+
+use crate::Result;
+use crate::dataset::{run_as_owner, scatter};
+use crate::measure::looped;
+use crate::service::Service;
+
+const CLEAN: &str = "DELETE FROM \"Request\" WHERE \"title\" LIKE 'created %';\nVACUUM \"Request\", \"Task\";\n";
+
+pub(crate) async fn with_ten_tasks(name: &str, callers: usize) -> Result<()> {
+    let service = Service::connect().await?;
+    let (store, scopes) = (service.store.clone(), Arc::new(service.scopes(1..201).await?));
+    looped(name, callers, move |number| {
+        let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
+        async move {
+            let place = usize::try_from(scatter(number, scopes.len() as u64))?;
+            let unit = store.tenant(&scopes[place]).await?;
+            let made = unit.requests().add_with_tasks(request(number), tasks()).await?;
+            unit.commit().await?;
+            if made.tasks.len() == 10 { Ok(()) } else { Err("not ten tasks".into()) }
+        }
+    })
+    .await?;
+    run_as_owner(CLEAN).await
+}
+
+fn request(number: u64) -> NewRequest {
+    NewRequest {
+        title: format!("created {number}"),
+        description: "A new request for content".into(),
+        kind: "page".into(),
+        priority: Some(RequestPriority::High),
+        keywords: Some(["suv", "lease"].into_iter().map(str::to_owned).collect()),
+        target_url: Some("https://dealer.example/new".into()),
+        ..Default::default()
+    }
+}
+
+fn tasks() -> Vec<NewTask> {
+    let kinds = [TaskType::Page, TaskType::Blog, TaskType::GbpPost, TaskType::Improvement];
+    let task = |(number, kind)| NewTask {
+        description: Some("Short note".into()),
+        priority: Some(RequestPriority::Medium),
+        ..NewTask::new(format!("task {number}"), kind)
+    };
+    (0..10).zip(kinds.into_iter().cycle()).map(task).collect()
+}

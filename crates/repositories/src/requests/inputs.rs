@@ -1,0 +1,77 @@
+//! What calls on requests take and give.
+
+use rylie_entities::request::Column;
+use rylie_entities::{PackageType, Request, RequestPriority, RequestStatus, Task, User, UserId};
+use sea_orm::prelude::Json;
+use sea_orm::{ColumnTrait, Condition};
+use serde::Serialize;
+
+/// A request to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewRequest {
+    /// Who orders it: the signed-in user unless another is named, which only administrators may.
+    pub user: Option<UserId>,
+    /// One line; not empty.
+    pub title: String,
+    /// What is wanted.
+    pub description: String,
+    /// The kind of work, such as `page`; not empty.
+    pub kind: String,
+    /// How urgent it is; [`RequestPriority::Medium`] unless named.
+    pub priority: Option<RequestPriority>,
+    /// The package it is charged to.
+    pub package: Option<PackageType>,
+    /// Search terms.
+    pub keywords: Option<Json>,
+    /// The page to work on.
+    pub target_url: Option<String>,
+}
+
+/// What to change of a request; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct RequestChanges {
+    /// One line; not empty.
+    pub title: Option<String>,
+    /// What is wanted.
+    pub description: Option<String>,
+    /// How urgent it is.
+    pub priority: Option<RequestPriority>,
+    /// Where the result is.
+    pub content_url: Option<String>,
+    /// Title of the result.
+    pub page_title: Option<String>,
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RequestFilter {
+    /// Only those with this status.
+    pub status: Option<RequestStatus>,
+    /// Only those of this user.
+    pub user: Option<UserId>,
+    /// Only those of this kind.
+    pub kind: Option<String>,
+    /// Soft-deleted ones instead of the others.
+    pub deleted: bool,
+}
+
+/// A request, who ordered it, and its tasks.
+#[derive(Clone, Debug)]
+pub struct RequestWithTasks {
+    /// The request.
+    pub request: Request,
+    /// Who ordered it; `None` if the user has since moved to another tenant.
+    pub user: Option<User>,
+    /// Its tasks that are not soft-deleted, oldest first.
+    pub tasks: Vec<Task>,
+}
+
+impl RequestFilter {
+    pub(super) fn condition(self) -> Condition {
+        Condition::all()
+            .add(Column::Deleted.eq(self.deleted))
+            .add_option(self.status.map(|status| Column::Status.eq(status)))
+            .add_option(self.user.map(|user| Column::UserId.eq(user)))
+            .add_option(self.kind.map(|kind| Column::Kind.eq(kind)))
+    }
+}

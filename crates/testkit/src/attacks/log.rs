@@ -1,0 +1,100 @@
+//! How attacks tell what they saw.
+
+use std::fmt::{Debug, Display};
+
+use super::report::{Attack, Outcome, Report, Walls};
+use crate::Result;
+
+/// The attacks of a run so far.
+pub(super) struct Log {
+    walls: Walls,
+    seed: u64,
+    attacks: Vec<Attack>,
+}
+
+impl Log {
+    pub(super) fn new(walls: Walls, seed: u64) -> Self {
+        Self { walls, seed, attacks: Vec::new() }
+    }
+
+    /// Notes an attack. One that fails in a way it does not expect has shown nothing, and so does not count as held.
+    pub(super) fn note(&mut self, name: impl Into<String>, seen: Result<Seen>) {
+        let seen = seen.map_or_else(|error| vec![format!("the attack could not be carried out: {}", chain(&error))], |seen| seen.0);
+        let outcome = if seen.is_empty() { Outcome::Held } else { Outcome::Broke { seen } };
+        self.attacks.push(Attack { name: name.into(), walls: self.walls, outcome });
+    }
+
+    pub(super) fn report(self) -> Report {
+        Report::new(self.seed, self.attacks)
+    }
+}
+
+/// What an attack saw that it should not have.
+#[derive(Default)]
+pub(super) struct Seen(Vec<String>);
+
+impl Seen {
+    pub(super) fn add(&mut self, what: impl Into<String>) {
+        self.0.push(what.into());
+    }
+
+    pub(super) fn unless(&mut self, holds: bool, what: impl Display) {
+        if !holds {
+            self.add(what.to_string());
+        }
+    }
+
+    pub(super) fn same<T: Debug + PartialEq>(&mut self, what: &str, found: &T, expected: &T) {
+        self.unless(found == expected, format_args!("{what}: {found:?} instead of {expected:?}"));
+    }
+
+    /// Another tenant's row gives exactly what a missing one gives.
+    pub(super) fn alike(&mut self, what: &str, foreign: &Answer, missing: &Answer) {
+        self.unless(foreign == missing, format_args!("{what}: {foreign:?}, and {missing:?} for a row that does not exist"));
+        self.unless(!matches!(foreign, Answer::Something), format_args!("{what}: it was found, or done"));
+    }
+}
+
+/// What a call answers, as far as an attacker can tell.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Answer {
+    Something,
+    Nothing,
+    Refused(String),
+}
+
+impl Answer {
+    pub(super) fn of<T: Told>(result: rylie_db::repositories::Result<T>) -> Self {
+        match result {
+            Ok(told) if told.is_something() => Self::Something,
+            Ok(_) => Self::Nothing,
+            Err(error) => Self::Refused(format!("{error} ({error:?})")),
+        }
+    }
+}
+
+/// Whether an answer tells that there is something.
+pub(super) trait Told {
+    fn is_something(&self) -> bool;
+}
+
+impl<T> Told for Option<T> {
+    fn is_something(&self) -> bool {
+        self.is_some()
+    }
+}
+
+/// For a call whose success tells that the row is there.
+pub(super) struct Done;
+
+impl Told for Done {
+    fn is_something(&self) -> bool {
+        true
+    }
+}
+
+/// The error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
