@@ -11,14 +11,15 @@ BEGIN
         HINT = 'rylie maintain audit removes old batches, rylie audit erase the personal parts of records';
 END $$
 -- statement
+-- The name is set within and not as a part of the function: only a superuser may attach a setting of ours to one.
 -- Removes the records of a sealed batch; its checkpoint and its tenants' counts stay.
 CREATE OR REPLACE FUNCTION public.rylie_audit_remove_batch(number bigint, removed timestamp) RETURNS bigint LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET rylie.audit_keeper = 'retention' SET row_security = on AS $$
+SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET row_security = on AS $$
 DECLARE
     gone bigint;
-    sealed bigint;
+    sealed bigint := (SELECT b.records FROM rylie_audit_batch b WHERE b.batch = number AND b.removed_at IS NULL);
 BEGIN
-    SELECT b.records INTO sealed FROM rylie_audit_batch b WHERE b.batch = number AND b.removed_at IS NULL;
+    PERFORM set_config('rylie.audit_keeper', 'retention', true);
     DELETE FROM "AuditLog" a USING rylie_audit_leaf l WHERE l.batch = number AND a.id = l.record_id;
     GET DIAGNOSTICS gone = ROW_COUNT;
     IF gone IS DISTINCT FROM sealed THEN
@@ -26,15 +27,17 @@ BEGIN
     END IF;
     DELETE FROM rylie_audit_leaf l WHERE l.batch = number;
     UPDATE rylie_audit_batch b SET removed_at = removed WHERE b.batch = number;
+    PERFORM set_config('rylie.audit_keeper', '', true);
     RETURN gone;
 END $$
 -- statement
 -- Erases one part of a sealed record, `who` or `what`, with its salt; the commitment stays.
 CREATE OR REPLACE FUNCTION public.rylie_audit_erase(record text, part text, commitment bytea) RETURNS bigint LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET rylie.audit_keeper = 'erasure' SET row_security = on AS $$
+SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET row_security = on AS $$
 DECLARE
     erased bigint;
 BEGIN
+    PERFORM set_config('rylie.audit_keeper', 'erasure', true);
     IF part = 'who' THEN
         UPDATE rylie_audit_leaf l SET who = commitment, who_salt = NULL WHERE l.record_id = record AND l.who IS NULL;
         GET DIAGNOSTICS erased = ROW_COUNT;
@@ -45,6 +48,7 @@ BEGIN
         GET DIAGNOSTICS erased = ROW_COUNT;
         UPDATE "AuditLog" a SET "resourceId" = NULL, details = NULL WHERE a.id = record AND erased = 1;
     END IF;
+    PERFORM set_config('rylie.audit_keeper', '', true);
     RETURN coalesce(erased, 0);
 END $$
 -- statement
