@@ -4,6 +4,7 @@
 #![expect(clippy::duplicate_mod, reason = "each behaviour is mounted once per engine")]
 
 mod adoption;
+mod attacks;
 mod audit_bars;
 mod audit_crash;
 mod cancellation;
@@ -31,6 +32,7 @@ macro_rules! behaviours_on {
             }
 
             mod api_keys;
+            mod attacks;
             mod audit;
             mod audit_seals;
             mod bulk;

@@ -18,7 +18,7 @@ use crate::migration::tenant_key::{fill, fill_ours};
 use raw::Raw;
 
 /// Every table with a tenant's key.
-const TABLES: [&str; 13] = [
+pub(crate) const TABLES: [&str; 13] = [
     "Agency",
     "User",
     "Account",

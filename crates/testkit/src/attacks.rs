@@ -77,9 +77,10 @@ impl<'a> Attacks<'a> {
         if self.world.is_postgres() {
             report.append(self.by_sql().await?);
             let mut raw = Raw::connect(self.world.url()).await?;
-            let off = catalog::switch_policies_off(&mut raw).await?;
+            let walled = catalog::walled(&mut raw).await?;
+            catalog::switch_policies_off(&mut raw, &walled).await?;
             let alone = self.through_the_doors_behind(Walls::Fence).await;
-            catalog::switch_policies_on(&mut raw, &off).await?;
+            catalog::switch_policies_on(&mut raw, &walled).await?;
             report.append(alone?);
         }
         Ok(report)
@@ -96,9 +97,7 @@ impl<'a> Attacks<'a> {
         let mut log = Log::new(walls, self.seed);
         store::attack(&stage, &mut log).await?;
         crowd::attack(&stage, &mut log, self.seed).await;
-        for extension in &self.extensions {
-            extension::attack(*extension, &stage, &mut log).await;
-        }
+        extension::attack(&self.extensions, &stage, &mut log).await;
         Ok(log.report())
     }
 
@@ -108,11 +107,8 @@ impl<'a> Attacks<'a> {
         let mut log = Log::new(Walls::RowLevelSecurity, self.seed);
         if self.world.is_postgres() {
             let stage = Stage::set(self.world).await?;
-            let mut planted = Vec::new();
-            for extension in &self.extensions {
-                planted.extend(extension::plant(*extension, &stage, &mut log).await);
-            }
-            sql::attack(&stage, &planted, &self.extensions, &self.trusted, &mut log).await?;
+            extension::plant(&self.extensions, &stage, &mut log).await;
+            sql::attack(&stage, &self.trusted, &mut log).await?;
         }
         Ok(log.report())
     }

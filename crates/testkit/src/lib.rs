@@ -20,6 +20,7 @@
 //! # async fn migrate(url: &str) -> Result<(), std::io::Error> { Ok(()) }
 //! ```
 
+pub mod attacks;
 mod cluster;
 mod env;
 mod error;

@@ -1,6 +1,6 @@
 //! A migrated database with agencies and users in it, made in a line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -9,7 +9,7 @@ use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRol
 use rylie_db::prelude::{
     Grant, NewAgency, NewRequest, NewUser, Origin, PlatformUnit, SignedInUser, Store, TenantScope, TenantUnit,
 };
-use rylie_db::{Config, Database};
+use rylie_db::{Config, ConfigBuilder, Database};
 use tempfile::TempDir;
 
 use crate::{Cluster, DelayProxy, PostgresDatabase, Result, SqliteDatabase, TestEnv};
@@ -34,6 +34,8 @@ pub struct World {
     database: Database,
     env: Arc<TestEnv>,
     url: String,
+    // Where the store connects: the same, or the pooler before it.
+    store_url: String,
     keys: TempDir,
     place: Place,
 }
@@ -77,12 +79,17 @@ impl World {
         let keys = TempDir::with_prefix("rylie-keys-").map_err(crate::Error::io("making a folder for a keyring"))?;
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
-        let pooled = store_url != url;
-        let config = Config::builder().set("database_url", &store_url)?.set("keyring", keyring.display())?;
-        let config = config.set("behind_pooler", pooled)?.build()?;
+        let config = settings(&store_url, &url, &keyring)?.build()?;
         let env = Arc::new(TestEnv::default());
         let database = Database::connect_with(config, Arc::clone(&env) as Arc<dyn Env>).await?;
-        Ok(Self { database, env, url, keys, place })
+        Ok(Self { database, env, url, store_url, keys, place })
+    }
+
+    /// A second store on the same database, by a pool of its own with so many connections: as another process has it.
+    pub async fn connect_again(&self, connections: u32) -> Result<Database> {
+        let settings = settings(&self.store_url, &self.url, &self.keyring())?;
+        let config = settings.set("max_connections", connections)?.build()?;
+        Ok(Database::connect_with(config, Arc::clone(&self.env) as Arc<dyn Env>).await?)
     }
 
     /// The database, as a service has it.
@@ -124,6 +131,12 @@ impl World {
         }
     }
 
+    /// Whether the engine is PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.place, Place::Postgres { .. })
+    }
+
     /// A unit across tenants, entered by the job `test`.
     pub async fn platform(&self) -> Result<Box<dyn PlatformUnit>> {
         Ok(self.store().platform(Grant::job("test", "to test")?).await?)
@@ -155,6 +168,11 @@ impl World {
         let signed_in = signed_in.ok_or(rylie_db::repositories::Error::NotFound { entity: "Session" })?;
         Ok(TestUser { world: self, user: user.clone(), signed_in, session })
     }
+}
+
+fn settings(store_url: &str, url: &str, keyring: &Path) -> rylie_db::Result<ConfigBuilder> {
+    let settings = Config::builder().set("database_url", store_url)?.set("keyring", keyring.display())?;
+    settings.set("behind_pooler", store_url != url)
 }
 
 async fn migrate(url: String) -> rylie_db::Result<()> {

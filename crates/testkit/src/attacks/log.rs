@@ -19,7 +19,10 @@ impl Log {
 
     /// Notes an attack. One that fails in a way it does not expect has shown nothing, and so does not count as held.
     pub(super) fn note(&mut self, name: impl Into<String>, seen: Result<Seen>) {
-        let seen = seen.map_or_else(|error| vec![format!("the attack could not be carried out: {}", chain(&error))], |seen| seen.0);
+        let seen = seen.map_or_else(
+            |error| vec![format!("the attack could not be carried out: {}", chain(&error))],
+            |seen| seen.0,
+        );
         let outcome = if seen.is_empty() { Outcome::Held } else { Outcome::Broke { seen } };
         self.attacks.push(Attack { name: name.into(), walls: self.walls, outcome });
     }
@@ -34,6 +37,10 @@ impl Log {
 pub(super) struct Seen(Vec<String>);
 
 impl Seen {
+    pub(super) fn of(seen: Vec<String>) -> Self {
+        Self(seen)
+    }
+
     pub(super) fn add(&mut self, what: impl Into<String>) {
         self.0.push(what.into());
     }
@@ -48,9 +55,17 @@ impl Seen {
         self.unless(found == expected, format_args!("{what}: {found:?} instead of {expected:?}"));
     }
 
+    pub(super) fn refused<T>(&mut self, what: &str, result: rylie_db::repositories::Result<T>) {
+        let refused = matches!(result, Err(rylie_db::repositories::Error::Forbidden { .. }));
+        self.unless(refused, format_args!("{what}: not refused"));
+    }
+
     /// Another tenant's row gives exactly what a missing one gives.
     pub(super) fn alike(&mut self, what: &str, foreign: &Answer, missing: &Answer) {
-        self.unless(foreign == missing, format_args!("{what}: {foreign:?}, and {missing:?} for a row that does not exist"));
+        self.unless(
+            foreign == missing,
+            format_args!("{what}: {foreign:?}, and {missing:?} for a row that does not exist"),
+        );
         self.unless(!matches!(foreign, Answer::Something), format_args!("{what}: it was found, or done"));
     }
 }
@@ -64,32 +79,13 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn of<T: Told>(result: rylie_db::repositories::Result<T>) -> Self {
+    /// `Ok(true)` for a call that told of a row, or changed one.
+    pub(super) fn of(result: rylie_db::repositories::Result<bool>) -> Self {
         match result {
-            Ok(told) if told.is_something() => Self::Something,
-            Ok(_) => Self::Nothing,
+            Ok(true) => Self::Something,
+            Ok(false) => Self::Nothing,
             Err(error) => Self::Refused(format!("{error} ({error:?})")),
         }
-    }
-}
-
-/// Whether an answer tells that there is something.
-pub(super) trait Told {
-    fn is_something(&self) -> bool;
-}
-
-impl<T> Told for Option<T> {
-    fn is_something(&self) -> bool {
-        self.is_some()
-    }
-}
-
-/// For a call whose success tells that the row is there.
-pub(super) struct Done;
-
-impl Told for Done {
-    fn is_something(&self) -> bool {
-        true
     }
 }
 

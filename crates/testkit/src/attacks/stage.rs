@@ -1,10 +1,15 @@
 //! Attacker and victim, and what they have.
 
-use rylie_db::entities::{MonthlyUsage, Request, Task, TaskType};
-use rylie_db::prelude::{NewRequest, NewTask, Progress, Secret, TenantScope, TenantUnit};
-use rylie_db::repositories::{NewGa4Connection, NewSearchConsoleConnection, NewSeoWorksMapping, PreferencesChanges};
+use chrono::TimeDelta;
+use rylie_db::entities::{MonthlyUsage, PackageType, Request, SeoWorksTaskMapping, Task, TaskType};
+use rylie_db::prelude::{
+    NewRequest, NewTask, PageRequest, RequestFilter, RequestId, Secret, TaskFilter, TenantScope, TenantUnit, UserId,
+};
+use rylie_db::repositories::{
+    NewAccount, NewGa4Connection, NewSearchConsoleConnection, NewSeoWorksMapping, PreferencesChanges, UserChanges,
+    UserFilter,
+};
 
-use super::raw::Raw;
 use crate::{Result, TestAgency, TestUser, World};
 
 /// Two agencies of one database: one attacks the other. Each has rows in every table of the platform.
@@ -31,7 +36,7 @@ pub struct Side<'w> {
     /// A soft-deleted task.
     pub deleted_task: Task,
     /// The task at SEOWorks that is mapped to the request.
-    pub seoworks_task: String,
+    pub mapping: SeoWorksTaskMapping,
     /// A closed month of the administrator's.
     pub usage: MonthlyUsage,
 }
@@ -50,25 +55,29 @@ impl<'w> Stage<'w> {
 
 impl<'w> Side<'w> {
     async fn make(world: &'w World) -> Result<Self> {
-        let agency = world.agency().await?;
+        let mut agency = world.agency().await?;
         let member = agency.user().await?;
         let admin = agency.admin.user.id.clone();
         let unit = agency.unit().await?;
         let request = unit.requests().add(new_request("kept")).await?;
+        unit.requests().add(new_request("another")).await?;
         let deleted_request = unit.requests().add(new_request("deleted")).await?;
         unit.requests().remove(deleted_request.id.clone()).await?;
         let task = unit.tasks().add(request.id.clone(), NewTask::new("kept", TaskType::Page)).await?;
         let deleted_task = unit.tasks().add(request.id.clone(), NewTask::new("deleted", TaskType::Page)).await?;
         unit.tasks().remove(deleted_task.id.clone()).await?;
-        let seoworks_task = format!("seoworks-{}", request.id);
-        let mapping = NewSeoWorksMapping { request: request.id.clone(), seoworks_task: seoworks_task.clone(), kind: "page".into() };
-        unit.seoworks_mappings().save_many(vec![mapping], Progress::none()).await?;
+        let mapping =
+            unit.seoworks_mappings().add(mapped_to(request.id.clone(), &format!("seoworks-{}", request.id))).await?;
         unit.preferences().save(admin.clone(), PreferencesChanges::default()).await?;
         unit.ga4_connections().save(ga4(None)).await?;
         unit.search_console_connections().save(search_console(None)).await?;
         unit.commit().await?;
+        link_account(world, &admin).await?;
         let usage = close_a_month(world, &agency).await?;
-        Ok(Self { agency, member, request, task, deleted_request, deleted_task, seoworks_task, usage })
+        // Signed in anew: closing a month took one.
+        agency.admin = world.sign_in(&agency.admin.user).await?;
+        let member = world.sign_in(&member.user).await?;
+        Ok(Self { agency, member, request, task, deleted_request, deleted_task, mapping, usage })
     }
 
     /// The tenant's key, as it is in `"tenantId"`.
@@ -83,35 +92,88 @@ impl<'w> Side<'w> {
         self.agency.scope()
     }
 
+    /// Its rows, as its administrator sees them: what an attack changed shows here.
+    pub(super) async fn picture(&self) -> Result<Vec<String>> {
+        let (unit, page) = (self.unit().await?, whole_list());
+        let admin = || self.agency.admin.user.id.clone();
+        let mut picture = Vec::new();
+        for deleted in [false, true] {
+            let requests = unit.requests().list(RequestFilter { deleted, ..Default::default() }, page).await?;
+            let tasks = unit.tasks().list(TaskFilter { deleted, ..Default::default() }, page).await?;
+            picture.extend([format!("{:?}", requests.items), format!("{:?}", tasks.items)]);
+        }
+        picture.push(format!("{:?}", unit.users().list(UserFilter::default(), page).await?.items));
+        picture.push(format!("{:?}", unit.agencies().list(page).await?.items));
+        picture.push(format!("{:?}", unit.seoworks_mappings().list(page).await?.items));
+        picture.push(format!("{:?}", unit.usage().list(None, page).await?.items));
+        picture.push(format!("{:?}", unit.preferences().find(admin()).await?));
+        picture.push(format!("{:?}", unit.ga4_connections().find(admin()).await?));
+        picture.push(format!("{:?}", unit.search_console_connections().find(admin()).await?));
+        Ok(picture)
+    }
+
     /// A unit within the administrator's reach.
     pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
         self.agency.unit().await
     }
 }
 
-/// Of a month long past, so that it is no matter what the world's clock says. By SQL: what closes months is a job for all
-/// tenants at once.
+/// A use is counted in this month and one in the next, which closes this one.
 async fn close_a_month(world: &World, agency: &TestAgency<'_>) -> Result<MonthlyUsage> {
-    let (user, tenant) = (&agency.admin.user.id, &agency.agency.id);
-    let insert = format!(
-        r#"INSERT INTO "MonthlyUsage" (id, "userId", month, year, "packageType", "tenantId", "archivedAt", "pagesUsed")
-           VALUES ('usage-{user}', '{user}', 1, 2020, 'GOLD', '{tenant}', '2020-02-01 00:00:00', 7)"#
-    );
-    Raw::connect(world.url()).await?.run(&insert).await?;
+    let admin = &agency.admin.user.id;
     let unit = agency.unit().await?;
-    let usage = unit.usage().find(user.clone(), 2020, 1).await?;
-    Ok(usage.ok_or(rylie_db::repositories::Error::NotFound { entity: "MonthlyUsage" })?)
+    let package = UserChanges { package: Some(PackageType::Gold), ..UserChanges::default() };
+    unit.users().update(admin.clone(), package).await?;
+    unit.usage().use_page(admin.clone(), "this month's").await?;
+    world.env().forward(TimeDelta::days(32));
+    unit.usage().use_page(admin.clone(), "the next month's").await?;
+    let closed = unit.usage().list(Some(admin.clone()), PageRequest::default()).await?.items.pop();
+    unit.commit().await?;
+    Ok(closed.ok_or(rylie_db::repositories::Error::NotFound { entity: "MonthlyUsage" })?)
+}
+
+async fn link_account(world: &World, user: &UserId) -> Result<()> {
+    let unit = world.store().identity().await?;
+    let account = NewAccount {
+        user: user.clone(),
+        kind: "oauth".to_owned(),
+        provider: "google".to_owned(),
+        provider_account: format!("google-{user}"),
+        refresh_token: None,
+        access_token: Some(Secret::from("token")),
+        id_token: None,
+        expires_at: None,
+        scope: None,
+    };
+    unit.accounts().link(account).await?;
+    Ok(unit.commit().await?)
+}
+
+pub(super) fn mapped_to(request: RequestId, seoworks_task: &str) -> NewSeoWorksMapping {
+    NewSeoWorksMapping { request, seoworks_task: seoworks_task.to_owned(), kind: "page".to_owned() }
+}
+
+/// More than either side has.
+pub(super) fn whole_list() -> PageRequest {
+    PageRequest::new(PageRequest::MAX_LIMIT, 0)
 }
 
 pub(super) fn new_request(title: &str) -> NewRequest {
     NewRequest { title: title.to_owned(), kind: "page".to_owned(), ..NewRequest::default() }
 }
 
-pub(super) fn ga4(user: Option<rylie_db::prelude::UserId>) -> NewGa4Connection {
+pub(super) fn ga4(user: Option<UserId>) -> NewGa4Connection {
     let access_token = Secret::from("token");
     NewGa4Connection { user, access_token, refresh_token: None, expires: None, property_id: None, property_name: None }
 }
 
-pub(super) fn search_console(user: Option<rylie_db::prelude::UserId>) -> NewSearchConsoleConnection {
-    NewSearchConsoleConnection { user, access_token: Secret::from("token"), refresh_token: None, expires: None, site_url: None, site_name: None }
+pub(super) fn search_console(user: Option<UserId>) -> NewSearchConsoleConnection {
+    NewSearchConsoleConnection {
+        user,
+        access_token: Secret::from("token"),
+        refresh_token: None,
+        expires: None,
+        site_url: None,
+        site_name: None,
+    }
 }

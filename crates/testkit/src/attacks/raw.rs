@@ -1,0 +1,114 @@
+//! SQL past the fence. PostgreSQL.
+
+use futures_util::TryStreamExt;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::{Error, Result};
+
+/// What a right that is missing gives, and a row that a policy does not let in.
+pub(super) const DENIED: &str = "42501";
+
+/// A connection as the database's superuser, which knows nothing of the fence.
+pub(super) struct Raw(PgConnection);
+
+impl Raw {
+    pub(super) async fn connect(url: &str) -> Result<Self> {
+        Ok(Self(PgConnection::connect(url).await.map_err(Error::sql("connecting past the fence"))?))
+    }
+
+    pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
+        self.fetch(sql).await.map(|_| ()).map_err(Error::sql("preparing an attack"))
+    }
+
+    /// The first column of every row, as text; empty for null.
+    pub(super) async fn texts(&mut self, sql: &str) -> Result<Vec<String>> {
+        let rows = self.fetch(sql).await.map_err(Error::sql("reading the catalog"))?;
+        rows.iter().map(|row| text(row, 0)).collect()
+    }
+
+    /// The first two columns of every row, as text.
+    pub(super) async fn pairs(&mut self, sql: &str) -> Result<Vec<(String, String)>> {
+        let rows = self.fetch(sql).await.map_err(Error::sql("reading the catalog"))?;
+        rows.iter().map(|row| Ok((text(row, 0)?, text(row, 1)?))).collect()
+    }
+
+    /// What an attack answers: the first column of its rows, or the error's code.
+    pub(super) async fn answer(&mut self, sql: &str) -> Answer {
+        match self.fetch(sql).await {
+            Ok(rows) => Answer::Rows(rows.iter().filter_map(|row| text(row, 0).ok()).collect()),
+            Err(error) => Answer::refused(&error),
+        }
+    }
+
+    /// What `COPY … TO STDOUT` answers, line by line.
+    pub(super) async fn copied(&mut self, sql: &str) -> Answer {
+        let copied = match self.0.copy_out_raw(sql).await {
+            Ok(stream) => stream.try_collect::<Vec<_>>().await,
+            Err(error) => Err(error),
+        };
+        match copied {
+            Ok(bytes) => Answer::Rows(String::from_utf8_lossy(&bytes.concat()).lines().map(str::to_owned).collect()),
+            Err(error) => Answer::refused(&error),
+        }
+    }
+
+    /// Begins a transaction in the tenant's role. `as_owner` runs before the role is taken.
+    pub(super) async fn enter(&mut self, as_owner: &str, tenant: &str) -> Result<()> {
+        let tenant = literal(tenant);
+        self.run(&format!(
+            "BEGIN; {as_owner}; SET LOCAL ROLE rylie_tenant; SELECT set_config('rylie.tenant', {tenant}, true)"
+        ))
+        .await
+    }
+
+    /// Undoes it, the role and what the owner did included.
+    pub(super) async fn leave(&mut self) -> Result<()> {
+        self.run("ROLLBACK").await
+    }
+
+    /// One statement in a transaction of the tenant's role that is rolled back.
+    pub(super) async fn as_tenant(&mut self, tenant: &str, sql: &str) -> Result<Answer> {
+        self.enter("", tenant).await?;
+        let answer = self.answer(sql).await;
+        self.leave().await?;
+        Ok(answer)
+    }
+
+    async fn fetch(&mut self, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.0).await
+    }
+}
+
+/// What SQL answers, as far as an attacker can tell.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Answer {
+    Rows(Vec<String>),
+    Refused { code: String },
+}
+
+impl Answer {
+    fn refused(error: &sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        Self::Refused { code: code.unwrap_or_else(|| error.to_string()) }
+    }
+
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Self::Refused { code } if code == DENIED)
+    }
+}
+
+/// A name as it stands in SQL.
+pub(super) fn name(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// A text as it stands in SQL.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn text(row: &PgRow, column: usize) -> Result<String> {
+    let text: Option<String> = row.try_get_unchecked(column).map_err(Error::sql("reading an answer"))?;
+    Ok(text.unwrap_or_default())
+}

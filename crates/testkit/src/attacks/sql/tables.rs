@@ -1,0 +1,102 @@
+//! One table: what is seen, what is changed, what is made.
+
+use super::Sides;
+use crate::Result;
+use crate::attacks::log::Seen;
+use crate::attacks::raw::{Answer, Raw, literal, name};
+
+/// Whatever the role's rights are by now: should somebody grant more, the policy is there.
+fn all_rights(table: &str) -> String {
+    format!("GRANT ALL ON {table} TO rylie_tenant")
+}
+
+/// One statement of the attacker's, with all rights on the table, and undone.
+async fn ask(raw: &mut Raw, table: &str, tenant: &str, sql: &str) -> Result<Answer> {
+    raw.enter(&all_rights(table), tenant).await?;
+    let answer = raw.answer(sql).await;
+    raw.leave().await?;
+    Ok(answer)
+}
+
+pub(super) async fn read(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Seen> {
+    let (table, mut seen) = (name(table), Seen::default());
+    let victim = literal(&sides.victim);
+    let there = raw.texts(&format!(r#"SELECT "tenantId"::text FROM {table} WHERE "tenantId" = {victim}"#)).await?;
+    seen.unless(!there.is_empty(), "there is no row of the victim's to be attacked: let an Extension plant one");
+    let own = literal(&sides.attacker);
+    let own = raw.texts(&format!(r#"SELECT "tenantId"::text FROM {table} WHERE "tenantId" = {own}"#)).await?;
+    seen.unless(!own.is_empty(), "there is no row of the attacker's: let an Extension plant one");
+
+    let all = format!(r#"SELECT "tenantId"::text FROM {table}"#);
+    let shown = ask(raw, &table, &sides.attacker, &all).await?;
+    seen.same("a query that names no tenant", &shown, &Answer::Rows(own.clone()));
+    raw.enter(&all_rights(&table), &sides.attacker).await?;
+    let copied = raw.copied(&format!(r#"COPY {table} ("tenantId") TO STDOUT"#)).await;
+    raw.leave().await?;
+    seen.same("COPY", &copied, &Answer::Rows(own));
+    let aimed = format!(r#"{all} WHERE "tenantId" = {victim}"#);
+    seen.same("a query for the victim", &ask(raw, &table, &sides.attacker, &aimed).await?, &nothing());
+    seen.same("a query of no tenant", &ask(raw, &table, "", &all).await?, &nothing());
+    // Where the policy is not a barrier, the condition is computed on rows that are then left out.
+    let computed = format!(r#"{all} WHERE 1 / (CASE WHEN "tenantId" = {victim} THEN 0 ELSE 1 END) = 0"#);
+    seen.same("an error as an oracle", &ask(raw, &table, &sides.attacker, &computed).await?, &nothing());
+    let told = format!(
+        r#"{}; CREATE FUNCTION pg_temp.told(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
+           $$ BEGIN IF $1 = {victim} THEN RAISE EXCEPTION 'seen'; END IF; RETURN false; END $$"#,
+        all_rights(&table)
+    );
+    raw.enter(&told, &sides.attacker).await?;
+    let answer = raw.answer(&format!(r#"{all} WHERE pg_temp.told("tenantId")"#)).await;
+    raw.leave().await?;
+    seen.same("a function as an oracle", &answer, &nothing());
+    Ok(seen)
+}
+
+pub(super) async fn write(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Seen> {
+    let (table, mut seen) = (name(table), Seen::default());
+    let (victim, own) = (literal(&sides.victim), literal(&sides.attacker));
+    for (what, sql) in [
+        (
+            "an update",
+            format!(r#"UPDATE {table} SET "tenantId" = "tenantId" WHERE "tenantId" = {victim} RETURNING 'x'"#),
+        ),
+        ("taking", format!(r#"UPDATE {table} SET "tenantId" = {own} WHERE "tenantId" = {victim} RETURNING 'x'"#)),
+        ("a deletion", format!(r#"DELETE FROM {table} WHERE "tenantId" = {victim} RETURNING 'x'"#)),
+        ("a lock", format!(r#"SELECT 'x' FROM {table} WHERE "tenantId" = {victim} FOR UPDATE"#)),
+    ] {
+        seen.same(what, &ask(raw, &table, &sides.attacker, &sql).await?, &nothing());
+    }
+    Ok(seen)
+}
+
+/// A row that the policy refuses is refused before a constraint or an index has a say. Neither statement reads what it wrote:
+/// then the row would have to be one that is seen as well, and the policy's check were not what refuses it.
+pub(super) async fn give(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Seen> {
+    let (quoted, mut seen) = (name(table), Seen::default());
+    let (victim, own) = (literal(&sides.victim), literal(&sides.attacker));
+    // Whatever the tenant is derived from names the victim as well.
+    let derived = raw
+        .texts(&format!(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = '{quoted}'::regclass AND attnum > 0 AND NOT attisdropped \
+             AND (attname IN ('tenantId', 'agencyId') OR (attname = 'id' AND {} = 'Agency'))",
+            literal(table)
+        ))
+        .await?;
+    let given: Vec<_> = derived.iter().map(|column| format!("{}, {victim}", literal(column))).collect();
+    let set: Vec<_> = derived.iter().map(|column| format!("{} = {victim}", name(column))).collect();
+    let insert = format!(
+        r#"INSERT INTO {quoted} SELECT (jsonb_populate_record(NULL::{quoted}, to_jsonb(r) || jsonb_build_object({}))).*
+           FROM {quoted} r WHERE "tenantId" = {own} LIMIT 1"#,
+        given.join(", ")
+    );
+    let update = format!("UPDATE {quoted} SET {}", set.join(", "));
+    for (what, sql) in [("an insert for the victim", insert), ("a row given to the victim", update)] {
+        let answer = ask(raw, &quoted, &sides.attacker, &sql).await?;
+        seen.unless(answer.is_denied(), format_args!("{what}: {answer:?}, which is no refusal by the policy"));
+    }
+    Ok(seen)
+}
+
+fn nothing() -> Answer {
+    Answer::Rows(Vec::new())
+}

@@ -1,0 +1,73 @@
+//! No scope without a session that is good.
+
+use chrono::TimeDelta;
+use rylie_db::entities::{Env, Token};
+use rylie_db::prelude::Secret;
+
+use crate::Result;
+use crate::attacks::log::{Log, Seen};
+use crate::attacks::stage::Stage;
+
+pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
+    log.note("a session that is made up, ended or expired signs nobody in", sessions(stage).await);
+    log.note("a key that is made up signs nobody in", keys(stage).await);
+}
+
+/// Texts that somebody might try.
+fn made_up(stage: &Stage<'_>, good: &str) -> Vec<String> {
+    let victim = &stage.victim;
+    let mut texts: Vec<String> =
+        ["", " ", "%", "_", "null", "' OR '1'='1", "*", "🦀"].into_iter().map(str::to_owned).collect();
+    texts.extend([
+        victim.agency.admin.user.id.to_string(),
+        victim.tenant().to_owned(),
+        victim.member.user.email.clone(),
+    ]);
+    texts.extend([
+        format!("{good}x"),
+        format!(" {good}"),
+        good.to_uppercase(),
+        good.to_lowercase(),
+        "x".repeat(100_000),
+    ]);
+    texts.extend([good[..good.len() - 1].to_owned(), good.replace(char::is_alphanumeric, "_")]);
+    texts.retain(|text| text != good);
+    texts
+}
+
+async fn sessions(stage: &Stage<'_>) -> Result<Seen> {
+    let (admin, mut seen) = (&stage.victim.agency.admin, Seen::default());
+    let unit = stage.world().store().identity().await?;
+    for text in made_up(stage, admin.session.expose()) {
+        seen.unless(unit.sessions().signed_in(&Token::new(text)).await?.is_none(), "somebody was signed in");
+    }
+    let now = stage.world().env().now();
+    let expired = unit.sessions().begin(admin.user.id.clone(), now - TimeDelta::milliseconds(1)).await?;
+    seen.unless(unit.sessions().signed_in(&expired).await?.is_none(), "an expired session is good");
+    seen.unless(unit.sessions().extend(&expired, now + TimeDelta::days(1)).await.is_err(), "… and was extended");
+    let ended = unit.sessions().begin(admin.user.id.clone(), now + TimeDelta::days(1)).await?;
+    let good = unit.sessions().signed_in(&ended).await?;
+    seen.unless(good.is_some_and(|user| user.tenant().as_str() == stage.victim.tenant()), "a good session is not");
+    unit.sessions().end(&ended).await?;
+    seen.unless(unit.sessions().signed_in(&ended).await?.is_none(), "a session that was ended is good");
+    unit.commit().await?;
+    Ok(seen)
+}
+
+async fn keys(stage: &Stage<'_>) -> Result<Seen> {
+    let (member, mut seen) = (stage.victim.member.user.id.clone(), Seen::default());
+    let unit = stage.victim.unit().await?;
+    let key = unit.api_keys().issue(member.clone()).await?;
+    let stored = unit.users().get(member.clone()).await?.api_key;
+    unit.commit().await?;
+    let unit = stage.world().store().identity().await?;
+    let good = unit.api_keys().signed_in(&key).await?;
+    seen.unless(good.is_some_and(|user| *user.id() == member), "a good key is not");
+    let mut texts = made_up(stage, key.expose());
+    texts.extend(stored.map(|stored| stored.stored().to_owned()));
+    for text in texts {
+        let signed_in = unit.api_keys().signed_in(&Secret::from(text)).await?;
+        seen.unless(signed_in.is_none(), "somebody was signed in");
+    }
+    Ok(seen)
+}

@@ -1,0 +1,95 @@
+//! Calls on many rows, of which some are another tenant's: those count as not found, and the others are done.
+
+use rylie_db::entities::{RequestStatus, TaskStatus, TaskType};
+use rylie_db::prelude::{BulkOutcome, NewRequest, NewTask, Progress, RequestFilter, RequestId};
+use rylie_db::repositories::Error;
+
+use crate::Result;
+use crate::attacks::log::{Log, Seen};
+use crate::attacks::stage::{Side, Stage, mapped_to, new_request, whole_list};
+
+pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
+    log.note("calls on many requests leave another tenant's", requests(stage).await);
+    log.note("calls on many tasks leave another tenant's", tasks(stage).await);
+    log.note("an upsert leaves what another tenant has", upsert(stage).await);
+    log.note("a row stays in its tenant, whatever is named", moving(stage).await);
+}
+
+/// One is the attacker's own, one another's.
+const ONE_OF_TWO: BulkOutcome = BulkOutcome { asked: 2, changed: 1, not_found: 1 };
+
+async fn requests(stage: &Stage<'_>) -> Result<Seen> {
+    let (unit, mut seen) = (stage.attacker.unit().await?, Seen::default());
+    let own = unit.requests().add(new_request("mine")).await?.id;
+    let (both, requests) = (|foreign: &RequestId| vec![own.clone(), foreign.clone()], unit.requests());
+    let (kept, deleted) = (&stage.victim.request.id, &stage.victim.deleted_request.id);
+    let done = requests.set_status_many(both(kept), RequestStatus::Cancelled, Progress::none()).await?;
+    seen.same("requests.set_status_many", &done, &ONE_OF_TWO);
+    let done = requests.remove_many(both(kept), Progress::none()).await?;
+    seen.same("requests.remove_many", &done, &ONE_OF_TWO);
+    let done = requests.restore_many(both(deleted), Progress::none()).await?;
+    seen.same("requests.restore_many", &done, &ONE_OF_TWO);
+    requests.remove(own.clone()).await?;
+    let done = requests.purge_many(both(deleted), Progress::none()).await?;
+    seen.same("requests.purge_many", &done, &ONE_OF_TWO);
+    let foreign = NewRequest { user: Some(stage.victim.agency.admin.user.id.clone()), ..new_request("mine") };
+    let done = requests.add_many(vec![new_request("mine"), foreign], Progress::none()).await?;
+    seen.same("requests.add_many", &done, &ONE_OF_TWO);
+    unit.commit().await?;
+    Ok(seen)
+}
+
+async fn tasks(stage: &Stage<'_>) -> Result<Seen> {
+    let (unit, mut seen) = (stage.attacker.unit().await?, Seen::default());
+    let new = || NewTask::new("mine", TaskType::Page);
+    let own = unit.tasks().add(stage.attacker.request.id.clone(), new()).await?.id;
+    let (kept, deleted) = (stage.victim.task.id.clone(), stage.victim.deleted_task.id.clone());
+    let (kept, deleted) = (vec![own.clone(), kept], vec![own.clone(), deleted]);
+    let tasks = unit.tasks();
+    let done = tasks.set_status_many(kept.clone(), TaskStatus::Completed, Progress::none()).await?;
+    seen.same("tasks.set_status_many", &done, &ONE_OF_TWO);
+    let done = tasks.remove_many(kept, Progress::none()).await?;
+    seen.same("tasks.remove_many", &done, &ONE_OF_TWO);
+    let done = tasks.restore_many(deleted.clone(), Progress::none()).await?;
+    seen.same("tasks.restore_many", &done, &ONE_OF_TWO);
+    tasks.remove(own).await?;
+    let done = tasks.purge_many(deleted, Progress::none()).await?;
+    seen.same("tasks.purge_many", &done, &ONE_OF_TWO);
+    let to = |side: &Side<'_>| (side.request.id.clone(), new());
+    let done = tasks.add_many(vec![to(&stage.attacker), to(&stage.victim)], Progress::none()).await?;
+    seen.same("tasks.add_many", &done, &ONE_OF_TWO);
+    unit.commit().await?;
+    Ok(seen)
+}
+
+async fn upsert(stage: &Stage<'_>) -> Result<Seen> {
+    let (unit, mut seen) = (stage.attacker.unit().await?, Seen::default());
+    let (own, foreign) = (&stage.attacker, &stage.victim);
+    let taken = mapped_to(own.request.id.clone(), &foreign.mapping.seoworks_task_id);
+    let kept = mapped_to(own.request.id.clone(), &own.mapping.seoworks_task_id);
+    let done = unit.seoworks_mappings().save_many(vec![kept.clone(), taken], Progress::none()).await?;
+    seen.same("a task that another tenant has", &done, &ONE_OF_TWO);
+    let elsewhere = mapped_to(foreign.request.id.clone(), "mine");
+    let done = unit.seoworks_mappings().save_many(vec![kept, elsewhere], Progress::none()).await?;
+    seen.same("a request that another tenant has", &done, &ONE_OF_TWO);
+    unit.commit().await?;
+    Ok(seen)
+}
+
+async fn moving(stage: &Stage<'_>) -> Result<Seen> {
+    let (unit, mut seen) = (stage.attacker.unit().await?, Seen::default());
+    let given = || NewRequest { user: Some(stage.victim.agency.admin.user.id.clone()), ..new_request("mine") };
+    let made = unit.requests().add(given()).await;
+    seen.unless(is_missing(&made), "a request was made in the name of another tenant's user");
+    let made = unit.requests().add_with_tasks(given(), vec![NewTask::new("mine", TaskType::Page)]).await;
+    seen.unless(is_missing(&made), "… and one with tasks");
+    unit.commit().await?;
+    let victims = stage.victim.unit().await?.requests().list(RequestFilter::default(), whole_list()).await?;
+    let planted = victims.items.iter().filter(|request| request.title == "mine").count();
+    seen.same("requests of the attacker's making among the victim's", &planted, &0);
+    Ok(seen)
+}
+
+fn is_missing<T>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(Error::NotFound { .. }))
+}

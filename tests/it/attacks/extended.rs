@@ -1,0 +1,163 @@
+//! A platform that somebody extended: what is walled well holds, what is not is named.
+
+use async_trait::async_trait;
+use rylie_db::prelude::*;
+use rylie_testkit::World;
+use rylie_testkit::attacks::{Attacks, Extension, Failure, Report, Side, Stage};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// As a migration of a user's own would make it.
+const NOTES: &str = r#"
+    CREATE TABLE "Note" (id text PRIMARY KEY, text text NOT NULL, "requestId" text NOT NULL, "tenantId" text NOT NULL,
+        FOREIGN KEY ("requestId", "tenantId") REFERENCES "Request" (id, "tenantId") ON UPDATE CASCADE ON DELETE CASCADE);
+    CREATE INDEX "Note_tenantId_idx" ON "Note" ("tenantId");
+    ALTER TABLE "Note" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+    CREATE POLICY rylie_tenant ON "Note" TO rylie_tenant USING ("tenantId" = current_setting('rylie.tenant', true));
+    GRANT SELECT, INSERT, UPDATE, DELETE ON "Note" TO rylie_tenant;
+"#;
+
+/// Notes on requests, and a service of the user's own that reads the request of a note.
+struct Notes {
+    /// Whether the service takes the scope from who is signed in, or works across tenants to save itself the trouble.
+    careless: bool,
+}
+
+#[async_trait]
+impl Extension for Notes {
+    fn name(&self) -> &str {
+        "notes"
+    }
+
+    async fn plant(&self, stage: &Stage<'_>, side: &Side<'_>) -> Result<(), Failure> {
+        let (tenant, request) = (side.tenant(), &side.request.id);
+        let sql = format!(r#"INSERT INTO "Note" VALUES ('note-{request}', 'text', '{request}', '{tenant}')"#);
+        run(stage.world().url(), &sql).await;
+        Ok(())
+    }
+
+    async fn attack(&self, stage: &Stage<'_>) -> Result<Vec<String>, Failure> {
+        let title = self.title_of(&*stage.world().store(), &stage.attacker.scope(), &stage.victim.request.id).await?;
+        Ok(title.map(|title| format!("the title {title:?} of the victim's request")).into_iter().collect())
+    }
+}
+
+impl Notes {
+    async fn title_of(
+        &self,
+        store: &dyn Store,
+        scope: &TenantScope,
+        request: &RequestId,
+    ) -> Result<Option<String>, Failure> {
+        let found = if self.careless {
+            let unit = store.platform(Grant::job("notes", "to read a title")?).await?;
+            unit.requests().find(request.clone()).await?
+        } else {
+            store.tenant(scope).await?.requests().find(request.clone()).await?
+        };
+        Ok(found.map(|request| request.title))
+    }
+}
+
+async fn run(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+}
+
+/// What the suite says of an extension that is made of `sql`.
+async fn attacked(sql: &str) -> Report {
+    let world = World::postgres().await.unwrap();
+    run(world.url(), NOTES).await;
+    run(world.url(), sql).await;
+    Attacks::on(&world).with(&Notes { careless: false }).by_sql().await.unwrap()
+}
+
+/// The sentences that do not hold.
+fn broken(report: &Report) -> Vec<&str> {
+    report.breaches().map(|attack| attack.name.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_that_is_walled_well_holds() {
+    let world = World::postgres().await.unwrap();
+    run(world.url(), NOTES).await;
+
+    let report = Attacks::on(&world).with(&Notes { careless: false }).run().await.unwrap();
+
+    report.assert_held();
+    let own = report
+        .attacks()
+        .iter()
+        .filter(|attack| attack.name.starts_with("Note: ") || attack.name.starts_with("notes: "));
+    assert_eq!(own.count(), 6, "four on the table, and the service behind both walls and behind the fence");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_works_across_tenants_is_found_on_either_engine() {
+    let careless = Notes { careless: true };
+    for world in [World::sqlite().await.unwrap(), World::postgres().await.unwrap()] {
+        let report = Attacks::on(&world).with(&careless).through_the_doors().await.unwrap();
+
+        assert_eq!(broken(&report), ["notes: its own attack sees nothing"]);
+    }
+}
+
+#[tokio::test]
+async fn a_table_without_a_policy_is_found() {
+    let report = attacked("ALTER TABLE \"Note\" DISABLE ROW LEVEL SECURITY").await;
+
+    let broken = broken(&report);
+    assert!(!broken.is_empty() && broken.iter().all(|name| name.starts_with("Note: ")), "{report}");
+}
+
+#[tokio::test]
+async fn a_table_that_holds_nothing_to_attack_is_not_taken_to_hold() {
+    let world = World::postgres().await.unwrap();
+    run(world.url(), NOTES).await;
+
+    let report = Attacks::on(&world).by_sql().await.unwrap();
+
+    assert!(report.to_string().contains("let an Extension plant one"), "{report}");
+}
+
+#[tokio::test]
+async fn views_functions_and_tables_of_no_tenant_are_found() {
+    for (sql, found) in [
+        ("CREATE VIEW notes AS SELECT * FROM \"Note\"; GRANT SELECT ON notes TO rylie_tenant", "views"),
+        (
+            "CREATE MATERIALIZED VIEW counted AS SELECT \"tenantId\", count(*) FROM \"Request\" GROUP BY 1; \
+             GRANT SELECT ON counted TO rylie_tenant",
+            "views",
+        ),
+        (
+            "CREATE FUNCTION notes_of(text) RETURNS SETOF \"Note\" LANGUAGE sql SECURITY DEFINER AS \
+             'SELECT * FROM \"Note\" WHERE \"tenantId\" = $1'",
+            "function",
+        ),
+        ("CREATE TABLE cache (key text, value text); GRANT SELECT ON cache TO rylie_tenant", "tables of no tenant"),
+        ("CREATE SEQUENCE numbers; GRANT USAGE ON SEQUENCE numbers TO rylie_tenant", "sequence"),
+    ] {
+        let report = attacked(sql).await;
+
+        let broken = broken(&report);
+        assert!(!broken.is_empty() && broken.iter().all(|name| name.contains(found)), "{sql}\n{report}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_looked_at_may_be_trusted_but_not_to_show_anothers_rows() {
+    let world = World::postgres().await.unwrap();
+    let sql = "CREATE TABLE cities (name text); GRANT SELECT ON cities TO rylie_tenant; \
+               CREATE VIEW own AS SELECT id FROM \"Request\" WHERE \"tenantId\" = current_setting('rylie.tenant', true); \
+               GRANT SELECT ON own TO rylie_tenant";
+    run(world.url(), sql).await;
+    let trusting = || Attacks::on(&world).trusting("cities").trusting("own").trusting("all_of_them");
+    trusting().by_sql().await.unwrap().assert_held();
+
+    run(
+        world.url(),
+        "CREATE VIEW all_of_them AS SELECT * FROM \"Request\"; GRANT SELECT ON all_of_them TO rylie_tenant",
+    )
+    .await;
+
+    assert_eq!(broken(&trusting().by_sql().await.unwrap()), ["views show the own rows only"]);
+}
