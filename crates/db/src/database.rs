@@ -15,7 +15,7 @@ use sea_orm::DbBackend;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::health::Health;
-use crate::keys;
+use crate::keys::{self, WatchedKeyring};
 
 /// A database that is connected. Cheap to clone; the connections close when the last clone is gone.
 #[derive(Clone)]
@@ -34,14 +34,20 @@ impl Database {
 
     /// As [`connect`](Self::connect), with another clock and other ids: for tests.
     pub async fn connect_with(config: Config, env: Arc<dyn Env>) -> Result<Self> {
+        let config = Arc::new(config);
+        let watched = WatchedKeyring::new(&config);
         let keys = keys::read(&config)?;
         if let Some(fingerprint) = &config.fingerprint {
             look(&config).await?.guard_fingerprint(fingerprint).await?;
         }
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
-        let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas));
-        Ok(Self { config: Arc::new(config), pool, store })
+        let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
+        let store = match watched {
+            Some(keyring) => store.following(Arc::new(keyring)),
+            None => store,
+        };
+        Ok(Self { config, pool, store: Arc::new(store) })
     }
 
     /// Applies the pending migrations, over a connection of its own, and returns their names. Any number of
@@ -91,11 +97,11 @@ impl Database {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
     }
 
-    /// Reads the keyring again: units opened from now on seal with its active key. For a service that goes on through
-    /// `rylie keys rotate`; one that does not call it seals with the old key until it is started anew.
+    /// Reads the keyring again: units opened from now on work with its keys. Its file is looked at whenever a unit opens, so
+    /// nobody needs this after `rylie keys rotate`; it tells what is wrong with the file, where a unit goes on with
+    /// the keys from before.
     pub fn reload_keys(&self) -> Result<()> {
-        self.store.replace_keys(keys::read(&self.config)?);
-        Ok(())
+        self.store.replace_keys(|| keys::read(&self.config))
     }
 
     /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.

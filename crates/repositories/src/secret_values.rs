@@ -1,5 +1,6 @@
 //! Every stored secret of everybody: counting them by key and form, and bringing them to the form and key of today.
 
+mod old_key;
 mod read;
 mod reencrypt;
 mod survey;
@@ -33,7 +34,9 @@ pub trait SecretValueRepository: Send + Sync {
     /// the database stored is compared with what was sent. What does not open, or is in a form that the policy does not
     /// accept, is left and named.
     ///
-    /// [`Error::Secret`](crate::Error::Secret) if the policy cannot be followed with these keys.
+    /// [`Error::Secret`](crate::Error::Secret) if the policy cannot be followed with these keys, and
+    /// [`Error::Invalid`](crate::Error::Invalid) if the old service's key, with which it is to write, opens nothing of what
+    /// the old service wrote.
     async fn reencrypt(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretsReencrypted>;
 }
 
