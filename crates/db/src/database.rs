@@ -113,6 +113,10 @@ impl Database {
         let file = KeyFile::new(path);
         may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
         self.reload_keys()?;
+        // A unit that sealed before the rotation may not have committed yet.
+        let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "waits for writers")?).await?;
+        unit.secret_values().wait_for_writers().await?;
+        unit.commit().await?;
         let columns = rylie_maintenance::key_report(&*self.store, &Progress::none()).await?.under(key.as_str());
         if !columns.is_empty() {
             return Err(Error::KeyInUse { key: key.clone(), columns });

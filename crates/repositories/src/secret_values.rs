@@ -23,6 +23,13 @@ pub trait SecretValueRepository: Send + Sync {
     /// How many values the column holds. Reads the whole table.
     async fn count(&self, column: SecretColumn) -> Result<u64>;
 
+    /// Waits until every unit that has written to a table with secrets has ended, so that a later count sees what it
+    /// wrote. Nobody else writes to them until this unit ends: end it at once. On SQLite a unit that may write waits
+    /// by itself.
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) if one goes on longer than waiting for a lock may take.
+    async fn wait_for_writers(&self) -> Result<()>;
+
     /// Looks at the next `batch` values, opens each, and counts them by key and form. One statement.
     async fn survey(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretSurvey>;
 
@@ -88,6 +95,10 @@ pub struct UnreadableSecret {
 impl SecretValueRepository for Tx {
     async fn count(&self, column: SecretColumn) -> Result<u64> {
         read::count(self, column).await
+    }
+
+    async fn wait_for_writers(&self) -> Result<()> {
+        read::wait_for_writers(self).await
     }
 
     async fn survey(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretSurvey> {

@@ -236,6 +236,7 @@ impl DatabaseStore {
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
+        tracing::trace!(%at, "opening a unit");
         let transaction = self.pool.begin(&door, options, at).await?;
         Ok(Tx::new(transaction, fence, who, self.surroundings()))
     }

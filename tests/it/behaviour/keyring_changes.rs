@@ -1,6 +1,7 @@
 //! The keyring's file changes under services that run: they notice by themselves.
 
 use std::fs;
+use std::time::Duration;
 
 use rylie_db::crypto::{KeyFile, Keyring, Sealed};
 use rylie_db::maintenance::reencrypt;
@@ -12,18 +13,21 @@ use crate::secrets_support::{database, rotate};
 
 use super::world;
 
-/// Saves a token with one process, and tells under which key it was sealed.
-async fn saved(database: &Database, user: &TestUser<'_>, token: &str) -> String {
-    let unit = database.store().tenant(&user.scope()).await.unwrap();
-    let new = NewGa4Connection {
+fn new(token: &str) -> NewGa4Connection {
+    NewGa4Connection {
         user: None,
         access_token: Secret::from(token),
         refresh_token: None,
         expires: None,
         property_id: None,
         property_name: None,
-    };
-    let saved = unit.ga4_connections().save(new).await.unwrap();
+    }
+}
+
+/// Saves a token with one process, and tells under which key it was sealed.
+async fn saved(database: &Database, user: &TestUser<'_>, token: &str) -> String {
+    let unit = database.store().tenant(&user.scope()).await.unwrap();
+    let saved = unit.ga4_connections().save(new(token)).await.unwrap();
     unit.commit().await.unwrap();
     Sealed::parse(saved.access_token.stored()).unwrap().key_id().to_owned()
 }
@@ -61,6 +65,24 @@ async fn a_key_is_destroyed_while_services_run_on() {
 
     assert_eq!(opened(&running, &user).await, "token");
     assert_ne!(saved(&running, &user, "token").await, old.as_str());
+}
+
+#[tokio::test]
+async fn a_key_under_which_a_unit_is_still_writing_is_not_destroyed() {
+    let world = world().await;
+    let user = world.user().build().await.unwrap();
+    let slow = world.store().tenant(&user.scope()).await.unwrap();
+    slow.ga4_connections().save(new("token")).await.unwrap();
+    let old = rotate(&world);
+
+    let (refused, ()) = tokio::join!(world.database().destroy_key(&old), async {
+        // Time enough for a count that does not wait.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        slow.commit().await.unwrap();
+    });
+
+    assert!(refused.unwrap_err().is_refusal());
+    assert_eq!(opened(world.database(), &user).await, "token");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Reading the values of a column across tenants.
 
 use rylie_crypto::{Sealed, Secret, StoredForm};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use super::UnreadableSecret;
 use crate::fence::Tx;
@@ -88,6 +88,19 @@ pub(super) async fn count(tx: &Tx, column: SecretColumn) -> Result<u64> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let row = connection.query_one_raw(statement).await?.ok_or(Error::NotFound { entity: column.table() })?;
     Ok(u64::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or_default())
+}
+
+pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
+    let connection = tx.across_tenants()?;
+    let engine = connection.get_database_backend();
+    if engine == DbBackend::Postgres {
+        let mut tables: Vec<String> =
+            SecretColumn::ALL.iter().map(|column| format!(r#""{}""#, column.table())).collect();
+        tables.dedup();
+        let sql = format!("LOCK TABLE {} IN SHARE MODE", tables.join(", "));
+        connection.execute_raw(Statement::from_string(engine, sql)).await?;
+    }
+    Ok(())
 }
 
 fn filled(column: SecretColumn) -> String {
