@@ -106,7 +106,8 @@ impl Database {
 
     /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.
     ///
-    /// [`Error::KeyInUse`] while there is one. Other databases, and backups made before the last re-encryption, are not
+    /// [`Error::KeyInUse`] while there is one, [`Error::NotToDestroy`] for the active key and for none. Waits for units that
+    /// are still writing secrets. Other databases, and backups made before the last re-encryption, are not
     /// looked at: what is under the key there is lost.
     pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
@@ -125,7 +126,7 @@ impl Database {
         let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "no value is under it")?).await?;
         unit.audit().record(Event::new(Action::KeyDestroyed).on("Key", key)).await?;
         unit.commit().await?;
-        file.update(|keyring| keyring.destroy(key)).map_err(Error::Keys)?;
+        file.update(|keyring| keyring.destroy(key)).map_err(Error::NotToDestroy)?;
         self.reload_keys()
     }
 
@@ -206,7 +207,7 @@ fn pending(status: Vec<MigrationStatus>) -> Vec<String> {
 /// Looked at before the long count.
 fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
     let known = keyring.keys().find(|(id, _)| *id == key).map(|(_, state)| state);
-    Err(Error::Keys(match known {
+    Err(Error::NotToDestroy(match known {
         Some(KeyState::DecryptOnly) => return Ok(()),
         Some(KeyState::Active) => CryptoError::KeyIsActive { key: key.clone() },
         Some(KeyState::Destroyed) => CryptoError::KeyDestroyed { key: key.clone() },
