@@ -38,6 +38,7 @@ macro_rules! behaviours_on {
             mod bulk;
             mod identity;
             mod isolation;
+            mod keyring_changes;
             mod keyset;
             mod overviews;
             mod platform;

@@ -21,11 +21,10 @@ pub(crate) async fn database(world: &World, settings: &[(&str, &str)]) -> Databa
     Database::connect(config.build().unwrap()).await.unwrap()
 }
 
-/// Rotates the keyring and lets the world's store know; the key from before.
+/// Rotates the keyring; the key from before.
 pub(crate) fn rotate(world: &World) -> KeyId {
     let file = KeyFile::new(world.keyring());
     let old = file.load().unwrap().active().unwrap().clone();
     file.update(Keyring::rotate).unwrap();
-    world.database().reload_keys().unwrap();
     old
 }

@@ -162,7 +162,6 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     identity.commit().await.unwrap();
 
     KeyFile::new(world.keyring()).update(Keyring::rotate).unwrap();
-    database.reload_keys().unwrap();
     said.shows_also_as_json(&reencrypt(&*database.store(), 1, &Progress::none()).await.unwrap());
     said.shows_also_as_json(&key_report(&*database.store(), &Progress::none()).await.unwrap());
     let unit = world.platform().await.unwrap();

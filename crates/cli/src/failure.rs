@@ -77,8 +77,9 @@ impl Failure {
         })
     }
 
-    fn is_of_a_job(&self) -> bool {
-        matches!(self, Self::Database(error) if matches!(**error, rylie_db::Error::Maintenance(_)))
+    fn says_too_little(&self) -> bool {
+        use rylie_db::Error::{Keys, Maintenance};
+        matches!(self, Self::Database(error) if matches!(**error, Keys(_) | Maintenance(_)))
     }
 
     /// What failed and what to do, in one line; with the causes, each in a line of its own below.
@@ -86,8 +87,8 @@ impl Failure {
         let what = one_line(&self.to_string());
         let mut causes_below = causes_of(self, &what);
         let mut text = format!("rylie: {what}");
-        if self.is_of_a_job() && !causes_below.is_empty() {
-            // A job says what it was doing, and what it works on says why it could not, without a value.
+        if self.says_too_little() && !causes_below.is_empty() {
+            // A job says what it was doing, and what it works on says why it could not, without a value; so do keys.
             text.push_str(": ");
             text.push_str(&causes_below.remove(0));
         }

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 pub(crate) const VERSION: &str = "rylie1";
 const PREFIX: &str = "rylie1.";
-/// What every version begins with. No plain text may.
+/// What every version begins with, a digit behind it.
 const FAMILY: &str = "rylie";
 
 pub(crate) const SALT: usize = 32;
@@ -73,11 +73,14 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// Whether a text may be read as an envelope only, however damaged: it begins with `rylie`, or with `rylie1.`
-/// but for one byte. Such a text is never taken for a plain one.
+/// Whether a text may be read as an envelope only, however damaged: it begins with `rylie` and a digit, or with `rylie1.`
+/// but for one byte. Such a text is never taken for a plain one. (`rylie_` and alike may begin a key of the platform's.)
 pub(crate) fn claims(text: &str) -> bool {
     let differing = text.bytes().zip(PREFIX.bytes()).filter(|(one, other)| one != other).count();
-    text.starts_with(FAMILY) || (text.len() >= PREFIX.len() && differing <= 1)
+    let of_family = text
+        .strip_prefix(FAMILY)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(|next: char| next.is_ascii_digit()));
+    of_family || (text.len() >= PREFIX.len() && differing <= 1)
 }
 
 /// The key id and the decoded payload of a well-formed envelope.
@@ -160,7 +163,17 @@ mod tests {
         for text in ["rylie1.k.x", "rylie2.k.x", "sylie1.k", "rylie1", "rylie", "Rylie1.", "rylie1/k"] {
             assert!(claims(text), "{text}");
         }
-        for text in ["", "r", "ya29.token", "1//token", "eyJhbGciOiJIUzI1NiJ9.e30.x", "Rylie2.", "ylie1.k"] {
+        for text in [
+            "",
+            "r",
+            "ya29.token",
+            "1//token",
+            "eyJhbGciOiJIUzI1NiJ9.e30.x",
+            "Rylie2.",
+            "ylie1.k",
+            "rylie_live_key",
+            "rylie-key",
+        ] {
             assert!(!claims(text), "{text}");
         }
     }

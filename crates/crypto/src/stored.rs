@@ -49,7 +49,7 @@ impl fmt::Debug for Stored {
 
 /// The form of a stored text, told by its shape alone.
 ///
-/// A text that begins like an envelope (with `rylie`, or with `rylie1.` but for one byte) or like the platform's
+/// A text that begins like an envelope (with `rylie` and a digit, or with `rylie1.` but for one byte) or like the platform's
 /// ciphers (with 32 hexadecimal digits and a colon) is never [`Plain`](Self::Plain), however damaged the rest.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum StoredForm {

@@ -15,7 +15,7 @@ use sea_orm::DbBackend;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::health::Health;
-use crate::keys;
+use crate::keys::{self, WatchedKeyring};
 
 /// A database that is connected. Cheap to clone; the connections close when the last clone is gone.
 #[derive(Clone)]
@@ -34,14 +34,20 @@ impl Database {
 
     /// As [`connect`](Self::connect), with another clock and other ids: for tests.
     pub async fn connect_with(config: Config, env: Arc<dyn Env>) -> Result<Self> {
+        let config = Arc::new(config);
+        let watched = WatchedKeyring::new(&config);
         let keys = keys::read(&config)?;
         if let Some(fingerprint) = &config.fingerprint {
             look(&config).await?.guard_fingerprint(fingerprint).await?;
         }
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
-        let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas));
-        Ok(Self { config: Arc::new(config), pool, store })
+        let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
+        let store = match watched {
+            Some(keyring) => store.following(Arc::new(keyring)),
+            None => store,
+        };
+        Ok(Self { config, pool, store: Arc::new(store) })
     }
 
     /// Applies the pending migrations, over a connection of its own, and returns their names. Any number of
@@ -91,22 +97,27 @@ impl Database {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
     }
 
-    /// Reads the keyring again: units opened from now on seal with its active key. For a service that goes on through
-    /// `rylie keys rotate`; one that does not call it seals with the old key until it is started anew.
+    /// Reads the keyring again: units opened from now on work with its keys. Its file is looked at whenever a unit opens, so
+    /// nobody needs this after `rylie keys rotate`; it tells what is wrong with the file, where a unit goes on with
+    /// the keys from before.
     pub fn reload_keys(&self) -> Result<()> {
-        self.store.replace_keys(keys::read(&self.config)?);
-        Ok(())
+        self.store.replace_keys(|| keys::read(&self.config))
     }
 
     /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.
     ///
-    /// [`Error::KeyInUse`] while there is one. Other databases, and backups made before the last re-encryption, are not
+    /// [`Error::KeyInUse`] while there is one, [`Error::NotToDestroy`] for the active key and for none. Waits for units that
+    /// are still writing secrets. Other databases, and backups made before the last re-encryption, are not
     /// looked at: what is under the key there is lost.
     pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
         let file = KeyFile::new(path);
         may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
         self.reload_keys()?;
+        // A unit that sealed before the rotation may not have committed yet.
+        let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "waits for writers")?).await?;
+        unit.secret_values().wait_for_writers().await?;
+        unit.commit().await?;
         let columns = rylie_maintenance::key_report(&*self.store, &Progress::none()).await?.under(key.as_str());
         if !columns.is_empty() {
             return Err(Error::KeyInUse { key: key.clone(), columns });
@@ -115,7 +126,7 @@ impl Database {
         let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "no value is under it")?).await?;
         unit.audit().record(Event::new(Action::KeyDestroyed).on("Key", key)).await?;
         unit.commit().await?;
-        file.update(|keyring| keyring.destroy(key)).map_err(Error::Keys)?;
+        file.update(|keyring| keyring.destroy(key)).map_err(Error::NotToDestroy)?;
         self.reload_keys()
     }
 
@@ -196,7 +207,7 @@ fn pending(status: Vec<MigrationStatus>) -> Vec<String> {
 /// Looked at before the long count.
 fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
     let known = keyring.keys().find(|(id, _)| *id == key).map(|(_, state)| state);
-    Err(Error::Keys(match known {
+    Err(Error::NotToDestroy(match known {
         Some(KeyState::DecryptOnly) => return Ok(()),
         Some(KeyState::Active) => CryptoError::KeyIsActive { key: key.clone() },
         Some(KeyState::Destroyed) => CryptoError::KeyDestroyed { key: key.clone() },

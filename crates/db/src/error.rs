@@ -34,6 +34,10 @@ pub enum Error {
     #[error("reading the keys; see `keyring` and `encryption_key` in the configuration")]
     Keys(#[source] rylie_crypto::Error),
 
+    /// A key is not one that can be destroyed: it is the active one, unknown, or destroyed already.
+    #[error(transparent)]
+    NotToDestroy(rylie_crypto::Error),
+
     /// A key is not destroyed while values are under it.
     #[error("the key {key} still seals {}; run `rylie keys reencrypt`, and look with `rylie keys report`", in_words(.columns))]
     KeyInUse {
@@ -70,7 +74,7 @@ impl Error {
         use rylie_migration::Error as Migration;
         match self {
             Self::Migration(error) => matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }),
-            Self::KeyInUse { .. } | Self::Keys(rylie_crypto::Error::KeyIsActive { .. }) => true,
+            Self::KeyInUse { .. } | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,
             _ => false,
         }
     }

@@ -26,7 +26,10 @@ pub struct Reencrypted {
 ///
 /// It may be stopped at any point and run again: what is done is done, and is not touched a second time. Other
 /// units may write meanwhile; what they write stays. Several processes may run it at once. A process that
-/// loaded the keyring before the rotation still seals under the old key: let every one load it again first.
+/// has a copy of the keyring from before the rotation still seals under the old key: give it the new one first.
+///
+/// In a database that is shared with the old service, a key of the old service that opens nothing of what it wrote is
+/// refused before anything is written.
 pub async fn reencrypt(store: &dyn Store, batch: u64, progress: &Progress) -> Result<Reencrypted> {
     let total = total(store).await?;
     let mut done = Reencrypted::default();

@@ -65,7 +65,7 @@ pub use pool::{Holder, Pool, PoolOptions};
 pub use quota::{Quota, Quotas};
 pub use retry::{Retry, Retryable, retry};
 pub use scope::{Reach, SignedInUser, TenantScope};
-pub use store::{DatabaseStore, Store};
+pub use store::{DatabaseStore, KeySource, Store};
 pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 pub use unit_options::UnitOptions;
 

@@ -1,5 +1,6 @@
 //! Every stored secret of everybody: counting them by key and form, and bringing them to the form and key of today.
 
+mod old_key;
 mod read;
 mod reencrypt;
 mod survey;
@@ -22,6 +23,13 @@ pub trait SecretValueRepository: Send + Sync {
     /// How many values the column holds. Reads the whole table.
     async fn count(&self, column: SecretColumn) -> Result<u64>;
 
+    /// Waits until every unit that has written to a table with secrets has ended, so that a later count sees what it
+    /// wrote. Nobody else writes to them until this unit ends: end it at once. On SQLite a unit that may write waits
+    /// by itself.
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) if one goes on longer than waiting for a lock may take.
+    async fn wait_for_writers(&self) -> Result<()>;
+
     /// Looks at the next `batch` values, opens each, and counts them by key and form. One statement.
     async fn survey(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretSurvey>;
 
@@ -33,7 +41,9 @@ pub trait SecretValueRepository: Send + Sync {
     /// the database stored is compared with what was sent. What does not open, or is in a form that the policy does not
     /// accept, is left and named.
     ///
-    /// [`Error::Secret`](crate::Error::Secret) if the policy cannot be followed with these keys.
+    /// [`Error::Secret`](crate::Error::Secret) if the policy cannot be followed with these keys, and
+    /// [`Error::Invalid`](crate::Error::Invalid) if the old service's key, with which it is to write, opens nothing of what
+    /// the old service wrote.
     async fn reencrypt(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretsReencrypted>;
 }
 
@@ -85,6 +95,10 @@ pub struct UnreadableSecret {
 impl SecretValueRepository for Tx {
     async fn count(&self, column: SecretColumn) -> Result<u64> {
         read::count(self, column).await
+    }
+
+    async fn wait_for_writers(&self) -> Result<()> {
+        read::wait_for_writers(self).await
     }
 
     async fn survey(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretSurvey> {

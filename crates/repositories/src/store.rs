@@ -1,7 +1,7 @@
 //! The three doors.
 
 use std::panic::Location;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rylie_audit::{Action, Actor, Event, Origin};
@@ -139,9 +139,17 @@ pub struct DatabaseStore {
     pool: Pool,
     env: Arc<dyn Env>,
     /// Exchanged as a whole; a unit keeps those with which it was opened.
-    keys: Arc<RwLock<KeysInUse>>,
+    keys: Arc<Mutex<KeysInUse>>,
+    key_source: Option<Arc<dyn KeySource>>,
     quotas: Quotas,
     audit: Arc<AuditSwitch>,
+}
+
+/// Where a store's keys are kept, so that it notices when they are changed there.
+pub trait KeySource: Send + Sync {
+    /// The keys as they are now, if they changed since this was last asked. Asked whenever a unit opens, one caller at a
+    /// time, so it must be cheap while nothing did.
+    fn changed(&self) -> Option<Keys>;
 }
 
 #[derive(Clone, Default)]
@@ -161,17 +169,39 @@ impl DatabaseStore {
     /// its cursors are good for this store alone: processes that serve the same lists need a keyring in common.
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
-        let keys = Arc::new(RwLock::new(KeysInUse::new(keys)));
-        Self { pool, env, keys, quotas: Quotas::default(), audit: Arc::default() }
+        let keys = Arc::new(Mutex::new(KeysInUse::new(keys)));
+        Self { pool, env, keys, key_source: None, quotas: Quotas::default(), audit: Arc::default() }
     }
 
-    /// Units opened from now on work with these keys, as after a rotation.
-    pub fn replace_keys(&self, keys: Option<Keys>) {
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = KeysInUse::new(keys);
+    /// The same, with an eye on where its keys are kept: units opened after a change there work with the new ones.
+    #[must_use]
+    pub fn following(mut self, source: Arc<dyn KeySource>) -> Self {
+        self.key_source = Some(source);
+        self
+    }
+
+    /// Units opened from now on work with the keys that are read here, as after a rotation. If reading fails, nothing
+    /// changes.
+    pub fn replace_keys<E>(
+        &self,
+        read: impl FnOnce() -> std::result::Result<Option<Keys>, E>,
+    ) -> std::result::Result<(), E> {
+        // Read under the lock, so that what was read earlier never takes the place of what was read later.
+        let mut in_use = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        *in_use = KeysInUse::new(read()?);
+        Ok(())
+    }
+
+    fn keys_in_use(&self) -> KeysInUse {
+        let mut in_use = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = self.key_source.as_ref().and_then(|source| source.changed()) {
+            *in_use = KeysInUse::new(Some(keys));
+        }
+        in_use.clone()
     }
 
     fn surroundings(&self) -> Surroundings {
-        let KeysInUse { keys, cursors } = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let KeysInUse { keys, cursors } = self.keys_in_use();
         let shared_with_old_service = self.pool.is_shared_with_old_service();
         Surroundings {
             env: Arc::clone(&self.env),
@@ -206,6 +236,7 @@ impl DatabaseStore {
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
+        tracing::trace!(%at, "opening a unit");
         let transaction = self.pool.begin(&door, options, at).await?;
         Ok(Tx::new(transaction, fence, who, self.surroundings()))
     }

@@ -135,6 +135,11 @@ impl Vault<'_> {
         keys.map(|(id, _)| id.to_string())
     }
 
+    /// Whether new values are encrypted with the old service's key.
+    pub(crate) fn writes_for_old_service(&self) -> bool {
+        self.policy.writes == Writes::Compat
+    }
+
     /// Whether the old service's key is at hand.
     pub(crate) fn has_legacy_key(&self) -> bool {
         self.keys.legacy.is_some()
@@ -146,7 +151,7 @@ impl Vault<'_> {
     }
 
     fn writer(&self) -> Result<ColumnCipher<'_>> {
-        let accepts = if self.policy.writes == Writes::Compat { self.policy.accepts } else { self.readable() };
+        let accepts = if self.writes_for_old_service() { self.policy.accepts } else { self.readable() };
         let policy = ColumnPolicy { accepts, writes: self.policy.writes };
         Ok(ColumnCipher::new(&self.keys.keyring, self.keys.legacy.as_ref(), policy)?)
     }

@@ -138,6 +138,39 @@ async fn a_key_is_found_all_through_a_rotation() {
 }
 
 #[tokio::test]
+async fn every_key_of_a_filled_table_is_found_while_it_is_reencrypted() {
+    let world = world().await;
+    let mut sql = Sql::connect(world.url()).await;
+    let mut keys = Vec::new();
+    for number in 0..8 {
+        let user = world.user().build().await.unwrap();
+        let me = user.user.id.clone();
+        keys.push((me.clone(), issued(&user, world.database()).await));
+        let user = world.user().build().await.unwrap();
+        let me = user.user.id.clone();
+        sql.run(&format!(r#"UPDATE "User" SET "apiKey" = 'old-{number}' WHERE "id" = '{me}'"#)).await;
+        keys.push((me, Secret::from(format!("old-{number}"))));
+    }
+    let old = rotate(&world);
+
+    let store = world.store();
+    let work = tokio::spawn(async move { reencrypt(&*store, 1, &Progress::none()).await.unwrap() });
+    let mut rounds = 0;
+    while !work.is_finished() || rounds < 2 {
+        for (user, key) in &keys {
+            assert_eq!(found(world.database(), key).await.as_ref(), Some(user));
+        }
+        rounds += 1;
+    }
+
+    assert_eq!(work.await.unwrap().reencrypted, 16);
+    world.database().destroy_key(&old).await.unwrap();
+    for (user, key) in &keys {
+        assert_eq!(found(world.database(), key).await.as_ref(), Some(user));
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_the_old_service_replaced_or_took_away_finds_nobody() {
     let world = world().await;
     let user = world.user().build().await.unwrap();

@@ -24,7 +24,8 @@ pub(crate) enum Keys {
     List,
     /// Add a new key that seals from now on; the older ones go on opening
     ///
-    /// Let every process load the keyring again, then run `rylie keys reencrypt`.
+    /// Services that read this file notice by themselves; where hosts have copies, bring the file to them. Then run
+    /// `rylie keys reencrypt`.
     #[command(after_help = "Example:\n  rylie keys rotate && rylie keys reencrypt")]
     Rotate,
     Reencrypt(Reencrypt),
@@ -80,8 +81,10 @@ impl Keys {
             Self::Rotate => {
                 let path = configured(global)?;
                 let key = KeyFile::new(&path).update(Keyring::rotate)?;
-                let text =
-                    format!("{} seals with key {key} from now on; load it wherever values are opened", path.display());
+                let text = format!(
+                    "{} seals with key {key} from now on; bring the file to every host that opens values, then run `rylie keys reencrypt`",
+                    path.display()
+                );
                 Ok(Report::new(json!({ "key": key.as_str() }), text))
             }
             Self::Reencrypt(reencrypt) => reencrypt.run(global).await,

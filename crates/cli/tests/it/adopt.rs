@@ -16,13 +16,13 @@ const ROWS: &str = r#"
 "#;
 
 /// A database as Prisma leaves one, owned by a role that may do nothing else.
-struct Prisma {
+pub(crate) struct Prisma {
     database: PostgresDatabase,
     owner: String,
 }
 
 impl Prisma {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
         let owner = format!("{}_owner", database.name());
         execute(&database.url(), &format!(r#"CREATE ROLE "{owner}" LOGIN; GRANT ALL ON SCHEMA public TO "{owner}"; GRANT CREATE ON DATABASE "{}" TO "{owner}""#, database.name())).await;
@@ -34,16 +34,21 @@ impl Prisma {
         prisma
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.database.url_as(&self.owner)
     }
 
+    /// For whoever may make roles.
+    pub(crate) fn superuser_url(&self) -> String {
+        self.database.url()
+    }
+
     /// As the old service would, logged in as the owner.
-    async fn execute(&self, sql: &str) {
+    pub(crate) async fn execute(&self, sql: &str) {
         execute(&self.url(), sql).await;
     }
 
-    fn adopt(&self, flags: &[&str]) -> Outcome {
+    pub(crate) fn adopt(&self, flags: &[&str]) -> Outcome {
         let url = self.url();
         Folder::new().run([&["adopt", "--database-url", &url], flags].concat())
     }
@@ -104,7 +109,7 @@ async fn the_adoption_is_finished_once_the_roles_are_there() {
     prisma.adopt(&["--quiet"]).expect(0);
     prisma.adopt(&["--finish"]).expect(4).line_says("row-level security is not in force");
 
-    let url = prisma.database.url();
+    let url = prisma.superuser_url();
     Folder::new().run(["migrate", "deploy", "--database-url", &url]).expect(0);
 
     assert_eq!(prisma.adopt(&["--finish", "--json"]).expect(0).json(), json!({ "finished": true }));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers fail a test by panicking, as the tests themselves do")]
 
 mod adopt;
+mod adopted_secrets;
 mod audit;
 mod environment;
 mod keys;

@@ -88,6 +88,10 @@ impl<'p> KeyFile<'p> {
 
     fn read(&self) -> Result<Zeroizing<String>> {
         let failed = failed("reading key file", &self.path);
+        // Opening a pipe would wait for a writer, and a pipe can be read once only.
+        if !fs::metadata(&self.path).map_err(&failed)?.is_file() {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+        }
         // Asked of the open file: its path may be exchanged in between.
         let mut file = File::open(&self.path).map_err(&failed)?;
         let metadata = file.metadata().map_err(&failed)?;

@@ -111,6 +111,19 @@ fn a_missing_file_is_named() {
 
 #[cfg(unix)]
 #[test]
+fn what_is_no_regular_file_is_refused_and_never_waited_for() {
+    let folder = tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+
+    for path in [folder.path(), &socket, std::path::Path::new("/dev/zero")] {
+        let outcome = KeyFile::new(path).load();
+        assert!(matches!(&outcome, Err(Error::KeyFile { source, .. }) if source.to_string().contains("regular file")));
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_change_through_a_link_changes_the_file_behind_it() {
     let (folder, path) = created();
     let link = folder.path().join("link.json");

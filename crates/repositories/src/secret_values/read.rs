@@ -1,7 +1,7 @@
 //! Reading the values of a column across tenants.
 
 use rylie_crypto::{Sealed, Secret, StoredForm};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use super::UnreadableSecret;
 use crate::fence::Tx;
@@ -59,21 +59,27 @@ pub(super) async fn rows(
     after: Option<String>,
     batch: u64,
 ) -> Result<(Vec<Row>, Option<String>)> {
-    let (table, name, owner) = (column.table(), column.column(), column.owner());
-    let index = column.index().map_or_else(|| "NULL".to_owned(), |index| format!(r#""{index}""#));
-    let sql = format!(
-        r#"SELECT "id", "{owner}", "{name}", {index} FROM "{table}" WHERE "id" > $1 AND {} ORDER BY "id" LIMIT $2"#,
-        filled(column)
-    );
     let batch = i64::try_from(batch.max(1)).unwrap_or(i64::MAX);
-    let values: [Value; 2] = [after.unwrap_or_default().into(), batch.into()];
-    let connection = tx.across_tenants()?;
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-    let found = connection.query_all_raw(statement).await?;
-    let rows: Vec<Row> = found.iter().map(Row::of).collect::<Result<_>>()?;
+    let condition = format!(r#""id" > $1 AND {} ORDER BY "id" LIMIT $2"#, filled(column));
+    let rows = select(tx, column, &condition, [after.unwrap_or_default().into(), batch.into()]).await?;
     let full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= batch);
     let next = rows.last().filter(|_| full).map(|row| row.id.clone());
     Ok((rows, next))
+}
+
+/// Some rows whose value may be a ciphertext of the old service: they begin as its ciphertexts do.
+pub(super) async fn may_be_ciphertexts(tx: &Tx, column: SecretColumn, limit: i64) -> Result<Vec<Row>> {
+    let pattern = format!("{}:%", "_".repeat(32));
+    select(tx, column, &format!(r#""{}" LIKE $1 LIMIT $2"#, column.column()), [pattern.into(), limit.into()]).await
+}
+
+async fn select(tx: &Tx, column: SecretColumn, condition: &str, values: [Value; 2]) -> Result<Vec<Row>> {
+    let (table, name, owner) = (column.table(), column.column(), column.owner());
+    let index = column.index().map_or_else(|| "NULL".to_owned(), |index| format!(r#""{index}""#));
+    let sql = format!(r#"SELECT "id", "{owner}", "{name}", {index} FROM "{table}" WHERE {condition}"#);
+    let connection = tx.across_tenants()?;
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+    connection.query_all_raw(statement).await?.iter().map(Row::of).collect()
 }
 
 pub(super) async fn count(tx: &Tx, column: SecretColumn) -> Result<u64> {
@@ -82,6 +88,19 @@ pub(super) async fn count(tx: &Tx, column: SecretColumn) -> Result<u64> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let row = connection.query_one_raw(statement).await?.ok_or(Error::NotFound { entity: column.table() })?;
     Ok(u64::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or_default())
+}
+
+pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
+    let connection = tx.across_tenants()?;
+    let engine = connection.get_database_backend();
+    if engine == DbBackend::Postgres {
+        let mut tables: Vec<String> =
+            SecretColumn::ALL.iter().map(|column| format!(r#""{}""#, column.table())).collect();
+        tables.dedup();
+        let sql = format!("LOCK TABLE {} IN SHARE MODE", tables.join(", "));
+        connection.execute_raw(Statement::from_string(engine, sql)).await?;
+    }
+    Ok(())
 }
 
 fn filled(column: SecretColumn) -> String {

@@ -7,8 +7,8 @@ use rylie_crypto::{Secret, Stored};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 use serde_json::json;
 
-use super::SecretsReencrypted;
 use super::read::{Row, rows};
+use super::{SecretsReencrypted, old_key};
 use crate::audit::AuditRepository;
 use crate::fence::Tx;
 use crate::vault::Vault;
@@ -29,6 +29,9 @@ pub(super) async fn reencrypt(
 ) -> Result<SecretsReencrypted> {
     let vault = tx.vault(column)?;
     vault.check()?;
+    if after.is_none() && vault.writes_for_old_service() {
+        old_key::check(tx).await?;
+    }
     let (rows, next) = rows(tx, column, after, batch).await?;
     let mut done = SecretsReencrypted { next, rows: rows.len() as u64, ..Default::default() };
     let mut changes = Vec::new();
