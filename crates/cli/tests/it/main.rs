@@ -5,6 +5,8 @@
 mod adopt;
 mod audit;
 mod environment;
+mod guards;
+mod history;
 mod keys;
 mod maintain;
 mod migrate;
