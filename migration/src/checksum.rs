@@ -72,24 +72,27 @@ mod tests {
         assert_ne!(normalised("SELECT a"), normalised("SELECT b"));
     }
 
-    /// The file holds what is released. `UPDATE_SNAPSHOTS=1` adds migrations that are new, and changes none.
+    /// Those after it may still be edited. Moved on by each release.
+    const NEWEST_RELEASED: &str = "m20261123_000008_enable_row_level_security";
+
+    /// The file holds what is released. `UPDATE_SNAPSHOTS=1` adds what was released since, and changes none.
     #[test]
-    fn released_migrations_are_as_they_were_released() {
+    fn the_file_of_checksums_is_what_was_released() {
         let mut released: BTreeMap<String, BTreeMap<String, String>> =
             serde_json::from_str(include_str!("checksums.json")).unwrap();
+        let updating = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
         for (engine, word) in [(Engine::Postgres, "postgres"), (Engine::Sqlite, "sqlite")] {
             let known = released.entry(word.to_owned()).or_default();
-            for migration in MIGRATIONS {
-                let now = checksum(*migration, engine);
-                match known.get(migration.name()) {
-                    Some(then) => assert_eq!(*then, now, "{} was released and is edited, on {word}", migration.name()),
-                    None => drop(known.insert(migration.name().to_owned(), now)),
-                }
+            for migration in MIGRATIONS.iter().filter(|migration| migration.name() <= NEWEST_RELEASED) {
+                let (name, now) = (migration.name(), checksum(*migration, engine));
+                let then =
+                    known.entry(name.to_owned()).or_insert_with(|| if updating { now.clone() } else { String::new() });
+                assert_eq!(*then, now, "{name} was released and is edited, or not in the file yet, on {word}");
             }
             let gone = known.keys().find(|name| MIGRATIONS.iter().all(|migration| migration.name() != *name));
             assert_eq!(gone, None, "a released migration was removed");
         }
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        if updating {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checksums.json");
             std::fs::write(path, serde_json::to_string_pretty(&released).unwrap() + "\n").unwrap();
         }

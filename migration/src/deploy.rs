@@ -239,12 +239,12 @@ impl Migrations {
 
     /// Refused where the database is marked as production, or has no mark. `doing` goes into the message: "erase a tenant".
     pub async fn guard_destructive(&mut self, doing: &str) -> Result<()> {
-        guard::refuse_destructive(&mut self.connection, doing).await
+        guard::guard_destructive(self.mark().await?.map(|mark| mark.environment), doing)
     }
 
     /// Refused where the database has another fingerprint, or none.
     pub async fn guard_fingerprint(&mut self, expected: &str) -> Result<()> {
-        guard::refuse_other(&mut self.connection, expected).await
+        guard::guard_fingerprint(self.mark().await?.map(|mark| mark.fingerprint), expected)
     }
 
     /// Makes the logins of a service and of readers, with no right beyond what they are for. Done twice it changes
@@ -291,7 +291,7 @@ impl Migrations {
 
     pub(crate) async fn apply_pending(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         guard::refuse_unadopted(&mut self.connection).await?;
-        guard::become_owner(&mut self.connection).await?;
+        self.become_owner().await?;
         record::install(&mut self.connection).await?;
         journal::install(&mut self.connection).await?;
         self.history().await?.refuse_altered()?;
@@ -312,6 +312,12 @@ impl Migrations {
         Ok(applied)
     }
 
+    /// Whoever may not alter the tables is told so before anything is begun.
+    async fn become_owner(&mut self) -> Result<()> {
+        guard::become_owner(&mut self.connection).await?;
+        guard::refuse_not_owner(&mut self.connection).await
+    }
+
     /// What an earlier version applied has no checksum: it is taken to be what this version has.
     async fn trust_first_use(&mut self) -> Result<()> {
         let mut history = self.history().await?;
@@ -330,7 +336,7 @@ impl Migrations {
     async fn down_locked(&mut self, steps: usize, progress: Listener<'_>) -> Result<Vec<String>> {
         guard::refuse_production(&mut self.connection).await?;
         guard::refuse_newer(&mut self.connection, self.list).await?;
-        guard::become_owner(&mut self.connection).await?;
+        self.become_owner().await?;
         let history = self.history().await?;
         history.refuse_altered()?;
         let newest_first = self.list.iter().rev().filter(|migration| history.is_applied(migration.name()));
@@ -364,6 +370,7 @@ impl Migrations {
     async fn reset_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         guard::refuse_foreign(&mut self.connection).await?;
         guard::refuse_production(&mut self.connection).await?;
+        self.become_owner().await?;
         self.forget_events().await?;
         self.forget_adoption().await?;
         self.down_locked(self.list.len(), progress).await?;

@@ -29,20 +29,18 @@ pub(crate) async fn refuse_production(connection: &mut Connection) -> Result<()>
     }
 }
 
-/// What destroys data asks this first. A database without a mark is not ours to destroy anything in.
-pub(crate) async fn refuse_destructive(connection: &mut Connection, doing: &str) -> Result<()> {
-    match mark::read(connection).await? {
+/// What destroys data asks this first, with what the database's mark says: refused for production, and for a database without
+/// a mark, which is not ours to destroy anything in. `doing` goes into the message: "erase a tenant".
+pub fn guard_destructive(marked: Option<Environment>, doing: &str) -> Result<()> {
+    match marked {
         None => Err(Refusal::NotOurs.into()),
-        Some(mark) if mark.environment == Environment::Production => {
-            Err(Refusal::Destructive { doing: doing.to_owned() }.into())
-        }
-        Some(_) => Ok(()),
+        Some(Environment::Production) => Err(Refusal::Destructive { doing: doing.to_owned() }.into()),
+        Some(Environment::Staging | Environment::Development) => Ok(()),
     }
 }
 
-/// Another database than the one meant: a wrong URL, or another application's.
-pub(crate) async fn refuse_other(connection: &mut Connection, expected: &str) -> Result<()> {
-    let found = mark::read(connection).await?.map(|mark| mark.fingerprint);
+/// Refused for another database than the one meant: a wrong URL, another application's, a copy with a fingerprint of its own.
+pub fn guard_fingerprint(found: Option<String>, expected: &str) -> Result<()> {
     if found.as_deref() == Some(expected) {
         return Ok(());
     }
@@ -115,8 +113,11 @@ pub(crate) async fn may_create(connection: &mut Connection) -> Result<bool> {
     Ok(answer.as_deref() == Some("true"))
 }
 
-/// Before a table is adopted: may it be altered at all?
+/// Before anything is altered: may it be altered at all? A no-op on SQLite and on an empty database.
 pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(());
+    }
     let sql = format!(
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
          AND c.relname IN ({}) AND NOT pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1 LIMIT 1",

@@ -48,6 +48,7 @@ pub use checksum::checksum;
 pub use deploy::{Migrations, Options, Progress};
 pub use drift::{Deviation, Drift, Snapshot};
 pub use error::{Error, Refusal, Result};
+pub use guard::{guard_destructive, guard_fingerprint};
 pub use history::{MigrationState, MigrationStatus};
 pub use mark::{Environment, Mark, State};
 pub use migrations::{MIGRATIONS, Migration};

@@ -72,21 +72,12 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
 
 /// The migrations of the database. Not by way of `Database`: they need neither a pool nor the keys, which may come later.
 async fn migrations(global: &Global) -> Result<Migrations> {
-    let settings = global.settings()?;
-    guarded(Migrations::connect(settings.database_url()).await?, settings.fingerprint()).await
+    Ok(global.settings()?.migrations().await?)
 }
 
 /// Likewise, for commands that only look: no file is made, and nothing can be written.
 async fn migrations_to_read(global: &Global) -> Result<Migrations> {
-    let settings = global.settings()?;
-    guarded(Migrations::connect_to_read(settings.database_url()).await?, settings.fingerprint()).await
-}
-
-async fn guarded(mut migrations: Migrations, fingerprint: Option<&str>) -> Result<Migrations> {
-    if let Some(expected) = fingerprint {
-        migrations.guard_fingerprint(expected).await?;
-    }
-    Ok(migrations)
+    Ok(global.settings()?.migrations_to_read().await?)
 }
 
 /// The database, for commands that work on its rows.

@@ -37,9 +37,7 @@ impl Database {
         let config = Arc::new(config);
         let watched = WatchedKeyring::new(&config);
         let keys = keys::read(&config)?;
-        if let Some(fingerprint) = &config.fingerprint {
-            look(&config).await?.guard_fingerprint(fingerprint).await?;
-        }
+        config.guard_fingerprint().await?;
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
@@ -59,26 +57,24 @@ impl Database {
         Ok(applied)
     }
 
-    /// The migrations of this database: status, down, reset, adopt, the environment's mark.
-    ///
-    /// [`Error::Config`] with `behind_pooler`: what migrations set for their session would stay on the pooler's
-    /// connection for the next one who gets it.
+    /// The migrations of this database; see [`Config::migrations`].
     pub async fn migrations(&self) -> Result<Migrations> {
-        refuse_pooler(&self.config)?;
-        Ok(Migrations::connect(&self.config.url).await?)
+        self.config.migrations().await
     }
 
     /// Refuses what destroys data where the database is marked as production, or has no mark; `doing` goes into the message:
     /// `database.guard_destructive("erase a tenant").await?`. Ask it first, whatever flags were given: the only way past it
-    /// is to take the mark away, with a reason, which is audited. Opens one connection beside the pool.
+    /// is to take the mark away, with a reason, which is audited. By the pool, and so behind a pooler as well.
     pub async fn guard_destructive(&self, doing: &str) -> Result<()> {
-        Ok(look(&self.config).await?.guard_destructive(doing).await?)
+        // A word that this version does not know is no leave to destroy anything.
+        let marked = self.pool.mark().await?.and_then(|mark| mark.environment.parse().ok());
+        Ok(rylie_migration::guard_destructive(marked, doing)?)
     }
 
     /// Whether the walls hold for the service's login, and the audit log for everybody; empty on SQLite, which has no
     /// roles. Opens one connection beside the pool.
     pub async fn check_roles(&self) -> Result<Vec<RoleCheck>> {
-        Ok(look(&self.config).await?.check_roles().await?)
+        Ok(self.config.migrations_to_read().await?.check_roles().await?)
     }
 
     /// The three doors to the data.
@@ -156,7 +152,7 @@ impl Database {
         let (pending_migrations, exempt_login) = match self.config.pool.behind_pooler {
             true => (self.missing_migrations().await?, None),
             false => {
-                let mut migrations = look(&self.config).await?;
+                let mut migrations = self.config.migrations_to_read().await?;
                 (pending(migrations.status().await?), migrations.exempt_login().await?)
             }
         };
@@ -182,21 +178,6 @@ impl Database {
     pub async fn close(self) {
         self.pool.close().await;
     }
-}
-
-/// What looks at the schema and the mark has a session of its own, and so does what changes them.
-fn refuse_pooler(config: &Config) -> Result<()> {
-    if !config.pool.behind_pooler {
-        return Ok(());
-    }
-    let reason = "what looks at or changes the schema, the mark or the fingerprint takes a session of its own: connect to the server itself, without this setting";
-    Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() })
-}
-
-/// A session that only reads.
-async fn look(config: &Config) -> Result<Migrations> {
-    refuse_pooler(config)?;
-    Ok(Migrations::connect_to_read(&config.url).await?)
 }
 
 fn pending(status: Vec<MigrationStatus>) -> Vec<String> {

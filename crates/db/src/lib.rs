@@ -5,6 +5,7 @@ mod database;
 mod error;
 mod health;
 mod keys;
+mod migrations;
 mod new_migration;
 
 pub use config::{Config, ConfigBuilder, Origin as SettingOrigin, Setting};

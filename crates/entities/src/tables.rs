@@ -42,6 +42,7 @@ pub fn tables() -> Vec<EntityTable> {
         table::<crate::session::Entity>(),
         table::<crate::system_settings::Entity>(),
         table::<crate::task::Entity>(),
+        table::<crate::usage_event::Entity>(),
         table::<crate::user::Entity>(),
         table::<crate::user_preferences::Entity>(),
         table::<crate::verification_token::Entity>(),

@@ -33,7 +33,7 @@ fn the_projects_own_migrations_break_no_rule() {
 
 /// The list of rules is made from the rules; `UPDATE_SNAPSHOTS=1` writes it anew.
 #[test]
-fn the_list_of_rules_has_every_rule() {
+fn the_file_of_rules_has_every_rule() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/RULES.md");
     let expected = rule_table();
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

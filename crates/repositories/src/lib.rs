@@ -61,7 +61,7 @@ pub use fence::Savepoint;
 pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
 pub use page::{Page, PageRequest};
-pub use pool::{Holder, Pool, PoolOptions};
+pub use pool::{Holder, Pool, PoolOptions, StoredMark};
 pub use quota::{Quota, Quotas};
 pub use retry::{Retry, Retryable, retry};
 pub use scope::{Reach, SignedInUser, TenantScope};

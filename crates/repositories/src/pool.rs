@@ -1,6 +1,7 @@
 //! Connections, and how a transaction is begun on one.
 
 mod holders;
+mod mark;
 mod options;
 mod postgres;
 mod sqlite;
@@ -19,6 +20,7 @@ use crate::{Error, Result, UnitOptions};
 pub use holders::Holder;
 use holders::Holders;
 pub(crate) use holders::{CallSite, Holding};
+pub use mark::StoredMark;
 pub use options::PoolOptions;
 
 /// A pool of connections to one database, of either engine. Cheap to clone.

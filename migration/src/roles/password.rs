@@ -76,9 +76,9 @@ mod tests {
     #[test]
     fn it_is_never_shown_and_odd_ones_are_refused() {
         assert_eq!(format!("{:?}", Password::new("canary").unwrap()), "[password]");
-        for odd in ["", "käse", "a\nb"] {
-            assert!(!Password::new(odd).unwrap_err().to_string().contains('b') || odd != "a\nb");
+        assert!(Password::new("").is_err());
+        for odd in ["canary ä", "canary\n", "canary\u{7f}"] {
+            assert!(!Password::new(odd).unwrap_err().to_string().contains("canary"));
         }
-        assert!(["", "käse", "a\nb"].iter().all(|odd| Password::new(odd).is_err()));
     }
 }

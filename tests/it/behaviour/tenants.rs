@@ -12,7 +12,7 @@ use rylie_testkit::{TestAgency, World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::migration::sql::Sql;
+use crate::migration::sql::{Sql, migrations};
 use crate::tenant_transfer::{dump, tables_with_a_tenant};
 
 use super::world;
@@ -358,7 +358,7 @@ async fn in_production_no_tenant_is_erased() {
     let world = world().await;
     let ours = full_agency(&world).await;
     let before = everything(&world, &ours.agency.tenant_id).await;
-    world.database().migrations().await.unwrap().mark_environment(Environment::Production, None).await.unwrap();
+    migrations(world.url()).await.mark_environment(Environment::Production, None).await.unwrap();
 
     let refused = world.database().erase_tenant(&ours.agency.tenant_id).await.unwrap_err();
 

@@ -1,7 +1,8 @@
 //! What is refused, and that it is refused untouched.
 
-use rylie_migration::{Environment, Error, MIGRATIONS, Refusal, State};
+use rylie_migration::{Environment, Error, MIGRATIONS, MigrationState, Refusal, State};
 
+use super::roles::url_as;
 use super::sql::{Sql, deploy, from, migrations, schema};
 
 /// Production is neither taken back nor reset, SeaORM's commands included.
@@ -142,5 +143,30 @@ pub(crate) async fn only_the_owner_marks(url: &str) {
             .iter()
             .any(|check| check.id == "roles.mark" && check.detail.contains(&role))
     );
+    sql.run(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await;
+}
+
+/// Whoever may make tables and owns none of ours is told so before anything is begun; and may still look.
+pub(crate) async fn a_stranger_may_neither_deploy_nor_take_back(url: &str) {
+    deploy(url).await;
+    let mut sql = Sql::connect(url).await;
+    let role = format!("stranger_{}", sql.one("SELECT current_database()::text").await);
+    sql.run(&format!(
+        "CREATE ROLE \"{role}\" LOGIN PASSWORD 'x'; GRANT CREATE ON SCHEMA public TO \"{role}\"; \
+         GRANT SELECT ON seaql_migrations, rylie_migrations, rylie_database TO \"{role}\""
+    ))
+    .await;
+    migrations(url).await.down(1, &mut |_| ()).await.unwrap();
+    let before = schema(url).await;
+    let mut stranger = migrations(&url_as(url, &role)).await;
+
+    for outcome in
+        [stranger.deploy(&mut |_| ()).await, stranger.down(1, &mut |_| ()).await, stranger.reset(&mut |_| ()).await]
+    {
+        assert!(matches!(outcome, Err(Error::Refused(Refusal::NotOwner { .. }))), "{outcome:?}");
+    }
+
+    assert_eq!(schema(url).await, before);
+    assert_eq!(stranger.status().await.unwrap().last().unwrap().state, MigrationState::Pending);
     sql.run(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await;
 }

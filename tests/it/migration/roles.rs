@@ -25,7 +25,7 @@ fn login(name: &str) -> Option<Login> {
 }
 
 /// The same database, as this login; the server asks for the password, and so tells whether the verifier is right.
-fn url_as(url: &str, login: &str) -> String {
+pub(crate) fn url_as(url: &str, login: &str) -> String {
     let options: PgConnectOptions = url.parse().unwrap();
     let host = options.get_host().replace('/', "%2F");
     format!("postgres://{login}:x@{host}:{}/{}", options.get_port(), options.get_database().unwrap())
@@ -166,6 +166,64 @@ pub(crate) async fn nobody_may_delete_from_the_audit_log(url: &str) {
     let checks = migrations(url).await.check_roles().await.unwrap();
     let check = checks.iter().find(|check| check.id == "roles.audit_log").unwrap();
     assert!(check.status == CheckStatus::Fail && check.detail.contains(&app), "{check:?}");
+}
+
+/// Each right on our own tables that a login or a door has beside the owner, by role; whatever is not in the list is a hole.
+pub(crate) async fn our_own_tables_are_open_to_whom_they_are_for(url: &str) {
+    deploy(url).await;
+    let app = name(url, "app").await;
+    migrations(url).await.provision(&Provision { app: login(&app), ..Provision::default() }).await.unwrap();
+    let (_, one) = reader(url, Some(Sees::Tenant("a1".into()))).await;
+    let mut sql = Sql::connect(url).await;
+    let granted = "SELECT DISTINCT grantee || ' ' || privilege_type || ' ' || c.relname FROM pg_class c, LATERAL ( \
+         SELECT coalesce(pg_get_userbyid(nullif(e.grantee, 0))::text, 'PUBLIC') AS grantee, privilege_type FROM aclexplode(c.relacl) e \
+         WHERE e.grantee <> c.relowner UNION SELECT coalesce(pg_get_userbyid(nullif(e.grantee, 0))::text, 'PUBLIC'), privilege_type \
+         FROM pg_attribute a, aclexplode(a.attacl) e WHERE a.attrelid = c.oid AND e.grantee <> c.relowner) rights \
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'S', 'v') \
+         AND (c.relname LIKE 'rylie%' OR c.relname LIKE 'seaql%') ORDER BY 1";
+
+    let mut found = sql.all(granted).await;
+
+    let mut expected: Vec<String> = Vec::new();
+    for (role, rights, tables) in [
+        (app.as_str(), "SELECT", "rylie_database rylie_migrations seaql_migrations"),
+        (one.as_str(), "SELECT", "rylie_database rylie_migrations seaql_migrations"),
+        (
+            "rylie_auditor",
+            "SELECT",
+            "rylie_audit_batch rylie_audit_leaf rylie_audit_pending rylie_audit_tenant rylie_database",
+        ),
+        ("rylie_platform", "INSERT SELECT", "rylie_audit_batch rylie_audit_leaf rylie_audit_tenant"),
+        ("rylie_platform", "DELETE SELECT", "rylie_audit_pending"),
+        ("rylie_platform", "SELECT", "rylie_database"),
+        (
+            "rylie_platform",
+            "DELETE INSERT SELECT UPDATE",
+            "rylie_alert_deliveries rylie_alerts rylie_job_runs rylie_size_history",
+        ),
+    ] {
+        let rights = || rights.split(' ');
+        expected
+            .extend(tables.split(' ').flat_map(|table| rights().map(move |right| format!("{role} {right} {table}"))));
+    }
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+}
+
+/// Who sees every tenant still adds nothing, and learns no salt.
+pub(crate) async fn a_reader_of_every_tenant_may_write_nothing(url: &str) {
+    filled(url).await;
+    let (mut sql, name) = reader(url, Some(Sees::EveryTenant { reason: "a report".into() })).await;
+    let may = format!(
+        "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'S') \
+         AND (CASE c.relkind WHEN 'r' THEN has_any_column_privilege('{name}', c.oid, 'INSERT, UPDATE') \
+         OR has_table_privilege('{name}', c.oid, 'DELETE, TRUNCATE, TRIGGER, REFERENCES') ELSE has_sequence_privilege('{name}', c.oid, 'USAGE, UPDATE') END)"
+    );
+    assert_eq!(sql.all(&may).await, Vec::<String>::new());
+    assert_eq!(sql.all("SELECT job FROM rylie_job_runs").await, Vec::<String>::new());
+    assert!(sql.try_run("SELECT who_salt FROM rylie_audit_leaf").await.is_err());
+    assert!(sql.try_run("SELECT login FROM rylie_logins").await.is_err());
 }
 
 pub(crate) async fn an_unsafe_login_is_refused(url: &str) {

@@ -54,7 +54,7 @@ pub(crate) struct Sealing {
 /// Erase a user from the sealed records; every proof still holds
 ///
 /// What names the user as who acted, in whose name or as the row acted on goes, with the salt of its commitment. Refused
-/// without `--force`, as it cannot be undone.
+/// without `--force`, as it cannot be undone, and where the database is marked as production.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit erase cmwt6lm8x0005eg7d8vcigauj --force")]
 pub(crate) struct Erase {
@@ -151,6 +151,7 @@ impl Erase {
         }
         let user = self.user.parse().map_err(|_| Failure::Usage("this is no user's id".to_owned()))?;
         let database = migrated_database(global).await?;
+        database.guard_destructive("erase a user from the audit log").await?;
         self.sealing.seal(&database).await?;
         let erased = erase_from_audit(&*database.store(), &user).await?;
         database.close().await;

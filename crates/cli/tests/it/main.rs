@@ -6,6 +6,8 @@ mod adopt;
 mod adopted_secrets;
 mod audit;
 mod environment;
+mod guards;
+mod history;
 mod keys;
 mod maintain;
 mod migrate;
