@@ -16,6 +16,7 @@ mod migrations;
 mod mocks;
 mod plan_of_migrations;
 mod plans;
+mod round_trips;
 mod secret_columns;
 mod secrets_in_coexistence;
 mod secrets_support;

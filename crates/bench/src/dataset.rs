@@ -1,6 +1,6 @@
 //! The data set, made in the database itself; and the ids of its rows.
 
-use rylie_db::prelude::{RequestId, UserId};
+use rylie_db::prelude::{Config, Database, RequestId, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::{Result, settings};
@@ -34,8 +34,10 @@ impl Size {
     }
 }
 
-/// Fills a migrated database that has no requests yet; leaves one that has some alone. The login must be a superuser's.
+/// Migrates a database, and fills it if it has no requests yet. The login must be a superuser's.
 pub(crate) async fn prepare(size: Size) -> Result<()> {
+    let config = Config::builder().set("database_url", settings::owner_url()?)?.build()?;
+    Database::connect(config).await?.migrate().await?;
     let mut owner = PgConnection::connect(&settings::owner_url()?).await?;
     let filled: bool =
         sqlx::query(r#"SELECT EXISTS (SELECT FROM "Request")"#).fetch_one(&mut owner).await?.try_get(0)?;

@@ -6,6 +6,11 @@
 --   agency 2    one in a hundred
 --   no agency   one in a hundred
 --   the others  share the rest
+-- Columns that a live database may hold beside ours: the others read and write them.
+ALTER TABLE "Agency" ADD COLUMN IF NOT EXISTS metadata jsonb;
+ALTER TABLE "User" ADD COLUMN IF NOT EXISTS ai_preferences jsonb;
+ALTER TABLE "Request" ADD COLUMN IF NOT EXISTS extended_data jsonb;
+ALTER TABLE "SEOWorksTaskMapping" ADD COLUMN IF NOT EXISTS metadata jsonb;
 BEGIN;
 SET LOCAL synchronous_commit = off;
 SET LOCAL statement_timeout = 0;

@@ -5,6 +5,7 @@ mod measure;
 mod process;
 mod service;
 mod settings;
+mod table;
 mod workloads;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use dataset::Size;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
-const USAGE: &str = "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N]";
+const USAGE: &str = "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N] | pairs | table <file>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -35,6 +36,11 @@ async fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.first().map(String::as_str) {
         None | Some("-h" | "--help") => println!("{USAGE}"),
         Some("--list") => println!("{}", workloads::NAMES.join("\n")),
+        Some("pairs") => table::PAIRS.iter().for_each(|pair| println!("{}", pair.join(" "))),
+        Some("table") => {
+            let file = arguments.get(1).ok_or(USAGE)?;
+            print!("{}", table::of(&std::fs::read_to_string(file)?));
+        }
         Some("prepare") => dataset::prepare(Size::from_arguments(&arguments[1..])?).await?,
         Some(_) => {
             for name in &arguments {

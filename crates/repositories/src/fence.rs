@@ -1,6 +1,8 @@
 //! The first wall. The transaction is private to this module: whatever reads or writes a tenant's table passes
 //! here, and gets the tenant's condition added last.
 
+mod arrays;
+mod by_key;
 mod many;
 mod rows;
 mod savepoints;
@@ -25,6 +27,7 @@ use crate::vault::Keys;
 use crate::{Error, Quotas, Result};
 
 pub use savepoints::Savepoint;
+pub(crate) use rows::Rows;
 pub(crate) use storable::UNSTORABLE;
 pub(crate) use transaction::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, Transaction};
 pub(crate) use walk::{Listed, Placed};

@@ -9,6 +9,7 @@ use crate::{Error, Result};
 pub struct PageRequest {
     limit: u64,
     offset: u64,
+    counted_to: Option<u64>,
 }
 
 impl PageRequest {
@@ -22,7 +23,14 @@ impl PageRequest {
     /// `limit` is clamped to 1 to [`Self::MAX_LIMIT`], `offset` to [`Self::MAX_OFFSET`].
     #[must_use]
     pub fn new(limit: u64, offset: u64) -> Self {
-        Self { limit: limit.clamp(1, Self::MAX_LIMIT), offset: offset.min(Self::MAX_OFFSET) }
+        Self { limit: limit.clamp(1, Self::MAX_LIMIT), offset: offset.min(Self::MAX_OFFSET), counted_to: None }
+    }
+
+    /// Counts no more than this many rows for the page's total: of a long list an exact total costs more than its page.
+    /// A total of `rows` or more then means at least so many, as in "more than 1,000".
+    #[must_use]
+    pub fn counting_to(self, rows: u64) -> Self {
+        Self { counted_to: Some(rows), ..self }
     }
 
     /// Reads the parameters of a web request; absent ones take their defaults, large ones are clamped.
@@ -36,6 +44,12 @@ impl PageRequest {
     #[must_use]
     pub fn limit(self) -> u64 {
         self.limit
+    }
+
+    /// How far is counted; to the end unless told otherwise.
+    #[must_use]
+    pub fn counted_to(self) -> Option<u64> {
+        self.counted_to
     }
 
     /// How many rows are skipped.
@@ -66,7 +80,7 @@ pub(crate) fn number(what: &'static str, text: Option<&str>) -> Result<Option<u6
 pub struct Page<T> {
     /// The rows, in the list's order.
     pub items: Vec<T>,
-    /// How many rows the whole list has.
+    /// How many rows the whole list has; see [`PageRequest::counting_to`].
     pub total: u64,
     /// The limit that was applied.
     pub limit: u64,

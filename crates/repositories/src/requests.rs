@@ -4,17 +4,17 @@ mod inputs;
 mod many;
 mod overview;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use rylie_entities::request::{ActiveModel, Column, Entity};
 use rylie_entities::{Request, RequestId, RequestPriority, RequestStatus, TenantId, User, task, user};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Order;
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::{ColumnTrait, Condition, TryIntoModel};
 
 use crate::bulk::{Change, change_many};
-use crate::fence::Tx;
+use crate::fence::{Rows, Tx};
 use crate::soft_delete::Ending;
 use crate::tasks::{self, NewTask};
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
@@ -50,7 +50,7 @@ pub trait RequestRepository: Send + Sync {
     /// Makes a request.
     async fn add(&self, new: NewRequest) -> Result<Request>;
 
-    /// Makes a request and its tasks: two statements, up to some thousand tasks.
+    /// Makes a request and its tasks, however many: two statements on PostgreSQL, on SQLite three for some thousand tasks.
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks>;
 
     /// Changes what is named in `changes`.
@@ -94,11 +94,11 @@ pub trait RequestRepository: Send + Sync {
 #[async_trait]
 impl RequestRepository for Tx {
     async fn find(&self, id: RequestId) -> Result<Option<Request>> {
-        self.rows::<Entity>().filter(present(&id)).one().await
+        self.present::<Entity>(&id).await
     }
 
     async fn get(&self, id: RequestId) -> Result<Request> {
-        self.rows::<Entity>().filter(present(&id)).get("Request").await
+        self.present::<Entity>(&id).await?.ok_or(Error::NotFound { entity: "Request" })
     }
 
     async fn get_with_tasks(&self, id: RequestId) -> Result<RequestWithTasks> {
@@ -124,13 +124,19 @@ impl RequestRepository for Tx {
 
     async fn add(&self, new: NewRequest) -> Result<Request> {
         let owner = self.owner(new.user.clone()).await?;
-        self.insert::<Entity>(row(self, new, &owner)?).await
+        let row = row(self, new, &owner)?;
+        self.insert_many::<Entity>(vec![row.clone()]).await?;
+        Ok(row.try_into_model()?)
     }
 
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks> {
         let user = self.owner(new.user.clone()).await?;
-        let request = self.insert::<Entity>(row(self, new, &user)?).await?;
-        let tasks = tasks::insert(self, &request, tasks).await?;
+        let row = row(self, new, &user)?;
+        let request = row.clone().try_into_model()?;
+        let parent = tasks::Parent::of(&request);
+        let tasks = tasks.into_iter().map(|task| tasks::row(self, &parent, task)).collect::<Result<Vec<_>>>()?;
+        self.insert_with::<Entity, task::Entity>(row, tasks.clone()).await?;
+        let tasks = tasks.into_iter().map(|task| Ok(task.try_into_model()?)).collect::<Result<_>>()?;
         Ok(RequestWithTasks { request, user: Some(user), tasks })
     }
 
@@ -211,16 +217,12 @@ pub(crate) fn present(id: &RequestId) -> Condition {
 }
 
 /// Those of the named requests that this unit reaches.
-pub(crate) async fn present_among(
-    tx: &Tx,
-    ids: impl Iterator<Item = &RequestId>,
-) -> Result<BTreeMap<RequestId, Request>> {
+pub(crate) fn present_among<'tx, 'id>(tx: &'tx Tx, ids: impl Iterator<Item = &'id RequestId>) -> Rows<'tx, Entity> {
     let named: BTreeSet<_> = ids.map(ToString::to_string).collect();
-    let among = Condition::all().add(tx.one_of(Column::Id, named)).add(Column::Deleted.eq(false));
-    let requests = tx.rows::<Entity>().filter(among).all().await?;
-    Ok(requests.into_iter().map(|request| (request.id.clone(), request)).collect())
+    tx.rows::<Entity>().filter(Condition::all().add(tx.one_of(Column::Id, named)).add(Column::Deleted.eq(false)))
 }
 
+/// Every column is set, so that the row is known without being read back.
 fn row(tx: &Tx, new: NewRequest, owner: &User) -> Result<ActiveModel> {
     let now = tx.now();
     Ok(ActiveModel {
@@ -236,9 +238,21 @@ fn row(tx: &Tx, new: NewRequest, owner: &User) -> Result<ActiveModel> {
         package_type: Set(new.package),
         keywords: Set(new.keywords),
         target_url: Set(new.target_url),
+        pages_completed: Set(0),
+        blogs_completed: Set(0),
+        gbp_posts_completed: Set(0),
+        improvements_completed: Set(0),
+        target_cities: Set(None),
+        target_models: Set(None),
+        completed_tasks: Set(None),
+        content_url: Set(None),
+        page_title: Set(None),
+        completed_at: Set(None),
         created_at: Set(now),
         updated_at: Set(now),
-        ..Default::default()
+        seoworks_task_id: Set(None),
+        deleted: Set(false),
+        deleted_at: Set(None),
     })
 }
 

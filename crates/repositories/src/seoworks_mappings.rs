@@ -1,6 +1,6 @@
 //! Which task at SEOWorks serves which request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use rylie_entities::seoworks_task_mapping::{ActiveModel, Column, Entity};
@@ -80,7 +80,9 @@ impl SeoWorksMappingRepository for Tx {
         let mut bulk = Bulk::begin(self, by_task.into_values().collect(), progress).await?;
         while let Some(new) = bulk.next() {
             let asked = new.len();
-            let requests = requests::present_among(self, new.iter().map(|new| &new.request)).await?;
+            let requests = requests::present_among(self, new.iter().map(|new| &new.request));
+            let requests = requests.all().await?;
+            let requests: HashMap<_, _> = requests.iter().map(|request| (&request.id, request)).collect();
             let mut rows = Vec::with_capacity(asked);
             for new in new {
                 if let Some(request) = requests.get(&new.request) {

@@ -103,7 +103,7 @@ fn marked<E: SoftDeleted>(now: Timestamp, deleted: bool) -> E::ActiveModel {
     set
 }
 
-fn one<E: SoftDeleted>(id: &impl ToString, deleted: bool) -> Condition {
+pub(crate) fn one<E: SoftDeleted>(id: &impl ToString, deleted: bool) -> Condition {
     Condition::all().add(E::ID.eq(id.to_string())).add(E::DELETED.eq(deleted))
 }
 

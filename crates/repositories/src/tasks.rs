@@ -5,15 +5,15 @@ mod many;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_entities::task::{ActiveModel, Column, Entity};
-use rylie_entities::{Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, request};
+use rylie_entities::{Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, TenantId, UserId, request};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
-use sea_orm::{ColumnTrait, Condition, TryIntoModel};
+use sea_orm::{ColumnTrait, Condition, DerivePartialModel, TryIntoModel};
 use serde::Serialize;
 
 use crate::fence::Tx;
-use crate::requests::{self, not_empty};
+use crate::requests::not_empty;
 use crate::soft_delete::Ending;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
@@ -123,7 +123,7 @@ impl TaskFilter {
 #[async_trait]
 impl TaskRepository for Tx {
     async fn find(&self, id: TaskId) -> Result<Option<Task>> {
-        self.rows::<Entity>().filter(present(&id)).one().await
+        self.present::<Entity>(&id).await
     }
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
@@ -136,13 +136,14 @@ impl TaskRepository for Tx {
     }
 
     async fn add(&self, request: RequestId, new: NewTask) -> Result<Task> {
-        let request = self.rows::<request::Entity>().filter(requests::present(&request)).get("Request").await?;
-        let mut tasks = insert(self, &request, vec![new]).await?;
-        tasks.pop().ok_or(Error::NotFound { entity: "Task" })
+        let request = self.present::<request::Entity>(&request).await?.ok_or(Error::NotFound { entity: "Request" })?;
+        let row = row(self, &Parent::of(&request), new)?;
+        self.insert_many::<Entity>(vec![row.clone()]).await.map_err(|error| error.reference_is_missing("Request"))?;
+        Ok(row.try_into_model()?)
     }
 
     async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task> {
-        let before = self.rows::<Entity>().filter(present(&id)).get("Task").await?;
+        let before = self.present::<Entity>(&id).await?.ok_or(Error::NotFound { entity: "Task" })?;
         let now = self.now();
         let starts = status == TaskStatus::InProgress && before.started_at.is_none();
         let completed_at = match status {
@@ -200,18 +201,25 @@ pub(crate) fn present_in(request: &RequestId) -> Condition {
     Condition::all().add(Column::RequestId.eq(request)).add(Column::Deleted.eq(false))
 }
 
-/// Adds tasks to a request that was read or made through this unit.
-pub(crate) async fn insert(tx: &Tx, request: &Request, tasks: Vec<NewTask>) -> Result<Vec<Task>> {
-    let mut rows = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        rows.push(row(tx, request, task)?);
+/// What a task takes from its request, which was read or made through the unit.
+#[derive(DerivePartialModel)]
+#[sea_orm(entity = "request::Entity")]
+pub(crate) struct Parent {
+    id: RequestId,
+    tenant_id: TenantId,
+    user_id: UserId,
+    priority: RequestPriority,
+}
+
+impl Parent {
+    pub(crate) fn of(request: &Request) -> Self {
+        let Request { id, tenant_id, user_id, priority, .. } = request.clone();
+        Self { id, tenant_id, user_id, priority }
     }
-    tx.insert_many::<Entity>(rows.clone()).await.map_err(|error| error.reference_is_missing("Request"))?;
-    rows.into_iter().map(|row| Ok(row.try_into_model()?)).collect()
 }
 
 /// Every column is set, so that the row is known without being read back.
-fn row(tx: &Tx, request: &Request, new: NewTask) -> Result<ActiveModel> {
+pub(crate) fn row(tx: &Tx, request: &Parent, new: NewTask) -> Result<ActiveModel> {
     let now = tx.now();
     Ok(ActiveModel {
         id: Set(TaskId::generate(tx.env())),

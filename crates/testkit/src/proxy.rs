@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ struct Shared {
     to_server: Direction,
     to_client: Direction,
     accepted: AtomicU64,
+    round_trips: AtomicU64,
     connections: Mutex<JoinSet<()>>,
 }
 
@@ -76,6 +77,13 @@ impl DelayProxy {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.shared.accepted.load(Relaxed)
+    }
+
+    /// How many times so far a client has sent something after it had an answer: how often somebody waited, or will.
+    /// What is sent at once is one, however many statements it holds.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.shared.round_trips.load(Relaxed)
     }
 
     /// How many bytes have come from clients so far.
@@ -136,15 +144,27 @@ async fn forward(client: TcpStream, server: &str, shared: &Shared) -> io::Result
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    tokio::try_join!(pass(from_client, to_server, &shared.to_server), pass(from_server, to_client, &shared.to_client),)?;
+    let answered = AtomicBool::new(true);
+    let asked = || {
+        if answered.swap(false, Relaxed) {
+            shared.round_trips.fetch_add(1, Relaxed);
+        }
+    };
+    let answering = || answered.store(true, Relaxed);
+    tokio::try_join!(
+        pass(from_client, to_server, &shared.to_server, asked),
+        pass(from_server, to_client, &shared.to_client, answering),
+    )?;
     Ok(())
 }
 
-/// Passes one direction on until it ends. Reading goes on while what was read waits for its time.
+/// Passes one direction on until it ends, and says so when something comes. Reading goes on while what was read waits for
+/// its time.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     direction: &Direction,
+    passing: impl Fn(),
 ) -> io::Result<()> {
     let (sender, mut receiver) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let read = async move {
@@ -155,6 +175,7 @@ async fn pass(
                 return Ok(());
             }
             direction.bytes.fetch_add(length as u64, Relaxed);
+            passing();
             let due = Instant::now() + direction.delay();
             if sender.send((due, buffer[..length].to_vec())).is_err() {
                 return Ok(());

@@ -1,10 +1,10 @@
 //! Reading through the fence.
 
 use rylie_entities::TenantOwned;
-use sea_orm::sea_query::{IntoCondition, Order};
+use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, Order, Query};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, PartialModelTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait, PartialModelTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, Statement,
 };
 
 use super::walk::Listed;
@@ -97,15 +97,36 @@ where
         Ok(counted.into_tuple().all(tx).await?)
     }
 
-    /// A page and the total of the whole list: two statements.
+    /// A page and the total of the whole list: two statements, or one where the page is the list's end, which tells.
     pub(crate) async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
         let (select, tx) = self.fenced()?;
-        let total = select.clone().count(tx).await?;
-        let items = select.limit(page.limit()).offset(page.offset()).all(tx).await?;
+        let items = select.clone().limit(page.limit()).offset(page.offset()).all(tx).await?;
+        let read = items.len() as u64;
+        let at_the_end = read < page.limit() && (read > 0 || page.offset() == 0);
+        let total = match page.counted_to() {
+            _ if at_the_end => page.offset() + read,
+            Some(most) => count_to(select, most, tx).await?,
+            None => select.count(tx).await?,
+        };
         Ok(Page { items, total, limit: page.limit(), offset: page.offset() })
+    }
+
+    /// What would be sent.
+    pub(super) fn statement(self, engine: DbBackend) -> Result<Statement> {
+        Ok(self.fenced()?.0.build(engine))
     }
 
     fn fenced(self) -> Result<(Select<E>, &'tx Transaction)> {
         Ok((self.select.filter(self.fence), self.tx.connection()?))
     }
+}
+
+/// How many rows there are, looking at no more than `most`.
+async fn count_to<E: EntityTrait>(select: Select<E>, most: u64, tx: &Transaction) -> Result<u64> {
+    let mut some = select.select_only().expr(Expr::val(1)).limit(most).into_query();
+    some.clear_order_by();
+    let mut count = Query::select();
+    count.expr(Func::count(Expr::col(Asterisk))).from_subquery(some, "counted");
+    let rows = tx.query_one(&count).await?.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+    Ok(rows.unwrap_or_default().cast_unsigned())
 }

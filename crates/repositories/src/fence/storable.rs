@@ -16,7 +16,7 @@ pub(super) fn parts(stmt: Statement) -> Result<(String, SqlxValues), DbErr> {
     Ok((stmt.sql, SqlxValues(values)))
 }
 
-fn is_unstorable(value: &Value) -> bool {
+pub(super) fn is_unstorable(value: &Value) -> bool {
     match value {
         Value::String(Some(text)) => text.contains('\0'),
         Value::Json(Some(json)) => json_is_unstorable(json, MAX_JSON_DEPTH),

@@ -3,10 +3,11 @@
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, QueryResult, Statement,
+    ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Iterable, QueryFilter, QueryResult, Statement,
     Value,
 };
 
+use super::arrays::Arrays;
 use crate::fence::{Fence, Transaction, Tx};
 use crate::{Error, Result};
 
@@ -46,18 +47,45 @@ impl Tx {
         Ok(insert.exec_without_returning(self.connection()?).await? > 0)
     }
 
-    /// Adds rows to the unit's tenant, in as few statements as the number of bound values allows. Returns how many.
+    /// Adds rows to the unit's tenant: in one statement on PostgreSQL, on SQLite in as few as the number of bound values
+    /// allows. Returns how many.
     pub(crate) async fn insert_many<E>(&self, rows: Vec<E::ActiveModel>) -> Result<u64>
     where
         E: TenantOwned,
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
+        let connection = self.connection()?;
+        if connection.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
+            let rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).collect();
+            let mut arrays = Arrays::default();
+            let sql = arrays.insert::<E>(rows)?;
+            return Ok(connection.execute_arrays(sql, arrays.arguments).await?);
+        }
         let mut inserted = 0;
         for some in self.in_statements::<E>(rows) {
-            inserted += E::insert_many(some).exec_without_returning(self.connection()?).await?;
+            inserted += E::insert_many(some).exec_without_returning(connection).await?;
         }
         Ok(inserted)
+    }
+
+    /// Adds a row, and rows that refer to it: in one statement on PostgreSQL, which looks at references when it is done.
+    pub(crate) async fn insert_with<E, C>(&self, row: E::ActiveModel, children: Vec<C::ActiveModel>) -> Result<()>
+    where
+        E: TenantOwned<Model: IntoActiveModel<E::ActiveModel> + Sync, ActiveModel: Send>,
+        C: TenantOwned<Model: IntoActiveModel<C::ActiveModel> + Sync, ActiveModel: Send>,
+    {
+        let connection = self.connection()?;
+        if connection.get_database_backend() != DbBackend::Postgres || children.is_empty() {
+            self.insert_many::<E>(vec![row]).await?;
+            return self.insert_many::<C>(children).await.map(|_| ());
+        }
+        let children = children.into_iter().map(|child| self.in_tenant::<C>(child)).collect();
+        let mut arrays = Arrays::default();
+        let row = arrays.insert::<E>(vec![self.in_tenant::<E>(row)])?;
+        let sql = format!("WITH parent AS ({row}) {}", arrays.insert::<C>(children)?);
+        connection.execute_arrays(sql, arrays.arguments).await?;
+        Ok(())
     }
 
     /// The rows, in the unit's tenant, as many at a time as one statement can bind.

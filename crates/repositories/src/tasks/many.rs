@@ -1,12 +1,14 @@
 //! Many tasks in one call.
 
+use std::collections::HashMap;
+
 use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{RequestId, TaskId, TaskStatus};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::SimpleExpr;
 
-use super::{NewTask, row};
+use super::{NewTask, Parent, row};
 use crate::bulk::{Bulk, Change, change_many};
 use crate::fence::Tx;
 use crate::requests;
@@ -16,11 +18,13 @@ pub(super) async fn add(tx: &Tx, new: Vec<(RequestId, NewTask)>, progress: Progr
     let mut bulk = Bulk::begin(tx, new, progress).await?;
     while let Some(new) = bulk.next() {
         let asked = new.len();
-        let requests = requests::present_among(tx, new.iter().map(|(request, _)| request)).await?;
+        let parents = requests::present_among(tx, new.iter().map(|(request, _)| request));
+        let parents = parents.all_as::<Parent>().await?;
+        let parents: HashMap<_, _> = parents.iter().map(|parent| (&parent.id, parent)).collect();
         let mut rows = Vec::with_capacity(asked);
         for (request, task) in new {
-            if let Some(request) = requests.get(&request) {
-                rows.push(row(tx, request, task)?);
+            if let Some(parent) = parents.get(&request) {
+                rows.push(row(tx, parent, task)?);
             }
         }
         let made = rows.len() as u64;

@@ -1,0 +1,142 @@
+//! Ours beside the others that do the same work, as a table.
+
+use serde::Deserialize;
+
+/// A workload of ours; the one that does the same in hand-written sqlx, in the best form that is as safe; and Prisma's.
+pub(crate) const PAIRS: &[[&str; 3]] = &[
+    ["get_by_id_c1", "get_by_id_c1", "get_by_id_c1"],
+    ["get_by_id_c16", "get_by_id_c16", "get_by_id_findfirst_c16"],
+    ["scoped_read_rls_c1", "scoped_read_rls_d_drop_c1", "scoped_read_rls_c1"],
+    ["scoped_read_rls_c16", "scoped_read_rls_d_drop_c16", "scoped_read_rls_c16"],
+    ["raw_scoped_read_d_drop_c1", "scoped_read_rls_d_drop_c1", NONE],
+    ["raw_scoped_read_d_drop_c16", "scoped_read_rls_d_drop_c16", NONE],
+    ["list_page_c1", "list_page_c1", "list_page_c1"],
+    ["list_page_c16", "list_page_c16", "list_page_c16"],
+    ["list_page_big_c1", "list_page_big_c1", "list_page_big_c1"],
+    ["list_page_deep_c1", "list_page_deep_c1", "list_page_deep_c1"],
+    ["list_page_big_c1_keyset", NONE, NONE],
+    ["list_page_deep_c1_keyset", "list_page_deep_c1_keyset", "list_page_deep_c1"],
+    ["scoped_list_rls_c1", "scoped_list_rls_c_c1", "scoped_list_rls_c1"],
+    ["scoped_list_status_rls_c1", "scoped_list_status_rls_c_c1", "scoped_list_status_rls_c1"],
+    ["create_request_with_tasks_c1", "create_request_with_tasks_c1_1stmt", "create_request_with_tasks_c1"],
+    ["create_request_with_tasks_c8", "create_request_with_tasks_c8_1stmt", "create_request_with_tasks_c8"],
+    ["bulk_update_status", "bulk_update_status", "bulk_update_status"],
+    ["bulk_insert_tasks", "bulk_insert_tasks_unnest", "bulk_insert_tasks"],
+    ["reset_monthly_usage", "reset_monthly_usage", "reset_monthly_usage"],
+    ["cleanup_sessions", "cleanup_sessions", "cleanup_sessions"],
+    ["save_read_connection_c1", "save_read_connection_c1", "save_read_connection_c1"],
+];
+
+const NONE: &str = "-";
+
+const HEAD: &str = "\
+| workload | ours/s | p50 ms | raw sqlx/s | ours : raw | CPU : raw | Prisma/s | ours : Prisma | MB | raw | Prisma |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+";
+
+/// What a run printed, as far as the table shows it.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "impl")]
+    client: String,
+    workload: String,
+    ops_per_s: f64,
+    p50_ms: f64,
+    cpu_s_per_1000: f64,
+    rss_peak_mb: f64,
+    rows: Option<u64>,
+}
+
+impl Line {
+    /// Operations a second; of bulk work, which is done a few times only, by their median.
+    fn speed(&self) -> f64 {
+        if self.rows.is_some() { 1e3 / self.p50_ms } else { self.ops_per_s }
+    }
+}
+
+/// The lines of one client and workload, a round each.
+struct Rounds<'a>(Vec<&'a Line>);
+
+impl Rounds<'_> {
+    fn median(&self, figure: fn(&Line) -> f64) -> String {
+        median(self.0.iter().map(|line| figure(line)).collect())
+    }
+
+    /// The median of the rounds' ratios: what disturbed a round disturbed both.
+    fn ratio(&self, other: &Self, figure: fn(&Line) -> f64) -> String {
+        median(self.0.iter().zip(&other.0).map(|(ours, other)| figure(ours) / figure(other)).collect())
+    }
+}
+
+/// The table of the lines in `text`, in Markdown: medians of the rounds. What is no measurement is left out.
+pub(crate) fn of(text: &str) -> String {
+    let lines: Vec<Line> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let rounds = |client: &str, workload: &str| {
+        Rounds(lines.iter().filter(|line| line.client == client && line.workload == workload).collect())
+    };
+    let row = |[own, raw, prisma]: &[&str; 3]| {
+        let client = if own.starts_with("raw_") { "rylie-schema-raw-sqlx" } else { "rylie" };
+        let (ours, raw, prisma) = (rounds(client, own), rounds("raw-sqlx", raw), rounds("prisma", prisma));
+        let cells = [
+            (*own).to_owned(),
+            ours.median(Line::speed),
+            ours.median(|line| line.p50_ms),
+            raw.median(Line::speed),
+            ours.ratio(&raw, Line::speed),
+            ours.ratio(&raw, |line| line.cpu_s_per_1000),
+            prisma.median(Line::speed),
+            ours.ratio(&prisma, Line::speed),
+            ours.median(|line| line.rss_peak_mb),
+            raw.median(|line| line.rss_peak_mb),
+            prisma.median(|line| line.rss_peak_mb),
+        ];
+        (!ours.0.is_empty()).then(|| format!("| {} |\n", cells.join(" | ")))
+    };
+    HEAD.to_owned() + &PAIRS.iter().filter_map(row).collect::<String>()
+}
+
+/// With three significant digits; nothing, if there is nothing.
+fn median(mut figures: Vec<f64>) -> String {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    let median = match figures[..] {
+        [] => return String::new(),
+        _ if figures.len() % 2 == 1 => figures[middle],
+        _ => f64::midpoint(figures[middle - 1], figures[middle]),
+    };
+    match median {
+        100.0.. => format!("{median:.0}"),
+        10.0..100.0 => format!("{median:.1}"),
+        _ => format!("{median:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    fn line(client: &str, workload: &str, speed: u32) -> String {
+        format!(
+            r#"{{"impl":"{client}","workload":"{workload}","conc":1,"ops_per_s":{speed},"p50_ms":0.5,"cpu_s_per_1000":0.2,"rss_peak_mb":9}}"#
+        )
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_rounds_ratios() {
+        let rounds = [(100, 200), (300, 300), (50, 40)];
+        let lines = rounds.map(|(ours, raw)| {
+            format!("{}\n{}\n", line("rylie", "scoped_read_rls_c1", ours), line("raw-sqlx", "scoped_read_rls_d_drop_c1", raw))
+        });
+
+        let table = of(&lines.concat());
+
+        let row = "| scoped_read_rls_c1 | 100 | 0.50 | 200 | 1.00 | 1.00 |  |  | 9.00 | 9.00 |  |\n";
+        assert_eq!(table.lines().count(), 3, "{table}");
+        assert!(table.ends_with(row), "{table}");
+    }
+
+    #[test]
+    fn what_failed_is_no_measurement() {
+        assert_eq!(of(r#"{"impl":"prisma","workload":"get_by_id_c1","failed":true}"#), super::HEAD);
+    }
+}

@@ -1,0 +1,89 @@
+//! What a unit of work costs in round trips, counted on the wire.
+
+use std::sync::Arc;
+
+use rylie_db::prelude::*;
+use rylie_testkit::{Cluster, DelayProxy, World};
+
+/// A database with one connection, on which each kind of statement has been prepared.
+struct Counted {
+    world: World,
+    proxy: DelayProxy,
+    store: Arc<dyn Store>,
+    scope: TenantScope,
+}
+
+impl Counted {
+    async fn new() -> Self {
+        let world = World::postgres().await.unwrap();
+        let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
+        let scope = world.agency().await.unwrap().scope();
+        let config = Config::builder().set("database_url", world.url_through(&proxy).unwrap()).unwrap();
+        let config = config.set("max_connections", 1).unwrap().build().unwrap();
+        let store = Database::connect(config).await.unwrap().store();
+        Self { world, proxy, store, scope }
+    }
+
+    /// The round trips that the caller of some work waits for, once the connection knows its statements. All runs on one
+    /// thread: what goes on when the work is done has not gone on yet.
+    async fn of(&self, work: impl AsyncFn()) -> u64 {
+        work().await;
+        work().await;
+        // Whoever has the only connection, has it after the end of the unit before. This one's own end is one.
+        let settled = self.store.tenant_read_only(&self.scope).await.unwrap();
+        let before = self.proxy.round_trips() + 1;
+        drop(settled);
+        work().await;
+        self.proxy.round_trips() - before
+    }
+}
+
+fn new(title: &str) -> NewRequest {
+    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_unit_opens_in_one_round_trip_and_a_read_in_it_is_one_more() {
+    let counted = Counted::new().await;
+    let request = counted.world.agency().await.unwrap().request().await.unwrap().id;
+
+    let opened = counted.of(async || drop(counted.store.tenant(&counted.scope).await.unwrap())).await;
+    let read = counted
+        .of(async || {
+            let unit = counted.store.tenant_read_only(&counted.scope).await.unwrap();
+            unit.requests().find(request.clone()).await.unwrap();
+        })
+        .await;
+    let listed = counted
+        .of(async || {
+            let unit = counted.store.tenant_read_only(&counted.scope).await.unwrap();
+            unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+            unit.requests().list_after(RequestFilter::default(), KeysetRequest::default()).await.unwrap();
+        })
+        .await;
+
+    assert_eq!((opened, read, listed), (1, 2, 3), "a page that is the list's end tells the total, and a walk has none");
+}
+
+#[tokio::test]
+async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
+    let counted = Counted::new().await;
+    // Nothing passes to the client any more: who ends a unit and is done has not waited for an answer.
+    let unit = counted.store.tenant_read_only(&counted.scope).await.unwrap();
+    unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+    let before = counted.proxy.bytes_to_client();
+    unit.commit().await.unwrap();
+    assert_eq!(counted.proxy.bytes_to_client(), before);
+
+    let written = counted
+        .of(async || {
+            let unit = counted.store.tenant(&counted.scope).await.unwrap();
+            unit.requests().add_with_tasks(new("t"), vec![NewTask::new("a", TaskType::Page); 10]).await.unwrap();
+            unit.commit().await.unwrap();
+        })
+        .await;
+    assert_eq!(written, 2 + STATEMENTS, "to begin, to commit, and one a statement");
+}
+
+/// The owner is read, and the request and its tasks are added together.
+const STATEMENTS: u64 = 2;
