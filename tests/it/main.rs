@@ -48,6 +48,7 @@ macro_rules! behaviours_on {
             mod retention;
             mod rows;
             mod savepoints;
+            mod scheduler;
             mod secrets;
             mod seeding;
             mod tenants;

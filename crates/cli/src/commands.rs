@@ -11,6 +11,7 @@ mod maintain;
 mod migrate;
 mod roles;
 mod seed;
+mod size;
 mod tenant;
 
 use clap::Subcommand;
@@ -41,9 +42,10 @@ pub(crate) enum Command {
     /// The audit log: read, seal, verify, prove
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// One maintenance job, now
+    /// Maintenance: one job now, or all of them when they are due
     #[command(subcommand)]
     Maintain(maintain::Maintain),
+    Size(size::Size),
     /// One tenant, whole: export, import, erase
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -64,6 +66,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Keys(keys) => keys.run(global).await,
         Command::Audit(audit) => audit.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
+        Command::Size(size) => size.run(global).await,
         Command::Tenant(tenant) => tenant.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),

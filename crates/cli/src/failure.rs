@@ -104,16 +104,20 @@ impl Failure {
     }
 }
 
-/// A file is never written over.
+/// A file is never written over, and a job does not overlap itself.
 fn is_taken(error: &rylie_db::Error) -> bool {
-    matches!(error, rylie_db::Error::Maintenance(rylie_db::maintenance::Error::FileExists { .. }))
+    use rylie_db::maintenance::Error::{FileExists, JobRunning};
+    matches!(error, rylie_db::Error::Maintenance(FileExists { .. } | JobRunning { .. }))
 }
 
 fn is_usage(error: &rylie_db::Error) -> bool {
     use repositories::Error::Invalid;
     match error {
         rylie_db::Error::Config { .. } | rylie_db::Error::Connect { source: Invalid { .. }, .. } => true,
-        rylie_db::Error::Maintenance(rylie_db::maintenance::Error::NotATenant) => true,
+        rylie_db::Error::Maintenance(error) => {
+            use rylie_db::maintenance::Error::{Invalid, NotATenant, Schedule, UnknownJob};
+            matches!(error, NotATenant | Invalid { .. } | Schedule { .. } | UnknownJob { .. })
+        }
         rylie_db::Error::Migration(error) => {
             matches!(**error, migration::Error::UnknownScheme | migration::Error::Usage(_))
         }

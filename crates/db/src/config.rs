@@ -1,5 +1,7 @@
 //! Configuration: code over environment over `rylie.toml` over defaults.
 
+mod maintenance;
+mod schedule;
 mod secrets;
 mod settings;
 
@@ -13,6 +15,8 @@ use rylie_repositories::{PoolOptions, Quota, Quotas, SecretPolicies};
 
 use crate::error::{Error, Result};
 
+pub(crate) use maintenance::Maintenance;
+use schedule::Schedules;
 pub use settings::{Origin, Setting};
 use settings::{all, masked, without_password};
 
@@ -30,6 +34,8 @@ pub struct Config {
     pub(crate) encryption_key: Option<String>,
     pub(crate) secrets: SecretPolicies,
     pub(crate) quotas: Quotas,
+    pub(crate) maintenance: Maintenance,
+    pub(crate) schedules: Schedules,
 }
 
 type Values = BTreeMap<&'static str, (String, Origin)>;
@@ -81,12 +87,12 @@ impl Config {
                 Some((value, origin)) => (masked(known, value), *origin),
                 None => (known.default.to_owned(), Origin::Default),
             };
-            Setting { name: known.name, value, origin }
+            Setting { name: known.name.to_owned(), value, origin }
         });
-        shown.collect()
+        shown.chain(self.schedules.settings()).collect()
     }
 
-    fn of(values: Values) -> Result<Self> {
+    fn of(values: Values, schedules: Schedules) -> Result<Self> {
         let read = Reader(&values);
         let defaults = PoolOptions::default();
         let pool = PoolOptions {
@@ -111,6 +117,8 @@ impl Config {
             keyring: read.text("keyring").map(PathBuf::from),
             encryption_key: read.text("encryption_key").map(str::to_owned),
             secrets: secrets::read(&read)?,
+            maintenance: maintenance::read(&read)?,
+            schedules,
             values,
         })
     }
@@ -135,6 +143,7 @@ impl std::fmt::Debug for Config {
 #[must_use]
 pub struct ConfigBuilder {
     values: Values,
+    schedules: Schedules,
 }
 
 impl ConfigBuilder {
@@ -191,7 +200,7 @@ impl ConfigBuilder {
 
     /// Checks every value. [`Error::Config`] names the first that is wrong.
     pub fn build(self) -> Result<Config> {
-        Config::of(self.values)
+        Config::of(self.values, self.schedules)
     }
 
     /// A table's values have its name before their own.
@@ -211,6 +220,9 @@ impl ConfigBuilder {
     }
 
     fn put(&mut self, name: &str, value: String, origin: Origin) -> Result<()> {
+        if let Some(of_job) = name.strip_prefix(schedule::PREFIX) {
+            return self.schedules.put(of_job, value, origin);
+        }
         let known = all().find(|known| known.name == name).ok_or_else(|| {
             let names: Vec<_> = all().map(|known| known.name).collect();
             Error::Config {
@@ -326,7 +338,7 @@ mod tests {
         let mut shown = Config::builder();
         for setting in Config::new("sqlite::memory:").unwrap().settings() {
             if setting.name.starts_with("quota_") {
-                shown = shown.set(setting.name, setting.value).unwrap();
+                shown = shown.set(&setting.name, setting.value).unwrap();
             }
         }
         assert_eq!(shown.build().unwrap().quotas, super::Quotas::default());

@@ -4,6 +4,7 @@ mod config;
 mod database;
 mod error;
 mod health;
+mod jobs;
 mod keys;
 mod migrations;
 mod new_migration;

@@ -25,11 +25,11 @@ impl Config {
         Ok(Migrations::connect_to_read(url).await?)
     }
 
-    fn direct_url(&self) -> Result<&str> {
+    pub(crate) fn direct_url(&self) -> Result<&str> {
         if !self.pool.behind_pooler || self.url.starts_with("sqlite:") {
             return Ok(&self.url);
         }
-        let reason = "what looks at or changes the schema, the mark or the roles takes a session of its own: connect to the server itself, without this setting";
+        let reason = "what looks at or changes the schema, the mark, the roles or the engine takes a session of its own: connect to the server itself, without this setting";
         Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() })
     }
 

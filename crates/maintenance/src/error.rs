@@ -69,6 +69,7 @@ pub enum Error {
     /// What cannot be the name of a tenant.
     #[error("not a tenant: name an agency's id, or user:<id> for a user of no agency")]
     NotATenant,
+
     /// Another process is sealing the audit log.
     #[error("another process is sealing the audit log; try again when it is done")]
     Sealing,
@@ -76,6 +77,7 @@ pub enum Error {
     /// Too short a time for records of the audit log to be kept.
     #[error("records of the audit log are kept for a day at least; name a number of days from 1 on")]
     Retention,
+
     /// A setting of a job's schedule is wrong.
     #[error("the setting {setting}: {reason}")]
     Schedule {
@@ -120,6 +122,17 @@ pub enum Error {
         /// Why it could not be.
         #[source]
         source: EngineFault,
+    },
+
+    /// Only an owner of tables may care for them.
+    #[error("this login owns none of the tables, and only their owner may do this; log in as the owner")]
+    NotOwner,
+
+    /// The file of the database is damaged.
+    #[error("the file of the database is damaged: {first}; restore a backup")]
+    Damaged {
+        /// The first thing found; no value of a row is in it.
+        first: String,
     },
 
     /// A message could not be delivered.
@@ -182,4 +195,17 @@ impl Error {
     pub(crate) fn doing(doing: &'static str) -> impl Fn(rylie_repositories::Error) -> Self {
         move |source| Self::Data { doing, source }
     }
+}
+
+/// The error with its causes, in one line that is not too long for a table; none of ours holds a value.
+pub(crate) fn in_words(error: &Error) -> String {
+    const LONGEST: usize = 500;
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(LONGEST).collect()
 }

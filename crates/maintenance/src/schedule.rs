@@ -12,11 +12,14 @@ use crate::duration::parse_duration;
 use crate::error::{Error, Result};
 use crate::job::Job;
 
-/// The settings of one job's schedule by name, as text: `cron`, `zone`, `missed`, `cap`, `timeout`, `jitter`.
+/// The settings of one job's schedule by name, as text: `enabled`, `cron`, `zone`, `missed`, `cap`, `timeout`, `jitter`.
 pub type ScheduleSettings = BTreeMap<String, String>;
 
 /// A due time that is not older than this is on time and not missed.
 const ON_TIME: TimeDelta = TimeDelta::minutes(1);
+
+/// In the place of a cron expression.
+const NEVER: &str = "never";
 
 /// The most due times that are made up for, whatever `cap` says.
 const MOST: u32 = 1_000;
@@ -64,7 +67,8 @@ impl Schedule {
     pub fn of(job: &dyn Job, settings: &ScheduleSettings) -> Result<Self> {
         let read = Reader { job: job.name(), settings };
         read.refuse_unknown()?;
-        let text = read.text("cron").unwrap_or(job.cron()).trim().to_owned();
+        let text = read.text("cron").unwrap_or(job.cron()).trim();
+        let text = if read.enabled()? { text } else { NEVER }.to_owned();
         Ok(Self {
             cron: read.cron(&text)?,
             zone: read.zone()?,
@@ -137,15 +141,23 @@ impl Reader<'_> {
     }
 
     fn refuse_unknown(&self) -> Result<()> {
-        const KNOWN: [&str; 6] = ["cron", "zone", "missed", "cap", "timeout", "jitter"];
+        const KNOWN: [&str; 7] = ["enabled", "cron", "zone", "missed", "cap", "timeout", "jitter"];
         match self.settings.keys().find(|name| !KNOWN.contains(&name.as_str())) {
             Some(name) => Err(self.wrong(name, format!("there is no such setting; there are {}", KNOWN.join(", ")))),
             None => Ok(()),
         }
     }
 
+    fn enabled(&self) -> Result<bool> {
+        match self.text("enabled") {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(self.wrong("enabled", "it must be true or false")),
+        }
+    }
+
     fn cron(&self, text: &str) -> Result<Option<Cron>> {
-        if text == "never" {
+        if text == NEVER {
             return Ok(None);
         }
         let cron = Cron::from_str(text).map_err(|error| {
@@ -284,9 +296,11 @@ mod tests {
 
     #[test]
     fn never_is_never_due() {
-        let never = schedule("0 * * * *", &[("cron", "never")]).unwrap();
-        assert_eq!(never.next_after(at("2026-01-01T00:00:00Z")), None);
-        assert_eq!(never.plan(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z")), Plan::Nothing);
+        for setting in [("cron", "never"), ("enabled", "false")] {
+            let never = schedule("0 * * * *", &[setting]).unwrap();
+            assert_eq!(never.next_after(at("2026-01-01T00:00:00Z")), None);
+            assert_eq!(never.plan(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z")), Plan::Nothing);
+        }
     }
 
     #[test]
@@ -303,6 +317,7 @@ mod tests {
             ("timeout", "-1h"),
             ("jitter", "soon"),
             ("jitter", "99999999999999999999d"),
+            ("enabled", "perhaps"),
             ("crom", "* * * * *"),
         ] {
             let error = schedule("0 * * * *", &[(name, value)]).unwrap_err().to_string();

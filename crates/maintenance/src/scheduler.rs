@@ -129,6 +129,7 @@ impl Scheduler {
                 Err(error) => tracing::error!(%error, "looking for due jobs; trying again"),
             }
             tokio::select! {
+                biased;
                 () = &mut stop => break,
                 () = tokio::time::sleep(self.pause()) => {}
                 Some(_) = runs.join_next() => {}
@@ -163,13 +164,21 @@ impl Scheduler {
         }
     }
 
-    /// Runs one job now, beside its schedule. [`Error::JobRunning`] while a run of it is under way, here or elsewhere.
+    /// Runs one job now, beside its schedule; where the holder of its last run has died, that one is done instead.
+    /// [`Error::JobRunning`] while a run of it is under way, here or elsewhere.
     pub async fn run_now(&self, name: &str) -> Result<RunReport> {
         let number = self.number_of(name)?;
         let failed = Error::doing("claiming a run");
         let unit = self.0.store.books().await.map_err(&failed)?;
-        let due = beside_the_schedule(self.0.env.now());
-        let claimed = unit.job_runs().claim(name, due, true, &self.0.holder, self.0.options.lease).await;
+        let running = unit.job_runs().running().await.map_err(&failed)?;
+        let claimed = match running.iter().find(|run| run.job == name) {
+            Some(run) if run.abandoned => self.take_over(&*unit, run).await,
+            Some(_) => Ok(None),
+            None => {
+                let due = beside_the_schedule(self.0.env.now());
+                unit.job_runs().claim(name, due, true, &self.0.holder, self.0.options.lease).await
+            }
+        };
         let Some(lease) = claimed.map_err(&failed)? else { return Err(Error::JobRunning { job: name.to_owned() }) };
         unit.commit().await.map_err(&failed)?;
         let (_cut, cut_short) = watch::channel(false);

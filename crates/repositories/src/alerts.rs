@@ -35,7 +35,7 @@ pub trait AlertRepository: Send + Sync {
     /// Notes why a delivery failed, and when to try again.
     async fn delivery_failed(&self, id: &str, error: &str, again: DateTime<Utc>) -> Result<()>;
 
-    /// Deletes alerts that nobody has checked since `before`, and deliveries made before it. Returns how many.
+    /// Deletes alerts that nobody has checked since `before`, and deliveries that are older, made or not. Returns how many.
     async fn forget_alerts(&self, before: DateTime<Utc>) -> Result<u64>;
 }
 
@@ -110,14 +110,16 @@ impl AlertRepository for Tx {
         const REGISTER: &str = "INSERT INTO rylie_alerts (name, threshold, crossed, value, changed_at, checked_at) \
              VALUES ($1, $2, false, $3, $4, $4) ON CONFLICT DO NOTHING";
         // The row's lock makes one caller after the other come here, and only the first finds it changed.
-        const CHANGE: &str = "UPDATE rylie_alerts SET crossed = $2, value = $3, changed_at = $4, checked_at = $4 WHERE name = $1 AND crossed <> $2";
-        const CHECK: &str = "UPDATE rylie_alerts SET value = $2, checked_at = $3 WHERE name = $1";
+        const CHANGE: &str = "UPDATE rylie_alerts SET crossed = $2, value = $3, changed_at = $4, checked_at = $4, threshold = $5 \
+             WHERE name = $1 AND crossed <> $2";
+        const CHECK: &str = "UPDATE rylie_alerts SET value = $2, checked_at = $3, threshold = $4 WHERE name = $1";
         let now = self.now();
         self.run_on_books(REGISTER, vec![name.into(), threshold.into(), value.into(), now.into()]).await?;
         let crossed = value > threshold;
-        let values = vec![name.into(), crossed.into(), value.into(), now.into()];
+        let values = vec![name.into(), crossed.into(), value.into(), now.into(), threshold.into()];
         if self.run_on_books(CHANGE, values).await? == 0 {
-            self.run_on_books(CHECK, vec![name.into(), value.into(), now.into()]).await?;
+            let values = vec![name.into(), value.into(), now.into(), threshold.into()];
+            self.run_on_books(CHECK, values).await?;
             return Ok(None);
         }
         let event = if crossed { AlertEvent::Crossed } else { AlertEvent::Recovered };
@@ -183,7 +185,7 @@ impl AlertRepository for Tx {
     async fn forget_alerts(&self, before: DateTime<Utc>) -> Result<u64> {
         let before = Timestamp::from(before);
         let alerts = self.run_on_books("DELETE FROM rylie_alerts WHERE checked_at < $1", vec![before.into()]).await?;
-        let deliveries = "DELETE FROM rylie_alert_deliveries WHERE delivered_at < $1";
+        let deliveries = "DELETE FROM rylie_alert_deliveries WHERE created_at < $1";
         Ok(alerts + self.run_on_books(deliveries, vec![before.into()]).await?)
     }
 }

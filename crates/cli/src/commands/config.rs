@@ -21,7 +21,7 @@ impl Config {
         let settings = global.settings()?.settings();
         let rows = settings
             .iter()
-            .map(|setting| (setting.name, format!("{:11}  {}", setting.origin.to_string(), setting.value)));
+            .map(|setting| (setting.name.as_str(), format!("{:11}  {}", setting.origin.to_string(), setting.value)));
         Ok(Report::new(json!({ "settings": settings }), table(rows)))
     }
 }

@@ -1,5 +1,8 @@
 //! `rylie maintain`
 
+mod care;
+mod scheduler;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -14,6 +17,8 @@ use crate::arguments::Global;
 use crate::failure::Result;
 use crate::progress;
 use crate::report::Report;
+use care::Care;
+use scheduler::Run;
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  rylie maintain sessions --quiet")]
@@ -25,6 +30,22 @@ pub(crate) enum Maintain {
     Purge(Purge),
     UsageEvents(UsageEvents),
     Audit(MaintainAudit),
+    /// Give the room of dead rows back, where there is much of it
+    ///
+    /// Nobody is kept from working on PostgreSQL; a table that others hold is left to the next run. SQLite writes its
+    /// file anew where a tenth of it is free, and folds its log of writes ahead into the file.
+    #[command(after_help = "Example:\n  rylie maintain vacuum --json")]
+    Vacuum(Care),
+    /// Tell the planner what has changed
+    #[command(after_help = "Example:\n  rylie maintain analyze")]
+    Analyze(Care),
+    /// Rebuild indexes that are more than half air, beside their use, and drop what failed rebuilds left behind
+    #[command(after_help = "Example:\n  rylie maintain reindex --all")]
+    Reindex(Care),
+    Run(Run),
+    /// Show each job's last run, next run and last error; exit code 3 if one needs somebody
+    #[command(after_help = "Example:\n  rylie maintain status --json")]
+    Status,
 }
 
 /// How much of a job is done.
@@ -101,6 +122,11 @@ impl Maintain {
             Self::Purge(purge) => purge.run(&*store, global).await?,
             Self::UsageEvents(events) => events.run(&*store, global).await?,
             Self::Audit(audit) => audit.sealing.maintain(&database, audit.keep_days).await?,
+            Self::Vacuum(care) => care.vacuum(&database).await?,
+            Self::Analyze(care) => care.analyze(&database).await?,
+            Self::Reindex(care) => care.reindex(&database).await?,
+            Self::Run(run) => run.run(&database, global).await?,
+            Self::Status => scheduler::status(&database).await?,
         };
         database.close().await;
         Ok(report)

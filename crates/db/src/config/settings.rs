@@ -36,7 +36,7 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Setting {
     /// Its name in `rylie.toml`.
-    pub name: &'static str,
+    pub name: String,
     /// Its value, masked if it is a secret.
     pub value: String,
     /// Where the value came from.
@@ -74,7 +74,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().chain(&secrets::KNOWN)
 }
 
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 21] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
@@ -87,6 +87,16 @@ const KNOWN: [Known; 12] = [
     known("quota_gold", "RYLIE_QUOTA_GOLD", "5,5,12,10"),
     known("quota_platinum", "RYLIE_QUOTA_PLATINUM", "9,9,20,20"),
     Known { shown: Shown::Never, ..known("encryption_key", "ENCRYPTION_KEY", "") },
+    known("purge_after_days", "RYLIE_PURGE_AFTER_DAYS", "30"),
+    known("usage_events_after_days", "RYLIE_USAGE_EVENTS_AFTER_DAYS", "90"),
+    known("audit_key", "RYLIE_AUDIT_KEY", ""),
+    known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", ""),
+    known("audit_keep_days", "RYLIE_AUDIT_KEEP_DAYS", ""),
+    known("size_alert_above", "RYLIE_SIZE_ALERT_ABOVE", ""),
+    // The path of a webhook is often its password.
+    Known { shown: Shown::Never, ..known("size_notify", "RYLIE_SIZE_NOTIFY", "") },
+    Known { shown: Shown::WithoutPassword, ..known("smtp_url", "RYLIE_SMTP_URL", "") },
+    known("smtp_from", "RYLIE_SMTP_FROM", ""),
 ];
 
 const MASK: &str = "***";

@@ -1,6 +1,5 @@
 //! One run: the work, its lease, its time limit, and the record of how it ended.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,11 +12,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::{Scheduled, Scheduler};
-use crate::error::Error;
+use crate::error::{Error, in_words};
 use crate::job::JobContext;
-
-/// Longer errors are cut: they are read in a table.
-const LONGEST_ERROR: usize = 500;
 
 /// How a run ended here.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -74,7 +70,7 @@ impl Scheduler {
             Some(done) = work.join_next() => match done {
                 Ok(Ok(report)) => Ended::Done(report),
                 Ok(Err(Error::LeaseLost)) => Ended::Lost,
-                Ok(Err(error)) => Ended::Failed(explain(&error)),
+                Ok(Err(error)) => Ended::Failed(in_words(&error)),
                 Err(_) => Ended::Failed("the job panicked; its message is in the log of the process".to_owned()),
             },
             () = self.lose(lease) => Ended::Lost,
@@ -180,18 +176,6 @@ impl From<Ended> for RunOutcome {
             Ended::CutShort => Self::CutShort,
         }
     }
-}
-
-/// The error with its causes, in one line; none of ours holds a value.
-fn explain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(LONGEST_ERROR).collect()
 }
 
 fn measure(job: &'static str, outcome: &RunOutcome, took: Duration) {

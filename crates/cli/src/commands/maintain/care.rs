@@ -1,0 +1,49 @@
+//! `rylie maintain vacuum`, `analyze` and `reindex`
+
+use clap::Args;
+use rylie_db::Database;
+use rylie_db::maintenance::{analyze, pretty_bytes, reindex, vacuum};
+use serde_json::json;
+
+use crate::failure::Result;
+use crate::report::Report;
+
+/// How much of the database is cared for.
+#[derive(Args, Debug)]
+pub(crate) struct Care {
+    /// Every table, and not only those that need it
+    #[arg(long)]
+    all: bool,
+}
+
+impl Care {
+    pub(crate) async fn vacuum(&self, database: &Database) -> Result<Report> {
+        let done = vacuum(&database.engine()?, self.all).await?;
+        let mut text = format!("vacuumed {}", named(&done.vacuumed));
+        if !done.skipped.is_empty() {
+            text.push_str(&format!("; left {} to the next run, as others hold them", named(&done.skipped)));
+        }
+        Ok(Report::new(json!(done), text))
+    }
+
+    pub(crate) async fn analyze(&self, database: &Database) -> Result<Report> {
+        let done = analyze(&database.engine()?, self.all).await?;
+        Ok(Report::new(json!(done), format!("analyzed {}", named(&done.analyzed))))
+    }
+
+    pub(crate) async fn reindex(&self, database: &Database) -> Result<Report> {
+        let done = reindex(&database.engine()?, self.all).await?;
+        let mut text = format!("rebuilt {}, which freed {}", named(&done.reindexed), pretty_bytes(done.freed_bytes));
+        if !done.dropped.is_empty() {
+            text.push_str(&format!("; dropped {}, left over from runs that failed", named(&done.dropped)));
+        }
+        if !done.skipped.is_empty() {
+            text.push_str(&format!("; left {} to the next run, as others hold them", named(&done.skipped)));
+        }
+        Ok(Report::new(json!(done), text))
+    }
+}
+
+fn named(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,144 @@
+//! `rylie maintain run` and `status`
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use clap::Args;
+use rylie_db::Database;
+use rylie_db::entities::{Env, SystemEnv};
+use rylie_db::maintenance::{JobStatus, RunOutcome, RunReport, SchedulerOptions, Upcoming};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::age;
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+use crate::report::{Report, table};
+
+/// Run the jobs when they are due, until SIGTERM or SIGINT
+///
+/// Any number of processes may run it: each due time has one effect. On a signal nothing new is begun, and what is under
+/// way may finish within the grace. When each job is due say the tables `[schedule.<job>]` of `rylie.toml`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie maintain run\n  rylie maintain run --now vacuum")]
+pub(crate) struct Run {
+    /// Run this job now, beside its schedule, and end
+    #[arg(long, value_name = "JOB")]
+    now: Option<String>,
+    /// Run what is due now, and end: for cron
+    #[arg(long, conflicts_with = "now")]
+    once: bool,
+    /// Only show what would be run now, and when each job is due next
+    #[arg(long, conflicts_with = "once")]
+    dry_run: bool,
+    /// How long what is under way may go on after a signal
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = age)]
+    grace: Duration,
+    /// How long a run stays with a process that does not answer, before another one takes it over
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = age)]
+    lease: Duration,
+}
+
+impl Run {
+    pub(crate) async fn run(&self, database: &Database, global: &Global) -> Result<Report> {
+        let lease = self.lease.max(Duration::from_secs(1));
+        let options = SchedulerOptions { grace: self.grace, lease, ..SchedulerOptions::default() };
+        let scheduler = database.scheduler(Vec::new(), options)?;
+        if self.dry_run {
+            return Ok(upcoming(&scheduler.upcoming().await?, self.now.as_deref()));
+        }
+        if let Some(job) = &self.now {
+            return Ok(reported(&[scheduler.run_now(job).await?]));
+        }
+        if self.once {
+            return Ok(reported(&scheduler.run_due().await?));
+        }
+        let stop = stop()?;
+        if !global.quiet {
+            // With standard error closed there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "running jobs as {}", scheduler.holder());
+        }
+        scheduler.run(stop).await;
+        Ok(Report::new(json!({ "stopped": true }), "stopped"))
+    }
+}
+
+/// Completes at the first signal to end. Listening begins at once, so that none is missed.
+fn stop() -> Result<impl Future<Output = ()> + Send> {
+    let failed = |source| Failure::File { doing: "listening for signals".to_owned(), source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn reported(reports: &[RunReport]) -> Report {
+    let text = reports.iter().map(|report| (report.job.as_str(), outcome(&report.outcome)));
+    let failed: Vec<_> = reports.iter().filter(|report| !matches!(report.outcome, RunOutcome::Done { .. })).collect();
+    let verdict = (!failed.is_empty()).then(|| {
+        let failed: Vec<_> =
+            failed.iter().map(|report| format!("{}: {}", report.job, outcome(&report.outcome))).collect();
+        Failure::NotReady(failed.join("; "))
+    });
+    Report::new(json!({ "runs": reports }), table(text)).with_verdict(verdict)
+}
+
+fn outcome(outcome: &RunOutcome) -> String {
+    match outcome {
+        RunOutcome::Done { report } => format!("done {report}"),
+        RunOutcome::Failed { error } => format!("failed: {error}"),
+        RunOutcome::Lost => "another process has taken it over".to_owned(),
+        _ => "cut short".to_owned(),
+    }
+}
+
+fn upcoming(jobs: &[Upcoming], only: Option<&str>) -> Report {
+    let jobs: Vec<_> = jobs.iter().filter(|job| only.is_none_or(|only| only == job.name)).collect();
+    let when = |job: &&Upcoming| match (job.due, only, job.next_run) {
+        (_, Some(_), _) => "would be run now".to_owned(),
+        (Some(due), _, _) => format!("would be run now, for {due}"),
+        (None, _, Some(next)) => format!("due next at {next}"),
+        (None, _, None) => "never due".to_owned(),
+    };
+    let text = table(jobs.iter().map(|job| (job.name.as_str(), when(job))));
+    Report::new(json!({ "dry_run": true, "jobs": jobs }), text)
+}
+
+pub(crate) async fn status(database: &Database) -> Result<Report> {
+    let scheduler = database.scheduler(Vec::new(), SchedulerOptions::default())?;
+    let jobs = scheduler.status().await?;
+    let unit = database.store().books().await.map_err(rylie_db::Error::from)?;
+    let undelivered = unit.alerts().undelivered().await.map_err(rylie_db::Error::from)?;
+    let problems: Vec<_> = jobs.iter().filter_map(|job| Some(format!("{}: {}", job.name, job.problem?))).collect();
+    let verdict = (!problems.is_empty()).then(|| Failure::Found(problems.join("; ")));
+    let mut text = table(jobs.iter().map(|job| (job.name.as_str(), line(job))));
+    for delivery in &undelivered {
+        let why = delivery.error.as_deref().unwrap_or("not tried yet");
+        text.push_str(&format!("\nan alert for {} is not delivered: {why}", delivery.target));
+    }
+    let document = json!({ "jobs": jobs, "undelivered": undelivered, "now": SystemEnv.now() });
+    Ok(Report::new(document, text).with_verdict(verdict))
+}
+
+fn line(job: &JobStatus) -> String {
+    let time = |at: Option<_>, none: &str| {
+        at.map_or_else(|| none.to_owned(), |at: chrono::DateTime<chrono::Utc>| at.format("%F %T").to_string())
+    };
+    let status = job.last_status.map(|status| json!(status).as_str().unwrap_or_default().to_owned());
+    let mut line = format!(
+        "{:19}  {:7}  next {:19}  {} {}",
+        time(job.last_run, "not run yet"),
+        status.unwrap_or_default(),
+        time(job.next_run, "never"),
+        job.cron,
+        job.zone
+    );
+    if let Some(error) = &job.last_error {
+        line.push_str(&format!("  last error {}: {error}", time(job.last_error_at, "")));
+    }
+    line
+}

@@ -1,0 +1,135 @@
+//! `rylie size`
+
+use chrono::TimeDelta;
+use clap::Args;
+use rylie_db::Database;
+use rylie_db::entities::{Env, SystemEnv};
+use rylie_db::maintenance::{
+    Growth, Notifier, Sizes, check_size, deliver_alerts, growth, keep_sizes, parse_bytes, pretty_bytes, sizes,
+};
+use rylie_db::repositories::{AlertEvent, Delivery};
+use serde_json::{Value, json};
+
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+/// Tenants that are printed; `--json` has them all.
+const TENANTS: usize = 20;
+
+/// Show how large the database is: the whole, each table and its indexes, each tenant
+///
+/// To look takes a login that may read. With `--alert-above` an alert is told once when the size crosses the threshold
+/// (exit code 3) and once when it is below again, over all runs and processes; what cannot be delivered is tried again by
+/// the next run. Without `--notify` the targets of the setting `size_notify` are told.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie size --alert-above 10GB --notify mailto:ops@example.com")]
+pub(crate) struct Size {
+    /// Alert above this size: a number with kB, MB, GB or TB
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    alert_above: Option<i64>,
+    /// Whom: mailto:ADDRESS (by the setting `smtp_url`) or a webhook's https:// address; may be given several times
+    #[arg(long, value_name = "TARGET", num_args = 1.., requires = "alert_above", value_delimiter = ',')]
+    notify: Vec<String>,
+    /// Keep the sizes, so that growth shows
+    #[arg(long)]
+    keep: bool,
+    /// Do not count the tenants' rows, which takes long on large tables
+    #[arg(long)]
+    no_tenants: bool,
+}
+
+impl Size {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let database = Database::connect(global.settings()?).await?;
+        let sizes = sizes(&database.engine()?, !self.no_tenants).await?;
+        if self.keep {
+            keep_sizes(&*database.store(), SystemEnv.now(), &sizes).await?;
+        }
+        // A login that may only look has no right to what was kept.
+        let grown = growth(&*database.store(), SystemEnv.now() - TimeDelta::days(30)).await.ok();
+        let report = report(&sizes, grown);
+        let report = match self.alert_above {
+            Some(threshold) => self.alert(&database, &sizes, threshold, report).await?,
+            None => report,
+        };
+        database.close().await;
+        Ok(report)
+    }
+
+    async fn alert(&self, database: &Database, sizes: &Sizes, threshold: i64, report: Report) -> Result<Report> {
+        let notifiers = self.notifiers(database)?;
+        let store = database.store();
+        let event = check_size(&*store, sizes.database_bytes, threshold, &notifiers).await?;
+        let undelivered = deliver_alerts(&*store, &SystemEnv, &notifiers).await?;
+        let mut document = report.json;
+        document["alert"] = json!({
+            "threshold": threshold,
+            "above": sizes.database_bytes > threshold,
+            "event": event,
+            "undelivered": undelivered,
+        });
+        Ok(Report { json: document, verdict: verdict(sizes, threshold, event, &undelivered), ..report })
+    }
+
+    fn notifiers(&self, database: &Database) -> Result<Vec<Notifier>> {
+        if self.notify.is_empty() {
+            return Ok(database.notifiers());
+        }
+        Ok(self.notify.iter().map(|target| database.notifier(target)).collect::<rylie_db::Result<_>>()?)
+    }
+}
+
+/// The exit code tells a crossing once, as a mail does; an alert that nobody got is a failure until somebody has it.
+fn verdict(sizes: &Sizes, threshold: i64, event: Option<AlertEvent>, undelivered: &[Delivery]) -> Option<Failure> {
+    let crossed = event == Some(AlertEvent::Crossed);
+    let (size, threshold) = (pretty_bytes(sizes.database_bytes), pretty_bytes(threshold));
+    let found = format!("the database has {size}, more than the threshold of {threshold}");
+    match undelivered.first() {
+        None => crossed.then_some(Failure::Found(found)),
+        Some(first) => {
+            let why = first.error.as_deref().unwrap_or("another process has it in hand");
+            let told = format!(
+                "{} of its alerts are not delivered and will be tried again by the next run: {why}",
+                undelivered.len()
+            );
+            Some(if crossed { Failure::Found(format!("{found}; {told}")) } else { Failure::NotReady(told) })
+        }
+    }
+}
+
+fn report(sizes: &Sizes, growth: Option<Growth>) -> Report {
+    let mut text = format!("database  {}", pretty_bytes(sizes.database_bytes));
+    if let Some(a_day) = growth.as_ref().and_then(|growth| growth.bytes_per_day) {
+        text.push_str(&format!("  (grows by {} a day)", pretty_bytes(a_day)));
+    }
+    let width = sizes.tables.iter().map(|table| table.name.len()).max().unwrap_or_default().max("table_name".len());
+    text.push_str(&format!(
+        "\n\n{:width$}  {:>11}  {:>11}  {:>11}  {:>9}",
+        "table_name", "total_size", "table_size", "index_size", "rows"
+    ));
+    for table in &sizes.tables {
+        let [total, of_rows, of_indexes] = [table.total, table.table, table.index].map(pretty_bytes);
+        text.push_str(&format!(
+            "\n{:width$}  {total:>11}  {of_rows:>11}  {of_indexes:>11}  {:>9}",
+            table.name, table.rows
+        ));
+    }
+    let tenants = sizes.tenants.as_deref().unwrap_or_default();
+    if !tenants.is_empty() {
+        text.push_str("\n\nrows of each tenant");
+    }
+    for tenant in tenants.iter().take(TENANTS) {
+        text.push_str(&format!("\n{:>9}  {}", tenant.total, tenant.tenant));
+    }
+    if let Some(more) = tenants.len().checked_sub(TENANTS + 1) {
+        text.push_str(&format!("\n{:>9}  tenants more", more + 1));
+    }
+    let mut document = json!(sizes);
+    document["growth"] = growth.map_or(Value::Null, |growth| json!(growth));
+    Report::new(document, text)
+}
+
+fn bytes(text: &str) -> std::result::Result<i64, String> {
+    parse_bytes(text).map_err(|error| error.to_string())
+}

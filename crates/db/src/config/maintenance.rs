@@ -1,0 +1,52 @@
+//! What the jobs keep, watch and tell.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rylie_crypto::Secret;
+use rylie_maintenance::{Notifier, Smtp, parse_bytes};
+
+use super::{Reader, wrong};
+use crate::error::Result;
+
+const DAY: u64 = 86_400;
+
+/// The settings of the jobs, but for when they are due.
+#[derive(Clone)]
+pub(crate) struct Maintenance {
+    pub(crate) purge_after: Duration,
+    pub(crate) usage_events_after: Duration,
+    pub(crate) audit_key: Option<PathBuf>,
+    pub(crate) audit_checkpoints: Option<PathBuf>,
+    pub(crate) audit_keep_days: Option<u32>,
+    pub(crate) size_alert_above: Option<i64>,
+    pub(crate) size_notify: Vec<Notifier>,
+    pub(crate) smtp: Option<Smtp>,
+}
+
+pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
+    let days = |name: &str, default: u32| -> Result<Duration> {
+        let days = read.number(name, 1..=36_500)?.unwrap_or(default);
+        Ok(Duration::from_secs(u64::from(days) * DAY))
+    };
+    let reason = |error: rylie_maintenance::Error| error.to_string();
+    let smtp = match (read.text("smtp_url"), read.text("smtp_from")) {
+        (Some(url), Some(from)) => Some(Smtp { url: Secret::new(url.to_owned()), from: from.to_owned() }),
+        (None, None) => None,
+        _ => return Err(wrong("smtp_url", "it goes with smtp_from, and the other way round".to_owned())),
+    };
+    let above = read.text("size_alert_above").map(parse_bytes).transpose();
+    let notify =
+        read.text("size_notify").unwrap_or_default().split(',').map(str::trim).filter(|target| !target.is_empty());
+    let notify: std::result::Result<_, _> = notify.map(|target| Notifier::new(target, smtp.as_ref())).collect();
+    Ok(Maintenance {
+        purge_after: days("purge_after_days", 30)?,
+        usage_events_after: days("usage_events_after_days", 90)?,
+        audit_key: read.text("audit_key").map(PathBuf::from),
+        audit_checkpoints: read.text("audit_checkpoints").map(PathBuf::from),
+        audit_keep_days: read.number("audit_keep_days", 1..=36_500)?,
+        size_alert_above: above.map_err(|error| wrong("size_alert_above", reason(error)))?,
+        size_notify: notify.map_err(|error| wrong("size_notify", reason(error)))?,
+        smtp,
+    })
+}

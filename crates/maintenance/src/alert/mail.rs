@@ -1,0 +1,61 @@
+//! Alerts by mail.
+
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use rylie_repositories::Delivery;
+
+use super::notifier::Smtp;
+use crate::error::{Error, Result};
+
+/// The longest time for one command of the conversation.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Clone)]
+pub(super) struct Mail {
+    server: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    to: Mailbox,
+    target: String,
+}
+
+impl Mail {
+    pub(super) fn new(address: &str, smtp: &Smtp) -> Result<Self> {
+        let mailbox = |what: &str, text: &str| {
+            text.parse::<Mailbox>().map_err(|_| Error::invalid(what, "it must be an address such as ann@example.com"))
+        };
+        let to = mailbox("a mail address to notify", address)?;
+        let from = mailbox("smtp_from", &smtp.from)?;
+        let reason = "it must have the form smtp://user:password@host:587?tls=required or smtps://user:password@host";
+        let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp.url.expose());
+        let server = server.map_err(|_| Error::invalid("smtp_url", reason))?.timeout(Some(TIMEOUT)).build();
+        Ok(Self { server, from, target: format!("mailto:{}", to.email), to })
+    }
+
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> Result<()> {
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::Delivery { target: self.target.clone(), source };
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(self.to.clone())
+            .subject("Database Size Alert")
+            // The same in every attempt, so that a reader shows a repetition once.
+            .message_id(Some(format!("<{}@rylie-db>", delivery.id)))
+            .header(ContentType::TEXT_PLAIN)
+            .body(format!("{words}\n"))
+            .map_err(|error| failed(error.into()))?;
+        self.server.send(message).await.map(drop).map_err(|error| failed(error.into()))
+    }
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.target)
+    }
+}

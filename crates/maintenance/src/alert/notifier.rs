@@ -1,0 +1,98 @@
+//! Whom an alert is told.
+
+use rylie_crypto::Secret;
+use rylie_repositories::Delivery;
+
+use super::mail::Mail;
+use super::webhook::Webhook;
+use crate::error::{Error, Result};
+
+/// The mail server that alerts are sent by.
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`; a password is percent-encoded.
+    pub url: Secret<String>,
+    /// The sender's address.
+    pub from: String,
+}
+
+/// Whom an alert is told: a mail address or a webhook.
+#[derive(Clone, Debug)]
+pub struct Notifier(By);
+
+#[derive(Clone, Debug)]
+enum By {
+    Mail(Mail),
+    Webhook(Webhook),
+}
+
+impl Notifier {
+    /// `mailto:ann@example.com`, which takes a mail server, or the `https://` (`http://`) address of a webhook.
+    /// [`Error::Invalid`] for anything else; the message does not show it.
+    pub fn new(target: &str, smtp: Option<&Smtp>) -> Result<Self> {
+        let target = target.trim();
+        if let Some(address) = target.strip_prefix("mailto:") {
+            let smtp = smtp.ok_or_else(|| Error::invalid("a mail address to notify", "set smtp_url and smtp_from"))?;
+            return Mail::new(address, smtp).map(|mail| Self(By::Mail(mail)));
+        }
+        if target.starts_with("https://") || target.starts_with("http://") {
+            return Webhook::new(target).map(|webhook| Self(By::Webhook(webhook)));
+        }
+        Err(Error::invalid(
+            "a target to notify",
+            "it must be mailto:somebody@example.com or the https:// address of a webhook",
+        ))
+    }
+
+    /// The target as it is shown and kept: the path of a webhook, which may be a secret, is left out.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        match &self.0 {
+            By::Mail(mail) => mail.target(),
+            By::Webhook(webhook) => webhook.target(),
+        }
+    }
+
+    pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> Result<()> {
+        match &self.0 {
+            By::Mail(mail) => mail.send(delivery, words).await,
+            By::Webhook(webhook) => webhook.send(delivery, words).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn smtp() -> Smtp {
+        Smtp { url: Secret::new("smtp://me:canary@localhost:25".to_owned()), from: "alerts@example.com".to_owned() }
+    }
+
+    #[test]
+    fn a_target_is_shown_without_its_secrets() {
+        let hook = Notifier::new("https://user:canary@hooks.example.com/services/canary?key=canary", None).unwrap();
+        let mail = Notifier::new("mailto:ann@example.com", Some(&smtp())).unwrap();
+        for notifier in [&hook, &mail] {
+            let shown = format!("{notifier:?} {}", notifier.target());
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+        assert!(hook.target().contains("hooks.example.com"));
+        assert_eq!(mail.target(), "mailto:ann@example.com");
+    }
+
+    #[test]
+    fn two_webhooks_of_one_host_are_told_apart() {
+        let [one, other] = ["https://h.example/a", "https://h.example/b"].map(|url| Notifier::new(url, None).unwrap());
+        assert_ne!(one.target(), other.target());
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_without_showing_it() {
+        for target in ["canary", "ftp://canary", "mailto:canary", "https://", "https://ca nary"] {
+            let error = Notifier::new(target, Some(&smtp())).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{error}");
+        }
+        Notifier::new("mailto:ann@example.com", None).unwrap_err();
+    }
+}

@@ -1,0 +1,98 @@
+//! Alerts by webhook: one POST with a JSON document.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rylie_crypto::Secret;
+use rylie_repositories::Delivery;
+use serde_json::json;
+use ureq::Agent;
+use ureq::http::Uri;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+
+use crate::error::{Error, Result};
+
+/// The longest time for all of it.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Clone)]
+pub(super) struct Webhook {
+    url: Secret<String>,
+    target: String,
+}
+
+impl Webhook {
+    pub(super) fn new(url: &str) -> Result<Self> {
+        let wrong = || Error::invalid("the address of a webhook", "it must be a URL such as https://example.com/hook");
+        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
+        let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        // Two webhooks of one host are told apart by a mark that says nothing of their path.
+        let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
+        let mark: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let target = format!("{}://{host}{port}/…#{mark}", uri.scheme_str().unwrap_or("https"));
+        Ok(Self { url: Secret::new(url.to_owned()), target })
+    }
+
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> Result<()> {
+        let document = json!({
+            "id": delivery.id,
+            "alert": delivery.alert,
+            "event": delivery.event,
+            "threshold": delivery.threshold,
+            "value": delivery.value,
+            "at": delivery.created_at,
+            "text": words,
+        });
+        let (url, body) = (self.url.clone(), document.to_string());
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::Delivery { target: self.target.clone(), source };
+        // The client blocks its thread.
+        let posted = tokio::task::spawn_blocking(move || post(url.expose(), &body)).await;
+        posted.map_err(|error| failed(error.into()))?.map_err(|error| failed(without_address(&error).into()))
+    }
+}
+
+/// A redirection is an error: the alert is for the address that was named.
+fn post(url: &str, body: &str) -> std::result::Result<(), ureq::Error> {
+    let mut config = Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0);
+    if url.starts_with("https:") {
+        config = config.tls_config(tls());
+    }
+    let agent = config.build().new_agent();
+    agent.post(url).header("content-type", "application/json").send(body).map(drop)
+}
+
+fn tls() -> TlsConfig {
+    let found = rustls_native_certs::load_native_certs().certs;
+    let certificates = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+    TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .root_certs(RootCerts::Specific(Arc::new(certificates)))
+        .build()
+}
+
+/// Some of the client's errors repeat the address.
+fn without_address(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::StatusCode(code) => format!("it answered with the status {code}"),
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Timeout(_) => format!("it did not answer within {TIMEOUT:?}"),
+        ureq::Error::HostNotFound => "its host is not known".to_owned(),
+        ureq::Error::ConnectionFailed => "it does not take connections".to_owned(),
+        ureq::Error::TooManyRedirects => "it redirects, which is not followed".to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate or TLS is not acceptable".to_owned(),
+        _ => "the request failed".to_owned(),
+    }
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.target)
+    }
+}

@@ -1,0 +1,86 @@
+//! The engine itself, beside the doors: for care that belongs to no tenant and to no unit.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, SqliteConnection};
+
+use crate::error::{Error, Result};
+
+/// The longest wait for a lock: whoever holds it goes first, and the next run is another try.
+const LOCK: Duration = Duration::from_secs(5);
+
+/// A database, for the care of its engine. Each job opens a session of its own: what it does takes long, and some of it
+/// runs in no transaction.
+#[derive(Clone)]
+pub struct Engine(At);
+
+#[derive(Clone)]
+enum At {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+/// A session with the engine.
+pub(crate) enum Session {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Engine {
+    /// The database at `url`, not connected yet. [`Error::Invalid`] for what is no URL of a database.
+    pub fn new(url: &str) -> Result<Self> {
+        let reason = "it must be postgres://user@host/database or sqlite://file.db";
+        let wrong = |_| Error::invalid("the database URL", reason);
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).map_err(wrong)?;
+            let options = options.create_if_missing(false).busy_timeout(LOCK).disable_statement_logging();
+            return Ok(Self(At::Sqlite(Box::new(options))));
+        }
+        let options = PgConnectOptions::from_str(url).map_err(wrong)?;
+        let options = options.application_name("rylie-maintenance").disable_statement_logging().options([
+            ("statement_timeout", "0".to_owned()),
+            ("lock_timeout", LOCK.as_millis().to_string()),
+            // A run that is cut short drops its session; the server then stops its statement soon.
+            ("client_connection_check_interval", "5000".to_owned()),
+        ]);
+        Ok(Self(At::Postgres(Box::new(options))))
+    }
+
+    /// Whether it is SQLite.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.0, At::Sqlite(_))
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Session> {
+        let failed = Error::engine("connecting for the care of the database");
+        match &self.0 {
+            At::Postgres(options) => options.connect().await.map(Session::Postgres).map_err(failed),
+            At::Sqlite(options) => options.connect().await.map(Session::Sqlite).map_err(failed),
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_sqlite() { "Engine(sqlite)" } else { "Engine(postgres)" })
+    }
+}
+
+/// Runs one statement outside of any transaction.
+pub(crate) async fn run_postgres(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
+}
+
+/// Likewise.
+pub(crate) async fn run_sqlite(connection: &mut SqliteConnection, sql: &str) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
+}
+
+/// One number that SQLite gives for a pragma.
+pub(crate) async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> sqlx::Result<i64> {
+    sqlx::query_scalar(AssertSqlSafe(format!("PRAGMA {name}"))).fetch_one(connection).await
+}

@@ -1,0 +1,51 @@
+//! `audit`: what was recorded is sealed, and what is past its time goes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rylie_audit::{CheckpointSink, FileSink, SigningKey};
+use rylie_entities::Env;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::job::{Job, JobContext};
+use crate::{retain_audit, seal_audit};
+
+/// Seals the audit log every five minutes, and removes sealed batches that are older than they are kept.
+#[derive(Clone)]
+pub struct SealAudit {
+    /// The file of the key that signs; read at each run.
+    pub key: PathBuf,
+    /// The file that checkpoints are added to: where whoever administers the database cannot write.
+    pub checkpoints: Option<PathBuf>,
+    /// For how many days records are kept; `None`: for ever.
+    pub keep_days: Option<u32>,
+    /// The clock that their age is told by.
+    pub env: Arc<dyn Env>,
+}
+
+#[async_trait]
+impl Job for SealAudit {
+    fn name(&self) -> &'static str {
+        "audit"
+    }
+
+    fn cron(&self) -> &'static str {
+        "*/5 * * * *"
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Value> {
+        let unreadable =
+            |error: rylie_audit::Error| Error::Data { doing: "reading the signing key", source: error.into() };
+        let key = SigningKey::load(&self.key).map_err(unreadable)?;
+        let mut deleted = 0;
+        if let Some(days) = self.keep_days {
+            deleted = retain_audit(context.store(), self.env.now(), days).await?.records;
+        }
+        let file = self.checkpoints.clone().map(FileSink);
+        let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
+        let sealed = seal_audit(context.store(), &key, &sinks).await?;
+        Ok(json!({ "sealed": sealed.records, "deleted": deleted }))
+    }
+}

@@ -1,0 +1,51 @@
+//! `books`: the platform's own books stay small.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use rylie_entities::Env;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::job::{Job, JobContext};
+
+/// Rows deleted in one transaction.
+const BATCH: u64 = 5_000;
+
+/// Forgets runs of jobs after 90 days, and alerts that were told after a year, every night.
+#[derive(Clone)]
+pub struct TidyBooks {
+    /// The clock that their age is told by.
+    pub env: Arc<dyn Env>,
+}
+
+#[async_trait]
+impl Job for TidyBooks {
+    fn name(&self) -> &'static str {
+        "books"
+    }
+
+    fn cron(&self) -> &'static str {
+        "53 2 * * *"
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Value> {
+        let failed = Error::doing("tidying the books");
+        let now = self.env.now();
+        let mut runs = 0;
+        loop {
+            let unit = context.store().books().await.map_err(&failed)?;
+            let done = unit.job_runs().forget(now - TimeDelta::days(90), BATCH).await.map_err(&failed)?;
+            unit.commit().await.map_err(&failed)?;
+            runs += done;
+            if done < BATCH {
+                break;
+            }
+        }
+        let unit = context.store().books().await.map_err(&failed)?;
+        let alerts = unit.alerts().forget_alerts(now - TimeDelta::days(365)).await.map_err(&failed)?;
+        unit.commit().await.map_err(&failed)?;
+        Ok(json!({ "runs": runs, "alerts": alerts }))
+    }
+}

@@ -1,0 +1,91 @@
+//! How much air is in an index.
+//!
+//! The server's statistics do not say it (`pg_stats` hides what row-level security covers), so the width of an entry is
+//! measured on a sample of rows, in the platform's role where this login may take that.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::engine::run_postgres;
+
+/// Smaller indexes are left alone: there is little to be won.
+const SMALLEST: i64 = 512 << 10;
+
+/// Rows of which the width is measured.
+const SAMPLE: u32 = 1_000;
+
+/// An index to be rebuilt.
+pub(super) struct Index {
+    pub(super) name: String,
+    pub(super) quoted: String,
+    pub(super) bytes: i64,
+}
+
+/// Valid B-trees of this login, with what their entries are made of. An exclusion constraint's cannot be rebuilt
+/// concurrently.
+const INDEXES: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid), \
+       greatest(c.reltuples, 0)::float8, i.indrelid::regclass::text, \
+       (SELECT string_agg(format('coalesce(pg_column_size(%s), 0)', pg_get_indexdef(i.indexrelid, k, true)), ' + ') \
+         FROM generate_series(1, i.indnatts) AS k) \
+     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+       JOIN pg_am a ON a.oid = c.relam \
+     WHERE i.indisvalid AND NOT i.indisexclusion AND a.amname = 'btree' AND n.nspname = 'public' \
+       AND pg_has_role(c.relowner, 'USAGE') AND ($1 OR pg_relation_size(c.oid) >= $2) ORDER BY c.relname";
+
+const PLATFORM: &str =
+    "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform' AND pg_has_role(oid, 'MEMBER'))";
+
+type Row = (String, String, i64, f64, String, String);
+
+/// The indexes that are more than half air, or all of them.
+pub(super) async fn indexes(connection: &mut PgConnection, all: bool) -> sqlx::Result<Vec<Index>> {
+    let rows: Vec<Row> = sqlx::query_as(INDEXES).bind(all).bind(SMALLEST).fetch_all(&mut *connection).await?;
+    let mut bloated = Vec::new();
+    if rows.is_empty() {
+        return Ok(bloated);
+    }
+    let platform: bool = sqlx::query_scalar(PLATFORM).fetch_one(&mut *connection).await?;
+    for (name, quoted, bytes, entries, table, widths) in rows {
+        if all || is_bloated(bytes, entries, width(connection, &table, &widths, platform).await?) {
+            bloated.push(Index { name, quoted, bytes });
+        }
+    }
+    Ok(bloated)
+}
+
+/// The mean width of an entry's columns.
+async fn width(connection: &mut PgConnection, table: &str, widths: &str, platform: bool) -> sqlx::Result<f64> {
+    run_postgres(connection, "BEGIN READ ONLY").await?;
+    if platform {
+        run_postgres(connection, "SET LOCAL ROLE rylie_platform").await?;
+    }
+    let sql = format!("SELECT avg({widths})::float8 FROM (SELECT * FROM {table} LIMIT {SAMPLE}) AS sample");
+    let width: sqlx::Result<Option<f64>> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await;
+    run_postgres(connection, "ROLLBACK").await?;
+    match width {
+        Ok(width) => Ok(width.unwrap_or_default()),
+        // A table that this role may not read is judged by the longest entry that is usual.
+        Err(sqlx::Error::Database(_)) => Ok(64.0),
+        Err(error) => Err(error),
+    }
+}
+
+/// An entry has a header and a pointer of 12 bytes, and pages are filled to nine tenths. Equal keys take less than that,
+/// so what is found bloated is.
+fn is_bloated(bytes: i64, entries: f64, width: f64) -> bool {
+    let aligned = (width / 8.0).ceil() * 8.0;
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let bytes = bytes as f64;
+    bytes > 2.0 * entries * (aligned + 12.0) / 0.9 + 65_536.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_bloated;
+
+    #[test]
+    fn an_index_is_bloated_when_more_than_half_is_air() {
+        assert!(!is_bloated(6 << 20, 100_000.0, 40.0), "as full as it is built");
+        assert!(is_bloated(6 << 20, 10_000.0, 40.0), "nine of ten rows are gone");
+        assert!(is_bloated(1 << 20, 0.0, 0.0), "all are");
+    }
+}

@@ -1,0 +1,49 @@
+//! Sizes on PostgreSQL.
+
+use rylie_entities::TENANT_TABLES;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::{Sizes, TableSize, TenantRows, by_tenant, count_tenants};
+use crate::engine::run_postgres;
+
+/// As the guide measures; `total` has what is stored beside the table's own file as well. Rows are the larger of the
+/// two estimates, as one may never have been made and the other begins anew with the server.
+const TABLES: &str = "SELECT c.relname::text, pg_total_relation_size(c.oid), pg_relation_size(c.oid), \
+       pg_indexes_size(c.oid), greatest(c.reltuples::bigint, s.n_live_tup, 0) \
+     FROM pg_class c LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid \
+     WHERE c.relkind IN ('r', 'm') AND c.relnamespace = 'public'::regnamespace ORDER BY 2 DESC, 1";
+
+const PLATFORM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform' AND pg_has_role(oid, 'MEMBER') \
+     AND has_schema_privilege(oid, 'public', 'USAGE'))";
+
+pub(super) async fn sizes(connection: &mut PgConnection, with_tenants: bool) -> sqlx::Result<Sizes> {
+    let size = "SELECT pg_database_size(current_database())";
+    let database_bytes = sqlx::query_scalar(size).fetch_one(&mut *connection).await?;
+    let tables: Vec<(String, i64, i64, i64, i64)> = sqlx::query_as(TABLES).fetch_all(&mut *connection).await?;
+    let tables: Vec<TableSize> = tables
+        .into_iter()
+        .map(|(name, total, table, index, rows)| TableSize { name, total, table, index, rows })
+        .collect();
+    let tenants = if with_tenants { tenants(connection, &tables).await? } else { None };
+    Ok(Sizes { database_bytes, tables, tenants })
+}
+
+async fn tenants(connection: &mut PgConnection, tables: &[TableSize]) -> sqlx::Result<Option<Vec<TenantRows>>> {
+    let there = |name: &str| tables.iter().any(|table| table.name == name);
+    let tables: Vec<&str> = TENANT_TABLES.iter().map(|table| table.name).filter(|name| there(name)).collect();
+    if tables.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let platform: bool = sqlx::query_scalar(PLATFORM).fetch_one(&mut *connection).await?;
+    run_postgres(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    if platform {
+        run_postgres(connection, "SET LOCAL ROLE rylie_platform").await?;
+    }
+    let counts = sqlx::query_as(AssertSqlSafe(count_tenants(&tables))).fetch_all(&mut *connection).await;
+    run_postgres(connection, "ROLLBACK").await?;
+    match counts {
+        Ok(counts) => Ok(Some(by_tenant(counts))),
+        Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some("42501") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
