@@ -1,5 +1,5 @@
 //! Secrets planted everywhere are searched in everything that is said: logs at the most talkative level, errors with
-//! their causes, `Debug` and JSON of whatever holds one, audit records, settings, panics.
+//! their causes, `Debug` and JSON of whatever holds one, audit records, exports, settings, panics.
 //!
 //! Not searched, as it is not ours to keep: the server's own log, where `log_statement = 'all'` or a slow statement shows bound
 //! values. Those of sealed columns are ciphertexts; plain ones are those of columns that write `compat`, and an API key
@@ -168,6 +168,15 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     let records = unit.audit().list(AuditFilter::default(), PageRequest::default()).await.unwrap();
     assert!(records.items.len() > 5);
     said.shows_also_as_json(&records.items);
+
+    // What leaves the house: the whole tenant, its secrets sealed.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tenant.jsonl");
+    let rows = database.export_tenant(user.scope().tenant(), &file, &Progress::none()).await.unwrap();
+    said.shows(&rows);
+    let exported = std::fs::read_to_string(&file).unwrap();
+    assert!(exported.contains("rylie1."), "the export has the secrets' rows");
+    said.0.push(exported);
 
     let panic = std::panic::catch_unwind(|| panic!("{:?} {:?}", ga4(), key)).unwrap_err();
     said.0.push(panic.downcast_ref::<String>().unwrap().clone());

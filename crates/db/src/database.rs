@@ -98,7 +98,17 @@ impl Database {
     /// nobody needs this after `rylie keys rotate`; it tells what is wrong with the file, where a unit goes on with
     /// the keys from before.
     pub fn reload_keys(&self) -> Result<()> {
+        if self.config.keyring.is_none() {
+            return Ok(());
+        }
         self.store.replace_keys(|| keys::read(&self.config))
+    }
+
+    /// Works with this keyring from now on: for one that is in no file of keys in the clear, but came from the environment, a
+    /// secret store, or a file whose keys a [`KeyProvider`](rylie_crypto::KeyProvider) wraps. Leave the setting `keyring`
+    /// out then, and call this again after a rotation.
+    pub fn use_keyring(&self, keyring: Keyring) -> Result<()> {
+        self.store.replace_keys(|| keys::with_legacy_key(keyring, &self.config).map(Some))
     }
 
     /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.

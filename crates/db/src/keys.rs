@@ -1,10 +1,10 @@
 //! The keys named by the configuration.
 
-use std::fs::{self, Metadata};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rylie_crypto::{KeyFile, LegacyKey};
+use rylie_crypto::{KeyFile, Keyring, LegacyKey};
 use rylie_repositories::{KeySource, Keys};
 
 use crate::config::Config;
@@ -15,8 +15,13 @@ use crate::error::{Error, Result};
 pub(crate) fn read(config: &Config) -> Result<Option<Keys>> {
     let Some(path) = &config.keyring else { return Ok(None) };
     let keyring = KeyFile::new(path).load().map_err(Error::Keys)?;
+    with_legacy_key(keyring, config).map(Some)
+}
+
+/// A keyring with the old service's key and the policies that the configuration names.
+pub(crate) fn with_legacy_key(keyring: Keyring, config: &Config) -> Result<Keys> {
     let legacy = config.encryption_key().map(|key| LegacyKey::new(&key)).transpose().map_err(Error::Keys)?;
-    Ok(Some(Keys::new(keyring, legacy).with_policies(config.secrets.clone())))
+    Ok(Keys::new(keyring, legacy).with_policies(config.secrets.clone()))
 }
 
 /// The keyring's file, looked at whenever a unit opens: a rotation takes hold in every process without a word to it.
@@ -55,18 +60,16 @@ impl KeySource for WatchedKeyring {
 /// What changes whenever a file is replaced, written, or given to others.
 type Stamp = (u64, i64, i64);
 
-fn stamp(path: &PathBuf) -> Option<Stamp> {
-    fs::metadata(path).ok().as_ref().and_then(stamp_of)
-}
-
 #[cfg(unix)]
-fn stamp_of(file: &Metadata) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<Stamp> {
     use std::os::unix::fs::MetadataExt;
+    let file = fs::metadata(path).ok()?;
     Some((file.ino(), file.ctime(), file.ctime_nsec()))
 }
 
 #[cfg(not(unix))]
-fn stamp_of(file: &Metadata) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = fs::metadata(path).ok()?;
     let written = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some((file.len(), i64::try_from(written.as_secs()).ok()?, i64::from(written.subsec_nanos())))
 }

@@ -86,6 +86,26 @@ async fn a_key_under_which_a_unit_is_still_writing_is_not_destroyed() {
 }
 
 #[tokio::test]
+async fn a_keyring_whose_keys_are_wrapped_elsewhere_seals_and_opens() {
+    let world = world().await;
+    let user = world.user().build().await.unwrap();
+    let elsewhere = Keyring::generate().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = KeyFile::wrapped(folder.path().join("wrapped.json"), &elsewhere);
+    file.create(&Keyring::generate().unwrap()).unwrap();
+    let keyless = Database::connect(Config::new(world.url()).unwrap()).await.unwrap();
+
+    keyless.use_keyring(file.load().unwrap()).unwrap();
+    let before = saved(&keyless, &user, "token").await;
+    file.update(Keyring::rotate).unwrap();
+    keyless.use_keyring(file.load().unwrap()).unwrap();
+    keyless.reload_keys().unwrap();
+
+    assert_eq!(opened(&keyless, &user).await, "token");
+    assert_ne!(saved(&keyless, &user, "token").await, before);
+}
+
+#[tokio::test]
 async fn while_the_file_cannot_be_read_the_keys_from_before_go_on() {
     let world = world().await;
     let user = world.user().build().await.unwrap();
