@@ -8,7 +8,6 @@ use rylie_maintenance::{
 };
 
 use crate::Database;
-use crate::database::refuse_pooler;
 use crate::error::Result;
 
 impl Database {

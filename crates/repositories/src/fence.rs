@@ -26,8 +26,8 @@ use crate::scope::{Reach, TenantScope};
 use crate::vault::Keys;
 use crate::{Error, Quotas, Result};
 
-pub use savepoints::Savepoint;
 pub(crate) use rows::Rows;
+pub use savepoints::Savepoint;
 pub(crate) use storable::UNSTORABLE;
 pub(crate) use transaction::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, Transaction};
 pub(crate) use walk::{Listed, Placed};
