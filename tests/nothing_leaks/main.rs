@@ -168,6 +168,7 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     let records = unit.audit().list(AuditFilter::default(), PageRequest::default()).await.unwrap();
     assert!(records.items.len() > 5);
     said.shows_also_as_json(&records.items);
+    drop(unit);
 
     // What leaves the house: the whole tenant, its secrets sealed.
     let folder = tempfile::tempdir().unwrap();
