@@ -7,9 +7,11 @@ mod adoption;
 mod audit_bars;
 mod audit_crash;
 mod cancellation;
+mod care;
 mod drift;
 mod entity_tables;
 mod guide;
+mod loopback;
 mod migration;
 mod migrations;
 mod mocks;
@@ -30,6 +32,7 @@ macro_rules! behaviours_on {
                 $world().await.unwrap()
             }
 
+            mod alerts;
             mod api_keys;
             mod audit;
             mod audit_seals;
@@ -47,6 +50,7 @@ macro_rules! behaviours_on {
             mod scheduler;
             mod secrets;
             mod seeding;
+            mod sizes;
             mod tenants;
             mod units;
             mod usage;

@@ -2,6 +2,7 @@
 //! here, and gets the tenant's condition added last.
 
 mod many;
+mod observed;
 mod rows;
 mod savepoints;
 mod storable;
