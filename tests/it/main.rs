@@ -8,9 +8,11 @@ mod attacks;
 mod audit_bars;
 mod audit_crash;
 mod cancellation;
+mod care;
 mod drift;
 mod entity_tables;
 mod guide;
+mod loopback;
 mod migration;
 mod migrations;
 mod mocks;
@@ -32,6 +34,7 @@ macro_rules! behaviours_on {
                 $world().await.unwrap()
             }
 
+            mod alerts;
             mod api_keys;
             mod attacks;
             mod audit;
@@ -51,6 +54,7 @@ macro_rules! behaviours_on {
             mod scheduler;
             mod secrets;
             mod seeding;
+            mod sizes;
             mod tenants;
             mod units;
             mod usage;

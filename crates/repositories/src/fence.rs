@@ -4,6 +4,7 @@
 mod arrays;
 mod by_key;
 mod many;
+mod observed;
 mod rows;
 mod savepoints;
 mod storable;

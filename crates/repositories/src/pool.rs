@@ -176,14 +176,14 @@ impl Pool {
             let (begun, holding) = match &self.inner {
                 Inner::Postgres(pool) => {
                     let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
-                    let holding = self.holders.hold(at);
+                    let holding = self.acquired(at, since);
                     let mut batch = postgres::begin(door, access, self.has_row_level_security());
                     batch.extend(options.statement_timeout.map(postgres::limit_statements));
                     (Transaction::begin_postgres(conn, batch, access).await, holding)
                 }
                 Inner::Sqlite(pool) => {
                     let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
-                    let holding = self.holders.hold(at);
+                    let holding = self.acquired(at, since);
                     (Transaction::begin_sqlite(conn, sqlite::begin(access), access).await, holding)
                 }
             };
@@ -200,6 +200,11 @@ impl Pool {
                 }
             }
         }
+    }
+
+    fn acquired(&self, at: CallSite, since: Instant) -> Holding {
+        metrics::histogram!("db.client.connection.wait_time").record(since.elapsed());
+        self.holders.hold(at)
     }
 
     fn not_acquired(&self, error: sqlx::Error, since: Instant) -> Error {

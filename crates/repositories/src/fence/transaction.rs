@@ -17,7 +17,9 @@ use sqlx::postgres::PgArguments;
 use sqlx::{AssertSqlSafe, Database, Postgres, SqlSafeStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::Mutex;
+use tracing::{Instrument, Span};
 
+use super::observed::{self, Observed};
 use super::savepoints::Savepoints;
 use super::storable::parts;
 use crate::pool::{Access, Holding};
@@ -34,6 +36,7 @@ pub(crate) struct Transaction {
     savepoints: Savepoints,
     /// Whether statements stay prepared on the connection, to be used again.
     keeps_statements: bool,
+    span: Span,
     _holding: Option<Holding>,
 }
 
@@ -73,6 +76,7 @@ impl Transaction {
             broken: AtomicBool::new(false),
             savepoints: Savepoints::default(),
             keeps_statements: true,
+            span: observed::unit(engine),
             _holding: None,
         }
     }
@@ -171,7 +175,7 @@ impl Transaction {
         self.wrote.load(Ordering::Relaxed)
     }
 
-    fn note(&self, sql: &str) -> Result<(), DbErr> {
+    fn note(&self, sql: &str) -> Result<Observed, DbErr> {
         self.statements.fetch_add(1, Ordering::Relaxed);
         if !sql.starts_with("SELECT") {
             if self.access == Access::ReadOnly {
@@ -179,7 +183,7 @@ impl Transaction {
             }
             self.wrote.store(true, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(Observed::begin(&self.span, self.engine, sql))
     }
 }
 
@@ -209,6 +213,7 @@ impl<DB: Database> Held<DB> {
     async fn commit(mut self) -> Result<(), sqlx::Error> {
         DB::TransactionManager::commit(&mut self.conn).await?;
         self.open = false;
+        metrics::counter!("rylie.units", "outcome" => "committed").increment(1);
         Ok(())
     }
 }
@@ -218,6 +223,7 @@ impl<DB: Database> Drop for Held<DB> {
         if self.open {
             // Queued here, sent when the connection goes back to the pool, off the caller's path.
             DB::TransactionManager::start_rollback(&mut self.conn);
+            metrics::counter!("rylie.units", "outcome" => "rolled_back").increment(1);
         }
     }
 }
@@ -264,11 +270,12 @@ macro_rules! on_engine {
 
 /// Runs one statement, which breaks the transaction unless it is seen to succeed.
 macro_rules! on_connection {
-    ($self:ident, |$conn:ident| $call:expr) => {{
+    ($self:ident, $observed:ident, |$conn:ident| $call:expr) => {{
         let mut open = $self.open.lock().await;
         $self.ready(&mut open).await?;
         $self.broken.store(true, Ordering::Relaxed);
-        let done = on_engine!(open, |$conn| $call);
+        let done = async { on_engine!(open, |$conn| $call) }.instrument($observed.span.clone()).await;
+        $observed.end(&done);
         $self.broken.store(done.is_err(), Ordering::Relaxed);
         done
     }};
@@ -287,9 +294,9 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        self.note(&stmt.sql)?;
+        let observed = self.note(&stmt.sql)?;
         let (sql, values) = parts(stmt)?;
-        on_connection!(self, |conn| {
+        on_connection!(self, observed, |conn| {
             let done =
                 sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).execute(conn).await;
             done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
@@ -297,17 +304,17 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.note(sql)?;
-        on_connection!(self, |conn| {
+        let observed = self.note(sql)?;
+        on_connection!(self, observed, |conn| {
             let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await;
             done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
         })
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.note(&stmt.sql)?;
+        let observed = self.note(&stmt.sql)?;
         let (sql, values) = parts(stmt)?;
-        on_connection!(self, |conn| {
+        on_connection!(self, observed, |conn| {
             let row = sqlx::query_with(AssertSqlSafe(sql), values)
                 .persistent(self.keeps_statements)
                 .fetch_optional(conn)
@@ -317,9 +324,9 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.note(&stmt.sql)?;
+        let observed = self.note(&stmt.sql)?;
         let (sql, values) = parts(stmt)?;
-        on_connection!(self, |conn| {
+        on_connection!(self, observed, |conn| {
             let rows =
                 sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).fetch_all(conn).await;
             rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
