@@ -15,8 +15,9 @@ const SELECT: &str = r#"SELECT "id","userId","agencyId","title","description","t
 /// `BEGIN`, role and tenant in one batch, the read, and a transaction that is dropped.
 pub(crate) async fn dropped_transaction(name: &str, callers: usize) -> Result<()> {
     let tenant = tenant().await?;
-    let begin =
-        format!("BEGIN READ ONLY; SET LOCAL ROLE rylie_tenant; SELECT set_config('rylie.tenant', '{tenant}', true)");
+    let begin = format!(
+        "BEGIN READ ONLY; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', '{tenant}', true)"
+    );
     let begin: &'static str = begin.leak();
     let pool = pool("").await?;
     looped(name, callers, move |number| {
