@@ -32,8 +32,8 @@ enum End {
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log, seed: u64) {
     log.note("the next unit on a connection knows nothing of the one before, however that ended", in_turn(stage).await);
-    let seen = crowd(stage, &mut Chance::new(seed)).await;
-    log.note("two hundred callers on four connections, cancelled at random, see their own rows only", seen);
+    let held = crowd(stage, &mut Chance::new(seed)).await;
+    log.note("two hundred callers on four connections, cancelled at random, see their own rows only", held);
 }
 
 /// What a caller needs, owned: callers are tasks.
