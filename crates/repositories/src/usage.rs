@@ -82,13 +82,11 @@ impl UsageRepository for Tx {
         if is_counted(self, &user, kind, event).await? || !remember(self, &user, kind, event).await? {
             return repeated(self, user, kind, event).await;
         }
-        match count(self, &user, kind).await? {
-            Some(user) => Ok(used(&user, kind, self.quotas(), false)),
-            None => {
-                self.delete_one::<usage_event::Entity>(of_event(&user, event), "UsageEvent").await?;
-                Err(Error::QuotaExceeded { kind, limit: limit(&user, kind, self.quotas()) })
-            }
+        if let Some(user) = count(self, &user, kind).await? {
+            return Ok(used(&user, kind, self.quotas(), false));
         }
+        self.delete_one::<usage_event::Entity>(of_event(&user, event), "UsageEvent").await?;
+        Err(Error::QuotaExceeded { kind, limit: limit(&user, kind, self.quotas()) })
     }
 
     async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>> {
@@ -213,13 +211,13 @@ fn counter(kind: TaskType) -> user::Column {
 }
 
 fn used(user: &User, kind: TaskType, quotas: &Quotas, repeated: bool) -> Used {
-    let used = match kind {
+    let counted = match kind {
         TaskType::Page => user.pages_used_this_period,
         TaskType::Blog => user.blogs_used_this_period,
         TaskType::GbpPost => user.gbp_posts_used_this_period,
         TaskType::Improvement => user.improvements_used_this_period,
     };
-    Used { used: u32::try_from(used).unwrap_or(0), limit: limit(user, kind, quotas), repeated }
+    Used { used: u32::try_from(counted).unwrap_or(0), limit: limit(user, kind, quotas), repeated }
 }
 
 fn limit(user: &User, kind: TaskType, quotas: &Quotas) -> u32 {

@@ -93,10 +93,10 @@ impl<'a> Attacks<'a> {
     }
 
     async fn through_the_doors_behind(&self, walls: Walls) -> Result<Report> {
-        let stage = Stage::set(self.world).await?;
+        let stage = Box::pin(Stage::set(self.world)).await?;
         let mut log = Log::new(walls, self.seed);
-        store::attack(&stage, &mut log).await?;
-        crowd::attack(&stage, &mut log, self.seed).await;
+        Box::pin(store::attack(&stage, &mut log)).await?;
+        Box::pin(crowd::attack(&stage, &mut log, self.seed)).await;
         extension::attack(&self.extensions, &stage, &mut log).await;
         Ok(log.report())
     }
@@ -106,9 +106,9 @@ impl<'a> Attacks<'a> {
     pub async fn by_sql(&self) -> Result<Report> {
         let mut log = Log::new(Walls::RowLevelSecurity, self.seed);
         if self.world.is_postgres() {
-            let stage = Stage::set(self.world).await?;
+            let stage = Box::pin(Stage::set(self.world)).await?;
             extension::plant(&self.extensions, &stage, &mut log).await;
-            sql::attack(&stage, &self.trusted, &mut log).await?;
+            Box::pin(sql::attack(&stage, &self.trusted, &mut log)).await?;
         }
         Ok(log.report())
     }

@@ -85,10 +85,12 @@ impl World {
         Ok(Self { database, env, url, store_url, keys, place })
     }
 
-    /// A second store on the same database, by a pool of its own with so many connections: as another process has it.
+    /// A second store on the same database, by a pool of its own with so many connections: as another process has it. Its
+    /// callers wait for a connection and for a lock up to a minute, so that many may share few.
     pub async fn connect_again(&self, connections: u32) -> Result<Database> {
         let settings = settings(&self.store_url, &self.url, &self.keyring())?;
-        let config = settings.set("max_connections", connections)?.build()?;
+        let config = settings.set("max_connections", connections)?;
+        let config = config.set("acquire_timeout_seconds", 60)?.set("lock_timeout_seconds", 60)?.build()?;
         Ok(Database::connect_with(config, Arc::clone(&self.env) as Arc<dyn Env>).await?)
     }
 

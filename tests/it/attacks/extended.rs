@@ -24,7 +24,7 @@ struct Notes {
 
 #[async_trait]
 impl Extension for Notes {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "notes"
     }
 

@@ -32,8 +32,8 @@ enum End {
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log, seed: u64) {
     log.note("the next unit on a connection knows nothing of the one before, however that ended", in_turn(stage).await);
-    let seen = crowd(stage, &mut Chance::new(seed)).await;
-    log.note("two hundred callers on four connections, cancelled at random, see their own rows only", seen);
+    let held = crowd(stage, &mut Chance::new(seed)).await;
+    log.note("two hundred callers on four connections, cancelled at random, see their own rows only", held);
 }
 
 /// What a caller needs, owned: callers are tasks.
@@ -41,16 +41,20 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log, seed: u64) {
 struct Caller {
     store: Arc<dyn Store>,
     scope: TenantScope,
-    own: RequestId,
-    foreign: RequestId,
+    own_request: RequestId,
+    foreign_request: RequestId,
     title: String,
 }
 
 impl Caller {
     fn new(database: &Database, own: &Side<'_>, foreign: &Side<'_>, number: u64) -> Self {
-        let (own_request, foreign) = (own.request.id.clone(), foreign.request.id.clone());
-        let title = format!("crowd {number}");
-        Self { store: database.store(), scope: own.scope(), own: own_request, foreign, title }
+        Self {
+            store: database.store(),
+            scope: own.scope(),
+            own_request: own.request.id.clone(),
+            foreign_request: foreign.request.id.clone(),
+            title: format!("crowd {number}"),
+        }
     }
 
     /// `true` once a commit was acknowledged.
@@ -66,7 +70,7 @@ impl Caller {
                 let _savepoint = unit.savepoint().await?;
                 std::panic::resume_unwind(Box::new("a caller's panic"));
             }
-            End::Fail => drop(unit.requests().get(self.foreign.clone()).await),
+            End::Fail => drop(unit.requests().get(self.foreign_request.clone()).await),
             End::Drop => {}
         }
         Ok(false)
@@ -74,8 +78,8 @@ impl Caller {
 
     /// Tells of a row too many or too few as an error: callers have no other voice.
     async fn sees_its_own(&self, unit: &dyn rylie_db::prelude::TenantUnit) -> Result<(), StoreError> {
-        let own = unit.requests().find(self.own.clone()).await?.is_some();
-        let foreign = unit.requests().find(self.foreign.clone()).await?.is_some();
+        let own = unit.requests().find(self.own_request.clone()).await?.is_some();
+        let foreign = unit.requests().find(self.foreign_request.clone()).await?.is_some();
         if own && !foreign { Ok(()) } else { Err(StoreError::Forbidden { action: FOREIGN }) }
     }
 }

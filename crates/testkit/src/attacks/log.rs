@@ -55,7 +55,7 @@ impl Seen {
         self.unless(found == expected, format_args!("{what}: {found:?} instead of {expected:?}"));
     }
 
-    pub(super) fn refused<T>(&mut self, what: &str, result: rylie_db::repositories::Result<T>) {
+    pub(super) fn refused<T>(&mut self, what: &str, result: &rylie_db::repositories::Result<T>) {
         let refused = matches!(result, Err(rylie_db::repositories::Error::Forbidden { .. }));
         self.unless(refused, format_args!("{what}: not refused"));
     }

@@ -1,5 +1,7 @@
 //! SQL past the fence. PostgreSQL.
 
+use std::borrow::Cow;
+
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -89,7 +91,7 @@ pub(super) enum Answer {
 
 impl Answer {
     fn refused(error: &sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
         Self::Refused { code: code.unwrap_or_else(|| error.to_string()) }
     }
 

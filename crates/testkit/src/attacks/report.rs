@@ -70,7 +70,11 @@ impl Report {
         !self.attacks.is_empty() && self.breaches().next().is_none()
     }
 
-    /// For a test: panics with the report unless every wall [`held`](Self::held).
+    /// For a test.
+    ///
+    /// # Panics
+    ///
+    /// With the report, unless every wall [`held`](Self::held).
     #[track_caller]
     pub fn assert_held(&self) {
         assert!(self.held(), "{self}");

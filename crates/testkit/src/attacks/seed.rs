@@ -9,7 +9,7 @@ pub(super) fn given_or_random() -> u64 {
     given.unwrap_or_else(|| RandomState::new().hash_one("seed"))
 }
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): enough to scatter cancellations, and
+/// `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): enough to scatter cancellations, and
 /// no dependency.
 pub(super) struct Chance(u64);
 

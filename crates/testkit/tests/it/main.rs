@@ -1,6 +1,7 @@
 //! The throw-away databases themselves, and the workspace they serve.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too, which clippy cannot see")]
 
+mod attacks;
 mod cluster;
 mod dependency_line;
 mod proxy;

@@ -41,8 +41,8 @@ pub(super) async fn read(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Se
     let computed = format!(r#"{all} WHERE 1 / (CASE WHEN "tenantId" = {victim} THEN 0 ELSE 1 END) = 0"#);
     seen.same("an error as an oracle", &ask(raw, &table, &sides.attacker, &computed).await?, &nothing());
     let told = format!(
-        r#"{}; CREATE FUNCTION pg_temp.told(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
-           $$ BEGIN IF $1 = {victim} THEN RAISE EXCEPTION 'seen'; END IF; RETURN false; END $$"#,
+        "{}; CREATE FUNCTION pg_temp.told(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
+           $$ BEGIN IF $1 = {victim} THEN RAISE EXCEPTION 'seen'; END IF; RETURN false; END $$",
         all_rights(&table)
     );
     raw.enter(&told, &sides.attacker).await?;

@@ -160,6 +160,10 @@ async fn own_reach(victim: &Side<'_>) -> Result<Seen> {
     for (what, total, expected) in totals(&*unit).await? {
         seen.same(what, &total, &expected);
     }
+    let records = unit.audit().list(AuditFilter::default(), whole_list()).await?;
+    let member = victim.member.user.id.to_string();
+    let foreign = records.items.iter().filter(|record| record.user_id != member).count();
+    seen.same("records of what others did", &foreign, &0);
     Ok(seen)
 }
 

@@ -16,18 +16,18 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
 
 async fn member(side: &Side<'_>) -> Result<Seen> {
     let (unit, member, mut seen) = (side.member.unit().await?, &side.member.user.id, Seen::default());
-    seen.refused("adding a user", unit.users().add(new_user(UserRole::User)).await);
-    seen.refused("becoming an administrator", unit.users().set_role(member.clone(), UserRole::AgencyAdmin).await);
-    seen.refused("deleting a user", unit.users().remove(member.clone()).await);
+    seen.refused("adding a user", &unit.users().add(new_user(UserRole::User)).await);
+    seen.refused("becoming an administrator", &unit.users().set_role(member.clone(), UserRole::AgencyAdmin).await);
+    seen.refused("deleting a user", &unit.users().remove(member.clone()).await);
     let package = UserChanges { package: Some(PackageType::Platinum), ..UserChanges::default() };
-    seen.refused("changing the package", unit.users().update(member.clone(), package).await);
+    seen.refused("changing the package", &unit.users().update(member.clone(), package).await);
     let agency = side.agency.agency.id.clone();
-    seen.refused("changing the agency", unit.agencies().update(agency, AgencyChanges::default()).await);
+    seen.refused("changing the agency", &unit.agencies().update(agency, AgencyChanges::default()).await);
     let own = unit.requests().add(new_request("the member's")).await?.id;
     unit.requests().remove(own.clone()).await?;
-    seen.refused("purging a request", unit.requests().purge(own.clone()).await);
-    seen.refused("purging requests", unit.requests().purge_many(vec![own], Progress::none()).await);
-    seen.refused("purging tasks", unit.tasks().purge_many(Vec::new(), Progress::none()).await);
+    seen.refused("purging a request", &unit.requests().purge(own.clone()).await);
+    seen.refused("purging requests", &unit.requests().purge_many(vec![own], Progress::none()).await);
+    seen.refused("purging tasks", &unit.tasks().purge_many(Vec::new(), Progress::none()).await);
     Ok(seen)
 }
 
@@ -36,25 +36,28 @@ async fn super_admins(stage: &Stage<'_>) -> Result<Seen> {
     let made = stage.world().user().of(&side.agency.agency).role(UserRole::SuperAdmin).build().await?;
     let (unit, above) = (side.unit().await?, || made.user.id.clone());
     let (users, member) = (unit.users(), side.member.user.id.clone());
-    seen.refused("making a super admin", users.add(new_user(UserRole::SuperAdmin)).await);
-    seen.refused("raising a user to super admin", users.set_role(member, UserRole::SuperAdmin).await);
-    seen.refused("lowering a super admin", users.set_role(above(), UserRole::User).await);
-    seen.refused("changing a super admin", users.update(above(), UserChanges::default()).await);
-    seen.refused("deleting a super admin", users.remove(above()).await);
-    seen.refused("taking a super admin's key", unit.api_keys().issue(above()).await);
+    seen.refused("making a super admin", &users.add(new_user(UserRole::SuperAdmin)).await);
+    seen.refused("raising a user to super admin", &users.set_role(member, UserRole::SuperAdmin).await);
+    seen.refused("lowering a super admin", &users.set_role(above(), UserRole::User).await);
+    seen.refused("changing a super admin", &users.update(above(), UserChanges::default()).await);
+    seen.refused("deleting a super admin", &users.remove(above()).await);
+    seen.refused("taking a super admin's key", &unit.api_keys().issue(above()).await);
     let ordered = NewRequest { user: Some(above()), ..new_request("in that name") };
-    seen.refused("ordering as a super admin", unit.requests().add(ordered.clone()).await);
-    seen.refused("ordering much as a super admin", unit.requests().add_many(vec![ordered], Progress::none()).await);
+    seen.refused("ordering as a super admin", &unit.requests().add(ordered.clone()).await);
+    seen.refused("ordering much as a super admin", &unit.requests().add_many(vec![ordered], Progress::none()).await);
     Ok(seen)
 }
 
 async fn across_tenants(stage: &Stage<'_>) -> Result<Seen> {
     let (admin, mut seen) = (&stage.attacker.agency.admin.signed_in, Seen::default());
-    seen.refused("a grant", Grant::of(admin, "to see", Origin::default()));
+    seen.refused("a grant", &Grant::of(admin, "to see", Origin::default()));
     let store = stage.world().store();
     let entered = store.platform_for(admin, "to see", Origin::default()).await.map(drop);
-    seen.refused("the platform's door", entered);
-    seen.refused("another's name", stage.victim.scope().impersonated_by(admin));
+    seen.refused("the platform's door", &entered);
+    let alone = stage.world().user().role(UserRole::AgencyAdmin).build().await?;
+    let added = alone.unit().await?.users().add(new_user(UserRole::User)).await;
+    seen.refused("adding a user to a tenant that is no agency", &added);
+    seen.refused("another's name", &stage.victim.scope().impersonated_by(admin));
     Ok(seen)
 }
 

@@ -1,0 +1,124 @@
+//! Where the code filters and checks.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A line that keeps tenants apart, or users of a tenant.
+pub(crate) struct Point {
+    /// Within the workspace.
+    pub(crate) file: PathBuf,
+    /// From 0.
+    pub(crate) line: usize,
+    pub(crate) what: String,
+    /// The function it stands in.
+    within: String,
+    /// The line with a switch; `$` is `crate::mutated(number)`.
+    pub(crate) switched: String,
+}
+
+impl Point {
+    pub(crate) fn place(&self) -> String {
+        format!("{} in {}", self.within, self.file.display())
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}:{}, {})", self.what, self.file.display(), self.line + 1, self.within)
+    }
+}
+
+/// What has no form of its own: file, text, and what is there without it.
+pub(crate) const NAMED: [(&str, &str, &str); 6] = [
+    (
+        "crates/repositories/src/fence.rs",
+        "let tenant = Condition::all().add(E::TENANT.eq(scope.tenant()));",
+        "let tenant = if $ { Condition::all() } else { Condition::all().add(E::TENANT.eq(scope.tenant())) };",
+    ),
+    (
+        "crates/repositories/src/fence.rs",
+        "Reach::Own => tenant.add(E::owned_by(scope.user().id())),",
+        "Reach::Own => if $ { tenant } else { tenant.add(E::owned_by(scope.user().id())) },",
+    ),
+    (
+        "crates/repositories/src/fence/walk.rs",
+        r#"Reach::Tenant => vec!["tenant", scope.tenant().as_str()],"#,
+        r#"Reach::Tenant => if $ { vec!["tenant"] } else { vec!["tenant", scope.tenant().as_str()] },"#,
+    ),
+    (
+        "crates/repositories/src/fence/walk.rs",
+        r#"Reach::Own => vec!["own", scope.tenant().as_str(), scope.user().id().as_str()],"#,
+        r#"Reach::Own => vec![if $ { "tenant" } else { "own" }, scope.tenant().as_str()],"#,
+    ),
+    (
+        "crates/repositories/src/sessions.rs",
+        "Condition::all().add(Column::SessionToken.eq(token)).add(Column::Expires.gt(now))",
+        "Condition::all().add(Column::SessionToken.eq(token)).add_option((!$).then(|| Column::Expires.gt(now)))",
+    ),
+    (
+        "crates/repositories/src/api_keys.rs",
+        "if text.is_empty() || text.len() > MAX_BYTES || StoredForm::of(text) != StoredForm::Plain {",
+        "if text.is_empty() || text.len() > MAX_BYTES || (!$ && StoredForm::of(text) != StoredForm::Plain) {",
+    ),
+];
+
+const FILTER: &str = "self.fence.condition::<E>()";
+const CHECKS: [&str; 5] =
+    ["self.administrators_only(", "tx.administrators_only(", "may_assign(", "self.may_act_for(", "tx.may_act_for("];
+
+pub(crate) fn all(root: &Path) -> Vec<Point> {
+    let mut points = Vec::new();
+    for folder in ["crates/entities/src", "crates/repositories/src"] {
+        for file in files(&root.join(folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            let file = file.strip_prefix(root).unwrap().to_owned();
+            let mut within = String::new();
+            for (line, code) in text.lines().enumerate() {
+                if let Some((_, after)) = code.split_once("fn ") {
+                    within = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                }
+                if let Some((what, switched)) = switched(&file, &within, code) {
+                    points.push(Point { file: file.clone(), line, what, within: within.clone(), switched });
+                }
+            }
+        }
+    }
+    points
+}
+
+/// What kind of point a line is, and how it looks with a switch.
+fn switched(file: &Path, within: &str, code: &str) -> Option<(String, String)> {
+    let named = NAMED.iter().find(|(of, text, _)| file == Path::new(of) && code.trim() == *text);
+    if let Some((_, text, without)) = named {
+        return Some(("named".to_owned(), code.replace(text, without)));
+    }
+    if code.contains(FILTER) {
+        let switch = format!("if $ {{ sea_orm::Condition::all() }} else {{ {FILTER} }}");
+        return Some(("a filter".to_owned(), code.replace(FILTER, &switch)));
+    }
+    let statement = code.trim();
+    if within == "owned_by" && statement.starts_with("Condition::all().add(") {
+        return Some(("owned_by".to_owned(), format!("if $ {{ Condition::all() }} else {{ {statement} }}")));
+    }
+    if CHECKS.iter().any(|check| statement.starts_with(check)) && statement.ends_with("?;") {
+        return Some(("a check".to_owned(), format!("if !$ {{ {statement} }}")));
+    }
+    let refuses = statement.contains(".refuse(") || statement.contains("Error::Forbidden {");
+    (statement.starts_with("return Err(") && refuses && statement.ends_with(';'))
+        .then(|| ("a refusal".to_owned(), format!("if !$ {{ {statement} }}")))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
