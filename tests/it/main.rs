@@ -4,7 +4,6 @@
 #![expect(clippy::duplicate_mod, reason = "each behaviour is mounted once per engine")]
 
 mod adoption;
-mod audit_bars;
 mod audit_crash;
 mod cancellation;
 mod drift;
@@ -32,6 +31,7 @@ macro_rules! behaviours_on {
 
             mod api_keys;
             mod audit;
+            mod audit_attacks;
             mod audit_seals;
             mod bulk;
             mod identity;

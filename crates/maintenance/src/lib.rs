@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod check_tenant_audit;
 mod close_usage;
 mod duration;
 mod erase_audit;
@@ -24,6 +25,7 @@ mod tenant;
 mod tenant_file;
 mod verify_audit;
 
+pub use check_tenant_audit::{CheckedTenantAudit, check_tenant_audit};
 pub use close_usage::{ClosedUsage, close_usage, reset_usage};
 pub use erase_audit::erase_from_audit;
 pub use erase_tenant::erase_tenant;

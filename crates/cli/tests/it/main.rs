@@ -4,6 +4,7 @@
 
 mod adopt;
 mod audit;
+mod audit_export;
 mod environment;
 mod keys;
 mod maintain;
