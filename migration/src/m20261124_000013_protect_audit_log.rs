@@ -2,7 +2,8 @@
 //!
 //! Two things pass, by functions that only the platform's role may call: the removal of a sealed batch as a whole, and
 //! the erasure of a record's personal part, whose commitment stays. They name themselves in a setting (on SQLite in a table)
-//! that the triggers look at. The owner and a superuser can do the same, or drop the triggers: against them there are the seals.
+//! that the triggers look at, and what may be removed is declared in a signed checkpoint. The owner and a superuser can do the same, or drop
+//! the triggers: against them there are the seals.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step, statements};
@@ -41,8 +42,11 @@ impl Migration for ProtectAuditLog {
         let mut steps = Vec::new();
         for table in TABLES {
             let on = if engine == Engine::Postgres { format!(" ON \"{table}\"") } else { String::new() };
-            let names: &[&str] =
-                if engine == Engine::Postgres { &["append_only", "no_truncate"] } else { &["no_update", "no_delete"] };
+            let names: &[&str] = if engine == Engine::Postgres {
+                &["append_only", "no_truncate"]
+            } else {
+                &["no_update", "no_delete", "no_replace"]
+            };
             for name in names {
                 steps.push(Step::sql(format!("DROP TRIGGER IF EXISTS \"{table}_{name}\"{on}")));
             }

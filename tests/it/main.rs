@@ -5,7 +5,6 @@
 
 mod adoption;
 mod attacks;
-mod audit_bars;
 mod audit_crash;
 mod cancellation;
 mod care;
@@ -38,6 +37,7 @@ macro_rules! behaviours_on {
             mod api_keys;
             mod attacks;
             mod audit;
+            mod audit_attacks;
             mod audit_seals;
             mod bulk;
             mod identity;

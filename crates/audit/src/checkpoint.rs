@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{Digest, Error, PublicKey, Result, SigningKey};
 
-const FIRST_LINE: &str = "rylie audit checkpoint 1";
+pub(crate) const FIRST_LINE: &str = "rylie audit checkpoint 1";
 
 /// What a batch seals, linked to everything before it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Checkpoint {
     pub total: u64,
     /// How many tenants its records belong to.
     pub tenants: u64,
+    /// Up to which batch retention may have removed the records; 0 for none. It never goes back.
+    pub removed: u64,
     /// The root over the tenants' entries.
     pub root: Digest,
     /// The hash of the checkpoint before; zeros before the first.
@@ -50,14 +52,14 @@ impl Checkpoint {
     }
 
     fn body(&self, key: PublicKey) -> String {
-        let Self { database, batch, time, records, total, tenants, root, previous } = self;
+        let Self { database, batch, time, records, total, tenants, removed, root, previous } = self;
         let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut body = format!("{FIRST_LINE}\n");
         // Writing to a `String` does not fail.
         let _ = write!(
             body,
             "database {database}\nbatch {batch}\ntime {time}\nrecords {records}\ntotal {total}\ntenants {tenants}\n\
-             root {root}\nprevious {previous}\nkey {key}\n"
+             removed {removed}\nroot {root}\nprevious {previous}\nkey {key}\n"
         );
         body
     }
@@ -86,6 +88,7 @@ impl SignedCheckpoint {
             records: number(field("records")?)?,
             total: number(field("total")?)?,
             tenants: number(field("tenants")?)?,
+            removed: number(field("removed")?)?,
             root: Digest::parse(field("root")?)?,
             previous: Digest::parse(field("previous")?)?,
         };

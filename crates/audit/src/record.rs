@@ -101,6 +101,60 @@ impl TryFrom<String> for Salt {
     }
 }
 
+impl What {
+    /// Details as they are hashed, out of the text that the database gives of them. A document that is nested too deeply, or has
+    /// a number too large, counts as its text: the old service may have written one, and it must not keep the log from being sealed.
+    #[must_use]
+    pub fn details_of(text: String) -> Value {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+}
+
+/// What the parts of a sealed record are committed with. Of each part there is the salt until it is erased, and the
+/// commitment from then on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commitments {
+    /// The salt of who.
+    pub who_salt: Option<Salt>,
+    /// The salt of what.
+    pub what_salt: Option<Salt>,
+    /// The commitment that who left.
+    pub who: Option<Digest>,
+    /// The commitment that what left.
+    pub what: Option<Digest>,
+}
+
+impl Commitments {
+    /// Of parts that are both there.
+    #[must_use]
+    pub fn fresh(who: Salt, what: Salt) -> Self {
+        Self { who_salt: Some(who), what_salt: Some(what), who: None, what: None }
+    }
+
+    /// The part as it was sealed. It counts as erased if nothing of it is there any more: who acted is then `erased`.
+    #[must_use]
+    pub fn who(&self, value: Who) -> Part<Who> {
+        let actor = "erased".to_owned();
+        let nobody = Who { actor, on_behalf_of: None, address: None, user_agent: None, correlation: None };
+        part(value, &nobody, self.who_salt, self.who)
+    }
+
+    /// Likewise.
+    #[must_use]
+    pub fn what(&self, value: What) -> Part<What> {
+        part(value, &What { resource_id: None, details: None }, self.what_salt, self.what)
+    }
+}
+
+/// Values where a commitment says there are none do not agree with anything that was sealed.
+fn part<T: PartialEq>(value: T, erased: &T, salt: Option<Salt>, commitment: Option<Digest>) -> Part<T> {
+    match commitment {
+        Some(commitment) if value == *erased => Part::Erased(commitment),
+        _ => Part::Open { value, salt: salt.unwrap_or(Salt([0; 16])) },
+    }
+}
+
 /// A part that can be committed to.
 pub trait Committed {
     /// `SHA-256(kind || salt || values)`.

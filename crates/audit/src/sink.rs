@@ -1,10 +1,14 @@
 //! Where checkpoints go: out of the database, so that whoever rewrites it cannot rewrite them.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
+use crate::checkpoint::FIRST_LINE;
 use crate::{Error, Result, SignedCheckpoint};
+
+/// Some times the length of a checkpoint, in bytes.
+const TAIL: u64 = 8 << 10;
 
 /// A place outside the database. It is given every checkpoint once, in order, after the database has it.
 pub trait CheckpointSink: Send + Sync {
@@ -28,16 +32,18 @@ impl CheckpointSink for FileSink {
     }
 
     fn last(&self) -> Result<Option<SignedCheckpoint>> {
-        match fs::read_to_string(&self.0) {
-            Ok(text) if text.trim().is_empty() => Ok(None),
-            Ok(text) => Ok(SignedCheckpoint::parse_all(complete(&text))?.pop()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(self.failed("reading the checkpoints of", source)),
+        let tail = self.tail().map_err(|source| self.failed("reading the checkpoints of", source))?;
+        let whole = &tail[..complete(&tail)];
+        let start = whole.rfind(FIRST_LINE).filter(|start| *start == 0 || whole.as_bytes()[*start - 1] == b'\n');
+        match start {
+            Some(start) => SignedCheckpoint::parse(&whole[start..]).map(Some),
+            None if whole.trim().is_empty() => Ok(None),
+            None => Err(Error::Malformed { what: "file of checkpoints", reason: "it does not end with one" }),
         }
     }
 
     fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<()> {
-        self.end_torn_line()
+        self.end_torn_one()
             .and_then(|()| {
                 let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
                 file.write_all(checkpoint.to_text().as_bytes())?;
@@ -48,13 +54,28 @@ impl CheckpointSink for FileSink {
 }
 
 impl FileSink {
+    /// The end of the file, in which the last whole checkpoint and what a crash left of one more have room.
+    fn tail(&self) -> io::Result<String> {
+        let mut file = match File::open(&self.0) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+            Err(error) => return Err(error),
+        };
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        // A checkpoint is ASCII; a byte that is not is none of ours, and will not parse.
+        Ok(bytes.into_iter().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect())
+    }
+
     /// What a crash left of a checkpoint goes: it is written again as a whole.
-    fn end_torn_line(&self) -> io::Result<()> {
-        let Ok(text) = fs::read_to_string(&self.0) else { return Ok(()) };
-        let whole = complete(&text);
-        if whole.len() < text.len() && !text[whole.len()..].trim().is_empty() {
+    fn end_torn_one(&self) -> io::Result<()> {
+        let tail = self.tail()?;
+        let torn = &tail[complete(&tail)..];
+        if !torn.trim().is_empty() {
             let file = OpenOptions::new().write(true).open(&self.0)?;
-            file.set_len(u64::try_from(whole.len()).unwrap_or(u64::MAX))?;
+            file.set_len(file.metadata()?.len() - torn.len() as u64)?;
             file.sync_all()?;
         }
         Ok(())
@@ -65,13 +86,17 @@ impl FileSink {
     }
 }
 
-/// The text up to the end of its last whole checkpoint.
-fn complete(text: &str) -> &str {
-    let signature = text.rfind("signature ").unwrap_or_default();
-    match text[signature..].find('\n') {
-        Some(end) => &text[..=signature + end],
-        None => text[..signature].rfind("\nrylie audit checkpoint").map_or("", |start| &text[..=start]),
+/// The length of the text up to the end of its last whole checkpoint.
+fn complete(text: &str) -> usize {
+    let mut lines = 0;
+    let mut whole = 0;
+    for line in text.split_inclusive('\n') {
+        lines += line.len();
+        if line.starts_with("signature ") && line.ends_with('\n') {
+            whole = lines;
+        }
     }
+    whole
 }
 
 /// Standard output, for a pipe to a log service.

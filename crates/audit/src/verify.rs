@@ -2,11 +2,12 @@
 //!
 //! It remembers one checkpoint, one tenant's tree and the batch's, so a million records take no more memory than one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Checkpoint, Digest, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
+use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
 
 /// What was done to the log.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -15,7 +16,8 @@ use crate::{Checkpoint, Digest, Part, PublicKey, Record, SignedCheckpoint, Tenan
 pub enum Tampering {
     /// A sealed record, or the hash kept of it, is not what it was.
     Changed,
-    /// A sealed record is gone, or one that waited to be sealed.
+    /// A sealed record is gone, or one that waited to be sealed, or a batch that no checkpoint declares as removed by
+    /// retention.
     Removed,
     /// A record came in past the triggers, or into a sealed batch.
     Added,
@@ -85,8 +87,30 @@ pub struct SealedLeaf {
     pub id: String,
     /// The hash that was kept.
     pub leaf: Digest,
-    /// The record, unless it is gone.
-    pub record: Option<Record>,
+    /// The record.
+    pub record: StoredRecord,
+}
+
+/// A record as the database holds it.
+#[derive(Clone, Debug)]
+pub enum StoredRecord {
+    /// It is there.
+    Whole(Record),
+    /// It has a value that no record of ours has.
+    Unreadable,
+    /// There is none.
+    Gone,
+}
+
+impl SealedLeaf {
+    /// The record, if it is there and readable.
+    #[must_use]
+    pub fn into_record(self) -> Option<Record> {
+        match self.record {
+            StoredRecord::Whole(record) => Some(record),
+            StoredRecord::Unreadable | StoredRecord::Gone => None,
+        }
+    }
 }
 
 /// How far a verification came, for one that goes on later.
@@ -122,11 +146,17 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Verifier {
     trusted: BTreeSet<String>,
-    outside: BTreeMap<u64, SignedCheckpoint>,
+    outside: Outside,
     database: Option<String>,
     progress: Progress,
     batch: Option<Batch>,
     seen: Seen,
+    /// The last checkpoint of the way from outside to where an earlier verification stopped.
+    link: Option<(u64, Digest)>,
+    /// The last batch whose records were removed.
+    removed: u64,
+    /// Up to which batch the last checkpoint declares them as removed.
+    declared: u64,
 }
 
 /// The batch under way.
@@ -152,18 +182,19 @@ struct Tenant {
 type Found = Result<(), Box<Finding>>;
 
 impl Verifier {
-    /// Begins. `trusted` are the keys whose checkpoints are believed: none for any, as the database names them.
-    /// `outside` are checkpoints that were kept out of the database; they are believed as well.
+    /// Begins. `trusted` are the keys whose checkpoints are believed: none for any, as the database names them. Those that
+    /// signed `outside` are believed as well.
     #[must_use]
-    pub fn new(trusted: &[PublicKey], outside: Vec<SignedCheckpoint>) -> Self {
+    pub fn new(trusted: &[PublicKey], outside: Outside) -> Self {
         let mut trusted: BTreeSet<_> = trusted.iter().map(ToString::to_string).collect();
-        trusted.extend(outside.iter().map(|checkpoint| checkpoint.key().to_string()));
-        let outside = outside.into_iter().map(|checkpoint| (checkpoint.checkpoint().batch, checkpoint)).collect();
+        trusted.extend(outside.keys().cloned());
         let progress = Progress { batch: 0, checkpoint: Digest::NONE, total: 0 };
-        Self { trusted, outside, database: None, progress, batch: None, seen: Seen::default() }
+        let (seen, link) = (Seen::default(), None);
+        Self { trusted, outside, database: None, progress, batch: None, seen, link, removed: 0, declared: 0 }
     }
 
-    /// Goes on where another verification stopped.
+    /// Goes on where another verification stopped. What that one found good is believed, and not looked at again; that
+    /// the database still holds its last checkpoint is for [`link`](Self::link) to say.
     #[must_use]
     pub fn resume(mut self, progress: Progress) -> Self {
         self.progress = progress;
@@ -182,16 +213,48 @@ impl Verifier {
         &self.seen
     }
 
-    /// The next batch; `true` if its tenants and leaves are to follow, `false` if only its tenants.
-    pub fn begin_batch(&mut self, batch: &SealedBatch) -> Result<bool, Box<Finding>> {
-        let number = self.progress.batch + 1;
+    /// The batches whose checkpoints are to be given to [`link`](Self::link) before anything else, in order: from the last
+    /// one known outside to the last that an earlier verification saw. Empty for one that begins.
+    #[must_use]
+    pub fn links(&self) -> RangeInclusive<u64> {
+        let last = self.progress.batch;
+        self.outside.last_until(last).unwrap_or(last).max(1)..=last
+    }
+
+    /// The next of [`links`](Self::links), or `None` where the database ends before it.
+    pub fn link(&mut self, batch: Option<&SealedBatch>) -> Found {
+        let number = self.link.map_or(*self.links().start(), |(last, _)| last + 1);
+        let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
+        let Some(batch) = batch else {
+            return Err(found(
+                Tampering::RolledBack,
+                "the database ends before this batch, which was verified earlier",
+            ));
+        };
+        let signed = self.checkpoint(number, batch)?;
+        if self.link.is_some_and(|(_, before)| before != signed.checkpoint().previous) {
+            return Err(found(Tampering::ForgedCheckpoint, "its checkpoint does not follow the one before"));
+        }
+        if number == self.progress.batch && signed.hash() != self.progress.checkpoint {
+            return Err(found(Tampering::Rehashed, "its checkpoint is not the one that was verified earlier"));
+        }
+        self.database = Some(signed.checkpoint().database.clone());
+        self.link = Some((number, signed.hash()));
+        Ok(())
+    }
+
+    /// The checkpoint of a batch, if it is the batch's own, not another than was handed out, and signed by somebody trusted.
+    fn checkpoint(&self, number: u64, batch: &SealedBatch) -> Result<SignedCheckpoint, Box<Finding>> {
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
         if batch.batch != number {
             return Err(found(Tampering::ForgedCheckpoint, "the batch and its checkpoint are gone"));
         }
         let signed = SignedCheckpoint::parse(&batch.checkpoint);
         let signed = signed.map_err(|error| found(Tampering::ForgedCheckpoint, &error.to_string()))?;
-        if self.outside.get(&number).is_some_and(|outside| outside.hash() != signed.hash()) {
+        if signed.checkpoint().batch != number {
+            return Err(found(Tampering::ForgedCheckpoint, "its checkpoint is that of another batch"));
+        }
+        if self.outside.contradicts(&signed) {
             return Err(found(
                 Tampering::Rehashed,
                 "its checkpoint is not the one that was handed out; everything from here on was made anew",
@@ -201,8 +264,16 @@ impl Verifier {
         if !self.trusted.is_empty() && !self.trusted.contains(&key) {
             return Err(found(Tampering::ForgedCheckpoint, &format!("it is signed by {key}, which is not trusted")));
         }
-        let Checkpoint { batch: named, previous, total, records, ref database, .. } = *signed.checkpoint();
-        if named != number || previous != self.progress.checkpoint {
+        Ok(signed)
+    }
+
+    /// The next batch; `true` if its tenants and leaves are to follow, `false` if only its tenants.
+    pub fn begin_batch(&mut self, batch: &SealedBatch) -> Result<bool, Box<Finding>> {
+        let number = self.progress.batch + 1;
+        let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
+        let signed = self.checkpoint(number, batch)?;
+        let Checkpoint { previous, total, records, removed, ref database, .. } = *signed.checkpoint();
+        if previous != self.progress.checkpoint {
             return Err(found(Tampering::ForgedCheckpoint, "its checkpoint does not follow the one before"));
         }
         if self.database.get_or_insert_with(|| database.clone()) != database {
@@ -211,7 +282,16 @@ impl Verifier {
         if self.progress.total.checked_add(records) != Some(total) {
             return Err(found(Tampering::CountShort, "the running count does not add up"));
         }
-        self.seen.keys.insert(key);
+        if removed < self.declared || removed >= number {
+            return Err(found(Tampering::ForgedCheckpoint, "it declares batches as removed that cannot be"));
+        }
+        // Retention goes from the oldest batch on; of those before where this verification began it says nothing.
+        let in_turn = self.seen.batches == self.seen.removed_batches;
+        if batch.removed && !in_turn {
+            return Err(found(Tampering::Removed, "its records were removed while older ones are there"));
+        }
+        self.seen.keys.insert(signed.key().to_string());
+        self.declared = removed;
         let removed = batch.removed;
         self.batch = Some(Batch { signed, removed, entries: Tree::default(), records: 0, last: None, tenant: None });
         Ok(!removed)
@@ -244,8 +324,12 @@ impl Verifier {
             let finding = Finding::of_tenant(what, number, &tenant.entry.tenant, detail);
             Box::new(Finding { record: Some(sealed.id.clone()), ..finding })
         };
-        let Some(record) = sealed.record else {
-            return Err(found(Tampering::Removed, "the record was sealed and is gone"));
+        let record = match sealed.record {
+            StoredRecord::Whole(record) => record,
+            StoredRecord::Unreadable => {
+                return Err(found(Tampering::Changed, "the record has values that none of ours has"));
+            }
+            StoredRecord::Gone => return Err(found(Tampering::Removed, "the record was sealed and is gone")),
         };
         if tenant.leaves.size() == tenant.entry.records {
             return Err(found(Tampering::Added, "the tenant has more records in this batch than were sealed"));
@@ -303,6 +387,7 @@ impl Verifier {
         }
         self.seen.batches += 1;
         if batch.removed {
+            self.removed = number;
             self.seen.removed_batches += 1;
             self.seen.removed_records += sealed.records;
         }
@@ -319,13 +404,21 @@ impl Verifier {
 
     /// There are no more batches.
     pub fn end(&self) -> Found {
-        match self.outside.keys().next_back() {
-            Some(last) if *last > self.progress.batch => {
-                let detail = format!(
-                    "the database ends before this batch, whose checkpoint was handed out: it is an older copy"
-                );
-                Err(Box::new(Finding::in_batch(Tampering::RolledBack, *last, &detail)))
-            }
+        let found = |what, batch, detail: &str| Err(Box::new(Finding::in_batch(what, batch, detail)));
+        if self.removed > self.declared {
+            let first = self.declared.max(self.removed - self.seen.removed_batches) + 1;
+            return found(
+                Tampering::Removed,
+                first,
+                "its records were removed, and no checkpoint declares that retention did",
+            );
+        }
+        match self.outside.last() {
+            Some(last) if last > self.progress.batch => found(
+                Tampering::RolledBack,
+                last,
+                "the database ends before this batch, whose checkpoint was handed out: it is an older copy",
+            ),
             _ => Ok(()),
         }
     }

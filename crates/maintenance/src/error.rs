@@ -37,7 +37,7 @@ pub enum Error {
     },
 
     /// The file of a tenant is not as it was written.
-    #[error("the file of the tenant is not good at line {line}: {reason}; nothing was imported")]
+    #[error("the file of the tenant is not good at line {line}: {reason}")]
     TenantFile {
         /// The number of the line, from 1.
         line: u64,

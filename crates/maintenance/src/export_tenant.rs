@@ -3,19 +3,20 @@
 use std::path::Path;
 
 use chrono::SecondsFormat;
-use rylie_audit::Action;
+use rylie_audit::{Action, SignedCheckpoint};
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
 use rylie_repositories::{Grant, PlatformUnit, Progress, Store, TenantCounts, UnitOptions};
 
 use crate::error::{Error, Result};
-use crate::tenant_file::{FORMAT, Finished, Header, Writer};
+use crate::tenant_file::{FORMAT, Finished, Header, Seal, Writer};
 
 /// Rows read at once, and so held in memory.
 const BATCH: u64 = 500;
 
 const DOING: &str = "exporting a tenant";
 
-/// Writes every row of the tenant, audit records included, to the file `out`, and returns how many of each table.
+/// Writes every row of the tenant, audit records included, to the file `out`, and returns how many of each table. With them
+/// goes what it takes to check that the audit records are complete: [`check_tenant_audit`](crate::check_tenant_audit).
 ///
 /// One consistent state of the database, in bounded memory. The file is for its owner alone and appears when it is
 /// whole; one that is there is never written over ([`Error::FileExists`]). Secrets stay sealed as they are stored, but sessions
@@ -61,6 +62,7 @@ async fn write(
         rows: inventory.rows.clone(),
     };
     writer.header(&header, out)?;
+    write_seals(unit, tenant, &mut writer, out).await?;
     let rows = inventory.rows;
     let (mut done, of) = (0, rows.values().sum());
     progress.tell(done, of);
@@ -72,6 +74,33 @@ async fn write(
         }
     }
     Ok((writer.finish(rows.clone(), out)?, rows))
+}
+
+/// Writes how the tenant's audit records were sealed.
+async fn write_seals(unit: &dyn PlatformUnit, tenant: &TenantId, writer: &mut Writer, out: &Path) -> Result<()> {
+    let (failed, seals, mut after) = (Error::doing(DOING), unit.audit_seals(), 0);
+    loop {
+        let batches = seals.tenant_batches(tenant, after, BATCH).await.map_err(&failed)?;
+        if batches.is_empty() {
+            break;
+        }
+        for batch in batches {
+            let checkpoint = SignedCheckpoint::parse(&batch.checkpoint).map_err(|error| failed(error.into()))?;
+            after = checkpoint.checkpoint().batch;
+            writer.seal(Seal::Batch(batch), out)?;
+            let mut last = -1;
+            loop {
+                let leaves = seals.tenant_leaves(tenant, after, last, BATCH).await.map_err(&failed)?;
+                let Some((number, _)) = leaves.last() else { break };
+                last = *number;
+                leaves.into_iter().try_for_each(|(_, leaf)| writer.seal(Seal::Leaf(leaf), out))?;
+            }
+        }
+    }
+    match seals.last_checkpoint().await.map_err(&failed)? {
+        Some(latest) => writer.seal(Seal::Latest(latest.to_text()), out),
+        None => Ok(()),
+    }
 }
 
 /// Writes the next rows of a table; the last one's id, or `None` if there were none.

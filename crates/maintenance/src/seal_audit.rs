@@ -1,7 +1,7 @@
 //! Sealing what was recorded.
 
 use rylie_audit::{CheckpointSink, Error as AuditError, SignedCheckpoint, SigningKey};
-use rylie_repositories::{Grant, PlatformUnit, Store};
+use rylie_repositories::{Grant, NewSeal, PlatformUnit, Store};
 
 use crate::error::{Error, Result};
 
@@ -27,6 +27,16 @@ pub struct SealedAudit {
 /// given what it missed before, as after a crash between sealing and handing out, and one that has another checkpoint than
 /// the database is an error: then nothing is sealed.
 pub async fn seal_audit(store: &dyn Store, key: &SigningKey, sinks: &[&dyn CheckpointSink]) -> Result<SealedAudit> {
+    seal_and_declare(store, key, sinks, 0).await
+}
+
+/// Seals as [`seal_audit`] does, and declares that batches up to `removed` may be removed.
+pub(crate) async fn seal_and_declare(
+    store: &dyn Store,
+    key: &SigningKey,
+    sinks: &[&dyn CheckpointSink],
+    removed: u64,
+) -> Result<SealedAudit> {
     let mut sealed = SealedAudit::default();
     for sink in sinks.iter().filter(|sink| sink.remembers()) {
         hand_out(store, *sink).await?;
@@ -34,16 +44,16 @@ pub async fn seal_audit(store: &dyn Store, key: &SigningKey, sinks: &[&dyn Check
     loop {
         let failed = Error::doing("sealing the audit log");
         let unit = unit(store).await?;
-        let checkpoint = unit.audit_seals().seal(key, BATCH).await.map_err(&failed)?.ok_or(Error::Sealing)?;
+        let sealing = unit.audit_seals().seal(key, BATCH, removed).await.map_err(&failed)?;
+        let NewSeal { checkpoint, more } = sealing.ok_or(Error::Sealing)?;
         unit.commit().await.map_err(&failed)?;
         for sink in sinks.iter().filter(|sink| !sink.remembers()) {
             sink.keep(&checkpoint).map_err(handing_out)?;
         }
-        let records = checkpoint.checkpoint().records;
-        sealed.records += records;
+        sealed.records += checkpoint.checkpoint().records;
         sealed.checkpoints.push(checkpoint);
         // What sealing itself recorded, who entered and why, waits for the next run.
-        if records < BATCH {
+        if !more {
             break;
         }
     }

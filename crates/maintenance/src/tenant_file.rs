@@ -1,6 +1,6 @@
 //! The file that holds one tenant: JSON lines (one JSON document a line, UTF-8).
 //!
-//! A header, a line for each row with its table, a trailer with the number of rows and a digest of all lines before it: a
+//! A header, lines that let the audit records be checked as complete, a line for each row with its table, a trailer with the number of rows and a digest of all lines before it: a
 //! file that was cut short or damaged is recognised. The digest is no signature: who may write the file may make one.
 
 use std::fs::File;
@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use ring::digest::{Context, SHA256};
+use rylie_audit::{TenantBatch, TenantLeaf};
 use rylie_repositories::{TenantCounts, TenantRow};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -41,6 +42,28 @@ pub(crate) struct Header {
 pub(crate) struct Line {
     pub(crate) table: String,
     pub(crate) row: TenantRow,
+}
+
+/// A line that says how an audit record was sealed; these come before the rows.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SealLine {
+    audit: Seal,
+}
+
+/// How the tenant's audit records were sealed: a batch, its leaves, the next batch; last the latest checkpoint.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Seal {
+    Batch(TenantBatch),
+    Leaf(TenantLeaf),
+    Latest(String),
+}
+
+/// What a line holds.
+pub(crate) enum Content {
+    Row(Line),
+    Seal(Seal),
 }
 
 /// The last line.
@@ -78,6 +101,10 @@ impl Writer {
 
     pub(crate) fn header(&mut self, header: &Header, out: &Path) -> Result<()> {
         self.line(header, out)
+    }
+
+    pub(crate) fn seal(&mut self, audit: Seal, out: &Path) -> Result<()> {
+        self.line(&SealLine { audit }, out)
     }
 
     pub(crate) fn row(&mut self, table: &str, row: TenantRow, out: &Path) -> Result<()> {
@@ -170,6 +197,17 @@ impl Reader {
 
     /// The next row; `None` after the trailer has been read and found right.
     pub(crate) fn next_row(&mut self) -> Result<Option<Line>> {
+        loop {
+            match self.next_content()? {
+                Some(Content::Row(line)) => return Ok(Some(line)),
+                Some(Content::Seal(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next row or seal; `None` after the trailer has been read and found right.
+    pub(crate) fn next_content(&mut self) -> Result<Option<Content>> {
         let Some(text) = self.next_line()? else {
             return Err(self.wrong("the file ends too early: its last line is missing"));
         };
@@ -177,9 +215,12 @@ impl Reader {
             return self.check(&end).map(|()| None);
         }
         self.digest.update(&text);
+        if let Ok(SealLine { audit }) = serde_json::from_slice(&text) {
+            return Ok(Some(Content::Seal(audit)));
+        }
         let line: Line = serde_json::from_slice(&text).map_err(|_| self.wrong("it is no row of a tenant"))?;
         *self.read.entry(line.table.clone()).or_default() += 1;
-        Ok(Some(line))
+        Ok(Some(Content::Row(line)))
     }
 
     fn check(&mut self, end: &End) -> Result<()> {

@@ -23,12 +23,12 @@ pub struct Verification {
 
 /// Checks every batch that the verifier has not seen, and then that the log has nothing that is neither sealed nor waiting.
 ///
-/// It ends at the first thing found wrong. `tell` is called with what was seen so far, every two thousand records. Memory
-/// does not grow with the log.
+/// It ends at the first thing found wrong. `tell` is called with what was seen so far and how far it came, after each batch and every
+/// two thousand records. Memory does not grow with the log.
 pub async fn verify_audit(
     reader: &AuditReader,
     mut verifier: Verifier,
-    tell: &mut (dyn FnMut(&Seen) + Send),
+    tell: &mut (dyn FnMut(&Seen, &Progress) + Send),
 ) -> Result<Verification> {
     let first_bad = match check(reader, &mut verifier, tell).await {
         Ok(()) => None,
@@ -56,21 +56,24 @@ impl From<rylie_repositories::Error> for Stop {
     }
 }
 
-type Tell<'t> = &'t mut (dyn FnMut(&Seen) + Send);
+type Tell<'t> = &'t mut (dyn FnMut(&Seen, &Progress) + Send);
 
 async fn check(reader: &AuditReader, verifier: &mut Verifier, tell: Tell<'_>) -> std::result::Result<(), Stop> {
+    for number in verifier.links() {
+        verifier.link(reader.batch_after(number - 1).await?.as_ref())?;
+    }
     while let Some(batch) = reader.batch_after(verifier.progress().batch).await? {
         check_batch(reader, verifier, &batch, tell).await?;
     }
     verifier.end()?;
-    let mut key = String::new();
+    let mut key: Option<String> = None;
     loop {
-        let (next, stray) = reader.stray_after(&key, PAGE * 5).await?;
+        let (next, stray) = reader.stray_after(key.as_deref(), PAGE * 5).await?;
         stray.map_or(Ok(()), |finding| Err(Box::new(finding)))?;
-        match next {
-            Some(next) => key = next,
-            None => break,
+        if next.is_none() {
+            break;
         }
+        key = next;
     }
     match reader.gone().await? {
         Some(finding) => Err(Box::new(finding).into()),
@@ -93,7 +96,7 @@ async fn check_batch(
         }
         let Some(tenant) = tenants.pop_front() else { break };
         verifier.begin_tenant(tenant)?;
-        while let Some(leaf) = leaves.next_of(number, || tell(verifier.seen())).await? {
+        while let Some(leaf) = leaves.next_of(number, || tell(verifier.seen(), verifier.progress())).await? {
             verifier.record(leaf)?;
         }
         verifier.end_tenant()?;
@@ -103,7 +106,7 @@ async fn check_batch(
         verifier.surplus(&leaf.id)?;
     }
     verifier.end_batch()?;
-    tell(verifier.seen());
+    tell(verifier.seen(), verifier.progress());
     Ok(())
 }
 

@@ -1,22 +1,23 @@
 //! Erasing a person from the sealed log: the values and their salts go, the commitments stay, and the proof holds.
 
 use rylie_audit::{Action, Event, Part, Record};
-use rylie_entities::{AuditLog, UserId};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
+use rylie_entities::UserId;
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use crate::Result;
 use crate::audit::AuditRepository;
-use crate::audit_rows::{Commitments, record, signed, unsigned};
+use crate::audit_rows::{RECORD, commitments, record, signed, unsigned};
 use crate::fence::Tx;
 
 /// What is there of the user: as who acted, as in whose name, and as the row that was acted on.
-const NAMED: &str = "SELECT a.*, l.who_salt, l.what_salt, l.who, l.what FROM \"AuditLog\" a JOIN rylie_audit_leaf l ON l.record_id = a.id \
+const NAMED: &str = "l.who_salt, l.what_salt, l.who, l.what FROM \"AuditLog\" a JOIN rylie_audit_leaf l ON l.record_id = a.id \
      WHERE a.\"userId\" = $1 OR a.\"onBehalfOf\" = $1 OR (a.resource = 'User' AND a.\"resourceId\" = $1) ORDER BY a.id LIMIT $2";
 
 pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
-    let rows = tx.audit_rows(NAMED, vec![user.as_str().into(), signed(limit).into()]).await?;
+    let rows =
+        tx.audit_rows(&format!("SELECT {RECORD}, {NAMED}"), vec![user.as_str().into(), signed(limit).into()]).await?;
     for row in &rows {
-        let record = record(AuditLog::from_query_result(row, "")?, &Commitments::read(row)?);
+        let record = record(row, &commitments(row)?)?;
         erase_record(tx, &record, user.as_str()).await?;
     }
     if !rows.is_empty() {

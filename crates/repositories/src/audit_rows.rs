@@ -1,76 +1,55 @@
 //! Rows of the log as the records that are sealed, and statements on the seals.
 
-use rylie_audit::{Digest, Part, Record, Salt, What, Who};
-use rylie_entities::AuditLog;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use rylie_audit::{Commitments, Digest, Record, Salt, What, Who};
+use rylie_entities::Timestamp;
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
 
 use crate::Result;
 use crate::fence::Tx;
 
-/// Who acted, in a record whose part was erased.
-pub(crate) const ERASED: &str = "erased";
+/// The columns of a record that is sealed or verified, of the log as `a`. Details are read as text, and a time that no reader can hold (as
+/// `infinity`) as none, so that no row makes its reader fail.
+pub(crate) const RECORD: &str = "a.id, a.\"tenantId\", a.position, a.action, a.resource, a.\"userId\", a.\"onBehalfOf\", a.\"ipAddress\", \
+     a.\"userAgent\", a.\"correlationId\", a.\"resourceId\", CAST(a.details AS text) AS details, \
+     CASE WHEN a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' THEN a.\"createdAt\" END AS \"createdAt\"";
 
-/// The salts and commitments of a leaf: of a part one of them is there, the salt until it is erased.
-pub(crate) struct Commitments {
-    pub(crate) who_salt: Option<Salt>,
-    pub(crate) what_salt: Option<Salt>,
-    pub(crate) who: Option<Digest>,
-    pub(crate) what: Option<Digest>,
-}
-
-impl Commitments {
-    pub(crate) fn fresh(who: Salt, what: Salt) -> Self {
-        Self { who_salt: Some(who), what_salt: Some(what), who: None, what: None }
-    }
-
-    pub(crate) fn read(row: &QueryResult) -> Result<Self> {
-        let salt = |name| -> Result<Option<Salt>> {
-            Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| bytes.try_into().ok().map(Salt)))
-        };
-        let digest = |name| -> Result<Option<Digest>> {
-            Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| Digest::from_bytes(&bytes)))
-        };
-        Ok(Self {
-            who_salt: salt("who_salt")?,
-            what_salt: salt("what_salt")?,
-            who: digest("who")?,
-            what: digest("what")?,
-        })
-    }
-}
-
-/// The record that a row of the log is. A part counts as erased if nothing of it is there any more.
-pub(crate) fn record(row: AuditLog, commitments: &Commitments) -> Record {
-    let (actor, address) = (row.user_id, row.ip_address);
-    let who = Who {
-        actor,
-        on_behalf_of: row.on_behalf_of,
-        address,
-        user_agent: row.user_agent,
-        correlation: row.correlation_id,
+/// The salts and commitments of a leaf.
+pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
+    let salt = |name| -> Result<Option<Salt>> {
+        Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| bytes.try_into().ok().map(Salt)))
     };
-    let what = What { resource_id: row.resource_id, details: row.details };
-    let nobody =
-        Who { actor: ERASED.to_owned(), on_behalf_of: None, address: None, user_agent: None, correlation: None };
-    let nothing = What { resource_id: None, details: None };
-    Record {
-        id: row.id.to_string(),
-        tenant: row.tenant_id.as_str().to_owned(),
-        created_at: row.created_at.utc().timestamp_millis(),
-        position: row.position,
-        action: row.action,
-        resource: row.resource,
-        who: part(who, &nobody, commitments.who_salt, commitments.who),
-        what: part(what, &nothing, commitments.what_salt, commitments.what),
-    }
+    let digest = |name| -> Result<Option<Digest>> {
+        Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| Digest::from_bytes(&bytes)))
+    };
+    Ok(Commitments {
+        who_salt: salt("who_salt")?,
+        what_salt: salt("what_salt")?,
+        who: digest("who")?,
+        what: digest("what")?,
+    })
 }
 
-/// Values where a commitment says there are none do not agree with anything that was sealed.
-fn part<T: PartialEq>(value: T, erased: &T, salt: Option<Salt>, commitment: Option<Digest>) -> Part<T> {
-    match commitment {
-        Some(commitment) if value == *erased => Part::Erased(commitment),
-        _ => Part::Open { value, salt: salt.unwrap_or(Salt([0; 16])) },
-    }
+/// The record in the columns of [`RECORD`].
+pub(crate) fn record(row: &QueryResult, commitments: &Commitments) -> Result<Record> {
+    let who = Who {
+        actor: row.try_get("", "userId")?,
+        on_behalf_of: row.try_get("", "onBehalfOf")?,
+        address: row.try_get("", "ipAddress")?,
+        user_agent: row.try_get("", "userAgent")?,
+        correlation: row.try_get("", "correlationId")?,
+    };
+    let details: Option<String> = row.try_get("", "details")?;
+    let what = What { resource_id: row.try_get("", "resourceId")?, details: details.map(What::details_of) };
+    Ok(Record {
+        id: row.try_get("", "id")?,
+        tenant: row.try_get("", "tenantId")?,
+        created_at: row.try_get::<Timestamp>("", "createdAt")?.utc().timestamp_millis(),
+        position: row.try_get("", "position")?,
+        action: row.try_get("", "action")?,
+        resource: row.try_get("", "resource")?,
+        who: commitments.who(who),
+        what: commitments.what(what),
+    })
 }
 
 impl Tx {
@@ -96,6 +75,11 @@ impl Tx {
 /// A count or number of ours in a column, which is never negative.
 pub(crate) fn unsigned(row: &QueryResult, name: &str) -> Result<u64> {
     Ok(u64::try_from(row.try_get::<i64>("", name)?).unwrap_or_default())
+}
+
+/// What a column holds, or nothing where it cannot be read: what somebody planted there is found wrong, and is no failure.
+pub(crate) fn lenient<T: TryGetable + Default>(row: &QueryResult, name: &str) -> T {
+    row.try_get("", name).unwrap_or_default()
 }
 
 /// The other way round; no count of ours comes near the limit.

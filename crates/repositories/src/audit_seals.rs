@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rylie_audit::{Action, Checkpoint, Digest, Event, Record, Salt, SignedCheckpoint, SigningKey, TenantEntry, Tree};
-use rylie_entities::{AuditLog, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
+use rylie_audit::{
+    Action, Checkpoint, Commitments, Digest, Event, Record, Salt, SignedCheckpoint, SigningKey, TenantBatch,
+    TenantEntry, TenantLeaf, Tree,
+};
+use rylie_entities::{TenantId, Timestamp, UserId};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 
 use crate::audit::AuditRepository;
-use crate::audit_rows::{Commitments, record, signed, unsigned};
+use crate::audit_rows::{RECORD, record, signed, unsigned};
 use crate::fence::Tx;
 use crate::{Error, Result};
 
@@ -17,23 +20,42 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditSealRepository: Send + Sync {
-    /// Seals at most `limit` records that wait, oldest position first, under the next checkpoint; with nothing waiting it is
-    /// a heartbeat of no records. Fewer records than `limit` means that nothing else waits.
+    /// Seals at most `limit` records that wait, oldest position first, under the next checkpoint, and fewer where details are
+    /// long; with nothing waiting it is a heartbeat of no records. The checkpoint declares that the records of batches up to
+    /// `removed` may be removed, and those that the one before declared.
     ///
     /// `None` while another process seals. Nobody waits: recording only inserts, and a record that commits late is sealed
     /// by a later batch, whatever its position.
-    async fn seal(&self, key: &SigningKey, limit: u64) -> Result<Option<SignedCheckpoint>>;
+    async fn seal(&self, key: &SigningKey, limit: u64, removed: u64) -> Result<Option<NewSeal>>;
 
     /// The checkpoints after a batch, oldest first.
     async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<SignedCheckpoint>>;
 
-    /// The oldest batch whose records are there, if it was sealed before `time`.
-    async fn oldest_before(&self, time: DateTime<Utc>) -> Result<Option<u64>>;
+    /// What a tenant's export carries of its audit records to be checked as complete: each batch that has some, oldest first,
+    /// after a batch. Two statements, and three a batch.
+    async fn tenant_batches(&self, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>>;
 
-    /// Removes the records of a sealed batch as a whole; its checkpoint stays. Recorded. Returns how many.
+    /// And the leaves of one of these batches in order, each with its number, after a number (-1 for the first ones).
+    async fn tenant_leaves(
+        &self,
+        tenant: &TenantId,
+        batch: u64,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<(i64, TenantLeaf)>>;
+
+    /// The last checkpoint.
+    async fn last_checkpoint(&self) -> Result<Option<SignedCheckpoint>>;
+
+    /// The last batch that was sealed before `time`, as its checkpoint says; `None` if there is none or its records were
+    /// removed.
+    async fn last_before(&self, time: DateTime<Utc>) -> Result<Option<u64>>;
+
+    /// Removes the records of the oldest batches that the last checkpoint declares as removed, `limit` batches at most and
+    /// each as a whole; their checkpoints stay. Recorded. Fewer than `limit`: nothing else is declared.
     ///
-    /// [`Error::Database`] if the batch does not hold what was sealed, and for one that was removed before: verify then.
-    async fn remove_batch(&self, batch: u64) -> Result<u64>;
+    /// An error if a batch does not hold what was sealed: verify the log then.
+    async fn remove_declared(&self, limit: u64) -> Result<RemovedBatches>;
 
     /// Erases the personal parts of at most `limit` sealed records that name a user: who and from where, of what the user
     /// did or was done in the user's name; row and details, of what was done to the user. Recorded by count. Fewer than `limit`: nothing
@@ -41,8 +63,26 @@ pub trait AuditSealRepository: Send + Sync {
     async fn erase(&self, user: UserId, limit: u64) -> Result<u64>;
 }
 
-const WAITING: &str = "SELECT a.*, p.position AS waits FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id \
-     ORDER BY p.position LIMIT $1";
+/// What was sealed under a new checkpoint.
+#[derive(Clone, Debug)]
+pub struct NewSeal {
+    /// The checkpoint.
+    pub checkpoint: SignedCheckpoint,
+    /// Whether more records wait.
+    pub more: bool,
+}
+
+/// What [`AuditSealRepository::remove_declared`] removed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RemovedBatches {
+    /// Batches.
+    pub batches: u64,
+    /// Their records.
+    pub records: u64,
+}
+
+/// The records of a page of what waits that are not preceded by more text than this, so that long details do not fill the memory.
+const TEXT: i64 = 32 << 20;
 
 const LAST: &str = "SELECT checkpoint FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
 
@@ -51,18 +91,19 @@ const LOCK: &str = "SELECT pg_try_advisory_xact_lock(7264, 5) AS locked";
 
 #[async_trait]
 impl AuditSealRepository for Tx {
-    async fn seal(&self, key: &SigningKey, limit: u64) -> Result<Option<SignedCheckpoint>> {
+    async fn seal(&self, key: &SigningKey, limit: u64, removed: u64) -> Result<Option<NewSeal>> {
         if !may_seal(self).await? {
             return Ok(None);
         }
-        let rows = self.audit_rows(WAITING, vec![signed(limit).into()]).await?;
+        let rows = waiting(self, limit).await?;
+        let more = rows.len() as u64 == limit
+            || rows.first().is_some_and(|row| unsigned(row, "found").is_ok_and(|found| found > rows.len() as u64));
         let salts = Salt::random(rows.len() * 2)?;
-        let mut waiting = Vec::with_capacity(rows.len());
+        let mut sealed_now = Vec::with_capacity(rows.len());
         let mut records = Vec::with_capacity(rows.len());
         for (row, salts) in rows.iter().zip(salts.chunks_exact(2)) {
-            waiting.push(row.try_get::<i64>("", "waits")?);
-            let commitments = Commitments::fresh(salts[0], salts[1]);
-            records.push((record(AuditLog::from_query_result(row, "")?, &commitments), salts));
+            sealed_now.push(row.try_get::<i64>("", "waits")?);
+            records.push((record(row, &Commitments::fresh(salts[0], salts[1]))?, salts));
         }
         // The bytes of a tenant, then the order within it.
         records.sort_by(|(a, _), (b, _)| (a.tenant.as_bytes(), a.order()).cmp(&(b.tenant.as_bytes(), b.order())));
@@ -71,7 +112,7 @@ impl AuditSealRepository for Tx {
         let entries = entries(self, &records).await?;
         insert_leaves(self, batch, &records).await?;
         insert_entries(self, batch, &entries).await?;
-        no_longer_waiting(self, &waiting).await?;
+        no_longer_waiting(self, &sealed_now).await?;
         let checkpoint = Checkpoint {
             database: fingerprint(self).await?,
             batch,
@@ -79,12 +120,15 @@ impl AuditSealRepository for Tx {
             records: records.len() as u64,
             total: last.as_ref().map_or(0, |last| last.checkpoint().total) + records.len() as u64,
             tenants: entries.len() as u64,
+            removed: last
+                .as_ref()
+                .map_or(0, |last| removed.min(last.checkpoint().batch).max(last.checkpoint().removed)),
             root: entries.iter().map(TenantEntry::leaf).collect::<Tree>().root(),
             previous: last.as_ref().map_or(Digest::NONE, SignedCheckpoint::hash),
         };
         let sealed = checkpoint.sign(key);
         insert_batch(self, &sealed).await?;
-        Ok(Some(sealed))
+        Ok(Some(NewSeal { checkpoint: sealed, more }))
     }
 
     async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<SignedCheckpoint>> {
@@ -93,31 +137,78 @@ impl AuditSealRepository for Tx {
         rows.iter().map(|row| Ok(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)).collect()
     }
 
-    async fn oldest_before(&self, time: DateTime<Utc>) -> Result<Option<u64>> {
-        const SQL: &str =
-            "SELECT batch, sealed_at FROM rylie_audit_batch WHERE removed_at IS NULL ORDER BY batch LIMIT 1";
-        let Some(row) = self.audit_rows(SQL, vec![]).await?.pop() else { return Ok(None) };
-        let sealed = row.try_get::<Timestamp>("", "sealed_at")?.utc();
-        Ok((sealed < time).then_some(unsigned(&row, "batch")?))
+    async fn tenant_batches(&self, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>> {
+        crate::audit_tenant::batches(self, tenant, after, limit).await
     }
 
-    async fn remove_batch(&self, batch: u64) -> Result<u64> {
-        let removed = match self.across_tenants()?.get_database_backend() {
-            DbBackend::Sqlite => remove_on_sqlite(self, batch).await?,
-            _ => {
-                // Not a plain `SELECT`, which would count as reading.
-                let sql = "WITH removed AS MATERIALIZED (SELECT rylie_audit_remove_batch($1, $2) AS records) SELECT records FROM removed";
-                let rows = self.audit_rows(sql, vec![signed(batch).into(), self.now().into()]).await?;
-                rows.first().map_or(Ok(0), |row| unsigned(row, "records"))?
+    async fn tenant_leaves(
+        &self,
+        tenant: &TenantId,
+        batch: u64,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<(i64, TenantLeaf)>> {
+        crate::audit_tenant::leaves(self, tenant, batch, after, limit).await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<SignedCheckpoint>> {
+        last_checkpoint(self).await
+    }
+
+    async fn last_before(&self, time: DateTime<Utc>) -> Result<Option<u64>> {
+        const SQL: &str =
+            "SELECT checkpoint FROM rylie_audit_batch WHERE removed_at IS NULL AND batch > $1 ORDER BY batch LIMIT $2";
+        let (mut after, mut found) = (0, None);
+        // The column `sealed_at` is not signed, the checkpoint is.
+        loop {
+            let rows = self.audit_rows(SQL, vec![signed(after).into(), signed(CHECKPOINTS).into()]).await?;
+            for row in &rows {
+                let sealed = SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?;
+                if sealed.checkpoint().time >= time {
+                    return Ok(found);
+                }
+                after = sealed.checkpoint().batch;
+                found = Some(after);
             }
-        };
-        self.record(Event::new(Action::AuditRetention).with("batch", batch).with("records", removed)).await?;
+            if rows.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn remove_declared(&self, limit: u64) -> Result<RemovedBatches> {
+        const SQL: &str =
+            "SELECT batch FROM rylie_audit_batch WHERE removed_at IS NULL AND batch <= $1 ORDER BY batch LIMIT $2";
+        let declared = last_checkpoint(self).await?.map_or(0, |last| last.checkpoint().removed);
+        let rows = self.audit_rows(SQL, vec![signed(declared).into(), signed(limit).into()]).await?;
+        let batches = rows.iter().map(|row| unsigned(row, "batch")).collect::<Result<Vec<_>>>()?;
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return Ok(RemovedBatches::default()) };
+        let mut removed = RemovedBatches { batches: batches.len() as u64, records: 0 };
+        for batch in &batches {
+            removed.records += remove_batch(self, *batch).await?;
+        }
+        let event = Event::new(Action::AuditRetention).with("first_batch", first).with("last_batch", last);
+        self.record(event.with("records", removed.records)).await?;
         Ok(removed)
     }
 
     async fn erase(&self, user: UserId, limit: u64) -> Result<u64> {
         crate::audit_erasure::erase(self, &user, limit).await
     }
+}
+
+/// Checkpoints looked at in one statement.
+const CHECKPOINTS: u64 = 1_000;
+
+/// What waits, oldest position first, with the number `found` of the page.
+async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
+    let sql = format!(
+        "SELECT * FROM (SELECT page.*, count(*) OVER () AS found, sum(length(page.details)) \
+         OVER (ORDER BY page.waits ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
+         FROM (SELECT p.position AS waits, {RECORD} FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id \
+         ORDER BY p.position LIMIT $1) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY waits"
+    );
+    tx.audit_rows(&sql, vec![signed(limit).into()]).await
 }
 
 /// SQLite's unit has the only right to write already.
@@ -243,12 +334,21 @@ async fn insert_batch(tx: &Tx, sealed: &SignedCheckpoint) -> Result<()> {
     insert(tx, "rylie_audit_batch (batch, sealed_at, records, total, checkpoint)", vec![row]).await
 }
 
+async fn remove_batch(tx: &Tx, batch: u64) -> Result<u64> {
+    if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
+        return remove_on_sqlite(tx, batch).await;
+    }
+    // Not a plain `SELECT`, which would count as reading.
+    let sql =
+        "WITH removed AS MATERIALIZED (SELECT rylie_audit_remove_batch($1, $2) AS records) SELECT records FROM removed";
+    let rows = tx.audit_rows(sql, vec![signed(batch).into(), tx.now().into()]).await?;
+    rows.first().map_or(Ok(0), |row| unsigned(row, "records"))
+}
+
 /// What PostgreSQL does in a function, whose rights the platform's role does not have.
 async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     let number = || vec![Value::from(signed(batch))];
-    let sealed = tx
-        .audit_rows("SELECT records FROM rylie_audit_batch WHERE batch = $1 AND removed_at IS NULL", number())
-        .await?;
+    let sealed = tx.audit_rows("SELECT records FROM rylie_audit_batch WHERE batch = $1", number()).await?;
     let sealed = sealed.first().map_or(Ok(0), |row| unsigned(row, "records"))?;
     tx.run_across_tenants("INSERT INTO rylie_audit_keeper (task) VALUES ('retention')", vec![]).await?;
     let records = "DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_leaf WHERE batch = $1)";

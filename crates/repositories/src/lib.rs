@@ -28,6 +28,7 @@ mod audit_reader;
 mod audit_rows;
 mod audit_seals;
 mod audit_switch;
+mod audit_tenant;
 mod expiry;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
 mod ga4_connections;
@@ -75,7 +76,7 @@ pub use alerts::{Alert, AlertEvent, AlertRepository, Delivery};
 pub use api_keys::{ApiKeyRepository, ApiKeySignIn};
 pub use audit::{AuditFilter, AuditRepository};
 pub use audit_reader::AuditReader;
-pub use audit_seals::AuditSealRepository;
+pub use audit_seals::{AuditSealRepository, NewSeal, RemovedBatches};
 pub use expiry::{ExpiryRepository, Kept};
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
 pub use identities::IdentityRepository;

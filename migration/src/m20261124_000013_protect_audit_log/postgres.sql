@@ -11,22 +11,31 @@ BEGIN
         HINT = 'rylie maintain audit removes old batches, rylie audit erase the personal parts of records';
 END $$
 -- statement
--- The name is set within and not as a part of the function: only a superuser may attach a setting of ours to one.
--- Removes the records of a sealed batch; its checkpoint and its tenants' counts stay.
-CREATE OR REPLACE FUNCTION public.rylie_audit_remove_batch(number bigint, removed timestamp) RETURNS bigint LANGUAGE plpgsql
+-- Removes the records of a sealed batch; its checkpoint and its tenants' counts stay. Refuses what the last checkpoint does not declare
+-- as removed: that takes the signing key, and a checkpoint forged for it is what `rylie audit verify` names.
+--
+-- The setting is made within and not as a part of the function: only a superuser may attach one of ours. It holds for the transaction,
+-- so it is emptied before the end; an error undoes it with everything else, in a savepoint as well. Alone it gives nobody a right: the
+-- doors' roles may not update, delete or truncate, whatever they set. The tables' owner can set it and delete, as an owner can drop the
+-- triggers: what an owner does is not prevented, `rylie audit verify` names it.
+CREATE OR REPLACE FUNCTION public.rylie_audit_remove_batch(removing bigint, removed timestamp) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET row_security = on AS $$
 DECLARE
     gone bigint;
-    sealed bigint := (SELECT b.records FROM rylie_audit_batch b WHERE b.batch = number AND b.removed_at IS NULL);
+    sealed bigint := (SELECT b.records FROM rylie_audit_batch b WHERE b.batch = removing AND b.removed_at IS NULL);
+    declared bigint := (SELECT substring(b.checkpoint, '\nremoved ([0-9]+)\n')::bigint FROM rylie_audit_batch b ORDER BY b.batch DESC LIMIT 1);
 BEGIN
+    IF removing > coalesce(declared, 0) THEN
+        RAISE insufficient_privilege USING MESSAGE = 'no signed checkpoint declares the batch as removed: run rylie maintain audit';
+    END IF;
     PERFORM set_config('rylie.audit_keeper', 'retention', true);
-    DELETE FROM "AuditLog" a USING rylie_audit_leaf l WHERE l.batch = number AND a.id = l.record_id;
+    DELETE FROM "AuditLog" a USING rylie_audit_leaf l WHERE l.batch = removing AND a.id = l.record_id;
     GET DIAGNOSTICS gone = ROW_COUNT;
     IF gone IS DISTINCT FROM sealed THEN
         RAISE data_exception USING MESSAGE = 'the batch does not hold what was sealed: verify the log first';
     END IF;
-    DELETE FROM rylie_audit_leaf l WHERE l.batch = number;
-    UPDATE rylie_audit_batch b SET removed_at = removed WHERE b.batch = number;
+    DELETE FROM rylie_audit_leaf l WHERE l.batch = removing;
+    UPDATE rylie_audit_batch b SET removed_at = removed WHERE b.batch = removing;
     PERFORM set_config('rylie.audit_keeper', '', true);
     RETURN gone;
 END $$

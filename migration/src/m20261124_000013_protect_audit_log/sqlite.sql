@@ -37,3 +37,20 @@ BEGIN SELECT RAISE(ABORT, 'the seals of the audit log are only added to'); END
 CREATE TRIGGER "rylie_audit_leaf_no_delete" BEFORE DELETE ON rylie_audit_leaf
 WHEN NOT EXISTS (SELECT 1 FROM rylie_audit_keeper WHERE task = 'retention')
 BEGIN SELECT RAISE(ABORT, 'the seals of the audit log are only added to'); END
+-- statement
+-- `INSERT OR REPLACE` deletes what is in its way, by key or by rowid, and fires no trigger for it.
+CREATE TRIGGER "AuditLog_no_replace" BEFORE INSERT ON "AuditLog"
+WHEN EXISTS (SELECT 1 FROM "AuditLog" WHERE id = NEW.id OR rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END
+-- statement
+CREATE TRIGGER "rylie_audit_batch_no_replace" BEFORE INSERT ON rylie_audit_batch
+WHEN EXISTS (SELECT 1 FROM rylie_audit_batch WHERE batch = NEW.batch OR rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'the seals of the audit log are only added to'); END
+-- statement
+CREATE TRIGGER "rylie_audit_tenant_no_replace" BEFORE INSERT ON rylie_audit_tenant
+WHEN EXISTS (SELECT 1 FROM rylie_audit_tenant WHERE (batch = NEW.batch AND number = NEW.number) OR (tenant = NEW.tenant AND batch = NEW.batch) OR rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'the seals of the audit log are only added to'); END
+-- statement
+CREATE TRIGGER "rylie_audit_leaf_no_replace" BEFORE INSERT ON rylie_audit_leaf
+WHEN EXISTS (SELECT 1 FROM rylie_audit_leaf WHERE (batch = NEW.batch AND number = NEW.number) OR record_id = NEW.record_id OR rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'the seals of the audit log are only added to'); END

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rylie_db::audit::{FileSink, Finding, Part, Proof, SignedCheckpoint, SigningKey, Tampering, Verifier, check_tenant};
+use rylie_db::audit::{self, FileSink, Finding, Part, Proof, SignedCheckpoint, SigningKey, Tampering, TenantCheck, Verifier};
 use rylie_db::entities::AuditLog;
 use rylie_db::maintenance::{self, erase_from_audit, retain_audit, seal_audit, verify_audit};
 use rylie_db::prelude::*;
@@ -17,42 +17,46 @@ use super::world;
 use crate::migration::sql::{Sql, is_sqlite};
 
 /// A signing key and a file of checkpoints, outside the database.
-struct Outside {
+pub(super) struct Outside {
     folder: TempDir,
-    key: SigningKey,
+    pub(super) key: SigningKey,
 }
 
 impl Outside {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = SigningKey::create(&folder.path().join("key")).unwrap();
         Self { folder, key }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("checkpoints")
     }
 
-    async fn seal(&self, world: &World) -> u64 {
+    pub(super) async fn seal(&self, world: &World) -> u64 {
         let sink = FileSink(self.file());
         seal_audit(&*world.store(), &self.key, &[&sink]).await.unwrap().records
     }
 
-    fn checkpoints(&self) -> Vec<SignedCheckpoint> {
+    pub(super) async fn retain(&self, world: &World, days: u32) -> Result<maintenance::RetainedAudit, maintenance::Error> {
+        retain_audit(&*world.store(), &self.key, &[&FileSink(self.file())], world.env().now(), days).await
+    }
+
+    pub(super) fn checkpoints(&self) -> Vec<SignedCheckpoint> {
         SignedCheckpoint::parse_all(&std::fs::read_to_string(self.file()).unwrap()).unwrap()
     }
 
-    async fn verify(&self, world: &World) -> maintenance::Verification {
+    pub(super) async fn verify(&self, world: &World) -> maintenance::Verification {
         verified(world, self.checkpoints()).await
     }
 }
 
-async fn verified(world: &World, outside: Vec<SignedCheckpoint>) -> maintenance::Verification {
+pub(super) async fn verified(world: &World, outside: Vec<SignedCheckpoint>) -> maintenance::Verification {
     let reader = world.database().audit_reader().await.unwrap();
-    verify_audit(&reader, Verifier::new(&[], outside), &mut |_| ()).await.unwrap()
+    verify_audit(&reader, Verifier::new(&[], outside.into_iter().collect()), &mut |_, _| ()).await.unwrap()
 }
 
-async fn record(agency: &TestAgency<'_>, count: usize) {
+pub(super) async fn record(agency: &TestAgency<'_>, count: usize) {
     let unit = agency.unit().await.unwrap();
     for number in 0..count {
         let event = Event::new(Action::Other("REPORT_SENT".into())).on("Request", "r1").with("number", number);
@@ -62,7 +66,7 @@ async fn record(agency: &TestAgency<'_>, count: usize) {
 }
 
 /// Two batches with records of two tenants, then one that waits.
-async fn sealed() -> (World, Outside) {
+pub(super) async fn sealed() -> (World, Outside) {
     let (world, outside) = (world().await, Outside::new());
     for _ in 0..2 {
         let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
@@ -74,7 +78,7 @@ async fn sealed() -> (World, Outside) {
 }
 
 /// A superuser, whom no trigger stops.
-async fn superuser(world: &World) -> Sql {
+pub(super) async fn superuser(world: &World) -> Sql {
     let mut sql = Sql::connect(world.url()).await;
     if is_sqlite(world.url()) {
         for trigger in sql.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%_no_%'").await {
@@ -88,7 +92,7 @@ async fn superuser(world: &World) -> Sql {
 }
 
 /// A sealed record of the first batch, which is not the last one of its tenant.
-async fn victim(sql: &mut Sql) -> String {
+pub(super) async fn victim(sql: &mut Sql) -> String {
     sql.one(
         "SELECT a.record_id FROM rylie_audit_leaf a JOIN rylie_audit_leaf b ON b.batch = a.batch AND b.number = a.number + 1 \
          AND b.tenant_number = a.tenant_number WHERE a.batch = 1 ORDER BY a.number LIMIT 1",
@@ -96,7 +100,7 @@ async fn victim(sql: &mut Sql) -> String {
     .await
 }
 
-async fn found(world: &World, outside: &Outside) -> Finding {
+pub(super) async fn found(world: &World, outside: &Outside) -> Finding {
     outside.verify(world).await.first_bad.expect("nothing was found")
 }
 
@@ -140,7 +144,7 @@ async fn a_record_changed_with_the_hash_kept_of_it_is_noticed() {
     let reader = world.database().audit_reader().await.unwrap();
     let leaves = reader.leaves(1, -1, 1_000).await.unwrap();
     drop(reader);
-    let forged = leaves.into_iter().find(|(_, _, leaf)| leaf.id == id).unwrap().2.record.unwrap().leaf();
+    let forged = leaves.into_iter().find(|(_, _, leaf)| leaf.id == id).unwrap().2.into_record().unwrap().leaf();
     let bytes = if is_sqlite(world.url()) { format!("x'{forged}'") } else { format!("'\\x{forged}'::bytea") };
     sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {bytes} WHERE record_id = '{id}'")).await;
 
@@ -275,7 +279,7 @@ async fn a_key_that_is_not_trusted_is_noticed() {
     let stranger = Outside::new().key.public();
     let reader = world.database().audit_reader().await.unwrap();
 
-    let verification = verify_audit(&reader, Verifier::new(&[stranger], vec![]), &mut |_| ()).await.unwrap();
+    let verification = verify_audit(&reader, Verifier::new(&[stranger], Default::default()), &mut |_, _| ()).await.unwrap();
 
     assert_eq!(verification.first_bad.unwrap().what, Tampering::ForgedCheckpoint);
 }
@@ -288,8 +292,8 @@ async fn a_verification_goes_on_where_another_stopped() {
     let new = outside.seal(&world).await;
     let reader = world.database().audit_reader().await.unwrap();
 
-    let verifier = Verifier::new(&[], outside.checkpoints()).resume(progress);
-    let verification = verify_audit(&reader, verifier, &mut |_| ()).await.unwrap();
+    let verifier = Verifier::new(&[], outside.checkpoints().into_iter().collect()).resume(progress);
+    let verification = verify_audit(&reader, verifier, &mut |_, _| ()).await.unwrap();
 
     assert_eq!(verification.first_bad, None);
     assert_eq!((verification.seen.batches, verification.seen.records), (1, new));
@@ -319,14 +323,30 @@ async fn a_tenants_batches_show_that_none_was_left_out() {
         record(&agency, 2).await;
         outside.seal(&world).await;
     }
-    let reader = world.database().audit_reader().await.unwrap();
-    let batches = reader.tenant_batches(agency.agency.tenant_id.as_str(), 0, 100).await.unwrap();
+    let unit = world.platform().await.unwrap();
+    let tenant = &agency.agency.tenant_id;
+    let batches = unit.audit_seals().tenant_batches(tenant, 0, 100).await.unwrap();
+    let latest = unit.audit_seals().last_checkpoint().await.unwrap().unwrap().to_text();
+    let mut leaves = Vec::new();
+    for batch in 1..=3 {
+        leaves.push(unit.audit_seals().tenant_leaves(tenant, batch, -1, 100).await.unwrap());
+    }
+    let check = |kept: &[usize]| -> audit::Result<u64> {
+        let mut check = TenantCheck::default();
+        for at in kept {
+            check.batch(&batches[*at])?;
+            leaves[*at].iter().for_each(|(_, leaf)| check.leaf(leaf.leaf));
+        }
+        check.end(&latest)?;
+        Ok(check.total())
+    };
 
-    let total = check_tenant(batches.iter().map(|batch| (batch, &[][..]))).unwrap();
+    let total = check(&[0, 1, 2]).unwrap();
 
     assert_eq!(total, batches.last().unwrap().place.entry.total);
     assert!(total >= 6);
-    assert!(check_tenant([&batches[0], &batches[2]].map(|batch| (batch, &[][..]))).is_err());
+    assert!(check(&[0, 2]).is_err());
+    assert!(check(&[1, 2]).is_err());
 }
 
 #[tokio::test]
@@ -473,15 +493,15 @@ async fn retention_removes_old_batches_and_verification_says_so() {
     record(&world.agency().await.unwrap(), 2).await;
     outside.seal(&world).await;
 
-    assert!(retain_audit(&*world.store(), world.env().now(), 0).await.is_err());
-    let removed = retain_audit(&*world.store(), world.env().now(), 90).await.unwrap();
+    assert!(outside.retain(&world, 0).await.is_err());
+    let removed = outside.retain(&world, 90).await.unwrap();
 
     assert_eq!(removed.batches, 2);
     let verification = outside.verify(&world).await;
     assert_eq!(verification.first_bad, None);
     assert_eq!((verification.seen.removed_batches, verification.seen.removed_records), (2, removed.records));
     assert!(verification.seen.records > 0);
-    assert_eq!(retain_audit(&*world.store(), world.env().now(), 90).await.unwrap().batches, 0);
+    assert_eq!(outside.retain(&world, 90).await.unwrap().batches, 0);
 }
 
 #[tokio::test]

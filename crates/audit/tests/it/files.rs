@@ -7,7 +7,8 @@ use rylie_audit::{Checkpoint, CheckpointSink, Digest, Error, FileSink, SignedChe
 fn checkpoint(batch: u64, key: &SigningKey) -> SignedCheckpoint {
     let time = "2026-11-24T00:00:00Z".parse().unwrap();
     let (root, previous) = (Digest::of(&[]), Digest::NONE);
-    Checkpoint { database: "d".into(), batch, time, records: 0, total: 0, tenants: 0, root, previous }.sign(key)
+    Checkpoint { database: "d".into(), batch, time, records: 0, total: 0, tenants: 0, removed: 0, root, previous }
+        .sign(key)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod check;
 mod records;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use rylie_db::Database;
@@ -31,6 +31,7 @@ pub(crate) enum Audit {
     Verify(check::Verify),
     Prove(check::Prove),
     VerifyProof(check::VerifyProof),
+    VerifyExport(check::VerifyExport),
     Erase(Erase),
     Keygen(Keygen),
 }
@@ -38,7 +39,8 @@ pub(crate) enum Audit {
 /// Seal what was recorded under a signed checkpoint, also when nothing was
 ///
 /// Run it every minute, say, on a machine that is not the database's. The checkpoint goes to standard output, and to the
-/// file of `--checkpoints`: keep that where whoever administers the database cannot write. A signing key is made where there is none.
+/// file of `--checkpoints`: keep that where whoever administers the database cannot write. A signing key is made where there is none and
+/// nothing was sealed yet.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit seal --checkpoints /mnt/elsewhere/checkpoints.txt")]
 pub(crate) struct Sealing {
@@ -87,6 +89,7 @@ impl Audit {
             Self::Verify(verify) => verify.run(global).await,
             Self::Prove(prove) => prove.run(global).await,
             Self::VerifyProof(proof) => proof.run(),
+            Self::VerifyExport(export) => export.run(),
             Self::Erase(erase) => erase.run(global).await,
             Self::Keygen(keygen) => keygen.run(),
         }
@@ -112,21 +115,43 @@ impl Sealing {
     }
 
     pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
-        let key = signing_key(&self.key)?;
-        let file = self.checkpoints.clone().map(FileSink);
+        let key = self.signing_key(database).await?;
+        let file = self.sink();
         let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
         Ok(seal_audit(&*database.store(), &key, &sinks).await?)
+    }
+
+    fn sink(&self) -> Option<FileSink> {
+        self.checkpoints.clone().map(FileSink)
+    }
+
+    /// Made where there is none, but only for a log that nobody sealed yet: a wrong path must not change the key unseen.
+    async fn signing_key(&self, database: &Database) -> Result<SigningKey> {
+        if self.key.exists() {
+            return Ok(SigningKey::load(&self.key)?);
+        }
+        let reader = database.audit_reader().await?;
+        let (batches, _) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        drop(reader);
+        if batches == 0 {
+            return Ok(SigningKey::create(&self.key)?);
+        }
+        Err(Failure::Refused(format!(
+            "the log was sealed by a key, and {} is not there; give its path with --key, or make a new one with `rylie audit keygen`",
+            self.key.display()
+        )))
     }
 
     /// Removes what is older than so many days, and seals what is there, the record of that included.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
-        let now = SystemEnv.now();
+        let (key, file) = (self.signing_key(database).await?, self.sink());
+        let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
         let removed = match days {
-            Some(days) => retain_audit(&*store, now, days).await?,
+            Some(days) => retain_audit(&*store, &key, &sinks, SystemEnv.now(), days).await?,
             None => RetainedAudit::default(),
         };
-        let sealed = self.seal(database).await?;
+        let sealed = seal_audit(&*store, &key, &sinks).await?;
         let text = format!(
             "removed {} records of {} batches, sealed {} records",
             removed.records, removed.batches, sealed.records
@@ -168,9 +193,4 @@ impl Keygen {
         let file = self.out.display().to_string();
         Ok(Report::new(json!({ "public_key": public, "file": file }), public))
     }
-}
-
-fn signing_key(path: &Path) -> Result<SigningKey> {
-    let key = if path.exists() { SigningKey::load(path) } else { SigningKey::create(path) };
-    Ok(key?)
 }

@@ -122,3 +122,78 @@ fn maintaining_seals_and_removes_nothing_that_is_young() {
 fn erasing_asks_for_force() {
     sealed().run(["audit", "erase", "ann"]).expect(4);
 }
+
+#[test]
+fn a_key_that_is_not_there_is_not_made_anew_once_something_was_sealed() {
+    let folder = sealed();
+
+    folder.run(["audit", "seal", "--key", "mistyped.key"]).expect(4).says("mistyped.key is not there");
+
+    assert!(!folder.path("mistyped.key").exists());
+    folder.run(["audit", "keygen", "--out", "new.key"]).expect(0);
+    folder.run(["audit", "seal", "--key", "new.key"]).expect(0);
+    assert_eq!(folder.run(["audit", "verify", "--json"]).expect(0).json()["keys"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_log_that_nobody_sealed_verifies_and_says_how_much_waits() {
+    let folder = Folder::migrated();
+    folder.run(["seed"]).expect(0);
+
+    let verified = folder.run(["audit", "verify", "--json"]).expect(0).json();
+
+    assert_eq!((&verified["ok"], &verified["records"]), (&true.into(), &0.into()));
+    assert!(verified["waiting"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_broken_file_of_checkpoints_is_bad_usage_and_a_torn_end_is_passed_over() {
+    let folder = sealed();
+    let text = std::fs::read_to_string(folder.path("outside")).unwrap();
+    for broken in ["", "nonsense\n", "{}", &text.replace("batch 1", "batch 2"), &text[1..]] {
+        folder.write("broken", broken);
+        folder.run(["audit", "verify", "--checkpoint", "broken"]).expect(2);
+    }
+    folder.run(["audit", "verify", "--checkpoint", "missing"]).expect(1);
+    folder.write("torn", &format!("{text}{}", &text[..text.len() - 3]));
+    folder.run(["audit", "verify", "--checkpoint", "torn"]).expect(0);
+}
+
+#[test]
+fn a_database_older_than_the_state_of_the_last_verification_is_found() {
+    let folder = sealed();
+    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.run(["audit", "seal"]).expect(0);
+    folder.run(["audit", "verify", "--state", "state.json"]).expect(0);
+    let older = format!("sqlite://{}", folder.path("copy.db").display());
+
+    let verified =
+        folder.run(["audit", "verify", "--state", "state.json", "--database-url", &older, "--json"]).expect(3).json();
+
+    assert_eq!(verified["first_bad"]["what"], "rolled_back");
+    folder.write("state.json", "{\"batch\": 18446744073709551615, \"checkpoint\": \"\", \"total\": 0}");
+    folder.run(["audit", "verify", "--state", "state.json"]).expect(2);
+    folder.write(
+        "state.json",
+        &format!(
+            "{{\"batch\": 18446744073709551615, \"checkpoint\": \"{}\", \"total\": 18446744073709551615}}",
+            "0".repeat(64)
+        ),
+    );
+    folder.run(["audit", "verify", "--state", "state.json"]).expect(3);
+}
+
+#[test]
+fn no_proof_is_given_of_a_record_that_was_changed() {
+    let folder = sealed();
+    let id = a_record(&folder);
+    sqlite(
+        &folder,
+        &["DROP TRIGGER \"AuditLog_no_update\"", &format!("UPDATE \"AuditLog\" SET action = 'X' WHERE id = '{id}'")],
+    );
+
+    folder.run(["audit", "prove", &id, "--out", "proof.json"]).expect(3);
+
+    assert!(!folder.path("proof.json").exists());
+    folder.run(["audit", "prove", "nobody"]).expect(1);
+}

@@ -5,6 +5,7 @@
 mod adopt;
 mod adopted_secrets;
 mod audit;
+mod audit_export;
 mod environment;
 mod guards;
 mod history;

@@ -1,0 +1,96 @@
+//! Checkpoints that were kept outside the database, as a verification remembers them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use crate::{Digest, Error, Result, SignedCheckpoint};
+
+/// Checkpoints that were kept outside the database: what was handed out, and so cannot be made anew. Of each it remembers
+/// the batch and a digest.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    hashes: BTreeMap<u64, Digest>,
+    keys: BTreeSet<String>,
+    forked: Option<u64>,
+}
+
+impl Outside {
+    /// Reads a file of checkpoints, as `rylie audit seal` keeps or prints them. What a crash left of the last one is passed over.
+    pub fn read(path: &Path) -> Result<Self> {
+        let failed = |source| Error::File { doing: "reading the checkpoints of", path: path.to_owned(), source };
+        let mut file = BufReader::new(File::open(path).map_err(failed)?);
+        if file.fill_buf().map_err(failed)?.first() == Some(&b'{') {
+            let mut document = String::new();
+            file.read_to_string(&mut document).map_err(failed)?;
+            return Ok(SignedCheckpoint::parse_all(&document)?.into_iter().collect());
+        }
+        let (mut outside, mut current) = (Self::default(), String::new());
+        loop {
+            let start = current.len();
+            if file.read_line(&mut current).map_err(failed)? == 0 || !current.ends_with('\n') {
+                break;
+            }
+            if current.trim().is_empty() {
+                current.clear();
+            } else if current[start..].starts_with("signature ") {
+                outside.add(&SignedCheckpoint::parse(&current)?);
+                current.clear();
+            }
+        }
+        if outside.hashes.is_empty() {
+            return Err(Error::Malformed { what: "file of checkpoints", reason: "it has no whole one" });
+        }
+        Ok(outside)
+    }
+
+    fn add(&mut self, checkpoint: &SignedCheckpoint) {
+        let (batch, hash) = (checkpoint.checkpoint().batch, checkpoint.hash());
+        self.keys.insert(checkpoint.key().to_string());
+        if *self.hashes.entry(batch).or_insert(hash) != hash {
+            self.forked = Some(self.forked.map_or(batch, |before| before.min(batch)));
+        }
+    }
+
+    /// Whether this checkpoint is among them.
+    #[must_use]
+    pub fn contains(&self, checkpoint: &SignedCheckpoint) -> bool {
+        self.hashes.get(&checkpoint.checkpoint().batch) == Some(&checkpoint.hash())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Who signed them.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.keys.iter()
+    }
+
+    /// Whether the batch has another checkpoint here, or two.
+    pub(crate) fn contradicts(&self, checkpoint: &SignedCheckpoint) -> bool {
+        let batch = checkpoint.checkpoint().batch;
+        self.forked == Some(batch) || self.hashes.get(&batch).is_some_and(|hash| *hash != checkpoint.hash())
+    }
+
+    /// The last of them.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.hashes.keys().next_back().copied()
+    }
+
+    /// The last of them up to a batch.
+    pub(crate) fn last_until(&self, batch: u64) -> Option<u64> {
+        self.hashes.range(..=batch).next_back().map(|(batch, _)| *batch)
+    }
+}
+
+impl FromIterator<SignedCheckpoint> for Outside {
+    fn from_iter<I: IntoIterator<Item = SignedCheckpoint>>(checkpoints: I) -> Self {
+        let mut outside = Self::default();
+        checkpoints.into_iter().for_each(|checkpoint| outside.add(&checkpoint));
+        outside
+    }
+}

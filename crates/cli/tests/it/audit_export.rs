@@ -1,0 +1,110 @@
+//! `rylie audit verify-export`: a tenant's export is complete.
+
+use serde_json::Value;
+
+use crate::support::Folder;
+
+/// An agency whose records were sealed twice, exported, and its database gone.
+fn exported() -> Folder {
+    let folder = Folder::migrated();
+    for name in ["North", "South"] {
+        folder.write("seed.json", &format!(r#"{{"agencies": [{{"name": "{name}", "domain": "{name}.example", "users": [{{"email": "ann@{name}.example"}}]}}]}}"#));
+        folder.run(["seed", "--file", "seed.json"]).expect(0);
+        folder.run(["audit", "seal", "--checkpoints", "outside"]).expect(0);
+    }
+    let records = folder.run(["audit", "list", "--action", "AGENCY_CREATED", "--json"]).expect(0).json();
+    let id = records["records"][0]["resource_id"].as_str().unwrap().to_owned();
+    folder.run(["tenant", "export", &id, "--out", "tenant.jsonl"]).expect(0);
+    std::fs::remove_file(folder.path("rylie.db")).unwrap();
+    folder
+}
+
+fn lines(folder: &Folder) -> Vec<String> {
+    std::fs::read_to_string(folder.path("tenant.jsonl")).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The file with other lines, and counts and a digest that agree with them: whoever may write the file may do that.
+fn forged(folder: &Folder, mut lines: Vec<String>) {
+    let trailer: Value = serde_json::from_str(&lines.pop().unwrap()).unwrap();
+    let mut rows = trailer["end"]["rows"].clone();
+    let log = lines.iter().filter(|line| line.starts_with(r#"{"table":"AuditLog""#)).count();
+    rows["AuditLog"] = log.into();
+    let mut header: Value = serde_json::from_str(&lines[0]).unwrap();
+    header["rows"] = rows.clone();
+    lines[0] = header.to_string();
+    let mut text = lines.join("\n") + "\n";
+    let sha256: String = ring::digest::digest(&ring::digest::SHA256, text.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    text.push_str(&format!("{}\n", serde_json::json!({ "end": { "rows": rows, "sha256": sha256 } })));
+    folder.write("forged.jsonl", &text);
+}
+
+#[test]
+fn an_export_verifies_without_the_database() {
+    let folder = exported();
+
+    let checked =
+        folder.run(["audit", "verify-export", "tenant.jsonl", "--checkpoint", "outside", "--json"]).expect(0).json();
+
+    assert_eq!((&checked["ok"], &checked["batch"]), (&true.into(), &2.into()));
+    assert!(checked["records"].as_u64().unwrap() >= 2);
+    forged(&folder, lines(&folder));
+    folder.run(["audit", "verify-export", "forged.jsonl"]).expect(0);
+}
+
+#[test]
+fn a_record_that_is_missing_or_changed_is_noticed() {
+    let folder = exported();
+    let all = lines(&folder);
+    let is_record = |line: &String| line.starts_with(r#"{"table":"AuditLog""#);
+    let is_leaf = |line: &String| line.starts_with(r#"{"audit":{"leaf""#);
+    let (record, leaf) = (all.iter().position(is_record).unwrap(), all.iter().position(is_leaf).unwrap());
+    let without = |dropped: &[usize]| {
+        all.iter().enumerate().filter(|(at, _)| !dropped.contains(at)).map(|(_, line)| line.clone()).collect::<Vec<_>>()
+    };
+    let id: Value = serde_json::from_str(&all[leaf]).unwrap();
+    let id = id["audit"]["leaf"]["record"].as_str().unwrap().to_owned();
+    let same = all.iter().position(|line| is_record(line) && line.contains(&id)).unwrap();
+    let changed = |from: &str, to: &str| all.iter().map(|line| line.replace(from, to)).collect::<Vec<_>>();
+    for (what, forgery) in [
+        ("a record", without(&[record])),
+        ("a leaf", without(&[leaf])),
+        ("a record with its leaf", without(&[leaf, same])),
+        (
+            "a batch",
+            all.iter()
+                .filter(|line| !line.starts_with(r#"{"audit""#) || line.starts_with(r#"{"audit":{"latest""#))
+                .cloned()
+                .collect(),
+        ),
+        (
+            "the latest checkpoint",
+            all.iter().filter(|line| !line.starts_with(r#"{"audit":{"latest""#)).cloned().collect(),
+        ),
+        ("an action", changed("AGENCY_CREATED", "AGENCY_DELETED")),
+        ("a time", changed(r#""createdAt":"20"#, r#""createdAt":"19"#)),
+    ] {
+        forged(&folder, forgery);
+        let outcome = folder.run(["audit", "verify-export", "forged.jsonl", "--json"]);
+        if what == "a batch" {
+            // Whatever was sealed of the tenant counts as not sealed then: the export of an unsealed log looks the same.
+            assert!(outcome.expect(0).json()["unsealed"].as_u64().unwrap() > 0);
+        } else {
+            assert_eq!(outcome.expect(3).json()["ok"], false, "{what}");
+        }
+    }
+}
+
+#[test]
+fn an_export_sealed_by_a_stranger_is_not_believed() {
+    let folder = exported();
+    let other = folder.run(["audit", "keygen", "--out", "other.key", "--json"]).expect(0).json();
+
+    folder
+        .run(["audit", "verify-export", "tenant.jsonl", "--public-key", other["public_key"].as_str().unwrap()])
+        .expect(3);
+    folder.run(["audit", "verify-export", "missing.jsonl"]).expect(1);
+}

@@ -1,0 +1,120 @@
+//! Checking the audit records of a tenant's export, without the database.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use rylie_audit::{Outside, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantLeaf, What, Who};
+use rylie_repositories::TenantRow;
+
+use crate::error::{Error, Result};
+use crate::tenant_file::{Content, Reader, Seal};
+
+const LOG: &str = "AuditLog";
+
+/// What was checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CheckedTenantAudit {
+    /// Whose records they are.
+    pub tenant: String,
+    /// Sealed records that are there, unchanged.
+    pub records: u64,
+    /// Sealed records that retention had removed.
+    pub removed: u64,
+    /// Records that were not sealed yet, for which nothing vouches.
+    pub unsealed: u64,
+    /// The latest checkpoint; `None` for a log that nobody had sealed.
+    pub latest: Option<SignedCheckpoint>,
+}
+
+/// Checks that a file of [`export_tenant`](crate::export_tenant) holds every audit record of the tenant that was sealed when it was made, as
+/// it was sealed. It takes memory for a few hundred bytes a record.
+///
+/// `trusted` are the keys whose checkpoints are believed: none for any. With checkpoints from outside each batch must be among
+/// them. [`Error::TenantFile`] where something is missing, changed or not to be believed.
+pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside) -> Result<CheckedTenantAudit> {
+    let mut reader = Reader::open(file)?;
+    let tenant = reader.header().tenant.clone();
+    let (mut check, mut leaves, mut latest) = (TenantCheck::default(), BTreeMap::<String, TenantLeaf>::new(), None);
+    let (mut records, mut unsealed) = (0, 0);
+    while let Some(content) = reader.next_content()? {
+        let believed = |signed: &SignedCheckpoint| {
+            (trusted.is_empty() || trusted.contains(&signed.key())) && (outside.is_empty() || outside.contains(signed))
+        };
+        match content {
+            Content::Seal(Seal::Batch(batch)) => {
+                let signed = check.batch(&batch).map_err(|error| reader.not_sealed(error))?;
+                if batch.place.entry.tenant != tenant {
+                    return Err(reader.wrong("the batch is another tenant's"));
+                }
+                if !believed(&signed) {
+                    return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
+                }
+            }
+            Content::Seal(Seal::Leaf(leaf)) => {
+                check.leaf(leaf.leaf);
+                if leaves.insert(leaf.record.clone(), leaf).is_some() {
+                    return Err(reader.wrong("the record is sealed twice"));
+                }
+            }
+            Content::Seal(Seal::Latest(text)) => {
+                let signed = check.end(&text).map_err(|error| reader.not_sealed(error))?;
+                if !believed(&signed) {
+                    return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
+                }
+                latest = Some(signed);
+            }
+            Content::Row(line) if line.table == LOG => {
+                let id = line.row.get("id").and_then(|id| id.as_str()).unwrap_or_default();
+                let Some(leaf) = leaves.remove(id) else {
+                    unsealed += 1;
+                    continue;
+                };
+                if record(&line.row, &leaf).is_none_or(|record| record.leaf() != leaf.leaf) {
+                    return Err(reader.wrong("the audit record is not what was sealed"));
+                }
+                records += 1;
+            }
+            Content::Row(_) => {}
+        }
+    }
+    if !leaves.is_empty() {
+        return Err(reader.wrong("a sealed audit record is missing"));
+    }
+    if latest.is_none() && check.total() > 0 {
+        return Err(reader.wrong("the latest checkpoint is missing"));
+    }
+    Ok(CheckedTenantAudit { tenant, records, removed: check.removed(), unsealed, latest })
+}
+
+/// The record that a row of an export is; `None` for a row that is none.
+fn record(row: &TenantRow, leaf: &TenantLeaf) -> Option<Record> {
+    let text = |name: &str| row.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let who = Who {
+        actor: text("userId")?,
+        on_behalf_of: text("onBehalfOf"),
+        address: text("ipAddress"),
+        user_agent: text("userAgent"),
+        correlation: text("correlationId"),
+    };
+    let what = What { resource_id: text("resourceId"), details: text("details").map(What::details_of) };
+    Some(Record {
+        id: text("id")?,
+        tenant: text("tenantId")?,
+        created_at: text("createdAt")?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
+        position: row.get("position").and_then(serde_json::Value::as_i64),
+        action: text("action")?,
+        resource: text("resource")?,
+        who: leaf.commitments.who(who),
+        what: leaf.commitments.what(what),
+    })
+}
+
+impl Reader {
+    fn not_sealed(&self, error: rylie_audit::Error) -> Error {
+        match error {
+            rylie_audit::Error::Malformed { reason, .. } => self.wrong(reason),
+            _ => self.wrong("its seal cannot be checked"),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What recording, sealing and verifying cost.
+//!
+//! ```text
+//! cargo bench -p rylie-tests --bench audit                    # an audited write beside a bare one, then sixteen writers with and without sealing
+//! cargo bench -p rylie-tests --bench audit verify 1000000     # so many records sealed, and verified by a process of its own
+//! ```
+//!
+//! On throw-away databases, or on `RYLIE_TEST_DATABASE_URL`. Rounds go in turns; medians are printed.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rylie_db::audit::{Outside, SigningKey, Verifier};
+use rylie_db::maintenance::{seal_audit, verify_audit};
+use rylie_db::prelude::*;
+use rylie_db::repositories::RequestChanges;
+use rylie_testkit::{TestAgency, World};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+const ROUNDS: usize = 7;
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["verify"] => verify(1_000_000).await,
+        ["verify", records] => verify(records.parse()?).await,
+        ["verify-alone", url] => verify_alone(url).await,
+        _ => {
+            audited_beside_bare().await?;
+            writers_with_and_without_sealing().await
+        }
+    }
+}
+
+async fn audited_beside_bare() -> Outcome<()> {
+    for world in [World::sqlite().await?, World::postgres().await?] {
+        let agency = world.agency().await?;
+        let request = requests(&agency, 1).await?.remove(0);
+        let (store, scope) = (world.store(), agency.scope());
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..ROUNDS * 2 {
+            let begun = Instant::now();
+            for _ in 0..300 {
+                write(&*store, &scope, &request, round % 2 == 1).await?;
+            }
+            times[round % 2].push(begun.elapsed().as_secs_f64() / 300.0 * 1e6);
+        }
+        let [bare, audited] = times.map(median);
+        let ratio = audited / bare;
+        println!("{}: bare {bare:.0} µs, audited {audited:.0} µs: {ratio:.2} times", engine(world.url()));
+    }
+    Ok(())
+}
+
+async fn writers_with_and_without_sealing() -> Outcome<()> {
+    let (world, key) = (World::postgres().await?, Arc::new(key()?));
+    let agency = world.agency().await?;
+    let requests = requests(&agency, 16).await?;
+    let config = Config::builder().set("database_url", world.url())?.set("max_connections", "20")?.build()?;
+    let database = Database::connect(config).await?;
+    let mut rates = [Vec::new(), Vec::new()];
+    for round in 0..ROUNDS * 2 {
+        let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut tasks = Vec::new();
+        for request in requests.clone() {
+            let (stop, written, store, scope) =
+                (Arc::clone(&stop), Arc::clone(&written), database.store(), agency.scope());
+            tasks.push(tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    write(&*store, &scope, &request, true).await?;
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+                Outcome::Ok(())
+            }));
+        }
+        if round % 2 == 1 {
+            let (stop, key, store) = (Arc::clone(&stop), Arc::clone(&key), database.store());
+            tasks.push(tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    seal_audit(&*store, &key, &[]).await?;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Ok(())
+            }));
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        rates[round % 2].push(written.load(Ordering::Relaxed) as f64 / 3.0);
+        stop.store(true, Ordering::Relaxed);
+        for task in tasks {
+            task.await??;
+        }
+        // Each round begins with nothing waiting.
+        seal_audit(&*database.store(), &key, &[]).await?;
+    }
+    let [without, with] = rates.map(median);
+    let percent = with / without * 100.0;
+    println!(
+        "16 writers on one tenant: {without:.0}/s without sealing, {with:.0}/s with it every half second: {percent:.0} %"
+    );
+    Ok(())
+}
+
+async fn verify(records: u64) -> Outcome<()> {
+    let (world, key) = (World::postgres().await?, key()?);
+    let mut sql = PgConnection::connect(world.url()).await?;
+    let insert = format!(
+        r#"INSERT INTO "AuditLog" (id, "userId", action, resource, "resourceId", details, "ipAddress", "userAgent")
+           SELECT 'r' || i, 'user' || i % 1000, 'DELETED', 'Request', 'q' || i, '{{"changes": {{"title": {{"from": "a", "to": "b"}}}}}}',
+           '203.0.113.9', 'Mozilla/5.0' FROM generate_series(1, {records}) i"#
+    );
+    run(&mut sql, &insert).await?;
+    run(&mut sql, "ANALYZE").await?;
+    let begun = Instant::now();
+    let sealed = seal_audit(&*world.store(), &key, &[]).await?.records;
+    println!("sealed {sealed} records in {:.1?}", begun.elapsed());
+    run(&mut sql, "ANALYZE").await?;
+    // A process of its own, so that the memory is that of verifying alone.
+    let status = Command::new(std::env::current_exe()?).args(["verify-alone", world.url()]).status()?;
+    if status.success() { Ok(()) } else { Err("the verification failed".into()) }
+}
+
+async fn verify_alone(url: &str) -> Outcome<()> {
+    let database = Database::connect(Config::new(url)?).await?;
+    let (reader, begun) = (database.audit_reader().await?, Instant::now());
+    let verification = verify_audit(&reader, Verifier::new(&[], Outside::default()), &mut |_, _| ()).await?;
+    let took = begun.elapsed();
+    if let Some(finding) = verification.first_bad {
+        return Err(finding.to_string().into());
+    }
+    let (records, peak) = (verification.seen.records, resident_kib()? / 1024);
+    let rate = records as f64 / took.as_secs_f64();
+    println!("verified {records} records in {took:.1?}, {rate:.0} a second; at most {peak} MiB resident");
+    Ok(())
+}
+
+/// A unit that changes a request, and records it if asked to.
+async fn write(store: &dyn Store, scope: &TenantScope, request: &RequestId, recorded: bool) -> Outcome<()> {
+    let unit = store.tenant(scope).await?;
+    let changes = RequestChanges { title: Some("Another title".into()), ..Default::default() };
+    unit.requests().update(request.clone(), changes).await?;
+    if recorded {
+        let event = Event::new(Action::Restored).on("Request", request).changed("title", "One", "Another title");
+        unit.audit().record(event).await?;
+    }
+    Ok(unit.commit().await?)
+}
+
+async fn requests(agency: &TestAgency<'_>, count: usize) -> Outcome<Vec<RequestId>> {
+    let mut made = Vec::new();
+    for _ in 0..count {
+        made.push(agency.request().await?.id);
+    }
+    Ok(made)
+}
+
+fn key() -> Outcome<SigningKey> {
+    let folder = tempfile::tempdir()?;
+    Ok(SigningKey::create(&folder.path().join("key"))?)
+}
+
+fn engine(url: &str) -> &str {
+    url.split(':').next().unwrap_or(url)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+async fn run(sql: &mut PgConnection, text: &str) -> Outcome<()> {
+    sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(sql).await?;
+    Ok(())
+}
+
+/// The most memory that this process has had so far. Linux.
+fn resident_kib() -> Outcome<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}

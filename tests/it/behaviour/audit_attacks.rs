@@ -1,0 +1,254 @@
+//! What a superuser may try beyond the eight tamperings, what hostile values do, and who may pass the triggers.
+
+use rylie_db::audit::{FileSink, Outside as Checkpoints, Tampering, Verifier};
+use rylie_db::maintenance::{self, seal_audit, verify_audit};
+use rylie_testkit::World;
+
+use super::audit_seals::{Outside, found, record, sealed, superuser, verified, victim};
+use super::world;
+use crate::migration::sql::{Sql, is_sqlite};
+
+#[tokio::test]
+async fn a_batch_that_was_removed_in_the_name_of_retention_is_named() {
+    let (world, outside) = sealed().await;
+    let mut sql = superuser(&world).await;
+    sql.run("DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_leaf WHERE batch = 1)").await;
+    sql.run("DELETE FROM rylie_audit_leaf WHERE batch = 1").await;
+    sql.run("UPDATE rylie_audit_batch SET removed_at = sealed_at WHERE batch = 1").await;
+
+    let finding = found(&world, &outside).await;
+
+    assert_eq!((finding.what, finding.batch), (Tampering::Removed, Some(1)));
+}
+
+#[tokio::test]
+async fn nothing_hides_in_a_batch_that_retention_removed() {
+    let (world, outside) = sealed().await;
+    world.env().forward(chrono::TimeDelta::days(100));
+    outside.retain(&world, 90).await.unwrap();
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let mut sql = superuser(&world).await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('planted', 'x', 'x', 'y', 'platform')").await;
+    let leaf = if is_sqlite(world.url()) { "x'00'" } else { "'\\x00'::bytea" };
+    sql.run(&format!("INSERT INTO rylie_audit_leaf (batch, number, tenant_number, record_id, leaf) VALUES (1, 1, 0, 'planted', {leaf})")).await;
+
+    let finding = found(&world, &outside).await;
+
+    assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Added, Some("planted")));
+}
+
+#[tokio::test]
+async fn a_database_that_is_older_than_the_last_verification_is_noticed() {
+    let (world, outside) = sealed().await;
+    let progress = outside.verify(&world).await.progress;
+    let mut sql = superuser(&world).await;
+    sql.run("DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_leaf WHERE batch = 2)").await;
+    for table in ["leaf", "tenant", "batch"] {
+        sql.run(&format!("DELETE FROM rylie_audit_{table} WHERE batch = 2")).await;
+    }
+    let resumed = async || {
+        let reader = world.database().audit_reader().await.unwrap();
+        let verifier = Verifier::new(&[], Checkpoints::default()).resume(progress.clone());
+        verify_audit(&reader, verifier, &mut |_, _| ()).await.unwrap().first_bad.unwrap()
+    };
+
+    assert_eq!((resumed().await.what, resumed().await.batch), (Tampering::RolledBack, Some(2)));
+    seal_audit(&*world.store(), &outside.key, &[]).await.unwrap();
+    assert_eq!((resumed().await.what, resumed().await.batch), (Tampering::Rehashed, Some(2)));
+}
+
+#[tokio::test]
+async fn two_checkpoints_of_one_batch_outside_are_noticed() {
+    let (world, outside) = sealed().await;
+    let mut other = outside.checkpoints().remove(1).checkpoint().clone();
+    other.total += 1;
+    let mut kept = outside.checkpoints();
+    kept.push(other.sign(&outside.key));
+
+    let finding = verified(&world, kept).await.first_bad.unwrap();
+
+    assert_eq!((finding.what, finding.batch), (Tampering::Rehashed, Some(2)));
+}
+
+#[tokio::test]
+async fn values_that_cannot_be_read_are_a_changed_record() {
+    let (world, outside) = sealed().await;
+    let mut sql = superuser(&world).await;
+    let id = victim(&mut sql).await;
+    let change = if is_sqlite(world.url()) { "\"createdAt\" = 'never', action = x'ff'" } else { "\"createdAt\" = 'infinity'" };
+    sql.run(&format!("UPDATE \"AuditLog\" SET {change} WHERE id = '{id}'")).await;
+
+    let finding = found(&world, &outside).await;
+
+    assert_eq!((finding.what, finding.record), (Tampering::Changed, Some(id)));
+}
+
+#[tokio::test]
+async fn a_record_with_an_empty_key_is_not_overlooked() {
+    let (world, outside) = sealed().await;
+    let mut sql = superuser(&world).await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('', 'x', 'x', 'y', 'platform')").await;
+
+    let finding = found(&world, &outside).await;
+
+    assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Added, Some("")));
+}
+
+/// What the old service, or anybody who inserts, may write into `details`.
+async fn insert(sql: &mut Sql, id: &str, details: &str) {
+    sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', 'LOGIN', 'User', {details})")).await;
+}
+
+#[tokio::test]
+async fn details_that_are_deep_or_out_of_range_are_sealed_and_verify() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    insert(&mut sql, "deep", &format!("'{}{}'", "[".repeat(500), "]".repeat(500))).await;
+    insert(&mut sql, "large", "'{\"number\": 1e400}'").await;
+    insert(&mut sql, "null", "'null'").await;
+
+    assert!(outside.seal(&world).await >= 3);
+
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let reader = world.database().audit_reader().await.unwrap();
+    assert!(reader.prove("deep").await.unwrap().check().is_ok());
+    drop(reader);
+    let mut sql = superuser(&world).await;
+    sql.run(&format!("UPDATE \"AuditLog\" SET details = '{}{}' WHERE id = 'deep'", "[".repeat(501), "]".repeat(501))).await;
+    assert_eq!(found(&world, &outside).await.record.as_deref(), Some("deep"));
+}
+
+#[tokio::test]
+async fn long_details_are_sealed_in_several_batches_and_verify() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    let text = if is_sqlite(world.url()) { "json_quote(printf('%.*c', 4000000, 'x'))" } else { "to_jsonb(repeat('x', 4000000))" };
+    for number in 0..12 {
+        insert(&mut sql, &format!("long{number}"), text).await;
+    }
+
+    assert!(outside.seal(&world).await >= 12);
+
+    assert!(outside.checkpoints().len() > 1);
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+}
+
+#[tokio::test]
+async fn of_sealers_at_once_one_seals_and_nothing_is_sealed_twice() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    for _ in 0..5 {
+        record(&agency, 5).await;
+        let seal = async || seal_audit(&*world.store(), &outside.key, &[&FileSink(outside.file())]).await;
+        let (a, b, c, d) = tokio::join!(seal(), seal(), seal(), seal());
+        let outcomes = [a, b, c, d];
+        assert!(outcomes.iter().any(Result::is_ok));
+        for outcome in outcomes {
+            assert!(matches!(outcome, Ok(_) | Err(maintenance::Error::Sealing)), "{outcome:?}");
+        }
+    }
+
+    outside.seal(&world).await;
+    let verification = outside.verify(&world).await;
+    assert_eq!(verification.first_bad, None);
+    assert_eq!(outside.checkpoints().last().unwrap().checkpoint().batch, verification.progress.batch);
+}
+
+#[tokio::test]
+async fn nothing_is_replaced() {
+    let (world, _outside) = sealed().await;
+    if !is_sqlite(world.url()) {
+        return; // PostgreSQL has no statement that deletes a row without its triggers.
+    }
+    let mut sql = Sql::connect(world.url()).await;
+    let id = victim(&mut sql).await;
+    for attempt in [
+        format!("REPLACE INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('{id}', 'x', 'x', 'y')"),
+        format!("REPLACE INTO \"AuditLog\" (rowid, id, \"userId\", action, resource) SELECT rowid, 'new', 'x', 'x', 'y' FROM \"AuditLog\" WHERE id = '{id}'"),
+        "REPLACE INTO rylie_audit_batch SELECT batch, sealed_at, records, total, 'x', NULL FROM rylie_audit_batch".to_owned(),
+        "REPLACE INTO rylie_audit_tenant SELECT batch, number, tenant, records, 7, root FROM rylie_audit_tenant".to_owned(),
+        format!("REPLACE INTO rylie_audit_leaf (batch, number, tenant_number, record_id, leaf) VALUES (99, 1, 1, '{id}', x'00')"),
+        format!("UPDATE OR REPLACE \"AuditLog\" SET id = '{id}' WHERE id <> '{id}'"),
+    ] {
+        assert!(sql.try_run(&attempt).await.unwrap_err().to_string().contains("only added to"), "{attempt}");
+    }
+}
+
+async fn postgres() -> Option<(World, Outside, Sql)> {
+    let (world, outside) = sealed().await;
+    if is_sqlite(world.url()) {
+        return None; // SQLite knows no roles.
+    }
+    let sql = Sql::connect(world.url()).await;
+    Some((world, outside, sql))
+}
+
+#[tokio::test]
+async fn the_setting_that_the_triggers_look_at_gives_no_role_a_right() {
+    let Some((_world, _outside, mut sql)) = postgres().await else { return };
+    for role in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_auditor"] {
+        for keeper in ["retention", "erasure"] {
+            for attempt in [
+                "UPDATE \"AuditLog\" SET action = 'x'",
+                "DELETE FROM \"AuditLog\"",
+                "TRUNCATE \"AuditLog\"",
+                "UPDATE rylie_audit_batch SET removed_at = NULL",
+                "UPDATE rylie_audit_leaf SET number = 1",
+                "DELETE FROM rylie_audit_leaf",
+                "TRUNCATE rylie_audit_tenant",
+            ] {
+                let text = format!("BEGIN; SET LOCAL ROLE {role}; SET LOCAL rylie.audit_keeper = '{keeper}'; {attempt}");
+                let refused = sql.try_run(&text).await.unwrap_err().to_string();
+                sql.run("ROLLBACK").await;
+                assert!(refused.contains("permission denied"), "{role} {keeper} {attempt}: {refused}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_platform_removes_and_only_what_is_declared() {
+    let Some((_world, _outside, mut sql)) = postgres().await else { return };
+    for (role, reason) in [
+        ("rylie_tenant", "permission denied for function"),
+        ("rylie_identity", "permission denied for function"),
+        ("rylie_auditor", "permission denied for function"),
+        ("rylie_platform", "no signed checkpoint declares the batch"),
+    ] {
+        let refused = sql.try_run(&format!("BEGIN; SET LOCAL ROLE {role}; SELECT public.rylie_audit_remove_batch(1, now()::timestamp)")).await;
+        sql.run("ROLLBACK").await;
+        assert!(refused.unwrap_err().to_string().contains(reason), "{role}");
+    }
+}
+
+#[tokio::test]
+async fn the_setting_does_not_outlive_the_function_that_made_it() {
+    let Some((world, outside, mut sql)) = postgres().await else { return };
+    world.env().forward(chrono::TimeDelta::days(100));
+    // Declared and not removed: the batches are put back for the functions to find.
+    sql.run("SET session_replication_role = replica").await;
+    sql.run("CREATE TABLE kept AS SELECT * FROM \"AuditLog\"").await;
+    sql.run("CREATE TABLE leaves AS SELECT * FROM rylie_audit_leaf WHERE batch <= 2").await;
+    outside.retain(&world, 90).await.unwrap();
+    sql.run("INSERT INTO \"AuditLog\" SELECT * FROM kept ON CONFLICT DO NOTHING").await;
+    sql.run("INSERT INTO rylie_audit_leaf SELECT * FROM leaves").await;
+    sql.run("UPDATE rylie_audit_batch SET removed_at = NULL WHERE batch <= 2").await;
+    sql.run("SET session_replication_role = origin").await;
+    let id = sql.one("SELECT record_id FROM rylie_audit_leaf WHERE batch = 2 LIMIT 1").await;
+    let caught = "DO $$ BEGIN PERFORM public.rylie_audit_remove_batch(1, 'infinity'); PERFORM public.rylie_audit_remove_batch(1, 'infinity'); \
+         EXCEPTION WHEN OTHERS THEN NULL; END $$";
+    for call in [
+        "SELECT public.rylie_audit_remove_batch(1, 'infinity')".to_owned(),
+        format!("SELECT public.rylie_audit_erase('{id}', 'who', '\\x00')"),
+        format!("SELECT public.rylie_audit_erase('{id}', 'nothing', '\\x00')"),
+        // The second removal fails: in a savepoint of the caller's, and with the first one in it.
+        "SAVEPOINT s; SELECT public.rylie_audit_remove_batch(1, 'infinity'); ROLLBACK TO s".to_owned(),
+        caught.to_owned(),
+    ] {
+        sql.run(&format!("BEGIN; {call}")).await;
+        assert_eq!(sql.one("SELECT coalesce(current_setting('rylie.audit_keeper', true), '')").await, "", "{call}");
+        let refused = sql.try_run("DELETE FROM \"AuditLog\"").await;
+        sql.run("ROLLBACK").await;
+        assert!(refused.unwrap_err().to_string().contains("only added to"), "{call}");
+    }
+}
