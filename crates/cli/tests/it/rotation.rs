@@ -1,10 +1,11 @@
 //! A rotation in the middle of everything: four writers, and a re-encryption that is killed twenty times.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rylie_db::Database;
 use rylie_db::entities::UserId;
@@ -18,6 +19,8 @@ use crate::support::{Folder, Outcome};
 const WRITERS: usize = 4;
 const USERS_A_WRITER: usize = 12;
 const KILLS: usize = 20;
+/// So many of the kills, or more, come after a batch was committed and before the last one was.
+const AT_WORK: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rotation_under_four_writers_and_twenty_kills_loses_nothing_on_sqlite() {
@@ -42,19 +45,23 @@ async fn rotate_under_fire(world: World) {
         writers.push(tokio::spawn(write(world.database().clone(), scopes, number, Arc::clone(&stop))));
     }
 
-    let mut kills = 0;
-    while kills < KILLS {
+    let (mut kills, mut at_work, mut runs) = (0, 0, 0);
+    while kills < KILLS || at_work < AT_WORK {
         // The writers are not told: they notice.
         run(&world, &folder, &["keys", "rotate"]).expect(0);
+        let before = reencrypted(&world).await;
         let mut child = start(&world, &folder, &["keys", "reencrypt", "--batch", "2"]);
         tokio::time::sleep(chance.pause()).await;
-        if child.try_wait().unwrap().is_none() {
-            child.kill().unwrap();
-            kills += 1;
-        }
+        let killed = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
         child.wait().unwrap();
+        let worked = reencrypted(&world).await > before;
+        chance.learn(killed, worked);
+        kills += usize::from(killed);
+        at_work += usize::from(killed && worked);
+        runs += 1;
+        assert!(runs < 10 * KILLS, "{kills} kills, {at_work} of them met the re-encryption at work");
     }
-    let killed_at_work = reencrypted(&world).await;
 
     // Under fire still, and to the end.
     run(&world, &folder, &["keys", "reencrypt"]).expect(0);
@@ -65,7 +72,6 @@ async fn rotate_under_fire(world: World) {
     }
     run(&world, &folder, &["keys", "reencrypt"]).expect(0);
 
-    assert!(killed_at_work > 0, "no kill met the re-encryption at work");
     assert_eq!(acknowledged.len(), WRITERS * USERS_A_WRITER);
     assert_nothing_lost(&world, &acknowledged).await;
     assert_only_the_active_key_is_left(&world, &folder);
@@ -158,21 +164,33 @@ fn start(world: &World, folder: &Folder, arguments: &[&str]) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Numbers from a seed that is printed (xorshift64, Marsaglia 2003).
-struct Chance(u64);
+/// How long a re-encryption lives: random, from a seed that is printed (xorshift64, Marsaglia 2003), up to a span that
+/// adapts to how fast the machine is.
+struct Chance {
+    state: u64,
+    span: u64,
+}
 
 impl Chance {
     fn new() -> Self {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-        let seed = std::env::var("RYLIE_TEST_SEED").ok().map_or_else(|| now() as u64 | 1, |seed| seed.parse().unwrap());
-        println!("RYLIE_TEST_SEED={seed}");
-        Self(seed)
+        let any = || RandomState::new().build_hasher().finish() | 1;
+        let state = std::env::var("RYLIE_TEST_SEED").ok().map_or_else(any, |seed| seed.parse().unwrap());
+        println!("RYLIE_TEST_SEED={state}");
+        Self { state, span: 400 }
     }
 
     fn pause(&mut self) -> Duration {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        Duration::from_millis(40 + self.0 % 400)
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        Duration::from_millis(self.state % self.span)
+    }
+
+    fn learn(&mut self, killed: bool, worked: bool) {
+        if !killed {
+            self.span = (self.span * 2 / 3).max(50);
+        } else if !worked {
+            self.span = (self.span * 5 / 4).min(30_000);
+        }
     }
 }

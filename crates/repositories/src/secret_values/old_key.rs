@@ -23,7 +23,7 @@ pub(super) async fn check(tx: &Tx) -> Result<()> {
             match row.open(&vault, column, value) {
                 Ok(_) => return Ok(()),
                 Err(Error::Secret(CryptoError::LegacyUnreadable { .. } | CryptoError::LegacyKeyNotForCbc)) => {
-                    wrong = true
+                    wrong = true;
                 }
                 // The form is switched off: that tells nothing of the key.
                 Err(_) => {}
