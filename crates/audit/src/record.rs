@@ -149,9 +149,10 @@ impl Commitments {
 
 /// Values where a commitment says there are none do not agree with anything that was sealed.
 fn part<T: PartialEq>(value: T, erased: &T, salt: Option<Salt>, commitment: Option<Digest>) -> Part<T> {
-    match commitment {
-        Some(commitment) if value == *erased => Part::Erased(commitment),
-        _ => Part::Open { value, salt: salt.unwrap_or(Salt([0; 16])) },
+    match (salt, commitment) {
+        (Some(salt), None) => Part::Open { value, salt },
+        (None, Some(commitment)) if value == *erased => Part::Erased(commitment),
+        _ => Part::Open { value, salt: Salt([0; 16]) },
     }
 }
 

@@ -440,6 +440,13 @@ impl Finding {
         Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
     }
 
+    /// A sealed record that was put among those that wait to be sealed.
+    #[must_use]
+    pub fn sealed_again(record: String) -> Self {
+        let detail = "the record is sealed and waits to be sealed again".to_owned();
+        Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
+    }
+
     /// A record that was removed before it was sealed.
     #[must_use]
     pub fn removed_unsealed(record: String) -> Self {

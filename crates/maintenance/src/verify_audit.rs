@@ -75,7 +75,7 @@ async fn check(reader: &AuditReader, verifier: &mut Verifier, tell: Tell<'_>) ->
         }
         key = next;
     }
-    match reader.gone().await? {
+    match reader.wrongly_waiting().await? {
         Some(finding) => Err(Box::new(finding).into()),
         None => Ok(()),
     }

@@ -21,11 +21,13 @@ const LEAVES: &str = "l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt
 const TEXT: i64 = 8 << 20;
 
 /// Of the records of a page the first that is neither sealed (in a batch that is there) nor waiting, and the page's last key.
-const STRAYS: &str = "LEFT JOIN rylie_audit_leaf l ON l.record_id = page.id LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.removed_at IS NULL \
+const STRAYS: &str = "LEFT JOIN rylie_audit_leaf l ON l.record_id = page.id LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.batch >= 1 AND b.removed_at IS NULL \
      LEFT JOIN rylie_audit_pending p ON p.record_id = page.id";
 
-const GONE: &str = "SELECT p.record_id FROM rylie_audit_pending p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id \
-     WHERE a.id IS NULL ORDER BY p.position LIMIT 1";
+/// Of what waits the first that is gone, or sealed already.
+const WAITING: &str = "SELECT p.record_id, a.id IS NULL AS gone FROM rylie_audit_pending p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id \
+     LEFT JOIN rylie_audit_leaf l ON l.record_id = p.record_id \
+     WHERE a.id IS NULL OR l.record_id IS NOT NULL ORDER BY p.position LIMIT 1";
 
 impl AuditReader {
     pub(crate) fn new(tx: Tx) -> Self {
@@ -36,7 +38,7 @@ impl AuditReader {
     pub async fn extent(&self) -> Result<(u64, u64)> {
         const SQL: &str = "SELECT batch, total FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
         let rows = self.tx.audit_rows(SQL, vec![]).await?;
-        rows.first().map_or(Ok((0, 0)), |row| Ok((unsigned(row, "batch")?, unsigned(row, "total")?)))
+        rows.first().map_or(Ok((0, 0)), |row| Ok((count(row, "batch"), count(row, "total"))))
     }
 
     /// How many records wait to be sealed.
@@ -91,10 +93,13 @@ impl AuditReader {
         Ok((if id.is_some() { last } else { Some(String::new()) }, stray.map(Finding::added)))
     }
 
-    /// A record that waited to be sealed and is gone.
-    pub async fn gone(&self) -> Result<Option<Finding>> {
-        let rows = self.tx.audit_rows(GONE, vec![]).await?;
-        rows.first().map(|row| Ok(Finding::removed_unsealed(row.try_get("", "record_id")?))).transpose()
+    /// A record that waited to be sealed and is gone, or that waits and is sealed.
+    pub async fn wrongly_waiting(&self) -> Result<Option<Finding>> {
+        let rows = self.tx.audit_rows(WAITING, vec![]).await?;
+        Ok(rows.first().map(|row| {
+            let record = lenient(row, "record_id");
+            if lenient(row, "gone") { Finding::removed_unsealed(record) } else { Finding::sealed_again(record) }
+        }))
     }
 
     /// The proof that a record was sealed; [`Error::NotFound`] for one that is not, or not yet. Five statements.

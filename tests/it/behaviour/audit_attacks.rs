@@ -94,6 +94,47 @@ async fn a_record_with_an_empty_key_is_not_overlooked() {
     assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Added, Some("")));
 }
 
+#[tokio::test]
+async fn an_added_record_does_not_hide_in_a_batch_before_the_first() {
+    let (world, outside) = sealed().await;
+    let mut sql = superuser(&world).await;
+    let leaf = if is_sqlite(world.url()) { "x'00'" } else { "'\\x00'::bytea" };
+    sql.run("INSERT INTO rylie_audit_batch SELECT 0, sealed_at, records, total, checkpoint, NULL FROM rylie_audit_batch WHERE batch = 1").await;
+    sql.run(&format!("INSERT INTO rylie_audit_leaf (batch, number, tenant_number, record_id, leaf) VALUES (0, 0, 0, 'planted', {leaf})")).await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('planted', 'x', 'x', 'y', 'platform')").await;
+
+    let finding = found(&world, &outside).await;
+
+    assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Added, Some("planted")));
+}
+
+#[tokio::test]
+async fn a_sealed_record_that_waits_to_be_sealed_again_is_named() {
+    let (world, outside) = sealed().await;
+    let mut sql = superuser(&world).await;
+    let id = victim(&mut sql).await;
+    sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES (9999, '{id}')")).await;
+
+    let finding = found(&world, &outside).await;
+
+    assert_eq!((finding.what, finding.record), (Tampering::Added, Some(id)));
+}
+
+#[tokio::test]
+async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
+    let (world, outside) = sealed().await;
+    let mut sql = superuser(&world).await;
+    let id = victim(&mut sql).await;
+    let zeros = if is_sqlite(world.url()) { format!("x'{}'", "00".repeat(32)) } else { format!("'\\x{}'::bytea", "00".repeat(32)) };
+    for change in [format!("who = {zeros}"), format!("who = {zeros}, who_salt = NULL"), "what_salt = NULL".to_owned()] {
+        sql.run(&format!("UPDATE rylie_audit_leaf SET {change} WHERE record_id = '{id}'")).await;
+
+        let finding = found(&world, &outside).await;
+
+        assert_eq!((finding.what, finding.record.as_ref()), (Tampering::Changed, Some(&id)), "{change}");
+    }
+}
+
 /// What the old service, or anybody who inserts, may write into `details`.
 async fn insert(sql: &mut Sql, id: &str, details: &str) {
     sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', 'LOGIN', 'User', {details})")).await;

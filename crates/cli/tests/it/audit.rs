@@ -51,7 +51,7 @@ fn a_tampered_log_is_found_and_the_record_named() {
     assert_eq!((&verified["first_bad"]["what"], &verified["first_bad"]["record"]), (&"changed".into(), &id.into()));
 }
 
-fn sqlite(folder: &Folder, statements: &[&str]) {
+pub(crate) fn sqlite(folder: &Folder, statements: &[&str]) {
     use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut connection = SqliteConnection::connect(&folder.url()).await.unwrap();
