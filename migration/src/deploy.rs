@@ -273,6 +273,8 @@ impl Migrations {
     pub(crate) async fn lock(&mut self, progress: Listener<'_>) -> Result<()> {
         match self.engine() {
             Engine::Postgres => lock::acquire(&mut self.connection, self.options.wait, progress).await,
+            // Another application's file is refused later, and is to be as it was.
+            Engine::Sqlite if guard::is_foreign(&mut self.connection).await? => Ok(()),
             Engine::Sqlite => use_wal(&mut self.connection).await,
         }
     }

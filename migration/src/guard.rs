@@ -49,10 +49,12 @@ pub fn guard_fingerprint(found: Option<String>, expected: &str) -> Result<()> {
 
 /// A reset is for an empty database, or for one with our mark.
 pub(crate) async fn refuse_foreign(connection: &mut Connection) -> Result<()> {
-    if mark::read(connection).await?.is_some() || is_empty(connection).await? {
-        return Ok(());
-    }
-    Err(Refusal::NotOurs.into())
+    if is_foreign(connection).await? { Err(Refusal::NotOurs.into()) } else { Ok(()) }
+}
+
+/// Whether there is something in it, and no mark of ours.
+pub(crate) async fn is_foreign(connection: &mut Connection) -> Result<bool> {
+    Ok(mark::read(connection).await?.is_none() && !is_empty(connection).await?)
 }
 
 /// What a later version added depends on what we would take away.

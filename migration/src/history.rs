@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::checksum::{chain, checksum};
 use crate::connection::Connection;
-use crate::error::{Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::journal::{self, Entry};
 use crate::migrations::Migration;
 use crate::record;
-use crate::step::{Engine, Step};
+use crate::step::{Engine, Step, Target};
 
 /// How a migration stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -59,11 +59,30 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Reads only.
+    /// Reads only, and both records as they are at one moment: another process may be applying meanwhile.
     pub(crate) async fn read(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<Self> {
+        let failed = Error::doing("reading the record of migrations");
+        let begin = match connection.engine() {
+            Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Engine::Sqlite => "BEGIN",
+        };
+        connection.execute(begin).await.map_err(&failed)?;
+        let read = Self::read_both(connection, list).await;
+        let ended = connection.execute("ROLLBACK").await;
+        let history = read?;
+        ended.map_err(failed)?;
+        Ok(history)
+    }
+
+    async fn read_both(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<Self> {
         let applied = record::applied(connection).await?;
         let entries = journal::entries(connection).await?;
         Ok(Self { engine: connection.engine(), list, applied, entries })
+    }
+
+    /// Whether nothing is on record, in either table.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.applied.is_empty() && self.entries.is_empty()
     }
 
     /// This version's in their order, then those it does not know.

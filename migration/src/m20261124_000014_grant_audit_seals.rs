@@ -21,9 +21,8 @@ fn grants() -> String {
          GRANT SELECT ON rylie_database TO rylie_platform; \
          GRANT EXECUTE ON FUNCTION public.rylie_audit_remove_batch(bigint, timestamp), public.rylie_audit_erase(text, text, bytea) TO rylie_platform; \
          DROP POLICY IF EXISTS rylie_audit_keeper ON \"AuditLog\"; \
-         IF NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) THEN \
          CREATE POLICY rylie_audit_keeper ON \"AuditLog\" TO CURRENT_USER USING (coalesce(current_setting('rylie.audit_keeper', true), '') <> ''); \
-         END IF; END IF; \
+         END IF; \
          IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor') THEN \
          GRANT USAGE ON SCHEMA public TO rylie_auditor; \
          GRANT SELECT ON \"AuditLog\", rylie_audit_batch, rylie_audit_tenant, rylie_audit_leaf, rylie_audit_pending, rylie_database TO rylie_auditor; \

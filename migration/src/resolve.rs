@@ -26,6 +26,9 @@ pub(crate) async fn resolve(
     reason: &str,
 ) -> Result<()> {
     let history = migrations.history().await?;
+    if history.is_empty() {
+        guard::refuse_foreign(&mut migrations.connection).await?;
+    }
     let Some(status) = history.states().into_iter().find(|status| status.name == name) else {
         return Err(Refusal::NoSuchMigration { migration: name.to_owned() }.into());
     };

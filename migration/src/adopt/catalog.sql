@@ -38,7 +38,7 @@ SELECT json_build_object(
                 SELECT coalesce(json_object_agg(p.polname, concat_ws(' ',
                     CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
                     CASE p.polcmd WHEN '*' THEN 'FOR ALL' ELSE 'FOR ' || p.polcmd::text END,
-                    'TO ' || (SELECT string_agg(CASE WHEN o = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(o) END, ', ' ORDER BY o) FROM unnest(p.polroles) o),
+                    'TO ' || (SELECT string_agg(CASE o WHEN 0 THEN 'PUBLIC' WHEN (SELECT relowner FROM pg_class WHERE oid = r.oid) THEN 'its owner' ELSE pg_get_userbyid(o) END, ', ' ORDER BY o) FROM unnest(p.polroles) o),
                     'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
                     'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'
                 )), '{}')

@@ -60,7 +60,8 @@ SELECT json_build_object(
                     CASE WHEN p.polpermissive THEN 'AS PERMISSIVE' ELSE 'AS RESTRICTIVE' END,
                     'FOR ' || CASE p.polcmd WHEN '*' THEN 'ALL' WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' ELSE 'DELETE' END,
                     'TO ' || (
-                        SELECT string_agg(CASE WHEN o = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o)) END, ', '
+                        -- The owner is another one from server to server.
+                        SELECT string_agg(CASE o WHEN 0 THEN 'PUBLIC' WHEN (SELECT relowner FROM pg_class WHERE oid = r.oid) THEN 'CURRENT_USER' ELSE quote_ident(pg_get_userbyid(o)) END, ', '
                             ORDER BY CASE WHEN o = 0 THEN '' ELSE pg_get_userbyid(o)::text END)
                         FROM unnest(p.polroles) o
                     ),

@@ -163,7 +163,7 @@ const ON_SQLITE: &[(&str, &str)] = &[
     ),
     ("DROP TRIGGER \"Task_tenantId_insert\"", "trigger Task_tenantId_insert"),
     ("CREATE TRIGGER spy AFTER INSERT ON \"User\" BEGIN SELECT 1; END", "trigger spy"),
-    ("ALTER TABLE \"Task\" DROP COLUMN \"deletedAt\"", "column Task.deletedAt"),
+    ("DROP INDEX \"Task_deletedAt_idx\"; ALTER TABLE \"Task\" DROP COLUMN \"deletedAt\"", "column Task.deletedAt"),
     ("DROP TABLE \"VerificationToken\"", "table VerificationToken"),
 ];
 

@@ -1,6 +1,6 @@
 //! What is refused, and that it is refused untouched.
 
-use rylie_migration::{Environment, Error, MIGRATIONS, MigrationState, Refusal, State};
+use rylie_migration::{Environment, Error, MIGRATIONS, MigrationState, Refusal, Resolution, State};
 
 use super::roles::url_as;
 use super::sql::{Sql, deploy, from, migrations, schema};
@@ -90,9 +90,13 @@ pub(crate) async fn another_applications_database_is_left_alone(url: &str) {
     let mut sql = Sql::connect(url).await;
     sql.run("CREATE TABLE invoices (id integer)").await;
 
-    let refused = migrations(url).await.deploy(&mut |_| ()).await;
-
+    let mut migrations = migrations(url).await;
+    let refused = migrations.deploy(&mut |_| ()).await;
     assert!(matches!(refused, Err(Error::Refused(Refusal::NotEmpty { .. }))), "{refused:?}");
+    let refused = migrations.resolve(MIGRATIONS[0].name(), Resolution::Applied, "a slip").await;
+    assert!(matches!(refused, Err(Error::Refused(Refusal::NotOurs))), "{refused:?}");
+
+    assert!(sql.try_run("SELECT 1 FROM rylie_migrations").await.is_err());
     assert!(sql.try_run("SELECT 1 FROM \"Agency\"").await.is_err());
 }
 

@@ -73,10 +73,10 @@ pub(crate) async fn migrations(url: &str) -> Migrations {
     Migrations::connect(url).await.unwrap()
 }
 
-/// The schema as text, without SeaORM's own table.
+/// The schema as text, without SeaORM's own table and the one that SQLite keeps for itself.
 pub(crate) async fn schema(url: &str) -> String {
     if is_sqlite(url) {
-        let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name NOT IN ('seaql_migrations', 'rylie_migrations') ORDER BY type, name";
+        let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name NOT IN ('seaql_migrations', 'rylie_migrations', 'sqlite_sequence') ORDER BY type, name";
         return Sql::connect(url).await.all(sql).await.join("\n");
     }
     let catalog = migrations(url).await.catalog().await.unwrap();

@@ -18,7 +18,8 @@ pub(super) async fn owned_by_plain_role() -> (PostgresDatabase, Raw, String) {
 pub(super) async fn give_away(database: &PostgresDatabase, raw: &mut Raw) -> String {
     let role = format!("{}_owner", database.name());
     raw.run(&format!("CREATE ROLE \"{role}\" LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO \"{role}\"")).await;
-    let objects = "SELECT 'TABLE ' || oid::regclass FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' \
+    let objects = "SELECT CASE relkind WHEN 'r' THEN 'TABLE ' ELSE 'SEQUENCE ' END || oid::regclass FROM pg_class \
+         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S') \
          UNION ALL SELECT 'TYPE ' || oid::regtype FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e' \
          UNION ALL SELECT 'FUNCTION ' || oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
     for object in raw.rows(objects).await.unwrap() {

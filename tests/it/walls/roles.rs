@@ -38,7 +38,10 @@ async fn databases_that_migrate_at_the_same_time_share_the_roles() {
         for database in &databases {
             assert_eq!(migrations(&database.url()).await.missing_wall().await.unwrap(), None);
         }
-        assert_eq!(raw.rows(ROLES).await.unwrap(), ["rylie_doors", "rylie_identity", "rylie_platform", "rylie_tenant"]);
+        assert_eq!(
+            raw.rows(ROLES).await.unwrap(),
+            ["rylie_auditor", "rylie_doors", "rylie_identity", "rylie_platform", "rylie_tenant"]
+        );
         drop(raw);
         for database in databases {
             database.remove().await.unwrap();

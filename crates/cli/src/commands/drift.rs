@@ -4,7 +4,7 @@ use clap::Args;
 use rylie_db::migration::{Deviation, Drift as Found};
 use serde_json::json;
 
-use super::migrations;
+use super::migrations_to_read;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
@@ -20,7 +20,7 @@ pub(crate) struct Drift {}
 
 impl Drift {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let found = migrations(global).await?.drift().await?;
+        let found = migrations_to_read(global).await?.drift().await?;
         Ok(Report::new(json!(found), in_words(&found)).with_verdict(verdict(&found)))
     }
 }

@@ -41,12 +41,9 @@ async fn each_alteration_has_a_name_and_is_refused_by_every_command_that_builds_
         assert_eq!(state(&folder, NAME), expected, "{alteration}");
 
         folder.run(["migrate", "deploy"]).expect(4).says(NAME);
-        folder.run(["migrate", "down"]).expect(4).says(NAME);
+        folder.run(["migrate", "down"]).expect(4).says("m20261123_000005_");
         folder.run(["migrate", "resolve", NAME, "--applied"]).expect(2);
         folder.run(["migrate", "resolve", NAME, "--applied", "--reason", "looked into it"]).expect(0);
-        assert_ne!(folder.run(["migrate", "status", "--json"]).out, "");
-        let audited = folder.run(["audit", "list", "--action", "MIGRATION_RESOLVED", "--json"]);
-        assert!(audited.code != Some(0) || audited.json()["records"].as_array().unwrap().len() == 1);
     }
 }
 
@@ -71,9 +68,10 @@ async fn another_applications_file_is_neither_deployed_to_nor_reset() {
 
     folder.run(["migrate", "deploy"]).expect(4).says("invoices");
     folder.run(["migrate", "reset", "--force"]).expect(4);
-    folder.run(["seed"]).expect(1);
+    folder.run(["migrate", "resolve", NAME, "--applied", "--reason", "x"]).expect(4);
 
-    assert_eq!(std::fs::read(folder.path("rylie.db")).unwrap(), before);
+    assert!(std::fs::read(folder.path("rylie.db")).unwrap() == before, "the file was changed");
+    folder.run(["seed"]).expect(1);
 }
 
 #[tokio::test]
@@ -94,7 +92,7 @@ fn a_read_only_file_is_looked_at_and_not_written() {
     folder.run(["migrate", "down"]).expect(0);
 
     folder.run(["migrate", "status", "--database-url", url]).expect(3);
-    folder.run(["migrate", "deploy", "--database-url", url]).expect(1).says("");
+    folder.run(["migrate", "deploy", "--quiet", "--database-url", url]).expect(1);
     folder.run(["environment", "mark", "production", "--database-url", url]).expect(1).says("");
     folder.run(["migrate", "deploy"]).expect(0);
 }

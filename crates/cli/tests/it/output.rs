@@ -48,8 +48,8 @@ fn quiet_is_quiet_and_errors_are_not() {
 fn verbose_adds_the_causes() {
     let folder = Folder::new();
     let url = "sqlite://nowhere/rylie.db";
-    let plain = folder.run(["migrate", "status", "--database-url", url]).expect(1);
-    let verbose = folder.run(["migrate", "status", "--database-url", url, "-v"]).expect(1);
+    let plain = folder.run(["migrate", "deploy", "--database-url", url]).expect(1);
+    let verbose = folder.run(["migrate", "deploy", "--database-url", url, "-v"]).expect(1);
 
     assert!(!plain.err.contains("because"), "{plain:?}");
     assert!(verbose.err.contains("\n  because: "), "{verbose:?}");

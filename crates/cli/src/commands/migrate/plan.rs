@@ -5,7 +5,7 @@ use rylie_db::lint::{Blocks, Planned, plan};
 use serde_json::json;
 
 use crate::arguments::Global;
-use crate::commands::migrations;
+use crate::commands::migrations_to_read;
 use crate::failure::Result;
 use crate::report::Report;
 
@@ -22,7 +22,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let planned = plan(&mut migrations(global).await?).await?;
+        let planned = plan(&mut migrations_to_read(global).await?).await?;
         let text = self.in_words(&planned);
         Ok(Report::new(json!({ "statements": planned }), text))
     }

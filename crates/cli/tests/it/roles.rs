@@ -1,0 +1,121 @@
+//! `rylie roles`
+
+use std::io::Write;
+use std::process::Stdio;
+
+use rylie_testkit::{Cluster, PostgresDatabase};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::support::{Folder, Outcome};
+
+/// A migrated database, and a name for a login that no other test has: logins belong to the whole server.
+async fn migrated(folder: &Folder) -> (PostgresDatabase, String) {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    folder.run(["migrate", "deploy", "--database-url", &database.url()]).expect(0);
+    let name = format!("l_{}", database.name().trim_start_matches("rylie_test_"));
+    (database, name)
+}
+
+fn url_as(database: &PostgresDatabase, login: &str, password: &str) -> String {
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let host = options.get_host().replace('/', "%2F");
+    format!("postgres://{login}:{password}@{host}:{}/{}", options.get_port(), options.get_database().unwrap())
+}
+
+fn provision(folder: &Folder, database: &PostgresDatabase, words: &[&str], input: &str) -> Outcome {
+    let url = database.url();
+    let mut command = folder.command([&["roles", "provision", "--json", "--database-url", &url], words].concat());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    Outcome::of(child.wait_with_output().unwrap())
+}
+
+/// What the server keeps of the password.
+async fn verifier(database: &PostgresDatabase, login: &str) -> Option<String> {
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    let sql = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{login}'");
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_comes_from_a_file_or_standard_input_and_is_shown_nowhere() {
+    let folder = Folder::new();
+    let (database, app) = migrated(&folder).await;
+    let reader = format!("{app}_r");
+    folder.write("app.txt", "canary-in-file\n");
+
+    let words = ["--app", &app, "--app-password-file", "app.txt", "--readonly", &reader, "--tenant", "a1"];
+    let made = provision(&folder, &database, &words, "canary-on-input\n").expect(0);
+
+    let roles = made.json()["roles"].clone();
+    assert_eq!(
+        (&roles[0]["login"], &roles[1]["login"], &roles[1]["tenant"]),
+        (&app.as_str().into(), &reader.as_str().into(), &"a1".into())
+    );
+    assert!(!made.out.contains("canary") && !made.err.contains("canary"), "{made:?}");
+    for login in [&app, &reader] {
+        assert!(verifier(&database, login).await.unwrap().starts_with("SCRAM-SHA-256$"), "{login}");
+    }
+    let shown = folder.run(["roles", "show", "--json", "--database-url", &database.url()]).expect(0).json();
+    assert_eq!(shown["roles"], roles);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn provisioning_again_keeps_the_password_where_none_is_given() {
+    let folder = Folder::new();
+    let (database, app) = migrated(&folder).await;
+    provision(&folder, &database, &["--app", &app], "first\n").expect(0);
+    let before = verifier(&database, &app).await;
+
+    provision(&folder, &database, &["--app", &app], "").expect(0);
+    assert_eq!(verifier(&database, &app).await, before);
+
+    provision(&folder, &database, &["--app", &app], "second\n").expect(0);
+    assert_ne!(verifier(&database, &app).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_every_tenant_takes_a_reason_and_odd_passwords_are_bad_usage() {
+    let folder = Folder::new();
+    let (database, login) = migrated(&folder).await;
+    folder.write("empty.txt", "\n");
+
+    provision(&folder, &database, &["--readonly", &login, "--cross-tenant"], "").expect(2);
+    provision(&folder, &database, &["--readonly", &login, "--cross-tenant", "--reason", " "], "").expect(2);
+    provision(&folder, &database, &["--readonly", &login, "--readonly-password-file", "empty.txt"], "").expect(2);
+    let odd = provision(&folder, &database, &["--readonly", &login], "cänary\n").expect(2);
+    assert!(!odd.err.contains("nary"), "{odd:?}");
+    provision(&folder, &database, &["--app", "postgres"], "").expect(4);
+    provision(&folder, &database, &["--app", "rylie_platform"], "").expect(4);
+    provision(&folder, &database, &[], "").expect(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_as_the_service_passes_and_as_the_owner_fails() {
+    let folder = Folder::new();
+    let (database, app) = migrated(&folder).await;
+    provision(&folder, &database, &["--app", &app], "x\n").expect(0);
+
+    folder.run(["roles", "check", "--database-url", &url_as(&database, &app, "x")]).expect(0);
+    let owner = folder.run(["roles", "check", "--json", "--database-url", &database.url()]).expect(3).json();
+
+    let service = owner["checks"].as_array().unwrap().iter().find(|check| check["id"] == "roles.service").unwrap();
+    assert_eq!(service["status"], "fail");
+    assert_ne!(service["fix"], "");
+    // As the service it may look at everything of the schema and change nothing of it.
+    let url = url_as(&database, &app, "x");
+    folder.run(["migrate", "status", "--database-url", &url]).expect(0);
+    folder.run(["migrate", "deploy", "--database-url", &url]).expect(0);
+    folder.run(["drift", "--database-url", &url]).expect(0);
+    folder.run(["migrate", "down", "--database-url", &url]).expect(4).says("owner");
+    folder.run(["migrate", "reset", "--force", "--database-url", &url]).expect(4).says("owner");
+    folder.run(["environment", "mark", "staging", "--database-url", &url]).expect(4).says("owner");
+}
+
+#[test]
+fn sqlite_has_no_logins() {
+    let folder = Folder::migrated();
+    folder.run(["roles", "provision", "--app", "app"]).expect(4);
+    folder.run(["roles", "check"]).expect(0);
+}
