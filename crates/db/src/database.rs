@@ -21,7 +21,6 @@ use crate::keys;
 #[derive(Clone)]
 pub struct Database {
     config: Arc<Config>,
-    env: Arc<dyn Env>,
     pool: Pool,
     store: Arc<DatabaseStore>,
 }
@@ -41,8 +40,8 @@ impl Database {
         }
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
-        let store = Arc::new(DatabaseStore::new(pool.clone(), Arc::clone(&env), keys).with_quotas(config.quotas));
-        Ok(Self { config: Arc::new(config), env, pool, store })
+        let store = Arc::new(DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas));
+        Ok(Self { config: Arc::new(config), pool, store })
     }
 
     /// Applies the pending migrations, over a connection of its own, and returns their names. Any number of
@@ -173,7 +172,7 @@ impl Database {
     }
 
     pub(crate) fn env(&self) -> Arc<dyn Env> {
-        Arc::clone(&self.env)
+        self.store.env()
     }
 
     /// Closes every connection, waiting for those in use.
@@ -183,7 +182,7 @@ impl Database {
 }
 
 /// What looks at the schema and the mark has a session of its own, and so does what changes them.
-pub(crate) fn refuse_pooler(config: &Config) -> Result<()> {
+fn refuse_pooler(config: &Config) -> Result<()> {
     if !config.pool.behind_pooler {
         return Ok(());
     }

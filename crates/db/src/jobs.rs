@@ -8,8 +8,7 @@ use rylie_maintenance::{
 };
 
 use crate::Database;
-use crate::database::refuse_pooler;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Database {
     /// The scheduler of this database's jobs, as the settings `[schedule.<job>]` say. `more` are jobs of the service's own.
@@ -24,9 +23,13 @@ impl Database {
         Ok(Scheduler::new(self.store(), self.env(), jobs, &settings, options)?)
     }
 
-    /// The engine, for its care and its sizes. [`Error::Config`](crate::Error::Config) with `behind_pooler`.
+    /// The engine, for its care and its sizes. [`Error::Config`] with `behind_pooler`.
     pub fn engine(&self) -> Result<Engine> {
-        refuse_pooler(self.config())?;
+        if self.config().pool.behind_pooler {
+            let reason =
+                "the care of the engine takes sessions of its own: connect to the server itself, without this setting";
+            return Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() });
+        }
         Ok(Engine::new(self.config().database_url())?)
     }
 
