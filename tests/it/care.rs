@@ -99,9 +99,10 @@ async fn postgres_is_measured_by_a_login_that_may_only_connect() {
     let url = world.url();
     let (scheme, rest) = url.split_once("://").unwrap();
     let place = rest.split_once('@').map_or(rest, |(_, place)| place);
-    let login_url = match rest.contains('@') {
-        true => format!("{scheme}://{login}@{place}"),
-        false => format!("{url}{}user={login}", if url.contains('?') { '&' } else { '?' }),
+    let login_url = if rest.contains('@') {
+        format!("{scheme}://{login}@{place}")
+    } else {
+        format!("{url}{}user={login}", if url.contains('?') { '&' } else { '?' })
     };
 
     let found = sizes(&Engine::new(&login_url).unwrap(), true).await;

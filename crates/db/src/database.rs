@@ -21,7 +21,6 @@ use crate::keys::{self, WatchedKeyring};
 #[derive(Clone)]
 pub struct Database {
     config: Arc<Config>,
-    env: Arc<dyn Env>,
     pool: Pool,
     store: Arc<DatabaseStore>,
 }
@@ -41,12 +40,12 @@ impl Database {
         config.guard_fingerprint().await?;
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
-        let store = DatabaseStore::new(pool.clone(), Arc::clone(&env), keys).with_quotas(config.quotas);
+        let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
         let store = match watched {
             Some(keyring) => store.following(Arc::new(keyring)),
             None => store,
         };
-        Ok(Self { config, env, pool, store: Arc::new(store) })
+        Ok(Self { config, pool, store: Arc::new(store) })
     }
 
     /// Applies the pending migrations, over a connection of its own, and returns their names. Any number of
@@ -190,7 +189,7 @@ impl Database {
     }
 
     pub(crate) fn env(&self) -> Arc<dyn Env> {
-        Arc::clone(&self.env)
+        self.store.env()
     }
 
     /// Closes every connection, waiting for those in use.

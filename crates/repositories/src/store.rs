@@ -214,6 +214,12 @@ impl DatabaseStore {
         }
     }
 
+    /// The clock and the ids of the units.
+    #[must_use]
+    pub fn env(&self) -> Arc<dyn Env> {
+        Arc::clone(&self.env)
+    }
+
     /// The same with other quotas.
     #[must_use]
     pub fn with_quotas(mut self, quotas: Quotas) -> Self {

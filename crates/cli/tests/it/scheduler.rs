@@ -67,8 +67,8 @@ fn the_file_says_when_a_job_is_due() {
     let status = folder.run(["maintain", "status", "--json"]).expect(0).json();
     assert_eq!(job(&status, "sessions")["zone"], "Europe/Berlin");
     let settings = folder.run(["config", "show", "--json"]).expect(0).json();
-    let of_file = |setting: &&Value| setting["name"] == "schedule.sessions.cron" && setting["origin"] == "file";
-    assert!(settings["settings"].as_array().unwrap().iter().find(of_file).is_some());
+    let of_file = |setting: &Value| setting["name"] == "schedule.sessions.cron" && setting["origin"] == "file";
+    assert!(settings["settings"].as_array().unwrap().iter().any(of_file));
 }
 
 #[test]

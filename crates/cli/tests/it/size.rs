@@ -23,7 +23,7 @@ fn sizes_are_printed_and_given_as_a_document() {
         assert!(user[part].is_i64(), "{user}");
     }
     assert_eq!(document["growth"]["history"].as_array().unwrap().len(), 1);
-    assert!(document["tenants"].as_array().unwrap().len() > 0);
+    assert!(!document["tenants"].as_array().unwrap().is_empty());
     assert_eq!(folder.run(["size", "--json", "--no-tenants"]).expect(0).json()["tenants"], Value::Null);
 }
 

@@ -22,7 +22,7 @@ pub struct Notifier(By);
 
 #[derive(Clone, Debug)]
 enum By {
-    Mail(Mail),
+    Mail(Box<Mail>),
     Webhook(Webhook),
 }
 
@@ -33,7 +33,7 @@ impl Notifier {
         let target = target.trim();
         if let Some(address) = target.strip_prefix("mailto:") {
             let smtp = smtp.ok_or_else(|| Error::invalid("a mail address to notify", "set smtp_url and smtp_from"))?;
-            return Mail::new(address, smtp).map(|mail| Self(By::Mail(mail)));
+            return Mail::new(address, smtp).map(|mail| Self(By::Mail(Box::new(mail))));
         }
         if target.starts_with("https://") || target.starts_with("http://") {
             return Webhook::new(target).map(|webhook| Self(By::Webhook(webhook)));

@@ -39,12 +39,12 @@ impl Job for SealAudit {
         let unreadable =
             |error: rylie_audit::Error| Error::Data { doing: "reading the signing key", source: error.into() };
         let key = SigningKey::load(&self.key).map_err(unreadable)?;
-        let mut deleted = 0;
-        if let Some(days) = self.keep_days {
-            deleted = retain_audit(context.store(), self.env.now(), days).await?.records;
-        }
         let file = self.checkpoints.clone().map(FileSink);
         let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
+        let mut deleted = 0;
+        if let Some(days) = self.keep_days {
+            deleted = retain_audit(context.store(), &key, &sinks, self.env.now(), days).await?.records;
+        }
         let sealed = seal_audit(context.store(), &key, &sinks).await?;
         Ok(json!({ "sealed": sealed.records, "deleted": deleted }))
     }

@@ -33,13 +33,12 @@ pub(super) async fn sizes(connection: &mut SqliteConnection, with_tenants: bool)
     tables.sort_by(|one, other| other.total.cmp(&one.total).then_with(|| one.name.cmp(&other.name)));
     let there = |name: &str| tables.iter().any(|table| table.name == name);
     let of_tenants: Vec<&str> = TENANT_TABLES.iter().map(|table| table.name).filter(|name| there(name)).collect();
-    let tenants = match with_tenants {
-        true if of_tenants.is_empty() => Some(Vec::new()),
-        true => {
-            let counts = sqlx::query_as(AssertSqlSafe(count_tenants(&of_tenants))).fetch_all(connection).await?;
-            Some(by_tenant(counts))
-        }
-        false => None,
+    let tenants = if !with_tenants {
+        None
+    } else if of_tenants.is_empty() {
+        Some(Vec::new())
+    } else {
+        Some(by_tenant(sqlx::query_as(AssertSqlSafe(count_tenants(&of_tenants))).fetch_all(connection).await?))
     };
     Ok(Sizes { database_bytes, tables, tenants })
 }
