@@ -15,7 +15,8 @@ use dataset::Size;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
-const USAGE: &str = "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N] | pairs | table <file>";
+const USAGE: &str =
+    "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N] | pairs | table <file>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

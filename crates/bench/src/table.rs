@@ -125,7 +125,11 @@ mod tests {
     fn a_ratio_is_the_median_of_the_rounds_ratios() {
         let rounds = [(100, 200), (300, 300), (50, 40)];
         let lines = rounds.map(|(ours, raw)| {
-            format!("{}\n{}\n", line("rylie", "scoped_read_rls_c1", ours), line("raw-sqlx", "scoped_read_rls_d_drop_c1", raw))
+            format!(
+                "{}\n{}\n",
+                line("rylie", "scoped_read_rls_c1", ours),
+                line("raw-sqlx", "scoped_read_rls_d_drop_c1", raw)
+            )
         });
 
         let table = of(&lines.concat());

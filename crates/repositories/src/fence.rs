@@ -3,6 +3,7 @@
 
 mod arrays;
 mod by_key;
+mod held;
 mod many;
 mod rows;
 mod savepoints;
@@ -26,8 +27,8 @@ use crate::scope::{Reach, TenantScope};
 use crate::vault::Keys;
 use crate::{Error, Quotas, Result};
 
-pub use savepoints::Savepoint;
 pub(crate) use rows::Rows;
+pub use savepoints::Savepoint;
 pub(crate) use storable::UNSTORABLE;
 pub(crate) use transaction::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, Transaction};
 pub(crate) use walk::{Listed, Placed};

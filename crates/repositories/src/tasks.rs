@@ -5,7 +5,9 @@ mod many;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_entities::task::{ActiveModel, Column, Entity};
-use rylie_entities::{Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, TenantId, UserId, request};
+use rylie_entities::{
+    Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, TenantId, UserId, request,
+};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;

@@ -98,7 +98,9 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
         Door::Tenant(tenant) => {
             let tenant = literal(tenant);
             // One statement and not two, for the sake of the server: `SET LOCAL ROLE` is the same.
-            format!("{begin}; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', {tenant}, true)")
+            format!(
+                "{begin}; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', {tenant}, true)"
+            )
         }
         Door::Identity => format!("{begin}; SET LOCAL ROLE rylie_identity"),
         Door::Platform => format!("{begin}; SET LOCAL ROLE rylie_platform"),
