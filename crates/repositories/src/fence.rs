@@ -3,6 +3,7 @@
 
 mod arrays;
 mod by_key;
+mod held;
 mod many;
 mod observed;
 mod rows;
