@@ -18,12 +18,8 @@ use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 use tokio::sync::Mutex;
 use tracing::{Instrument, Span};
 
-<<<<<<< HEAD
-use super::observed::{self, Observed};
-||||||| c5fe7a5
-=======
 use super::held::Held;
->>>>>>> h8
+use super::observed::{self, Observed};
 use super::savepoints::Savepoints;
 use super::storable::parts;
 use crate::pool::{Access, Holding};
@@ -191,7 +187,6 @@ impl Transaction {
     }
 }
 
-<<<<<<< HEAD
 /// A pooled connection inside a transaction.
 struct Held<DB: Database> {
     conn: PoolConnection<DB>,
@@ -256,71 +251,6 @@ async fn undo<DB: Database>(mut conn: PoolConnection<DB>) {
     }
 }
 
-||||||| c5fe7a5
-/// A pooled connection inside a transaction.
-struct Held<DB: Database> {
-    conn: PoolConnection<DB>,
-    open: bool,
-}
-
-impl<DB: Database> Held<DB> {
-    /// A connection on which the batch failed half-way is closed, not reused.
-    async fn begin(conn: PoolConnection<DB>, batch: String) -> Result<Self, sqlx::Error> {
-        let mut beginning = Beginning(Some(conn));
-        let begun = match beginning.0.as_mut() {
-            Some(conn) => DB::TransactionManager::begin(conn, Some(AssertSqlSafe(batch).into_sql_str())).await,
-            None => Err(sqlx::Error::WorkerCrashed),
-        };
-        match (begun, beginning.0.take()) {
-            (Ok(()), Some(conn)) => Ok(Self { conn, open: true }),
-            (begun, conn) => {
-                conn.into_iter().for_each(|mut conn| conn.close_on_drop());
-                Err(begun.err().unwrap_or(sqlx::Error::WorkerCrashed))
-            }
-        }
-    }
-
-    async fn commit(mut self) -> Result<(), sqlx::Error> {
-        DB::TransactionManager::commit(&mut self.conn).await?;
-        self.open = false;
-        Ok(())
-    }
-}
-
-impl<DB: Database> Drop for Held<DB> {
-    fn drop(&mut self) {
-        if self.open {
-            // Queued here, sent when the connection goes back to the pool, off the caller's path.
-            DB::TransactionManager::start_rollback(&mut self.conn);
-        }
-    }
-}
-
-/// A connection while `BEGIN` is on the wire. Its caller may be cancelled meanwhile; the driver would then put it back
-/// into the pool inside an open transaction.
-struct Beginning<DB: Database>(Option<PoolConnection<DB>>);
-
-impl<DB: Database> Drop for Beginning<DB> {
-    fn drop(&mut self) {
-        let Some(conn) = self.0.take() else { return };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(undo(conn))),
-            Err(_) => drop(conn.detach()),
-        }
-    }
-}
-
-/// Ends a transaction of which the driver does not know whether it was begun: begun again, which changes nothing if it was,
-/// it is one that the driver knows of.
-async fn undo<DB: Database>(mut conn: PoolConnection<DB>) {
-    let begun = DB::TransactionManager::begin(&mut conn, None).await;
-    if begun.is_err() || DB::TransactionManager::rollback(&mut conn).await.is_err() {
-        conn.close_on_drop();
-    }
-}
-
-=======
->>>>>>> h8
 /// Runs one sqlx call on whichever engine the transaction is open on.
 macro_rules! on_engine {
     ($open:expr, |$conn:ident| $call:expr) => {
