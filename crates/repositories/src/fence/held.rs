@@ -30,6 +30,7 @@ impl<DB: Database> Held<DB> {
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         DB::TransactionManager::commit(&mut self.conn).await?;
         self.open = false;
+        metrics::counter!("rylie.units", "outcome" => "committed").increment(1);
         Ok(())
     }
 }
@@ -39,6 +40,7 @@ impl<DB: Database> Drop for Held<DB> {
         if self.open {
             // Queued here, sent when the connection goes back to the pool, off the caller's path.
             DB::TransactionManager::start_rollback(&mut self.conn);
+            metrics::counter!("rylie.units", "outcome" => "rolled_back").increment(1);
         }
     }
 }

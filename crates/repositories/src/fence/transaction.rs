@@ -154,15 +154,18 @@ impl Transaction {
 
     /// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
     pub(crate) async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
-        self.note(&sql)?;
+        let observed = self.note(&sql)?;
         let mut open = self.open.lock().await;
         self.ready(&mut open).await?;
         self.broken.store(true, Ordering::Relaxed);
         let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
         let query = sqlx::query_with(AssertSqlSafe(sql), arrays).persistent(self.keeps_statements);
-        let done = query.execute(&mut *held.conn).await.map(|done| done.rows_affected());
+        let done = query.execute(&mut *held.conn).instrument(observed.span.clone()).await;
+        let done =
+            done.map(|done| done.rows_affected()).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())));
+        observed.end(&done);
         self.broken.store(done.is_err(), Ordering::Relaxed);
-        done.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+        done
     }
 
     /// How many statements were sent, `BEGIN` and `COMMIT` left out.
@@ -184,70 +187,6 @@ impl Transaction {
             self.wrote.store(true, Ordering::Relaxed);
         }
         Ok(Observed::begin(&self.span, self.engine, sql))
-    }
-}
-
-/// A pooled connection inside a transaction.
-struct Held<DB: Database> {
-    conn: PoolConnection<DB>,
-    open: bool,
-}
-
-impl<DB: Database> Held<DB> {
-    /// A connection on which the batch failed half-way is closed, not reused.
-    async fn begin(conn: PoolConnection<DB>, batch: String) -> Result<Self, sqlx::Error> {
-        let mut beginning = Beginning(Some(conn));
-        let begun = match beginning.0.as_mut() {
-            Some(conn) => DB::TransactionManager::begin(conn, Some(AssertSqlSafe(batch).into_sql_str())).await,
-            None => Err(sqlx::Error::WorkerCrashed),
-        };
-        match (begun, beginning.0.take()) {
-            (Ok(()), Some(conn)) => Ok(Self { conn, open: true }),
-            (begun, conn) => {
-                conn.into_iter().for_each(|mut conn| conn.close_on_drop());
-                Err(begun.err().unwrap_or(sqlx::Error::WorkerCrashed))
-            }
-        }
-    }
-
-    async fn commit(mut self) -> Result<(), sqlx::Error> {
-        DB::TransactionManager::commit(&mut self.conn).await?;
-        self.open = false;
-        metrics::counter!("rylie.units", "outcome" => "committed").increment(1);
-        Ok(())
-    }
-}
-
-impl<DB: Database> Drop for Held<DB> {
-    fn drop(&mut self) {
-        if self.open {
-            // Queued here, sent when the connection goes back to the pool, off the caller's path.
-            DB::TransactionManager::start_rollback(&mut self.conn);
-            metrics::counter!("rylie.units", "outcome" => "rolled_back").increment(1);
-        }
-    }
-}
-
-/// A connection while `BEGIN` is on the wire. Its caller may be cancelled meanwhile; the driver would then put it back
-/// into the pool inside an open transaction.
-struct Beginning<DB: Database>(Option<PoolConnection<DB>>);
-
-impl<DB: Database> Drop for Beginning<DB> {
-    fn drop(&mut self) {
-        let Some(conn) = self.0.take() else { return };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(undo(conn))),
-            Err(_) => drop(conn.detach()),
-        }
-    }
-}
-
-/// Ends a transaction of which the driver does not know whether it was begun: begun again, which changes nothing if it was,
-/// it is one that the driver knows of.
-async fn undo<DB: Database>(mut conn: PoolConnection<DB>) {
-    let begun = DB::TransactionManager::begin(&mut conn, None).await;
-    if begun.is_err() || DB::TransactionManager::rollback(&mut conn).await.is_err() {
-        conn.close_on_drop();
     }
 }
 

@@ -9,7 +9,8 @@ use rylie_testkit::attacks::Attacks;
 async fn the_fence_holds_off_every_attack() {
     let world = World::sqlite().await.unwrap();
 
-    let attacks = Box::pin(Attacks::on(&world).through_the_doors());
+    let attacks = Attacks::on(&world);
+    let attacks = Box::pin(attacks.through_the_doors());
     // What is read through a hole and cannot be written may be tried again for ever.
     let report = tokio::time::timeout(Duration::from_mins(2), attacks).await;
 
