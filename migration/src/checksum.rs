@@ -12,7 +12,9 @@ pub fn checksum(migration: &dyn Migration, engine: Engine) -> String {
     let mut hash = Context::new(&SHA256);
     for (direction, steps) in [("up", migration.up(engine)), ("down", migration.down(engine))] {
         feed(&mut hash, direction);
-        steps.iter().for_each(|step| feed_step(&mut hash, step));
+        for step in &steps {
+            feed_step(&mut hash, step);
+        }
     }
     hexadecimal(hash)
 }
@@ -21,7 +23,9 @@ pub fn checksum(migration: &dyn Migration, engine: Engine) -> String {
 /// without all that follow.
 pub(crate) fn chain(previous: &str, name: &str, checksum: &str) -> String {
     let mut hash = Context::new(&SHA256);
-    [previous, name, checksum].iter().for_each(|part| feed(&mut hash, part));
+    for part in [previous, name, checksum] {
+        feed(&mut hash, part);
+    }
     hexadecimal(hash)
 }
 

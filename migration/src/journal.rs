@@ -181,8 +181,8 @@ pub(crate) const LAST_LINK: &str =
 
 /// The last link of the chain before this migration; empty where it is the first.
 pub(crate) fn link_before(entries: &BTreeMap<String, Entry>, name: &str) -> String {
-    let before = entries.values().rev().filter(|entry| entry.name.as_str() < name && entry.is_applied());
-    before.filter_map(|entry| entry.chain.clone()).next().unwrap_or_default()
+    let mut before = entries.values().rev().filter(|entry| entry.name.as_str() < name && entry.is_applied());
+    before.find_map(|entry| entry.chain.clone()).unwrap_or_default()
 }
 
 /// The statements that write the chain anew, for those whose link is another.

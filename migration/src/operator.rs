@@ -84,9 +84,10 @@ async fn event(
         Engine::Sqlite => ("strftime('%Y-%m-%d %H:%M:%f', 'now')", ""),
     };
     let values = [&id, operator, action, resource].map(literal).join(", ");
-    let (table, column, platform) = match takes_anybody(connection).await? {
-        true => ("\"AuditLog\"", ", \"tenantId\"", ", 'platform'"),
-        false => (ASIDE, "", ""),
+    let (table, column, platform) = if takes_anybody(connection).await? {
+        ("\"AuditLog\"", ", \"tenantId\"", ", 'platform'")
+    } else {
+        (ASIDE, "", "")
     };
     Ok(format!(
         "INSERT INTO {table} (id, \"userId\", action, resource, details, \"createdAt\"{column}) \

@@ -69,7 +69,9 @@ fn changes(
         }
         (Failed | Edited | Missing | Pending | Inserted | Renamed, Resolution::Applied, Some(migration)) => {
             let old: Vec<String> = former_names(&history, name);
-            old.iter().for_each(|old| drop(history.entries.remove(old)));
+            for old in &old {
+                history.entries.remove(old);
+            }
             let adopted = history.entries.get(name).is_some_and(|entry| entry.adopted);
             let sum = checksum(migration, migrations.engine());
             history.entries.insert(name.to_owned(), Entry::applied(name, sum, adopted));

@@ -82,9 +82,10 @@ impl Run<'_> {
         let entries = journal::entries(self.connection).await?;
         let entry = entries.get(self.migration.name());
         let sum = checksum(self.migration, engine);
-        let first = match self.migration.in_transaction(engine) {
-            true => 0,
-            false => History::resume_at(entry, &sum, self.direction.word(), steps),
+        let first = if self.migration.in_transaction(engine) {
+            0
+        } else {
+            History::resume_at(entry, &sum, self.direction.word(), steps)
         };
         if !self.leaves_no_trace() {
             self.tell_journal(journal::begin(engine, self.migration, self.direction, first)).await?;
