@@ -74,7 +74,7 @@ fn targets(notifiers: &[Notifier]) -> Vec<String> {
 }
 
 fn pause(attempts: i64) -> TimeDelta {
-    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(6);
+    let doublings = (attempts - 1).clamp(0, 6);
     TimeDelta::minutes(1 << doublings).min(LONGEST_PAUSE)
 }
 

@@ -90,7 +90,7 @@ impl Job for Recorder {
 
 fn options() -> SchedulerOptions {
     let short = Duration::from_millis(300);
-    SchedulerOptions { lease: Duration::from_secs(60), poll: short, grace: Duration::from_secs(10) }
+    SchedulerOptions { lease: Duration::from_mins(1), poll: short, grace: Duration::from_secs(10) }
 }
 
 fn scheduler_with(
@@ -241,7 +241,7 @@ async fn a_holder_that_was_paused_too_long_commits_nothing() {
     let paused = unit.job_runs().claim("recorder", due, false, "one", Duration::ZERO).await.unwrap().unwrap();
     unit.commit().await.unwrap();
     let unit = world.store().books().await.unwrap();
-    let heir = unit.job_runs().take_over(&paused, "other", Duration::from_secs(60)).await.unwrap().unwrap();
+    let heir = unit.job_runs().take_over(&paused, "other", Duration::from_mins(1)).await.unwrap().unwrap();
     unit.commit().await.unwrap();
 
     let (job, store) = (Recorder::new("0 * * * *", Missed::Once), world.store());

@@ -101,29 +101,29 @@ fn verdict(sizes: &Sizes, threshold: i64, event: Option<AlertEvent>, undelivered
 fn report(sizes: &Sizes, growth: Option<Growth>) -> Report {
     let mut text = format!("database  {}", pretty_bytes(sizes.database_bytes));
     if let Some(a_day) = growth.as_ref().and_then(|growth| growth.bytes_per_day) {
-        text.push_str(&format!("  (grows by {} a day)", pretty_bytes(a_day)));
+        text.extend([format!("  (grows by {} a day)", pretty_bytes(a_day))]);
     }
     let width = sizes.tables.iter().map(|table| table.name.len()).max().unwrap_or_default().max("table_name".len());
-    text.push_str(&format!(
+    text.extend([format!(
         "\n\n{:width$}  {:>11}  {:>11}  {:>11}  {:>9}",
         "table_name", "total_size", "table_size", "index_size", "rows"
-    ));
+    )]);
     for table in &sizes.tables {
         let [total, of_rows, of_indexes] = [table.total, table.table, table.index].map(pretty_bytes);
-        text.push_str(&format!(
+        text.extend([format!(
             "\n{:width$}  {total:>11}  {of_rows:>11}  {of_indexes:>11}  {:>9}",
             table.name, table.rows
-        ));
+        )]);
     }
     let tenants = sizes.tenants.as_deref().unwrap_or_default();
     if !tenants.is_empty() {
         text.push_str("\n\nrows of each tenant");
     }
     for tenant in tenants.iter().take(TENANTS) {
-        text.push_str(&format!("\n{:>9}  {}", tenant.total, tenant.tenant));
+        text.extend([format!("\n{:>9}  {}", tenant.total, tenant.tenant)]);
     }
     if let Some(more) = tenants.len().checked_sub(TENANTS + 1) {
-        text.push_str(&format!("\n{:>9}  tenants more", more + 1));
+        text.extend([format!("\n{:>9}  tenants more", more + 1)]);
     }
     let mut document = json!(sizes);
     document["growth"] = growth.map_or(Value::Null, |growth| json!(growth));

@@ -29,8 +29,8 @@ impl Webhook {
         let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
         // Two webhooks of one host are told apart by a mark that says nothing of their path.
         let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
-        let mark: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let target = format!("{}://{host}{port}/…#{mark}", uri.scheme_str().unwrap_or("https"));
+        let mark = digest.as_ref().iter().take(4).fold(0_u32, |mark, byte| mark << 8 | u32::from(*byte));
+        let target = format!("{}://{host}{port}/…#{mark:08x}", uri.scheme_str().unwrap_or("https"));
         Ok(Self { url: Secret::new(url.to_owned()), target })
     }
 

@@ -43,5 +43,5 @@ pub async fn growth(store: &dyn Store, since: DateTime<Utc>) -> Result<Growth> {
     let (Some(first), Some(last)) = (history.first(), history.last()) else { return Ok(Growth::default()) };
     let (bytes, hours) = (last.bytes - first.bytes, (last.at - first.at).num_hours());
     let bytes_per_day = (hours >= 24).then(|| bytes * 24 / hours);
-    Ok(Growth { bytes, bytes_per_day, history })
+    Ok(Growth { history, bytes, bytes_per_day })
 }

@@ -43,7 +43,11 @@ async fn tenants(connection: &mut PgConnection, tables: &[TableSize]) -> sqlx::R
     run_postgres(connection, "ROLLBACK").await?;
     match counts {
         Ok(counts) => Ok(Some(by_tenant(counts))),
-        Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some("42501") => Ok(None),
+        Err(error)
+            if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42501") =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -21,7 +21,7 @@ impl Care {
         let done = vacuum(&database.engine()?, self.all).await?;
         let mut text = format!("vacuumed {}", named(&done.vacuumed));
         if !done.skipped.is_empty() {
-            text.push_str(&format!("; left {} to the next run, as others hold them", named(&done.skipped)));
+            text.extend([format!("; left {} to the next run, as others hold them", named(&done.skipped))]);
         }
         Ok(Report::new(json!(done), text))
     }
@@ -35,10 +35,10 @@ impl Care {
         let done = reindex(&database.engine()?, self.all).await?;
         let mut text = format!("rebuilt {}, which freed {}", named(&done.reindexed), pretty_bytes(done.freed_bytes));
         if !done.dropped.is_empty() {
-            text.push_str(&format!("; dropped {}, left over from runs that failed", named(&done.dropped)));
+            text.extend([format!("; dropped {}, left over from runs that failed", named(&done.dropped))]);
         }
         if !done.skipped.is_empty() {
-            text.push_str(&format!("; left {} to the next run, as others hold them", named(&done.skipped)));
+            text.extend([format!("; left {} to the next run, as others hold them", named(&done.skipped))]);
         }
         Ok(Report::new(json!(done), text))
     }

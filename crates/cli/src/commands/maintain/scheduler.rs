@@ -30,6 +30,7 @@ pub(crate) struct Run {
     once: bool,
     /// Only show what would be run now, and when each job is due next
     #[arg(long, conflicts_with = "once")]
+    #[expect(clippy::struct_field_names, reason = "the flag is called so")]
     dry_run: bool,
     /// How long what is under way may go on after a signal
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = age)]
@@ -118,7 +119,7 @@ pub(crate) async fn status(database: &Database) -> Result<Report> {
     let mut text = table(jobs.iter().map(|job| (job.name.as_str(), line(job))));
     for delivery in &undelivered {
         let why = delivery.error.as_deref().unwrap_or("not tried yet");
-        text.push_str(&format!("\nan alert for {} is not delivered: {why}", delivery.target));
+        text.extend([format!("\nan alert for {} is not delivered: {why}", delivery.target)]);
     }
     let document = json!({ "jobs": jobs, "undelivered": undelivered, "now": SystemEnv.now() });
     Ok(Report::new(document, text).with_verdict(verdict))
@@ -138,7 +139,7 @@ fn line(job: &JobStatus) -> String {
         job.zone
     );
     if let Some(error) = &job.last_error {
-        line.push_str(&format!("  last error {}: {error}", time(job.last_error_at, "")));
+        line.extend([format!("  last error {}: {error}", time(job.last_error_at, ""))]);
     }
     line
 }
