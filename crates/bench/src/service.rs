@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::prelude::*;
 use sqlx::{Connection, PgConnection, Row};
@@ -34,7 +34,7 @@ impl Service {
     /// The scope of a user, who signs in. Those whose number is an agency's administer it.
     pub(crate) async fn scope(&self, number: u64) -> Result<TenantScope> {
         let unit = self.store.identity().await?;
-        let token = unit.sessions().begin(user(number)?, Utc::now() + TimeDelta::hours(8)).await?;
+        let token = unit.sessions().begin(user(number)?, SystemEnv.now() + TimeDelta::hours(8)).await?;
         let signed_in = unit.sessions().signed_in(&token).await?.ok_or("the session is not there")?;
         unit.commit().await?;
         Ok(TenantScope::of(&signed_in, Origin::default()))

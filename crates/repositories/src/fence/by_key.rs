@@ -12,8 +12,10 @@ use crate::fence::{Fence, Tx};
 use crate::scope::Reach;
 use crate::soft_delete::{SoftDeleted, one};
 
-/// By table, whether it is for PostgreSQL, and whether the tenant's condition is in it.
-static TEXTS: LazyLock<RwLock<HashMap<(&'static str, bool, bool), String>>> = LazyLock::new(RwLock::default);
+/// The table, whether it is for PostgreSQL, and whether the tenant's condition is in it.
+type Key = (&'static str, bool, bool);
+
+static TEXTS: LazyLock<RwLock<HashMap<Key, String>>> = LazyLock::new(RwLock::default);
 
 impl Tx {
     /// The row with this key, unless it is soft-deleted or out of this unit's reach.

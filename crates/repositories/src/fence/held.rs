@@ -21,7 +21,9 @@ impl<DB: Database> Held<DB> {
         match (begun, beginning.0.take()) {
             (Ok(()), Some(conn)) => Ok(Self { conn, open: true }),
             (begun, conn) => {
-                conn.into_iter().for_each(|mut conn| conn.close_on_drop());
+                if let Some(mut conn) = conn {
+                    conn.close_on_drop();
+                }
                 Err(begun.err().unwrap_or(sqlx::Error::WorkerCrashed))
             }
         }
