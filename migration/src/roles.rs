@@ -244,6 +244,6 @@ async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<St
 /// `insufficient_privilege`, told by what takes it.
 fn may_not(error: Error) -> Error {
     let Error::Database { source, .. } = &error else { return error };
-    let code = source.as_database_error().and_then(|error| error.code());
+    let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
     if code.as_deref() == Some("42501") { Refusal::MayNotMakeRoles.into() } else { error }
 }

@@ -192,15 +192,12 @@ impl Comparison {
             }
             let object = format!("index {name}.{index}");
             let other = same_under_another_name(definition, index, &table.indexes, &found.indexes);
-            match (live, other) {
-                (None, Some(other)) => {
-                    let fix = vec![mend::rename_index(other, index)];
-                    self.differ(object, &format!("the name {index}"), &format!("the name {other}"), fix);
-                }
-                _ => {
-                    let fix = mend::index(index, definition, live.is_some(), table.constraints.get(index));
-                    self.differ(object, definition, live.map_or(NOTHING, String::as_str), fix);
-                }
+            if let (None, Some(other)) = (live, other) {
+                let fix = vec![mend::rename_index(other, index)];
+                self.differ(object, &format!("the name {index}"), &format!("the name {other}"), fix);
+            } else {
+                let fix = mend::index(index, definition, live.is_some(), table.constraints.get(index));
+                self.differ(object, definition, live.map_or(NOTHING, String::as_str), fix);
             }
         }
         let unknown = found.indexes.keys().filter(|index| !table.indexes.contains_key(*index));
@@ -220,18 +217,15 @@ impl Comparison {
                 .constraints
                 .iter()
                 .find(|(other, live)| *live == definition && !table.constraints.contains_key(*other));
-            match (live, other) {
-                (None, Some((other, _))) => {
-                    let fix = vec![mend::rename_constraint(name, other, constraint)];
-                    self.differ(object, &format!("the name {constraint}"), &format!("the name {other}"), fix);
-                }
-                _ => {
-                    let fix =
-                        mend::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
-                    let note = (!definition.starts_with("PRIMARY") && !definition.starts_with("UNIQUE"))
-                        .then_some("rows that break it stop the validation, and are named by its error");
-                    self.note(object, definition, live.map_or(NOTHING, String::as_str), fix, note);
-                }
+            if let (None, Some((other, _))) = (live, other) {
+                let fix = vec![mend::rename_constraint(name, other, constraint)];
+                self.differ(object, &format!("the name {constraint}"), &format!("the name {other}"), fix);
+            } else {
+                let fix =
+                    mend::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
+                let note = (!definition.starts_with("PRIMARY") && !definition.starts_with("UNIQUE"))
+                    .then_some("rows that break it stop the validation, and are named by its error");
+                self.note(object, definition, live.map_or(NOTHING, String::as_str), fix, note);
             }
         }
         if foreign {

@@ -237,7 +237,7 @@ async fn a_log_made_anew_from_a_batch_on_differs_from_the_checkpoint_outside() {
 
     assert_eq!((finding.what, finding.batch), (Tampering::Rehashed, Some(1)));
     let refused = seal_audit(&*world.store(), &outside.key, &[&FileSink(outside.file())]).await.unwrap_err();
-    assert!(format!("{:?}", refused).contains("Diverged"), "{refused:?}");
+    assert!(format!("{refused:?}").contains("Diverged"), "{refused:?}");
 }
 
 /// On SQLite the superuser of these tests dropped the trigger that queues records, which shows as records added past it.

@@ -12,7 +12,7 @@ use crate::migration::sql::Sql;
 
 use super::world;
 
-const MONTH: Duration = Duration::from_secs(30 * 86_400);
+const MONTH: Duration = Duration::from_hours(720);
 
 async fn purge(world: &World, sweep: Sweep) -> PurgedDeleted {
     purge_deleted(&*world.store(), MONTH, &sweep).await.unwrap()

@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_age_is_a_number_with_its_unit() {
-        assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(age("30d"), Ok(Duration::from_hours(720)));
         assert_eq!(age("0s"), Ok(Duration::ZERO));
         for text in ["", "30", "d", "-1d", "1.5h", "1w", "99999999999999999999d", "18446744073709551615d", "1é"] {
             assert!(age(text).is_err(), "{text}");

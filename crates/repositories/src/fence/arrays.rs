@@ -33,7 +33,7 @@ impl Arrays {
             self.bound += 1;
             arrays.push(format!("${}::{item}[]", self.bound));
             read.push(match &column_type {
-                ColumnType::Enum { name: of, .. } => format!(r#"r."{name}"::"{}""#, of),
+                ColumnType::Enum { name: of, .. } => format!(r#"r."{name}"::"{of}""#),
                 _ => format!(r#"r."{name}""#),
             });
             names.push(format!(r#""{name}""#));

@@ -56,7 +56,7 @@ fn code(error: &DbErr) -> String {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return "_OTHER".to_owned();
     };
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.map_or_else(|| "_OTHER".to_owned(), std::borrow::Cow::into_owned)
 }
 

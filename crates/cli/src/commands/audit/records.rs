@@ -19,7 +19,7 @@ use crate::report::{Report, table};
 /// Which records
 #[derive(Args, Debug)]
 struct Which {
-    /// Only this action, such as USER_ROLE_UPDATE
+    /// Only this action, such as `USER_ROLE_UPDATE`
     #[arg(long)]
     action: Option<String>,
     /// Only what this actor did: a user's id, or job:NAME
