@@ -58,7 +58,8 @@ fn normalised(sql: &str) -> String {
 }
 
 fn hexadecimal(hash: Context) -> String {
-    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let bytes: Vec<_> = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.concat()
 }
 
 #[cfg(test)]

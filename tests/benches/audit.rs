@@ -7,6 +7,8 @@
 //!
 //! On throw-away databases, or on `RYLIE_TEST_DATABASE_URL`. Rounds go in turns; medians are printed.
 
+#![expect(clippy::cast_precision_loss, reason = "counts of rows, to be shown")]
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -7,6 +7,8 @@
 //!
 //! On a throw-away PostgreSQL, or on `RYLIE_TEST_DATABASE_URL`.
 
+#![expect(clippy::cast_precision_loss, reason = "counts of rows, to be shown")]
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};

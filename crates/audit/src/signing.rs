@@ -72,7 +72,8 @@ impl fmt::Debug for SigningKey {
 
 #[cfg(unix)]
 fn refuse_exposed(path: &Path, metadata: &fs::Metadata) -> Result<()> {
-    if std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 == 0 {
+    let of_others = std::os::unix::fs::MetadataExt::mode(metadata) & 0o077;
+    if of_others == 0 {
         return Ok(());
     }
     Err(Error::Exposed { path: path.to_owned() })

@@ -93,6 +93,7 @@ pub struct SealedLeaf {
 
 /// A record as the database holds it.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every record is whole, and a box for each would cost more")]
 pub enum StoredRecord {
     /// It is there.
     Whole(Record),

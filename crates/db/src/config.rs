@@ -153,14 +153,14 @@ impl ConfigBuilder {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let table: toml::Table = toml::from_str(&text).map_err(|error| unreadable(error.message().to_owned()))?;
         for (name, value) in table {
-            self.put_from_file(name, value)?;
+            self.put_from_file(&name, value)?;
         }
         Ok(self)
     }
 
     /// Reads the environment variables, such as `DATABASE_URL` and `RYLIE_KEYRING`. Empty ones count as unset.
     pub fn environment(mut self) -> Result<Self> {
-        self.refuse_unknown_variables()?;
+        Self::refuse_unknown_variables()?;
         for known in all() {
             match std::env::var(known.variable) {
                 Ok(value) if !value.is_empty() => self.put(known.name, value, Origin::Environment)?,
@@ -177,7 +177,7 @@ impl ConfigBuilder {
     }
 
     /// A policy that is misspelt would not hold.
-    fn refuse_unknown_variables(&self) -> Result<()> {
+    fn refuse_unknown_variables() -> Result<()> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let mut policies = names.filter(|name| name.starts_with(secrets::VARIABLE_PREFIX));
         match policies.find(|name| all().all(|known| known.variable != name)) {
@@ -204,19 +204,19 @@ impl ConfigBuilder {
     }
 
     /// A table's values have its name before their own.
-    fn put_from_file(&mut self, name: String, value: toml::Value) -> Result<()> {
+    fn put_from_file(&mut self, name: &str, value: toml::Value) -> Result<()> {
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(flag) => flag.to_string(),
-            toml::Value::Array(items) => list(&name, items)?,
+            toml::Value::Array(items) => list(name, &items)?,
             toml::Value::Table(table) => {
                 let within = |inner| format!("{name}.{inner}");
-                return table.into_iter().try_for_each(|(inner, value)| self.put_from_file(within(inner), value));
+                return table.into_iter().try_for_each(|(inner, value)| self.put_from_file(&within(inner), value));
             }
-            _ => return Err(wrong(&name, "it must be text, a number, true/false or a list of texts".to_owned())),
+            _ => return Err(wrong(name, "it must be text, a number, true/false or a list of texts".to_owned())),
         };
-        self.put(&name, text, Origin::File)
+        self.put(name, text, Origin::File)
     }
 
     fn put(&mut self, name: &str, value: String, origin: Origin) -> Result<()> {
@@ -281,7 +281,7 @@ impl Reader<'_> {
 }
 
 /// A list of words as one text; `none` for an empty one, which would count as unset.
-fn list(name: &str, items: Vec<toml::Value>) -> Result<String> {
+fn list(name: &str, items: &[toml::Value]) -> Result<String> {
     let words = items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>();
     let words = words.ok_or_else(|| wrong(name, "each of the list must be a text".to_owned()))?;
     Ok(if words.is_empty() { "none".to_owned() } else { words.join(", ") })

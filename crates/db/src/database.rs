@@ -159,7 +159,9 @@ impl Database {
         self.pool.ping().await?;
         let round_trip = asked.elapsed();
         // A session of its own would leave its settings on a pooler's connection.
-        let (pending_migrations, exempt_login) = if self.config.pool.behind_pooler { (self.missing_migrations().await?, None) } else {
+        let (pending_migrations, exempt_login) = if self.config.pool.behind_pooler {
+            (self.missing_migrations().await?, None)
+        } else {
             let mut migrations = self.config.migrations_to_read().await?;
             (pending(migrations.status().await?), migrations.exempt_login().await?)
         };

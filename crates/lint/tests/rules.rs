@@ -49,11 +49,13 @@ fn rule_table() -> String {
     let mut lines = "# Rules\n\nMade from the code by a test. To have it all the same: `-- rylie-lint: allow <rule> because <reason>`.\n\n| rule | harms | instead | elsewhere |\n| --- | --- | --- | --- |\n".to_owned();
     for Rule { id, like, harm, fix, .. } in rules() {
         let fix = fix.replace('|', "\\|").replace('<', "&lt;");
-        lines.push_str(&format!("| `{id}` | {harm} | {fix} | {like} |\n"));
+        let line = format!("| `{id}` | {harm} | {fix} | {like} |\n");
+        lines += &line;
     }
     lines.push_str("\nLooked for elsewhere and not here:\n\n| rule | because |\n| --- | --- |\n");
     for (rule, because) in NOT_RULES {
-        lines.push_str(&format!("| {rule} | {because} |\n"));
+        let line = format!("| {rule} | {because} |\n");
+        lines += &line;
     }
     lines
 }

@@ -43,7 +43,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
         };
         match content {
             Content::Seal(Seal::Batch(batch)) => {
-                let signed = check.batch(&batch).map_err(|error| reader.not_sealed(error))?;
+                let signed = check.batch(&batch).map_err(|error| reader.not_sealed(&error))?;
                 if batch.place.entry.tenant != tenant {
                     return Err(reader.wrong("the batch is another tenant's"));
                 }
@@ -58,7 +58,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                 }
             }
             Content::Seal(Seal::Latest(text)) => {
-                let signed = check.end(&text).map_err(|error| reader.not_sealed(error))?;
+                let signed = check.end(&text).map_err(|error| reader.not_sealed(&error))?;
                 if !believed(&signed) {
                     return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
                 }
@@ -111,7 +111,7 @@ fn record(row: &TenantRow, leaf: &TenantLeaf) -> Option<Record> {
 }
 
 impl Reader {
-    fn not_sealed(&self, error: rylie_audit::Error) -> Error {
+    fn not_sealed(&self, error: &rylie_audit::Error) -> Error {
         match error {
             rylie_audit::Error::Malformed { reason, .. } => self.wrong(reason),
             _ => self.wrong("its seal cannot be checked"),

@@ -34,6 +34,7 @@ mod expiry;
 mod ga4_connections;
 mod google_connections;
 mod identities;
+#[cfg_attr(feature = "mock", expect(clippy::ref_option_ref, reason = "what mockall adds compares references"))]
 mod job_runs;
 mod preferences;
 mod refusals;

@@ -198,7 +198,7 @@ fn insert(
         let mut cells = Vec::new();
         for column in columns {
             let json = row.get(&column.name).ok_or_else(|| invalid("it lacks a column that its table has here"))?;
-            values.push(column.from_json(engine, json)?);
+            values.push(column.value_of(engine, json)?);
             cells.push(column.write(engine, values.len()));
         }
         tuples.push(format!("({})", cells.join(", ")));

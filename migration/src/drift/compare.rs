@@ -154,7 +154,9 @@ impl Comparison {
             }
         }
         let unknown: Vec<_> = found.columns.keys().filter(|column| !table.columns.contains_key(*column)).collect();
-        unknown.into_iter().for_each(|column| self.extra(format!("column {name}.{column}")));
+        for column in unknown {
+            self.extra(format!("column {name}.{column}"));
+        }
     }
 
     fn column(&mut self, object: String, table: &str, column: &str, expected: &Column, found: &Column) {
@@ -221,8 +223,7 @@ impl Comparison {
                 let fix = vec![mend::rename_constraint(name, other, constraint)];
                 self.differ(object, &format!("the name {constraint}"), &format!("the name {other}"), fix);
             } else {
-                let fix =
-                    mend::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
+                let fix = mend::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
                 let note = (!definition.starts_with("PRIMARY") && !definition.starts_with("UNIQUE"))
                     .then_some("rows that break it stop the validation, and are named by its error");
                 self.note(object, definition, live.map_or(NOTHING, String::as_str), fix, note);

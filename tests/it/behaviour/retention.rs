@@ -1,5 +1,7 @@
 //! What is no longer kept is removed in batches, and nothing else.
 
+#![expect(clippy::similar_names, reason = "a user, and what was used")]
+
 use std::time::Duration;
 
 use chrono::TimeDelta;

@@ -187,10 +187,13 @@ async fn both_changes_of_the_clock_have_one_effect_a_night() {
     assert_eq!(effects(&world).await, expected);
 }
 
+/// Settings of a job, and the due times that are run.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[tokio::test]
 async fn three_days_asleep_are_skipped_made_up_for_once_or_run_with_a_cap() {
     let all = ["2026-01-18T08:00", "2026-01-18T09:00", "2026-01-18T10:00", "2026-01-18T11:00", "2026-01-18T12:00"];
-    let cases: [(&[(&str, &str)], &[&str]); 3] = [
+    let cases: [Case<'_>; 3] = [
         (&[("missed", "skip")], &[]),
         (&[("missed", "once")], &all[4..]),
         (&[("missed", "all"), ("cap", "5")], &all[..]),

@@ -1,5 +1,7 @@
 //! Usage is counted once and closed once.
 
+#![expect(clippy::similar_names, reason = "a user, and what was used")]
+
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use rylie_db::entities::{Env, TaskType};
 use rylie_db::maintenance::{Sweep, close_usage, reset_usage};

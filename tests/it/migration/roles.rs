@@ -20,6 +20,7 @@ async fn name(url: &str, kind: &str) -> String {
     format!("{kind}_{}", database.trim_start_matches("rylie_test_"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as `Provision` takes it")]
 fn login(name: &str) -> Option<Login> {
     Some(Login { name: name.to_owned(), password: Some(Password::new("x").unwrap()) })
 }

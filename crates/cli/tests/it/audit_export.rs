@@ -41,12 +41,10 @@ fn forged(folder: &Folder, mut lines: Vec<String>) {
     header["rows"] = rows.clone();
     lines[0] = header.to_string();
     let mut text = lines.join("\n") + "\n";
-    let sha256: String = ring::digest::digest(&ring::digest::SHA256, text.as_bytes())
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    text.push_str(&format!("{}\n", serde_json::json!({ "end": { "rows": rows, "sha256": sha256 } })));
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let sha256: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    text += &serde_json::json!({ "end": { "rows": rows, "sha256": sha256.concat() } }).to_string();
+    text.push('\n');
     folder.write("forged.jsonl", &text);
 }
 

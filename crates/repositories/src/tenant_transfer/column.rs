@@ -96,7 +96,7 @@ impl Column {
         }
     }
 
-    pub(super) fn from_json(&self, engine: DbBackend, json: &Json) -> Result<Value> {
+    pub(super) fn value_of(&self, engine: DbBackend, json: &Json) -> Result<Value> {
         let text = match (self.kind, json) {
             (_, Json::Null) => return Ok(Value::String(None)),
             (Kind::Integer, Json::Number(number)) if engine == DbBackend::Sqlite => {

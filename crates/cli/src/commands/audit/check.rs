@@ -180,13 +180,16 @@ fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
         seen.records, seen.batches
     );
     if seen.removed_batches > 0 {
-        text.push_str(&format!("; {} batches were removed by retention", seen.removed_batches));
+        let removed = format!("; {} batches were removed by retention", seen.removed_batches);
+        text += &removed;
     }
     if seen.erased > 0 {
-        text.push_str(&format!("; {} records have an erased part", seen.erased));
+        let erased = format!("; {} records have an erased part", seen.erased);
+        text += &erased;
     }
     for key in &seen.keys {
-        text.push_str(&format!("\nsigned by {key}"));
+        text += "\nsigned by ";
+        text += key;
     }
     let verdict = first_bad.as_ref().map(|finding| {
         let what = json!(finding.what);
