@@ -121,3 +121,49 @@ async fn a_connection_lost_before_the_commit_changes_nothing_and_one_lost_during
     let unknown = unit.commit().await.unwrap_err();
     assert!(matches!(unknown, Error::OutcomeUnknown(_)) && !unknown.is_retryable(), "{unknown:?}");
 }
+
+/// Two hundred tasks on four server connections, many of them cancelled: nobody meets what another one left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_callers_behind_a_pooler_leave_nothing_to_each_other() {
+    let world = World::postgres_behind_pooler().await.unwrap();
+    let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
+    let requests = [ours.request().await.unwrap(), theirs.request().await.unwrap()];
+    let (store, scopes) = (world.store(), [ours.scope(), theirs.scope()]);
+
+    let finished = futures_util::future::join_all((0..200_u64).map(|task| {
+        let side = usize::from(task % 2 == 0);
+        let (store, scope) = (std::sync::Arc::clone(&store), scopes[side].clone());
+        let (own, foreign) = (requests[side].id.clone(), requests[1 - side].id.clone());
+        async move {
+            let work = async {
+                let unit = store.tenant(&scope).await.unwrap();
+                assert!(unit.requests().find(foreign).await.unwrap().is_none());
+                assert!(unit.requests().find(own.clone()).await.unwrap().is_some());
+                unit.requests().set_status(own, RequestStatus::InProgress).await.unwrap();
+            };
+            let patience = if task % 4 < 2 { Duration::from_millis(task % 17) } else { Duration::from_mins(1) };
+            tokio::time::timeout(patience, work).await.is_ok()
+        }
+    }))
+    .await;
+
+    let finished = finished.into_iter().filter(|finished| *finished).count();
+    assert!((100..200).contains(&finished), "{finished} of 200 were left to finish");
+    let unit = ours.unit().await.unwrap();
+    let seen = unit.requests().get(requests[0].id.clone()).await.unwrap();
+    assert_eq!(seen.status, RequestStatus::Pending, "no task committed");
+    drop(unit);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(left_open(world.url()).await, 0);
+}
+
+/// What a migration sets for its session would stay with the pooler's connection, for whoever gets it next.
+#[tokio::test]
+async fn migrations_are_refused_behind_a_pooler() {
+    let world = World::postgres_behind_pooler().await.unwrap();
+
+    let refused = world.database().migrations().await.unwrap_err();
+
+    assert!(refused.to_string().contains("behind_pooler"), "{refused}");
+    assert!(world.database().health().await.unwrap().is_ready());
+}

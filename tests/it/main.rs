@@ -43,6 +43,7 @@ macro_rules! behaviours_on {
 
 behaviours_on!(sqlite, rylie_testkit::World::sqlite);
 behaviours_on!(postgres, rylie_testkit::World::postgres);
+behaviours_on!(postgres_behind_pooler, rylie_testkit::World::postgres_behind_pooler);
 
 /// The first wall alone: row-level security is off, and the fence holds by itself.
 #[path = "behaviour"]

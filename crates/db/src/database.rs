@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{Seed, Seeded};
-use rylie_migration::{MigrationState, Migrations};
+use rylie_migration::{MIGRATIONS, Migrations};
 use rylie_repositories::{DatabaseStore, Pool, Store};
 use sea_orm::DbBackend;
 
@@ -48,7 +48,15 @@ impl Database {
     }
 
     /// The migrations of this database: status, down, reset, adopt, the environment's mark.
+    ///
+    /// [`Error::Config`] with `behind_pooler`: what migrations set for their session would stay on the pooler's
+    /// connection for the next one who gets it.
     pub async fn migrations(&self) -> Result<Migrations> {
+        if self.config.pool.behind_pooler {
+            let reason =
+                "migrations take a connection of their own: connect to the server itself, without this setting";
+            return Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() });
+        }
         Ok(Migrations::connect(&self.config.url).await?)
     }
 
@@ -68,13 +76,14 @@ impl Database {
         let asked = Instant::now();
         self.pool.ping().await?;
         let round_trip = asked.elapsed();
-        let status = self.migrations().await?.status().await?;
-        let pending = status.into_iter().filter(|migration| migration.state == MigrationState::Pending);
+        let applied = self.pool.applied_migrations().await?;
+        let known = MIGRATIONS.iter().map(|migration| migration.name());
+        let pending = known.filter(|name| applied.iter().all(|applied| applied != name));
         let (connections, idle_connections) = self.pool.usage();
         Ok(Health {
             engine: if self.pool.engine() == DbBackend::Sqlite { "sqlite" } else { "postgres" },
             round_trip,
-            pending_migrations: pending.map(|migration| migration.name).collect(),
+            pending_migrations: pending.map(str::to_owned).collect(),
             row_level_security: self.pool.has_row_level_security(),
             connections,
             idle_connections,

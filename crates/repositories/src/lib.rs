@@ -31,6 +31,7 @@ mod search_console_connections;
 mod seoworks_mappings;
 mod sessions;
 mod settings;
+mod soft_deletion;
 mod tasks;
 mod usage;
 mod usage_closing;

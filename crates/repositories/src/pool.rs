@@ -110,6 +110,14 @@ impl Pool {
         Ok(())
     }
 
+    /// The names of the migrations that this database has on record; none where nothing was migrated. Two round trips.
+    pub async fn applied_migrations(&self) -> Result<Vec<String>> {
+        match &self.inner {
+            Inner::Postgres(pool) => postgres::applied_migrations(pool).await,
+            Inner::Sqlite(pool) => sqlite::applied_migrations(pool).await,
+        }
+    }
+
     /// Closes every connection, waiting for those in use.
     pub async fn close(&self) {
         match &self.inner {

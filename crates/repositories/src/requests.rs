@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::audit::AuditRepository;
 use crate::fence::Tx;
+use crate::soft_deletion::{self, SoftDeletable};
 use crate::tasks::{self, NewTask};
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
@@ -80,6 +81,13 @@ pub trait RequestRepository: Send + Sync {
 
     /// As [`remove`](Self::remove), for any number of requests, all or none. Each is recorded.
     async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
+
+    /// As [`restore`](Self::restore), for any number of requests, all or none. Each is recorded.
+    async fn restore_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
+
+    /// Removes any number of soft-deleted requests for good, with their tasks, all or none. Each is recorded. Administrators only.
+    /// Those that are not soft-deleted count as not found.
+    async fn purge_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
 
     /// Removes a soft-deleted request for good, with its tasks. Recorded. Administrators only.
     async fn purge(&self, id: RequestId) -> Result<()>;
@@ -221,18 +229,12 @@ impl RequestRepository for Tx {
     }
 
     async fn remove(&self, id: RequestId) -> Result<()> {
-        self.update_one::<Entity>(soft_deleted(self), present(&id), "Request").await?;
+        self.update_one::<Entity>(Entity::marked(self, true), present(&id), "Request").await?;
         self.record(Event::new(Action::Deleted).on("Request", &id)).await
     }
 
     async fn restore(&self, id: RequestId) -> Result<Request> {
-        let set = ActiveModel {
-            deleted: Set(false),
-            deleted_at: Set(None),
-            updated_at: Set(self.now()),
-            ..Default::default()
-        };
-        let request = self.update_one::<Entity>(set, deleted(&id), "Request").await?;
+        let request = self.update_one::<Entity>(Entity::marked(self, false), deleted(&id), "Request").await?;
         self.record(Event::new(Action::Restored).on("Request", &id)).await?;
         Ok(request)
     }
@@ -251,7 +253,15 @@ impl RequestRepository for Tx {
     }
 
     async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-        many::remove(self, ids, progress).await
+        soft_deletion::remove::<Entity>(self, ids, progress).await
+    }
+
+    async fn restore_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
+        soft_deletion::restore::<Entity>(self, ids, progress).await
+    }
+
+    async fn purge_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
+        soft_deletion::purge::<Entity>(self, ids, progress).await
     }
 
     async fn purge(&self, id: RequestId) -> Result<()> {
@@ -271,9 +281,16 @@ fn with_status(tx: &Tx, status: RequestStatus) -> ActiveModel {
     }
 }
 
-fn soft_deleted(tx: &Tx) -> ActiveModel {
-    let now = tx.now();
-    ActiveModel { deleted: Set(true), deleted_at: Set(Some(now)), updated_at: Set(now), ..Default::default() }
+impl SoftDeletable for Entity {
+    const NAME: &'static str = "Request";
+    const ID: Column = Column::Id;
+    const DELETED: Column = Column::Deleted;
+
+    fn marked(tx: &Tx, deleted: bool) -> ActiveModel {
+        let now = tx.now();
+        let deleted_at = deleted.then_some(now);
+        ActiveModel { deleted: Set(deleted), deleted_at: Set(deleted_at), updated_at: Set(now), ..Default::default() }
+    }
 }
 
 pub(crate) fn present(id: &RequestId) -> Condition {

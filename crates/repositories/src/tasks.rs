@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::audit::AuditRepository;
 use crate::fence::Tx;
 use crate::requests::{self, not_empty};
+use crate::soft_deletion::{self, SoftDeletable};
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
 /// Tasks: at the tenant's door those within the scope's reach, at the platform's all.
@@ -52,6 +53,13 @@ pub trait TaskRepository: Send + Sync {
 
     /// As [`remove`](Self::remove), for any number of tasks, all or none. Each is recorded.
     async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+
+    /// As [`restore`](Self::restore), for any number of tasks, all or none. Each is recorded.
+    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+
+    /// Removes any number of soft-deleted tasks for good, all or none. Each is recorded. Administrators only.
+    /// Those that are not soft-deleted count as not found.
+    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 
     /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: TaskId) -> Result<Task>;
@@ -151,7 +159,7 @@ impl TaskRepository for Tx {
     }
 
     async fn remove(&self, id: TaskId) -> Result<()> {
-        self.update_one::<Entity>(soft_deleted(self), present(&id), "Task").await?;
+        self.update_one::<Entity>(Entity::marked(self, true), present(&id), "Task").await?;
         self.record(Event::new(Action::Deleted).on("Task", &id)).await
     }
 
@@ -164,26 +172,35 @@ impl TaskRepository for Tx {
     }
 
     async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        many::remove(self, ids, progress).await
+        soft_deletion::remove::<Entity>(self, ids, progress).await
+    }
+
+    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
+        soft_deletion::restore::<Entity>(self, ids, progress).await
+    }
+
+    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
+        soft_deletion::purge::<Entity>(self, ids, progress).await
     }
 
     async fn restore(&self, id: TaskId) -> Result<Task> {
-        let set = ActiveModel {
-            deleted: Set(false),
-            deleted_at: Set(None),
-            updated_at: Set(self.now()),
-            ..Default::default()
-        };
         let deleted = Condition::all().add(Column::Id.eq(&id)).add(Column::Deleted.eq(true));
-        let task = self.update_one::<Entity>(set, deleted, "Task").await?;
+        let task = self.update_one::<Entity>(Entity::marked(self, false), deleted, "Task").await?;
         self.record(Event::new(Action::Restored).on("Task", &id)).await?;
         Ok(task)
     }
 }
 
-fn soft_deleted(tx: &Tx) -> ActiveModel {
-    let now = tx.now();
-    ActiveModel { deleted: Set(true), deleted_at: Set(Some(now)), updated_at: Set(now), ..Default::default() }
+impl SoftDeletable for Entity {
+    const NAME: &'static str = "Task";
+    const ID: Column = Column::Id;
+    const DELETED: Column = Column::Deleted;
+
+    fn marked(tx: &Tx, deleted: bool) -> ActiveModel {
+        let now = tx.now();
+        let deleted_at = deleted.then_some(now);
+        ActiveModel { deleted: Set(deleted), deleted_at: Set(deleted_at), updated_at: Set(now), ..Default::default() }
+    }
 }
 
 fn present(id: &TaskId) -> Condition {

@@ -1,6 +1,8 @@
 //! A PostgreSQL server for tests, and the databases made in it.
 
 mod database;
+mod pooler;
+mod process;
 mod programs;
 mod random;
 mod server;
@@ -16,6 +18,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{Mutex, OnceCell};
 
 pub use self::database::PostgresDatabase;
+use self::pooler::Pooler;
 use self::random::random_hex;
 use self::server::Server;
 use self::server_url::ServerUrl;
@@ -49,6 +52,7 @@ struct Inner {
     // one at a time is no slower, and cannot fail.
     creating: Mutex<()>,
     templates: std::sync::Mutex<HashMap<String, Arc<OnceCell<Template>>>>,
+    pooler: OnceCell<Pooler>,
     _server: Option<Server>,
 }
 
@@ -98,6 +102,14 @@ impl Cluster {
         self.0.url.address()
     }
 
+    /// Host and port of a PgBouncer in transaction mode in front of the server, started by the first call and gone with
+    /// the cluster. It holds four server connections for each database.
+    ///
+    /// [`Error::PoolerMissing`] if PgBouncer is not installed.
+    pub async fn pooler_address(&self) -> Result<&str> {
+        Ok(self.0.pooler.get_or_try_init(|| Pooler::start(&self.0.url)).await?.address())
+    }
+
     /// The folder of the private server's programs, so that a test of `pg_dump` takes the one that fits.
     #[must_use]
     pub fn programs(&self) -> Option<&Path> {
@@ -118,6 +130,7 @@ impl Cluster {
             programs,
             creating: Mutex::default(),
             templates: std::sync::Mutex::default(),
+            pooler: OnceCell::const_new(),
             _server: server,
         })))
     }

@@ -28,12 +28,18 @@ pub enum Error {
         required: u32,
     },
 
+    /// PgBouncer was not found.
+    #[error(
+        "PgBouncer is not installed: install it (Debian, Ubuntu: `apt-get install pgbouncer`; macOS: `brew install pgbouncer`)"
+    )]
+    PoolerMissing,
+
     /// This process is root, PostgreSQL refuses to run as root, and there is nobody else to run it as.
     #[error("PostgreSQL does not run as root, and the users `postgres` and `nobody` do not exist here")]
     NoUnprivilegedUser,
 
-    /// The private server gave up, or did not answer in time; this is what it said.
-    #[error("the private PostgreSQL server did not start; the end of its log:\n{log}")]
+    /// The private server or pooler gave up, or did not answer in time; this is what it said.
+    #[error("the private PostgreSQL server, or the pooler before it, did not start; the end of its log:\n{log}")]
     NotStarted {
         /// Why the last attempt to connect failed.
         #[source]

@@ -50,7 +50,8 @@ impl World {
     pub async fn sqlite() -> Result<Self> {
         let file = SqliteDatabase::new()?;
         let url = file.url();
-        Self::open(url, Place::Sqlite { _file: file }).await
+        migrate(url.clone()).await?;
+        Self::open(url.clone(), url, Place::Sqlite { _file: file }).await
     }
 
     /// On a PostgreSQL database of the [shared cluster](Cluster::shared), copied from a migrated template.
@@ -59,17 +60,28 @@ impl World {
         let template = cluster.template("migrated", migrate).await?;
         let database = cluster.clone_of(&template).await?;
         let url = database.url();
-        Self::open(url, Place::Postgres { database }).await
+        Self::open(url.clone(), url, Place::Postgres { database }).await
     }
 
-    async fn open(url: String, place: Place) -> Result<Self> {
+    /// As [`postgres`](Self::postgres), with the store behind a [transaction-mode pooler](Cluster::pooler_address) and its
+    /// setting `behind_pooler` on. [`url`](Self::url) leads past the pooler.
+    pub async fn postgres_behind_pooler() -> Result<Self> {
+        let cluster = Cluster::shared().await?;
+        let template = cluster.template("migrated", migrate).await?;
+        let database = cluster.clone_of(&template).await?;
+        let pooled = database.url_through_pooler().await?;
+        Self::open(pooled, database.url(), Place::Postgres { database }).await
+    }
+
+    async fn open(store_url: String, url: String, place: Place) -> Result<Self> {
         let keys = TempDir::with_prefix("rylie-keys-").map_err(crate::Error::io("making a folder for a keyring"))?;
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
-        let config = Config::builder().set("database_url", &url)?.set("keyring", keyring.display())?.build()?;
+        let pooled = store_url != url;
+        let config = Config::builder().set("database_url", &store_url)?.set("keyring", keyring.display())?;
+        let config = config.set("behind_pooler", pooled)?.build()?;
         let env = Arc::new(TestEnv::default());
         let database = Database::connect_with(config, Arc::clone(&env) as Arc<dyn Env>).await?;
-        database.migrate().await?;
         Ok(Self { database, env, url, keys, place })
     }
 

@@ -204,3 +204,56 @@ async fn mappings_are_made_or_moved_and_those_of_others_are_left() {
     assert_eq!(unit.seoworks_mappings().find_by_task("theirs").await.unwrap().unwrap().request_id, foreign.id);
     assert_eq!(unit.seoworks_mappings().list(PageRequest::default()).await.unwrap().total, 1);
 }
+
+#[tokio::test]
+async fn many_are_brought_back_and_removed_for_good_only_after_they_were_removed() {
+    let world = world().await;
+    let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
+    let (kept, gone, foreign) =
+        (ours.request().await.unwrap(), ours.request().await.unwrap(), theirs.request().await.unwrap());
+    let unit = theirs.unit().await.unwrap();
+    unit.requests().remove(foreign.id.clone()).await.unwrap();
+    unit.commit().await.unwrap();
+    let unit = ours.unit().await.unwrap();
+    unit.tasks().add(gone.id.clone(), NewTask::new("goes along", TaskType::Page)).await.unwrap();
+    let all = || vec![kept.id.clone(), gone.id.clone(), foreign.id.clone()];
+
+    assert_eq!(unit.requests().purge_many(all(), Progress::none()).await.unwrap(), outcome(3, 0, 3));
+    assert_eq!(unit.requests().remove_many(all(), Progress::none()).await.unwrap(), outcome(3, 2, 1));
+    let back = unit.requests().restore_many(vec![kept.id.clone(), foreign.id.clone()], Progress::none()).await;
+    assert_eq!(back.unwrap(), outcome(2, 1, 1));
+    assert_eq!(unit.requests().purge_many(all(), Progress::none()).await.unwrap(), outcome(3, 1, 2));
+    unit.commit().await.unwrap();
+
+    let unit = ours.unit().await.unwrap();
+    assert_eq!(unit.requests().get(kept.id.clone()).await.unwrap().deleted_at, None);
+    for (action, id) in [("RESTORED", &kept.id), ("PURGED", &gone.id)] {
+        let filter =
+            AuditFilter { action: Some(action.into()), resource_id: Some(id.to_string()), ..Default::default() };
+        assert_eq!(unit.audit().list(filter, PageRequest::default()).await.unwrap().total, 1, "{action}");
+    }
+    drop(unit);
+    let unit = theirs.unit().await.unwrap();
+    assert!(unit.requests().restore(foreign.id).await.is_ok(), "another agency's stays as it was");
+}
+
+#[tokio::test]
+async fn tasks_are_brought_back_and_purged_by_administrators_alone() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let user = agency.user().await.unwrap();
+    let request = user.request().await.unwrap();
+    let unit = user.unit().await.unwrap();
+    let task = unit.tasks().add(request.id, NewTask::new("a page", TaskType::Page)).await.unwrap();
+    let ids = || vec![task.id.clone()];
+    assert_eq!(unit.tasks().remove_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
+    assert_eq!(unit.tasks().restore_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
+    assert_eq!(unit.tasks().remove_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
+    let refused = unit.tasks().purge_many(ids(), Progress::none()).await;
+    assert!(matches!(refused, Err(Error::Forbidden { .. })), "{refused:?}");
+    unit.commit().await.unwrap();
+
+    let unit = agency.unit().await.unwrap();
+    assert_eq!(unit.tasks().purge_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
+    assert_eq!(unit.tasks().restore_many(ids(), Progress::none()).await.unwrap(), outcome(1, 0, 1));
+}

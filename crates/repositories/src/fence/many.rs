@@ -57,6 +57,18 @@ impl Tx {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
+    /// As [`Tx::delete`]; returns one column of the rows that were deleted.
+    pub(crate) async fn delete_returning<E: TenantOwned>(
+        &self,
+        condition: impl IntoCondition,
+        column: E::Column,
+    ) -> Result<Vec<String>> {
+        let mut delete = E::delete_many().filter(condition).filter(self.fence.condition::<E>()).into_query();
+        delete.returning_col(column);
+        let rows = self.connection()?.query_all(&delete).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
     /// Adds rows, or updates those that have the same `unique` column and that this unit reaches. Returns how many rows
     /// were added or updated: the others belong to somebody else.
     pub(crate) async fn upsert_many<E>(

@@ -88,6 +88,17 @@ fn literal(text: &str) -> String {
     format!("E'{escaped}'")
 }
 
+pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<String>> {
+    // Unprepared, for the sake of poolers.
+    let there =
+        sqlx::raw_sql("SELECT 1 WHERE to_regclass('public.seaql_migrations') IS NOT NULL").fetch_optional(pool).await?;
+    if there.is_none() {
+        return Ok(Vec::new());
+    }
+    let names = sqlx::raw_sql("SELECT version FROM public.seaql_migrations").fetch_all(pool).await?;
+    names.iter().map(|name| Ok(name.try_get(0)?)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::literal;

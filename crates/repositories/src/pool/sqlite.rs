@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{ConnectOptions, SqlitePool};
+use sqlx::{ConnectOptions, Row, SqlitePool};
 
 use crate::pool::{Access, PoolOptions};
 use crate::{Error, Result};
@@ -33,4 +33,14 @@ pub(super) fn begin(access: Access) -> String {
         Access::ReadWrite => "BEGIN IMMEDIATE".to_owned(),
         Access::ReadOnly => "BEGIN DEFERRED".to_owned(),
     }
+}
+
+pub(super) async fn applied_migrations(pool: &SqlitePool) -> Result<Vec<String>> {
+    let there =
+        sqlx::raw_sql("SELECT 1 FROM sqlite_schema WHERE name = 'seaql_migrations'").fetch_optional(pool).await?;
+    if there.is_none() {
+        return Ok(Vec::new());
+    }
+    let names = sqlx::raw_sql("SELECT version FROM seaql_migrations").fetch_all(pool).await?;
+    names.iter().map(|name| Ok(name.try_get(0)?)).collect()
 }

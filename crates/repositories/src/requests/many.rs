@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rylie_audit::Action;
 use rylie_entities::request::{Column, Entity};
 use rylie_entities::{RequestId, RequestStatus, User, UserId, user};
 use sea_orm::{ColumnTrait, Condition};
 
-use super::{NewRequest, row, soft_deleted, with_status};
+use super::{NewRequest, row, with_status};
 use crate::bulk::Bulk;
 use crate::fence::Tx;
 use crate::{BulkOutcome, Progress, Result};
@@ -46,18 +45,6 @@ pub(super) async fn set_status(
         let all = changed == asked as u64;
         let found = if all { changed } else { tx.rows::<Entity>().filter(these).count().await? };
         bulk.done(asked, found, changed);
-    }
-    bulk.finish().await
-}
-
-pub(super) async fn remove(tx: &Tx, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
-    while let Some(ids) = bulk.next() {
-        let asked = ids.len();
-        let removed = tx.update_returning::<Entity>(soft_deleted(tx), present_among(tx, ids), Column::Id).await?;
-        let changed = removed.len() as u64;
-        tx.record_each(&Action::Deleted, "Request", removed).await?;
-        bulk.done(asked, changed, changed);
     }
     bulk.finish().await
 }

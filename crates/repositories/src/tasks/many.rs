@@ -1,13 +1,12 @@
 //! Many tasks in one call.
 
-use rylie_audit::Action;
 use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{RequestId, TaskId, TaskStatus};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{ColumnTrait, Condition};
 
-use super::{NewTask, row, soft_deleted};
+use super::{NewTask, row};
 use crate::bulk::Bulk;
 use crate::fence::Tx;
 use crate::requests;
@@ -47,18 +46,6 @@ pub(super) async fn set_status(
         let all = changed == asked as u64;
         let found = if all { changed } else { tx.rows::<Entity>().filter(these).count().await? };
         bulk.done(asked, found, changed);
-    }
-    bulk.finish().await
-}
-
-pub(super) async fn remove(tx: &Tx, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
-    while let Some(ids) = bulk.next() {
-        let asked = ids.len();
-        let removed = tx.update_returning::<Entity>(soft_deleted(tx), present_among(tx, ids), Column::Id).await?;
-        let changed = removed.len() as u64;
-        tx.record_each(&Action::Deleted, "Task", removed).await?;
-        bulk.done(asked, changed, changed);
     }
     bulk.finish().await
 }

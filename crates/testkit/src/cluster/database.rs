@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Inner, Template};
+use super::{Cluster, Inner, Template};
 use crate::{DelayProxy, Result};
 
 /// A database of a test's own. Dropping the value drops the database, connections or not, a little later and without
@@ -39,6 +39,12 @@ impl PostgresDatabase {
     #[must_use]
     pub fn url_through(&self, proxy: &DelayProxy) -> String {
         self.cluster.url.through(&proxy.address().to_string()).database(&self.name)
+    }
+
+    /// Where to connect, as the server's superuser, through the [pooler](crate::Cluster::pooler_address).
+    pub async fn url_through_pooler(&self) -> Result<String> {
+        let address = Cluster(Arc::clone(&self.cluster)).pooler_address().await?.to_owned();
+        Ok(self.cluster.url.through(&address).database(&self.name))
     }
 
     /// The database's name, unique on its server.

@@ -55,6 +55,11 @@ impl ServerUrl {
         format!("postgres://{}@{}/{name}{}", self.user, self.host, self.query)
     }
 
+    /// User and password; the password is empty where there is none.
+    pub(super) fn login(&self) -> (&str, &str) {
+        self.user.split_once(':').unwrap_or((&self.user, ""))
+    }
+
     /// Host and port of the server.
     pub(super) fn address(&self) -> String {
         let has_port = self

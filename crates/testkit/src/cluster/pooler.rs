@@ -1,0 +1,99 @@
+//! A transaction-mode pooler in front of the tests' server.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Child;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tempfile::TempDir;
+
+use super::process::{free_port, last_lines, own_folder, run_by_script};
+use super::server_url::ServerUrl;
+use crate::{Error, Result};
+
+/// Starts the pooler and ends it with us; see there.
+const SCRIPT: &str = include_str!("pooler.sh");
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Server connections for each database: fewer than a store has, so that units do meet each other's connections.
+const SERVER_CONNECTIONS: u32 = 4;
+
+/// PgBouncer in transaction mode: every transaction may meet another server connection. Stopped when the value is
+/// dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub(super) struct Pooler {
+    script: Child,
+    address: String,
+    // After `script`: the folder goes when the pooler is gone.
+    folder: TempDir,
+}
+
+impl Pooler {
+    pub(super) async fn start(server: &ServerUrl) -> Result<Self> {
+        let program = program().ok_or(Error::PoolerMissing)?;
+        let port = free_port()?;
+        let (folder, user) = own_folder("pgbouncer.ini", &settings(server, port))?;
+        let script = run_by_script(SCRIPT, &[program.as_ref(), folder.path().as_ref()], folder.path(), user.as_ref())?;
+        let mut pooler = Self { script, address: format!("127.0.0.1:{port}"), folder };
+        pooler.wait_until_ready(&server.through(&pooler.address).database("postgres")).await?;
+        Ok(pooler)
+    }
+
+    async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
+        let begun = Instant::now();
+        // What the driver sends besides, PgBouncer 1.18 refuses.
+        let options = PgConnectOptions::from_str(url).map_err(Error::sql("reading the pooler's address"))?;
+        let options = options.extra_float_digits(None).statement_cache_capacity(0);
+        loop {
+            let refusal = match options.connect().await {
+                Ok(connection) => {
+                    // It answered: how it takes the goodbye does not matter.
+                    let _ = connection.close().await;
+                    return Ok(());
+                }
+                Err(refusal) => refusal,
+            };
+            let gone = self.script.try_wait().map_err(Error::io("watching the pooler"))?;
+            if gone.is_some() || begun.elapsed() > PATIENCE {
+                return Err(Error::NotStarted { refusal, log: last_lines(&self.folder.path().join("log")) });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Host and port.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take());
+        // A few milliseconds. Should waiting fail, the script still does its work.
+        let _ = self.script.wait();
+    }
+}
+
+/// Packages put it where daemons are, which is not on everybody's path.
+fn program() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from);
+    env::split_paths(&path).chain(usual).map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
+}
+
+/// Everybody who reaches the address is let in: it is this machine's own, and the databases live for seconds.
+fn settings(server: &ServerUrl, port: u16) -> String {
+    let address = server.address();
+    let (host, server_port) = address.rsplit_once(':').unwrap_or((&address, "5432"));
+    let (user, password) = server.login();
+    format!(
+        "[databases]\n* = host={host} port={server_port} user={user} password={password}\n\n\
+         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+         pool_mode = transaction\ndefault_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 1000\nserver_idle_timeout = 3\n"
+    )
+}

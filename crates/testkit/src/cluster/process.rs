@@ -1,0 +1,114 @@
+//! What a private server and a pooler have in common: a folder, a user and a script that ends them with us.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::{Error, Result};
+
+/// Kilobytes that must be free in memory for a server to be put there; containers often have far less.
+const ROOMY: u64 = 2 * 1024 * 1024;
+
+/// Runs a script that ends what it started when its standard input closes.
+pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, user: Option<&User>) -> Result<Child> {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, "sh"])
+        .args(arguments)
+        // Ours may be closed to the user that runs the program.
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Out of reach of a Ctrl-C, which the script must survive to clean up.
+        .process_group(0);
+    for name in ["PGDATA", "PGPORT", "PGHOST", "PGUSER", "PGOPTIONS", "PGDATABASE"] {
+        command.env_remove(name);
+    }
+    if let Some(User { uid, gid }) = user {
+        command.uid(*uid).gid(*gid);
+    }
+    command.spawn().map_err(Error::io("starting a private server"))
+}
+
+/// The last lines of a log.
+pub(super) fn last_lines(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+/// Whom a program runs as that refuses to run as root.
+pub(super) struct User {
+    uid: u32,
+    gid: u32,
+}
+
+/// A folder that only the program's user may enter, with one file in it: whoever reaches a server's socket inside is let
+/// in without a password. Beside it, the user, if it has to be another than ours.
+pub(super) fn own_folder(file: &str, text: &str) -> Result<(TempDir, Option<User>)> {
+    let doing = "making a folder for a private server";
+    let folder = make_folder().map_err(Error::io(doing))?;
+    let file = folder.path().join(file);
+    fs::write(&file, text)
+        .and_then(|()| fs::set_permissions(folder.path(), Permissions::from_mode(0o700)))
+        .map_err(Error::io(doing))?;
+    if fs::metadata(folder.path()).map_err(Error::io(doing))?.uid() != 0 {
+        return Ok((folder, None));
+    }
+    let user = unprivileged_user()?;
+    for path in [folder.path(), &file] {
+        chown(path, Some(user.uid), Some(user.gid)).map_err(Error::io(doing))?;
+    }
+    Ok((folder, Some(user)))
+}
+
+fn make_folder() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("rylie-").tempdir_in(parent_folder())
+}
+
+/// In memory where that is roomy: a database is three hundred small files, and making them on a disk took twenty
+/// times as long. Otherwise in the folder for temporary files, if it leaves a socket's path below a hundred bytes.
+fn parent_folder() -> PathBuf {
+    let (memory, temporary) = (PathBuf::from("/dev/shm"), std::env::temp_dir());
+    if free_kilobytes(&memory).is_some_and(|free| free >= ROOMY) {
+        memory
+    } else if temporary.as_os_str().len() <= 60 {
+        temporary
+    } else {
+        PathBuf::from("/tmp")
+    }
+}
+
+fn free_kilobytes(folder: &Path) -> Option<u64> {
+    let output = Command::new("df").arg("-Pk").arg(folder).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
+}
+
+/// Whom it runs as when we are root.
+fn unprivileged_user() -> Result<User> {
+    ["postgres", "nobody"]
+        .into_iter()
+        .find_map(|name| Some(User { uid: id("-u", name)?, gid: id("-g", name)? }))
+        .ok_or(Error::NoUnprivilegedUser)
+}
+
+fn id(option: &str, user: &str) -> Option<u32> {
+    let output = Command::new("id").args([option, user]).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+pub(super) fn free_port() -> Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(Error::io("looking for a free port"))
+}
