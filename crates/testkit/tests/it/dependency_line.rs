@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with those of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("rylie-crypto", &[]),
     ("rylie-entities", &["rylie-crypto"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
@@ -30,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("rylie-migration", &[]),
     ("rylie-lint", &["rylie-migration"]),
     ("rylie-testkit", &["rylie-db"]),
+    ("rylie-bench", &["rylie-db"]),
     ("rylie-examples", &["rylie-db", "rylie-testkit"]),
     ("rylie-tests", &["rylie-db", "rylie-testkit"]),
 ];
