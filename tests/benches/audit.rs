@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p rylie-tests --bench audit                    # an audited write beside a bare one, then sixteen writers with and without sealing
-//! cargo bench -p rylie-tests --bench audit verify 1000000     # so many records sealed, and verified by a process of its own
+//! cargo bench -p rylie-tests --bench audit -- verify 1000000  # so many records sealed, and verified by a process of its own
 //! ```
 //!
 //! On throw-away databases, or on `RYLIE_TEST_DATABASE_URL`. Rounds go in turns; medians are printed.
