@@ -9,6 +9,8 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts of rows, to be shown")]
 
+mod memory;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -135,7 +137,7 @@ async fn verify_alone(url: &str) -> Outcome<()> {
     if let Some(finding) = verification.first_bad {
         return Err(finding.to_string().into());
     }
-    let (records, peak) = (verification.seen.records, resident_kib()? / 1024);
+    let (records, peak) = (verification.seen.records, memory::resident_kib()? / 1024);
     let rate = records as f64 / took.as_secs_f64();
     println!("verified {records} records in {took:.1?}, {rate:.0} a second; at most {peak} MiB resident");
     Ok(())
@@ -178,11 +180,4 @@ fn median(mut values: Vec<f64>) -> f64 {
 async fn run(sql: &mut PgConnection, text: &str) -> Outcome<()> {
     sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(sql).await?;
     Ok(())
-}
-
-/// The most memory that this process has had so far. Linux.
-fn resident_kib() -> Outcome<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

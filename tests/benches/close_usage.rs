@@ -9,6 +9,8 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts of rows, to be shown")]
 
+mod memory;
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -61,11 +63,11 @@ async fn alone(users: u64) -> Outcome<()> {
     let mut sql = PgConnection::connect(world.url()).await?;
     fill(&mut sql, users).await?;
     end_all(&mut sql).await?;
-    let before = resident_kib()?;
+    let before = memory::resident_kib()?;
     let began = Instant::now();
     let closed = close_usage(&*world.store(), None, &Sweep::default()).await?.users;
     let took = began.elapsed();
-    let peak = resident_kib()?;
+    let peak = memory::resident_kib()?;
     check(&mut sql, closed, users).await?;
     let each = took.as_secs_f64() * 1e6 / users as f64;
     println!("{users} users in {took:.1?}, {each:.1} µs each; at most {peak} KiB resident, {before} KiB before");
@@ -146,11 +148,4 @@ async fn run(sql: &mut PgConnection, text: &str) -> Outcome<()> {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
-}
-
-/// The most memory that this process has had so far. Linux.
-fn resident_kib() -> Outcome<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -117,7 +117,7 @@ impl Writer {
         if rows.iter().any(|(table, rows)| self.written.get(table).copied().unwrap_or(0) != *rows) {
             return Err(Error::TenantFile { line: 0, reason: "rows were lost while it was written; try again" });
         }
-        let sha256 = hex(self.digest.clone().finish().as_ref());
+        let sha256 = hex::encode(self.digest.clone().finish().as_ref());
         self.line(&Trailer { end: End { rows, sha256 } }, out)?;
         let failed = Error::file("writing", out);
         let file = self.to.into_inner().map_err(|error| failed(error.into_error()))?;
@@ -228,7 +228,7 @@ impl Reader {
             return Err(self.wrong("something follows the last line"));
         }
         self.line -= 1;
-        if end.sha256 != hex(self.digest.clone().finish().as_ref()) {
+        if end.sha256 != hex::encode(self.digest.clone().finish().as_ref()) {
             return Err(self.wrong("the file was changed after it was written: its digest differs"));
         }
         let read = |table: &str| self.read.get(table).copied().unwrap_or(0);
@@ -254,13 +254,4 @@ impl Reader {
     pub(crate) fn wrong(&self, reason: &'static str) -> Error {
         Error::TenantFile { line: self.line, reason }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a `String` does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
