@@ -44,6 +44,7 @@ macro_rules! behaviours_on {
             mod isolation;
             mod keyring_changes;
             mod keyset;
+            mod loader;
             mod overviews;
             mod platform;
             mod reencryption;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["get_by_id_c1", "get_by_id_c1", "get_by_id_c1"],
     ["get_by_id_c16", "get_by_id_c16", "get_by_id_findfirst_c16"],
+    ["get_by_id_c16_batched", "get_by_id_c16_batched", "get_by_id_c16"],
     ["scoped_read_rls_c1", "scoped_read_rls_d_drop_c1", "scoped_read_rls_c1"],
     ["scoped_read_rls_c16", "scoped_read_rls_d_drop_c16", "scoped_read_rls_c16"],
     ["raw_scoped_read_d_drop_c1", "scoped_read_rls_d_drop_c1", NONE],

@@ -12,6 +12,7 @@ use crate::Result;
 pub(crate) const NAMES: &[&str] = &[
     "get_by_id_c1",
     "get_by_id_c16",
+    "get_by_id_c16_batched",
     "list_page_c1",
     "list_page_c16",
     "list_page_big_c1",
@@ -46,6 +47,7 @@ pub(crate) async fn run(name: &str) -> Result<()> {
     };
     match name {
         "get_by_id_c1" | "get_by_id_c16" => reads::by_id(name, callers).await,
+        "get_by_id_c16_batched" => reads::gathered(name, callers).await,
         "scoped_read_rls_c1" | "scoped_read_rls_c16" => reads::of_one_tenant(name, callers).await,
         "list_page_c1" | "list_page_c16" => lists::of_small_tenants(name, callers).await,
         "list_page_big_c1" => lists::of_the_large_tenant(name, 0).await,

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::sweep::Sweep;
 
 /// Users closed in one transaction: their rows are locked that long, some tens of milliseconds.
-const BATCH: u64 = 1_000;
+const BATCH: u64 = 2_500;
 
 /// What closing did, or would do.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]

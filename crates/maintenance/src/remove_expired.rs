@@ -17,13 +17,13 @@ pub struct RemovedExpired {
     pub verification_tokens: u64,
 }
 
-/// Deletes every session and verification token that has expired by now, 5,000 a transaction. The limit of `sweep` holds
+/// Deletes every session and verification token that has expired by now, 10,000 a transaction. The limit of `sweep` holds
 /// for each of the two. Rows that others hold are left to the next run.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = |what| Removal {
         what,
         age: Duration::ZERO,
-        batch: 5_000,
+        batch: 10_000,
         job: ("remove-expired", "expired sessions and verification tokens"),
         doing: "removing expired sessions and tokens",
     };

@@ -7,6 +7,7 @@ mod error;
 mod fence;
 mod grant;
 mod keyset;
+mod loader;
 mod owner;
 mod page;
 mod pool;
@@ -15,6 +16,7 @@ mod retry;
 mod scope;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
 mod store;
+mod stream;
 mod unit;
 mod unit_options;
 
@@ -62,12 +64,14 @@ pub use error::{Error, Fault, Result};
 pub use fence::Savepoint;
 pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
+pub use loader::{Loaded, Loader};
 pub use page::{Page, PageRequest};
 pub use pool::{Holder, Pool, PoolOptions, StoredMark};
 pub use quota::{Quota, Quotas};
 pub use retry::{Retry, Retryable, retry};
 pub use scope::{Reach, SignedInUser, TenantScope};
 pub use store::{DatabaseStore, KeySource, Store};
+pub use stream::{RowStream, stream_of};
 pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 pub use unit_options::UnitOptions;
 

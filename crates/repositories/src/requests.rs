@@ -31,6 +31,10 @@ pub trait RequestRepository: Send + Sync {
     /// The request, or `None` if there is no such request within reach.
     async fn find(&self, id: RequestId) -> Result<Option<Request>>;
 
+    /// Those of the named requests that are there and within reach, in no particular order; the others are left out. One
+    /// statement, however many.
+    async fn find_many(&self, ids: Vec<RequestId>) -> Result<Vec<Request>>;
+
     /// As [`find`](Self::find), or [`Error::NotFound`].
     async fn get(&self, id: RequestId) -> Result<Request>;
 
@@ -95,6 +99,10 @@ pub trait RequestRepository: Send + Sync {
 impl RequestRepository for Tx {
     async fn find(&self, id: RequestId) -> Result<Option<Request>> {
         self.present::<Entity>(&id).await
+    }
+
+    async fn find_many(&self, ids: Vec<RequestId>) -> Result<Vec<Request>> {
+        self.present_among::<Entity>(&ids).await
     }
 
     async fn get(&self, id: RequestId) -> Result<Request> {

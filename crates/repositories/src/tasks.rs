@@ -28,6 +28,10 @@ pub trait TaskRepository: Send + Sync {
     /// The task, or `None` if there is no such task within reach.
     async fn find(&self, id: TaskId) -> Result<Option<Task>>;
 
+    /// Those of the named tasks that are there and within reach, in no particular order; the others are left out. One
+    /// statement, however many.
+    async fn find_many(&self, ids: Vec<TaskId>) -> Result<Vec<Task>>;
+
     /// The newest first.
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>>;
 
@@ -126,6 +130,10 @@ impl TaskFilter {
 impl TaskRepository for Tx {
     async fn find(&self, id: TaskId) -> Result<Option<Task>> {
         self.present::<Entity>(&id).await
+    }
+
+    async fn find_many(&self, ids: Vec<TaskId>) -> Result<Vec<Task>> {
+        self.present_among::<Entity>(&ids).await
     }
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {

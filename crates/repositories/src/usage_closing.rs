@@ -23,7 +23,7 @@ pub trait UsageClosing: Send + Sync {
     /// Closes the period of the next `batch` users, `after` one, whose period has ended by now; with a month, only periods
     /// that began in it. Archives their counters, sets them to zero and begins the next period.
     ///
-    /// Two statements on PostgreSQL and three on SQLite, however many users. It can be called again and by several
+    /// One statement on PostgreSQL and three on SQLite, however many users. It can be called again and by several
     /// processes at once: a period is closed once, and rows that another process holds are left to it. A second
     /// close of the same month adds to the archived row. A period that ended months ago takes as many
     /// walks. Recorded, if anything was closed.
@@ -49,13 +49,14 @@ pub struct ClosedBatch {
     pub last: Option<UserId>,
 }
 
-/// Archives and resets in one statement.
+/// Locks, archives and resets in one statement, which returns how many users and the last.
 const POSTGRES: &str = include_str!("usage_closing/postgres.sql");
-/// SQLite has no data-modifying CTE. The unit holds the write lock from its beginning, so both statements meet the same rows.
+/// SQLite has no data-modifying CTE: the last id first, then both changes up to it. The unit holds the write lock from its beginning, so both statements meet the same rows.
 const SQLITE_ARCHIVE: &str = include_str!("usage_closing/sqlite_archive.sql");
 const SQLITE_RESET: &str = include_str!("usage_closing/sqlite_reset.sql");
 
-/// What is closed, and what follows; in SQL. `$1` is now, `$2` and `$3` are the bounds of the ids.
+/// What is closed, and what follows; in SQL. `$1` is now, `$2` the id after which the batch begins, `$3` its size and, in
+/// the statements of SQLite that change rows, its last id.
 struct Closing {
     /// Which users.
     due: &'static str,
@@ -91,8 +92,7 @@ const COUNT_ENDED: &str = r#"SELECT count(*) FROM "User"
     WHERE "activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
       AND "currentBillingPeriodStart" >= $2 AND "currentBillingPeriodStart" < $3"#;
 
-/// The last id of a batch; `$3` is its size.
-const LAST_OF_BATCH: &str = r#"SELECT max("id") FROM (
+const SQLITE_BATCH: &str = r#"SELECT count(*), max("id") FROM (
     SELECT "id" FROM "User" WHERE {due} AND "id" > $2 ORDER BY "id" LIMIT $3) AS batch"#;
 
 impl Closing {
@@ -108,26 +108,33 @@ impl Closing {
         parts.iter().fold(sql.to_owned(), |sql, (part, text)| sql.replace(part, text.trim()))
     }
 
-    async fn last(&self, tx: &Tx, values: Vec<Value>) -> Result<Option<UserId>> {
-        let connection = tx.across_tenants()?;
-        let engine = connection.get_database_backend();
-        let statement = Statement::from_sql_and_values(engine, self.fill(LAST_OF_BATCH, engine), values);
-        let row = connection.query_one_raw(statement).await?;
-        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.flatten())
+    /// Closes the next batch; `values` are those of `$1`, `$2`, `$3` and what `due` and `next_end` take.
+    async fn run(&self, tx: &Tx, mut values: Vec<Value>) -> Result<ClosedBatch> {
+        let engine = tx.across_tenants()?.get_database_backend();
+        let batch = if engine == DbBackend::Sqlite {
+            let batch = self.batch(tx, SQLITE_BATCH, values.clone()).await?;
+            if let Some(last) = &batch.last {
+                values[2] = last.into();
+                tx.run_across_tenants(&self.fill(SQLITE_ARCHIVE, engine), values.clone()).await?;
+                tx.run_across_tenants(&self.fill(SQLITE_RESET, engine), values).await?;
+            }
+            batch
+        } else {
+            self.batch(tx, POSTGRES, values).await?
+        };
+        if batch.users > 0 {
+            tx.record(Event::new(Action::UsageClosed).with("users", batch.users)).await?;
+        }
+        Ok(batch)
     }
 
-    async fn run(&self, tx: &Tx, values: Vec<Value>) -> Result<u64> {
-        let engine = tx.across_tenants()?.get_database_backend();
-        let users = if engine == DbBackend::Sqlite {
-            tx.run_across_tenants(&self.fill(SQLITE_ARCHIVE, engine), values.clone()).await?;
-            tx.run_across_tenants(&self.fill(SQLITE_RESET, engine), values).await?
-        } else {
-            tx.run_across_tenants(&self.fill(POSTGRES, engine), values).await?
-        };
-        if users > 0 {
-            tx.record(Event::new(Action::UsageClosed).with("users", users)).await?;
-        }
-        Ok(users)
+    async fn batch(&self, tx: &Tx, sql: &str, values: Vec<Value>) -> Result<ClosedBatch> {
+        let connection = tx.across_tenants()?;
+        let engine = connection.get_database_backend();
+        let statement = Statement::from_sql_and_values(engine, self.fill(sql, engine), values);
+        let Some(row) = connection.query_one_raw(statement).await? else { return Ok(ClosedBatch::default()) };
+        let users: i64 = row.try_get_by_index(0)?;
+        Ok(ClosedBatch { users: users.cast_unsigned(), last: row.try_get_by_index(1)? })
     }
 }
 
@@ -136,10 +143,7 @@ impl UsageClosing for Tx {
     async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
         let (from, to) = bounds(month);
         let (now, after) = (self.now(), start_of(after));
-        let values = |bound: Value| vec![now.into(), after.clone().into(), bound, from.into(), to.into()];
-        let Some(last) = ENDED.last(self, values(size(batch))).await? else { return Ok(ClosedBatch::default()) };
-        let users = ENDED.run(self, values((&last).into())).await?;
-        Ok(ClosedBatch { users, last: Some(last) })
+        ENDED.run(self, vec![now.into(), after.into(), size(batch), from.into(), to.into()]).await
     }
 
     async fn count_ended(&self, month: Option<Month>) -> Result<u64> {
@@ -149,11 +153,8 @@ impl UsageClosing for Tx {
 
     async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
         let (at, after) = (Timestamp::from(at), start_of(after));
-        let values = |bound: Value| vec![at.into(), after.clone().into(), bound];
-        let Some(last) = EVERYONE.last(self, values(size(batch))).await? else { return Ok(ClosedBatch::default()) };
-        let mut values = values((&last).into());
-        values.push(billing_period::a_month_after(at).into());
-        Ok(ClosedBatch { users: EVERYONE.run(self, values).await?, last: Some(last) })
+        let end = billing_period::a_month_after(at);
+        EVERYONE.run(self, vec![at.into(), after.into(), size(batch), end.into()]).await
     }
 }
 

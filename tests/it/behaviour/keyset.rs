@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
+use futures_util::{StreamExt, TryStreamExt};
 use rylie_db::entities::RequestStatus;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, UserFilter};
@@ -46,6 +47,34 @@ async fn a_walk_meets_each_row_once_also_where_many_have_the_same_time() {
     // The newest first, and of those made at once the greatest id.
     assert_eq!(ids, (1..=3_000).rev().map(|n| format!("r-{n:07}")).collect::<Vec<_>>());
     assert_eq!(unit.statements(), 3_000_u64.div_ceil(70), "one statement a page");
+}
+
+#[tokio::test]
+async fn a_stream_yields_the_whole_list_and_reads_a_page_when_it_is_wanted() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    add_requests(&world, &agency, 1, 250, "n / 500").await;
+    let unit = agency.unit().await.unwrap();
+    let requests = || stream_of(|page| unit.requests().list_after(RequestFilter::default(), page));
+
+    let some: Vec<_> = requests().take(100).try_collect().await.unwrap();
+    assert_eq!((some.len(), unit.statements()), (100, 1));
+    let all: Vec<_> = requests().map_ok(|request| request.id.to_string()).try_collect().await.unwrap();
+    assert_eq!(all, (1..=250).rev().map(|n| format!("r-{n:07}")).collect::<Vec<_>>());
+    assert_eq!(unit.statements(), 1 + 3);
+
+    let empty = world.agency().await.unwrap();
+    let unit = empty.unit().await.unwrap();
+    let mut none = stream_of(|page| unit.requests().list_after(RequestFilter::default(), page));
+    assert!(none.try_next().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_first_error() {
+    let mut pages = stream_of(|_| async { Err::<KeysetPage<u8>, _>(Error::Contention) });
+
+    assert!(matches!(pages.next().await, Some(Err(Error::Contention))));
+    assert!(pages.next().await.is_none());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rylie_db::entities::Request;
 use rylie_db::prelude::*;
 
 use crate::dataset::{request, scatter};
@@ -44,6 +45,22 @@ pub(crate) async fn of_one_tenant(name: &str, callers: usize) -> Result<()> {
             let unit = store.tenant_read_only(&scope).await?;
             let found = unit.requests().get(request(large_tenants(number))?).await?;
             if found.agency_id.as_ref() == scope.user().agency() { Ok(()) } else { Err("another tenant's".into()) }
+        }
+    })
+    .await?;
+    drop(service);
+    Ok(())
+}
+
+/// Requests of the large tenant, gathered by a loader that all callers share.
+pub(crate) async fn gathered(name: &str, callers: usize) -> Result<()> {
+    let service = Service::connect().await?;
+    let loader = Arc::new(Loader::<Request>::new(service.store.clone(), service.scope(1).await?));
+    looped(name, callers, move |number| {
+        let loader = Arc::clone(&loader);
+        async move {
+            let id = request(large_tenants(number))?;
+            if loader.get(id.clone()).await?.id == id { Ok(()) } else { Err("another request".into()) }
         }
     })
     .await?;

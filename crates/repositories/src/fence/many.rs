@@ -12,12 +12,19 @@ impl Tx {
     pub(crate) fn one_of<C: ColumnTrait>(&self, column: C, texts: impl IntoIterator<Item = String>) -> SimpleExpr {
         let (table, name) = column.as_column_ref();
         let column = format!(r#""{table}"."{name}""#);
-        if self.engine() == DbBackend::Postgres {
-            let texts: Vec<String> = texts.into_iter().collect();
-            return Expr::cust_with_values(format!("{column} = ANY($1)"), [Value::from(texts)]);
+        let holds = match self.engine() {
+            DbBackend::Postgres => format!("{column} = ANY($1)"),
+            _ => format!("{column} IN (SELECT value FROM json_each(?))"),
+        };
+        Expr::cust_with_values(holds, [self.texts(texts)])
+    }
+
+    /// Many texts as one value: an array, or JSON on SQLite.
+    pub(super) fn texts(&self, texts: impl IntoIterator<Item = String>) -> Value {
+        match self.engine() {
+            DbBackend::Postgres => texts.into_iter().collect::<Vec<_>>().into(),
+            _ => serde_json::Value::Array(texts.into_iter().map(Into::into).collect()).to_string().into(),
         }
-        let texts = serde_json::Value::Array(texts.into_iter().map(Into::into).collect()).to_string();
-        Expr::cust_with_values(format!("{column} IN (SELECT value FROM json_each(?))"), [Value::from(texts)])
     }
 
     /// As [`Tx::update`], also with expressions; returns how many rows were updated.

@@ -90,21 +90,20 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
         // One state of the database for all of its statements, as SQLite gives a reader anyway.
         Access::ReadOnly => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
-    match door {
-        Door::Audit(AuditingRole::Platform) => format!("{begin}; SET LOCAL ROLE rylie_platform"),
-        Door::Audit(AuditingRole::Auditor) => format!("{begin}; SET LOCAL ROLE rylie_auditor"),
-        Door::Audit(AuditingRole::Login) => format!("{begin}; SET LOCAL row_security = off"),
-        _ if !walls => begin.to_owned(),
+    let door = match door {
+        Door::Audit(AuditingRole::Platform) => "; SET LOCAL ROLE rylie_platform",
+        Door::Audit(AuditingRole::Auditor) => "; SET LOCAL ROLE rylie_auditor",
+        Door::Audit(AuditingRole::Login) => "; SET LOCAL row_security = off",
+        _ if !walls => "",
+        // One statement and not two, for the sake of the server: `SET LOCAL ROLE` is the same.
         Door::Tenant(tenant) => {
-            let tenant = literal(tenant);
-            // One statement and not two, for the sake of the server: `SET LOCAL ROLE` is the same.
-            format!(
-                "{begin}; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', {tenant}, true)"
-            )
+            let set = "; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', ";
+            return [begin, set, &literal(tenant), ", true)"].concat();
         }
-        Door::Identity => format!("{begin}; SET LOCAL ROLE rylie_identity"),
-        Door::Platform => format!("{begin}; SET LOCAL ROLE rylie_platform"),
-    }
+        Door::Identity => "; SET LOCAL ROLE rylie_identity",
+        Door::Platform => "; SET LOCAL ROLE rylie_platform",
+    };
+    [begin, door].concat()
 }
 
 /// What a batch ends with so that no statement of the unit takes longer; zero would mean no limit at all.
@@ -115,8 +114,16 @@ pub(super) fn limit_statements(limit: Duration) -> String {
 
 /// A string constant that reads the same whatever `standard_conforming_strings` says.
 fn literal(text: &str) -> String {
-    let escaped = text.replace('\\', r"\\").replace('\'', r"\'").replace('\0', "");
-    format!("E'{escaped}'")
+    let mut literal = String::with_capacity(text.len() + 3);
+    literal.push_str("E'");
+    for letter in text.chars().filter(|letter| *letter != '\0') {
+        if matches!(letter, '\\' | '\'') {
+            literal.push('\\');
+        }
+        literal.push(letter);
+    }
+    literal.push('\'');
+    literal
 }
 
 pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<String>> {

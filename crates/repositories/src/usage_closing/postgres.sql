@@ -3,8 +3,9 @@ WITH ended AS MATERIALIZED (
            "pagesUsedThisPeriod", "blogsUsedThisPeriod", "gbpPostsUsedThisPeriod", "improvementsUsedThisPeriod"
     FROM "User"
     WHERE {due}
-      AND "id" > $2 AND "id" <= $3
+      AND "id" > $2
     ORDER BY "id"
+    LIMIT $3
     {lock}
 ), archived AS (
     INSERT INTO "MonthlyUsage" ("id", "userId", "tenantId", "month", "year", "packageType",
@@ -21,14 +22,16 @@ WITH ended AS MATERIALIZED (
         "improvementsUsed" = "MonthlyUsage"."improvementsUsed" + excluded."improvementsUsed",
         "packageType" = excluded."packageType",
         "archivedAt" = excluded."archivedAt"
+), next AS (
+    UPDATE "User" SET
+        "pagesUsedThisPeriod" = 0,
+        "blogsUsedThisPeriod" = 0,
+        "gbpPostsUsedThisPeriod" = 0,
+        "improvementsUsedThisPeriod" = 0,
+        "currentBillingPeriodStart" = {next_start},
+        "currentBillingPeriodEnd" = {next_end},
+        "updatedAt" = $1
+    FROM ended
+    WHERE "User"."id" = ended."id"
 )
-UPDATE "User" SET
-    "pagesUsedThisPeriod" = 0,
-    "blogsUsedThisPeriod" = 0,
-    "gbpPostsUsedThisPeriod" = 0,
-    "improvementsUsedThisPeriod" = 0,
-    "currentBillingPeriodStart" = {next_start},
-    "currentBillingPeriodEnd" = {next_end},
-    "updatedAt" = $1
-FROM ended
-WHERE "User"."id" = ended."id"
+SELECT count(*), max("id") FROM ended

@@ -1,0 +1,129 @@
+//! Reads by id that are asked for at the same time, gathered into one statement.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rylie_entities::{Request, RequestId, Task, TaskId};
+use tokio::sync::oneshot;
+
+use crate::{Error, Result, Store, TenantScope, TenantUnit};
+
+/// Reads rows of one scope by id, and gathers the ids that are asked for while it is reading into the next statement: what
+/// many resolvers of one answer, or many requests in one tenant's name, would read one by one.
+///
+/// Each batch is a read-only unit of its own, with both walls. It keeps nothing: a row is read after it was asked for, so
+/// whatever was committed before is seen. A caller who is alone pays for nothing more than a unit and its read.
+/// Share it behind an [`Arc`] among the callers of one scope.
+pub struct Loader<E: Loaded> {
+    store: Arc<dyn Store>,
+    scope: TenantScope,
+    waiting: Mutex<Vec<Wanted<E>>>,
+    /// Whoever has it reads for all who wait.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct Wanted<E: Loaded> {
+    id: E::Id,
+    found: oneshot::Sender<Option<E>>,
+}
+
+/// A row that a [`Loader`] reads.
+#[async_trait]
+pub trait Loaded: Clone + Send + Sync + 'static {
+    /// What it is found by.
+    type Id: Clone + Eq + Hash + Send + Sync;
+
+    /// The table's name.
+    const NAME: &'static str;
+
+    /// Its id.
+    fn id(&self) -> &Self::Id;
+
+    /// Those of the ids that are there and within the unit's reach.
+    async fn find_many(unit: &dyn TenantUnit, ids: Vec<Self::Id>) -> Result<Vec<Self>>;
+}
+
+macro_rules! loaded {
+    ($($row:ident by $id:ident in $repository:ident),+) => {
+        $(#[async_trait]
+        impl Loaded for $row {
+            type Id = $id;
+
+            const NAME: &'static str = stringify!($row);
+
+            fn id(&self) -> &$id {
+                &self.id
+            }
+
+            async fn find_many(unit: &dyn TenantUnit, ids: Vec<$id>) -> Result<Vec<Self>> {
+                unit.$repository().find_many(ids).await
+            }
+        })+
+    };
+}
+loaded!(Request by RequestId in requests, Task by TaskId in tasks);
+
+impl<E: Loaded> Loader<E> {
+    /// A loader of what `scope` reaches.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, scope: TenantScope) -> Self {
+        Self { store, scope, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// The row, or `None` if there is no such row within reach. Two round trips for all that is asked for at once.
+    ///
+    /// A caller may be dropped at any time: whom it was reading for read for themselves. So do those whose batch failed;
+    /// each gets an error of its own.
+    pub async fn find(&self, id: E::Id) -> Result<Option<E>> {
+        let (sender, mut found) = oneshot::channel();
+        self.waiting().push(Wanted { id: id.clone(), found: sender });
+        tokio::select! {
+            biased;
+            found = &mut found => if let Ok(found) = found {
+                return Ok(found);
+            },
+            _turn = self.turn.lock() => {
+                // The one before may have read this row as well.
+                if let Ok(found) = found.try_recv() {
+                    return Ok(found);
+                }
+                self.read_for_all().await?;
+                if let Ok(found) = found.try_recv() {
+                    return Ok(found);
+                }
+            },
+        }
+        Ok(self.read(vec![id]).await?.pop())
+    }
+
+    /// As [`find`](Self::find), or [`Error::NotFound`].
+    pub async fn get(&self, id: E::Id) -> Result<E> {
+        self.find(id).await?.ok_or(Error::NotFound { entity: E::NAME })
+    }
+
+    async fn read_for_all(&self) -> Result<()> {
+        let mut all = std::mem::take(&mut *self.waiting());
+        all.retain(|wanted| !wanted.found.is_closed());
+        if all.is_empty() {
+            return Ok(());
+        }
+        let rows = self.read(all.iter().map(|wanted| wanted.id.clone()).collect()).await?;
+        let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id().clone(), row)).collect();
+        for wanted in all {
+            // Whoever is gone meanwhile does not mind.
+            let _ = wanted.found.send(rows.get(&wanted.id).cloned());
+        }
+        Ok(())
+    }
+
+    async fn read(&self, ids: Vec<E::Id>) -> Result<Vec<E>> {
+        let unit = self.store.tenant_read_only(&self.scope).await?;
+        E::find_many(&*unit, ids).await
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Wanted<E>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
