@@ -183,7 +183,9 @@ impl Database {
         Ok(known.filter(|name| applied.iter().all(|applied| applied != name)).map(str::to_owned).collect())
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    /// The settings it was connected with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
         &self.config
     }
 

@@ -1,12 +1,12 @@
 //! What the jobs keep, watch and tell.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rylie_crypto::Secret;
 use rylie_maintenance::{Notifier, Smtp, parse_bytes};
 
-use super::{Reader, wrong};
+use super::{Config, Reader, wrong};
 use crate::error::Result;
 
 const DAY: u64 = 86_400;
@@ -22,6 +22,26 @@ pub(crate) struct Maintenance {
     pub(crate) size_alert_above: Option<i64>,
     pub(crate) size_notify: Vec<Notifier>,
     pub(crate) smtp: Option<Smtp>,
+}
+
+impl Config {
+    /// Where the key is that signs the audit log's checkpoints, if a file is named.
+    #[must_use]
+    pub fn audit_key(&self) -> Option<&Path> {
+        self.maintenance.audit_key.as_deref()
+    }
+
+    /// Where those checkpoints go, if a file is named.
+    #[must_use]
+    pub fn audit_checkpoints(&self) -> Option<&Path> {
+        self.maintenance.audit_checkpoints.as_deref()
+    }
+
+    /// For how many days audit records are kept; `None`: for ever.
+    #[must_use]
+    pub fn audit_keep_days(&self) -> Option<u32> {
+        self.maintenance.audit_keep_days
+    }
 }
 
 pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
