@@ -13,6 +13,7 @@ use crate::{
     m20261124_000014_grant_audit_seals as m14, m20261124_000015_create_logins as m15,
     m20261124_000017_create_usage_event as m17, m20261124_000018_index_what_is_purged as m18,
     m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
+    m20261125_000021_lighten_audit_log as m21,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -65,6 +66,7 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m18::IndexWhatIsPurged,
     &m19::CreateJobRuns,
     &m20::CreateSizesAndAlerts,
+    &m21::LightenAuditLog,
 ];
 
 /// The first one: what a database made by Prisma has already.
