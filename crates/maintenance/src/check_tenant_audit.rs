@@ -5,6 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rylie_audit::{Outside, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantLeaf, What, Who};
+use rylie_entities::Details;
 use rylie_repositories::TenantRow;
 
 use crate::error::{Error, Result};
@@ -97,7 +98,8 @@ fn record(row: &TenantRow, leaf: &TenantLeaf) -> Option<Record> {
         user_agent: text("userAgent"),
         correlation: text("correlationId"),
     };
-    let what = What { resource_id: text("resourceId"), details: text("details").map(What::details_of) };
+    let details = text("details").map(|text| Details::of_text(text).into_json());
+    let what = What { resource_id: text("resourceId"), details };
     Some(Record {
         id: text("id")?,
         tenant: text("tenantId")?,

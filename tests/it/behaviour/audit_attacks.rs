@@ -2,6 +2,8 @@
 
 use rylie_db::audit::{FileSink, Outside as Checkpoints, Tampering, Verifier};
 use rylie_db::maintenance::{self, seal_audit, verify_audit};
+use rylie_db::prelude::*;
+use rylie_db::repositories::AuditFilter;
 use rylie_testkit::World;
 
 use super::audit_seals::{Outside, found, record, sealed, superuser, verified, victim};
@@ -138,6 +140,27 @@ async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
 /// What the old service, or anybody who inserts, may write into `details`.
 async fn insert(sql: &mut Sql, id: &str, details: &str) {
     sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', 'LOGIN', 'User', {details})")).await;
+}
+
+#[tokio::test]
+async fn details_that_are_deep_or_out_of_range_are_listed_as_their_text() {
+    let world = world().await;
+    let mut sql = Sql::connect(world.url()).await;
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    insert(&mut sql, "deep", &format!("'{deep}'")).await;
+    insert(&mut sql, "large", "'{\"number\": 1e400}'").await;
+    insert(&mut sql, "plain", "'{\"pages\": 3}'").await;
+    let unit = world.platform().await.unwrap();
+    let filter = || AuditFilter { action: Some("LOGIN".to_owned()), ..AuditFilter::default() };
+
+    let listed = unit.audit().list(filter(), PageRequest::new(10, 0)).await.unwrap().items;
+    let walked = unit.audit().list_after(filter(), KeysetRequest::first(10)).await.unwrap().items;
+
+    assert_eq!(listed, walked);
+    let details = |id: &str| listed.iter().find(|record| record.id.as_str() == id).unwrap().details.clone().unwrap();
+    assert_eq!(details("deep").as_str(), Some(&*deep));
+    assert!(details("large").is_string());
+    assert_eq!(details("plain")["pages"], 3);
 }
 
 #[tokio::test]
