@@ -199,6 +199,13 @@ impl Keygen {
     }
 }
 
+/// The signing key; `None` where nobody named one and there is none in the usual place.
+pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Result<Option<SigningKey>> {
+    let path = key_file(flag, settings);
+    let named = flag.or(settings.audit_key()).is_some();
+    Ok((named || path.exists()).then(|| SigningKey::load(path)).transpose()?)
+}
+
 /// What the flag says, else the settings.
 fn key_file<'f>(flag: Option<&'f Path>, settings: &'f Config) -> &'f Path {
     flag.or(settings.audit_key()).unwrap_or(Path::new(KEY_FILE))
