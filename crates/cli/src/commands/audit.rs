@@ -6,9 +6,9 @@ mod records;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rylie_db::audit::{CheckpointSink, FileSink, SignedCheckpoint, SigningKey};
+use rylie_db::audit::{CheckpointSink, SignedCheckpoint, SigningKey};
 use rylie_db::entities::{Env, SystemEnv};
-use rylie_db::maintenance::{RetainedAudit, SealedAudit, erase_from_audit, retain_audit, seal_audit};
+use rylie_db::maintenance::{RetainedAudit, SealedAudit, checkpoint_sink, erase_from_audit, retain_audit, seal_audit};
 use rylie_db::{Config, Database};
 use serde_json::json;
 
@@ -48,10 +48,10 @@ pub(crate) struct Sealing {
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// Adds the checkpoints to this file, with what it missed [default: `RYLIE_AUDIT_CHECKPOINTS`, else `audit_checkpoints`
-    /// in the file of settings]
-    #[arg(long, value_name = "FILE")]
-    checkpoints: Option<PathBuf>,
+    /// Adds the checkpoints to this file, or under `s3://BUCKET/PREFIX` as an object each, with what it missed [default:
+    /// `RYLIE_AUDIT_CHECKPOINTS`, else `audit_checkpoints` in the file of settings]
+    #[arg(long, value_name = "PLACE")]
+    checkpoints: Option<String>,
 }
 
 /// Erase a user from the sealed records; every proof still holds
@@ -117,13 +117,14 @@ impl Sealing {
 
     pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
         let key = self.signing_key(database).await?;
-        let file = self.sink(database);
-        let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
+        let sink = self.sink(database)?;
+        let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         Ok(seal_audit(&*database.store(), &key, &sinks).await?)
     }
 
-    fn sink(&self, database: &Database) -> Option<FileSink> {
-        self.checkpoints.as_deref().or(database.config().audit_checkpoints()).map(|file| FileSink(file.to_owned()))
+    fn sink(&self, database: &Database) -> Result<Option<Box<dyn CheckpointSink>>> {
+        let target = self.checkpoints.as_deref().or(database.config().audit_checkpoints());
+        Ok(target.map(checkpoint_sink).transpose()?)
     }
 
     /// Made where there is none, but only for a log that nobody sealed yet: a wrong path must not change the key unseen.
@@ -147,8 +148,8 @@ impl Sealing {
     /// Removes what is older than so many days, or than the settings say, and seals what is there, the record of that included.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
-        let (key, file) = (self.signing_key(database).await?, self.sink(database));
-        let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
+        let (key, sink) = (self.signing_key(database).await?, self.sink(database)?);
+        let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         let removed = match days.or(database.config().audit_keep_days()) {
             Some(days) => retain_audit(&*store, &key, &sinks, SystemEnv.now(), days).await?,
             None => RetainedAudit::default(),

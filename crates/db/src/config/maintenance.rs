@@ -17,7 +17,7 @@ pub(crate) struct Maintenance {
     pub(crate) purge_after: Duration,
     pub(crate) usage_events_after: Duration,
     pub(crate) audit_key: Option<PathBuf>,
-    pub(crate) audit_checkpoints: Option<PathBuf>,
+    pub(crate) audit_checkpoints: Option<String>,
     pub(crate) audit_keep_days: Option<u32>,
     pub(crate) size_alert_above: Option<i64>,
     pub(crate) size_notify: Vec<Notifier>,
@@ -31,9 +31,9 @@ impl Config {
         self.maintenance.audit_key.as_deref()
     }
 
-    /// Where those checkpoints go, if a file is named.
+    /// Where those checkpoints go, if a place is named: a file, or `s3://bucket/prefix`.
     #[must_use]
-    pub fn audit_checkpoints(&self) -> Option<&Path> {
+    pub fn audit_checkpoints(&self) -> Option<&str> {
         self.maintenance.audit_checkpoints.as_deref()
     }
 
@@ -63,7 +63,7 @@ pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
         purge_after: days("purge_after_days", 30)?,
         usage_events_after: days("usage_events_after_days", 90)?,
         audit_key: read.text("audit_key").map(PathBuf::from),
-        audit_checkpoints: read.text("audit_checkpoints").map(PathBuf::from),
+        audit_checkpoints: read.text("audit_checkpoints").map(str::to_owned),
         audit_keep_days: read.number("audit_keep_days", 1..=36_500)?,
         size_alert_above: above.map_err(|error| wrong("size_alert_above", reason(error)))?,
         size_notify: notify.map_err(|error| wrong("size_notify", reason(error)))?,
