@@ -101,7 +101,7 @@ impl Write {
                 unit.requests().update(request.clone(), changes).await?;
             }
             Self::Status => {
-                let status = if number % 2 == 0 { RequestStatus::InProgress } else { RequestStatus::Pending };
+                let status = if number.is_multiple_of(2) { RequestStatus::InProgress } else { RequestStatus::Pending };
                 unit.requests().set_status(request.clone(), status).await?;
             }
             Self::Request => {
