@@ -10,7 +10,7 @@ use crate::step::{Engine, Step};
 const COLUMNS: [(&str, &str); 3] = [("position", "bigint"), ("onBehalfOf", "text"), ("correlationId", "text")];
 
 /// SQLite's trigger fills the position and the tenant in one go: what was completed once is never changed again.
-const COMPLETE: &str = "CREATE TRIGGER \"AuditLog_complete\" AFTER INSERT ON \"AuditLog\" BEGIN \
+pub(crate) const COMPLETE: &str = "CREATE TRIGGER \"AuditLog_complete\" AFTER INSERT ON \"AuditLog\" BEGIN \
 INSERT INTO rylie_audit_pending (record_id) VALUES (NEW.id); \
 UPDATE \"AuditLog\" SET position = (SELECT position FROM rylie_audit_pending WHERE record_id = NEW.id), \
 \"tenantId\" = CASE WHEN NEW.\"tenantId\" <> '' THEN NEW.\"tenantId\" \

@@ -13,7 +13,7 @@ use crate::{
     m20261124_000014_grant_audit_seals as m14, m20261124_000015_create_logins as m15,
     m20261124_000017_create_usage_event as m17, m20261124_000018_index_what_is_purged as m18,
     m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
-    m20261125_000026_index_what_is_counted as m26,
+    m20261125_000021_lighten_audit_log as m21, m20261125_000022_index_what_is_counted as m22,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -66,7 +66,8 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m18::IndexWhatIsPurged,
     &m19::CreateJobRuns,
     &m20::CreateSizesAndAlerts,
-    &m26::IndexWhatIsCounted,
+    &m21::LightenAuditLog,
+    &m22::IndexWhatIsCounted,
 ];
 
 /// The first one: what a database made by Prisma has already.

@@ -58,10 +58,10 @@ async fn a_tenant_moves_from_sqlite_to_postgresql_and_back() {
     let path = |name: &str| folder.path().join(name);
     let none = Progress::none();
 
-    let out = sqlite.database().export_tenant(tenant, &path("there"), &none).await.unwrap();
+    let out = sqlite.database().export_tenant(tenant, &path("there"), None, &none).await.unwrap();
     let there = postgres.database().import_tenant(&path("there"), &none).await.unwrap();
     sqlite.database().erase_tenant(tenant).await.unwrap();
-    postgres.database().export_tenant(tenant, &path("back"), &none).await.unwrap();
+    postgres.database().export_tenant(tenant, &path("back"), None, &none).await.unwrap();
     sqlite.database().import_tenant(&path("back"), &none).await.unwrap();
 
     assert!(there.rows.iter().all(|(table, rows)| out[table] == *rows), "{there:?}");
@@ -85,7 +85,7 @@ async fn columns_that_only_an_adopted_database_has_come_along() {
     let folder = tempfile::tempdir().unwrap();
     let (tenant, file, none) = (&agency.agency.tenant_id, folder.path().join("file"), Progress::none());
 
-    world.database().export_tenant(tenant, &file, &none).await.unwrap();
+    world.database().export_tenant(tenant, &file, None, &none).await.unwrap();
     world.database().erase_tenant(tenant).await.unwrap();
     world.database().import_tenant(&file, &none).await.unwrap();
 

@@ -173,7 +173,7 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     // What leaves the house: the whole tenant, its secrets sealed.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tenant.jsonl");
-    let rows = database.export_tenant(user.scope().tenant(), &file, &Progress::none()).await.unwrap();
+    let rows = database.export_tenant(user.scope().tenant(), &file, None, &Progress::none()).await.unwrap();
     said.shows(&rows);
     let exported = std::fs::read_to_string(&file).unwrap();
     assert!(exported.contains("rylie1."), "the export has the secrets' rows");

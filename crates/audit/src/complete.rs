@@ -81,6 +81,12 @@ impl TenantCheck {
         Ok(latest)
     }
 
+    /// The last batch that has records of the tenant; 0 if there is none.
+    #[must_use]
+    pub fn batch_number(&self) -> u64 {
+        self.batch
+    }
+
     /// How many records of the tenant were sealed up to the last batch.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -30,6 +30,18 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// A place of checkpoints that is no file, such as object storage.
+    #[error("{doing} {target}; check that it answers, and that whoever seals may list, read and add there")]
+    Store {
+        /// What was being done.
+        doing: &'static str,
+        /// The place.
+        target: String,
+        /// Why it could not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
     /// Others than its owner may read the signing key.
     #[error("others may read the signing key {}; run `chmod 600` on it", .path.display())]
     Exposed {
@@ -37,9 +49,9 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// The file of checkpoints holds another one under the same number: the database was rewritten, or it is another one's file.
+    /// Outside there is another checkpoint under the same number: the database was rewritten, or they are another one's.
     #[error(
-        "the file holds another checkpoint of batch {batch} than the database: run `rylie audit verify --checkpoint` on it"
+        "outside there is another checkpoint of batch {batch} than in the database: run `rylie audit verify --checkpoint` on it"
     )]
     Diverged {
         /// The number of the batch.

@@ -18,6 +18,7 @@ mod record;
 mod signing;
 mod sink;
 mod tenant_entry;
+mod tenant_head;
 mod verify;
 
 pub use action::Action;
@@ -37,4 +38,5 @@ pub use record::{Commitments, Committed, Part, Record, Salt, What, Who};
 pub use signing::{PublicKey, SigningKey};
 pub use sink::{CheckpointSink, FileSink, StandardOutput};
 pub use tenant_entry::TenantEntry;
+pub use tenant_head::TenantHead;
 pub use verify::{Finding, Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, Tampering, Verifier};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::{Digest, Error, Result, SignedCheckpoint};
+use crate::{Digest, Error, PublicKey, Result, SignedCheckpoint};
 
 /// Checkpoints that were kept outside the database: what was handed out, and so cannot be made anew. Of each it remembers
 /// the batch and a digest.
@@ -57,6 +57,12 @@ impl Outside {
     #[must_use]
     pub fn contains(&self, checkpoint: &SignedCheckpoint) -> bool {
         self.hashes.get(&checkpoint.checkpoint().batch) == Some(&checkpoint.hash())
+    }
+
+    /// Whether one of them is signed by this key.
+    #[must_use]
+    pub fn signed_by(&self, key: &PublicKey) -> bool {
+        self.keys.contains(&key.to_string())
     }
 
     /// Whether there are none.

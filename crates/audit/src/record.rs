@@ -101,15 +101,6 @@ impl TryFrom<String> for Salt {
     }
 }
 
-impl What {
-    /// Details as they are hashed, out of the text that the database gives of them. A document that is nested too deeply, or has
-    /// a number too large, counts as its text: the old service may have written one, and it must not keep the log from being sealed.
-    #[must_use]
-    pub fn details_of(text: String) -> Value {
-        serde_json::from_str(&text).unwrap_or(Value::String(text))
-    }
-}
-
 /// What the parts of a sealed record are committed with. Of each part there is the salt until it is erased, and the
 /// commitment from then on.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

@@ -21,6 +21,8 @@ pub enum Tampering {
     Removed,
     /// A record came in past the triggers, or into a sealed batch.
     Added,
+    /// A sealed record lacks a personal part, and no erasure in the log names it.
+    Emptied,
     /// Records of a batch changed places.
     Reordered,
     /// A tenant has fewer records than its sealed count says.
@@ -89,6 +91,8 @@ pub struct SealedLeaf {
     pub leaf: Digest,
     /// The record.
     pub record: StoredRecord,
+    /// Whether it lacks a personal part and no erasure in the log names it.
+    pub emptied: bool,
 }
 
 /// A record as the database holds it.
@@ -104,6 +108,15 @@ pub enum StoredRecord {
 }
 
 impl SealedLeaf {
+    /// The record, if it is there and readable.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        match &self.record {
+            StoredRecord::Whole(record) => Some(record),
+            StoredRecord::Unreadable | StoredRecord::Gone => None,
+        }
+    }
+
     /// The record, if it is there and readable.
     #[must_use]
     pub fn into_record(self) -> Option<Record> {
@@ -343,6 +356,12 @@ impl Verifier {
         }
         if record.leaf() != sealed.leaf {
             return Err(found(Tampering::Changed, "the record is not what was sealed"));
+        }
+        if sealed.emptied {
+            return Err(found(
+                Tampering::Emptied,
+                "a personal part is gone, and no erasure in the log names the record",
+            ));
         }
         tenant.leaves.push(sealed.leaf);
         self.seen.records += 1;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rylie_audit::{Action, Event};
+use rylie_audit::{Action, Event, SigningKey};
 use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
@@ -137,8 +137,14 @@ impl Database {
     }
 
     /// Writes every row of one tenant to a file; see [`export_tenant`](rylie_maintenance::export_tenant).
-    pub async fn export_tenant(&self, tenant: &TenantId, out: &Path, progress: &Progress) -> Result<TenantCounts> {
-        Ok(rylie_maintenance::export_tenant(&*self.store, tenant, newest_migration(), out, progress).await?)
+    pub async fn export_tenant(
+        &self,
+        tenant: &TenantId,
+        out: &Path,
+        key: Option<&SigningKey>,
+        progress: &Progress,
+    ) -> Result<TenantCounts> {
+        Ok(rylie_maintenance::export_tenant(&*self.store, tenant, newest_migration(), out, key, progress).await?)
     }
 
     /// Adds every row of a tenant from a file, or none; see [`import_tenant`](rylie_maintenance::import_tenant).
@@ -183,7 +189,9 @@ impl Database {
         Ok(known.filter(|name| applied.iter().all(|applied| applied != name)).map(str::to_owned).collect())
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    /// The settings it was connected with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
         &self.config
     }
 

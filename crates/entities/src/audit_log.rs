@@ -4,7 +4,7 @@ use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
-use crate::{TenantId, TenantOwned, Timestamp, UserId};
+use crate::{Details, TenantId, TenantOwned, Timestamp, UserId};
 
 crate::id! {
     /// The key of [`AuditLog`].
@@ -32,8 +32,8 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub resource_id: Option<String>,
     /// What changed.
-    #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub details: Option<Json>,
+    #[sea_orm(column_type = "JsonBinary", nullable, select_as = "text")]
+    pub details: Option<Details>,
     /// Where the call came from.
     #[sea_orm(column_type = "Text", nullable)]
     pub ip_address: Option<String>,

@@ -16,6 +16,7 @@ pub mod user;
 pub mod user_preferences;
 pub mod verification_token;
 
+mod details;
 mod enums;
 mod env;
 #[doc(hidden)]
@@ -28,6 +29,7 @@ mod timestamp;
 
 pub(crate) use id::id;
 
+pub use details::Details;
 pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UserRole};
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use rylie_audit::{Outside, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantLeaf, What, Who};
+use rylie_audit::{
+    Digest, Outside, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantHead, TenantLeaf, What, Who,
+};
+use rylie_entities::Details;
 use rylie_repositories::TenantRow;
 
 use crate::error::{Error, Result};
@@ -25,18 +28,21 @@ pub struct CheckedTenantAudit {
     pub unsealed: u64,
     /// The latest checkpoint; `None` for a log that nobody had sealed.
     pub latest: Option<SignedCheckpoint>,
+    /// The signed head; without one nothing tells whether batches at the end were left off.
+    pub head: Option<TenantHead>,
 }
 
 /// Checks that a file of [`export_tenant`](crate::export_tenant) holds every audit record of the tenant that was sealed when it was made, as
 /// it was sealed. It takes memory for a few hundred bytes a record.
 ///
 /// `trusted` are the keys whose checkpoints are believed: none for any. With checkpoints from outside each batch must be among
-/// them. [`Error::TenantFile`] where something is missing, changed or not to be believed.
+/// them. [`Error::TenantFile`] where something is missing, changed or not to be believed. Whether it must have a
+/// [head](CheckedTenantAudit::head) is for the caller to say; one that is there must agree.
 pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside) -> Result<CheckedTenantAudit> {
     let mut reader = Reader::open(file)?;
     let tenant = reader.header().tenant.clone();
     let (mut check, mut leaves, mut latest) = (TenantCheck::default(), BTreeMap::<String, TenantLeaf>::new(), None);
-    let (mut records, mut unsealed) = (0, 0);
+    let (mut records, mut unsealed, mut head) = (0, 0, None);
     while let Some(content) = reader.next_content()? {
         let believed = |signed: &SignedCheckpoint| {
             (trusted.is_empty() || trusted.contains(&signed.key())) && (outside.is_empty() || outside.contains(signed))
@@ -64,6 +70,14 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                 }
                 latest = Some(signed);
             }
+            Content::Seal(Seal::Head(text)) => {
+                let (signed, key) = TenantHead::parse(&text).map_err(|error| reader.not_sealed(&error))?;
+                let anybody = trusted.is_empty() && outside.is_empty();
+                if !(anybody || trusted.contains(&key) || outside.signed_by(&key)) {
+                    return Err(reader.wrong("its head is signed by nobody trusted"));
+                }
+                head = Some(signed);
+            }
             Content::Row(line) if line.table == LOG => {
                 let id = line.row.get("id").and_then(|id| id.as_str()).unwrap_or_default();
                 let Some(leaf) = leaves.remove(id) else {
@@ -84,7 +98,17 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
     if latest.is_none() && check.total() > 0 {
         return Err(reader.wrong("the latest checkpoint is missing"));
     }
-    Ok(CheckedTenantAudit { tenant, records, removed: check.removed(), unsealed, latest })
+    if head.as_ref().is_some_and(|head| !agrees(head, &tenant, &check, latest.as_ref())) {
+        return Err(reader.wrong("it does not go as far as its signed head says, or is another tenant's"));
+    }
+    Ok(CheckedTenantAudit { tenant, records, removed: check.removed(), unsealed, latest, head })
+}
+
+fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&SignedCheckpoint>) -> bool {
+    let (number, hash) = latest.map_or((0, Digest::NONE), |latest| (latest.checkpoint().batch, latest.hash()));
+    head.tenant == tenant
+        && (head.batch, head.total) == (check.batch_number(), check.total())
+        && (head.latest, head.checkpoint) == (number, hash)
 }
 
 /// The record that a row of an export is; `None` for a row that is none.
@@ -97,7 +121,8 @@ fn record(row: &TenantRow, leaf: &TenantLeaf) -> Option<Record> {
         user_agent: text("userAgent"),
         correlation: text("correlationId"),
     };
-    let what = What { resource_id: text("resourceId"), details: text("details").map(What::details_of) };
+    let details = text("details").map(|text| Details::of_text(text).into_json());
+    let what = What { resource_id: text("resourceId"), details };
     Some(Record {
         id: text("id")?,
         tenant: text("tenantId")?,

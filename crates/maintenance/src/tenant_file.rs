@@ -51,13 +51,14 @@ struct SealLine {
     audit: Seal,
 }
 
-/// How the tenant's audit records were sealed: a batch, its leaves, the next batch; last the latest checkpoint.
+/// How the tenant's audit records were sealed: a batch, its leaves, the next batch; last the latest checkpoint and the signed head.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Seal {
     Batch(TenantBatch),
     Leaf(TenantLeaf),
     Latest(String),
+    Head(String),
 }
 
 /// What a line holds.

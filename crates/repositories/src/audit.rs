@@ -99,7 +99,7 @@ fn row(tx: &Tx, event: &Event) -> ActiveModel {
         action: Set(event.action().as_str().to_owned()),
         resource: Set(event.resource().to_owned()),
         resource_id: Set(event.resource_id().map(str::to_owned)),
-        details: Set(Some(event.details())),
+        details: Set(Some(event.details().into())),
         ip_address: Set(who.origin.address.map(|address| address.to_string())),
         user_agent: Set(who.origin.stored_user_agent()),
         created_at: Set(tx.now()),

@@ -1,12 +1,14 @@
 //! Erasing a person from the sealed log: the values and their salts go, the commitments stay, and the proof holds.
 
+use std::collections::BTreeSet;
+
 use rylie_audit::{Action, Event, Part, Record};
 use rylie_entities::UserId;
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use crate::Result;
 use crate::audit::AuditRepository;
-use crate::audit_rows::{RECORD, commitments, record, signed, unsigned};
+use crate::audit_rows::{RECORD, commitments, lenient, record, signed, unsigned};
 use crate::fence::Tx;
 
 /// What is there of the user: as who acted, as in whose name, and as the row that was acted on.
@@ -16,29 +18,64 @@ const NAMED: &str = "l.who_salt, l.what_salt, l.who, l.what FROM \"AuditLog\" a 
 pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
     let rows =
         tx.audit_rows(&format!("SELECT {RECORD}, {NAMED}"), vec![user.as_str().into(), signed(limit).into()]).await?;
+    let mut erased = Erased::default();
     for row in &rows {
         let record = record(row, &commitments(row)?)?;
-        erase_record(tx, &record, user.as_str()).await?;
+        erase_record(tx, &record, user.as_str(), &mut erased).await?;
     }
     if !rows.is_empty() {
-        tx.record(Event::new(Action::SubjectErased).with("records", rows.len())).await?;
+        let Erased { who, what } = erased;
+        let event = Event::new(Action::SubjectErased).with("records", rows.len());
+        tx.record(event.with("who", who).with("what", what)).await?;
     }
     Ok(rows.len() as u64)
 }
 
-async fn erase_record(tx: &Tx, record: &Record, user: &str) -> Result<()> {
+/// Records by the part that they lost, as the record of the erasure names them. They name nobody.
+#[derive(Default)]
+struct Erased {
+    who: Vec<String>,
+    what: Vec<String>,
+}
+
+async fn erase_record(tx: &Tx, record: &Record, user: &str, erased: &mut Erased) -> Result<()> {
     if let Part::Open { value, .. } = &record.who
         && (value.actor == user || value.on_behalf_of.as_deref() == Some(user))
     {
         erase_part(tx, &record.id, "who", record.who.commitment().0.to_vec()).await?;
+        erased.who.push(record.id.clone());
     }
     if let Part::Open { value, .. } = &record.what
         && record.resource == "User"
         && value.resource_id.as_deref() == Some(user)
     {
         erase_part(tx, &record.id, "what", record.what.commitment().0.to_vec()).await?;
+        erased.what.push(record.id.clone());
     }
     Ok(())
+}
+
+/// Of records that lack the part, the ones that no erasure in the log names. Whatever else stands in the details of one, and whoever
+/// wrote it, it names no record and makes no statement fail; only the platform's count.
+pub(crate) async fn unnamed(tx: &Tx, part: &'static str, records: &[String]) -> Result<BTreeSet<String>> {
+    if records.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let named = if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
+        format!("json_each(CASE WHEN json_valid(a.details) THEN a.details ELSE '{{}}' END, '$.{part}') AS named")
+    } else {
+        format!(
+            "LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(a.details->'{part}') = 'array' THEN a.details->'{part}' \
+             ELSE '[]'::jsonb END) AS named(value)"
+        )
+    };
+    let (list, value) = tx.list_of(records)?;
+    let sql = format!(
+        "SELECT list.value AS id FROM {list} EXCEPT SELECT named.value FROM \"AuditLog\" a, {named} \
+         WHERE a.action = 'SUBJECT_ERASED' AND a.\"tenantId\" = 'platform'"
+    );
+    let rows = tx.audit_rows(&sql, vec![value]).await?;
+    Ok(rows.iter().map(|row| lenient(row, "id")).collect())
 }
 
 async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<()> {

@@ -1,8 +1,11 @@
 //! What a verification of the audit log reads: in pages by key, so that its size does not matter.
 
-use rylie_audit::{Digest, Finding, Proof, SealedBatch, SealedLeaf, SealedTenant, StoredRecord, inclusion_path};
+use rylie_audit::{
+    Digest, Finding, Part, Proof, Record, SealedBatch, SealedLeaf, SealedTenant, StoredRecord, inclusion_path,
+};
 use sea_orm::QueryResult;
 
+use crate::audit_erasure;
 use crate::audit_rows::{RECORD, commitments, lenient, record, signed, unsigned};
 use crate::audit_tenant::{checkpoint, count, digest, entry, place as tenant_place};
 use crate::fence::Tx;
@@ -64,7 +67,7 @@ impl AuditReader {
     }
 
     /// Leaves of a batch in order, after a number (-1 for the first ones), each with its number and its tenant's. At most
-    /// `limit`, and fewer where details are long; none at the end alone.
+    /// `limit`, and fewer where details are long; none at the end alone. Up to two statements more where a record lacks a part.
     pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<(i64, i64, SealedLeaf)>> {
         let sql = format!(
             "SELECT * FROM (SELECT page.*, sum(length(page.details)) OVER (ORDER BY page.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
@@ -73,7 +76,25 @@ impl AuditReader {
         );
         let rows = self.tx.audit_rows(&sql, vec![signed(batch).into(), after.into(), signed(limit).into()]).await?;
         let number = |row: &QueryResult, name| row.try_get("", name).unwrap_or(i64::MAX);
-        Ok(rows.iter().map(|row| (number(row, "number"), number(row, "tenant_number"), leaf(row))).collect())
+        let mut leaves: Vec<_> =
+            rows.iter().map(|row| (number(row, "number"), number(row, "tenant_number"), leaf(row))).collect();
+        self.look_for_erasures(leaves.iter_mut().map(|(_, _, leaf)| leaf).collect()).await?;
+        Ok(leaves)
+    }
+
+    /// Notes which leaves lack a part that no erasure in the log names.
+    async fn look_for_erasures(&self, leaves: Vec<&mut SealedLeaf>) -> Result<()> {
+        let lacking = |part: fn(&Record) -> bool| -> Vec<String> {
+            leaves.iter().filter(|leaf| leaf.record().is_some_and(part)).map(|leaf| leaf.id.clone()).collect()
+        };
+        let who = lacking(|record| matches!(record.who, Part::Erased(_)));
+        let what = lacking(|record| matches!(record.what, Part::Erased(_)));
+        let mut unnamed = audit_erasure::unnamed(&self.tx, "who", &who).await?;
+        unnamed.extend(audit_erasure::unnamed(&self.tx, "what", &what).await?);
+        for leaf in leaves {
+            leaf.emptied = unnamed.contains(&leaf.id);
+        }
+        Ok(())
     }
 
     /// Looks through the log from a key on (`None` at the beginning): the key to go on from (`None` at the end), and what is
@@ -143,5 +164,5 @@ fn leaf(row: &QueryResult) -> SealedLeaf {
         Ok(None) => StoredRecord::Gone,
         _ => read(row).map_or(StoredRecord::Unreadable, StoredRecord::Whole),
     };
-    SealedLeaf { id: lenient(row, "record_id"), leaf: digest(row, "leaf"), record }
+    SealedLeaf { id: lenient(row, "record_id"), leaf: digest(row, "leaf"), record, emptied: false }
 }

@@ -1,7 +1,7 @@
 //! Rows of the log as the records that are sealed, and statements on the seals.
 
 use rylie_audit::{Commitments, Digest, Record, Salt, What, Who};
-use rylie_entities::Timestamp;
+use rylie_entities::{Details, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
 
 use crate::Result;
@@ -39,7 +39,8 @@ pub(crate) fn record(row: &QueryResult, commitments: &Commitments) -> Result<Rec
         correlation: row.try_get("", "correlationId")?,
     };
     let details: Option<String> = row.try_get("", "details")?;
-    let what = What { resource_id: row.try_get("", "resourceId")?, details: details.map(What::details_of) };
+    let details = details.map(|text| Details::of_text(text).into_json());
+    let what = What { resource_id: row.try_get("", "resourceId")?, details };
     Ok(Record {
         id: row.try_get("", "id")?,
         tenant: row.try_get("", "tenantId")?,

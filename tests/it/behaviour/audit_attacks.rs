@@ -1,7 +1,9 @@
 //! What a superuser may try beyond the eight tamperings, what hostile values do, and who may pass the triggers.
 
 use rylie_db::audit::{FileSink, Outside as Checkpoints, Tampering, Verifier};
-use rylie_db::maintenance::{self, seal_audit, verify_audit};
+use rylie_db::maintenance::{self, erase_from_audit, seal_audit, verify_audit};
+use rylie_db::prelude::*;
+use rylie_db::repositories::AuditFilter;
 use rylie_testkit::World;
 
 use super::audit_seals::{Outside, found, record, sealed, superuser, verified, victim};
@@ -135,9 +137,103 @@ async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
     }
 }
 
+/// Empties a part as an erasure does, commitment and all, and leaves no word of it in the log.
+async fn empty(world: &World, sql: &mut Sql, id: &str, part: &str) {
+    let record = world.database().audit_reader().await.unwrap().prove(id).await.unwrap().record;
+    let (commitment, values) = match part {
+        "who" => (record.who.commitment(), "\"userId\" = 'erased', \"onBehalfOf\" = NULL, \"ipAddress\" = NULL, \"userAgent\" = NULL, \"correlationId\" = NULL"),
+        _ => (record.what.commitment(), "\"resourceId\" = NULL, details = NULL"),
+    };
+    let bytes = if is_sqlite(world.url()) { format!("x'{commitment}'") } else { format!("'\\x{commitment}'::bytea") };
+    sql.run(&format!("UPDATE rylie_audit_leaf SET {part} = {bytes}, {part}_salt = NULL WHERE record_id = '{id}'")).await;
+    sql.run(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = '{id}'")).await;
+}
+
+#[tokio::test]
+async fn a_part_that_is_emptied_as_by_an_erasure_is_named() {
+    for part in ["who", "what"] {
+        let (world, outside) = sealed().await;
+        let mut sql = superuser(&world).await;
+        let id = victim(&mut sql).await;
+        empty(&world, &mut sql, &id, part).await;
+
+        let finding = found(&world, &outside).await;
+
+        assert_eq!((finding.what, finding.record), (Tampering::Emptied, Some(id)), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_covers_the_records_and_the_parts_that_it_names() {
+    let (world, outside) = sealed().await;
+    let agency = world.agency().await.unwrap();
+    record(&agency, 2).await;
+    outside.seal(&world).await;
+    assert!(erase_from_audit(&*world.store(), &agency.admin.user.id).await.unwrap() > 0);
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    outside.seal(&world).await;
+    let verification = outside.verify(&world).await;
+    assert_eq!(verification.first_bad, None);
+    assert!(verification.seen.erased > 0);
+    let mut sql = superuser(&world).await;
+    let erased = "SELECT l.record_id FROM rylie_audit_leaf l JOIN \"AuditLog\" a ON a.id = l.record_id \
+         WHERE l.who IS NOT NULL AND l.what IS NULL AND a.details IS NOT NULL LIMIT 1";
+    let id = sql.one(erased).await;
+
+    empty(&world, &mut sql, &id, "what").await;
+
+    let finding = found(&world, &outside).await;
+    assert_eq!((finding.what, finding.record), (Tampering::Emptied, Some(id)));
+}
+
+#[tokio::test]
+async fn what_others_record_in_the_name_of_an_erasure_covers_nothing_and_fails_nothing() {
+    let (world, outside) = sealed().await;
+    let mut sql = Sql::connect(world.url()).await;
+    let mut privileged = superuser(&world).await;
+    let id = victim(&mut privileged).await;
+    empty(&world, &mut privileged, &id, "who").await;
+    for (number, (tenant, details)) in
+        [("north", format!(r#"{{"who": ["{id}"]}}"#)), ("platform", r#"{"who": 7}"#.to_owned()), ("platform", "[[]]".to_owned())]
+            .into_iter()
+            .enumerate()
+    {
+        sql.run(&format!(
+            "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", details) \
+             VALUES ('e{number}', 'x', 'SUBJECT_ERASED', 'Platform', '{tenant}', '{details}')"
+        ))
+        .await;
+    }
+
+    let finding = found(&world, &outside).await;
+
+    assert_eq!((finding.what, finding.record), (Tampering::Emptied, Some(id)));
+}
+
 /// What the old service, or anybody who inserts, may write into `details`.
 async fn insert(sql: &mut Sql, id: &str, details: &str) {
     sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', 'LOGIN', 'User', {details})")).await;
+}
+
+#[tokio::test]
+async fn details_that_are_deep_or_out_of_range_are_listed_as_their_text() {
+    let world = world().await;
+    let mut sql = Sql::connect(world.url()).await;
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    insert(&mut sql, "deep", &format!("'{deep}'")).await;
+    insert(&mut sql, "large", "'{\"number\": 1e400}'").await;
+    insert(&mut sql, "plain", "'{\"pages\": 3}'").await;
+    let unit = world.platform().await.unwrap();
+    let filter = || AuditFilter { action: Some("LOGIN".to_owned()), ..AuditFilter::default() };
+
+    let listed = unit.audit().list(filter(), PageRequest::new(10, 0)).await.unwrap().items;
+    let walked = unit.audit().list_after(filter(), KeysetRequest::first(10)).await.unwrap().items;
+
+    assert_eq!(listed, walked);
+    let details = |id: &str| listed.iter().find(|record| record.id.as_str() == id).unwrap().details.clone().unwrap();
+    assert_eq!(details("deep").as_str(), Some(&*deep));
+    assert!(details("large").is_string());
+    assert_eq!(details("plain")["pages"], 3);
 }
 
 #[tokio::test]

@@ -85,6 +85,7 @@ pub(super) async fn superuser(world: &World) -> Sql {
             sql.run(&format!("DROP TRIGGER \"{trigger}\"")).await;
         }
         sql.run("DROP TRIGGER \"AuditLog_complete\"").await;
+        sql.run("DROP TRIGGER \"AuditLog_complete_tenant\"").await;
     } else {
         sql.run("SET session_replication_role = replica").await;
     }

@@ -83,7 +83,7 @@ impl Place {
 }
 
 async fn export(world: &World, tenant: &TenantId, place: &Place) -> TenantCounts {
-    world.database().export_tenant(tenant, &place.file(), &Progress::none()).await.unwrap()
+    world.database().export_tenant(tenant, &place.file(), None, &Progress::none()).await.unwrap()
 }
 
 async fn import(world: &World, file: &Path) -> Result<ImportedTenant, rylie_db::Error> {
@@ -310,7 +310,7 @@ async fn a_file_of_another_schema_is_refused() {
     let ours = world.agency().await.unwrap();
     let place = Place::new();
     let (store, out) = (world.store(), place.file());
-    rylie_db::maintenance::export_tenant(&*store, &ours.agency.tenant_id, "m2020", &out, &Progress::none()).await.unwrap();
+    rylie_db::maintenance::export_tenant(&*store, &ours.agency.tenant_id, "m2020", &out, None, &Progress::none()).await.unwrap();
 
     let error = job_error(import(&world, &out).await.unwrap_err());
 
@@ -326,7 +326,7 @@ async fn an_export_is_for_its_owner_alone_and_never_overwrites() {
     export(&world, &ours.agency.tenant_id, &place).await;
     let before = std::fs::read(place.file()).unwrap();
 
-    let again = world.database().export_tenant(&ours.agency.tenant_id, &place.file(), &Progress::none()).await;
+    let again = world.database().export_tenant(&ours.agency.tenant_id, &place.file(), None, &Progress::none()).await;
 
     assert!(matches!(job_error(again.unwrap_err()), Error::FileExists { .. }));
     assert_eq!(std::fs::read(place.file()).unwrap(), before);
@@ -340,7 +340,7 @@ async fn a_tenant_that_is_not_there_is_neither_exported_nor_erased() {
     let place = Place::new();
     for name in ["nobody", "user:nobody", "platform"] {
         let tenant = rylie_db::maintenance::tenant_named(name).unwrap();
-        let exported = world.database().export_tenant(&tenant, &place.file(), &Progress::none()).await.unwrap_err();
+        let exported = world.database().export_tenant(&tenant, &place.file(), None, &Progress::none()).await.unwrap_err();
         let erased = world.database().erase_tenant(&tenant).await.unwrap_err();
         for error in [exported, erased] {
             let error = job_error(error);

@@ -3,13 +3,13 @@
 mod check;
 mod records;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rylie_db::Database;
-use rylie_db::audit::{CheckpointSink, FileSink, SignedCheckpoint, SigningKey};
+use rylie_db::audit::{CheckpointSink, SignedCheckpoint, SigningKey};
 use rylie_db::entities::{Env, SystemEnv};
-use rylie_db::maintenance::{RetainedAudit, SealedAudit, erase_from_audit, retain_audit, seal_audit};
+use rylie_db::maintenance::{RetainedAudit, SealedAudit, checkpoint_sink, erase_from_audit, retain_audit, seal_audit};
+use rylie_db::{Config, Database};
 use serde_json::json;
 
 use super::migrated_database;
@@ -17,7 +17,7 @@ use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Where the signing key is if nobody says otherwise.
+/// Where the signing key is if neither a flag nor a setting says otherwise.
 const KEY_FILE: &str = "rylie-audit.key";
 
 #[derive(Debug, Subcommand)]
@@ -44,13 +44,14 @@ pub(crate) enum Audit {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit seal --checkpoints /mnt/elsewhere/checkpoints.txt")]
 pub(crate) struct Sealing {
-    /// The key that signs
-    #[arg(long, value_name = "FILE", env = "RYLIE_AUDIT_KEY", default_value = KEY_FILE)]
-    pub(crate) key: PathBuf,
+    /// The key that signs [default: `RYLIE_AUDIT_KEY`, else `audit_key` in the file of settings, else `rylie-audit.key`]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
 
-    /// Adds the checkpoints to this file, with what it missed
-    #[arg(long, value_name = "FILE", env = "RYLIE_AUDIT_CHECKPOINTS")]
-    pub(crate) checkpoints: Option<PathBuf>,
+    /// Adds the checkpoints to this file, or under `s3://BUCKET/PREFIX` as an object each, with what it missed [default:
+    /// `RYLIE_AUDIT_CHECKPOINTS`, else `audit_checkpoints` in the file of settings]
+    #[arg(long, value_name = "PLACE")]
+    checkpoints: Option<String>,
 }
 
 /// Erase a user from the sealed records; every proof still holds
@@ -75,9 +76,9 @@ pub(crate) struct Erase {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit keygen --out rylie-audit.key")]
 pub(crate) struct Keygen {
-    /// Where to
-    #[arg(long, value_name = "FILE", env = "RYLIE_AUDIT_KEY", default_value = KEY_FILE)]
-    out: PathBuf,
+    /// Where to [default: `RYLIE_AUDIT_KEY`, else `audit_key` in the file of settings, else `rylie-audit.key`]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 impl Audit {
@@ -91,7 +92,7 @@ impl Audit {
             Self::VerifyProof(proof) => proof.run(),
             Self::VerifyExport(export) => export.run(),
             Self::Erase(erase) => erase.run(global).await,
-            Self::Keygen(keygen) => keygen.run(),
+            Self::Keygen(keygen) => keygen.run(global),
         }
     }
 }
@@ -116,38 +117,40 @@ impl Sealing {
 
     pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
         let key = self.signing_key(database).await?;
-        let file = self.sink();
-        let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
+        let sink = self.sink(database)?;
+        let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         Ok(seal_audit(&*database.store(), &key, &sinks).await?)
     }
 
-    fn sink(&self) -> Option<FileSink> {
-        self.checkpoints.clone().map(FileSink)
+    fn sink(&self, database: &Database) -> Result<Option<Box<dyn CheckpointSink>>> {
+        let target = self.checkpoints.as_deref().or(database.config().audit_checkpoints());
+        Ok(target.map(checkpoint_sink).transpose()?)
     }
 
     /// Made where there is none, but only for a log that nobody sealed yet: a wrong path must not change the key unseen.
     async fn signing_key(&self, database: &Database) -> Result<SigningKey> {
-        if self.key.exists() {
-            return Ok(SigningKey::load(&self.key)?);
+        let path = key_file(self.key.as_deref(), database.config());
+        if path.exists() {
+            return Ok(SigningKey::load(path)?);
         }
         let reader = database.audit_reader().await?;
         let (batches, _) = reader.extent().await.map_err(rylie_db::Error::from)?;
         drop(reader);
         if batches == 0 {
-            return Ok(SigningKey::create(&self.key)?);
+            return Ok(SigningKey::create(path)?);
         }
         Err(Failure::Refused(format!(
             "the log was sealed by a key, and {} is not there; give its path with --key, or make a new one with `rylie audit keygen`",
-            self.key.display()
+            path.display()
         )))
     }
 
-    /// Removes what is older than so many days, and seals what is there, the record of that included.
+    /// Removes what is older than so many days, or than the settings say, and seals what is there, the record of that included.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
-        let (key, file) = (self.signing_key(database).await?, self.sink());
-        let sinks: Vec<&dyn CheckpointSink> = file.iter().map(|file| file as &dyn CheckpointSink).collect();
-        let removed = match days {
+        let (key, sink) = (self.signing_key(database).await?, self.sink(database)?);
+        let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
+        let removed = match days.or(database.config().audit_keep_days()) {
             Some(days) => retain_audit(&*store, &key, &sinks, SystemEnv.now(), days).await?,
             None => RetainedAudit::default(),
         };
@@ -185,12 +188,26 @@ impl Erase {
 }
 
 impl Keygen {
-    fn run(&self) -> Result<Report> {
-        if self.out.exists() {
-            return Err(Failure::Refused(format!("{} exists; a signing key is never overwritten", self.out.display())));
+    fn run(&self, global: &Global) -> Result<Report> {
+        let settings = global.settings()?;
+        let path = key_file(self.out.as_deref(), &settings);
+        if path.exists() {
+            return Err(Failure::Refused(format!("{} exists; a signing key is never overwritten", path.display())));
         }
-        let public = SigningKey::create(&self.out)?.public().to_string();
-        let file = self.out.display().to_string();
+        let public = SigningKey::create(path)?.public().to_string();
+        let file = path.display().to_string();
         Ok(Report::new(json!({ "public_key": public, "file": file }), public))
     }
+}
+
+/// The signing key; `None` where nobody named one and there is none in the usual place.
+pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Result<Option<SigningKey>> {
+    let path = key_file(flag, settings);
+    let named = flag.or(settings.audit_key()).is_some();
+    Ok((named || path.exists()).then(|| SigningKey::load(path)).transpose()?)
+}
+
+/// What the flag says, else the settings.
+fn key_file<'f>(flag: Option<&'f Path>, settings: &'f Config) -> &'f Path {
+    flag.or(settings.audit_key()).unwrap_or(Path::new(KEY_FILE))
 }

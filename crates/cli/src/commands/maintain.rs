@@ -98,14 +98,14 @@ pub(crate) struct UsageEvents {
     extent: Extent,
 }
 
-/// Seal the audit log, and with `--keep-days` remove what was sealed before that
+/// Seal the audit log, and remove what was sealed longer ago than records are kept
 ///
 /// Sealed batches are removed as a whole; their checkpoints stay, and `rylie audit verify` says so. What is not
 /// sealed is never removed.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie maintain audit --keep-days 730")]
 pub(crate) struct MaintainAudit {
-    /// For how many days records are kept [default: for ever]
+    /// For how many days records are kept [default: `audit_keep_days` of the settings, else for ever]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep_days: Option<u32>,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use rylie_db::maintenance::tenant_named;
 use rylie_db::repositories::TenantCounts;
 use serde_json::json;
 
-use super::migrated_database;
+use super::{audit, migrated_database};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::progress;
@@ -25,7 +25,8 @@ pub(crate) enum Tenant {
 /// Write every row of one tenant to a file
 ///
 /// The file holds sessions and API keys as well, so it is for its owner alone; sealed secrets stay sealed. It is never
-/// written over, and appears when it is whole.
+/// written over, and appears when it is whole. Where the key is that seals the audit log, the export is signed, so that
+/// `audit verify-export` misses what was left off its end.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie tenant export user:cmwt6lm8x0005eg7d8vcigauj --out solo.jsonl")]
 pub(crate) struct Export {
@@ -34,6 +35,9 @@ pub(crate) struct Export {
     /// The file to be written
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// The key that seals the audit log, to sign up to where its records go [default: as for `audit seal`]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
 }
 
 /// Add every row of a tenant from a file that `tenant export` wrote, or none
@@ -75,7 +79,9 @@ impl Export {
     async fn run(&self, global: &Global) -> Result<Report> {
         let tenant = tenant_named(&self.id)?;
         let database = migrated_database(global).await?;
-        let rows = database.export_tenant(&tenant, &self.out, &progress::rows(global, "exporting")).await?;
+        let key = audit::signing_key_if_any(self.key.as_deref(), database.config())?;
+        let progress = progress::rows(global, "exporting");
+        let rows = database.export_tenant(&tenant, &self.out, key.as_ref(), &progress).await?;
         database.close().await;
         Ok(Report::new(json!({ "tenant": tenant, "file": self.out, "rows": rows }), listed(&rows)))
     }

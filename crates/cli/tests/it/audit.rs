@@ -1,5 +1,12 @@
 //! `rylie audit` and `rylie maintain audit`.
 
+use std::sync::Arc;
+
+use rylie_db::audit::SigningKey;
+use rylie_db::maintenance::seal_audit;
+use rylie_db::{Config, Database};
+use rylie_testkit::TestEnv;
+
 use crate::support::Folder;
 
 /// A database with records in it, and what a first seal left.
@@ -116,6 +123,54 @@ fn maintaining_seals_and_removes_nothing_that_is_young() {
     assert_eq!(done["deleted"], 0);
     assert!(done["sealed"].as_u64().unwrap() > 0);
     folder.run(["maintain", "audit", "--keep-days", "0"]).expect(2);
+}
+
+/// Seals as somebody did whose clock is months behind; says how many records.
+fn sealed_in_the_past(folder: &Folder) -> u64 {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let config = Config::new(&folder.url()).unwrap();
+        let database = Database::connect_with(config, Arc::new(TestEnv::default())).await.unwrap();
+        let key = SigningKey::load(&folder.path("signing.key")).unwrap();
+        let sealed = seal_audit(&*database.store(), &key, &[]).await.unwrap();
+        database.close().await;
+        sealed.records
+    })
+}
+
+#[test]
+fn the_file_of_settings_names_key_checkpoints_and_how_long_records_are_kept() {
+    let folder = Folder::migrated();
+    folder.run(["seed"]).expect(0);
+    folder.write("rylie.toml", "audit_key = 'signing.key'\naudit_checkpoints = 'outside'\naudit_keep_days = 1\n");
+    let public = folder.run(["audit", "keygen", "--json"]).expect(0).json()["public_key"].clone();
+    assert!(folder.path("signing.key").exists());
+
+    let sealed = sealed_in_the_past(&folder);
+    let maintained = folder.run(["maintain", "audit", "--json"]).expect(0).json();
+    assert_eq!((&maintained["batches"], &maintained["deleted"]), (&1.into(), &sealed.into()));
+
+    let sealed = folder.run(["audit", "seal", "--json"]).expect(0).json();
+    let printed = sealed["checkpoint"].as_str().unwrap();
+    assert!(printed.contains(public.as_str().unwrap()));
+    assert!(std::fs::read_to_string(folder.path("outside")).unwrap().ends_with(printed));
+    assert!(!folder.path("rylie-audit.key").exists());
+    folder.run(["audit", "verify", "--checkpoint", "outside"]).expect(0);
+}
+
+#[test]
+fn a_flag_and_the_environment_go_over_the_file_of_settings() {
+    let folder = Folder::migrated();
+    folder.write("rylie.toml", "audit_key = 'of-the-file.key'\n");
+
+    folder.run_with("RYLIE_AUDIT_KEY", "of-the-environment.key", ["audit", "keygen"]).expect(0);
+    folder
+        .run_with("RYLIE_AUDIT_KEY", "of-the-environment.key", ["audit", "keygen", "--out", "of-the-flag.key"])
+        .expect(0);
+    folder.run_with("RYLIE_AUDIT_KEY", "of-the-environment.key", ["audit", "seal"]).expect(0);
+    folder.run(["audit", "seal", "--key", "of-the-flag.key"]).expect(0);
+
+    assert!(!folder.path("of-the-file.key").exists());
+    folder.run(["audit", "seal"]).expect(4).says("of-the-file.key is not there");
 }
 
 #[test]

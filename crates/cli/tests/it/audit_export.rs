@@ -1,5 +1,6 @@
 //! `rylie audit verify-export`: a tenant's export is complete.
 
+use rylie_db::audit::{SigningKey, TenantHead};
 use serde_json::Value;
 
 use crate::audit::sqlite;
@@ -86,6 +87,7 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
                 .cloned()
                 .collect(),
         ),
+        ("the head", all.iter().filter(|line| !line.starts_with(r#"{"audit":{"head""#)).cloned().collect()),
         (
             "the latest checkpoint",
             all.iter().filter(|line| !line.starts_with(r#"{"audit":{"latest""#)).cloned().collect(),
@@ -95,13 +97,56 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
     ] {
         forged(&folder, forgery);
         let outcome = folder.run(["audit", "verify-export", "forged.jsonl", "--json"]);
-        if what == "a batch" {
-            // Whatever was sealed of the tenant counts as not sealed then: the export of an unsealed log looks the same.
-            assert!(outcome.expect(0).json()["unsealed"].as_u64().unwrap() > 0);
-        } else {
-            assert_eq!(outcome.expect(3).json()["ok"], false, "{what}");
-        }
+        assert_eq!(outcome.expect(3).json()["ok"], false, "{what}");
     }
+}
+
+/// Without the last batch, its leaves and their records: as if it had never been.
+fn without_the_last_batch(lines: &[String], head_too: bool) -> Vec<String> {
+    let seal = |line: &String| serde_json::from_str::<Value>(line).unwrap()["audit"].clone();
+    let last = lines.iter().rposition(|line| seal(line)["batch"].is_object()).unwrap();
+    let leaves: Vec<Value> = lines[last + 1..].iter().map(|line| seal(line)["leaf"]["record"].clone()).collect();
+    let gone = |at: usize, line: &String| {
+        let (id, seal) = (serde_json::from_str::<Value>(line).unwrap()["row"]["id"].clone(), seal(line));
+        at == last
+            || at > last && seal["leaf"].is_object()
+            || !id.is_null() && leaves.contains(&id)
+            || head_too && !seal["head"].is_null()
+    };
+    lines.iter().enumerate().filter(|(at, line)| !gone(*at, line)).map(|(_, line)| line.clone()).collect()
+}
+
+#[test]
+fn an_export_that_was_shortened_by_its_last_batch_is_noticed() {
+    let folder = exported();
+
+    forged(&folder, without_the_last_batch(&lines(&folder), false));
+    folder.run(["audit", "verify-export", "forged.jsonl"]).expect(3);
+    folder.run(["audit", "verify-export", "forged.jsonl", "--unsigned"]).expect(3);
+
+    forged(&folder, without_the_last_batch(&lines(&folder), true));
+    folder.run(["audit", "verify-export", "forged.jsonl"]).expect(3);
+    let shortened = folder.run(["audit", "verify-export", "forged.jsonl", "--unsigned", "--json"]).expect(0).json();
+    assert_eq!((&shortened["batch"], &shortened["made_at"]), (&2.into(), &Value::Null));
+}
+
+#[test]
+fn a_head_that_a_stranger_signed_is_not_believed() {
+    let folder = exported();
+    let outside = std::fs::read_to_string(folder.path("outside")).unwrap();
+    let key = outside.lines().find_map(|line| line.strip_prefix("key ")).unwrap().to_owned();
+    folder.run(["audit", "verify-export", "tenant.jsonl", "--public-key", &key]).expect(0);
+    let mut all = lines(&folder);
+    let head = all.iter().position(|line| line.starts_with(r#"{"audit":{"head""#)).unwrap();
+    let stranger = SigningKey::create(&folder.path("stranger.key")).unwrap();
+    let text: Value = serde_json::from_str(&all[head]).unwrap();
+    let (mut claimed, _) = TenantHead::parse(text["audit"]["head"].as_str().unwrap()).unwrap();
+    claimed.time += std::time::Duration::from_secs(1);
+    all[head] = serde_json::json!({ "audit": { "head": claimed.sign(&stranger) } }).to_string();
+    forged(&folder, all);
+
+    folder.run(["audit", "verify-export", "forged.jsonl", "--public-key", &key]).expect(3);
+    folder.run(["audit", "verify-export", "forged.jsonl", "--checkpoint", "outside"]).expect(3);
 }
 
 #[test]

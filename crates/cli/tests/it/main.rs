@@ -12,6 +12,7 @@ mod history;
 mod keys;
 mod maintain;
 mod migrate;
+mod object_storage;
 mod output;
 mod postgres;
 mod roles;

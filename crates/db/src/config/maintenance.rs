@@ -1,12 +1,12 @@
 //! What the jobs keep, watch and tell.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rylie_crypto::Secret;
 use rylie_maintenance::{Notifier, Smtp, parse_bytes};
 
-use super::{Reader, wrong};
+use super::{Config, Reader, wrong};
 use crate::error::Result;
 
 const DAY: u64 = 86_400;
@@ -17,11 +17,31 @@ pub(crate) struct Maintenance {
     pub(crate) purge_after: Duration,
     pub(crate) usage_events_after: Duration,
     pub(crate) audit_key: Option<PathBuf>,
-    pub(crate) audit_checkpoints: Option<PathBuf>,
+    pub(crate) audit_checkpoints: Option<String>,
     pub(crate) audit_keep_days: Option<u32>,
     pub(crate) size_alert_above: Option<i64>,
     pub(crate) size_notify: Vec<Notifier>,
     pub(crate) smtp: Option<Smtp>,
+}
+
+impl Config {
+    /// Where the key is that signs the audit log's checkpoints, if a file is named.
+    #[must_use]
+    pub fn audit_key(&self) -> Option<&Path> {
+        self.maintenance.audit_key.as_deref()
+    }
+
+    /// Where those checkpoints go, if a place is named: a file, or `s3://bucket/prefix`.
+    #[must_use]
+    pub fn audit_checkpoints(&self) -> Option<&str> {
+        self.maintenance.audit_checkpoints.as_deref()
+    }
+
+    /// For how many days audit records are kept; `None`: for ever.
+    #[must_use]
+    pub fn audit_keep_days(&self) -> Option<u32> {
+        self.maintenance.audit_keep_days
+    }
 }
 
 pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
@@ -43,7 +63,7 @@ pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
         purge_after: days("purge_after_days", 30)?,
         usage_events_after: days("usage_events_after_days", 90)?,
         audit_key: read.text("audit_key").map(PathBuf::from),
-        audit_checkpoints: read.text("audit_checkpoints").map(PathBuf::from),
+        audit_checkpoints: read.text("audit_checkpoints").map(str::to_owned),
         audit_keep_days: read.number("audit_keep_days", 1..=36_500)?,
         size_alert_above: above.map_err(|error| wrong("size_alert_above", reason(error)))?,
         size_notify: notify.map_err(|error| wrong("size_notify", reason(error)))?,

@@ -9,7 +9,7 @@ pub(crate) struct IndexWhatIsCounted;
 
 impl Migration for IndexWhatIsCounted {
     fn name(&self) -> &'static str {
-        "m20261125_000026_index_what_is_counted"
+        "m20261125_000022_index_what_is_counted"
     }
 
     /// Under row-level security the equality of an enum cannot be a condition of an index, as it is not leak-proof: there it

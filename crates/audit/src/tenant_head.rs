@@ -1,0 +1,78 @@
+//! The head of a tenant's export: how far it goes, signed, so that batches left off its end are missed.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::{Digest, Error, PublicKey, Result, SigningKey};
+
+const FIRST_LINE: &str = "rylie audit head 1";
+
+/// Up to where an export holds what was sealed of a tenant. Whoever has the signing key says so when the export is made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TenantHead {
+    /// The tenant.
+    pub tenant: String,
+    /// The last batch that has records of the tenant; 0 if there is none.
+    pub batch: u64,
+    /// How many records of the tenant were ever sealed, that batch included.
+    pub total: u64,
+    /// The last batch of all; 0 for a log that nobody had sealed.
+    pub latest: u64,
+    /// The hash of that one's checkpoint; zeros if there is none.
+    pub checkpoint: Digest,
+    /// When the export was made.
+    pub time: DateTime<Utc>,
+}
+
+impl TenantHead {
+    /// The signed text.
+    #[must_use]
+    pub fn sign(&self, key: &SigningKey) -> String {
+        let body = self.body(key.public());
+        let signature = STANDARD.encode(key.sign(body.as_bytes()));
+        format!("{body}signature {signature}\n")
+    }
+
+    /// Reads a head whose signature holds under the key it names, which it gives. Whether that key is to be trusted is for
+    /// the caller to say.
+    pub fn parse(text: &str) -> Result<(Self, PublicKey)> {
+        let malformed = |reason| Error::Malformed { what: "head of an export", reason };
+        let (body, signature) = text.rsplit_once("signature ").ok_or(malformed("it has no signature"))?;
+        let signature = STANDARD.decode(signature.trim_end()).map_err(|_| malformed("its signature is no base64"))?;
+        let mut lines = body.lines();
+        if lines.next() != Some(FIRST_LINE) {
+            return Err(malformed("it does not begin as one"));
+        }
+        let mut field = |name: &'static str| {
+            let line = lines.next().and_then(|line| line.strip_prefix(name)).and_then(|line| line.strip_prefix(' '));
+            line.ok_or(malformed("a line is missing or out of place"))
+        };
+        let number = |text: &str| text.parse::<u64>().map_err(|_| malformed("a number is none"));
+        let head = Self {
+            tenant: field("tenant")?.to_owned(),
+            batch: number(field("batch")?)?,
+            total: number(field("total")?)?,
+            latest: number(field("latest")?)?,
+            checkpoint: Digest::parse(field("checkpoint")?)?,
+            time: field("time")?.parse().map_err(|_| malformed("its time is none"))?,
+        };
+        let key = PublicKey::parse(field("key")?)?;
+        // Only one text stands for a head: what is signed is what was read, to the byte.
+        if head.body(key) != body {
+            return Err(malformed("it is not written as heads are"));
+        }
+        if !key.verifies(body.as_bytes(), &signature) {
+            return Err(malformed("its signature does not hold"));
+        }
+        Ok((head, key))
+    }
+
+    fn body(&self, key: PublicKey) -> String {
+        let Self { tenant, batch, total, latest, checkpoint, time } = self;
+        let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
+        format!(
+            "{FIRST_LINE}\ntenant {tenant}\nbatch {batch}\ntotal {total}\nlatest {latest}\ncheckpoint {checkpoint}\ntime {time}\nkey {key}\n"
+        )
+    }
+}
