@@ -1,0 +1,55 @@
+//! What is no replica of the primary, or is one no more, serves nothing.
+
+use rylie_db::prelude::*;
+use rylie_db::repositories::Server;
+use rylie_testkit::{Cluster, Replica, World};
+
+use super::{add_request, caught_up, eventually, opens_on, replica, seen};
+
+/// The next unit already opens on the primary: a server that was promoted refuses it by itself, however it was last seen.
+#[tokio::test]
+async fn a_replica_that_is_promoted_serves_no_unit_more() {
+    // It does not come back, so it is not the one of the other tests.
+    let replica = Replica::of(replica().await.primary()).await.unwrap();
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    // Looked at once a second, so the task beside knows nothing yet.
+    let database = world.connect_with_settings(&[("replica_max_lag_seconds", "3600")]).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+
+    replica.promote().await.unwrap();
+
+    let (request, _) = add_request(&*store, &scope).await;
+    for _ in 0..20 {
+        let read = UnitOptions::read_only();
+        assert_eq!(seen(&*store, &scope, read, &request).await, (true, Server::Primary));
+    }
+    let told = async || database.replicas()[0].reason.contains("promoted");
+    eventually("it is told why", told).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_replica_of_the_primarys_database_serves_nothing() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let agency = world.agency().await.unwrap();
+    caught_up(&*world.store(), &agency.scope()).await;
+    let other = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let beside = replica.primary().empty_database().await.unwrap();
+    caught_up(&*world.store(), &agency.scope()).await;
+
+    for (url, reason) in [
+        (world.url().to_owned(), "not in recovery"),
+        (other.url(), "not in recovery"),
+        (replica.url(&beside), "not a replica of this server's database"),
+        ("postgres://nobody@127.0.0.1:1/none".to_owned(), "connection"),
+    ] {
+        let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
+        let told = async || database.replicas()[0].reason.contains(reason);
+        eventually(reason, told).await;
+        assert!(!database.replicas()[0].serving);
+        let read = UnitOptions::read_only();
+        assert_eq!(opens_on(&*database.store(), &agency.scope(), read).await, Server::Primary);
+    }
+}
