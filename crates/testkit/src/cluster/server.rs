@@ -84,6 +84,8 @@ impl Server {
         let file = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).map_err(Error::io(doing))?;
         let process = file.lines().next().unwrap_or_default();
         Command::new("kill").args([signal, process]).status().map_err(Error::io(doing))?;
+        // Waiting would close it, which means that nobody needs the folder any more.
+        let _input = self.script.stdin.take();
         self.script.wait().map_err(Error::io(doing))?;
         Ok(())
     }
