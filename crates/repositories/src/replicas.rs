@@ -121,7 +121,8 @@ impl Replicas {
             if let Some(fit) = self.0.fit(options) {
                 return Some(fit);
             }
-            if Instant::now() >= until {
+            // Whoever waits for a server that is lost waits in vain.
+            if Instant::now() >= until || self.0.replicas.iter().all(|replica| replica.pool().is_none()) {
                 return None;
             }
             self.0.hurry.notify_waiters();

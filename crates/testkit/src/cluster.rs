@@ -134,7 +134,7 @@ impl Cluster {
             creating: Mutex::default(),
             templates: std::sync::Mutex::default(),
             pooler: OnceCell::const_new(),
-            server: server,
+            server,
         })))
     }
 

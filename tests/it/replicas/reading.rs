@@ -142,6 +142,25 @@ async fn a_unit_across_tenants_is_recorded_on_the_primary_and_reads_from_the_rep
 }
 
 #[tokio::test]
+async fn what_is_refused_on_the_replica_is_recorded_on_the_primary() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let agency = world.agency().await.unwrap();
+    let (member, request) = (agency.user().await.unwrap(), agency.request().await.unwrap());
+    caught_up(&*world.store(), &member.scope()).await;
+
+    let unit = world.store().tenant_read_only(&member.scope()).await.unwrap();
+    assert_eq!(unit.server(), REPLICA);
+    let refused = unit.requests().purge(request.id).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden { .. }), "{refused:?}");
+    unit.commit().await.unwrap();
+
+    let records = agency.unit().await.unwrap().audit().list(AuditFilter::default(), PageRequest::default()).await;
+    let refused = records.unwrap().items.into_iter().filter(|record| record.action == "access.refused").count();
+    assert_eq!(refused, 1);
+}
+
+#[tokio::test]
 async fn a_unit_that_wrote_nothing_has_nothing_to_be_waited_for() {
     for world in [World::postgres().await.unwrap(), World::sqlite().await.unwrap()] {
         let agency = world.agency().await.unwrap();

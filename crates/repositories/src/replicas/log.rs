@@ -38,7 +38,8 @@ impl PrimaryLog {
     /// What had been committed by then is shown by a replica that has replayed so much. `None`: it cannot be told, as that was
     /// too long ago.
     pub(super) fn shown_by(&self, replayed: LogPosition) -> Option<Instant> {
-        self.seen.iter().rev().find(|(_, position)| *position <= replayed).map(|(at, _)| *at)
+        let replayed = self.seen.partition_point(|(_, position)| *position <= replayed);
+        replayed.checked_sub(1).and_then(|newest| self.seen.get(newest)).map(|(at, _)| *at)
     }
 }
 
