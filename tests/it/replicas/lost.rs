@@ -1,10 +1,12 @@
 //! A replica that is lost costs no caller a unit, and serves again when it is back.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Server};
-use rylie_testkit::{Replica, World};
+use rylie_testkit::{DelayProxy, Replica, World};
 
 use super::{REPLICA, add_request, caught_up, eventually, opens_on, replica, seen};
 
@@ -61,6 +63,82 @@ async fn a_store_opens_while_its_replica_is_away() {
 
     replica.start().await.unwrap();
     caught_up(&*store, &agency.scope()).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_answers_nothing_is_left_and_taken_again() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let proxy = DelayProxy::start(replica.address()).await.unwrap();
+    let url = world.url_through(&proxy).unwrap();
+    let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    caught_up(&*store, &agency.scope()).await;
+
+    proxy.delay_to_client(Duration::from_hours(1));
+    for _ in 0..3 {
+        assert_eq!(opens_on(&*store, &agency.scope(), UnitOptions::read_only()).await, Server::Primary);
+    }
+    let told = async || !database.replicas()[0].serving;
+    eventually("it is left", told).await;
+
+    // What is under way will not come; what is asked from now on will.
+    proxy.delay_to_client(Duration::ZERO);
+    proxy.sever().await;
+    caught_up(&*store, &agency.scope()).await;
+}
+
+/// Eight sessions write and read while the replica stops, goes on, crashes and comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_session_ever_misses_what_it_wrote() {
+    let mut replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), world.store());
+    caught_up(&*store, &agency.scope()).await;
+    let (done, on_replica) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let sessions: Vec<_> = (0..8_u64)
+        .map(|number| {
+            let (store, scope) = (Arc::clone(&store), agency.scope());
+            let (done, on_replica) = (Arc::clone(&done), Arc::clone(&on_replica));
+            tokio::spawn(async move {
+                let mut reads = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let (request, written) = add_request(&*store, &scope).await;
+                    let wait = Duration::from_millis(number * 5);
+                    let after = UnitOptions::read_only().after(written).wait_for_replica(wait);
+                    let read = retry(Retry::default(), || async {
+                        let unit = store.tenant_with(&scope, after).await?;
+                        Ok::<_, Error>((unit.requests().find(request.clone()).await?, unit.server()))
+                    });
+                    let (found, server) = read.await.unwrap();
+                    assert!(found.is_some(), "on the {server}");
+                    on_replica.fetch_add(u32::from(server == REPLICA), Ordering::Relaxed);
+                    reads += 1;
+                }
+                reads
+            })
+        })
+        .collect();
+
+    for _ in 0..2 {
+        replica.pause().await.unwrap();
+        let (_, written) = add_request(&*store, &agency.scope()).await;
+        let passed = UnitOptions::read_only().after(written);
+        assert_eq!(opens_on(&*store, &agency.scope(), passed).await, Server::Primary);
+        replica.resume().await.unwrap();
+        caught_up(&*store, &agency.scope()).await;
+        replica.kill().unwrap();
+        replica.start().await.unwrap();
+        caught_up(&*store, &agency.scope()).await;
+    }
+    done.store(true, Ordering::Relaxed);
+
+    let mut reads = 0;
+    for session in sessions {
+        reads += session.await.unwrap();
+    }
+    let on_replica = on_replica.load(Ordering::Relaxed);
+    assert!(0 < on_replica && on_replica < reads, "{on_replica} of {reads}");
 }
 
 /// `work` fails on the replica; the second attempt finds itself on the primary.

@@ -156,7 +156,7 @@ async fn what_is_refused_on_the_replica_is_recorded_on_the_primary() {
     unit.commit().await.unwrap();
 
     let records = agency.unit().await.unwrap().audit().list(AuditFilter::default(), PageRequest::default()).await;
-    let refused = records.unwrap().items.into_iter().filter(|record| record.action == "access.refused").count();
+    let refused = records.unwrap().items.into_iter().filter(|record| record.action == "ACCESS_REFUSED").count();
     assert_eq!(refused, 1);
 }
 
