@@ -23,6 +23,11 @@ impl LogPosition {
     pub(crate) fn of_log(bytes: i64) -> Self {
         Self(bytes.unsigned_abs())
     }
+
+    /// How many bytes of log lie before it.
+    pub(crate) fn bytes(self) -> u64 {
+        self.0
+    }
 }
 
 /// Where the log stands on a primary: no commit of which this session or an earlier one was told lies behind it. Where

@@ -198,7 +198,7 @@ impl Pool {
                     let holding = self.acquired(at, since);
                     let mut batch = postgres::begin(door, access, self.has_row_level_security());
                     if self.server != Server::Primary {
-                        batch.push_str(postgres::REPLICA_ONLY);
+                        batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
                     }
                     batch.extend(options.statement_timeout.map(postgres::limit_statements));
                     (Transaction::begin_postgres(conn, batch, access).await, holding)

@@ -102,6 +102,8 @@ impl Replicas {
     /// Begins on a replica that may serve the unit; `None` if none may, or the one that was chosen fails: the primary serves it.
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
         let fit = self.wait_for_fit(options).await?;
+        // The server says by itself whether it still is what it was seen to be.
+        let options = options.after(fit.replayed);
         let begun = tokio::time::timeout(OPENS_WITHIN, fit.pool.begin(door, options, at)).await;
         let why = match begun.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut))) {
             Ok(transaction) => return Some(transaction),
@@ -138,8 +140,8 @@ impl Inner {
         let (log, number) = (self.log(), self.replicas.len());
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         (0..number).map(|step| first.wrapping_add(step) % number).find_map(|replica| {
-            let pool = self.replicas[replica].fit(after, &log, self.max_lag, walls)?;
-            Some(Fit { replica, pool })
+            let standing = self.replicas[replica].fit(after, &log, self.max_lag, walls)?;
+            Some(Fit { replica, pool: standing.pool, replayed: standing.replayed })
         })
     }
 

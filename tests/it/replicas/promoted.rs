@@ -1,10 +1,13 @@
 //! What is no replica of the primary, or is one no more, serves nothing.
 
+use std::sync::{Arc, Mutex};
+
 use rylie_db::prelude::*;
 use rylie_db::repositories::Server;
 use rylie_testkit::{Cluster, Replica, World};
+use tokio::net::{TcpListener, TcpStream};
 
-use super::{add_request, caught_up, eventually, opens_on, replica, seen};
+use super::{REPLICA, add_request, caught_up, eventually, opens_on, replica, seen};
 
 /// The next unit already opens on the primary: a server that was promoted refuses it by itself, however it was last seen.
 #[tokio::test]
@@ -52,4 +55,56 @@ async fn a_server_that_is_no_replica_of_the_primarys_database_serves_nothing() {
         let read = UnitOptions::read_only();
         assert_eq!(opens_on(&*database.store(), &agency.scope(), read).await, Server::Primary);
     }
+}
+
+/// Passes connections on to the server that is named at the time.
+async fn switch(to: Arc<Mutex<String>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let server = to.lock().unwrap().clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(server).await.unwrap();
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    address
+}
+
+/// As when it crashed, and shows less until it has caught up.
+#[tokio::test]
+async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit() {
+    let replica = replica().await;
+    let behind = Replica::of(replica.primary()).await.unwrap();
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let server = Arc::new(Mutex::new(replica.address()));
+    let address = switch(Arc::clone(&server)).await;
+    let url = world.url().replacen(&replica.primary().address(), &address, 1);
+    let url = url.split("?host=").next().unwrap();
+    let settings = [("replica_urls", url), ("replica_max_lag_seconds", "3600")];
+    let database = world.connect_with_settings(&settings).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+    caught_up_by_itself(&behind, &world).await;
+    behind.pause().await.unwrap();
+    let (request, written) = add_request(&*store, &scope).await;
+    let after = UnitOptions::read_only().after(written);
+    eventually("the replica has it", async || opens_on(&*store, &scope, after).await == REPLICA).await;
+
+    // The connection that leads to the one is in use, so that the next one is made, and leads to the other.
+    let in_use = store.tenant_with(&scope, after).await.unwrap();
+    server.lock().unwrap().clone_from(&behind.address());
+    assert_eq!(seen(&*store, &scope, after, &request).await, (true, Server::Primary));
+    drop(in_use);
+}
+
+/// Waits until a replica to which no store leads has the world's database with its roles and rows.
+async fn caught_up_by_itself(replica: &Replica, world: &World) {
+    let url = world.replica_url(replica).unwrap();
+    let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
+    let serving = async || database.replicas()[0].serving;
+    eventually("the other one is there", serving).await;
 }

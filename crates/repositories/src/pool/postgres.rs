@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 
 use crate::pool::{Access, AuditingRole, Door, PoolOptions};
-use crate::{Error, Result};
+use crate::{Error, LogPosition, Result};
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
     let connect = connect_options(url, options)?;
@@ -116,9 +116,13 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
     }
 }
 
-/// What a batch ends with on a replica, so that it fails on one that was promoted a moment ago, however it was last seen: the
-/// function is for servers in recovery alone.
-pub(super) const REPLICA_ONLY: &str = "; SELECT pg_is_wal_replay_paused()";
+/// What a batch ends with on a replica, so that it fails where the server is not what it was last seen to be: the first
+/// function is for servers in recovery alone, and fails on one that was promoted; the division fails on one that has not replayed so
+/// much, as after a crash, or that is another one.
+pub(super) fn on_replica(replayed: LogPosition) -> String {
+    let behind = replayed.bytes();
+    format!("; SELECT pg_is_wal_replay_paused(), 1 / (pg_last_wal_replay_lsn() - '0/0'::pg_lsn >= {behind})::int")
+}
 
 /// What a batch ends with so that no statement of the unit takes longer; zero would mean no limit at all.
 pub(super) fn limit_statements(limit: Duration) -> String {

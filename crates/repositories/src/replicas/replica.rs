@@ -34,16 +34,17 @@ enum State {
 }
 
 #[derive(Clone)]
-struct Standing {
-    pool: Pool,
-    /// It only grows while the connections hold; a server that was set back has lost them.
-    replayed: LogPosition,
+pub(super) struct Standing {
+    pub(super) pool: Pool,
+    pub(super) replayed: LogPosition,
 }
 
 /// A pool that is fit for a unit.
 pub(super) struct Fit {
     pub(super) replica: usize,
     pub(super) pool: Pool,
+    /// What makes it fit.
+    pub(super) replayed: LogPosition,
 }
 
 impl Replica {
@@ -51,11 +52,11 @@ impl Replica {
         Self { number, state: Mutex::new(State::Out { reason: "it was not looked at yet".to_owned() }) }
     }
 
-    /// The pool, if the replica serves, has replayed `after` and shows nothing older than `max_lag`.
-    pub(super) fn fit(&self, after: LogPosition, log: &PrimaryLog, max_lag: Duration, walls: bool) -> Option<Pool> {
+    /// How it stands, if the replica serves, has replayed `after` and shows nothing older than `max_lag`.
+    pub(super) fn fit(&self, after: LogPosition, log: &PrimaryLog, max_lag: Duration, walls: bool) -> Option<Standing> {
         match &*self.state() {
             State::In(standing) if standing.unfit(log, max_lag, walls).is_none() && standing.replayed >= after => {
-                Some(standing.pool.clone())
+                Some(standing.clone())
             }
             _ => None,
         }

@@ -12,6 +12,9 @@ use crate::{Error, Result};
 /// The longest pause before a replica that is out is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// The longest look, in which connections are made and the login's roles are asked for.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
 /// The shortest pause between two looks, however many callers wait.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 
@@ -40,7 +43,9 @@ pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut lookout: Loo
     let mut failures = 0;
     while let Some(inner) = still_in_use(&watched) {
         let Some(replica) = inner.replicas.get(place) else { return };
-        let looked = look_at(&inner, replica, &inner.urls[place], &mut lookout).await;
+        let looking = look_at(&inner, replica, &inner.urls[place], &mut lookout);
+        let looked = tokio::time::timeout(LONGEST_LOOK, looking).await;
+        let looked = looked.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut)));
         let behind = replica.status(&inner.log(), inner.max_lag, inner.primary.has_row_level_security()).behind;
         metrics::gauge!("rylie.replica.behind", "replica" => replica.number.to_string())
             .set(behind.map_or(f64::INFINITY, |behind| behind.as_secs_f64()));
