@@ -17,6 +17,7 @@ mod migrations;
 mod mocks;
 mod plan_of_migrations;
 mod plans;
+mod replicas;
 mod round_trips;
 mod secret_columns;
 mod secrets_in_coexistence;

@@ -1,6 +1,7 @@
 //! Configuration: code over environment over `rylie.toml` over defaults.
 
 mod maintenance;
+mod replicas;
 mod schedule;
 mod secrets;
 mod settings;
@@ -16,6 +17,7 @@ use rylie_repositories::{PoolOptions, Quota, Quotas, SecretPolicies};
 use crate::error::{Error, Result};
 
 pub(crate) use maintenance::Maintenance;
+pub(crate) use replicas::ReplicaSettings;
 use schedule::Schedules;
 pub use settings::{Origin, Setting};
 use settings::{all, masked, without_password};
@@ -29,6 +31,7 @@ pub struct Config {
     values: Values,
     pub(crate) url: String,
     pub(crate) pool: PoolOptions,
+    pub(crate) replicas: ReplicaSettings,
     pub(crate) fingerprint: Option<String>,
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) encryption_key: Option<String>,
@@ -109,10 +112,12 @@ impl Config {
             gold: read.quota("quota_gold")?.unwrap_or(packages.gold),
             platinum: read.quota("quota_platinum")?.unwrap_or(packages.platinum),
         };
+        let url = read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc");
         Ok(Self {
             quotas,
-            url: shared_if_in_memory(read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc")),
+            url: shared_if_in_memory(url),
             pool,
+            replicas: replicas::read(&read, url)?,
             fingerprint: read.text("fingerprint").map(str::to_owned),
             keyring: read.text("keyring").map(PathBuf::from),
             encryption_key: read.text("encryption_key").map(str::to_owned),

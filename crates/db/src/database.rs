@@ -9,10 +9,12 @@ use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
-use rylie_repositories::{AuditReader, DatabaseStore, Grant, Pool, Progress, Store, TenantCounts};
+use rylie_repositories::{
+    AuditReader, DatabaseStore, Grant, Pool, Progress, ReplicaStatus, Replicas, Store, TenantCounts,
+};
 use sea_orm::DbBackend;
 
-use crate::config::Config;
+use crate::config::{Config, ReplicaSettings};
 use crate::error::{Error, Result};
 use crate::health::Health;
 use crate::keys::{self, WatchedKeyring};
@@ -22,12 +24,13 @@ use crate::keys::{self, WatchedKeyring};
 pub struct Database {
     config: Arc<Config>,
     pool: Pool,
+    replicas: Option<Replicas>,
     store: Arc<DatabaseStore>,
 }
 
 impl Database {
     /// Connects, with the system's clock and ids. Fails at once if the database does not answer, the keyring
-    /// cannot be read, or the setting `fingerprint` names another database. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
+    /// cannot be read, or the setting `fingerprint` names another database; a replica may answer later. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
     pub async fn connect(config: Config) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemEnv)).await
     }
@@ -41,11 +44,16 @@ impl Database {
         let failed = |source| Error::Connect { url: config.shown_url(), source };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
+        let replicas = config.watch_replicas(&pool)?;
+        let store = match &replicas {
+            Some(replicas) => store.reading_from(replicas.clone()),
+            None => store,
+        };
         let store = match watched {
             Some(keyring) => store.following(Arc::new(keyring)),
             None => store,
         };
-        Ok(Self { config, pool, store: Arc::new(store) })
+        Ok(Self { config, pool, replicas, store: Arc::new(store) })
     }
 
     /// Applies the pending migrations, over a connection of its own, and returns their names. Any number of
@@ -180,7 +188,14 @@ impl Database {
             row_level_security: self.pool.has_row_level_security(),
             connections,
             idle_connections,
+            replicas: self.replicas(),
         })
+    }
+
+    /// How the replicas do, as they were last seen; empty where none is configured.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<ReplicaStatus> {
+        self.replicas.as_ref().map(Replicas::status).unwrap_or_default()
     }
 
     async fn missing_migrations(&self) -> Result<Vec<String>> {
@@ -202,6 +217,19 @@ impl Database {
     /// Closes every connection, waiting for those in use.
     pub async fn close(self) {
         self.pool.close().await;
+        if let Some(replicas) = &self.replicas {
+            replicas.close().await;
+        }
+    }
+}
+
+impl Config {
+    fn watch_replicas(&self, primary: &Pool) -> Result<Option<Replicas>> {
+        let ReplicaSettings { urls, max_lag } = self.replicas.clone();
+        if urls.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Replicas::watch(primary, &self.url, self.pool, urls, max_lag)?))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rylie_repositories::ReplicaStatus;
 use serde::Serialize;
 
 /// How the database does, as [`Database::health`](crate::Database::health) found it.
@@ -22,6 +23,8 @@ pub struct Health {
     pub connections: u32,
     /// Those of them that are idle.
     pub idle_connections: usize,
+    /// How the replicas do; empty where none is configured.
+    pub replicas: Vec<ReplicaStatus>,
 }
 
 impl Health {

@@ -33,9 +33,9 @@ pub mod prelude {
         TenantId, Token, UserId, UserRole,
     };
     pub use rylie_repositories::{
-        BulkOutcome, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, Loader, NewAgency, NewRequest, NewTask,
-        NewUser, Page, PageRequest, PlatformUnit, Progress, RequestFilter, Retry, SignedInUser, Store, TaskFilter,
-        TenantScope, TenantUnit, UnitOptions, retry, stream_of,
+        BulkOutcome, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, Loader, LogPosition, NewAgency,
+        NewRequest, NewTask, NewUser, Page, PageRequest, PlatformUnit, Progress, RequestFilter, Retry, SignedInUser,
+        Store, TaskFilter, TenantScope, TenantUnit, UnitOptions, retry, stream_of,
     };
 
     pub use crate::{Config, Database};

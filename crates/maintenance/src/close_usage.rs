@@ -26,7 +26,7 @@ const DOING: &str = "closing billing periods";
 /// closed once for every month since. Rows that others hold are left to the next run, or to the user's next use.
 pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
     let failed = Error::doing(DOING);
-    let unit = enter(store, UnitOptions::read_only()).await?;
+    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
     let ended = unit.usage_closing().count_ended(month).await.map_err(&failed)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, ended);

@@ -33,7 +33,7 @@ pub async fn export_tenant(
 ) -> Result<TenantCounts> {
     let failed = Error::doing(DOING);
     let grant = Grant::job("export-tenant", "to hand a tenant its data, or to move it").map_err(&failed)?;
-    let unit = store.platform_with(grant.clone(), UnitOptions::read_only()).await.map_err(&failed)?;
+    let unit = store.platform_with(grant.clone(), UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
     let writer = Writer::create(out)?;
     let (file, rows) = write(&*unit, tenant, schema, writer, out, key, progress).await?;
     drop(unit);

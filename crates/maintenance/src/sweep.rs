@@ -58,7 +58,7 @@ impl Removal {
 
     async fn count(&self, store: &dyn Store) -> Result<u64> {
         let failed = Error::doing(self.doing);
-        let unit = store.platform_with(self.grant()?, UnitOptions::read_only()).await.map_err(&failed)?;
+        let unit = store.platform_with(self.grant()?, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
         unit.expiry().count(self.what, self.age).await.map_err(&failed)
     }
 

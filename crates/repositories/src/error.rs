@@ -157,6 +157,16 @@ impl Error {
             other => other,
         }
     }
+
+    /// The same error, met during `COMMIT` or by what was sent with it: unless it is one by which a commit is refused, the
+    /// commit may have been done.
+    pub(crate) fn during_commit_or_behind(self) -> Self {
+        match self {
+            Self::ConnectionLost(fault) | Self::Database(fault) => Self::OutcomeUnknown(fault),
+            Self::Timeout => Self::OutcomeUnknown(Fault(DbErr::Custom("a time limit".to_owned()))),
+            other => other,
+        }
+    }
 }
 
 fn holders(longest: &[Holder]) -> String {

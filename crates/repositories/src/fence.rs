@@ -4,6 +4,7 @@
 mod arrays;
 mod by_key;
 mod held;
+mod log_position;
 mod many;
 mod observed;
 mod rows;
@@ -22,11 +23,11 @@ use tokio::task::JoinHandle;
 
 use crate::audit_switch::AuditSwitch;
 use crate::cursor::CursorKeys;
-use crate::pool::Pool;
+use crate::pool::{Pool, Server};
 use crate::refusals::Refusals;
 use crate::scope::{Reach, TenantScope};
 use crate::vault::Keys;
-use crate::{Error, Quotas, Result};
+use crate::{Error, LogPosition, Quotas, Result};
 
 pub(crate) use rows::Rows;
 pub use savepoints::Savepoint;
@@ -99,11 +100,27 @@ impl Tx {
             Some(transaction) => transaction.commit().await.map_err(|error| Error::from(error).during_commit()),
             None => Ok(()),
         };
+        self.refusals_recorded().await;
+        done
+    }
+
+    pub(crate) async fn commit_with_position(mut self) -> Result<LogPosition> {
+        let done = match self.transaction.take() {
+            Some(transaction) if transaction.wrote() => {
+                transaction.commit_with_position().await.map_err(|error| Error::from(error).during_commit_or_behind())
+            }
+            // Whoever changed nothing has nothing to wait for.
+            _ => Ok(LogPosition::default()),
+        };
+        self.refusals_recorded().await;
+        done
+    }
+
+    async fn refusals_recorded(&self) {
         if let Some(recording) = self.record_refusals() {
             // A task of its own, which goes on when the caller is cancelled here.
             let _ = recording.await;
         }
-        done
     }
 
     /// The error for what the role does not allow; the attempt is recorded when the unit has ended, whichever way.
@@ -118,6 +135,14 @@ impl Tx {
 
     pub(crate) async fn savepoint(&self) -> Result<Savepoint<'_>> {
         Savepoint::make(self.connection()?).await
+    }
+
+    pub(crate) async fn log_position(&self) -> Result<LogPosition> {
+        Ok(self.connection()?.log_position().await?)
+    }
+
+    pub(crate) fn server(&self) -> Server {
+        self.transaction.as_ref().map_or(Server::Primary, Transaction::server)
     }
 
     pub(crate) fn statements(&self) -> u64 {

@@ -4,6 +4,7 @@ mod holders;
 mod mark;
 mod options;
 mod postgres;
+mod server;
 mod sqlite;
 
 use std::fmt;
@@ -22,11 +23,14 @@ use holders::Holders;
 pub(crate) use holders::{CallSite, Holding};
 pub use mark::StoredMark;
 pub use options::PoolOptions;
+pub(crate) use postgres::connect_alone;
+pub use server::Server;
 
 /// A pool of connections to one database, of either engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Pool {
     inner: Inner,
+    server: Server,
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
@@ -69,6 +73,10 @@ pub(crate) enum Access {
 impl Pool {
     /// Connects to `url` (`postgres://…` or `sqlite://…`); fails at once if the database does not answer.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
+        Self::connect_to(Server::Primary, url, options).await
+    }
+
+    pub(crate) async fn connect_to(server: Server, url: &str, options: PoolOptions) -> Result<Self> {
         let inner = if url.starts_with("sqlite:") {
             Inner::Sqlite(sqlite::connect(url, &options).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -79,7 +87,8 @@ impl Pool {
                 reason: "it must begin with sqlite: or postgres://",
             });
         };
-        let pool = Self { inner, options, walls: Arc::default(), shared: Arc::default(), holders: Holders::default() };
+        let (walls, shared, holders) = (Arc::default(), Arc::default(), Holders::default());
+        let pool = Self { inner, server, options, walls, shared, holders };
         pool.look_for_roles().await?;
         Ok(pool)
     }
@@ -150,6 +159,15 @@ impl Pool {
         }
     }
 
+    /// Whether [`close`](Self::close) was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.inner {
+            Inner::Postgres(pool) => pool.is_closed(),
+            Inner::Sqlite(pool) => pool.is_closed(),
+        }
+    }
+
     /// The units that hold a connection, the longest first.
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
@@ -165,7 +183,8 @@ impl Pool {
         }
     }
 
-    /// Begins a transaction. A connection that died while it was idle is replaced by another one.
+    /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
+    /// the primary.
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
         let access = options.access();
         let since = Instant::now();
@@ -178,6 +197,9 @@ impl Pool {
                     let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
                     let holding = self.acquired(at, since);
                     let mut batch = postgres::begin(door, access, self.has_row_level_security());
+                    if self.server != Server::Primary {
+                        batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
+                    }
                     batch.extend(options.statement_timeout.map(postgres::limit_statements));
                     (Transaction::begin_postgres(conn, batch, access).await, holding)
                 }
@@ -190,13 +212,17 @@ impl Pool {
             drop(waiting);
             match begun.map_err(Error::from) {
                 // Nothing was sent that could have had an effect, so another connection may try.
-                Err(Error::ConnectionLost(fault)) if dead < self.options.max_connections => {
+                Err(Error::ConnectionLost(fault))
+                    if dead < self.options.max_connections && self.server == Server::Primary =>
+                {
                     tracing::debug!(%fault, "replacing a connection that died while it was idle");
                     dead += 1;
                 }
                 done => {
                     let kept = !self.options.behind_pooler;
-                    return done.map(|transaction| transaction.held_by(holding).keeping_statements(kept));
+                    let transaction = done?.held_by(holding).keeping_statements(kept).on(self.server);
+                    metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
+                    return Ok(transaction);
                 }
             }
         }

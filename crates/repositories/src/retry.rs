@@ -6,6 +6,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::Error;
 
+tokio::task_local! {
+    static RUNS_AGAIN: bool;
+}
+
 /// How often work is tried, and the pauses between.
 ///
 /// The pause before attempt n is chosen at random between nothing and `first_pause`·2ⁿ⁻², at most `longest_pause`: so
@@ -40,6 +44,7 @@ impl Retryable for Error {
 
 /// Runs `work`, which opens a unit and commits it, until it succeeds, fails for good, or was tried often enough.
 ///
+/// Units of a second attempt and of later ones open on the primary: what failed on a replica is not tried there again.
 /// Nothing outside the unit is undone between attempts. [`Error::OutcomeUnknown`] is never tried again: the work may
 /// have taken effect.
 ///
@@ -65,7 +70,7 @@ where
 {
     let mut attempt = 1;
     loop {
-        match work().await {
+        match RUNS_AGAIN.scope(attempt > 1, work()).await {
             Err(error) if error.is_retryable() && attempt < policy.attempts => {
                 let pause = policy.pause_after(attempt);
                 tracing::debug!(attempt, ?pause, "running a unit again");
@@ -75,6 +80,11 @@ where
             done => return done,
         }
     }
+}
+
+/// Whether this is an attempt of [`retry`] after the first.
+pub(crate) fn runs_again() -> bool {
+    RUNS_AGAIN.try_with(|again| *again).unwrap_or(false)
 }
 
 impl Retry {

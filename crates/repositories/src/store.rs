@@ -10,8 +10,10 @@ use rylie_entities::Env;
 use crate::audit::AuditRepository;
 use crate::audit_switch::AuditSwitch;
 use crate::cursor::CursorKeys;
-use crate::fence::{Fence, Surroundings, Tx, Who};
+use crate::fence::{Fence, Surroundings, Transaction, Tx, Who};
 use crate::pool::{CallSite, Door, Pool};
+use crate::replicas::Replicas;
+use crate::retry::runs_again;
 use crate::vault::Keys;
 use crate::{
     AuditReader, BooksUnit, Error, Grant, IdentityUnit, PlatformUnit, Quotas, Result, SignedInUser, TenantScope,
@@ -59,7 +61,8 @@ impl dyn Store + '_ {
         self.open_tenant(scope, UnitOptions::default(), Location::caller())
     }
 
-    /// As [`tenant`](#method.tenant), for reading only: on SQLite such units do not wait for each other.
+    /// As [`tenant`](#method.tenant), for reading only: on SQLite such units do not wait for each other, and on PostgreSQL a
+    /// replica may serve them, if there is one ([`UnitOptions::read_only`]).
     #[track_caller]
     pub fn tenant_read_only<'a>(
         &'a self,
@@ -137,6 +140,7 @@ impl dyn Store + '_ {
 #[derive(Clone)]
 pub struct DatabaseStore {
     pool: Pool,
+    replicas: Option<Replicas>,
     env: Arc<dyn Env>,
     /// Exchanged as a whole; a unit keeps those with which it was opened.
     keys: Arc<Mutex<KeysInUse>>,
@@ -170,13 +174,20 @@ impl DatabaseStore {
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
         let keys = Arc::new(Mutex::new(KeysInUse::new(keys)));
-        Self { pool, env, keys, key_source: None, quotas: Quotas::default(), audit: Arc::default() }
+        Self { pool, replicas: None, env, keys, key_source: None, quotas: Quotas::default(), audit: Arc::default() }
     }
 
     /// The same, with an eye on where its keys are kept: units opened after a change there work with the new ones.
     #[must_use]
     pub fn following(mut self, source: Arc<dyn KeySource>) -> Self {
         self.key_source = Some(source);
+        self
+    }
+
+    /// The same, with replicas of the pool's database that may serve read-only units.
+    #[must_use]
+    pub fn reading_from(mut self, replicas: Replicas) -> Self {
+        self.replicas = Some(replicas);
         self
     }
 
@@ -237,14 +248,22 @@ impl DatabaseStore {
     async fn open_audit_reader(&self, at: CallSite) -> Result<AuditReader> {
         let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
         let role = self.pool.auditing_role().await?;
-        let tx = self.open(Door::Audit(role), UnitOptions::read_only(), at, Fence::Platform, who).await?;
+        let tx = self.open(Door::Audit(role), UnitOptions::read_only().on_primary(), at, Fence::Platform, who).await?;
         Ok(AuditReader::new(tx))
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
         tracing::trace!(%at, "opening a unit");
-        let transaction = self.pool.begin(&door, options, at).await?;
+        let transaction = match self.begin_on_replica(&door, options, at).await {
+            Some(transaction) => transaction,
+            None => self.pool.begin(&door, options, at).await?,
+        };
         Ok(Tx::new(transaction, fence, who, self.surroundings()))
+    }
+
+    async fn begin_on_replica(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
+        let replicas = self.replicas.as_ref().filter(|_| options.may_use_replica() && !runs_again())?;
+        replicas.begin(door, options, at).await
     }
 }
 

@@ -28,6 +28,18 @@ macro_rules! unit {
             /// does not learn the outcome either.
             async fn commit(self: Box<Self>) -> Result<()>;
 
+            /// As [`commit`](Self::commit), and tells a position in the log behind it, so that a unit opened
+            /// [`after`](UnitOptions::after) it sees the changes, wherever it reads. One round trip as well; none if
+            /// the unit only read, and then everything is after it.
+            async fn commit_with_position(self: Box<Self>) -> Result<LogPosition>;
+
+            /// A position in the log that everything this unit sees lies before: a unit opened
+            /// [`after`](UnitOptions::after) it sees no older state. One round trip; none on SQLite.
+            async fn log_position(&self) -> Result<LogPosition>;
+
+            /// Which server the unit works on.
+            fn server(&self) -> Server;
+
             /// Begins a part of the unit that can be undone alone. One round trip.
             async fn savepoint(&self) -> Result<Savepoint<'_>>;
 
@@ -43,6 +55,18 @@ macro_rules! unit {
 
             async fn commit(self: Box<Self>) -> Result<()> {
                 Tx::commit(*self).await
+            }
+
+            async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
+                Tx::commit_with_position(*self).await
+            }
+
+            async fn log_position(&self) -> Result<LogPosition> {
+                Tx::log_position(self).await
+            }
+
+            fn server(&self) -> Server {
+                Tx::server(self)
             }
 
             async fn savepoint(&self) -> Result<Savepoint<'_>> {
@@ -73,6 +97,19 @@ macro_rules! unit {
             async fn commit(self: Box<Self>) -> Result<()> {
                 self.commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 Ok(())
+            }
+
+            async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
+                self.commit().await?;
+                Ok(LogPosition::default())
+            }
+
+            async fn log_position(&self) -> Result<LogPosition> {
+                Ok(LogPosition::default())
+            }
+
+            fn server(&self) -> Server {
+                Server::Primary
             }
 
             async fn savepoint(&self) -> Result<Savepoint<'_>> {

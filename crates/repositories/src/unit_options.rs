@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::LogPosition;
 use crate::pool::Access;
 
 /// How a unit is opened. By default it may write, and has the pool's time limit.
@@ -15,13 +16,43 @@ pub struct UnitOptions {
     ///
     /// [`Error::Timeout`]: crate::Error::Timeout
     pub statement_timeout: Option<Duration>,
+    /// What a read-only unit must see; only a replica that has replayed it may serve the unit.
+    pub after: Option<LogPosition>,
+    /// How long a read-only unit waits, at the most, for a replica that may serve it; then the primary does. Zero: not at all.
+    pub wait_for_replica: Duration,
+    /// Never on a replica.
+    pub on_primary: bool,
 }
 
 impl UnitOptions {
-    /// For reading only.
+    /// For reading only. Where replicas are configured, the unit may read from one, and so what is somewhat older: see
+    /// [`after`](Self::after()) and [`on_primary`](Self::on_primary()).
     #[must_use]
     pub fn read_only() -> Self {
         Self { read_only: true, ..Self::default() }
+    }
+
+    /// Sees everything that was committed before this position, which
+    /// [`commit_with_position`](crate::TenantUnit::commit_with_position) gave. Means nothing to a unit that may write, as that sees
+    /// everything.
+    #[must_use]
+    pub fn after(mut self, position: LogPosition) -> Self {
+        self.after = Some(position);
+        self
+    }
+
+    /// Waits so long, at the most, for a replica that has come far enough, before it goes to the primary.
+    #[must_use]
+    pub fn wait_for_replica(mut self, limit: Duration) -> Self {
+        self.wait_for_replica = limit;
+        self
+    }
+
+    /// Reads the newest, from the primary.
+    #[must_use]
+    pub fn on_primary(mut self) -> Self {
+        self.on_primary = true;
+        self
     }
 
     /// With another time limit for each statement.
@@ -29,6 +60,10 @@ impl UnitOptions {
     pub fn statement_timeout(mut self, limit: Duration) -> Self {
         self.statement_timeout = Some(limit);
         self
+    }
+
+    pub(crate) fn may_use_replica(self) -> bool {
+        self.read_only && !self.on_primary
     }
 
     pub(crate) fn access(self) -> Access {

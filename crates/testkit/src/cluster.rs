@@ -5,6 +5,7 @@ mod pooler;
 mod process;
 mod programs;
 mod random;
+mod replica;
 mod server;
 mod server_url;
 mod undertaker;
@@ -20,6 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 pub use self::database::PostgresDatabase;
 use self::pooler::Pooler;
 use self::random::random_hex;
+pub use self::replica::Replica;
 use self::server::Server;
 use self::server_url::ServerUrl;
 use self::undertaker::Undertaker;
@@ -53,7 +55,8 @@ struct Inner {
     creating: Mutex<()>,
     templates: std::sync::Mutex<HashMap<String, Arc<OnceCell<Template>>>>,
     pooler: OnceCell<Pooler>,
-    _server: Option<Server>,
+    // `None` where one was given.
+    server: Option<Server>,
 }
 
 impl Cluster {
@@ -131,7 +134,7 @@ impl Cluster {
             creating: Mutex::default(),
             templates: std::sync::Mutex::default(),
             pooler: OnceCell::const_new(),
-            _server: server,
+            server,
         })))
     }
 

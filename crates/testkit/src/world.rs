@@ -12,7 +12,7 @@ use rylie_db::prelude::{
 use rylie_db::{Config, ConfigBuilder, Database};
 use tempfile::TempDir;
 
-use crate::{Cluster, DelayProxy, PostgresDatabase, Result, SqliteDatabase, TestEnv};
+use crate::{Cluster, DelayProxy, PostgresDatabase, Replica, Result, SqliteDatabase, TestEnv};
 
 /// A database of a test's own: migrated, empty, with a keyring, a clock that stands still and numbered ids.
 ///
@@ -36,6 +36,7 @@ pub struct World {
     url: String,
     // Where the store connects: the same, or the pooler before it.
     store_url: String,
+    replica_urls: Vec<String>,
     keys: TempDir,
     place: Place,
 }
@@ -53,7 +54,7 @@ impl World {
         let file = SqliteDatabase::new()?;
         let url = file.url();
         migrate(url.clone()).await?;
-        Self::open(url.clone(), url, Place::Sqlite { _file: file }).await
+        Self::open(url.clone(), url, &[], Place::Sqlite { _file: file }).await
     }
 
     /// On a PostgreSQL database of the [shared cluster](Cluster::shared), copied from a migrated template.
@@ -62,7 +63,17 @@ impl World {
         let template = cluster.template("migrated", migrate).await?;
         let database = cluster.clone_of(&template).await?;
         let url = database.url();
-        Self::open(url.clone(), url, Place::Postgres { database }).await
+        Self::open(url.clone(), url, &[], Place::Postgres { database }).await
+    }
+
+    /// On a PostgreSQL database of the replica's primary, with a store that may read from the replica. It does from a moment
+    /// later on, when the replica has the database and was looked at.
+    pub async fn postgres_with_replica(replica: &Replica) -> Result<Self> {
+        let cluster = replica.primary();
+        let template = cluster.template("migrated", migrate).await?;
+        let database = cluster.clone_of(&template).await?;
+        let (url, replica_url) = (database.url(), replica.url(&database));
+        Self::open(url.clone(), url, &[replica_url], Place::Postgres { database }).await
     }
 
     /// As [`postgres`](Self::postgres), with the store behind a [transaction-mode pooler](Cluster::pooler_address) and its
@@ -72,17 +83,17 @@ impl World {
         let template = cluster.template("migrated", migrate).await?;
         let database = cluster.clone_of(&template).await?;
         let pooled = database.url_through_pooler().await?;
-        Self::open(pooled, database.url(), Place::Postgres { database }).await
+        Self::open(pooled, database.url(), &[], Place::Postgres { database }).await
     }
 
-    async fn open(store_url: String, url: String, place: Place) -> Result<Self> {
+    async fn open(store_url: String, url: String, replica_urls: &[String], place: Place) -> Result<Self> {
         let keys = TempDir::with_prefix("rylie-keys-").map_err(crate::Error::io("making a folder for a keyring"))?;
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
-        let config = settings(&store_url, &url, &keyring)?.build()?;
+        let config = settings(&store_url, &url, &keyring)?.set("replica_urls", replica_urls.join(","))?.build()?;
         let env = Arc::new(TestEnv::default());
         let database = Database::connect_with(config, Arc::clone(&env) as Arc<dyn Env>).await?;
-        Ok(Self { database, env, url, store_url, keys, place })
+        Ok(Self { database, env, url, store_url, replica_urls: replica_urls.to_vec(), keys, place })
     }
 
     /// A second store on the same database, by a pool of its own with so many connections: as another process has it. Its
@@ -92,6 +103,16 @@ impl World {
         let config = settings.set("max_connections", connections)?;
         let config = config.set("acquire_timeout_seconds", 60)?.set("lock_timeout_seconds", 60)?.build()?;
         Ok(Database::connect_with(config, Arc::clone(&self.env) as Arc<dyn Env>).await?)
+    }
+
+    /// A second store on the same database and replicas, with settings of its own on top.
+    pub async fn connect_with_settings(&self, more: &[(&str, &str)]) -> Result<Database> {
+        let settings = settings(&self.store_url, &self.url, &self.keyring())?;
+        let mut settings = settings.set("replica_urls", self.replica_urls.join(","))?;
+        for (name, value) in more {
+            settings = settings.set(name, value)?;
+        }
+        Ok(Database::connect_with(settings.build()?, Arc::clone(&self.env) as Arc<dyn Env>).await?)
     }
 
     /// The database, as a service has it.
@@ -130,6 +151,15 @@ impl World {
         match &self.place {
             Place::Sqlite { .. } => None,
             Place::Postgres { database } => Some(database.url_through(proxy)),
+        }
+    }
+
+    /// Where the database is on a replica, past the store; `None` on SQLite.
+    #[must_use]
+    pub fn replica_url(&self, replica: &Replica) -> Option<String> {
+        match &self.place {
+            Place::Sqlite { .. } => None,
+            Place::Postgres { database } => Some(replica.url(database)),
         }
     }
 

@@ -56,6 +56,8 @@ enum Shown {
     Whole,
     /// A URL: all but the password.
     WithoutPassword,
+    /// A list of such URLs.
+    WithoutPasswords,
     Never,
 }
 
@@ -74,8 +76,10 @@ pub(super) fn all() -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().chain(&secrets::KNOWN)
 }
 
-const KNOWN: [Known; 21] = [
+const KNOWN: [Known; 23] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
+    Known { shown: Shown::WithoutPasswords, ..known("replica_urls", "RYLIE_REPLICA_URLS", "") },
+    known("replica_max_lag_seconds", "RYLIE_REPLICA_MAX_LAG_SECONDS", "5"),
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
     known("statement_timeout_seconds", "RYLIE_STATEMENT_TIMEOUT_SECONDS", "30"),
@@ -105,6 +109,9 @@ pub(super) fn masked(known: &Known, value: &str) -> String {
     match known.shown {
         Shown::Whole => value.to_owned(),
         Shown::WithoutPassword => without_password(value),
+        Shown::WithoutPasswords => {
+            value.split(',').map(|url| without_password(url.trim())).collect::<Vec<_>>().join(", ")
+        }
         Shown::Never => MASK.to_owned(),
     }
 }

@@ -31,9 +31,14 @@ impl<DB: Database> Held<DB> {
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         DB::TransactionManager::commit(&mut self.conn).await?;
+        self.committed();
+        Ok(())
+    }
+
+    /// Notes that nothing is left to be rolled back.
+    pub(super) fn committed(&mut self) {
         self.open = false;
         metrics::counter!("rylie.units", "outcome" => "committed").increment(1);
-        Ok(())
     }
 }
 

@@ -8,7 +8,8 @@ use tracing::{Span, field};
 
 /// The span of a unit; it closes with the unit. Those of its statements are within.
 pub(super) fn unit(engine: DbBackend) -> Span {
-    tracing::debug_span!("db.unit", "otel.kind" = "client", "db.system.name" = system(engine))
+    let system = system(engine);
+    tracing::debug_span!("db.unit", "otel.kind" = "client", "db.system.name" = system, "rylie.server" = field::Empty)
 }
 
 /// A statement under way.

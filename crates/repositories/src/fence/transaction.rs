@@ -22,11 +22,12 @@ use super::held::Held;
 use super::observed::{self, Observed};
 use super::savepoints::Savepoints;
 use super::storable::parts;
-use crate::pool::{Access, Holding};
+use crate::pool::{Access, Holding, Server};
 
 /// A transaction under way. Dropped, it is rolled back without waiting.
 pub(crate) struct Transaction {
     engine: DbBackend,
+    server: Server,
     access: Access,
     open: Mutex<Option<Open>>,
     statements: AtomicU64,
@@ -40,7 +41,7 @@ pub(crate) struct Transaction {
     _holding: Option<Holding>,
 }
 
-enum Open {
+pub(super) enum Open {
     Postgres(Held<Postgres>),
     Sqlite(Held<Sqlite>),
 }
@@ -69,6 +70,7 @@ impl Transaction {
     fn new(engine: DbBackend, open: Open, access: Access) -> Self {
         Self {
             engine,
+            server: Server::Primary,
             access,
             open: Mutex::new(Some(open)),
             statements: AtomicU64::new(0),
@@ -91,9 +93,23 @@ impl Transaction {
         Self { keeps_statements, ..self }
     }
 
+    /// Remembers on which server it is.
+    pub(crate) fn on(self, server: Server) -> Self {
+        self.span.record("rylie.server", server.label());
+        Self { server, ..self }
+    }
+
+    pub(crate) fn server(&self) -> Server {
+        self.server
+    }
+
+    pub(super) fn into_open(self) -> Option<Open> {
+        self.open.into_inner()
+    }
+
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
         self.settle().await?;
-        let done = match self.open.into_inner() {
+        let done = match self.into_open() {
             Some(Open::Postgres(held)) => held.commit().await,
             Some(Open::Sqlite(held)) => held.commit().await,
             None => Err(sqlx::Error::WorkerCrashed),

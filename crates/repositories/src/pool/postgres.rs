@@ -4,26 +4,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool, Row};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 
 use crate::pool::{Access, AuditingRole, Door, PoolOptions};
-use crate::{Error, Result};
+use crate::{Error, LogPosition, Result};
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
-    let unreadable = |_| Error::Invalid {
-        what: "the database URL",
-        reason: "it must have the form postgres://user@host:port/database",
-    };
-    let mut connect = PgConnectOptions::from_str(url).map_err(unreadable)?.disable_statement_logging();
-    connect = if options.behind_pooler {
-        connect.statement_cache_capacity(0).extra_float_digits(None)
-    } else {
-        connect.options([
-            ("statement_timeout", millis(options.statement_timeout)),
-            ("lock_timeout", millis(options.lock_timeout)),
-            ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
-        ])
-    };
+    let connect = connect_options(url, options)?;
     // One connection by itself: the pool would go on trying until its time is up, and not say why it could not.
     connect.clone().connect().await?.close().await?;
     // No ping before each acquire: it would cost a round trip, and `Pool::begin` replaces what died while idle.
@@ -32,6 +19,28 @@ pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> 
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false);
     Ok(pool.connect_lazy_with(connect))
+}
+
+/// A connection beside every pool.
+pub(crate) async fn connect_alone(url: &str, options: &PoolOptions) -> Result<PgConnection> {
+    Ok(connect_options(url, options)?.connect().await?)
+}
+
+fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions> {
+    let unreadable = |_| Error::Invalid {
+        what: "the database URL",
+        reason: "it must have the form postgres://user@host:port/database",
+    };
+    let connect = PgConnectOptions::from_str(url).map_err(unreadable)?.disable_statement_logging();
+    Ok(if options.behind_pooler {
+        connect.statement_cache_capacity(0).extra_float_digits(None)
+    } else {
+        connect.options([
+            ("statement_timeout", millis(options.statement_timeout)),
+            ("lock_timeout", millis(options.lock_timeout)),
+            ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
+        ])
+    })
 }
 
 fn millis(limit: Duration) -> String {
@@ -104,6 +113,14 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
         Door::Platform => "; SET LOCAL ROLE rylie_platform",
     };
     [begin, door].concat()
+}
+
+/// What a batch ends with on a replica, so that it fails where the server is not what it was last seen to be: the first
+/// function is for servers in recovery alone, and fails on one that was promoted; the division fails on one that has not replayed so
+/// much, as after a crash, or that is another one.
+pub(super) fn on_replica(replayed: LogPosition) -> String {
+    let behind = replayed.bytes();
+    format!("; SELECT pg_is_wal_replay_paused(), 1 / (pg_last_wal_replay_lsn() - '0/0'::pg_lsn >= {behind})::int")
 }
 
 /// What a batch ends with so that no statement of the unit takes longer; zero would mean no limit at all.

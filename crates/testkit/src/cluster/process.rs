@@ -46,6 +46,7 @@ pub(super) fn last_lines(log: &Path) -> String {
 }
 
 /// Whom a program runs as that refuses to run as root.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct User {
     uid: u32,
     gid: u32,

@@ -30,7 +30,14 @@ pub(super) fn newest() -> Result<PathBuf> {
     if version.0 < OLDEST {
         return Err(Error::PostgresTooOld { path, found: version.0, required: OLDEST });
     }
-    Ok(path)
+    Ok(behind_links(path))
+}
+
+/// A folder of links may have some of the programs; where they lead to are all.
+fn behind_links(folder: PathBuf) -> PathBuf {
+    let target = folder.join("postgres").canonicalize().ok();
+    let all = target.and_then(|program| program.parent().map(Path::to_owned));
+    all.filter(|all| all.join("initdb").is_file()).unwrap_or(folder)
 }
 
 fn candidates() -> Vec<PathBuf> {

@@ -1,14 +1,14 @@
 //! One private PostgreSQL server: a process of ours, in a folder of its own.
 
 use std::ffi::OsStr;
-use std::path::Path;
-use std::process::Child;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use super::process::{free_port, last_lines, own_folder, run_by_script};
+use super::process::{User, free_port, last_lines, own_folder, run_by_script};
 use super::random::random_hex;
 use super::server_url::ServerUrl;
 use crate::{Error, Result};
@@ -27,15 +27,36 @@ const ATTEMPTS: usize = 3;
 pub(super) struct Server {
     script: Child,
     url: ServerUrl,
+    port: u16,
+    user: Option<User>,
     // After `script`: the folder goes when the server is gone.
     folder: TempDir,
 }
 
+/// What a server is started from.
+struct Setup<'a> {
+    programs: &'a Path,
+    folder: &'a Path,
+    port: u16,
+    user: Option<User>,
+    /// Folder and port of the server that it is a replica of.
+    primary: Option<(PathBuf, u16)>,
+}
+
 impl Server {
     pub(super) async fn start(programs: &Path) -> Result<Self> {
+        Self::start_of(programs, None).await
+    }
+
+    /// A streaming replica of this one.
+    pub(super) async fn replica(&self, programs: &Path) -> Result<Self> {
+        Self::start_of(programs, Some(self)).await
+    }
+
+    async fn start_of(programs: &Path, primary: Option<&Self>) -> Result<Self> {
         let mut attempt = 1;
         loop {
-            match Self::try_start(programs).await {
+            match Self::try_start(programs, primary).await {
                 Err(Error::NotStarted { log, .. }) if attempt < ATTEMPTS && log.contains("could not bind") => {
                     attempt += 1;
                 }
@@ -44,16 +65,48 @@ impl Server {
         }
     }
 
-    async fn try_start(programs: &Path) -> Result<Self> {
-        let (password, port) = (random_hex(), free_port()?);
+    async fn try_start(programs: &Path, primary: Option<&Self>) -> Result<Self> {
+        // A replica has the primary's passwords.
+        let password = primary.map_or_else(random_hex, |primary| primary.url.login().1.to_owned());
+        let port = free_port()?;
         let (folder, user) = own_folder("password", &password)?;
-        let port_text = port.to_string();
-        let arguments: [&OsStr; 3] = [programs.as_ref(), folder.path().as_ref(), port_text.as_ref()];
-        let script = run_by_script(SCRIPT, &arguments, folder.path(), user.as_ref())?;
+        let primary = primary.map(|primary| (primary.folder.path().to_owned(), primary.port));
+        let script = Setup { programs, folder: folder.path(), port, user, primary }.run()?;
         let url = ServerUrl::local(&password, port, &folder.path().to_string_lossy());
-        let mut server = Self { script, url, folder };
+        let mut server = Self { script, url, port, user, folder };
         server.wait_until_ready().await?;
         Ok(server)
+    }
+
+    /// Ends the server by a signal, and returns when it is gone. Its folder stays.
+    pub(super) fn end_by(&mut self, signal: &str) -> Result<()> {
+        let doing = "ending a private server";
+        let file = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).map_err(Error::io(doing))?;
+        let process = file.lines().next().unwrap_or_default();
+        Command::new("kill").args([signal, process]).status().map_err(Error::io(doing))?;
+        // Waiting would close it, which means that nobody needs the folder any more.
+        let _input = self.script.stdin.take();
+        self.script.wait().map_err(Error::io(doing))?;
+        Ok(())
+    }
+
+    /// Starts it again after its end, in the same folder and on the same port.
+    pub(super) async fn start_again(&mut self, programs: &Path) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            // What it is a replica of is written in its folder.
+            let primary = Some((self.folder.path().to_owned(), self.port));
+            let setup = Setup { programs, folder: self.folder.path(), port: self.port, user: self.user, primary };
+            self.script = setup.run()?;
+            match self.wait_until_ready().await {
+                // Its former processes notice one after another that they are alone.
+                Err(Error::NotStarted { .. }) if attempt < 50 => {
+                    attempt += 1;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     async fn wait_until_ready(&mut self) -> Result<()> {
@@ -78,6 +131,17 @@ impl Server {
 
     pub(super) fn url(&self) -> &ServerUrl {
         &self.url
+    }
+}
+
+impl Setup<'_> {
+    fn run(&self) -> Result<Child> {
+        let (port, primary_port) = (self.port.to_string(), self.primary.as_ref().map(|(_, port)| port.to_string()));
+        let mut arguments: Vec<&OsStr> = vec![self.programs.as_ref(), self.folder.as_ref(), port.as_ref()];
+        if let (Some((folder, _)), Some(port)) = (&self.primary, &primary_port) {
+            arguments.extend([folder.as_os_str(), port.as_ref()]);
+        }
+        run_by_script(SCRIPT, &arguments, self.folder, self.user.as_ref())
     }
 }
 

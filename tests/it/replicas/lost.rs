@@ -1,0 +1,199 @@
+//! A replica that is lost costs no caller a unit, and serves again when it is back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use rylie_db::prelude::*;
+use rylie_db::repositories::{Error, Server};
+use rylie_testkit::{DelayProxy, Replica, World};
+
+use super::{REPLICA, add_request, caught_up, eventually, opens_on, replica, seen};
+
+async fn list(unit: &dyn TenantUnit) -> Result<u64, Error> {
+    Ok(unit.requests().list(RequestFilter::default(), PageRequest::default()).await?.total)
+}
+
+/// Loses the replica in the middle of a unit, looks that the caller goes on at the primary, and starts it again.
+async fn lose_and_return(replica: &mut Replica, lose: impl FnOnce(&mut Replica)) {
+    let world = World::postgres_with_replica(replica).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), world.store());
+    let scope = agency.scope();
+    let (request, _) = add_request(&*store, &scope).await;
+    caught_up(&*store, &scope).await;
+    let under_way = store.tenant_read_only(&scope).await.unwrap();
+    assert_eq!((under_way.server(), list(&*under_way).await.unwrap()), (REPLICA, 1));
+
+    lose(replica);
+
+    let error = list(&*under_way).await.unwrap_err();
+    assert!(matches!(error, Error::ConnectionLost(_)) && error.is_retryable(), "{error:?}");
+    for _ in 0..20 {
+        let read = UnitOptions::read_only();
+        assert_eq!(seen(&*store, &scope, read, &request).await, (true, Server::Primary), "opening never fails");
+    }
+    assert!(!world.database().replicas()[0].serving);
+    let (written, _) = add_request(&*store, &scope).await;
+
+    replica.start().await.unwrap();
+    caught_up(&*store, &scope).await;
+    assert_eq!(seen(&*store, &scope, UnitOptions::read_only(), &written).await, (true, REPLICA));
+}
+
+#[tokio::test]
+async fn a_replica_that_crashes_is_left_and_taken_again() {
+    lose_and_return(&mut *replica().await, |replica| replica.kill().unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_is_shut_down_is_left_and_taken_again() {
+    lose_and_return(&mut *replica().await, |replica| replica.stop().unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_store_opens_while_its_replica_is_away() {
+    let mut replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let agency = world.agency().await.unwrap();
+    replica.kill().unwrap();
+
+    let database = world.connect_with_settings(&[]).await.unwrap();
+    let store = database.store();
+    assert_eq!(opens_on(&*store, &agency.scope(), UnitOptions::read_only()).await, Server::Primary);
+
+    replica.start().await.unwrap();
+    caught_up(&*store, &agency.scope()).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_answers_nothing_is_left_and_taken_again() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let proxy = DelayProxy::start(replica.address()).await.unwrap();
+    let url = world.url_through(&proxy).unwrap();
+    let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    caught_up(&*store, &agency.scope()).await;
+
+    proxy.delay_to_client(Duration::from_hours(1));
+    for _ in 0..3 {
+        assert_eq!(opens_on(&*store, &agency.scope(), UnitOptions::read_only()).await, Server::Primary);
+    }
+    let told = async || !database.replicas()[0].serving;
+    eventually("it is left", told).await;
+
+    // What is under way will not come; what is asked from now on will.
+    proxy.delay_to_client(Duration::ZERO);
+    proxy.sever().await;
+    caught_up(&*store, &agency.scope()).await;
+}
+
+/// Eight sessions write and read while the replica stops, goes on, crashes and comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_session_ever_misses_what_it_wrote() {
+    let mut replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), world.store());
+    caught_up(&*store, &agency.scope()).await;
+    let (done, on_replica) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let sessions: Vec<_> = (0..8_u64)
+        .map(|number| {
+            let (store, scope) = (Arc::clone(&store), agency.scope());
+            let (done, on_replica) = (Arc::clone(&done), Arc::clone(&on_replica));
+            tokio::spawn(async move {
+                let mut reads = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let (request, written) = add_request(&*store, &scope).await;
+                    let wait = Duration::from_millis(number * 5);
+                    let after = UnitOptions::read_only().after(written).wait_for_replica(wait);
+                    let read = retry(Retry::default(), || async {
+                        let unit = store.tenant_with(&scope, after).await?;
+                        Ok::<_, Error>((unit.requests().find(request.clone()).await?, unit.server()))
+                    });
+                    let (found, server) = read.await.unwrap();
+                    assert!(found.is_some(), "on the {server}");
+                    on_replica.fetch_add(u32::from(server == REPLICA), Ordering::Relaxed);
+                    reads += 1;
+                }
+                reads
+            })
+        })
+        .collect();
+
+    for _ in 0..2 {
+        replica.pause().await.unwrap();
+        let (_, written) = add_request(&*store, &agency.scope()).await;
+        let passed = UnitOptions::read_only().after(written);
+        assert_eq!(opens_on(&*store, &agency.scope(), passed).await, Server::Primary);
+        replica.resume().await.unwrap();
+        caught_up(&*store, &agency.scope()).await;
+        replica.kill().unwrap();
+        replica.start().await.unwrap();
+        caught_up(&*store, &agency.scope()).await;
+    }
+    done.store(true, Ordering::Relaxed);
+
+    let mut reads = 0;
+    for session in sessions {
+        reads += session.await.unwrap();
+    }
+    let on_replica = on_replica.load(Ordering::Relaxed);
+    assert!(0 < on_replica && on_replica < reads, "{on_replica} of {reads}");
+}
+
+/// `work` fails on the replica; the second attempt finds itself on the primary.
+async fn goes_on_at_the_primary(store: &dyn Store, scope: &TenantScope, fail: impl AsyncFn()) {
+    let attempts = AtomicU32::new(0);
+    let served = retry(Retry::default(), || async {
+        let unit = store.tenant_read_only(scope).await?;
+        list(&*unit).await?;
+        if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+            assert_eq!(unit.server(), REPLICA);
+            fail().await;
+        }
+        list(&*unit).await?;
+        Ok::<_, Error>(unit.server())
+    });
+    assert_eq!(served.await.unwrap(), Server::Primary);
+    assert_eq!(attempts.into_inner(), 2);
+}
+
+#[tokio::test]
+async fn a_unit_whose_connection_is_ended_on_the_replica_goes_on_at_the_primary() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), world.store());
+    caught_up(&*store, &agency.scope()).await;
+
+    goes_on_at_the_primary(&*store, &agency.scope(), async || {
+        let end = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
+                   WHERE datname LIKE 'rylie_test_%' AND state = 'idle in transaction'";
+        replica.run(end).await.unwrap();
+    })
+    .await;
+    caught_up(&*store, &agency.scope()).await;
+}
+
+#[tokio::test]
+async fn a_unit_in_the_way_of_the_replay_goes_on_at_the_primary() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), world.store());
+    caught_up(&*store, &agency.scope()).await;
+    replica.run("ALTER SYSTEM SET max_standby_streaming_delay = 0").await.unwrap();
+    replica.run("SELECT pg_reload_conf()").await.unwrap();
+
+    goes_on_at_the_primary(&*store, &agency.scope(), async || {
+        // What the unit has read is locked on the primary, and so on the replica, which does not wait for the unit.
+        let mut raw = crate::migration::sql::Sql::connect(world.url()).await;
+        raw.run("BEGIN; LOCK TABLE \"Request\" IN ACCESS EXCLUSIVE MODE; SELECT pg_switch_wal(); COMMIT").await;
+        let position = agency.unit().await.unwrap().log_position().await.unwrap();
+        let after = UnitOptions::read_only().after(position);
+        let passed = async || opens_on(&*store, &agency.scope(), after).await == REPLICA;
+        eventually("the replay got past the unit", passed).await;
+    })
+    .await;
+
+    replica.run("ALTER SYSTEM RESET max_standby_streaming_delay").await.unwrap();
+    replica.run("SELECT pg_reload_conf()").await.unwrap();
+}

@@ -1,0 +1,118 @@
+//! What is no replica of the primary, or is one no more, serves nothing.
+
+use std::sync::{Arc, Mutex};
+
+use rylie_db::prelude::*;
+use rylie_db::repositories::Server;
+use rylie_testkit::{Cluster, Replica, World};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{REPLICA, add_request, caught_up, eventually, opens_on, replica, seen};
+
+/// The next unit already opens on the primary: a server that was promoted refuses it by itself, however it was last seen.
+#[tokio::test]
+async fn a_replica_that_is_promoted_serves_no_unit_more() {
+    // It does not come back, so it is not the one of the other tests.
+    let replica = Replica::of(replica().await.primary()).await.unwrap();
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    // Looked at once a second, so the task beside knows nothing yet.
+    let database = world.connect_with_settings(&[("replica_max_lag_seconds", "3600")]).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+
+    replica.promote().await.unwrap();
+
+    let (request, _) = add_request(&*store, &scope).await;
+    for _ in 0..20 {
+        let read = UnitOptions::read_only();
+        assert_eq!(seen(&*store, &scope, read, &request).await, (true, Server::Primary));
+    }
+    let told = async || database.replicas()[0].reason.contains("promoted");
+    eventually("it is told why", told).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_replica_of_the_primarys_database_serves_nothing() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let agency = world.agency().await.unwrap();
+    caught_up(&*world.store(), &agency.scope()).await;
+    let other = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let beside = replica.primary().empty_database().await.unwrap();
+    caught_up(&*world.store(), &agency.scope()).await;
+
+    for (url, reason) in [
+        (world.url().to_owned(), "not in recovery"),
+        (other.url(), "not in recovery"),
+        (replica.url(&beside), "not a replica of this server's database"),
+        ("postgres://nobody@127.0.0.1:1/none".to_owned(), "connection"),
+    ] {
+        let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
+        let told = async || database.replicas()[0].reason.contains(reason);
+        eventually(reason, told).await;
+        assert!(!database.replicas()[0].serving);
+        let read = UnitOptions::read_only();
+        assert_eq!(opens_on(&*database.store(), &agency.scope(), read).await, Server::Primary);
+    }
+}
+
+/// Passes connections on to the server that is named at the time.
+async fn switch(to: Arc<Mutex<String>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let server = to.lock().unwrap().clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(server).await.unwrap();
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    address
+}
+
+/// As when it crashed, and shows less until it has caught up.
+#[tokio::test]
+async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit() {
+    let replica = replica().await;
+    let behind = Replica::of(replica.primary()).await.unwrap();
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let server = Arc::new(Mutex::new(replica.address()));
+    let address = switch(Arc::clone(&server)).await;
+    let url = world.url().replacen(&replica.primary().address(), &address, 1);
+    let url = url.split("?host=").next().unwrap();
+    let settings = [("replica_urls", url), ("replica_max_lag_seconds", "3600")];
+    let database = world.connect_with_settings(&settings).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+    caught_up_by_itself(&behind, &world).await;
+    behind.pause().await.unwrap();
+    let (request, written) = add_request(&*store, &scope).await;
+    let after = UnitOptions::read_only().after(written);
+    eventually("the replica has it", async || opens_on(&*store, &scope, after).await == REPLICA).await;
+
+    server.lock().unwrap().clone_from(&behind.address());
+    // While the connections that lead to the one are in use, a new one is made, and leads to the other.
+    let mut in_use = Vec::new();
+    loop {
+        let unit = store.tenant_with(&scope, after).await.unwrap();
+        assert!(unit.requests().find(request.clone()).await.unwrap().is_some(), "on the {}", unit.server());
+        if unit.server() == Server::Primary {
+            break;
+        }
+        in_use.push(unit);
+    }
+    let told = database.replicas()[0].reason.clone();
+    assert!(!in_use.is_empty() && in_use.len() < 10, "{} were in use: {told}", in_use.len());
+}
+
+/// Waits until a replica to which no store leads has the world's database with its roles and rows.
+async fn caught_up_by_itself(replica: &Replica, world: &World) {
+    let url = world.replica_url(replica).unwrap();
+    let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
+    let serving = async || database.replicas()[0].serving;
+    eventually("the other one is there", serving).await;
+}

@@ -1,0 +1,176 @@
+//! Which units a replica serves, and that a caller reads what it wrote.
+
+use std::time::Duration;
+
+use rylie_db::prelude::*;
+use rylie_db::repositories::{AuditFilter, Error, Server};
+use rylie_testkit::World;
+
+use super::{REPLICA, add_request, caught_up, eventually, opens_on, replica, seen};
+
+/// So long that no test reaches it.
+const FOR_EVER: &[(&str, &str)] = &[("replica_max_lag_seconds", "86400")];
+
+#[tokio::test]
+async fn reads_go_to_the_replica_and_whatever_may_write_to_the_primary() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), world.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+
+    let unit = store.tenant_read_only(&scope).await.unwrap();
+    assert_eq!(unit.server(), REPLICA);
+    let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+    let refused = unit.requests().add(new).await.unwrap_err();
+    assert!(matches!(refused, Error::Invalid { what: "a write", .. }), "{refused:?}");
+    drop(unit);
+
+    assert_eq!(store.tenant(&scope).await.unwrap().server(), Server::Primary);
+    assert_eq!(store.identity().await.unwrap().server(), Server::Primary);
+    assert_eq!(store.books().await.unwrap().server(), Server::Primary);
+    assert_eq!(opens_on(&*store, &scope, UnitOptions::read_only().on_primary()).await, Server::Primary);
+    let status = world.database().replicas();
+    assert!(status[0].serving && status[0].reason.is_empty() && status[0].behind.is_some(), "{status:?}");
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_whichever_server_serves() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let database = world.connect_with_settings(FOR_EVER).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+    replica.pause().await.unwrap();
+
+    let (request, written) = add_request(&*store, &scope).await;
+    let session: LogPosition = written.to_string().parse().unwrap();
+    let (stale, after) = (UnitOptions::read_only(), UnitOptions::read_only().after(session));
+    assert_eq!(seen(&*store, &scope, stale, &request).await, (false, REPLICA), "the lag is real");
+    assert_eq!(seen(&*store, &scope, after, &request).await, (true, Server::Primary));
+
+    replica.resume().await.unwrap();
+    eventually("the replica has it", async || opens_on(&*store, &scope, after).await == REPLICA).await;
+    assert_eq!(seen(&*store, &scope, after, &request).await, (true, REPLICA));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_is_served_by_the_replica_once_it_has_come_that_far() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let database = world.connect_with_settings(FOR_EVER).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+    replica.pause().await.unwrap();
+    let (request, written) = add_request(&*store, &scope).await;
+    let after = UnitOptions::read_only().after(written);
+
+    let short = after.wait_for_replica(Duration::from_millis(20));
+    assert_eq!(seen(&*store, &scope, short, &request).await, (true, Server::Primary), "the wait is bounded");
+
+    let long = after.wait_for_replica(Duration::from_mins(1));
+    let waiting = tokio::spawn(async move { seen(&*store, &scope, long, &request).await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    replica.resume().await.unwrap();
+    assert_eq!(waiting.await.unwrap(), (true, REPLICA));
+}
+
+/// With `synchronous_commit` on, the position is another one: that of the flushed log.
+#[tokio::test]
+async fn a_commit_that_waits_for_the_disk_is_read_as_well() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let mut raw = crate::migration::sql::Sql::connect(world.url()).await;
+    raw.run("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$")
+        .await;
+    let database = world.connect_with_settings(FOR_EVER).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+
+    for _ in 0..20 {
+        let (request, written) = add_request(&*store, &scope).await;
+        let after = UnitOptions::read_only().after(written).wait_for_replica(Duration::from_mins(1));
+        assert_eq!(seen(&*store, &scope, after, &request).await, (true, REPLICA));
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_keeps_what_it_saw_never_goes_back() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let database = world.connect_with_settings(FOR_EVER).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), database.store());
+    let scope = agency.scope();
+    caught_up(&*store, &scope).await;
+    replica.pause().await.unwrap();
+    add_request(&*store, &scope).await;
+
+    let on_replica = store.tenant_read_only(&scope).await.unwrap();
+    assert_eq!(on_replica.server(), REPLICA);
+    let older = on_replica.log_position().await.unwrap();
+    drop(on_replica);
+    assert_eq!(opens_on(&*store, &scope, UnitOptions::read_only().after(older)).await, REPLICA);
+
+    let newer = agency.unit().await.unwrap().log_position().await.unwrap();
+    assert!(newer > older);
+    let session = UnitOptions::read_only().after(older.max(newer));
+    assert_eq!(opens_on(&*store, &scope, session).await, Server::Primary, "what was seen there is not unseen here");
+}
+
+#[tokio::test]
+async fn a_unit_across_tenants_is_recorded_on_the_primary_and_reads_from_the_replica() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let (agency, store) = (world.agency().await.unwrap(), world.store());
+    caught_up(&*store, &agency.scope()).await;
+    let grant = || Grant::job("report", "counts what there is").unwrap();
+
+    let unit = store.platform_with(grant(), UnitOptions::read_only()).await.unwrap();
+    assert_eq!(unit.server(), REPLICA);
+    assert!(unit.requests().list(RequestFilter::default(), PageRequest::default()).await.is_ok());
+    drop(unit);
+
+    let unit = world.platform().await.unwrap();
+    let records = unit.audit().list(AuditFilter::default(), PageRequest::default()).await.unwrap().items;
+    let recorded = records.iter().filter(|record| record.user_id.contains("report")).count();
+    assert_eq!(recorded, 1, "{records:?}");
+    assert_eq!(store.platform(grant()).await.unwrap().server(), Server::Primary);
+}
+
+#[tokio::test]
+async fn what_is_refused_on_the_replica_is_recorded_on_the_primary() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let agency = world.agency().await.unwrap();
+    let (member, request) = (agency.user().await.unwrap(), agency.request().await.unwrap());
+    caught_up(&*world.store(), &member.scope()).await;
+
+    let unit = world.store().tenant_read_only(&member.scope()).await.unwrap();
+    assert_eq!(unit.server(), REPLICA);
+    let refused = unit.requests().purge(request.id).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden { .. }), "{refused:?}");
+    unit.commit().await.unwrap();
+
+    let records = agency.unit().await.unwrap().audit().list(AuditFilter::default(), PageRequest::default()).await;
+    let refused = records.unwrap().items.into_iter().filter(|record| record.action == "ACCESS_REFUSED").count();
+    assert_eq!(refused, 1);
+}
+
+#[tokio::test]
+async fn a_unit_that_wrote_nothing_has_nothing_to_be_waited_for() {
+    for world in [World::postgres().await.unwrap(), World::sqlite().await.unwrap()] {
+        let agency = world.agency().await.unwrap();
+        let unit = agency.unit().await.unwrap();
+        unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+        assert_eq!(unit.commit_with_position().await.unwrap(), LogPosition::default());
+
+        let (_, written) = add_request(&*world.store(), &agency.scope()).await;
+        assert_eq!(written > LogPosition::default(), world.is_postgres());
+        let (_, later) = add_request(&*world.store(), &agency.scope()).await;
+        assert_eq!(later > written, world.is_postgres());
+    }
+}
