@@ -17,6 +17,7 @@ mod migrations;
 mod mocks;
 mod plan_of_migrations;
 mod plans;
+mod recorded;
 mod round_trips;
 mod secret_columns;
 mod secrets_in_coexistence;
@@ -44,6 +45,7 @@ macro_rules! behaviours_on {
             mod isolation;
             mod keyring_changes;
             mod keyset;
+            mod observability;
             mod overviews;
             mod platform;
             mod reencryption;

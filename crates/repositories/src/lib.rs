@@ -7,6 +7,7 @@ mod error;
 mod fence;
 mod grant;
 mod keyset;
+mod measures;
 mod owner;
 mod page;
 mod pool;

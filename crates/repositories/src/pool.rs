@@ -1,5 +1,6 @@
 //! Connections, and how a transaction is begun on one.
 
+mod endpoint;
 mod holders;
 mod mark;
 mod options;
@@ -15,8 +16,10 @@ use sea_orm::DbBackend;
 use sqlx::{PgPool, SqlitePool};
 
 use crate::fence::Transaction;
+use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT, describe};
 use crate::{Error, Result, UnitOptions};
 
+pub(crate) use endpoint::{Endpoint, label};
 pub use holders::Holder;
 use holders::Holders;
 pub(crate) use holders::{CallSite, Holding};
@@ -27,6 +30,7 @@ pub use options::PoolOptions;
 #[derive(Clone)]
 pub struct Pool {
     inner: Inner,
+    endpoint: Arc<Endpoint>,
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
@@ -69,17 +73,29 @@ pub(crate) enum Access {
 impl Pool {
     /// Connects to `url` (`postgres://…` or `sqlite://…`); fails at once if the database does not answer.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
-        let inner = if url.starts_with("sqlite:") {
-            Inner::Sqlite(sqlite::connect(url, &options).await?)
+        describe();
+        let (inner, endpoint) = if url.starts_with("sqlite:") {
+            let pool = sqlite::connect(url, &options).await?;
+            let endpoint = Endpoint::sqlite(&pool.connect_options());
+            (Inner::Sqlite(pool), endpoint)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Inner::Postgres(postgres::connect(url, &options).await?)
+            let pool = postgres::connect(url, &options).await?;
+            let endpoint = Endpoint::postgres(&pool.connect_options());
+            (Inner::Postgres(pool), endpoint)
         } else {
             return Err(Error::Invalid {
                 what: "the database URL",
                 reason: "it must begin with sqlite: or postgres://",
             });
         };
-        let pool = Self { inner, options, walls: Arc::default(), shared: Arc::default(), holders: Holders::default() };
+        let pool = Self {
+            inner,
+            endpoint: Arc::new(endpoint),
+            options,
+            walls: Arc::default(),
+            shared: Arc::default(),
+            holders: Holders::default(),
+        };
         pool.look_for_roles().await?;
         Ok(pool)
     }
@@ -179,12 +195,12 @@ impl Pool {
                     let holding = self.acquired(at, since);
                     let mut batch = postgres::begin(door, access, self.has_row_level_security());
                     batch.extend(options.statement_timeout.map(postgres::limit_statements));
-                    (Transaction::begin_postgres(conn, batch, access).await, holding)
+                    (Transaction::begin_postgres(conn, batch, access, &self.endpoint).await, holding)
                 }
                 Inner::Sqlite(pool) => {
                     let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
                     let holding = self.acquired(at, since);
-                    (Transaction::begin_sqlite(conn, sqlite::begin(access), access).await, holding)
+                    (Transaction::begin_sqlite(conn, sqlite::begin(access), access, &self.endpoint).await, holding)
                 }
             };
             drop(waiting);
@@ -203,7 +219,7 @@ impl Pool {
     }
 
     fn acquired(&self, at: CallSite, since: Instant) -> Holding {
-        metrics::histogram!("db.client.connection.wait_time").record(since.elapsed());
+        metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
         self.holders.hold(at)
     }
 
@@ -211,6 +227,7 @@ impl Pool {
         let size = self.options.max_connections;
         match error {
             sqlx::Error::PoolTimedOut if self.usage().0 >= size => {
+                metrics::counter!(CONNECTION_TIMEOUTS, self.endpoint.labels_of_pool()).increment(1);
                 let mut longest = self.holders.longest();
                 let in_use = longest.len();
                 longest.truncate(3);
