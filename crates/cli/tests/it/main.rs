@@ -10,6 +10,7 @@ mod environment;
 mod guards;
 mod history;
 mod keys;
+mod killed_scheduler;
 mod maintain;
 mod migrate;
 mod output;
