@@ -4,6 +4,7 @@
 
 mod adopt;
 mod adopted_secrets;
+mod alerts_over_tls;
 mod audit;
 mod audit_export;
 mod environment;
@@ -25,3 +26,4 @@ mod settings;
 mod size;
 mod support;
 mod tenant;
+mod tls_server;
