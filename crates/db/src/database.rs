@@ -147,7 +147,7 @@ impl Database {
     }
 
     /// Deletes every row of one tenant for good; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused where the
-    /// database is marked as production.
+    /// database is marked as production, before anything is begun and again before it is committed.
     pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<TenantCounts> {
         self.guard_destructive("erase a tenant").await?;
         Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)

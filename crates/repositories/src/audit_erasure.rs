@@ -22,6 +22,7 @@ pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
     }
     if !rows.is_empty() {
         tx.record(Event::new(Action::SubjectErased).with("records", rows.len())).await?;
+        tx.refuse_protected().await?;
     }
     Ok(rows.len() as u64)
 }

@@ -66,6 +66,10 @@ pub enum Error {
         action: &'static str,
     },
 
+    /// The database is marked as production, or has no mark, and this would destroy data. Nothing was changed.
+    #[error("this database is marked as production; nothing was changed: first change its mark, with a reason")]
+    Protected,
+
     /// The pool had no connection to give in time.
     #[error(
         "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \

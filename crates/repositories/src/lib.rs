@@ -38,6 +38,7 @@ mod identities;
 #[cfg_attr(feature = "mock", expect(clippy::ref_option_ref, reason = "what mockall adds compares references"))]
 mod job_runs;
 mod preferences;
+mod protection;
 mod refusals;
 mod requests;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
