@@ -27,7 +27,8 @@ pub struct Database {
 
 impl Database {
     /// Connects, with the system's clock and ids. Fails at once if the database does not answer, the keyring
-    /// cannot be read, or the setting `fingerprint` names another database. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
+    /// cannot be read, or the setting `fingerprint` names another database. Changes nothing; a SQLite file is made if the
+    /// URL says `mode=rwc`, and another application's is refused and stays as it was.
     pub async fn connect(config: Config) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemEnv)).await
     }
@@ -38,7 +39,10 @@ impl Database {
         let watched = WatchedKeyring::new(&config);
         let keys = keys::read(&config)?;
         config.guard_fingerprint().await?;
-        let failed = |source| Error::Connect { url: config.shown_url(), source };
+        let failed = |source| match source {
+            rylie_repositories::Error::ForeignFile => Error::Repository(source),
+            source => Error::Connect { url: config.shown_url(), source },
+        };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
         let store = match watched {

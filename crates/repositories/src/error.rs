@@ -70,6 +70,10 @@ pub enum Error {
     #[error("this database is marked as production; nothing was changed: first change its mark, with a reason")]
     Protected,
 
+    /// A SQLite file with tables of which none is ours. Nothing was written to it.
+    #[error("this file belongs to another application, and nothing was written to it; name another file")]
+    ForeignFile,
+
     /// The pool had no connection to give in time.
     #[error(
         "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \

@@ -6,6 +6,7 @@ mod mark;
 mod options;
 mod postgres;
 mod sqlite;
+mod sqlite_file;
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,6 +73,7 @@ pub(crate) enum Access {
 
 impl Pool {
     /// Connects to `url` (`postgres://…` or `sqlite://…`); fails at once if the database does not answer.
+    /// [`Error::ForeignFile`] for the SQLite file of another application, which stays as it was.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
         describe();
         let (inner, endpoint) = if url.starts_with("sqlite:") {
@@ -98,6 +100,22 @@ impl Pool {
         };
         pool.look_for_roles().await?;
         Ok(pool)
+    }
+
+    /// Whether `url` names a SQLite file that is not there.
+    #[must_use]
+    pub fn is_file_missing(url: &str) -> bool {
+        let file = url.starts_with("sqlite:") && !sqlite::is_in_memory(url);
+        file && sqlite::options(url).is_ok_and(|options| !options.get_filename().exists())
+    }
+
+    /// [`Error::ForeignFile`] if `url` names a SQLite file with tables of which none is ours. It is neither made nor changed,
+    /// and nothing is left beside it.
+    pub async fn refuse_foreign_file(url: &str) -> Result<()> {
+        if !url.starts_with("sqlite:") || sqlite::is_in_memory(url) {
+            return Ok(());
+        }
+        sqlite_file::refuse_foreign(&sqlite::options(url)?).await
     }
 
     /// Looks again whether units can take their door's role, and whether the database is shared with the old service, as

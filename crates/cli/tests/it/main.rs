@@ -8,6 +8,7 @@ mod alerts_over_tls;
 mod audit;
 mod audit_export;
 mod environment;
+mod foreign_files;
 mod guards;
 mod history;
 mod keys;
