@@ -1,9 +1,9 @@
 //! The care of the engines, each its own.
 
-use rylie_db::maintenance::{Engine, analyze, check_integrity, reindex, sizes, vacuum};
-use rylie_testkit::World;
+use rylie_db::maintenance::{Engine, Error, analyze, check_integrity, reindex, sizes, vacuum};
+use rylie_testkit::{Cluster, PostgresDatabase, World};
 
-use crate::migration::sql::{Sql, is_sqlite};
+use crate::migration::sql::{Sql, deploy, is_sqlite};
 
 fn engine(world: &World) -> Engine {
     Engine::new(world.url()).unwrap()
@@ -115,6 +115,51 @@ async fn postgres_is_measured_by_a_login_that_may_only_connect() {
     let found = found.unwrap();
     assert!(found.database_bytes > 0 && found.tables.iter().any(|table| table.name == "Request"));
     assert_eq!(found.tenants, None, "it may not read the rows");
+}
+
+async fn migrated() -> PostgresDatabase {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    deploy(&database.url()).await;
+    database
+}
+
+/// What vacuuming, analyzing and rebuilding all of it end with.
+async fn failures(url: &str) -> [Error; 3] {
+    let engine = Engine::new(url).unwrap();
+    [
+        vacuum(&engine, true).await.unwrap_err(),
+        analyze(&engine, true).await.unwrap_err(),
+        reindex(&engine, true).await.unwrap_err(),
+    ]
+}
+
+/// PostgreSQL would warn and do nothing, or fail in its own words.
+#[tokio::test]
+async fn whoever_does_not_own_the_tables_is_told_who_may_care_for_them() {
+    let database = migrated().await;
+    let mut sql = Sql::connect(&database.url()).await;
+    let role = format!("carer_{}", database.name());
+    sql.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT CREATE ON SCHEMA public TO {role}")).await;
+    let url = database.url_as(&role);
+    // To own something is not to own the platform's tables.
+    Sql::connect(&url).await.run("CREATE TABLE public.of_its_own (n integer)").await;
+
+    let failures = failures(&url).await;
+
+    sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    for error in failures {
+        assert!(matches!(error, Error::NotOwner) && error.to_string().contains("log in as the owner"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn behind_a_pooler_the_care_of_the_engine_says_that_it_takes_the_server_itself() {
+    let database = migrated().await;
+    let url = database.url_through_pooler().await.unwrap();
+
+    for error in failures(&url).await {
+        assert!(matches!(error, Error::Pooled) && error.to_string().contains("the server itself"), "{error:?}");
+    }
 }
 
 #[tokio::test]

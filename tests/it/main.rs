@@ -17,6 +17,7 @@ mod migrations;
 mod mocks;
 mod plan_of_migrations;
 mod plans;
+mod recorded;
 mod replicas;
 mod round_trips;
 mod secret_columns;
@@ -46,6 +47,7 @@ macro_rules! behaviours_on {
             mod keyring_changes;
             mod keyset;
             mod loader;
+            mod observability;
             mod overviews;
             mod platform;
             mod reencryption;

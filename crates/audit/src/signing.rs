@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use rylie_crypto::{exposed_mode, owner_only};
 
 use crate::{Error, Result};
 
@@ -22,7 +23,9 @@ impl SigningKey {
     /// Reads the key of a file, which only its owner may read.
     pub fn load(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { doing: "reading the signing key", path: path.to_owned(), source };
-        refuse_exposed(path, &fs::metadata(path).map_err(failed)?)?;
+        if exposed_mode(&fs::metadata(path).map_err(failed)?).is_some() {
+            return Err(Error::Exposed { path: path.to_owned() });
+        }
         Self::parse(&fs::read_to_string(path).map_err(failed)?)
     }
 
@@ -31,11 +34,7 @@ impl SigningKey {
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::Cryptography)?;
         let text = format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(key.as_ref()));
         let failed = |source| Error::File { doing: "writing the signing key", path: path.to_owned(), source };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(failed)?;
+        let mut file = owner_only(OpenOptions::new().write(true).create_new(true)).open(path).map_err(failed)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         Self::parse(&text)
     }
@@ -68,20 +67,6 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.public())
     }
-}
-
-#[cfg(unix)]
-fn refuse_exposed(path: &Path, metadata: &fs::Metadata) -> Result<()> {
-    let of_others = std::os::unix::fs::MetadataExt::mode(metadata) & 0o077;
-    if of_others == 0 {
-        return Ok(());
-    }
-    Err(Error::Exposed { path: path.to_owned() })
-}
-
-#[cfg(not(unix))]
-fn refuse_exposed(_: &Path, _: &fs::Metadata) -> Result<()> {
-    Ok(())
 }
 
 /// The public half of a signing key; written as `ed25519:` and 43 letters of base64url.

@@ -73,8 +73,24 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
     }
 }
 
+/// The settings of a database that is there: but for what makes one, no command leaves an empty file behind.
+fn existing(global: &Global) -> Result<rylie_db::Config> {
+    let settings = global.settings()?;
+    if settings.is_file_missing() {
+        let advice = "there is no database file at this address; run `rylie migrate deploy` to make one, or name another \
+                      with --database-url";
+        return Err(Failure::NotReady(advice.to_owned()));
+    }
+    Ok(settings)
+}
+
 /// The migrations of the database. Not by way of `Database`: they need neither a pool nor the keys, which may come later.
 async fn migrations(global: &Global) -> Result<Migrations> {
+    Ok(existing(global)?.migrations().await?)
+}
+
+/// Likewise, for commands that make the database where there is none.
+async fn migrations_or_new(global: &Global) -> Result<Migrations> {
     Ok(global.settings()?.migrations().await?)
 }
 
@@ -85,7 +101,7 @@ async fn migrations_to_read(global: &Global) -> Result<Migrations> {
 
 /// The database, for commands that work on its rows.
 async fn migrated_database(global: &Global) -> Result<Database> {
-    let database = Database::connect(global.settings()?).await?;
+    let database = Database::connect(existing(global)?).await?;
     if database.health().await?.is_ready() {
         return Ok(database);
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rylie_crypto::Secret;
-use rylie_repositories::{PoolOptions, Quota, Quotas, SecretPolicies};
+use rylie_repositories::{Pool, PoolOptions, Quota, Quotas, SecretPolicies};
 
 use crate::error::{Error, Result};
 
@@ -67,6 +67,12 @@ impl Config {
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether the URL names a SQLite file that is not there: connecting would make an empty one, or fail.
+    #[must_use]
+    pub fn is_file_missing(&self) -> bool {
+        Pool::is_file_missing(&self.url)
     }
 
     /// The fingerprint that the database must have, if one is set.

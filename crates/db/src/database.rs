@@ -30,7 +30,8 @@ pub struct Database {
 
 impl Database {
     /// Connects, with the system's clock and ids. Fails at once if the database does not answer, the keyring
-    /// cannot be read, or the setting `fingerprint` names another database; a replica may answer later. Changes nothing; a SQLite file is made if the URL says `mode=rwc`.
+    /// cannot be read, or the setting `fingerprint` names another database; a replica may answer later. Changes nothing; a SQLite
+    /// file is made if the URL says `mode=rwc`, and another application's is refused and stays as it was.
     pub async fn connect(config: Config) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemEnv)).await
     }
@@ -41,7 +42,10 @@ impl Database {
         let watched = WatchedKeyring::new(&config);
         let keys = keys::read(&config)?;
         config.guard_fingerprint().await?;
-        let failed = |source| Error::Connect { url: config.shown_url(), source };
+        let failed = |source| match source {
+            rylie_repositories::Error::ForeignFile => Error::Repository(source),
+            source => Error::Connect { url: config.shown_url(), source },
+        };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
         let replicas = config.watch_replicas(&pool)?;
@@ -161,7 +165,7 @@ impl Database {
     }
 
     /// Deletes every row of one tenant for good; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused where the
-    /// database is marked as production.
+    /// database is marked as production, before anything is begun and again before it is committed.
     pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<TenantCounts> {
         self.guard_destructive("erase a tenant").await?;
         Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)

@@ -74,6 +74,10 @@ impl Error {
         use rylie_migration::Error as Migration;
         match self {
             Self::Migration(error) => matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }),
+            Self::Maintenance(rylie_maintenance::Error::Data { source, .. }) => {
+                matches!(source, rylie_repositories::Error::Protected)
+            }
+            Self::Repository(rylie_repositories::Error::ForeignFile) => true,
             Self::KeyInUse { .. } | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,
             _ => false,
         }

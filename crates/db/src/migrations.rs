@@ -8,12 +8,14 @@ use crate::error::{Error, Result};
 
 impl Config {
     /// Connects to the migrations of this database: deploy, down, reset, adopt, resolve, the mark, the roles. Takes neither a
-    /// pool nor keys, which may come later. Refused where the setting `fingerprint` names another database.
+    /// pool nor keys, which may come later. Refused where the setting `fingerprint` names another database, and for another
+    /// application's SQLite file, which stays as it was.
     ///
     /// [`Error::Config`] with `behind_pooler`: what migrations set for their session would stay on the pooler's
     /// connection for the next one who gets it.
     pub async fn migrations(&self) -> Result<Migrations> {
         let url = self.direct_url()?;
+        Pool::refuse_foreign_file(url).await?;
         self.guard_fingerprint().await?;
         Ok(Migrations::connect(url).await?)
     }
@@ -21,6 +23,7 @@ impl Config {
     /// Likewise, to look only: no file is made, and PostgreSQL refuses whatever would write.
     pub async fn migrations_to_read(&self) -> Result<Migrations> {
         let url = self.direct_url()?;
+        Pool::refuse_foreign_file(url).await?;
         self.guard_fingerprint().await?;
         Ok(Migrations::connect_to_read(url).await?)
     }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
 
 use crate::error::{Error, Result};
 
 /// The longest wait for a lock: whoever holds it goes first, and the next run is another try.
 const LOCK: Duration = Duration::from_secs(5);
+
+/// A setting by which a session of our own is known: a pooler's have the server's default, which is none.
+const CHECK: &str = "client_connection_check_interval";
 
 /// A database, for the care of its engine. Each job opens a session of its own: what it does takes long, and some of it
 /// runs in no transaction.
@@ -44,7 +47,7 @@ impl Engine {
             ("statement_timeout", "0".to_owned()),
             ("lock_timeout", LOCK.as_millis().to_string()),
             // A run that is cut short drops its session; the server then stops its statement soon.
-            ("client_connection_check_interval", "5000".to_owned()),
+            (CHECK, "5000".to_owned()),
         ]);
         Ok(Self(At::Postgres(Box::new(options))))
     }
@@ -58,7 +61,14 @@ impl Engine {
     pub(crate) async fn connect(&self) -> Result<Session> {
         let failed = Error::engine("connecting for the care of the database");
         match &self.0 {
-            At::Postgres(options) => options.connect().await.map(Session::Postgres).map_err(failed),
+            At::Postgres(options) => match options.connect().await {
+                Ok(mut connection) => {
+                    refuse_pooler(&mut connection).await?;
+                    Ok(Session::Postgres(connection))
+                }
+                Err(error) if is_settings_refused(&error) => Err(Error::Pooled),
+                Err(error) => Err(failed(error)),
+            },
             At::Sqlite(options) => options.connect().await.map(Session::Sqlite).map_err(failed),
         }
     }
@@ -68,6 +78,20 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.is_sqlite() { "Engine(sqlite)" } else { "Engine(postgres)" })
     }
+}
+
+/// A pooler that leaves our settings out gives no session: locks would be waited for without end.
+async fn refuse_pooler(connection: &mut PgConnection) -> Result<()> {
+    let sql = AssertSqlSafe(format!("SELECT current_setting('{CHECK}') = '5s'"));
+    let row = sqlx::raw_sql(sql).fetch_one(connection).await;
+    let ours = row.and_then(|row| row.try_get(0)).map_err(Error::engine("looking for a pooler"))?;
+    if ours { Ok(()) } else { Err(Error::Pooled) }
+}
+
+/// A pooler refuses settings at the start of a session, where the server would take them.
+fn is_settings_refused(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter")
 }
 
 /// Runs one statement outside of any transaction.

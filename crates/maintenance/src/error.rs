@@ -124,9 +124,13 @@ pub enum Error {
         source: EngineFault,
     },
 
-    /// Only an owner of tables may care for them.
-    #[error("this login owns none of the tables, and only their owner may do this; log in as the owner")]
+    /// Only the owner of the tables may care for them. Nothing was done.
+    #[error("this login does not own the tables, and only their owner may do this; log in as the owner")]
     NotOwner,
+
+    /// The address leads to a pooler, and the care of the engine takes a session of its own. Nothing was done.
+    #[error("a pooler stands before the server, and this takes a session of its own; connect to the server itself")]
+    Pooled,
 
     /// The file of the database is damaged.
     #[error("the file of the database is damaged: {first}; restore a backup")]

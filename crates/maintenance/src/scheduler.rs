@@ -80,6 +80,7 @@ impl Scheduler {
         settings: &BTreeMap<String, ScheduleSettings>,
         options: SchedulerOptions,
     ) -> Result<Self> {
+        run::describe();
         let holder = holder(&*env);
         let mut by_name = BTreeMap::new();
         for job in jobs {

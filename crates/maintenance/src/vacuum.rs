@@ -17,8 +17,9 @@ const TABLES: &str = "SELECT c.oid::bigint, c.relname::text, format('%I.%I', n.n
        OR age(c.relfrozenxid) > 150000000) \
      ORDER BY coalesce(s.n_dead_tup, 0) DESC, c.relname";
 
-const OWNED: &str = "SELECT EXISTS (SELECT FROM pg_class c WHERE c.relkind = 'r' \
-     AND c.relnamespace = 'public'::regnamespace AND pg_has_role(c.relowner, 'USAGE'))";
+/// Whether this login owns the platform's tables, whatever tables of its own it may have.
+const OWNED: &str = "SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') \
+     AND pg_has_role(c.relowner, 'USAGE'))";
 
 /// What a vacuum did.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]

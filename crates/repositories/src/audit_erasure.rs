@@ -27,6 +27,7 @@ pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
         let Erased { who, what } = erased;
         let event = Event::new(Action::SubjectErased).with("records", rows.len());
         tx.record(event.with("who", who).with("what", what)).await?;
+        tx.refuse_protected().await?;
     }
     Ok(rows.len() as u64)
 }

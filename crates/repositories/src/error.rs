@@ -66,6 +66,14 @@ pub enum Error {
         action: &'static str,
     },
 
+    /// The database is marked as production, or has no mark, and this would destroy data. Nothing was changed.
+    #[error("this database is marked as production; nothing was changed: first change its mark, with a reason")]
+    Protected,
+
+    /// A SQLite file with tables of which none is ours. Nothing was written to it.
+    #[error("this file belongs to another application, and nothing was written to it; name another file")]
+    ForeignFile,
+
     /// The pool had no connection to give in time.
     #[error(
         "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \

@@ -9,6 +9,7 @@ mod many;
 mod observed;
 mod rows;
 mod savepoints;
+mod statement;
 mod storable;
 mod transaction;
 mod walk;

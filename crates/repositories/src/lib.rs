@@ -9,6 +9,7 @@ mod grant;
 mod keyset;
 mod loader;
 mod log_position;
+mod measures;
 mod owner;
 mod page;
 mod pool;
@@ -41,6 +42,7 @@ mod identities;
 #[cfg_attr(feature = "mock", expect(clippy::ref_option_ref, reason = "what mockall adds compares references"))]
 mod job_runs;
 mod preferences;
+mod protection;
 mod refusals;
 mod requests;
 #[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]

@@ -1,11 +1,13 @@
 //! Connections, and how a transaction is begun on one.
 
+mod endpoint;
 mod holders;
 mod mark;
 mod options;
 mod postgres;
 mod server;
 mod sqlite;
+mod sqlite_file;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +18,10 @@ use sea_orm::DbBackend;
 use sqlx::{PgPool, SqlitePool};
 
 use crate::fence::Transaction;
+use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT, describe};
 use crate::{Error, Result, UnitOptions};
 
+pub(crate) use endpoint::{Endpoint, label};
 pub use holders::Holder;
 use holders::Holders;
 pub(crate) use holders::{CallSite, Holding};
@@ -31,6 +35,7 @@ pub use server::Server;
 pub struct Pool {
     inner: Inner,
     server: Server,
+    endpoint: Arc<Endpoint>,
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
@@ -72,25 +77,48 @@ pub(crate) enum Access {
 
 impl Pool {
     /// Connects to `url` (`postgres://…` or `sqlite://…`); fails at once if the database does not answer.
+    /// [`Error::ForeignFile`] for the SQLite file of another application, which stays as it was.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
         Self::connect_to(Server::Primary, url, options).await
     }
 
     pub(crate) async fn connect_to(server: Server, url: &str, options: PoolOptions) -> Result<Self> {
-        let inner = if url.starts_with("sqlite:") {
-            Inner::Sqlite(sqlite::connect(url, &options).await?)
+        describe();
+        let (inner, endpoint) = if url.starts_with("sqlite:") {
+            let pool = sqlite::connect(url, &options).await?;
+            let endpoint = Endpoint::sqlite(&pool.connect_options());
+            (Inner::Sqlite(pool), endpoint)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Inner::Postgres(postgres::connect(url, &options).await?)
+            let pool = postgres::connect(url, &options).await?;
+            let endpoint = Endpoint::postgres(&pool.connect_options());
+            (Inner::Postgres(pool), endpoint)
         } else {
             return Err(Error::Invalid {
                 what: "the database URL",
                 reason: "it must begin with sqlite: or postgres://",
             });
         };
+        let endpoint = Arc::new(endpoint);
         let (walls, shared, holders) = (Arc::default(), Arc::default(), Holders::default());
-        let pool = Self { inner, server, options, walls, shared, holders };
+        let pool = Self { inner, server, endpoint, options, walls, shared, holders };
         pool.look_for_roles().await?;
         Ok(pool)
+    }
+
+    /// Whether `url` names a SQLite file that is not there.
+    #[must_use]
+    pub fn is_file_missing(url: &str) -> bool {
+        let file = url.starts_with("sqlite:") && !sqlite::is_in_memory(url);
+        file && sqlite::options(url).is_ok_and(|options| !options.get_filename().exists())
+    }
+
+    /// [`Error::ForeignFile`] if `url` names a SQLite file with tables of which none is ours. It is neither made nor changed,
+    /// and nothing is left beside it.
+    pub async fn refuse_foreign_file(url: &str) -> Result<()> {
+        if !url.starts_with("sqlite:") || sqlite::is_in_memory(url) {
+            return Ok(());
+        }
+        sqlite_file::refuse_foreign(&sqlite::options(url)?).await
     }
 
     /// Looks again whether units can take their door's role, and whether the database is shared with the old service, as
@@ -201,12 +229,12 @@ impl Pool {
                         batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
                     }
                     batch.extend(options.statement_timeout.map(postgres::limit_statements));
-                    (Transaction::begin_postgres(conn, batch, access).await, holding)
+                    (Transaction::begin_postgres(conn, batch, access, &self.endpoint).await, holding)
                 }
                 Inner::Sqlite(pool) => {
                     let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
                     let holding = self.acquired(at, since);
-                    (Transaction::begin_sqlite(conn, sqlite::begin(access), access).await, holding)
+                    (Transaction::begin_sqlite(conn, sqlite::begin(access), access, &self.endpoint).await, holding)
                 }
             };
             drop(waiting);
@@ -229,7 +257,7 @@ impl Pool {
     }
 
     fn acquired(&self, at: CallSite, since: Instant) -> Holding {
-        metrics::histogram!("db.client.connection.wait_time").record(since.elapsed());
+        metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
         self.holders.hold(at)
     }
 
@@ -237,6 +265,7 @@ impl Pool {
         let size = self.options.max_connections;
         match error {
             sqlx::Error::PoolTimedOut if self.usage().0 >= size => {
+                metrics::counter!(CONNECTION_TIMEOUTS, self.endpoint.labels_of_pool()).increment(1);
                 let mut longest = self.holders.longest();
                 let in_use = longest.len();
                 longest.truncate(3);

@@ -62,7 +62,7 @@ pub trait TenantTransfer: Send + Sync {
 
     /// Deletes every row of the tenant, but those that outlive it, and returns how many of each table; recorded.
     /// [`Error::NotFound`] as for [`inventory`](Self::inventory). [`Error::Reference`] if another tenant's request or
-    /// task was ordered by a user of this one.
+    /// task was ordered by a user of this one. [`Error::Protected`] where the database is marked as production.
     async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts>;
 
     /// Records that a tenant was exported or imported.
@@ -151,6 +151,7 @@ impl TenantTransfer for Tx {
             erased.insert(table.name.to_owned(), rows);
         }
         self.record_transfer(Action::TenantErased, tenant, &erased).await?;
+        self.refuse_protected().await?;
         Ok(erased)
     }
 

@@ -366,6 +366,54 @@ async fn in_production_no_tenant_is_erased() {
     assert_eq!(everything(&world, &ours.agency.tenant_id).await, before);
 }
 
+/// As when the mark is set after the command has asked for it.
+#[tokio::test]
+async fn a_mark_that_is_set_meanwhile_stops_the_erasing() {
+    let world = world().await;
+    let ours = full_agency(&world).await;
+    let tenant = ours.agency.tenant_id.clone();
+    let before = everything(&world, &tenant).await;
+    migrations(world.url()).await.mark_environment(Environment::Production, None).await.unwrap();
+
+    let error = rylie_db::maintenance::erase_tenant(&*world.store(), &tenant).await.unwrap_err();
+
+    assert!(matches!(error, Error::Data { source: Refused::Protected, .. }), "{error:?}");
+    assert!(rylie_db::Error::from(error).is_refusal());
+    assert_eq!(everything(&world, &tenant).await, before);
+}
+
+/// On SQLite nobody else writes meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
+    let world = world().await;
+    if !world.is_postgres() {
+        return;
+    }
+    let ours = full_agency(&world).await;
+    let tenant = ours.agency.tenant_id.clone();
+    let before = everything(&world, &tenant).await;
+    // The agency goes last, and waits for this.
+    let mut other = Sql::connect(world.url()).await;
+    other.run(&format!(r#"BEGIN; SELECT 1 FROM "Agency" WHERE id = '{}' FOR UPDATE"#, ours.agency.id)).await;
+    let (database, of) = (world.connect_again(2).await.unwrap(), tenant.clone());
+    let erasing = tokio::spawn(async move { database.erase_tenant(&of).await });
+    let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
+                   AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM \"Agency\"%'";
+    // A connection of its own, as a transaction sees one state of the activity.
+    let mut looking = Sql::connect(world.url()).await;
+    while looking.one(waiting).await != "1" {
+        assert!(!erasing.is_finished(), "it did not wait");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    migrations(world.url()).await.mark_environment(Environment::Production, None).await.unwrap();
+    other.run("COMMIT").await;
+
+    let refused = erasing.await.unwrap().unwrap_err();
+
+    assert!(refused.is_refusal() && matches!(job_error(refused), Error::Data { source: Refused::Protected, .. }));
+    assert_eq!(everything(&world, &tenant).await, before);
+}
+
 /// A request of another tenant that one of this tenant's users ordered would go with the user, or lose her.
 #[tokio::test]
 async fn a_user_whom_another_tenants_request_names_keeps_her_tenant_from_being_erased() {

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use rylie_db::migration::{MigrationState, MigrationStatus};
 use serde_json::json;
 
-use super::{migrations, migrations_to_read};
+use super::{migrations, migrations_or_new, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::progress;
@@ -77,7 +77,7 @@ impl Migrate {
 }
 
 async fn deploy(global: &Global) -> Result<Report> {
-    let applied = migrations(global).await?.deploy(&mut progress::lines(global)).await?;
+    let applied = migrations_or_new(global).await?.deploy(&mut progress::lines(global)).await?;
     let text = list("applied", &applied, "nothing to do: every migration is applied");
     Ok(Report::new(json!({ "applied": applied }), text))
 }
@@ -151,7 +151,7 @@ impl Reset {
                 "a reset deletes all data of the database; run `rylie migrate reset --force` if you mean it".to_owned(),
             ));
         }
-        let applied = migrations(global).await?.reset(&mut progress::lines(global)).await?;
+        let applied = migrations_or_new(global).await?.reset(&mut progress::lines(global)).await?;
         Ok(Report::new(json!({ "applied": applied }), list("applied", &applied, "no migration to apply")))
     }
 }

@@ -10,6 +10,7 @@ use rylie_db::maintenance::{
 use rylie_db::repositories::{AlertEvent, Delivery};
 use serde_json::{Value, json};
 
+use super::existing;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
@@ -41,7 +42,7 @@ pub(crate) struct Size {
 
 impl Size {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let database = Database::connect(global.settings()?).await?;
+        let database = Database::connect(existing(global)?).await?;
         let sizes = sizes(&database.engine()?, !self.no_tenants).await?;
         if self.keep {
             keep_sizes(&*database.store(), SystemEnv.now(), &sizes).await?;

@@ -172,5 +172,5 @@ async fn an_empty_database_and_a_sqlite_file_are_not_adopted() {
     let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     let url = database.url();
     Folder::new().run(["adopt", "--database-url", &url]).expect(4).says("nothing to adopt");
-    Folder::new().run(["adopt"]).expect(4).says("SQLite");
+    Folder::migrated().run(["adopt"]).expect(4).says("SQLite");
 }

@@ -66,12 +66,12 @@ async fn another_applications_file_is_neither_deployed_to_nor_reset() {
     tamper(&folder, "CREATE TABLE invoices (n integer); INSERT INTO invoices VALUES (1)").await;
     let before = std::fs::read(folder.path("rylie.db")).unwrap();
 
-    folder.run(["migrate", "deploy"]).expect(4).says("invoices");
+    folder.run(["migrate", "deploy"]).expect(4).says("belongs to another application");
     folder.run(["migrate", "reset", "--force"]).expect(4);
     folder.run(["migrate", "resolve", NAME, "--applied", "--reason", "x"]).expect(4);
 
     assert!(std::fs::read(folder.path("rylie.db")).unwrap() == before, "the file was changed");
-    folder.run(["seed"]).expect(1);
+    folder.run(["seed"]).expect(4).says("belongs to another application");
 }
 
 #[tokio::test]

@@ -4,12 +4,15 @@
 
 mod adopt;
 mod adopted_secrets;
+mod alerts_over_tls;
 mod audit;
 mod audit_export;
 mod environment;
+mod foreign_files;
 mod guards;
 mod history;
 mod keys;
+mod killed_scheduler;
 mod maintain;
 mod migrate;
 mod object_storage;
@@ -25,3 +28,4 @@ mod settings;
 mod size;
 mod support;
 mod tenant;
+mod tls_server;

@@ -33,7 +33,9 @@ fn every_command_prints_exactly_one_document() {
 
 #[test]
 fn a_failure_leaves_standard_output_empty() {
-    Folder::new().run(["seed", "--json"]).expect(1).says("not migrated");
+    let folder = Folder::new();
+    folder.write("rylie.db", "");
+    folder.run(["seed", "--json"]).expect(1).says("not migrated");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::{KeyId, KeyProvider, Keyring};
-use crate::{Error, Result};
+use crate::{Error, Result, exposed_mode, owner_only};
 
 /// The file of a keyring.
 ///
@@ -95,7 +95,9 @@ impl<'p> KeyFile<'p> {
         // Asked of the open file: its path may be exchanged in between.
         let mut file = File::open(&self.path).map_err(&failed)?;
         let metadata = file.metadata().map_err(&failed)?;
-        refuse_exposed(&self.path, &metadata)?;
+        if let Some(mode) = exposed_mode(&metadata) {
+            return Err(Error::KeyFileExposed { path: self.path.clone(), mode });
+        }
         // Room enough that the text is not moved, which would leave a copy.
         let mut text = Zeroizing::new(String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 64));
         file.read_to_string(&mut text).map_err(&failed)?;
@@ -141,36 +143,11 @@ fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::KeyFile { doing, path: path.to_owned(), source }
 }
 
-#[cfg(unix)]
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
-}
-
-#[cfg(unix)]
-fn refuse_exposed(path: &Path, metadata: &fs::Metadata) -> Result<()> {
-    let mode = std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777;
-    let others = mode & 0o077;
-    if others == 0 {
-        return Ok(());
-    }
-    Err(Error::KeyFileExposed { path: path.to_owned(), mode })
-}
-
 /// A rename lasts once its folder is on disk.
 #[cfg(unix)]
 fn flush_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
-}
-
-#[cfg(not(unix))]
-fn refuse_exposed(_: &Path, _: &fs::Metadata) -> Result<()> {
-    Ok(())
 }
 
 #[cfg(not(unix))]

@@ -17,7 +17,7 @@ pub(super) const RULES: &[&Rule] = &[
         passes: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k FOREIGN KEY (\"userId\") REFERENCES \"User\" (id) NOT VALID;\n\
                  ALTER TABLE \"Task\" VALIDATE CONSTRAINT k;",
         check: |context, part| {
-            is_validated(part, K::FOREIGN_KEY_CONSTRAINT) && context.script.is_on_used_table(part)
+            is_validated(context, part, K::FOREIGN_KEY_CONSTRAINT)
                 || part.is(K::ADD_COLUMN)
                     && part.node.has(K::REFERENCES_CONSTRAINT)
                     && part.node.has(K::DEFAULT_CONSTRAINT)
@@ -32,7 +32,7 @@ pub(super) const RULES: &[&Rule] = &[
         fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title <> '');",
         passes: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title <> '') NOT VALID;\n\
                  ALTER TABLE \"Task\" VALIDATE CONSTRAINT k;",
-        check: |context, part| is_validated(part, K::CHECK_CONSTRAINT) && context.script.is_on_used_table(part),
+        check: |context, part| is_validated(context, part, K::CHECK_CONSTRAINT),
     },
     &Rule {
         id: "validated-in-same-transaction",
@@ -93,11 +93,7 @@ pub(super) const RULES: &[&Rule] = &[
         fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k UNIQUE (title);",
         passes: "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS k ON \"Task\" (title);\n\
                  ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k UNIQUE USING INDEX k;",
-        check: |context, part| {
-            adds(part, K::UNIQUE_CONSTRAINT)
-                && !part.node.holds(K::USING_INDEX_NAME)
-                && context.script.is_on_used_table(part)
-        },
+        check: |context, part| builds_index(context, part, K::UNIQUE_CONSTRAINT),
     },
     &Rule {
         id: "primary-key-with-scan",
@@ -107,11 +103,7 @@ pub(super) const RULES: &[&Rule] = &[
         fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k PRIMARY KEY (id);",
         passes: "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS k ON \"Task\" (id);\n\
                  ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k PRIMARY KEY USING INDEX k;",
-        check: |context, part| {
-            adds(part, K::PRIMARY_KEY_CONSTRAINT)
-                && !part.node.holds(K::USING_INDEX_NAME)
-                && context.script.is_on_used_table(part)
-        },
+        check: |context, part| builds_index(context, part, K::PRIMARY_KEY_CONSTRAINT),
     },
     &Rule {
         id: "exclusion-constraint",
@@ -142,8 +134,17 @@ fn adds(part: &Part, kind: K) -> bool {
     part.is_one_of(&[K::ADD_CONSTRAINT, K::ADD_COLUMN]) && part.node.has(kind)
 }
 
-fn is_validated(part: &Part, kind: K) -> bool {
-    part.is(K::ADD_CONSTRAINT) && part.node.has(kind) && !part.node.holds(K::NOT_VALID)
+/// Whether the index of such a constraint is built while the table is locked, as none was built before.
+fn builds_index(context: &Context<'_>, part: &Part, kind: K) -> bool {
+    adds(part, kind) && !part.node.holds(K::USING_INDEX_NAME) && context.script.is_on_used_table(part)
+}
+
+/// Whether rows that are there are checked when such a constraint is added.
+fn is_validated(context: &Context<'_>, part: &Part, kind: K) -> bool {
+    part.is(K::ADD_CONSTRAINT)
+        && part.node.has(kind)
+        && !part.node.holds(K::NOT_VALID)
+        && context.script.is_on_used_table(part)
 }
 
 /// Whether a check of `IS NOT NULL` was validated before: PostgreSQL 12 and later then need no scan.

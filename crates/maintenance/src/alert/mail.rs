@@ -28,6 +28,10 @@ impl Mail {
         };
         let to = mailbox("a mail address to notify", address)?;
         let from = mailbox("smtp_from", &smtp.from)?;
+        if shows_password(smtp.url.expose()) {
+            let reason = "a password goes over TLS only: smtps://… or ?tls=required";
+            return Err(Error::invalid("smtp_url", reason));
+        }
         let reason = "it must have the form smtp://user:password@host:587?tls=required or smtps://user:password@host";
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp.url.expose());
         let server = server.map_err(|_| Error::invalid("smtp_url", reason))?.timeout(Some(TIMEOUT)).build();
@@ -54,8 +58,31 @@ impl Mail {
     }
 }
 
+/// Whether a login would be sent with no TLS, or with none if the server, or who stands before it, offers none.
+fn shows_password(url: &str) -> bool {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let (server, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let safe = scheme.eq_ignore_ascii_case("smtps") || options.split('&').any(|option| option == "tls=required");
+    server.contains('@') && !safe
+}
+
 impl std::fmt::Debug for Mail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shows_password;
+
+    #[test]
+    fn a_password_goes_over_tls_only() {
+        for url in ["smtp://me:canary@host", "SMTP://me:canary@host:25/", "smtp://me:canary@host?tls=opportunistic"] {
+            assert!(shows_password(url), "{url}");
+        }
+        for url in ["smtp://host", "smtps://me:canary@host", "smtp://me:canary@host:587?tls=required"] {
+            assert!(!shows_password(url), "{url}");
+        }
     }
 }

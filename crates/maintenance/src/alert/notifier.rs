@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 /// The mail server that alerts are sent by.
 #[derive(Clone, Debug)]
 pub struct Smtp {
-    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`; a password is percent-encoded.
+    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`; a password is percent-encoded, and refused
+    /// where TLS is not required.
     pub url: Secret<String>,
     /// The sender's address.
     pub from: String,
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     fn smtp() -> Smtp {
-        Smtp { url: Secret::new("smtp://me:canary@localhost:25".to_owned()), from: "alerts@example.com".to_owned() }
+        Smtp { url: Secret::new("smtps://me:canary@localhost".to_owned()), from: "alerts@example.com".to_owned() }
     }
 
     #[test]

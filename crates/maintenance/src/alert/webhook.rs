@@ -64,7 +64,9 @@ fn post(url: &str, body: &str) -> std::result::Result<(), ureq::Error> {
         config = config.tls_config(tls());
     }
     let agent = config.build().new_agent();
-    agent.post(url).header("content-type", "application/json").send(body).map(drop)
+    let status = agent.post(url).header("content-type", "application/json").send(body)?.status();
+    // The client takes only 400 and above for an error.
+    if status.is_success() { Ok(()) } else { Err(ureq::Error::StatusCode(status.as_u16())) }
 }
 
 fn tls() -> TlsConfig {
@@ -80,12 +82,12 @@ fn tls() -> TlsConfig {
 /// Some of the client's errors repeat the address.
 fn without_address(error: &ureq::Error) -> String {
     match error {
+        ureq::Error::StatusCode(300..400) => "it redirects, which is not followed".to_owned(),
         ureq::Error::StatusCode(code) => format!("it answered with the status {code}"),
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::Timeout(_) => format!("it did not answer within {TIMEOUT:?}"),
         ureq::Error::HostNotFound => "its host is not known".to_owned(),
         ureq::Error::ConnectionFailed => "it does not take connections".to_owned(),
-        ureq::Error::TooManyRedirects => "it redirects, which is not followed".to_owned(),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate or TLS is not acceptable".to_owned(),
         _ => "the request failed".to_owned(),
     }

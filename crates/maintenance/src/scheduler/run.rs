@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use metrics::{Unit, describe_counter, describe_histogram};
 use rylie_repositories::{Lease, Retry, retry};
 use serde::Serialize;
 use serde_json::Value;
@@ -14,6 +15,9 @@ use tracing::Instrument;
 use super::{Scheduled, Scheduler};
 use crate::error::{Error, in_words};
 use crate::job::JobContext;
+
+const RUNS: &str = "rylie.job.runs";
+const DURATION: &str = "rylie.job.duration";
 
 /// How a run ended here.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -178,6 +182,12 @@ impl From<Ended> for RunOutcome {
     }
 }
 
+/// Tells the recorder units and meanings.
+pub(super) fn describe() {
+    describe_counter!(RUNS, Unit::Count, "Runs of jobs that ended here: done, failed, lost, or cut_short");
+    describe_histogram!(DURATION, Unit::Seconds, "Duration of runs of jobs");
+}
+
 fn measure(job: &'static str, outcome: &RunOutcome, took: Duration) {
     let word = match outcome {
         RunOutcome::Done { .. } => "done",
@@ -188,6 +198,6 @@ fn measure(job: &'static str, outcome: &RunOutcome, took: Duration) {
         RunOutcome::Lost => "lost",
         RunOutcome::CutShort => "cut_short",
     };
-    metrics::counter!("rylie.job.runs", "job" => job, "outcome" => word).increment(1);
-    metrics::histogram!("rylie.job.duration", "job" => job).record(took);
+    metrics::counter!(RUNS, "job" => job, "outcome" => word).increment(1);
+    metrics::histogram!(DURATION, "job" => job).record(took);
 }

@@ -4,10 +4,14 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Database, SqlSafeStr};
 use sqlx_core::transaction::TransactionManager;
 
+use crate::measures::UNITS;
+
 /// A pooled connection inside a transaction.
 pub(super) struct Held<DB: Database> {
     pub(super) conn: PoolConnection<DB>,
     open: bool,
+    /// How it ended, or ends when it is dropped.
+    outcome: &'static str,
 }
 
 impl<DB: Database> Held<DB> {
@@ -19,7 +23,7 @@ impl<DB: Database> Held<DB> {
             None => Err(sqlx::Error::WorkerCrashed),
         };
         match (begun, beginning.0.take()) {
-            (Ok(()), Some(conn)) => Ok(Self { conn, open: true }),
+            (Ok(()), Some(conn)) => Ok(Self { conn, open: true, outcome: "rolled_back" }),
             (begun, conn) => {
                 if let Some(mut conn) = conn {
                     conn.close_on_drop();
@@ -30,15 +34,21 @@ impl<DB: Database> Held<DB> {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.committing();
         DB::TransactionManager::commit(&mut self.conn).await?;
         self.committed();
         Ok(())
     }
 
+    /// Notes that the commit is on its way: what ends now, ends by it.
+    pub(super) fn committing(&mut self) {
+        self.outcome = "commit_failed";
+    }
+
     /// Notes that nothing is left to be rolled back.
     pub(super) fn committed(&mut self) {
+        self.outcome = "committed";
         self.open = false;
-        metrics::counter!("rylie.units", "outcome" => "committed").increment(1);
     }
 }
 
@@ -47,8 +57,8 @@ impl<DB: Database> Drop for Held<DB> {
         if self.open {
             // Queued here, sent when the connection goes back to the pool, off the caller's path.
             DB::TransactionManager::start_rollback(&mut self.conn);
-            metrics::counter!("rylie.units", "outcome" => "rolled_back").increment(1);
         }
+        metrics::counter!(UNITS, "outcome" => self.outcome).increment(1);
     }
 }
 

@@ -41,6 +41,7 @@ impl Held<Postgres> {
         // The driver only ends a transaction by a statement of its own. So a next one is begun, for the driver to roll back
         // when the connection goes back to the pool, off the caller's path.
         let sql = format!("COMMIT AND CHAIN; SELECT {ON_PRIMARY}");
+        self.committing();
         let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *self.conn).await?;
         let position = LogPosition::of_log(row.try_get(0)?);
         <Postgres as sqlx::Database>::TransactionManager::start_rollback(&mut self.conn);

@@ -8,6 +8,7 @@
 //! whole or to a savepoint. PostgreSQL would answer its `COMMIT` with a rollback and no error, and SQLite would
 //! commit the half that was done.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -22,7 +23,7 @@ use super::held::Held;
 use super::observed::{self, Observed};
 use super::savepoints::Savepoints;
 use super::storable::parts;
-use crate::pool::{Access, Holding, Server};
+use crate::pool::{Access, Endpoint, Holding, Server};
 
 /// A transaction under way. Dropped, it is rolled back without waiting.
 pub(crate) struct Transaction {
@@ -38,6 +39,7 @@ pub(crate) struct Transaction {
     /// Whether statements stay prepared on the connection, to be used again.
     keeps_statements: bool,
     span: Span,
+    endpoint: Arc<Endpoint>,
     _holding: Option<Holding>,
 }
 
@@ -52,9 +54,10 @@ impl Transaction {
         conn: PoolConnection<Postgres>,
         batch: String,
         access: Access,
+        endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
         let held = Held::begin(conn, batch).await?;
-        Ok(Self::new(DbBackend::Postgres, Open::Postgres(held), access))
+        Ok(Self::new(DbBackend::Postgres, Open::Postgres(held), access, endpoint))
     }
 
     /// Begins on a SQLite connection with `batch`, which must be a `BEGIN`.
@@ -62,12 +65,13 @@ impl Transaction {
         conn: PoolConnection<Sqlite>,
         batch: String,
         access: Access,
+        endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
         let held = Held::begin(conn, batch).await?;
-        Ok(Self::new(DbBackend::Sqlite, Open::Sqlite(held), access))
+        Ok(Self::new(DbBackend::Sqlite, Open::Sqlite(held), access, endpoint))
     }
 
-    fn new(engine: DbBackend, open: Open, access: Access) -> Self {
+    fn new(engine: DbBackend, open: Open, access: Access, endpoint: &Arc<Endpoint>) -> Self {
         Self {
             engine,
             server: Server::Primary,
@@ -78,7 +82,8 @@ impl Transaction {
             broken: AtomicBool::new(false),
             savepoints: Savepoints::default(),
             keeps_statements: true,
-            span: observed::unit(engine),
+            span: observed::unit(endpoint),
+            endpoint: Arc::clone(endpoint),
             _holding: None,
         }
     }
@@ -202,7 +207,7 @@ impl Transaction {
             }
             self.wrote.store(true, Ordering::Relaxed);
         }
-        Ok(Observed::begin(&self.span, self.engine, sql))
+        Ok(Observed::begin(&self.span, &self.endpoint, sql))
     }
 }
 

@@ -1,12 +1,10 @@
 //! The database's mark, read without a session of one's own: a pooler may stand in between.
 
-use std::str::FromStr;
+use sqlx::{AssertSqlSafe, Connection, PgPool, Row, SqliteConnection};
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, Row, SqliteConnection};
-
-use super::{Inner, Pool, PoolOptions, postgres};
-use crate::{Error, Result};
+use super::sqlite_file::look;
+use super::{Inner, Pool, PoolOptions, postgres, sqlite};
+use crate::Result;
 
 /// Which database it is, and what it is used for. What follows from it is decided elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,13 +34,9 @@ impl Pool {
             pool.close().await;
             return mark;
         }
-        let unreadable =
-            |_| Error::Invalid { what: "the database URL", reason: "it must have the form sqlite://file.db?mode=rwc" };
-        let options = SqliteConnectOptions::from_str(url).map_err(unreadable)?.create_if_missing(false).read_only(true);
-        if !options.get_filename().exists() {
+        let Some(mut connection) = look(&sqlite::options(url)?).await? else {
             return Ok(None);
-        }
-        let mut connection = options.disable_statement_logging().connect().await?;
+        };
         let mark = on_sqlite(&mut connection).await;
         connection.close().await?;
         mark

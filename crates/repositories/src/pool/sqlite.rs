@@ -5,26 +5,33 @@ use std::str::FromStr;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Row, SqlitePool};
 
-use crate::pool::{Access, PoolOptions};
+use crate::pool::{Access, Pool, PoolOptions};
 use crate::{Error, Result};
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<SqlitePool> {
-    let unreadable =
-        |_| Error::Invalid { what: "the database URL", reason: "it must have the form sqlite://file.db?mode=rwc" };
-    let connect = SqliteConnectOptions::from_str(url)
-        .map_err(unreadable)?
+    Pool::refuse_foreign_file(url).await?;
+    let in_memory = is_in_memory(url);
+    let connect = self::options(url)?
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(options.lock_timeout)
         .disable_statement_logging();
     // Each connection to a database in memory would have a database of its own.
-    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
     let pool = SqlitePoolOptions::new()
         .max_connections(if in_memory { 1 } else { options.max_connections })
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false);
     let pool = if in_memory { pool.idle_timeout(None).max_lifetime(None) } else { pool };
     Ok(pool.connect_with(connect).await?)
+}
+
+pub(super) fn options(url: &str) -> Result<SqliteConnectOptions> {
+    let reason = "it must have the form sqlite://file.db?mode=rwc";
+    SqliteConnectOptions::from_str(url).map_err(|_| Error::Invalid { what: "the database URL", reason })
+}
+
+pub(super) fn is_in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
 }
 
 /// A unit that may write takes the write lock at once: had it begun by reading, it could fail when it starts to write.

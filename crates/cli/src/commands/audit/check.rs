@@ -11,6 +11,7 @@ use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant
 use serde_json::json;
 
 use crate::arguments::Global;
+use crate::commands::existing;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
@@ -96,7 +97,7 @@ impl Verify {
             verifier = verifier.resume(progress);
         }
         // No look at the migrations: a login that may only read the log need not see them.
-        let database = Database::connect(global.settings()?).await?;
+        let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
         let (_, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
         let mut bar = Bar { total, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
@@ -203,7 +204,7 @@ fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
 
 impl Prove {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let database = Database::connect(global.settings()?).await?;
+        let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
         let proof = reader.prove(&self.id).await.map_err(rylie_db::Error::from)?;
         drop(reader);

@@ -1,0 +1,52 @@
+//! What of a statement may be told: its kind and its table. Never a value.
+
+/// The first word, where it is one of a few.
+pub(super) fn operation(sql: &str) -> &'static str {
+    let word = sql.split_whitespace().next().unwrap_or_default();
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].into_iter().find(|known| *known == word).unwrap_or("OTHER")
+}
+
+/// The table, where the statement names one only.
+pub(super) fn collection(sql: &str) -> Option<&str> {
+    let mut tables = ["FROM", "JOIN", "INTO", "UPDATE"]
+        .into_iter()
+        .flat_map(|word| sql.match_indices(word).map(move |(at, _)| &sql[at + word.len()..]))
+        .filter_map(table);
+    let first = tables.next()?;
+    tables.all(|other| other == first).then_some(first)
+}
+
+/// The quoted name that follows, unless it is a column's (`IS DISTINCT FROM "a"."b"`).
+fn table(after: &str) -> Option<&str> {
+    let name = after.strip_prefix(char::is_whitespace)?.trim_start().strip_prefix('"')?;
+    let (name, rest) = name.split_once('"')?;
+    (!rest.starts_with('.')).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{collection, operation};
+
+    #[test]
+    fn a_statement_is_told_by_its_kind() {
+        assert_eq!(operation("SELECT 'canary'"), "SELECT");
+        assert_eq!(operation("WITH a AS (SELECT 1) SELECT 1"), "WITH");
+        assert_eq!(operation("canary"), "OTHER");
+        assert_eq!(operation(""), "OTHER");
+    }
+
+    #[test]
+    fn the_one_table_is_told_and_nothing_else() {
+        for (sql, table) in [
+            (r#"SELECT "a" FROM "User" WHERE "a" = $1"#, Some("User")),
+            (r#"INSERT INTO "User" ("FROM") VALUES ($1) ON CONFLICT ("a") DO UPDATE SET "a" = $2"#, Some("User")),
+            ("UPDATE\n  \"User\" SET \"a\" = $1 WHERE \"b\" IS DISTINCT FROM \"User\".\"c\"", Some("User")),
+            (r#"DELETE FROM "User" WHERE "id" IN (SELECT "id" FROM "User" FOR UPDATE)"#, Some("User")),
+            (r#"SELECT 1 FROM "User" LEFT JOIN "Request" ON true"#, None),
+            (r#"SELECT 1 FROM (SELECT 1)"#, None),
+            ("SELECT 1", None),
+        ] {
+            assert_eq!(collection(sql), table, "{sql}");
+        }
+    }
+}

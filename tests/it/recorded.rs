@@ -1,0 +1,165 @@
+//! A recorder of metrics and a subscriber to spans, which keep what this thread tells them.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata, Recorder,
+    SharedString, Unit,
+};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
+
+/// One value of a counter or a histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measured {
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) value: f64,
+}
+
+#[derive(Default)]
+pub(crate) struct Metrics {
+    values: Arc<Mutex<Vec<Measured>>>,
+    units: Mutex<BTreeMap<String, Unit>>,
+}
+
+impl Metrics {
+    /// Listens to this thread until the guard is dropped.
+    pub(crate) fn listen(&self) -> LocalRecorderGuard<'_> {
+        metrics::set_default_local_recorder(self)
+    }
+
+    pub(crate) fn of(&self, name: &str) -> Vec<Measured> {
+        self.values.lock().unwrap().iter().filter(|measured| measured.name == name).cloned().collect()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Measured> {
+        self.values.lock().unwrap().clone()
+    }
+
+    pub(crate) fn unit(&self, name: &str) -> Option<Unit> {
+        self.units.lock().unwrap().get(name).copied()
+    }
+
+    fn describe(&self, name: &KeyName, unit: Option<Unit>) {
+        self.units.lock().unwrap().extend(unit.map(|unit| (name.as_str().to_owned(), unit)));
+    }
+
+    fn measure(&self, key: &Key) -> Measure {
+        let labels = key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
+        Measure { of: Measured { name: key.name().to_owned(), labels, value: 0.0 }, values: Arc::clone(&self.values) }
+    }
+}
+
+impl Recorder for Metrics {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(&name, unit);
+    }
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(&name, unit);
+    }
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(&name, unit);
+    }
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(self.measure(key)))
+    }
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        panic!("nothing was known to be a gauge, but {key}");
+    }
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(self.measure(key)))
+    }
+}
+
+struct Measure {
+    of: Measured,
+    values: Arc<Mutex<Vec<Measured>>>,
+}
+
+impl CounterFn for Measure {
+    fn increment(&self, by: u64) {
+        self.record(f64::from(u32::try_from(by).unwrap()));
+    }
+    fn absolute(&self, _: u64) {
+        panic!("counters are incremented");
+    }
+}
+
+impl HistogramFn for Measure {
+    fn record(&self, value: f64) {
+        self.values.lock().unwrap().push(Measured { value, ..self.of.clone() });
+    }
+}
+
+/// A span with its attributes, those recorded later as well.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) name: &'static str,
+    pub(crate) parent: Option<u64>,
+    pub(crate) fields: BTreeMap<&'static str, String>,
+}
+
+impl Told {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+}
+
+/// The spans of our own crates, by number; the first is 1.
+#[derive(Clone, Default)]
+pub(crate) struct Spans(Arc<Mutex<Vec<Told>>>);
+
+impl Spans {
+    /// Listens to this thread until the guard is dropped.
+    pub(crate) fn listen(&self) -> DefaultGuard {
+        tracing::subscriber::set_default(self.clone())
+    }
+
+    pub(crate) fn all(&self) -> Vec<Told> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn of(&self, name: &str) -> Vec<Told> {
+        self.all().into_iter().filter(|told| told.name == name).collect()
+    }
+
+    pub(crate) fn parent_of(&self, told: &Told) -> Option<Told> {
+        let number = usize::try_from(told.parent?).unwrap();
+        self.0.lock().unwrap().get(number - 1).cloned()
+    }
+}
+
+impl tracing::Subscriber for Spans {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        of.is_span() && of.target().starts_with("rylie_")
+    }
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut told = Told { name: attributes.metadata().name(), ..Told::default() };
+        told.parent = attributes.parent().map(Id::into_u64);
+        attributes.record(&mut told);
+        let mut spans = self.0.lock().unwrap();
+        spans.push(told);
+        Id::from_u64(spans.len() as u64)
+    }
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let number = usize::try_from(span.into_u64()).unwrap();
+        values.record(&mut self.0.lock().unwrap()[number - 1]);
+    }
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+impl Visit for Told {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+}
