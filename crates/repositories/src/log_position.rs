@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// A position in PostgreSQL's log, so that a caller reads what it wrote: a unit opened
-/// [`after`](crate::UnitOptions::after) it sees everything that was committed before it. A later one is the greater one, so a
+/// [`after`](crate::UnitOptions::after()) it sees everything that was committed before it. A later one is the greater one, so a
 /// session keeps `session.position.max(position)`.
 ///
 /// As text it is short and fit for a cookie or a header. It is no secret and is not authenticated: who forges one

@@ -62,7 +62,7 @@ impl dyn Store + '_ {
     }
 
     /// As [`tenant`](#method.tenant), for reading only: on SQLite such units do not wait for each other, and on PostgreSQL a
-    /// replica may serve them, if there is one ([`UnitOptions::read_only`]).
+    /// replica may serve them, if there is one ([`UnitOptions::read_only()`]).
     #[track_caller]
     pub fn tenant_read_only<'a>(
         &'a self,
