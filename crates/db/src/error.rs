@@ -77,8 +77,9 @@ impl Error {
             Self::Maintenance(rylie_maintenance::Error::Data { source, .. }) => {
                 matches!(source, rylie_repositories::Error::Protected)
             }
-            Self::Repository(rylie_repositories::Error::ForeignFile) => true,
-            Self::KeyInUse { .. } | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,
+            Self::Repository(rylie_repositories::Error::ForeignFile)
+            | Self::KeyInUse { .. }
+            | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,
             _ => false,
         }
     }

@@ -43,7 +43,7 @@ mod tests {
             ("UPDATE\n  \"User\" SET \"a\" = $1 WHERE \"b\" IS DISTINCT FROM \"User\".\"c\"", Some("User")),
             (r#"DELETE FROM "User" WHERE "id" IN (SELECT "id" FROM "User" FOR UPDATE)"#, Some("User")),
             (r#"SELECT 1 FROM "User" LEFT JOIN "Request" ON true"#, None),
-            (r#"SELECT 1 FROM (SELECT 1)"#, None),
+            ("SELECT 1 FROM (SELECT 1)", None),
             ("SELECT 1", None),
         ] {
             assert_eq!(collection(sql), table, "{sql}");
