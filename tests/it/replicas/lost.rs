@@ -110,9 +110,9 @@ async fn no_session_ever_misses_what_it_wrote() {
                         let unit = store.tenant_with(&scope, after).await?;
                         Ok::<_, Error>((unit.requests().find(request.clone()).await?, unit.server()))
                     });
-                    let (found, server) = read.await.unwrap();
-                    assert!(found.is_some(), "on the {server}");
-                    served[usize::from(server == REPLICA)].fetch_add(1, Ordering::Relaxed);
+                    let (found, place) = read.await.unwrap();
+                    assert!(found.is_some(), "on the {place}");
+                    served[usize::from(place == REPLICA)].fetch_add(1, Ordering::Relaxed);
                 }
             })
         })
