@@ -1,6 +1,7 @@
 //! One private PostgreSQL server: a process of ours, in a folder of its own.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -83,7 +84,9 @@ impl Server {
         let doing = "ending a private server";
         let file = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).map_err(Error::io(doing))?;
         let process = file.lines().next().unwrap_or_default();
-        Command::new("kill").args([signal, process]).status().map_err(Error::io(doing))?;
+        // What it made would live on for a moment, and still answer.
+        let children = if signal == "-KILL" { children(process).map_err(Error::io(doing))? } else { Vec::new() };
+        Command::new("kill").args([signal, process]).args(children).status().map_err(Error::io(doing))?;
         // Waiting would close it, which means that nobody needs the folder any more.
         let _input = self.script.stdin.take();
         self.script.wait().map_err(Error::io(doing))?;
@@ -132,6 +135,13 @@ impl Server {
     pub(super) fn url(&self) -> &ServerUrl {
         &self.url
     }
+}
+
+fn children(process: &str) -> io::Result<Vec<String>> {
+    let listed = Command::new("ps").args(["-A", "-o", "pid=", "-o", "ppid="]).output()?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let pairs = listed.lines().filter_map(|line| line.trim().split_once(' '));
+    Ok(pairs.filter(|(_, parent)| parent.trim() == process).map(|(child, _)| child.to_owned()).collect())
 }
 
 impl Setup<'_> {
