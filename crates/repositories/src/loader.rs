@@ -8,17 +8,19 @@ use async_trait::async_trait;
 use rylie_entities::{Request, RequestId, Task, TaskId};
 use tokio::sync::oneshot;
 
-use crate::{Error, Result, Store, TenantScope, TenantUnit};
+use crate::{Error, Result, Store, TenantScope, TenantUnit, UnitOptions};
 
 /// Reads rows of one scope by id, and gathers the ids that are asked for while it is reading into the next statement: what
 /// many resolvers of one answer, or many requests in one tenant's name, would read one by one.
 ///
 /// Each batch is a read-only unit of its own, with both walls. It keeps nothing: a row is read after it was asked for, so
-/// whatever was committed before is seen. A caller who is alone pays for nothing more than a unit and its read.
+/// whatever was committed before is seen; where there are replicas, as much of it as its units' options ask for
+/// ([`with`](Self::with)). A caller who is alone pays for nothing more than a unit and its read.
 /// Share it behind an [`Arc`] among the callers of one scope.
 pub struct Loader<E: Loaded> {
     store: Arc<dyn Store>,
     scope: TenantScope,
+    options: UnitOptions,
     waiting: Mutex<Vec<Wanted<E>>>,
     /// Whoever has it reads for all who wait.
     turn: tokio::sync::Mutex<()>,
@@ -69,7 +71,15 @@ impl<E: Loaded> Loader<E> {
     /// A loader of what `scope` reaches.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, scope: TenantScope) -> Self {
-        Self { store, scope, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        let options = UnitOptions::read_only();
+        Self { store, scope, options, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// The same, with other options of its units, such as the position in the log that they must show.
+    #[must_use]
+    pub fn with(mut self, options: UnitOptions) -> Self {
+        self.options = options;
+        self
     }
 
     /// The row, or `None` if there is no such row within reach. Two round trips for all that is asked for at once.
@@ -119,7 +129,7 @@ impl<E: Loaded> Loader<E> {
     }
 
     async fn read(&self, ids: Vec<E::Id>) -> Result<Vec<E>> {
-        let unit = self.store.tenant_read_only(&self.scope).await?;
+        let unit = self.store.tenant_with(&self.scope, self.options).await?;
         E::find_many(&*unit, ids).await
     }
 

@@ -52,7 +52,7 @@ async fn a_walk_meets_each_row_once_also_where_many_have_the_same_time() {
 #[tokio::test]
 async fn a_stream_yields_the_whole_list_and_reads_a_page_when_it_is_wanted() {
     let world = world().await;
-    let agency = world.agency().await.unwrap();
+    let (agency, empty) = (world.agency().await.unwrap(), world.agency().await.unwrap());
     add_requests(&world, &agency, 1, 250, "n / 500").await;
     let unit = agency.unit().await.unwrap();
     let requests = || stream_of(|page| unit.requests().list_after(RequestFilter::default(), page));
@@ -63,7 +63,7 @@ async fn a_stream_yields_the_whole_list_and_reads_a_page_when_it_is_wanted() {
     assert_eq!(all, (1..=250).rev().map(|n| format!("r-{n:07}")).collect::<Vec<_>>());
     assert_eq!(unit.statements(), 1 + 3);
 
-    let empty = world.agency().await.unwrap();
+    drop(unit);
     let unit = empty.unit().await.unwrap();
     let mut none = stream_of(|page| unit.requests().list_after(RequestFilter::default(), page));
     assert!(none.try_next().await.unwrap().is_none());

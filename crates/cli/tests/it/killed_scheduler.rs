@@ -9,7 +9,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use crate::support::Folder;
 
 /// More than one batch of the job, so that a part of its effect is there when it is killed.
-const USERS: usize = 1_500;
+const USERS: usize = 3_000;
+/// Users that are closed in one transaction.
+const BATCH: i64 = 2_500;
 /// What the gate waits for, on PostgreSQL.
 const GATE: i32 = 4711;
 /// Only `usage` runs, and no wait for a lock ends it before it is killed.
@@ -130,7 +132,7 @@ async fn what_a_killed_scheduler_began_is_ended_once(folder: &Folder, url: &str,
     sql.close_gate().await;
     let start = || Killed(folder.start(["maintain", "run", "--lease", "8s", "--database-url", url]));
     let mut processes = [start(), start()];
-    sql.wait_for(1_000, r#"SELECT count(*) FROM "MonthlyUsage""#).await;
+    sql.wait_for(BATCH, r#"SELECT count(*) FROM "MonthlyUsage""#).await;
 
     let holder = sql.text("SELECT holder FROM rylie_job_runs WHERE job = 'usage' AND status = 'running'").await;
     let process: u32 = holder.rsplit('/').nth(1).unwrap().parse().unwrap();
