@@ -35,14 +35,15 @@ pub struct CheckedTenantAudit {
 /// Checks that a file of [`export_tenant`](crate::export_tenant) holds every audit record of the tenant that was sealed when it was made, as
 /// it was sealed. It takes memory for a few hundred bytes a record.
 ///
-/// `trusted` are the keys whose checkpoints are believed: none for any. With checkpoints from outside each batch must be among
+/// `trusted` are the keys whose checkpoints and head are believed: none for any, but then the head must be by one that signed a
+/// checkpoint of the file. With checkpoints from outside each batch must be among
 /// them. [`Error::TenantFile`] where something is missing, changed or not to be believed. Whether it must have a
 /// [head](CheckedTenantAudit::head) is for the caller to say; one that is there must agree.
 pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside) -> Result<CheckedTenantAudit> {
     let mut reader = Reader::open(file)?;
     let tenant = reader.header().tenant.clone();
     let (mut check, mut leaves, mut latest) = (TenantCheck::default(), BTreeMap::<String, TenantLeaf>::new(), None);
-    let (mut records, mut unsealed, mut head) = (0, 0, None);
+    let (mut records, mut unsealed, mut head, mut keys) = (0, 0, None, Vec::new());
     while let Some(content) = reader.next_content()? {
         let believed = |signed: &SignedCheckpoint| {
             (trusted.is_empty() || trusted.contains(&signed.key())) && (outside.is_empty() || outside.contains(signed))
@@ -53,6 +54,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                 if batch.place.entry.tenant != tenant {
                     return Err(reader.wrong("the batch is another tenant's"));
                 }
+                keys.push(signed.key());
                 if !believed(&signed) {
                     return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
                 }
@@ -65,6 +67,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
             }
             Content::Seal(Seal::Latest(text)) => {
                 let signed = check.end(&text).map_err(|error| reader.not_sealed(&error))?;
+                keys.push(signed.key());
                 if !believed(&signed) {
                     return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
                 }
@@ -72,11 +75,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
             }
             Content::Seal(Seal::Head(text)) => {
                 let (signed, key) = TenantHead::parse(&text).map_err(|error| reader.not_sealed(&error))?;
-                let anybody = trusted.is_empty() && outside.is_empty();
-                if !(anybody || trusted.contains(&key) || outside.signed_by(&key)) {
-                    return Err(reader.wrong("its head is signed by nobody trusted"));
-                }
-                head = Some(signed);
+                head = Some((signed, key));
             }
             Content::Row(line) if line.table == LOG => {
                 let id = line.row.get("id").and_then(|id| id.as_str()).unwrap_or_default();
@@ -98,6 +97,15 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
     if latest.is_none() && check.total() > 0 {
         return Err(reader.wrong("the latest checkpoint is missing"));
     }
+    let by_whom = |key: &PublicKey| match (trusted, outside.is_empty()) {
+        ([], true) => keys.is_empty() || keys.contains(key),
+        ([], false) => outside.signed_by(key),
+        (trusted, _) => trusted.contains(key),
+    };
+    if head.as_ref().is_some_and(|(_, key)| !by_whom(key)) {
+        return Err(reader.wrong("its head is signed by nobody trusted, or by another than its checkpoints"));
+    }
+    let head = head.map(|(head, _)| head);
     if head.as_ref().is_some_and(|head| !agrees(head, &tenant, &check, latest.as_ref())) {
         return Err(reader.wrong("it does not go as far as its signed head says, or is another tenant's"));
     }

@@ -51,9 +51,9 @@ impl ObjectSink {
 
     /// Lists come in the order of names, and the newest is to come first: so a name begins with how far its batch is from the last
     /// number there is.
-    fn name(&self, batch: u64) -> Path {
+    fn name(prefix: &Path, batch: u64) -> Path {
         let last = u64::MAX - batch;
-        self.prefix.clone().join(format!("{last:020}-{batch}{ENDING}"))
+        prefix.clone().join(format!("{last:020}-{batch}{ENDING}"))
     }
 
     /// Waits for what the client does, on a thread of its own.
@@ -90,7 +90,12 @@ impl CheckpointSink for ObjectSink {
         let newest = self.wait("listing the checkpoints of", async move {
             let mut listed = store.list(Some(&prefix));
             while let Some(object) = listed.next().await.transpose()? {
-                if object.location.as_ref().ends_with(ENDING) {
+                // Folders below are another's.
+                let batch = object
+                    .location
+                    .filename()
+                    .and_then(|name| name.strip_suffix(ENDING)?.split_once('-')?.1.parse().ok());
+                if batch.is_some_and(|batch| Self::name(&prefix, batch) == object.location) {
                     return Ok(Some(object.location));
                 }
             }
@@ -102,7 +107,7 @@ impl CheckpointSink for ObjectSink {
     /// An object that is there already must be this one: another process, or this one before it was killed, has made it.
     fn keep(&self, checkpoint: &SignedCheckpoint) -> rylie_audit::Result<()> {
         let batch = checkpoint.checkpoint().batch;
-        let (store, name, text) = (Arc::clone(&self.store), self.name(batch), checkpoint.to_text());
+        let (store, name, text) = (Arc::clone(&self.store), Self::name(&self.prefix, batch), checkpoint.to_text());
         let to = name.clone();
         let made = self.wait("adding a checkpoint to", async move {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };

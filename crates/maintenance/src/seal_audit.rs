@@ -1,7 +1,7 @@
 //! Sealing what was recorded.
 
 use rylie_audit::{CheckpointSink, Error as AuditError, SignedCheckpoint, SigningKey};
-use rylie_repositories::{Grant, NewSeal, PlatformUnit, Store};
+use rylie_repositories::{Grant, NewSeal, PlatformUnit, Store, UnitOptions};
 
 use crate::error::{Error, Result};
 
@@ -65,23 +65,31 @@ pub(crate) async fn seal_and_declare(
 
 /// Gives a sink what it does not have yet.
 async fn hand_out(store: &dyn Store, sink: &dyn CheckpointSink) -> Result<()> {
-    let failed = Error::doing("handing out checkpoints");
-    let last = sink.last().map_err(handing_out)?;
-    let unit = unit(store).await?;
-    let mut after = 0;
-    if let Some(last) = last {
-        after = last.checkpoint().batch;
-        let ours = unit.audit_seals().checkpoints_after(after.saturating_sub(1), 1).await.map_err(&failed)?;
-        if ours.first().is_none_or(|ours| ours.hash() != last.hash()) {
-            return Err(handing_out(AuditError::Diverged { batch: after }));
+    let mut last = sink.last().map_err(handing_out)?;
+    // The first page begins with the one that the sink has last.
+    let mut after = last.as_ref().map_or(0, |last| last.checkpoint().batch.saturating_sub(1));
+    loop {
+        let page = checkpoints_after(store, after).await?;
+        let mut missed = page.iter();
+        if let Some(last) = last.take()
+            && missed.next().is_none_or(|ours| ours.hash() != last.hash())
+        {
+            return Err(handing_out(AuditError::Diverged { batch: last.checkpoint().batch }));
+        }
+        missed.try_for_each(|checkpoint| sink.keep(checkpoint)).map_err(handing_out)?;
+        match page.last() {
+            Some(end) if page.len() as u64 == HANDED_OUT => after = end.checkpoint().batch,
+            _ => return Ok(()),
         }
     }
-    loop {
-        let missed = unit.audit_seals().checkpoints_after(after, HANDED_OUT).await.map_err(&failed)?;
-        let Some(last) = missed.last() else { return Ok(()) };
-        after = last.checkpoint().batch;
-        missed.iter().try_for_each(|checkpoint| sink.keep(checkpoint)).map_err(handing_out)?;
-    }
+}
+
+/// Read in a unit that has ended when the sink, which may be far away, is given them.
+async fn checkpoints_after(store: &dyn Store, after: u64) -> Result<Vec<SignedCheckpoint>> {
+    let failed = Error::doing("handing out checkpoints");
+    let grant = Grant::job("seal-audit", "checkpoints to be handed out").map_err(&failed)?;
+    let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+    unit.audit_seals().checkpoints_after(after, HANDED_OUT).await.map_err(&failed)
 }
 
 async fn unit(store: &dyn Store) -> Result<Box<dyn PlatformUnit>> {

@@ -37,7 +37,7 @@ pub trait ExpiryRepository: Send + Sync {
 
     /// Deletes at most `batch` rows that ended at least `age` ago, the longest ago first. Returns how many.
     ///
-    /// Fewer than `batch` means that none is left but those that another transaction holds, which are not waited for.
+    /// Fewer than `batch` means that none is left but those that another transaction holds or changes meanwhile, which are not waited for.
     async fn remove(&self, what: Kept, age: Duration, batch: u64) -> Result<u64>;
 }
 
@@ -60,8 +60,10 @@ impl Kept {
     /// `$1` is when they must have ended, `$2` the batch.
     fn delete(self, engine: DbBackend) -> String {
         let (table, key, ended, which) = self.parts();
-        // PostgreSQL finds rows again by where they lie, which no lookup in an index costs: locked rows do not move.
-        let by = if engine == DbBackend::Sqlite { format!(r#""{key}""#) } else { "ctid".to_owned() };
+        // PostgreSQL finds rows again by where they lie, which costs no lookup in an index. Of tables whose rows are changed often
+        // it does not: one that moved before it was locked would be left.
+        let lie = engine != DbBackend::Sqlite && !self.is_recorded();
+        let by = if lie { "ctid".to_owned() } else { format!(r#""{key}""#) };
         let rows =
             format!(r#"SELECT {by} FROM "{table}" WHERE {which} AND "{ended}" <= $1 ORDER BY "{ended}" LIMIT $2"#);
         match engine {

@@ -75,10 +75,11 @@ impl<E: Loaded> Loader<E> {
         Self { store, scope, options, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    /// The same, with other options of its units, such as the position in the log that they must show.
+    /// The same, with other options of its units, such as the position in the log that they must show. They only read, whatever
+    /// the options say.
     #[must_use]
     pub fn with(mut self, options: UnitOptions) -> Self {
-        self.options = options;
+        self.options = UnitOptions { read_only: true, ..options };
         self
     }
 

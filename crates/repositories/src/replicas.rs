@@ -118,13 +118,16 @@ impl Replicas {
     }
 
     async fn wait_for_fit(&self, options: UnitOptions) -> Option<Fit> {
-        let until = Instant::now() + options.wait_for_replica;
+        // Longer than time is reckoned is for ever.
+        let until = Instant::now().checked_add(options.wait_for_replica);
         loop {
             if let Some(fit) = self.0.fit(options) {
                 return Some(fit);
             }
             // Whoever waits for a server that is lost waits in vain.
-            if Instant::now() >= until || self.0.replicas.iter().all(|replica| replica.pool().is_none()) {
+            if until.is_some_and(|until| Instant::now() >= until)
+                || self.0.replicas.iter().all(|replica| replica.pool().is_none())
+            {
                 return None;
             }
             self.0.hurry.notify_waiters();

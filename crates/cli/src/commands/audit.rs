@@ -200,11 +200,12 @@ impl Keygen {
     }
 }
 
-/// The signing key; `None` where nobody named one and there is none in the usual place.
+/// The signing key; `None` where no flag names one and there is none in the place that the settings name, or that is usual, or
+/// it is another user's.
 pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Result<Option<SigningKey>> {
     let path = key_file(flag, settings);
-    let named = flag.or(settings.audit_key()).is_some();
-    Ok((named || path.exists()).then(|| SigningKey::load(path)).transpose()?)
+    let readable = || std::fs::File::open(path).is_ok();
+    Ok((flag.is_some() || readable()).then(|| SigningKey::load(path)).transpose()?)
 }
 
 /// What the flag says, else the settings.

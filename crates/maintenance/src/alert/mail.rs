@@ -62,8 +62,10 @@ impl Mail {
 fn shows_password(url: &str) -> bool {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (server, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let safe = scheme.eq_ignore_ascii_case("smtps") || options.split('&').any(|option| option == "tls=required");
-    server.contains('@') && !safe
+    let tls = options.split('&').find(|option| option.starts_with("tls="));
+    let safe = scheme.eq_ignore_ascii_case("smtps") || tls == Some("tls=required");
+    let password = server.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'));
+    password && !safe
 }
 
 impl std::fmt::Debug for Mail {
@@ -78,10 +80,16 @@ mod tests {
 
     #[test]
     fn a_password_goes_over_tls_only() {
-        for url in ["smtp://me:canary@host", "SMTP://me:canary@host:25/", "smtp://me:canary@host?tls=opportunistic"] {
+        for url in [
+            "smtp://me:canary@host",
+            "SMTP://me:canary@host:25/",
+            "smtp://me:canary@host?tls=opportunistic",
+            "smtp://me:canary@host?tls=none&tls=required",
+        ] {
             assert!(shows_password(url), "{url}");
         }
-        for url in ["smtp://host", "smtps://me:canary@host", "smtp://me:canary@host:587?tls=required"] {
+        for url in ["smtp://host", "smtp://me@host", "smtps://me:canary@host", "smtp://me:canary@host:587?tls=required"]
+        {
             assert!(!shows_password(url), "{url}");
         }
     }

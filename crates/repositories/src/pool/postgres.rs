@@ -12,7 +12,8 @@ use crate::{Error, LogPosition, Result};
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
     let connect = connect_options(url, options)?;
     // One connection by itself: the pool would go on trying until its time is up, and not say why it could not.
-    connect.clone().connect().await?.close().await?;
+    let first = tokio::time::timeout(options.acquire_timeout, connect.clone().connect()).await;
+    first.map_err(|_| Error::unreachable(sqlx::Error::PoolTimedOut))??.close().await?;
     // No ping before each acquire: it would cost a round trip, and `Pool::begin` replaces what died while idle.
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
