@@ -147,6 +147,8 @@ fn a_head_that_a_stranger_signed_is_not_believed() {
 
     folder.run(["audit", "verify-export", "forged.jsonl", "--public-key", &key]).expect(3);
     folder.run(["audit", "verify-export", "forged.jsonl", "--checkpoint", "outside"]).expect(3);
+    // Who trusts any key takes the head from one that signed the file's checkpoints.
+    folder.run(["audit", "verify-export", "forged.jsonl"]).expect(3);
 }
 
 #[test]
