@@ -79,7 +79,7 @@ pub(crate) fn of(text: &str) -> String {
         let client = if own.starts_with("raw_") { "rylie-schema-raw-sqlx" } else { "rylie" };
         let (ours, raw, prisma) = (rounds(client, own), rounds("raw-sqlx", raw), rounds("prisma", prisma));
         let cells = [
-            (*own).to_owned(),
+            format!("`{own}`"),
             ours.median(Line::speed),
             ours.median(|line| line.p50_ms),
             raw.median(Line::speed),
@@ -135,7 +135,7 @@ mod tests {
 
         let table = of(&lines.concat());
 
-        let row = "| scoped_read_rls_c1 | 100 | 0.50 | 200 | 1.00 | 1.00 |  |  | 9.00 | 9.00 |  |\n";
+        let row = "| `scoped_read_rls_c1` | 100 | 0.50 | 200 | 1.00 | 1.00 |  |  | 9.00 | 9.00 |  |\n";
         assert_eq!(table.lines().count(), 3, "{table}");
         assert!(table.ends_with(row), "{table}");
     }

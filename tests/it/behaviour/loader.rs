@@ -75,7 +75,7 @@ async fn many_rows_are_found_by_one_statement_and_none_of_another_tenant() {
     unit.requests().remove(removed.clone()).await.unwrap();
     unit.commit().await.unwrap();
     let foreign = other.request().await.unwrap().id;
-    let unknown = RequestId::generate(&*world.env());
+    let unknown = RequestId::generate(world.env());
     let asked = [ids.clone(), vec![foreign, removed, unknown, ids[0].clone()]].concat();
 
     // The text is made by the first call and used again by the second.
