@@ -23,6 +23,7 @@ mod round_trips;
 mod secret_columns;
 mod secrets_in_coexistence;
 mod secrets_support;
+mod sqlite_locks;
 mod tenant_transfer;
 mod walls;
 

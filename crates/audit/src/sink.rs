@@ -33,7 +33,10 @@ impl CheckpointSink for FileSink {
 
     fn last(&self) -> Result<Option<SignedCheckpoint>> {
         let tail = self.tail().map_err(|source| self.failed("reading the checkpoints of", source))?;
-        let whole = &tail[..complete(&tail)];
+        let (whole, torn) = tail.split_at(complete(&tail));
+        if !is_begun(torn) {
+            return Err(Error::Malformed { what: "file of checkpoints", reason: "it ends with something else" });
+        }
         let start = whole.rfind(FIRST_LINE).filter(|start| *start == 0 || whole.as_bytes()[*start - 1] == b'\n');
         match start {
             Some(start) => SignedCheckpoint::parse(&whole[start..]).map(Some),
@@ -73,6 +76,9 @@ impl FileSink {
     fn end_torn_one(&self) -> io::Result<()> {
         let tail = self.tail()?;
         let torn = &tail[complete(&tail)..];
+        if !is_begun(torn) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it ends with something that is no checkpoint"));
+        }
         if !torn.trim().is_empty() {
             let file = OpenOptions::new().write(true).open(&self.0)?;
             file.set_len(file.metadata()?.len() - torn.len() as u64)?;
@@ -84,6 +90,12 @@ impl FileSink {
     fn failed(&self, doing: &'static str, source: io::Error) -> Error {
         Error::File { doing, path: self.0.clone(), source }
     }
+}
+
+/// Whether it can be what a crash left of a checkpoint: anything else is not ours to cut off.
+fn is_begun(torn: &str) -> bool {
+    let torn = torn.trim();
+    FIRST_LINE.trim_end().starts_with(torn) || torn.starts_with(FIRST_LINE.trim_end())
 }
 
 /// The length of the text up to the end of its last whole checkpoint.

@@ -196,12 +196,14 @@ struct Tenant {
 type Found = Result<(), Box<Finding>>;
 
 impl Verifier {
-    /// Begins. `trusted` are the keys whose checkpoints are believed: none for any, as the database names them. Those that
-    /// signed `outside` are believed as well.
+    /// Begins. `trusted` are the keys whose checkpoints are believed: none for those that signed `outside`, and without
+    /// that for any, as the database names them.
     #[must_use]
     pub fn new(trusted: &[PublicKey], outside: Outside) -> Self {
         let mut trusted: BTreeSet<_> = trusted.iter().map(ToString::to_string).collect();
-        trusted.extend(outside.keys().cloned());
+        if trusted.is_empty() {
+            trusted.extend(outside.keys().cloned());
+        }
         let progress = Progress { batch: 0, checkpoint: Digest::NONE, total: 0 };
         let (seen, link) = (Seen::default(), None);
         Self { trusted, outside, database: None, progress, batch: None, seen, link, removed: 0, declared: 0 }

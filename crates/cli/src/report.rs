@@ -57,10 +57,13 @@ pub(crate) fn list(done: &str, names: &[String], none: &str) -> String {
     names.iter().map(|name| format!("{done} {name}")).collect::<Vec<_>>().join("\n")
 }
 
+/// Names longer than this push their values to the right.
+const WIDEST: usize = 60;
+
 /// Names and values below each other.
 pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let rows: Vec<_> = rows.into_iter().collect();
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default().min(WIDEST);
     rows.iter()
         .map(|(name, value)| format!("{name:width$}  {value}").trim_end().to_owned())
         .collect::<Vec<_>>()

@@ -52,3 +52,22 @@ fn a_checkpoint_torn_by_a_crash_is_written_again() {
     }
     assert_eq!(SignedCheckpoint::parse_all(&format!("{whole}{text}")).unwrap(), [first, second]);
 }
+
+#[test]
+fn a_file_that_holds_something_else_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    let key = SigningKey::create(&key_file).unwrap();
+    let sealed = checkpoint(1, &key);
+    let notes = format!("{}a note of mine\n", sealed.to_text());
+    for (name, text) in
+        [("key", fs::read_to_string(&key_file).unwrap()), ("notes", notes), ("long", "1\n".repeat(9_000))]
+    {
+        let sink = FileSink(folder.path().join(name));
+        fs::write(&sink.0, &text).unwrap();
+
+        assert!(matches!(sink.last(), Err(Error::Malformed { .. })), "{name}");
+        assert!(matches!(sink.keep(&sealed), Err(Error::File { .. })), "{name}");
+        assert_eq!(fs::read_to_string(&sink.0).unwrap(), text, "{name}");
+    }
+}

@@ -89,7 +89,9 @@ fn a_key_is_made_once_and_checkpoints_of_another_are_not_believed() {
     folder.run(["audit", "keygen"]).expect(4);
     let other = folder.run(["audit", "keygen", "--out", "other.key", "--json"]).expect(0).json();
 
-    folder.run(["audit", "verify", "--public-key", other["public_key"].as_str().unwrap()]).expect(3);
+    let key = other["public_key"].as_str().unwrap();
+    folder.run(["audit", "verify", "--public-key", key]).expect(3);
+    folder.run(["audit", "verify", "--public-key", key, "--checkpoint", "outside"]).expect(3);
     folder.run(["audit", "verify", "--public-key", "ed25519:nonsense"]).expect(2);
 }
 

@@ -1,20 +1,34 @@
 //! Whose a SQLite file is, found out without a change to it.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::{Error, Result};
 
+/// How a file is looked at.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Look {
+    /// As every reader does.
+    Locked,
+    /// As one that has no locks and makes no log of writes ahead: good for a file that nobody has open.
+    Untouched,
+}
+
+/// The files that this process has looked at. None is opened beside SQLite a second time: closing it would end the locks that
+/// SQLite has on it for this process (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
+static LOOKED_AT: LazyLock<Mutex<HashMap<PathBuf, Look>>> = LazyLock::new(Mutex::default);
+
 /// A connection that only looks; `None` where there is no file, or nothing in it. Neither the file nor one beside it is
 /// made, changed or left.
 pub(super) async fn look(options: &SqliteConnectOptions) -> Result<Option<SqliteConnection>> {
     let path = options.get_filename();
-    let Some(journal) = journal(path).map_err(|error| Error::unreachable(error.into()))? else { return Ok(None) };
-    // With a log of writes ahead in its header and none beside it nobody has the file open: read as it is, none is made.
-    let untouched = journal == Journal::WriteAhead && !beside(path, "-wal").exists();
+    let Some(how) = how(path).map_err(|error| Error::unreachable(error.into()))? else { return Ok(None) };
+    let untouched = how == Look::Untouched && !beside(path, "-wal").exists();
     let options = options.clone().create_if_missing(false).read_only(true).immutable(untouched);
     Ok(Some(options.disable_statement_logging().connect().await?))
 }
@@ -27,33 +41,58 @@ pub(super) async fn refuse_foreign(options: &SqliteConnectOptions) -> Result<()>
     let counted: sqlx::Result<(i64, i64)> = sqlx::query_as(sql).fetch_one(&mut connection).await;
     connection.close().await?;
     let (ours, tables) = counted?;
-    if tables > 0 && ours == 0 { Err(Error::ForeignFile) } else { Ok(()) }
+    if tables > 0 && ours == 0 {
+        return Err(Error::ForeignFile);
+    }
+    remember(options.get_filename(), Look::Locked);
+    Ok(())
 }
 
-#[derive(Eq, PartialEq)]
-enum Journal {
-    Rollback,
-    WriteAhead,
+/// `None` where there is no file, or an empty one. A file with a log of writes ahead in its header, and none beside it, is
+/// open nowhere.
+fn how(path: &Path) -> std::io::Result<Option<Look>> {
+    let size = match std::fs::metadata(path) {
+        Ok(file) => file.len(),
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    if size == 0 {
+        // Whoever makes it is this process, or has it open.
+        remember(path, Look::Locked);
+        return Ok(None);
+    }
+    let known = looked_at().get(&absolute(path)).copied();
+    Ok(Some(match known {
+        Some(look) => look,
+        None => remember(path, by_header(path)?),
+    }))
 }
 
-/// What the file's header says of its journal; `None` where there is no file or an empty one.
-fn journal(path: &Path) -> std::io::Result<Option<Journal>> {
+fn by_header(path: &Path) -> std::io::Result<Look> {
     /// Where the header says in which version the file is read.
     const READ_VERSION: usize = 19;
     let mut header = [0; READ_VERSION + 1];
-    let read = match std::fs::File::open(path) {
-        Ok(mut file) => {
-            if file.metadata()?.len() == 0 {
-                return Ok(None);
-            }
-            file.read_exact(&mut header)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let read = std::fs::File::open(path)?.read_exact(&mut header);
     // A file that is too short is for SQLite to refuse.
-    let ahead = read.is_ok() && header[READ_VERSION] == 2;
-    Ok(Some(if ahead { Journal::WriteAhead } else { Journal::Rollback }))
+    Ok(if read.is_ok() && header[READ_VERSION] == 2 { Look::Untouched } else { Look::Locked })
+}
+
+fn remember(path: &Path, look: Look) -> Look {
+    looked_at().insert(absolute(path), look);
+    look
+}
+
+fn looked_at() -> std::sync::MutexGuard<'static, HashMap<PathBuf, Look>> {
+    LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One name a file, also where it is reached by a link.
+fn absolute(path: &Path) -> PathBuf {
+    let resolved = path.canonicalize().or_else(|_| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok::<_, std::io::Error>(folder.canonicalize()?.join(path.file_name().unwrap_or_default()))
+    });
+    resolved.unwrap_or_else(|_| path.to_owned())
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
