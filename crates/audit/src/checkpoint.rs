@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::signed_text::SignedText;
 use crate::{Digest, Error, PublicKey, Result, SigningKey};
 
 pub(crate) const FIRST_LINE: &str = "rylie audit checkpoint 1";
@@ -69,37 +70,20 @@ impl SignedCheckpoint {
     /// Reads a checkpoint whose signature holds under the key it names. Whether that key is to be trusted is for the
     /// caller to say.
     pub fn parse(text: &str) -> Result<Self> {
-        let malformed = |reason| Error::Malformed { what: "checkpoint", reason };
-        let (body, signature) = text.split_once("signature ").ok_or(malformed("it has no signature"))?;
-        let signature = STANDARD.decode(signature.trim_end()).map_err(|_| malformed("its signature is no base64"))?;
-        let mut lines = body.lines();
-        if lines.next() != Some(FIRST_LINE) {
-            return Err(malformed("it does not begin as one"));
-        }
-        let mut field = |name: &'static str| {
-            let line = lines.next().and_then(|line| line.strip_prefix(name)).and_then(|line| line.strip_prefix(' '));
-            line.ok_or(malformed("a line is missing or out of place"))
-        };
-        let number = |text: &str| text.parse::<u64>().map_err(|_| malformed("a number is none"));
+        let mut text = SignedText::open("checkpoint", FIRST_LINE, text)?;
         let checkpoint = Checkpoint {
-            database: field("database")?.to_owned(),
-            batch: number(field("batch")?)?,
-            time: field("time")?.parse().map_err(|_| malformed("its time is none"))?,
-            records: number(field("records")?)?,
-            total: number(field("total")?)?,
-            tenants: number(field("tenants")?)?,
-            removed: number(field("removed")?)?,
-            root: Digest::parse(field("root")?)?,
-            previous: Digest::parse(field("previous")?)?,
+            database: text.field("database")?.to_owned(),
+            batch: text.number("batch")?,
+            time: text.time("time")?,
+            records: text.number("records")?,
+            total: text.number("total")?,
+            tenants: text.number("tenants")?,
+            removed: text.number("removed")?,
+            root: text.digest("root")?,
+            previous: text.digest("previous")?,
         };
-        let key = PublicKey::parse(field("key")?)?;
-        // Only one text stands for a checkpoint: what is signed is what was read, to the byte.
-        if checkpoint.body(key) != body {
-            return Err(malformed("it is not written as checkpoints are"));
-        }
-        if !key.verifies(body.as_bytes(), &signature) {
-            return Err(malformed("its signature does not hold"));
-        }
+        let key = text.key()?;
+        let (body, signature) = text.end(key, &checkpoint.body(key))?;
         Ok(Self { checkpoint, key, body: body.to_owned(), signature })
     }
 

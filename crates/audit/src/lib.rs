@@ -15,6 +15,7 @@ mod merkle;
 mod outside;
 mod proof;
 mod record;
+mod signed_text;
 mod signing;
 mod sink;
 mod tenant_entry;

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::{Digest, Error, PublicKey, Result, SigningKey};
+use crate::signed_text::SignedText;
+use crate::{Digest, PublicKey, Result, SigningKey};
 
 const FIRST_LINE: &str = "rylie audit head 1";
 
@@ -37,34 +38,17 @@ impl TenantHead {
     /// Reads a head whose signature holds under the key it names, which it gives. Whether that key is to be trusted is for
     /// the caller to say.
     pub fn parse(text: &str) -> Result<(Self, PublicKey)> {
-        let malformed = |reason| Error::Malformed { what: "head of an export", reason };
-        let (body, signature) = text.rsplit_once("signature ").ok_or(malformed("it has no signature"))?;
-        let signature = STANDARD.decode(signature.trim_end()).map_err(|_| malformed("its signature is no base64"))?;
-        let mut lines = body.lines();
-        if lines.next() != Some(FIRST_LINE) {
-            return Err(malformed("it does not begin as one"));
-        }
-        let mut field = |name: &'static str| {
-            let line = lines.next().and_then(|line| line.strip_prefix(name)).and_then(|line| line.strip_prefix(' '));
-            line.ok_or(malformed("a line is missing or out of place"))
-        };
-        let number = |text: &str| text.parse::<u64>().map_err(|_| malformed("a number is none"));
+        let mut text = SignedText::open("head of an export", FIRST_LINE, text)?;
         let head = Self {
-            tenant: field("tenant")?.to_owned(),
-            batch: number(field("batch")?)?,
-            total: number(field("total")?)?,
-            latest: number(field("latest")?)?,
-            checkpoint: Digest::parse(field("checkpoint")?)?,
-            time: field("time")?.parse().map_err(|_| malformed("its time is none"))?,
+            tenant: text.field("tenant")?.to_owned(),
+            batch: text.number("batch")?,
+            total: text.number("total")?,
+            latest: text.number("latest")?,
+            checkpoint: text.digest("checkpoint")?,
+            time: text.time("time")?,
         };
-        let key = PublicKey::parse(field("key")?)?;
-        // Only one text stands for a head: what is signed is what was read, to the byte.
-        if head.body(key) != body {
-            return Err(malformed("it is not written as heads are"));
-        }
-        if !key.verifies(body.as_bytes(), &signature) {
-            return Err(malformed("its signature does not hold"));
-        }
+        let key = text.key()?;
+        text.end(key, &head.body(key))?;
         Ok((head, key))
     }
 
