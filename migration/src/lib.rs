@@ -44,6 +44,7 @@ mod m20261124_000020_create_sizes_and_alerts;
 mod m20261125_000021_lighten_audit_log;
 mod m20261125_000022_index_what_is_counted;
 mod m20261125_000023_leave_room_in_users;
+mod m20261126_000024_read_by_id_at_once;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

@@ -42,7 +42,9 @@ macro_rules! behaviours_on {
             mod audit;
             mod audit_attacks;
             mod audit_seals;
+            mod autocommit;
             mod bulk;
+            mod decoding;
             mod identity;
             mod isolation;
             mod keyring_changes;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rylie_db::entities::Request;
 use rylie_db::prelude::*;
 use rylie_testkit::{Cluster, DelayProxy, World};
 
@@ -62,7 +63,27 @@ async fn a_unit_opens_in_one_round_trip_and_a_read_in_it_is_one_more() {
         })
         .await;
 
-    assert_eq!((opened, read, listed), (1, 2, 3), "a page that is the list's end tells the total, and a walk has none");
+    assert_eq!((opened, read, listed), (1, 2, 3), "a page and its total are one, and a walk has none");
+}
+
+#[tokio::test]
+async fn a_read_by_id_in_autocommit_is_one_round_trip_and_so_is_a_loaders_batch() {
+    let counted = Counted::new().await;
+    let request = counted.world.agency().await.unwrap().request().await.unwrap().id;
+    let loader = Loader::<Request>::new(counted.store.clone(), counted.scope.clone());
+
+    let before = counted.proxy.round_trips();
+    drop(counted.store.tenant_with(&counted.scope, UnitOptions::autocommit()).await.unwrap());
+    assert_eq!(counted.proxy.round_trips(), before);
+    let read = counted
+        .of(async || {
+            let unit = counted.store.tenant_with(&counted.scope, UnitOptions::autocommit()).await.unwrap();
+            unit.requests().find(request.clone()).await.unwrap();
+        })
+        .await;
+    let loaded = counted.of(async || drop(loader.find(request.clone()).await.unwrap())).await;
+
+    assert_eq!((read, loaded), (1, 1));
 }
 
 #[tokio::test]

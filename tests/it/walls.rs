@@ -4,6 +4,7 @@
 
 mod catalog;
 mod coexistence;
+mod functions;
 mod owner;
 mod plans;
 mod raw;

@@ -7,6 +7,8 @@ mod floor;
 mod lists;
 mod reads;
 
+use rylie_db::prelude::UnitOptions;
+
 use crate::Result;
 
 pub(crate) const NAMES: &[&str] = &[
@@ -24,6 +26,8 @@ pub(crate) const NAMES: &[&str] = &[
     "create_request_with_tasks_c8",
     "scoped_read_rls_c1",
     "scoped_read_rls_c16",
+    "scoped_read_rls_unit_c1",
+    "scoped_read_rls_unit_c16",
     "scoped_list_rls_c1",
     "scoped_list_status_rls_c1",
     "bulk_update_status",
@@ -48,7 +52,12 @@ pub(crate) async fn run(name: &str) -> Result<()> {
     match name {
         "get_by_id_c1" | "get_by_id_c16" => reads::by_id(name, callers).await,
         "get_by_id_c16_batched" => reads::gathered(name, callers).await,
-        "scoped_read_rls_c1" | "scoped_read_rls_c16" => reads::of_one_tenant(name, callers).await,
+        "scoped_read_rls_c1" | "scoped_read_rls_c16" => {
+            reads::of_one_tenant(name, callers, UnitOptions::autocommit()).await
+        }
+        "scoped_read_rls_unit_c1" | "scoped_read_rls_unit_c16" => {
+            reads::of_one_tenant(name, callers, UnitOptions::read_only()).await
+        }
         "list_page_c1" | "list_page_c16" => lists::of_small_tenants(name, callers).await,
         "list_page_big_c1" => lists::of_the_large_tenant(name, 0).await,
         "list_page_deep_c1" => lists::of_the_large_tenant(name, 10_000).await,

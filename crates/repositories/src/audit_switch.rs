@@ -41,7 +41,7 @@ impl Tx {
         if let Some(on) = switch.known() {
             return Ok(on);
         }
-        let connection = self.connection()?;
+        let connection = self.connection().await?;
         let engine = connection.get_database_backend();
         let sql = match engine {
             DbBackend::Sqlite => {

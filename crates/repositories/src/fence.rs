@@ -1,8 +1,10 @@
 //! The first wall. The transaction is private to this module: whatever reads or writes a tenant's table passes
 //! here, and gets the tenant's condition added last.
 
+mod alone;
 mod arrays;
 mod by_key;
+mod decoded;
 mod held;
 mod log_position;
 mod many;
@@ -19,17 +21,20 @@ use std::sync::Arc;
 
 use rylie_audit::{Actor, Origin};
 use rylie_entities::{Env, TenantId, TenantOwned, Timestamp};
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::{ColumnTrait, Condition, DbBackend};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 use crate::audit_switch::AuditSwitch;
 use crate::cursor::CursorKeys;
-use crate::pool::{Pool, Server};
+use crate::pool::{Door, Pool, Server};
 use crate::refusals::Refusals;
 use crate::scope::{Reach, TenantScope};
 use crate::vault::Keys;
 use crate::{Error, LogPosition, Quotas, Result};
 
+pub(crate) use alone::{Autocommit, rows_of};
+pub(crate) use decoded::Decoded;
 pub(crate) use rows::Rows;
 pub use savepoints::Savepoint;
 pub(crate) use storable::UNSTORABLE;
@@ -38,8 +43,9 @@ pub(crate) use walk::{Listed, Placed};
 
 /// A unit of work under way: one transaction, seen through one door. Every repository is implemented on it.
 pub(crate) struct Tx {
-    // `None` only after the end; a unit is consumed by `commit`.
-    transaction: Option<Transaction>,
+    /// Not there before it is needed, in autocommit, and after the end: a unit is consumed by `commit`.
+    transaction: OnceCell<Transaction>,
+    autocommit: Option<Autocommit>,
     fence: Fence,
     who: Who,
     surroundings: Surroundings,
@@ -78,6 +84,14 @@ pub(crate) struct Who {
 }
 
 impl Fence {
+    pub(crate) fn door(&self) -> Door<'_> {
+        match self {
+            Self::Tenant(scope) => Door::Tenant(scope.tenant().as_str()),
+            Self::Identity => Door::Identity,
+            Self::Platform | Self::Books => Door::Platform,
+        }
+    }
+
     /// The condition that every statement on `E` gets.
     fn condition<E: TenantOwned>(&self) -> Condition {
         let Self::Tenant(scope) = self else { return Condition::all() };
@@ -91,7 +105,14 @@ impl Fence {
 
 impl Tx {
     pub(crate) fn new(transaction: Transaction, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
-        Self { transaction: Some(transaction), fence, who, surroundings, refusals: Refusals::default() }
+        let transaction = OnceCell::new_with(Some(transaction));
+        Self { transaction, autocommit: None, fence, who, surroundings, refusals: Refusals::default() }
+    }
+
+    /// A unit that only reads and has no transaction before it needs one.
+    pub(crate) fn in_autocommit(autocommit: Autocommit, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
+        let (transaction, autocommit) = (OnceCell::new(), Some(autocommit));
+        Self { transaction, autocommit, fence, who, surroundings, refusals: Refusals::default() }
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {
@@ -135,19 +156,24 @@ impl Tx {
     }
 
     pub(crate) async fn savepoint(&self) -> Result<Savepoint<'_>> {
-        Savepoint::make(self.connection()?).await
+        Savepoint::make(self.connection().await?).await
     }
 
     pub(crate) async fn log_position(&self) -> Result<LogPosition> {
-        Ok(self.connection()?.log_position().await?)
+        Ok(self.connection().await?.log_position().await?)
     }
 
     pub(crate) fn server(&self) -> Server {
-        self.transaction.as_ref().map_or(Server::Primary, Transaction::server)
+        self.transaction.get().map_or(Server::Primary, Transaction::server)
     }
 
     pub(crate) fn statements(&self) -> u64 {
-        self.transaction.as_ref().map_or(0, Transaction::statements)
+        let alone = self.autocommit.as_ref().map_or(0, Autocommit::statements);
+        alone + self.transaction.get().map_or(0, Transaction::statements)
+    }
+
+    pub(crate) fn engine(&self) -> DbBackend {
+        self.surroundings.pool.engine()
     }
 
     pub(crate) fn env(&self) -> &dyn Env {
@@ -199,15 +225,24 @@ impl Tx {
         self.scope().map_or(tenant, |scope| scope.tenant().clone())
     }
 
-    pub(crate) fn connection(&self) -> Result<&Transaction> {
-        self.transaction.as_ref().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
+    /// The transaction, which is begun here if the unit has none yet.
+    pub(crate) async fn connection(&self) -> Result<&Transaction> {
+        match &self.autocommit {
+            // Boxed: it is seldom needed, and would else be a part of the future of every statement.
+            Some(autocommit) => self.transaction.get_or_try_init(|| Box::pin(self.begin_late(autocommit))).await,
+            None => self.begun(),
+        }
+    }
+
+    fn begun(&self) -> Result<&Transaction> {
+        self.transaction.get().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
     }
 }
 
 impl Drop for Tx {
     fn drop(&mut self) {
         drop(self.record_refusals());
-        if self.transaction.as_ref().is_some_and(Transaction::wrote) {
+        if self.transaction.get().is_some_and(Transaction::wrote) {
             tracing::warn!(actor = self.who.actor.to_text(), "a unit with writes was dropped and is rolled back");
         }
     }

@@ -13,9 +13,9 @@ use crate::{Error, Result, Store, TenantScope, TenantUnit, UnitOptions};
 /// Reads rows of one scope by id, and gathers the ids that are asked for while it is reading into the next statement: what
 /// many resolvers of one answer, or many requests in one tenant's name, would read one by one.
 ///
-/// Each batch is a read-only unit of its own, with both walls. It keeps nothing: a row is read after it was asked for, so
+/// Each batch is a unit of its own [in autocommit](UnitOptions::autocommit()), with both walls. It keeps nothing: a row is read after it was asked for, so
 /// whatever was committed before is seen; where there are replicas, as much of it as its units' options ask for
-/// ([`with`](Self::with)). A caller who is alone pays for nothing more than a unit and its read.
+/// ([`with`](Self::with)). A caller who is alone pays for nothing more than its read.
 /// Share it behind an [`Arc`] among the callers of one scope.
 pub struct Loader<E: Loaded> {
     store: Arc<dyn Store>,
@@ -71,7 +71,7 @@ impl<E: Loaded> Loader<E> {
     /// A loader of what `scope` reaches.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, scope: TenantScope) -> Self {
-        let options = UnitOptions::read_only();
+        let options = UnitOptions::autocommit();
         Self { store, scope, options, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
@@ -79,11 +79,12 @@ impl<E: Loaded> Loader<E> {
     /// the options say.
     #[must_use]
     pub fn with(mut self, options: UnitOptions) -> Self {
-        self.options = UnitOptions { read_only: true, ..options };
+        self.options = UnitOptions { read_only: true, autocommit: true, ..options };
         self
     }
 
-    /// The row, or `None` if there is no such row within reach. Two round trips for all that is asked for at once.
+    /// The row, or `None` if there is no such row within reach. One round trip for all that is asked for at once, or two
+    /// where the unit needs a transaction.
     ///
     /// A caller may be dropped at any time: whom it was reading for read for themselves. So do those whose batch failed;
     /// each gets an error of its own.

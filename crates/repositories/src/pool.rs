@@ -1,5 +1,6 @@
 //! Connections, and how a transaction is begun on one.
 
+mod acquire;
 mod endpoint;
 mod holders;
 mod mark;
@@ -12,15 +13,14 @@ mod sqlite_file;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use sea_orm::DbBackend;
 use sqlx::{PgPool, SqlitePool};
 
-use crate::fence::Transaction;
-use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT, describe};
-use crate::{Error, Result, UnitOptions};
+use crate::measures::describe;
+use crate::{Error, Result};
 
+pub(crate) use acquire::Alone;
 pub(crate) use endpoint::{Endpoint, label};
 pub use holders::Holder;
 use holders::Holders;
@@ -39,6 +39,8 @@ pub struct Pool {
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
+    /// Whether the functions are there through which a tenant's rows are read in one round trip.
+    reads_through_functions: Arc<AtomicBool>,
     /// Whether the old service works on the same database.
     shared: Arc<AtomicBool>,
     holders: Holders,
@@ -99,8 +101,9 @@ impl Pool {
             });
         };
         let endpoint = Arc::new(endpoint);
-        let (walls, shared, holders) = (Arc::default(), Arc::default(), Holders::default());
-        let pool = Self { inner, server, endpoint, options, walls, shared, holders };
+        let (walls, reads_through_functions, shared) = (Arc::default(), Arc::default(), Arc::default());
+        let holders = Holders::default();
+        let pool = Self { inner, server, endpoint, options, walls, reads_through_functions, shared, holders };
         pool.look_for_roles().await?;
         Ok(pool)
     }
@@ -126,6 +129,7 @@ impl Pool {
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(pool) = &self.inner {
             self.walls.store(postgres::may_take_roles(pool).await?, Ordering::Relaxed);
+            self.reads_through_functions.store(postgres::has_functions(pool).await?, Ordering::Relaxed);
             self.shared.store(postgres::is_shared_with_old_service(pool).await?, Ordering::Relaxed);
         }
         Ok(())
@@ -208,72 +212,6 @@ impl Pool {
             Inner::Postgres(_) if self.has_row_level_security() => Ok(AuditingRole::Platform),
             Inner::Postgres(pool) if postgres::may_audit(pool).await? => Ok(AuditingRole::Auditor),
             _ => Ok(AuditingRole::Login),
-        }
-    }
-
-    /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
-    /// the primary.
-    pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
-        let access = options.access();
-        let since = Instant::now();
-        // Every connection may have died while it was idle; after those a fresh one is made.
-        let mut dead = 0;
-        loop {
-            let waiting = self.holders.wait();
-            let (begun, holding) = match &self.inner {
-                Inner::Postgres(pool) => {
-                    let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
-                    let holding = self.acquired(at, since);
-                    let mut batch = postgres::begin(door, access, self.has_row_level_security());
-                    if self.server != Server::Primary {
-                        batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
-                    }
-                    batch.extend(options.statement_timeout.map(postgres::limit_statements));
-                    (Transaction::begin_postgres(conn, batch, access, &self.endpoint).await, holding)
-                }
-                Inner::Sqlite(pool) => {
-                    let conn = pool.acquire().await.map_err(|error| self.not_acquired(error, since))?;
-                    let holding = self.acquired(at, since);
-                    (Transaction::begin_sqlite(conn, sqlite::begin(access), access, &self.endpoint).await, holding)
-                }
-            };
-            drop(waiting);
-            match begun.map_err(Error::from) {
-                // Nothing was sent that could have had an effect, so another connection may try.
-                Err(Error::ConnectionLost(fault))
-                    if dead < self.options.max_connections && self.server == Server::Primary =>
-                {
-                    tracing::debug!(%fault, "replacing a connection that died while it was idle");
-                    dead += 1;
-                }
-                done => {
-                    let kept = !self.options.behind_pooler;
-                    let transaction = done?.held_by(holding).keeping_statements(kept).on(self.server);
-                    metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
-                    return Ok(transaction);
-                }
-            }
-        }
-    }
-
-    fn acquired(&self, at: CallSite, since: Instant) -> Holding {
-        metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
-        self.holders.hold(at)
-    }
-
-    fn not_acquired(&self, error: sqlx::Error, since: Instant) -> Error {
-        let size = self.options.max_connections;
-        match error {
-            sqlx::Error::PoolTimedOut if self.usage().0 >= size => {
-                metrics::counter!(CONNECTION_TIMEOUTS, self.endpoint.labels_of_pool()).increment(1);
-                let mut longest = self.holders.longest();
-                let in_use = longest.len();
-                longest.truncate(3);
-                let waiting = self.holders.waiting().saturating_sub(1);
-                Error::PoolExhausted { waited: since.elapsed(), size, in_use, waiting, longest }
-            }
-            // There was room for another connection, and it could not be made in time.
-            error => Error::unreachable(error),
         }
     }
 }

@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 
 use crate::audit::AuditRepository;
 use crate::fence::{Fence, Surroundings, Tx, Who};
-use crate::pool::Door;
 use crate::{Result, UnitOptions};
 
 /// What was refused in a unit, each attempt once: whoever tries again and again does not fill the log.
@@ -56,12 +55,7 @@ impl Refusals {
 }
 
 async fn record(refused: &BTreeSet<&'static str>, fence: Fence, who: Who, surroundings: Surroundings) -> Result<()> {
-    let door = match &fence {
-        Fence::Tenant(scope) => Door::Tenant(scope.tenant().as_str()),
-        Fence::Identity => Door::Identity,
-        Fence::Platform | Fence::Books => Door::Platform,
-    };
-    let transaction = surroundings.pool.begin(&door, UnitOptions::default(), Location::caller()).await?;
+    let transaction = surroundings.pool.begin(&fence.door(), UnitOptions::default(), Location::caller()).await?;
     let tx = Tx::new(transaction, fence.clone(), who, surroundings);
     for action in refused {
         AuditRepository::record(&tx, Event::new(Action::AccessRefused).with("attempted", action)).await?;

@@ -6,12 +6,14 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, Condition};
 
 use crate::audit::AuditRepository;
 use crate::bulk::Bulk;
-use crate::fence::Tx;
+use crate::fence::{Decoded, Tx};
 use crate::{BulkOutcome, Progress, Result};
 
 /// A table whose rows are soft-deleted before they are removed for good.
-pub(crate) trait SoftDeleted: TenantOwned<ActiveModel: Send, Model: Sync> {
+pub(crate) trait SoftDeleted: TenantOwned<ActiveModel: Send, Model: Send + Sync> + Decoded {
     const TABLE: &'static str;
+    /// The function of PostgreSQL that reads rows of one tenant by their keys, in a transaction that is its call alone.
+    const BY_ID: &'static str;
     const ID: Self::Column;
     const DELETED: Self::Column;
     const DELETED_AT: Self::Column;
@@ -19,9 +21,10 @@ pub(crate) trait SoftDeleted: TenantOwned<ActiveModel: Send, Model: Sync> {
 }
 
 macro_rules! soft_deleted {
-    ($($table:ident = $name:literal),+) => {
+    ($($table:ident = $name:literal by $function:literal),+) => {
         $(impl SoftDeleted for $table::Entity {
             const TABLE: &'static str = $name;
+            const BY_ID: &'static str = $function;
             const ID: Self::Column = $table::Column::Id;
             const DELETED: Self::Column = $table::Column::Deleted;
             const DELETED_AT: Self::Column = $table::Column::DeletedAt;
@@ -29,7 +32,7 @@ macro_rules! soft_deleted {
         })+
     };
 }
-soft_deleted!(request = "Request", task = "Task");
+soft_deleted!(request = "Request" by "rylie_requests_by_id", task = "Task" by "rylie_tasks_by_id");
 
 /// What becomes of rows.
 #[derive(Clone, Copy, Eq, PartialEq)]

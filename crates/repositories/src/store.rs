@@ -10,7 +10,7 @@ use rylie_entities::Env;
 use crate::audit::AuditRepository;
 use crate::audit_switch::AuditSwitch;
 use crate::cursor::CursorKeys;
-use crate::fence::{Fence, Surroundings, Transaction, Tx, Who};
+use crate::fence::{Autocommit, Fence, Surroundings, Transaction, Tx, Who};
 use crate::pool::{CallSite, Door, Pool};
 use crate::replicas::Replicas;
 use crate::retry::runs_again;
@@ -263,7 +263,7 @@ impl DatabaseStore {
 
     async fn begin_on_replica(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
         let replicas = self.replicas.as_ref().filter(|_| options.may_use_replica() && !runs_again())?;
-        replicas.begin(door, options, at).await
+        Box::pin(replicas.begin(door, options, at)).await
     }
 }
 
@@ -276,8 +276,14 @@ impl Store for DatabaseStore {
         at: CallSite,
     ) -> Result<Box<dyn TenantUnit>> {
         let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
-        let door = Door::Tenant(scope.tenant().as_str());
-        Ok(Box::new(self.open(door, options, at, Fence::Tenant(scope.clone()), who).await?))
+        let fence = Fence::Tenant(scope.clone());
+        if !(options.autocommit && options.read_only) {
+            return Ok(Box::new(self.open(Door::Tenant(scope.tenant().as_str()), options, at, fence, who).await?));
+        }
+        Ok(Box::new(match self.begin_on_replica(&fence.door(), options, at).await {
+            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings()),
+            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings()),
+        }))
     }
 
     async fn open_identity(&self, at: CallSite) -> Result<Box<dyn IdentityUnit>> {

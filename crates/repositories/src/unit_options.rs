@@ -11,6 +11,8 @@ pub struct UnitOptions {
     /// For reading only: writes are refused, and every statement sees the same state of the database. On SQLite such units do
     /// not wait for each other.
     pub read_only: bool,
+    /// Of a tenant's read-only unit: no transaction before a read needs one. See [`autocommit`](Self::autocommit()).
+    pub autocommit: bool,
     /// The longest that one statement of the unit may take, instead of the pool's limit; [`Error::Timeout`] for one
     /// that takes longer. On PostgreSQL only: SQLite has no such limit.
     ///
@@ -30,6 +32,18 @@ impl UnitOptions {
     #[must_use]
     pub fn read_only() -> Self {
         Self { read_only: true, ..Self::default() }
+    }
+
+    /// For reads that need not go together, at the tenant's door: a read of requests or tasks by their ids is a transaction of its
+    /// own. It sees what was committed when it began, so two of them may see different states; it takes one
+    /// round trip where a unit's first read takes two, and the unit holds no connection before and after. Both walls stand.
+    ///
+    /// Any other read begins the unit's transaction, which then serves all that follow, as in
+    /// [`read_only`](Self::read_only()). So does every read where a replica serves the unit, behind a pooler, with a
+    /// time limit of the unit's own, and on a database without the migration `m20261126_000024`.
+    #[must_use]
+    pub fn autocommit() -> Self {
+        Self { autocommit: true, ..Self::read_only() }
     }
 
     /// Sees everything that was committed before this position, which

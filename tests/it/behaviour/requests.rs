@@ -64,9 +64,9 @@ async fn a_total_is_exact_unless_it_is_counted_only_so_far() {
 
     let page = PageRequest::new(2, 0);
     for (page, total, statements) in [
-        (page, 5, 2),
-        (page.counting_to(3), 3, 2),
-        (page.counting_to(1_000), 5, 2),
+        (page, 5, 1),
+        (page.counting_to(3), 3, 1),
+        (page.counting_to(1_000), 5, 1),
         (PageRequest::new(2, 4), 5, 1),
         (PageRequest::new(2, 4).counting_to(3), 5, 1),
         (PageRequest::new(2, 6), 5, 2),

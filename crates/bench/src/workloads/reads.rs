@@ -22,7 +22,7 @@ pub(crate) async fn by_id(name: &str, callers: usize) -> Result<()> {
             let of_second = number % 21 == 20;
             let id =
                 if of_second { 1 + 100 * scatter(number, settings::requests() / 100) } else { large_tenants(number) };
-            let unit = store.tenant_read_only(&scopes[usize::from(of_second)]).await?;
+            let unit = store.tenant_with(&scopes[usize::from(of_second)], UnitOptions::autocommit()).await?;
             let id = request(id)?;
             let found = unit.requests().get(id.clone()).await?;
             if found.id == id { Ok(()) } else { Err("another request".into()) }
@@ -33,8 +33,8 @@ pub(crate) async fn by_id(name: &str, callers: usize) -> Result<()> {
     Ok(())
 }
 
-/// Requests of the large tenant, each in a unit of its own.
-pub(crate) async fn of_one_tenant(name: &str, callers: usize) -> Result<()> {
+/// Requests of the large tenant, each in a unit of its own, opened with these options.
+pub(crate) async fn of_one_tenant(name: &str, callers: usize, options: UnitOptions) -> Result<()> {
     let service = Service::connect().await?;
     let scope = Arc::new(service.scope(1).await?);
     policies_bind(&service, &scope).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn of_one_tenant(name: &str, callers: usize) -> Result<()> {
     looped(name, callers, move |number| {
         let (store, scope) = (Arc::clone(&store), Arc::clone(&scope));
         async move {
-            let unit = store.tenant_read_only(&scope).await?;
+            let unit = store.tenant_with(&scope, options).await?;
             let found = unit.requests().get(request(large_tenants(number))?).await?;
             if found.agency_id.as_ref() == scope.user().agency() { Ok(()) } else { Err("another tenant's".into()) }
         }

@@ -43,7 +43,7 @@ impl Tx {
             update = update.col_expr(column, value);
         }
         let update = update.filter(self.fence.condition::<E>());
-        Ok(update.exec(self.connection()?).await?.rows_affected)
+        Ok(update.exec(self.connection().await?).await?.rows_affected)
     }
 
     /// As [`Tx::update`]; returns one column of the rows that were updated.
@@ -60,7 +60,7 @@ impl Tx {
         let update = E::update_many().set(super::writes::without_tenant::<E>(set)).filter(condition);
         let mut update = update.filter(self.fence.condition::<E>()).into_query();
         update.returning_col(column);
-        let rows = self.connection()?.query_all(&update).await?;
+        let rows = self.connection().await?.query_all(&update).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
@@ -73,7 +73,7 @@ impl Tx {
         let delete = E::delete_many().filter(condition);
         let mut delete = delete.filter(self.fence.condition::<E>()).into_query();
         delete.returning_col(column);
-        let rows = self.connection()?.query_all(&delete).await?;
+        let rows = self.connection().await?.query_all(&delete).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
@@ -94,7 +94,7 @@ impl Tx {
         let mut changed = 0;
         for rows in self.in_statements::<E>(rows) {
             let insert = E::insert_many(rows).on_conflict(conflict.clone());
-            changed += insert.exec_without_returning(self.connection()?).await?;
+            changed += insert.exec_without_returning(self.connection().await?).await?;
         }
         Ok(changed)
     }
@@ -107,9 +107,5 @@ impl Tx {
             conflict.action_cond_where(self.fence.condition::<E>());
         }
         conflict
-    }
-
-    fn engine(&self) -> DbBackend {
-        self.connection().map_or(DbBackend::Sqlite, ConnectionTrait::get_database_backend)
     }
 }

@@ -1,14 +1,15 @@
 //! Reading through the fence.
 
 use rylie_entities::TenantOwned;
-use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, Order, Query};
+use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, Order, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
-    PartialModelTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, PartialModelTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
+use super::decoded::Decoded;
 use super::walk::Listed;
-use super::writes::Shared;
+use super::writes::{Shared, columns};
 use crate::fence::{Transaction, Tx};
 use crate::{Error, Page, PageRequest, Result};
 
@@ -33,8 +34,8 @@ impl Tx {
 
 impl<'tx, E> Rows<'tx, E>
 where
-    E: EntityTrait,
-    E::Model: FromQueryResult + Send + Sync,
+    E: Decoded,
+    E::Model: Send + Sync,
 {
     pub(crate) fn tx(&self) -> &'tx Tx {
         self.tx
@@ -65,8 +66,9 @@ where
     }
 
     pub(crate) async fn one(self) -> Result<Option<E::Model>> {
-        let (select, tx) = self.fenced()?;
-        Ok(select.one(tx).await?)
+        let (select, tx) = self.limit(1).fenced().await?;
+        let row = tx.query_one(&select.into_query()).await?;
+        Ok(row.map(|row| E::decoded(&row)).transpose()?)
     }
 
     pub(crate) async fn get(self, entity: &'static str) -> Result<E::Model> {
@@ -74,59 +76,81 @@ where
     }
 
     pub(crate) async fn all(self) -> Result<Vec<E::Model>> {
-        let (select, tx) = self.fenced()?;
-        Ok(select.all(tx).await?)
+        let (select, tx) = self.fenced().await?;
+        decoded::<E>(&tx.query_all(&select.into_query()).await?)
     }
 
     /// Only the columns of `P`.
     pub(crate) async fn all_as<P: PartialModelTrait>(self) -> Result<Vec<P>> {
-        let (select, tx) = self.fenced()?;
+        let (select, tx) = self.fenced().await?;
         Ok(select.into_partial_model::<P>().all(tx).await?)
     }
 
     /// How many there are.
     pub(crate) async fn count(self) -> Result<u64> {
-        let (select, tx) = self.fenced()?;
+        let (select, tx) = self.fenced().await?;
         Ok(select.count(tx).await?)
     }
 
     /// How many there are for each text that a column holds.
     pub(crate) async fn count_by(self, column: E::Column) -> Result<Vec<(String, i64)>> {
-        let (select, tx) = self.fenced()?;
+        let (select, tx) = self.fenced().await?;
         let counted = select.select_only().column(column).column_as(column.count(), "rows").group_by(column);
         Ok(counted.into_tuple().all(tx).await?)
     }
 
-    /// A page and the total of the whole list: two statements, or one where the page is the list's end, which tells.
+    /// A page and the total of the whole list: one statement, or two where the list ends before the page.
     pub(crate) async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
-        let (select, tx) = self.fenced()?;
-        let items = select.clone().limit(page.limit()).offset(page.offset()).all(tx).await?;
-        let read = items.len() as u64;
-        let at_the_end = read < page.limit() && (read > 0 || page.offset() == 0);
-        let total = match page.counted_to() {
-            _ if at_the_end => page.offset() + read,
-            Some(most) => count_to(select, most, tx).await?,
-            None => select.count(tx).await?,
+        let (select, tx) = self.fenced().await?;
+        let counted = count(select.clone(), page.counted_to());
+        let mut read = select.limit(page.limit()).offset(page.offset()).into_query();
+        read.expr(Expr::SubQuery(None, Box::new(counted.clone().into())));
+        let rows = tx.query_all(&read).await?;
+        let read = rows.len() as u64;
+        let total = match rows.first() {
+            // It is the list's end, whatever was counted.
+            Some(_) if read < page.limit() => page.offset() + read,
+            Some(row) => row.try_get_by_index::<i64>(columns::<E>())?.cast_unsigned(),
+            None if page.offset() == 0 => 0,
+            None => {
+                let row = tx.query_one(&counted).await?;
+                row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))?.cast_unsigned()
+            }
         };
-        Ok(Page { items, total, limit: page.limit(), offset: page.offset() })
+        Ok(Page { items: decoded::<E>(&rows)?, total, limit: page.limit(), offset: page.offset() })
+    }
+
+    /// Reads through a function of the database that takes these values and returns rows of the table.
+    pub(super) fn through(mut self, function: &'static str, values: [Value; 2]) -> Self {
+        let call = Func::cust(function).args(values.map(Expr::val));
+        QuerySelect::query(&mut self.select).from_clear().from_function(call, E::default().table_name());
+        self
     }
 
     /// What would be sent.
-    pub(super) fn statement(self, engine: DbBackend) -> Result<Statement> {
-        Ok(self.fenced()?.0.build(engine))
+    pub(super) fn statement(self, engine: DbBackend) -> Statement {
+        self.select.filter(self.fence).build(engine)
     }
 
-    fn fenced(self) -> Result<(Select<E>, &'tx Transaction)> {
-        Ok((self.select.filter(self.fence), self.tx.connection()?))
+    async fn fenced(self) -> Result<(Select<E>, &'tx Transaction)> {
+        Ok((self.select.filter(self.fence), self.tx.connection().await?))
     }
 }
 
+pub(super) fn decoded<E: Decoded>(rows: &[QueryResult]) -> Result<Vec<E::Model>> {
+    rows.iter().map(|row| Ok(E::decoded(row)?)).collect()
+}
+
 /// How many rows there are, looking at no more than `most`.
-async fn count_to<E: EntityTrait>(select: Select<E>, most: u64, tx: &Transaction) -> Result<u64> {
-    let mut some = select.select_only().expr(Expr::val(1)).limit(most).into_query();
-    some.clear_order_by();
-    let mut count = Query::select();
-    count.expr(Func::count(Expr::col(Asterisk))).from_subquery(some, "counted");
-    let rows = tx.query_one(&count).await?.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
-    Ok(rows.unwrap_or_default().cast_unsigned())
+fn count<E: EntityTrait>(select: Select<E>, most: Option<u64>) -> SelectStatement {
+    let mut rows = select.select_only().into_query();
+    rows.clear_order_by();
+    let number = Func::count(Expr::col(Asterisk));
+    match most {
+        None => rows.expr(number).to_owned(),
+        Some(most) => {
+            let some = rows.expr(Expr::val(1)).limit(most).to_owned();
+            Query::select().expr(number).from_subquery(some, "counted").to_owned()
+        }
+    }
 }

@@ -8,18 +8,24 @@ pub(super) fn operation(sql: &str) -> &'static str {
 
 /// The table, where the statement names one only.
 pub(super) fn collection(sql: &str) -> Option<&str> {
-    let mut tables = ["FROM", "JOIN", "INTO", "UPDATE"]
-        .into_iter()
-        .flat_map(|word| sql.match_indices(word).map(move |(at, _)| &sql[at + word.len()..]))
-        .filter_map(table);
+    let mut words = sql.split_ascii_whitespace();
+    let mut tables = std::iter::from_fn(|| {
+        while let Some(word) = words.next() {
+            if matches!(word, "FROM" | "JOIN" | "INTO" | "UPDATE")
+                && let Some(table) = words.clone().next().and_then(table)
+            {
+                return Some(table);
+            }
+        }
+        None
+    });
     let first = tables.next()?;
     tables.all(|other| other == first).then_some(first)
 }
 
-/// The quoted name that follows, unless it is a column's (`IS DISTINCT FROM "a"."b"`).
-fn table(after: &str) -> Option<&str> {
-    let name = after.strip_prefix(char::is_whitespace)?.trim_start().strip_prefix('"')?;
-    let (name, rest) = name.split_once('"')?;
+/// The quoted name that a word begins with, unless it is a column's (`IS DISTINCT FROM "a"."b"`).
+fn table(word: &str) -> Option<&str> {
+    let (name, rest) = word.strip_prefix('"')?.split_once('"')?;
     (!rest.starts_with('.')).then_some(name)
 }
 

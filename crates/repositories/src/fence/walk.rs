@@ -2,9 +2,10 @@
 
 use rylie_entities::{TenantOwned, agency, audit_log, request, seoworks_task_mapping, task, user};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, SimpleExpr};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PartialModelTrait, QueryOrder, Select};
+use sea_orm::{ColumnTrait, EntityTrait, PartialModelTrait, QueryOrder, Select};
 use serde::Serialize;
 
+use super::decoded::Decoded;
 use super::rows::Rows;
 use crate::cursor::Position;
 use crate::fence::{Fence, Tx};
@@ -12,7 +13,7 @@ use crate::scope::Reach;
 use crate::{Error, KeysetPage, KeysetRequest, Result};
 
 /// A table with a list that can be walked.
-pub(crate) trait Listed: TenantOwned {
+pub(crate) trait Listed: TenantOwned + Decoded {
     fn in_order(rows: Select<Self>, order: Order) -> Select<Self>;
 
     /// What comes after a place, in one comparison that an index in the list's order serves, also under row-level security:
@@ -55,7 +56,7 @@ pub(crate) trait Placed {
 impl<E> Rows<'_, E>
 where
     E: Listed,
-    E::Model: FromQueryResult + Placed + Send + Sync,
+    E::Model: Placed + Send + Sync,
 {
     /// A page of a walk; `filter` is what the rows were filtered by. One statement.
     pub(crate) async fn walk(

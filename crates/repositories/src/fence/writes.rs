@@ -28,7 +28,7 @@ impl Tx {
         E::ActiveModel: Send,
     {
         let row = self.in_tenant::<E>(row);
-        Ok(E::insert(row).exec_with_returning(self.connection()?).await?)
+        Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
     /// As [`Tx::insert`], unless there is a row with the same `unique` columns: `false` then.
@@ -44,7 +44,7 @@ impl Tx {
     {
         let conflict = OnConflict::columns(unique).do_nothing().to_owned();
         let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
-        Ok(insert.exec_without_returning(self.connection()?).await? > 0)
+        Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
     }
 
     /// Adds rows to the unit's tenant: in one statement on PostgreSQL, on SQLite in as few as the number of bound values
@@ -55,7 +55,7 @@ impl Tx {
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
-        let connection = self.connection()?;
+        let connection = self.connection().await?;
         if connection.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
             let rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).collect();
             let mut arrays = Arrays::default();
@@ -75,7 +75,7 @@ impl Tx {
         E: TenantOwned<Model: IntoActiveModel<E::ActiveModel> + Sync, ActiveModel: Send>,
         C: TenantOwned<Model: IntoActiveModel<C::ActiveModel> + Sync, ActiveModel: Send>,
     {
-        let connection = self.connection()?;
+        let connection = self.connection().await?;
         if connection.get_database_backend() != DbBackend::Postgres || children.is_empty() {
             self.insert_many::<E>(vec![row]).await?;
             return self.insert_many::<C>(children).await.map(|_| ());
@@ -114,7 +114,7 @@ impl Tx {
         E::ActiveModel: Send,
     {
         let insert = E::insert(self.in_tenant::<E>(row)).on_conflict(self.on_conflict::<E>(unique, update));
-        match insert.exec_with_returning(self.connection()?).await {
+        match insert.exec_with_returning(self.connection().await?).await {
             Err(sea_orm::DbErr::RecordNotInserted) => Err(Error::NotFound { entity: "row" }),
             done => Ok(done?),
         }
@@ -128,7 +128,7 @@ impl Tx {
     {
         let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
         let update = update.filter(self.fence.condition::<E>());
-        Ok(update.exec_with_returning(self.connection()?).await?)
+        Ok(update.exec_with_returning(self.connection().await?).await?)
     }
 
     /// As [`Tx::update`], for exactly one row: [`Error::NotFound`] if there is none.
@@ -154,13 +154,13 @@ impl Tx {
         entity: &'static str,
     ) -> Result<E::Model> {
         let update = E::update_many().col_expr(column, value).filter(condition).filter(self.fence.condition::<E>());
-        update.exec_with_returning(self.connection()?).await?.pop().ok_or(Error::NotFound { entity })
+        update.exec_with_returning(self.connection().await?).await?.pop().ok_or(Error::NotFound { entity })
     }
 
     /// Deletes the rows that match and that this unit reaches. Returns how many.
     pub(crate) async fn delete<E: TenantOwned>(&self, condition: impl IntoCondition) -> Result<u64> {
         let delete = E::delete_many().filter(condition).filter(self.fence.condition::<E>());
-        Ok(delete.exec(self.connection()?).await?.rows_affected)
+        Ok(delete.exec(self.connection().await?).await?.rows_affected)
     }
 
     /// As [`Tx::delete`], for exactly one row: [`Error::NotFound`] if there is none.
@@ -182,7 +182,7 @@ impl Tx {
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
-        Ok(E::insert(row).exec_with_returning(self.connection()?).await?)
+        Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
     /// Updates rows of a table of no tenant, and returns them.
@@ -195,18 +195,18 @@ impl Tx {
         E: Shared,
         E::ActiveModel: Send,
     {
-        Ok(E::update_many().set(set).filter(condition).exec_with_returning(self.connection()?).await?)
+        Ok(E::update_many().set(set).filter(condition).exec_with_returning(self.connection().await?).await?)
     }
 
     /// Deletes rows of a table of no tenant. Returns how many.
     pub(crate) async fn delete_shared<E: Shared>(&self, condition: impl IntoCondition) -> Result<u64> {
-        Ok(E::delete_many().filter(condition).exec(self.connection()?).await?.rows_affected)
+        Ok(E::delete_many().filter(condition).exec(self.connection().await?).await?.rows_affected)
     }
 
     /// The connection, for SQL of our own that concerns all tenants; refused inside one.
     pub(crate) fn across_tenants(&self) -> Result<&Transaction> {
         match self.fence {
-            Fence::Platform => self.connection(),
+            Fence::Platform => self.begun(),
             Fence::Tenant(_) | Fence::Identity | Fence::Books => Err(self.refuse("work across tenants")),
         }
     }
@@ -230,7 +230,7 @@ impl Tx {
     /// The connection, for the platform's own books; refused to tenants and identities.
     pub(crate) fn books(&self) -> Result<&Transaction> {
         match self.fence {
-            Fence::Platform | Fence::Books => self.connection(),
+            Fence::Platform | Fence::Books => self.begun(),
             Fence::Tenant(_) | Fence::Identity => Err(self.refuse("read the platform's books")),
         }
     }
@@ -262,6 +262,6 @@ pub(super) fn without_tenant<E: TenantOwned>(mut set: E::ActiveModel) -> E::Acti
     set
 }
 
-fn columns<E: EntityTrait>() -> usize {
+pub(super) fn columns<E: EntityTrait>() -> usize {
     E::Column::iter().count()
 }

@@ -93,6 +93,13 @@ pub(super) async fn may_audit(pool: &PgPool) -> Result<bool> {
     Ok(sqlx::raw_sql(sql).fetch_one(pool).await?.try_get(0)?)
 }
 
+/// Whether the functions are there through which a tenant's rows are read in one round trip.
+pub(super) async fn has_functions(pool: &PgPool) -> Result<bool> {
+    let sql = "SELECT count(*) = 2 FROM unnest(ARRAY['rylie_requests_by_id', 'rylie_tasks_by_id']) name \
+               JOIN pg_proc ON oid = to_regprocedure('public.' || name || '(text, text[])') AND has_function_privilege(oid, 'EXECUTE')";
+    Ok(sqlx::raw_sql(sql).fetch_one(pool).await?.try_get(0)?)
+}
+
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
 pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
     let begin = match access {
