@@ -3,6 +3,7 @@
 mod acquire;
 mod endpoint;
 mod holders;
+mod lender;
 mod mark;
 mod options;
 mod postgres;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::DbBackend;
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, Postgres, Sqlite};
 
 use crate::measures::describe;
 use crate::{Error, Result};
@@ -25,6 +26,8 @@ pub(crate) use endpoint::{Endpoint, label};
 pub use holders::Holder;
 use holders::Holders;
 pub(crate) use holders::{CallSite, Holding};
+use lender::Lender;
+pub(crate) use lender::Lent;
 pub use mark::StoredMark;
 pub use options::PoolOptions;
 pub(crate) use postgres::connect_alone;
@@ -48,8 +51,8 @@ pub struct Pool {
 
 #[derive(Clone)]
 enum Inner {
-    Postgres(PgPool),
-    Sqlite(SqlitePool),
+    Postgres(Lender<Postgres>),
+    Sqlite(Lender<Sqlite>),
 }
 
 /// What a unit's transaction is told when it begins.
@@ -89,11 +92,11 @@ impl Pool {
         let (inner, endpoint) = if url.starts_with("sqlite:") {
             let pool = sqlite::connect(url, &options).await?;
             let endpoint = Endpoint::sqlite(&pool.connect_options());
-            (Inner::Sqlite(pool), endpoint)
+            (Inner::Sqlite(Lender::new(pool)), endpoint)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = postgres::connect(url, &options).await?;
             let endpoint = Endpoint::postgres(&pool.connect_options());
-            (Inner::Postgres(pool), endpoint)
+            (Inner::Postgres(Lender::new(pool)), endpoint)
         } else {
             return Err(Error::Invalid {
                 what: "the database URL",
@@ -127,10 +130,11 @@ impl Pool {
     /// Looks again whether units can take their door's role, and whether the database is shared with the old service, as
     /// after a migration.
     pub async fn look_for_roles(&self) -> Result<()> {
-        if let Inner::Postgres(pool) = &self.inner {
-            self.walls.store(postgres::may_take_roles(pool).await?, Ordering::Relaxed);
-            self.reads_through_functions.store(postgres::has_functions(pool).await?, Ordering::Relaxed);
-            self.shared.store(postgres::is_shared_with_old_service(pool).await?, Ordering::Relaxed);
+        if let Inner::Postgres(lender) = &self.inner {
+            let mut lent = lender.lend().await?;
+            self.walls.store(postgres::may_take_roles(&mut lent.conn).await?, Ordering::Relaxed);
+            self.reads_through_functions.store(postgres::has_functions(&mut lent.conn).await?, Ordering::Relaxed);
+            self.shared.store(postgres::is_shared_with_old_service(&mut lent.conn).await?, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -161,16 +165,16 @@ impl Pool {
     #[must_use]
     pub fn usage(&self) -> (u32, usize) {
         match &self.inner {
-            Inner::Postgres(pool) => (pool.size(), pool.num_idle()),
-            Inner::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Inner::Postgres(lender) => (lender.pool().size(), lender.idle()),
+            Inner::Sqlite(lender) => (lender.pool().size(), lender.idle()),
         }
     }
 
     /// Asks the database for an answer: one round trip.
     pub async fn ping(&self) -> Result<()> {
         match &self.inner {
-            Inner::Postgres(pool) => sqlx::raw_sql("SELECT 1").execute(pool).await.map(|_| ())?,
-            Inner::Sqlite(pool) => sqlx::raw_sql("SELECT 1").execute(pool).await.map(|_| ())?,
+            Inner::Postgres(lender) => lender.lend().await?.conn.ping().await?,
+            Inner::Sqlite(lender) => lender.lend().await?.conn.ping().await?,
         }
         Ok(())
     }
@@ -178,16 +182,16 @@ impl Pool {
     /// The names of the migrations that this database has on record; none where nothing was migrated. Two round trips.
     pub async fn applied_migrations(&self) -> Result<Vec<String>> {
         match &self.inner {
-            Inner::Postgres(pool) => postgres::applied_migrations(pool).await,
-            Inner::Sqlite(pool) => sqlite::applied_migrations(pool).await,
+            Inner::Postgres(lender) => postgres::applied_migrations(&mut lender.lend().await?.conn).await,
+            Inner::Sqlite(lender) => sqlite::applied_migrations(&mut lender.lend().await?.conn).await,
         }
     }
 
     /// Closes every connection, waiting for those in use.
     pub async fn close(&self) {
         match &self.inner {
-            Inner::Postgres(pool) => pool.close().await,
-            Inner::Sqlite(pool) => pool.close().await,
+            Inner::Postgres(lender) => lender.close().await,
+            Inner::Sqlite(lender) => lender.close().await,
         }
     }
 
@@ -195,8 +199,8 @@ impl Pool {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.inner {
-            Inner::Postgres(pool) => pool.is_closed(),
-            Inner::Sqlite(pool) => pool.is_closed(),
+            Inner::Postgres(lender) => lender.pool().is_closed(),
+            Inner::Sqlite(lender) => lender.pool().is_closed(),
         }
     }
 
@@ -210,7 +214,9 @@ impl Pool {
     pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
         match &self.inner {
             Inner::Postgres(_) if self.has_row_level_security() => Ok(AuditingRole::Platform),
-            Inner::Postgres(pool) if postgres::may_audit(pool).await? => Ok(AuditingRole::Auditor),
+            Inner::Postgres(lender) if postgres::may_audit(&mut lender.lend().await?.conn).await? => {
+                Ok(AuditingRole::Auditor)
+            }
             _ => Ok(AuditingRole::Login),
         }
     }

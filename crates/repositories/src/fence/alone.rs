@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
-use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Database, Executor, IntoArguments};
 use tracing::Instrument;
 
@@ -14,7 +13,7 @@ use super::rows::decoded;
 use super::storable::parts;
 use super::transaction::Transaction;
 use crate::fence::Tx;
-use crate::pool::{Alone, CallSite, Endpoint};
+use crate::pool::{Alone, CallSite, Endpoint, Lent};
 use crate::soft_delete::SoftDeleted;
 use crate::{Result, UnitOptions};
 
@@ -62,7 +61,7 @@ impl Tx {
 
 /// The rows of one statement, sent by itself.
 pub(crate) async fn rows_of<DB: Database>(
-    mut conn: PoolConnection<DB>,
+    mut lent: Lent<DB>,
     statement: Statement,
     endpoint: &Endpoint,
 ) -> Result<Vec<QueryResult>>
@@ -74,9 +73,11 @@ where
     let observed = Observed::begin(&observed::unit(endpoint), endpoint, &statement.sql);
     let (sql, values) = parts(statement)?;
     let query = sqlx::query_with(AssertSqlSafe(sql), values);
-    let rows = query.fetch_all(&mut *conn).instrument(observed.span.clone()).await;
+    let rows = query.fetch_all(&mut *lent.conn).instrument(observed.span.clone()).await;
     let rows = rows.map(|rows| rows.into_iter().map(Into::into).collect());
     let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())));
     observed.end(&rows);
-    Ok(rows?)
+    let rows = rows?;
+    lent.give_back();
+    Ok(rows)
 }

@@ -1,14 +1,16 @@
 //! A connection of a pool inside a transaction: never given back while the transaction is open.
 
-use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Database, SqlSafeStr};
 use sqlx_core::transaction::TransactionManager;
+use tokio::runtime::Handle;
 
 use crate::measures::UNITS;
+use crate::pool::Lent;
 
-/// A pooled connection inside a transaction.
+/// A lent connection inside a transaction.
 pub(super) struct Held<DB: Database> {
-    pub(super) conn: PoolConnection<DB>,
+    /// `None` only when it is dropped.
+    lent: Option<Lent<DB>>,
     open: bool,
     /// How it ended, or ends when it is dropped.
     outcome: &'static str,
@@ -16,26 +18,33 @@ pub(super) struct Held<DB: Database> {
 
 impl<DB: Database> Held<DB> {
     /// A connection on which the batch failed half-way is closed, not reused.
-    pub(super) async fn begin(conn: PoolConnection<DB>, batch: String) -> Result<Self, sqlx::Error> {
-        let mut beginning = Beginning(Some(conn));
+    pub(super) async fn begin(lent: Lent<DB>, batch: String) -> Result<Self, sqlx::Error> {
+        let mut beginning = Beginning(Some(lent));
         let begun = match beginning.0.as_mut() {
-            Some(conn) => DB::TransactionManager::begin(conn, Some(AssertSqlSafe(batch).into_sql_str())).await,
+            Some(lent) => {
+                DB::TransactionManager::begin(&mut lent.conn, Some(AssertSqlSafe(batch).into_sql_str())).await
+            }
             None => Err(sqlx::Error::WorkerCrashed),
         };
         match (begun, beginning.0.take()) {
-            (Ok(()), Some(conn)) => Ok(Self { conn, open: true, outcome: "rolled_back" }),
-            (begun, conn) => {
-                if let Some(mut conn) = conn {
-                    conn.close_on_drop();
+            (Ok(()), Some(lent)) => Ok(Self { lent: Some(lent), open: true, outcome: "rolled_back" }),
+            (begun, lent) => {
+                if let Some(lent) = lent {
+                    lent.end();
                 }
                 Err(begun.err().unwrap_or(sqlx::Error::WorkerCrashed))
             }
         }
     }
 
+    pub(super) fn conn(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
+        self.lent.as_mut().map(|lent| &mut *lent.conn).ok_or(sqlx::Error::WorkerCrashed)
+    }
+
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.committing();
-        DB::TransactionManager::commit(&mut self.conn).await?;
+        DB::TransactionManager::commit(self.conn()?).await?;
+        self.open = false;
         self.committed();
         Ok(())
     }
@@ -45,42 +54,59 @@ impl<DB: Database> Held<DB> {
         self.outcome = "commit_failed";
     }
 
-    /// Notes that nothing is left to be rolled back.
+    /// Notes that what was done is durable.
     pub(super) fn committed(&mut self) {
         self.outcome = "committed";
-        self.open = false;
     }
 }
 
 impl<DB: Database> Drop for Held<DB> {
     fn drop(&mut self) {
-        if self.open {
-            // Queued here, sent when the connection goes back to the pool, off the caller's path.
-            DB::TransactionManager::start_rollback(&mut self.conn);
-        }
         metrics::counter!(UNITS, "outcome" => self.outcome).increment(1);
+        let Some(lent) = self.lent.take() else { return };
+        if self.open {
+            off_the_callers_path(lent, roll_back);
+        } else {
+            lent.give_back();
+        }
     }
 }
 
 /// A connection while `BEGIN` is on the wire. Its caller may be cancelled meanwhile; the driver would then put it back
 /// into the pool inside an open transaction.
-struct Beginning<DB: Database>(Option<PoolConnection<DB>>);
+struct Beginning<DB: Database>(Option<Lent<DB>>);
 
 impl<DB: Database> Drop for Beginning<DB> {
     fn drop(&mut self) {
-        let Some(conn) = self.0.take() else { return };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(undo(conn))),
-            Err(_) => drop(conn.detach()),
+        if let Some(lent) = self.0.take() {
+            off_the_callers_path(lent, undo);
         }
+    }
+}
+
+/// Without a runtime the connection ends, and what was under way on it ends with it.
+fn off_the_callers_path<DB: Database, F>(lent: Lent<DB>, task: fn(Lent<DB>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(task(lent))),
+        Err(_) => drop(lent.conn.detach()),
+    }
+}
+
+async fn roll_back<DB: Database>(mut lent: Lent<DB>) {
+    match DB::TransactionManager::rollback(&mut lent.conn).await {
+        Ok(()) => lent.give_back(),
+        Err(_) => lent.end(),
     }
 }
 
 /// Ends a transaction of which the driver does not know whether it was begun: begun again, which changes nothing if it was,
 /// it is one that the driver knows of.
-async fn undo<DB: Database>(mut conn: PoolConnection<DB>) {
-    let begun = DB::TransactionManager::begin(&mut conn, None).await;
-    if begun.is_err() || DB::TransactionManager::rollback(&mut conn).await.is_err() {
-        conn.close_on_drop();
+async fn undo<DB: Database>(mut lent: Lent<DB>) {
+    match DB::TransactionManager::begin(&mut lent.conn, None).await {
+        Ok(()) => roll_back(lent).await,
+        Err(_) => lent.end(),
     }
 }

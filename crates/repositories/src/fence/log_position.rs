@@ -2,7 +2,6 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement};
 use sqlx::{AssertSqlSafe, Postgres, Row};
-use sqlx_core::transaction::TransactionManager;
 
 use super::held::Held;
 use super::transaction::{Open, Transaction};
@@ -38,13 +37,12 @@ impl Transaction {
 
 impl Held<Postgres> {
     async fn commit_with_position(mut self) -> Result<LogPosition, sqlx::Error> {
-        // The driver only ends a transaction by a statement of its own. So a next one is begun, for the driver to roll back
-        // when the connection goes back to the pool, off the caller's path.
+        // The driver only ends a transaction by a statement of its own. So a next one is begun, to be rolled back when the
+        // connection is given back, off the caller's path.
         let sql = format!("COMMIT AND CHAIN; SELECT {ON_PRIMARY}");
         self.committing();
-        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *self.conn).await?;
+        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.conn()?).await?;
         let position = LogPosition::of_log(row.try_get(0)?);
-        <Postgres as sqlx::Database>::TransactionManager::start_rollback(&mut self.conn);
         self.committed();
         Ok(position)
     }

@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 use tokio::sync::Mutex;
@@ -23,7 +22,7 @@ use super::held::Held;
 use super::observed::{self, Observed};
 use super::savepoints::Savepoints;
 use super::storable::parts;
-use crate::pool::{Access, Endpoint, Holding, Server};
+use crate::pool::{Access, Endpoint, Holding, Lent, Server};
 
 /// A transaction under way. Dropped, it is rolled back without waiting.
 pub(crate) struct Transaction {
@@ -51,23 +50,23 @@ pub(super) enum Open {
 impl Transaction {
     /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip.
     pub(crate) async fn begin_postgres(
-        conn: PoolConnection<Postgres>,
+        lent: Lent<Postgres>,
         batch: String,
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = Held::begin(conn, batch).await?;
+        let held = Held::begin(lent, batch).await?;
         Ok(Self::new(DbBackend::Postgres, Open::Postgres(held), access, endpoint))
     }
 
     /// Begins on a SQLite connection with `batch`, which must be a `BEGIN`.
     pub(crate) async fn begin_sqlite(
-        conn: PoolConnection<Sqlite>,
+        lent: Lent<Sqlite>,
         batch: String,
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = Held::begin(conn, batch).await?;
+        let held = Held::begin(lent, batch).await?;
         Ok(Self::new(DbBackend::Sqlite, Open::Sqlite(held), access, endpoint))
     }
 
@@ -180,8 +179,9 @@ impl Transaction {
         self.ready(&mut open).await?;
         self.broken.store(true, Ordering::Relaxed);
         let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
+        let conn = held.conn().map_err(query_error)?;
         let query = sqlx::query_with(AssertSqlSafe(sql), arrays).persistent(self.keeps_statements);
-        let done = query.execute(&mut *held.conn).instrument(observed.span.clone()).await;
+        let done = query.execute(conn).instrument(observed.span.clone()).await;
         let done =
             done.map(|done| done.rows_affected()).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())));
         observed.end(&done);
@@ -216,11 +216,11 @@ macro_rules! on_engine {
     ($open:expr, |$conn:ident| $call:expr) => {
         match $open.as_mut() {
             Some(Open::Postgres(held)) => {
-                let $conn = &mut *held.conn;
+                let $conn = held.conn().map_err(query_error)?;
                 $call
             }
             Some(Open::Sqlite(held)) => {
-                let $conn = &mut *held.conn;
+                let $conn = held.conn().map_err(query_error)?;
                 $call
             }
             None => Err(query_error(sqlx::Error::WorkerCrashed)),

@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
-use sqlx::pool::PoolConnection;
 
-use super::{Door, Holding, Inner, Pool, Server, postgres, sqlite};
+use super::{Door, Holding, Inner, Lender, Lent, Pool, Server, postgres, sqlite};
 use crate::fence::{Transaction, rows_of};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::pool::CallSite;
@@ -65,18 +64,18 @@ impl Pool {
     async fn begin_on_one(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
         let access = options.access();
         let (begun, holding) = match &self.inner {
-            Inner::Postgres(pool) => {
-                let (conn, holding) = self.acquire(pool, at).await?;
+            Inner::Postgres(lender) => {
+                let (lent, holding) = self.acquire(lender, at).await?;
                 let mut batch = postgres::begin(door, access, self.has_row_level_security());
                 if self.server != Server::Primary {
                     batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
                 }
                 batch.extend(options.statement_timeout.map(postgres::limit_statements));
-                (Transaction::begin_postgres(conn, batch, access, &self.endpoint).await, holding)
+                (Transaction::begin_postgres(lent, batch, access, &self.endpoint).await, holding)
             }
-            Inner::Sqlite(pool) => {
-                let (conn, holding) = self.acquire(pool, at).await?;
-                (Transaction::begin_sqlite(conn, sqlite::begin(access), access, &self.endpoint).await, holding)
+            Inner::Sqlite(lender) => {
+                let (lent, holding) = self.acquire(lender, at).await?;
+                (Transaction::begin_sqlite(lent, sqlite::begin(access), access, &self.endpoint).await, holding)
             }
         };
         let transaction = begun?.held_by(holding).keeping_statements(!self.options.behind_pooler).on(self.server);
@@ -86,13 +85,13 @@ impl Pool {
 
     async fn read_on_one(&self, statement: Statement, at: CallSite) -> Result<Vec<QueryResult>> {
         match &self.inner {
-            Inner::Postgres(pool) => {
-                let (conn, _holding) = self.acquire(pool, at).await?;
-                rows_of(conn, statement, &self.endpoint).await
+            Inner::Postgres(lender) => {
+                let (lent, _holding) = self.acquire(lender, at).await?;
+                rows_of(lent, statement, &self.endpoint).await
             }
-            Inner::Sqlite(pool) => {
-                let (conn, _holding) = self.acquire(pool, at).await?;
-                rows_of(conn, statement, &self.endpoint).await
+            Inner::Sqlite(lender) => {
+                let (lent, _holding) = self.acquire(lender, at).await?;
+                rows_of(lent, statement, &self.endpoint).await
             }
         }
     }
@@ -108,16 +107,11 @@ impl Pool {
         may
     }
 
-    async fn acquire<DB: Database>(
-        &self,
-        pool: &sqlx::Pool<DB>,
-        at: CallSite,
-    ) -> Result<(PoolConnection<DB>, Holding)> {
+    pub(super) async fn acquire<DB: Database>(&self, lender: &Lender<DB>, at: CallSite) -> Result<(Lent<DB>, Holding)> {
         let (since, _waiting) = (Instant::now(), self.holders.wait());
-        // Boxed: the driver's future takes a page of memory, and would be a part of every unit's.
-        let conn = Box::pin(pool.acquire()).await.map_err(|error| self.not_acquired(error, since))?;
+        let lent = lender.lend().await.map_err(|error| self.not_acquired(error, since))?;
         metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
-        Ok((conn, self.holders.hold(at)))
+        Ok((lent, self.holders.hold(at)))
     }
 
     fn not_acquired(&self, error: sqlx::Error, since: Instant) -> Error {

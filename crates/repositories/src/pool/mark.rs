@@ -1,6 +1,6 @@
 //! The database's mark, read without a session of one's own: a pooler may stand in between.
 
-use sqlx::{AssertSqlSafe, Connection, PgPool, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 use super::sqlite_file::look;
 use super::{Inner, Pool, PoolOptions, postgres, sqlite};
@@ -20,8 +20,8 @@ impl Pool {
     /// works behind a pooler.
     pub async fn mark(&self) -> Result<Option<StoredMark>> {
         match &self.inner {
-            Inner::Postgres(pool) => on_postgres(pool).await,
-            Inner::Sqlite(pool) => on_sqlite(&mut *pool.acquire().await?).await,
+            Inner::Postgres(lender) => on_postgres(&mut lender.lend().await?.conn).await,
+            Inner::Sqlite(lender) => on_sqlite(&mut lender.lend().await?.conn).await,
         }
     }
 
@@ -29,9 +29,9 @@ impl Pool {
     /// made nor changed.
     pub async fn mark_at(url: &str, options: &PoolOptions) -> Result<Option<StoredMark>> {
         if !url.starts_with("sqlite:") {
-            let pool = postgres::connect(url, &PoolOptions { max_connections: 1, ..*options }).await?;
-            let mark = on_postgres(&pool).await;
-            pool.close().await;
+            let mut connection = postgres::connect_in_time(url, options).await?;
+            let mark = on_postgres(&mut connection).await;
+            connection.close().await?;
             return mark;
         }
         let Some(mut connection) = look(&sqlite::options(url)?).await? else {
@@ -45,16 +45,16 @@ impl Pool {
 
 /// A login of the service may read it at the platform's door, where it may not by itself. One text is one transaction, so
 /// that the role ends with it, also where it fails.
-async fn on_postgres(pool: &PgPool) -> Result<Option<StoredMark>> {
+async fn on_postgres(conn: &mut PgConnection) -> Result<Option<StoredMark>> {
     let readable = "SELECT has_table_privilege(to_regclass('public.rylie_database'), 'SELECT')";
-    let readable: Option<bool> = sqlx::raw_sql(readable).fetch_one(pool).await?.try_get(0)?;
+    let readable: Option<bool> = sqlx::raw_sql(readable).fetch_one(&mut *conn).await?.try_get(0)?;
     let role = match readable {
         None => return Ok(None),
         Some(true) => "",
         Some(false) => "SET LOCAL ROLE rylie_platform; ",
     };
     let sql = format!("{role}SELECT fingerprint, environment FROM public.rylie_database");
-    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(pool).await?;
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *conn).await?;
     rows.first().map(|row| Ok(StoredMark { fingerprint: row.try_get(0)?, environment: row.try_get(1)? })).transpose()
 }
 

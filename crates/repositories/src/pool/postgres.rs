@@ -10,16 +10,21 @@ use crate::pool::{Access, AuditingRole, Door, PoolOptions};
 use crate::{Error, LogPosition, Result};
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
-    let connect = connect_options(url, options)?;
     // One connection by itself: the pool would go on trying until its time is up, and not say why it could not.
-    let first = tokio::time::timeout(options.acquire_timeout, connect.clone().connect()).await;
-    first.map_err(|_| Error::unreachable(sqlx::Error::PoolTimedOut))??.close().await?;
+    connect_in_time(url, options).await?.close().await?;
     // No ping before each acquire: it would cost a round trip, and `Pool::begin` replaces what died while idle.
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false);
-    Ok(pool.connect_lazy_with(connect))
+    Ok(pool.connect_lazy_with(connect_options(url, options)?))
+}
+
+/// A connection by itself, within the time that a caller waits for one.
+pub(super) async fn connect_in_time(url: &str, options: &PoolOptions) -> Result<PgConnection> {
+    let connect = connect_options(url, options)?;
+    let connected = tokio::time::timeout(options.acquire_timeout, connect.connect()).await;
+    Ok(connected.map_err(|_| Error::unreachable(sqlx::Error::PoolTimedOut))??)
 }
 
 /// A connection beside every pool.
@@ -50,14 +55,14 @@ fn millis(limit: Duration) -> String {
 
 /// Whether this login may take the role of each door, and the roles have their rights in this database: they belong to
 /// the whole server, so another database's migration may have made them.
-pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
+pub(super) async fn may_take_roles(conn: &mut PgConnection) -> Result<bool> {
     // Unprepared, as a pooler may send what follows the preparing to another server connection.
     let row = sqlx::raw_sql(
         "SELECT count(*), to_regclass('public.rylie_database') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
          AND pg_has_role(current_user, oid, 'MEMBER') AND NOT rolsuper AND NOT rolbypassrls \
          AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')",
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *conn)
     .await?;
     let (granted, migrated): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
     if migrated && granted < 3 {
@@ -71,33 +76,33 @@ pub(super) async fn may_take_roles(pool: &PgPool) -> Result<bool> {
 
 /// Whether the database was adopted and the adoption is not finished. A login that may not read the mark goes by the
 /// policies, which are enabled and not forced meanwhile.
-pub(super) async fn is_shared_with_old_service(pool: &PgPool) -> Result<bool> {
+pub(super) async fn is_shared_with_old_service(conn: &mut PgConnection) -> Result<bool> {
     let row = sqlx::raw_sql(
         "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_database'), 'SELECT'), false), \
          EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND relrowsecurity AND NOT relforcerowsecurity)",
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *conn)
     .await?;
     let (readable, unforced): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     if !readable {
         return Ok(unforced);
     }
-    let mark = sqlx::raw_sql("SELECT state FROM public.rylie_database").fetch_optional(pool).await?;
+    let mark = sqlx::raw_sql("SELECT state FROM public.rylie_database").fetch_optional(&mut *conn).await?;
     Ok(mark.map(|mark| mark.try_get::<String, _>(0)).transpose()?.is_some_and(|state| state == "coexistence"))
 }
 
 /// Whether this login may take the role of those who verify the audit log.
-pub(super) async fn may_audit(pool: &PgPool) -> Result<bool> {
+pub(super) async fn may_audit(conn: &mut PgConnection) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor' AND pg_has_role(current_user, oid, 'MEMBER')) \
                AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
-    Ok(sqlx::raw_sql(sql).fetch_one(pool).await?.try_get(0)?)
+    Ok(sqlx::raw_sql(sql).fetch_one(&mut *conn).await?.try_get(0)?)
 }
 
 /// Whether the functions are there through which a tenant's rows are read in one round trip.
-pub(super) async fn has_functions(pool: &PgPool) -> Result<bool> {
+pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<bool> {
     let sql = "SELECT count(*) = 2 FROM unnest(ARRAY['rylie_requests_by_id', 'rylie_tasks_by_id']) name \
                JOIN pg_proc ON oid = to_regprocedure('public.' || name || '(text, text[])') AND has_function_privilege(oid, 'EXECUTE')";
-    Ok(sqlx::raw_sql(sql).fetch_one(pool).await?.try_get(0)?)
+    Ok(sqlx::raw_sql(sql).fetch_one(&mut *conn).await?.try_get(0)?)
 }
 
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
@@ -151,14 +156,15 @@ fn literal(text: &str) -> String {
     literal
 }
 
-pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<String>> {
+pub(super) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<String>> {
     // Unprepared, for the sake of poolers.
-    let there =
-        sqlx::raw_sql("SELECT 1 WHERE to_regclass('public.seaql_migrations') IS NOT NULL").fetch_optional(pool).await?;
+    let there = sqlx::raw_sql("SELECT 1 WHERE to_regclass('public.seaql_migrations') IS NOT NULL")
+        .fetch_optional(&mut *conn)
+        .await?;
     if there.is_none() {
         return Ok(Vec::new());
     }
-    let names = sqlx::raw_sql("SELECT version FROM public.seaql_migrations").fetch_all(pool).await?;
+    let names = sqlx::raw_sql("SELECT version FROM public.seaql_migrations").fetch_all(&mut *conn).await?;
     names.iter().map(|name| Ok(name.try_get(0)?)).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{ConnectOptions, Row, SqlitePool};
+use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
 
 use crate::pool::{Access, Pool, PoolOptions};
 use crate::{Error, Result};
@@ -42,12 +42,12 @@ pub(super) fn begin(access: Access) -> String {
     }
 }
 
-pub(super) async fn applied_migrations(pool: &SqlitePool) -> Result<Vec<String>> {
+pub(super) async fn applied_migrations(conn: &mut SqliteConnection) -> Result<Vec<String>> {
     let there =
-        sqlx::raw_sql("SELECT 1 FROM sqlite_schema WHERE name = 'seaql_migrations'").fetch_optional(pool).await?;
+        sqlx::raw_sql("SELECT 1 FROM sqlite_schema WHERE name = 'seaql_migrations'").fetch_optional(&mut *conn).await?;
     if there.is_none() {
         return Ok(Vec::new());
     }
-    let names = sqlx::raw_sql("SELECT version FROM seaql_migrations").fetch_all(pool).await?;
+    let names = sqlx::raw_sql("SELECT version FROM seaql_migrations").fetch_all(&mut *conn).await?;
     names.iter().map(|name| Ok(name.try_get(0)?)).collect()
 }
