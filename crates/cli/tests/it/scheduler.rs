@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::audit::sqlite;
 use crate::support::{Folder, Outcome};
 
 fn job<'a>(document: &'a Value, name: &str) -> &'a Value {
@@ -101,6 +102,20 @@ fn a_signal_ends_it_in_order() {
         let outcome = Outcome::of(child.wait_with_output().unwrap()).expect(0);
         assert_eq!(outcome.json()["stopped"], true);
     }
+}
+
+#[test]
+fn the_log_of_the_scheduler_tells_the_cause() {
+    let folder = Folder::migrated();
+    sqlite(&folder, &["DROP TABLE rylie_job_runs"]);
+    let mut child = folder.start(["maintain", "run"]);
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+
+    let line = errors.find(|line| line.contains("looking for due jobs")).unwrap();
+
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("no such table: rylie_job_runs"), "{line}");
 }
 
 #[test]
