@@ -376,3 +376,19 @@ async fn runs_are_forgotten_and_the_last_due_time_is_not() {
 
     assert_eq!(effects(&world).await.len(), 3, "the last due time is not run again");
 }
+
+#[tokio::test]
+async fn a_job_that_no_scheduler_ever_took_is_overdue() {
+    let (world, env, job) = (world().await, Arc::new(TestEnv::default()), Recorder::new("0 * * * *", Missed::Once));
+    let one = scheduler(&world, &env, &job);
+    let later = Utc::now() + TimeDelta::hours(2);
+    env.forward(later - env.now());
+
+    let status = one.status().await.unwrap().remove(0);
+    assert!(status.overdue && status.last_due.is_none() && status.problem.is_some(), "{status:?}");
+
+    one.run_due().await.unwrap();
+    let status = one.status().await.unwrap().remove(0);
+    assert_eq!((status.overdue, status.problem), (false, None));
+    assert!(status.last_due.is_some());
+}

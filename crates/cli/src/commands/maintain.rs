@@ -43,7 +43,7 @@ pub(crate) enum Maintain {
     #[command(after_help = "Example:\n  rylie maintain reindex --all")]
     Reindex(Care),
     Run(Run),
-    /// Show each job's last run, next run and last error; exit code 3 if one needs somebody
+    /// Show each job's last run, next run and last error; exit code 3 if one needs somebody, or an alert did not arrive
     #[command(after_help = "Example:\n  rylie maintain status --json")]
     Status,
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::audit::sqlite;
 use crate::support::{Folder, Outcome};
@@ -102,6 +102,23 @@ fn a_signal_ends_it_in_order() {
         let outcome = Outcome::of(child.wait_with_output().unwrap()).expect(0);
         assert_eq!(outcome.json()["stopped"], true);
     }
+}
+
+#[test]
+fn that_no_scheduler_runs_is_told() {
+    let folder = Folder::migrated();
+    assert_eq!(folder.run(["maintain", "status", "--json"]).expect(0).json()["scheduler"]["overdue"], false);
+    sqlite(&folder, &["UPDATE rylie_database SET created_at = '2026-01-01 00:00:00.000'"]);
+
+    let never = folder.run(["maintain", "status", "--json"]).expect(3);
+    never.line_says("sessions: it is overdue, and no scheduler knows it");
+    assert_eq!(never.json()["scheduler"], json!({ "last_seen": null, "overdue": true }));
+
+    folder.run(["maintain", "run", "--once"]).expect(0);
+    folder.run(["maintain", "status"]).expect(0);
+    sqlite(&folder, &["UPDATE rylie_job_runs SET due = '2026-01-02 00:00:00.000'"]);
+    let gone = folder.run(["maintain", "status"]).expect(3);
+    assert!(gone.out.contains("a scheduler was seen last: at 2026-01-02 00:00:00"), "{gone:?}");
 }
 
 #[test]

@@ -77,7 +77,9 @@ fn an_alert_that_nobody_got_is_a_failure_that_shows() {
     served.join().unwrap();
     assert!(outcome.json()["alert"]["undelivered"][0]["error"].as_str().unwrap().contains("status 503"));
     folder.run(["size", "--alert-above", "1kB", "--notify", &url]).expect(1);
-    let status = folder.run(["maintain", "status", "--json"]).expect(0).json();
+    let outcome_of_status = folder.run(["maintain", "status", "--json"]).expect(3);
+    outcome_of_status.line_says("is not delivered");
+    let status = outcome_of_status.json();
     assert_eq!(status["undelivered"].as_array().unwrap().len(), 1);
     assert!(!format!("{outcome:?} {status}").contains("canary"));
 }
