@@ -28,6 +28,15 @@ fn sizes_are_printed_and_given_as_a_document() {
 }
 
 #[test]
+fn an_empty_file_has_no_sizes() {
+    let folder = Folder::new();
+    folder.write("rylie.db", "");
+    for arguments in [&["size"][..], &["size", "--json", "--keep"], &["size", "--alert-above", "1kB"]] {
+        folder.run(arguments).expect(1).says("there is no table in this database; run `rylie migrate deploy`");
+    }
+}
+
+#[test]
 fn a_crossing_is_told_once_by_the_exit_code_and_a_recovery_ends_it() {
     let folder = Folder::migrated();
     let above = |size: &str| folder.run(["size", "--alert-above", size, "--json"]);
