@@ -91,7 +91,20 @@ async fn migrations(global: &Global) -> Result<Migrations> {
 
 /// Likewise, for commands that make the database where there is none.
 async fn migrations_or_new(global: &Global) -> Result<Migrations> {
-    Ok(global.settings()?.migrations().await?)
+    let settings = global.settings()?;
+    match settings.migrations().await {
+        // SQLite says no more than that it cannot open the file.
+        Err(error) if is_unreachable(&error) && settings.is_file_missing() => {
+            let advice = "there is no database file at this address, and none could be made; end the address with `?mode=rwc`, as in \
+                          sqlite://rylie.db?mode=rwc, and check that its folder is there and may be written to";
+            Err(Failure::NotReady(advice.to_owned()))
+        }
+        migrations => Ok(migrations?),
+    }
+}
+
+fn is_unreachable(error: &rylie_db::Error) -> bool {
+    matches!(error, rylie_db::Error::Migration(error) if matches!(**error, rylie_db::migration::Error::Connect(_)))
 }
 
 /// Likewise, for commands that only look: no file is made, and nothing can be written.
