@@ -176,6 +176,60 @@ fn a_flag_and_the_environment_go_over_the_file_of_settings() {
 }
 
 #[test]
+fn a_verification_says_what_it_compared_and_takes_the_settings_place() {
+    let folder = sealed();
+    let alone = folder.run(["audit", "verify"]).expect(0);
+    assert!(alone.out.contains("no checkpoint kept outside the database was compared"), "{alone:?}");
+    assert!(folder.run(["audit", "verify", "--json"]).expect(0).json()["outside"].is_null());
+    let named = folder.run(["audit", "verify", "--checkpoint", "outside", "--json"]).expect(0).json();
+    assert_eq!(named["outside"], serde_json::json!({ "place": "outside", "checkpoints": 1 }));
+
+    folder.write("rylie.toml", "audit_checkpoints = 'outside'\n");
+    let by_settings = folder.run(["audit", "verify"]).expect(0);
+    assert!(by_settings.out.contains("compared with 1 checkpoints at outside"), "{by_settings:?}");
+    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.run(["audit", "seal"]).expect(0);
+    let older = ["audit", "verify", "--json", "--database-url", "sqlite://copy.db"];
+    assert_eq!(folder.run(older).expect(3).json()["first_bad"]["what"], "rolled_back");
+
+    std::fs::remove_file(folder.path("outside")).unwrap();
+    folder.run(["audit", "verify"]).expect(1).says("there are no checkpoints at outside");
+    let fresh = Folder::migrated();
+    fresh.write("rylie.toml", "audit_checkpoints = 'outside'\n");
+    fresh.run(["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn an_older_copy_is_not_sealed_and_is_a_finding() {
+    let folder = sealed();
+    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.run(["audit", "seal", "--checkpoints", "outside"]).expect(0);
+    let before = std::fs::read_to_string(folder.path("outside")).unwrap();
+
+    let seal = ["audit", "seal", "--checkpoints", "outside", "--database-url", "sqlite://copy.db"];
+    folder.run(seal).expect(3).says("the database ends before batch 2");
+    folder.run(["audit", "seal", "--database-url", "sqlite://copy.db"]).expect(0);
+    folder.run(seal).expect(3).says("another checkpoint of batch 2");
+
+    assert_eq!(std::fs::read_to_string(folder.path("outside")).unwrap(), before);
+}
+
+#[test]
+fn checkpoints_of_another_database_are_told_as_such() {
+    let (folder, other) = (sealed(), sealed());
+    std::fs::copy(other.path("outside"), folder.path("others")).unwrap();
+
+    let verified = folder.run(["audit", "verify", "--checkpoint", "others", "--json"]).expect(3);
+    verified.line_says("these checkpoints belong to another database");
+    assert!(!verified.err.contains("tampered"), "{verified:?}");
+    assert_eq!(verified.json()["first_bad"]["what"], "other_database");
+    folder
+        .run(["audit", "seal", "--checkpoints", "others"])
+        .expect(4)
+        .says("these checkpoints belong to another database");
+}
+
+#[test]
 fn erasing_asks_for_force() {
     sealed().run(["audit", "erase", "ann"]).expect(4);
 }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rylie_db::Database;
-use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Verifier};
-use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
-use serde_json::json;
+use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Verifier};
+use rylie_db::maintenance::{
+    self, CheckedTenantAudit, Verification, check_tenant_audit, kept_checkpoints, verify_audit,
+};
+use rylie_db::{Config, Database};
+use serde_json::{Value, json};
 
 use crate::arguments::Global;
 use crate::commands::existing;
@@ -30,7 +32,8 @@ struct Trust {
 /// Check every sealed record, and name the first bad one; exit code 3 if there is one
 ///
 /// Reads only: a login that may read the log and its seals is enough (`GRANT rylie_auditor TO ann`). That the log was made anew or is
-/// an older copy shows by `--checkpoint` alone, and that a stranger signed by `--public-key`.
+/// an older copy shows by checkpoints from outside alone, and that a stranger signed by `--public-key`. Without `--checkpoint` those are
+/// compared that `RYLIE_AUDIT_CHECKPOINTS` or `audit_checkpoints` in the file of settings names; of `s3://BUCKET/PREFIX` the newest.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit verify --checkpoint checkpoints.txt --json")]
 pub(crate) struct Verify {
@@ -92,14 +95,20 @@ impl Trust {
 
 impl Verify {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let mut verifier = Verifier::new(&self.trust.keys()?, self.trust.checkpoints()?);
-        if let Some(progress) = self.earlier()? {
-            verifier = verifier.resume(progress);
-        }
+        let (keys, named, earlier) = (self.trust.keys()?, self.trust.checkpoints()?, self.earlier()?);
         // No look at the migrations: a login that may only read the log need not see them.
         let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
-        let (_, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let (batches, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let (outside, place) = match &self.trust.checkpoint {
+            Some(file) => (named, Some(file.display().to_string())),
+            None => kept(database.config(), batches > 0)?,
+        };
+        let compared = Compared { place, checkpoints: outside.count(), earlier: earlier.is_some() };
+        let mut verifier = Verifier::new(&keys, outside);
+        if let Some(progress) = earlier {
+            verifier = verifier.resume(progress);
+        }
         let mut bar = Bar { total, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
         let mut noted = Noted { file: self.state.as_deref(), records: 0, failed: None };
         let begun = Instant::now();
@@ -114,7 +123,7 @@ impl Verify {
         drop(reader);
         database.close().await;
         noted.write(&verification.progress)?;
-        Ok(report(&verification, waiting, took))
+        Ok(report(&verification, &compared, waiting, took))
     }
 
     fn earlier(&self) -> Result<Option<Progress>> {
@@ -122,6 +131,48 @@ impl Verify {
         let wrong =
             |_| Failure::Usage(format!("{} is no state of a verification; remove it to begin anew", file.display()));
         serde_json::from_str(&read(file)?).map(Some).map_err(wrong)
+    }
+}
+
+/// The checkpoints at the place that the settings name for the sealer, and the place. A log that was sealed has some there.
+fn kept(settings: &Config, sealed: bool) -> Result<(Outside, Option<String>)> {
+    let Some(place) = settings.audit_checkpoints() else { return Ok((Outside::default(), None)) };
+    match kept_checkpoints(place)? {
+        Some(outside) => Ok((outside, Some(place.to_owned()))),
+        None if !sealed => Ok((Outside::default(), None)),
+        None => Err(Failure::NotReady(format!(
+            "the log was sealed, and there are no checkpoints at {place}, which `audit_checkpoints` names; look where they \
+             are, and name their file with --checkpoint"
+        ))),
+    }
+}
+
+/// What the log was compared with that whoever rewrites the database cannot rewrite.
+struct Compared {
+    place: Option<String>,
+    checkpoints: u64,
+    /// Whether the state of an earlier verification.
+    earlier: bool,
+}
+
+impl Compared {
+    fn json(&self) -> Value {
+        self.place.as_ref().map_or(Value::Null, |place| json!({ "place": place, "checkpoints": self.checkpoints }))
+    }
+
+    fn in_words(&self) -> String {
+        match (&self.place, self.earlier) {
+            (Some(place), _) => format!("compared with {} checkpoints at {place}", self.checkpoints),
+            (None, true) => {
+                "compared with the state of an earlier verification, and with no checkpoint kept outside the database"
+                    .to_owned()
+            }
+            (None, false) => {
+                "no checkpoint kept outside the database was compared: that the log is an older copy, or was made \
+                              anew, would not show; name some with --checkpoint"
+                    .to_owned()
+            }
+        }
     }
 }
 
@@ -156,7 +207,7 @@ impl Noted<'_> {
     }
 }
 
-fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
+fn report(verification: &Verification, compared: &Compared, waiting: u64, took: Duration) -> Report {
     let Verification { first_bad, seen, progress } = verification;
     #[expect(
         clippy::cast_precision_loss,
@@ -178,6 +229,7 @@ fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
         "removed_batches": seen.removed_batches,
         "removed_records": seen.removed_records,
         "keys": seen.keys,
+        "outside": compared.json(),
     });
     let mut text = format!(
         "checked {} records in {} batches, {rate} a second; {waiting} more wait to be sealed",
@@ -195,9 +247,15 @@ fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
         text += "\nsigned by ";
         text += key;
     }
+    text += "\n";
+    text += &compared.in_words();
     let verdict = first_bad.as_ref().map(|finding| {
         let what = json!(finding.what);
-        Failure::Found(format!("the audit log was tampered with ({}): {finding}", what.as_str().unwrap_or_default()))
+        Failure::Found(if finding.what == Tampering::OtherDatabase {
+            format!("{finding}; name those of this one, or ask whether all of it was made anew")
+        } else {
+            format!("the audit log was tampered with ({}): {finding}", what.as_str().unwrap_or_default())
+        })
     });
     Report::new(document, text).with_verdict(verdict)
 }
