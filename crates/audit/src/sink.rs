@@ -97,7 +97,7 @@ impl FileSink {
         match fs::read(&self.0) {
             Ok(bytes) => {
                 let before = &bytes[..bytes.len().saturating_sub(rest.len())];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+                let line = before.split(|byte| *byte == b'\n').count() as u64;
                 Error::Damaged { path: self.0.clone(), line, reason }
             }
             Err(error) => self.failed("reading the checkpoints of", error),

@@ -229,6 +229,35 @@ fn checkpoints_of_another_database_are_told_as_such() {
         .says("these checkpoints belong to another database");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_holds_records_is_for_its_owner_alone_and_written_over_by_force_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = sealed();
+    let id = a_record(&folder);
+    for command in [&["audit", "export"][..], &["audit", "prove", &id]] {
+        let to = |more: &[&str]| folder.run([command, &["--out", "out"], more].concat());
+        to(&[]).expect(0);
+        assert_eq!(folder.path("out").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+        std::fs::remove_file(folder.path("out")).unwrap();
+        folder.write("out", "mine");
+        std::fs::set_permissions(folder.path("out"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        to(&[]).expect(4).says("out exists; name another file, or add --force");
+        assert_eq!(std::fs::read_to_string(folder.path("out")).unwrap(), "mine");
+
+        to(&["--force"]).expect(0);
+        assert_ne!(std::fs::read_to_string(folder.path("out")).unwrap(), "mine");
+        assert_eq!(folder.path("out").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_file(folder.path("out")).unwrap();
+    }
+    let piped = folder.run(["audit", "export", "--out", "/dev/stdout", "--quiet"]).expect(0);
+    assert!(piped.out.lines().count() > 1, "{piped:?}");
+    folder.run(["audit", "export", "--out", "nowhere/out"]).expect(1).says("making nowhere/out");
+    let left = std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".rylie-")));
+}
+
 #[test]
 fn erasing_asks_for_force() {
     sealed().run(["audit", "erase", "ann"]).expect(4);

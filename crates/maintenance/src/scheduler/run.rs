@@ -107,7 +107,7 @@ impl Scheduler {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(error = in_words(&error), job = lease.job, "keeping the lease; trying again")
+                    tracing::warn!(error = in_words(&error), job = lease.job, "keeping the lease; trying again");
                 }
             }
         }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::arguments::Global;
 use crate::commands::existing;
 use crate::failure::{Failure, Result};
+use crate::new_file::NewFile;
 use crate::report::Report;
 
 /// Whom and what a verifier believes
@@ -46,6 +47,8 @@ pub(crate) struct Verify {
 }
 
 /// Write the proof that a record was sealed
+///
+/// It holds the record: the file is for its owner alone, and one that is there is not written over.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit prove 0199f0c4-7d11-7f00-9d4e-000000000001 --out proof.json")]
 pub(crate) struct Prove {
@@ -54,6 +57,9 @@ pub(crate) struct Prove {
     /// Where to [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long, requires = "out")]
+    force: bool,
 }
 
 /// Check a proof, without a database; exit code 3 if it does not hold
@@ -262,6 +268,7 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
 
 impl Prove {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let file = self.out.as_deref().map(|out| NewFile::create(out, self.force)).transpose()?;
         let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
         let proof = reader.prove(&self.id).await.map_err(rylie_db::Error::from)?;
@@ -271,13 +278,14 @@ impl Prove {
             return Ok(unproven(&format!("{error}; run `rylie audit verify`")));
         }
         let text = serde_json::to_string_pretty(&proof).unwrap_or_default();
-        match &self.out {
-            Some(file) => {
-                write(file, &text)?;
-                let path = file.display().to_string();
+        match (file, &self.out) {
+            (Some(mut file), Some(out)) => {
+                file.line(&text)?;
+                file.publish()?;
+                let path = out.display().to_string();
                 Ok(Report::new(json!({ "ok": true, "file": path }), format!("wrote the proof to {path}")))
             }
-            None => Ok(Report::new(json!(proof), text)),
+            _ => Ok(Report::new(json!(proof), text)),
         }
     }
 }
