@@ -321,7 +321,7 @@ impl VerifyExport {
     pub(crate) fn run(&self) -> Result<Report> {
         match check_tenant_audit(&self.file, &self.trust.keys()?, &self.trust.checkpoints()?) {
             Ok(checked) => {
-                let CheckedTenantAudit { tenant, records, removed, unsealed, latest, head } = checked;
+                let CheckedTenantAudit { tenant, records, emptied, removed, unsealed, latest, head } = checked;
                 if head.is_none() && !self.unsigned {
                     return Ok(incomplete(
                         "nobody signed up to where it goes, so batches at its end may be missing; export it where the signing key \
@@ -329,12 +329,18 @@ impl VerifyExport {
                     ));
                 }
                 let batch = latest.as_ref().map(|latest| latest.checkpoint().batch);
-                let text = format!(
+                let mut text = format!(
                     "all {records} sealed records of {tenant} are there up to batch {}; {removed} were removed by retention, {unsealed} are not sealed",
                     batch.unwrap_or_default()
                 );
+                if emptied > 0 {
+                    text.extend([format!(
+                        "; {emptied} of them lack a personal part: whether it was erased, or emptied by hand, `rylie audit \
+                         verify` tells on the database alone"
+                    )]);
+                }
                 let document = json!({
-                    "ok": true, "tenant": tenant, "records": records, "removed_records": removed, "unsealed": unsealed, "batch": batch,
+                    "ok": true, "tenant": tenant, "records": records, "emptied": emptied, "removed_records": removed, "unsealed": unsealed, "batch": batch,
                     "made_at": head.map(|head| head.time),
                 });
                 Ok(Report::new(document, text))
