@@ -25,7 +25,8 @@ impl Outside {
         if file.fill_buf().map_err(failed)?.first() == Some(&b'{') {
             let mut document = String::new();
             file.read_to_string(&mut document).map_err(failed)?;
-            return Ok(SignedCheckpoint::parse_all(&document)?.into_iter().collect());
+            let all = SignedCheckpoint::parse_all(&document).map_err(|error| Error::damaged(path, 1, error))?;
+            return Ok(all.into_iter().collect());
         }
         let (mut outside, mut current) = (Self::default(), String::new());
         let (mut line, mut first) = (0, 1);

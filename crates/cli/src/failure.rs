@@ -128,6 +128,7 @@ fn of_audit(error: &rylie_db::Error) -> Option<&audit::Error> {
 fn is_usage(error: &rylie_db::Error) -> bool {
     use repositories::Error::Invalid;
     match error {
+        _ if matches!(of_audit(error), Some(audit::Error::Damaged { .. })) => true,
         rylie_db::Error::Config { .. } | rylie_db::Error::Connect { source: Invalid { .. }, .. } => true,
         rylie_db::Error::Maintenance(error) => {
             use rylie_db::maintenance::Error::{Invalid, NotATenant, Schedule, UnknownJob};

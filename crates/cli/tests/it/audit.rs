@@ -293,7 +293,11 @@ fn a_broken_file_of_checkpoints_is_bad_usage_and_a_torn_end_is_passed_over() {
     for broken in ["", "nonsense\n", "{}", &text.replace("batch 1", "batch 2"), &text[1..]] {
         folder.write("broken", broken);
         folder.run(["audit", "verify", "--checkpoint", "broken"]).expect(2);
+        folder.run_with("RYLIE_AUDIT_CHECKPOINTS", "broken", ["audit", "verify"]).expect(2);
     }
+    folder.write("broken", &format!("{text}nonsense\n"));
+    let line = format!("line {}", text.lines().count() + 1);
+    folder.run(["audit", "seal", "--checkpoints", "broken"]).expect(2).says(&line);
     folder.run(["audit", "verify", "--checkpoint", "missing"]).expect(1);
     folder.write("torn", &format!("{text}{}", &text[..text.len() - 3]));
     folder.run(["audit", "verify", "--checkpoint", "torn"]).expect(0);

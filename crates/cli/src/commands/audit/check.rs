@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use rylie_db::Database;
 use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Verifier};
-use rylie_db::maintenance::{
-    self, CheckedTenantAudit, Verification, check_tenant_audit, kept_checkpoints, verify_audit,
-};
-use rylie_db::{Config, Database};
-use serde_json::{Value, json};
+use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
+use serde_json::json;
 
+use super::outside::{Compared, kept};
 use crate::arguments::Global;
 use crate::commands::existing;
 use crate::failure::{Failure, Result};
@@ -137,48 +136,6 @@ impl Verify {
         let wrong =
             |_| Failure::Usage(format!("{} is no state of a verification; remove it to begin anew", file.display()));
         serde_json::from_str(&read(file)?).map(Some).map_err(wrong)
-    }
-}
-
-/// The checkpoints at the place that the settings name for the sealer, and the place. A log that was sealed has some there.
-fn kept(settings: &Config, sealed: bool) -> Result<(Outside, Option<String>)> {
-    let Some(place) = settings.audit_checkpoints() else { return Ok((Outside::default(), None)) };
-    match kept_checkpoints(place)? {
-        Some(outside) => Ok((outside, Some(place.to_owned()))),
-        None if !sealed => Ok((Outside::default(), None)),
-        None => Err(Failure::NotReady(format!(
-            "the log was sealed, and there are no checkpoints at {place}, which `audit_checkpoints` names; look where they \
-             are, and name their file with --checkpoint"
-        ))),
-    }
-}
-
-/// What the log was compared with that whoever rewrites the database cannot rewrite.
-struct Compared {
-    place: Option<String>,
-    checkpoints: u64,
-    /// Whether the state of an earlier verification.
-    earlier: bool,
-}
-
-impl Compared {
-    fn json(&self) -> Value {
-        self.place.as_ref().map_or(Value::Null, |place| json!({ "place": place, "checkpoints": self.checkpoints }))
-    }
-
-    fn in_words(&self) -> String {
-        match (&self.place, self.earlier) {
-            (Some(place), _) => format!("compared with {} checkpoints at {place}", self.checkpoints),
-            (None, true) => {
-                "compared with the state of an earlier verification, and with no checkpoint kept outside the database"
-                    .to_owned()
-            }
-            (None, false) => {
-                "no checkpoint kept outside the database was compared: that the log is an older copy, or was made \
-                              anew, would not show; name some with --checkpoint"
-                    .to_owned()
-            }
-        }
     }
 }
 
