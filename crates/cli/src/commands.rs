@@ -94,11 +94,7 @@ async fn migrations_or_new(global: &Global) -> Result<Migrations> {
     let settings = global.settings()?;
     match settings.migrations().await {
         // SQLite says no more than that it cannot open the file.
-        Err(error) if is_unreachable(&error) && settings.is_file_missing() => {
-            let advice = "there is no database file at this address, and none could be made; end the address with `?mode=rwc`, as in \
-                          sqlite://rylie.db?mode=rwc, and check that its folder is there and may be written to";
-            Err(Failure::NotReady(advice.to_owned()))
-        }
+        Err(error) if is_unreachable(&error) && settings.is_file_missing() => Err(Failure::NoFile(Box::new(error))),
         migrations => Ok(migrations?),
     }
 }

@@ -28,6 +28,13 @@ pub(crate) enum Failure {
     #[error("{0}")]
     NotReady(String),
 
+    /// There is no file of a SQLite database, and none could be made.
+    #[error(
+        "there is no database file at this address, and none could be made; end the address with `?mode=rwc`, as in \
+         sqlite://rylie.db?mode=rwc, and check that its folder is there and may be written to"
+    )]
+    NoFile(#[source] Box<rylie_db::Error>),
+
     /// A file, or standard input or output.
     #[error("{doing}")]
     File { doing: String, source: std::io::Error },

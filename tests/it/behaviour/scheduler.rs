@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rylie_db::entities::Env;
+use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{
     Error, Job, JobContext, Missed, Result, RunOutcome, ScheduleSettings, Scheduler, SchedulerOptions,
 };
@@ -381,7 +381,7 @@ async fn runs_are_forgotten_and_the_last_due_time_is_not() {
 async fn a_job_that_no_scheduler_ever_took_is_overdue() {
     let (world, env, job) = (world().await, Arc::new(TestEnv::default()), Recorder::new("0 * * * *", Missed::Once));
     let one = scheduler(&world, &env, &job);
-    let later = Utc::now() + TimeDelta::hours(2);
+    let later = SystemEnv.now() + TimeDelta::hours(2);
     env.forward(later - env.now());
 
     let status = one.status().await.unwrap().remove(0);
