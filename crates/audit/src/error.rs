@@ -1,6 +1,6 @@
 //! What can go wrong with keys, checkpoints and proofs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of reading or writing seals.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -15,6 +15,17 @@ pub enum Error {
         /// What it should be.
         what: &'static str,
         /// Where it departs from the format.
+        reason: &'static str,
+    },
+
+    /// A file of checkpoints with something else in it than whole checkpoints.
+    #[error("the checkpoints in {} are damaged at line {line}: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line where what is damaged begins, from 1.
+        line: u64,
+        /// What is wrong with it.
         reason: &'static str,
     },
 
@@ -49,7 +60,20 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// Outside there is another checkpoint under the same number: the database was rewritten, or they are another one's.
+    /// The checkpoints outside are those of another database: a wrong file, or a wrong database.
+    #[error("these checkpoints belong to another database; name those of this one, or the database that they are of")]
+    OtherDatabase,
+
+    /// Outside there is a checkpoint of a batch that the database does not have.
+    #[error(
+        "the database ends before batch {batch}, whose checkpoint is outside: it is an older copy, and sealing it would fork the log"
+    )]
+    RolledBack {
+        /// The number of the batch.
+        batch: u64,
+    },
+
+    /// Outside there is another checkpoint under the same number: the database was rewritten.
     #[error(
         "outside there is another checkpoint of batch {batch} than in the database: run `rylie audit verify --checkpoint` on it"
     )]
@@ -61,4 +85,14 @@ pub enum Error {
     /// The system gave no randomness, or the key would not sign.
     #[error("the cryptographic library failed; try again")]
     Cryptography,
+}
+
+impl Error {
+    /// A checkpoint of a file that cannot be read, with the line where it begins.
+    pub(crate) fn damaged(path: &Path, line: u64, error: Self) -> Self {
+        match error {
+            Self::Malformed { reason, .. } => Self::Damaged { path: path.to_owned(), line, reason },
+            other => other,
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::{Digest, Error, PublicKey, Result, SignedCheckpoint};
 pub struct Outside {
     hashes: BTreeMap<u64, Digest>,
     keys: BTreeSet<String>,
+    databases: BTreeSet<String>,
     forked: Option<u64>,
 }
 
@@ -24,23 +25,30 @@ impl Outside {
         if file.fill_buf().map_err(failed)?.first() == Some(&b'{') {
             let mut document = String::new();
             file.read_to_string(&mut document).map_err(failed)?;
-            return Ok(SignedCheckpoint::parse_all(&document)?.into_iter().collect());
+            let all = SignedCheckpoint::parse_all(&document).map_err(|error| Error::damaged(path, 1, error))?;
+            return Ok(all.into_iter().collect());
         }
         let (mut outside, mut current) = (Self::default(), String::new());
+        let (mut line, mut first) = (0, 1);
         loop {
             let start = current.len();
+            if start == 0 {
+                first = line + 1;
+            }
+            line += 1;
             if file.read_line(&mut current).map_err(failed)? == 0 || !current.ends_with('\n') {
                 break;
             }
             if current.trim().is_empty() {
                 current.clear();
             } else if current[start..].starts_with("signature ") {
-                outside.add(&SignedCheckpoint::parse(&current)?);
+                let damaged = |error| Error::damaged(path, first, error);
+                outside.add(&SignedCheckpoint::parse(&current).map_err(damaged)?);
                 current.clear();
             }
         }
         if outside.hashes.is_empty() {
-            return Err(Error::Malformed { what: "file of checkpoints", reason: "it has no whole one" });
+            return Err(Error::Damaged { path: path.to_owned(), line: first, reason: "there is no whole one" });
         }
         Ok(outside)
     }
@@ -48,6 +56,7 @@ impl Outside {
     fn add(&mut self, checkpoint: &SignedCheckpoint) {
         let (batch, hash) = (checkpoint.checkpoint().batch, checkpoint.hash());
         self.keys.insert(checkpoint.key().to_string());
+        self.databases.insert(checkpoint.checkpoint().database.clone());
         if *self.hashes.entry(batch).or_insert(hash) != hash {
             self.forked = Some(self.forked.map_or(batch, |before| before.min(batch)));
         }
@@ -69,6 +78,17 @@ impl Outside {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.hashes.len() as u64
+    }
+
+    /// Whether none of them is of the database that this checkpoint names.
+    pub(crate) fn is_of_another_database(&self, checkpoint: &SignedCheckpoint) -> bool {
+        !self.is_empty() && !self.databases.contains(&checkpoint.checkpoint().database)
     }
 
     /// Who signed them.

@@ -1,11 +1,11 @@
 //! Where checkpoints go: out of the database, so that whoever rewrites it cannot rewrite them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use crate::checkpoint::FIRST_LINE;
-use crate::{Error, Result, SignedCheckpoint};
+use crate::{Error, Outside, Result, SignedCheckpoint};
 
 /// Some times the length of a checkpoint, in bytes.
 const TAIL: u64 = 8 << 10;
@@ -32,63 +32,88 @@ impl CheckpointSink for FileSink {
     }
 
     fn last(&self) -> Result<Option<SignedCheckpoint>> {
-        let tail = self.tail().map_err(|source| self.failed("reading the checkpoints of", source))?;
-        let (whole, torn) = tail.split_at(complete(&tail));
-        if !is_begun(torn) {
-            return Err(Error::Malformed { what: "file of checkpoints", reason: "it ends with something else" });
-        }
-        let start = whole.rfind(FIRST_LINE).filter(|start| *start == 0 || whole.as_bytes()[*start - 1] == b'\n');
-        match start {
-            Some(start) => SignedCheckpoint::parse(&whole[start..]).map(Some),
-            None if whole.trim().is_empty() => Ok(None),
-            None => Err(Error::Malformed { what: "file of checkpoints", reason: "it does not end with one" }),
+        match File::open(&self.0) {
+            Ok(mut file) => self.last_in(&self.tail(&mut file)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("reading the checkpoints of", error)),
         }
     }
 
+    /// One process at a time, as several may seal and hand out the same: what is there already is not added again, and
+    /// [`Error::Diverged`] if there is another one of its batch.
     fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<()> {
-        self.end_torn_one()
-            .and_then(|()| {
-                let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
-                file.write_all(checkpoint.to_text().as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|source| self.failed("adding a checkpoint to", source))
+        let failed = |source| self.failed("adding a checkpoint to", source);
+        let mut file = OpenOptions::new().read(true).create(true).append(true).open(&self.0).map_err(failed)?;
+        // Until the file is closed.
+        lock(&file).map_err(failed)?;
+        let tail = self.tail(&mut file)?;
+        let last = self.last_in(&tail)?.map_or(0, |last| last.checkpoint().batch);
+        let batch = checkpoint.checkpoint().batch;
+        if batch <= last {
+            let there = Outside::read(&self.0)?.contains(checkpoint);
+            return if there { Ok(()) } else { Err(Error::Diverged { batch }) };
+        }
+        let torn = (tail.len() - complete(&tail)) as u64;
+        if torn > 0 {
+            // What a crash left of a checkpoint goes: it is written again as a whole.
+            file.metadata().and_then(|about| file.set_len(about.len() - torn)).map_err(failed)?;
+        }
+        file.write_all(checkpoint.to_text().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
     }
 }
 
 impl FileSink {
     /// The end of the file, in which the last whole checkpoint and what a crash left of one more have room.
-    fn tail(&self) -> io::Result<String> {
-        let mut file = match File::open(&self.0) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(error),
+    fn tail(&self, file: &mut File) -> Result<String> {
+        let mut read = || {
+            let size = file.metadata()?.len();
+            file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map(|_| bytes)
         };
-        let size = file.metadata()?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        let bytes = read().map_err(|source| self.failed("reading the checkpoints of", source))?;
         // A checkpoint is ASCII; a byte that is not is none of ours, and will not parse.
         Ok(bytes.into_iter().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect())
     }
 
-    /// What a crash left of a checkpoint goes: it is written again as a whole.
-    fn end_torn_one(&self) -> io::Result<()> {
-        let tail = self.tail()?;
-        let torn = &tail[complete(&tail)..];
+    fn last_in(&self, tail: &str) -> Result<Option<SignedCheckpoint>> {
+        let (whole, torn) = tail.split_at(complete(tail));
         if !is_begun(torn) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it ends with something that is no checkpoint"));
+            return Err(self.damaged(torn, "it ends with something that is no checkpoint"));
         }
-        if !torn.trim().is_empty() {
-            let file = OpenOptions::new().write(true).open(&self.0)?;
-            file.set_len(file.metadata()?.len() - torn.len() as u64)?;
-            file.sync_all()?;
+        let start = whole.rfind(FIRST_LINE).filter(|start| *start == 0 || whole.as_bytes()[*start - 1] == b'\n');
+        match start {
+            Some(start) => match SignedCheckpoint::parse(&whole[start..]) {
+                Err(Error::Malformed { reason, .. }) => Err(self.damaged(&tail[start..], reason)),
+                parsed => parsed.map(Some),
+            },
+            None if whole.trim().is_empty() => Ok(None),
+            None => Err(self.damaged(tail, "it does not end with a checkpoint")),
         }
-        Ok(())
+    }
+
+    /// What is wrong with the file's `rest`, by the number of the line where that begins.
+    fn damaged(&self, rest: &str, reason: &'static str) -> Error {
+        match fs::read(&self.0) {
+            Ok(bytes) => {
+                let before = &bytes[..bytes.len().saturating_sub(rest.len())];
+                let line = before.split(|byte| *byte == b'\n').count() as u64;
+                Error::Damaged { path: self.0.clone(), line, reason }
+            }
+            Err(error) => self.failed("reading the checkpoints of", error),
+        }
     }
 
     fn failed(&self, doing: &'static str, source: io::Error) -> Error {
         Error::File { doing, path: self.0.clone(), source }
+    }
+}
+
+/// A file system that knows no locks is left to whoever chose it.
+fn lock(file: &File) -> io::Result<()> {
+    match file.lock() {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        locked => locked,
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Tampering {
     RolledBack,
     /// A checkpoint is missing, does not follow the one before, or is signed by nobody trusted.
     ForgedCheckpoint,
+    /// The checkpoints outside are those of another database: the wrong ones were named, or all of this one was made anew.
+    OtherDatabase,
 }
 
 /// The first thing found wrong.
@@ -269,6 +271,9 @@ impl Verifier {
         let signed = signed.map_err(|error| found(Tampering::ForgedCheckpoint, &error.to_string()))?;
         if signed.checkpoint().batch != number {
             return Err(found(Tampering::ForgedCheckpoint, "its checkpoint is that of another batch"));
+        }
+        if self.database.is_none() && self.outside.is_of_another_database(&signed) {
+            return Err(found(Tampering::OtherDatabase, "these checkpoints belong to another database"));
         }
         if self.outside.contradicts(&signed) {
             return Err(found(

@@ -91,7 +91,16 @@ async fn migrations(global: &Global) -> Result<Migrations> {
 
 /// Likewise, for commands that make the database where there is none.
 async fn migrations_or_new(global: &Global) -> Result<Migrations> {
-    Ok(global.settings()?.migrations().await?)
+    let settings = global.settings()?;
+    match settings.migrations().await {
+        // SQLite says no more than that it cannot open the file.
+        Err(error) if is_unreachable(&error) && settings.is_file_missing() => Err(Failure::NoFile(Box::new(error))),
+        migrations => Ok(migrations?),
+    }
+}
+
+fn is_unreachable(error: &rylie_db::Error) -> bool {
+    matches!(error, rylie_db::Error::Migration(error) if matches!(**error, rylie_db::migration::Error::Connect(_)))
 }
 
 /// Likewise, for commands that only look: no file is made, and nothing can be written.

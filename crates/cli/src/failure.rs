@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use rylie_db::{crypto, migration, repositories};
+use rylie_db::{audit, crypto, migration, repositories};
 
 /// The result of a command.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -28,6 +28,13 @@ pub(crate) enum Failure {
     #[error("{0}")]
     NotReady(String),
 
+    /// There is no file of a SQLite database, and none could be made.
+    #[error(
+        "there is no database file at this address, and none could be made; end the address with `?mode=rwc`, as in \
+         sqlite://rylie.db?mode=rwc, and check that its folder is there and may be written to"
+    )]
+    NoFile(#[source] Box<rylie_db::Error>),
+
     /// A file, or standard input or output.
     #[error("{doing}")]
     File { doing: String, source: std::io::Error },
@@ -40,7 +47,7 @@ pub(crate) enum Failure {
     Keys(#[from] crypto::Error),
 
     #[error(transparent)]
-    Audit(#[from] rylie_db::audit::Error),
+    Audit(#[from] audit::Error),
 
     #[error(transparent)]
     Database(Box<rylie_db::Error>),
@@ -67,8 +74,9 @@ impl From<rylie_db::maintenance::Error> for Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Usage(_) | Self::Audit(rylie_db::audit::Error::Malformed { .. }) => 2,
+            Self::Usage(_) | Self::Audit(audit::Error::Malformed { .. } | audit::Error::Damaged { .. }) => 2,
             Self::Found(_) => 3,
+            Self::Database(error) if is_rewritten(error) => 3,
             Self::Refused(_) | Self::Keys(crypto::Error::KeyFileExists { .. }) => 4,
             Self::Database(error) if is_usage(error) => 2,
             Self::Database(error) if is_taken(error) => 4,
@@ -104,15 +112,30 @@ impl Failure {
     }
 }
 
-/// A file is never written over, and a job does not overlap itself.
+/// A file is never written over, a job does not overlap itself, and checkpoints of two databases do not get mixed.
 fn is_taken(error: &rylie_db::Error) -> bool {
     use rylie_db::maintenance::Error::{FileExists, JobRunning};
     matches!(error, rylie_db::Error::Maintenance(FileExists { .. } | JobRunning { .. }))
+        || matches!(of_audit(error), Some(audit::Error::OtherDatabase))
+}
+
+/// The database is not the one that was sealed before, which is a finding also where somebody only wanted to seal.
+fn is_rewritten(error: &rylie_db::Error) -> bool {
+    matches!(of_audit(error), Some(audit::Error::Diverged { .. } | audit::Error::RolledBack { .. }))
+}
+
+fn of_audit(error: &rylie_db::Error) -> Option<&audit::Error> {
+    use rylie_db::maintenance::Error::Data;
+    match error {
+        rylie_db::Error::Maintenance(Data { source: repositories::Error::Audit(error), .. }) => Some(error),
+        _ => None,
+    }
 }
 
 fn is_usage(error: &rylie_db::Error) -> bool {
     use repositories::Error::Invalid;
     match error {
+        _ if matches!(of_audit(error), Some(audit::Error::Damaged { .. })) => true,
         rylie_db::Error::Config { .. } | rylie_db::Error::Connect { source: Invalid { .. }, .. } => true,
         rylie_db::Error::Maintenance(error) => {
             use rylie_db::maintenance::Error::{Invalid, NotATenant, Schedule, UnknownJob};

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod failure;
 mod logging;
+mod new_file;
 mod progress;
 mod report;
 

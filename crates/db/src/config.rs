@@ -158,13 +158,16 @@ pub struct ConfigBuilder {
 }
 
 impl ConfigBuilder {
-    /// Reads a TOML file. [`Error::Config`] for a file that cannot be read, and for a setting that does not exist.
+    /// Reads a TOML file. Files that it names are relative to the folder it is in, whatever the working directory; the address of a
+    /// SQLite database is a URL, and is not. [`Error::Config`] for a file that cannot be read, and for a setting that does not
+    /// exist.
     pub fn file(mut self, path: &Path) -> Result<Self> {
         let unreadable = |reason: String| Error::Config { setting: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let table: toml::Table = toml::from_str(&text).map_err(|error| unreadable(error.message().to_owned()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
         for (name, value) in table {
-            self.put_from_file(&name, value)?;
+            self.put_from_file(folder, &name, value)?;
         }
         Ok(self)
     }
@@ -215,15 +218,16 @@ impl ConfigBuilder {
     }
 
     /// A table's values have its name before their own.
-    fn put_from_file(&mut self, name: &str, value: toml::Value) -> Result<()> {
+    fn put_from_file(&mut self, folder: &Path, name: &str, value: toml::Value) -> Result<()> {
         let text = match value {
-            toml::Value::String(text) => text,
+            toml::Value::String(text) => within(folder, name, text)?,
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(flag) => flag.to_string(),
             toml::Value::Array(items) => list(name, &items)?,
             toml::Value::Table(table) => {
-                let within = |inner| format!("{name}.{inner}");
-                return table.into_iter().try_for_each(|(inner, value)| self.put_from_file(&within(inner), value));
+                let mut inner = table.into_iter();
+                return inner
+                    .try_for_each(|(inner, value)| self.put_from_file(folder, &format!("{name}.{inner}"), value));
             }
             _ => return Err(wrong(name, "it must be text, a number, true/false or a list of texts".to_owned())),
         };
@@ -289,6 +293,15 @@ impl Reader<'_> {
             Some(_) => Err(wrong(name, "it must be true or false".to_owned())),
         }
     }
+}
+
+/// A setting that names a file, from the folder of the file of settings on; an address, as of object storage, is none.
+fn within(folder: &Path, name: &str, text: String) -> Result<String> {
+    if text.is_empty() || text.contains("://") || !all().any(|known| known.name == name && known.is_file) {
+        return Ok(text);
+    }
+    let path = folder.join(text).into_os_string().into_string();
+    path.map_err(|_| wrong(name, "the folder of the file of settings must be UTF-8".to_owned()))
 }
 
 /// A list of words as one text; `none` for an empty one, which would count as unset.
@@ -365,5 +378,21 @@ mod tests {
         assert_eq!((of("max_connections").value.as_str(), of("max_connections").origin), ("4", Origin::Code));
         assert_eq!((of("lock_timeout_seconds").value.as_str(), of("lock_timeout_seconds").origin), ("7", Origin::File));
         assert_eq!(of("database_url").origin, Origin::Default);
+    }
+
+    #[test]
+    fn a_file_of_settings_names_files_from_its_own_folder_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rylie.toml");
+        let text = "keyring = 'keys/ring.json'\naudit_key = '/run/audit.key'\naudit_checkpoints = 's3://bucket/of'\n\
+                    database_url = 'sqlite://file.db'\n";
+        std::fs::write(&file, text).unwrap();
+        let config = Config::builder().file(&file).unwrap().build().unwrap();
+
+        assert_eq!(config.keyring().unwrap(), folder.path().join("keys/ring.json"));
+        assert_eq!(config.audit_key().unwrap(), std::path::Path::new("/run/audit.key"));
+        assert_eq!((config.audit_checkpoints(), config.database_url()), (Some("s3://bucket/of"), "sqlite://file.db"));
+        let by_code = Config::builder().file(&file).unwrap().set("keyring", "ring.json").unwrap().build().unwrap();
+        assert_eq!(by_code.keyring().unwrap(), std::path::Path::new("ring.json"));
     }
 }

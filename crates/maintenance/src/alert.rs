@@ -58,9 +58,14 @@ pub async fn deliver_alerts(store: &dyn Store, env: &dyn Env, notifiers: &[Notif
         match &sent {
             Ok(()) => unit.alerts().delivered(&delivery.id).await.map_err(&failed)?,
             Err(error) => {
-                tracing::error!(target_of_alert = delivery.target, %error, "an alert could not be delivered; it is tried again");
+                let why = in_words(error);
+                tracing::error!(
+                    target_of_alert = delivery.target,
+                    error = why,
+                    "an alert could not be delivered; it is tried again"
+                );
                 let again = env.now() + pause(delivery.attempts);
-                unit.alerts().delivery_failed(&delivery.id, &in_words(error), again).await.map_err(&failed)?;
+                unit.alerts().delivery_failed(&delivery.id, &why, again).await.map_err(&failed)?;
             }
         }
         unit.commit().await.map_err(&failed)?;

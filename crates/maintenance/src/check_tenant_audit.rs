@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rylie_audit::{
-    Digest, Outside, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantHead, TenantLeaf, What, Who,
+    Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantHead, TenantLeaf, What, Who,
 };
 use rylie_entities::Details;
 use rylie_repositories::TenantRow;
@@ -20,8 +20,11 @@ const LOG: &str = "AuditLog";
 pub struct CheckedTenantAudit {
     /// Whose records they are.
     pub tenant: String,
-    /// Sealed records that are there, unchanged.
+    /// Sealed records that are there, unchanged but for personal parts that are gone.
     pub records: u64,
+    /// Those of them that lack a personal part. Whether an erasure in the log took it, or somebody emptied it by hand, an export does
+    /// not tell, as erasures are records of the platform: [`verify_audit`](crate::verify_audit) does.
+    pub emptied: u64,
     /// Sealed records that retention had removed.
     pub removed: u64,
     /// Records that were not sealed yet, for which nothing vouches.
@@ -43,7 +46,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
     let mut reader = Reader::open(file)?;
     let tenant = reader.header().tenant.clone();
     let (mut check, mut leaves, mut latest) = (TenantCheck::default(), BTreeMap::<String, TenantLeaf>::new(), None);
-    let (mut records, mut unsealed, mut head, mut keys) = (0, 0, None, Vec::new());
+    let (mut records, mut emptied, mut unsealed, mut head, mut keys) = (0, 0, 0, None, Vec::new());
     while let Some(content) = reader.next_content()? {
         let believed = |signed: &SignedCheckpoint| {
             (trusted.is_empty() || trusted.contains(&signed.key())) && (outside.is_empty() || outside.contains(signed))
@@ -83,10 +86,12 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                     unsealed += 1;
                     continue;
                 };
-                if record(&line.row, &leaf).is_none_or(|record| record.leaf() != leaf.leaf) {
+                let Some(record) = record(&line.row, &leaf).filter(|record| record.leaf() == leaf.leaf) else {
                     return Err(reader.wrong("the audit record is not what was sealed"));
-                }
+                };
                 records += 1;
+                let lacks = matches!(record.who, Part::Erased(_)) || matches!(record.what, Part::Erased(_));
+                emptied += u64::from(lacks);
             }
             Content::Row(_) => {}
         }
@@ -109,7 +114,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
     if head.as_ref().is_some_and(|head| !agrees(head, &tenant, &check, latest.as_ref())) {
         return Err(reader.wrong("it does not go as far as its signed head says, or is another tenant's"));
     }
-    Ok(CheckedTenantAudit { tenant, records, removed: check.removed(), unsealed, latest, head })
+    Ok(CheckedTenantAudit { tenant, records, emptied, removed: check.removed(), unsealed, latest, head })
 }
 
 fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&SignedCheckpoint>) -> bool {

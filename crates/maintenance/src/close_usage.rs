@@ -66,21 +66,34 @@ async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64
 /// `at` for a month. Returns how many were closed.
 ///
 /// A period that began at `at` or later is left alone: run twice or by several processes at once for the same `at`,
-/// each user is reset once. Batches that were done stay done when it is stopped, and the next run for the same `at`
-/// does the rest.
-pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>) -> Result<ClosedUsage> {
+/// each user is reset once. Batches that were done stay done when it is stopped or at its limit, and the next run for the
+/// same `at` does the rest.
+///
+/// It destroys what the periods under way have counted for the quota: ask
+/// `rylie_db::Database::guard_destructive` first.
+pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
     let failed = Error::doing("resetting everybody's usage");
+    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
+    let all = unit.usage_closing().count_everyone(at).await.map_err(&failed)?.min(sweep.limit());
+    drop(unit);
+    sweep.progress.tell(0, all);
+    if sweep.dry_run {
+        return Ok(ClosedUsage { users: all });
+    }
     let (mut closed, mut last) = (ClosedUsage::default(), None);
-    loop {
+    while closed.users < sweep.limit() {
         let unit = enter(store, UnitOptions::default()).await?;
-        let batch = unit.usage_closing().reset_everyone(at, last, BATCH).await.map_err(&failed)?;
+        let batch = BATCH.min(sweep.limit() - closed.users);
+        let batch = unit.usage_closing().reset_everyone(at, last, batch).await.map_err(&failed)?;
         unit.commit().await.map_err(&failed)?;
         closed.users += batch.users;
+        sweep.progress.tell(closed.users, all.max(closed.users));
         last = batch.last;
         if last.is_none() {
-            return Ok(closed);
+            break;
         }
     }
+    Ok(closed)
 }
 
 async fn enter(store: &dyn Store, options: UnitOptions) -> Result<Box<dyn PlatformUnit>> {

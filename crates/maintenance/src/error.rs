@@ -201,11 +201,11 @@ impl Error {
     }
 }
 
-/// The error with its causes, in one line that is not too long for a table; none of ours holds a value.
-pub(crate) fn in_words(error: &Error) -> String {
+/// The error with its causes, in one line that is not too long for a table or a log; none of ours holds a value.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
     const LONGEST: usize = 500;
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(": ");
         text.push_str(&error.to_string());

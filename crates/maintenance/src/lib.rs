@@ -41,7 +41,7 @@ pub use analyze::{Analyzed, analyze};
 pub use bytes::{parse_bytes, pretty_bytes};
 pub use check_integrity::{Integrity, check_integrity};
 pub use check_tenant_audit::{CheckedTenantAudit, check_tenant_audit};
-pub use checkpoint_sink::checkpoint_sink;
+pub use checkpoint_sink::{checkpoint_sink, kept_checkpoints};
 pub use close_usage::{ClosedUsage, close_usage, reset_usage};
 pub use engine::Engine;
 pub use erase_audit::erase_from_audit;

@@ -13,7 +13,7 @@ use rylie_repositories::{BooksUnit, JobRun, Lease, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_words};
 use crate::job::Job;
 use crate::schedule::{Plan, Schedule, ScheduleSettings};
 
@@ -127,7 +127,7 @@ impl Scheduler {
                         runs.spawn(async move { this.perform(number, lease, cut_short).await });
                     }
                 }
-                Err(error) => tracing::error!(%error, "looking for due jobs; trying again"),
+                Err(error) => tracing::error!(error = in_words(&error), "looking for due jobs; trying again"),
             }
             tokio::select! {
                 biased;

@@ -71,10 +71,8 @@ async fn hand_out(store: &dyn Store, sink: &dyn CheckpointSink) -> Result<()> {
     loop {
         let page = checkpoints_after(store, after).await?;
         let mut missed = page.iter();
-        if let Some(last) = last.take()
-            && missed.next().is_none_or(|ours| ours.hash() != last.hash())
-        {
-            return Err(handing_out(AuditError::Diverged { batch: last.checkpoint().batch }));
+        if let Some(last) = last.take() {
+            agrees(store, missed.next(), &last).await?;
         }
         missed.try_for_each(|checkpoint| sink.keep(checkpoint)).map_err(handing_out)?;
         match page.last() {
@@ -82,6 +80,26 @@ async fn hand_out(store: &dyn Store, sink: &dyn CheckpointSink) -> Result<()> {
             _ => return Ok(()),
         }
     }
+}
+
+/// Whether the sink's last checkpoint is `ours`, the database's of that batch.
+async fn agrees(store: &dyn Store, ours: Option<&SignedCheckpoint>, last: &SignedCheckpoint) -> Result<()> {
+    if ours.is_some_and(|ours| ours.hash() == last.hash()) {
+        return Ok(());
+    }
+    let (batch, database) = (last.checkpoint().batch, fingerprint(store).await?);
+    Err(handing_out(match ours {
+        _ if last.checkpoint().database != database => AuditError::OtherDatabase,
+        None => AuditError::RolledBack { batch },
+        Some(_) => AuditError::Diverged { batch },
+    }))
+}
+
+async fn fingerprint(store: &dyn Store) -> Result<String> {
+    let failed = Error::doing("handing out checkpoints");
+    let grant = Grant::job("seal-audit", "whose checkpoints are outside").map_err(&failed)?;
+    let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+    unit.audit_seals().database().await.map_err(&failed)
 }
 
 /// Read in a unit that has ended when the sink, which may be far away, is given them.

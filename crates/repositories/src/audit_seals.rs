@@ -31,6 +31,9 @@ pub trait AuditSealRepository: Send + Sync {
     /// The checkpoints after a batch, oldest first.
     async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<SignedCheckpoint>>;
 
+    /// The fingerprint of the database, which the next checkpoint names.
+    async fn database(&self) -> Result<String>;
+
     /// What a tenant's export carries of its audit records to be checked as complete: each batch that has some, oldest first,
     /// after a batch. Two statements, and three a batch.
     async fn tenant_batches(&self, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>>;
@@ -135,6 +138,10 @@ impl AuditSealRepository for Tx {
         const SQL: &str = "SELECT checkpoint FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT $2";
         let rows = self.audit_rows(SQL, vec![signed(batch).into(), signed(limit).into()]).await?;
         rows.iter().map(|row| Ok(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)).collect()
+    }
+
+    async fn database(&self) -> Result<String> {
+        fingerprint(self).await
     }
 
     async fn tenant_batches(&self, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>> {

@@ -10,8 +10,8 @@ use rylie_entities::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use serde::Serialize;
 
-use crate::Result;
 use crate::fence::Tx;
+use crate::{Error, Result};
 
 /// The runs of jobs. No tenant's row is among them, so no access is recorded.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -23,6 +23,9 @@ pub trait JobRunRepository: Send + Sync {
     /// The latest due time of each job that is settled (claimed, skipped, or noted by [`register`](Self::register)).
     /// Jobs that were never registered are left out. One statement.
     async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>>;
+
+    /// When the database became one of ours: what was due before was nobody's.
+    async fn begun(&self) -> Result<DateTime<Utc>>;
 
     /// Every run under way, and those whose holder has died. One statement.
     async fn running(&self) -> Result<Vec<JobRun>>;
@@ -179,6 +182,12 @@ impl JobRunRepository for Tx {
         let rows = rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index::<Option<Timestamp>>(1)?)));
         let rows: Result<Vec<(String, Option<Timestamp>)>> = rows.collect();
         Ok(rows?.into_iter().filter_map(|(job, due)| Some((job, due?.utc()))).collect())
+    }
+
+    async fn begun(&self) -> Result<DateTime<Utc>> {
+        let rows = self.rows_of_books("SELECT created_at FROM rylie_database", Vec::new()).await?;
+        let mark = rows.first().ok_or(Error::NotFound { entity: "rylie_database" })?;
+        Ok(mark.try_get::<Timestamp>("", "created_at")?.utc())
     }
 
     async fn running(&self) -> Result<Vec<JobRun>> {

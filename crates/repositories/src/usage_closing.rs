@@ -38,6 +38,9 @@ pub trait UsageClosing: Send + Sync {
     /// A period that began at `at` or later is left alone, so a reset for one instant happens once, however often and
     /// by however many processes it is called. Waits for rows that others hold. Recorded, if anything was closed.
     async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
+
+    /// How many users [`reset_everyone`](Self::reset_everyone) would close the period of.
+    async fn count_everyone(&self, at: DateTime<Utc>) -> Result<u64>;
 }
 
 /// What a call of [`UsageClosing`] did.
@@ -155,6 +158,11 @@ impl UsageClosing for Tx {
         let (at, after) = (Timestamp::from(at), start_of(after));
         let end = billing_period::a_month_after(at);
         EVERYONE.run(self, vec![at.into(), after.into(), size(batch), end.into()]).await
+    }
+
+    async fn count_everyone(&self, at: DateTime<Utc>) -> Result<u64> {
+        let sql = format!(r#"SELECT count(*) FROM "User" WHERE {}"#, EVERYONE.due);
+        self.count_across_tenants(&sql, vec![Timestamp::from(at).into()]).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rylie_db::entities::Env;
+use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{
     Error, Job, JobContext, Missed, Result, RunOutcome, ScheduleSettings, Scheduler, SchedulerOptions,
 };
@@ -375,4 +375,20 @@ async fn runs_are_forgotten_and_the_last_due_time_is_not() {
     one.run_due().await.unwrap();
 
     assert_eq!(effects(&world).await.len(), 3, "the last due time is not run again");
+}
+
+#[tokio::test]
+async fn a_job_that_no_scheduler_ever_took_is_overdue() {
+    let (world, env, job) = (world().await, Arc::new(TestEnv::default()), Recorder::new("0 * * * *", Missed::Once));
+    let one = scheduler(&world, &env, &job);
+    let later = SystemEnv.now() + TimeDelta::hours(2);
+    env.forward(later - env.now());
+
+    let status = one.status().await.unwrap().remove(0);
+    assert!(status.overdue && status.last_due.is_none() && status.problem.is_some(), "{status:?}");
+
+    one.run_due().await.unwrap();
+    let status = one.status().await.unwrap().remove(0);
+    assert_eq!((status.overdue, status.problem), (false, None));
+    assert!(status.last_due.is_some());
 }

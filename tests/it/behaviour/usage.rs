@@ -383,14 +383,19 @@ async fn a_global_reset_for_one_instant_happens_once() {
     sql.run(&clear).await;
     world.env().forward(TimeDelta::days(20));
     let at = world.env().now();
+    let dry_run = Sweep { dry_run: true, ..Sweep::default() };
+    assert_eq!(reset_usage(&*world.store(), at, &dry_run).await.unwrap().users, 2);
+    let none = Sweep { limit: Some(0), ..Sweep::default() };
+    assert_eq!(reset_usage(&*world.store(), at, &none).await.unwrap().users, 0);
 
     let runs = futures_util::future::join_all((0..4).map(|_| {
         let store = world.store();
-        tokio::spawn(async move { reset_usage(&*store, at).await.unwrap().users })
+        tokio::spawn(async move { reset_usage(&*store, at, &Sweep::default()).await.unwrap().users })
     }));
     let resets: u64 = runs.await.into_iter().map(Result::unwrap).sum();
 
     assert_eq!(resets, 2);
+    assert_eq!(reset_usage(&*world.store(), at, &dry_run).await.unwrap().users, 0);
     assert_eq!(archived_pages(&user, 2026, 2).await, Some(2), "under the month of the reset");
     assert_eq!(archived_pages(&without_period, 2026, 2).await, Some(1));
     let unit = user.unit().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rylie_audit::{Checkpoint, CheckpointSink, Digest, Error, FileSink, SignedCheckpoint, SigningKey};
+use rylie_audit::{Checkpoint, CheckpointSink, Digest, Error, FileSink, Outside, SignedCheckpoint, SigningKey};
 
 fn checkpoint(batch: u64, key: &SigningKey) -> SignedCheckpoint {
     let time = "2026-11-24T00:00:00Z".parse().unwrap();
@@ -60,14 +60,61 @@ fn a_file_that_holds_something_else_stays_as_it_is() {
     let key = SigningKey::create(&key_file).unwrap();
     let sealed = checkpoint(1, &key);
     let notes = format!("{}a note of mine\n", sealed.to_text());
-    for (name, text) in
-        [("key", fs::read_to_string(&key_file).unwrap()), ("notes", notes), ("long", "1\n".repeat(9_000))]
-    {
+    let after = sealed.to_text().lines().count() as u64 + 1;
+    // Of a long file the end is read, which begins after 9,000 numbers less 4,096.
+    for (name, text, line) in [
+        ("key", fs::read_to_string(&key_file).unwrap(), 1),
+        ("notes", notes, after),
+        ("long", "1\n".repeat(9_000), 4_905),
+    ] {
         let sink = FileSink(folder.path().join(name));
         fs::write(&sink.0, &text).unwrap();
 
-        assert!(matches!(sink.last(), Err(Error::Malformed { .. })), "{name}");
-        assert!(matches!(sink.keep(&sealed), Err(Error::File { .. })), "{name}");
+        for refused in [sink.last().map(drop), sink.keep(&sealed)] {
+            assert!(matches!(refused, Err(Error::Damaged { line: at, .. }) if at == line), "{name}: {refused:?}");
+        }
         assert_eq!(fs::read_to_string(&sink.0).unwrap(), text, "{name}");
     }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_told_by_its_line_and_not_by_its_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::create(&folder.path().join("key")).unwrap();
+    let [one, two, three] = [1, 2, 3].map(|batch| checkpoint(batch, &key).to_text());
+    let sink = FileSink(folder.path().join("checkpoints"));
+    let line = one.lines().count() as u64 + 1;
+
+    fs::write(&sink.0, format!("{one}{}{three}", two.replace("records 0", "records canary"))).unwrap();
+    let error = Outside::read(&sink.0).unwrap_err();
+    assert!(matches!(error, Error::Damaged { line: at, .. } if at == line), "{error:?}");
+    assert!(error.to_string().contains(&format!("line {line}")) && !error.to_string().contains("canary"), "{error}");
+
+    fs::write(&sink.0, format!("{one}{}", two.replace("records 0", "records 1"))).unwrap();
+    let error = sink.last().unwrap_err();
+    assert!(matches!(error, Error::Damaged { line: at, .. } if at == line), "{error:?}");
+}
+
+#[test]
+fn a_checkpoint_that_is_there_already_is_not_added_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::create(&folder.path().join("key")).unwrap();
+    let checkpoints: Vec<_> = (1..=30).map(|batch| checkpoint(batch, &key)).collect();
+    let sink = FileSink(folder.path().join("checkpoints"));
+
+    // As several processes do that seal at once.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| checkpoints.iter().for_each(|checkpoint| sink.keep(checkpoint).unwrap()));
+        }
+    });
+
+    let text: String = checkpoints.iter().map(SignedCheckpoint::to_text).collect();
+    assert_eq!(fs::read_to_string(&sink.0).unwrap(), text);
+    let other = SigningKey::create(&folder.path().join("other")).unwrap();
+    for batch in [30, 1] {
+        let forked = sink.keep(&checkpoint(batch, &other));
+        assert!(matches!(forked, Err(Error::Diverged { batch: of }) if of == batch), "{forked:?}");
+    }
+    assert_eq!(fs::read_to_string(&sink.0).unwrap(), text);
 }

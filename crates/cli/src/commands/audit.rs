@@ -1,6 +1,7 @@
 //! `rylie audit`
 
 mod check;
+mod outside;
 mod records;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod scheduler;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use rylie_db::Database;
 use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{Sweep, close_usage, purge_deleted, remove_expired, remove_usage_events, reset_usage};
 use rylie_db::repositories::{Month, Store};
@@ -43,7 +44,7 @@ pub(crate) enum Maintain {
     #[command(after_help = "Example:\n  rylie maintain reindex --all")]
     Reindex(Care),
     Run(Run),
-    /// Show each job's last run, next run and last error; exit code 3 if one needs somebody
+    /// Show each job's last run, next run and last error; exit code 3 if one needs somebody, or an alert did not arrive
     #[command(after_help = "Example:\n  rylie maintain status --json")]
     Status,
 }
@@ -69,8 +70,9 @@ pub(crate) struct Usage {
     /// Only periods that began in this month
     #[arg(long, value_name = "YYYY-MM")]
     period: Option<Month>,
-    /// Reset every user with a package now, ended or not: archived under this month, with a new period from now
-    #[arg(long, conflicts_with_all = ["period", "dry_run", "limit"])]
+    /// Reset every user with a package now, ended or not: archived under this month, with a new period from now. Refused where
+    /// the database is marked as production
+    #[arg(long, conflicts_with_all = ["period", "limit"])]
     reset: bool,
     #[command(flatten)]
     extent: Extent,
@@ -118,7 +120,7 @@ impl Maintain {
         let store = database.store();
         let report = match self {
             Self::Sessions(extent) => sessions(&*store, extent, global).await?,
-            Self::Usage(usage) => usage.run(&*store, global).await?,
+            Self::Usage(usage) => usage.run(&database, global).await?,
             Self::Purge(purge) => purge.run(&*store, global).await?,
             Self::UsageEvents(events) => events.run(&*store, global).await?,
             Self::Audit(audit) => audit.sealing.maintain(&database, audit.keep_days).await?,
@@ -141,14 +143,24 @@ async fn sessions(store: &dyn Store, extent: &Extent, global: &Global) -> Result
 }
 
 impl Usage {
-    async fn run(&self, store: &dyn Store, global: &Global) -> Result<Report> {
-        let closed = if self.reset {
-            reset_usage(store, SystemEnv.now()).await?
+    async fn run(&self, database: &Database, global: &Global) -> Result<Report> {
+        let store = database.store();
+        if self.reset {
+            if !self.extent.dry_run {
+                database.guard_destructive("reset everybody's usage").await?;
+            }
+            let reset = reset_usage(&*store, SystemEnv.now(), &self.extent.sweep(global, "users")).await?.users;
+            let text = format!("archived and reset the usage of {reset} users");
+            return Ok(self.extent.report(json!({ "archived": reset }), text));
+        }
+        let closed = close_usage(&*store, self.period, &self.extent.sweep(global, "billing periods")).await?.users;
+        // Who is months behind has several periods closed, and is counted once before that.
+        let text = if self.extent.dry_run {
+            format!("archived the billing periods of {closed} users")
         } else {
-            close_usage(store, self.period, &self.extent.sweep(global, "billing periods")).await?
+            format!("archived {closed} billing periods")
         };
-        let text = format!("archived {} billing periods", closed.users);
-        Ok(self.extent.report(json!({ "archived": closed.users }), text))
+        Ok(self.extent.report(json!({ "archived": closed }), text))
     }
 }
 

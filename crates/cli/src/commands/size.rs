@@ -44,6 +44,13 @@ impl Size {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         let database = Database::connect(existing(global)?).await?;
         let sizes = sizes(&database.engine()?, !self.no_tenants).await?;
+        if sizes.tables.is_empty() {
+            return Err(Failure::NotReady(
+                "there is no table in this database; run `rylie migrate deploy` to make them, or name another one with \
+                 --database-url"
+                    .to_owned(),
+            ));
+        }
         if self.keep {
             keep_sizes(&*database.store(), SystemEnv.now(), &sizes).await?;
         }

@@ -19,7 +19,7 @@ fn tell(folder: &Folder, target: &str, trusted: Option<&Authority>) -> Outcome {
 
 /// The one that failed, as the status shows it.
 fn failed(folder: &Folder) -> String {
-    let status = folder.run(["maintain", "status", "--json"]).expect(0).json();
+    let status = folder.run(["maintain", "status", "--json"]).expect(3).json();
     let [delivery] = status["undelivered"].as_array().unwrap().as_slice() else { panic!("{status}") };
     assert_eq!(delivery["delivered_at"], Value::Null);
     delivery["error"].as_str().unwrap().to_owned()

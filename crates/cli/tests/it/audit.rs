@@ -176,6 +176,89 @@ fn a_flag_and_the_environment_go_over_the_file_of_settings() {
 }
 
 #[test]
+fn a_verification_says_what_it_compared_and_takes_the_settings_place() {
+    let folder = sealed();
+    let alone = folder.run(["audit", "verify"]).expect(0);
+    assert!(alone.out.contains("no checkpoint kept outside the database was compared"), "{alone:?}");
+    assert!(folder.run(["audit", "verify", "--json"]).expect(0).json()["outside"].is_null());
+    let named = folder.run(["audit", "verify", "--checkpoint", "outside", "--json"]).expect(0).json();
+    assert_eq!(named["outside"], serde_json::json!({ "place": "outside", "checkpoints": 1 }));
+
+    folder.write("rylie.toml", "audit_checkpoints = 'outside'\n");
+    let by_settings = folder.run(["audit", "verify"]).expect(0);
+    assert!(by_settings.out.contains("compared with 1 checkpoints at outside"), "{by_settings:?}");
+    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.run(["audit", "seal"]).expect(0);
+    let older = ["audit", "verify", "--json", "--database-url", "sqlite://copy.db"];
+    assert_eq!(folder.run(older).expect(3).json()["first_bad"]["what"], "rolled_back");
+
+    std::fs::remove_file(folder.path("outside")).unwrap();
+    folder.run(["audit", "verify"]).expect(1).says("there are no checkpoints at outside");
+    let fresh = Folder::migrated();
+    fresh.write("rylie.toml", "audit_checkpoints = 'outside'\n");
+    fresh.run(["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn an_older_copy_is_not_sealed_and_is_a_finding() {
+    let folder = sealed();
+    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.run(["audit", "seal", "--checkpoints", "outside"]).expect(0);
+    let before = std::fs::read_to_string(folder.path("outside")).unwrap();
+
+    let seal = ["audit", "seal", "--checkpoints", "outside", "--database-url", "sqlite://copy.db"];
+    folder.run(seal).expect(3).says("the database ends before batch 2");
+    folder.run(["audit", "seal", "--database-url", "sqlite://copy.db"]).expect(0);
+    folder.run(seal).expect(3).says("another checkpoint of batch 2");
+
+    assert_eq!(std::fs::read_to_string(folder.path("outside")).unwrap(), before);
+}
+
+#[test]
+fn checkpoints_of_another_database_are_told_as_such() {
+    let (folder, other) = (sealed(), sealed());
+    std::fs::copy(other.path("outside"), folder.path("others")).unwrap();
+
+    let verified = folder.run(["audit", "verify", "--checkpoint", "others", "--json"]).expect(3);
+    verified.line_says("these checkpoints belong to another database");
+    assert!(!verified.err.contains("tampered"), "{verified:?}");
+    assert_eq!(verified.json()["first_bad"]["what"], "other_database");
+    folder
+        .run(["audit", "seal", "--checkpoints", "others"])
+        .expect(4)
+        .says("these checkpoints belong to another database");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_holds_records_is_for_its_owner_alone_and_written_over_by_force_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = sealed();
+    let id = a_record(&folder);
+    for command in [&["audit", "export"][..], &["audit", "prove", &id]] {
+        let to = |more: &[&str]| folder.run([command, &["--out", "out"], more].concat());
+        to(&[]).expect(0);
+        assert_eq!(folder.path("out").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+        std::fs::remove_file(folder.path("out")).unwrap();
+        folder.write("out", "mine");
+        std::fs::set_permissions(folder.path("out"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        to(&[]).expect(4).says("out exists; name another file, or add --force");
+        assert_eq!(std::fs::read_to_string(folder.path("out")).unwrap(), "mine");
+
+        to(&["--force"]).expect(0);
+        assert_ne!(std::fs::read_to_string(folder.path("out")).unwrap(), "mine");
+        assert_eq!(folder.path("out").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_file(folder.path("out")).unwrap();
+    }
+    let piped = folder.run(["audit", "export", "--out", "/dev/stdout", "--quiet"]).expect(0);
+    assert!(piped.out.lines().count() > 1, "{piped:?}");
+    folder.run(["audit", "export", "--out", "nowhere/out"]).expect(1).says("making nowhere/out");
+    let left = std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".rylie-")));
+}
+
+#[test]
 fn erasing_asks_for_force() {
     sealed().run(["audit", "erase", "ann"]).expect(4);
 }
@@ -210,7 +293,11 @@ fn a_broken_file_of_checkpoints_is_bad_usage_and_a_torn_end_is_passed_over() {
     for broken in ["", "nonsense\n", "{}", &text.replace("batch 1", "batch 2"), &text[1..]] {
         folder.write("broken", broken);
         folder.run(["audit", "verify", "--checkpoint", "broken"]).expect(2);
+        folder.run_with("RYLIE_AUDIT_CHECKPOINTS", "broken", ["audit", "verify"]).expect(2);
     }
+    folder.write("broken", &format!("{text}nonsense\n"));
+    let line = format!("line {}", text.lines().count() + 1);
+    folder.run(["audit", "seal", "--checkpoints", "broken"]).expect(2).says(&line);
     folder.run(["audit", "verify", "--checkpoint", "missing"]).expect(1);
     folder.write("torn", &format!("{text}{}", &text[..text.len() - 3]));
     folder.run(["audit", "verify", "--checkpoint", "torn"]).expect(0);

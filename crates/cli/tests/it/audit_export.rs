@@ -63,6 +63,34 @@ fn an_export_verifies_without_the_database() {
 }
 
 #[test]
+fn records_that_lack_a_personal_part_are_counted() {
+    let folder = Folder::migrated();
+    folder.write("seed.json", r#"{"agencies": [{"name": "North", "domain": "north.example"}]}"#);
+    folder.run(["seed", "--file", "seed.json"]).expect(0);
+    let insert = |id: &str, user: &str| {
+        format!(
+            "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details, \"tenantId\") \
+             SELECT '{id}', '{user}', 'REPORT_SENT', 'Request', '{{}}', id FROM \"Agency\""
+        )
+    };
+    sqlite(&folder, &[&insert("a", "ann"), &insert("b", "ann"), &insert("c", "bob")]);
+    folder.run(["audit", "seal"]).expect(0);
+    let agency = folder.run(["audit", "list", "--action", "AGENCY_CREATED", "--json"]).expect(0).json();
+    let agency = agency["records"][0]["resource_id"].as_str().unwrap().to_owned();
+    let checked = |file: &str| {
+        folder.run(["tenant", "export", &agency, "--out", file]).expect(0);
+        let json = folder.run(["audit", "verify-export", file, "--json"]).expect(0).json();
+        (json["emptied"].as_u64().unwrap(), folder.run(["audit", "verify-export", file]).expect(0).out)
+    };
+
+    let (emptied, text) = checked("before.jsonl");
+    assert!(emptied == 0 && !text.contains("lack a personal part"), "{text}");
+    folder.run(["audit", "erase", "ann", "--force"]).expect(0);
+    let (emptied, text) = checked("after.jsonl");
+    assert!(emptied == 2 && text.contains("2 of them lack a personal part"), "{emptied}: {text}");
+}
+
+#[test]
 fn a_record_that_is_missing_or_changed_is_noticed() {
     let folder = exported();
     let all = lines(&folder);

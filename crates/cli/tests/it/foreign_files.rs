@@ -87,6 +87,19 @@ async fn a_file_that_its_application_has_open_stays_the_same_too() {
 }
 
 #[test]
+fn a_file_that_cannot_be_made_is_told_with_the_way_to_make_it() {
+    for command in [&["migrate", "deploy"][..], &["migrate", "reset", "--force"]] {
+        for address in ["sqlite://other.db", "sqlite:other.db?mode=rw", "sqlite://nowhere/other.db?mode=rwc"] {
+            let folder = Folder::new();
+            let outcome = folder.run([command, &["--database-url", address]].concat()).expect(1);
+            outcome.says("end the address with `?mode=rwc`");
+            assert!(files(&folder).is_empty(), "{address}");
+        }
+    }
+    Folder::new().run(["migrate", "deploy", "--database-url", "sqlite://other.db?mode=rwc"]).expect(0);
+}
+
+#[test]
 fn no_command_but_those_that_deploy_makes_a_database() {
     let folder = Folder::new();
     folder.run(["keys", "generate", "--out", "keyring.json"]).expect(0);

@@ -6,11 +6,12 @@ use serde_json::json;
 use crate::support::Folder;
 
 /// Each command that destroys data, and the flags with which one may hope to get past the mark.
-const DESTRUCTIVE: [(&str, &[&str]); 4] = [
+const DESTRUCTIVE: [(&str, &[&str]); 5] = [
     ("migrate down", &["--steps=2", "--json", "--quiet", "-v"]),
     ("migrate reset", &["--force", "--json", "--quiet", "-v"]),
     ("tenant erase a1", &["--yes", "--json", "--quiet", "-v"]),
     ("audit erase ann", &["--force", "--json", "--quiet", "-v"]),
+    ("maintain usage --reset", &["--json", "--quiet", "-v"]),
 ];
 
 /// Settings that change how the database is reached.

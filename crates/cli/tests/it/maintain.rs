@@ -70,6 +70,12 @@ async fn the_usage_of_one_month_is_closed_once() {
 #[tokio::test]
 async fn a_reset_closes_everybody_now() {
     let (folder, _connection) = with_old_rows().await;
+    let dry = folder.run(["maintain", "usage", "--reset", "--dry-run"]).expect(0);
+    assert_eq!(dry.out, "would have archived and reset the usage of 1 users\n");
+    assert_eq!(
+        folder.run(["maintain", "usage", "--dry-run"]).expect(0).out,
+        "would have archived the billing periods of 1 users\n"
+    );
     assert_eq!(folder.run(["maintain", "usage", "--reset", "--json"]).expect(0).json(), json!({ "archived": 1 }));
     assert_eq!(folder.run(["maintain", "usage", "--json"]).expect(0).json(), json!({ "archived": 0 }));
 }

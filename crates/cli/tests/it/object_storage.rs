@@ -35,7 +35,11 @@ impl Storage {
     }
 
     fn seal(&self, folder: &Folder) -> Outcome {
-        let mut command = folder.command(["audit", "seal", "--checkpoints", "s3://trail/of/rylie"]);
+        self.run(folder, &["audit", "seal", "--checkpoints", "s3://trail/of/rylie"])
+    }
+
+    fn run(&self, folder: &Folder, arguments: &[&str]) -> Outcome {
+        let mut command = folder.command(arguments);
         command.env("AWS_ACCESS_KEY_ID", "somebody").env("AWS_SECRET_ACCESS_KEY", "secret").env("AWS_REGION", "here");
         command.env("AWS_ENDPOINT", &self.endpoint).env("AWS_ALLOW_HTTP", "true");
         Outcome::of(command.output().unwrap())
@@ -151,6 +155,20 @@ fn what_object_storage_missed_is_made_up_for() {
 }
 
 #[test]
+fn a_verification_compares_with_the_newest_in_object_storage() {
+    let (folder, storage) = (seeded(), Storage::start());
+    folder.write("rylie.toml", "audit_checkpoints = 's3://trail/of/rylie'\n");
+    storage.seal(&folder).expect(0);
+    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    storage.seal(&folder).expect(0);
+
+    let verified = storage.run(&folder, &["audit", "verify", "--json"]).expect(0).json();
+    assert_eq!(verified["outside"], serde_json::json!({ "place": "s3://trail/of/rylie", "checkpoints": 1 }));
+    let older = ["audit", "verify", "--json", "--database-url", "sqlite://copy.db"];
+    assert_eq!(storage.run(&folder, &older).expect(3).json()["first_bad"]["what"], "rolled_back");
+}
+
+#[test]
 fn a_checkpoint_that_is_there_is_never_written_over() {
     let (folder, storage) = (seeded(), Storage::start());
     storage.seal(&folder).expect(0);
@@ -158,10 +176,10 @@ fn a_checkpoint_that_is_there_is_never_written_over() {
     // Another database: its first checkpoint is another one.
     let other = seeded();
 
-    for blind in [false, true] {
+    for (blind, code, says) in [(false, 4, "belong to another database"), (true, 3, "another checkpoint of batch 1")] {
         // As where somebody else makes the object at the same time.
         storage.blind.store(blind, Ordering::SeqCst);
-        storage.seal(&other).expect(1).says("checkpoint");
+        storage.seal(&other).expect(code).says(says);
         assert_eq!(storage.texts(), kept);
     }
     storage.seal(&folder).expect(0);

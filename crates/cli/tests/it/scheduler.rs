@@ -3,8 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::audit::sqlite;
 use crate::support::{Folder, Outcome};
 
 fn job<'a>(document: &'a Value, name: &str) -> &'a Value {
@@ -101,6 +102,37 @@ fn a_signal_ends_it_in_order() {
         let outcome = Outcome::of(child.wait_with_output().unwrap()).expect(0);
         assert_eq!(outcome.json()["stopped"], true);
     }
+}
+
+#[test]
+fn that_no_scheduler_runs_is_told() {
+    let folder = Folder::migrated();
+    assert_eq!(folder.run(["maintain", "status", "--json"]).expect(0).json()["scheduler"]["overdue"], false);
+    sqlite(&folder, &["UPDATE rylie_database SET created_at = '2026-01-01 00:00:00.000'"]);
+
+    let never = folder.run(["maintain", "status", "--json"]).expect(3);
+    never.line_says("sessions: it is overdue, and no scheduler knows it");
+    assert_eq!(never.json()["scheduler"], json!({ "last_seen": null, "overdue": true }));
+
+    folder.run(["maintain", "run", "--once"]).expect(0);
+    folder.run(["maintain", "status"]).expect(0);
+    sqlite(&folder, &["UPDATE rylie_job_runs SET due = '2026-01-02 00:00:00.000'"]);
+    let gone = folder.run(["maintain", "status"]).expect(3);
+    assert!(gone.out.contains("a scheduler was seen last: at 2026-01-02 00:00:00"), "{gone:?}");
+}
+
+#[test]
+fn the_log_of_the_scheduler_tells_the_cause() {
+    let folder = Folder::migrated();
+    sqlite(&folder, &["DROP TABLE rylie_job_runs"]);
+    let mut child = folder.start(["maintain", "run"]);
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+
+    let line = errors.find(|line| line.contains("looking for due jobs")).unwrap();
+
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("no such table: rylie_job_runs"), "{line}");
 }
 
 #[test]

@@ -39,6 +39,22 @@ fn another_file_may_be_named() {
 }
 
 #[test]
+fn files_are_named_from_the_folder_of_the_file_of_settings_on() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("etc")).unwrap();
+    folder.write("etc/rylie.toml", "keyring = 'ring.json'\naudit_key = 'audit.key'\n");
+
+    folder.run(["--config", "etc/rylie.toml", "keys", "generate"]).expect(0);
+    folder.run(["--config", "etc/rylie.toml", "audit", "keygen"]).expect(0);
+    assert!(folder.path("etc/ring.json").exists() && folder.path("etc/audit.key").exists());
+
+    // What the shell names is relative to where it is.
+    folder.run_with("RYLIE_KEYRING", "ring.json", ["--config", "etc/rylie.toml", "keys", "generate"]).expect(0);
+    folder.run(["--config", "etc/rylie.toml", "audit", "keygen", "--out", "audit.key"]).expect(0);
+    assert!(folder.path("ring.json").exists() && folder.path("audit.key").exists());
+}
+
+#[test]
 fn a_bad_setting_is_bad_usage() {
     let folder = Folder::new();
     folder.write("rylie.toml", "max_connections = 'canary'\n");

@@ -28,6 +28,15 @@ fn sizes_are_printed_and_given_as_a_document() {
 }
 
 #[test]
+fn an_empty_file_has_no_sizes() {
+    let folder = Folder::new();
+    folder.write("rylie.db", "");
+    for arguments in [&["size"][..], &["size", "--json", "--keep"], &["size", "--alert-above", "1kB"]] {
+        folder.run(arguments).expect(1).says("there is no table in this database; run `rylie migrate deploy`");
+    }
+}
+
+#[test]
 fn a_crossing_is_told_once_by_the_exit_code_and_a_recovery_ends_it() {
     let folder = Folder::migrated();
     let above = |size: &str| folder.run(["size", "--alert-above", size, "--json"]);
@@ -77,7 +86,9 @@ fn an_alert_that_nobody_got_is_a_failure_that_shows() {
     served.join().unwrap();
     assert!(outcome.json()["alert"]["undelivered"][0]["error"].as_str().unwrap().contains("status 503"));
     folder.run(["size", "--alert-above", "1kB", "--notify", &url]).expect(1);
-    let status = folder.run(["maintain", "status", "--json"]).expect(0).json();
+    let outcome_of_status = folder.run(["maintain", "status", "--json"]).expect(3);
+    outcome_of_status.line_says("is not delivered");
+    let status = outcome_of_status.json();
     assert_eq!(status["undelivered"].as_array().unwrap().len(), 1);
     assert!(!format!("{outcome:?} {status}").contains("canary"));
 }

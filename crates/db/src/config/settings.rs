@@ -48,6 +48,8 @@ pub(super) struct Known {
     pub(super) variable: &'static str,
     pub(super) default: &'static str,
     shown: Shown,
+    /// Whether it names a file: in `rylie.toml`, relative to the folder of that.
+    pub(super) is_file: bool,
     /// The setting whose value holds where this one has none.
     pub(super) follows: Option<&'static str>,
 }
@@ -62,12 +64,16 @@ enum Shown {
 }
 
 pub(super) const fn known(name: &'static str, variable: &'static str, default: &'static str) -> Known {
-    Known { name, variable, default, shown: Shown::Whole, follows: None }
+    Known { name, variable, default, shown: Shown::Whole, is_file: false, follows: None }
 }
 
 impl Known {
     pub(super) const fn following(self, name: &'static str) -> Self {
         Self { follows: Some(name), ..self }
+    }
+
+    const fn file(self) -> Self {
+        Self { is_file: true, ..self }
     }
 }
 
@@ -86,15 +92,15 @@ const KNOWN: [Known; 23] = [
     known("lock_timeout_seconds", "RYLIE_LOCK_TIMEOUT_SECONDS", "5"),
     known("behind_pooler", "RYLIE_BEHIND_POOLER", "false"),
     known("fingerprint", "RYLIE_FINGERPRINT", ""),
-    known("keyring", "RYLIE_KEYRING", ""),
+    known("keyring", "RYLIE_KEYRING", "").file(),
     known("quota_silver", "RYLIE_QUOTA_SILVER", "3,3,8,8"),
     known("quota_gold", "RYLIE_QUOTA_GOLD", "5,5,12,10"),
     known("quota_platinum", "RYLIE_QUOTA_PLATINUM", "9,9,20,20"),
     Known { shown: Shown::Never, ..known("encryption_key", "ENCRYPTION_KEY", "") },
     known("purge_after_days", "RYLIE_PURGE_AFTER_DAYS", "30"),
     known("usage_events_after_days", "RYLIE_USAGE_EVENTS_AFTER_DAYS", "90"),
-    known("audit_key", "RYLIE_AUDIT_KEY", ""),
-    known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", ""),
+    known("audit_key", "RYLIE_AUDIT_KEY", "").file(),
+    known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", "").file(),
     known("audit_keep_days", "RYLIE_AUDIT_KEEP_DAYS", ""),
     known("size_alert_above", "RYLIE_SIZE_ALERT_ABOVE", ""),
     // The path of a webhook is often its password.

@@ -99,10 +99,16 @@ impl Scheduler {
                 Ok(true) => kept = beat,
                 Ok(false) => return,
                 Err(error) if kept.elapsed() >= length => {
-                    tracing::error!(%error, job = lease.job, "the lease could not be kept; the run is cut short");
+                    tracing::error!(
+                        error = in_words(&error),
+                        job = lease.job,
+                        "the lease could not be kept; the run is cut short"
+                    );
                     return;
                 }
-                Err(error) => tracing::warn!(%error, job = lease.job, "keeping the lease; trying again"),
+                Err(error) => {
+                    tracing::warn!(error = in_words(&error), job = lease.job, "keeping the lease; trying again");
+                }
             }
         }
     }
@@ -126,7 +132,11 @@ impl Scheduler {
             Ok(false) => RunOutcome::Lost,
             Err(error) => {
                 // The lease ends, and another process does the run again, which does nothing the second time.
-                tracing::error!(%error, job = lease.job, "recording how a run ended; it will be repeated");
+                tracing::error!(
+                    error = in_words(&error),
+                    job = lease.job,
+                    "recording how a run ended; it will be repeated"
+                );
                 RunOutcome::Lost
             }
         }

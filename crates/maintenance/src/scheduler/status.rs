@@ -30,6 +30,11 @@ pub struct JobStatus {
     pub last_finished: Option<DateTime<Utc>>,
     /// Which process had it.
     pub last_holder: Option<String>,
+    /// The latest due time that a scheduler has taken, or skipped, and before the first one since when a scheduler knows the
+    /// job; `None` if none does.
+    pub last_due: Option<DateTime<Utc>>,
+    /// Whether a due time passed some minutes ago, and no scheduler has taken it.
+    pub overdue: bool,
     /// When it is due next; `None`: never.
     pub next_run: Option<DateTime<Utc>>,
     /// Why the last run that failed did, also if others succeeded since.
@@ -57,19 +62,24 @@ impl Scheduler {
         let failed = Error::doing("reading the runs of jobs");
         let settled = self.settled().await?;
         let unit = self.0.store.books().await.map_err(&failed)?;
+        let begun = unit.job_runs().begun().await.map_err(&failed)?;
         let mut all = Vec::new();
         for scheduled in &self.0.jobs {
             let name = scheduled.job.name();
             let last = unit.job_runs().last_run(name).await.map_err(&failed)?;
             let failure = unit.job_runs().last_failure(name).await.map_err(&failed)?;
             let now = self.0.env.now();
-            let first_due = settled.get(name).and_then(|settled| scheduled.schedule.next_after(*settled));
+            let last_due = settled.get(name).copied();
+            // A job that no scheduler has known yet was to be run all the same, since there is the database.
+            let first_due = scheduled.schedule.next_after(last_due.unwrap_or(begun));
             let overdue = first_due.is_some_and(|due| now > due + scheduled.late + OVERDUE);
             all.push(JobStatus {
                 name: name.to_owned(),
                 cron: scheduled.schedule.cron().to_owned(),
                 zone: scheduled.schedule.zone(),
-                problem: problem(last.as_ref(), overdue),
+                problem: problem(last.as_ref(), overdue, last_due.is_some()),
+                last_due,
+                overdue,
                 last_run: last.as_ref().and_then(|run| run.started),
                 last_status: last.as_ref().map(|run| run.status),
                 last_finished: last.as_ref().and_then(|run| run.finished),
@@ -104,11 +114,17 @@ impl Scheduler {
     }
 }
 
-fn problem(last: Option<&JobRun>, overdue: bool) -> Option<&'static str> {
+fn problem(last: Option<&JobRun>, overdue: bool, known: bool) -> Option<&'static str> {
     match last {
         Some(run) if run.abandoned => Some("its process died during the last run, and nobody has taken that over yet"),
+        Some(run) if run.status == RunStatus::Failed && overdue => {
+            Some("its last run failed, and it is overdue; is `rylie maintain run` running?")
+        }
         Some(run) if run.status == RunStatus::Failed => Some("its last run failed"),
         Some(run) if run.status == RunStatus::Running => None,
+        _ if overdue && !known => {
+            Some("it is overdue, and no scheduler knows it; start `rylie maintain run` with these settings")
+        }
         _ if overdue => Some("it is overdue; is `rylie maintain run` running?"),
         _ => None,
     }

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use rylie_db::Database;
-use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Verifier};
+use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Verifier};
 use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
 use serde_json::json;
 
+use super::outside::{Compared, kept};
 use crate::arguments::Global;
 use crate::commands::existing;
 use crate::failure::{Failure, Result};
+use crate::new_file::NewFile;
 use crate::report::Report;
 
 /// Whom and what a verifier believes
@@ -30,7 +32,8 @@ struct Trust {
 /// Check every sealed record, and name the first bad one; exit code 3 if there is one
 ///
 /// Reads only: a login that may read the log and its seals is enough (`GRANT rylie_auditor TO ann`). That the log was made anew or is
-/// an older copy shows by `--checkpoint` alone, and that a stranger signed by `--public-key`.
+/// an older copy shows by checkpoints from outside alone, and that a stranger signed by `--public-key`. Without `--checkpoint` those are
+/// compared that `RYLIE_AUDIT_CHECKPOINTS` or `audit_checkpoints` in the file of settings names; of `s3://BUCKET/PREFIX` the newest.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit verify --checkpoint checkpoints.txt --json")]
 pub(crate) struct Verify {
@@ -43,6 +46,8 @@ pub(crate) struct Verify {
 }
 
 /// Write the proof that a record was sealed
+///
+/// It holds the record: the file is for its owner alone, and one that is there is not written over.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit prove 0199f0c4-7d11-7f00-9d4e-000000000001 --out proof.json")]
 pub(crate) struct Prove {
@@ -51,6 +56,9 @@ pub(crate) struct Prove {
     /// Where to [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long, requires = "out")]
+    force: bool,
 }
 
 /// Check a proof, without a database; exit code 3 if it does not hold
@@ -92,14 +100,20 @@ impl Trust {
 
 impl Verify {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let mut verifier = Verifier::new(&self.trust.keys()?, self.trust.checkpoints()?);
-        if let Some(progress) = self.earlier()? {
-            verifier = verifier.resume(progress);
-        }
+        let (keys, named, earlier) = (self.trust.keys()?, self.trust.checkpoints()?, self.earlier()?);
         // No look at the migrations: a login that may only read the log need not see them.
         let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
-        let (_, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let (batches, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let (outside, place) = match &self.trust.checkpoint {
+            Some(file) => (named, Some(file.display().to_string())),
+            None => kept(database.config(), batches > 0)?,
+        };
+        let compared = Compared { place, checkpoints: outside.count(), earlier: earlier.is_some() };
+        let mut verifier = Verifier::new(&keys, outside);
+        if let Some(progress) = earlier {
+            verifier = verifier.resume(progress);
+        }
         let mut bar = Bar { total, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
         let mut noted = Noted { file: self.state.as_deref(), records: 0, failed: None };
         let begun = Instant::now();
@@ -114,7 +128,7 @@ impl Verify {
         drop(reader);
         database.close().await;
         noted.write(&verification.progress)?;
-        Ok(report(&verification, waiting, took))
+        Ok(report(&verification, &compared, waiting, took))
     }
 
     fn earlier(&self) -> Result<Option<Progress>> {
@@ -156,7 +170,7 @@ impl Noted<'_> {
     }
 }
 
-fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
+fn report(verification: &Verification, compared: &Compared, waiting: u64, took: Duration) -> Report {
     let Verification { first_bad, seen, progress } = verification;
     #[expect(
         clippy::cast_precision_loss,
@@ -178,6 +192,7 @@ fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
         "removed_batches": seen.removed_batches,
         "removed_records": seen.removed_records,
         "keys": seen.keys,
+        "outside": compared.json(),
     });
     let mut text = format!(
         "checked {} records in {} batches, {rate} a second; {waiting} more wait to be sealed",
@@ -195,15 +210,22 @@ fn report(verification: &Verification, waiting: u64, took: Duration) -> Report {
         text += "\nsigned by ";
         text += key;
     }
+    text += "\n";
+    text += &compared.in_words();
     let verdict = first_bad.as_ref().map(|finding| {
         let what = json!(finding.what);
-        Failure::Found(format!("the audit log was tampered with ({}): {finding}", what.as_str().unwrap_or_default()))
+        Failure::Found(if finding.what == Tampering::OtherDatabase {
+            format!("{finding}; name those of this one, or ask whether all of it was made anew")
+        } else {
+            format!("the audit log was tampered with ({}): {finding}", what.as_str().unwrap_or_default())
+        })
     });
     Report::new(document, text).with_verdict(verdict)
 }
 
 impl Prove {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let file = self.out.as_deref().map(|out| NewFile::create(out, self.force)).transpose()?;
         let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
         let proof = reader.prove(&self.id).await.map_err(rylie_db::Error::from)?;
@@ -213,13 +235,14 @@ impl Prove {
             return Ok(unproven(&format!("{error}; run `rylie audit verify`")));
         }
         let text = serde_json::to_string_pretty(&proof).unwrap_or_default();
-        match &self.out {
-            Some(file) => {
-                write(file, &text)?;
-                let path = file.display().to_string();
+        match (file, &self.out) {
+            (Some(mut file), Some(out)) => {
+                file.line(&text)?;
+                file.publish()?;
+                let path = out.display().to_string();
                 Ok(Report::new(json!({ "ok": true, "file": path }), format!("wrote the proof to {path}")))
             }
-            None => Ok(Report::new(json!(proof), text)),
+            _ => Ok(Report::new(json!(proof), text)),
         }
     }
 }
@@ -255,7 +278,7 @@ impl VerifyExport {
     pub(crate) fn run(&self) -> Result<Report> {
         match check_tenant_audit(&self.file, &self.trust.keys()?, &self.trust.checkpoints()?) {
             Ok(checked) => {
-                let CheckedTenantAudit { tenant, records, removed, unsealed, latest, head } = checked;
+                let CheckedTenantAudit { tenant, records, emptied, removed, unsealed, latest, head } = checked;
                 if head.is_none() && !self.unsigned {
                     return Ok(incomplete(
                         "nobody signed up to where it goes, so batches at its end may be missing; export it where the signing key \
@@ -263,12 +286,18 @@ impl VerifyExport {
                     ));
                 }
                 let batch = latest.as_ref().map(|latest| latest.checkpoint().batch);
-                let text = format!(
+                let mut text = format!(
                     "all {records} sealed records of {tenant} are there up to batch {}; {removed} were removed by retention, {unsealed} are not sealed",
                     batch.unwrap_or_default()
                 );
+                if emptied > 0 {
+                    text.extend([format!(
+                        "; {emptied} of them lack a personal part: whether it was erased, or emptied by hand, `rylie audit \
+                         verify` tells on the database alone"
+                    )]);
+                }
                 let document = json!({
-                    "ok": true, "tenant": tenant, "records": records, "removed_records": removed, "unsealed": unsealed, "batch": batch,
+                    "ok": true, "tenant": tenant, "records": records, "emptied": emptied, "removed_records": removed, "unsealed": unsealed, "batch": batch,
                     "made_at": head.map(|head| head.time),
                 });
                 Ok(Report::new(document, text))

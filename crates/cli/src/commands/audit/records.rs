@@ -1,7 +1,5 @@
 //! `rylie audit list` and `export`
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -13,7 +11,8 @@ use serde_json::json;
 
 use crate::arguments::Global;
 use crate::commands::migrated_database;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
+use crate::new_file::NewFile;
 use crate::report::{Report, table};
 
 /// Which records
@@ -57,7 +56,7 @@ pub(crate) struct List {
 
 /// Write records to a file, one JSON object a line, the newest first
 ///
-/// That somebody did so is itself recorded.
+/// The file is for its owner alone and appears when it is whole; one that is there is not written over. That somebody did so is itself recorded.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit export --out audit.jsonl --from 2026-11-01T00:00:00Z")]
 pub(crate) struct Export {
@@ -66,6 +65,9 @@ pub(crate) struct Export {
     /// Where to
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 impl Which {
@@ -124,16 +126,15 @@ impl List {
 
 impl Export {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let failed = |source| Failure::File { doing: format!("writing {}", self.out.display()), source };
-        let mut file = BufWriter::new(File::create(&self.out).map_err(failed)?);
+        let mut file = NewFile::create(&self.out, self.force)?;
         let mut records = 0_u64;
         let keep = |record| {
             records += 1;
-            writeln!(file, "{}", json!(record)).map_err(failed)?;
+            file.line(&json!(record).to_string())?;
             Ok(true)
         };
         self.which.each(global, "audit-export", keep).await?;
-        file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+        file.publish()?;
         let path = self.out.display();
         Ok(Report::new(
             json!({ "records": records, "file": path.to_string() }),

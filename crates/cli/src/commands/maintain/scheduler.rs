@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use clap::Args;
 use rylie_db::Database;
 use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{JobStatus, RunOutcome, RunReport, SchedulerOptions, Upcoming};
+use rylie_db::repositories::Delivery;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,6 +16,9 @@ use super::age;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::{Report, table};
+
+/// How long an alert may wait for its first try.
+const HOLD: TimeDelta = TimeDelta::minutes(10);
 
 /// Run the jobs when they are due, until SIGTERM or SIGINT
 ///
@@ -114,15 +119,30 @@ pub(crate) async fn status(database: &Database) -> Result<Report> {
     let jobs = scheduler.status().await?;
     let unit = database.store().books().await.map_err(rylie_db::Error::from)?;
     let undelivered = unit.alerts().undelivered().await.map_err(rylie_db::Error::from)?;
-    let problems: Vec<_> = jobs.iter().filter_map(|job| Some(format!("{}: {}", job.name, job.problem?))).collect();
-    let verdict = (!problems.is_empty()).then(|| Failure::Found(problems.join("; ")));
+    let last_seen = jobs.iter().filter_map(|job| job.last_due).max();
+    let missed = jobs.iter().any(|job| job.overdue);
     let mut text = table(jobs.iter().map(|job| (job.name.as_str(), line(job))));
-    for delivery in &undelivered {
-        let why = delivery.error.as_deref().unwrap_or("not tried yet");
-        text.extend([format!("\nan alert for {} is not delivered: {why}", delivery.target)]);
+    if missed {
+        let seen = last_seen.map_or_else(|| "never".to_owned(), |at| format!("at {}", at.format("%F %T")));
+        text.extend([format!("\njobs are overdue; a scheduler was seen last: {seen}")]);
     }
-    let document = json!({ "jobs": jobs, "undelivered": undelivered, "now": SystemEnv.now() });
+    for delivery in &undelivered {
+        text.extend([format!("\n{}", untold(delivery))]);
+    }
+    let now = SystemEnv.now();
+    let problems = jobs.iter().filter_map(|job| Some(format!("{}: {}", job.name, job.problem?)));
+    // One that was noted just now is under way.
+    let late = undelivered.iter().filter(|delivery| delivery.error.is_some() || now > delivery.created_at + HOLD);
+    let problems: Vec<_> = problems.chain(late.map(untold)).collect();
+    let verdict = (!problems.is_empty()).then(|| Failure::Found(problems.join("; ")));
+    let scheduler = json!({ "last_seen": last_seen, "overdue": missed });
+    let document = json!({ "jobs": jobs, "scheduler": scheduler, "undelivered": undelivered, "now": now });
     Ok(Report::new(document, text).with_verdict(verdict))
+}
+
+fn untold(delivery: &Delivery) -> String {
+    let why = delivery.error.as_deref().unwrap_or("not tried yet");
+    format!("an alert for {} is not delivered: {why}", delivery.target)
 }
 
 fn line(job: &JobStatus) -> String {
