@@ -4,6 +4,7 @@
 mod alone;
 mod arrays;
 mod by_key;
+mod columns;
 mod decoded;
 mod held;
 mod log_position;

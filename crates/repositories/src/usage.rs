@@ -5,7 +5,7 @@ use rylie_entities::monthly_usage::{Column, Entity};
 use rylie_entities::{MonthlyUsage, TaskType, User, UserId, usage_event, user};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, QueryOrder, Select};
+use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
 use crate::cursor::Position;
@@ -110,10 +110,8 @@ fn of(user: Option<&UserId>) -> Condition {
 
 /// By month, the latest first, and then by id from below: the order of `MonthlyUsage_tenantId_year_month_idx`.
 impl Listed for Entity {
-    fn in_order(rows: Select<Self>, latest_first: Order) -> Select<Self> {
-        rows.order_by(Column::Year, latest_first.clone())
-            .order_by(Column::Month, latest_first)
-            .order_by(Column::Id, Order::Asc)
+    fn in_order(latest_first: Order) -> Vec<(Column, Order)> {
+        vec![(Column::Year, latest_first.clone()), (Column::Month, latest_first), (Column::Id, Order::Asc)]
     }
 
     fn after(place: Position, _latest_first: &Order) -> Result<SimpleExpr> {

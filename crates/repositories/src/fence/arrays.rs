@@ -1,6 +1,9 @@
 //! Many rows in one statement on PostgreSQL: each column travels as one array, so the text is the same for any number of
 //! rows and stays prepared, and their number meets no limit of the protocol.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
 use chrono::NaiveDateTime;
 use sea_orm::sea_query::{ColumnType, OptionEnum};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IdenStatic, Iterable, Value};
@@ -8,6 +11,12 @@ use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 
 use super::storable::{UNSTORABLE, is_unstorable};
+
+/// The table, a bit for each of its columns that is set, and how many values are bound before.
+type Key = (&'static str, u64, usize);
+
+/// As many as there are ways in which rows are added.
+static TEXTS: LazyLock<RwLock<HashMap<Key, Arc<str>>>> = LazyLock::new(RwLock::default);
 
 /// The arrays that a statement binds.
 #[derive(Default)]
@@ -18,9 +27,10 @@ pub(super) struct Arrays {
 
 impl Arrays {
     /// `INSERT INTO … SELECT … FROM UNNEST(…)` of the columns that are set in any of the rows.
-    pub(super) fn insert<E: EntityTrait>(&mut self, mut rows: Vec<E::ActiveModel>) -> Result<String, DbErr> {
-        let (mut names, mut read, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
-        for column in E::Column::iter() {
+    pub(super) fn insert<E: EntityTrait>(&mut self, mut rows: Vec<E::ActiveModel>) -> Result<Arc<str>, DbErr> {
+        let (before, mut set) = (self.bound, Vec::new());
+        let mut bits = 0;
+        for (place, column) in E::Column::iter().enumerate() {
             let values: Vec<_> = rows.iter_mut().map(|row| row.take(column).into_value()).collect();
             if values.iter().all(Option::is_none) {
                 continue;
@@ -28,28 +38,52 @@ impl Arrays {
             if values.iter().flatten().any(is_unstorable) {
                 return Err(DbErr::Type(UNSTORABLE.to_owned()));
             }
-            let (name, column_type) = (column.as_str(), column.def().get_column_type().clone());
-            let item = add(&mut self.arguments, &column_type, values)?;
+            add(&mut self.arguments, column.def().get_column_type(), values)?;
             self.bound += 1;
-            arrays.push(format!("${}::{item}[]", self.bound));
-            read.push(match &column_type {
-                ColumnType::Enum { name: of, .. } => format!(r#"r."{name}"::"{of}""#),
-                _ => format!(r#"r."{name}""#),
-            });
-            names.push(format!(r#""{name}""#));
+            bits |= 1 << place;
+            set.push(column);
         }
-        let table = E::default().table_name();
-        let (names, read, arrays) = (names.join(", "), read.join(", "), arrays.join(", "));
-        Ok(format!(r#"INSERT INTO "{table}" ({names}) SELECT {read} FROM UNNEST({arrays}) AS r({names})"#))
+        let key = (E::default().table_name(), bits, before);
+        if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(text));
+        }
+        let text: Arc<str> = text::<E>(&set, before).into();
+        TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&text));
+        Ok(text)
     }
 }
 
-/// Binds a column's values; returns the type of the array's items.
-fn add(
-    arguments: &mut PgArguments,
-    column_type: &ColumnType,
-    values: Vec<Option<Value>>,
-) -> Result<&'static str, DbErr> {
+fn text<E: EntityTrait>(set: &[E::Column], bound_before: usize) -> String {
+    let (mut names, mut read, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, column) in (1 + bound_before..).zip(set) {
+        let (name, definition) = (column.as_str(), column.def());
+        let item = item(definition.get_column_type());
+        arrays.push(format!("${place}::{item}[]"));
+        read.push(match definition.get_column_type() {
+            ColumnType::Enum { name: of, .. } => format!(r#"r."{name}"::"{of}""#),
+            _ => format!(r#"r."{name}""#),
+        });
+        names.push(format!(r#""{name}""#));
+    }
+    let table = E::default().table_name();
+    let (names, read, arrays) = (names.join(", "), read.join(", "), arrays.join(", "));
+    format!(r#"INSERT INTO "{table}" ({names}) SELECT {read} FROM UNNEST({arrays}) AS r({names})"#)
+}
+
+/// The type of the array's items.
+fn item(column_type: &ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Integer => "int4",
+        ColumnType::BigInteger => "int8",
+        ColumnType::Boolean => "bool",
+        ColumnType::Timestamp | ColumnType::DateTime => "timestamp",
+        ColumnType::JsonBinary | ColumnType::Json => "jsonb",
+        _ => "text",
+    }
+}
+
+/// Binds a column's values.
+fn add(arguments: &mut PgArguments, column_type: &ColumnType, values: Vec<Option<Value>>) -> Result<(), DbErr> {
     macro_rules! array {
         ($item:ty, $($read:pat => $value:expr),+) => {{
             let item = |value| match value {
@@ -62,28 +96,24 @@ fn add(
             arguments.add(items)
         }};
     }
-    let (name, added) = match column_type {
-        ColumnType::Text | ColumnType::String(_) => ("text", array!(String, Some(Value::String(text)) => text)),
-        ColumnType::Enum { .. } => (
-            "text",
-            array!(
-                String,
-                Some(Value::String(text)) => text,
-                Some(Value::Enum(OptionEnum::Some(label))) => Some(label.value.into_owned()),
-                Some(Value::Enum(OptionEnum::None(_))) => None
-            ),
+    let added = match column_type {
+        ColumnType::Text | ColumnType::String(_) => array!(String, Some(Value::String(text)) => text),
+        ColumnType::Enum { .. } => array!(
+            String,
+            Some(Value::String(text)) => text,
+            Some(Value::Enum(OptionEnum::Some(label))) => Some(label.value.into_owned()),
+            Some(Value::Enum(OptionEnum::None(_))) => None
         ),
-        ColumnType::Integer => ("int4", array!(i32, Some(Value::Int(number)) => number)),
-        ColumnType::BigInteger => ("int8", array!(i64, Some(Value::BigInt(number)) => number)),
-        ColumnType::Boolean => ("bool", array!(bool, Some(Value::Bool(truth)) => truth)),
+        ColumnType::Integer => array!(i32, Some(Value::Int(number)) => number),
+        ColumnType::BigInteger => array!(i64, Some(Value::BigInt(number)) => number),
+        ColumnType::Boolean => array!(bool, Some(Value::Bool(truth)) => truth),
         ColumnType::Timestamp | ColumnType::DateTime => {
-            ("timestamp", array!(NaiveDateTime, Some(Value::ChronoDateTime(at)) => at))
+            array!(NaiveDateTime, Some(Value::ChronoDateTime(at)) => at)
         }
         ColumnType::JsonBinary | ColumnType::Json => {
-            ("jsonb", array!(serde_json::Value, Some(Value::Json(json)) => json.map(|json| *json)))
+            array!(serde_json::Value, Some(Value::Json(json)) => json.map(|json| *json))
         }
         _ => return Err(DbErr::Type("a column of a type that no array was made for".to_owned())),
     };
-    added.map_err(|error| DbErr::Type(error.to_string()))?;
-    Ok(name)
+    added.map_err(|error| DbErr::Type(error.to_string()))
 }

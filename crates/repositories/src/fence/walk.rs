@@ -2,7 +2,7 @@
 
 use rylie_entities::{TenantOwned, agency, audit_log, request, seoworks_task_mapping, task, user};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, SimpleExpr};
-use sea_orm::{ColumnTrait, EntityTrait, PartialModelTrait, QueryOrder, Select};
+use sea_orm::{ColumnTrait, EntityTrait, PartialModelTrait};
 use serde::Serialize;
 
 use super::decoded::Decoded;
@@ -14,7 +14,8 @@ use crate::{Error, KeysetPage, KeysetRequest, Result};
 
 /// A table with a list that can be walked.
 pub(crate) trait Listed: TenantOwned + Decoded {
-    fn in_order(rows: Select<Self>, order: Order) -> Select<Self>;
+    /// What it is ordered by; the last breaks ties.
+    fn in_order(order: Order) -> Vec<(Self::Column, Order)>;
 
     /// What comes after a place, in one comparison that an index in the list's order serves, also under row-level security:
     /// the order of text, time and numbers is leak-proof.
@@ -26,8 +27,8 @@ macro_rules! listed_by_time {
     ($($table:ident),+) => {
         $(
             impl Listed for $table::Entity {
-                fn in_order(rows: Select<Self>, order: Order) -> Select<Self> {
-                    rows.order_by($table::Column::CreatedAt, order.clone()).order_by($table::Column::Id, order)
+                fn in_order(order: Order) -> Vec<(Self::Column, Order)> {
+                    vec![($table::Column::CreatedAt, order.clone()), ($table::Column::Id, order)]
                 }
 
                 fn after(place: Position, order: &Order) -> Result<SimpleExpr> {

@@ -3,11 +3,12 @@
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Iterable, QueryFilter, QueryResult,
-    Statement, Value,
+    ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryResult, Statement,
+    Value,
 };
 
 use super::arrays::Arrays;
+use super::columns::number_of_columns;
 use crate::fence::{Fence, Transaction, Tx};
 use crate::{Error, Result};
 
@@ -60,7 +61,7 @@ impl Tx {
             let rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).collect();
             let mut arrays = Arrays::default();
             let sql = arrays.insert::<E>(rows)?;
-            return Ok(connection.execute_arrays(sql, arrays.arguments).await?);
+            return Ok(connection.execute_arrays(sql.to_string(), arrays.arguments).await?);
         }
         let mut inserted = 0;
         for some in self.in_statements::<E>(rows) {
@@ -93,7 +94,7 @@ impl Tx {
         &self,
         rows: Vec<E::ActiveModel>,
     ) -> impl Iterator<Item = Vec<E::ActiveModel>> {
-        let per_statement = MAX_BINDS / columns::<E>();
+        let per_statement = MAX_BINDS / number_of_columns::<E>();
         let mut rows = rows.into_iter().map(|row| self.in_tenant::<E>(row));
         std::iter::from_fn(move || {
             let some: Vec<_> = rows.by_ref().take(per_statement).collect();
@@ -260,8 +261,4 @@ impl Tx {
 pub(super) fn without_tenant<E: TenantOwned>(mut set: E::ActiveModel) -> E::ActiveModel {
     set.not_set(E::TENANT);
     set
-}
-
-pub(super) fn columns<E: EntityTrait>() -> usize {
-    E::Column::iter().count()
 }

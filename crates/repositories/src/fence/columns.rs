@@ -1,0 +1,31 @@
+//! All columns of a table, written out once: that takes longer than all else that is done for a small read on this side.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::{DbBackend, EntityTrait, Iterable, QueryTrait};
+
+/// By table, and whether they are for PostgreSQL. As many as there are tables, and kept as long as the process runs.
+static TEXTS: LazyLock<RwLock<HashMap<(&'static str, bool), &'static str>>> = LazyLock::new(RwLock::default);
+
+/// Adds all columns of the table, in the order in which they are decoded.
+pub(super) fn select_all<E: EntityTrait>(engine: DbBackend, select: &mut SelectStatement) -> &mut SelectStatement {
+    select.expr(Expr::cust(all_columns::<E>(engine)))
+}
+
+pub(super) fn number_of_columns<E: EntityTrait>() -> usize {
+    E::Column::iter().count()
+}
+
+fn all_columns<E: EntityTrait>(engine: DbBackend) -> &'static str {
+    let table = E::default().table_name();
+    let key = (table, engine == DbBackend::Postgres);
+    if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return text;
+    }
+    let select = E::find().build(engine).sql;
+    let columns = select.strip_prefix("SELECT ").and_then(|rest| rest.split_once(&format!(r#" FROM "{table}""#)));
+    let text = Box::leak(columns.map_or("*", |(columns, _)| columns).to_owned().into_boxed_str());
+    TEXTS.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(text)
+}
