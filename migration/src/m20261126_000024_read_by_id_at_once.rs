@@ -32,14 +32,16 @@ impl Migration for ReadByIdAtOnce {
     }
 }
 
-/// One plan for any number of ids: the planner would else make one for each call, as it thinks well of few ids.
+/// Made anew, so that it is the tables' owner's, whoever made one of that name before. One plan for any number of ids: the planner
+/// would else make one for each call, as it thinks well of few ids.
 fn function(name: &str, table: &str) -> String {
     format!(
-        "CREATE OR REPLACE FUNCTION public.{name}(tenant text, ids text[]) RETURNS SETOF public.\"{table}\" LANGUAGE plpgsql ROWS 1 \
+        "DO $do$ BEGIN DROP FUNCTION IF EXISTS public.{name}(text, text[]); \
+         CREATE FUNCTION public.{name}(tenant text, ids text[]) RETURNS SETOF public.\"{table}\" LANGUAGE plpgsql ROWS 1 \
          AS $$ BEGIN \
          PERFORM pg_catalog.set_config('role', 'rylie_tenant', true), pg_catalog.set_config('rylie.tenant', tenant, true), \
          pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true); \
          RETURN QUERY SELECT * FROM public.\"{table}\" t WHERE t.id = ANY (ids) AND t.\"tenantId\" = tenant; \
-         END $$"
+         END $$; END $do$"
     )
 }

@@ -8,6 +8,7 @@ mod attacks;
 mod audit_crash;
 mod cancellation;
 mod care;
+mod connections;
 mod drift;
 mod entity_tables;
 mod guide;

@@ -277,7 +277,7 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         // SQLite, BUSY and LOCKED with their extended codes: https://www.sqlite.org/rescode.html
         "40001" | "40P01" | "5" | "6" | "261" | "262" | "517" | "773" => Some(Error::Contention),
         "55P03" | "57014" => Some(Error::Timeout),
-        "57P01" | "57P02" | "57P03" | "08006" | "08003" | "08000" | "25P03" => {
+        "57P01" | "57P02" | "57P03" | "57P05" | "08006" | "08003" | "08000" | "25P03" | "25P04" => {
             Some(Error::ConnectionLost(fault_of(report)))
         }
         "22001" | "22003" | "22008" | "22021" | "22P02" | "22P05" => {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::DbBackend;
-use sqlx::{Connection, Postgres, Sqlite};
+use sqlx::{Postgres, Sqlite};
 
 use crate::measures::describe;
 use crate::{Error, Result};
@@ -132,9 +132,10 @@ impl Pool {
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(lender) = &self.inner {
             let mut lent = lender.lend().await?;
-            self.walls.store(postgres::may_take_roles(&mut lent.conn).await?, Ordering::Relaxed);
-            self.reads_through_functions.store(postgres::has_functions(&mut lent.conn).await?, Ordering::Relaxed);
-            self.shared.store(postgres::is_shared_with_old_service(&mut lent.conn).await?, Ordering::Relaxed);
+            self.walls.store(postgres::may_take_roles(lent.conn()?).await?, Ordering::Relaxed);
+            self.reads_through_functions.store(postgres::has_functions(lent.conn()?).await?, Ordering::Relaxed);
+            self.shared.store(postgres::is_shared_with_old_service(lent.conn()?).await?, Ordering::Relaxed);
+            lent.give_back();
         }
         Ok(())
     }
@@ -173,8 +174,12 @@ impl Pool {
     /// Asks the database for an answer: one round trip.
     pub async fn ping(&self) -> Result<()> {
         match &self.inner {
-            Inner::Postgres(lender) => lender.lend().await?.conn.ping().await?,
-            Inner::Sqlite(lender) => lender.lend().await?.conn.ping().await?,
+            Inner::Postgres(lender) => {
+                sqlx::raw_sql("SELECT 1").execute(lender.lend().await?.conn()?).await?;
+            }
+            Inner::Sqlite(lender) => {
+                sqlx::raw_sql("SELECT 1").execute(lender.lend().await?.conn()?).await?;
+            }
         }
         Ok(())
     }
@@ -182,8 +187,8 @@ impl Pool {
     /// The names of the migrations that this database has on record; none where nothing was migrated. Two round trips.
     pub async fn applied_migrations(&self) -> Result<Vec<String>> {
         match &self.inner {
-            Inner::Postgres(lender) => postgres::applied_migrations(&mut lender.lend().await?.conn).await,
-            Inner::Sqlite(lender) => sqlite::applied_migrations(&mut lender.lend().await?.conn).await,
+            Inner::Postgres(lender) => postgres::applied_migrations(lender.lend().await?.conn()?).await,
+            Inner::Sqlite(lender) => sqlite::applied_migrations(lender.lend().await?.conn()?).await,
         }
     }
 
@@ -214,7 +219,7 @@ impl Pool {
     pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
         match &self.inner {
             Inner::Postgres(_) if self.has_row_level_security() => Ok(AuditingRole::Platform),
-            Inner::Postgres(lender) if postgres::may_audit(&mut lender.lend().await?.conn).await? => {
+            Inner::Postgres(lender) if postgres::may_audit(lender.lend().await?.conn()?).await? => {
                 Ok(AuditingRole::Auditor)
             }
             _ => Ok(AuditingRole::Login),

@@ -32,7 +32,7 @@ macro_rules! soft_deleted {
         })+
     };
 }
-soft_deleted!(request = "Request" by "rylie_requests_by_id", task = "Task" by "rylie_tasks_by_id");
+soft_deleted!(request = "Request" by "public.rylie_requests_by_id", task = "Task" by "public.rylie_tasks_by_id");
 
 /// What becomes of rows.
 #[derive(Clone, Copy, Eq, PartialEq)]

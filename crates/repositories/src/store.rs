@@ -49,8 +49,8 @@ pub trait Store: Send + Sync {
     async fn open_books(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn BooksUnit>>;
 }
 
-/// The doors. Each opens a unit of work, which is one transaction and holds one connection: open it late and close it
-/// soon. A pool that runs dry names the lines from which its longest holders were called.
+/// The doors. Each opens a unit of work, which is one transaction and holds one connection (but
+/// [in autocommit](UnitOptions::autocommit())): open it late and close it soon. A pool that runs dry names the lines from which its longest holders were called.
 impl dyn Store + '_ {
     /// A unit on the rows of one tenant that the scope reaches. One round trip.
     #[track_caller]

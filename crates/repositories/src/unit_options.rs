@@ -40,7 +40,8 @@ impl UnitOptions {
     ///
     /// Any other read begins the unit's transaction, which then serves all that follow, as in
     /// [`read_only`](Self::read_only()). So does every read where a replica serves the unit, behind a pooler, with a
-    /// time limit of the unit's own, and on a database without the migration `m20261126_000024`.
+    /// time limit of the unit's own, and where the pool was connected to a database without the migration `m20261126_000024`.
+    /// A unit that never begins a transaction is not counted among the units of the metrics; its statements are.
     #[must_use]
     pub fn autocommit() -> Self {
         Self { autocommit: true, ..Self::read_only() }

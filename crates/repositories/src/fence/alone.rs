@@ -13,7 +13,7 @@ use super::rows::decoded;
 use super::storable::parts;
 use super::transaction::Transaction;
 use crate::fence::Tx;
-use crate::pool::{Alone, CallSite, Endpoint, Lent};
+use crate::pool::{Alone, CallSite, Endpoint, Lent, Server};
 use crate::soft_delete::SoftDeleted;
 use crate::{Result, UnitOptions};
 
@@ -35,6 +35,9 @@ impl Autocommit {
     }
 }
 
+/// A read under way.
+type Reading<F> = Pin<Box<F>>;
+
 impl Tx {
     pub(super) async fn begin_late(&self, autocommit: &Autocommit) -> Result<Transaction> {
         self.surroundings.pool.begin(&self.fence.door(), autocommit.options, autocommit.opened_at).await
@@ -45,7 +48,7 @@ impl Tx {
     pub(super) fn alone_among<E: SoftDeleted>(
         &self,
         ids: &[impl ToString],
-    ) -> Option<Pin<Box<impl Future<Output = Result<Vec<E::Model>>> + Send>>> {
+    ) -> Option<Reading<impl Future<Output = Result<Vec<E::Model>>> + Send>> {
         let autocommit = self.autocommit.as_ref().filter(|_| !self.transaction.initialized())?;
         let pool = &self.surroundings.pool;
         let statement = match pool.reads_alone(autocommit.options)? {
@@ -54,14 +57,15 @@ impl Tx {
         };
         Some(Box::pin(async move {
             autocommit.statements.fetch_add(1, Ordering::Relaxed);
-            decoded::<E>(&pool.read_alone(&statement, autocommit.opened_at).await?)
+            decoded::<E>(&pool.read_alone(E::TABLE, &statement, autocommit.opened_at).await?)
         }))
     }
 }
 
-/// The rows of one statement, sent by itself.
+/// The rows of one statement that reads a table, sent by itself.
 pub(crate) async fn rows_of<DB: Database>(
     mut lent: Lent<DB>,
+    table: &'static str,
     statement: Statement,
     endpoint: &Endpoint,
 ) -> Result<Vec<QueryResult>>
@@ -70,10 +74,12 @@ where
     SqlxValues: IntoArguments<DB>,
     DB::Row: Into<QueryResult>,
 {
-    let observed = Observed::begin(&observed::unit(endpoint), endpoint, &statement.sql);
+    let unit = observed::unit(endpoint);
+    unit.record("rylie.server", Server::Primary.label());
+    let observed = Observed::begin(&unit, endpoint, &statement.sql, Some(table));
     let (sql, values) = parts(statement)?;
     let query = sqlx::query_with(AssertSqlSafe(sql), values);
-    let rows = query.fetch_all(&mut *lent.conn).instrument(observed.span.clone()).await;
+    let rows = query.fetch_all(lent.conn()?).instrument(observed.span.clone()).await;
     let rows = rows.map(|rows| rows.into_iter().map(Into::into).collect());
     let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())));
     observed.end(&rows);

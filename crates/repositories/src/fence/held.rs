@@ -1,6 +1,6 @@
 //! A connection of a pool inside a transaction: never given back while the transaction is open.
 
-use sqlx::{AssertSqlSafe, Database, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Database, SqlSafeStr, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 use tokio::runtime::Handle;
 
@@ -21,9 +21,7 @@ impl<DB: Database> Held<DB> {
     pub(super) async fn begin(lent: Lent<DB>, batch: String) -> Result<Self, sqlx::Error> {
         let mut beginning = Beginning(Some(lent));
         let begun = match beginning.0.as_mut() {
-            Some(lent) => {
-                DB::TransactionManager::begin(&mut lent.conn, Some(AssertSqlSafe(batch).into_sql_str())).await
-            }
+            Some(lent) => self::begin(lent, Some(AssertSqlSafe(batch).into_sql_str())).await,
             None => Err(sqlx::Error::WorkerCrashed),
         };
         match (begun, beginning.0.take()) {
@@ -38,7 +36,7 @@ impl<DB: Database> Held<DB> {
     }
 
     pub(super) fn conn(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
-        self.lent.as_mut().map(|lent| &mut *lent.conn).ok_or(sqlx::Error::WorkerCrashed)
+        self.lent.as_mut().ok_or(sqlx::Error::WorkerCrashed)?.conn()
     }
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
@@ -91,21 +89,26 @@ where
 {
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(task(lent))),
-        Err(_) => drop(lent.conn.detach()),
+        Err(_) => lent.cut(),
     }
 }
 
+async fn begin<DB: Database>(lent: &mut Lent<DB>, batch: Option<SqlStr>) -> Result<(), sqlx::Error> {
+    DB::TransactionManager::begin(lent.conn()?, batch).await
+}
+
 async fn roll_back<DB: Database>(mut lent: Lent<DB>) {
-    match DB::TransactionManager::rollback(&mut lent.conn).await {
-        Ok(()) => lent.give_back(),
-        Err(_) => lent.end(),
-    }
+    let rolled_back = match lent.conn() {
+        Ok(conn) => DB::TransactionManager::rollback(conn).await,
+        Err(error) => Err(error),
+    };
+    if rolled_back.is_ok() { lent.give_back() } else { lent.end() }
 }
 
 /// Ends a transaction of which the driver does not know whether it was begun: begun again, which changes nothing if it was,
 /// it is one that the driver knows of.
 async fn undo<DB: Database>(mut lent: Lent<DB>) {
-    match DB::TransactionManager::begin(&mut lent.conn, None).await {
+    match begin(&mut lent, None).await {
         Ok(()) => roll_back(lent).await,
         Err(_) => lent.end(),
     }

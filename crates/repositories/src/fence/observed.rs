@@ -30,8 +30,9 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn begin(unit: &Span, endpoint: &Endpoint, sql: &str) -> Self {
-        let (operation, collection) = (operation(sql), collection(sql));
+    /// The table, where it is known without a look at the statement.
+    pub(super) fn begin(unit: &Span, endpoint: &Endpoint, sql: &str, table: Option<&str>) -> Self {
+        let (operation, collection) = (operation(sql), table.or_else(|| collection(sql)));
         let span = tracing::debug_span!(
             parent: unit,
             "db.client.operation",

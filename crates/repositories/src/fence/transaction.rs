@@ -207,7 +207,7 @@ impl Transaction {
             }
             self.wrote.store(true, Ordering::Relaxed);
         }
-        Ok(Observed::begin(&self.span, &self.endpoint, sql))
+        Ok(Observed::begin(&self.span, &self.endpoint, sql, None))
     }
 }
 

@@ -27,7 +27,7 @@ impl Pool {
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
         let mut dead = 0;
         loop {
-            match self.begin_on_one(door, options, at).await {
+            match self.begin_on_one(door, options, at).await? {
                 Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut dead) => {}
                 done => return done,
             }
@@ -50,18 +50,24 @@ impl Pool {
         }
     }
 
-    /// Runs one statement that only reads, in a transaction of its own.
-    pub(crate) async fn read_alone(&self, statement: &Statement, at: CallSite) -> Result<Vec<QueryResult>> {
+    /// Runs one statement that only reads a table, in a transaction of its own.
+    pub(crate) async fn read_alone(
+        &self,
+        table: &'static str,
+        statement: &Statement,
+        at: CallSite,
+    ) -> Result<Vec<QueryResult>> {
         let mut dead = 0;
         loop {
-            match self.read_on_one(statement.clone(), at).await {
+            match self.read_on_one(table, statement.clone(), at).await? {
                 Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut dead) => {}
                 done => return done,
             }
         }
     }
 
-    async fn begin_on_one(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+    /// The outer error is that there is no connection to be had, which another attempt would not change.
+    async fn begin_on_one(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Result<Transaction>> {
         let access = options.access();
         let (begun, holding) = match &self.inner {
             Inner::Postgres(lender) => {
@@ -78,22 +84,29 @@ impl Pool {
                 (Transaction::begin_sqlite(lent, sqlite::begin(access), access, &self.endpoint).await, holding)
             }
         };
-        let transaction = begun?.held_by(holding).keeping_statements(!self.options.behind_pooler).on(self.server);
-        metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
-        Ok(transaction)
+        let begun = begun.map(|transaction| {
+            metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
+            transaction.held_by(holding).keeping_statements(!self.options.behind_pooler).on(self.server)
+        });
+        Ok(begun.map_err(Error::from))
     }
 
-    async fn read_on_one(&self, statement: Statement, at: CallSite) -> Result<Vec<QueryResult>> {
-        match &self.inner {
+    async fn read_on_one(
+        &self,
+        table: &'static str,
+        statement: Statement,
+        at: CallSite,
+    ) -> Result<Result<Vec<QueryResult>>> {
+        Ok(match &self.inner {
             Inner::Postgres(lender) => {
                 let (lent, _holding) = self.acquire(lender, at).await?;
-                rows_of(lent, statement, &self.endpoint).await
+                rows_of(lent, table, statement, &self.endpoint).await
             }
             Inner::Sqlite(lender) => {
                 let (lent, _holding) = self.acquire(lender, at).await?;
-                rows_of(lent, statement, &self.endpoint).await
+                rows_of(lent, table, statement, &self.endpoint).await
             }
-        }
+        })
     }
 
     /// Whether another connection may try what had no effect on one that was lost. Every connection may have died while it

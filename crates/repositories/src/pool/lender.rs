@@ -4,16 +4,23 @@
 //! many round trips again as a short unit takes. So a connection that comes back clean is kept at hand here for the next caller.
 //! Once a second all that are at hand go back to the driver's pool, which sees to their health, their age and their number.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use sqlx::Database;
 use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Database};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 /// How long a connection stays at hand.
 const AT_HAND_FOR: Duration = Duration::from_secs(1);
+
+/// After so long the driver's pool sees a connection also where it is handed on and on, and never at rest.
+const AWAY_AT_MOST: Duration = Duration::from_secs(30);
+
+/// A connection that is ended says goodbye within this time.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Lends the connections of one pool. Cheap to clone.
 pub(crate) struct Lender<DB: Database>(Arc<Inner<DB>>);
@@ -27,16 +34,24 @@ struct Inner<DB: Database> {
 }
 
 struct AtHand<DB: Database> {
-    connections: Vec<PoolConnection<DB>>,
-    /// Whether a task is there that will give them to the pool.
-    is_watched: bool,
+    connections: Vec<Taken<DB>>,
+    /// The task that will give them to the pool.
+    watch: Option<JoinHandle<()>>,
 }
 
-/// A connection that is lent. Dropped, it goes back to the driver's pool, which finds out whether it is still good.
+/// A connection that was taken from the driver's pool.
+struct Taken<DB: Database> {
+    conn: PoolConnection<DB>,
+    since: Instant,
+}
+
+/// A connection that is lent. Dropped, it is found out whether it is still good before somebody else has it.
 pub(crate) struct Lent<DB: Database> {
-    pub(crate) conn: PoolConnection<DB>,
+    /// `None` only at the end.
+    taken: Option<Taken<DB>>,
     lender: Lender<DB>,
-    place: OwnedSemaphorePermit,
+    /// Kept for as long as nobody else can have the connection.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl<DB: Database> Clone for Lender<DB> {
@@ -49,7 +64,7 @@ impl<DB: Database> Lender<DB> {
     pub(super) fn new(pool: sqlx::Pool<DB>) -> Self {
         let most = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let at_hand = Mutex::new(AtHand { connections: Vec::new(), is_watched: false });
+        let at_hand = Mutex::new(AtHand { connections: Vec::new(), watch: None });
         let wait = pool.options().get_acquire_timeout();
         Self(Arc::new(Inner { pool, places, wait, at_hand }))
     }
@@ -63,17 +78,20 @@ impl<DB: Database> Lender<DB> {
         self.0.pool.num_idle() + self.at_hand().connections.len()
     }
 
-    /// Waits for its turn no longer than the pool's limit.
+    /// Waits no longer than the pool's limit.
     pub(super) async fn lend(&self) -> Result<Lent<DB>, sqlx::Error> {
-        let place = tokio::time::timeout(self.0.wait, Arc::clone(&self.0.places).acquire_owned()).await;
-        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        tokio::time::timeout(self.0.wait, self.next()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
+    async fn next(&self) -> Result<Lent<DB>, sqlx::Error> {
+        let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let at_hand = self.at_hand().connections.pop();
-        let conn = match at_hand {
-            Some(conn) => conn,
+        let taken = match at_hand {
+            Some(taken) => taken,
             // Boxed: the driver's future takes a page of memory, and would be a part of every unit's.
-            None => Box::pin(self.0.pool.acquire()).await?,
+            None => Taken { conn: Box::pin(self.0.pool.acquire()).await?, since: Instant::now() },
         };
-        Ok(Lent { conn, lender: self.clone(), place })
+        Ok(Lent { taken: Some(taken), lender: self.clone(), place: Some(place) })
     }
 
     pub(super) async fn close(&self) {
@@ -83,21 +101,16 @@ impl<DB: Database> Lender<DB> {
         closed.await;
     }
 
-    fn keep(&self, conn: PoolConnection<DB>) {
-        let Ok(runtime) = Handle::try_current() else { return drop(conn.detach()) };
+    fn keep(&self, taken: Taken<DB>) {
+        let Ok(runtime) = Handle::try_current() else { return drop(taken.conn.detach()) };
+        if taken.since.elapsed() > AWAY_AT_MOST {
+            return;
+        }
         let mut at_hand = self.at_hand();
-        at_hand.connections.push(conn);
-        if !std::mem::replace(&mut at_hand.is_watched, true) {
-            let lender = Arc::downgrade(&self.0);
-            runtime.spawn(async move {
-                loop {
-                    tokio::time::sleep(AT_HAND_FOR).await;
-                    let Some(inner) = lender.upgrade() else { return };
-                    if !Self(inner).put_back() {
-                        return;
-                    }
-                }
-            });
+        at_hand.connections.push(taken);
+        // It ends with its runtime, which need not be the one under way.
+        if at_hand.watch.as_ref().is_none_or(JoinHandle::is_finished) {
+            at_hand.watch = Some(runtime.spawn(Self::watch(Arc::downgrade(&self.0))));
         }
         drop(at_hand);
         if self.0.pool.is_closed() {
@@ -105,12 +118,24 @@ impl<DB: Database> Lender<DB> {
         }
     }
 
+    async fn watch(inner: Weak<Inner<DB>>) {
+        loop {
+            tokio::time::sleep(AT_HAND_FOR).await;
+            let Some(inner) = inner.upgrade() else { return };
+            if !Self(inner).put_back() {
+                return;
+            }
+        }
+    }
+
     /// Gives what is at hand to the driver's pool; `false` if that was nothing, and nobody watches from now on.
     fn put_back(&self) -> bool {
         let mut at_hand = self.at_hand();
         let connections = std::mem::take(&mut at_hand.connections);
-        at_hand.is_watched = !connections.is_empty();
-        at_hand.is_watched
+        if connections.is_empty() {
+            at_hand.watch = None;
+        }
+        !connections.is_empty()
     }
 
     fn at_hand(&self) -> MutexGuard<'_, AtHand<DB>> {
@@ -119,16 +144,47 @@ impl<DB: Database> Lender<DB> {
 }
 
 impl<DB: Database> Lent<DB> {
+    pub(crate) fn conn(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
+        self.taken.as_mut().map(|taken| &mut *taken.conn).ok_or(sqlx::Error::WorkerCrashed)
+    }
+
     /// Gives it back with nothing under way on it.
-    pub(crate) fn give_back(self) {
-        let Self { conn, lender, place } = self;
-        lender.keep(conn);
-        drop(place);
+    pub(crate) fn give_back(mut self) {
+        if let Some(taken) = self.taken.take() {
+            self.lender.keep(taken);
+        }
     }
 
     /// Ends the connection.
     pub(crate) fn end(mut self) {
-        self.conn.close_on_drop();
+        let (Some(Taken { conn, .. }), place) = (self.taken.take(), self.place.take()) else { return };
+        let Ok(runtime) = Handle::try_current() else { return drop(conn.detach()) };
+        runtime.spawn(async move {
+            // Whether it could say goodbye makes no difference any more.
+            let _ = tokio::time::timeout(GOODBYE_WITHIN, conn.close()).await;
+            drop(place);
+        });
+    }
+
+    /// Ends it at once, and what is under way on it.
+    pub(crate) fn cut(mut self) {
+        if let Some(Taken { conn, .. }) = self.taken.take() {
+            drop(conn.detach());
+        }
+    }
+}
+
+impl<DB: Database> Drop for Lent<DB> {
+    fn drop(&mut self) {
+        let (Some(mut taken), place) = (self.taken.take(), self.place.take()) else { return };
+        let Ok(runtime) = Handle::try_current() else { return drop(taken.conn.detach()) };
+        let mut lent = Self { taken: None, lender: self.lender.clone(), place };
+        runtime.spawn(async move {
+            // It waits for what is under way.
+            let alive = taken.conn.ping().await;
+            lent.taken = Some(taken);
+            if alive.is_ok() { lent.give_back() } else { lent.end() }
+        });
     }
 }
 
@@ -137,8 +193,8 @@ impl<DB: Database> Drop for Inner<DB> {
     fn drop(&mut self) {
         if Handle::try_current().is_err() {
             let at_hand = self.at_hand.get_mut().unwrap_or_else(PoisonError::into_inner);
-            for conn in at_hand.connections.drain(..) {
-                drop(conn.detach());
+            for taken in at_hand.connections.drain(..) {
+                drop(taken.conn.detach());
             }
         }
     }

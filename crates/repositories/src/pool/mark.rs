@@ -20,8 +20,8 @@ impl Pool {
     /// works behind a pooler.
     pub async fn mark(&self) -> Result<Option<StoredMark>> {
         match &self.inner {
-            Inner::Postgres(lender) => on_postgres(&mut lender.lend().await?.conn).await,
-            Inner::Sqlite(lender) => on_sqlite(&mut lender.lend().await?.conn).await,
+            Inner::Postgres(lender) => on_postgres(lender.lend().await?.conn()?).await,
+            Inner::Sqlite(lender) => on_sqlite(lender.lend().await?.conn()?).await,
         }
     }
 

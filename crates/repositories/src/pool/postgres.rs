@@ -100,8 +100,10 @@ pub(super) async fn may_audit(conn: &mut PgConnection) -> Result<bool> {
 
 /// Whether the functions are there through which a tenant's rows are read in one round trip.
 pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<bool> {
-    let sql = "SELECT count(*) = 2 FROM unnest(ARRAY['rylie_requests_by_id', 'rylie_tasks_by_id']) name \
-               JOIN pg_proc ON oid = to_regprocedure('public.' || name || '(text, text[])') AND has_function_privilege(oid, 'EXECUTE')";
+    // They are run as the login: whoever owns the tables may make them, and nobody else.
+    let sql = "SELECT count(*) = 2 FROM (VALUES ('rylie_requests_by_id', 'Request'), ('rylie_tasks_by_id', 'Task')) f (name, \"table\") \
+               JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name || '(text, text[])') AND has_function_privilege(p.oid, 'EXECUTE') \
+               JOIN pg_class t ON t.oid = to_regclass(format('public.%I', \"table\")) AND t.relowner = p.proowner";
     Ok(sqlx::raw_sql(sql).fetch_one(&mut *conn).await?.try_get(0)?)
 }
 
