@@ -81,9 +81,9 @@ async fn a_read_by_id_in_autocommit_is_one_round_trip_and_so_is_a_loaders_batch(
             unit.requests().find(request.clone()).await.unwrap();
         })
         .await;
-    let loaded = counted.of(async || drop(loader.find(request.clone()).await.unwrap())).await;
+    let batch = counted.of(async || drop(loader.find(request.clone()).await.unwrap())).await;
 
-    assert_eq!((read, loaded), (1, 1));
+    assert_eq!((read, batch), (1, 1));
 }
 
 #[tokio::test]
