@@ -555,3 +555,20 @@ async fn logging_switched_off_leaves_a_last_record_and_silences_no_security_even
         assert_eq!(unit.audit().list(filter, PageRequest::default()).await.unwrap().total, 1, "{action}");
     }
 }
+
+#[tokio::test]
+async fn a_copy_with_a_fingerprint_of_its_own_goes_on_with_the_log() {
+    let world = world().await;
+    let (agency, outside) = (world.agency().await.unwrap(), Outside::new());
+    record(&agency, 3).await;
+    outside.seal(&world).await;
+
+    crate::migration::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    record(&agency, 2).await;
+    assert!(outside.seal(&world).await > 2, "the records, and that of the renewal");
+
+    let checkpoints = outside.checkpoints();
+    assert_ne!(checkpoints[0].checkpoint().database, checkpoints[1].checkpoint().database);
+    let verification = outside.verify(&world).await;
+    assert_eq!(verification.first_bad, None);
+}

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
-use sea_orm::sea_query::{Expr, Query, SelectStatement};
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, Iterable};
+use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::{DbBackend, EntityTrait, Iterable, QueryTrait};
 
 /// By table, and whether they are for PostgreSQL. As many as there are tables, and kept as long as the process runs.
 static TEXTS: LazyLock<RwLock<HashMap<(&'static str, bool), &'static str>>> = LazyLock::new(RwLock::default);
@@ -24,9 +24,8 @@ fn all_columns<E: EntityTrait>(engine: DbBackend) -> &'static str {
     if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
         return text;
     }
-    let mut select = Query::select();
-    select.exprs(E::Column::iter().map(|column| column.select_as(column.into_expr())));
-    let text = engine.build(&select).sql.trim_start_matches("SELECT ").to_owned();
+    let mut select = E::find().into_query();
+    let text = engine.build(select.from_clear()).sql.trim_start_matches("SELECT ").to_owned();
     let text = Box::leak(text.into_boxed_str());
     TEXTS.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(text)
 }
