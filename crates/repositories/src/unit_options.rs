@@ -42,6 +42,15 @@ impl UnitOptions {
     /// [`read_only`](Self::read_only()). So does every read where a replica serves the unit, behind a pooler, with a
     /// time limit of the unit's own, and where the pool was connected to a database without the migration `m20261126_000024`.
     /// A unit that never begins a transaction is not counted among the units of the metrics; its statements are.
+    ///
+    /// ```no_run
+    /// # use rylie_entities::RequestId;
+    /// # use rylie_repositories::{Result, Store, TenantScope, UnitOptions};
+    /// async fn title(store: &dyn Store, scope: &TenantScope, id: RequestId) -> Result<String> {
+    ///     let unit = store.tenant_with(scope, UnitOptions::autocommit()).await?;
+    ///     Ok(unit.requests().get(id).await?.title)
+    /// }
+    /// ```
     #[must_use]
     pub fn autocommit() -> Self {
         Self { autocommit: true, ..Self::read_only() }
