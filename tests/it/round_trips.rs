@@ -103,8 +103,5 @@ async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
             unit.commit().await.unwrap();
         })
         .await;
-    assert_eq!(written, 2 + STATEMENTS, "to begin, to commit, and one a statement");
+    assert_eq!(written, 3, "to begin, to read the owner and add the request and its tasks, to commit");
 }
-
-/// The owner is read, and the request and its tasks are added together.
-const STATEMENTS: u64 = 2;

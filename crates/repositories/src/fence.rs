@@ -10,6 +10,7 @@ mod held;
 mod log_position;
 mod many;
 mod observed;
+mod owned;
 mod rows;
 mod savepoints;
 mod statement;

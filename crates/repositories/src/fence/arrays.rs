@@ -26,6 +26,13 @@ pub(super) struct Arrays {
 }
 
 impl Arrays {
+    /// Binds one text beside the arrays; returns its number.
+    pub(super) fn bind(&mut self, text: &str) -> Result<usize, DbErr> {
+        self.arguments.add(text).map_err(|error| DbErr::Type(error.to_string()))?;
+        self.bound += 1;
+        Ok(self.bound)
+    }
+
     /// `INSERT INTO … SELECT … FROM UNNEST(…)` of the columns that are set in any of the rows.
     pub(super) fn insert<E: EntityTrait>(&mut self, mut rows: Vec<E::ActiveModel>) -> Result<Arc<str>, DbErr> {
         let (before, mut set) = (self.bound, Vec::new());

@@ -18,7 +18,8 @@ pub(super) fn number_of_columns<E: EntityTrait>() -> usize {
     E::Column::iter().count()
 }
 
-fn all_columns<E: EntityTrait>(engine: DbBackend) -> &'static str {
+/// As [`select_all`] adds them.
+pub(super) fn all_columns<E: EntityTrait>(engine: DbBackend) -> &'static str {
     let table = E::default().table_name();
     let key = (table, engine == DbBackend::Postgres);
     if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {

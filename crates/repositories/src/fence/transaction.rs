@@ -47,6 +47,23 @@ pub(super) enum Open {
     Sqlite(Held<Sqlite>),
 }
 
+/// Runs one statement that binds arrays, which breaks the transaction unless it is seen to succeed.
+macro_rules! on_arrays {
+    ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
+        let observed = $self.note(&$sql)?;
+        let mut open = $self.open.lock().await;
+        $self.ready(&mut open).await?;
+        $self.broken.store(true, Ordering::Relaxed);
+        let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
+        let $conn = held.conn().map_err(query_error)?;
+        let $query = sqlx::query_with(AssertSqlSafe($sql), $arrays).persistent($self.keeps_statements);
+        let done = async { $call }.instrument(observed.span.clone()).await;
+        observed.end(&done);
+        $self.broken.store(done.is_err(), Ordering::Relaxed);
+        done
+    }};
+}
+
 impl Transaction {
     /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip.
     pub(crate) async fn begin_postgres(
@@ -174,19 +191,18 @@ impl Transaction {
 
     /// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
     pub(crate) async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
-        let observed = self.note(&sql)?;
-        let mut open = self.open.lock().await;
-        self.ready(&mut open).await?;
-        self.broken.store(true, Ordering::Relaxed);
-        let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
-        let conn = held.conn().map_err(query_error)?;
-        let query = sqlx::query_with(AssertSqlSafe(sql), arrays).persistent(self.keeps_statements);
-        let done = query.execute(conn).instrument(observed.span.clone()).await;
-        let done =
-            done.map(|done| done.rows_affected()).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())));
-        observed.end(&done);
-        self.broken.store(done.is_err(), Ordering::Relaxed);
-        done
+        on_arrays!(self, sql, arrays, |query, conn| {
+            let done = query.execute(conn).await;
+            done.map(|done| done.rows_affected()).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+        })
+    }
+
+    /// As [`execute_arrays`](Self::execute_arrays), for one that returns rows.
+    pub(crate) async fn query_arrays(&self, sql: String, arrays: PgArguments) -> Result<Vec<QueryResult>, DbErr> {
+        on_arrays!(self, sql, arrays, |query, conn| {
+            let rows = query.fetch_all(conn).await;
+            rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
+        })
     }
 
     /// How many statements were sent, `BEGIN` and `COMMIT` left out.

@@ -70,25 +70,6 @@ impl Tx {
         Ok(inserted)
     }
 
-    /// Adds a row, and rows that refer to it: in one statement on PostgreSQL, which looks at references when it is done.
-    pub(crate) async fn insert_with<E, C>(&self, row: E::ActiveModel, children: Vec<C::ActiveModel>) -> Result<()>
-    where
-        E: TenantOwned<Model: IntoActiveModel<E::ActiveModel> + Sync, ActiveModel: Send>,
-        C: TenantOwned<Model: IntoActiveModel<C::ActiveModel> + Sync, ActiveModel: Send>,
-    {
-        let connection = self.connection().await?;
-        if connection.get_database_backend() != DbBackend::Postgres || children.is_empty() {
-            self.insert_many::<E>(vec![row]).await?;
-            return self.insert_many::<C>(children).await.map(|_| ());
-        }
-        let children = children.into_iter().map(|child| self.in_tenant::<C>(child)).collect();
-        let mut arrays = Arrays::default();
-        let row = arrays.insert::<E>(vec![self.in_tenant::<E>(row)])?;
-        let sql = format!("WITH parent AS ({row}) {}", arrays.insert::<C>(children)?);
-        connection.execute_arrays(sql, arrays.arguments).await?;
-        Ok(())
-    }
-
     /// The rows, in the unit's tenant, as many at a time as one statement can bind.
     pub(super) fn in_statements<E: TenantOwned>(
         &self,
@@ -250,7 +231,7 @@ impl Tx {
         Ok(connection.query_all_raw(statement).await?)
     }
 
-    fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {
+    pub(super) fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {
         if let Fence::Tenant(scope) = &self.fence {
             row.set(E::TENANT, scope.tenant().into());
         }

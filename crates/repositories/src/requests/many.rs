@@ -19,7 +19,7 @@ pub(super) async fn add(tx: &Tx, new: Vec<NewRequest>, progress: Progress) -> Re
         for new in new {
             if let Some(owner) = owners.get(&tx.user_or_own(new.user.clone())?) {
                 tx.may_act_for(owner)?;
-                rows.push(row(tx, new, owner)?);
+                rows.push(row(tx, new, &owner.id, owner.agency_id.as_ref())?);
             }
         }
         let made = rows.len() as u64;
