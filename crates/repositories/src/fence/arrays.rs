@@ -26,11 +26,11 @@ pub(super) struct Arrays {
 }
 
 impl Arrays {
-    /// Binds one text beside the arrays; returns its number.
-    pub(super) fn bind(&mut self, text: &str) -> Result<usize, DbErr> {
+    /// Binds one text beside the arrays; returns its placeholder.
+    pub(super) fn bind(&mut self, text: &str) -> Result<String, DbErr> {
         self.arguments.add(text).map_err(|error| DbErr::Type(error.to_string()))?;
         self.bound += 1;
-        Ok(self.bound)
+        Ok(format!("${}", self.bound))
     }
 
     /// `INSERT INTO … SELECT … FROM UNNEST(…)` of the columns that are set in any of the rows.

@@ -26,29 +26,26 @@ impl Tx {
     {
         let connection = self.connection().await?;
         let mut arrays = Arrays::default();
-        let mut bound = |text: &str| {
-            let added = arrays.bind(text);
-            added.map(|place| format!("${place}"))
-        };
-        let (id, tenant) = (bound(owner.as_str())?, bound(scope.tenant().as_str())?);
-        let own = bound(scope.user().id().as_str())?;
+        let [id, tenant, own] =
+            [owner.as_str(), scope.tenant().as_str(), scope.user().id().as_str()].map(|text| arrays.bind(text));
+        let (id, tenant, own) = (id?, tenant?, own?);
         let reach = match scope.reach() {
             Reach::Tenant => String::new(),
             Reach::Own => format!(r#" AND "User"."id" = {own}"#),
         };
         let columns = all_columns::<user::Entity>(self.engine());
-        let nobody_elses = UserRole::SuperAdmin.to_value();
-        let allowed = format!(r#"WHERE EXISTS (SELECT FROM owner WHERE "id" = {own} OR "role" <> '{nobody_elses}')"#);
+        let super_admin = UserRole::SuperAdmin.to_value();
+        let allowed = format!(r#"WHERE EXISTS (SELECT FROM owner WHERE "id" = {own} OR "role" <> '{super_admin}')"#);
         let parent = arrays.insert::<E>(vec![self.in_tenant::<E>(row)])?;
-        let mut sql = format!(
-            r#"WITH owner AS (SELECT {columns} FROM "User" WHERE "User"."id" = {id} AND "User"."tenantId" = {tenant}{reach}), parent AS ({parent} {allowed})"#
-        );
-        if !children.is_empty() {
+        let children = if children.is_empty() {
+            String::new()
+        } else {
             let children = children.into_iter().map(|child| self.in_tenant::<C>(child)).collect();
-            let children = arrays.insert::<C>(children)?;
-            sql.push_str(&format!(", children AS ({children} {allowed})"));
-        }
-        sql.push_str(" SELECT * FROM owner");
+            format!(", children AS ({} {allowed})", arrays.insert::<C>(children)?)
+        };
+        let owner =
+            format!(r#"SELECT {columns} FROM "User" WHERE "User"."id" = {id} AND "User"."tenantId" = {tenant}{reach}"#);
+        let sql = format!("WITH owner AS ({owner}), parent AS ({parent} {allowed}){children} SELECT * FROM owner");
         let rows = connection.query_arrays(sql, arrays.arguments).await?;
         let owner = rows.first().ok_or(Error::NotFound { entity: "User" })?;
         let owner = user::Entity::decoded(owner)?;
