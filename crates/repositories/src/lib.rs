@@ -7,6 +7,7 @@ mod error;
 mod fence;
 mod grant;
 mod keyset;
+mod label;
 mod loader;
 mod log_position;
 mod measures;

@@ -15,6 +15,7 @@ use sea_orm::{ColumnTrait, Condition, DerivePartialModel, TryIntoModel};
 use serde::Serialize;
 
 use crate::fence::Tx;
+use crate::label::labelled;
 use crate::requests::not_empty;
 use crate::soft_delete::Ending;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
@@ -120,7 +121,7 @@ impl TaskFilter {
         Condition::all()
             .add(Column::Deleted.eq(self.deleted))
             .add_option(self.request.map(|request| Column::RequestId.eq(request)))
-            .add_option(self.status.map(|status| Column::Status.eq(status)))
+            .add_option(self.status.map(|status| labelled(Column::Status, &status)))
             .add_option(self.kind.map(|kind| Column::Kind.eq(kind)))
             .add_option(self.due_before.map(|due| Column::DueDate.lt(Timestamp::from(due))))
     }

@@ -1,5 +1,6 @@
 //! What calls on requests take and give.
 
+use crate::label::labelled;
 use rylie_entities::request::Column;
 use rylie_entities::{PackageType, Request, RequestPriority, RequestStatus, Task, User, UserId};
 use sea_orm::prelude::Json;
@@ -70,7 +71,7 @@ impl RequestFilter {
     pub(super) fn condition(self) -> Condition {
         Condition::all()
             .add(Column::Deleted.eq(self.deleted))
-            .add_option(self.status.map(|status| Column::Status.eq(status)))
+            .add_option(self.status.map(|status| labelled(Column::Status, &status)))
             .add_option(self.user.map(|user| Column::UserId.eq(user)))
             .add_option(self.kind.map(|kind| Column::Kind.eq(kind)))
     }
