@@ -9,6 +9,7 @@ mod lost;
 mod promoted;
 mod reading;
 mod round_trips;
+mod two;
 mod walls;
 
 use std::sync::Arc;
