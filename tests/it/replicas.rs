@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests; clippy knows only functions marked as such")]
 
+mod closed;
 mod fresh;
 mod lost;
 mod promoted;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::log_position::{ON_PRIMARY, ON_REPLICA};
 use crate::{Error, LogPosition, PoolOptions, Result, pool};
@@ -67,12 +67,5 @@ impl Lookout {
         let (connection, found) = answered.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut)))?;
         self.connection = Some(connection);
         Ok(found)
-    }
-
-    pub(super) async fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // Nobody asks any more; how the server takes the goodbye does not matter.
-            drop(connection.close().await);
-        }
     }
 }

@@ -35,7 +35,6 @@ pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
         drop(inner);
         tokio::time::sleep(pause).await;
     }
-    lookout.close().await;
 }
 
 /// Follows the replica of this place in the list: takes it in, tells how far it has come, and takes it out.
@@ -66,7 +65,6 @@ pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut lookout: Loo
             tokio::time::sleep(pause.saturating_mul(2_u32.saturating_pow(failures - 1)).min(LONGEST_PAUSE)).await;
         }
     }
-    lookout.close().await;
 }
 
 fn still_in_use(watched: &Weak<Inner>) -> Option<Arc<Inner>> {
