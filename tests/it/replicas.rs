@@ -10,6 +10,7 @@ mod lost;
 mod promoted;
 mod reading;
 mod round_trips;
+mod timelines;
 mod two;
 mod walls;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::look::Lookout;
-use super::replica::Replica;
+use super::replica::{Replica, Standing};
 use super::{Inner, replica_options};
 use crate::pool::{Pool, Server};
 use crate::{Error, Result};
@@ -75,12 +75,9 @@ async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Look
     let refused = |reason| Error::Invalid { what: "a replica", reason };
     let found = lookout.replica().await?;
     let replayed = found.position.ok_or(refused("the server is not in recovery: it was promoted, or never was one"))?;
-    match inner.log().identity() {
-        None => return Err(refused("the primary has not answered yet")),
-        Some(identity) if identity != found.identity => {
-            return Err(refused("it is not a replica of this server's database"));
-        }
-        Some(_) => {}
+    let primary = inner.log().identity().ok_or(refused("the primary has not answered yet"))?;
+    if let Some(differs) = found.identity.differs(primary) {
+        return Err(refused(differs));
     }
     let pool = match replica.pool() {
         Some(pool) => pool,
@@ -90,6 +87,6 @@ async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Look
         // As after a migration, which comes here later.
         pool.look_for_roles().await?;
     }
-    replica.serve(pool, replayed);
+    replica.serve(Standing { pool, identity: found.identity, replayed });
     Ok(())
 }

@@ -57,6 +57,20 @@ impl Replica {
         self.run("SELECT pg_wal_replay_resume()").await
     }
 
+    /// From now on it follows the other one, which was promoted; or nobody, and shows nothing new.
+    pub async fn follow(&self, leader: Option<&Self>) -> Result<()> {
+        let leader = leader.map_or_else(String::new, |leader| leader.server.url().conninfo());
+        self.run(&format!("ALTER SYSTEM SET primary_conninfo = '{leader}'")).await?;
+        self.run("SELECT pg_reload_conf()").await?;
+        if leader.is_empty() {
+            // What it has received by then it may still replay.
+            let wait = "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_wal_receiver) LOOP \
+                 PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END $$";
+            self.run(wait).await?;
+        }
+        Ok(())
+    }
+
     /// Makes a server of its own of it, which takes writes. There is no way back.
     pub async fn promote(&self) -> Result<()> {
         self.run("SELECT pg_promote()").await
