@@ -7,6 +7,7 @@
 mod closed;
 mod fresh;
 mod lost;
+mod pooled;
 mod promoted;
 mod reading;
 mod round_trips;

@@ -104,6 +104,31 @@ async fn a_session_that_keeps_what_it_saw_never_goes_back() {
 }
 
 #[tokio::test]
+async fn reads_in_autocommit_go_to_the_replica_in_one_transaction() {
+    let scene = Scene::with(FOR_EVER).await;
+    let (store, scope, alone) = (&*scene.store, &scene.scope, UnitOptions::autocommit());
+    let (request, written) = add_request(store, scope).await;
+    eventually("the replica has it", async || opens_on(store, scope, alone.after(written)).await == REPLICA).await;
+    let unit = store.tenant_with(scope, alone).await.unwrap();
+    let elsewhere = store.tenant_with(scope, alone.on_primary()).await.unwrap();
+    assert_eq!((unit.server(), elsewhere.server()), (REPLICA, Server::Primary));
+    let status = async |unit: &dyn TenantUnit| unit.requests().get(request.clone()).await.unwrap().status;
+    let before = (status(&*unit).await, status(&*elsewhere).await);
+
+    let change = store.tenant(scope).await.unwrap();
+    change.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+    let changed = alone.after(change.commit_with_position().await.unwrap());
+    eventually("the replica has that", async || opens_on(store, scope, changed).await == REPLICA).await;
+
+    assert_eq!(status(&*unit).await, before.0, "a transaction, which has one state");
+    assert_ne!(status(&*elsewhere).await, before.1, "statements by themselves, which see what is new");
+    scene.replica.pause().await.unwrap();
+    let (newer, written) = add_request(store, scope).await;
+    assert_eq!(seen(store, scope, alone, &newer).await, (false, REPLICA));
+    assert_eq!(seen(store, scope, alone.after(written), &newer).await, (true, Server::Primary));
+}
+
+#[tokio::test]
 async fn a_unit_across_tenants_is_recorded_on_the_primary_and_reads_from_the_replica() {
     let scene = Scene::with(&[]).await;
     let store = &*scene.store;

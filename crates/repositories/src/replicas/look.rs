@@ -75,7 +75,7 @@ impl Lookout {
         let asking = async {
             let mut connection = match connection {
                 Some(connection) => connection,
-                None => pool::connect_alone(&self.url, &self.options).await?,
+                None => pool::connect_alone(&self.url, &self.options).await.map_err(unless_pooler)?,
             };
             let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
             let found = Found {
@@ -89,4 +89,12 @@ impl Lookout {
         self.connection = Some(connection);
         Ok(found)
     }
+}
+
+/// A pooler refuses what a session is told at its start, where the settings do not name it.
+fn unless_pooler(error: Error) -> Error {
+    let mut causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+    let refused = causes.any(|cause| cause.to_string().contains("unsupported startup parameter"));
+    let reason = "a pooler is before it, and the setting behind_pooler is off";
+    if refused { Error::Invalid { what: "a replica", reason } } else { error }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::pooler::Pooler;
 use super::server::Server;
 use super::{Cluster, PostgresDatabase, administer};
 use crate::{Error, Result};
@@ -43,6 +44,13 @@ impl Replica {
     #[must_use]
     pub fn address(&self) -> String {
         self.server.url().address()
+    }
+
+    /// A PgBouncer in transaction mode before what is at this address: the replica's own, or one that leads to it.
+    ///
+    /// [`Error::PoolerMissing`] if PgBouncer is not installed.
+    pub async fn pooler_before(&self, address: &str) -> Result<Pooler> {
+        Pooler::start(&self.server.url().through(address)).await
     }
 
     /// From now on it shows nothing new, however much it receives.
