@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rylie_db::entities::Request;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Server, UserFilter};
+use rylie_testkit::attacks::{Attacks, Walls};
 use rylie_testkit::{Replica, TestAgency, World};
 use sqlx::{Connection, PgConnection};
 
@@ -56,6 +57,18 @@ impl<'w> Two<'w> {
         assert_eq!(unit.tasks().list(TaskFilter::default(), page).await.unwrap().total, 1, "what is not seen is there");
         assert_eq!(unit.server(), server);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walls_hold_off_every_attack_on_the_replica() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+
+    let report = Attacks::on(&world).through_replicas().await.unwrap();
+
+    report.assert_held();
+    let behind = |walls| report.attacks().iter().filter(|attack| attack.walls == walls).count();
+    assert_eq!((behind(Walls::Both), behind(Walls::Fence)), (9, 9), "{report}");
 }
 
 /// Units that may read from a replica, and where they do.
