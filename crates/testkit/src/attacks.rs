@@ -76,7 +76,7 @@ impl<'a> Attacks<'a> {
         let mut report = self.through_the_doors().await?;
         if self.world.is_postgres() {
             report.append(self.by_sql().await?);
-            report.append(self.without_policies(self.through_the_doors_behind(Walls::Fence)).await?);
+            report.append(Box::pin(self.without_policies(self.through_the_doors_behind(Walls::Fence))).await?);
         }
         Ok(report)
     }
@@ -85,7 +85,7 @@ impl<'a> Attacks<'a> {
     /// against the fence alone. The world must have a replica ([`World::postgres_with_replica`]).
     pub async fn through_replicas(&self) -> Result<Report> {
         let mut report = self.through_replicas_behind(Walls::Both).await?;
-        report.append(self.without_policies(self.through_replicas_behind(Walls::Fence)).await?);
+        report.append(Box::pin(self.without_policies(self.through_replicas_behind(Walls::Fence))).await?);
         Ok(report)
     }
 

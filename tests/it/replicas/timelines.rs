@@ -67,13 +67,13 @@ async fn a_replica_that_follows_the_promoted_server_serves_again() {
     // A login as a service has it, which may not see what a replica receives.
     old.run("CREATE ROLE served LOGIN; GRANT rylie_doors TO served").await;
     // The one that is promoted has all that the other one has.
-    let followed = served_by(&follower, world).await;
-    eventually("the follower serves", async || followed.replicas()[0].serving).await;
+    let on_follower = served_by(&follower, world).await;
+    eventually("the follower serves", async || on_follower.replicas()[0].serving).await;
     follower.follow(None).await.unwrap();
     let (_, written) = add_request(&*scene.store, scope).await;
-    let to_be_promoted = served_by(&promoted, world).await;
+    let on_successor = served_by(&promoted, world).await;
     let after = UnitOptions::read_only().after(written);
-    eventually("it has it", async || opens_on(&*to_be_promoted.store(), scope, after).await == REPLICA).await;
+    eventually("it has it", async || opens_on(&*on_successor.store(), scope, after).await == REPLICA).await;
     promoted.promote().await.unwrap();
     follower.follow(Some(&promoted)).await.unwrap();
 
