@@ -4,21 +4,52 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests; clippy knows only functions marked as such")]
 
+mod closed;
 mod fresh;
 mod lost;
+mod pooled;
 mod promoted;
 mod reading;
 mod round_trips;
+mod timelines;
+mod two;
 mod walls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rylie_db::Database;
 use rylie_db::prelude::*;
 use rylie_db::repositories::Server;
-use rylie_testkit::{Cluster, Replica};
+use rylie_testkit::{Cluster, Replica, World};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 const REPLICA: Server = Server::Replica(1);
+
+/// So long that no test reaches it. The replica is looked at once a second.
+const FOR_EVER: &[(&str, &str)] = &[("replica_max_lag_seconds", "86400")];
+
+/// A database of a test's own with an agency in it, and a store that is served by the replica.
+struct Scene {
+    world: World,
+    database: Database,
+    store: Arc<dyn Store>,
+    scope: TenantScope,
+    // Dropped last: then it is another test's.
+    replica: MutexGuard<'static, Replica>,
+}
+
+impl Scene {
+    /// The store has these settings on top.
+    async fn with(settings: &[(&str, &str)]) -> Self {
+        let replica = replica().await;
+        let world = World::postgres_with_replica(&replica).await.unwrap();
+        let database = world.connect_with_settings(settings).await.unwrap();
+        let (scope, store) = (world.agency().await.unwrap().scope(), database.store());
+        caught_up(&*store, &scope).await;
+        Self { world, database, store, scope, replica }
+    }
+}
 
 /// The replica, in order and up to date.
 async fn replica() -> MutexGuard<'static, Replica> {

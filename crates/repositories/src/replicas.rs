@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::fence::Transaction;
 use crate::pool::{CallSite, Door, Pool};
@@ -45,6 +46,8 @@ struct Inner {
     turn: AtomicUsize,
     /// Somebody waits for a replica.
     hurry: Arc<Notify>,
+    /// Those who look at the servers; they end with the value.
+    watching: Mutex<JoinSet<()>>,
 }
 
 impl Replicas {
@@ -72,12 +75,15 @@ impl Replicas {
             log: Mutex::default(),
             turn: AtomicUsize::default(),
             hurry: Arc::default(),
+            watching: Mutex::default(),
             urls,
         });
-        tokio::spawn(watch::primary(Arc::downgrade(&inner), Lookout::new(url, options)));
+        let mut watching = inner.watching();
+        watching.spawn(watch::primary(Arc::downgrade(&inner), Lookout::new(url, options)));
         for (place, url) in inner.urls.iter().enumerate() {
-            tokio::spawn(watch::replica(Arc::downgrade(&inner), place, Lookout::new(url, options)));
+            watching.spawn(watch::replica(Arc::downgrade(&inner), place, Lookout::new(url, options)));
         }
+        drop(watching);
         Ok(Self(inner))
     }
 
@@ -90,10 +96,14 @@ impl Replicas {
 
     /// Closes every connection, waiting for those in use, once the primary's pool is closed.
     pub async fn close(&self) {
+        // First, as a look that is under way would put a pool in again.
+        let mut watching = std::mem::take(&mut *self.0.watching());
+        watching.shutdown().await;
         let closed = Error::Invalid { what: "a replica", reason: "it was closed" };
         for replica in &self.0.replicas {
-            if let Some(pool) = replica.pool() {
-                replica.take_out(&closed);
+            let pool = replica.pool();
+            replica.take_out(&closed);
+            if let Some(pool) = pool {
                 pool.close().await;
             }
         }
@@ -150,6 +160,10 @@ impl Inner {
 
     fn log(&self) -> MutexGuard<'_, PrimaryLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watching(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Between two looks at a server: often enough that what a look costs in freshness is small against the limit.

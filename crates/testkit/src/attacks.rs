@@ -76,13 +76,16 @@ impl<'a> Attacks<'a> {
         let mut report = self.through_the_doors().await?;
         if self.world.is_postgres() {
             report.append(self.by_sql().await?);
-            let mut raw = Raw::connect(self.world.url()).await?;
-            let walled = catalog::walled(&mut raw).await?;
-            catalog::switch_policies_off(&mut raw, &walled).await?;
-            let alone = self.through_the_doors_behind(Walls::Fence).await;
-            catalog::switch_policies_on(&mut raw, &walled).await?;
-            report.append(alone?);
+            report.append(Box::pin(self.without_policies(self.through_the_doors_behind(Walls::Fence))).await?);
         }
+        Ok(report)
+    }
+
+    /// Only attacks through the tenants' door that read, each on a unit that a replica serves: behind both walls, and
+    /// against the fence alone. The world must have a replica ([`World::postgres_with_replica`]).
+    pub async fn through_replicas(&self) -> Result<Report> {
+        let mut report = self.through_replicas_behind(Walls::Both).await?;
+        report.append(Box::pin(self.without_policies(self.through_replicas_behind(Walls::Fence))).await?);
         Ok(report)
     }
 
@@ -99,6 +102,22 @@ impl<'a> Attacks<'a> {
         Box::pin(crowd::attack(&stage, &mut log, self.seed)).await;
         extension::attack(&self.extensions, &stage, &mut log).await;
         Ok(log.report())
+    }
+
+    async fn through_replicas_behind(&self, walls: Walls) -> Result<Report> {
+        let stage = Box::pin(Stage::set_on_replicas(self.world)).await?;
+        let mut log = Log::new(walls, self.seed);
+        Box::pin(store::attack_reads(&stage, &mut log)).await;
+        Ok(log.report())
+    }
+
+    async fn without_policies(&self, attacked: impl Future<Output = Result<Report>>) -> Result<Report> {
+        let mut raw = Raw::connect(self.world.url()).await?;
+        let walled = catalog::walled(&mut raw).await?;
+        catalog::switch_policies_off(&mut raw, &walled).await?;
+        let report = attacked.await;
+        catalog::switch_policies_on(&mut raw, &walled).await?;
+        report
     }
 
     /// Only the attacks by SQL in the tenant's role, on every table, view, sequence and function that the catalog names.

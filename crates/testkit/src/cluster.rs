@@ -19,7 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{Mutex, OnceCell};
 
 pub use self::database::PostgresDatabase;
-use self::pooler::Pooler;
+pub use self::pooler::Pooler;
 use self::random::random_hex;
 pub use self::replica::Replica;
 use self::server::Server;

@@ -52,6 +52,10 @@ pub enum Error {
     #[error("RYLIE_TEST_DATABASE_URL is not a URL of the form postgres://user@host:port/database")]
     ServerUrl,
 
+    /// An attack on what a replica serves was served by the primary.
+    #[error("no replica served the unit: the world needs one that does")]
+    NotOnReplica,
+
     /// A file, folder, socket or process could not be used.
     #[error("{doing}")]
     Io {

@@ -8,7 +8,7 @@ mod proxy;
 mod sqlite;
 mod world;
 
-pub use cluster::{Cluster, PostgresDatabase, Replica, Template};
+pub use cluster::{Cluster, Pooler, PostgresDatabase, Replica, Template};
 pub use env::TestEnv;
 pub use error::{Error, Result};
 pub use proxy::DelayProxy;

@@ -8,46 +8,45 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Server};
 use rylie_testkit::{DelayProxy, Replica, World};
 
-use super::{REPLICA, add_request, caught_up, eventually, opens_on, replica, seen};
+use super::{REPLICA, Scene, add_request, caught_up, eventually, opens_on, replica, seen};
 
 async fn list(unit: &dyn TenantUnit) -> Result<u64, Error> {
     Ok(unit.requests().list(RequestFilter::default(), PageRequest::default()).await?.total)
 }
 
 /// Loses the replica in the middle of a unit, looks that the caller goes on at the primary, and starts it again.
-async fn lose_and_return(replica: &mut Replica, lose: impl FnOnce(&mut Replica)) {
-    let world = World::postgres_with_replica(replica).await.unwrap();
-    let (agency, store) = (world.agency().await.unwrap(), world.store());
-    let scope = agency.scope();
-    let (request, _) = add_request(&*store, &scope).await;
-    caught_up(&*store, &scope).await;
-    let under_way = store.tenant_read_only(&scope).await.unwrap();
+async fn lose_and_return(lose: impl FnOnce(&mut Replica)) {
+    let mut scene = Scene::with(&[]).await;
+    let (store, scope) = (&*scene.store, &scene.scope);
+    let (request, _) = add_request(store, scope).await;
+    caught_up(store, scope).await;
+    let under_way = store.tenant_read_only(scope).await.unwrap();
     assert_eq!((under_way.server(), list(&*under_way).await.unwrap()), (REPLICA, 1));
 
-    lose(replica);
+    lose(&mut scene.replica);
 
     let error = list(&*under_way).await.unwrap_err();
     assert!(matches!(error, Error::ConnectionLost(_)) && error.is_retryable(), "{error:?}");
     for _ in 0..20 {
         let read = UnitOptions::read_only();
-        assert_eq!(seen(&*store, &scope, read, &request).await, (true, Server::Primary), "opening never fails");
+        assert_eq!(seen(store, scope, read, &request).await, (true, Server::Primary), "opening never fails");
     }
-    assert!(!world.database().replicas()[0].serving);
-    let (written, _) = add_request(&*store, &scope).await;
+    assert!(!scene.database.replicas()[0].serving);
+    let (written, _) = add_request(store, scope).await;
 
-    replica.start().await.unwrap();
-    caught_up(&*store, &scope).await;
-    assert_eq!(seen(&*store, &scope, UnitOptions::read_only(), &written).await, (true, REPLICA));
+    scene.replica.start().await.unwrap();
+    caught_up(store, scope).await;
+    assert_eq!(seen(store, scope, UnitOptions::read_only(), &written).await, (true, REPLICA));
 }
 
 #[tokio::test]
 async fn a_replica_that_crashes_is_left_and_taken_again() {
-    lose_and_return(&mut *replica().await, |replica| replica.kill().unwrap()).await;
+    lose_and_return(|replica| replica.kill().unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_replica_that_is_shut_down_is_left_and_taken_again() {
-    lose_and_return(&mut *replica().await, |replica| replica.stop().unwrap()).await;
+    lose_and_return(|replica| replica.stop().unwrap()).await;
 }
 
 #[tokio::test]
@@ -91,15 +90,12 @@ async fn a_replica_that_answers_nothing_is_left_and_taken_again() {
 /// Eight sessions write and read while the replica stops, goes on, crashes and comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_session_ever_misses_what_it_wrote() {
-    let mut replica = replica().await;
-    let world = World::postgres_with_replica(&replica).await.unwrap();
-    let (agency, store) = (world.agency().await.unwrap(), world.store());
-    caught_up(&*store, &agency.scope()).await;
+    let mut scene = Scene::with(&[]).await;
     let done = Arc::new(AtomicBool::new(false));
     let served = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
     let sessions: Vec<_> = (0..8_u64)
         .map(|number| {
-            let (store, scope) = (Arc::clone(&store), agency.scope());
+            let (store, scope) = (Arc::clone(&scene.store), scene.scope.clone());
             let (done, served) = (Arc::clone(&done), Arc::clone(&served));
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
@@ -118,16 +114,17 @@ async fn no_session_ever_misses_what_it_wrote() {
         })
         .collect();
 
+    let (store, scope) = (&*scene.store, &scene.scope);
     for _ in 0..2 {
-        replica.pause().await.unwrap();
-        let (_, written) = add_request(&*store, &agency.scope()).await;
+        scene.replica.pause().await.unwrap();
+        let (_, written) = add_request(store, scope).await;
         let passed = UnitOptions::read_only().after(written);
-        assert_eq!(opens_on(&*store, &agency.scope(), passed).await, Server::Primary);
-        replica.resume().await.unwrap();
-        caught_up(&*store, &agency.scope()).await;
-        replica.kill().unwrap();
-        replica.start().await.unwrap();
-        caught_up(&*store, &agency.scope()).await;
+        assert_eq!(opens_on(store, scope, passed).await, Server::Primary);
+        scene.replica.resume().await.unwrap();
+        caught_up(store, scope).await;
+        scene.replica.kill().unwrap();
+        scene.replica.start().await.unwrap();
+        caught_up(store, scope).await;
     }
     let both = async || served.iter().all(|served| served.load(Ordering::Relaxed) > 0);
     eventually("sessions were served by either", both).await;
@@ -156,40 +153,36 @@ async fn goes_on_at_the_primary(store: &dyn Store, scope: &TenantScope, fail: im
 
 #[tokio::test]
 async fn a_unit_whose_connection_is_ended_on_the_replica_goes_on_at_the_primary() {
-    let replica = replica().await;
-    let world = World::postgres_with_replica(&replica).await.unwrap();
-    let (agency, store) = (world.agency().await.unwrap(), world.store());
-    caught_up(&*store, &agency.scope()).await;
+    let scene = Scene::with(&[]).await;
+    let (store, scope) = (&*scene.store, &scene.scope);
 
-    goes_on_at_the_primary(&*store, &agency.scope(), async || {
+    goes_on_at_the_primary(store, scope, async || {
         let end = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
                    WHERE datname LIKE 'rylie_test_%' AND state = 'idle in transaction'";
-        replica.run(end).await.unwrap();
+        scene.replica.run(end).await.unwrap();
     })
     .await;
-    caught_up(&*store, &agency.scope()).await;
+    caught_up(store, scope).await;
 }
 
 #[tokio::test]
 async fn a_unit_in_the_way_of_the_replay_goes_on_at_the_primary() {
-    let replica = replica().await;
-    let world = World::postgres_with_replica(&replica).await.unwrap();
-    let (agency, store) = (world.agency().await.unwrap(), world.store());
-    caught_up(&*store, &agency.scope()).await;
-    replica.run("ALTER SYSTEM SET max_standby_streaming_delay = 0").await.unwrap();
-    replica.run("SELECT pg_reload_conf()").await.unwrap();
+    let scene = Scene::with(&[]).await;
+    let (store, scope) = (&*scene.store, &scene.scope);
+    scene.replica.run("ALTER SYSTEM SET max_standby_streaming_delay = 0").await.unwrap();
+    scene.replica.run("SELECT pg_reload_conf()").await.unwrap();
 
-    goes_on_at_the_primary(&*store, &agency.scope(), async || {
+    goes_on_at_the_primary(store, scope, async || {
         // What the unit has read is locked on the primary, and so on the replica, which does not wait for the unit.
-        let mut raw = crate::migration::sql::Sql::connect(world.url()).await;
+        let mut raw = crate::migration::sql::Sql::connect(scene.world.url()).await;
         raw.run("BEGIN; LOCK TABLE \"Request\" IN ACCESS EXCLUSIVE MODE; SELECT pg_switch_wal(); COMMIT").await;
-        let position = agency.unit().await.unwrap().log_position().await.unwrap();
+        let position = store.tenant(scope).await.unwrap().log_position().await.unwrap();
         let after = UnitOptions::read_only().after(position);
-        let passed = async || opens_on(&*store, &agency.scope(), after).await == REPLICA;
+        let passed = async || opens_on(store, scope, after).await == REPLICA;
         eventually("the replay got past the unit", passed).await;
     })
     .await;
 
-    replica.run("ALTER SYSTEM RESET max_standby_streaming_delay").await.unwrap();
-    replica.run("SELECT pg_reload_conf()").await.unwrap();
+    scene.replica.run("ALTER SYSTEM RESET max_standby_streaming_delay").await.unwrap();
+    scene.replica.run("SELECT pg_reload_conf()").await.unwrap();
 }

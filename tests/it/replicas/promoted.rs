@@ -58,7 +58,7 @@ async fn a_server_that_is_no_replica_of_the_primarys_database_serves_nothing() {
 }
 
 /// Passes connections on to the server that is named at the time.
-async fn switch(to: Arc<Mutex<String>>) -> String {
+pub(super) async fn switch(to: Arc<Mutex<String>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -73,6 +73,12 @@ async fn switch(to: Arc<Mutex<String>>) -> String {
     address
 }
 
+/// Where the world's database is behind another address of its cluster, or of one that follows it.
+pub(super) fn url_at(world: &World, cluster: &Cluster, address: &str) -> String {
+    let url = world.url().replacen(&cluster.address(), address, 1);
+    url.split("?host=").next().unwrap().to_owned()
+}
+
 /// As when it crashed, and shows less until it has caught up.
 #[tokio::test]
 async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit() {
@@ -81,9 +87,8 @@ async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit()
     let world = World::postgres_with_replica(&replica).await.unwrap();
     let server = Arc::new(Mutex::new(replica.address()));
     let address = switch(Arc::clone(&server)).await;
-    let url = world.url().replacen(&replica.primary().address(), &address, 1);
-    let url = url.split("?host=").next().unwrap();
-    let settings = [("replica_urls", url), ("replica_max_lag_seconds", "3600")];
+    let url = url_at(&world, replica.primary(), &address);
+    let settings = [("replica_urls", url.as_str()), ("replica_max_lag_seconds", "3600")];
     let database = world.connect_with_settings(&settings).await.unwrap();
     let (agency, store) = (world.agency().await.unwrap(), database.store());
     let scope = agency.scope();

@@ -44,6 +44,12 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
         assert!(unit.requests().find(request.clone()).await.unwrap().is_some());
         assert_eq!(unit.server(), REPLICA);
     };
+    let by_id = async |options: UnitOptions| {
+        let unit = store.tenant_with(&scope, options).await.unwrap();
+        assert!(unit.requests().find(request.clone()).await.unwrap().is_some());
+    };
+    let alone = async || by_id(UnitOptions::autocommit().on_primary()).await;
+    let alone_on_replica = async || by_id(UnitOptions::autocommit().after(position)).await;
     let commit = async || {
         let unit = store.tenant(&scope).await.unwrap();
         unit.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
@@ -58,14 +64,18 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
     let on_replica = async || store.tenant_with(&scope, read_only).await.unwrap();
     let on_primary = async || store.tenant_with(&scope, elsewhere).await.unwrap();
     // The looks of the tasks beside come in between; the least of some runs is without.
-    let mut least = [u64::MAX; 3];
+    let mut least = [u64::MAX; 5];
     for _ in 0..10 {
         least[0] = least[0].min(counted(&to_replica, on_replica, read).await);
         least[1] = least[1].min(counted(&to_primary, on_primary, commit).await);
         least[2] = least[2].min(counted(&to_primary, on_primary, commit_with_position).await);
+        least[3] = least[3].min(counted(&to_primary, on_primary, alone).await);
+        least[4] = least[4].min(counted(&to_replica, on_replica, alone_on_replica).await);
     }
     assert_eq!(least[0], 2, "to begin, and to read");
     assert_eq!((least[1], least[2]), (2 + STATEMENTS, 2 + STATEMENTS), "the position travels with the commit");
+
+    assert_eq!((least[3], least[4]), (1, 2), "one statement on the primary, a transaction on the replica");
 
     let before = to_primary.round_trips();
     for _ in 0..20 {

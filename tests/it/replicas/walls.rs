@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rylie_db::entities::Request;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Server, UserFilter};
+use rylie_testkit::attacks::{Attacks, Walls};
 use rylie_testkit::{Replica, TestAgency, World};
 use sqlx::{Connection, PgConnection};
 
@@ -32,8 +33,9 @@ impl<'w> Two<'w> {
     }
 
     /// Nothing of theirs is in ours, whichever way it is asked for.
-    async fn stand_apart(&self) {
-        let unit = self.store.tenant_read_only(&self.ours.scope()).await.unwrap();
+    async fn stand_apart(&self, options: UnitOptions, server: Server) {
+        let unit = self.store.tenant_with(&self.ours.scope(), options).await.unwrap();
+        assert!(unit.requests().find_many(vec![self.secret.id.clone()]).await.unwrap().is_empty());
         let page = PageRequest::default();
         assert_eq!(unit.requests().find(self.secret.id.clone()).await.unwrap(), None);
         assert!(unit.requests().get_with_tasks(self.secret.id.clone()).await.is_err());
@@ -48,12 +50,31 @@ impl<'w> Two<'w> {
         assert_eq!(unit.agencies().list(page).await.unwrap().total, 1);
         let records = unit.audit().list(AuditFilter::default(), page).await.unwrap().items;
         assert!(records.iter().all(|record| record.tenant_id.as_str() == self.ours.agency.id.as_str()));
-        assert_eq!(unit.server(), REPLICA);
+        assert_eq!(unit.server(), server);
 
-        let unit = self.store.tenant_read_only(&self.theirs.scope()).await.unwrap();
+        let unit = self.store.tenant_with(&self.theirs.scope(), options).await.unwrap();
+        assert!(unit.requests().find(self.secret.id.clone()).await.unwrap().is_some(), "what is not seen is there");
         assert_eq!(unit.tasks().list(TaskFilter::default(), page).await.unwrap().total, 1, "what is not seen is there");
-        assert_eq!(unit.server(), REPLICA);
+        assert_eq!(unit.server(), server);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walls_hold_off_every_attack_on_the_replica() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+
+    let report = Attacks::on(&world).through_replicas().await.unwrap();
+
+    report.assert_held();
+    let behind = |walls| report.attacks().iter().filter(|attack| attack.walls == walls).count();
+    assert_eq!((behind(Walls::Both), behind(Walls::Fence)), (9, 9), "{report}");
+}
+
+/// Units that may read from a replica, and where they do.
+fn however_opened() -> [(UnitOptions, Server); 3] {
+    let elsewhere = UnitOptions::autocommit().on_primary();
+    [(UnitOptions::read_only(), REPLICA), (UnitOptions::autocommit(), REPLICA), (elsewhere, Server::Primary)]
 }
 
 #[tokio::test]
@@ -61,7 +82,10 @@ async fn tenants_stand_apart_on_the_replica() {
     let replica = replica().await;
     let world = World::postgres_with_replica(&replica).await.unwrap();
 
-    Two::of(&world).await.stand_apart().await;
+    let two = Two::of(&world).await;
+    for (options, server) in however_opened() {
+        two.stand_apart(options, server).await;
+    }
 }
 
 #[tokio::test]
@@ -77,7 +101,9 @@ async fn the_fence_alone_keeps_tenants_apart_on_the_replica() {
     let seen = as_tenant(&world, &replica, "nobody", "SELECT count(*) FROM \"Request\"").await;
     assert_eq!(seen, 2, "the second wall stands still");
 
-    two.stand_apart().await;
+    for (options, server) in however_opened() {
+        two.stand_apart(options, server).await;
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ impl PrimaryLog {
     pub(super) fn note(&mut self, asked: Instant, position: LogPosition, identity: Identity, kept: Duration) {
         let goes_on = self.identity == Some(identity) && self.seen.back().is_none_or(|(_, last)| *last <= position);
         if !goes_on {
-            // Another server, or one that was set back: nothing that was known of the old one holds.
+            // Another server or timeline, or one that was set back: nothing that was known of the old one holds.
             self.seen.clear();
             self.identity = Some(identity);
         }
@@ -30,7 +30,7 @@ impl PrimaryLog {
         self.seen.push_back((asked, position));
     }
 
-    /// Which server and database it is; `None` until it was asked.
+    /// Which server, database and timeline it is; `None` until it was asked.
     pub(super) fn identity(&self) -> Option<Identity> {
         self.identity
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     const KEPT: Duration = Duration::from_secs(10);
-    const SERVER: Identity = Identity { system: 1, database: 1 };
+    const SERVER: Identity = Identity { system: 1, database: 1, timeline: 1 };
 
     fn at(log: u64) -> LogPosition {
         LogPosition::of_log(i64::try_from(log).unwrap())
@@ -78,7 +78,10 @@ mod tests {
         log.note(begin + Duration::from_secs(12), at(150), SERVER, KEPT);
         assert_eq!(log.shown_by(at(199)), Some(begin + Duration::from_secs(12)), "set back");
 
-        log.note(begin + Duration::from_secs(13), at(500), Identity { system: 2, database: 1 }, KEPT);
+        log.note(begin + Duration::from_secs(13), at(500), Identity { timeline: 2, ..SERVER }, KEPT);
         assert_eq!(log.shown_by(at(499)), None);
+
+        log.note(begin + Duration::from_secs(14), at(900), Identity { system: 2, ..SERVER }, KEPT);
+        assert_eq!(log.shown_by(at(899)), None);
     }
 }

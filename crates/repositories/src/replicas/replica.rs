@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::log::PrimaryLog;
+use super::look::Identity;
 use crate::pool::Pool;
 use crate::{Error, LogPosition};
 
@@ -36,6 +37,7 @@ enum State {
 #[derive(Clone)]
 pub(super) struct Standing {
     pub(super) pool: Pool,
+    pub(super) identity: Identity,
     pub(super) replayed: LogPosition,
 }
 
@@ -71,8 +73,8 @@ impl Replica {
     }
 
     /// Lets it serve, or notes how far it has come.
-    pub(super) fn serve(&self, pool: Pool, replayed: LogPosition) {
-        let before = std::mem::replace(&mut *self.state(), State::In(Standing { pool, replayed }));
+    pub(super) fn serve(&self, standing: Standing) {
+        let before = std::mem::replace(&mut *self.state(), State::In(standing));
         if matches!(before, State::Out { .. }) {
             tracing::info!(replica = self.number, "a replica serves reads");
         }
@@ -104,6 +106,10 @@ impl Standing {
     fn unfit(&self, log: &PrimaryLog, max_lag: Duration, walls: bool) -> Option<&'static str> {
         if self.pool.has_row_level_security() != walls {
             return Some("its login is not bound by row-level security as the primary's is");
+        }
+        // The primary may be another one by now.
+        if let Some(differs) = log.identity().and_then(|primary| self.identity.differs(primary)) {
+            return Some(differs);
         }
         let fresh = self.behind(log).is_some_and(|behind| behind <= max_lag);
         if fresh { None } else { Some("it is further behind than the limit") }

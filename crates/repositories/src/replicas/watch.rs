@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::look::Lookout;
-use super::replica::Replica;
+use super::replica::{Replica, Standing};
 use super::{Inner, replica_options};
 use crate::pool::{Pool, Server};
 use crate::{Error, Result};
@@ -35,7 +35,6 @@ pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
         drop(inner);
         tokio::time::sleep(pause).await;
     }
-    lookout.close().await;
 }
 
 /// Follows the replica of this place in the list: takes it in, tells how far it has come, and takes it out.
@@ -66,7 +65,6 @@ pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut lookout: Loo
             tokio::time::sleep(pause.saturating_mul(2_u32.saturating_pow(failures - 1)).min(LONGEST_PAUSE)).await;
         }
     }
-    lookout.close().await;
 }
 
 fn still_in_use(watched: &Weak<Inner>) -> Option<Arc<Inner>> {
@@ -77,12 +75,9 @@ async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Look
     let refused = |reason| Error::Invalid { what: "a replica", reason };
     let found = lookout.replica().await?;
     let replayed = found.position.ok_or(refused("the server is not in recovery: it was promoted, or never was one"))?;
-    match inner.log().identity() {
-        None => return Err(refused("the primary has not answered yet")),
-        Some(identity) if identity != found.identity => {
-            return Err(refused("it is not a replica of this server's database"));
-        }
-        Some(_) => {}
+    let primary = inner.log().identity().ok_or(refused("the primary has not answered yet"))?;
+    if let Some(differs) = found.identity.differs(primary) {
+        return Err(refused(differs));
     }
     let pool = match replica.pool() {
         Some(pool) => pool,
@@ -92,6 +87,6 @@ async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Look
         // As after a migration, which comes here later.
         pool.look_for_roles().await?;
     }
-    replica.serve(pool, replayed);
+    replica.serve(Standing { pool, identity: found.identity, replayed });
     Ok(())
 }

@@ -1,20 +1,28 @@
 //! Attacker and victim, and what they have.
 
+use std::time::{Duration, Instant};
+
 use chrono::TimeDelta;
 use rylie_db::entities::{MonthlyUsage, PackageType, Request, SeoWorksTaskMapping, Task, TaskType};
 use rylie_db::prelude::{
-    NewRequest, NewTask, PageRequest, RequestFilter, RequestId, Secret, TaskFilter, TenantScope, TenantUnit, UserId,
+    NewRequest, NewTask, PageRequest, RequestFilter, RequestId, Secret, TaskFilter, TenantScope, TenantUnit,
+    UnitOptions, UserId,
 };
 use rylie_db::repositories::{
-    NewAccount, NewGa4Connection, NewSearchConsoleConnection, NewSeoWorksMapping, PreferencesChanges, UserChanges,
-    UserFilter,
+    NewAccount, NewGa4Connection, NewSearchConsoleConnection, NewSeoWorksMapping, PreferencesChanges, Server,
+    UserChanges, UserFilter,
 };
 
-use crate::{Result, TestAgency, TestUser, World};
+use crate::{Error, Result, TestAgency, TestUser, World};
+
+/// How long a replica may take until it shows what is to be attacked.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Two agencies of one database: one attacks the other. Each has rows in every table of the platform.
 pub struct Stage<'w> {
     world: &'w World,
+    /// How units are opened that a replica serves, where replicas are attacked.
+    on_replicas: Option<UnitOptions>,
     /// Whose rows are to stay unseen and untouched.
     pub victim: Side<'w>,
     /// Who tries.
@@ -43,7 +51,40 @@ pub struct Side<'w> {
 
 impl<'w> Stage<'w> {
     pub(super) async fn set(world: &'w World) -> Result<Self> {
-        Ok(Self { world, victim: Side::make(world).await?, attacker: Side::make(world).await? })
+        Ok(Self { world, on_replicas: None, victim: Side::make(world).await?, attacker: Side::make(world).await? })
+    }
+
+    /// The same, shown by a replica as well.
+    pub(super) async fn set_on_replicas(world: &'w World) -> Result<Self> {
+        let stage = Self::set(world).await?;
+        let position = stage.attacker.unit().await?.log_position().await?;
+        let on_replicas = Some(UnitOptions::read_only().after(position));
+        let (stage, begun) = (Self { on_replicas, ..stage }, Instant::now());
+        while let Err(error) = stage.unit(&stage.attacker.scope()).await {
+            if begun.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(stage)
+    }
+
+    /// A unit for an attack.
+    pub(super) async fn unit(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>> {
+        self.open(scope, UnitOptions::default()).await
+    }
+
+    /// One of several that are open at the same time.
+    pub(super) async fn read_only(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>> {
+        self.open(scope, UnitOptions::read_only()).await
+    }
+
+    async fn open(&self, scope: &TenantScope, options: UnitOptions) -> Result<Box<dyn TenantUnit>> {
+        let unit = self.world.store().tenant_with(scope, self.on_replicas.unwrap_or(options)).await?;
+        if self.on_replicas.is_some() && unit.server() == Server::Primary {
+            return Err(Error::NotOnReplica);
+        }
+        Ok(unit)
     }
 
     /// The database under attack.

@@ -23,6 +23,12 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
+/// What only reads.
+pub(super) async fn attack_reads(stage: &Stage<'_>, log: &mut Log) {
+    by_id::attack(stage, log).await;
+    lists::attack(stage, log).await;
+}
+
 async fn unchanged(stage: &Stage<'_>, before: &[String]) -> Result<Seen> {
     let mut seen = Seen::default();
     for (was, is) in before.iter().zip(stage.victim.picture().await?) {

@@ -25,7 +25,7 @@ const SERVER_CONNECTIONS: u32 = 4;
 /// PgBouncer in transaction mode: every transaction may meet another server connection. Stopped when the value is
 /// dropped or the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct Pooler {
+pub struct Pooler {
     script: Child,
     address: String,
     // After `script`: the folder goes when the pooler is gone.
@@ -66,7 +66,8 @@ impl Pooler {
     }
 
     /// Host and port.
-    pub(super) fn address(&self) -> &str {
+    #[must_use]
+    pub fn address(&self) -> &str {
         &self.address
     }
 }
@@ -94,6 +95,6 @@ fn settings(server: &ServerUrl, port: u16) -> String {
     format!(
         "[databases]\n* = host={host} port={server_port} user={user} password={password}\n\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-         pool_mode = transaction\ndefault_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 1000\nserver_idle_timeout = 3\n"
+         pool_mode = transaction\ndefault_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 1000\nserver_idle_timeout = 3\nserver_login_retry = 1\n"
     )
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::pooler::Pooler;
 use super::server::Server;
 use super::{Cluster, PostgresDatabase, administer};
 use crate::{Error, Result};
@@ -45,6 +46,13 @@ impl Replica {
         self.server.url().address()
     }
 
+    /// A PgBouncer in transaction mode before what is at this address: the replica's own, or one that leads to it.
+    ///
+    /// [`Error::PoolerMissing`] if PgBouncer is not installed.
+    pub async fn pooler_before(&self, address: &str) -> Result<Pooler> {
+        Pooler::start(&self.server.url().through(address)).await
+    }
+
     /// From now on it shows nothing new, however much it receives.
     pub async fn pause(&self) -> Result<()> {
         let pause = "DO $$ BEGIN PERFORM pg_wal_replay_pause(); \
@@ -55,6 +63,20 @@ impl Replica {
     /// It catches up, and goes on.
     pub async fn resume(&self) -> Result<()> {
         self.run("SELECT pg_wal_replay_resume()").await
+    }
+
+    /// From now on it follows the other one, which was promoted; or nobody, and shows nothing new.
+    pub async fn follow(&self, leader: Option<&Self>) -> Result<()> {
+        let leader = leader.map_or_else(String::new, |leader| leader.server.url().conninfo());
+        self.run(&format!("ALTER SYSTEM SET primary_conninfo = '{leader}'")).await?;
+        self.run("SELECT pg_reload_conf()").await?;
+        if leader.is_empty() {
+            // What it has received by then it may still replay.
+            let wait = "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_wal_receiver) LOOP \
+                 PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END $$";
+            self.run(wait).await?;
+        }
+        Ok(())
     }
 
     /// Makes a server of its own of it, which takes writes. There is no way back.

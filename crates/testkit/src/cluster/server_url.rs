@@ -60,6 +60,13 @@ impl ServerUrl {
         self.user.split_once(':').unwrap_or((&self.user, ""))
     }
 
+    /// As a replica is told whom it follows.
+    pub(super) fn conninfo(&self) -> String {
+        let ((user, password), address) = (self.login(), self.address());
+        let (host, port) = address.rsplit_once(':').unwrap_or((&address, "5432"));
+        format!("host={host} port={port} user={user} password={password}")
+    }
+
     /// Host and port of the server.
     pub(super) fn address(&self) -> String {
         let has_port = self

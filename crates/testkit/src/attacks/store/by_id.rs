@@ -70,12 +70,12 @@ impl Attempt<'_> {
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
     let missing = Names::of_nothing(stage.world().env());
     let foreign = Names::of(&stage.victim);
-    let by_another_tenant = attempt(stage.attacker.unit().await, foreign.clone(), missing.clone());
+    let by_another_tenant = attempt(stage.unit(&stage.attacker.scope()).await, foreign.clone(), missing.clone());
     log.note("another tenant's row is as good as missing, whatever is done with its id", by_another_tenant.await);
 
     // Everybody sees the agency, but for who has none.
     let foreign = Names { agency: missing.agency.clone(), ..foreign };
-    let by_a_colleague = attempt(stage.victim.member.unit().await, foreign, missing);
+    let by_a_colleague = attempt(stage.unit(&stage.victim.member.scope()).await, foreign, missing);
     log.note("a colleague's row is as good as missing for a user of role USER", by_a_colleague.await);
     log.note("what was refused to that user is in the audit log", recorded(&stage.victim).await);
 }

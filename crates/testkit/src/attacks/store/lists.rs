@@ -5,7 +5,7 @@ use rylie_db::repositories::{AuditFilter, Error, UserFilter};
 
 use crate::Result;
 use crate::attacks::log::{Log, Seen};
-use crate::attacks::stage::{Side, Stage, whole_list};
+use crate::attacks::stage::{Stage, whole_list};
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
     log.note("lists and their totals hold the own rows only", lists(stage).await);
@@ -13,7 +13,7 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
     log.note("related rows are the own ones only", related(stage).await);
     log.note("a filter by another tenant's row finds nothing", filters(stage).await);
     log.note("a cursor is good for nobody else", cursors(stage).await);
-    log.note("a list of a user of role USER holds what is that user's", own_reach(&stage.victim).await);
+    log.note("a list of a user of role USER holds what is that user's", own_reach(stage).await);
 }
 
 /// Notes every tenant that is not the expected one.
@@ -34,7 +34,7 @@ macro_rules! only_own {
 }
 
 async fn lists(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, own, mut seen) = (stage.attacker.unit().await?, stage.attacker.tenant(), Seen::default());
+    let (unit, own, mut seen) = (stage.unit(&stage.attacker.scope()).await?, stage.attacker.tenant(), Seen::default());
     let deleted = RequestFilter { deleted: true, ..RequestFilter::default() };
     only_own!(
         seen, own,
@@ -59,7 +59,7 @@ async fn lists(stage: &Stage<'_>) -> Result<Seen> {
 }
 
 async fn walks(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, own, mut seen) = (stage.attacker.unit().await?, stage.attacker.tenant(), Seen::default());
+    let (unit, own, mut seen) = (stage.unit(&stage.attacker.scope()).await?, stage.attacker.tenant(), Seen::default());
     let all = || KeysetRequest::first(PageRequest::MAX_LIMIT);
     only_own!(
         seen, own,
@@ -75,7 +75,7 @@ async fn walks(stage: &Stage<'_>) -> Result<Seen> {
 }
 
 async fn related(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, own, mut seen) = (stage.attacker.unit().await?, &stage.attacker, Seen::default());
+    let (unit, own, mut seen) = (stage.unit(&stage.attacker.scope()).await?, &stage.attacker, Seen::default());
     let loaded = unit.requests().get_with_tasks(own.request.id.clone()).await?;
     only(&mut seen, "tasks of a request", own.tenant(), loaded.tasks.iter().map(|task| task.tenant_id.as_str()));
     only(&mut seen, "user of a request", own.tenant(), loaded.user.iter().map(|user| user.tenant_id.as_str()));
@@ -93,7 +93,7 @@ async fn related(stage: &Stage<'_>) -> Result<Seen> {
 }
 
 async fn filters(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, victim, mut seen) = (stage.attacker.unit().await?, &stage.victim, Seen::default());
+    let (unit, victim, mut seen) = (stage.unit(&stage.attacker.scope()).await?, &stage.victim, Seen::default());
     let user = || Some(victim.agency.admin.user.id.clone());
     let by_user = RequestFilter { user: user(), ..RequestFilter::default() };
     let by_request = TaskFilter { request: Some(victim.request.id.clone()), ..TaskFilter::default() };
@@ -126,13 +126,18 @@ fn found<T>(items: &[T]) -> u64 {
 
 async fn cursors(stage: &Stage<'_>) -> Result<Seen> {
     let (victim, attacker, mut seen) = (&stage.victim, &stage.attacker, Seen::default());
-    let page = victim.unit().await?.requests().list_after(RequestFilter::default(), KeysetRequest::first(1)).await?;
+    let page = stage
+        .unit(&victim.scope())
+        .await?
+        .requests()
+        .list_after(RequestFilter::default(), KeysetRequest::first(1))
+        .await?;
     let Some(cursor) = page.next else {
         seen.add("a list of two requests gave no cursor");
         return Ok(seen);
     };
     let after = || KeysetRequest::after(1, cursor.clone());
-    let at = async |scope: TenantScope| stage.world().store().tenant_read_only(&scope).await;
+    let at = async |scope: TenantScope| stage.read_only(&scope).await;
     for (whose, unit) in [
         ("another tenant's", at(attacker.scope()).await?),
         ("the same user's with less reach", at(victim.scope().own()).await?),
@@ -141,7 +146,7 @@ async fn cursors(stage: &Stage<'_>) -> Result<Seen> {
         let walked = unit.requests().list_after(RequestFilter::default(), after()).await;
         seen.unless(is_refused(&walked), format_args!("it was taken in {whose} unit"));
     }
-    let unit = victim.unit().await?;
+    let unit = stage.unit(&victim.scope()).await?;
     let filtered = RequestFilter { deleted: true, ..RequestFilter::default() };
     seen.unless(is_refused(&unit.requests().list_after(filtered, after()).await), "it was taken for another filter");
     seen.unless(is_refused(&unit.tasks().list_after(TaskFilter::default(), after()).await), "… for another list");
@@ -155,13 +160,14 @@ fn is_refused<T>(walked: &Result<T, Error>) -> bool {
 }
 
 /// The administrator's rows are out of a user's reach.
-async fn own_reach(victim: &Side<'_>) -> Result<Seen> {
-    let (unit, mut seen) = (victim.member.unit().await?, Seen::default());
+async fn own_reach(stage: &Stage<'_>) -> Result<Seen> {
+    let member = &stage.victim.member;
+    let (unit, mut seen) = (stage.unit(&member.scope()).await?, Seen::default());
     for (what, total, expected) in totals(&*unit).await? {
         seen.same(what, &total, &expected);
     }
     let records = unit.audit().list(AuditFilter::default(), whole_list()).await?;
-    let member = victim.member.user.id.to_string();
+    let member = member.user.id.to_string();
     let foreign = records.items.iter().filter(|record| record.user_id != member).count();
     seen.same("records of what others did", &foreign, &0);
     Ok(seen)
