@@ -9,6 +9,8 @@ pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["get_by_id_c16_batched", "get_by_id_c16_batched", "get_by_id_c16"],
     ["scoped_read_rls_c1", "scoped_read_rls_d_drop_c1", "scoped_read_rls_c1"],
     ["scoped_read_rls_c16", "scoped_read_rls_d_drop_c16", "scoped_read_rls_c16"],
+    ["scoped_read_rls_unit_c1", "scoped_read_rls_d_drop_c1", NONE],
+    ["scoped_read_rls_unit_c16", "scoped_read_rls_d_drop_c16", NONE],
     ["raw_scoped_read_d_drop_c1", "scoped_read_rls_d_drop_c1", NONE],
     ["raw_scoped_read_d_drop_c16", "scoped_read_rls_d_drop_c16", NONE],
     ["list_page_c1", "list_page_c1", "list_page_c1"],
