@@ -18,7 +18,11 @@ impl Migration for ReadByIdAtOnce {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => FUNCTIONS.iter().map(|(name, table)| Step::sql(function(name, table))).collect(),
+            Engine::Postgres => {
+                // The tables' owner's, whoever made one of that name before: the service runs it with its own rights.
+                let owner = |name| format!("ALTER FUNCTION public.{name}(text, text[]) OWNER TO CURRENT_USER");
+                FUNCTIONS.iter().flat_map(|(name, table)| [function(name, table), owner(name)]).map(Step::sql).collect()
+            }
             Engine::Sqlite => Vec::new(),
         }
     }
@@ -32,16 +36,14 @@ impl Migration for ReadByIdAtOnce {
     }
 }
 
-/// Made anew, so that it is the tables' owner's, whoever made one of that name before. One plan for any number of ids: the planner
-/// would else make one for each call, as it thinks well of few ids.
+/// One plan for any number of ids: the planner would else make one for each call, as it thinks well of few ids.
 fn function(name: &str, table: &str) -> String {
     format!(
-        "DO $do$ BEGIN DROP FUNCTION IF EXISTS public.{name}(text, text[]); \
-         CREATE FUNCTION public.{name}(tenant text, ids text[]) RETURNS SETOF public.\"{table}\" LANGUAGE plpgsql ROWS 1 \
+        "CREATE OR REPLACE FUNCTION public.{name}(tenant text, ids text[]) RETURNS SETOF public.\"{table}\" LANGUAGE plpgsql ROWS 1 \
          AS $$ BEGIN \
          PERFORM pg_catalog.set_config('role', 'rylie_tenant', true), pg_catalog.set_config('rylie.tenant', tenant, true), \
          pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true); \
          RETURN QUERY SELECT * FROM public.\"{table}\" t WHERE t.id = ANY (ids) AND t.\"tenantId\" = tenant; \
-         END $$; END $do$"
+         END $$"
     )
 }
