@@ -48,22 +48,23 @@ async fn add_agency(world: &World, new: NewAgency) -> rylie_db::repositories::Re
 async fn a_statement_is_told_as_the_conventions_say() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
+    let request = agency.request().await.unwrap().id;
     let (metrics, spans) = (Metrics::default(), Spans::default());
     let _listening = (metrics.listen(), spans.listen());
 
     let unit = agency.unit().await.unwrap();
-    unit.requests().add(canary_request()).await.unwrap();
+    unit.tasks().add(request, NewTask::new("canary", TaskType::Page)).await.unwrap();
     unit.commit().await.unwrap();
 
-    let inserts: Vec<_> = spans.of(STATEMENT).into_iter().filter(|s| s.field("otel.name") == Some("INSERT Request")).collect();
+    let inserts: Vec<_> = spans.of(STATEMENT).into_iter().filter(|s| s.field("otel.name") == Some("INSERT Task")).collect();
     let [insert] = inserts.as_slice() else { panic!("{:?}", spans.all()) };
     let mut expected = BTreeMap::from([
         ("otel.kind", "client".to_owned()),
-        ("otel.name", "INSERT Request".to_owned()),
+        ("otel.name", "INSERT Task".to_owned()),
         ("db.system.name", system(&world).to_owned()),
         ("db.namespace", namespace(&world)),
         ("db.operation.name", "INSERT".to_owned()),
-        ("db.collection.name", "Request".to_owned()),
+        ("db.collection.name", "Task".to_owned()),
     ]);
     let mut fields = insert.fields.clone();
     let server = (fields.remove("server.address"), fields.remove("server.port"));
@@ -76,7 +77,7 @@ async fn a_statement_is_told_as_the_conventions_say() {
     let measured = metrics.of(DURATION);
     let insert = measured.iter().find(|m| {
         let of = |name: &str, value: &str| m.labels.get(name).is_some_and(|label| label == value);
-        of("db.operation.name", "INSERT") && of("db.collection.name", "Request")
+        of("db.operation.name", "INSERT") && of("db.collection.name", "Task")
     });
     let mut labels = insert.unwrap().labels.clone();
     assert_eq!((labels.remove("server.address"), labels.remove("server.port")), server);
