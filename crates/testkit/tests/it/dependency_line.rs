@@ -1,4 +1,4 @@
-//! Holds the dependency line of ARCHITECTURE.md, "The house": a crate uses only what is to its left.
+//! Holds the dependency line of ARCHITECTURE.md, "Crates": a crate uses only what is to its left.
 
 use std::env;
 use std::process::Command;
