@@ -3,26 +3,32 @@
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::step::{Engine, Target};
+use crate::watch::{Watch, promptly};
+
+/// How often a second connection looks whether the server is still at work.
+pub(crate) const LOOK: Duration = Duration::from_secs(10);
 
 /// Another process may hold SQLite's write lock for as long as its migration takes.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
 
-/// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise. Without
+/// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise; the server ends what nobody
+/// waits for any more. Without
 /// `row_security` a statement from which a policy would hide rows fails, where it would pass for done.
 const SESSION: &str = "SET search_path = public; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
      SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
-     SET standard_conforming_strings = on";
+     SET standard_conforming_strings = on; SET client_connection_check_interval = '5s'; SET tcp_keepalives_idle = 60; \
+     SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6";
 
 /// A connection to either engine.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Postgres { session: Box<PgConnection>, options: Box<PgConnectOptions> },
+    Postgres { session: Box<PgConnection>, watch: Box<Watch> },
     Sqlite(Box<SqliteConnection>),
 }
 
@@ -35,11 +41,24 @@ impl Connection {
         if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
             return Err(Error::UnknownScheme);
         }
-        let options = Box::new(PgConnectOptions::from_str(url).map_err(Error::Connect)?);
-        let session = Box::new(options.connect().await.map_err(Error::Connect)?);
-        let mut connection = Self::Postgres { session, options };
-        connection.execute(SESSION).await.map_err(Error::Connect)?;
-        Ok(connection)
+        let options = PgConnectOptions::from_str(url).map_err(Error::Connect)?;
+        let opening = async {
+            let mut session = Box::new(options.connect().await?);
+            let sql = format!("{SESSION}; SELECT pg_backend_pid()");
+            let process = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(session.as_mut()).await?.try_get(0)?;
+            Ok((session, process))
+        };
+        let (session, process) = promptly(opening).await.map_err(Error::Connect)?;
+        let watch = Box::new(Watch { options, process, every: LOOK, lost: false });
+        Ok(Self::Postgres { session, watch })
+    }
+
+    /// With another pause between two looks whether the server is still at work.
+    pub(crate) fn looking_every(mut self, pause: Duration) -> Self {
+        if let Self::Postgres { watch, .. } = &mut self {
+            watch.every = pause;
+        }
+        self
     }
 
     /// To look only: what is written is refused by PostgreSQL, and a SQLite file that is not there is not made but
@@ -59,7 +78,7 @@ impl Connection {
     /// A second connection to the same server, to look at the first; `None` where there is none to be had.
     pub(crate) async fn observer(&self) -> Option<PgConnection> {
         match self {
-            Self::Postgres { options, .. } => options.connect().await.ok(),
+            Self::Postgres { watch, .. } => promptly(watch.options.connect()).await.ok(),
             Self::Sqlite(_) => None,
         }
     }
@@ -75,8 +94,8 @@ impl Connection {
     pub(crate) async fn value(&mut self, sql: &str) -> sqlx::Result<Option<String>> {
         let sql = AssertSqlSafe(sql.to_owned());
         let row: Option<Option<String>> = match self {
-            Self::Postgres { session, .. } => {
-                sqlx::query_scalar(sql).persistent(false).fetch_optional(session.as_mut()).await?
+            Self::Postgres { session, watch } => {
+                watch.over(sqlx::query_scalar(sql).persistent(false).fetch_optional(session.as_mut())).await?
             }
             Self::Sqlite(session) => sqlx::query_scalar(sql).persistent(false).fetch_optional(session.as_mut()).await?,
         };
@@ -87,8 +106,8 @@ impl Connection {
     pub(crate) async fn values(&mut self, sql: &str) -> sqlx::Result<Vec<String>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
-            Self::Postgres { session, .. } => {
-                sqlx::query_scalar(sql).persistent(false).fetch_all(session.as_mut()).await
+            Self::Postgres { session, watch } => {
+                watch.over(sqlx::query_scalar(sql).persistent(false).fetch_all(session.as_mut())).await
             }
             Self::Sqlite(session) => sqlx::query_scalar(sql).persistent(false).fetch_all(session.as_mut()).await,
         }
@@ -115,7 +134,7 @@ impl Target for Connection {
         // The simple protocol: one message, no implicit transaction around a single statement.
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
-            Self::Postgres { session, .. } => sql.execute(session.as_mut()).await.map(drop),
+            Self::Postgres { session, watch } => watch.over(sql.execute(session.as_mut())).await.map(drop),
             Self::Sqlite(session) => sql.execute(session.as_mut()).await.map(drop),
         }
     }
@@ -123,8 +142,9 @@ impl Target for Connection {
     async fn text(&mut self, sql: &str, value: &str) -> sqlx::Result<Option<String>> {
         let sql = AssertSqlSafe(sql.to_owned());
         let row: Option<Option<String>> = match self {
-            Self::Postgres { session, .. } => {
-                sqlx::query_scalar(sql).bind(value).persistent(false).fetch_optional(session.as_mut()).await?
+            Self::Postgres { session, watch } => {
+                let asking = sqlx::query_scalar(sql).bind(value).persistent(false).fetch_optional(session.as_mut());
+                watch.over(asking).await?
             }
             Self::Sqlite(session) => {
                 sqlx::query_scalar(sql).bind(value).persistent(false).fetch_optional(session.as_mut()).await?

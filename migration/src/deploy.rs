@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
-use crate::connection::Connection;
+use crate::connection::{Connection, LOOK};
 use crate::error::{Error, Refusal, Result};
 use crate::history::{History, MigrationStatus};
 use crate::mark::{self, Environment, Mark};
@@ -26,6 +26,9 @@ pub struct Options {
     pub patience: Duration,
     /// How often a statement that did not get its locks is tried. PostgreSQL.
     pub attempts: u32,
+    /// Between two looks of a second connection whether the server is still at work on a statement, which has no time limit.
+    /// Three that find it gone end the deploy. PostgreSQL.
+    pub look: Duration,
 }
 
 impl Default for Options {
@@ -35,6 +38,7 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(2),
             patience: Duration::from_mins(10),
             attempts: 20,
+            look: LOOK,
         }
     }
 }
@@ -101,7 +105,8 @@ impl Migrations {
 
     /// Connects, with other waits.
     pub async fn connect_with(url: &str, options: Options) -> Result<Self> {
-        Ok(Self { connection: Connection::open(url).await?, options, list: MIGRATIONS })
+        let connection = Connection::open(url).await?.looking_every(options.look);
+        Ok(Self { connection, options, list: MIGRATIONS })
     }
 
     /// Connects to look only, as for [`status`](Self::status): takes no right beyond reading, PostgreSQL refuses whatever

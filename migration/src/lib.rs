@@ -22,6 +22,7 @@ mod seaorm;
 mod squash;
 mod step;
 mod walls;
+mod watch;
 
 mod m20261123_000001_create_base_tables;
 mod m20261123_000002_create_rylie_database;

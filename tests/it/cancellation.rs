@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rylie_db::prelude::*;
-use rylie_testkit::{Cluster, DelayProxy, World};
+use rylie_testkit::{Cluster, DelayProxy, OnCommit, World};
 use sqlx::{Connection, PgConnection};
 
 /// About what a `BEGIN` with role and tenant, and the rollback after it, send.
@@ -115,11 +115,19 @@ async fn a_connection_lost_before_the_commit_changes_nothing_and_one_lost_during
     let lost = unit.requests().add(new()).await.unwrap_err();
     assert!(matches!(lost, Error::ConnectionLost(_)) && lost.is_retryable(), "{lost:?}");
 
-    let unit = database.store().tenant(&agency.scope()).await.unwrap();
-    unit.requests().add(new()).await.unwrap();
-    proxy.sever().await;
-    let unknown = unit.commit().await.unwrap_err();
-    assert!(matches!(unknown, Error::OutcomeUnknown(_)) && !unknown.is_retryable(), "{unknown:?}");
+    // The server has the commit or has it not; its answer never comes.
+    for (fault, done) in [(OnCommit::CutBefore, false), (OnCommit::CutAnswer, true)] {
+        let unit = database.store().tenant(&agency.scope()).await.unwrap();
+        let request = unit.requests().add(new()).await.unwrap();
+        let commits = proxy.commits();
+        proxy.on_commit(fault);
+        let unknown = unit.commit().await.unwrap_err();
+        proxy.on_commit(OnCommit::Pass);
+        assert!(matches!(unknown, Error::OutcomeUnknown(_)) && !unknown.is_retryable(), "{unknown:?}");
+        assert_eq!(proxy.commits(), commits + 1, "the commit was sent");
+        let unit = agency.unit().await.unwrap();
+        assert_eq!(unit.requests().find(request.id).await.unwrap().is_some(), done, "{fault:?}");
+    }
 }
 
 /// Two hundred tasks on four server connections, many of them cancelled: nobody meets what another one left.

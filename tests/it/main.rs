@@ -11,6 +11,7 @@ mod care;
 mod connections;
 mod drift;
 mod entity_tables;
+mod faults;
 mod guide;
 mod loopback;
 mod migration;

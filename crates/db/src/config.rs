@@ -109,6 +109,7 @@ impl Config {
             acquire_timeout: read.seconds("acquire_timeout_seconds")?.unwrap_or(defaults.acquire_timeout),
             statement_timeout: read.seconds("statement_timeout_seconds")?.unwrap_or(defaults.statement_timeout),
             lock_timeout: read.seconds("lock_timeout_seconds")?.unwrap_or(defaults.lock_timeout),
+            network_timeout: read.part_of_a_day("network_timeout_seconds")?.unwrap_or(defaults.network_timeout),
             behind_pooler: read.flag("behind_pooler")?.unwrap_or(defaults.behind_pooler),
             ..defaults
         };
@@ -222,6 +223,7 @@ impl ConfigBuilder {
         let text = match value {
             toml::Value::String(text) => within(folder, name, text)?,
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(flag) => flag.to_string(),
             toml::Value::Array(items) => list(name, &items)?,
             toml::Value::Table(table) => {
@@ -277,6 +279,15 @@ impl Reader<'_> {
 
     fn seconds(&self, name: &str) -> Result<Option<Duration>> {
         Ok(self.number(name, 0..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
+    }
+
+    /// Seconds and fractions of one; more than none, as nothing answers at once.
+    fn part_of_a_day(&self, name: &str) -> Result<Option<Duration>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
+            _ => Err(wrong(name, "it must be a number of seconds from 0.001 to 86400".to_owned())),
+        }
     }
 
     fn quota(&self, name: &str) -> Result<Option<Quota>> {

@@ -28,32 +28,56 @@ pub(crate) fn with_legacy_key(keyring: Keyring, config: &Config) -> Result<Keys>
 pub(crate) struct WatchedKeyring {
     config: Arc<Config>,
     path: PathBuf,
-    seen: Mutex<Option<Stamp>>,
+    seen: Mutex<Seen>,
+}
+
+/// The file as it was read, and as it could not be read.
+#[derive(Default)]
+struct Seen {
+    read: Option<Stamp>,
+    /// So that an error is logged once a change, and not once a unit.
+    failed: Option<Option<Stamp>>,
 }
 
 impl WatchedKeyring {
     /// `None` without a keyring. Made before the keys are read, so that no change falls in between.
     pub(crate) fn new(config: &Arc<Config>) -> Option<Self> {
         let path = config.keyring.clone()?;
-        let seen = Mutex::new(stamp(&path));
+        let seen = Mutex::new(Seen { read: stamp(&path), failed: None });
         Some(Self { config: Arc::clone(config), path, seen })
     }
 }
 
 impl KeySource for WatchedKeyring {
-    /// A file that cannot be read is told once in the log, and the keys from before go on: nothing that opened is lost.
+    /// Where the file cannot be read, the keys from before go on, so that nothing that opened is lost. The log says so once, and the
+    /// next unit tries again: the reason may pass without another change of the file.
     fn changed(&self) -> Option<Keys> {
-        let now = stamp(&self.path);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).changed(stamp(&self.path), || read(&self.config))
+    }
+}
+
+impl Seen {
+    fn changed<T>(&mut self, now: Option<Stamp>, read: impl FnOnce() -> Result<Option<T>>) -> Option<T> {
+        if self.read == now {
             return None;
         }
-        *seen = now;
-        read(&self.config).unwrap_or_else(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(cause, "the keyring's file changed and cannot be read; the keys from before are used");
-            None
-        })
+        match read() {
+            Ok(keys) => {
+                *self = Self { read: now, failed: None };
+                keys
+            }
+            Err(error) => {
+                if self.failed != Some(now) {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(
+                        cause,
+                        "the keyring's file changed and cannot be read; the keys from before are used, and the next unit tries again"
+                    );
+                }
+                self.failed = Some(now);
+                None
+            }
+        }
     }
 }
 
@@ -72,4 +96,24 @@ fn stamp(path: &Path) -> Option<Stamp> {
     let file = fs::metadata(path).ok()?;
     let written = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some((file.len(), i64::try_from(written.as_secs()).ok()?, i64::from(written.subsec_nanos())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed() -> Result<Option<u32>> {
+        Err(Error::Config { setting: "keyring".to_owned(), reason: "too many open files".to_owned() })
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_for_a_moment_is_read_by_the_next_unit() {
+        let [before, after] = [stamp(Path::new("/")), stamp(Path::new("."))];
+        assert_ne!(before, after);
+        let mut seen = Seen { read: before, failed: None };
+
+        assert_eq!(seen.changed(after, failed), None);
+        assert_eq!(seen.changed(after, || Ok(Some(2))), Some(2));
+        assert_eq!(seen.changed(after, || Ok(Some(3))), None, "it is read once a change");
+    }
 }

@@ -27,13 +27,16 @@ pub struct Analyzed {
 /// (`PRAGMA optimize`) unless told all.
 pub async fn analyze(engine: &Engine, all: bool) -> Result<Analyzed> {
     let analyzed = match engine.connect().await? {
-        Session::Postgres(mut connection) => {
-            refuse_stranger(&mut connection).await?;
-            in_postgres(&mut connection, all).await
+        Session::Postgres(mut connection, watch) => {
+            let work = async {
+                refuse_stranger(&mut connection).await?;
+                in_postgres(&mut connection, all).await.map_err(Error::engine("analyzing"))
+            };
+            watch.over(work).await
         }
-        Session::Sqlite(mut connection) => in_sqlite(&mut connection, all).await,
+        Session::Sqlite(mut connection) => in_sqlite(&mut connection, all).await.map_err(Error::engine("analyzing")),
     };
-    analyzed.map(|analyzed| Analyzed { analyzed }).map_err(Error::engine("analyzing"))
+    analyzed.map(|analyzed| Analyzed { analyzed })
 }
 
 async fn in_postgres(connection: &mut PgConnection, all: bool) -> sqlx::Result<Vec<String>> {

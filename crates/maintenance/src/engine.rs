@@ -1,5 +1,7 @@
 //! The engine itself, beside the doors: for care that belongs to no tenant and to no unit.
 
+mod watch;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +10,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
 
 use crate::error::{Error, Result};
+
+use watch::Watch;
+
+/// The longest wait for a connection, and for what the server answers at once.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How often a second connection looks whether the server is still at work.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// The longest wait for a lock: whoever holds it goes first, and the next run is another try.
 const LOCK: Duration = Duration::from_secs(5);
@@ -18,7 +28,10 @@ const CHECK: &str = "client_connection_check_interval";
 /// A database, for the care of its engine. Each job opens a session of its own: what it does takes long, and some of it
 /// runs in no transaction.
 #[derive(Clone)]
-pub struct Engine(At);
+pub struct Engine {
+    at: At,
+    look: Duration,
+}
 
 #[derive(Clone)]
 enum At {
@@ -28,7 +41,7 @@ enum At {
 
 /// A session with the engine.
 pub(crate) enum Session {
-    Postgres(PgConnection),
+    Postgres(PgConnection, Watch),
     Sqlite(SqliteConnection),
 }
 
@@ -40,7 +53,7 @@ impl Engine {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(wrong)?;
             let options = options.create_if_missing(false).busy_timeout(LOCK).disable_statement_logging();
-            return Ok(Self(At::Sqlite(Box::new(options))));
+            return Ok(Self { at: At::Sqlite(Box::new(options)), look: LOOK });
         }
         let options = PgConnectOptions::from_str(url).map_err(wrong)?;
         let options = options.application_name("rylie-maintenance").disable_statement_logging().options([
@@ -48,27 +61,44 @@ impl Engine {
             ("lock_timeout", LOCK.as_millis().to_string()),
             // A run that is cut short drops its session; the server then stops its statement soon.
             (CHECK, "5000".to_owned()),
+            ("tcp_keepalives_idle", "60".to_owned()),
+            ("tcp_keepalives_interval", "10".to_owned()),
+            ("tcp_keepalives_count", "6".to_owned()),
         ]);
-        Ok(Self(At::Postgres(Box::new(options))))
+        Ok(Self { at: At::Postgres(Box::new(options)), look: LOOK })
+    }
+
+    /// The same with another pause between two looks whether the server is still at work; ten seconds by default. Three looks
+    /// that find nothing end the job.
+    #[must_use]
+    pub fn looking_every(self, pause: Duration) -> Self {
+        Self { look: pause, ..self }
     }
 
     /// Whether it is SQLite.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
-        matches!(self.0, At::Sqlite(_))
+        matches!(self.at, At::Sqlite(_))
     }
 
     pub(crate) async fn connect(&self) -> Result<Session> {
         let failed = Error::engine("connecting for the care of the database");
-        match &self.0 {
-            At::Postgres(options) => match options.connect().await {
-                Ok(mut connection) => {
-                    refuse_pooler(&mut connection).await?;
-                    Ok(Session::Postgres(connection))
-                }
-                Err(error) if is_settings_refused(&error) => Err(Error::Pooled),
-                Err(error) => Err(failed(error)),
-            },
+        match &self.at {
+            At::Postgres(options) => {
+                let opening = async {
+                    match options.connect().await {
+                        Ok(mut connection) => {
+                            let process = refuse_pooler(&mut connection).await?;
+                            let watch = Watch { options: options.as_ref().clone(), process, every: self.look };
+                            Ok(Session::Postgres(connection, watch))
+                        }
+                        Err(error) if is_settings_refused(&error) => Err(Error::Pooled),
+                        Err(error) => Err(Error::engine("connecting for the care of the database")(error)),
+                    }
+                };
+                let opened = tokio::time::timeout(CONNECT, opening).await;
+                opened.unwrap_or_else(|_| Err(failed(sqlx::Error::PoolTimedOut)))
+            }
             At::Sqlite(options) => options.connect().await.map(Session::Sqlite).map_err(failed),
         }
     }
@@ -80,12 +110,14 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// A pooler that leaves our settings out gives no session: locks would be waited for without end.
-async fn refuse_pooler(connection: &mut PgConnection) -> Result<()> {
-    let sql = AssertSqlSafe(format!("SELECT current_setting('{CHECK}') = '5s'"));
+/// A pooler that leaves our settings out gives no session: locks would be waited for without end. The number of the session's
+/// process otherwise.
+async fn refuse_pooler(connection: &mut PgConnection) -> Result<i32> {
+    let sql = AssertSqlSafe(format!("SELECT current_setting('{CHECK}') = '5s', pg_backend_pid()"));
     let row = sqlx::raw_sql(sql).fetch_one(connection).await;
-    let ours = row.and_then(|row| row.try_get(0)).map_err(Error::engine("looking for a pooler"))?;
-    if ours { Ok(()) } else { Err(Error::Pooled) }
+    let found = row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let (ours, process) = found.map_err(Error::engine("looking for a pooler"))?;
+    if ours { Ok(process) } else { Err(Error::Pooled) }
 }
 
 /// A pooler refuses settings at the start of a session, where the server would take them.

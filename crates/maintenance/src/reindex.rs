@@ -38,9 +38,12 @@ pub struct Reindexed {
 /// On SQLite a vacuum rebuilds indexes as well, so only `all` does something here.
 pub async fn reindex(engine: &Engine, all: bool) -> Result<Reindexed> {
     match engine.connect().await? {
-        Session::Postgres(mut connection) => {
-            refuse_stranger(&mut connection).await?;
-            in_postgres(&mut connection, all).await.map_err(Error::engine("rebuilding indexes"))
+        Session::Postgres(mut connection, watch) => {
+            let work = async {
+                refuse_stranger(&mut connection).await?;
+                in_postgres(&mut connection, all).await.map_err(Error::engine("rebuilding indexes"))
+            };
+            watch.over(work).await
         }
         Session::Sqlite(mut connection) if all => {
             run_sqlite(&mut connection, "REINDEX").await.map_err(Error::engine("rebuilding indexes"))?;

@@ -55,7 +55,9 @@ pub struct TenantRows {
 pub async fn sizes(engine: &Engine, with_tenants: bool) -> Result<Sizes> {
     let failed = Error::engine("measuring the database");
     match engine.connect().await? {
-        Session::Postgres(mut connection) => postgres::sizes(&mut connection, with_tenants).await.map_err(failed),
+        Session::Postgres(mut connection, watch) => {
+            watch.over(async { postgres::sizes(&mut connection, with_tenants).await.map_err(failed) }).await
+        }
         Session::Sqlite(mut connection) => sqlite::sizes(&mut connection, with_tenants).await.map_err(failed),
     }
 }

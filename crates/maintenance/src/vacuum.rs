@@ -39,9 +39,12 @@ pub struct Vacuumed {
 /// folded into the file in any case.
 pub async fn vacuum(engine: &Engine, all: bool) -> Result<Vacuumed> {
     match engine.connect().await? {
-        Session::Postgres(mut connection) => {
-            refuse_stranger(&mut connection).await?;
-            in_postgres(&mut connection, all).await.map_err(Error::engine("vacuuming"))
+        Session::Postgres(mut connection, watch) => {
+            let work = async {
+                refuse_stranger(&mut connection).await?;
+                in_postgres(&mut connection, all).await.map_err(Error::engine("vacuuming"))
+            };
+            watch.over(work).await
         }
         Session::Sqlite(mut connection) => in_sqlite(&mut connection, all).await.map_err(Error::engine("vacuuming")),
     }

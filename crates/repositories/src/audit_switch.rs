@@ -38,7 +38,9 @@ impl Tx {
             return Ok(true);
         }
         let switch = &self.surroundings().audit;
-        if let Some(on) = switch.known() {
+        // What this unit has changed holds within it, and for nobody else before its commit.
+        let changed = self.has_changed_settings();
+        if let Some(on) = switch.known().filter(|_| !changed) {
             return Ok(on);
         }
         let connection = self.connection().await?;
@@ -51,7 +53,9 @@ impl Tx {
         };
         let row = connection.query_one_raw(Statement::from_string(engine, sql)).await?;
         let on = row.map_or(Ok(true), |row| row.try_get_by_index(0))?;
-        *switch.state() = Some((Instant::now(), on));
+        if !changed {
+            *switch.state() = Some((Instant::now(), on));
+        }
         Ok(on)
     }
 }

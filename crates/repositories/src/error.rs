@@ -1,13 +1,15 @@
 //! What can go wrong between a caller and the database.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rylie_entities::TaskType;
 use sea_orm::{DbErr, RuntimeErr};
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::fence::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, UNSTORABLE};
-use crate::pool::Holder;
+use crate::pool::{Holder, is_silence};
 
 /// The result of every repository and unit of work.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -105,11 +107,12 @@ pub enum Error {
     #[error("the transaction lost against another one; run the unit again")]
     Contention,
 
-    /// The connection broke before the unit was committed: nothing was changed. Run the unit again.
+    /// The connection broke, or the server did not answer in time, before the unit was committed: nothing was changed. Run the
+    /// unit again.
     #[error("the connection to the database broke before the commit; run the unit again")]
     ConnectionLost(#[source] Fault),
 
-    /// The connection broke during the commit: the change was made, or it was not. Read before you try again.
+    /// The connection broke, or the server did not answer in time, during the commit: the change was made, or it was not. Read before you try again.
     #[error("the connection broke during the commit: whether it took effect is unknown; read before trying again")]
     OutcomeUnknown(#[source] Fault),
 
@@ -153,23 +156,26 @@ impl Error {
         }
     }
 
-    /// No connection could be made: whatever the driver says, nothing was changed.
-    pub(crate) fn unreachable(error: sqlx::Error) -> Self {
+    /// No connection could be made, or the server did not answer: whatever the driver says, nothing was changed.
+    pub(crate) fn unreachable(error: impl Into<Arc<sqlx::Error>>) -> Self {
         Self::ConnectionLost(Fault(DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
     }
 
-    /// The same error, met during `COMMIT`.
-    pub(crate) fn during_commit(self) -> Self {
-        match self {
-            Self::ConnectionLost(fault) => Self::OutcomeUnknown(fault),
-            other => other,
+    /// An error met during `COMMIT`. Where it ends the connection, the commit may have been done before. A server that takes
+    /// no writes did nothing.
+    pub(crate) fn during_commit(error: DbErr) -> Self {
+        match driver_error(&error) {
+            Some(driver) if ends_connection(driver) && !is_read_only_server(driver) => {
+                Self::OutcomeUnknown(Fault(error))
+            }
+            _ => error.into(),
         }
     }
 
-    /// The same error, met during `COMMIT` or by what was sent with it: unless it is one by which a commit is refused, the
-    /// commit may have been done.
-    pub(crate) fn during_commit_or_behind(self) -> Self {
-        match self {
+    /// An error met during `COMMIT` or by what was sent with it: unless it is one by which a commit is refused, the commit may
+    /// have been done.
+    pub(crate) fn during_commit_or_behind(error: DbErr) -> Self {
+        match Self::during_commit(error) {
             Self::ConnectionLost(fault) | Self::Database(fault) => Self::OutcomeUnknown(fault),
             Self::Timeout => Self::OutcomeUnknown(Fault(DbErr::Custom("a time limit".to_owned()))),
             other => other,
@@ -188,6 +194,13 @@ fn constraint_suffix(constraint: Option<&str>) -> String {
 
 /// An error of the driver, shown without the values of parameters.
 pub struct Fault(DbErr);
+
+impl Fault {
+    /// Whether the server did not answer at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        driver_error(&self.0).is_some_and(is_silence)
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,7 +230,7 @@ impl fmt::Debug for Fault {
 
 impl std::error::Error for Fault {}
 
-fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+pub(crate) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(e))
         | DbErr::Exec(RuntimeErr::SqlxError(e))
@@ -236,10 +249,12 @@ impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         use sqlx::Error as Sqlx;
         match driver_error(&error) {
-            Some(Sqlx::Database(cause)) => from_report(&**cause).unwrap_or_else(|| Self::Database(Fault(error))),
-            Some(Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed | Sqlx::PoolClosed) => {
-                Self::ConnectionLost(Fault(error))
-            }
+            Some(Sqlx::Database(cause)) => match from_report(&**cause) {
+                Some(known) => known,
+                None if is_loss(&**cause) => Self::ConnectionLost(Fault(error)),
+                None => Self::Database(Fault(error)),
+            },
+            Some(driver) if ends_connection(driver) => Self::ConnectionLost(Fault(error)),
             _ if matches!(&error, DbErr::Type(text) if text == UNSTORABLE) => Self::Invalid {
                 what: "a value",
                 reason: "text must not contain a NUL character, and JSON must not be nested deeper than 100 levels",
@@ -277,9 +292,6 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         // SQLite, BUSY and LOCKED with their extended codes: https://www.sqlite.org/rescode.html
         "40001" | "40P01" | "5" | "6" | "261" | "262" | "517" | "773" => Some(Error::Contention),
         "55P03" | "57014" => Some(Error::Timeout),
-        "57P01" | "57P02" | "57P03" | "57P05" | "08006" | "08003" | "08000" | "25P03" | "25P04" => {
-            Some(Error::ConnectionLost(fault_of(report)))
-        }
         "22001" | "22003" | "22008" | "22021" | "22P02" | "22P05" => {
             Some(Error::Invalid { what: "a value", reason: "it does not fit the column" })
         }
@@ -287,8 +299,42 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     }
 }
 
-fn fault_of(report: &dyn sqlx::error::DatabaseError) -> Fault {
-    Fault(DbErr::Custom(report.message().to_owned()))
+/// Whether the connection on which an error was met is of no use any more: it broke, the server ended it, or the server is
+/// no longer the one that takes writes.
+pub(crate) fn ends_connection(error: &sqlx::Error) -> bool {
+    use sqlx::Error as Sqlx;
+    match error {
+        Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed | Sqlx::PoolClosed => true,
+        Sqlx::Database(report) => is_loss(&**report) || is_fatal(&**report),
+        _ => false,
+    }
+}
+
+/// Whether a server, or a pooler before it, says that the connection to the one that takes writes is lost.
+/// PostgreSQL: <https://www.postgresql.org/docs/15/errcodes-appendix.html>. A pooler tells of a lost server by `08P01`.
+fn is_loss(report: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = report.code().unwrap_or_default();
+    let known = matches!(
+        code.as_ref(),
+        "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04" | READ_ONLY_SERVER | "40003"
+    );
+    // What a session is refused for at its start is fatal, too: its login, its database, its settings.
+    let resources = ["53", "57", "58", "XX"].iter().any(|class| code.starts_with(class));
+    known || code.starts_with("08") || (resources && is_fatal(report))
+}
+
+/// Whether the session ended with the error.
+fn is_fatal(report: &dyn sqlx::error::DatabaseError) -> bool {
+    let postgres = report.try_downcast_ref::<PgDatabaseError>();
+    postgres.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+}
+
+const READ_ONLY_SERVER: &str = "25006";
+
+/// Whether a write was refused because the transaction only reads: in a unit that may write, the server was a primary and is
+/// one no more.
+pub(crate) fn is_read_only_server(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|report| report.code().as_deref() == Some(READ_ONLY_SERVER))
 }
 
 /// Table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message.

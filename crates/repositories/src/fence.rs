@@ -20,6 +20,7 @@ mod walk;
 mod writes;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rylie_audit::{Actor, Origin};
 use rylie_entities::{Env, TenantId, TenantOwned, Timestamp};
@@ -52,6 +53,8 @@ pub(crate) struct Tx {
     who: Who,
     surroundings: Surroundings,
     refusals: Refusals,
+    /// Whether this unit has changed how events are recorded.
+    changed_settings: AtomicBool,
 }
 
 /// What a store gives to each of its units.
@@ -108,36 +111,74 @@ impl Fence {
 impl Tx {
     pub(crate) fn new(transaction: Transaction, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
         let transaction = OnceCell::new_with(Some(transaction));
-        Self { transaction, autocommit: None, fence, who, surroundings, refusals: Refusals::default() }
+        Self {
+            transaction,
+            autocommit: None,
+            fence,
+            who,
+            surroundings,
+            refusals: Refusals::default(),
+            changed_settings: AtomicBool::default(),
+        }
     }
 
     /// A unit that only reads and has no transaction before it needs one.
     pub(crate) fn in_autocommit(autocommit: Autocommit, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
         let (transaction, autocommit) = (OnceCell::new(), Some(autocommit));
-        Self { transaction, autocommit, fence, who, surroundings, refusals: Refusals::default() }
+        Self {
+            transaction,
+            autocommit,
+            fence,
+            who,
+            surroundings,
+            refusals: Refusals::default(),
+            changed_settings: AtomicBool::default(),
+        }
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {
         let done = match self.transaction.take() {
             // What only read has nothing to make durable: the rollback travels off the caller's path.
             Some(transaction) if !transaction.wrote() => Ok(()),
-            Some(transaction) => transaction.commit().await.map_err(|error| Error::from(error).during_commit()),
+            Some(transaction) => match transaction.settle().await {
+                Ok(()) => transaction.commit().await.map_err(Error::during_commit),
+                Err(before) => Err(before.into()),
+            },
             None => Ok(()),
         };
+        self.settings_committed();
         self.refusals_recorded().await;
         done
     }
 
     pub(crate) async fn commit_with_position(mut self) -> Result<LogPosition> {
         let done = match self.transaction.take() {
-            Some(transaction) if transaction.wrote() => {
-                transaction.commit_with_position().await.map_err(|error| Error::from(error).during_commit_or_behind())
-            }
+            Some(transaction) if transaction.wrote() => match transaction.settle().await {
+                Ok(()) => transaction.commit_with_position().await.map_err(Error::during_commit_or_behind),
+                Err(before) => Err(before.into()),
+            },
             // Whoever changed nothing has nothing to wait for.
             _ => Ok(LogPosition::default()),
         };
+        self.settings_committed();
         self.refusals_recorded().await;
         done
+    }
+
+    /// Notes that this unit changes how events are recorded.
+    pub(crate) fn settings_changed(&self) {
+        self.changed_settings.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_changed_settings(&self) -> bool {
+        self.changed_settings.load(Ordering::Relaxed)
+    }
+
+    /// Also after an error: the commit may have taken effect.
+    fn settings_committed(&self) {
+        if self.has_changed_settings() {
+            self.surroundings.audit.forget();
+        }
     }
 
     async fn refusals_recorded(&self) {

@@ -1,12 +1,14 @@
 //! Connections, and how a transaction is begun on one.
 
 mod acquire;
+mod bounds;
 mod endpoint;
 mod holders;
 mod lender;
 mod mark;
 mod options;
 mod postgres;
+mod probe;
 mod server;
 mod sqlite;
 mod sqlite_file;
@@ -22,6 +24,8 @@ use crate::measures::describe;
 use crate::{Error, Result};
 
 pub(crate) use acquire::Alone;
+use bounds::Bounds;
+pub(crate) use bounds::{answered, is_silence};
 pub(crate) use endpoint::{Endpoint, label};
 pub use holders::Holder;
 use holders::Holders;
@@ -54,6 +58,27 @@ enum Inner {
     Postgres(Lender<Postgres>),
     Sqlite(Lender<Sqlite>),
 }
+
+/// Asks the server something on a connection that belongs to no unit, within the time of a statement.
+macro_rules! asked {
+    ($pool:expr, $lender:expr, |$conn:ident| $asking:expr) => {{
+        let mut lent = $pool.lend($lender).await?;
+        let within = lent.bounds().statement(None);
+        let $conn = lent.conn()?;
+        match $crate::pool::answered(within, $asking).await {
+            Ok(Ok(answer)) => {
+                lent.give_back();
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err($crate::Error::from(error)),
+            Err(silence) => {
+                lent.end_after(&silence);
+                Err($crate::Error::unreachable(silence))
+            }
+        }
+    }};
+}
+pub(super) use asked;
 
 /// What a unit's transaction is told when it begins.
 pub(crate) enum Door<'a> {
@@ -92,11 +117,11 @@ impl Pool {
         let (inner, endpoint) = if url.starts_with("sqlite:") {
             let pool = sqlite::connect(url, &options).await?;
             let endpoint = Endpoint::sqlite(&pool.connect_options());
-            (Inner::Sqlite(Lender::new(pool)), endpoint)
+            (Inner::Sqlite(Lender::new(pool, Bounds::SQLITE)), endpoint)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = postgres::connect(url, &options).await?;
             let endpoint = Endpoint::postgres(&pool.connect_options());
-            (Inner::Postgres(Lender::new(pool)), endpoint)
+            (Inner::Postgres(Lender::new(pool, Bounds::postgres(&options))), endpoint)
         } else {
             return Err(Error::Invalid {
                 what: "the database URL",
@@ -131,11 +156,12 @@ impl Pool {
     /// after a migration.
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(lender) = &self.inner {
-            let mut lent = lender.lend().await?;
-            self.walls.store(postgres::may_take_roles(lent.conn()?).await?, Ordering::Relaxed);
-            self.reads_through_functions.store(postgres::has_functions(lent.conn()?).await?, Ordering::Relaxed);
-            self.shared.store(postgres::is_shared_with_old_service(lent.conn()?).await?, Ordering::Relaxed);
-            lent.give_back();
+            let walls = asked!(self, lender, |conn| postgres::may_take_roles(conn))?;
+            let functions = asked!(self, lender, |conn| postgres::has_functions(conn))?;
+            let shared = asked!(self, lender, |conn| postgres::is_shared_with_old_service(conn))?;
+            self.walls.store(walls, Ordering::Relaxed);
+            self.reads_through_functions.store(functions, Ordering::Relaxed);
+            self.shared.store(shared, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -174,21 +200,16 @@ impl Pool {
     /// Asks the database for an answer: one round trip.
     pub async fn ping(&self) -> Result<()> {
         match &self.inner {
-            Inner::Postgres(lender) => {
-                sqlx::raw_sql("SELECT 1").execute(lender.lend().await?.conn()?).await?;
-            }
-            Inner::Sqlite(lender) => {
-                sqlx::raw_sql("SELECT 1").execute(lender.lend().await?.conn()?).await?;
-            }
+            Inner::Postgres(lender) => asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop),
+            Inner::Sqlite(lender) => asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop),
         }
-        Ok(())
     }
 
     /// The names of the migrations that this database has on record; none where nothing was migrated. Two round trips.
     pub async fn applied_migrations(&self) -> Result<Vec<String>> {
         match &self.inner {
-            Inner::Postgres(lender) => postgres::applied_migrations(lender.lend().await?.conn()?).await,
-            Inner::Sqlite(lender) => sqlite::applied_migrations(lender.lend().await?.conn()?).await,
+            Inner::Postgres(lender) => asked!(self, lender, |conn| postgres::applied_migrations(conn)),
+            Inner::Sqlite(lender) => asked!(self, lender, |conn| sqlite::applied_migrations(conn)),
         }
     }
 
@@ -219,7 +240,7 @@ impl Pool {
     pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
         match &self.inner {
             Inner::Postgres(_) if self.has_row_level_security() => Ok(AuditingRole::Platform),
-            Inner::Postgres(lender) if postgres::may_audit(lender.lend().await?.conn()?).await? => {
+            Inner::Postgres(lender) if asked!(self, lender, |conn| postgres::may_audit(conn))? => {
                 Ok(AuditingRole::Auditor)
             }
             _ => Ok(AuditingRole::Login),

@@ -117,7 +117,7 @@ impl SettingsRepository for Tx {
         self.record(changes.event(&before)).await?;
         if let Some(action) = changes.audit_logging.filter(|on| *on != before.audit_logging).map(switched) {
             self.record(Event::new(action)).await?;
-            self.surroundings().audit.forget();
+            self.settings_changed();
         }
         after.into_iter().next().ok_or(Error::NotFound { entity: "SystemSettings" })
     }

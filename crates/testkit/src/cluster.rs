@@ -56,7 +56,7 @@ struct Inner {
     templates: std::sync::Mutex<HashMap<String, Arc<OnceCell<Template>>>>,
     pooler: OnceCell<Pooler>,
     // `None` where one was given.
-    server: Option<Server>,
+    server: Option<Mutex<Server>>,
 }
 
 impl Cluster {
@@ -113,6 +113,28 @@ impl Cluster {
         Ok(self.0.pooler.get_or_try_init(|| Pooler::start(&self.0.url)).await?.address())
     }
 
+    /// Another PgBouncer in transaction mode, before what is at this address: a proxy that leads to the server.
+    ///
+    /// [`Error::PoolerMissing`] if PgBouncer is not installed.
+    pub async fn pooler_before(&self, address: &str) -> Result<Pooler> {
+        Pooler::start(&self.0.url.through(address)).await
+    }
+
+    /// Ends a private server as a crash does, in the middle of whatever it does; [`start_again`](Self::start_again) brings it
+    /// back. Unless a database sets `synchronous_commit = on`, acknowledged commits may be lost.
+    ///
+    /// [`Error::ServerUrl`] if the server is not a private one.
+    pub async fn crash(&self) -> Result<()> {
+        let server = self.0.server.as_ref().ok_or(Error::ServerUrl)?;
+        server.lock().await.end_by("-KILL")
+    }
+
+    /// Starts a private server after its end, at the same address. Returns when it takes connections.
+    pub async fn start_again(&self) -> Result<()> {
+        let (Some(server), Some(programs)) = (&self.0.server, &self.0.programs) else { return Err(Error::ServerUrl) };
+        server.lock().await.start_again(programs).await
+    }
+
     /// The folder of the private server's programs, so that a test of `pg_dump` takes the one that fits.
     #[must_use]
     pub fn programs(&self) -> Option<&Path> {
@@ -134,7 +156,7 @@ impl Cluster {
             creating: Mutex::default(),
             templates: std::sync::Mutex::default(),
             pooler: OnceCell::const_new(),
-            server,
+            server: server.map(Mutex::new),
         })))
     }
 

@@ -11,6 +11,6 @@ mod world;
 pub use cluster::{Cluster, Pooler, PostgresDatabase, Replica, Template};
 pub use env::TestEnv;
 pub use error::{Error, Result};
-pub use proxy::DelayProxy;
+pub use proxy::{DelayProxy, Lost, OnCommit};
 pub use sqlite::SqliteDatabase;
 pub use world::{TestAgency, TestUser, UserBuilder, World};

@@ -59,7 +59,11 @@ impl World {
 
     /// On a PostgreSQL database of the [shared cluster](Cluster::shared), copied from a migrated template.
     pub async fn postgres() -> Result<Self> {
-        let cluster = Cluster::shared().await?;
+        Self::postgres_of(Cluster::shared().await?).await
+    }
+
+    /// On a PostgreSQL database of this cluster, such as a [private](Cluster::private) one that a test crashes.
+    pub async fn postgres_of(cluster: &Cluster) -> Result<Self> {
         let template = cluster.template("migrated", migrate).await?;
         let database = cluster.clone_of(&template).await?;
         let url = database.url();
@@ -151,6 +155,15 @@ impl World {
         match &self.place {
             Place::Sqlite { .. } => None,
             Place::Postgres { database } => Some(database.url_through(proxy)),
+        }
+    }
+
+    /// Where the database is as seen through whatever is at this address, such as a pooler; `None` on SQLite.
+    #[must_use]
+    pub fn url_at(&self, address: &str) -> Option<String> {
+        match &self.place {
+            Place::Sqlite { .. } => None,
+            Place::Postgres { database } => Some(database.url_at(address)),
         }
     }
 

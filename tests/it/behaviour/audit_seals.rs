@@ -557,6 +557,24 @@ async fn logging_switched_off_leaves_a_last_record_and_silences_no_security_even
 }
 
 #[tokio::test]
+async fn logging_switched_off_in_a_unit_that_is_dropped_stays_on() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let unit = world.platform().await.unwrap();
+    unit.settings().ensure().await.unwrap();
+    unit.commit().await.unwrap();
+    let unit = world.platform().await.unwrap();
+    unit.settings().update(SettingsChanges { audit_logging: Some(false), ..Default::default() }).await.unwrap();
+    // An ordinary event, for which the unit asks the setting as it has it.
+    unit.audit().record(Event::new(Action::Other("REPORT_SENT".into())).on("Request", "r1")).await.unwrap();
+    drop(unit);
+
+    record(&agency, 1).await;
+
+    assert_eq!(eventually(&agency, "REPORT_SENT").await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_copy_with_a_fingerprint_of_its_own_goes_on_with_the_log() {
     let world = world().await;
     let (agency, outside) = (world.agency().await.unwrap(), Outside::new());

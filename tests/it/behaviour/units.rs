@@ -1,5 +1,7 @@
 //! Units of work.
 
+use std::task::Poll;
+
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
 
@@ -121,20 +123,38 @@ async fn health_tells_the_engine_and_what_is_pending() {
     assert!(world.url().starts_with(health.engine));
 }
 
+/// The caller is cancelled at every point where it waits, one after the other.
 #[tokio::test]
 async fn a_cancelled_call_leaves_nothing_half_written() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
-    for microseconds in (0..2_000).step_by(100) {
-        let write = async {
+    let (mut cancelled, mut finished) = ([0; 3], false);
+    for polls in 0.. {
+        let doing = std::cell::Cell::new(0);
+        let mut write = Box::pin(async {
             let unit = agency.unit().await.unwrap();
+            doing.set(1);
             unit.requests().add_with_tasks(new("t"), vec![NewTask::new("a", TaskType::Page)]).await.unwrap();
+            doing.set(2);
             unit.commit().await.unwrap();
-        };
-        let _ = tokio::time::timeout(std::time::Duration::from_micros(microseconds), write).await;
+        });
+        let mut polled = 0;
+        finished = std::future::poll_fn(|context| {
+            polled += 1;
+            if polled > polls { Poll::Ready(false) } else { write.as_mut().poll(context).map(|()| true) }
+        })
+        .await;
+        drop(write);
+        if finished || polls == 1_000 {
+            break;
+        }
+        cancelled[doing.get()] += 1;
     }
+    assert!(finished && cancelled.iter().all(|times| *times > 0), "opening, writing, committing: {cancelled:?}");
 
     // Both in one statement, so in one snapshot: a commit may still be under way.
     let both = r#"SELECT CAST((SELECT count(*) FROM "Request") - (SELECT count(*) FROM "Task") AS text)"#;
-    assert_eq!(Sql::connect(world.url()).await.one(both).await, "0");
+    let mut sql = Sql::connect(world.url()).await;
+    assert_eq!(sql.one(both).await, "0");
+    assert_ne!(sql.one(r#"SELECT CAST(count(*) AS text) FROM "Request""#).await, "0", "the last one finished");
 }

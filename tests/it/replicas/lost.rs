@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Server};
-use rylie_testkit::{DelayProxy, Replica, World};
+use rylie_testkit::{DelayProxy, Lost, Replica, World};
 
 use super::{REPLICA, Scene, add_request, caught_up, eventually, opens_on, replica, seen};
 
@@ -85,6 +85,20 @@ async fn a_replica_that_answers_nothing_is_left_and_taken_again() {
     proxy.delay_to_client(Duration::ZERO);
     proxy.sever().await;
     caught_up(&*store, &agency.scope()).await;
+}
+
+#[tokio::test]
+async fn a_unit_on_a_replica_that_falls_silent_goes_on_at_the_primary() {
+    let replica = replica().await;
+    let world = World::postgres_with_replica(&replica).await.unwrap();
+    let proxy = DelayProxy::start(replica.address()).await.unwrap();
+    let url = world.url_through(&proxy).unwrap();
+    let limits = [("statement_timeout_seconds", "1"), ("network_timeout_seconds", "1"), ("replica_urls", url.as_str())];
+    let database = world.connect_with_settings(&limits).await.unwrap();
+    let (scope, store) = (world.agency().await.unwrap().scope(), database.store());
+    caught_up(&*store, &scope).await;
+
+    goes_on_at_the_primary(&*store, &scope, async || proxy.lose(Lost::ToClient)).await;
 }
 
 /// Eight sessions write and read while the replica stops, goes on, crashes and comes back.

@@ -82,7 +82,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().chain(&secrets::KNOWN)
 }
 
-const KNOWN: [Known; 23] = [
+const KNOWN: [Known; 24] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     Known { shown: Shown::WithoutPasswords, ..known("replica_urls", "RYLIE_REPLICA_URLS", "") },
     known("replica_max_lag_seconds", "RYLIE_REPLICA_MAX_LAG_SECONDS", "5"),
@@ -90,6 +90,7 @@ const KNOWN: [Known; 23] = [
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
     known("statement_timeout_seconds", "RYLIE_STATEMENT_TIMEOUT_SECONDS", "30"),
     known("lock_timeout_seconds", "RYLIE_LOCK_TIMEOUT_SECONDS", "5"),
+    known("network_timeout_seconds", "RYLIE_NETWORK_TIMEOUT_SECONDS", "5"),
     known("behind_pooler", "RYLIE_BEHIND_POOLER", "false"),
     known("fingerprint", "RYLIE_FINGERPRINT", ""),
     known("keyring", "RYLIE_KEYRING", "").file(),

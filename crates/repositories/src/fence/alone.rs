@@ -12,8 +12,9 @@ use super::observed::{self, Observed};
 use super::rows::decoded;
 use super::storable::parts;
 use super::transaction::Transaction;
+use crate::error::ends_connection;
 use crate::fence::Tx;
-use crate::pool::{Alone, CallSite, Endpoint, Lent, Server};
+use crate::pool::{Alone, CallSite, Endpoint, Lent, Server, answered};
 use crate::soft_delete::SoftDeleted;
 use crate::{Result, UnitOptions};
 
@@ -79,11 +80,16 @@ where
     let observed = Observed::begin(&unit, endpoint, &statement.sql, Some(table));
     let (sql, values) = parts(statement)?;
     let query = sqlx::query_with(AssertSqlSafe(sql), values);
-    let rows = query.fetch_all(lent.conn()?).instrument(observed.span.clone()).await;
+    let within = lent.bounds().statement(None);
+    let read = query.fetch_all(lent.conn()?).instrument(observed.span.clone());
+    let rows = answered(within, read).await.and_then(|rows| rows);
+    match &rows {
+        Ok(_) => lent.give_back(),
+        Err(error) if ends_connection(error) => lent.end_after(error),
+        Err(_) => drop(lent),
+    }
     let rows = rows.map(|rows| rows.into_iter().map(Into::into).collect());
     let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())));
     observed.end(&rows);
-    let rows = rows?;
-    lent.give_back();
-    Ok(rows)
+    Ok(rows?)
 }

@@ -7,7 +7,7 @@ use super::held::Held;
 use super::transaction::{Open, Transaction};
 use crate::LogPosition;
 use crate::log_position::{ON_PRIMARY, ON_REPLICA};
-use crate::pool::Server;
+use crate::pool::{Server, answered};
 
 impl Transaction {
     /// A position that everything this transaction sees lies before.
@@ -23,9 +23,8 @@ impl Transaction {
         Ok(LogPosition::of_log(row.try_get("", "position")?))
     }
 
-    /// As `commit`, and tells the position behind it; still one round trip.
+    /// As [`commit`](Self::commit), and tells the position behind it; still one round trip.
     pub(crate) async fn commit_with_position(self) -> Result<LogPosition, DbErr> {
-        self.settle().await?;
         let done = match self.into_open() {
             Some(Open::Postgres(held)) => held.commit_with_position().await,
             Some(Open::Sqlite(held)) => held.commit().await.map(|()| LogPosition::default()),
@@ -41,7 +40,9 @@ impl Held<Postgres> {
         // connection is given back, off the caller's path.
         let sql = format!("COMMIT AND CHAIN; SELECT {ON_PRIMARY}");
         self.committing();
-        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.conn()?).await?;
+        let within = self.within();
+        let row = answered(within, sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.conn()?)).await;
+        let row = row.and_then(|row| row).inspect_err(|error| self.note(error))?;
         let position = LogPosition::of_log(row.try_get(0)?);
         self.committed();
         Ok(position)

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
@@ -22,7 +23,8 @@ use super::held::Held;
 use super::observed::{self, Observed};
 use super::savepoints::Savepoints;
 use super::storable::parts;
-use crate::pool::{Access, Endpoint, Holding, Lent, Server};
+use crate::error::{driver_error, is_read_only_server};
+use crate::pool::{Access, Endpoint, Holding, Lent, Server, answered};
 
 /// A transaction under way. Dropped, it is rolled back without waiting.
 pub(crate) struct Transaction {
@@ -55,9 +57,11 @@ macro_rules! on_arrays {
         $self.ready(&mut open).await?;
         $self.broken.store(true, Ordering::Relaxed);
         let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
+        let within = held.within();
         let $conn = held.conn().map_err(query_error)?;
         let $query = sqlx::query_with(AssertSqlSafe($sql), $arrays).persistent($self.keeps_statements);
-        let done = async { $call }.instrument(observed.span.clone()).await;
+        let done = answered(within, async { $call }.instrument(observed.span.clone())).await;
+        let done = $self.noted(held, done);
         observed.end(&done);
         $self.broken.store(done.is_err(), Ordering::Relaxed);
         done
@@ -65,14 +69,16 @@ macro_rules! on_arrays {
 }
 
 impl Transaction {
-    /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip.
+    /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip. `limit` is the time
+    /// limit of each statement, if the batch sets one.
     pub(crate) async fn begin_postgres(
         lent: Lent<Postgres>,
         batch: String,
+        limit: Option<Duration>,
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = Held::begin(lent, batch).await?;
+        let held = Held::begin(lent, batch, limit).await?;
         Ok(Self::new(DbBackend::Postgres, Open::Postgres(held), access, endpoint))
     }
 
@@ -83,7 +89,7 @@ impl Transaction {
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = Held::begin(lent, batch).await?;
+        let held = Held::begin(lent, batch, None).await?;
         Ok(Self::new(DbBackend::Sqlite, Open::Sqlite(held), access, endpoint))
     }
 
@@ -128,8 +134,8 @@ impl Transaction {
         self.open.into_inner()
     }
 
+    /// To be called once what is to be undone [is](Self::settle): whatever fails here, fails during the commit.
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
-        self.settle().await?;
         let done = match self.into_open() {
             Some(Open::Postgres(held)) => held.commit().await,
             Some(Open::Sqlite(held)) => held.commit().await,
@@ -170,10 +176,10 @@ impl Transaction {
     async fn ready(&self, open: &mut Option<Open>) -> Result<(), DbErr> {
         if let Some(number) = self.savepoints.to_undo() {
             // Sent again if the caller is cancelled meanwhile, which does no harm; hence not in one batch with the next.
-            execute(open, &format!("ROLLBACK TO SAVEPOINT rylie_{number}")).await?;
+            self.execute(open, &format!("ROLLBACK TO SAVEPOINT rylie_{number}")).await?;
             self.savepoints.ended(number);
             self.broken.store(true, Ordering::Relaxed);
-            execute(open, &format!("RELEASE SAVEPOINT rylie_{number}")).await?;
+            self.execute(open, &format!("RELEASE SAVEPOINT rylie_{number}")).await?;
             self.broken.store(false, Ordering::Relaxed);
         }
         if self.broken.load(Ordering::Relaxed) { Err(DbErr::Type(BROKEN.to_owned())) } else { Ok(()) }
@@ -184,7 +190,7 @@ impl Transaction {
         let mut open = self.open.lock().await;
         self.ready(&mut open).await?;
         self.broken.store(true, Ordering::Relaxed);
-        execute(&mut open, sql).await?;
+        self.execute(&mut open, sql).await?;
         self.broken.store(false, Ordering::Relaxed);
         Ok(())
     }
@@ -227,13 +233,15 @@ impl Transaction {
     }
 }
 
-/// Runs one sqlx call on whichever engine the transaction is open on.
+/// Runs one sqlx call on whichever engine the transaction is open on, within the time that the server has for it.
 macro_rules! on_engine {
-    ($open:expr, |$conn:ident| $call:expr) => {
+    ($self:ident, $open:expr, |$conn:ident| $call:expr) => {
         match $open.as_mut() {
             Some(Open::Postgres(held)) => {
+                let within = held.within();
                 let $conn = held.conn().map_err(query_error)?;
-                $call
+                let done = answered(within, async { $call }).await;
+                $self.noted(held, done)
             }
             Some(Open::Sqlite(held)) => {
                 let $conn = held.conn().map_err(query_error)?;
@@ -250,17 +258,30 @@ macro_rules! on_connection {
         let mut open = $self.open.lock().await;
         $self.ready(&mut open).await?;
         $self.broken.store(true, Ordering::Relaxed);
-        let done = async { on_engine!(open, |$conn| $call) }.instrument($observed.span.clone()).await;
+        let done = async { on_engine!($self, open, |$conn| $call) }.instrument($observed.span.clone()).await;
         $observed.end(&done);
         $self.broken.store(done.is_err(), Ordering::Relaxed);
         done
     }};
 }
 
-async fn execute(open: &mut Option<Open>, sql: &str) -> Result<(), DbErr> {
-    on_engine!(open, |conn| {
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(|_| ()).map_err(query_error)
-    })
+impl Transaction {
+    async fn execute(&self, open: &mut Option<Open>, sql: &str) -> Result<(), DbErr> {
+        on_engine!(self, open, |conn| {
+            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(|_| ()).map_err(query_error)
+        })
+    }
+
+    /// Looks at the end of a statement: the connection may have ended with it, or may be of no use any more.
+    fn noted<T>(&self, held: &mut Held<Postgres>, done: sqlx::Result<Result<T, DbErr>>) -> Result<T, DbErr> {
+        let done = done.unwrap_or_else(|silence| Err(query_error(silence)));
+        let Some(error) = done.as_ref().err().and_then(driver_error) else { return done };
+        if self.access == Access::ReadOnly && is_read_only_server(error) {
+            return Err(DbErr::Type(READ_ONLY.to_owned()));
+        }
+        held.note(error);
+        done
+    }
 }
 
 #[async_trait]

@@ -1,13 +1,15 @@
 //! Taking a connection, and the first that is sent on it: what begins a unit, or a read that is a transaction of its own.
 
-use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
+use super::lender::NotLent;
 use super::{Door, Holding, Inner, Lender, Lent, Pool, Server, postgres, sqlite};
+use crate::error::Fault;
 use crate::fence::{Transaction, rows_of};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::pool::CallSite;
@@ -25,10 +27,10 @@ impl Pool {
     /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
     /// the primary.
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
-        let mut dead = 0;
+        let mut lost = Lost::default();
         loop {
             match self.begin_on_one(door, options, at).await? {
-                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut dead) => {}
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
                 done => return done,
             }
         }
@@ -57,10 +59,11 @@ impl Pool {
         statement: &Statement,
         at: CallSite,
     ) -> Result<Vec<QueryResult>> {
-        let mut dead = 0;
+        // A read takes as long as a statement may: whoever waited for that in vain is told.
+        let mut lost = Lost { dead: 0, silent: 1 };
         loop {
             match self.read_on_one(table, statement.clone(), at).await? {
-                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut dead) => {}
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
                 done => return done,
             }
         }
@@ -76,8 +79,12 @@ impl Pool {
                 if self.server != Server::Primary {
                     batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
                 }
-                batch.extend(options.statement_timeout.map(postgres::limit_statements));
-                (Transaction::begin_postgres(lent, batch, access, &self.endpoint).await, holding)
+                let limit = options.statement_timeout;
+                batch.extend(limit.map(postgres::limit_statements));
+                if limit.is_none() && self.options.behind_pooler && !self.options.statement_timeout.is_zero() {
+                    batch.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
+                }
+                (Transaction::begin_postgres(lent, batch, limit, access, &self.endpoint).await, holding)
             }
             Inner::Sqlite(lender) => {
                 let (lent, holding) = self.acquire(lender, at).await?;
@@ -110,36 +117,64 @@ impl Pool {
     }
 
     /// Whether another connection may try what had no effect on one that was lost. Every connection may have died while it
-    /// was idle; after those a fresh one is made.
-    fn may_replace(&self, fault: &impl fmt::Display, dead: &mut u32) -> bool {
-        let may = *dead < self.options.max_connections && self.server == Server::Primary;
+    /// was idle; after those a fresh one is made. One that fell silent took the idle ones with it, so a second is fresh.
+    fn may_replace(&self, fault: &Fault, lost: &mut Lost) -> bool {
+        let (count, most) =
+            if fault.is_silence() { (&mut lost.silent, 1) } else { (&mut lost.dead, self.options.max_connections) };
+        let may = *count < most && self.server == Server::Primary;
         if may {
             tracing::debug!(%fault, "replacing a connection that died while it was idle");
         }
-        *dead += 1;
+        *count += 1;
         may
     }
 
     pub(super) async fn acquire<DB: Database>(&self, lender: &Lender<DB>, at: CallSite) -> Result<(Lent<DB>, Holding)> {
-        let (since, _waiting) = (Instant::now(), self.holders.wait());
-        let lent = lender.lend().await.map_err(|error| self.not_acquired(error, since))?;
-        metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
-        Ok((lent, self.holders.hold(at)))
+        Ok((self.lend(lender).await?, self.holders.hold(at)))
     }
 
-    fn not_acquired(&self, error: sqlx::Error, since: Instant) -> Error {
-        let size = self.options.max_connections;
-        match error {
-            sqlx::Error::PoolTimedOut if self.usage().0 >= size => {
-                metrics::counter!(CONNECTION_TIMEOUTS, self.endpoint.labels_of_pool()).increment(1);
-                let mut longest = self.holders.longest();
-                let in_use = longest.len();
-                longest.truncate(3);
-                let waiting = self.holders.waiting().saturating_sub(1);
-                Error::PoolExhausted { waited: since.elapsed(), size, in_use, waiting, longest }
+    /// A connection for what is no unit.
+    pub(super) async fn lend<DB: Database>(&self, lender: &Lender<DB>) -> Result<Lent<DB>> {
+        let (since, _waiting) = (Instant::now(), self.holders.wait());
+        match lender.lend().await {
+            Ok(lent) => {
+                metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
+                Ok(lent)
             }
-            // There was room for another connection, and it could not be made in time.
-            error => Error::unreachable(error),
+            Err(not_lent) => Err(Box::pin(self.not_lent(lender, not_lent, since)).await),
         }
     }
+
+    /// A pool runs dry because of its units, or because the server is gone and all who have a place wait for it.
+    async fn not_lent<DB: Database>(&self, lender: &Lender<DB>, why: NotLent, since: Instant) -> Error {
+        let network = self.engine() == DbBackend::Postgres;
+        match why {
+            NotLent::NotConnected(sqlx::Error::PoolTimedOut) if network => {
+                Error::unreachable(lender.refusal().await.unwrap_or_else(|| Arc::new(sqlx::Error::PoolTimedOut)))
+            }
+            NotLent::NotConnected(error) => Error::unreachable(error),
+            NotLent::NoPlace => {
+                let doubtful = network && (lender.is_connecting() || self.holders.is_empty());
+                match if doubtful { lender.refusal().await } else { None } {
+                    Some(refusal) => Error::unreachable(refusal),
+                    None => self.exhausted(lender.in_use(), since),
+                }
+            }
+        }
+    }
+
+    fn exhausted(&self, in_use: usize, since: Instant) -> Error {
+        metrics::counter!(CONNECTION_TIMEOUTS, self.endpoint.labels_of_pool()).increment(1);
+        let mut longest = self.holders.longest();
+        longest.truncate(3);
+        let waiting = self.holders.waiting().saturating_sub(1);
+        Error::PoolExhausted { waited: since.elapsed(), size: self.options.max_connections, in_use, waiting, longest }
+    }
+}
+
+/// How many connections were lost under one call: such as told so, and such as fell silent.
+#[derive(Default)]
+struct Lost {
+    dead: u32,
+    silent: u32,
 }

@@ -61,6 +61,10 @@ impl Holders {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.held().since.is_empty()
+    }
+
     /// The longest first: those are the ones numbered first.
     pub(super) fn longest(&self) -> Vec<Holder> {
         let held = self.held();

@@ -2,9 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
+use super::bounds::{Bounds, answered};
 use super::sqlite_file::look;
-use super::{Inner, Pool, PoolOptions, postgres, sqlite};
-use crate::Result;
+use super::{Inner, Pool, PoolOptions, asked, postgres, sqlite};
+use crate::{Error, Result};
 
 /// Which database it is, and what it is used for. What follows from it is decided elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,8 +21,8 @@ impl Pool {
     /// works behind a pooler.
     pub async fn mark(&self) -> Result<Option<StoredMark>> {
         match &self.inner {
-            Inner::Postgres(lender) => on_postgres(lender.lend().await?.conn()?).await,
-            Inner::Sqlite(lender) => on_sqlite(lender.lend().await?.conn()?).await,
+            Inner::Postgres(lender) => asked!(self, lender, |conn| on_postgres(conn)),
+            Inner::Sqlite(lender) => asked!(self, lender, |conn| on_sqlite(conn)),
         }
     }
 
@@ -30,8 +31,9 @@ impl Pool {
     pub async fn mark_at(url: &str, options: &PoolOptions) -> Result<Option<StoredMark>> {
         if !url.starts_with("sqlite:") {
             let mut connection = postgres::connect_in_time(url, options).await?;
-            let mark = on_postgres(&mut connection).await;
-            connection.close().await?;
+            let within = Bounds::postgres(options).statement(None);
+            let mark = answered(within, on_postgres(&mut connection)).await.map_err(Error::unreachable)?;
+            postgres::goodbye(connection).await;
             return mark;
         }
         let Some(mut connection) = look(&sqlite::options(url)?).await? else {

@@ -15,8 +15,12 @@ pub struct PoolOptions {
     pub lock_timeout: Duration,
     /// The longest pause inside a transaction, on PostgreSQL; 60 seconds. Zero: no limit.
     pub idle_in_transaction_timeout: Duration,
+    /// How long the server may be silent beyond a statement's time limit, on PostgreSQL; 5 seconds. Then the connection is
+    /// taken for lost. Where there is no limit for the statement, it is waited for 10 minutes and this.
+    pub network_timeout: Duration,
     /// Set this behind a transaction-mode pooler such as PgBouncer: no statement stays prepared, and no settings are
-    /// sent at connection start, so the three limits above are then the server's or the pooler's to set.
+    /// sent at connection start. The limit of statements is then said in each unit, unless the server has a lower one; those
+    /// of locks and of pauses are the server's or the pooler's to set.
     pub behind_pooler: bool,
 }
 
@@ -28,6 +32,7 @@ impl Default for PoolOptions {
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(5),
             idle_in_transaction_timeout: Duration::from_mins(1),
+            network_timeout: Duration::from_secs(5),
             behind_pooler: false,
         }
     }

@@ -6,12 +6,14 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 
+use crate::pool::bounds::answered;
+use crate::pool::lender::GOODBYE_WITHIN;
 use crate::pool::{Access, AuditingRole, Door, PoolOptions};
 use crate::{Error, LogPosition, Result};
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
     // One connection by itself: the pool would go on trying until its time is up, and not say why it could not.
-    connect_in_time(url, options).await?.close().await?;
+    goodbye(connect_in_time(url, options).await?).await;
     // No ping before each acquire: it would cost a round trip, and `Pool::begin` replaces what died while idle.
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
@@ -25,6 +27,11 @@ pub(super) async fn connect_in_time(url: &str, options: &PoolOptions) -> Result<
     let connect = connect_options(url, options)?;
     let connected = tokio::time::timeout(options.acquire_timeout, connect.connect()).await;
     Ok(connected.map_err(|_| Error::unreachable(sqlx::Error::PoolTimedOut))??)
+}
+
+/// Closes a connection by itself. How the server takes it makes no difference.
+pub(super) async fn goodbye(connection: PgConnection) {
+    let _ = answered(Some(GOODBYE_WITHIN), connection.close()).await;
 }
 
 /// A connection beside every pool.
@@ -45,6 +52,11 @@ fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions>
             ("statement_timeout", millis(options.statement_timeout)),
             ("lock_timeout", millis(options.lock_timeout)),
             ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
+            // The server ends what nobody waits for any more: it looks while it works, and the network is asked while it waits.
+            ("client_connection_check_interval", "10s".to_owned()),
+            ("tcp_keepalives_idle", "60".to_owned()),
+            ("tcp_keepalives_interval", "10".to_owned()),
+            ("tcp_keepalives_count", "6".to_owned()),
         ])
     })
 }
@@ -142,6 +154,15 @@ pub(super) fn on_replica(replayed: LogPosition) -> String {
 pub(super) fn limit_statements(limit: Duration) -> String {
     let millis = limit.as_millis().clamp(1, i32::MAX as u128);
     format!("; SET LOCAL statement_timeout = {millis}")
+}
+
+/// The same for all units behind a pooler, whose connections have no limit of ours. A lower one of the server's stays.
+pub(super) fn limit_statements_unless_lower(limit: Duration) -> String {
+    let millis = limit.as_millis().clamp(1, i32::MAX as u128);
+    format!(
+        "; SELECT set_config('statement_timeout', CASE WHEN current_setting('statement_timeout')::interval \
+         BETWEEN '1us' AND '{millis}ms' THEN current_setting('statement_timeout') ELSE '{millis}' END, true)"
+    )
 }
 
 /// A string constant that reads the same whatever `standard_conforming_strings` says.

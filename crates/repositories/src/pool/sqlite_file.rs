@@ -27,7 +27,7 @@ static LOOKED_AT: LazyLock<Mutex<HashMap<PathBuf, Look>>> = LazyLock::new(Mutex:
 /// made, changed or left.
 pub(super) async fn look(options: &SqliteConnectOptions) -> Result<Option<SqliteConnection>> {
     let path = options.get_filename();
-    let Some(how) = how(path).map_err(|error| Error::unreachable(error.into()))? else { return Ok(None) };
+    let Some(how) = how(path).map_err(|error| Error::unreachable(sqlx::Error::from(error)))? else { return Ok(None) };
     let untouched = how == Look::Untouched && !beside(path, "-wal").exists();
     let options = options.clone().create_if_missing(false).read_only(true).immutable(untouched);
     Ok(Some(options.disable_statement_logging().connect().await?))

@@ -47,6 +47,12 @@ impl PostgresDatabase {
         Ok(self.cluster.url.through(&address).database(&self.name))
     }
 
+    /// Where to connect, as the server's superuser, through whatever is at this address: a pooler of one's own.
+    #[must_use]
+    pub fn url_at(&self, address: &str) -> String {
+        self.cluster.url.through(address).database(&self.name)
+    }
+
     /// The database's name, unique on its server.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -25,7 +25,11 @@ impl Replica {
         let (Some(primary), Some(programs)) = (&cluster.0.server, &cluster.0.programs) else {
             return Err(Error::ServerUrl);
         };
-        Ok(Self { server: primary.replica(programs).await?, programs: programs.clone(), primary: cluster.clone() })
+        Ok(Self {
+            server: primary.lock().await.replica(programs).await?,
+            programs: programs.clone(),
+            primary: cluster.clone(),
+        })
     }
 
     /// Where the replica of this database is, as the superuser.

@@ -1,0 +1,117 @@
+//! What a client says, as far as a proxy understands it: PostgreSQL's messages, of which it knows `COMMIT`.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Fate, OnCommit, Shared};
+
+/// One connection.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    messages: Mutex<Messages>,
+    /// What happens to the next answer.
+    answer: Mutex<OnCommit>,
+    /// Nothing passes any more.
+    dead: AtomicBool,
+}
+
+impl Wire {
+    /// What becomes of these bytes of the client. A client waits for the answer before, so `COMMIT` begins the bytes that it is in.
+    pub(super) fn asked(&self, bytes: &[u8], shared: &Shared) -> Fate {
+        let commits = self.messages.lock().unwrap_or_else(PoisonError::into_inner).commits_in(bytes);
+        if commits > 0 {
+            shared.commits.fetch_add(commits, Relaxed);
+            let fault = *shared.on_commit.lock().unwrap_or_else(PoisonError::into_inner);
+            match fault {
+                OnCommit::Pass => {}
+                OnCommit::CutBefore => return Fate::Cut,
+                OnCommit::SwallowBefore => self.dead.store(true, Relaxed),
+                OnCommit::CutAnswer | OnCommit::SwallowAnswer => {
+                    *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+                }
+            }
+        }
+        if self.dead.load(Relaxed) { Fate::Lost } else { Fate::Passed }
+    }
+
+    /// What becomes of an answer.
+    pub(super) fn answering(&self) -> Fate {
+        match *self.answer.lock().unwrap_or_else(PoisonError::into_inner) {
+            OnCommit::CutAnswer => Fate::Cut,
+            // Nothing that follows passes either: who comes later would be answered what was asked before.
+            OnCommit::SwallowAnswer => Fate::Lost,
+            _ if self.dead.load(Relaxed) => Fate::Lost,
+            _ => Fate::Passed,
+        }
+    }
+}
+
+/// Bytes cut into messages: the first of a connection has no type, nor have requests for encryption before it.
+#[derive(Debug, Default)]
+struct Messages {
+    kept: Vec<u8>,
+    begun: bool,
+}
+
+/// What asks for encryption, by TLS and by GSSAPI, in place of a protocol's version.
+const ENCRYPTION: [[u8; 4]; 2] = [80_877_103_u32.to_be_bytes(), 80_877_104_u32.to_be_bytes()];
+
+impl Messages {
+    /// How many messages that end here say `COMMIT`.
+    fn commits_in(&mut self, bytes: &[u8]) -> u64 {
+        self.kept.extend_from_slice(bytes);
+        let mut commits = 0;
+        while let Some(message) = self.next() {
+            commits += u64::from(says_commit(&message));
+        }
+        commits
+    }
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let head = usize::from(self.begun);
+        let length = self.kept.get(head..head + 4)?;
+        let length = u32::from_be_bytes(length.try_into().ok()?) as usize;
+        if self.kept.len() < head + length {
+            return None;
+        }
+        let rest = self.kept.split_off(head + length);
+        let message = std::mem::replace(&mut self.kept, rest);
+        let asks_for_encryption = message.get(4..8).is_some_and(|code| ENCRYPTION.iter().any(|known| known == code));
+        self.begun = self.begun || !asks_for_encryption;
+        Some(message)
+    }
+}
+
+/// Whether a simple query, or one that is parsed, begins so.
+fn says_commit(message: &[u8]) -> bool {
+    let text = match message.first() {
+        Some(b'Q') => message.get(5..),
+        Some(b'P') => message.get(5..).and_then(|body| body.splitn(2, |byte| *byte == 0).nth(1)),
+        _ => None,
+    };
+    text.is_some_and(|text| text.len() >= 6 && text[..6].eq_ignore_ascii_case(b"COMMIT"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Messages;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        [&[kind], &length[..], body].concat()
+    }
+
+    #[test]
+    fn a_commit_is_known_however_its_bytes_are_cut() {
+        let startup = message(b'-', &[0, 3, 0, 0, 0])[1..].to_vec();
+        let wish = message(b'-', &80_877_103_u32.to_be_bytes())[1..].to_vec();
+        let query = message(b'Q', b"INSERT 'COMMIT'\0");
+        let both = [message(b'Q', b"COMMIT\0"), message(b'P', b"s1\0commit and chain\0\0\0")].concat();
+        let whole = [wish, startup, query, both].concat();
+
+        for size in [1, 2, 7, whole.len()] {
+            let mut messages = Messages::default();
+            assert_eq!(whole.chunks(size).map(|bytes| messages.commits_in(bytes)).sum::<u64>(), 2, "{size}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A network that loses everything, and says nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rylie_db::prelude::*;
+use rylie_db::repositories::{Error, Loader};
+use rylie_testkit::{Lost, World};
+
+use super::{Before, KINDS, Kind, PATIENCE, Scene, To, is_lost_before_commit, is_unknown, request};
+
+const LOST: [Lost; 3] = [Lost::ToServer, Lost::ToClient, Lost::Everything];
+
+/// Each step of a unit falls into a network of its own.
+async fn each_step_ends(to: To) {
+    let world = World::postgres().await.unwrap();
+    let world = &world;
+    let cases = LOST.into_iter().flat_map(|lost| {
+        [Before::Opening, Before::Statement, Before::Savepoint, Before::Commit].map(|step| (lost, step))
+    });
+    let all = cases.map(|(lost, step)| async move {
+        let scene = Scene::of(world, to).await;
+        for kind in KINDS {
+            scene.is_whole().await;
+            let error = kind
+                .write_in_time(&scene, async |before| {
+                    if before == step {
+                        scene.proxy.lose(lost);
+                    }
+                })
+                .await
+                .unwrap_err();
+            let right = if step == Before::Commit { is_unknown(&error) } else { is_lost_before_commit(&error) };
+            assert!(right, "{kind:?}, {lost:?} before {step:?}: {error:?}");
+            scene.proxy.lose_nothing();
+        }
+        scene.is_whole().await;
+    });
+    futures_util::future::join_all(all).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_step_of_a_unit_waits_for_ever() {
+    each_step_ends(To::Server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_step_of_a_unit_waits_for_ever_behind_a_pooler() {
+    each_step_ends(To::Pooler).await;
+}
+
+#[tokio::test]
+async fn no_read_waits_for_ever() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::of(&world, To::Server).await;
+    let unit = scene.store.tenant(&scene.scope).await.unwrap();
+    let id = unit.requests().add(request("t")).await.unwrap().id;
+    unit.commit().await.unwrap();
+    let loader: Loader<rylie_db::entities::Request> = Loader::new(Arc::clone(&scene.store), scene.scope.clone());
+    let lost = |read: Result<(), Error>| {
+        let error = read.unwrap_err();
+        assert!(is_lost_before_commit(&error), "{error:?}");
+        scene.proxy.lose_nothing();
+    };
+
+    for options in [UnitOptions::read_only(), UnitOptions::autocommit()] {
+        scene.is_whole().await;
+        let unit = scene.store.tenant_with(&scene.scope, options).await.unwrap();
+        scene.proxy.lose(Lost::ToClient);
+        lost(tokio::time::timeout(PATIENCE, unit.requests().get(id.clone())).await.unwrap().map(drop));
+    }
+    scene.is_whole().await;
+    scene.proxy.lose(Lost::ToClient);
+    lost(tokio::time::timeout(PATIENCE, loader.get(id)).await.unwrap().map(drop));
+    scene.is_whole().await;
+}
+
+#[tokio::test]
+async fn no_question_beside_the_units_waits_for_ever() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::of(&world, To::Server).await;
+    scene.is_whole().await;
+    scene.proxy.lose(Lost::Everything);
+
+    tokio::time::timeout(PATIENCE, scene.database.health()).await.unwrap().unwrap_err();
+    let marked = tokio::time::timeout(PATIENCE, scene.database.guard_destructive("test")).await.unwrap();
+    marked.unwrap_err();
+    let url = world.url_through(&scene.proxy).unwrap();
+    let settings = [("database_url", url.as_str()), ("acquire_timeout_seconds", "1")];
+    tokio::time::timeout(PATIENCE, world.connect_with_settings(&settings)).await.unwrap().unwrap_err();
+    tokio::time::timeout(PATIENCE, scene.database.migrations()).await.unwrap().unwrap_err();
+    tokio::time::timeout(PATIENCE, scene.database.close()).await.expect("closing hangs");
+}
+
+/// The pool looks after a connection that came back, and hears nothing.
+#[tokio::test]
+async fn an_idle_connection_that_fell_silent_is_replaced() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::of(&world, To::Server).await;
+    scene.is_whole().await;
+    scene.proxy.lose(Lost::Everything);
+    // Longer than connections stay at hand, and than the pool waits for a sign of life.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    scene.proxy.lose_nothing();
+    let opened = scene.proxy.connections();
+
+    Kind::Tenant.write_in_time(&scene, async |_| {}).await.unwrap();
+    assert!(scene.proxy.connections() > opened, "the pool let go of them");
+    scene.is_whole().await;
+}
+
+/// A network that forgot the connections, as after a restart of a gateway: they are dead, and new ones are not.
+#[tokio::test]
+async fn idle_connections_that_nobody_knows_any_more_cost_no_caller_an_error() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::of(&world, To::Server).await;
+    scene.is_whole().await;
+    let before = scene.proxy.connections();
+    scene.proxy.forget();
+
+    Kind::Tenant.write_in_time(&scene, async |_| {}).await.unwrap();
+    assert!(scene.proxy.connections() > before, "another connection served");
+}
