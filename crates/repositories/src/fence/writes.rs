@@ -83,25 +83,6 @@ impl Tx {
         })
     }
 
-    /// Adds a row, or updates the one that has the same `unique` column if this unit reaches it.
-    pub(crate) async fn upsert<E>(
-        &self,
-        row: E::ActiveModel,
-        unique: E::Column,
-        update: &[E::Column],
-    ) -> Result<E::Model>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
-        let insert = E::insert(self.in_tenant::<E>(row)).on_conflict(self.on_conflict::<E>(unique, update));
-        match insert.exec_with_returning(self.connection().await?).await {
-            Err(sea_orm::DbErr::RecordNotInserted) => Err(Error::NotFound { entity: "row" }),
-            done => Ok(done?),
-        }
-    }
-
     /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.
     pub(crate) async fn update<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
     where
