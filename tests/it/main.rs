@@ -25,6 +25,7 @@ mod secret_columns;
 mod secrets_in_coexistence;
 mod secrets_support;
 mod sqlite_locks;
+mod sqlite_times;
 mod tenant_transfer;
 mod walls;
 

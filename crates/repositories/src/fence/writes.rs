@@ -32,18 +32,14 @@ impl Tx {
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// As [`Tx::insert`], unless there is a row with the same `unique` columns: `false` then.
-    pub(crate) async fn insert_unless_there<E>(
-        &self,
-        row: E::ActiveModel,
-        unique: impl IntoIterator<Item = E::Column> + Send,
-    ) -> Result<bool>
+    /// As [`Tx::insert`], unless a unique value of the row is taken: `false` then. Waits for another unit that is taking it.
+    pub(crate) async fn insert_unless_there<E>(&self, row: E::ActiveModel) -> Result<bool>
     where
         E: TenantOwned,
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
-        let conflict = OnConflict::columns(unique).do_nothing().to_owned();
+        let conflict = OnConflict::new().do_nothing().to_owned();
         let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
         Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
     }
