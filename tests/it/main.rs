@@ -64,6 +64,7 @@ macro_rules! behaviours_on {
             mod secrets;
             mod seeding;
             mod sizes;
+            mod tenant_files;
             mod tenants;
             mod units;
             mod usage;

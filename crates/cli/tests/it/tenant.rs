@@ -65,6 +65,19 @@ async fn in_production_a_tenant_is_not_erased() {
 }
 
 #[tokio::test]
+async fn a_file_that_makes_a_super_admin_is_refused() {
+    let (folder, id) = seeded().await;
+    export(&folder, &id, 0);
+    folder.run(["tenant", "erase", &id]).expect(0);
+    let text = std::fs::read_to_string(folder.path("north.jsonl")).unwrap();
+    let forged = text.replace(r#""role":"USER""#, r#""role":"SUPER_ADMIN""#);
+    assert_ne!(forged, text);
+    folder.write("north.jsonl", &forged);
+
+    folder.run(["tenant", "import", "north.jsonl"]).expect(4).says("a super admin");
+}
+
+#[tokio::test]
 async fn a_file_that_was_cut_short_is_told_by_its_line() {
     let (folder, id) = seeded().await;
     export(&folder, &id, 0);
