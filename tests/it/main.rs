@@ -26,6 +26,7 @@ mod secret_columns;
 mod secrets_in_coexistence;
 mod secrets_support;
 mod sqlite_locks;
+mod sqlite_times;
 mod tenant_transfer;
 mod walls;
 
@@ -64,6 +65,7 @@ macro_rules! behaviours_on {
             mod secrets;
             mod seeding;
             mod sizes;
+            mod tenant_files;
             mod tenants;
             mod units;
             mod usage;

@@ -16,7 +16,7 @@ use sea_orm::DbBackend;
 
 use crate::config::{Config, ReplicaSettings};
 use crate::error::{Error, Result};
-use crate::health::Health;
+use crate::health::{Health, TESTED};
 use crate::keys::{self, WatchedKeyring};
 
 /// A database that is connected. Cheap to clone; the connections close when the last clone is gone.
@@ -186,6 +186,7 @@ impl Database {
         let (connections, idle_connections) = self.pool.usage();
         Ok(Health {
             engine: if self.pool.engine() == DbBackend::Sqlite { "sqlite" } else { "postgres" },
+            tested: if self.pool.engine() == DbBackend::Sqlite { "SQLite as it is built in" } else { TESTED },
             round_trip,
             pending_migrations,
             exempt_login,

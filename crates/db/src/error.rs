@@ -67,14 +67,16 @@ impl From<rylie_migration::Error> for Error {
 }
 
 impl Error {
-    /// Whether a guard refused, with nothing changed: a production mark, a database that is not ours or not the base, or a
-    /// key that is in use.
+    /// Whether a guard refused, with nothing changed: a production mark, a database that is not ours or not the base, a
+    /// tenant's file that reaches beyond its tenant, or a key that is in use.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
+        use rylie_maintenance::Error as Maintenance;
         use rylie_migration::Error as Migration;
         match self {
             Self::Migration(error) => matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }),
-            Self::Maintenance(rylie_maintenance::Error::Data { source, .. }) => {
+            Self::Maintenance(Maintenance::BeyondTenant { .. } | Maintenance::SuperAdminInFile { .. }) => true,
+            Self::Maintenance(Maintenance::Data { source, .. }) => {
                 matches!(source, rylie_repositories::Error::Protected)
             }
             Self::Repository(rylie_repositories::Error::ForeignFile)

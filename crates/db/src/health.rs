@@ -5,11 +5,16 @@ use std::time::Duration;
 use rylie_repositories::ReplicaStatus;
 use serde::Serialize;
 
+/// The versions of PostgreSQL that every test was run on.
+pub(crate) const TESTED: &str = "PostgreSQL 15 to 18";
+
 /// How the database does, as [`Database::health`](crate::Database::health) found it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Health {
     /// `postgres` or `sqlite`.
     pub engine: &'static str,
+    /// The versions that every test was run on, such as `PostgreSQL 15 to 18`.
+    pub tested: &'static str,
     /// How long one statement took, there and back.
     pub round_trip: Duration,
     /// Names of migrations that are not applied, or not as this version has them.

@@ -30,6 +30,9 @@ pub struct Model {
     pub counted_at: Timestamp,
     /// Whose row it is: its user's (see ARCHITECTURE.md, "The tenant key").
     pub tenant_id: TenantId,
+    /// The tenant that it was counted in, which stays when the user moves; unique with the key. `None` for a row from before
+    /// this was kept.
+    pub counted_in: Option<TenantId>,
     /// The row that `user_id` names.
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: HasOne<super::user::Entity>,

@@ -10,6 +10,9 @@ use crate::sweep::Sweep;
 /// Users closed in one transaction: their rows are locked that long, some tens of milliseconds.
 const BATCH: u64 = 2_500;
 
+/// Walks a run: those of a user who is a hundred years behind. What is left is for the next run.
+const MOST_WALKS: usize = 1_200;
+
 /// What closing did, or would do.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct ClosedUsage {
@@ -23,7 +26,7 @@ const DOING: &str = "closing billing periods";
 /// those that began in it, which are archived under it.
 ///
 /// Run twice or by several processes at once, each period is closed once. A user whose period ended months ago is
-/// closed once for every month since. Rows that others hold are left to the next run, or to the user's next use.
+/// closed once for every month since, for a hundred years of them at most. Rows that others hold are left to the next run, or to the user's next use.
 pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
     let failed = Error::doing(DOING);
     let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
@@ -35,13 +38,14 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
     }
     let mut closed = 0;
     // A walk closes one period of each user; who is months behind takes as many walks.
-    loop {
+    for _ in 0..MOST_WALKS {
         let before = closed;
         walk(store, month, sweep, ended, &mut closed).await?;
         if closed == before {
-            return Ok(ClosedUsage { users: closed });
+            break;
         }
     }
+    Ok(ClosedUsage { users: closed })
 }
 
 /// Once over all users, from the first batch to the last or to the limit.

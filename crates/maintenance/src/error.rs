@@ -45,6 +45,27 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// A row of a tenant's file reaches beyond the tenant. Nothing was imported.
+    #[error("line {line} of the file {reason}; nothing was imported")]
+    BeyondTenant {
+        /// The number of the line, from 1.
+        line: u64,
+        /// What the row does.
+        reason: &'static str,
+    },
+
+    /// A tenant's file holds a user with the role of a super admin. Nothing was imported.
+    #[error(
+        "line {line} of the file makes the user {user} a super admin, and no file does that; nothing was imported: take the \
+         role away and export again, and give it anew after the import"
+    )]
+    SuperAdminInFile {
+        /// The number of the line, from 1.
+        line: u64,
+        /// The user's id, as the file has it.
+        user: String,
+    },
+
     /// A tenant's rows that the database refused.
     #[error("importing lines {from} to {to} of the file; nothing was imported")]
     Row {

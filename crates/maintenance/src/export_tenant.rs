@@ -19,6 +19,8 @@ const DOING: &str = "exporting a tenant";
 /// goes what it takes to check that the audit records are complete: [`check_tenant_audit`](crate::check_tenant_audit). With the
 /// `key` that signs checkpoints it signs up to where they go, so that none can be left off the end.
 ///
+/// A store with a keyring seals the file with it, so that an [import](crate::import_tenant) under the same keyring knows it.
+///
 /// One consistent state of the database, in bounded memory. The file is for its owner alone and appears when it is
 /// whole; one that is there is never written over ([`Error::FileExists`]). Secrets stay sealed as they are stored, but sessions
 /// and API keys are in it: guard it as the database. `schema` names the database's newest migration: the file can be imported
@@ -80,7 +82,8 @@ async fn write(
             progress.tell(done, of);
         }
     }
-    Ok((writer.finish(rows.clone(), out)?, rows))
+    let seal = unit.tenant_transfer().seal_file(&writer.digest()).await.map_err(Error::doing(DOING))?;
+    Ok((writer.finish(rows.clone(), seal, out)?, rows))
 }
 
 /// Writes how the tenant's audit records were sealed; says up to where they go.

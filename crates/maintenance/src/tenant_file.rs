@@ -1,7 +1,8 @@
 //! The file that holds one tenant: JSON lines (one JSON document a line, UTF-8).
 //!
 //! A header, lines that let the audit records be checked as complete, a line for each row with its table, a trailer with the number of rows and a digest of all lines before it: a
-//! file that was cut short or damaged is recognised. The digest is no signature: who may write the file may make one.
+//! file that was cut short or damaged is recognised. The digest is no signature: who may write the file may make one. The seal
+//! beside it takes the keyring.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -79,6 +80,17 @@ struct Trailer {
 struct End {
     rows: TenantCounts,
     sha256: String,
+    /// Made with the keyring of the store that wrote the file, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seal: Option<String>,
+}
+
+/// What the last line says, when it has been found right.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Ending {
+    /// The digest of all lines before, in hexadecimal.
+    pub(crate) sha256: String,
+    pub(crate) seal: Option<String>,
 }
 
 /// Writes to a temporary file beside the one it is to become, readable for its owner alone. Dropped before
@@ -113,13 +125,18 @@ impl Writer {
         self.line(&Line { table: table.to_owned(), row }, out)
     }
 
+    /// The digest of all lines so far, in hexadecimal.
+    pub(crate) fn digest(&self) -> String {
+        hex::encode(self.digest.clone().finish().as_ref())
+    }
+
     /// Writes the trailer and makes all of it durable; [`Finished::publish`] gives it its name.
-    pub(crate) fn finish(mut self, rows: TenantCounts, out: &Path) -> Result<Finished> {
+    pub(crate) fn finish(mut self, rows: TenantCounts, seal: Option<String>, out: &Path) -> Result<Finished> {
         if rows.iter().any(|(table, rows)| self.written.get(table).copied().unwrap_or(0) != *rows) {
             return Err(Error::TenantFile { line: 0, reason: "rows were lost while it was written; try again" });
         }
-        let sha256 = hex::encode(self.digest.clone().finish().as_ref());
-        self.line(&Trailer { end: End { rows, sha256 } }, out)?;
+        let sha256 = self.digest();
+        self.line(&Trailer { end: End { rows, sha256, seal } }, out)?;
         let failed = Error::file("writing", out);
         let file = self.to.into_inner().map_err(|error| failed(error.into_error()))?;
         file.as_file().sync_all().map_err(failed)?;
@@ -163,6 +180,7 @@ pub(crate) struct Reader {
     line: u64,
     read: TenantCounts,
     header: Header,
+    ending: Option<Ending>,
 }
 
 impl Reader {
@@ -176,7 +194,7 @@ impl Reader {
             rows: TenantCounts::new(),
         };
         let (digest, read) = (Context::new(&SHA256), TenantCounts::new());
-        let mut reader = Self { from: BufReader::new(file), digest, line: 0, read, header };
+        let mut reader = Self { from: BufReader::new(file), digest, line: 0, read, header, ending: None };
         let text = reader.next_line()?.ok_or_else(|| reader.wrong("it is empty"))?;
         reader.digest.update(&text);
         let not_ours = "it does not begin as the file of a tenant does";
@@ -189,6 +207,11 @@ impl Reader {
 
     pub(crate) fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// What the last line says; `None` before all of the file has been read.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
     }
 
     /// The number of the line read last, from 1.
@@ -213,7 +236,9 @@ impl Reader {
             return Err(self.wrong("the file ends too early: its last line is missing"));
         };
         if let Ok(Trailer { end }) = serde_json::from_slice(&text) {
-            return self.check(&end).map(|()| None);
+            self.check(&end)?;
+            self.ending = Some(Ending { sha256: end.sha256, seal: end.seal });
+            return Ok(None);
         }
         self.digest.update(&text);
         if let Ok(SealLine { audit }) = serde_json::from_slice(&text) {

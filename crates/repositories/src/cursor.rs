@@ -118,7 +118,7 @@ impl CursorKeys {
         if let Some(made) = self.0.get() {
             return Ok(made);
         }
-        let made = keys.map_or_else(random_key, derived_keys)?;
+        let made = keys.map_or_else(random_key, |keys| derived_keys(keys, "cursor"))?;
         Ok(self.0.get_or_init(|| made))
     }
 }
@@ -128,9 +128,10 @@ fn random_key() -> Result<Vec<hmac::Key>> {
     Ok(vec![hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(unavailable)?])
 }
 
-/// A fingerprint is 256 bits that only the keyring's owner can know: one a key, for a column that no table has.
-fn derived_keys(keys: &Keys) -> Result<Vec<hmac::Key>> {
-    let lookup = Lookup { table: "", column: "cursor", tenant: None, normalisation: Normalisation::Exact };
+/// Keys for one `purpose`, derived from the keyring, the active one first. A fingerprint is 256 bits that only the keyring's
+/// owner can know: one a key, for a column that no table has.
+pub(crate) fn derived_keys(keys: &Keys, purpose: &'static str) -> Result<Vec<hmac::Key>> {
+    let lookup = Lookup { table: "", column: purpose, tenant: None, normalisation: Normalisation::Exact };
     let fingerprints = keys.keyring().blind_index(&lookup)?.candidates("key");
     Ok(fingerprints.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_str().as_bytes())).collect())
 }

@@ -288,6 +288,8 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     match code.as_ref() {
         // SQLite reports `ON DELETE RESTRICT` as a constraint of a trigger.
         "1811" => Some(Error::Reference { constraint: None }),
+        // PostgreSQL from 18 on; before, it is a violation of a foreign key.
+        "23001" => Some(Error::Reference { constraint: report.constraint().map(str::to_owned) }),
         // PostgreSQL: https://www.postgresql.org/docs/15/errcodes-appendix.html
         // SQLite, BUSY and LOCKED with their extended codes: https://www.sqlite.org/rescode.html
         "40001" | "40P01" | "5" | "6" | "261" | "262" | "517" | "773" => Some(Error::Contention),

@@ -16,6 +16,7 @@ mod savepoints;
 mod statement;
 mod storable;
 mod transaction;
+mod upserts;
 mod walk;
 mod writes;
 

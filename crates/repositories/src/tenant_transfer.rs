@@ -2,6 +2,8 @@
 //! that an adopted database holds beside ours.
 
 mod column;
+mod rules;
+mod seal;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,8 @@ use crate::fence::{Transaction, Tx};
 use crate::{Error, Result};
 
 use column::Column;
+
+pub use self::rules::{BeyondTenant, TenantRules, without_sign_ins};
 
 /// How many rows there are of each table.
 pub type TenantCounts = BTreeMap<String, u64>;
@@ -64,6 +68,12 @@ pub trait TenantTransfer: Send + Sync {
     /// [`Error::NotFound`] as for [`inventory`](Self::inventory). [`Error::Reference`] if another tenant's request or
     /// task was ordered by a user of this one. [`Error::Protected`] where the database is marked as production.
     async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts>;
+
+    /// The seal of a file's digest, which only a store with the same keyring makes; `None` without a keyring.
+    async fn seal_file(&self, digest: &str) -> Result<Option<String>>;
+
+    /// Whether a store with one of this keyring's keys made the seal of the digest; never without a keyring.
+    async fn is_sealed_here(&self, digest: &str, seal: &str) -> Result<bool>;
 
     /// Records that a tenant was exported or imported.
     async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()>;
@@ -155,6 +165,14 @@ impl TenantTransfer for Tx {
         Ok(erased)
     }
 
+    async fn seal_file(&self, digest: &str) -> Result<Option<String>> {
+        self.surroundings().keys.as_deref().map_or(Ok(None), |keys| seal::make(keys, digest))
+    }
+
+    async fn is_sealed_here(&self, digest: &str, seal: &str) -> Result<bool> {
+        self.surroundings().keys.as_deref().map_or(Ok(false), |keys| seal::is_good(keys, digest, seal))
+    }
+
     async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()> {
         self.record(Event::new(action).on("Tenant", tenant.as_str()).with("rows", rows)).await
     }
@@ -199,6 +217,7 @@ fn insert(
         let mut cells = Vec::new();
         for column in columns {
             let json = row.get(&column.name).ok_or_else(|| invalid("it lacks a column that its table has here"))?;
+            let json = rules::within(tenant, table, &column.name, json);
             values.push(column.value_of(engine, json)?);
             cells.push(column.write(engine, values.len()));
         }

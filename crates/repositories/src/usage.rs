@@ -46,9 +46,12 @@ pub trait UsageRepository: Send + Sync {
     /// Exact under any concurrency. The same event again is not counted again and no error. Four short statements; the
     /// user's row stays locked until the unit ends, so count late in a unit.
     ///
+    /// Events are the same if they have the same key and are delivered for the same user, or in the same tenant, whichever
+    /// tenant the user is in later. [`Error::Conflict`] if the event was counted as another kind, or for another user of the
+    /// tenant. Another tenant may use the same key.
+    ///
     /// [`Error::QuotaExceeded`] when the package of the user allows no more, and without a package: nothing is
-    /// counted, the event may be delivered again later, and the unit goes on. [`Error::Conflict`] if the event was counted
-    /// as another kind, or for another user within the unit's reach of the same tenant. An event is remembered until
+    /// counted, the event may be delivered again later, and the unit goes on. An event is remembered until
     /// the job `remove_usage_events` removes it.
     async fn use_one(&self, user: UserId, kind: TaskType, event: &str) -> Result<Used>;
 
@@ -79,14 +82,16 @@ impl UsageRepository for Tx {
         let event = checked(event)?;
         let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(user)).get("User").await?;
         let user = close_ended_of(self, user).await?;
-        if is_counted(self, &user, kind, event).await? || !remember(self, &user, kind, event).await? {
-            return repeated(self, user, kind, event).await;
+        for _ in 0..ATTEMPTS {
+            if is_counted(self, &user, kind, event).await? {
+                return Ok(used(&user, kind, self.quotas(), true));
+            }
+            if remember(self, &user, kind, event).await? {
+                return count_or_forget(self, &user, kind, event).await;
+            }
         }
-        if let Some(user) = count(self, &user, kind).await? {
-            return Ok(used(&user, kind, self.quotas(), false));
-        }
-        self.delete_one::<usage_event::Entity>(of_event(&user, event), "UsageEvent").await?;
-        Err(Error::QuotaExceeded { kind, limit: limit(&user, kind, self.quotas()) })
+        // It was counted in this tenant, for a user whom this unit does not reach, or who has left.
+        Err(counted_otherwise())
     }
 
     async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>> {
@@ -103,6 +108,10 @@ impl UsageRepository for Tx {
         self.rows::<Entity>().filter(of(user.as_ref())).walk(Order::Desc, &user, &page).await
     }
 }
+
+/// How often an event is looked for and remembered. Another unit may remember it in between, for whose end this one waits;
+/// and what that remembered may be removed before it is looked for.
+const ATTEMPTS: usize = 3;
 
 fn of(user: Option<&UserId>) -> Condition {
     Condition::all().add_option(user.map(|user| Column::UserId.eq(user)))
@@ -137,7 +146,7 @@ fn year_and_month(key: i64) -> (i32, i32) {
     (half(0), half(4))
 }
 
-/// Whether the event was counted for this user; [`Error::Conflict`] if it was for a colleague.
+/// Whether the event was counted for this user; [`Error::Conflict`] if it was for a colleague within reach.
 async fn is_counted(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<bool> {
     use usage_event::Column;
     let of_tenant = Condition::all().add(Column::TenantId.eq(&user.tenant_id)).add(Column::Key.eq(event));
@@ -158,9 +167,22 @@ async fn remember(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<b
         kind: Set(kind),
         counted_at: Set(tx.now()),
         tenant_id: Set(user.tenant_id.clone()),
+        counted_in: Set(Some(user.tenant_id.clone())),
     };
-    let unique = [usage_event::Column::UserId, usage_event::Column::Key];
-    tx.insert_unless_there::<usage_event::Entity>(row, unique).await
+    match tx.insert_unless_there::<usage_event::Entity>(row).await {
+        // The user has moved to another tenant, or is gone, since this unit has read the row.
+        Err(Error::Reference { .. }) => Err(Error::Contention),
+        done => done,
+    }
+}
+
+/// Counts the event that was remembered, or forgets it where the quota allows no more.
+async fn count_or_forget(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<Used> {
+    if let Some(user) = count(tx, user, kind).await? {
+        return Ok(used(&user, kind, tx.quotas(), false));
+    }
+    tx.delete_one::<usage_event::Entity>(of_event(user, event), "UsageEvent").await?;
+    Err(Error::QuotaExceeded { kind, limit: limit(user, kind, tx.quotas()) })
 }
 
 /// One statement that counts one more where the package of the row allows it; `None` where it does not.
@@ -178,16 +200,6 @@ async fn count(tx: &Tx, user: &User, kind: TaskType) -> Result<Option<User>> {
         Ok(user) => Ok(Some(user)),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-async fn repeated(tx: &Tx, user: User, kind: TaskType, event: &str) -> Result<Used> {
-    let known = tx.rows::<usage_event::Entity>().filter(of_event(&user, event)).one().await?;
-    match known {
-        Some(known) if known.kind == kind => Ok(used(&user, kind, tx.quotas(), true)),
-        Some(_) => Err(counted_otherwise()),
-        // It was there a moment ago, and its retention ended in between.
-        None => Err(Error::Contention),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A PostgreSQL server for tests, and the databases made in it.
 
+mod copy;
 mod database;
 mod pooler;
 mod process;
@@ -30,9 +31,9 @@ use crate::{Error, Result};
 /// The variable that names a server to be used instead of a private one.
 const SERVER_URL: &str = "RYLIE_TEST_DATABASE_URL";
 
-/// A PostgreSQL server for tests: one of our own, started from the newest installed binaries in a temporary folder
-/// and stopped when the last value that needs it is dropped or the process ends, however it ends; or the server named
-/// in `RYLIE_TEST_DATABASE_URL`, whose user must be allowed to create databases (and, for most tests, roles).
+/// A PostgreSQL server for tests: one of our own, started from the newest installed programs, or from those in the folder
+/// that `RYLIE_TEST_POSTGRES` names, in a temporary folder, and stopped when the last value that needs it is dropped or the
+/// process ends, however it ends; or the server named in `RYLIE_TEST_DATABASE_URL`, whose user must be allowed to create databases (and, for most tests, roles).
 /// There, templates and the databases of a crashed run stay behind; their names begin with `rylie_test_`.
 ///
 /// It can be used from any number of runtimes, so also from tests that have one each.
@@ -68,7 +69,7 @@ impl Cluster {
 
     /// A private server beside the shared one, for a test that changes what a whole server has in common.
     pub async fn private() -> Result<Self> {
-        let programs = programs::newest()?;
+        let programs = programs::chosen()?;
         let server = Server::start(&programs).await?;
         Self::over(server.url().clone(), Some(programs), Some(server))
     }

@@ -17,8 +17,18 @@ pub enum Error {
     )]
     PostgresMissing,
 
+    /// `RYLIE_TEST_POSTGRES` names a folder in which the server's programs are not, or do not run.
+    #[error(
+        "RYLIE_TEST_POSTGRES names {path}, and there is no initdb and postgres in it that run; name the folder of the programs, \
+         such as /usr/lib/postgresql/15/bin"
+    )]
+    PostgresNotThere {
+        /// The folder.
+        path: PathBuf,
+    },
+
     /// PostgreSQL is installed, but no version that is supported.
-    #[error("the newest PostgreSQL found ({path}) is version {found}: at least {required} is needed")]
+    #[error("the PostgreSQL found ({path}) is version {found}: at least {required} is needed")]
     PostgresTooOld {
         /// The folder of its programs.
         path: PathBuf,

@@ -509,3 +509,59 @@ async fn assert_each_event_was_counted_once(world: &World) {
             <> (SELECT count(*) FROM "UsageEvent" e WHERE e."userId" = u.id)"#;
     assert_eq!(Sql::connect(world.url()).await.all(wrong).await, Vec::<String>::new());
 }
+
+/// Delivers one event fifty times at once, in turn for two users who are the agency's; what became of each.
+async fn deliver_to_two(world: &World, users: [&TestUser<'_>; 2], scopes: [TenantScope; 2]) -> Vec<Result<Used, Error>> {
+    let deliveries = (0..50).map(|number: usize| {
+        let (store, scope, user) = (world.store(), scopes[number % 2].clone(), users[number % 2].user.id.clone());
+        tokio::spawn(async move {
+            let unit = store.tenant(&scope).await?;
+            let used = unit.usage().use_page(user, "event").await?;
+            unit.commit().await.map(|()| used)
+        })
+    });
+    futures_util::future::join_all(deliveries).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_two_colleagues_deliver_at_once_is_counted_once() {
+    for by_the_administrator in [true, false] {
+        let world = world().await;
+        let agency = world.agency().await.unwrap();
+        let ann = world.user().of(&agency.agency).package(PackageType::Gold).build().await.unwrap();
+        let bob = world.user().of(&agency.agency).package(PackageType::Gold).build().await.unwrap();
+        let scopes = if by_the_administrator { [agency.scope(), agency.scope()] } else { [ann.scope(), bob.scope()] };
+
+        let outcomes = deliver_to_two(&world, [&ann, &bob], scopes).await;
+
+        let counted = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Used { repeated: false, .. }))).count();
+        let repeated = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Used { repeated: true, .. }))).count();
+        let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::Conflict { .. }))).count();
+        assert_eq!((counted, repeated, refused), (1, 24, 25), "{outcomes:?}");
+        assert_eq!(current_pages(&ann).await + current_pages(&bob).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_event_stays_counted_in_its_agency_when_its_user_has_left() {
+    let world = world().await;
+    let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
+    let ann = world.user().of(&ours.agency).package(PackageType::Gold).build().await.unwrap();
+    let bob = world.user().of(&ours.agency).package(PackageType::Gold).build().await.unwrap();
+    let cleo = world.user().of(&theirs.agency).package(PackageType::Gold).build().await.unwrap();
+    let pages = async |unit: &dyn TenantUnit, user: &TestUser<'_>| unit.usage().use_page(user.user.id.clone(), "event").await;
+    use_pages(&ann, &["event"]).await;
+    use_pages(&cleo, &["event"]).await;
+
+    let moved = format!(r#"UPDATE "User" SET "agencyId" = '{}' WHERE id = '{}'"#, theirs.agency.id, ann.user.id);
+    Sql::connect(world.url()).await.run(&moved).await;
+
+    let unit = ours.unit().await.unwrap();
+    let again = pages(&*unit, &bob).await;
+    assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
+    drop(unit);
+    let unit = theirs.unit().await.unwrap();
+    assert!(pages(&*unit, &ann).await.unwrap().repeated && pages(&*unit, &cleo).await.unwrap().repeated);
+    let counted = r#"SELECT CAST(sum("pagesUsedThisPeriod") AS text) FROM "User""#;
+    assert_eq!(Sql::connect(world.url()).await.one(counted).await, "2");
+}

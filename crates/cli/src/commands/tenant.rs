@@ -42,7 +42,9 @@ pub(crate) struct Export {
 
 /// Add every row of a tenant from a file that `tenant export` wrote, or none
 ///
-/// The database may be of the other engine, and must be at the same migration. Audit records are not imported.
+/// The database may be of the other engine, and must be at the same migration. Audit records are not imported. Sessions, and API
+/// keys that are not sealed, come back only from a file that was written with the same keyring. A file that holds a super
+/// admin, or rows that reach beyond its tenant, is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie tenant import north.jsonl")]
 pub(crate) struct Import {
@@ -92,7 +94,12 @@ impl Import {
         let database = migrated_database(global).await?;
         let imported = database.import_tenant(&self.file, &progress::rows(global, "importing")).await?;
         database.close().await;
-        Ok(Report::new(json!({ "tenant": imported.tenant, "rows": imported.rows }), listed(&imported.rows)))
+        let document = json!({ "tenant": imported.tenant, "rows": imported.rows, "left_out": imported.left_out });
+        let mut text = listed(&imported.rows);
+        for (what, number) in &imported.left_out {
+            text.push_str(&format!("\nleft out: {number} of {what}, as the file was not written with this keyring"));
+        }
+        Ok(Report::new(document, text))
     }
 }
 

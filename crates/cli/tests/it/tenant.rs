@@ -65,6 +65,24 @@ async fn in_production_a_tenant_is_not_erased() {
 }
 
 #[tokio::test]
+async fn a_file_that_makes_a_super_admin_is_refused() {
+    let (folder, id) = seeded().await;
+    export(&folder, &id, 0);
+    folder.run(["tenant", "erase", &id]).expect(0);
+    let text = std::fs::read_to_string(folder.path("north.jsonl")).unwrap();
+    let (rows, end) = text.trim_end().rsplit_once('\n').unwrap();
+    let forged = rows.replace(r#""role":"USER""#, r#""role":"SUPER_ADMIN""#) + "\n";
+    assert!(forged.contains("SUPER_ADMIN"));
+    let digest = ring::digest::digest(&ring::digest::SHA256, forged.as_bytes());
+    let sha256: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut end: Value = serde_json::from_str(end).unwrap();
+    end["end"]["sha256"] = sha256.concat().into();
+    folder.write("north.jsonl", &format!("{forged}{end}\n"));
+
+    folder.run(["tenant", "import", "north.jsonl"]).expect(4).says("a super admin");
+}
+
+#[tokio::test]
 async fn a_file_that_was_cut_short_is_told_by_its_line() {
     let (folder, id) = seeded().await;
     export(&folder, &id, 0);

@@ -1,11 +1,11 @@
 //! Many rows in one statement, through the fence.
 
 use rylie_entities::TenantOwned;
-use sea_orm::sea_query::{Expr, IntoCondition, OnConflict, SimpleExpr, Value};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, IntoActiveModel, QueryFilter, QueryTrait};
+use sea_orm::sea_query::{Expr, IntoCondition, SimpleExpr, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryTrait};
 
 use crate::Result;
-use crate::fence::{Fence, Tx};
+use crate::fence::Tx;
 
 impl Tx {
     /// That a column holds one of many texts. They travel as one value, so their number meets no limit of the engine.
@@ -75,37 +75,5 @@ impl Tx {
         delete.returning_col(column);
         let rows = self.connection().await?.query_all(&delete).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
-    }
-
-    /// Adds rows, or updates those that have the same `unique` column and that this unit reaches. Returns how many rows
-    /// were added or updated: the others belong to somebody else.
-    pub(crate) async fn upsert_many<E>(
-        &self,
-        rows: Vec<E::ActiveModel>,
-        unique: E::Column,
-        update: &[E::Column],
-    ) -> Result<u64>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
-        let conflict = self.on_conflict::<E>(unique, update);
-        let mut changed = 0;
-        for rows in self.in_statements::<E>(rows) {
-            let insert = E::insert_many(rows).on_conflict(conflict.clone());
-            changed += insert.exec_without_returning(self.connection().await?).await?;
-        }
-        Ok(changed)
-    }
-
-    /// Updates the row that is in the way if this unit reaches it, and otherwise leaves it.
-    pub(super) fn on_conflict<E: TenantOwned>(&self, unique: E::Column, update: &[E::Column]) -> OnConflict {
-        let mut conflict = OnConflict::column(unique);
-        conflict.update_columns(update.iter().copied());
-        if let Fence::Tenant(_) = &self.fence {
-            conflict.action_cond_where(self.fence.condition::<E>());
-        }
-        conflict
     }
 }

@@ -32,18 +32,14 @@ impl Tx {
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// As [`Tx::insert`], unless there is a row with the same `unique` columns: `false` then.
-    pub(crate) async fn insert_unless_there<E>(
-        &self,
-        row: E::ActiveModel,
-        unique: impl IntoIterator<Item = E::Column> + Send,
-    ) -> Result<bool>
+    /// As [`Tx::insert`], unless a unique value of the row is taken: `false` then. Waits for another unit that is taking it.
+    pub(crate) async fn insert_unless_there<E>(&self, row: E::ActiveModel) -> Result<bool>
     where
         E: TenantOwned,
         E::Model: IntoActiveModel<E::ActiveModel> + Sync,
         E::ActiveModel: Send,
     {
-        let conflict = OnConflict::columns(unique).do_nothing().to_owned();
+        let conflict = OnConflict::new().do_nothing().to_owned();
         let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
         Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
     }
@@ -81,25 +77,6 @@ impl Tx {
             let some: Vec<_> = rows.by_ref().take(per_statement).collect();
             (!some.is_empty()).then_some(some)
         })
-    }
-
-    /// Adds a row, or updates the one that has the same `unique` column if this unit reaches it.
-    pub(crate) async fn upsert<E>(
-        &self,
-        row: E::ActiveModel,
-        unique: E::Column,
-        update: &[E::Column],
-    ) -> Result<E::Model>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
-        let insert = E::insert(self.in_tenant::<E>(row)).on_conflict(self.on_conflict::<E>(unique, update));
-        match insert.exec_with_returning(self.connection().await?).await {
-            Err(sea_orm::DbErr::RecordNotInserted) => Err(Error::NotFound { entity: "row" }),
-            done => Ok(done?),
-        }
     }
 
     /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.

@@ -1,6 +1,6 @@
 //! A column of the live database, and how its values travel: as text in SQL, by their type in JSON.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, SubsecRound};
 use rylie_entities::TenantTable;
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 use serde_json::Value as Json;
@@ -117,9 +117,11 @@ fn without_zeros(text: &str) -> &str {
     text.strip_suffix(".000000").or_else(|| text.strip_suffix("000")).unwrap_or(text)
 }
 
+/// In the one spelling that times have on SQLite, and with the precision that they have on both engines.
 fn stored_time(text: &str) -> Result<String> {
-    let stored = text.strip_suffix('Z').filter(|text| text.contains('T')).map(|text| text.replacen('T', " ", 1));
-    stored.filter(|text| parse_time(text).is_some()).ok_or_else(mistyped)
+    let time = text.strip_suffix('Z').filter(|text| text.contains('T')).map(|text| text.replacen('T', " ", 1));
+    let time = time.and_then(|text| parse_time(&text)).ok_or_else(mistyped)?;
+    Ok(time.trunc_subsecs(3).format("%Y-%m-%d %H:%M:%S%.f").to_string())
 }
 
 fn parse_time(text: &str) -> Option<NaiveDateTime> {

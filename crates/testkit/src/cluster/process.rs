@@ -48,8 +48,8 @@ pub(super) fn last_lines(log: &Path) -> String {
 /// Whom a program runs as that refuses to run as root.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct User {
-    uid: u32,
-    gid: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 /// A folder that only the program's user may enter, with one file in it: whoever reaches a server's socket inside is let

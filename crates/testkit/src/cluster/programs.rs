@@ -1,4 +1,4 @@
-//! Finds the newest PostgreSQL that is installed.
+//! Finds PostgreSQL's programs: in the folder that a variable names, or the newest that are installed.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -19,18 +19,41 @@ const VERSIONED: [(&str, &str); 6] = [
     ("/home/linuxbrew/.linuxbrew/opt", "bin"),
 ];
 
-/// The folder of the newest `initdb` and `postgres`: on the path, where `pg_config` says, or where packages put them.
-pub(super) fn newest() -> Result<PathBuf> {
+/// The variable that names the folder of the programs to be used.
+const FOLDER: &str = "RYLIE_TEST_POSTGRES";
+
+/// The folder of `initdb` and `postgres` that tests use.
+pub(super) fn chosen() -> Result<PathBuf> {
+    match env::var_os(FOLDER) {
+        Some(folder) if !folder.is_empty() => named(folder.into()),
+        _ => newest(),
+    }
+}
+
+/// The folder that somebody named; never another one in its place.
+fn named(folder: PathBuf) -> Result<PathBuf> {
+    match version(&folder).filter(|_| folder.join("initdb").is_file()) {
+        Some(version) => supported(version, folder),
+        None => Err(Error::PostgresNotThere { path: folder }),
+    }
+}
+
+/// The newest ones: on the path, where `pg_config` says, or where packages put them.
+fn newest() -> Result<PathBuf> {
     let (version, path) = candidates()
         .into_iter()
         .filter(|folder| folder.join("initdb").is_file())
         .filter_map(|folder| Some((version(&folder)?, folder)))
         .max()
         .ok_or(Error::PostgresMissing)?;
+    supported(version, path).map(behind_links)
+}
+
+fn supported(version: (u32, u32), path: PathBuf) -> Result<PathBuf> {
     if version.0 < OLDEST {
         return Err(Error::PostgresTooOld { path, found: version.0, required: OLDEST });
     }
-    Ok(behind_links(path))
+    Ok(path)
 }
 
 /// A folder of links may have some of the programs; where they lead to are all.
@@ -73,7 +96,17 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_version;
+    use super::{named, parse_version};
+    use crate::Error;
+
+    #[test]
+    fn a_folder_without_the_programs_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+
+        let refused = named(folder.path().to_owned());
+
+        assert!(matches!(refused, Err(Error::PostgresNotThere { path }) if path == folder.path()));
+    }
 
     #[test]
     fn versions_of_releases_and_betas_are_read() {

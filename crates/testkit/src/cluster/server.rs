@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
+use super::copy::copy_to_replica;
 use super::process::{User, free_port, last_lines, own_folder, run_by_script};
 use super::random::random_hex;
 use super::server_url::ServerUrl;
@@ -40,8 +41,6 @@ struct Setup<'a> {
     folder: &'a Path,
     port: u16,
     user: Option<User>,
-    /// Folder and port of the server that it is a replica of.
-    primary: Option<(PathBuf, u16)>,
 }
 
 impl Server {
@@ -71,8 +70,10 @@ impl Server {
         let password = primary.map_or_else(random_hex, |primary| primary.url.login().1.to_owned());
         let port = free_port()?;
         let (folder, user) = own_folder("password", &password)?;
-        let primary = primary.map(|primary| (primary.folder.path().to_owned(), primary.port));
-        let script = Setup { programs, folder: folder.path(), port, user, primary }.run()?;
+        if let Some(primary) = primary {
+            copy_to_replica(&primary.url, &primary.data(), &folder.path().join("data"), user.as_ref()).await?;
+        }
+        let script = Setup { programs, folder: folder.path(), port, user }.run()?;
         let url = ServerUrl::local(&password, port, &folder.path().to_string_lossy());
         let mut server = Self { script, url, port, user, folder };
         server.wait_until_ready().await?;
@@ -82,7 +83,7 @@ impl Server {
     /// Ends the server by a signal, and returns when it is gone. Its folder stays.
     pub(super) fn end_by(&mut self, signal: &str) -> Result<()> {
         let doing = "ending a private server";
-        let file = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).map_err(Error::io(doing))?;
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).map_err(Error::io(doing))?;
         let process = file.lines().next().unwrap_or_default();
         // What it made would live on for a moment, and still answer.
         let children = if signal == "-KILL" { children(process).map_err(Error::io(doing))? } else { Vec::new() };
@@ -97,9 +98,7 @@ impl Server {
     pub(super) async fn start_again(&mut self, programs: &Path) -> Result<()> {
         let mut attempt = 1;
         loop {
-            // What it is a replica of is written in its folder.
-            let primary = Some((self.folder.path().to_owned(), self.port));
-            let setup = Setup { programs, folder: self.folder.path(), port: self.port, user: self.user, primary };
+            let setup = Setup { programs, folder: self.folder.path(), port: self.port, user: self.user };
             self.script = setup.run()?;
             match self.wait_until_ready().await {
                 // Its former processes notice one after another that they are alone.
@@ -135,6 +134,10 @@ impl Server {
     pub(super) fn url(&self) -> &ServerUrl {
         &self.url
     }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
 }
 
 fn children(process: &str) -> io::Result<Vec<String>> {
@@ -146,11 +149,8 @@ fn children(process: &str) -> io::Result<Vec<String>> {
 
 impl Setup<'_> {
     fn run(&self) -> Result<Child> {
-        let (port, primary_port) = (self.port.to_string(), self.primary.as_ref().map(|(_, port)| port.to_string()));
-        let mut arguments: Vec<&OsStr> = vec![self.programs.as_ref(), self.folder.as_ref(), port.as_ref()];
-        if let (Some((folder, _)), Some(port)) = (&self.primary, &primary_port) {
-            arguments.extend([folder.as_os_str(), port.as_ref()]);
-        }
+        let port = self.port.to_string();
+        let arguments: [&OsStr; 3] = [self.programs.as_ref(), self.folder.as_ref(), port.as_ref()];
         run_by_script(SCRIPT, &arguments, self.folder, self.user.as_ref())
     }
 }

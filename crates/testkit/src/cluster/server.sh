@@ -1,11 +1,11 @@
 # Runs one private PostgreSQL server, and ends it when standard input closes, which happens when the test process
 # ends in whatever way, kill -9 included. So nobody has to remember to stop it, and no crash leaves one behind.
 #
-# sh server.sh <folder of the programs> <folder of its own> <port> [<folder of a primary> <its port>]
+# sh server.sh <folder of the programs> <folder of its own> <port>
 #
-# With a primary it is a streaming replica of that one. What is there already is started again.
+# A database cluster that is there already, such as the copy of another one, is started as it is.
 set -u
-programs=$1 folder=$2 port=$3 primary=${4-} primary_port=${5-}
+programs=$1 folder=$2 port=$3
 
 # A background command has no standard input of its own: keep it as descriptor 3.
 exec 3<&0 </dev/null >>"$folder/log" 2>&1
@@ -14,15 +14,7 @@ create() {
     "$programs/initdb" --pgdata="$folder/data" --locale="$1" --encoding=UTF8 --username=postgres \
         --auth-local=trust --auth-host=password --pwfile="$folder/password" --no-sync --no-instructions
 }
-copy() {
-    "$programs/pg_basebackup" --host="$primary" --port="$primary_port" --username=postgres --no-password \
-        --pgdata="$folder/data" --write-recovery-conf --checkpoint=fast --no-sync
-}
-if [ -n "$primary" ]; then
-    [ -d "$folder/data" ] || copy || exit 1
-else
-    create C.UTF-8 || create C || exit 1 # macOS has no C.UTF-8
-fi
+[ -d "$folder/data" ] || create C.UTF-8 || create C || exit 1 # macOS has no C.UTF-8
 
 # Nothing here outlives a crash, so nothing is synced. Autovacuum would take locks in the middle of a test. A replica that
 # is away for a while finds what it missed.
