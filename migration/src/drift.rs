@@ -77,7 +77,8 @@ impl Migrations {
         let mut drift = compare::compare(&expected, &live);
         for right in grants::unexpected(&mut self.connection).await? {
             let named = |found: &Deviation| found.object == right.object();
-            if !drift.differences.iter().any(named) {
+            // Whether everybody may call a function is compared with the function.
+            if !right.is_everybodys_function() && !drift.differences.iter().any(named) {
                 let (object, expected, found, fix) =
                     (right.object(), right.expected(), right.found(), vec![right.fix()]);
                 drift.differences.push(Deviation { object, expected, found, fix, note: None });

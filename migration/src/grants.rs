@@ -70,6 +70,10 @@ impl Unexpected {
         format!("rights of {} on {} {}", self.role, self.kind, self.name)
     }
 
+    pub(crate) fn is_everybodys_function(&self) -> bool {
+        self.kind == "function" && self.role == "PUBLIC"
+    }
+
     pub(crate) fn expected(&self) -> String {
         words(&self.expected)
     }
