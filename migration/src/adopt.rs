@@ -11,14 +11,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::coexistence::LoginRights;
 use crate::connection::Connection;
 use crate::deploy::{Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
 use crate::history::History;
+use crate::mark::State;
 use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
 use crate::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{checksum, guard, journal, mark, record, walls};
+use crate::{checksum, coexistence, guard, journal, mark, record, walls};
 
 pub use catalog::{Catalog, Column, Table};
 pub use compare::Difference;
@@ -43,6 +45,8 @@ pub struct Adoption {
     pub applied: Vec<String>,
     /// Those that a call that is no dry run would record and apply.
     pub pending: Vec<String>,
+    /// The logins that have rights on the tables, and what each loses when the adoption is finished; none once it is.
+    pub logins: Vec<LoginRights>,
     /// What keeps row-level security from binding our own units; `None` where it does, and while migrations are pending.
     pub missing_wall: Option<String>,
 }
@@ -113,7 +117,15 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
         applied: Vec::new(),
         missing_wall: if pending.is_empty() { walls::missing(connection).await? } else { None },
         pending,
+        logins: logins(connection).await?,
     })
+}
+
+async fn logins(connection: &mut Connection) -> Result<Vec<LoginRights>> {
+    match mark::read(connection).await? {
+        Some(mark) if mark.state == State::Fresh => Ok(Vec::new()),
+        _ => coexistence::logins(connection).await,
+    }
 }
 
 /// Once the adoption is finished the owner sees no rows, so they are counted at the platform's door.

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
 use crate::connection::{Connection, LOOK};
+use crate::coexistence::LoginRights;
 use crate::error::{Error, Refusal, Result};
 use crate::history::{History, MigrationStatus};
+use crate::m20261123_000008_enable_row_level_security as row_level_security;
 use crate::mark::{self, Environment, Mark};
 use crate::migrations::{BASE, MIGRATIONS, Migration};
 use crate::resolve::{self, Resolution};
 use crate::roles::{self, Provision, Provisioned, RoleCheck};
 use crate::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{guard, journal, leftovers, lock, operator, record, walls};
+use crate::{coexistence, grants, guard, journal, leftovers, lock, operator, record, walls};
 
 /// How long to wait for what.
 #[derive(Clone, Debug)]
@@ -149,7 +151,9 @@ impl Migrations {
         Ok(!history.pending().is_empty()
             || !history.without_entry().is_empty() && guard::may_create(&mut self.connection).await?
             || leftovers::are_there(&mut self.connection).await?
-            || walls::can_be_mended(&mut self.connection).await?)
+            || walls::can_be_mended(&mut self.connection).await?
+            || coexistence::can_be_settled(&mut self.connection).await?
+            || grants::can_be_settled(&mut self.connection).await?)
     }
 
     /// Every migration and how it stands. Reads only.
@@ -211,6 +215,22 @@ impl Migrations {
         let outcome = walls::finish_adoption(self, progress).await;
         self.unlock().await;
         outcome
+    }
+
+    /// The logins that have rights on the old service's tables, and what each loses when the adoption is finished. Reads only;
+    /// PostgreSQL.
+    pub async fn logins(&mut self) -> Result<Vec<LoginRights>> {
+        coexistence::logins(&mut self.connection).await
+    }
+
+    /// Those of them that lose something when the adoption is finished; none once it is. Reads only; PostgreSQL.
+    pub async fn losing_logins(&mut self) -> Result<Vec<LoginRights>> {
+        coexistence::losing(&mut self.connection).await
+    }
+
+    /// Refused while a login that would lose something has a session open ([`Refusal::OpenSessions`]). Reads only; PostgreSQL.
+    pub async fn refuse_open_sessions(&mut self) -> Result<()> {
+        coexistence::refuse_open_sessions(&mut self.connection).await
     }
 
     /// What keeps row-level security from binding this database, in words; `None` where it does, and on SQLite, which
@@ -309,13 +329,21 @@ impl Migrations {
             roles::suspend_defaults(&mut self.connection).await?;
         }
         let mut applied = Vec::new();
+        let mut closed = grants::settle(&mut self.connection).await?;
         for migration in &pending {
+            // Before row-level security binds the old service's logins, they have what lets them pass.
+            if migration.name() == row_level_security::NAME {
+                coexistence::settle(self, progress).await?;
+            }
             if self.run(*migration, Direction::Up, &[], progress).await? {
                 applied.push(migration.name().to_owned());
             }
+            closed |= grants::settle(&mut self.connection).await?;
         }
         walls::build(self, progress).await?;
-        roles::renew(&mut self.connection, !pending.is_empty()).await?;
+        coexistence::settle(self, progress).await?;
+        closed |= grants::settle(&mut self.connection).await?;
+        roles::renew(&mut self.connection, closed || !pending.is_empty()).await?;
         Ok(applied)
     }
 
@@ -362,7 +390,11 @@ impl Migrations {
         if migration.name() == operator::NEEDS_USERS {
             operator::set_events_aside(&mut self.connection).await?;
         }
-        self.run(migration, Direction::Down, &[], progress).await
+        let done = self.run(migration, Direction::Down, &[], progress).await?;
+        if migration.name() == row_level_security::NAME {
+            coexistence::close(self, progress).await?;
+        }
+        Ok(done)
     }
 
     /// The base of an adopted database was not made by us and is not taken away by us: only the record of it goes.

@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use crate::deploy::Migrations;
 use crate::error::Result;
-use crate::guard;
+use crate::m20261123_000008_enable_row_level_security as row_level_security;
 use crate::mark::{self, State};
 use crate::step::Engine;
+use crate::{coexistence, grants, guard};
 
 pub use snapshot::Snapshot;
 
@@ -67,13 +68,53 @@ impl Migrations {
             return sqlite::drift(&mut self.connection).await;
         }
         let shared = mark::read(&mut self.connection).await?.is_some_and(|mark| mark.state == State::Coexistence);
+        let mut expected = expected_in(shared);
         let live = Snapshot::read(&mut self.connection).await?;
-        Ok(compare::compare(&expected_in(shared), &live))
+        if shared {
+            let needed = coexistence::losing(&mut self.connection).await?.iter().any(|login| login.via != ["owner"]);
+            share(&mut expected, &live, needed);
+        }
+        let mut drift = compare::compare(&expected, &live);
+        for right in grants::unexpected(&mut self.connection).await? {
+            let named = |found: &Deviation| found.object == right.object();
+            // Whether everybody may call a function is compared with the function.
+            if !right.is_everybodys_function() && !drift.differences.iter().any(named) {
+                let (object, expected, found, fix) =
+                    (right.object(), right.expected(), right.found(), vec![right.fix()]);
+                drift.differences.push(Deviation { object, expected, found, fix, note: None });
+            }
+        }
+        Ok(drift)
     }
 
     /// The schema as it is, in every part that migrations make. PostgreSQL.
     pub async fn snapshot(&mut self) -> Result<Snapshot> {
         Snapshot::read(&mut self.connection).await
+    }
+}
+
+/// What the coexistence adds. It is missed only where a login needs it.
+fn share(expected: &mut Snapshot, live: &Snapshot, needed: bool) {
+    if needed || live.functions.contains_key(coexistence::FUNCTION) {
+        let definition = coexistence::CREATE_FUNCTION.to_owned();
+        expected
+            .functions
+            .insert(coexistence::FUNCTION.to_owned(), snapshot::Function { definition, for_everybody: true });
+    }
+    for table in row_level_security::TABLES {
+        let there = live.tables.get(table).is_some_and(|table| table.policies.contains_key(coexistence::POLICY));
+        if let Some(table) = expected.tables.get_mut(table).filter(|_| needed || there) {
+            table.policies.insert(coexistence::POLICY.to_owned(), coexistence::DEFINITION.to_owned());
+        }
+    }
+    for name in coexistence::FILLING {
+        let (Some(function), Some(found)) = (expected.functions.get_mut(name), live.functions.get(name)) else {
+            continue;
+        };
+        if found.definition.contains("SECURITY DEFINER") {
+            function.definition =
+                function.definition.replacen(" LANGUAGE plpgsql\n", " LANGUAGE plpgsql\n SECURITY DEFINER\n", 1);
+        }
     }
 }
 

@@ -300,6 +300,16 @@ pub enum Refusal {
         reason: String,
     },
 
+    /// Who would see nothing from then on is at work.
+    #[error(
+        "refused: sessions are open of logins that will reach no row once the adoption is finished: {logins}; stop what uses them, or \
+         run the same command with `--yes`"
+    )]
+    OpenSessions {
+        /// Each with the number of its sessions.
+        logins: String,
+    },
+
     /// A later version migrated this database; its migrations cannot be taken back by this one.
     #[error("refused: {migration} is applied and unknown to this version; use the version that applied it")]
     Newer {

@@ -2,10 +2,12 @@
 
 mod adopt;
 mod checksum;
+mod coexistence;
 mod connection;
 mod deploy;
 mod drift;
 mod error;
+mod grants;
 mod guard;
 mod history;
 mod journal;
@@ -52,6 +54,7 @@ mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};
 pub use checksum::checksum;
+pub use coexistence::LoginRights;
 pub use deploy::{Migrations, Options, Progress};
 pub use drift::{Deviation, Drift, Snapshot};
 pub use error::{Error, Refusal, Result};

@@ -9,15 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::adopt::Catalog;
+use crate::coexistence::LoginRights;
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::step::{Engine, Target};
-use crate::{guard, operator, walls};
+use crate::{coexistence, guard, operator, walls};
 
 pub use check::{CheckStatus, RoleCheck};
 pub(crate) use check::{check, exempt};
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
+pub(crate) use statements::RECORDS;
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
 
 /// Room for the name of a reader's policy, which holds the login.
@@ -87,6 +89,7 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
     for (login, kind) in [(&wanted.app, "app"), (&wanted.readonly, "readonly")] {
         let Some(login) = login else { continue };
         refuse_unsafe(connection, &login.name).await?;
+        refuse_old(connection, &login.name, &known).await?;
         let row = row(login, kind, wanted.sees.as_ref(), &known)?;
         changes.extend(make(connection, login, kind).await?);
         changes.extend(opened(connection, &row).await?);
@@ -110,6 +113,13 @@ pub(crate) async fn provisioned(connection: &mut Connection) -> Result<Vec<Provi
     rows.iter()
         .map(|row| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into()))))
         .collect()
+}
+
+/// Whether this login may read which logins were provisioned; where nobody was, there is nothing to read.
+pub(crate) async fn may_read_provisioned(connection: &mut Connection) -> Result<bool> {
+    let sql = "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_logins'), 'SELECT'), true)::text";
+    let may = connection.value(sql).await.map_err(Error::doing("reading which logins were provisioned"))?;
+    Ok(may.as_deref() == Some("true"))
 }
 
 /// After a deploy: what is new is opened to those who were provisioned.
@@ -162,6 +172,17 @@ async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
         Some(reason) => Err(refused(&reason).into()),
         None => Ok(()),
     }
+}
+
+/// The old service may work with it: bound by the walls it would see nothing.
+async fn refuse_old(connection: &mut Connection, name: &str, known: &[Provisioned]) -> Result<()> {
+    let is_old = |login: &LoginRights| login.login == name && login.via.iter().any(|via| via != "PUBLIC");
+    if known.iter().all(|known| known.login != name) && coexistence::losing(connection).await?.iter().any(is_old) {
+        let reason =
+            "has rights on the tables that the old service works on, and would see none of their rows".to_owned();
+        return Err(Refusal::UnsafeRole { role: name.to_owned(), reason }.into());
+    }
+    Ok(())
 }
 
 fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) -> Result<Provisioned> {

@@ -3,6 +3,7 @@
 //!
 //! So every deploy looks, with one query, and builds what is missing where it may.
 
+use crate::coexistence;
 use crate::connection::Connection;
 use crate::deploy::{Listener, Migrations, Progress};
 use crate::error::{Error, Refusal, Result};
@@ -87,5 +88,6 @@ pub(crate) async fn finish_adoption(migrations: &mut Migrations, progress: Liste
     let failed = Error::doing("marking the database as ours alone");
     migrations.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
     build_again(migrations, progress).await?;
+    coexistence::settle(migrations, progress).await?;
     Ok(true)
 }

@@ -5,6 +5,7 @@
 mod catalog;
 mod coexistence;
 mod functions;
+mod logins;
 mod owner;
 mod plans;
 mod raw;

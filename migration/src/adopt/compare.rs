@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::catalog::{Catalog, Column, Table};
 use super::expected;
+use crate::coexistence;
 
 /// Something that is not as in the base.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -176,8 +177,9 @@ impl Comparison {
                 self.extra.push(format!("table {name}"));
                 continue;
             }
-            let objects =
-                parts(table).filter(|part| !known.iter().any(|table| parts(table).any(|other| other == *part)));
+            let objects = parts(table).filter(|part| {
+                *part.1 != coexistence::POLICY && !known.iter().any(|table| parts(table).any(|other| other == *part))
+            });
             self.extra.extend(objects.map(|(kind, part)| format!("{kind} {name}.{part}")));
         }
         self.extra.extend(live.views.iter().map(|name| format!("view {name}")));

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::step::Engine;
-use crate::walls;
+use crate::{grants, walls};
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -90,6 +90,7 @@ pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>>
         let wrong = connection.values(sql).await.map_err(Error::doing("checking the roles"))?;
         checks.push(outcome(id, status, &wrong, right, fix));
     }
+    checks.push(unexpected_grants(connection).await?);
     let wall: Vec<String> = walls::missing(connection).await?.into_iter().collect();
     let (right, fix) = (
         "row-level security is in force",
@@ -97,6 +98,16 @@ pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>>
     );
     checks.push(outcome("roles.walls", CheckStatus::Fail, &wall, right, fix));
     Ok(checks)
+}
+
+async fn unexpected_grants(connection: &mut Connection) -> Result<RoleCheck> {
+    let unexpected = grants::unexpected(connection).await?;
+    let wrong: Vec<String> = unexpected.iter().map(grants::Unexpected::in_words).collect();
+    let (right, fix) = (
+        "nobody has a right on our tables that no migration grants",
+        "run `rylie migrate deploy`; `rylie drift` names the statements",
+    );
+    Ok(outcome("roles.grants", CheckStatus::Fail, &wrong, right, fix))
 }
 
 /// What the check `roles.service` finds.

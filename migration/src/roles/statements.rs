@@ -6,7 +6,7 @@ use crate::adopt::{Catalog, Table};
 use crate::journal::literal;
 
 /// What a service reads to know whether the database is its own, and migrated.
-const RECORDS: [&str; 3] = ["rylie_database", "seaql_migrations", "rylie_migrations"];
+pub(crate) const RECORDS: [&str; 3] = ["rylie_database", "seaql_migrations", "rylie_migrations"];
 
 /// Why the login `$1` is not bound by the walls.
 pub(super) const UNSAFE: &str = "SELECT CASE WHEN rolsuper THEN 'is a superuser' WHEN rolbypassrls THEN 'is exempt from row-level security' \

@@ -1,7 +1,7 @@
 //! `rylie adopt`
 
 use clap::Args;
-use rylie_db::migration::{AdoptOptions, Adoption, Difference, Error};
+use rylie_db::migration::{AdoptOptions, Adoption, Difference, Error, LoginRights};
 use serde_json::json;
 
 use super::{migrations, migrations_to_read};
@@ -15,7 +15,8 @@ use crate::report::Report;
 /// Compares it with what Prisma makes, and names every difference. A database that is something else is left untouched
 /// (exit code 4). Otherwise the base is recorded, the database marked as production, and the additions applied with
 /// short locks, while the old service goes on working. Unknown tables and columns stay. Run twice, it does nothing.
-/// The old service sees every row, as it logs in as the tables' owner, until `--finish`.
+/// Until `--finish` each login of the old service does what it could before: the tables' owner, and every login with rights by grants.
+/// The report lists these logins, and what each loses then. `--finish` is refused while one of them has a session open (exit code 4).
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie adopt --dry-run")]
 pub(crate) struct Adopt {
@@ -26,12 +27,16 @@ pub(crate) struct Adopt {
     /// Once the old service is gone for good: row-level security binds the tables' owner too
     #[arg(long, conflicts_with = "dry_run")]
     finish: bool,
+
+    /// Finish although sessions are open of logins that will reach no row any more
+    #[arg(long, requires = "finish")]
+    yes: bool,
 }
 
 impl Adopt {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         if self.finish {
-            return finish(global).await;
+            return finish(global, self.yes).await;
         }
         let options = AdoptOptions { dry_run: self.dry_run };
         let mut migrations = if self.dry_run { migrations_to_read(global).await? } else { migrations(global).await? };
@@ -42,14 +47,33 @@ impl Adopt {
     }
 }
 
-async fn finish(global: &Global) -> Result<Report> {
-    let finished = migrations(global).await?.finish_adoption(&mut progress::lines(global)).await?;
-    let text = if finished {
-        "the adoption is finished: row-level security binds the tables' owner too"
-    } else {
-        "nothing to do: the adoption is finished"
-    };
-    Ok(Report::new(json!({ "finished": finished }), text))
+/// `pg_dump` switches row-level security off, and fails where that would show it less; with the flag it dumps what it sees: nothing.
+const OF_DUMPS: &str = "from now on `pg_dump` as the tables' owner fails, and with `--enable-row-security` it writes a dump without rows and exits with 0; \
+     make backups as a superuser or as a role with BYPASSRLS";
+
+async fn finish(global: &Global, yes: bool) -> Result<Report> {
+    let mut migrations = migrations(global).await?;
+    let losing = migrations.losing_logins().await?;
+    if !yes {
+        migrations.refuse_open_sessions().await?;
+    }
+    let finished = migrations.finish_adoption(&mut progress::lines(global)).await?;
+    if !finished {
+        return Ok(Report::new(json!({ "finished": false }), "nothing to do: the adoption is finished"));
+    }
+    let mut lines = vec!["the adoption is finished: row-level security binds the tables' owner too".to_owned()];
+    lines.extend(
+        losing.iter().map(|login| {
+            format!("login {} reaches no row any more of {}", login.login, login.loses_at_finish.join(", "))
+        }),
+    );
+    lines.push(OF_DUMPS.to_owned());
+    let mut json = json!({ "finished": true });
+    let others: Vec<&LoginRights> = losing.iter().filter(|login| login.via != ["owner"]).collect();
+    if !others.is_empty() {
+        json["logins"] = json!(others);
+    }
+    Ok(Report::new(json, lines.join("\n")))
 }
 
 /// The differences are what the command was run for, so they are its output; tables and rows were not counted.
@@ -65,6 +89,7 @@ fn in_words(adoption: &Adoption, dry_run: bool) -> String {
     let mut lines = vec![format!("{} tables with {rows} rows", adoption.tables.len())];
     lines.extend(adoption.differences.iter().map(line));
     lines.extend(adoption.extra.iter().map(|extra| format!("left alone: {extra}")));
+    lines.extend(adoption.logins.iter().map(login));
     let (verb, names) = if dry_run { ("would apply", &adoption.pending) } else { ("applied", &adoption.applied) };
     lines.extend(names.iter().map(|name| format!("{verb} {name}")));
     if names.is_empty() {
@@ -74,6 +99,16 @@ fn in_words(adoption: &Adoption, dry_run: bool) -> String {
         lines.push(format!("row-level security is not in force for the service's units: {reason}"));
     }
     lines.join("\n")
+}
+
+/// What a login may, and what `--finish` takes from it.
+fn login(login: &LoginRights) -> String {
+    let LoginRights { login, via, rights, loses_at_finish } = login;
+    let loses = match loses_at_finish.as_slice() {
+        [] => "loses nothing at --finish".to_owned(),
+        tables => format!("loses at --finish every row of {}", tables.join(", ")),
+    };
+    format!("login {login} (by {}) works as before; it {loses}; its rights: {}", via.join(", "), rights.join("; "))
 }
 
 fn line(difference: &Difference) -> String {

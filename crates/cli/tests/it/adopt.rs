@@ -119,6 +119,32 @@ async fn the_adoption_is_finished_once_the_roles_are_there() {
 }
 
 #[tokio::test]
+async fn the_end_is_refused_while_a_login_of_the_old_service_has_a_session() {
+    let prisma = Prisma::new().await;
+    let app = format!("{}_app", prisma.database.name());
+    let guide = format!(
+        r#"CREATE USER "{app}"; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{app}" "#
+    );
+    execute(&prisma.superuser_url(), &guide).await;
+    let told = prisma.adopt(&["--dry-run", "--json"]).expect(0).json();
+    let login = told["logins"].as_array().unwrap().iter().find(|login| login["login"] == json!(app)).unwrap();
+    assert_eq!(login["via"], json!(["direct grant"]));
+    assert_eq!(login["loses_at_finish"].as_array().unwrap().len(), 12);
+    assert!(prisma.adopt(&["--dry-run"]).expect(0).out.contains(&format!("login {app} (by direct grant)")));
+    let superuser = prisma.superuser_url();
+    Folder::new().run(["adopt", "--quiet", "--database-url", &superuser]).expect(0);
+    let session = PgConnection::connect(&prisma.database.url_as(&app)).await.unwrap();
+
+    prisma.adopt(&["--finish"]).expect(4).line_says(&app);
+    assert_eq!(prisma.run("environment show").expect(0).json()["state"], "coexistence");
+    let outcome = prisma.adopt(&["--finish", "--yes"]).expect(0);
+
+    assert!(outcome.out.contains(&format!("login {app} reaches no row any more of Account")), "{}", outcome.out);
+    assert!(outcome.out.contains("pg_dump"), "{}", outcome.out);
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_and_changes_nothing() {
     let prisma = Prisma::new().await;
 
