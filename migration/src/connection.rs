@@ -8,16 +8,21 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::step::{Engine, Target};
 
 /// Another process may hold SQLite's write lock for as long as its migration takes.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
 
-/// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise. Without
-/// `row_security` a statement from which a policy would hide rows fails, where it would pass for done.
-const SESSION: &str = "SET search_path = public; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+/// A migration takes as long as it takes; notices are noise. Without `row_security` a statement from which a policy would hide
+/// rows fails, where it would pass for done. A role that the session makes is not inherited by who makes it.
+const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
      SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
-     SET standard_conforming_strings = on";
+     SET standard_conforming_strings = on; \
+     SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
+
+/// Names without a schema are those of `public` alone, whatever the URL, the login and the database say; temporary objects come last.
+pub(crate) const SEARCH_PATH: &str = "SET search_path = public, pg_temp";
 
 /// A connection to either engine.
 #[derive(Debug)]
@@ -39,6 +44,9 @@ impl Connection {
         let session = Box::new(options.connect().await.map_err(Error::Connect)?);
         let mut connection = Self::Postgres { session, options };
         connection.execute(SESSION).await.map_err(Error::Connect)?;
+        // Before anything of the schema is read or called: a superuser's rights are not for what others made there.
+        guard::become_owner(&mut connection).await?;
+        connection.execute(SEARCH_PATH).await.map_err(Error::Connect)?;
         Ok(connection)
     }
 
@@ -59,7 +67,11 @@ impl Connection {
     /// A second connection to the same server, to look at the first; `None` where there is none to be had.
     pub(crate) async fn observer(&self) -> Option<PgConnection> {
         match self {
-            Self::Postgres { options, .. } => options.connect().await.ok(),
+            Self::Postgres { options, .. } => {
+                let mut observer = options.connect().await.ok()?;
+                sqlx::raw_sql(SESSION).execute(&mut observer).await.ok()?;
+                Some(observer)
+            }
             Self::Sqlite(_) => None,
         }
     }

@@ -4,6 +4,7 @@
 
 mod compare;
 mod mend;
+mod owners;
 mod snapshot;
 mod sqlite;
 
@@ -68,7 +69,9 @@ impl Migrations {
         }
         let shared = mark::read(&mut self.connection).await?.is_some_and(|mark| mark.state == State::Coexistence);
         let live = Snapshot::read(&mut self.connection).await?;
-        Ok(compare::compare(&expected_in(shared), &live))
+        let mut drift = compare::compare(&expected_in(shared), &live);
+        drift.differences.extend(owners::deviations(&mut self.connection).await?);
+        Ok(drift)
     }
 
     /// The schema as it is, in every part that migrations make. PostgreSQL.

@@ -48,6 +48,8 @@ impl Engine {
             ("lock_timeout", LOCK.as_millis().to_string()),
             // A run that is cut short drops its session; the server then stops its statement soon.
             (CHECK, "5000".to_owned()),
+            // Names without a schema are ours, whatever the login's own path says.
+            ("search_path", "pg_catalog,public,pg_temp".to_owned()),
         ]);
         Ok(Self(At::Postgres(Box::new(options))))
     }
