@@ -60,6 +60,7 @@ pub(crate) async fn adopt(
         return Err(Refusal::NotPostgres.into());
     }
     if options.dry_run {
+        migrations.refuse_strangers().await?;
         return look(&mut migrations.connection).await;
     }
     migrations.lock(progress).await?;
@@ -69,8 +70,8 @@ pub(crate) async fn adopt(
 }
 
 async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Result<Adoption> {
+    migrations.refuse_strangers().await?;
     let mut adoption = look(&mut migrations.connection).await?;
-    guard::become_owner(&mut migrations.connection).await?;
     guard::refuse_not_owner(&mut migrations.connection).await?;
     record::install(&mut migrations.connection).await?;
     journal::install(&mut migrations.connection).await?;

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::step::{Engine, Target};
 use crate::watch::{Watch, promptly};
 
@@ -17,13 +18,17 @@ pub(crate) const LOOK: Duration = Duration::from_secs(10);
 /// Another process may hold SQLite's write lock for as long as its migration takes.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
 
-/// The URL is asked for the schema `public` alone; a migration takes as long as it takes; notices are noise; the server ends what nobody
-/// waits for any more. Without
-/// `row_security` a statement from which a policy would hide rows fails, where it would pass for done.
-const SESSION: &str = "SET search_path = public; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+/// A migration takes as long as it takes; notices are noise; the server ends what nobody waits for any more. Without `row_security` a
+/// statement from which a policy would hide rows fails, where it would pass for done. A role that the session makes is not
+/// inherited by who makes it.
+const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
      SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
      SET standard_conforming_strings = on; SET client_connection_check_interval = '5s'; SET tcp_keepalives_idle = 60; \
-     SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6";
+     SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
+     SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
+
+/// Names without a schema are those of `public` alone, whatever the URL, the login and the database say; temporary objects come last.
+pub(crate) const SEARCH_PATH: &str = "SET search_path = public, pg_temp";
 
 /// A connection to either engine.
 #[derive(Debug)]
@@ -44,13 +49,17 @@ impl Connection {
         let options = PgConnectOptions::from_str(url).map_err(Error::Connect)?;
         let opening = async {
             let mut session = Box::new(options.connect().await?);
-            let sql = format!("{SESSION}; SELECT pg_backend_pid()");
-            let process = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(session.as_mut()).await?.try_get(0)?;
+            sqlx::raw_sql(SESSION).execute(session.as_mut()).await?;
+            let process = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(session.as_mut()).await?.try_get(0)?;
             Ok((session, process))
         };
         let (session, process) = promptly(opening).await.map_err(Error::Connect)?;
         let watch = Box::new(Watch { options, process, every: LOOK, lost: false });
-        Ok(Self::Postgres { session, watch })
+        let mut connection = Self::Postgres { session, watch };
+        // Before anything of the schema is read or called: a superuser's rights are not for what others made there.
+        guard::become_owner(&mut connection).await?;
+        connection.execute(SEARCH_PATH).await.map_err(Error::Connect)?;
+        Ok(connection)
     }
 
     /// With another pause between two looks whether the server is still at work.
@@ -78,7 +87,14 @@ impl Connection {
     /// A second connection to the same server, to look at the first; `None` where there is none to be had.
     pub(crate) async fn observer(&self) -> Option<PgConnection> {
         match self {
-            Self::Postgres { watch, .. } => promptly(watch.options.connect()).await.ok(),
+            Self::Postgres { watch, .. } => {
+                let opening = async {
+                    let mut observer = watch.options.connect().await?;
+                    sqlx::raw_sql(SESSION).execute(&mut observer).await?;
+                    Ok(observer)
+                };
+                promptly(opening).await.ok()
+            }
             Self::Sqlite(_) => None,
         }
     }

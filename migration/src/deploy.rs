@@ -15,7 +15,7 @@ use crate::resolve::{self, Resolution};
 use crate::roles::{self, Provision, Provisioned, RoleCheck};
 use crate::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{coexistence, grants, guard, journal, leftovers, lock, operator, record, walls};
+use crate::{coexistence, grants, guard, journal, leftovers, lock, operator, owners, record, walls};
 
 /// How long to wait for what.
 #[derive(Clone, Debug)]
@@ -146,6 +146,7 @@ impl Migrations {
 
     /// A service may deploy at each start, with a login that may change nothing, where nothing is to be done.
     async fn is_work_left(&mut self) -> Result<bool> {
+        owners::refuse_strangers(&mut self.connection).await?;
         let history = self.history().await?;
         history.refuse_altered()?;
         Ok(!history.pending().is_empty()
@@ -252,13 +253,13 @@ impl Migrations {
     /// Marks what the database is used for. To leave production takes a reason. Each change goes into the audit log, in
     /// the same transaction. Takes the tables' owner, a member of that role, or a superuser; no door's role may do it.
     pub async fn mark_environment(&mut self, environment: Environment, reason: Option<&str>) -> Result<Mark> {
-        guard::become_owner(&mut self.connection).await?;
+        self.refuse_strangers().await?;
         mark::set_environment(&mut self.connection, environment, reason).await
     }
 
     /// Gives the database a fingerprint of its own, for a copy that must not be taken for the original. Audited.
     pub async fn renew_fingerprint(&mut self) -> Result<Mark> {
-        guard::become_owner(&mut self.connection).await?;
+        self.refuse_strangers().await?;
         mark::renew_fingerprint(&mut self.connection).await
     }
 
@@ -275,6 +276,7 @@ impl Migrations {
     /// Makes the logins of a service and of readers, with no right beyond what they are for. Done twice it changes
     /// nothing. It goes into the audit log. PostgreSQL.
     pub async fn provision(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
+        self.refuse_strangers().await?;
         roles::provision(&mut self.connection, wanted).await
     }
 
@@ -317,6 +319,7 @@ impl Migrations {
     }
 
     pub(crate) async fn apply_pending(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
+        self.refuse_strangers().await?;
         guard::refuse_unadopted(&mut self.connection).await?;
         self.become_owner().await?;
         record::install(&mut self.connection).await?;
@@ -344,7 +347,14 @@ impl Migrations {
         coexistence::settle(self, progress).await?;
         closed |= grants::settle(&mut self.connection).await?;
         roles::renew(&mut self.connection, closed || !pending.is_empty()).await?;
+        owners::refuse_strangers(&mut self.connection).await?;
         Ok(applied)
+    }
+
+    /// The first thing that is asked, as whoever owns the tables by now: what others made is not read, called or altered.
+    pub(crate) async fn refuse_strangers(&mut self) -> Result<()> {
+        guard::become_owner(&mut self.connection).await?;
+        owners::refuse_strangers(&mut self.connection).await
     }
 
     /// Whoever may not alter the tables is told so before anything is begun.
@@ -369,6 +379,7 @@ impl Migrations {
     }
 
     async fn down_locked(&mut self, steps: usize, progress: Listener<'_>) -> Result<Vec<String>> {
+        self.refuse_strangers().await?;
         guard::refuse_production(&mut self.connection).await?;
         guard::refuse_newer(&mut self.connection, self.list).await?;
         self.become_owner().await?;
@@ -407,6 +418,7 @@ impl Migrations {
     }
 
     async fn reset_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
+        self.refuse_strangers().await?;
         guard::refuse_foreign(&mut self.connection).await?;
         guard::refuse_production(&mut self.connection).await?;
         self.become_owner().await?;
@@ -453,6 +465,9 @@ impl Migrations {
         epilogue: &[&str],
         progress: Listener<'_>,
     ) -> Result<bool> {
+        if direction == Direction::Up && migration.builds_walls() && self.engine() == Engine::Postgres {
+            walls::doors::open(self).await?;
+        }
         let Self { connection, options, .. } = self;
         let done = Run { connection, options, migration, direction, previous: None, epilogue }.go(progress).await?;
         if done && direction == Direction::Up && migration.name() == operator::NEEDS_USERS {
@@ -462,6 +477,7 @@ impl Migrations {
     }
 
     pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
+        walls::doors::open(self).await?;
         let Self { connection, options, .. } = self;
         Run { connection, options, migration, direction: Direction::Up, previous: None, epilogue: &[] }
             .again(progress)

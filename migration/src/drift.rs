@@ -4,6 +4,7 @@
 
 mod compare;
 mod mend;
+mod owners;
 mod snapshot;
 mod sqlite;
 
@@ -84,6 +85,7 @@ impl Migrations {
                 drift.differences.push(Deviation { object, expected, found, fix, note: None });
             }
         }
+        drift.differences.extend(owners::deviations(&mut self.connection).await?);
         Ok(drift)
     }
 

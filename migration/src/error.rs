@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::adopt::Difference;
+use crate::owners::Stranger;
 use crate::runner::Blocker;
 
 /// The result of this crate's functions.
@@ -290,6 +291,39 @@ pub enum Refusal {
         table: String,
     },
 
+    /// Something stands where ours does, or would be called by us, and belongs to somebody else.
+    #[error("refused: {}; nothing was run: look at each, drop it, or mend it (`{}`), and let nobody but the owner create in schema public", first_stranger(.found), .found.first().map(|stranger| stranger.fix.as_str()).unwrap_or_default())]
+    Strangers {
+        /// All of it.
+        found: Vec<Stranger>,
+    },
+
+    /// The caller's search path would say what a name in it means.
+    #[error(
+        "refused: function {function} has no fixed search path; look at it, then `ALTER FUNCTION {function} SET search_path = pg_catalog, public, pg_temp`"
+    )]
+    Unfixed {
+        /// Its name and arguments.
+        function: String,
+    },
+
+    /// A superuser works as the tables' owner, and never for her.
+    #[error(
+        "refused: the tables' owner {owner} may not create in schema public, and a superuser does not run her code; \
+         `GRANT CREATE ON SCHEMA public TO {owner}`, then the same command again"
+    )]
+    OwnerMayNotCreate {
+        /// Who owns a table of the base.
+        owner: String,
+    },
+
+    /// Row-level security would bind a login that cannot take the roles by which it sees.
+    #[error("refused: {reason}; then the same command again")]
+    DoorsClosed {
+        /// What is missing, and the statement that mends it.
+        reason: String,
+    },
+
     /// The coexistence cannot end before row-level security binds the database.
     #[error(
         "refused: row-level security is not in force: {reason}; run the same command as a superuser, or as a member of the tables' \
@@ -337,6 +371,15 @@ fn blocked_by(blockers: &[Blocker]) -> String {
 
 fn process(holder: Option<&Blocker>) -> String {
     holder.map_or_else(|| "its process was not found".to_owned(), ToString::to_string)
+}
+
+fn first_stranger(found: &[Stranger]) -> String {
+    let named: Vec<String> =
+        found.iter().take(5).map(|stranger| format!("{} {}", stranger.object, stranger.reason)).collect();
+    match found.len().saturating_sub(named.len()) {
+        0 => named.join(", "),
+        more => format!("{}, and {more} more", named.join(", ")),
+    }
 }
 
 fn first_of(differences: &[Difference]) -> String {

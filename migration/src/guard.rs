@@ -86,15 +86,20 @@ async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
     connection.value(sql).await.map_err(Error::doing("looking for tables"))
 }
 
+/// Whether a role can be taken: from PostgreSQL 16 on a membership says so by itself, before every one did.
+pub(crate) const TAKE: &str =
+    "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END";
+
 /// Works as the owner of the base's tables, where we may and are not: what we make should be hers too, so that she can
-/// alter it later. A no-op on SQLite, on an empty database and where the tables have several owners.
+/// alter it later, and code that she or others put into the schema does not run with a superuser's rights. A no-op on SQLite, on an
+/// empty database and where the tables have several owners.
 pub(crate) async fn become_owner(connection: &mut Connection) -> Result<()> {
     if connection.engine() == Engine::Sqlite {
         return Ok(());
     }
     let failed = Error::doing("finding out who owns the tables");
     let sql = format!(
-        "SELECT quote_ident(r.rolname) FROM pg_roles r WHERE r.rolname <> current_user AND pg_has_role(current_user, r.oid, 'MEMBER') \
+        "SELECT quote_ident(r.rolname) FROM pg_roles r WHERE r.rolname <> current_user AND pg_has_role(current_user, r.oid, {TAKE}) \
          AND has_schema_privilege(r.oid, 'public', 'CREATE') AND ARRAY[r.oid] = ARRAY(SELECT DISTINCT c.relowner FROM pg_class c \
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN ({}))",
         base_tables_list()
@@ -127,6 +132,20 @@ pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> 
     );
     match connection.value(&sql).await.map_err(Error::doing("finding out who owns the tables"))? {
         Some(table) => Err(Refusal::NotOwner { table }.into()),
+        None => refuse_exempt(connection).await,
+    }
+}
+
+/// Nor is anything done with a superuser's rights where the tables' owner has none: her code, and whoever's she calls, would have them.
+async fn refuse_exempt(connection: &mut Connection) -> Result<()> {
+    let sql = format!(
+        "SELECT DISTINCT quote_ident(o.rolname) FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner, pg_roles me \
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN ({}) \
+         AND me.rolname = current_user AND me.rolsuper AND NOT o.rolsuper LIMIT 1",
+        base_tables_list()
+    );
+    match connection.value(&sql).await.map_err(Error::doing("finding out who owns the tables"))? {
+        Some(owner) => Err(Refusal::OwnerMayNotCreate { owner }.into()),
         None => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     m20261125_000021_lighten_audit_log as m21, m20261125_000022_index_what_is_counted as m22,
     m20261125_000023_leave_room_in_users as m23, m20261126_000024_read_by_id_at_once as m24,
     m20261126_000035_count_an_event_once_a_tenant as m35, m20261126_000036_spell_times_one_way as m36,
+    m20261126_000027_fix_search_path_of_readers as m27,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -72,6 +73,7 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m22::IndexWhatIsCounted,
     &m23::LeaveRoomInUsers,
     &m24::ReadByIdAtOnce,
+    &m27::FixSearchPathOfReaders,
     &m35::CountAnEventOnceATenant,
     &m36::SpellTimesOneWay,
 ];

@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::step::{Engine, Target};
 
-const TABLE: &str = "seaql_migrations";
+pub(crate) const TABLE: &str = "seaql_migrations";
 
 /// As SeaORM makes it.
 pub(crate) const CREATE: &str = "CREATE TABLE IF NOT EXISTS \"seaql_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY, \"applied_at\" bigint NOT NULL)";

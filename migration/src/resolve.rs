@@ -25,6 +25,7 @@ pub(crate) async fn resolve(
     resolution: Resolution,
     reason: &str,
 ) -> Result<()> {
+    migrations.refuse_strangers().await?;
     let history = migrations.history().await?;
     if history.is_empty() {
         guard::refuse_foreign(&mut migrations.connection).await?;
@@ -35,7 +36,6 @@ pub(crate) async fn resolve(
     if reason.trim().is_empty() {
         return Err(Error::Usage("a reason is needed: it goes into the audit log".to_owned()));
     }
-    guard::become_owner(&mut migrations.connection).await?;
     record::install(&mut migrations.connection).await?;
     journal::install(&mut migrations.connection).await?;
     let changes = changes(migrations, history, name, status.state, resolution)?;

@@ -13,6 +13,7 @@ use crate::history::History;
 use crate::journal;
 use crate::lock::Backoff;
 use crate::migrations::Migration;
+use crate::owners;
 use crate::record;
 use crate::step::{self, Engine, Step, Target};
 
@@ -299,6 +300,9 @@ impl Run<'_> {
 
     fn error(&self, steps: &[Step], failure: Failure, attempts: u32, blockers: Vec<Blocker>) -> Error {
         let Failure { step, source } = failure;
+        if let Some(refusal) = owners::refusal(&source) {
+            return refusal.into();
+        }
         let migration = self.migration.name();
         let statement = steps.get(step).map(Step::summary).unwrap_or_default();
         let step = step + 1;
@@ -333,6 +337,11 @@ async fn do_work(connection: &mut Connection, work: &Work<'_>, number: usize, li
     let timeout = format!("SET lock_timeout = '{}ms'", limit.as_millis());
     connection.execute(&timeout).await.map_err(at(number))?;
     match work {
+        Work::Step(step) if connection.engine() == Engine::Postgres && owners::may_meet_another(step) => {
+            // One message is one transaction: what met a stranger's object is not kept.
+            let sql = format!("{}; {}", step.statement(), owners::check());
+            connection.execute(&sql).await.map(|()| None).map_err(at(number))
+        }
         Work::Step(step) => step::apply(connection, step).await.map(|()| None).map_err(at(number)),
         Work::Batch { sql, key } => connection.text(sql, key).await.map_err(at(number)),
         Work::Once { step, done } => {
@@ -354,7 +363,12 @@ async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::res
             return Err(Failure { step: number, source });
         }
     }
-    connection.execute("COMMIT").await.map_err(at(steps.len().saturating_sub(1)))
+    let last = steps.len().saturating_sub(1);
+    if let Err(source) = connection.execute(&owners::check()).await {
+        drop(connection.execute("ROLLBACK").await);
+        return Err(Failure { step: last, source });
+    }
+    connection.execute("COMMIT").await.map_err(at(last))
 }
 
 /// The class of the failure and the object it is about; a server's message may hold values.

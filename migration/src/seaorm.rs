@@ -14,8 +14,10 @@ use sqlx::sqlite::SqliteJournalMode;
 use crate::error::Refusal;
 use crate::journal;
 use crate::migrations::{MIGRATIONS, Migration};
+use crate::owners;
 use crate::runner::Direction;
 use crate::step::{self, Engine, Step, Target};
+use crate::walls::doors;
 
 /// The migrations for SeaORM. What loses data is refused on a database marked as production.
 #[derive(Debug)]
@@ -89,6 +91,14 @@ impl Adapted {
             Direction::Down => self.0.down(engine),
         };
         steps.insert(0, Step::sql(journal::create(engine)));
+        if engine == Engine::Postgres {
+            if self.0.builds_walls() && direction == Direction::Up {
+                steps.insert(0, Step::sql(doors::OPEN));
+            }
+            // Before and after; this way has no transaction around a step and its check.
+            steps.insert(0, Step::sql(owners::check_and_go_on()));
+            steps.push(Step::sql(owners::check_and_go_on()));
+        }
         steps.extend(self.record(direction, manager).await?);
         if self.0.in_transaction(engine) == self.0.in_transaction(Engine::Postgres) {
             return apply_to(manager, &steps).await;

@@ -3,10 +3,13 @@
 //!
 //! So every deploy looks, with one query, and builds what is missing where it may.
 
+pub(crate) mod doors;
+
 use crate::coexistence;
 use crate::connection::Connection;
 use crate::deploy::{Listener, Migrations, Progress};
 use crate::error::{Error, Refusal, Result};
+use crate::guard;
 use crate::m20261123_000008_enable_row_level_security::TABLES;
 use crate::mark::{self, State};
 use crate::migrations::MIGRATIONS;
@@ -15,11 +18,6 @@ use crate::step::{Engine, Target};
 
 /// What is missing first: a role, a membership, then something of a table.
 const MISSING: &str = include_str!("walls/missing.sql");
-
-/// Whether the login may make roles, or need not.
-const MAY_BUILD: &str = "SELECT 'yes' FROM pg_roles me WHERE me.rolname = session_user AND (me.rolsuper OR me.rolcreaterole \
-     OR 4 = (SELECT count(*) FROM pg_roles door WHERE pg_has_role(me.oid, door.oid, 'MEMBER') \
-     AND door.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors')))";
 
 /// What keeps the wall from standing, in words; `None` where it stands, and on SQLite, which has none.
 pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String>> {
@@ -33,18 +31,13 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     }
     let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
     let tables = tables.join(", ");
-    let sql = MISSING.replace("$tables", &tables);
+    let sql = MISSING.replace("$tables", &tables).replace("$take", guard::TAKE);
     connection.value(&sql).await.map_err(Error::doing("looking for roles and policies"))
 }
 
 /// Whether something is missing that this login may build.
 pub(crate) async fn can_be_mended(connection: &mut Connection) -> Result<bool> {
-    Ok(missing(connection).await?.is_some() && may_build(connection).await?)
-}
-
-async fn may_build(connection: &mut Connection) -> Result<bool> {
-    let yes = connection.value(MAY_BUILD).await.map_err(Error::doing("looking for the right to make roles"))?;
-    Ok(yes.is_some())
+    Ok(missing(connection).await?.is_some() && doors::may_build(connection).await?)
 }
 
 /// Builds what is missing, where the login may. Under the migration lock.
@@ -76,6 +69,7 @@ async fn build_again(migrations: &mut Migrations, progress: Listener<'_>) -> Res
 
 /// Ends the coexistence with the old service: the policies bind the tables' owner from here on. `false` if it had ended.
 pub(crate) async fn finish_adoption(migrations: &mut Migrations, progress: Listener<'_>) -> Result<bool> {
+    migrations.refuse_strangers().await?;
     let Some(mark) = mark::read(&mut migrations.connection).await? else { return Err(Refusal::NotOurs.into()) };
     migrations.apply_pending(progress).await?;
     if let Some(reason) = missing(&mut migrations.connection).await? {

@@ -6,10 +6,12 @@ mod catalog;
 mod coexistence;
 mod functions;
 mod logins;
+mod managed;
 mod owner;
 mod plans;
 mod raw;
 mod roles;
+mod strangers;
 mod tenant_role;
 mod units;
 

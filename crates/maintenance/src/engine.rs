@@ -64,6 +64,8 @@ impl Engine {
             ("tcp_keepalives_idle", "60".to_owned()),
             ("tcp_keepalives_interval", "10".to_owned()),
             ("tcp_keepalives_count", "6".to_owned()),
+            // Names without a schema are ours, whatever the login's own path says.
+            ("search_path", "pg_catalog,public,pg_temp".to_owned()),
         ]);
         Ok(Self { at: At::Postgres(Box::new(options)), look: LOOK })
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::step::Engine;
-use crate::{grants, walls};
+use crate::{grants, guard, owners, walls};
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -48,10 +48,13 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 5] = [
     (
         "roles.doors",
         CheckStatus::Warn,
-        "SELECT session_user || ' may not take the doors'' roles' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_doors' \
-         AND pg_has_role(session_user, oid, 'MEMBER'))",
+        // From PostgreSQL 16 on a member may be one that cannot take the role, as who made it is.
+        "SELECT quote_ident(session_user) || ' may not take ' || string_agg(name, ', ' ORDER BY name) \
+         FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform']) name LEFT JOIN pg_roles r ON r.rolname = name \
+         WHERE NOT coalesce(pg_has_role(session_user, r.oid, $take), false) HAVING count(*) > 0",
         "the login may take the doors' roles",
-        "`rylie roles provision --app NAME`, if this login is the service's",
+        "`rylie roles provision --app NAME`, if this login is the service's; if it owns the tables or deploys, a superuser runs \
+         `GRANT rylie_doors TO` that login, from PostgreSQL 16 on `WITH INHERIT FALSE, SET TRUE`",
     ),
     (
         "roles.audit_log",
@@ -87,7 +90,8 @@ pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>>
     }
     let mut checks = Vec::new();
     for (id, status, sql, right, fix) in CHECKS {
-        let wrong = connection.values(sql).await.map_err(Error::doing("checking the roles"))?;
+        let sql = sql.replace("$take", guard::TAKE);
+        let wrong = connection.values(&sql).await.map_err(Error::doing("checking the roles"))?;
         checks.push(outcome(id, status, &wrong, right, fix));
     }
     checks.push(unexpected_grants(connection).await?);
@@ -97,6 +101,7 @@ pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>>
         "run `rylie migrate deploy` as a superuser, or an owner who may create roles",
     );
     checks.push(outcome("roles.walls", CheckStatus::Fail, &wall, right, fix));
+    checks.extend(ownership(connection).await?);
     Ok(checks)
 }
 
@@ -108,6 +113,26 @@ async fn unexpected_grants(connection: &mut Connection) -> Result<RoleCheck> {
         "run `rylie migrate deploy`; `rylie drift` names the statements",
     );
     Ok(outcome("roles.grants", CheckStatus::Fail, &wrong, right, fix))
+}
+
+/// Whether code or tables of others could stand where ours do.
+async fn ownership(connection: &mut Connection) -> Result<[RoleCheck; 3]> {
+    let strangers = owners::strangers(connection).await?;
+    let fixes: Vec<&str> = strangers.iter().map(|stranger| stranger.fix.as_str()).collect();
+    let wrong: Vec<String> =
+        strangers.iter().map(|stranger| format!("{} {}", stranger.object, stranger.reason)).collect();
+    let fix = format!("look at each, then drop it or mend it: {}", fixes.join("; "));
+    let right = "everything of ours belongs to the tables' owner";
+    let owned = outcome("roles.owners", CheckStatus::Fail, &wrong, right, &fix);
+    let unfixed: Vec<String> = owners::unfixed(connection).await?;
+    let right = "every function of ours has a fixed search path";
+    let fix = "ALTER FUNCTION that function SET search_path = pg_catalog, public, pg_temp";
+    let fixed = outcome("roles.search_path", CheckStatus::Fail, &unfixed, right, fix);
+    let creators = owners::creators(connection).await?;
+    let wrong: Vec<String> = creators.iter().map(|who| format!("{who} may create in schema public")).collect();
+    let right = "nobody but the tables' owner may create in schema public";
+    let fix = format!("REVOKE CREATE ON SCHEMA public FROM {}", creators.join(", "));
+    Ok([owned, fixed, outcome("roles.create", CheckStatus::Fail, &wrong, right, &fix)])
 }
 
 /// What the check `roles.service` finds.

@@ -12,9 +12,11 @@ SELECT coalesce(
     (SELECT 'role ' || name || ' is exempt from row-level security' FROM door WHERE unbound ORDER BY name LIMIT 1),
     (SELECT 'role rylie_doors inherits' FROM door WHERE name = 'rylie_doors' AND rolinherit),
     (
-        SELECT 'role ' || quote_ident(r.rolname) || ' is no member of ' || door.name
+        SELECT 'role ' || quote_ident(r.rolname) || ' may not take ' || door.name || ': run `GRANT rylie_doors TO ' || quote_ident(r.rolname)
+            || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END
+            || '` as a superuser, or as who may give that role, and deploy again'
         FROM pg_roles r, door
-        WHERE NOT pg_has_role(r.oid, door.oid, 'MEMBER')
+        WHERE NOT pg_has_role(r.oid, door.oid, $take)
         AND (r.rolname = session_user OR r.oid IN (SELECT relowner FROM walled))
         ORDER BY 1 LIMIT 1
     ),

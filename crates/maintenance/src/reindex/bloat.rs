@@ -25,16 +25,17 @@ pub(super) struct Index {
 const INDEXES: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid), \
        greatest(c.reltuples, 0)::float8, i.indrelid::regclass::text, \
        (SELECT string_agg(format('coalesce(pg_column_size(%s), 0)', pg_get_indexdef(i.indexrelid, k, true)), ' + ') \
-         FROM generate_series(1, i.indnatts) AS k) \
+         FROM generate_series(1, i.indnatts) AS k), \
+       coalesce(c.relowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), false) \
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
        JOIN pg_am a ON a.oid = c.relam \
      WHERE i.indisvalid AND NOT i.indisexclusion AND a.amname = 'btree' AND n.nspname = 'public' \
        AND pg_has_role(c.relowner, 'USAGE') AND ($1 OR pg_relation_size(c.oid) >= $2) ORDER BY c.relname";
 
-const PLATFORM: &str =
-    "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform' AND pg_has_role(oid, 'MEMBER'))";
+const PLATFORM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform' AND pg_has_role(oid, \
+     CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END))";
 
-type Row = (String, String, i64, f64, String, String);
+type Row = (String, String, i64, f64, String, String, bool);
 
 /// The indexes that are more than half air, or all of them.
 pub(super) async fn indexes(connection: &mut PgConnection, all: bool) -> sqlx::Result<Vec<Index>> {
@@ -44,8 +45,9 @@ pub(super) async fn indexes(connection: &mut PgConnection, all: bool) -> sqlx::R
         return Ok(bloated);
     }
     let platform: bool = sqlx::query_scalar(PLATFORM).fetch_one(&mut *connection).await?;
-    for (name, quoted, bytes, entries, table, widths) in rows {
-        if all || is_bloated(bytes, entries, width(connection, &table, &widths, platform).await?) {
+    for (name, quoted, bytes, entries, table, widths, ours) in rows {
+        // A table of others is not read: what it calls would have our rights.
+        if all || ours && is_bloated(bytes, entries, width(connection, &table, &widths, platform).await?) {
             bloated.push(Index { name, quoted, bytes });
         }
     }

@@ -13,8 +13,8 @@ const TABLES: &str = "SELECT c.relname::text, pg_total_relation_size(c.oid), pg_
      FROM pg_class c LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid \
      WHERE c.relkind IN ('r', 'm') AND c.relnamespace = 'public'::regnamespace ORDER BY 2 DESC, 1";
 
-const PLATFORM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform' AND pg_has_role(oid, 'MEMBER') \
-     AND has_schema_privilege(oid, 'public', 'USAGE'))";
+const PLATFORM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform' AND pg_has_role(oid, \
+     CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AND has_schema_privilege(oid, 'public', 'USAGE'))";
 
 pub(super) async fn sizes(connection: &mut PgConnection, with_tenants: bool) -> sqlx::Result<Sizes> {
     let size = "SELECT pg_database_size(current_database())";

@@ -75,7 +75,8 @@ impl Pool {
         let (begun, holding) = match &self.inner {
             Inner::Postgres(lender) => {
                 let (lent, holding) = self.acquire(lender, at).await?;
-                let mut batch = postgres::begin(door, access, self.has_row_level_security());
+                let mut batch =
+                    postgres::begin(door, access, self.has_row_level_security(), self.options.behind_pooler);
                 if self.server != Server::Primary {
                     batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
                 }

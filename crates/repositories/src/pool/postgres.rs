@@ -4,12 +4,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Row};
 
 use crate::pool::bounds::answered;
 use crate::pool::lender::GOODBYE_WITHIN;
 use crate::pool::{Access, AuditingRole, Door, PoolOptions};
 use crate::{Error, LogPosition, Result};
+
+/// A table in a schema of the login's name, or in a temporary one, must not stand before ours.
+const SEARCH_PATH: &str = "pg_catalog,public,pg_temp";
+
+/// How a role is asked for whether it can be taken: from PostgreSQL 16 on being its member is not enough.
+const TAKE: &str = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END";
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
     // One connection by itself: the pool would go on trying until its time is up, and not say why it could not.
@@ -46,6 +52,7 @@ fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions>
     };
     let connect = PgConnectOptions::from_str(url).map_err(unreadable)?.disable_statement_logging();
     Ok(if options.behind_pooler {
+        // What a session is told at its start is the pooler's to refuse: a unit says its search path itself.
         connect.statement_cache_capacity(0).extra_float_digits(None)
     } else {
         connect.options([
@@ -57,6 +64,7 @@ fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions>
             ("tcp_keepalives_idle", "60".to_owned()),
             ("tcp_keepalives_interval", "10".to_owned()),
             ("tcp_keepalives_count", "6".to_owned()),
+            ("search_path", SEARCH_PATH.to_owned()),
         ])
     })
 }
@@ -69,13 +77,12 @@ fn millis(limit: Duration) -> String {
 /// the whole server, so another database's migration may have made them.
 pub(super) async fn may_take_roles(conn: &mut PgConnection) -> Result<bool> {
     // Unprepared, as a pooler may send what follows the preparing to another server connection.
-    let row = sqlx::raw_sql(
+    let sql = format!(
         "SELECT count(*), to_regclass('public.rylie_database') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
-         AND pg_has_role(current_user, oid, 'MEMBER') AND NOT rolsuper AND NOT rolbypassrls \
-         AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')",
-    )
-    .fetch_one(&mut *conn)
-    .await?;
+         AND pg_has_role(current_user, oid, {TAKE}) AND NOT rolsuper AND NOT rolbypassrls \
+         AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')"
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?;
     let (granted, migrated): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
     if migrated && granted < 3 {
         tracing::warn!(
@@ -105,9 +112,11 @@ pub(super) async fn is_shared_with_old_service(conn: &mut PgConnection) -> Resul
 
 /// Whether this login may take the role of those who verify the audit log.
 pub(super) async fn may_audit(conn: &mut PgConnection) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor' AND pg_has_role(current_user, oid, 'MEMBER')) \
-               AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
-    Ok(sqlx::raw_sql(sql).fetch_one(&mut *conn).await?.try_get(0)?)
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor' AND pg_has_role(current_user, oid, {TAKE})) \
+         AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
+    );
+    Ok(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?.try_get(0)?)
 }
 
 /// Whether the functions are there through which a tenant's rows are read in one round trip.
@@ -120,7 +129,16 @@ pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<bool> {
 }
 
 /// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
-pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool) -> String {
+pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool, behind_pooler: bool) -> String {
+    let mut begin = begin_at(door, access, walls);
+    if behind_pooler {
+        begin.push_str("; SET LOCAL search_path = ");
+        begin.push_str(SEARCH_PATH);
+    }
+    begin
+}
+
+fn begin_at(door: &Door<'_>, access: Access, walls: bool) -> String {
     let begin = match access {
         Access::ReadWrite => "BEGIN",
         // One state of the database for all of its statements, as SQLite gives a reader anyway.

@@ -34,6 +34,24 @@ impl PostgresDatabase {
         self.cluster.url.with_user(role).database(&self.name)
     }
 
+    /// Gives the database to a new login as managed services have one: it may make roles and is no superuser, and owns schema `public`
+    /// by owning the database alone. Where to connect as it.
+    pub async fn managed_owner(&self) -> Result<String> {
+        let owner = self.managed_owner_name();
+        let doing = "making a database's owner";
+        let make = format!("CREATE ROLE \"{owner}\" LOGIN CREATEROLE");
+        super::administer(&self.cluster.url, doing, make).await?;
+        let give = format!("ALTER DATABASE \"{}\" OWNER TO \"{owner}\"", self.name);
+        super::administer(&self.cluster.url, doing, give).await?;
+        Ok(self.url_as(&owner))
+    }
+
+    /// The name of the login that [`managed_owner`](Self::managed_owner) makes.
+    #[must_use]
+    pub fn managed_owner_name(&self) -> String {
+        format!("{}_managed", self.name)
+    }
+
     /// Where to connect, as the server's superuser, through a proxy that was started for
     /// [`Cluster::address`](crate::Cluster::address).
     #[must_use]

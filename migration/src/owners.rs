@@ -1,0 +1,148 @@
+//! Whose our objects are, and whose code our statements would run. PostgreSQL.
+//!
+//! Whoever may create in schema `public` can make a function or a table of a name of ours first. `CREATE OR REPLACE` keeps her as its
+//! owner, who may put another body in later; `IF NOT EXISTS` passes over what she made. So everything is looked for by the catalog before
+//! anything runs, and again in the transaction of each statement that meets what is there.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::connection::Connection;
+use crate::drift::Snapshot;
+use crate::error::{Error, Refusal, Result};
+use crate::m20261126_000027_fix_search_path_of_readers::{FixSearchPathOfReaders, READERS};
+use crate::migrations::{BASE_TABLES, Migration};
+use crate::record;
+use crate::step::{Engine, Step, Target};
+
+/// What is looked for, and cannot be hidden by objects in other schemas: PostgreSQL's own alone is searched.
+static STRANGERS: LazyLock<String> = LazyLock::new(|| {
+    let expected = Snapshot::expected();
+    let mut relations: Vec<&str> = BASE_TABLES.to_vec();
+    relations.push(record::TABLE);
+    for (name, table) in &expected.tables {
+        relations.push(name);
+        relations.extend(table.indexes.keys().map(String::as_str));
+    }
+    relations.extend(expected.sequences.keys().chain(expected.views.keys()).map(String::as_str));
+    let types: Vec<&str> = expected.enums.keys().chain(expected.tables.keys()).map(String::as_str).collect();
+    include_str!("owners/strangers.sql")
+        .replace("$base", &list(&BASE_TABLES))
+        .replace("$relations", &list(&relations))
+        .replace("$types", &list(&types))
+});
+
+/// Functions of ours in which a name could be resolved by the caller's search path. `$later`: those that a pending migration mends.
+const UNFIXED: &str = "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname ~ '^rylie_' \
+     AND p.prokind IN ('f', 'p') AND p.proname NOT IN ($later) \
+     AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c ~ '^search_path=pg_catalog(, public)?, pg_temp$') ORDER BY 1";
+
+/// Who may create in schema `public`, beside the tables' owner, who may become her, and superusers. PostgreSQL 14 and earlier gave everybody the right.
+const CREATORS: &str = "WITH everybody AS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) e WHERE n.nspname = 'public' AND e.grantee = 0 \
+     AND e.privilege_type = 'CREATE') \
+     SELECT 'PUBLIC' FROM everybody UNION ALL SELECT quote_ident(r.rolname) FROM pg_roles r WHERE NOT EXISTS (SELECT FROM everybody) \
+     AND r.rolname !~ '^pg_' AND has_schema_privilege(r.oid, 'public', 'CREATE') AND EXISTS (SELECT FROM pg_class c \
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relname = 'User' AND NOT pg_has_role(r.oid, c.relowner, 'MEMBER'))";
+
+/// The error by which a statement is taken back that met a stranger's object.
+pub(crate) const CODE: &str = "RY001";
+
+/// Something that does not belong to the tables' owner, and stands where ours does or would be called by us.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Stranger {
+    /// What it is: `function public.rylie_tenant_of_user()`.
+    pub object: String,
+    /// Whose it is.
+    pub owner: String,
+    /// Whose it should be.
+    pub expected: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The statement that mends it, for whoever has looked at the object.
+    pub fix: String,
+}
+
+/// Everything of the kind. Reads only, and takes no right.
+pub(crate) async fn strangers(connection: &mut Connection) -> Result<Vec<Stranger>> {
+    let rows = values(connection, &STRANGERS).await?;
+    let failed = Error::doing("looking for the owners of our objects");
+    let read = |row: &String| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into())));
+    rows.iter().map(read).collect()
+}
+
+/// Functions of ours without a fixed search path.
+pub(crate) async fn unfixed(connection: &mut Connection) -> Result<Vec<String>> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(Vec::new());
+    }
+    let applied = record::applied(connection).await?;
+    let fixed = applied.iter().any(|name| name == FixSearchPathOfReaders.name());
+    let later = if fixed { list(&[""]) } else { list(&READERS) };
+    values(connection, &UNFIXED.replace("$later", &later)).await
+}
+
+/// `PUBLIC`, or the logins that may create in schema `public` and are not the tables' owner.
+pub(crate) async fn creators(connection: &mut Connection) -> Result<Vec<String>> {
+    values(connection, CREATORS).await
+}
+
+/// Asked before anything runs: does everything of ours belong to the owner, and is nobody else's code called?
+pub(crate) async fn refuse_strangers(connection: &mut Connection) -> Result<()> {
+    let found = strangers(connection).await?;
+    if !found.is_empty() {
+        return Err(Refusal::Strangers { found }.into());
+    }
+    match unfixed(connection).await?.into_iter().next() {
+        Some(function) => Err(Refusal::Unfixed { function }.into()),
+        None => Ok(()),
+    }
+}
+
+/// The statement that fails with [`CODE`] where [`refuse_strangers`] would refuse an owner. The search path is PostgreSQL's own
+/// until the end of the transaction.
+pub(crate) fn check() -> String {
+    format!(
+        "DO $check$ DECLARE found text; BEGIN PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true); \
+         EXECUTE $strangers$ {} LIMIT 1 $strangers$ INTO found; \
+         IF found IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '{CODE}', MESSAGE = found; END IF; END $check$",
+        *STRANGERS
+    )
+}
+
+/// The same within a transaction that goes on: the search path is as it was afterwards.
+pub(crate) fn check_and_go_on() -> String {
+    format!(
+        "DO $path$ DECLARE before text := pg_catalog.current_setting('search_path'); BEGIN EXECUTE $do$ {} $do$; \
+         PERFORM pg_catalog.set_config('search_path', before, true); END $path$",
+        check()
+    )
+}
+
+/// Whether a step leaves an object of its name to whoever made it before, so that it is checked in its own transaction.
+pub(crate) fn may_meet_another(step: &Step) -> bool {
+    let sql = step.statement();
+    matches!(step, Step::Sql(_) | Step::Once(_)) && (sql.contains("OR REPLACE") || sql.contains("IF NOT EXISTS"))
+}
+
+/// The refusal that a statement with [`check`] behind it failed with.
+pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
+    let told = error.as_database_error().filter(|told| told.code().as_deref() == Some(CODE))?;
+    let found = serde_json::from_str(told.message()).ok()?;
+    Some(Refusal::Strangers { found: vec![found] })
+}
+
+async fn values(connection: &mut Connection, sql: &str) -> Result<Vec<String>> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(Vec::new());
+    }
+    let failed = Error::doing("looking for the owners of our objects");
+    connection.execute("SET search_path = pg_catalog, pg_temp").await.map_err(&failed)?;
+    let rows = connection.values(sql).await;
+    connection.execute(crate::connection::SEARCH_PATH).await.map_err(&failed)?;
+    rows.map_err(failed)
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+}
