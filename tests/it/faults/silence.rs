@@ -11,42 +11,41 @@ use super::{Before, KINDS, Kind, PATIENCE, Scene, To, is_lost_before_commit, is_
 
 const LOST: [Lost; 3] = [Lost::ToServer, Lost::ToClient, Lost::Everything];
 
-/// Each step of a unit falls into a network of its own.
-async fn each_step_ends(to: To) {
-    let world = World::postgres().await.unwrap();
-    let world = &world;
-    let cases = LOST.into_iter().flat_map(|lost| {
-        [Before::Opening, Before::Statement, Before::Savepoint, Before::Commit].map(|step| (lost, step))
-    });
-    let all = cases.map(|(lost, step)| async move {
-        let scene = Scene::of(world, to).await;
-        for kind in KINDS {
-            scene.is_whole().await;
-            let error = kind
-                .write_in_time(&scene, async |before| {
-                    if before == step {
-                        scene.proxy.lose(lost);
-                    }
-                })
-                .await
-                .unwrap_err();
-            let right = if step == Before::Commit { is_unknown(&error) } else { is_lost_before_commit(&error) };
-            assert!(right, "{kind:?}, {lost:?} before {step:?}: {error:?}");
-            scene.proxy.lose_nothing();
-        }
+const STEPS: [Before; 4] = [Before::Opening, Before::Statement, Before::Savepoint, Before::Commit];
+
+/// One step of a unit of each kind falls into a network that loses this.
+async fn the_step_ends(world: &World, to: To, step: Before, lost: Lost) {
+    let scene = Scene::of(world, to).await;
+    for kind in KINDS {
         scene.is_whole().await;
-    });
-    futures_util::future::join_all(all).await;
+        let falls = async |before| {
+            if before == step {
+                scene.proxy.lose(lost);
+            }
+        };
+        let error = kind.write_in_time(&scene, falls).await.unwrap_err();
+        let right = if step == Before::Commit { is_unknown(&error) } else { is_lost_before_commit(&error) };
+        assert!(right, "{kind:?}, {lost:?} before {step:?}: {error:?}");
+        scene.proxy.lose_nothing();
+    }
+    scene.is_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_step_of_a_unit_waits_for_ever() {
-    each_step_ends(To::Server).await;
+    let world = World::postgres().await.unwrap();
+    let cases = LOST.into_iter().flat_map(|lost| STEPS.map(|step| the_step_ends(&world, To::Server, step, lost)));
+    futures_util::future::join_all(cases).await;
 }
 
+/// A database for each step: the pooler has few connections to one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_step_of_a_unit_waits_for_ever_behind_a_pooler() {
-    each_step_ends(To::Pooler).await;
+    let cases = STEPS.map(|step| async move {
+        let world = World::postgres().await.unwrap();
+        the_step_ends(&world, To::Pooler, step, Lost::Everything).await;
+    });
+    futures_util::future::join_all(cases).await;
 }
 
 #[tokio::test]

@@ -131,17 +131,17 @@ impl Pool {
     }
 
     pub(super) async fn acquire<DB: Database>(&self, lender: &Lender<DB>, at: CallSite) -> Result<(Lent<DB>, Holding)> {
-        Ok((self.lend(lender).await?, self.holders.hold(at)))
+        let since = Instant::now();
+        let lent = self.lend(lender).await?;
+        metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
+        Ok((lent, self.holders.hold(at)))
     }
 
     /// A connection for what is no unit.
     pub(super) async fn lend<DB: Database>(&self, lender: &Lender<DB>) -> Result<Lent<DB>> {
         let (since, _waiting) = (Instant::now(), self.holders.wait());
         match lender.lend().await {
-            Ok(lent) => {
-                metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
-                Ok(lent)
-            }
+            Ok(lent) => Ok(lent),
             Err(not_lent) => Err(Box::pin(self.not_lent(lender, not_lent, since)).await),
         }
     }
