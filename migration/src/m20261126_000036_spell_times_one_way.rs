@@ -2,37 +2,30 @@
 //!
 //! The spelling is that of the driver: `2026-01-31 12:00:00`, and with milliseconds `2026-01-31 12:00:00.250`. The tables'
 //! own defaults and other writers also write `.000`. A trigger after the write brings every other spelling into this form; a
-//! text that is no time stays. A `CHECK` would take every table to be made anew. The audit log is left out: it is only added
-//! to, and no statement compares its times for equality.
+//! text that is no time stays. A `CHECK` would take every table to be made anew. Left out are `updatedAt`, which no statement
+//! compares, and the audit log, which is only added to.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
 /// Each table with its times. A later migration that makes one of the tables anew makes its triggers again.
 const TIMES: [(&str, &[&str]); 13] = [
-    ("Agency", &["createdAt", "updatedAt"]),
+    ("Agency", &["createdAt"]),
     (
         "User",
-        &[
-            "emailVerified",
-            "apiKeyCreatedAt",
-            "currentBillingPeriodStart",
-            "currentBillingPeriodEnd",
-            "createdAt",
-            "updatedAt",
-        ],
+        &["emailVerified", "apiKeyCreatedAt", "currentBillingPeriodStart", "currentBillingPeriodEnd", "createdAt"],
     ),
     ("Session", &["expires"]),
     ("VerificationToken", &["expires"]),
-    ("UserPreferences", &["createdAt", "updatedAt"]),
-    ("Request", &["completedAt", "createdAt", "updatedAt", "deletedAt"]),
-    ("Task", &["dueDate", "startedAt", "completedAt", "createdAt", "updatedAt", "deletedAt"]),
-    ("SEOWorksTaskMapping", &["createdAt", "updatedAt"]),
-    ("GA4Connection", &["expiresAt", "createdAt", "updatedAt"]),
-    ("SearchConsoleConnection", &["expiresAt", "createdAt", "updatedAt"]),
+    ("UserPreferences", &["createdAt"]),
+    ("Request", &["completedAt", "createdAt", "deletedAt"]),
+    ("Task", &["dueDate", "startedAt", "completedAt", "createdAt", "deletedAt"]),
+    ("SEOWorksTaskMapping", &["createdAt"]),
+    ("GA4Connection", &["expiresAt", "createdAt"]),
+    ("SearchConsoleConnection", &["expiresAt", "createdAt"]),
     ("MonthlyUsage", &["archivedAt"]),
     ("UsageEvent", &["countedAt"]),
-    ("SystemSettings", &["createdAt", "updatedAt"]),
+    ("SystemSettings", &["createdAt"]),
 ];
 
 pub(crate) struct SpellTimesOneWay;
