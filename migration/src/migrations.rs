@@ -15,6 +15,8 @@ use crate::{
     m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
     m20261125_000021_lighten_audit_log as m21, m20261125_000022_index_what_is_counted as m22,
     m20261125_000023_leave_room_in_users as m23, m20261126_000024_read_by_id_at_once as m24,
+    m20261126_000030_create_sealer as m30, m20261126_000031_let_logins_seal as m31,
+    m20261126_000032_keep_audit_time as m32,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -71,6 +73,9 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m22::IndexWhatIsCounted,
     &m23::LeaveRoomInUsers,
     &m24::ReadByIdAtOnce,
+    &m30::CreateSealer,
+    &m31::LetLoginsSeal,
+    &m32::KeepAuditTime,
 ];
 
 /// The first one: what a database made by Prisma has already.

@@ -17,8 +17,8 @@ const MISSING: &str = include_str!("walls/missing.sql");
 
 /// Whether the login may make roles, or need not.
 const MAY_BUILD: &str = "SELECT 'yes' FROM pg_roles me WHERE me.rolname = session_user AND (me.rolsuper OR me.rolcreaterole \
-     OR 4 = (SELECT count(*) FROM pg_roles door WHERE pg_has_role(me.oid, door.oid, 'MEMBER') \
-     AND door.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors')))";
+     OR 5 = (SELECT count(*) FROM pg_roles door WHERE pg_has_role(me.oid, door.oid, 'MEMBER') \
+     AND door.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer')))";
 
 /// What keeps the wall from standing, in words; `None` where it stands, and on SQLite, which has none.
 pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String>> {

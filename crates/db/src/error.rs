@@ -75,7 +75,7 @@ impl Error {
         match self {
             Self::Migration(error) => matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }),
             Self::Maintenance(rylie_maintenance::Error::Data { source, .. }) => {
-                matches!(source, rylie_repositories::Error::Protected)
+                matches!(source, rylie_repositories::Error::Protected | rylie_repositories::Error::MayNotSeal)
             }
             Self::Repository(rylie_repositories::Error::ForeignFile)
             | Self::KeyInUse { .. }

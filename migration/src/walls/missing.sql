@@ -1,7 +1,7 @@
 -- What keeps the second wall from standing, the first thing only; null if it stands. `$tables` are the walled ones.
 WITH door AS (
     SELECT name, r.oid, r.rolsuper OR r.rolbypassrls AS unbound, r.rolinherit
-    FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors']) AS name
+    FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer']) AS name
     LEFT JOIN pg_roles r ON r.rolname = name
 ), walled AS (
     SELECT c.oid, c.relname, c.relowner, c.relrowsecurity, c.relforcerowsecurity
@@ -15,7 +15,8 @@ SELECT coalesce(
         SELECT 'role ' || quote_ident(r.rolname) || ' is no member of ' || door.name
         FROM pg_roles r, door
         WHERE NOT pg_has_role(r.oid, door.oid, 'MEMBER')
-        AND (r.rolname = session_user OR r.oid IN (SELECT relowner FROM walled))
+        -- A service's login takes the doors' roles, and not the sealer's.
+        AND (r.rolname = session_user AND door.name <> 'rylie_sealer' OR r.oid IN (SELECT relowner FROM walled))
         ORDER BY 1 LIMIT 1
     ),
     (
@@ -31,6 +32,14 @@ SELECT coalesce(
         FROM walled, door
         WHERE door.name = 'rylie_platform' AND NOT (has_table_privilege(door.oid, walled.oid, 'SELECT') AND has_table_privilege(door.oid, walled.oid, 'INSERT'))
         ORDER BY 1 LIMIT 1
+    ),
+    (
+        SELECT 'role rylie_platform may write to the seals of the audit log'
+        FROM door WHERE door.name = 'rylie_platform' AND has_table_privilege(door.oid, 'public.rylie_audit_batch', 'INSERT')
+    ),
+    (
+        SELECT 'role rylie_sealer may not write to the seals of the audit log'
+        FROM door WHERE door.name = 'rylie_sealer' AND NOT has_table_privilege(door.oid, 'public.rylie_audit_batch', 'INSERT')
     ),
     (
         SELECT 'the policies of table ' || relname || ' are not forced'
