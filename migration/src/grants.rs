@@ -36,8 +36,8 @@ const AUDITOR: (&str, [&str; 6]) = (
     ],
 );
 
-/// What the platform's role alone may call.
-const OF_PLATFORM: [&str; 2] =
+/// What the sealer's role alone may call.
+const OF_SEALER: [&str; 2] =
     ["rylie_audit_erase(text,text,bytea)", "rylie_audit_remove_batch(bigint,timestamp without time zone)"];
 
 /// What a role has on an object.
@@ -180,7 +180,7 @@ fn expected(found: &Found, provisioned: Option<&[Provisioned]>) -> Vec<String> {
     if found.kind == "function" {
         let everybody = name == coexistence::FUNCTION
             || EXPECTED.functions.get(name).is_some_and(|function| function.for_everybody);
-        let may = if role == "PUBLIC" { everybody } else { role == "rylie_platform" && OF_PLATFORM.contains(&name) };
+        let may = if role == "PUBLIC" { everybody } else { role == "rylie_sealer" && OF_SEALER.contains(&name) };
         return if may { vec!["EXECUTE".to_owned()] } else { Vec::new() };
     }
     let of_table = EXPECTED.tables.get(name).and_then(|table| table.grants.get(role));

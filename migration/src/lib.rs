@@ -49,9 +49,12 @@ mod m20261125_000021_lighten_audit_log;
 mod m20261125_000022_index_what_is_counted;
 mod m20261125_000023_leave_room_in_users;
 mod m20261126_000024_read_by_id_at_once;
+mod m20261126_000027_fix_search_path_of_readers;
+mod m20261126_000030_create_sealer;
+mod m20261126_000031_let_logins_seal;
+mod m20261126_000032_keep_audit_time;
 mod m20261126_000035_count_an_event_once_a_tenant;
 mod m20261126_000036_spell_times_one_way;
-mod m20261126_000027_fix_search_path_of_readers;
 mod sqlite_rebuild;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};

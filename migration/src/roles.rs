@@ -25,7 +25,8 @@ use statements::{identifier, open_to_app, open_to_reader, without_reader};
 /// Room for the name of a reader's policy, which holds the login.
 const LONGEST_NAME: usize = 40;
 
-const DOORS: [&str; 4] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors"];
+const RESERVED: [&str; 6] =
+    ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer", "rylie_auditor"];
 
 /// A login to make, or to bring in line.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +54,9 @@ pub enum Sees {
 pub struct Provision {
     /// The service's login: takes the doors' roles, and has no right of its own but to read the record of migrations.
     pub app: Option<Login>,
+    /// A login that may seal the audit log, remove old batches and erase persons: takes the doors' roles and `rylie_sealer`. For the
+    /// process that seals, and not for the service.
+    pub sealer: Option<Login>,
     /// A login that reads, columns with secrets left out.
     pub readonly: Option<Login>,
     /// What the reader sees; `None` leaves it as it is, and a new one without any tenant's row.
@@ -64,7 +68,7 @@ pub struct Provision {
 pub struct Provisioned {
     /// Its name.
     pub login: String,
-    /// `app` or `readonly`.
+    /// `app`, `sealer` or `readonly`.
     pub kind: String,
     /// The one tenant whose rows a reader sees.
     pub tenant: Option<String>,
@@ -78,15 +82,15 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
     if connection.engine() == Engine::Sqlite {
         return Err(Refusal::NotPostgres.into());
     }
-    if wanted.app.is_none() && wanted.readonly.is_none() {
-        return Err(Error::Usage("name a login to provision: an app, a reader, or both".to_owned()));
+    if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
+        return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
     }
     guard::become_owner(connection).await?;
     refuse_unwalled(connection).await?;
     let known = provisioned(connection).await?;
     let mut changes = Vec::new();
     let mut rows = Vec::new();
-    for (login, kind) in [(&wanted.app, "app"), (&wanted.readonly, "readonly")] {
+    for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
         let Some(login) = login else { continue };
         refuse_unsafe(connection, &login.name).await?;
         refuse_old(connection, &login.name, &known).await?;
@@ -141,7 +145,7 @@ pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<
 /// While migrations make tables, which say themselves what each door may, the default rights are off; [`renew`] puts
 /// them back.
 pub(crate) async fn suspend_defaults(connection: &mut Connection) -> Result<()> {
-    if provisioned(connection).await?.iter().any(|login| login.kind == "app") {
+    if provisioned(connection).await?.iter().any(|login| login.kind != "readonly") {
         for sql in statements::defaults(false) {
             connection.execute(&sql).await.map_err(Error::doing("setting the rights on tables to come aside"))?;
         }
@@ -164,7 +168,7 @@ async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
     let refused = |reason: &str| Refusal::UnsafeRole { role: name.to_owned(), reason: reason.to_owned() };
-    if DOORS.contains(&name) || name.starts_with("pg_") {
+    if RESERVED.contains(&name) || name.starts_with("pg_") {
         return Err(refused("is reserved").into());
     }
     let found = connection.text(statements::UNSAFE, name).await;
@@ -188,7 +192,7 @@ async fn refuse_old(connection: &mut Connection, name: &str, known: &[Provisione
 fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) -> Result<Provisioned> {
     let before = known.iter().find(|known| known.login == login.name);
     if before.is_some_and(|before| before.kind != kind) {
-        let reason = format!("is provisioned as {}", if kind == "app" { "a reader" } else { "a service" });
+        let reason = format!("is provisioned as {}", before.map_or("another kind", |before| before.kind.as_str()));
         return Err(Refusal::UnsafeRole { role: login.name.clone(), reason }.into());
     }
     let none = || Provisioned {
@@ -232,9 +236,16 @@ async fn make(connection: &mut Connection, login: &Login, kind: &str) -> Result<
     changes.extend(
         login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
     );
-    let member = "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'rylie_doors', 'MEMBER')";
-    if kind == "app" && connection.text(member, &login.name).await.map_err(&failed)?.is_none() {
-        changes.push(format!("GRANT rylie_doors TO {name}"));
+    let roles: &[&str] = match kind {
+        "app" => &["rylie_doors"],
+        "sealer" => &["rylie_doors", "rylie_sealer"],
+        _ => &[],
+    };
+    for role in roles {
+        let member = format!("SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, '{role}', 'MEMBER')");
+        if connection.text(&member, &login.name).await.map_err(&failed)?.is_none() {
+            changes.push(format!("GRANT {role} TO {name}"));
+        }
     }
     changes.push(format!("SET LOCAL ROLE {owner}"));
     Ok(changes)
@@ -252,7 +263,7 @@ async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<St
         }
     }
     let live = Catalog::read(connection).await?;
-    if row.kind == "app" {
+    if row.kind != "readonly" {
         changes.extend(open_to_app(&row.login));
         changes.extend(statements::defaults(true));
     } else {

@@ -44,7 +44,10 @@ macro_rules! behaviours_on {
             mod attacks;
             mod audit;
             mod audit_attacks;
+            mod audit_roles;
             mod audit_seals;
+            mod audit_structure;
+            mod audit_values;
             mod autocommit;
             mod bulk;
             mod decoding;

@@ -9,7 +9,30 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::signed_text::SignedText;
 use crate::{Digest, Error, PublicKey, Result, SigningKey};
 
-pub(crate) const FIRST_LINE: &str = "rylie audit checkpoint 1";
+/// What each begins with; the number of the format follows.
+pub(crate) const BEGINNING: &str = "rylie audit checkpoint ";
+
+/// How the details of a batch's records are hashed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// As the document that they are, numbers as the doubles that `serde_json` read. Older batches.
+    One,
+    /// As the text that the database writes of them.
+    Two,
+}
+
+impl Format {
+    /// That of a batch, by the text of its checkpoint.
+    #[must_use]
+    pub fn of(checkpoint: &str) -> Self {
+        let first = checkpoint.lines().next().and_then(|line| line.strip_prefix(BEGINNING));
+        if first == Some("1") { Self::One } else { Self::Two }
+    }
+
+    fn first_line(self) -> String {
+        format!("{BEGINNING}{}", if self == Self::One { 1 } else { 2 })
+    }
+}
 
 /// What a batch seals, linked to everything before it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,24 +61,32 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignedCheckpoint {
     checkpoint: Checkpoint,
+    format: Format,
     key: PublicKey,
     body: String,
     signature: Vec<u8>,
 }
 
 impl Checkpoint {
-    /// Signs it.
+    /// Signs it, in the newest format.
     #[must_use]
     pub fn sign(self, key: &SigningKey) -> SignedCheckpoint {
-        let body = self.body(key.public());
-        let signature = key.sign(body.as_bytes());
-        SignedCheckpoint { checkpoint: self, key: key.public(), body, signature }
+        self.sign_as(Format::Two, key)
     }
 
-    fn body(&self, key: PublicKey) -> String {
+    /// Signs it in a format of the past, as tests need it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sign_as(self, format: Format, key: &SigningKey) -> SignedCheckpoint {
+        let body = self.body(format, key.public());
+        let signature = key.sign(body.as_bytes());
+        SignedCheckpoint { checkpoint: self, format, key: key.public(), body, signature }
+    }
+
+    fn body(&self, format: Format, key: PublicKey) -> String {
         let Self { database, batch, time, records, total, tenants, removed, root, previous } = self;
         let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let mut body = format!("{FIRST_LINE}\n");
+        let mut body = format!("{}\n", format.first_line());
         // Writing to a `String` does not fail.
         let _ = write!(
             body,
@@ -70,7 +101,8 @@ impl SignedCheckpoint {
     /// Reads a checkpoint whose signature holds under the key it names. Whether that key is to be trusted is for the
     /// caller to say.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut text = SignedText::open("checkpoint", FIRST_LINE, text)?;
+        let format = Format::of(text);
+        let mut text = SignedText::open("checkpoint", &format.first_line(), text)?;
         let checkpoint = Checkpoint {
             database: text.field("database")?.to_owned(),
             batch: text.number("batch")?,
@@ -83,14 +115,18 @@ impl SignedCheckpoint {
             previous: text.digest("previous")?,
         };
         let key = text.key()?;
-        let (body, signature) = text.end(key, &checkpoint.body(key))?;
-        Ok(Self { checkpoint, key, body: body.to_owned(), signature })
+        let (body, signature) = text.end(key, &checkpoint.body(format, key))?;
+        Ok(Self { checkpoint, format, key, body: body.to_owned(), signature })
     }
 
     /// Reads a file of checkpoints, one after the other, or a JSON document that holds some under `checkpoint` or
     /// `checkpoints`.
     pub fn parse_all(text: &str) -> Result<Vec<Self>> {
         if let Ok(document) = serde_json::from_str::<serde_json::Value>(text) {
+            if document.get("record").is_some() {
+                let reason = "it is a proof, which does not vouch for its own checkpoint";
+                return Err(Error::Malformed { what: "checkpoint", reason });
+            }
             let one = document.get("checkpoint").into_iter();
             let many = document.get("checkpoints").and_then(|all| all.as_array()).into_iter().flatten();
             let texts: Vec<_> = one.chain(many).filter_map(|text| text.as_str()).collect();
@@ -128,6 +164,12 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// How the details of the batch's records are hashed.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Who signed it.

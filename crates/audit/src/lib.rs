@@ -28,14 +28,14 @@ pub use event::Event;
 pub use origin::Origin;
 pub use proxies::TrustedProxies;
 
-pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use checkpoint::{Checkpoint, Format, SignedCheckpoint};
 pub use complete::{TenantBatch, TenantCheck, TenantLeaf};
 pub use digest::Digest;
 pub use error::{Error, Result};
 pub use merkle::{Tree, inclusion_path, leaf_hash, root_of_path};
 pub use outside::Outside;
 pub use proof::{Proof, TenantPlace};
-pub use record::{Commitments, Committed, Part, Record, Salt, What, Who};
+pub use record::{Commitments, Committed, Document, Part, Record, Salt, What, Who};
 pub use signing::{PublicKey, SigningKey};
 pub use sink::{CheckpointSink, FileSink, StandardOutput};
 pub use tenant_entry::TenantEntry;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::encoding::Encoding;
 use crate::merkle::leaf_hash;
-use crate::{Digest, Error, Result};
+use crate::{Digest, Error, Format, Result};
 
 /// A record of the log, as it was read.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -28,6 +28,10 @@ pub struct Record {
     pub who: Part<Who>,
     /// To which one, and what changed. Personal.
     pub what: Part<What>,
+    /// Where the database holds a value that no record of ours has, such as the time `infinity`: that value, as the database writes it.
+    /// The record is sealed with it, set apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
 }
 
 /// Who acted, from where.
@@ -48,12 +52,75 @@ pub struct Who {
 
 /// What it was done to.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WrittenWhat", into = "WrittenWhat")]
 pub struct What {
     /// The key of the row.
     pub resource_id: Option<String>,
     /// Changes and facts.
-    pub details: Option<Value>,
+    pub details: Option<Document>,
+}
+
+/// Changes and facts, as they were sealed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Document {
+    /// The text that the database writes of them, hashed as it is.
+    Text(String),
+    /// That text, hashed as the document that [`Format::One`] took it for.
+    Parsed(String),
+    /// The document itself, as proofs held it that were made by earlier builds.
+    Value(Value),
+}
+
+/// The form of a [`What`] in a proof: one of the three at the most.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWhat {
+    resource_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parsed: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    details: Option<Value>,
+}
+
+impl TryFrom<WrittenWhat> for What {
+    type Error = Error;
+
+    fn try_from(written: WrittenWhat) -> Result<Self> {
+        let WrittenWhat { resource_id, text, parsed, details } = written;
+        let details = match (text, parsed, details) {
+            (text, None, None) => text.map(Document::Text),
+            (None, parsed, None) => parsed.map(Document::Parsed),
+            (None, None, details) => details.map(Document::Value),
+            _ => return Err(Error::Malformed { what: "record", reason: "it has its details twice" }),
+        };
+        Ok(Self { resource_id, details })
+    }
+}
+
+impl From<What> for WrittenWhat {
+    fn from(what: What) -> Self {
+        let (mut text, mut parsed, mut details) = (None, None, None);
+        match what.details {
+            Some(Document::Text(value)) => text = Some(value),
+            Some(Document::Parsed(value)) => parsed = Some(value),
+            Some(Document::Value(value)) => details = Some(value),
+            None => {}
+        }
+        Self { resource_id: what.resource_id, text, parsed, details }
+    }
+}
+
+impl Document {
+    /// Of a record whose batch has this format, from the text that the database writes.
+    #[must_use]
+    pub fn of(format: Format, text: String) -> Self {
+        match format {
+            Format::One => Self::Parsed(text),
+            Format::Two => Self::Text(text),
+        }
+    }
 }
 
 /// A personal part of a record.
@@ -166,7 +233,13 @@ impl Committed for What {
     fn commitment(&self, salt: &Salt) -> Digest {
         let bytes = Encoding::of("rylie audit what 1").raw(&salt.0).optional(self.resource_id.as_deref());
         let bytes = match &self.details {
-            Some(details) => bytes.raw(&[1]).json(details),
+            Some(Document::Text(text)) => bytes.raw(&[2]).text(text),
+            // What is nested too deep for a document, or has a number that is none, counts as a string.
+            Some(Document::Parsed(text)) => {
+                let document = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+                bytes.raw(&[1]).json(&document)
+            }
+            Some(Document::Value(document)) => bytes.raw(&[1]).json(document),
             None => bytes.raw(&[0]),
         };
         Digest::of(&bytes.into_bytes())
@@ -187,13 +260,18 @@ impl Record {
     /// The hash of the leaf that the record is in the tree of its tenant.
     #[must_use]
     pub fn leaf(&self) -> Digest {
-        let bytes = Encoding::of("rylie audit record 1").text(&self.id).text(&self.tenant).signed(self.created_at);
+        let kind = if self.unreadable.is_some() { "rylie audit record 2" } else { "rylie audit record 1" };
+        let bytes = Encoding::of(kind).text(&self.id).text(&self.tenant).signed(self.created_at);
         let bytes = match self.position {
             Some(position) => bytes.raw(&[1]).signed(position),
             None => bytes.raw(&[0]),
         };
         let bytes = bytes.text(&self.action).text(&self.resource);
         let bytes = bytes.raw(&self.who.commitment().0).raw(&self.what.commitment().0);
+        let bytes = match &self.unreadable {
+            Some(value) => bytes.text(value),
+            None => bytes,
+        };
         leaf_hash(&bytes.into_bytes())
     }
 

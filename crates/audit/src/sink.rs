@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use crate::checkpoint::FIRST_LINE;
+use crate::checkpoint::BEGINNING;
 use crate::{Error, Outside, Result, SignedCheckpoint};
 
 /// Some times the length of a checkpoint, in bytes.
@@ -81,7 +81,7 @@ impl FileSink {
         if !is_begun(torn) {
             return Err(self.damaged(torn, "it ends with something that is no checkpoint"));
         }
-        let start = whole.rfind(FIRST_LINE).filter(|start| *start == 0 || whole.as_bytes()[*start - 1] == b'\n');
+        let start = whole.rfind(BEGINNING).filter(|start| *start == 0 || whole.as_bytes()[*start - 1] == b'\n');
         match start {
             Some(start) => match SignedCheckpoint::parse(&whole[start..]) {
                 Err(Error::Malformed { reason, .. }) => Err(self.damaged(&tail[start..], reason)),
@@ -120,7 +120,7 @@ fn lock(file: &File) -> io::Result<()> {
 /// Whether it can be what a crash left of a checkpoint: anything else is not ours to cut off.
 fn is_begun(torn: &str) -> bool {
     let torn = torn.trim();
-    FIRST_LINE.trim_end().starts_with(torn) || torn.starts_with(FIRST_LINE.trim_end())
+    BEGINNING.trim_end().starts_with(torn) || torn.starts_with(BEGINNING.trim_end())
 }
 
 /// The length of the text up to the end of its last whole checkpoint.

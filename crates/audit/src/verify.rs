@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
@@ -73,6 +74,12 @@ pub struct SealedBatch {
     pub checkpoint: String,
     /// Whether retention removed its records.
     pub removed: bool,
+    /// How many records its row counts; the checkpoint says so as well.
+    pub records: u64,
+    /// How many its row says were ever sealed; likewise.
+    pub total: u64,
+    /// When its row says it was sealed; likewise. `None` where that cannot be read.
+    pub sealed_at: Option<DateTime<Utc>>,
 }
 
 /// A tenant's entry as the database holds it, and the running count of that tenant's entry before.
@@ -95,6 +102,8 @@ pub struct SealedLeaf {
     pub record: StoredRecord,
     /// Whether it lacks a personal part and no erasure in the log names it.
     pub emptied: bool,
+    /// Whether it lacks one and the erasure that names it is not sealed yet.
+    pub erasure_waits: bool,
 }
 
 /// A record as the database holds it.
@@ -150,6 +159,10 @@ pub struct Seen {
     pub batches: u64,
     /// Records with an erased part.
     pub erased: u64,
+    /// Those of them whose erasure is not sealed yet: until it is, nothing proves that it was one.
+    pub erasures_waiting: u64,
+    /// Records with a value that no record of ours has, such as the time `infinity`: sealed and unchanged, and set apart.
+    pub quarantined: u64,
     /// Batches whose records retention removed.
     pub removed_batches: u64,
     /// Records of those.
@@ -293,7 +306,7 @@ impl Verifier {
         let number = self.progress.batch + 1;
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
         let signed = self.checkpoint(number, batch)?;
-        let Checkpoint { previous, total, records, removed, .. } = *signed.checkpoint();
+        let Checkpoint { previous, total, records, removed, time, .. } = *signed.checkpoint();
         if previous != self.progress.checkpoint {
             return Err(found(Tampering::ForgedCheckpoint, "its checkpoint does not follow the one before"));
         }
@@ -301,6 +314,9 @@ impl Verifier {
         self.begun = true;
         if self.progress.total.checked_add(records) != Some(total) {
             return Err(found(Tampering::CountShort, "the running count does not add up"));
+        }
+        if (batch.records, batch.total, batch.sealed_at) != (records, total, Some(time)) {
+            return Err(found(Tampering::Changed, "the batch's row and its checkpoint do not agree"));
         }
         if removed < self.declared || removed >= number {
             return Err(found(Tampering::ForgedCheckpoint, "it declares batches as removed that cannot be"));
@@ -373,6 +389,8 @@ impl Verifier {
         self.seen.records += 1;
         let erased = matches!(record.who, Part::Erased(_)) || matches!(record.what, Part::Erased(_));
         self.seen.erased += u64::from(erased);
+        self.seen.erasures_waiting += u64::from(sealed.erasure_waits);
+        self.seen.quarantined += u64::from(record.unreadable.is_some());
         tenant.last = Some(record);
         Ok(())
     }
@@ -451,7 +469,9 @@ impl Verifier {
 }
 
 impl Finding {
-    fn in_batch(what: Tampering, batch: u64, detail: &str) -> Self {
+    /// What is wrong with a batch as a whole.
+    #[must_use]
+    pub fn in_batch(what: Tampering, batch: u64, detail: &str) -> Self {
         Self { what, batch: Some(batch), tenant: None, record: None, detail: detail.to_owned() }
     }
 
@@ -466,11 +486,18 @@ impl Finding {
         Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
     }
 
-    /// A sealed record that was put among those that wait to be sealed.
+    /// A record that is sealed or waits to be sealed more than once.
     #[must_use]
     pub fn sealed_again(record: String) -> Self {
-        let detail = "the record is sealed and waits to be sealed again".to_owned();
+        let detail = "the record is sealed, or waits to be sealed, more than once".to_owned();
         Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
+    }
+
+    /// A record that waits to be sealed under another position than its own.
+    #[must_use]
+    pub fn waits_elsewhere(record: String) -> Self {
+        let detail = "the record waits to be sealed under another position than it has".to_owned();
+        Self { what: Tampering::Changed, batch: None, tenant: None, record: Some(record), detail }
     }
 
     /// A record that was removed before it was sealed.

@@ -77,7 +77,7 @@ impl Error {
             Self::Migration(error) => matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }),
             Self::Maintenance(Maintenance::BeyondTenant { .. } | Maintenance::SuperAdminInFile { .. }) => true,
             Self::Maintenance(Maintenance::Data { source, .. }) => {
-                matches!(source, rylie_repositories::Error::Protected)
+                matches!(source, rylie_repositories::Error::Protected | rylie_repositories::Error::MayNotSeal)
             }
             Self::Repository(rylie_repositories::Error::ForeignFile)
             | Self::KeyInUse { .. }

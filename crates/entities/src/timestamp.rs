@@ -1,15 +1,19 @@
 //! An instant as the database stores it.
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
-use sea_orm::DeriveValueType;
+use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
+use sea_orm::sqlx::error::BoxDynError;
+use sea_orm::sqlx::postgres::{PgTypeInfo, PgValueFormat, PgValueRef};
+use sea_orm::sqlx::{Decode, Postgres, Row, Type};
+use sea_orm::{ActiveValue, ColIdx, DbErr, IntoActiveValue, QueryResult, RuntimeErr, TryGetError, TryGetable, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An instant in UTC with millisecond precision: the stored form of `timestamp(3)`.
 ///
 /// Made from a [`DateTime<Utc>`], dropping what is finer than a millisecond, so that a value read back
-/// equals the value written. Serialised as RFC 3339.
-#[derive(Clone, Copy, Debug, DeriveValueType, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[sea_orm(column_type = "Timestamp")]
+/// equals the value written. Serialised as RFC 3339. A time that the database holds and that is before the year 1, after 9999 or
+/// infinite is read as the nearest one within: somebody wrote it past this service, and it must not keep others from being read.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(NaiveDateTime);
 
 impl Timestamp {
@@ -44,11 +48,94 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+impl From<Timestamp> for Value {
+    fn from(time: Timestamp) -> Self {
+        time.0.into()
+    }
+}
+
+impl TryGetable for Timestamp {
+    fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        let Some(postgres) = row.try_as_pg_row() else { return NaiveDateTime::try_get_by(row, index).map(Self) };
+        let read = postgres.try_get::<Option<InRange>, _>(index.as_sqlx_postgres_index());
+        let read = read.map_err(|error| TryGetError::DbErr(DbErr::Query(RuntimeErr::SqlxError(error.into()))))?;
+        read.map(|InRange(time)| Self(time)).ok_or_else(|| TryGetError::Null(format!("{index:?}")))
+    }
+}
+
+/// A time of PostgreSQL's, which has more of them than the driver can hold: it panics at those.
+struct InRange(NaiveDateTime);
+
+impl InRange {
+    /// From microseconds since 2000.
+    fn new(microseconds: i64) -> Self {
+        const MILLENNIUM: i64 = 946_684_800_000_000;
+        const FIRST: i64 = -62_135_596_800_000_000;
+        const LAST: i64 = 253_402_300_799_999_000;
+        let within = microseconds.saturating_add(MILLENNIUM).clamp(FIRST, LAST);
+        Self(DateTime::from_timestamp_micros(within).unwrap_or_default().naive_utc())
+    }
+}
+
+impl Type<Postgres> for InRange {
+    fn type_info() -> PgTypeInfo {
+        <NaiveDateTime as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for InRange {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        match value.format() {
+            PgValueFormat::Binary => Ok(Self::new(i64::from_be_bytes(value.as_bytes()?.try_into()?))),
+            PgValueFormat::Text => <NaiveDateTime as Decode<'r, Postgres>>::decode(value).map(Self),
+        }
+    }
+}
+
+impl ValueType for Timestamp {
+    fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
+        <NaiveDateTime as ValueType>::try_from(value).map(Self)
+    }
+
+    fn type_name() -> String {
+        "Timestamp".to_owned()
+    }
+
+    fn array_type() -> ArrayType {
+        NaiveDateTime::array_type()
+    }
+
+    fn column_type() -> ColumnType {
+        ColumnType::Timestamp
+    }
+}
+
+impl Nullable for Timestamp {
+    fn null() -> Value {
+        NaiveDateTime::null()
+    }
+}
+
+impl IntoActiveValue<Self> for Timestamp {
+    fn into_active_value(self) -> ActiveValue<Self> {
+        ActiveValue::Set(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
 
-    use super::Timestamp;
+    use super::{InRange, Timestamp};
+
+    #[test]
+    fn what_no_reader_can_hold_is_the_nearest_one() {
+        let read = |microseconds| Timestamp(InRange::new(microseconds).0).utc().to_rfc3339();
+
+        assert_eq!(read(0), "2000-01-01T00:00:00+00:00");
+        assert_eq!(read(i64::MAX), "9999-12-31T23:59:59.999+00:00");
+        assert_eq!(read(i64::MIN), "0001-01-01T00:00:00+00:00");
+    }
 
     #[test]
     fn what_is_finer_than_a_millisecond_is_dropped() {

@@ -1,13 +1,13 @@
 //! Checking the audit records of a tenant's export, without the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rylie_audit::{
-    Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantHead, TenantLeaf, What, Who,
+    Digest, Document, Format, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantHead, TenantLeaf,
+    What, Who,
 };
-use rylie_entities::Details;
 use rylie_repositories::TenantRow;
 
 use crate::error::{Error, Result};
@@ -45,7 +45,9 @@ pub struct CheckedTenantAudit {
 pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside) -> Result<CheckedTenantAudit> {
     let mut reader = Reader::open(file)?;
     let tenant = reader.header().tenant.clone();
-    let (mut check, mut leaves, mut latest) = (TenantCheck::default(), BTreeMap::<String, TenantLeaf>::new(), None);
+    let (mut check, mut leaves, mut latest) =
+        (TenantCheck::default(), BTreeMap::<String, (Format, TenantLeaf)>::new(), None);
+    let (mut format, mut ids) = (Format::Two, BTreeSet::new());
     let (mut records, mut emptied, mut unsealed, mut head, mut keys) = (0, 0, 0, None, Vec::new());
     while let Some(content) = reader.next_content()? {
         let believed = |signed: &SignedCheckpoint| {
@@ -58,13 +60,14 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                     return Err(reader.wrong("the batch is another tenant's"));
                 }
                 keys.push(signed.key());
+                format = signed.format();
                 if !believed(&signed) {
                     return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
                 }
             }
             Content::Seal(Seal::Leaf(leaf)) => {
                 check.leaf(leaf.leaf);
-                if leaves.insert(leaf.record.clone(), leaf).is_some() {
+                if leaves.insert(leaf.record.clone(), (format, leaf)).is_some() {
                     return Err(reader.wrong("the record is sealed twice"));
                 }
             }
@@ -82,11 +85,14 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
             }
             Content::Row(line) if line.table == LOG => {
                 let id = line.row.get("id").and_then(|id| id.as_str()).unwrap_or_default();
-                let Some(leaf) = leaves.remove(id) else {
+                if !ids.insert(id.to_owned()) {
+                    return Err(reader.wrong("the audit record is there twice"));
+                }
+                let Some((format, leaf)) = leaves.remove(id) else {
                     unsealed += 1;
                     continue;
                 };
-                let Some(record) = record(&line.row, &leaf).filter(|record| record.leaf() == leaf.leaf) else {
+                let Some(record) = record(&line.row, &leaf, format).filter(|record| record.leaf() == leaf.leaf) else {
                     return Err(reader.wrong("the audit record is not what was sealed"));
                 };
                 records += 1;
@@ -125,7 +131,7 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
 }
 
 /// The record that a row of an export is; `None` for a row that is none.
-fn record(row: &TenantRow, leaf: &TenantLeaf) -> Option<Record> {
+fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
     let text = |name: &str| row.get(name).and_then(|value| value.as_str()).map(str::to_owned);
     let who = Who {
         actor: text("userId")?,
@@ -134,7 +140,7 @@ fn record(row: &TenantRow, leaf: &TenantLeaf) -> Option<Record> {
         user_agent: text("userAgent"),
         correlation: text("correlationId"),
     };
-    let details = text("details").map(|text| Details::of_text(text).into_json());
+    let details = text("details").map(|text| Document::of(format, text));
     let what = What { resource_id: text("resourceId"), details };
     Some(Record {
         id: text("id")?,
@@ -145,6 +151,8 @@ fn record(row: &TenantRow, leaf: &TenantLeaf) -> Option<Record> {
         resource: text("resource")?,
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
+        // A time that no reader can hold is in no export.
+        unreadable: None,
     })
 }
 

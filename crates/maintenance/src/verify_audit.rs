@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Rows read at a time.
 const PAGE: u64 = 2_000;
 
+/// Batches whose structure is looked at in one statement: their leaves may be two million.
+const BATCHES: usize = 200;
+
 /// The outcome of a verification.
 #[derive(Clone, Debug)]
 pub struct Verification {
@@ -21,7 +24,8 @@ pub struct Verification {
     pub progress: Progress,
 }
 
-/// Checks every batch that the verifier has not seen, and then that the log has nothing that is neither sealed nor waiting.
+/// Checks every batch that the verifier has not seen, and then, of all of them, that each record is either sealed or waiting, once, and that
+/// the seals have nothing that no checkpoint counts.
 ///
 /// It ends at the first thing found wrong. `tell` is called with what was seen so far and how far it came, after each batch and every
 /// two thousand records. Memory does not grow with the log.
@@ -69,16 +73,23 @@ async fn check(reader: &AuditReader, verifier: &mut Verifier, tell: Tell<'_>) ->
     let mut key: Option<String> = None;
     loop {
         let (next, stray) = reader.stray_after(key.as_deref(), PAGE * 5).await?;
-        stray.map_or(Ok(()), |finding| Err(Box::new(finding)))?;
+        found(stray)?;
         if next.is_none() {
             break;
         }
         key = next;
     }
-    match reader.wrongly_waiting().await? {
-        Some(finding) => Err(Box::new(finding).into()),
-        None => Ok(()),
+    found(reader.wrongly_waiting().await?)?;
+    let last = verifier.progress().batch;
+    found(reader.structure(last).await?)?;
+    for first in (1..=last).step_by(BATCHES) {
+        found(reader.structure_of(first, last.min(first + BATCHES as u64 - 1)).await?)?;
     }
+    Ok(())
+}
+
+fn found(finding: Option<Finding>) -> std::result::Result<(), Stop> {
+    finding.map_or(Ok(()), |finding| Err(Box::new(finding).into()))
 }
 
 async fn check_batch(

@@ -1,17 +1,43 @@
 //! Rows of the log as the records that are sealed, and statements on the seals.
 
-use rylie_audit::{Commitments, Digest, Record, Salt, What, Who};
-use rylie_entities::{Details, Timestamp};
+use chrono::NaiveDateTime;
+use rylie_audit::{Commitments, Digest, Document, Format, Record, Salt, What, Who};
+use rylie_entities::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
 
 use crate::Result;
 use crate::fence::Tx;
 
 /// The columns of a record that is sealed or verified, of the log as `a`. Details are read as text, and a time that no reader can hold (as
-/// `infinity`) as none, so that no row makes its reader fail.
-pub(crate) const RECORD: &str = "a.id, a.\"tenantId\", a.position, a.action, a.resource, a.\"userId\", a.\"onBehalfOf\", a.\"ipAddress\", \
-     a.\"userAgent\", a.\"correlationId\", a.\"resourceId\", CAST(a.details AS text) AS details, \
-     CASE WHEN a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' THEN a.\"createdAt\" END AS \"createdAt\"";
+/// `infinity`) as none with its text in `oddTime`, so that no row makes its reader fail.
+pub(crate) fn columns(engine: DbBackend) -> String {
+    const TIME: &str =
+        "CASE WHEN a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' THEN a.\"createdAt\" END AS \"createdAt\"";
+    const TEXTS: [&str; 9] =
+        ["id", "tenantId", "action", "resource", "userId", "onBehalfOf", "ipAddress", "userAgent", "correlationId"];
+    if engine != DbBackend::Sqlite {
+        let texts = TEXTS.map(|name| format!("a.\"{name}\"")).join(", ");
+        return format!(
+            "{texts}, a.\"resourceId\", a.position, CAST(a.details AS text) AS details, {TIME}, \
+             CASE WHEN a.\"createdAt\" NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN to_jsonb(a.\"createdAt\") #>> '{{}}' END AS \"oddTime\""
+        );
+    }
+    // SQLite holds in a column whatever it is given.
+    let text = |name: &str| {
+        format!(
+            "CASE WHEN typeof(a.\"{name}\") IN ('text', 'null') THEN a.\"{name}\" ELSE typeof(a.\"{name}\") || ' ' || hex(a.\"{name}\") END"
+        )
+    };
+    let texts = TEXTS.map(|name| format!("{} AS \"{name}\"", text(name))).join(", ");
+    format!(
+        "{texts}, {} AS \"resourceId\", CASE WHEN typeof(a.position) = 'integer' THEN a.position END AS position, \
+         {} AS details, {TIME}, {} AS \"oddTime\", CASE WHEN typeof(a.position) NOT IN ('integer', 'null') \
+         THEN typeof(a.position) || ' ' || hex(a.position) END AS \"oddPosition\"",
+        text("resourceId"),
+        text("details"),
+        text("createdAt")
+    )
+}
 
 /// The salts and commitments of a leaf.
 pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
@@ -29,27 +55,61 @@ pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
     })
 }
 
-/// The record in the columns of [`RECORD`].
-pub(crate) fn record(row: &QueryResult, commitments: &Commitments) -> Result<Record> {
+/// The record in the columns of [`columns`], as it is hashed in a batch of this format.
+pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Format) -> Result<Record> {
+    let (created_at, unreadable) = time(row, format)?;
     let who = Who {
-        actor: row.try_get("", "userId")?,
-        on_behalf_of: row.try_get("", "onBehalfOf")?,
-        address: row.try_get("", "ipAddress")?,
-        user_agent: row.try_get("", "userAgent")?,
-        correlation: row.try_get("", "correlationId")?,
+        actor: text(row, "userId")?.unwrap_or_default(),
+        on_behalf_of: text(row, "onBehalfOf")?,
+        address: text(row, "ipAddress")?,
+        user_agent: text(row, "userAgent")?,
+        correlation: text(row, "correlationId")?,
     };
-    let details: Option<String> = row.try_get("", "details")?;
-    let details = details.map(|text| Details::of_text(text).into_json());
-    let what = What { resource_id: row.try_get("", "resourceId")?, details };
+    let details = text(row, "details")?.map(|text| Document::of(format, text));
+    let what = What { resource_id: text(row, "resourceId")?, details };
     Ok(Record {
-        id: row.try_get("", "id")?,
-        tenant: row.try_get("", "tenantId")?,
-        created_at: row.try_get::<Timestamp>("", "createdAt")?.utc().timestamp_millis(),
+        id: text(row, "id")?.unwrap_or_default(),
+        tenant: text(row, "tenantId")?.unwrap_or_default(),
+        created_at,
         position: row.try_get("", "position")?,
-        action: row.try_get("", "action")?,
-        resource: row.try_get("", "resource")?,
+        action: text(row, "action")?.unwrap_or_default(),
+        resource: text(row, "resource")?.unwrap_or_default(),
         who: commitments.who(who),
         what: commitments.what(what),
+        unreadable,
+    })
+}
+
+/// When the record was made, and what of the row no record of ours has. In a batch of the first format a time is read as the driver
+/// reads it; since then SQLite's must be written as the driver writes it, so that no offset changes what it means.
+fn time(row: &QueryResult, format: Format) -> Result<(i64, Option<String>)> {
+    let odd = text(row, "oddTime")?;
+    let sqlite = row.try_as_pg_row().is_none();
+    let read = || row.try_get::<Option<Timestamp>>("", "createdAt").ok().flatten();
+    let time = match &odd {
+        Some(text) if sqlite && format == Format::Two => canonical(text),
+        Some(_) if !sqlite => None,
+        _ => read().map(|time| time.utc().timestamp_millis()),
+    };
+    let position = if sqlite { text(row, "oddPosition")? } else { None };
+    let unreadable: Vec<String> = [odd.filter(|_| time.is_none()), position].into_iter().flatten().collect();
+    Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
+}
+
+fn canonical(text: &str) -> Option<i64> {
+    const FORM: &str = "%Y-%m-%d %H:%M:%S%.f";
+    let time = NaiveDateTime::parse_from_str(text, FORM).ok()?;
+    let written = time.format(FORM).to_string() == text && time.and_utc().timestamp_subsec_nanos() % 1_000_000 == 0;
+    written.then(|| time.and_utc().timestamp_millis())
+}
+
+/// A text; bytes that are none in hexadecimal digits.
+fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
+    row.try_get("", name).or_else(|error| match row.try_get::<Option<Vec<u8>>>("", name) {
+        Ok(bytes) => {
+            Ok(bytes.map(|bytes| bytes.iter().fold("bytes ".to_owned(), |text, byte| format!("{text}{byte:02x}"))))
+        }
+        Err(_) => Err(error.into()),
     })
 }
 

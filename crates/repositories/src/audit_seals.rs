@@ -1,18 +1,18 @@
 //! Sealing the audit log: what waits becomes a batch with a signed checkpoint. Writers are not held up: they only insert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_audit::{
-    Action, Checkpoint, Commitments, Digest, Event, Record, Salt, SignedCheckpoint, SigningKey, TenantBatch,
+    Action, Checkpoint, Commitments, Digest, Event, Format, Record, Salt, SignedCheckpoint, SigningKey, TenantBatch,
     TenantEntry, TenantLeaf, Tree,
 };
 use rylie_entities::{TenantId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 
 use crate::audit::AuditRepository;
-use crate::audit_rows::{RECORD, record, signed, unsigned};
+use crate::audit_rows::{columns, record, signed, unsigned};
 use crate::fence::Tx;
 use crate::{Error, Result};
 
@@ -24,6 +24,7 @@ pub trait AuditSealRepository: Send + Sync {
     /// long; with nothing waiting it is a heartbeat of no records. The checkpoint declares that the records of batches up to
     /// `removed` may be removed, and those that the one before declared.
     ///
+    /// [`Error::MayNotSeal`] where the login may not take the role `rylie_sealer`, here and where records are removed or erased.
     /// `None` while another process seals. Nobody waits: recording only inserts, and a record that commits late is sealed
     /// by a later batch, whatever its position.
     async fn seal(&self, key: &SigningKey, limit: u64, removed: u64) -> Result<Option<NewSeal>>;
@@ -104,20 +105,34 @@ impl AuditSealRepository for Tx {
         let salts = Salt::random(rows.len() * 2)?;
         let mut sealed_now = Vec::with_capacity(rows.len());
         let mut records = Vec::with_capacity(rows.len());
+        let mut ids = BTreeSet::new();
         for (row, salts) in rows.iter().zip(salts.chunks_exact(2)) {
-            sealed_now.push(row.try_get::<i64>("", "waits")?);
-            records.push((record(row, &Commitments::fresh(salts[0], salts[1]))?, salts));
+            let record = record(row, &Commitments::fresh(salts[0], salts[1]), Format::Two)?;
+            // One that waits twice is sealed once, and goes on waiting for a verification to name it.
+            if ids.insert(record.id.clone()) {
+                sealed_now.push(row.try_get::<i64>("", "waits")?);
+                records.push((record, salts));
+            }
+        }
+        let quarantined = records.iter().filter(|(record, _)| record.unreadable.is_some()).count();
+        if quarantined > 0 {
+            tracing::warn!(
+                quarantined,
+                "sealing audit records with values that no record of ours has, such as an infinite time"
+            );
         }
         // The bytes of a tenant, then the order within it.
         records.sort_by(|(a, _), (b, _)| (a.tenant.as_bytes(), a.order()).cmp(&(b.tenant.as_bytes(), b.order())));
         let last = last_checkpoint(self).await?;
         let batch = last.as_ref().map_or(0, |last| last.checkpoint().batch) + 1;
         let entries = entries(self, &records).await?;
+        let database = fingerprint(self).await?;
+        self.become_sealer().await?;
         insert_leaves(self, batch, &records).await?;
         insert_entries(self, batch, &entries).await?;
         no_longer_waiting(self, &sealed_now).await?;
         let checkpoint = Checkpoint {
-            database: fingerprint(self).await?,
+            database,
             batch,
             time: self.now().utc(),
             records: records.len() as u64,
@@ -131,6 +146,7 @@ impl AuditSealRepository for Tx {
         };
         let sealed = checkpoint.sign(key);
         insert_batch(self, &sealed).await?;
+        self.become_platform().await?;
         Ok(Some(NewSeal { checkpoint: sealed, more }))
     }
 
@@ -191,9 +207,11 @@ impl AuditSealRepository for Tx {
         let batches = rows.iter().map(|row| unsigned(row, "batch")).collect::<Result<Vec<_>>>()?;
         let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return Ok(RemovedBatches::default()) };
         let mut removed = RemovedBatches { batches: batches.len() as u64, records: 0 };
+        self.become_sealer().await?;
         for batch in &batches {
             removed.records += remove_batch(self, *batch).await?;
         }
+        self.become_platform().await?;
         let event = Event::new(Action::AuditRetention).with("first_batch", first).with("last_batch", last);
         self.record(event.with("records", removed.records)).await?;
         Ok(removed)
@@ -207,13 +225,14 @@ impl AuditSealRepository for Tx {
 /// Checkpoints looked at in one statement.
 const CHECKPOINTS: u64 = 1_000;
 
-/// What waits, oldest position first, with the number `found` of the page.
+/// What waits and is not sealed, oldest position first, with the number `found` of the page.
 async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
+    let columns = columns(tx.engine());
     let sql = format!(
         "SELECT * FROM (SELECT page.*, count(*) OVER () AS found, sum(length(page.details)) \
          OVER (ORDER BY page.waits ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
-         FROM (SELECT p.position AS waits, {RECORD} FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id \
-         ORDER BY p.position LIMIT $1) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY waits"
+         FROM (SELECT p.position AS waits, {columns} FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id \
+         WHERE NOT EXISTS (SELECT 1 FROM rylie_audit_leaf s WHERE s.record_id = p.record_id) ORDER BY p.position LIMIT $1) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY waits"
     );
     tx.audit_rows(&sql, vec![signed(limit).into()]).await
 }

@@ -68,6 +68,13 @@ pub enum Error {
         action: &'static str,
     },
 
+    /// The login may not take the role `rylie_sealer`, or there is none yet. Nothing was changed.
+    #[error(
+        "this login may not seal, remove or erase audit records; run this with a login of `rylie roles provision --sealer NAME`, or \
+         as the tables' owner; if the role rylie_sealer does not exist, run `rylie migrate deploy` as somebody who may create roles"
+    )]
+    MayNotSeal,
+
     /// The database is marked as production, or has no mark, and this would destroy data. Nothing was changed.
     #[error("this database is marked as production; nothing was changed: first change its mark, with a reason")]
     Protected,
@@ -156,6 +163,14 @@ impl Error {
         }
     }
 
+    /// The same error, met while taking a role: forbidden, or there is no such role.
+    pub(crate) fn of_role(self) -> Self {
+        match &self {
+            Self::Database(fault) if fault.has_code(&["42501", "22023", "42704"]) => Self::MayNotSeal,
+            _ => self,
+        }
+    }
+
     /// No connection could be made, or the server did not answer: whatever the driver says, nothing was changed.
     pub(crate) fn unreachable(error: impl Into<Arc<sqlx::Error>>) -> Self {
         Self::ConnectionLost(Fault(DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
@@ -219,6 +234,13 @@ impl fmt::Display for Fault {
             None if matches!(self.0, DbErr::Type(_)) => write!(f, "a column holds something unexpected"),
             None => write!(f, "{}", self.0),
         }
+    }
+}
+
+impl Fault {
+    fn has_code(&self, codes: &[&str]) -> bool {
+        let Some(sqlx::Error::Database(error)) = driver_error(&self.0) else { return false };
+        error.code().is_some_and(|code| codes.contains(&&*code))
     }
 }
 

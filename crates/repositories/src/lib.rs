@@ -18,6 +18,7 @@ mod quota;
 mod replicas;
 mod retry;
 mod scope;
+mod sealer;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
 mod store;
 mod stream;
@@ -33,6 +34,7 @@ mod audit_erasure;
 mod audit_reader;
 mod audit_rows;
 mod audit_seals;
+mod audit_structure;
 mod audit_switch;
 mod audit_tenant;
 mod expiry;

@@ -6,7 +6,7 @@ WITH relation AS (
     WHERE c.relnamespace = 'public'::regnamespace
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
 ), door AS (
-    SELECT oid, rolname FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform')
+    SELECT oid, rolname FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_sealer')
     UNION ALL SELECT 0, 'PUBLIC'
 )
 SELECT json_build_object(
@@ -129,7 +129,7 @@ SELECT json_build_object(
             CASE WHEN r.rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END,
             CASE WHEN r.rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END
         )), '{}')
-        FROM pg_roles r WHERE r.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors')
+        FROM pg_roles r WHERE r.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer')
     ),
     'schema_grants', (
         -- By itself or as PUBLIC has it: the owner of the tables may not be who grants rights on the schema.

@@ -33,7 +33,7 @@ pub struct RoleCheck {
 }
 
 /// Each: id, how bad it is, a query whose rows are what is wrong, what is right, and what to do.
-const CHECKS: [(&str, CheckStatus, &str, &str, &str); 5] = [
+const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
     (
         "roles.service",
         CheckStatus::Fail,
@@ -55,6 +55,14 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 5] = [
         "the login may take the doors' roles",
         "`rylie roles provision --app NAME`, if this login is the service's; if it owns the tables or deploys, a superuser runs \
          `GRANT rylie_doors TO` that login, from PostgreSQL 16 on `WITH INHERIT FALSE, SET TRUE`",
+    ),
+    (
+        "roles.sealer",
+        CheckStatus::Warn,
+        "SELECT session_user || ' may seal, remove and erase audit records' FROM pg_roles WHERE rolname = 'rylie_sealer' \
+         AND pg_has_role(session_user, oid, 'MEMBER')",
+        "the login may not seal, remove or erase audit records",
+        "unless this is the sealer's login: `REVOKE rylie_sealer FROM` it, and make one for the sealer with `rylie roles provision --sealer NAME`",
     ),
     (
         "roles.audit_log",

@@ -1,7 +1,7 @@
 -- What keeps the second wall from standing, the first thing only; null if it stands. `$tables` are the walled ones.
 WITH door AS (
     SELECT name, r.oid, r.rolsuper OR r.rolbypassrls AS unbound, r.rolinherit
-    FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors']) AS name
+    FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer']) AS name
     LEFT JOIN pg_roles r ON r.rolname = name
 ), walled AS (
     SELECT c.oid, c.relname, c.relowner, c.relrowsecurity, c.relforcerowsecurity
@@ -12,12 +12,13 @@ SELECT coalesce(
     (SELECT 'role ' || name || ' is exempt from row-level security' FROM door WHERE unbound ORDER BY name LIMIT 1),
     (SELECT 'role rylie_doors inherits' FROM door WHERE name = 'rylie_doors' AND rolinherit),
     (
-        SELECT 'role ' || quote_ident(r.rolname) || ' may not take ' || door.name || ': run `GRANT rylie_doors TO ' || quote_ident(r.rolname)
+        SELECT 'role ' || quote_ident(r.rolname) || ' may not take ' || door.name || ': run `GRANT ' || CASE door.name WHEN 'rylie_sealer' THEN door.name ELSE 'rylie_doors' END || ' TO ' || quote_ident(r.rolname)
             || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END
             || '` as a superuser, or as who may give that role, and deploy again'
         FROM pg_roles r, door
         WHERE NOT pg_has_role(r.oid, door.oid, $take)
-        AND (r.rolname = session_user OR r.oid IN (SELECT relowner FROM walled))
+        -- A service's login takes the doors' roles, and not the sealer's.
+        AND (r.rolname = session_user AND door.name <> 'rylie_sealer' OR r.oid IN (SELECT relowner FROM walled))
         ORDER BY 1 LIMIT 1
     ),
     (
@@ -33,6 +34,14 @@ SELECT coalesce(
         FROM walled, door
         WHERE door.name = 'rylie_platform' AND NOT (has_table_privilege(door.oid, walled.oid, 'SELECT') AND has_table_privilege(door.oid, walled.oid, 'INSERT'))
         ORDER BY 1 LIMIT 1
+    ),
+    (
+        SELECT 'role rylie_platform may write to the seals of the audit log'
+        FROM door WHERE door.name = 'rylie_platform' AND has_table_privilege(door.oid, 'public.rylie_audit_batch', 'INSERT')
+    ),
+    (
+        SELECT 'role rylie_sealer may not write to the seals of the audit log'
+        FROM door WHERE door.name = 'rylie_sealer' AND NOT has_table_privilege(door.oid, 'public.rylie_audit_batch', 'INSERT')
     ),
     (
         SELECT 'the policies of table ' || relname || ' are not forced'

@@ -323,7 +323,7 @@ async fn postgres() -> Option<(World, Outside, Sql)> {
 #[tokio::test]
 async fn the_setting_that_the_triggers_look_at_gives_no_role_a_right() {
     let Some((_world, _outside, mut sql)) = postgres().await else { return };
-    for role in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_auditor"] {
+    for role in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_auditor", "rylie_sealer"] {
         for keeper in ["retention", "erasure"] {
             for attempt in [
                 "UPDATE \"AuditLog\" SET action = 'x'",
@@ -344,13 +344,14 @@ async fn the_setting_that_the_triggers_look_at_gives_no_role_a_right() {
 }
 
 #[tokio::test]
-async fn only_the_platform_removes_and_only_what_is_declared() {
+async fn only_the_sealer_removes_and_only_what_is_declared() {
     let Some((_world, _outside, mut sql)) = postgres().await else { return };
     for (role, reason) in [
         ("rylie_tenant", "permission denied for function"),
         ("rylie_identity", "permission denied for function"),
         ("rylie_auditor", "permission denied for function"),
-        ("rylie_platform", "no signed checkpoint declares the batch"),
+        ("rylie_platform", "permission denied for function"),
+        ("rylie_sealer", "no signed checkpoint declares the batch"),
     ] {
         let refused = sql.try_run(&format!("BEGIN; SET LOCAL ROLE {role}; SELECT public.rylie_audit_remove_batch(1, now()::timestamp)")).await;
         sql.run("ROLLBACK").await;

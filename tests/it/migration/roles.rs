@@ -194,8 +194,9 @@ pub(crate) async fn our_own_tables_are_open_to_whom_they_are_for(url: &str) {
             "SELECT",
             "rylie_audit_batch rylie_audit_leaf rylie_audit_pending rylie_audit_tenant rylie_database",
         ),
-        ("rylie_platform", "INSERT SELECT", "rylie_audit_batch rylie_audit_leaf rylie_audit_tenant"),
-        ("rylie_platform", "DELETE SELECT", "rylie_audit_pending"),
+        ("rylie_platform", "SELECT", "rylie_audit_batch rylie_audit_leaf rylie_audit_pending rylie_audit_tenant"),
+        ("rylie_sealer", "INSERT SELECT", "rylie_audit_batch rylie_audit_leaf rylie_audit_tenant"),
+        ("rylie_sealer", "DELETE SELECT", "rylie_audit_pending"),
         ("rylie_platform", "SELECT", "rylie_database"),
         (
             "rylie_platform",

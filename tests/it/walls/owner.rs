@@ -1,5 +1,8 @@
 //! The tables' owner: bound where the policies are forced, and every cascade works all the same.
 
+use rylie_db::audit::SigningKey;
+use rylie_db::maintenance::seal_audit;
+use rylie_db::prelude::*;
 use rylie_testkit::PostgresDatabase;
 
 use super::raw::{DENIED, Raw};
@@ -92,4 +95,20 @@ async fn a_plain_owner_takes_everything_back_and_applies_it_again() {
     assert_eq!(migrations.missing_wall().await.unwrap(), None);
     assert_eq!(migrations.catalog().await.unwrap().tables["Task"].row_security.as_deref(), Some("forced"));
     drop(database);
+}
+
+/// The owner may seal, and sees no more for it.
+#[tokio::test]
+async fn the_owner_seals_by_the_sealers_role() {
+    let (_database, _raw, owner) = owned_by_plain_role().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::create(&folder.path().join("key")).unwrap();
+    let database = Database::connect(Config::new(&owner).unwrap()).await.unwrap();
+    assert!(database.health().await.unwrap().row_level_security);
+
+    assert!(seal_audit(&*database.store(), &key, &[]).await.unwrap().records > 0);
+
+    let mut owner = Raw::connect(&owner).await;
+    assert_eq!(owner.rows("SELECT id FROM \"AuditLog\"").await, Ok(vec![]));
+    assert_eq!(owner.as_role("rylie_sealer", "SELECT 1", "SELECT id FROM \"AuditLog\"").await, Err(DENIED.to_owned()));
 }

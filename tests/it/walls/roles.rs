@@ -40,7 +40,7 @@ async fn databases_that_migrate_at_the_same_time_share_the_roles() {
         }
         assert_eq!(
             raw.rows(ROLES).await.unwrap(),
-            ["rylie_auditor", "rylie_doors", "rylie_identity", "rylie_platform", "rylie_tenant"]
+            ["rylie_auditor", "rylie_doors", "rylie_identity", "rylie_platform", "rylie_sealer", "rylie_tenant"]
         );
         drop(raw);
         for database in databases {
@@ -100,6 +100,7 @@ async fn an_owner_who_may_make_roles_builds_the_wall_alone() {
     deploy(&owner).await;
 
     assert_eq!(migrations(&owner).await.missing_wall().await.unwrap(), None);
+    Raw::connect(&owner).await.run("SET ROLE rylie_sealer").await;
 }
 
 /// A dump restored on another server brings the record and no roles: the next deploy makes what is missing.

@@ -45,7 +45,7 @@ WITH walled AS (
         OR grantee IN ('rylie_tenant', 'rylie_identity') AND name LIKE 'rylie\_%'
     UNION ALL
     SELECT rolname::text, 'it is exempt from the policies, or may log in or inherit' FROM pg_roles
-    WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors')
+    WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer')
         AND (rolsuper OR rolbypassrls OR rolcanlogin OR rolinherit OR rolcreaterole OR rolcreatedb)
 )
 SELECT DISTINCT name || ': ' || what FROM violation ORDER BY 1

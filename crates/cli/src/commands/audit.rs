@@ -4,6 +4,7 @@ mod check;
 mod outside;
 mod records;
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -138,7 +139,14 @@ impl Sealing {
         let (batches, _) = reader.extent().await.map_err(rylie_db::Error::from)?;
         drop(reader);
         if batches == 0 {
-            return Ok(SigningKey::create(path)?);
+            let key = SigningKey::create(path)?;
+            // With standard error closed there is nobody left to tell.
+            let _ = writeln!(
+                io::stderr(),
+                "rylie: made the signing key {}, for its owner alone; keep it away from the database",
+                path.display()
+            );
+            return Ok(key);
         }
         Err(Failure::Refused(format!(
             "the log was sealed by a key, and {} is not there; give its path with --key, or make a new one with `rylie audit keygen`",
@@ -183,6 +191,8 @@ impl Erase {
         database.guard_destructive("erase a user from the audit log").await?;
         self.sealing.seal(&database).await?;
         let erased = erase_from_audit(&*database.store(), &user).await?;
+        // The records of the erasure: until they are sealed nothing proves that it was one.
+        self.sealing.seal(&database).await?;
         database.close().await;
         Ok(Report::new(json!({ "erased": erased }), format!("erased the user from {erased} records")))
     }

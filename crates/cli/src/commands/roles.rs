@@ -30,7 +30,8 @@ pub(crate) enum Roles {
 
 /// Make the logins of the service and of a reader, or bring them in line
 ///
-/// The service's login takes the doors' roles and has no right of its own. The reader's login reads, columns with secrets
+/// The service's login takes the doors' roles and has no right of its own. The sealer's may besides seal the audit log, remove old batches and
+/// erase persons, which the service's may not. The reader's login reads, columns with secrets
 /// left out, the rows of one tenant, which it cannot change. Each deploy opens new tables to both. Run as the tables' owner who
 /// may create roles, or as a superuser; run twice, it changes nothing. It goes into the audit log.
 ///
@@ -39,14 +40,21 @@ pub(crate) enum Roles {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie roles provision --app rylie_app --app-password-file app.txt\n  \
+    rylie roles provision --sealer rylie_seals --sealer-password-file sealer.txt\n  \
     rylie roles provision --readonly reports --readonly-password-file reports.txt --tenant agency-1")]
 pub(crate) struct Wanted {
     /// The service's login
-    #[arg(long, value_name = "NAME", required_unless_present = "readonly")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["readonly", "sealer"])]
     app: Option<String>,
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "app")]
     app_password_file: Option<PathBuf>,
+    /// The login of the process that seals: `audit seal`, `audit erase`, `maintain audit`, `maintain run`
+    #[arg(long, value_name = "NAME")]
+    sealer: Option<String>,
+    /// Its password is the first line of this file
+    #[arg(long, value_name = "FILE", requires = "sealer")]
+    sealer_password_file: Option<PathBuf>,
     /// The reader's login
     #[arg(long, value_name = "NAME")]
     readonly: Option<String>,
@@ -81,13 +89,14 @@ impl Wanted {
     fn read(&self) -> Result<Provision> {
         let mut input = StandardInput::default();
         let app = login(self.app.as_ref(), self.app_password_file.as_deref(), &mut input)?;
+        let sealer = login(self.sealer.as_ref(), self.sealer_password_file.as_deref(), &mut input)?;
         let readonly = login(self.readonly.as_ref(), self.readonly_password_file.as_deref(), &mut input)?;
         let sees = match (&self.tenant, self.cross_tenant) {
             (Some(tenant), _) => Some(Sees::Tenant(tenant.clone())),
             (None, true) => Some(Sees::EveryTenant { reason: self.reason.clone().unwrap_or_default() }),
             (None, false) => None,
         };
-        Ok(Provision { app, readonly, sees })
+        Ok(Provision { app, sealer, readonly, sees })
     }
 }
 
@@ -102,7 +111,7 @@ impl StandardInput {
             let lines = if io::stdin().is_terminal() {
                 Vec::new()
             } else {
-                io::stdin().lock().lines().take(2).collect::<io::Result<Vec<String>>>().map_err(failed)?
+                io::stdin().lock().lines().take(3).collect::<io::Result<Vec<String>>>().map_err(failed)?
             };
             self.0 = Some(lines.into_iter().rev().collect());
         }
@@ -138,6 +147,7 @@ fn report(roles: &[Provisioned]) -> Report {
 fn sees(role: &Provisioned) -> String {
     match (&role.tenant, role.every_tenant) {
         _ if role.kind == "app" => "by the doors' roles".to_owned(),
+        _ if role.kind == "sealer" => "by the doors' roles, and seals".to_owned(),
         (_, true) => format!("every tenant: {}", role.reason.as_deref().unwrap_or_default()),
         (Some(tenant), false) => format!("tenant {tenant}"),
         (None, false) => "no tenant".to_owned(),

@@ -104,7 +104,13 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
     let id = id["audit"]["leaf"]["record"].as_str().unwrap().to_owned();
     let same = all.iter().position(|line| is_record(line) && line.contains(&id)).unwrap();
     let changed = |from: &str, to: &str| all.iter().map(|line| line.replace(from, to)).collect::<Vec<_>>();
+    let mut twice = all.clone();
+    twice.insert(same, all[same].replace("REPORT_SENT", "DELETED"));
+    let mut twice_after = all.clone();
+    twice_after.insert(same + 1, all[same].replace("REPORT_SENT", "DELETED"));
     for (what, forgery) in [
+        ("a second row under a sealed id", twice),
+        ("a second row behind it", twice_after),
         ("a record", without(&[record])),
         ("a leaf", without(&[leaf])),
         ("a record with its leaf", without(&[leaf, same])),

@@ -119,3 +119,26 @@ fn sqlite_has_no_logins() {
     folder.run(["roles", "provision", "--app", "app"]).expect(4);
     folder.run(["roles", "check"]).expect(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sealers_login_seals_and_the_services_is_told_who_may() {
+    let folder = Folder::new();
+    let (database, app) = migrated(&folder).await;
+    let sealer = format!("{app}_s");
+    let made = provision(&folder, &database, &["--app", &app, "--sealer", &sealer], "x\ny\n").expect(0).json();
+    assert_eq!((&made["roles"][0]["kind"], &made["roles"][1]["kind"]), (&"app".into(), &"sealer".into()));
+    folder.run(["audit", "keygen"]).expect(0);
+
+    let service = url_as(&database, &app, "x");
+    for command in [&["audit", "seal"][..], &["maintain", "audit"], &["audit", "erase", "ann", "--force"]] {
+        let words = [command, &["--database-url", &service]].concat();
+        folder.run(words).expect(4).says("rylie roles provision --sealer NAME");
+    }
+    let sealers = url_as(&database, &sealer, "y");
+    folder.run(["audit", "seal", "--database-url", &sealers]).expect(0);
+    folder.run(["audit", "verify", "--database-url", &service]).expect(0);
+    folder.run(["roles", "check", "--database-url", &service]).expect(0);
+    folder.run(["roles", "check", "--database-url", &sealers]).expect(3).says("may seal, remove and erase");
+    provision(&folder, &database, &["--sealer", "rylie_sealer"], "").expect(4);
+    provision(&folder, &database, &["--sealer", &app], "").expect(4);
+}

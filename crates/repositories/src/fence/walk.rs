@@ -112,7 +112,9 @@ impl Tx {
         let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|last| self.cursor(&last.place(), walked));
-        Ok(KeysetPage { items: rows, next: next.transpose()? })
+        let next = rows.last().filter(|_| more).map(|last| self.cursor(&last.place(), walked)).transpose()?;
+        // More than a page of times before the first that a cursor can name would be walked for ever.
+        let next = next.filter(|next| page.cursor() != Some(next));
+        Ok(KeysetPage { items: rows, next })
     }
 }

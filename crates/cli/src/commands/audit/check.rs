@@ -189,6 +189,8 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
         "last_batch": progress.batch,
         "total": progress.total,
         "erased": seen.erased,
+        "erasures_waiting": seen.erasures_waiting,
+        "quarantined": seen.quarantined,
         "removed_batches": seen.removed_batches,
         "removed_records": seen.removed_records,
         "keys": seen.keys,
@@ -205,6 +207,16 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
     if seen.erased > 0 {
         let erased = format!("; {} records have an erased part", seen.erased);
         text += &erased;
+    }
+    if seen.quarantined > 0 {
+        let quarantined =
+            format!("; {} records have a value that no record of ours has, and are set apart", seen.quarantined);
+        text += &quarantined;
+    }
+    if seen.erasures_waiting > 0 {
+        let waiting =
+            format!(", {} of them by an erasure that is not sealed yet: seal, and verify again", seen.erasures_waiting);
+        text += &waiting;
     }
     for key in &seen.keys {
         text += "\nsigned by ";

@@ -1,0 +1,38 @@
+//! A third kind of login that `rylie roles provision` makes: one that may seal.
+
+use crate::migrations::Migration;
+use crate::step::{Engine, Step};
+
+/// A dozen rows at the most, so that the check is done in an instant.
+fn kinds(kinds: &str) -> Vec<Step> {
+    vec![
+        Step::sql("ALTER TABLE rylie_logins DROP CONSTRAINT IF EXISTS rylie_logins_kind"),
+        Step::sql(format!("ALTER TABLE rylie_logins ADD CONSTRAINT rylie_logins_kind CHECK (kind IN ({kinds}))")),
+    ]
+}
+
+pub(crate) struct LetLoginsSeal;
+
+impl Migration for LetLoginsSeal {
+    fn name(&self) -> &'static str {
+        "m20261126_000031_let_logins_seal"
+    }
+
+    fn up(&self, engine: Engine) -> Vec<Step> {
+        match engine {
+            Engine::Postgres => kinds("'app', 'readonly', 'sealer'"),
+            Engine::Sqlite => Vec::new(),
+        }
+    }
+
+    fn down(&self, engine: Engine) -> Vec<Step> {
+        match engine {
+            Engine::Postgres => {
+                let mut steps = vec![Step::sql("DELETE FROM rylie_logins WHERE kind = 'sealer'")];
+                steps.extend(kinds("'app', 'readonly'"));
+                steps
+            }
+            Engine::Sqlite => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Whatever stands in a record, it is sealed, verified, listed and proven: odd times, numbers of any precision, documents of any depth.
+
+use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
+use rylie_db::prelude::*;
+use rylie_db::repositories::AuditFilter;
+use rylie_testkit::World;
+
+use super::audit_seals::{Outside, found, superuser};
+use super::world;
+use crate::migration::sql::{Sql, is_sqlite};
+
+const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:00:00 BC'", "'290000-01-01 00:00:00'"];
+
+#[tokio::test]
+async fn the_doors_of_tenants_and_identities_do_not_say_when() {
+    let world = world().await;
+    if is_sqlite(world.url()) {
+        return; // It has no roles, and the service writes every row.
+    }
+    let mut sql = Sql::connect(world.url()).await;
+    for (role, position) in [("rylie_tenant", 9_001), ("rylie_identity", 9_002)] {
+        for (number, time) in ODD.iter().chain(&["'2020-01-01 00:00:00'"]).enumerate() {
+            sql.run(&format!(
+                "BEGIN; SET LOCAL ROLE {role}; SET LOCAL rylie.tenant = 'north'; INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", \"createdAt\", position) \
+                 VALUES ('{role}{number}', 'x', 'x', 'y', 'north', {time}, {position}); COMMIT"
+            ))
+            .await;
+        }
+    }
+
+    let wrong = "SELECT count(*)::text FROM \"AuditLog\" WHERE \"tenantId\" = 'north' \
+         AND (position > 9000 OR abs(extract(epoch FROM \"createdAt\" - now() AT TIME ZONE 'UTC')) > 600)";
+    assert_eq!(sql.one("SELECT count(*)::text FROM \"AuditLog\" WHERE \"tenantId\" = 'north'").await, "10");
+    assert_eq!(sql.one(wrong).await, "0");
+}
+
+#[tokio::test]
+async fn the_old_service_says_when_as_far_as_a_reader_can_hold_it() {
+    let world = world().await;
+    if is_sqlite(world.url()) {
+        return; // Nothing is adopted there.
+    }
+    let mut sql = Sql::connect(world.url()).await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"createdAt\") VALUES ('old', 'x', 'x', 'y', '2020-01-01'), ('odd', 'x', 'x', 'y', 'infinity')").await;
+
+    assert_eq!(sql.one("SELECT \"createdAt\"::text FROM \"AuditLog\" WHERE id = 'old'").await, "2020-01-01 00:00:00");
+    assert_eq!(sql.one("SELECT isfinite(\"createdAt\")::text FROM \"AuditLog\" WHERE id = 'odd'").await, "true");
+}
+
+/// Rows that were there before anybody kept them out, waiting to be sealed; how many.
+async fn odd_rows(world: &World) -> u64 {
+    let insert = "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";
+    if is_sqlite(world.url()) {
+        let mut sql = Sql::connect(world.url()).await;
+        let odd = ["'never'", "x'ff'", "'2026-01-01 00:00:00+05:00'", "7"];
+        for (number, time) in odd.iter().enumerate() {
+            sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', NULL, {time})")).await;
+        }
+        return odd.len() as u64;
+    }
+    let mut sql = superuser(world).await;
+    for (number, time) in ODD.iter().enumerate() {
+        let position = 7_000 + number;
+        sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', {position}, {time})")).await;
+        sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({position}, 'odd{number}')")).await;
+    }
+    ODD.len() as u64
+}
+
+#[tokio::test]
+async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
+    let (world, outside) = (world().await, Outside::new());
+    let odd = odd_rows(&world).await;
+
+    assert!(outside.seal(&world).await >= odd);
+
+    let verification = outside.verify(&world).await;
+    assert_eq!((verification.first_bad, verification.seen.quarantined), (None, odd));
+    let reader = world.database().audit_reader().await.unwrap();
+    let proof = reader.prove("odd0").await.unwrap();
+    drop(reader);
+    assert!(Proof::parse(&serde_json::to_string(&proof).unwrap()).unwrap().check().is_ok());
+    let mut sql = superuser(&world).await;
+    let other = if is_sqlite(world.url()) { "'ever'" } else { "'-infinity'" };
+    sql.run(&format!("UPDATE \"AuditLog\" SET \"createdAt\" = {other} WHERE id = 'odd0'")).await;
+    let finding = found(&world, &outside).await;
+    assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some("odd0")));
+}
+
+#[tokio::test]
+async fn texts_that_are_none_are_sealed_and_told_apart_on_sqlite() {
+    let (world, outside) = (world().await, Outside::new());
+    if !is_sqlite(world.url()) {
+        return; // PostgreSQL holds text in a column of text.
+    }
+    let mut sql = Sql::connect(world.url()).await;
+    for (id, action, details) in [("blob", "x'ff'", "x'00'"), ("bytes", "CAST(x'ff' AS text)", "'no JSON'"), ("twice", "'x'", "'{\"a\":1,\"a\":2}'")] {
+        sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', {action}, 'y', {details})")).await;
+    }
+    outside.seal(&world).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let mut sql = superuser(&world).await;
+
+    for (id, change, back) in [
+        ("blob", "action = x'fe'", "action = x'ff'"),
+        ("twice", "details = '{\"a\":2}'", "details = '{\"a\":1,\"a\":2}'"),
+        ("twice", "\"createdAt\" = \"createdAt\" || '+05:00'", "\"createdAt\" = replace(\"createdAt\", '+05:00', '')"),
+    ] {
+        sql.run(&format!("UPDATE \"AuditLog\" SET {change} WHERE id = '{id}'")).await;
+        let finding = found(&world, &outside).await;
+        assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some(id)), "{change}");
+        sql.run(&format!("UPDATE \"AuditLog\" SET {back} WHERE id = '{id}'")).await;
+        assert_eq!(outside.verify(&world).await.first_bad, None, "{back}");
+    }
+}
+
+#[tokio::test]
+async fn rows_with_times_that_no_reader_can_hold_are_listed() {
+    let world = world().await;
+    if is_sqlite(world.url()) {
+        return; // A time there is a text, which the driver reads or refuses.
+    }
+    let odd = odd_rows(&world).await;
+    let unit = world.platform().await.unwrap();
+    let filter = || AuditFilter { action: Some("x".to_owned()), ..AuditFilter::default() };
+
+    let listed = unit.audit().list(filter(), PageRequest::new(10, 0)).await.unwrap().items;
+    let walked = unit.audit().list_after(filter(), KeysetRequest::first(10)).await.unwrap().items;
+
+    assert_eq!((listed.len() as u64, walked.len() as u64), (odd, odd));
+    let mut page = KeysetRequest::first(1);
+    for pages in 0.. {
+        assert!(pages < 20, "it is walked for ever");
+        let found = unit.audit().list_after(filter(), page).await.unwrap();
+        let Some(next) = found.next else { break };
+        page = KeysetRequest::after(1, next);
+    }
+}
+
+/// Details on which a reader of numbers or of documents may stumble.
+fn details() -> Vec<String> {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut all: Vec<String> = (0..200)
+        .map(|_| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            format!("{{\"n\": {:e}}}", f64::from_bits(seed & 0x7fdf_ffff_ffff_ffff))
+        })
+        .collect();
+    all.extend((0..100).map(|number| format!("[14.4285714285714286{number}, 0.1{number}234567890123456789]")));
+    all.extend([120, 125, 126, 127, 128, 400].map(|depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth))));
+    all.extend(["null", "[null]", "1e400", "-0", "1.0", "1E2", "{}", "\"text\"", "18446744073709551616"].map(str::to_owned));
+    all
+}
+
+async fn with_details(world: &World) -> usize {
+    let mut sql = Sql::connect(world.url()).await;
+    let details = details();
+    let rows: Vec<String> =
+        details.iter().enumerate().map(|(number, details)| format!("('d{number}', 'x', 'x', 'y', '{details}')")).collect();
+    sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES {}", rows.join(", "))).await;
+    details.len()
+}
+
+async fn every_proof_holds(world: &World, count: usize) {
+    let reader = world.database().audit_reader().await.unwrap();
+    for number in 0..count {
+        let proof = reader.prove(&format!("d{number}")).await.unwrap();
+        let text = serde_json::to_string_pretty(&proof).unwrap();
+        assert!(Proof::parse(&text).unwrap().check().is_ok(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn proofs_hold_whatever_the_details_say() {
+    let (world, outside) = (world().await, Outside::new());
+    let count = with_details(&world).await;
+    outside.seal(&world).await;
+
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    every_proof_holds(&world, count).await;
+    assert!(outside.checkpoints().iter().all(|checkpoint| checkpoint.format() == Format::Two));
+}
+
+#[tokio::test]
+async fn a_number_is_held_to_its_last_digit() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('n', 'x', 'x', 'y', '{\"n\": 0.12345678901234567891}')").await;
+    outside.seal(&world).await;
+    let mut sql = superuser(&world).await;
+    sql.run("UPDATE \"AuditLog\" SET details = '{\"n\": 0.12345678901234567892}' WHERE id = 'n'").await;
+
+    assert_eq!(found(&world, &outside).await.record.as_deref(), Some("n"));
+}
+
+/// Makes the one batch there is one of the first format, as earlier builds sealed it.
+async fn in_the_first_format(world: &World, outside: &Outside) {
+    let reader = world.database().audit_reader().await.unwrap();
+    let leaves = reader.leaves(1, -1, 10_000).await.unwrap();
+    let tenants = reader.tenants(1, -1, 1_000).await.unwrap();
+    drop(reader);
+    let first = |mut record: Record| {
+        if let Part::Open { value, .. } = &mut record.what
+            && let Some(Document::Text(text)) = value.details.take()
+        {
+            value.details = Some(Document::Parsed(text));
+        }
+        record
+    };
+    let bytes = |digest| if is_sqlite(world.url()) { format!("x'{digest}'") } else { format!("'\\x{digest}'::bytea") };
+    // Of SQLite's triggers those that refuse alone: records go on to wait.
+    let mut sql = if is_sqlite(world.url()) { Sql::connect(world.url()).await } else { superuser(world).await };
+    if is_sqlite(world.url()) {
+        for trigger in sql.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%_no_%'").await {
+            sql.run(&format!("DROP TRIGGER \"{trigger}\"")).await;
+        }
+    }
+    let mut entries: Vec<TenantEntry> = tenants.into_iter().map(|tenant| tenant.entry).collect();
+    let mut trees: Vec<Tree> = entries.iter().map(|_| Tree::default()).collect();
+    for (number, tenant, leaf) in leaves {
+        let leaf = first(leaf.into_record().unwrap()).leaf();
+        trees[usize::try_from(tenant).unwrap()].push(leaf);
+        sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {} WHERE batch = 1 AND number = {number}", bytes(leaf))).await;
+    }
+    for (number, (entry, tree)) in entries.iter_mut().zip(&trees).enumerate() {
+        entry.root = tree.root();
+        sql.run(&format!("UPDATE rylie_audit_tenant SET root = {} WHERE batch = 1 AND number = {number}", bytes(entry.root))).await;
+    }
+    let mut checkpoint = outside.checkpoints().remove(0).checkpoint().clone();
+    checkpoint.root = entries.iter().map(TenantEntry::leaf).collect::<Tree>().root();
+    let text = checkpoint.sign_as(Format::One, &outside.key).to_text();
+    sql.run(&format!("UPDATE rylie_audit_batch SET checkpoint = '{text}' WHERE batch = 1")).await;
+    std::fs::write(outside.file(), text).unwrap();
+}
+
+#[tokio::test]
+async fn batches_of_the_first_format_go_on_to_verify() {
+    let (world, outside) = (world().await, Outside::new());
+    let count = with_details(&world).await;
+    outside.seal(&world).await;
+    in_the_first_format(&world, &outside).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+
+    outside.seal(&world).await;
+
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let formats: Vec<Format> = outside.checkpoints().iter().map(SignedCheckpoint::format).collect();
+    assert_eq!(formats, [Format::One, Format::Two]);
+    every_proof_holds(&world, count).await;
+}
