@@ -21,6 +21,9 @@ use crate::step::{Engine, Step, Target};
 pub use logins::LoginRights;
 pub(crate) use logins::{losing, read as logins};
 
+/// The migration from which on row-level security binds the old service's logins.
+pub(crate) const BINDS_LOGINS: &str = "m20261123_000008_enable_row_level_security";
+
 /// The policy's name on each table.
 pub(crate) const POLICY: &str = "rylie_coexistence";
 

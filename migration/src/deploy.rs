@@ -8,7 +8,6 @@ use crate::connection::{Connection, LOOK};
 use crate::coexistence::LoginRights;
 use crate::error::{Error, Refusal, Result};
 use crate::history::{History, MigrationStatus};
-use crate::m20261123_000008_enable_row_level_security as row_level_security;
 use crate::mark::{self, Environment, Mark};
 use crate::migrations::{BASE, MIGRATIONS, Migration};
 use crate::resolve::{self, Resolution};
@@ -335,7 +334,7 @@ impl Migrations {
         let mut closed = grants::settle(&mut self.connection).await?;
         for migration in &pending {
             // Before row-level security binds the old service's logins, they have what lets them pass.
-            if migration.name() == row_level_security::NAME {
+            if migration.name() == coexistence::BINDS_LOGINS {
                 coexistence::settle(self, progress).await?;
             }
             if self.run(*migration, Direction::Up, &[], progress).await? {
@@ -402,7 +401,7 @@ impl Migrations {
             operator::set_events_aside(&mut self.connection).await?;
         }
         let done = self.run(migration, Direction::Down, &[], progress).await?;
-        if migration.name() == row_level_security::NAME {
+        if migration.name() == coexistence::BINDS_LOGINS {
             coexistence::close(self, progress).await?;
         }
         Ok(done)

@@ -30,13 +30,11 @@ pub(crate) const TABLES: [&str; 12] = [
 /// Those of them that the identity door uses.
 const OF_IDENTITY: [&str; 4] = ["User", "Account", "Session", "AuditLog"];
 
-pub(crate) const NAME: &str = "m20261123_000008_enable_row_level_security";
-
 pub(crate) struct EnableRowLevelSecurity;
 
 impl Migration for EnableRowLevelSecurity {
     fn name(&self) -> &'static str {
-        NAME
+        "m20261123_000008_enable_row_level_security"
     }
 
     fn up(&self, engine: Engine) -> Vec<Step> {
