@@ -11,7 +11,7 @@ BEGIN
     -- Declared IMMUTABLE although the answer depends on the role: the planner then replaces the call by its answer, so that the
     -- policy costs the tenant's role no index and the old service no plan. That is safe, because PostgreSQL plans a statement on a
     -- table with row-level security again when the role changes.
-    IF current_user IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_auditor') THEN
+    IF current_user IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor') THEN
         RETURN false;
     END IF;
     RETURN NOT EXISTS (

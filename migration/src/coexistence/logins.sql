@@ -20,7 +20,7 @@ WITH base AS (
 ), login AS (
     SELECT r.oid, r.rolname::text AS name, r.rolbypassrls FROM pg_roles r
     WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT')
-    AND r.rolname NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_auditor')
+    AND r.rolname NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor')
     AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polname = ('rylie_reader_' || r.rolname)::name)
     AND NOT (NOT r.rolinherit AND EXISTS (
         SELECT FROM pg_auth_members m JOIN pg_roles door ON door.oid = m.roleid WHERE m.member = r.oid AND door.rolname = 'rylie_doors'
@@ -41,7 +41,7 @@ WITH base AS (
         OR pg_has_role(l.oid, g.grantee, 'USAGE')
     WHERE g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
     AND coalesce((SELECT r.rolname FROM pg_roles r WHERE r.oid = g.grantee), '')
-        NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_auditor')
+        NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor')
 ), commands AS (
     SELECT login, name, privilege || CASE WHEN bool_or(on_column IS NULL) THEN ''
         ELSE ' (' || string_agg(DISTINCT quote_ident(on_column), ', ') || ')' END AS command

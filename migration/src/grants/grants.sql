@@ -26,7 +26,7 @@ CROSS JOIN LATERAL (
     SELECT 0::oid AS oid, 'PUBLIC' AS name WHERE NOT o.base
     UNION ALL
     SELECT r.oid, r.rolname::text FROM pg_roles r WHERE r.oid IN (SELECT e.grantee FROM entry e WHERE e.oid = o.oid AND e.kind = o.kind)
-    AND (NOT o.base OR r.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_auditor'))
+    AND (NOT o.base OR r.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor'))
 ) role
 CROSS JOIN LATERAL (
     SELECT json_agg(e.privilege || e.columns ORDER BY e.privilege, e.columns) AS list
