@@ -19,6 +19,10 @@ const SESSION: &str = "SET search_path = public; SET statement_timeout = 0; SET 
      SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
      SET standard_conforming_strings = on";
 
+/// The server ends a statement within a second once its client is gone; else a killed client's statement would run on, and keep
+/// its locks.
+const ENDS_WITH_CLIENT: &str = "SET client_connection_check_interval = '1s'";
+
 /// A connection to either engine.
 #[derive(Debug)]
 pub(crate) enum Connection {
@@ -39,6 +43,10 @@ impl Connection {
         let session = Box::new(options.connect().await.map_err(Error::Connect)?);
         let mut connection = Self::Postgres { session, options };
         connection.execute(SESSION).await.map_err(Error::Connect)?;
+        // Refused on a server whose system cannot tell that a client is gone: there a statement ends by itself.
+        if let Err(error) = connection.execute(ENDS_WITH_CLIENT).await {
+            tracing::debug!(%error, "a statement will outlive a killed client");
+        }
         Ok(connection)
     }
 

@@ -26,6 +26,9 @@ pub struct Options {
     pub patience: Duration,
     /// How often a statement that did not get its locks is tried. PostgreSQL.
     pub attempts: u32,
+    /// For one batch of rows, whose writers wait as long. A batch that takes longer is undone and tried again with half as
+    /// many rows. PostgreSQL.
+    pub batch_timeout: Duration,
 }
 
 impl Default for Options {
@@ -35,6 +38,7 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(2),
             patience: Duration::from_mins(10),
             attempts: 20,
+            batch_timeout: Duration::from_millis(250),
         }
     }
 }
@@ -63,6 +67,17 @@ pub enum Progress<'a> {
         step: usize,
         /// What is sent.
         statement: &'a str,
+    },
+    /// A batch of a step is committed.
+    Rows {
+        /// Its name.
+        migration: &'a str,
+        /// Counted from one.
+        step: usize,
+        /// How many rows the step has looked at so far.
+        done: u64,
+        /// How many there are, by the server's estimate; `None` where it has none.
+        of: Option<u64>,
     },
     /// It is applied, or taken back.
     Finished {

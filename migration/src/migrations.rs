@@ -15,6 +15,7 @@ use crate::{
     m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
     m20261125_000021_lighten_audit_log as m21, m20261125_000022_index_what_is_counted as m22,
     m20261125_000023_leave_room_in_users as m23, m20261126_000024_read_by_id_at_once as m24,
+    m20261126_000038_refuse_hidden_parents as m38,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -71,6 +72,7 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m22::IndexWhatIsCounted,
     &m23::LeaveRoomInUsers,
     &m24::ReadByIdAtOnce,
+    &m38::RefuseHiddenParents,
 ];
 
 /// The first one: what a database made by Prisma has already.

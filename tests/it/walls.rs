@@ -8,6 +8,7 @@ mod functions;
 mod owner;
 mod plans;
 mod raw;
+mod references;
 mod roles;
 mod tenant_role;
 mod units;

@@ -104,7 +104,7 @@ pub use sessions::SessionRepository;
 pub use settings::{SettingsChanges, SettingsRepository};
 pub use size_history::{KeptSize, PastSize, SizeHistory};
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
-pub use tenant_transfer::{TenantCounts, TenantInventory, TenantRow, TenantTransfer};
+pub use tenant_transfer::{KEPT_USERS, TenantCounts, TenantInventory, TenantRow, TenantTransfer};
 pub use usage::{UsageRepository, Used};
 pub use usage_closing::{ClosedBatch, UsageClosing};
 pub use users::{NewUser, UserChanges, UserFilter, UserRepository, UserSummary};
