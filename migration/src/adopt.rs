@@ -6,6 +6,7 @@
 mod catalog;
 mod compare;
 mod expected;
+mod links;
 
 use std::collections::BTreeMap;
 
@@ -107,7 +108,11 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
     let recorded = record::applied(connection).await?.iter().any(|name| name == BASE.name());
     let mut comparison = compare::compare(&live, recorded);
     comparison.differences.extend(failed_prisma_migrations(connection).await?);
-    if comparison.differences.iter().any(|difference| difference.blocking) {
+    let blocked = comparison.differences.iter().any(|difference| difference.blocking);
+    if !blocked {
+        comparison.differences.extend(links::across_tenants(connection).await?);
+    }
+    if blocked {
         return Err(Error::NotTheBase { differences: comparison.differences });
     }
     let pending: Vec<String> = history.pending().iter().map(|migration| migration.name().to_owned()).collect();
@@ -129,15 +134,19 @@ async fn logins(connection: &mut Connection) -> Result<Vec<LoginRights>> {
     }
 }
 
-/// Once the adoption is finished the owner sees no rows, so they are counted at the platform's door.
 async fn count_rows(connection: &mut Connection) -> Result<BTreeMap<String, u64>> {
     let failed = Error::doing("counting rows");
-    let walled = walls::missing(connection).await?.is_none();
-    let begin = if walled { "BEGIN; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on" } else { "BEGIN" };
-    connection.execute(begin).await.map_err(&failed)?;
+    begin_to_see_all(connection).await?;
     let counted = count_each(connection).await;
     connection.execute("ROLLBACK").await.map_err(&failed)?;
     counted.map_err(failed)
+}
+
+/// Begins a transaction that sees every row: once the adoption is finished the owner sees none, and the platform's door does.
+async fn begin_to_see_all(connection: &mut Connection) -> Result<()> {
+    let walled = walls::missing(connection).await?.is_none();
+    let begin = if walled { "BEGIN; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on" } else { "BEGIN" };
+    connection.execute(begin).await.map_err(Error::doing("counting rows"))
 }
 
 async fn count_each(connection: &mut Connection) -> sqlx::Result<BTreeMap<String, u64>> {

@@ -23,12 +23,16 @@ const SQLITE_BUSY: Duration = Duration::from_mins(1);
 /// inherited by who makes it.
 const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
      SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
-     SET standard_conforming_strings = on; SET client_connection_check_interval = '5s'; SET tcp_keepalives_idle = 60; \
+     SET standard_conforming_strings = on; SET tcp_keepalives_idle = 60; \
      SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
      SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
 
 /// Names without a schema are those of `public` alone, whatever the URL, the login and the database say; temporary objects come last.
 pub(crate) const SEARCH_PATH: &str = "SET search_path = public, pg_temp";
+
+/// The server ends a statement within a second once its client is gone; else a killed client's statement would run on, and keep
+/// its locks.
+const ENDS_WITH_CLIENT: &str = "SET client_connection_check_interval = '1s'";
 
 /// A connection to either engine.
 #[derive(Debug)]
@@ -51,6 +55,10 @@ impl Connection {
             let mut session = Box::new(options.connect().await?);
             sqlx::raw_sql(SESSION).execute(session.as_mut()).await?;
             let process = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(session.as_mut()).await?.try_get(0)?;
+            // Refused on a server whose system cannot tell that a client is gone: there a statement ends by itself.
+            if let Err(error) = sqlx::raw_sql(ENDS_WITH_CLIENT).execute(session.as_mut()).await {
+                tracing::debug!(%error, "a statement will outlive a killed client");
+            }
             Ok((session, process))
         };
         let (session, process) = promptly(opening).await.map_err(Error::Connect)?;

@@ -30,6 +30,9 @@ pub struct Options {
     /// Between two looks of a second connection whether the server is still at work on a statement, which has no time limit.
     /// Three that find it gone end the deploy. PostgreSQL.
     pub look: Duration,
+    /// For one batch of rows, whose writers wait as long. A batch that takes longer is undone and tried again with half as
+    /// many rows. PostgreSQL.
+    pub batch_timeout: Duration,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             patience: Duration::from_mins(10),
             attempts: 20,
             look: LOOK,
+            batch_timeout: Duration::from_millis(250),
         }
     }
 }
@@ -68,6 +72,17 @@ pub enum Progress<'a> {
         step: usize,
         /// What is sent.
         statement: &'a str,
+    },
+    /// A batch of a step is committed.
+    Rows {
+        /// Its name.
+        migration: &'a str,
+        /// Counted from one.
+        step: usize,
+        /// How many rows the step has looked at so far.
+        done: u64,
+        /// How many there are, by the server's estimate; `None` where it has none.
+        of: Option<u64>,
     },
     /// It is applied, or taken back.
     Finished {

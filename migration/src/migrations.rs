@@ -19,6 +19,7 @@ use crate::{
     m20261126_000030_create_sealer as m30, m20261126_000031_let_logins_seal as m31,
     m20261126_000032_keep_audit_time as m32,
     m20261126_000035_count_an_event_once_a_tenant as m35, m20261126_000036_spell_times_one_way as m36,
+    m20261126_000038_refuse_hidden_parents as m38,
 };
 
 /// One change of the schema. A released one is never edited.
@@ -81,6 +82,7 @@ pub const MIGRATIONS: &[&dyn Migration] = &[
     &m32::KeepAuditTime,
     &m35::CountAnEventOnceATenant,
     &m36::SpellTimesOneWay,
+    &m38::RefuseHiddenParents,
 ];
 
 /// The first one: what a database made by Prisma has already.

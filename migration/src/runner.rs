@@ -1,5 +1,6 @@
 //! Does the steps of one migration: with short waits for locks on PostgreSQL, in one transaction on SQLite.
 
+mod batches;
 mod blockers;
 
 use std::borrow::Cow;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crate::checksum::checksum;
 use crate::connection::Connection;
 use crate::deploy::{Options, Progress};
+use crate::equivalents::steps_sent;
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::journal;
@@ -19,6 +21,8 @@ use crate::step::{self, Engine, Step, Target};
 
 pub use blockers::Blocker;
 pub(crate) use blockers::describe;
+
+use batches::Batch;
 
 /// Which way a migration goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -106,7 +110,7 @@ impl Run<'_> {
 
     fn steps(&self) -> Vec<Step> {
         match self.direction {
-            Direction::Up => self.migration.up(self.connection.engine()),
+            Direction::Up => steps_sent(self.migration, self.connection.engine()),
             Direction::Down => self.migration.down(self.connection.engine()),
         }
     }
@@ -129,7 +133,7 @@ impl Run<'_> {
 
     /// Does the steps of an applied migration once more, and records nothing. PostgreSQL.
     pub(crate) async fn again(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<()> {
-        let steps = self.migration.up(Engine::Postgres);
+        let steps = steps_sent(self.migration, Engine::Postgres);
         progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
         self.step_by_step(&steps, 0, Recorded::Nothing, progress).await?;
         progress(Progress::Finished { migration: self.migration.name() });
@@ -153,20 +157,21 @@ impl Run<'_> {
                 step: number + 1,
                 statement: step.statement(),
             });
-            self.do_step(steps, number, step).await?;
+            self.do_step(steps, number, step, progress).await?;
         }
         let done = journal::at_step(self.migration.name(), steps.len() + 1, None);
         if recorded == Recorded::Each { self.tell_journal(done).await } else { Ok(()) }
     }
 
-    async fn do_step(&mut self, steps: &[Step], number: usize, step: &Step) -> Result<()> {
+    async fn do_step(
+        &mut self,
+        steps: &[Step],
+        number: usize,
+        step: &Step,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<()> {
         match step {
-            Step::Batches(sql) => {
-                let mut key = String::new();
-                while let Some(last) = self.patiently(steps, number, Work::Batch { sql, key: &key }).await? {
-                    key = last;
-                }
-            }
+            Step::Batches(sql) => self.in_batches(steps, number, sql, progress).await?,
             Step::Once(_) => {
                 let done = journal::at_step(self.migration.name(), number + 2, None);
                 self.patiently(steps, number, Work::Once { step, done: &done }).await?;
@@ -319,10 +324,7 @@ type Outcome = std::result::Result<Option<String>, Failure>;
 /// What is tried again as a whole.
 enum Work<'a> {
     Step(&'a Step),
-    Batch {
-        sql: &'a str,
-        key: &'a str,
-    },
+    Batch(Batch),
     /// A step, and that it is done, in one transaction.
     Once {
         step: &'a Step,
@@ -343,7 +345,7 @@ async fn do_work(connection: &mut Connection, work: &Work<'_>, number: usize, li
             connection.execute(&sql).await.map(|()| None).map_err(at(number))
         }
         Work::Step(step) => step::apply(connection, step).await.map(|()| None).map_err(at(number)),
-        Work::Batch { sql, key } => connection.text(sql, key).await.map_err(at(number)),
+        Work::Batch(batch) => batch.go(connection, limit).await.map_err(at(number)),
         Work::Once { step, done } => {
             let both = [step.statement(), *done].map(|sql| Step::sql(sql.to_owned()));
             let outcome = in_transaction(connection, &both).await;
@@ -382,6 +384,11 @@ fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
         Some(None) => "the connection was lost".to_owned(),
         None => error.to_string(),
     }
+}
+
+/// A statement that was ended: by its time limit, or by somebody.
+fn is_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code().map(Cow::into_owned)).as_deref() == Some("57014")
 }
 
 /// A lock not got in time, or a deadlock that we were chosen to end: both pass.

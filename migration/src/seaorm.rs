@@ -11,6 +11,7 @@ use sea_orm_migration::{
 };
 use sqlx::sqlite::SqliteJournalMode;
 
+use crate::equivalents::steps_sent;
 use crate::error::Refusal;
 use crate::journal;
 use crate::migrations::{MIGRATIONS, Migration};
@@ -87,7 +88,7 @@ impl Adapted {
     async fn apply(&self, direction: Direction, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let engine = engine(manager);
         let mut steps = match direction {
-            Direction::Up => self.0.up(engine),
+            Direction::Up => steps_sent(self.0, engine),
             Direction::Down => self.0.down(engine),
         };
         steps.insert(0, Step::sql(journal::create(engine)));

@@ -22,8 +22,10 @@ pub enum Step {
     /// A statement that waits for other transactions without making anyone wait for it (`… CONCURRENTLY`), so it
     /// may wait long. PostgreSQL, outside a transaction.
     Patient(Cow<'static, str>),
-    /// A change of many rows, some thousand a statement: `$1` is the last key done (empty at first), the one value
-    /// returned the last key of this batch, null when nothing is left. PostgreSQL.
+    /// A change of many rows, some hundred a statement: `$1` is the last key done (empty at first), the one value
+    /// returned the last key of this batch, null when nothing is left. `$2` is how many rows to look at, the last one done
+    /// included: a deploy lowers it until a batch ends within its time limit. A statement without `$2` has no limit.
+    /// PostgreSQL.
     Batches(Cow<'static, str>),
     /// `CREATE INDEX CONCURRENTLY IF NOT EXISTS`; an invalid left-over of an interrupted run is dropped first.
     /// PostgreSQL, outside a transaction.
@@ -137,6 +139,14 @@ pub(crate) trait Target: Send {
     async fn text(&mut self, sql: &str, value: &str) -> Result<Option<String>, Self::Error>;
 }
 
+/// How many rows a batch looks at, to begin with.
+pub(crate) const BATCH_ROWS: u32 = 500;
+
+/// A statement in batches, for so many rows.
+pub(crate) fn of_rows(batches: &str, rows: u32) -> String {
+    batches.replace("$2", &rows.to_string())
+}
+
 const INVALID_INDEX: &str = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
      WHERE c.relname = $1 AND c.relnamespace = current_schema()::regnamespace AND NOT i.indisvalid";
 
@@ -147,8 +157,8 @@ pub(crate) async fn apply<T: Target>(target: &mut T, step: &Step) -> Result<(), 
             target.execute(sql).await
         }
         Step::Batches(sql) => {
-            let mut key = String::new();
-            while let Some(last) = target.text(sql, &key).await? {
+            let (mut key, sql) = (String::new(), of_rows(sql, BATCH_ROWS));
+            while let Some(last) = target.text(&sql, &key).await? {
                 key = last;
             }
             Ok(())

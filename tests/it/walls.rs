@@ -10,6 +10,7 @@ mod managed;
 mod owner;
 mod plans;
 mod raw;
+mod references;
 mod roles;
 mod strangers;
 mod tenant_role;

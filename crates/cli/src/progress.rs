@@ -9,10 +9,19 @@ use rylie_db::repositories;
 
 use crate::arguments::Global;
 
+/// Fewer rows than this get no line of progress.
+const LINE_ROWS: u64 = 50_000;
+
 /// A listener for migrations: what begins and what is waited for; with `-v` each statement too.
 pub(crate) fn lines(global: &Global) -> impl FnMut(Progress<'_>) + Send + use<> {
     let (quiet, verbose) = (global.quiet, global.verbose > 0);
+    let mut told = (0, 0);
     move |progress| {
+        if let Progress::Rows { step, done, of, .. } = progress
+            && !is_told(&mut told, step, done, of)
+        {
+            return;
+        }
         if let Some(line) = line(progress, verbose).filter(|_| !quiet) {
             // With standard error closed there is nobody left to tell.
             let _ = writeln!(io::stderr(), "{line}");
@@ -31,8 +40,21 @@ fn line(progress: Progress<'_>, verbose: bool) -> Option<String> {
             let words: Vec<&str> = statement.split_whitespace().collect();
             Some(format!("  {step}: {}", words.join(" ")))
         }
+        Progress::Rows { step, done, of: Some(of), .. } => Some(format!("  {step}: {done} of about {of} rows")),
+        Progress::Rows { step, done, of: None, .. } => Some(format!("  {step}: {done} rows")),
         _ => None,
     }
+}
+
+/// A line for each tenth of a large step, so that a log stays short.
+fn is_told(told: &mut (usize, u64), step: usize, done: u64, of: Option<u64>) -> bool {
+    let part = (of.unwrap_or_default() / 10).max(LINE_ROWS);
+    let now = (step, done / part);
+    let new = now.1 > 0 && now != *told;
+    if new {
+        *told = now;
+    }
+    new
 }
 
 /// Tells how far a job is that goes over rows.

@@ -1,6 +1,6 @@
 //! What a deploy would send, and what each statement does to those who use the database.
 
-use rylie_migration::{Engine, Migrations, Result, Step};
+use rylie_migration::{Engine, Migrations, Result, Step, steps_sent};
 use serde::Serialize;
 
 use crate::depth;
@@ -40,7 +40,7 @@ pub async fn plan(migrations: &mut Migrations) -> Result<Vec<Planned>> {
     for migration in migrations.pending().await? {
         let in_transaction = migration.in_transaction(engine);
         let mut made = Vec::new();
-        for (number, step) in migration.up(engine).iter().enumerate() {
+        for (number, step) in steps_sent(migration, engine).iter().enumerate() {
             let mut one = match engine {
                 Engine::Postgres => on_postgres(step, &mut made),
                 Engine::Sqlite => on_sqlite(step),

@@ -107,7 +107,7 @@ pub use settings::{SettingsChanges, SettingsRepository};
 pub use size_history::{KeptSize, PastSize, SizeHistory};
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
 pub use tenant_transfer::{
-    BeyondTenant, TenantCounts, TenantInventory, TenantRow, TenantRules, TenantTransfer, without_sign_ins,
+    BeyondTenant, KEPT_USERS, TenantCounts, TenantInventory, TenantRow, TenantRules, TenantTransfer, without_sign_ins,
 };
 pub use usage::{UsageRepository, Used};
 pub use usage_closing::{ClosedBatch, UsageClosing};

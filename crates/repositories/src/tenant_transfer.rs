@@ -2,6 +2,7 @@
 //! that an adopted database holds beside ours.
 
 mod column;
+mod named;
 mod rules;
 mod seal;
 
@@ -65,8 +66,10 @@ pub trait TenantTransfer: Send + Sync {
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
 
     /// Deletes every row of the tenant, but those that outlive it, and returns how many of each table; recorded.
-    /// [`Error::NotFound`] as for [`inventory`](Self::inventory). [`Error::Reference`] if another tenant's request or
-    /// task was ordered by a user of this one. [`Error::Protected`] where the database is marked as production.
+    /// A user whom a request or task of another tenant names is kept as an id: without an agency, and with every other
+    /// column at its default. [`KEPT_USERS`] counts them, where there are any.
+    /// [`Error::NotFound`] as for [`inventory`](Self::inventory). [`Error::Protected`] where the database is marked as
+    /// production.
     async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts>;
 
     /// The seal of a file's digest, which only a store with the same keyring makes; `None` without a keyring.
@@ -79,8 +82,14 @@ pub trait TenantTransfer: Send + Sync {
     async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()>;
 }
 
+/// The key under which an erasure counts the users that it kept as ids.
+pub const KEPT_USERS: &str = "User (kept as an id)";
+
 /// Rows deleted in one statement.
 const ERASED_AT_ONCE: u32 = 5_000;
+
+/// Requests and tasks of the tenant are gone before its users: one that still names a user is another tenant's.
+const UNNAMED: &str = r#" AND NOT EXISTS (SELECT 1 FROM "Request" WHERE "Request"."userId" = "User".id) AND NOT EXISTS (SELECT 1 FROM "Task" WHERE "Task"."userId" = "User".id)"#;
 
 /// Values bound in one statement, well below the limit of either engine.
 const BOUND_AT_ONCE: usize = 10_000;
@@ -146,8 +155,9 @@ impl TenantTransfer for Tx {
         self.inventory(tenant).await?;
         let mut erased = TenantCounts::new();
         for table in TENANT_TABLES.iter().rev().filter(|table| !table.outlives) {
+            let free = if table.name == "User" { UNNAMED } else { "" };
             let sql = format!(
-                r#"DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE "tenantId" = $1 LIMIT {ERASED_AT_ONCE})"#,
+                r#"DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE "tenantId" = $1{free} LIMIT {ERASED_AT_ONCE})"#,
                 table.name
             );
             let mut rows = 0;
@@ -159,6 +169,10 @@ impl TenantTransfer for Tx {
                 }
             }
             erased.insert(table.name.to_owned(), rows);
+            if table.name == "User" {
+                let kept = named::empty(self, tenant).await?;
+                erased.extend((kept > 0).then(|| (KEPT_USERS.to_owned(), kept)));
+            }
         }
         self.record_transfer(Action::TenantErased, tenant, &erased).await?;
         self.refuse_protected().await?;

@@ -161,3 +161,75 @@ async fn what_was_looked_at_may_be_trusted_but_not_to_show_anothers_rows() {
 
     assert_eq!(broken(&trusting().by_sql().await.unwrap()), ["views show the own rows only"]);
 }
+
+/// What else the role may reach, or what runs on its writes: each hole is told by its sentence.
+#[tokio::test]
+async fn holes_beside_the_tables_of_public_are_found_by_name() {
+    for (sql, found) in [
+        (
+            "CREATE TABLE \"Parted\" (id text, \"tenantId\" text NOT NULL) PARTITION BY HASH (id); \
+             CREATE TABLE part PARTITION OF \"Parted\" FOR VALUES WITH (MODULUS 1, REMAINDER 0); \
+             ALTER TABLE \"Parted\" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; GRANT SELECT ON part TO rylie_tenant",
+            "the tenant's role reaches a partition by a policy of its own only",
+        ),
+        (
+            "CREATE SCHEMA aside; CREATE TABLE aside.notes (\"tenantId\" text); GRANT USAGE ON SCHEMA aside TO rylie_tenant; \
+             GRANT SELECT ON aside.notes TO rylie_tenant",
+            "the tenant's role reaches a table of another schema by a policy only",
+        ),
+        (
+            "CREATE SCHEMA aside; CREATE VIEW aside.notes AS SELECT * FROM \"Note\"; GRANT USAGE ON SCHEMA aside TO rylie_tenant; \
+             GRANT SELECT ON aside.notes TO rylie_tenant",
+            "views work with the rights of who looks",
+        ),
+        (
+            "CREATE SCHEMA aside; CREATE TABLE aside.cache (key text); GRANT USAGE ON SCHEMA aside TO rylie_tenant; \
+             GRANT SELECT ON aside.cache TO rylie_tenant",
+            "the tenant's role has no right on tables of no tenant",
+        ),
+        (
+            "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere; \
+             CREATE FOREIGN TABLE far (\"tenantId\" text) SERVER elsewhere; GRANT SELECT ON far TO rylie_tenant",
+            "the tenant's role has no right on foreign tables",
+        ),
+        (
+            "CREATE FUNCTION copied() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN NEW; END $$; \
+             CREATE TRIGGER copied BEFORE INSERT ON \"Request\" FOR EACH ROW EXECUTE FUNCTION copied()",
+            "no trigger of a tenant's table works with its owner's rights",
+        ),
+        (
+            "CREATE SCHEMA aside; GRANT USAGE ON SCHEMA aside TO rylie_tenant; CREATE FUNCTION aside.all_of_them() RETURNS bigint \
+             LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM \"Request\"'",
+            "the tenant's role calls no function with its owner's rights",
+        ),
+        (
+            "CREATE FUNCTION helper() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION helper() OWNER TO pg_database_owner",
+            "every function that the tenant's role runs is the tables' owner's",
+        ),
+        (
+            "CREATE FUNCTION helper() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION helper() OWNER TO rylie_tenant",
+            "the tenant's role owns nothing",
+        ),
+        ("GRANT CREATE ON SCHEMA public TO rylie_tenant", "the tenant's role makes nothing in a schema"),
+        (
+            "CREATE SCHEMA aside; GRANT CREATE ON SCHEMA aside TO rylie_tenant",
+            "the tenant's role makes nothing in a schema",
+        ),
+        (
+            "CREATE SCHEMA aside; GRANT USAGE ON SCHEMA aside TO PUBLIC",
+            "the tenant's role looks into no schema but public",
+        ),
+        (
+            "DROP TRIGGER \"Parent_userId_visible_insert\" ON \"Request\"",
+            "a foreign key is no oracle, and holds no row to another tenant's (Request.userId)",
+        ),
+        (
+            "DROP TRIGGER \"Parent_userId_visible_update\" ON \"Task\"",
+            "a foreign key is no oracle, and holds no row to another tenant's (Task.userId)",
+        ),
+    ] {
+        let report = attacked(sql).await;
+
+        assert!(broken(&report).contains(&found), "{sql}\n{report}");
+    }
+}

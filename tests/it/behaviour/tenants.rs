@@ -7,7 +7,9 @@ use rylie_db::entities::TENANT_TABLES;
 use rylie_db::maintenance::{Error, ImportedTenant};
 use rylie_db::migration::Environment;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{AuditFilter, Error as Refused, NewGa4Connection, NewSeoWorksMapping, PreferencesChanges, TenantCounts};
+use rylie_db::repositories::{
+    AuditFilter, Error as Refused, KEPT_USERS, NewGa4Connection, NewSeoWorksMapping, PreferencesChanges, TenantCounts,
+};
 use rylie_testkit::{TestAgency, World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -414,24 +416,31 @@ async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
     assert_eq!(everything(&world, &tenant).await, before);
 }
 
-/// A request of another tenant that one of this tenant's users ordered would go with the user, or lose her.
+/// A request of another tenant that one of this tenant's users ordered stays as it is: of the user her id is left, which it names.
 #[tokio::test]
-async fn a_user_whom_another_tenants_request_names_keeps_her_tenant_from_being_erased() {
+async fn a_user_whom_another_tenants_request_names_does_not_keep_her_tenant_from_being_erased() {
     let world = world().await;
     let (ours, theirs) = (full_agency(&world).await, full_agency(&world).await);
     let mut sql = Sql::connect(world.url()).await;
-    let moved = format!(
-        r#"UPDATE "Request" SET "userId" = '{}' WHERE "tenantId" = '{}'"#,
-        ours.admin.user.id,
-        theirs.agency.tenant_id.as_str()
-    );
+    let (admin, tenant) = (ours.admin.user.id.as_str(), &ours.agency.tenant_id);
+    let moved =
+        format!(r#"UPDATE "Request" SET "userId" = '{admin}' WHERE "tenantId" = '{}'"#, theirs.agency.tenant_id.as_str());
     sql.run(&moved).await;
-    let before = everything(&world, &ours.agency.tenant_id).await;
+    sql.run(&format!(r#"UPDATE "User" SET name = 'Ann', "apiKey" = 'hash' WHERE id = '{admin}'"#)).await;
+    let before = everything(&world, tenant).await;
 
-    let error = job_error(world.database().erase_tenant(&ours.agency.tenant_id).await.unwrap_err());
+    let erased = world.database().erase_tenant(tenant).await.unwrap();
 
-    assert!(matches!(error, Error::Data { source: Refused::Reference { .. }, .. }), "{error:?}");
-    assert_eq!(everything(&world, &ours.agency.tenant_id).await, before);
+    assert_eq!(erased[KEPT_USERS], 1);
+    assert_eq!(everything(&world, tenant).await[0], Vec::<String>::new());
+    let others = everything(&world, tenant).await[1].clone();
+    let kept: Vec<_> = others.iter().filter(|row| !before[1].contains(row)).collect();
+    assert!(before[1].iter().all(|row| others.contains(row)), "another tenant's row was touched");
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let user = format!(
+        r#"SELECT email || ' ' || coalesce(name, '-') || ' ' || coalesce("apiKey", '-') || ' ' || "tenantId" FROM "User" WHERE id = '{admin}'"#
+    );
+    assert_eq!(sql.one(&user).await, format!("erased-{admin}@erased.invalid - - user:{admin}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

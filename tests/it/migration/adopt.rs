@@ -50,6 +50,22 @@ pub(crate) async fn a_database_of_prismas_is_adopted(url: &str) {
     assert_eq!(sql.tenant("Task", "t-ann").await, "a1");
 }
 
+/// Rows whose user has moved to another agency are counted and left as they are.
+pub(crate) async fn rows_that_name_a_user_of_another_tenant_are_told(url: &str) {
+    let mut sql = made_by_prisma(url).await;
+    sql.run("UPDATE \"User\" SET \"agencyId\" = 'a2' WHERE id = 'ann'").await;
+
+    let adoption = adopt(url, REAL).await.unwrap();
+
+    let named: Vec<_> = adoption.differences.iter().map(|found| found.object.as_str()).collect();
+    assert_eq!(named, ["Prisma migration 20240202_try", "Request.userId", "Task.userId"]);
+    assert!(adoption.differences[1].found.starts_with("1 rows "), "{:?}", adoption.differences);
+    assert_eq!(
+        (sql.tenant("Request", "r-ann").await, sql.tenant("User", "ann").await),
+        ("a1".to_owned(), "a2".to_owned())
+    );
+}
+
 /// The second time there is nothing to do, and nothing is reported that was not before.
 pub(crate) async fn a_second_adoption_changes_nothing(url: &str) {
     let mut sql = made_by_prisma(url).await;

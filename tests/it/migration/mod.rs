@@ -9,6 +9,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod deploy;
+pub(crate) mod filling;
 pub(crate) mod guards;
 pub(crate) mod history;
 pub(crate) mod kill;

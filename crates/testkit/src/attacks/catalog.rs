@@ -12,6 +12,31 @@ pub(super) async fn tenant_tables(raw: &mut Raw) -> Result<Vec<String>> {
     .await
 }
 
+/// A foreign key between two tables of tenants.
+pub(super) struct ForeignKey {
+    pub(super) table: String,
+    /// The column that names the parent; the tenant's key may be another one of the same key.
+    pub(super) column: String,
+    pub(super) parent: String,
+}
+
+/// Every foreign key from a table with a tenant's key to another one.
+pub(super) async fn foreign_keys(raw: &mut Raw) -> Result<Vec<ForeignKey>> {
+    let sql = "SELECT DISTINCT jsonb_build_array(c.relname, a.attname, p.relname)::text FROM pg_constraint k \
+         JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid \
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (k.conkey) AND a.attname <> 'tenantId' \
+         WHERE k.contype = 'f' AND c.relnamespace = 'public'::regnamespace AND p.relnamespace = 'public'::regnamespace \
+         AND NOT c.relispartition AND NOT p.relispartition \
+         AND EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenantId') \
+         AND EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = p.oid AND t.attname = 'tenantId') ORDER BY 1";
+    let keys = raw.texts(sql).await?;
+    let read = |key: &String| {
+        let [table, column, parent] = serde_json::from_str(key).unwrap_or_default();
+        ForeignKey { table, column, parent }
+    };
+    Ok(keys.iter().map(read).collect())
+}
+
 /// Tables with row-level security on, and whether it is forced.
 pub(super) async fn walled(raw: &mut Raw) -> Result<Vec<(String, String)>> {
     raw.pairs(

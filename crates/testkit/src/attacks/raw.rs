@@ -86,17 +86,24 @@ impl Raw {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     Rows(Vec<String>),
-    Refused { code: String },
+    Refused {
+        code: String,
+        /// What else the server tells: its message, and the object it names.
+        told: String,
+    },
 }
 
 impl Answer {
     fn refused(error: &sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
-        Self::Refused { code: code.unwrap_or_else(|| error.to_string()) }
+        let Some(error) = error.as_database_error() else {
+            return Self::Refused { code: error.to_string(), told: String::new() };
+        };
+        let told = format!("{} {}", error.message(), error.constraint().unwrap_or_default());
+        Self::Refused { code: error.code().map(Cow::into_owned).unwrap_or_default(), told }
     }
 
     pub(super) fn is_denied(&self) -> bool {
-        matches!(self, Self::Refused { code } if code == DENIED)
+        matches!(self, Self::Refused { code, .. } if code == DENIED)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod inside;
 mod objects;
+mod reach;
 mod statements;
 mod tables;
 
@@ -32,8 +33,8 @@ pub(super) async fn attack(stage: &Stage<'_>, trusted: &[String], log: &mut Log)
         );
     }
     objects::attack(&mut raw, &sides, trusted, log).await;
-    statements::attack(&mut raw, &sides, log).await;
-    Ok(())
+    reach::attack(&mut raw, trusted, log).await;
+    statements::attack(&mut raw, &sides, log).await
 }
 
 /// The tenants' keys.

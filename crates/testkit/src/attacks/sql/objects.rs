@@ -21,36 +21,51 @@ const NO_TENANT: &str = "it has no \"tenantId\", and the tenant's role has a rig
 const OWNER_RIGHTS: &str = "it works with its owner's rights, whom no policy need bind";
 const SHARED: &str = "its numbers tell of other tenants, and may be set";
 
-const TABLES: &str = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'f') \
+// `$name`: as `trusting` takes it. `$reached`: in a schema of the database's own, in which the role may look.
+const TABLES: &str = "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached AND c.relkind IN ('r', 'p', 'f') \
     AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenantId') \
     AND (has_table_privilege('rylie_tenant', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') \
       OR has_any_column_privilege('rylie_tenant', c.oid, 'SELECT, INSERT, UPDATE, REFERENCES'))";
-const VIEWS: &str = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm') \
+const VIEWS: &str = "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached AND c.relkind IN ('v', 'm') \
     AND has_any_column_privilege('rylie_tenant', c.oid, 'SELECT, INSERT, UPDATE') \
     AND NOT (c.relkind = 'v' AND coalesce(c.reloptions::text[] && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false))";
-const SEQUENCES: &str = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace \
+const SEQUENCES: &str = "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached \
     AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege('rylie_tenant', c.oid, 'USAGE, SELECT, UPDATE') ELSE false END";
 // A trigger's function cannot be called.
-const FUNCTIONS: &str = "SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef \
-    AND p.prorettype <> 'trigger'::regtype AND has_function_privilege('rylie_tenant', p.oid, 'EXECUTE')";
+const FUNCTIONS: &str = "SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || p.proname FROM pg_proc p \
+    JOIN pg_namespace n ON n.oid = p.pronamespace WHERE $reached AND p.prosecdef \
+    AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND has_function_privilege('rylie_tenant', p.oid, 'EXECUTE')";
 
-/// Our own that was looked at: it tells whether the platform records ordinary events, and takes no argument.
-const OURS: &str = "rylie_audit_logging";
+/// A catalog query with its placeholders filled in. A relation of `public` is known by its name, any other by its schema's too.
+pub(super) fn filled(sql: &str) -> String {
+    sql.replace("$name", "CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname").replace(
+        "$reached",
+        "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND has_schema_privilege('rylie_tenant', n.oid, 'USAGE')",
+    )
+}
+
+/// Our own that were looked at. The first tells whether the platform records ordinary events, and takes no argument. The other
+/// two are triggers of the audit log: a position for each record, and a note that it waits to be sealed.
+const OURS: [&str; 3] = ["rylie_audit_logging", "rylie_audit_position", "rylie_audit_enqueue"];
 
 /// What the catalog names is a breach, unless it is trusted.
-async fn none(raw: &mut Raw, sql: &str, trusted: &[String], why: &str) -> Result<Seen> {
-    let found = raw.texts(sql).await?.into_iter().filter(|name| name != OURS && !trusted.contains(name));
+pub(super) async fn none(raw: &mut Raw, sql: &str, trusted: &[String], why: &str) -> Result<Seen> {
+    let found = raw
+        .texts(&filled(sql))
+        .await?
+        .into_iter()
+        .filter(|name| !OURS.contains(&name.as_str()) && !trusted.contains(name));
     Ok(Seen::of(found.map(|name| format!("{name}: {why}")).collect()))
 }
 
 /// Trusted or not: a row in which the victim's key stands is the victim's.
 async fn views(raw: &mut Raw, sides: &Sides) -> Result<Seen> {
     let mut seen = Seen::default();
-    let all = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm') \
-               AND has_table_privilege('rylie_tenant', c.oid, 'SELECT')";
-    for view in raw.texts(all).await? {
+    let all = "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE $reached AND c.relkind IN ('v', 'm', 'f') AND has_table_privilege('rylie_tenant', c.oid, 'SELECT')";
+    for view in raw.texts(&filled(all)).await? {
         let victim = literal(&sides.victim);
-        let rows = format!("SELECT 'x' FROM {} AS shown WHERE strpos(shown::text, {victim}) > 0", name(&view));
+        let rows = format!("SELECT 'x' FROM {view} AS shown WHERE strpos(shown::text, {victim}) > 0");
         let answer = raw.as_tenant(&sides.attacker, &rows).await?;
         seen.unless(answer == Answer::Rows(Vec::new()), format_args!("{view}: {answer:?}"));
     }

@@ -1,15 +1,21 @@
 //! Statements over several tables, foreign keys, and statements that are used again.
 
-use super::Sides;
+use super::{Sides, tables};
 use crate::Result;
+use crate::attacks::catalog::ForeignKey;
 use crate::attacks::log::{Log, Seen};
-use crate::attacks::raw::{Answer, Raw, literal};
+use crate::attacks::raw::{Answer, Raw, literal, name};
 
-pub(super) async fn attack(raw: &mut Raw, sides: &Sides, log: &mut Log) {
+pub(super) async fn attack(raw: &mut Raw, sides: &Sides, log: &mut Log) -> Result<()> {
     log.note("joins and sub-selects see the own rows only", joins(raw, sides).await);
-    log.note("a foreign key is no oracle, and holds no row to another tenant's", foreign_keys(raw, sides).await);
+    for key in super::super::catalog::foreign_keys(raw).await? {
+        let name =
+            format!("a foreign key is no oracle, and holds no row to another tenant's ({}.{})", key.table, key.column);
+        log.note(name, foreign_keys(raw, &key, sides).await);
+    }
     log.note("a statement that was prepared for one tenant shows the next one's rows", prepared(raw, sides).await);
     log.note("a tenant that is set for a transaction ends with it", ended(raw, sides).await);
+    Ok(())
 }
 
 async fn joins(raw: &mut Raw, sides: &Sides) -> Result<Seen> {
@@ -29,32 +35,37 @@ async fn joins(raw: &mut Raw, sides: &Sides) -> Result<Seen> {
     Ok(seen)
 }
 
-/// The parent is another tenant's, or nobody's: the same is answered, and no row is left that refers there.
-async fn foreign_keys(raw: &mut Raw, sides: &Sides) -> Result<Seen> {
+/// The parent is another tenant's, or nobody's: the same is answered, and no row is left that refers there. For every foreign
+/// key that the catalog names, by an update and by an insert.
+async fn foreign_keys(raw: &mut Raw, key: &ForeignKey, sides: &Sides) -> Result<Seen> {
     let mut seen = Seen::default();
     let own = literal(&sides.attacker);
-    for (child, parent, table) in [
-        ("Task", "requestId", "Request"),
-        ("SEOWorksTaskMapping", "requestId", "Request"),
-        ("GA4Connection", "userId", "User"),
-        ("UserPreferences", "userId", "User"),
-        ("MonthlyUsage", "userId", "User"),
-        ("UsageEvent", "userId", "User"),
-    ] {
-        let victims =
-            format!(r#"SELECT id::text FROM "{table}" WHERE "tenantId" = {} LIMIT 1"#, literal(&sides.victim));
-        let Some(victims) = raw.texts(&victims).await?.pop() else { continue };
-        let refer = |id: &str| format!(r#"UPDATE "{child}" SET "{parent}" = {} WHERE "tenantId" = {own}"#, literal(id));
-        let foreign = raw.as_tenant(&sides.attacker, &refer(&victims)).await?;
-        let missing = raw.as_tenant(&sides.attacker, &refer("none")).await?;
-        seen.unless(
-            foreign == missing,
-            format_args!("{child}.{parent}: {foreign:?}, and {missing:?} for one that is missing"),
-        );
-        seen.unless(
-            !matches!(foreign, Answer::Rows(_)),
-            format_args!("{child}.{parent}: it refers to another tenant's"),
-        );
+    let (child, column, parent) = (name(&key.table), name(&key.column), name(&key.parent));
+    let victims = format!(r#"SELECT id::text FROM {parent} WHERE "tenantId" = {} LIMIT 1"#, literal(&sides.victim));
+    let Some(victims) = raw.texts(&victims).await?.pop() else {
+        seen.add("there is no row of the victim's to refer to: let an Extension plant one");
+        return Ok(seen);
+    };
+    let update =
+        |id: &str| format!(r#"UPDATE {child} SET {column} = {} WHERE "tenantId" = {own} RETURNING 'x'"#, literal(id));
+    let copy = |id: &str, end: &str| {
+        format!(
+            r#"INSERT INTO {child} SELECT (jsonb_populate_record(NULL::{child}, to_jsonb(r) || jsonb_build_object('id', 'attack', {}, {}))).*
+               FROM {child} r WHERE "tenantId" = {own} LIMIT 1 {end} RETURNING 'x'"#,
+            literal(&key.column),
+            literal(id)
+        )
+    };
+    let insert = |id: &str| copy(id, "");
+    let quietly = |id: &str| copy(id, "ON CONFLICT DO NOTHING");
+    let forms: [(&str, &dyn Fn(&str) -> String); 3] =
+        [("an update", &update), ("an insert", &insert), ("an insert that passes over conflicts", &quietly)];
+    for (form, sql) in forms {
+        let foreign = tables::ask(raw, &child, &sides.attacker, &sql(&victims)).await?;
+        let missing = tables::ask(raw, &child, &sides.attacker, &sql("none")).await?;
+        seen.unless(foreign == missing, format_args!("{form}: {foreign:?}, and {missing:?} for one that is missing"));
+        let linked = matches!(&foreign, Answer::Rows(rows) if !rows.is_empty());
+        seen.unless(!linked, format_args!("{form}: it refers to another tenant's"));
     }
     Ok(seen)
 }

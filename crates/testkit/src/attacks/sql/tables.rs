@@ -11,7 +11,7 @@ fn all_rights(table: &str) -> String {
 }
 
 /// One statement of the attacker's, with all rights on the table, and undone.
-async fn ask(raw: &mut Raw, table: &str, tenant: &str, sql: &str) -> Result<Answer> {
+pub(super) async fn ask(raw: &mut Raw, table: &str, tenant: &str, sql: &str) -> Result<Answer> {
     raw.enter(&all_rights(table), tenant).await?;
     let answer = raw.answer(sql).await;
     raw.leave().await?;

@@ -1,0 +1,103 @@
+//! Statements that a deploy sends instead of a released migration's, with the same effect.
+//!
+//! A released migration is never edited: its recorded checksum is over the released text. A released statement can still
+//! turn out to be slow. Then its replacement stands here, and the record keeps the released text. A replacement must leave
+//! the same rows behind, and must be able to continue where the released statement was interrupted, and the other way round.
+
+use std::borrow::Cow;
+
+use crate::migrations::Migration;
+use crate::step::{Engine, Step};
+
+/// The tables that `m20261123_000003_add_tenant_key` fills, and the value that each row gets. The released statement joins the
+/// table to itself. The planner has no statistics of the new column, expects one row, and compares every row of a batch
+/// with every other one. A sub-select is executed once a row, by the index of the parent, whatever the planner expects.
+const FILLS: [(&str, &str); 12] = [
+    ("Agency", "id"),
+    ("User", "coalesce(\"agencyId\", 'user:' || id)"),
+    ("Request", "coalesce(\"agencyId\", 'user:' || \"userId\")"),
+    ("Task", OF_REQUEST),
+    ("SEOWorksTaskMapping", OF_REQUEST),
+    ("Account", OF_USER),
+    ("Session", OF_USER),
+    ("UserPreferences", OF_USER),
+    ("GA4Connection", OF_USER),
+    ("SearchConsoleConnection", OF_USER),
+    ("MonthlyUsage", OF_USER),
+    (
+        "AuditLog",
+        "coalesce((SELECT parent.\"tenantId\" FROM \"User\" parent WHERE parent.id = \"AuditLog\".\"userId\"), 'platform')",
+    ),
+];
+
+// The lock keeps the parent where it is until the batch is committed.
+const OF_REQUEST: &str =
+    "(SELECT parent.\"tenantId\" FROM \"Request\" parent WHERE parent.id = $table.\"requestId\" FOR KEY SHARE)";
+const OF_USER: &str =
+    "(SELECT parent.\"tenantId\" FROM \"User\" parent WHERE parent.id = $table.\"userId\" FOR KEY SHARE)";
+
+/// The steps of a migration as a deploy sends them.
+#[must_use]
+pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
+    let steps = migration.up(engine);
+    if migration.name() != "m20261123_000003_add_tenant_key" {
+        return steps;
+    }
+    steps.into_iter().map(|step| fill_of(&step).unwrap_or(step)).collect()
+}
+
+fn fill_of(step: &Step) -> Option<Step> {
+    let Step::Batches(released) = step else { return None };
+    let table = filled_table(released)?;
+    let (_, value) = FILLS.iter().find(|(name, _)| *name == table)?;
+    let row = format!("\"{table}\"");
+    let value = value.replace("$table", &row);
+    Some(Step::Batches(Cow::Owned(format!(
+        "WITH last AS MATERIALIZED (SELECT max(id) AS id FROM (SELECT id FROM {row} WHERE id >= $1 ORDER BY id LIMIT $2) ids), \
+         filled AS (UPDATE {row} SET \"tenantId\" = {value} \
+         WHERE {row}.id >= $1 AND {row}.id <= (SELECT id FROM last) AND {row}.\"tenantId\" IS NULL) \
+         SELECT nullif(id, $1) FROM last"
+    ))))
+}
+
+/// The table that a statement in batches walks: the first one it names.
+pub(crate) fn filled_table(batches: &str) -> Option<&str> {
+    batches.split_once("FROM \"")?.1.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrations::MIGRATIONS;
+
+    #[test]
+    fn every_fill_of_the_tenant_key_is_replaced_and_no_other_step() {
+        let mut replaced = Vec::new();
+        for migration in MIGRATIONS {
+            let (released, sent) = (migration.up(Engine::Postgres), steps_sent(*migration, Engine::Postgres));
+            assert_eq!(released.len(), sent.len(), "a deploy resumes by the number of a step");
+            for (released, sent) in released.iter().zip(&sent).filter(|(released, sent)| released != sent) {
+                assert!(matches!((released, sent), (Step::Batches(_), Step::Batches(_))), "{released:?}");
+                assert_eq!(filled_table(released.statement()), filled_table(sent.statement()));
+                replaced.push(filled_table(sent.statement()).unwrap_or_default().to_owned());
+            }
+            assert_eq!(migration.up(Engine::Sqlite), steps_sent(*migration, Engine::Sqlite));
+        }
+        assert_eq!(replaced, FILLS.map(|(table, _)| table));
+    }
+
+    /// The formulas of the released statements: a change of one would be a change of what a migration does.
+    #[test]
+    fn a_replacement_writes_the_value_of_the_released_statement() {
+        let add_tenant_key = MIGRATIONS[2];
+        for released in add_tenant_key.up(Engine::Postgres).iter().filter(|step| matches!(step, Step::Batches(_))) {
+            let table = filled_table(released.statement()).unwrap_or_default();
+            let (_, value) = FILLS.iter().find(|(name, _)| *name == table).unwrap();
+            let parent = ["Request", "User"].into_iter().find(|parent| value.contains(&format!("FROM \"{parent}\"")));
+            match parent {
+                Some(parent) => assert!(released.statement().contains(&format!("\"{parent}\"")), "{table}"),
+                None => assert!(released.statement().contains(&format!("SET \"tenantId\" = {value} ")), "{table}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Filling the tenant key of a live database: the work is linear, each batch is short, and it ends with its client. PostgreSQL.
+
+use std::time::Duration;
+
+use rylie_migration::{AdoptOptions, MIGRATIONS, Options, Progress, Step, steps_sent};
+use rylie_testkit::Cluster;
+
+use super::schema::make_base;
+use super::sql::{Sql, deploy, migrations};
+use super::tenant_key::{fill, record_base};
+
+/// What the planner knows of the tables when an adoption begins.
+#[derive(Clone, Copy, Debug)]
+enum Statistics {
+    /// As autovacuum leaves them.
+    Fresh,
+    /// From when there was hardly a row.
+    Stale,
+    /// None at all.
+    Missing,
+}
+
+/// Three tasks a request, and a user of an agency for every tenth.
+async fn add_tasks(sql: &mut Sql, from: u32, to: u32) {
+    sql.run(&format!(
+        "INSERT INTO \"Agency\" (id, name, \"updatedAt\") SELECT 'a' || n, 'n', now() FROM generate_series({from}, {to}, 100) n; \
+         INSERT INTO \"User\" (id, email, \"agencyId\", \"updatedAt\") \
+         SELECT 'u' || n, 'u' || n, 'a' || ({from} + (n - {from}) / 100 * 100), now() FROM generate_series({from}, {to}, 10) n; \
+         INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\") \
+         SELECT 'r' || lpad(n::text, 9, '0'), u.id, u.\"agencyId\", 't', 'd', 'x', now() \
+         FROM generate_series({from}, {to}, 3) n JOIN \"User\" u ON u.id = 'u' || ({from} + (n - {from}) / 10 * 10); \
+         INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\") \
+         SELECT 't' || lpad(n::text, 9, '0'), r.\"userId\", r.id, 't', 'PAGE', now() FROM generate_series({from}, {to}) n \
+         JOIN \"Request\" r ON r.id = 'r' || lpad(({from} + (n - {from}) / 3 * 3)::text, 9, '0')"
+    ))
+    .await;
+}
+
+/// Rows read by all statements of an adoption, a task.
+async fn rows_read(tasks: u32, statistics: Statistics) -> u64 {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    make_base(&database.url()).await;
+    let mut sql = Sql::connect(&database.url()).await;
+    if matches!(statistics, Statistics::Stale) {
+        add_tasks(&mut sql, 1, 10).await;
+        sql.run("ANALYZE").await;
+    }
+    add_tasks(&mut sql, 101, 100 + tasks).await;
+    if matches!(statistics, Statistics::Fresh) {
+        sql.run("VACUUM ANALYZE").await;
+    }
+    let before = counted(&mut sql).await;
+    migrations(&database.url()).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+    wait_for_end(&mut sql).await;
+    let missing = "SELECT count(*)::text FROM \"Task\" WHERE \"tenantId\" IS NULL";
+    assert_eq!(sql.one(missing).await, "0");
+    (counted(&mut sql).await - before) / u64::from(tasks)
+}
+
+async fn counted(sql: &mut Sql) -> u64 {
+    let read = "SELECT pg_stat_force_next_flush()::text || sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables";
+    sql.one(read).await.parse().unwrap()
+}
+
+/// A session hands in its counts when it ends.
+async fn wait_for_end(sql: &mut Sql) {
+    let session =
+        "SELECT 'one' FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rylie migrate'";
+    for _ in 0..200 {
+        if sql.all(session).await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the session of a migration that is gone is still there");
+}
+
+/// Eight times as many tasks are eight times the work, whatever the planner knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adoption_reads_each_row_as_often_however_many_there_are() {
+    for statistics in [Statistics::Fresh, Statistics::Stale, Statistics::Missing] {
+        let (few, many) = (rows_read(1_000, statistics).await, rows_read(8_000, statistics).await);
+
+        assert!(many <= few + few / 4, "{statistics:?}: {few} rows a task with 1,000 tasks, {many} with 8,000");
+        assert!(many < 100, "{statistics:?}: {many} rows a task");
+    }
+}
+
+/// No statement in batches joins a table to itself, and none scans a table, with any statistics.
+pub(crate) async fn a_batch_reaches_its_rows_by_an_index(url: &str) {
+    deploy(url).await;
+    let mut sql = Sql::connect(url).await;
+    fill(&mut sql).await;
+    sql.run("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off").await;
+    for analyzed in [false, true] {
+        if analyzed {
+            sql.run("ANALYZE").await;
+        }
+        for step in steps_sent(MIGRATIONS[2], rylie_migration::Engine::Postgres) {
+            let Step::Batches(batches) = step else { continue };
+            let batch = batches.replace("$1", "''").replace("$2", "500");
+            let plan = sql.all(&format!("EXPLAIN {batch}")).await.join("\n");
+            assert!(!plan.contains("Nested Loop") && !plan.contains("Seq Scan") && !plan.contains("Join"), "{plan}");
+        }
+    }
+}
+
+async fn slow_down(sql: &mut Sql, seconds: &str) {
+    sql.run(&format!(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END $$; \
+         CREATE TRIGGER slow BEFORE UPDATE ON \"Task\" FOR EACH ROW EXECUTE FUNCTION slow()"
+    ))
+    .await;
+}
+
+async fn with_slow_tasks(url: &str, tasks: u32, seconds: &str) -> Sql {
+    make_base(url).await;
+    let mut sql = Sql::connect(url).await;
+    add_tasks(&mut sql, 1, tasks).await;
+    record_base(&mut sql).await;
+    slow_down(&mut sql, seconds).await;
+    sql
+}
+
+/// A batch that would hold its rows too long is undone and tried with fewer; each that is done is told.
+pub(crate) async fn a_batch_that_takes_too_long_is_made_smaller(url: &str) {
+    let mut sql = with_slow_tasks(url, 120, "0.01").await;
+    let mut told = Vec::new();
+
+    let mut hear = |progress: Progress<'_>| {
+        if let Progress::Rows { done, .. } = progress {
+            told.push(done);
+        }
+    };
+    migrations(url).await.deploy(&mut hear).await.unwrap();
+
+    let filled = "SELECT count(*)::text FROM \"Task\" WHERE \"tenantId\" IS NOT NULL";
+    assert_eq!(sql.one(filled).await, "120");
+    assert!(told.iter().any(|done| *done < 100), "120 rows of 10 ms each are more than one batch: {told:?}");
+}
+
+/// A single row that is slower than any batch may be still gets its key.
+pub(crate) async fn a_slow_row_is_filled_all_the_same(url: &str) {
+    let mut sql = with_slow_tasks(url, 2, "0.2").await;
+    let options = Options { batch_timeout: Duration::from_millis(50), ..Options::default() };
+
+    let mut migrations = rylie_migration::Migrations::connect_with(url, options).await.unwrap();
+    migrations.deploy(&mut |_| ()).await.unwrap();
+
+    assert_eq!(sql.one("SELECT count(*)::text FROM \"Task\" WHERE \"tenantId\" IS NOT NULL").await, "2");
+}
+
+/// A client that is gone leaves no statement behind that holds rows.
+pub(crate) async fn a_batch_ends_with_its_client(url: &str) {
+    let mut sql = with_slow_tasks(url, 5, "120").await;
+    let gone = url.to_owned();
+    let deploying = tokio::spawn(async move { migrations(&gone).await.deploy(&mut |_| ()).await });
+    let asleep = "SELECT 'one' FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep' \
+                  AND state_change < clock_timestamp() - interval '1 second'";
+    while sql.all(asleep).await.is_empty() {
+        assert!(!deploying.is_finished());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    deploying.abort();
+
+    wait_for_end(&mut sql).await;
+    assert_eq!(sql.one("SELECT count(*)::text FROM \"Task\" WHERE \"tenantId\" IS NULL").await, "5");
+}
+
+/// An earlier version may have been killed in the middle of its own statement.
+pub(crate) async fn what_a_released_statement_began_is_continued(url: &str) {
+    make_base(url).await;
+    let mut sql = Sql::connect(url).await;
+    add_tasks(&mut sql, 1, 5_400).await;
+    record_base(&mut sql).await;
+    let released = MIGRATIONS[2].up(rylie_migration::Engine::Postgres);
+    let of_tasks = |step: &Step| matches!(step, Step::Batches(sql) if sql.contains("FROM \"Task\" WHERE"));
+    let last = released.iter().position(of_tasks).unwrap();
+    for step in &released[..=last] {
+        match step {
+            // Users and requests are few enough for one batch.
+            Step::Batches(batch) if !of_tasks(step) => {
+                sql.all(&batch.replace("$1", "''").replace("SELECT nullif(id, '')", "SELECT 'done'")).await;
+            }
+            Step::Batches(batch) => {
+                let half = batch.replace("$1", "''").replace("LIMIT 5000", "LIMIT 700");
+                sql.run(&half).await;
+            }
+            step => sql.run(step.statement()).await,
+        }
+    }
+
+    deploy(url).await;
+
+    let wrong = "SELECT t.id FROM \"Task\" t JOIN \"Request\" r ON r.id = t.\"requestId\" WHERE t.\"tenantId\" IS DISTINCT FROM r.\"agencyId\"";
+    assert_eq!(sql.all(wrong).await, Vec::<String>::new());
+}
