@@ -3,7 +3,7 @@
 //! The spelling is that of the driver: `2026-01-31 12:00:00`, and with milliseconds `2026-01-31 12:00:00.250`. The tables'
 //! own defaults and other writers also write `.000`. A trigger after the write brings every other spelling into this form; a
 //! text that is no time stays. A `CHECK` would take every table to be made anew. Left out are `updatedAt`, which no statement
-//! compares, and the audit log, which is only added to.
+//! compares, `deletedAt`, which is only compared with a limit, and the audit log, which is only added to.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -18,8 +18,8 @@ const TIMES: [(&str, &[&str]); 13] = [
     ("Session", &["expires"]),
     ("VerificationToken", &["expires"]),
     ("UserPreferences", &["createdAt"]),
-    ("Request", &["completedAt", "createdAt", "deletedAt"]),
-    ("Task", &["dueDate", "startedAt", "completedAt", "createdAt", "deletedAt"]),
+    ("Request", &["completedAt", "createdAt"]),
+    ("Task", &["dueDate", "startedAt", "completedAt", "createdAt"]),
     ("SEOWorksTaskMapping", &["createdAt"]),
     ("GA4Connection", &["expiresAt", "createdAt"]),
     ("SearchConsoleConnection", &["expiresAt", "createdAt"]),

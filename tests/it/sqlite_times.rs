@@ -101,13 +101,14 @@ async fn rows_from_before_are_spelled_anew_by_the_migration() {
     assert_eq!(Sql::connect(world.url()).await.one(PERIOD).await, "2026-01-01 00:00:00 to 2026-02-01 00:00:00.120");
 }
 
-/// What the tables' own defaults write on a full second is no other spelling either. No statement compares `updatedAt`.
+/// What the tables' own defaults write on a full second is no other spelling either. No statement compares
+/// `updatedAt`, and `deletedAt` is compared with a limit alone.
 #[tokio::test]
 async fn every_time_of_every_table_has_the_one_spelling() {
     let world = World::sqlite().await.unwrap();
     let mut sql = Sql::connect(world.url()).await;
     let columns = "SELECT t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' \
-                   AND c.type = 'TIMESTAMP' AND t.name NOT LIKE 'rylie%' AND t.name <> 'AuditLog' AND c.name <> 'updatedAt' ORDER BY 1";
+                   AND c.type = 'TIMESTAMP' AND t.name NOT LIKE 'rylie%' AND t.name <> 'AuditLog' AND c.name NOT IN ('updatedAt', 'deletedAt') ORDER BY 1";
     let mut columns = sql.all(columns).await;
     let spelled = "SELECT tbl_name || '.' || c.name FROM sqlite_schema s JOIN pragma_table_info(s.tbl_name) c WHERE s.type = 'trigger' \
                    AND s.name = s.tbl_name || '_times_insert' AND s.sql LIKE '%SET%\"' || c.name || '\" = coalesce%' ORDER BY 1";

@@ -75,11 +75,11 @@ impl Error {
         use rylie_migration::Error as Migration;
         match self {
             Self::Migration(error) => matches!(**error, Migration::Refused(_) | Migration::NotTheBase { .. }),
-            Self::Maintenance(Maintenance::BeyondTenant { .. } | Maintenance::SuperAdminInFile { .. }) => true,
             Self::Maintenance(Maintenance::Data { source, .. }) => {
                 matches!(source, rylie_repositories::Error::Protected | rylie_repositories::Error::MayNotSeal)
             }
-            Self::Repository(rylie_repositories::Error::ForeignFile)
+            Self::Maintenance(Maintenance::BeyondTenant { .. } | Maintenance::SuperAdminInFile { .. })
+            | Self::Repository(rylie_repositories::Error::ForeignFile)
             | Self::KeyInUse { .. }
             | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,
             _ => false,

@@ -195,21 +195,17 @@ pub(crate) async fn close_ended_of(tx: &Tx, mut user: User) -> Result<User> {
             Condition::all().add(user::Column::Id.eq(&user.id)).add(user::Column::CurrentBillingPeriodEnd.eq(end));
         let lock = user::ActiveModel { updated_at: Set(tx.now()), ..Default::default() };
         let locked = tx.update::<user::Entity>(lock, same.clone()).await?.pop();
-        user = match locked {
-            Some(locked) => {
-                archive(tx, &locked, start).await?;
-                closed += 1;
-                tx.update_one::<user::Entity>(next_period(start, end), same, "User").await?
-            }
-            // Somebody else was quicker, or the end is stored in a form that no statement finds: that one is not tried for ever.
-            None => {
-                let now = tx.rows::<user::Entity>().filter(user::Column::Id.eq(&user.id)).get("User").await?;
-                if ended(&now, tx.now()) == Some((start, end)) {
-                    return Err(Error::Contention);
-                }
-                now
-            }
-        };
+        if let Some(locked) = locked {
+            archive(tx, &locked, start).await?;
+            closed += 1;
+            user = tx.update_one::<user::Entity>(next_period(start, end), same, "User").await?;
+            continue;
+        }
+        // Somebody else was quicker, or the end is stored in a form that no statement finds: that one is not tried for ever.
+        user = tx.rows::<user::Entity>().filter(user::Column::Id.eq(&user.id)).get("User").await?;
+        if ended(&user, tx.now()) == Some((start, end)) {
+            return Err(Error::Contention);
+        }
     }
     if closed > 0 {
         tx.record(Event::new(Action::UsageClosed).on("User", &user.id)).await?;
