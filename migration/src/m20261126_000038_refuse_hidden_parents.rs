@@ -13,8 +13,6 @@ struct Reference {
     parent: Parent,
     /// The name of the key that is reported.
     key: &'static str,
-    /// Before the row is written where a unique index holds the column, which would tell of the hidden parent. Otherwise after
-    /// it, as the server's own check: a statement may add the parent as well.
     when: When,
 }
 
@@ -26,9 +24,13 @@ enum Parent {
     UserOfTask,
 }
 
-#[derive(Clone, Copy)]
+/// Before the row is written where a unique index holds the column, which would tell of the hidden parent. Otherwise after it, as
+/// the server's own check: a statement may add the parent as well.
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum When {
     Before,
+    /// An update that gives another parent loses its tenant's key before (`…_tenantId_move`), and the policy refuses it.
+    BeforeInsert,
     After,
 }
 
@@ -78,12 +80,12 @@ const REFERENCES: [Reference; 11] = [
     of("Task", Parent::UserOfTask, "Task_userId_fkey", When::After),
     of("Task", Parent::Request, "Task_requestId_fkey", When::After),
     of("SEOWorksTaskMapping", Parent::Request, "SEOWorksTaskMapping_requestId_fkey", When::After),
-    of("Account", Parent::User, "Account_userId_fkey", When::Before),
-    of("Session", Parent::User, "Session_userId_fkey", When::Before),
-    of("UserPreferences", Parent::User, "UserPreferences_userId_fkey", When::Before),
-    of("GA4Connection", Parent::User, "GA4Connection_userId_fkey", When::Before),
-    of("SearchConsoleConnection", Parent::User, "SearchConsoleConnection_userId_fkey", When::Before),
-    of("MonthlyUsage", Parent::User, "MonthlyUsage_userId_fkey", When::Before),
+    of("Account", Parent::User, "Account_userId_fkey", When::BeforeInsert),
+    of("Session", Parent::User, "Session_userId_fkey", When::BeforeInsert),
+    of("UserPreferences", Parent::User, "UserPreferences_userId_fkey", When::BeforeInsert),
+    of("GA4Connection", Parent::User, "GA4Connection_userId_fkey", When::BeforeInsert),
+    of("SearchConsoleConnection", Parent::User, "SearchConsoleConnection_userId_fkey", When::BeforeInsert),
+    of("MonthlyUsage", Parent::User, "MonthlyUsage_userId_fkey", When::BeforeInsert),
     of("UsageEvent", Parent::User, "UsageEvent_userId_tenantId_fkey", When::Before),
 ];
 
@@ -148,15 +150,19 @@ fn trigger_name(reference: &Reference, event: &str) -> String {
 /// cascades of foreign keys do not either.
 fn triggers(reference: &Reference) -> [String; 2] {
     let Reference { table, parent, key, when } = reference;
-    let (column, parent_table) = (parent.column(), parent.table());
-    let (function, when) = (parent.function(), if matches!(when, When::Before) { "BEFORE" } else { "AFTER" });
+    let (column, parent_table, function) = (parent.column(), parent.table(), parent.function());
     let bound = format!("row_security_active('public.\"{parent_table}\"'::regclass)");
-    let trigger = |event: &str, changed: &str| {
+    let trigger = |event: &str, time: &str, concerned: &str| {
         format!(
-            "CREATE OR REPLACE TRIGGER {} {when} {event} ON \"{table}\" FOR EACH ROW \
-             WHEN (NEW.\"{column}\" IS NOT NULL{changed} AND {bound}) EXECUTE FUNCTION public.{function}('{key}')",
+            "CREATE OR REPLACE TRIGGER {} {time} {event} ON \"{table}\" FOR EACH ROW \
+             WHEN (NEW.\"{column}\" IS NOT NULL AND {concerned} AND {bound}) EXECUTE FUNCTION public.{function}('{key}')",
             trigger_name(reference, event),
         )
     };
-    [trigger("insert", ""), trigger("update", &format!(" AND NEW.\"{column}\" IS DISTINCT FROM OLD.\"{column}\""))]
+    let time = |before: bool| if before { "BEFORE" } else { "AFTER" };
+    [
+        // A row without a key gets an empty one for a hidden parent, and the policy refuses it.
+        trigger("insert", time(*when != When::After), "NEW.\"tenantId\" <> ''"),
+        trigger("update", time(*when == When::Before), &format!("NEW.\"{column}\" IS DISTINCT FROM OLD.\"{column}\"")),
+    ]
 }

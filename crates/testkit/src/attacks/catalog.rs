@@ -22,7 +22,7 @@ pub(super) struct ForeignKey {
 
 /// Every foreign key from a table with a tenant's key to another one.
 pub(super) async fn foreign_keys(raw: &mut Raw) -> Result<Vec<ForeignKey>> {
-    let sql = "SELECT DISTINCT jsonb_build_array(c.relname, a.attname, p.relname)::text FROM pg_constraint k \
+    let sql = "SELECT DISTINCT concat_ws(chr(31), c.relname, a.attname, p.relname) FROM pg_constraint k \
          JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid \
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (k.conkey) AND a.attname <> 'tenantId' \
          WHERE k.contype = 'f' AND c.relnamespace = 'public'::regnamespace AND p.relnamespace = 'public'::regnamespace \
@@ -30,11 +30,12 @@ pub(super) async fn foreign_keys(raw: &mut Raw) -> Result<Vec<ForeignKey>> {
          AND EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenantId') \
          AND EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = p.oid AND t.attname = 'tenantId') ORDER BY 1";
     let keys = raw.texts(sql).await?;
-    let read = |key: &String| {
-        let [table, column, parent] = serde_json::from_str(key).unwrap_or_default();
-        ForeignKey { table, column, parent }
+    let parts = keys.iter().map(|key| key.splitn(3, '\u{1f}').map(str::to_owned).collect::<Vec<_>>());
+    let read = |parts: Vec<String>| {
+        let [table, column, parent] = parts.try_into().ok()?;
+        Some(ForeignKey { table, column, parent })
     };
-    Ok(keys.iter().map(read).collect())
+    Ok(parts.filter_map(read).collect())
 }
 
 /// Tables with row-level security on, and whether it is forced.

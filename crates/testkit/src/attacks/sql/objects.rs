@@ -44,17 +44,12 @@ pub(super) fn filled(sql: &str) -> String {
     )
 }
 
-/// Our own that were looked at. The first tells whether the platform records ordinary events, and takes no argument. The other
-/// two are triggers of the audit log: a position for each record, and a note that it waits to be sealed.
-const OURS: [&str; 3] = ["rylie_audit_logging", "rylie_audit_position", "rylie_audit_enqueue"];
+/// Our own that was looked at: it tells whether the platform records ordinary events, and takes no argument.
+const OURS: &str = "rylie_audit_logging";
 
 /// What the catalog names is a breach, unless it is trusted.
 pub(super) async fn none(raw: &mut Raw, sql: &str, trusted: &[String], why: &str) -> Result<Seen> {
-    let found = raw
-        .texts(&filled(sql))
-        .await?
-        .into_iter()
-        .filter(|name| !OURS.contains(&name.as_str()) && !trusted.contains(name));
+    let found = raw.texts(&filled(sql)).await?.into_iter().filter(|name| name != OURS && !trusted.contains(name));
     Ok(Seen::of(found.map(|name| format!("{name}: {why}")).collect()))
 }
 
