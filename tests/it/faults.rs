@@ -14,11 +14,12 @@ mod silence;
 mod unreachable;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use rylie_db::Database;
-use rylie_db::entities::UserId;
+use rylie_db::entities::{Env, UserId};
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
 use rylie_testkit::{Cluster, DelayProxy, World};
@@ -37,6 +38,7 @@ struct Scene {
     store: Arc<dyn Store>,
     scope: TenantScope,
     user: UserId,
+    now: DateTime<Utc>,
     url: String,
 }
 
@@ -72,7 +74,8 @@ impl Scene {
         let database = world.connect_with_settings(&settings).await.unwrap();
         let store = database.store();
         let (scope, user) = (agency.scope(), agency.admin.user.id.clone());
-        Self { proxy, database, store, scope, user, url: world.url().to_owned() }
+        let now = world.env().now();
+        Self { proxy, database, store, scope, user, now, url: world.url().to_owned() }
     }
 
     /// How many rows of the kind's table there are.
@@ -95,7 +98,7 @@ impl Scene {
             }
             Kind::Tenant.write(self, async |_| {}).await.unwrap();
         };
-        tokio::time::timeout(PATIENCE, heals).await.expect("the pool does not heal");
+        assert!(tokio::time::timeout(PATIENCE, heals).await.is_ok(), "the pool does not heal");
     }
 }
 
@@ -147,16 +150,16 @@ impl Kind {
         match self {
             Self::Tenant => unit!(store.tenant(&scene.scope), |unit| unit.requests().add(request("t"))),
             Self::Identity => {
-                let expires = Utc::now() + chrono::TimeDelta::hours(1);
+                let expires = scene.now + TimeDelta::hours(1);
                 unit!(store.identity(), |unit| unit.sessions().begin(scene.user.clone(), expires))
             }
             Self::Platform => unit!(store.platform(Grant::job("test", "to test").unwrap()), |unit| {
-                let name = format!("Agency {}", Utc::now().timestamp_nanos_opt().unwrap());
+                let name = unused_name();
                 unit.agency_administration().add(NewAgency { name, domain: None })
             }),
             Self::Books => {
-                let job = format!("job-{}", Utc::now().timestamp_nanos_opt().unwrap());
-                unit!(store.books(), |unit| async { unit.job_runs().register(&job, Utc::now()).await })
+                let job = unused_name();
+                unit!(store.books(), |unit| async { unit.job_runs().register(&job, scene.now).await })
             }
         }
     }
@@ -166,6 +169,11 @@ impl Kind {
         let written = tokio::time::timeout(PATIENCE, self.write(scene, breaks)).await;
         written.unwrap_or_else(|_| panic!("a unit of the kind {self:?} hangs"))
     }
+}
+
+fn unused_name() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("made by a fault's test {}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 fn request(title: &str) -> NewRequest {

@@ -231,7 +231,9 @@ impl ConfigBuilder {
                 return inner
                     .try_for_each(|(inner, value)| self.put_from_file(folder, &format!("{name}.{inner}"), value));
             }
-            _ => return Err(wrong(name, "it must be text, a number, true/false or a list of texts".to_owned())),
+            toml::Value::Datetime(_) => {
+                return Err(wrong(name, "it must be text, a number, true/false or a list of texts".to_owned()));
+            }
         };
         self.put(name, text, Origin::File)
     }

@@ -36,8 +36,12 @@ pub(crate) struct WatchedKeyring {
 struct Seen {
     read: Option<Stamp>,
     /// So that an error is logged once a change, and not once a unit.
-    failed: Option<Option<Stamp>>,
+    failed: Option<Unreadable>,
 }
+
+/// The stamp of a file that could not be read; none where it was not there.
+#[derive(Eq, PartialEq)]
+struct Unreadable(Option<Stamp>);
 
 impl WatchedKeyring {
     /// `None` without a keyring. Made before the keys are read, so that no change falls in between.
@@ -67,14 +71,15 @@ impl Seen {
                 keys
             }
             Err(error) => {
-                if self.failed != Some(now) {
+                let failed = Some(Unreadable(now));
+                if self.failed != failed {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(
                         cause,
                         "the keyring's file changed and cannot be read; the keys from before are used, and the next unit tries again"
                     );
                 }
-                self.failed = Some(now);
+                self.failed = failed;
                 None
             }
         }

@@ -41,7 +41,7 @@ enum At {
 
 /// A session with the engine.
 pub(crate) enum Session {
-    Postgres(PgConnection, Watch),
+    Postgres(PgConnection, Box<Watch>),
     Sqlite(SqliteConnection),
 }
 
@@ -92,7 +92,7 @@ impl Engine {
                         Ok(mut connection) => {
                             let process = refuse_pooler(&mut connection).await?;
                             let watch = Watch { options: options.as_ref().clone(), process, every: self.look };
-                            Ok(Session::Postgres(connection, watch))
+                            Ok(Session::Postgres(connection, Box::new(watch)))
                         }
                         Err(error) if is_settings_refused(&error) => Err(Error::Pooled),
                         Err(error) => Err(Error::engine("connecting for the care of the database")(error)),

@@ -299,11 +299,13 @@ async fn pass(
             let fate = passing(&buffer[..length]);
             let due = Instant::now() + direction.delay();
             match fate {
-                Fate::Passed if direction.lost.load(Relaxed) => {}
-                Fate::Lost => {}
                 Fate::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
-                Fate::Passed if sender.send((due, buffer[..length].to_vec())).is_err() => return Ok(()),
-                Fate::Passed => {}
+                Fate::Passed if !direction.lost.load(Relaxed) => {
+                    if sender.send((due, buffer[..length].to_vec())).is_err() {
+                        return Ok(());
+                    }
+                }
+                Fate::Passed | Fate::Lost => {}
             }
         }
     };

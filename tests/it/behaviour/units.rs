@@ -129,7 +129,7 @@ async fn a_cancelled_call_leaves_nothing_half_written() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let (mut cancelled, mut finished) = ([0; 3], 0);
-    for stage in 0..cancelled.len() {
+    for (stage, cancelled) in cancelled.iter_mut().enumerate() {
         for polls in 0..20 {
             let doing = std::cell::Cell::new(0);
             let mut write = Box::pin(async {
@@ -144,7 +144,7 @@ async fn a_cancelled_call_leaves_nothing_half_written() {
                 polled += u32::from(doing.get() == stage);
                 if polled > polls { Poll::Ready(false) } else { write.as_mut().poll(context).map(|()| true) }
             });
-            if ended.await { finished += 1 } else { cancelled[stage] += 1 }
+            if ended.await { finished += 1 } else { *cancelled += 1 }
         }
     }
     assert!(cancelled.iter().all(|times| *times > 0), "opening, writing, committing: {cancelled:?}");

@@ -36,12 +36,14 @@ impl Wire {
 
     /// What becomes of an answer.
     pub(super) fn answering(&self) -> Fate {
-        match *self.answer.lock().unwrap_or_else(PoisonError::into_inner) {
-            OnCommit::CutAnswer => Fate::Cut,
+        let answer = *self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if answer == OnCommit::CutAnswer {
+            Fate::Cut
+        } else if answer == OnCommit::SwallowAnswer || self.dead.load(Relaxed) {
             // Nothing that follows passes either: who comes later would be answered what was asked before.
-            OnCommit::SwallowAnswer => Fate::Lost,
-            _ if self.dead.load(Relaxed) => Fate::Lost,
-            _ => Fate::Passed,
+            Fate::Lost
+        } else {
+            Fate::Passed
         }
     }
 }
