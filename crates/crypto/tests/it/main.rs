@@ -1,4 +1,4 @@
-//! What the crate promises, asked from outside.
+//! Tests of the public API.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
