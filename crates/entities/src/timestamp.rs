@@ -1,19 +1,19 @@
-//! An instant as the database stores it.
+//! A point in time as the database stores it.
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use sea_orm::DeriveValueType;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An instant in UTC with millisecond precision: the stored form of `timestamp(3)`.
+/// A time in UTC with millisecond precision: the stored form of `timestamp(3)`.
 ///
-/// Made from a [`DateTime<Utc>`], dropping what is finer than a millisecond, so that a value read back
-/// equals the value written. Serialised as RFC 3339.
+/// Converting from [`DateTime<Utc>`] truncates to milliseconds, so that a value read back equals the value written.
+/// Serialised as RFC 3339.
 #[derive(Clone, Copy, Debug, DeriveValueType, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[sea_orm(column_type = "Timestamp")]
 pub struct Timestamp(NaiveDateTime);
 
 impl Timestamp {
-    /// The same instant as a public value.
+    /// Returns the time as a `DateTime<Utc>`.
     #[must_use]
     pub fn utc(self) -> DateTime<Utc> {
         self.0.and_utc()
@@ -51,7 +51,7 @@ mod tests {
     use super::Timestamp;
 
     #[test]
-    fn what_is_finer_than_a_millisecond_is_dropped() {
+    fn a_time_is_truncated_to_milliseconds() {
         let fine: DateTime<Utc> = "2026-11-23T10:00:00.123987Z".parse().unwrap();
         let stored: DateTime<Utc> = "2026-11-23T10:00:00.123Z".parse().unwrap();
 
