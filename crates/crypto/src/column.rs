@@ -76,8 +76,8 @@ impl<'k> ColumnCipher<'k> {
 
     /// Seals a new value in the form that the policy writes.
     ///
-    /// Fails with [`Error::NotPlain`] if that form is plain text and the value looks like one of the other forms,
-    /// because the two could not be distinguished when read.
+    /// Fails with [`Error::NotPlain`] if that form is plain text and the value looks like one of the other forms:
+    /// it would be read as that form.
     pub fn seal(&self, secret: &Secret<String>, binding: &Binding<'_>) -> Result<Stored> {
         match self.policy.writes {
             Writes::Sealed(padding) => self.keyring.seal(secret, binding, padding).map(Stored::from),

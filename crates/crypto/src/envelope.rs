@@ -74,7 +74,7 @@ impl fmt::Debug for Sealed {
 }
 
 /// Returns whether a text can only be an envelope, even a damaged one. It is true for texts that begin with `rylie`
-/// and a digit, or with `rylie1.` with one byte changed. Such a text is never read as plain text. (Keys of the
+/// and a digit, or with `rylie1.` with one byte changed. It is never read as plain text. (Keys of the
 /// platform may begin with `rylie_` and the like.)
 pub(crate) fn claims(text: &str) -> bool {
     let differing = text.bytes().zip(PREFIX.bytes()).filter(|(one, other)| one != other).count();

@@ -46,8 +46,8 @@ pub enum Error {
 
     /// The value was changed, has another binding, or was sealed by another key with this id.
     #[error(
-        "opening a sealed value: it does not belong to this table, column, row, owner and key, or was changed; \
-         check the binding, then restore the value"
+        "opening a sealed value: it does not match this table, column, row, owner and key, or was changed; \
+         check the binding, or restore the value"
     )]
     NotAuthentic,
 
@@ -100,7 +100,9 @@ pub enum Error {
 
     /// The keyring's text is not a keyring document in JSON. The parser's message is omitted because it quotes the
     /// text.
-    #[error("reading a keyring: invalid at line {line}, column {column}; compare it with a generated keyring")]
+    #[error(
+        "reading a keyring: not a keyring document at line {line}, column {column}; compare it with a generated one"
+    )]
     KeyringSyntax {
         /// Counted from 1; 0 if unknown.
         line: usize,
@@ -163,10 +165,10 @@ pub enum Error {
     },
 
     /// The platform's `ENCRYPTION_KEY` has fewer than 32 characters. The platform would not have started with it.
-    #[error("reading the legacy key: it has fewer than 32 characters; use the platform's ENCRYPTION_KEY unchanged")]
+    #[error("reading the legacy key: it must have at least 32 characters; use the platform's ENCRYPTION_KEY unchanged")]
     LegacyKeyTooShort,
 
-    /// The first 32 characters of `ENCRYPTION_KEY` are not 32 bytes. Node's AES-256-CBC throws on such a key.
+    /// The first 32 characters of `ENCRYPTION_KEY` are not 32 bytes. Node's AES-256-CBC rejects such keys.
     #[error(
         "opening an AES-256-CBC value: the legacy key's first 32 characters are not 32 bytes, so it cannot have sealed the value; \
          use the key that sealed it"

@@ -44,8 +44,8 @@ pub(crate) fn unpadded_length(frame: &[u8]) -> Option<usize> {
     (frame[end] == END).then_some(end)
 }
 
-/// Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", 2019, algorithm
-/// 1.
+/// Padmé. Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", 2019,
+/// algorithm 1.
 fn padme(length: usize) -> Option<usize> {
     let exponent = length.checked_ilog2()?;
     let kept = exponent.checked_ilog2().map_or(0, |log| log + 1);

@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 
 /// The additional content of an audit record, beyond its columns. It is read as any JSON document.
 ///
-/// Some documents count as a string, their text as the database writes it: those nested deeper than 127, and those with
-/// a number outside the range of a double. Other programs may have written them. They must not prevent records from
+/// A document counts as a string, its text as the database writes it, in two cases. It is nested deeper than 127, or it
+/// contains a number outside the range of a double. Other programs may have written it. It must not prevent records from
 /// being listed, sealed or exported.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(transparent)]

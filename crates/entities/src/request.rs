@@ -52,7 +52,7 @@ pub struct Model {
     /// The page to work on.
     #[sea_orm(column_type = "Text", nullable)]
     pub target_url: Option<String>,
-    /// List of places.
+    /// List of target cities.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub target_cities: Option<Json>,
     /// List of product models.

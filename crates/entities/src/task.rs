@@ -39,7 +39,7 @@ pub struct Model {
     /// The page to work on.
     #[sea_orm(column_type = "Text", nullable)]
     pub target_url: Option<String>,
-    /// The place.
+    /// The target city.
     #[sea_orm(column_type = "Text", nullable)]
     pub target_city: Option<String>,
     /// The product model.
