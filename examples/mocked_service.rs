@@ -1,18 +1,18 @@
 //! A service over the store, and its test without a database: `cargo run --example mocked_service`.
 //!
-//! A service takes `&dyn Store` and does not know what stands behind it. In a test that is a `MockStore`, which gives
-//! units made of mocks; each is told what to expect, and what it was not told it refuses.
+//! A service takes `&dyn Store`. In a test it gets a `MockStore`, whose units consist of mocks. A mock fails on a call
+//! without an expectation.
 
 use std::sync::atomic::Ordering;
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, MockStore, MockTenantUnit};
 
-/// The service: cancels what the signed-in user ordered, and says how much that was.
+/// The service: cancels requests of the signed-in user, and returns how many.
 async fn cancel(store: &dyn Store, scope: &TenantScope, ids: Vec<RequestId>) -> Result<u64, Error> {
     let unit = store.tenant(scope).await?;
     let done = unit.requests().set_status_many(ids, RequestStatus::Cancelled, Progress::none()).await?;
-    // Dropped without a commit, the unit undoes itself.
+    // If the unit is dropped without a commit, it rolls back.
     let done = done.all_found("Request")?;
     unit.commit().await?;
     Ok(done.changed)
@@ -39,6 +39,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert_eq!(done.ok(), cancelled);
         assert_eq!(committed.load(Ordering::SeqCst), commits);
     }
-    println!("the service cancels all of it or nothing, and no database was there to see it");
+    println!("the service cancels all requests or none, tested without a database");
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The main job in one file: `cargo run --example quickstart`.
+//! The main workflow in one file: `cargo run --example quickstart`.
 //!
-//! It works on the SQLite file `target/quickstart.db`, made anew each time; with `DATABASE_URL=postgres://…` it works on
-//! that PostgreSQL database, which should be an empty one of its own.
+//! It uses a new SQLite file, `target/quickstart.db`. With `DATABASE_URL=postgres://…` it uses that PostgreSQL
+//! database, which should be empty and used for nothing else.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
     title("2. Two agencies, each with its administrator");
     let north = new_agency(&*store, &*clock, "North").await?;
     let south = new_agency(&*store, &*clock, "South").await?;
-    // A scope comes from a signed-in user: there is no way to ask for "agency North".
+    // A scope comes from a signed-in user. No call returns a scope for "agency North".
     let ann = sign_in(&*store, &*clock, &north, "ann").await?;
     let bob = sign_in(&*store, &*clock, &south, "bob").await?;
     say(format!("ann reaches tenant {}, bob tenant {}", ann.tenant().as_str(), bob.tenant().as_str()));
@@ -116,12 +116,12 @@ async fn main() -> Result<()> {
     }
     drop(unit);
 
-    println!("\nDone. The code is examples/quickstart.rs; the doors are explained in ARCHITECTURE.md.");
+    println!("\nDone. The code is examples/quickstart.rs; ARCHITECTURE.md explains the kinds of units.");
     database.close().await;
     Ok(())
 }
 
-/// The environment's database, else a fresh SQLite file; and a keyring of its own beside it.
+/// Configures the environment's database, or a new SQLite file, and a new keyring in the same folder.
 fn config() -> Result<Config> {
     let folder = PathBuf::from(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("target"));
     std::fs::create_dir_all(&folder)?;
@@ -140,7 +140,7 @@ fn config() -> Result<Config> {
 }
 
 async fn new_agency(store: &dyn Store, env: &dyn Env, name: &str) -> Result<AgencyId> {
-    let unit = store.platform(Grant::job("quickstart", "makes agencies to show")?).await?;
+    let unit = store.platform(Grant::job("quickstart", "creates example agencies")?).await?;
     let agency = unit.agency_administration().add(NewAgency { name: name.into(), domain: None }).await?;
     let who = if name == "North" { "ann" } else { "bob" };
     let administrator = NewUser {
@@ -155,7 +155,7 @@ async fn new_agency(store: &dyn Store, env: &dyn Env, name: &str) -> Result<Agen
     Ok(agency.id)
 }
 
-/// What a service does at sign-in, and then at each call: session token → signed-in user → scope.
+/// The steps of a sign-in and of each later call: session token → signed-in user → scope.
 async fn sign_in(store: &dyn Store, env: &dyn Env, agency: &AgencyId, who: &str) -> Result<TenantScope> {
     let unit = store.identity().await?;
     let user = unit.identities().find_by_email(&email(env, who)).await?.ok_or("no such user")?;
@@ -177,13 +177,13 @@ fn token() -> NewGa4Connection {
     }
 }
 
-/// An address that is new in each run, so that the example runs twice on one PostgreSQL database.
+/// Returns an address that is new in each run, so that the example can run twice on one PostgreSQL database.
 fn email(env: &dyn Env, who: &str) -> String {
     let run = std::process::id();
     format!("{who}-{run}-{}@example.com", env.now().format("%Y%m%d"))
 }
 
-/// The system's clock, which the example moves forward to the end of a month.
+/// The system clock, which the example moves forward to the end of a month.
 #[derive(Default)]
 struct MovableClock {
     ahead_seconds: AtomicI64,

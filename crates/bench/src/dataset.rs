@@ -1,4 +1,4 @@
-//! The data set, made in the database itself; and the ids of its rows.
+//! The data set, generated in the database, and the ids of its rows.
 
 use rylie_db::prelude::{Config, Database, RequestId, UserId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -7,7 +7,7 @@ use crate::{Result, settings};
 
 const SQL: &str = include_str!("dataset.sql");
 
-/// How large the data set is.
+/// The size of the data set.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     requests: u64,
@@ -34,7 +34,7 @@ impl Size {
     }
 }
 
-/// Migrates a database, and fills it if it has no requests yet. The login must be a superuser's.
+/// Migrates a database, and fills it if it has no requests yet. The login must be a superuser.
 pub(crate) async fn prepare(size: Size) -> Result<()> {
     let config = Config::builder().set("database_url", settings::owner_url()?)?.build()?;
     Database::connect(config).await?.migrate().await?;
@@ -43,16 +43,16 @@ pub(crate) async fn prepare(size: Size) -> Result<()> {
         sqlx::query(r#"SELECT EXISTS (SELECT FROM "Request")"#).fetch_one(&mut owner).await?.try_get(0)?;
     owner.close().await?;
     if filled {
-        eprintln!("the database has requests already and stays as it is");
+        eprintln!("the database already has requests and is not changed");
         return Ok(());
     }
     let (requests, users, agencies) = (size.requests, size.users(), size.agencies);
-    eprintln!("filling in {requests} requests of {users} users in {agencies} agencies");
+    eprintln!("creating {requests} requests of {users} users in {agencies} agencies");
     let sql = SQL.replace("$REQUESTS", &requests.to_string());
     run_as_owner(&sql.replace("$USERS", &users.to_string()).replace("$AGENCIES", &agencies.to_string())).await
 }
 
-/// Runs statements, each ending a line, one after the other: some of them cannot be in a transaction.
+/// Runs statements, each ending a line, in sequence. Some of them cannot run in a transaction.
 pub(crate) async fn run_as_owner(sql: &str) -> Result<()> {
     let mut owner = PgConnection::connect(&settings::owner_url()?).await?;
     for statement in statements(sql) {
@@ -62,7 +62,7 @@ pub(crate) async fn run_as_owner(sql: &str) -> Result<()> {
     Ok(())
 }
 
-/// What lies between `BEGIN` and `COMMIT` stays together, and so does a `DO` block.
+/// Splits SQL into statements. A `BEGIN` to `COMMIT` is one statement, and so is a `DO` block.
 fn statements(sql: &str) -> Vec<String> {
     let (mut all, mut open) = (Vec::new(), String::new());
     for line in sql.lines().filter(|line| !line.starts_with("--")) {
@@ -77,12 +77,12 @@ fn statements(sql: &str) -> Vec<String> {
     all
 }
 
-/// The id of the request with this number.
+/// Returns the id of the request with this number.
 pub(crate) fn request(number: u64) -> Result<RequestId> {
     Ok(id(number, "request").parse()?)
 }
 
-/// The id of the user with this number; the first of each agency, which has the agency's number, administers it.
+/// Returns the id of the user with this number. The user with an agency's number administers that agency.
 pub(crate) fn user(number: u64) -> Result<UserId> {
     Ok(id(number, "user000").parse()?)
 }
@@ -92,7 +92,7 @@ fn id(number: u64, tag: &str) -> String {
     format!("c{number:09x}{hash:08x}{tag}")
 }
 
-/// Scatters `number` over `0..below`, the same way each time.
+/// Maps `number` to a pseudo-random value in `0..below`, the same each time.
 pub(crate) fn scatter(number: u64, below: u64) -> u64 {
     // splitmix64, <https://prng.di.unimi.it/splitmix64.c>.
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -106,12 +106,12 @@ mod tests {
     use super::{id, scatter, statements};
 
     #[test]
-    fn an_id_is_worked_out_as_the_database_does() {
+    fn an_id_is_computed_as_in_the_database() {
         assert_eq!(id(1, "request"), "c0000000019e3779b1request");
     }
 
     #[test]
-    fn numbers_scatter_over_the_whole_range_and_stay_below_its_end() {
+    fn scattered_numbers_cover_the_whole_range() {
         let seen: std::collections::BTreeSet<_> = (0..100).map(|number| scatter(number, 10)).collect();
         assert_eq!(seen, (0..10).collect());
     }

@@ -1,12 +1,12 @@
 -- The data set: $REQUESTS requests, three tasks for each of the first 200,000, $USERS users, $AGENCIES agencies.
 --
--- The same formulas always give the same rows. An id is 'c', nine hexadecimal digits of the row's number, eight of a
--- hash of it and a tag: it grows with the number, as a cuid grows with time, and a client can work it out.
+-- The formulas are deterministic. An id is 'c', nine hexadecimal digits of the row's number, eight of a hash of it and
+-- a tag. It increases with the number, as a cuid increases with time, and a client can compute it.
 --   agency 1    a fifth of all requests: the large tenant
 --   agency 2    one in a hundred
 --   no agency   one in a hundred
 --   the others  share the rest
--- Columns that a live database may hold beside ours: the others read and write them.
+-- Additional columns that a live database may have: the other clients read and write them.
 ALTER TABLE "Agency" ADD COLUMN IF NOT EXISTS metadata jsonb;
 ALTER TABLE "User" ADD COLUMN IF NOT EXISTS ai_preferences jsonb;
 ALTER TABLE "Request" ADD COLUMN IF NOT EXISTS extended_data jsonb;
@@ -15,7 +15,7 @@ BEGIN;
 SET LOCAL synchronous_commit = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL timezone = 'UTC';
--- The rows name their tenant themselves and refer to each other rightly: no trigger needs to see to it.
+-- The rows contain their tenant and valid references, so the triggers are not needed.
 SET LOCAL session_replication_role = replica;
 
 CREATE FUNCTION pg_temp.hash(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
@@ -29,7 +29,7 @@ SELECT pg_temp.id(n,'agency0'), pg_temp.id(n,'agency0'), 'Agency ' || n, 'agency
        timestamp '2024-06-01' + n * interval '1 hour', timestamp '2024-06-01' + n * interval '1 hour', '{}'
 FROM generate_series(1::bigint, $AGENCIES) n;
 
--- User u is in agency 1 + (u-1) % $AGENCIES, the first of each its administrator; the last 200 are in none.
+-- User u is in agency 1 + (u-1) % $AGENCIES. The first user of each agency administers it. The last 200 have no agency.
 INSERT INTO "User" ("id","tenantId","email","name","role","agencyId","onboardingCompleted","activePackageType",
    "currentBillingPeriodStart","currentBillingPeriodEnd","pagesUsedThisPeriod","blogsUsedThisPeriod",
    "gbpPostsUsedThisPeriod","improvementsUsedThisPeriod","createdAt","updatedAt","ai_preferences")
@@ -80,7 +80,7 @@ FROM generate_series(1::bigint, least($REQUESTS, 200000)) n JOIN "Request" q ON 
 CROSS JOIN generate_series(1, 3) k
 ORDER BY n, k;
 COMMIT;
--- The login of the service: neither superuser nor owner, so that row-level security binds it.
+-- The login of the service: neither superuser nor owner, so that row-level security applies to it.
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_bench') THEN
     CREATE ROLE rylie_bench LOGIN PASSWORD 'rylie_bench' NOSUPERUSER NOBYPASSRLS;

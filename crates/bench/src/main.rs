@@ -45,7 +45,7 @@ async fn run(arguments: Vec<String>) -> Result<()> {
         Some("prepare") => dataset::prepare(Size::from_arguments(&arguments[1..])?).await?,
         Some(_) => {
             for name in &arguments {
-                // In a task, so that the work runs on the runtime's threads and not on the main one.
+                // A task runs on the runtime's worker threads, not on the main thread.
                 let name = name.clone();
                 tokio::spawn(async move { workloads::run(&name).await }).await??;
             }

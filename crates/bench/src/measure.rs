@@ -1,4 +1,4 @@
-//! Runs an operation again and again, and reports it as one line of JSON.
+//! Runs an operation repeatedly, and reports it as one line of JSON.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,8 +7,8 @@ use std::time::Instant;
 use crate::process::{cpu_seconds, peak_memory};
 use crate::{Result, settings};
 
-/// Runs `operation` from `callers` tasks at once, each beginning the next when the last one is done: first to warm up,
-/// then for as long as is measured. The operation is told its number.
+/// Runs `operation` in a closed loop from `callers` concurrent tasks: first the warm-up, then the measured time.
+/// The operation receives its number.
 pub(crate) async fn looped<F, W>(workload: &str, callers: usize, operation: F) -> Result<()>
 where
     F: Fn(u64) -> W + Send + Sync + 'static,
@@ -26,7 +26,7 @@ where
     Ok(())
 }
 
-/// As [`looped`], for an operation that can be done only so often, as it uses something up.
+/// Like [`looped`], for an operation that can run only a limited number of times because it uses up rows.
 pub(crate) async fn counted<F, W>(workload: &str, operations: u64, operation: F) -> Result<()>
 where
     F: Fn(u64) -> W + Send + Sync + 'static,
@@ -40,7 +40,8 @@ where
     Ok(())
 }
 
-/// Runs a bulk operation some times, each after `before`. It returns how many rows it touched, which must be `rows`.
+/// Repeats a bulk operation, and runs `before` ahead of each repetition. The operation must return `rows`, the number
+/// of rows it changed.
 pub(crate) async fn bulk<F, W>(workload: &str, rows: u64, before: &str, operation: F) -> Result<()>
 where
     F: Fn(u64) -> W,
@@ -54,7 +55,7 @@ where
         latencies.push(start.elapsed().as_secs_f64() * 1e3);
         cpu += cpu_seconds() - used;
         if touched != rows {
-            return Err(format!("{workload}: {touched} rows and not {rows}").into());
+            return Err(format!("{workload}: {touched} rows instead of {rows}").into());
         }
     }
     crate::dataset::run_as_owner(before).await?;
@@ -80,7 +81,7 @@ impl Until {
     }
 }
 
-/// Returns how long each operation took, in milliseconds.
+/// Returns the duration of each operation in milliseconds.
 async fn drive<F, W>(callers: usize, next: &Arc<AtomicU64>, until: Until, operation: &Arc<F>) -> Result<Vec<f64>>
 where
     F: Fn(u64) -> W + Send + Sync + 'static,

@@ -1,8 +1,8 @@
-//! What this process has used, from `/proc` (proc(5)); zero where there is none.
+//! Resource usage of this process from `/proc` (proc(5)); zero on systems without it.
 
 use std::fs;
 
-/// Seconds of processor time of all threads that live still, to the microsecond.
+/// Returns the processor time of all live threads in seconds, with microsecond precision.
 pub(crate) fn cpu_seconds() -> f64 {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let nanoseconds = threads.filter_map(|thread| {
@@ -12,7 +12,7 @@ pub(crate) fn cpu_seconds() -> f64 {
     nanoseconds.sum::<f64>() / 1e9
 }
 
-/// The most memory that was resident so far, in megabytes.
+/// Returns the peak resident memory in megabytes.
 pub(crate) fn peak_memory() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

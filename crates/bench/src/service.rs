@@ -1,4 +1,4 @@
-//! The service as it runs in production: a plain login, which row-level security binds.
+//! The service as in production, with a plain login to which row-level security applies.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use tempfile::TempDir;
 use crate::dataset::user;
 use crate::{Result, settings};
 
-/// A database, connected, with a keyring of its own.
+/// A connected database with a temporary keyring.
 pub(crate) struct Service {
     pub(crate) store: Arc<dyn Store>,
     _keys: TempDir,
 }
 
 impl Service {
-    /// Connects as a login that has no right on any row of its own: were a unit not to take its door's role, whom the
-    /// policies bind, it could read nothing.
+    /// Connects with a login that has no right on any row. A unit that did not assume its database role could read
+    /// nothing.
     pub(crate) async fn connect() -> Result<Self> {
         let url = settings::service_url()?;
         refuse_a_login_above_the_policies(&url).await?;
@@ -31,16 +31,16 @@ impl Service {
         Ok(Self { store: database.store(), _keys: keys })
     }
 
-    /// The scope of a user, who signs in. Those whose number is an agency's administer it.
+    /// Signs a user in and returns the scope. A user with an agency's number administers that agency.
     pub(crate) async fn scope(&self, number: u64) -> Result<TenantScope> {
         let unit = self.store.identity().await?;
         let token = unit.sessions().begin(user(number)?, SystemEnv.now() + TimeDelta::hours(8)).await?;
-        let signed_in = unit.sessions().signed_in(&token).await?.ok_or("the session is not there")?;
+        let signed_in = unit.sessions().signed_in(&token).await?.ok_or("the session is missing")?;
         unit.commit().await?;
         Ok(TenantScope::of(&signed_in, Origin::default()))
     }
 
-    /// The scopes of the administrators of some agencies.
+    /// Returns the scopes of some agencies' administrators.
     pub(crate) async fn scopes(&self, agencies: std::ops::Range<u64>) -> Result<Vec<TenantScope>> {
         let mut scopes = Vec::new();
         for agency in agencies {
@@ -59,5 +59,9 @@ async fn refuse_a_login_above_the_policies(url: &str) -> Result<()> {
     .await?
     .try_get(0)?;
     login.close().await?;
-    if above { Err("the service's login can read requests without a door's role".into()) } else { Ok(()) }
+    if above {
+        Err("the service's login bypasses row-level security; use one without rights on the tables".into())
+    } else {
+        Ok(())
+    }
 }

@@ -1,15 +1,15 @@
-//! What the environment says.
+//! Settings from the environment.
 
 use std::time::Duration;
 
 use crate::Result;
 
-/// The owner's URL of the database, `DATABASE_URL`.
+/// Returns the owner's URL of the database, `DATABASE_URL`.
 pub(crate) fn owner_url() -> Result<String> {
-    text("DATABASE_URL").ok_or_else(|| "DATABASE_URL must name a PostgreSQL database, as its owner".into())
+    text("DATABASE_URL").ok_or_else(|| "DATABASE_URL is not set; set it to a PostgreSQL database, as its owner".into())
 }
 
-/// Where the service logs in: `SERVICE_DATABASE_URL`, else the owner's URL with the login that `prepare` makes.
+/// Returns the service's URL: `SERVICE_DATABASE_URL`, or the owner's URL with the login that `prepare` creates.
 pub(crate) fn service_url() -> Result<String> {
     if let Some(url) = text("SERVICE_DATABASE_URL") {
         return Ok(url);
@@ -20,35 +20,35 @@ pub(crate) fn service_url() -> Result<String> {
     Ok(format!("{scheme}://{LOGIN}:{LOGIN}@{place}"))
 }
 
-/// The service's login, and its password: the data is made up.
+/// The service's login and its password. The data is synthetic.
 pub(crate) const LOGIN: &str = "rylie_bench";
 
-/// How long a loop is measured: `RUN_S`, 5 seconds.
+/// Returns the measured time of a loop: `RUN_S`, by default 5 seconds.
 pub(crate) fn run_time() -> Duration {
     Duration::from_secs_f64(number("RUN_S", 5.0))
 }
 
-/// How long a loop runs before it is measured: `WARM_S`, 2 seconds.
+/// Returns the warm-up time of a loop: `WARM_S`, by default 2 seconds.
 pub(crate) fn warm_up() -> Duration {
     Duration::from_secs_f64(number("WARM_S", 2.0))
 }
 
-/// How many operations a loop does, instead of running for a time: `OPS`, for a profiler.
+/// Returns the number of operations of a loop, which replaces the time: `OPS`, for a profiler.
 pub(crate) fn operations() -> Option<u64> {
     text("OPS").and_then(|text| text.parse().ok())
 }
 
-/// How often a bulk operation is repeated: `REPS`, 3 times.
+/// Returns the repetitions of a bulk operation: `REPS`, by default 3.
 pub(crate) fn repetitions() -> u64 {
     text("REPS").and_then(|text| text.parse().ok()).unwrap_or(3)
 }
 
-/// The most connections: `POOL_MAX`, 10.
+/// Returns the maximum number of connections: `POOL_MAX`, by default 10.
 pub(crate) fn connections() -> u32 {
     text("POOL_MAX").and_then(|text| text.parse().ok()).unwrap_or(10)
 }
 
-/// The rows that the data set was given: `REQUESTS`, 200,000.
+/// Returns the number of requests in the data set: `REQUESTS`, by default 200,000.
 pub(crate) fn requests() -> u64 {
     text("REQUESTS").and_then(|text| text.parse().ok()).unwrap_or(200_000)
 }

@@ -1,8 +1,8 @@
-//! Ours beside the others that do the same work, as a table.
+//! The results of all clients as a table.
 
 use serde::Deserialize;
 
-/// A workload of ours; the one that does the same in hand-written sqlx, in the best form that is as safe; and Prisma's.
+/// Our workload; the same work in hand-written sqlx, in its fastest form with equal safety; and Prisma's.
 pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["get_by_id_c1", "get_by_id_c1", "get_by_id_c1"],
     ["get_by_id_c16", "get_by_id_c16", "get_by_id_findfirst_c16"],
@@ -37,7 +37,7 @@ const HEAD: &str = "\
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 ";
 
-/// What a run printed, as far as the table shows it.
+/// One printed line, with the fields of the table.
 #[derive(Deserialize)]
 struct Line {
     #[serde(rename = "impl")]
@@ -51,13 +51,13 @@ struct Line {
 }
 
 impl Line {
-    /// Operations a second; of bulk work, which is done a few times only, by their median.
+    /// Returns operations per second. For bulk work, which runs a few times only, computed from the median.
     fn speed(&self) -> f64 {
         if self.rows.is_some() { 1e3 / self.p50_ms } else { self.ops_per_s }
     }
 }
 
-/// The lines of one client and workload, a round each.
+/// The lines of one client and workload, one for each round.
 struct Rounds<'a>(Vec<&'a Line>);
 
 impl Rounds<'_> {
@@ -65,13 +65,14 @@ impl Rounds<'_> {
         median(self.0.iter().map(|line| figure(line)).collect())
     }
 
-    /// The median of the rounds' ratios: what disturbed a round disturbed both.
+    /// Returns the median of the rounds' ratios. A disturbance in a round affects both sides of its ratio.
     fn ratio(&self, other: &Self, figure: fn(&Line) -> f64) -> String {
         median(self.0.iter().zip(&other.0).map(|(ours, other)| figure(ours) / figure(other)).collect())
     }
 }
 
-/// The table of the lines in `text`, in Markdown: medians of the rounds. What is no measurement is left out.
+/// Returns the table of the lines in `text`, in Markdown, with medians of the rounds. Lines that are not measurements
+/// are ignored.
 pub(crate) fn of(text: &str) -> String {
     let lines: Vec<Line> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let rounds = |client: &str, workload: &str| {
@@ -98,7 +99,7 @@ pub(crate) fn of(text: &str) -> String {
     HEAD.to_owned() + &PAIRS.iter().filter_map(row).collect::<String>()
 }
 
-/// With three significant digits; nothing, if there is nothing.
+/// Formats the median with three significant digits; empty without figures.
 fn median(mut figures: Vec<f64>) -> String {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_no_measurement() {
+    fn a_failed_run_is_not_a_measurement() {
         assert_eq!(of(r#"{"impl":"prisma","workload":"get_by_id_c1","failed":true}"#), super::HEAD);
     }
 }

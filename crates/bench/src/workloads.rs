@@ -1,4 +1,4 @@
-//! The workloads, by name. The names up to `save_read_connection_c1` are those that the same work has with others.
+//! The workloads by name. The names up to `save_read_connection_c1` are those of the peers.
 
 mod bulk;
 mod connections;
@@ -74,6 +74,6 @@ pub(crate) async fn run(name: &str) -> Result<()> {
         "save_read_connection_c1" => connections::save_and_read(name).await,
         "raw_scoped_read_d_drop_c1" | "raw_scoped_read_d_drop_c16" => floor::dropped_transaction(name, callers).await,
         "raw_scoped_read_gate_c1" | "raw_scoped_read_gate_c16" => floor::gated_statement(name, callers).await,
-        _ => Err(format!("no such workload: {name}; --list names them").into()),
+        _ => Err(format!("no such workload: {name}; --list prints the names").into()),
     }
 }

@@ -1,9 +1,9 @@
-//! The place a sealed value belongs to.
+//! The row to which a sealed value is bound.
 
-/// Where a sealed value belongs: it opens there and nowhere else.
+/// The location to which a sealed value is bound. The value opens at this location only.
 ///
-/// Plain names, as the database knows them. All four are authenticated with the value, so a row that moves
-/// to another tenant needs [`Keyring::rebind`](crate::Keyring::rebind) in the same transaction.
+/// Names are as the database has them. All four are authenticated with the value. If the owner changes, call
+/// [`Keyring::rebind`](crate::Keyring::rebind) in the same transaction.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Binding<'a> {
     /// The table's name.
@@ -12,25 +12,25 @@ pub struct Binding<'a> {
     pub column: &'a str,
     /// The row's primary key.
     pub row: &'a str,
-    /// Whose row it is.
+    /// The row's owner: the id of the user to whom the secret belongs.
     pub tenant: &'a str,
 }
 
 impl<'a> Binding<'a> {
-    /// The four names in the order in which they are authenticated.
+    /// Creates a binding. The parameters are in the order in which they are authenticated.
     #[must_use]
     pub const fn new(table: &'a str, column: &'a str, row: &'a str, tenant: &'a str) -> Self {
         Self { table, column, row, tenant }
     }
 
-    /// The associated data of an envelope at this place.
+    /// Returns the associated data of an envelope with this binding.
     pub(crate) fn associated_data(&self, version: &str, key_id: &str) -> Vec<u8> {
         let Self { table, column, row, tenant } = *self;
         length_prefixed(&[version, key_id, table, column, row, tenant])
     }
 }
 
-/// Each field after its length in bytes (u64, big-endian), so that no two lists give the same bytes.
+/// Writes each field after its length in bytes (u64, big-endian), so that distinct lists give distinct bytes.
 pub(crate) fn length_prefixed(fields: &[&str]) -> Vec<u8> {
     let length = fields.iter().map(|field| 8 + field.len()).sum();
     let mut bytes = Vec::with_capacity(length);

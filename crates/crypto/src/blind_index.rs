@@ -1,4 +1,4 @@
-//! Looking a sealed value up by equality.
+//! Finds a sealed value by equality.
 
 use std::fmt;
 
@@ -13,33 +13,33 @@ use crate::keyring::{Material, is_key_id};
 use crate::{Error, KeyId, Keyring, Result, kdf};
 
 const PREFIX: &str = "ryidx1.";
-/// Sets the derivation of index keys apart from every other use of a master key.
+/// Separates the derivation of index keys from every other use of a master key.
 const LABEL: &[u8] = b"rylie1index";
 
-/// What is looked up: a column, within a tenant where the caller knows it, and how values are normalised first.
+/// The scope of a blind index: a column, optionally a tenant, and the normalisation of values.
 ///
-/// All of it goes into the key, so that fingerprints of two columns, tenants or normalisations never match.
+/// All fields go into the key, so fingerprints of two columns, tenants or normalisations never match.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lookup<'a> {
     /// The table's name.
     pub table: &'a str,
     /// The column whose values are looked up.
     pub column: &'a str,
-    /// `None` where the value must be found before its tenant is known, as an API key is.
+    /// `None` if the value is looked up before its tenant is known, as for an API key.
     pub tenant: Option<&'a str>,
-    /// What counts as equal.
+    /// Which values count as equal.
     pub normalisation: Normalisation,
 }
 
-/// What counts as equal. Unicode composition is not touched: `é` in one and in two code points differ.
+/// Which values count as equal. Unicode composition is not normalised: `é` in one and in two code points differ.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Normalisation {
-    /// Byte for byte: for tokens and keys.
+    /// Compares bytes. For tokens and keys.
     #[default]
     Exact,
-    /// Without white space at either end.
+    /// Ignores white space at both ends.
     Trim,
-    /// Without white space at either end, in Unicode lower case: for e-mail addresses.
+    /// Ignores white space at both ends, and case (Unicode lower case). For e-mail addresses.
     TrimLowercase,
 }
 
@@ -61,17 +61,17 @@ impl Normalisation {
     }
 }
 
-/// Makes fingerprints of values for one lookup, with each key of a keyring that still opens.
+/// Computes fingerprints of values for one lookup, with each key of a keyring that can decrypt.
 ///
-/// A fingerprint tells whether two values of the lookup are equal, and nothing else to whoever lacks the key.
+/// Without the key, a fingerprint shows only whether two values of the lookup are equal.
 pub struct BlindIndex {
     normalisation: Normalisation,
-    /// The active key first.
+    /// The active key is first.
     keys: Vec<(KeyId, hmac::Key)>,
 }
 
 impl Keyring {
-    /// The blind index of one lookup. Derive it again after a rotation.
+    /// Derives the blind index of one lookup. Derive it again after a rotation.
     pub fn blind_index(&self, lookup: &Lookup<'_>) -> Result<BlindIndex> {
         let keys = self.usable().map(|(id, material)| Ok((id.clone(), derive(id, material, lookup)?)));
         Ok(BlindIndex { normalisation: lookup.normalisation, keys: keys.collect::<Result<_>>()? })
@@ -79,21 +79,21 @@ impl Keyring {
 }
 
 impl BlindIndex {
-    /// The fingerprint to store: with the active key.
+    /// Returns the fingerprint to store, made with the active key.
     pub fn fingerprint(&self, value: &str) -> Result<Fingerprint> {
         let (id, key) = self.keys.first().ok_or(Error::ActiveKeys { count: 0 })?;
         Ok(Fingerprint::new(id, key, &self.normalisation.apply(value)))
     }
 
-    /// The fingerprints under which a value may be stored: one a key, so more than one during a rotation.
-    /// Look for any of them.
+    /// Returns the fingerprints under which a value may be stored: one for each key, so several during a rotation.
+    /// Search for any of them.
     #[must_use]
     pub fn candidates(&self, value: &str) -> Vec<Fingerprint> {
         let value = self.normalisation.apply(value);
         self.keys.iter().map(|(id, key)| Fingerprint::new(id, key, &value)).collect()
     }
 
-    /// Whether a stored fingerprint is the value's; in constant time.
+    /// Returns whether a stored fingerprint is that of the value. Compares in constant time.
     pub fn confirm(&self, stored: &Fingerprint, value: &str) -> Result<bool> {
         let id: KeyId = stored.key_id().parse()?;
         let Some((id, key)) = self.keys.iter().find(|(known, _)| *known == id) else {
@@ -111,12 +111,12 @@ impl fmt::Debug for BlindIndex {
     }
 }
 
-/// What is stored and searched instead of a value: `ryidx1.<key id>.<base64url of 32 bytes>`.
+/// The stored and searched form of a value: `ryidx1.<key id>.<base64url of 32 bytes>`.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Takes a stored text.
+    /// Parses a stored fingerprint.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         let (id, mac) =
@@ -125,19 +125,19 @@ impl Fingerprint {
         if is_key_id(id) && mac.len() == 32 { Ok(Self(text)) } else { Err(Error::NotAFingerprint) }
     }
 
-    /// The text to store, or to search for.
+    /// Returns the text to store or search for.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text to store, or to search for.
+    /// Returns the text to store or search for.
     #[must_use]
     pub fn into_text(self) -> String {
         self.0
     }
 
-    /// The id of the key that made it.
+    /// Returns the id of the key that made it.
     #[must_use]
     pub fn key_id(&self) -> &str {
         self.0.split('.').nth(1).unwrap_or_default()
@@ -155,7 +155,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A key of its own for each master key, column, normalisation and tenant; no tenant is one field less.
+/// Derives a separate key for each master key, column, normalisation and tenant. Without a tenant, the last field is
+/// absent.
 fn derive(id: &KeyId, material: &Material, lookup: &Lookup<'_>) -> Result<hmac::Key> {
     let mut fields = vec![id.as_str(), lookup.table, lookup.column, lookup.normalisation.name()];
     fields.extend(lookup.tenant);

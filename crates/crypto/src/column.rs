@@ -1,11 +1,11 @@
-//! How one column's values are opened and sealed while the platform's forms are still about.
+//! Opens and seals the values of one column, legacy forms included.
 
 use crate::{Binding, Error, Keyring, LegacyForms, LegacyKey, Padding, Result, Sealed, Secret, Stored, StoredForm};
 
-/// What one column accepts and what it writes. Unless said otherwise: envelopes of this crate only.
+/// The forms that a column accepts and writes. By default: only envelopes of this crate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ColumnPolicy {
-    /// The forms from before that still open. Envelopes of this crate always do.
+    /// The legacy forms that still open. Envelopes of this crate always open.
     pub accepts: LegacyForms,
     /// The form of new values.
     pub writes: Writes,
@@ -16,8 +16,8 @@ pub struct ColumnPolicy {
 pub enum Writes {
     /// Sealed by the keyring's active key.
     Sealed(Padding),
-    /// The platform's AES-256-GCM form, while its old service still reads the column. Not bound to its row, and
-    /// under one key for all.
+    /// The platform's AES-256-GCM form, while the old service still reads the column. It is not bound to its row, and
+    /// all values use one key.
     Compat,
     /// Plain text, while the old service still reads a column that it never encrypted.
     Plain,
@@ -29,9 +29,9 @@ impl Default for Writes {
     }
 }
 
-/// Opens and seals the values of one column: the one door through which a caller reads a secret column.
+/// Opens and seals the values of one column. Callers read secret columns only through it.
 ///
-/// Made where it is needed; it only borrows the keys.
+/// Cheap to create: it only borrows the keys.
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnCipher<'k> {
     keyring: &'k Keyring,
@@ -40,7 +40,7 @@ pub struct ColumnCipher<'k> {
 }
 
 impl<'k> ColumnCipher<'k> {
-    /// Refuses a policy that needs a legacy key without one, or that writes a form it does not accept.
+    /// Fails if the policy needs a legacy key and none is given, or if it writes a form that it does not accept.
     pub const fn new(keyring: &'k Keyring, legacy: Option<&'k LegacyKey>, policy: ColumnPolicy) -> Result<Self> {
         let unread = match policy.writes {
             Writes::Sealed(_) => false,
@@ -56,8 +56,8 @@ impl<'k> ColumnCipher<'k> {
         Ok(Self { keyring, legacy, policy })
     }
 
-    /// Opens a stored text, and tells the form it was in. A form that is switched off is refused, and a value
-    /// that does not open is an error: never taken for plain text.
+    /// Opens a stored text and returns its form. Fails if the policy does not accept that form.
+    /// A value that does not decrypt is an error; it is never returned as plain text.
     pub fn open(&self, stored: &str, binding: &Binding<'_>) -> Result<(Secret<String>, StoredForm)> {
         let form = StoredForm::of(stored);
         if !self.accepts(form) {
@@ -74,10 +74,10 @@ impl<'k> ColumnCipher<'k> {
         Ok((secret, form))
     }
 
-    /// Seals a new value in the form the policy writes.
+    /// Seals a new value in the form that the policy writes.
     ///
-    /// [`Error::NotPlain`] where that is plain text and the value looks like one of the other forms: it could not be
-    /// told from them again.
+    /// Fails with [`Error::NotPlain`] if that form is plain text and the value looks like one of the other forms:
+    /// it would be read as that form.
     pub fn seal(&self, secret: &Secret<String>, binding: &Binding<'_>) -> Result<Stored> {
         match self.policy.writes {
             Writes::Sealed(padding) => self.keyring.seal(secret, binding, padding).map(Stored::from),
@@ -87,7 +87,7 @@ impl<'k> ColumnCipher<'k> {
         }
     }
 
-    /// Whether a stored text is in the form that a new value would have, and under the key it would have.
+    /// Returns whether a stored text has the form and the key that a new value would have.
     pub fn is_current(&self, stored: &str) -> Result<bool> {
         Ok(match self.policy.writes {
             Writes::Sealed(_) => {
@@ -104,7 +104,7 @@ impl<'k> ColumnCipher<'k> {
             StoredForm::LegacyCbc => self.policy.accepts.cbc,
             StoredForm::LegacyGcm => self.policy.accepts.gcm,
             StoredForm::Plain => self.policy.accepts.plain,
-            // Damage is told as such.
+            // `open` reports damage.
             StoredForm::Sealed | StoredForm::Damaged => true,
         }
     }

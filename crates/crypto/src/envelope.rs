@@ -11,40 +11,40 @@ use crate::{Error, Result};
 
 pub(crate) const VERSION: &str = "rylie1";
 const PREFIX: &str = "rylie1.";
-/// What every version begins with, a digit behind it.
+/// The first characters of every version, followed by a digit.
 const FAMILY: &str = "rylie";
 
 pub(crate) const SALT: usize = 32;
 pub(crate) const COMMITMENT: usize = 32;
 pub(crate) const HEADER: usize = SALT + COMMITMENT;
 
-/// A sealed value as it is stored: text that only its keyring opens, and only where it was sealed for.
+/// A sealed value as stored. It opens only with its keyring, and only at its binding.
 ///
-/// There is one spelling of each; [`Sealed::parse`] takes no other. `Debug` prints the key id alone.
+/// Each value has one spelling; [`Sealed::parse`] accepts no other. `Debug` prints only the key id.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Sealed(String);
 
 impl Sealed {
-    /// Takes text in exactly the form in which it was written.
+    /// Parses a stored envelope. Accepts only the exact form in which it was written.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         split(&text)?;
         Ok(Self(text))
     }
 
-    /// The text to store.
+    /// Returns the text to store.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text to store.
+    /// Returns the text to store.
     #[must_use]
     pub fn into_text(self) -> String {
         self.0
     }
 
-    /// The id of the key that sealed it.
+    /// Returns the id of the key that sealed it.
     #[must_use]
     pub fn key_id(&self) -> &str {
         self.0.split('.').nth(1).unwrap_or_default()
@@ -61,7 +61,7 @@ impl Sealed {
         Self(text)
     }
 
-    /// Salt, commitment, ciphertext and tag.
+    /// Returns salt, commitment, ciphertext and tag.
     pub(crate) fn payload(&self) -> Result<Vec<u8>> {
         split(&self.0).map(|(_, payload)| payload)
     }
@@ -73,8 +73,9 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// Whether a text may be read as an envelope only, however damaged: it begins with `rylie` and a digit, or with `rylie1.`
-/// but for one byte. Such a text is never taken for a plain one. (`rylie_` and alike may begin a key of the platform's.)
+/// Returns whether a text can only be an envelope, even a damaged one. It is true for texts that begin with `rylie`
+/// and a digit, or with `rylie1.` with one byte changed. It is never read as plain text. (Keys of the
+/// platform may begin with `rylie_` and the like.)
 pub(crate) fn claims(text: &str) -> bool {
     let differing = text.bytes().zip(PREFIX.bytes()).filter(|(one, other)| one != other).count();
     let of_family = text
@@ -83,19 +84,19 @@ pub(crate) fn claims(text: &str) -> bool {
     of_family || (text.len() >= PREFIX.len() && differing <= 1)
 }
 
-/// The key id and the decoded payload of a well-formed envelope.
+/// Returns the key id and the decoded payload of a well-formed envelope.
 fn split(text: &str) -> Result<(&str, Vec<u8>)> {
     let malformed = |reason| Error::NotAnEnvelope { reason };
     let rest = text.strip_prefix(PREFIX).ok_or(malformed("it does not begin with rylie1."))?;
     let (key_id, payload) = rest.split_once('.').ok_or(malformed("its payload is missing"))?;
     if !is_key_id(key_id) {
-        return Err(malformed("its key id has a character or length that none has"));
+        return Err(malformed("its key id is not 1 to 32 characters of a-z, 0-9 and -"));
     }
-    // The engine refuses padding, foreign characters and trailing bits, so that a payload has one spelling.
+    // The decoder rejects padding, foreign characters and trailing bits, so each payload has one spelling.
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| malformed("its payload is not canonical base64url"))?;
     // A frame has at least its end mark.
     if payload.len() < HEADER + 1 + AES_256_GCM.tag_len() {
-        return Err(malformed("it was cut off"));
+        return Err(malformed("it is truncated"));
     }
     Ok((key_id, payload))
 }
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_envelope_parses() {
         let sealed = sealed();
         assert_eq!(Sealed::parse(sealed.as_str()).unwrap(), sealed);
         assert_eq!(sealed.payload().unwrap(), [0xa5; HEADER + 17]);
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_prints_the_key_id_alone() {
+    fn debug_prints_only_the_key_id() {
         assert_eq!(format!("{:?}", sealed()), "Sealed(rylie1.k1..)");
     }
 
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_prefix_is_still_claimed_and_other_texts_are_not() {
+    fn a_damaged_prefix_is_still_an_envelope_and_other_texts_are_not() {
         for text in ["rylie1.k.x", "rylie2.k.x", "sylie1.k", "rylie1", "rylie", "Rylie1.", "rylie1/k"] {
             assert!(claims(text), "{text}");
         }

@@ -1,81 +1,81 @@
-//! What can go wrong, without a secret in any message.
+//! Errors. No message contains a secret.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::{KeyId, ProviderError, StoredForm};
 
-/// A result whose error is this crate's.
+/// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something was not sealed, opened or loaded.
+/// The reason why a value was not sealed, opened or loaded.
 ///
-/// No message and no field holds a secret, a plain text or a ciphertext; key ids, paths and the names of
-/// variables appear. Only the sources of [`Error::Provider`] are another's words.
+/// No message and no field contains a secret, a plain text or a ciphertext. Key ids, paths and names of variables
+/// appear. The text of a provider's error is the source of [`Error::Provider`] only.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system gave no random bytes.
-    #[error("drawing random bytes: the operating system gave none; nothing was sealed, try again")]
+    /// The operating system returned no random bytes.
+    #[error("drawing random bytes: the operating system returned none; nothing was sealed; try again")]
     Randomness,
 
-    /// The value exceeds what the cipher can take in one message (AES-GCM: 64 GiB).
-    #[error("sealing a value: it is too long for one message")]
+    /// The value exceeds the limit of the cipher for one message (AES-GCM: 64 GiB).
+    #[error("sealing a value: it exceeds 64 GiB, the limit of AES-GCM; store it in parts")]
     TooLong,
 
-    /// The text is no envelope of a version this crate knows, or not in its one canonical spelling.
-    #[error("reading an envelope: {reason}; restore the value from where it was written")]
+    /// The text is not an envelope of a known version in its canonical spelling.
+    #[error("reading an envelope: {reason}; restore the value from a backup")]
     NotAnEnvelope {
         /// The first rule the text breaks.
         reason: &'static str,
     },
 
-    /// The keyring has never had the key that the value names.
+    /// The keyring has never had the key of this value.
     #[error("looking up key {key}: this keyring has no such key; load the keyring that sealed the value")]
     UnknownKey {
-        /// The id the value names.
+        /// The key id in the value.
         key: KeyId,
     },
 
-    /// The key that the value names was destroyed, so the value is gone for good.
-    #[error("looking up key {key}: it was destroyed, and nothing sealed with it can be opened again")]
+    /// The key of this value was destroyed, so the value is lost.
+    #[error("looking up key {key}: it was destroyed; its values cannot be opened any more")]
     KeyDestroyed {
-        /// The id the value names.
+        /// The key id in the value.
         key: KeyId,
     },
 
-    /// The value was changed, stands where it was not sealed for, or was sealed by another key of this id.
+    /// The value was changed, has another binding, or was sealed by another key with this id.
     #[error(
-        "opening a sealed value: it does not belong to this table, column, row, tenant and key, or was changed; \
-         check the binding, then restore the value"
+        "opening a sealed value: it does not match this table, column, row, owner and key, or was changed; \
+         check the binding, or restore the value"
     )]
     NotAuthentic,
 
-    /// The value opened, and is not UTF-8.
-    #[error("opening a sealed value as text: it holds other bytes; open it as bytes")]
+    /// The value opened, but is not UTF-8.
+    #[error("opening a sealed value as text: it is not UTF-8; open it as bytes")]
     NotText,
 
     /// A key id is not 1 to 32 characters of `a-z`, `0-9` and `-`.
     #[error("reading a key id: it must be 1 to 32 characters of a-z, 0-9 and -")]
     BadKeyId,
 
-    /// A key is not random enough to be one.
+    /// A key is not random enough.
     #[error("loading key {key}: {reason}; generate a key instead of writing one")]
     WeakKey {
-        /// The key refused.
+        /// The rejected key.
         key: KeyId,
-        /// The rule it breaks.
+        /// The rule that it breaks.
         reason: &'static str,
     },
 
-    /// Two keys of a keyring have one id.
-    #[error("loading key {key}: another key of this keyring has the same id; give each its own")]
+    /// Two keys of a keyring have the same id.
+    #[error("loading key {key}: another key of this keyring has the same id; use a distinct id for each key")]
     DuplicateKeyId {
-        /// The id used twice.
+        /// The duplicate id.
         key: KeyId,
     },
 
-    /// Two ids of a keyring hold the same key, so destroying one would destroy nothing.
+    /// Two ids of a keyring have the same key, so destroying one would have no effect.
     #[error("loading key {key}: it is the same key as {other}; remove one of the two")]
     DuplicateKey {
         /// The later one.
@@ -84,7 +84,7 @@ pub enum Error {
         other: KeyId,
     },
 
-    /// A keyring seals with exactly one key.
+    /// A keyring must have exactly one active key.
     #[error("loading a keyring: it has {count} active keys; mark exactly one as active")]
     ActiveKeys {
         /// How many are marked as active.
@@ -98,39 +98,40 @@ pub enum Error {
         key: KeyId,
     },
 
-    /// The keyring's text is not the JSON document of a keyring. The parser's own words are left out: they quote the text.
+    /// The keyring's text is not a keyring document in JSON. The parser's message is omitted because it quotes the
+    /// text.
     #[error(
         "reading a keyring: not a keyring document at line {line}, column {column}; compare it with a generated one"
     )]
     KeyringSyntax {
-        /// Counted from 1; 0 when not known.
+        /// Counted from 1; 0 if unknown.
         line: usize,
-        /// Counted from 1; 0 when not known.
+        /// Counted from 1; 0 if unknown.
         column: usize,
     },
 
-    /// One entry of the keyring's document is not right.
+    /// One entry of the keyring's document is invalid.
     #[error("loading key {key}: {reason}")]
     KeyringEntry {
         /// The entry's id.
         key: KeyId,
-        /// What is wrong, and what to do.
+        /// The problem and its remedy.
         reason: &'static str,
     },
 
-    /// The key file, or the folder it is in, cannot be used.
+    /// The key file or its folder cannot be used.
     #[error("{doing} {}", path.display())]
     KeyFile {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// Others than its owner may read or write the key file.
-    #[error("reading key file {}: its mode {mode:o} lets others in; chmod 600 it, and rotate if others have read it", path.display())]
+    /// Users other than its owner may read or write the key file.
+    #[error("reading key file {}: its mode {mode:o} gives others access; run chmod 600, and rotate if others have read it", path.display())]
     KeyFileExposed {
         /// The file.
         path: PathBuf,
@@ -138,15 +139,15 @@ pub enum Error {
         mode: u32,
     },
 
-    /// A new keyring would overwrite one whose keys may be in use.
-    #[error("creating key file {}: there is one already; rotate it, or choose another path", path.display())]
+    /// The path exists; creating the keyring would overwrite it.
+    #[error("creating key file {}: it exists already; rotate it, or choose another path", path.display())]
     KeyFileExists {
         /// The file.
         path: PathBuf,
     },
 
-    /// The environment has no such variable, or not as text.
-    #[error("reading a keyring from the environment: {name} is not set to a text")]
+    /// The environment variable is missing or not text.
+    #[error("reading a keyring from the environment: {name} is not set or is not UTF-8; set it to a keyring document")]
     Environment {
         /// The variable's name.
         name: String,
@@ -155,62 +156,62 @@ pub enum Error {
     /// The key provider did not wrap or unwrap a key.
     #[error("{doing} key {key}: the key provider failed")]
     Provider {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// The key concerned.
         key: KeyId,
-        /// What the provider said.
+        /// The provider's error.
         source: ProviderError,
     },
 
-    /// The platform's `ENCRYPTION_KEY` has fewer than 32 characters; the platform itself would not have started.
-    #[error("reading the legacy key: it must have at least 32 characters; use the platform's ENCRYPTION_KEY as it was")]
+    /// The platform's `ENCRYPTION_KEY` has fewer than 32 characters. The platform would not have started with it.
+    #[error("reading the legacy key: it must have at least 32 characters; use the platform's ENCRYPTION_KEY unchanged")]
     LegacyKeyTooShort,
 
-    /// The first 32 characters of `ENCRYPTION_KEY` are not 32 bytes: node's AES-256-CBC throws on such a key.
+    /// The first 32 characters of `ENCRYPTION_KEY` are not 32 bytes. Node's AES-256-CBC rejects such keys.
     #[error(
-        "opening an AES-256-CBC value: the legacy key's first 32 characters are not 32 bytes, so this key never sealed one; \
-         use the key that did"
+        "opening an AES-256-CBC value: the legacy key's first 32 characters are not 32 bytes, so it cannot have sealed the value; \
+         use the key that sealed it"
     )]
     LegacyKeyNotForCbc,
 
-    /// The column's policy needs the platform's key, and none was given.
-    #[error("preparing a column: its policy reads or writes the platform's forms; give the legacy key")]
+    /// The column's policy needs the legacy key, and none was given.
+    #[error("preparing a column: its policy reads or writes legacy forms; configure the legacy key")]
     LegacyKeyMissing,
 
-    /// A value in one of the platform's forms does not open with the legacy key.
+    /// A value in a legacy form does not open with the legacy key.
     #[error(
         "opening a {form} value: wrong legacy key, or the value was changed; try the key in use when it was written"
     )]
     LegacyUnreadable {
-        /// The form the value has.
+        /// The value's form.
         form: StoredForm,
     },
 
-    /// The column's policy has switched this form off.
+    /// The column's policy does not accept this form.
     #[error(
         "opening a {form} value: the column's policy does not accept this form; re-encrypt the column, or accept it"
     )]
     FormNotAccepted {
-        /// The form the value has.
+        /// The value's form.
         form: StoredForm,
     },
 
-    /// The value begins like a sealed one and is none: cut off, changed, or of a later version.
-    #[error("opening a stored value: it begins like a sealed one and is damaged; restore it from where it was written")]
+    /// The value begins like an envelope but is not one: truncated, changed, or of a later version.
+    #[error("opening a stored value: it begins like a sealed value but is damaged; restore it from a backup")]
     Damaged,
 
     /// A column must accept the form that it writes.
-    #[error("preparing a column: its policy writes a form of the old service without accepting it; accept it")]
+    #[error("preparing a column: its policy writes a legacy form that it does not accept; accept that form as well")]
     PolicyContradiction,
 
     /// A value to be stored as plain text looks like a ciphertext.
     #[error(
-        "storing a value as plain text: it has the form of a ciphertext and could not be read again; seal the column"
+        "storing a value as plain text: it has the form of a ciphertext and could not be read back; seal the column"
     )]
     NotPlain,
 
-    /// The text is no fingerprint of a blind index.
-    #[error("reading a fingerprint: not in the form this crate writes; rebuild the index")]
+    /// The text is not a fingerprint of a blind index.
+    #[error("reading a fingerprint: it is not in the form that this crate writes; rebuild the index")]
     NotAFingerprint,
 }

@@ -1,4 +1,4 @@
-//! HKDF-SHA-256 (RFC 5869), the one way in which keys are made from keys.
+//! HKDF-SHA-256 (RFC 5869), the only way to derive a key from another.
 
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 
@@ -9,7 +9,7 @@ pub(crate) fn extract(salt: &[u8], key: &[u8]) -> Prk {
     Salt::new(HKDF_SHA256, salt).extract(key)
 }
 
-/// HKDF-Expand: fills `output`; the parts of `info` are read as one.
+/// HKDF-Expand: fills `output`. The parts of `info` are concatenated.
 pub(crate) fn expand(prk: &Prk, info: &[&[u8]], output: &mut [u8]) -> Result<()> {
     prk.expand(info, Length(output.len())).and_then(|okm| okm.fill(output)).map_err(|_| Error::TooLong)
 }

@@ -1,14 +1,14 @@
-//! Files for their owner alone. Off Unix, access control is the operator's.
+//! Files that only their owner may access. On systems other than Unix, the operator controls access.
 
 use std::fs::{Metadata, OpenOptions};
 
-/// So that a file which these options make may be read and written by its owner alone.
+/// Restricts files created with these options to their owner: only the owner may read and write them.
 #[cfg(unix)]
 pub fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
 }
 
-/// The mode of a file that group or others may read, write or execute; `None` for one that is its owner's alone.
+/// Returns the mode of a file that group or others may read, write or execute; otherwise `None`.
 #[cfg(unix)]
 #[must_use]
 pub fn exposed_mode(metadata: &Metadata) -> Option<u32> {
@@ -16,13 +16,13 @@ pub fn exposed_mode(metadata: &Metadata) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
-/// The options as they are.
+/// Returns the options unchanged.
 #[cfg(not(unix))]
 pub fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Always `None`.
+/// Returns `None`.
 #[cfg(not(unix))]
 #[must_use]
 pub fn exposed_mode(_: &Metadata) -> Option<u32> {

@@ -1,27 +1,27 @@
-//! Hiding how long a secret is.
+//! Padding, which hides the length of a secret.
 
 use std::num::NonZeroU16;
 
-/// Ends the secret in its frame; zeros follow.
+/// The end mark of the secret in its frame; zeros follow.
 const END: u8 = 0x80;
 
 /// How much of a secret's length its envelope hides.
 ///
-/// Whatever was chosen is inside the ciphertext and authenticated, so opening needs no word about it.
+/// The padding is inside the ciphertext and authenticated, so opening does not need to know the choice.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Padding {
-    /// The envelope shows the exact length: right where all secrets of a column are equally long.
+    /// The envelope shows the exact length. Suits columns whose secrets have equal length.
     #[default]
     None,
-    /// Up to the next multiple: right for tokens, whose lengths cluster.
+    /// Pads to the next multiple. Suits tokens, whose lengths cluster.
     Blocks(NonZeroU16),
-    /// Padmé: at most 12 % longer, and the length shows only its few leading bits. Right for long texts;
-    /// it hides little below some hundred bytes.
+    /// Padmé: adds at most 12 %, and the length shows only its few leading bits. Suits long texts; below some hundred
+    /// bytes it hides little.
     Padme,
 }
 
 impl Padding {
-    /// The length of the frame around a secret of `length` bytes: at least one more.
+    /// Returns the length of the frame for a secret of `length` bytes: at least one byte more.
     pub(crate) fn frame_length(self, length: usize) -> Option<usize> {
         let least = length.checked_add(1)?;
         match self {
@@ -38,13 +38,14 @@ pub(crate) fn pad(secret_in_buffer: &mut Vec<u8>, end_of_frame: usize) {
     secret_in_buffer.resize(end_of_frame.max(secret_in_buffer.len()), 0);
 }
 
-/// The length of the secret in an opened frame.
+/// Returns the length of the secret in an opened frame.
 pub(crate) fn unpadded_length(frame: &[u8]) -> Option<usize> {
     let end = frame.iter().rposition(|&byte| byte != 0)?;
     (frame[end] == END).then_some(end)
 }
 
-/// Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", 2019, algorithm 1.
+/// Padmé. Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", 2019,
+/// algorithm 1.
 fn padme(length: usize) -> Option<usize> {
     let exponent = length.checked_ilog2()?;
     let kept = exponent.checked_ilog2().map_or(0, |log| log + 1);
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_padded_has_its_length_again() {
+    fn unpadding_restores_the_length() {
         for secret in [&b""[..], b"x", b"\x80", b"\x00\x00", b"x\x80\x00"] {
             let mut frame = secret.to_vec();
             pad(&mut frame, 64);

@@ -1,4 +1,4 @@
-//! Bytes from the operating system's generator, the only source of chance here.
+//! Random bytes from the operating system's generator, the crate's only source of randomness.
 
 use ring::rand::{SecureRandom, SystemRandom};
 

@@ -1,4 +1,4 @@
-//! Sealing and opening: what a keyring does with a value.
+//! Seals and opens values with a keyring.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{Digest, SHA256, digest};
@@ -10,14 +10,14 @@ use crate::keyring::Material;
 use crate::padding::{pad, unpadded_length};
 use crate::{Binding, Error, KeyId, Keyring, Padding, Result, Sealed, Secret, kdf, random};
 
-/// Sets the derivation of message keys apart from every other use of a master key. With it, the salt and
-/// twelve characters of key id, the first block of the expansion is one block of SHA-256.
+/// Separates the derivation of message keys from every other use of a master key. Label, salt and a key id of
+/// twelve characters fit into one block of SHA-256.
 const LABEL: &[u8] = b"rylie1seal";
-/// Sets the commitment apart from every other use of SHA-256.
+/// Separates the commitment from every other use of SHA-256.
 const COMMIT_LABEL: &[u8] = b"rylie1commit";
 
 impl Keyring {
-    /// Seals a secret with the active key, to be opened at this binding only.
+    /// Seals a secret with the active key. It opens only with the same binding.
     pub fn seal<T>(&self, secret: &Secret<T>, binding: &Binding<'_>, padding: Padding) -> Result<Sealed>
     where
         T: AsRef<[u8]> + Zeroize,
@@ -25,7 +25,7 @@ impl Keyring {
         self.seal_with(random::array()?, secret.expose().as_ref(), binding, padding)
     }
 
-    /// Opens a text. Nothing is returned that was not sealed for this binding.
+    /// Opens a value as text. Fails unless the value was sealed for this binding.
     pub fn open(&self, sealed: &Sealed, binding: &Binding<'_>) -> Result<Secret<String>> {
         let bytes = self.open_frame(sealed, binding).and_then(without_padding)?;
         String::from_utf8(bytes).map(Secret::new).map_err(|error| {
@@ -39,9 +39,9 @@ impl Keyring {
         self.open_frame(sealed, binding).and_then(without_padding).map(Secret::new)
     }
 
-    /// Opens a value at one binding and seals it with the active key at another, its padding kept.
+    /// Opens a value at one binding and seals it with the active key at another. The padding is kept.
     ///
-    /// For a row that moves to another tenant; with the same binding twice, for a value whose key was rotated.
+    /// Use it when the owner of a row changes, or with two equal bindings after a rotation.
     pub fn rebind(&self, sealed: &Sealed, from: &Binding<'_>, to: &Binding<'_>) -> Result<Sealed> {
         let frame = Zeroizing::new(self.open_frame(sealed, from)?);
         let (id, material) = self.active_material()?;
@@ -50,7 +50,7 @@ impl Keyring {
         encrypt(id, material, buffer, to)
     }
 
-    /// Deterministic: the salt is the caller's. Only vectors choose it.
+    /// Seals with a given salt. Only test vectors choose the salt.
     fn seal_with(&self, salt: [u8; SALT], secret: &[u8], binding: &Binding<'_>, padding: Padding) -> Result<Sealed> {
         let (id, material) = self.active_material()?;
         let frame = padding.frame_length(secret.len()).ok_or(Error::TooLong)?;
@@ -60,7 +60,7 @@ impl Keyring {
         encrypt(id, material, buffer, binding)
     }
 
-    /// The frame: the secret, its end mark and its zeros.
+    /// Decrypts the frame: the secret, its end mark and its zeros.
     fn open_frame(&self, sealed: &Sealed, binding: &Binding<'_>) -> Result<Vec<u8>> {
         let (id, material) = self.material(sealed.key_id())?;
         let mut buffer = sealed.payload()?;
@@ -72,13 +72,13 @@ impl Keyring {
         let data = associated_data(id, binding);
         let frame = key.cipher()?.open_within(nonce(), data, &mut buffer, HEADER..);
         let length = frame.map_err(|_| Error::NotAuthentic)?.len();
-        // The frame now begins the buffer; behind it are only bytes of the ciphertext.
+        // The frame is now at the start of the buffer; the rest is ciphertext.
         buffer.truncate(length);
         Ok(buffer)
     }
 }
 
-/// The key of one message behind [`COMMIT_LABEL`], so that both are hashed in one piece.
+/// The key of one message after [`COMMIT_LABEL`], so that both are hashed in one call.
 struct MessageKey(Zeroizing<[u8; COMMIT_LABEL.len() + 32]>);
 
 impl MessageKey {
@@ -95,13 +95,13 @@ impl MessageKey {
         key.map(LessSafeKey::new).map_err(|_| Error::TooLong)
     }
 
-    /// What the envelope shows, so that it opens under this key and no other.
+    /// Returns the commitment in the envelope, which restricts it to this key.
     fn commitment(&self) -> Digest {
         digest(&SHA256, &*self.0)
     }
 }
 
-/// A buffer that begins with the salt and never grows, so that no copy of a plain text is left behind.
+/// Allocates a buffer that begins with the salt and never grows, so that no copy of a plain text remains in memory.
 fn header_with_room(salt: [u8; SALT], frame: usize) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(HEADER + frame + AES_256_GCM.tag_len());
     buffer.extend_from_slice(&salt);
@@ -109,11 +109,11 @@ fn header_with_room(salt: [u8; SALT], frame: usize) -> Vec<u8> {
     buffer
 }
 
-/// Fills in the commitment, encrypts the frame behind the header in place, and appends the tag.
+/// Fills in the commitment, encrypts the frame after the header in place, and appends the tag.
 fn encrypt(id: &KeyId, material: &Material, mut buffer: Vec<u8>, binding: &Binding<'_>) -> Result<Sealed> {
     let sealed = encrypt_in_place(id, material, &mut buffer, binding);
     if sealed.is_err() {
-        // The frame may still be there in plain.
+        // The frame may still be in plain text.
         buffer.zeroize();
     }
     sealed.map(|()| Sealed::write(id.as_str(), &buffer))

@@ -1,14 +1,14 @@
-//! A value that must not be seen by accident.
+//! A value that is protected against accidental disclosure.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-/// A secret in memory: wiped when dropped, and shown to nobody who does not ask by name.
+/// A secret in memory. It is wiped when dropped and read only with [`Secret::expose`].
 ///
-/// `Debug` prints `Secret(..)`. There is no `Display` and no serialisation, so that a log line, an error
-/// or a JSON dump cannot hold one:
+/// `Debug` prints `Secret(..)`. There is no `Display` and no serialisation, so that no log line, error
+/// or JSON dump contains a secret:
 ///
 /// ```compile_fail
 /// println!("{}", rylie_crypto::Secret::from("token"));
@@ -18,16 +18,16 @@ use zeroize::Zeroize;
 /// let _ = serde_json::to_string(&rylie_crypto::Secret::from("token"));
 /// ```
 ///
-/// Equality takes the same time wherever two values of one length differ; that the lengths differ shows.
+/// Comparing two values of equal length takes constant time. A difference in length is visible.
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes the value over. Copies that the caller made before are the caller's to wipe.
+    /// Takes ownership of the value. The caller must wipe earlier copies.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself. Whoever calls this answers for where it goes.
+    /// Returns the value. The caller is responsible for its further use.
     pub const fn expose(&self) -> &T {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The text of a secret column, and the form it is in.
+//! The text of a secret column, and its form.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{Sealed, envelope, legacy};
 
-/// The text of a secret column in whatever form it was written: perhaps plain, so it is never printed.
+/// The text of a secret column in any form. It may be plain text, so it is never printed.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Stored(Zeroizing<String>);
 
@@ -16,19 +16,19 @@ impl Stored {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text as it is to be stored.
+    /// Returns the text to store.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text as it is to be stored.
+    /// Returns the text to store.
     #[must_use]
     pub fn into_text(mut self) -> String {
         std::mem::take(&mut self.0)
     }
 
-    /// The form the text is in.
+    /// Returns the form of the text.
     #[must_use]
     pub fn form(&self) -> StoredForm {
         StoredForm::of(&self.0)
@@ -47,26 +47,27 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// The form of a stored text, told by its shape alone.
+/// The form of a stored text, recognised by its shape.
 ///
-/// A text that begins like an envelope (with `rylie` and a digit, or with `rylie1.` but for one byte) or like the platform's
-/// ciphers (with 32 hexadecimal digits and a colon) is never [`Plain`](Self::Plain), however damaged the rest.
+/// A text that begins like an envelope or like the platform's ciphers is never [`Plain`](Self::Plain), even if the
+/// rest is damaged. An envelope begins with `rylie` and a digit, or with `rylie1.` with one byte changed. The ciphers
+/// begin with 32 hexadecimal digits and a colon.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum StoredForm {
-    /// An envelope of this crate, well-formed.
+    /// A well-formed envelope of this crate.
     Sealed,
     /// The platform's `ivhex:cthex`, AES-256-CBC.
     LegacyCbc,
     /// The platform's `ivhex:taghex:cthex`, AES-256-GCM.
     LegacyGcm,
-    /// None of the others, so text from before encryption.
+    /// None of the other forms: text from before encryption.
     Plain,
-    /// It begins as one of the ciphers' forms does and does not go on like it.
+    /// It begins like an encrypted form, but the rest is invalid.
     Damaged,
 }
 
 impl StoredForm {
-    /// The form of a text.
+    /// Returns the form of a text.
     #[must_use]
     pub fn of(text: &str) -> Self {
         if !envelope::claims(text) {
@@ -98,7 +99,7 @@ mod tests {
     const BLOCK: &str = "0123456789abcdef0123456789ABCDEF";
 
     #[test]
-    fn each_form_is_told_by_its_shape() {
+    fn each_form_is_recognised_by_its_shape() {
         let forms = [
             (Sealed::write("k", &[0; 81]).into_text(), StoredForm::Sealed),
             (format!("{BLOCK}:{BLOCK}"), StoredForm::LegacyCbc),

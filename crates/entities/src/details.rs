@@ -8,23 +8,23 @@ use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable, Value};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-/// What a record of the audit log says beside its columns. It is read as any JSON document.
+/// The additional content of an audit record, beyond its columns. It is read as any JSON document.
 ///
-/// A document that is nested deeper than 127, or has a number that no double holds, counts as a string: its text as the
-/// database writes it. Somebody may have written one past this service, and it must keep no record from being listed, sealed or
-/// exported.
+/// A document counts as a string, its text as the database writes it, in two cases. It is nested deeper than 127, or it
+/// contains a number outside the range of a double. Other programs may have written it. It must not prevent records from
+/// being listed, sealed or exported.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Details(Json);
 
 impl Details {
-    /// Out of the text that the database gives of them.
+    /// Parses the text that the database returns.
     #[must_use]
     pub fn of_text(text: String) -> Self {
         Self(serde_json::from_str(&text).unwrap_or(Json::String(text)))
     }
 
-    /// The document.
+    /// Returns the document.
     #[must_use]
     pub fn into_json(self) -> Json {
         self.0

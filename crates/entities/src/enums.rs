@@ -1,4 +1,4 @@
-//! The enum types of the database, by the labels the platform has always written.
+//! The enum types of the database, with the labels of the existing platform.
 
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ macro_rules! labels {
         }
 
         impl $name {
-            /// The label as it is stored.
+            /// Returns the stored label.
             #[must_use]
             pub fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label,)+ }
@@ -31,9 +31,9 @@ macro_rules! labels {
 }
 
 labels! {
-    /// What a user may do.
+    /// The rights of a user.
     UserRole as "UserRole" {
-        /// Reaches its own rows.
+        /// Reaches its own rows only.
         User = "USER",
         /// Administers its agency.
         Admin = "ADMIN",
@@ -45,59 +45,59 @@ labels! {
 }
 
 labels! {
-    /// What a customer pays for.
+    /// The package that a customer pays for.
     PackageType as "PackageType" {
-        /// The smallest.
+        /// The smallest package.
         Silver = "SILVER",
-        /// The middle one.
+        /// The middle package.
         Gold = "GOLD",
-        /// The largest.
+        /// The largest package.
         Platinum = "PLATINUM",
     }
 }
 
 labels! {
-    /// How urgent a request or a task is.
+    /// The priority of a request or a task.
     RequestPriority as "RequestPriority" {
-        /// When there is time.
+        /// Low priority.
         Low = "LOW",
-        /// In its turn.
+        /// Normal priority.
         Medium = "MEDIUM",
-        /// Before the others.
+        /// High priority.
         High = "HIGH",
     }
 }
 
 labels! {
-    /// How far a request is.
+    /// The status of a request.
     RequestStatus as "RequestStatus" {
-        /// Nobody has begun.
+        /// Not started.
         Pending = "PENDING",
-        /// Somebody works on it.
+        /// In progress.
         InProgress = "IN_PROGRESS",
         /// Done.
         Completed = "COMPLETED",
-        /// Given up.
+        /// Cancelled.
         Cancelled = "CANCELLED",
     }
 }
 
 labels! {
-    /// How far a task is.
+    /// The status of a task.
     TaskStatus as "TaskStatus" {
-        /// Nobody has begun.
+        /// Not started.
         Pending = "PENDING",
-        /// Somebody works on it.
+        /// In progress.
         InProgress = "IN_PROGRESS",
         /// Done.
         Completed = "COMPLETED",
-        /// Given up.
+        /// Cancelled.
         Cancelled = "CANCELLED",
     }
 }
 
 labels! {
-    /// The kind of work a task is.
+    /// The kind of work of a task.
     TaskType as "TaskType" {
         /// A page of a site.
         Page = "PAGE",
@@ -105,7 +105,7 @@ labels! {
         Blog = "BLOG",
         /// A post on a Google Business Profile.
         GbpPost = "GBP_POST",
-        /// An improvement of what is there.
+        /// An improvement of existing content.
         Improvement = "IMPROVEMENT",
     }
 }

@@ -1,28 +1,28 @@
-//! Time and ids, injected once at the store, so that a test can move the clock and know the ids.
+//! Time and ids, injected once at the store. A test can control the clock and the ids.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Where time and ids come from.
+/// The source of time and ids.
 pub trait Env: Send + Sync {
-    /// The present instant.
+    /// Returns the current time.
     fn now(&self) -> DateTime<Utc>;
 
-    /// A fresh id, unique over all processes.
+    /// Returns a new id, unique across all processes.
     fn new_id(&self) -> String;
 }
 
-/// The system's clock, and UUIDs of version 7 (RFC 9562), which grow with time, as ids.
+/// The system clock, and version 7 UUIDs (RFC 9562) as ids. They increase with time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEnv;
 
 impl Env for SystemEnv {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+    #[expect(clippy::disallowed_methods, reason = "the only use of the system clock and ids")]
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+    #[expect(clippy::disallowed_methods, reason = "the only use of the system clock and ids")]
     fn new_id(&self) -> String {
         Uuid::now_v7().to_string()
     }

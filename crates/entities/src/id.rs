@@ -1,21 +1,21 @@
-//! Typed ids, so that a `UserId` never stands where a `RequestId` belongs.
+//! Typed ids: a `UserId` does not compile where a `RequestId` is expected.
 
-/// Text that cannot be an id: empty, longer than [`MAX_ID_BYTES`], or with a control character in it.
+/// The text is not an id: empty, longer than [`MAX_ID_BYTES`], or with a control character.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not an id: it must have 1 to {MAX_ID_BYTES} bytes and no control characters")]
 pub struct InvalidId;
 
-/// The longest id that is accepted, in bytes. The platform's own have 25 (cuid) or 36 (UUID).
+/// The maximum length of an id, in bytes. The platform's ids have 25 (cuid) or 36 (UUID).
 pub const MAX_ID_BYTES: usize = 255;
 
-/// The check behind every typed id.
+/// The validation of every typed id.
 #[doc(hidden)]
 pub fn checked(text: &str) -> Result<String, InvalidId> {
     let fits = (1..=MAX_ID_BYTES).contains(&text.len()) && !text.contains(char::is_control);
     fits.then(|| text.to_owned()).ok_or(InvalidId)
 }
 
-/// Makes a typed id over text: parsed with [`FromStr`](std::str::FromStr), made with `generate`.
+/// Defines a typed id over text: parse it with [`FromStr`](std::str::FromStr), create it with `generate`.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -28,13 +28,14 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// A new one, later in order than those made before (text of a UUID version 7, unless the environment says otherwise).
+            /// Generates a new id. It sorts after earlier ones (a version 7 UUID, unless [`Env`](crate::Env) is
+            /// replaced).
             #[must_use]
             pub fn generate(env: &dyn $crate::Env) -> Self {
                 Self(env.new_id())
             }
 
-            /// The text as it is stored.
+            /// Returns the stored text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -1,19 +1,19 @@
-//! Columns that hold secrets: text cannot be put there by accident, nor printed.
+//! Columns with secrets. Plain text does not compile there, and no value is printed.
 
 use rylie_crypto::{Fingerprint, Stored};
 use sea_orm::DeriveValueType;
 use serde::{Serialize, Serializer};
 
-/// A secret as it is stored: sealed by a keyring, or in a form the platform wrote before.
+/// A stored secret: sealed by a keyring, or in a legacy form.
 ///
-/// Reading a row does not open it; opening is a call of its own on the keyring. It never shows its
-/// content: `Debug` and serialisation give `[sealed]`.
+/// Reading a row does not decrypt it; that is an explicit call on the keyring. `Debug` and serialisation write
+/// `[sealed]`.
 #[derive(Clone, DeriveValueType, Eq, PartialEq)]
 #[sea_orm(column_type = "Text")]
 pub struct SealedColumn(String);
 
 impl SealedColumn {
-    /// The stored text, to be given to the keyring that opens it.
+    /// Returns the stored text, for the keyring to open.
     #[must_use]
     pub fn stored(&self) -> &str {
         &self.0
@@ -26,15 +26,15 @@ impl From<Stored> for SealedColumn {
     }
 }
 
-/// The fingerprint of a secret in its row: what a look-up by equality searches instead of the secret.
+/// The blind index of a secret: the fingerprint that a lookup by equality searches.
 ///
-/// It never shows its content: `Debug` and serialisation give `[index]`.
+/// `Debug` and serialisation write `[index]`.
 #[derive(Clone, DeriveValueType, Eq, PartialEq)]
 #[sea_orm(column_type = "Text")]
 pub struct IndexColumn(String);
 
 impl IndexColumn {
-    /// The stored text.
+    /// Returns the stored text.
     #[must_use]
     pub fn stored(&self) -> &str {
         &self.0
@@ -47,20 +47,20 @@ impl From<Fingerprint> for IndexColumn {
     }
 }
 
-/// A bearer token that is looked up by its text: a session's or a verification link's.
+/// A bearer token that is looked up by its text: of a session or a verification link.
 ///
-/// It never shows its content: `Debug` and serialisation give `[token]`.
+/// `Debug` and serialisation write `[token]`.
 #[derive(Clone, DeriveValueType, Eq, Hash, PartialEq)]
 #[sea_orm(column_type = "Text")]
 pub struct Token(String);
 
 impl Token {
-    /// Wraps what a client sent or a generator made.
+    /// Wraps a token from a client or a generator.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The token itself, to be handed to its holder.
+    /// Returns the token, to be sent to its holder.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,25 +1,25 @@
-//! The entities as plain data: for whoever compares them with a schema.
+//! The entities as plain data, to compare them with a schema.
 
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
-/// A table as its entity has it.
+/// A table as its entity declares it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EntityTable {
     /// Its name.
     pub name: String,
-    /// In the order of the entity.
+    /// Columns in the order of the entity.
     pub columns: Vec<EntityColumn>,
-    /// The names of the key's columns.
+    /// Names of the primary key's columns.
     pub key: Vec<String>,
 }
 
-/// A column as its entity has it.
+/// A column as its entity declares it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EntityColumn {
     /// Its name.
     pub name: String,
-    /// Its type on PostgreSQL, as `format_type` writes it; an enum's name is quoted.
+    /// Its type on PostgreSQL in the spelling of `format_type`. The name of an enum is quoted.
     pub kind: String,
     /// Its type on SQLite.
     pub sqlite_kind: String,
@@ -27,7 +27,7 @@ pub struct EntityColumn {
     pub nullable: bool,
 }
 
-/// Every entity's table, by name.
+/// Returns the tables of all entities, sorted by name.
 #[must_use]
 pub fn tables() -> Vec<EntityTable> {
     vec![
@@ -63,7 +63,7 @@ fn column_of<C: ColumnTrait>(column: &C) -> EntityColumn {
     EntityColumn { name: column.as_str().to_owned(), kind, sqlite_kind, nullable: definition.is_null() }
 }
 
-/// The types that the schema has; `JSON_TEXT` and `TIMESTAMP` are what the driver decodes on SQLite.
+/// Returns the column's types in the schema. The driver decodes `JSON_TEXT` and `TIMESTAMP` on SQLite.
 fn kinds(kind: &ColumnType) -> (String, String) {
     let (postgres, sqlite) = match kind {
         ColumnType::Integer => ("integer", "INTEGER"),
@@ -73,7 +73,7 @@ fn kinds(kind: &ColumnType) -> (String, String) {
         ColumnType::JsonBinary => ("jsonb", "JSON_TEXT"),
         ColumnType::Timestamp => ("timestamp(3) without time zone", "TIMESTAMP"),
         ColumnType::Enum { name, .. } => return (format!("\"{name}\""), "TEXT".to_owned()),
-        // Whatever else there may be one day is seen as what it is not, and so proposed and looked at.
+        // An unknown type is reported as `text`. The comparison with the schema then shows a difference.
         _ => ("text", "TEXT"),
     };
     (postgres.to_owned(), sqlite.to_owned())
@@ -83,7 +83,7 @@ fn kinds(kind: &ColumnType) -> (String, String) {
 mod tests {
     use super::*;
 
-    /// A new entity that is not in the list would be proposed by nobody.
+    /// An entity missing from the list would not be compared with the schema.
     #[test]
     fn every_entity_is_in_the_list() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_says_its_type_on_either_engine() {
+    fn a_column_has_its_type_on_each_engine() {
         let task = tables().into_iter().find(|table| table.name == "Task").unwrap();
         let column = |name: &str| task.columns.iter().find(|column| column.name == name).unwrap().clone();
 

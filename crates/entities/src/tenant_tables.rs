@@ -1,11 +1,11 @@
-//! The tables of a tenant, in one list: what exporting, importing and erasing a tenant go by.
+//! The tenant-owned tables. Export, import and erasure of a tenant use this list.
 
-/// A table with a tenant's key. Its rows are known by a text column `id`.
+/// A table with a tenant key. Its rows are identified by a text column `id`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TenantTable {
     /// Its name in the database.
     pub name: &'static str,
-    /// Whether its rows outlive the tenant: they are exported, and neither erased nor imported.
+    /// Whether its rows outlive the tenant: they are exported, but neither erased nor imported.
     pub outlives: bool,
 }
 
@@ -13,7 +13,7 @@ const fn table(name: &'static str) -> TenantTable {
     TenantTable { name, outlives: false }
 }
 
-/// Every table with a tenant's key, each after those that it refers to. A test compares the list with the schema.
+/// Every table with a tenant key, each after the tables that it references. A test compares the list with the schema.
 pub const TENANT_TABLES: &[TenantTable] = &[
     table("Agency"),
     table("User"),
@@ -27,6 +27,6 @@ pub const TENANT_TABLES: &[TenantTable] = &[
     table("Request"),
     table("Task"),
     table("SEOWorksTaskMapping"),
-    // Evidence: it is added to and never changed, also by those whom it concerns.
+    // Evidence: append-only, also for the persons it concerns.
     TenantTable { name: "AuditLog", outlives: true },
 ];

@@ -1,4 +1,4 @@
-//! An instant as the database stores it.
+//! A point in time as the database stores it.
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
@@ -8,16 +8,16 @@ use sea_orm::sqlx::{Decode, Postgres, Row, Type};
 use sea_orm::{ActiveValue, ColIdx, DbErr, IntoActiveValue, QueryResult, RuntimeErr, TryGetError, TryGetable, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An instant in UTC with millisecond precision: the stored form of `timestamp(3)`.
+/// A time in UTC with millisecond precision: the stored form of `timestamp(3)`.
 ///
-/// Made from a [`DateTime<Utc>`], dropping what is finer than a millisecond, so that a value read back
-/// equals the value written. Serialised as RFC 3339. A time that the database holds and that is before the year 1, after 9999 or
-/// infinite is read as the nearest one within: somebody wrote it past this service, and it must not keep others from being read.
+/// Converting from [`DateTime<Utc>`] truncates to milliseconds, so that a value read back equals the value written.
+/// Serialised as RFC 3339. A stored time before the year 1, after 9999 or infinite is read as the nearest time within:
+/// another writer stored it, and it must not prevent reading the other rows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(NaiveDateTime);
 
 impl Timestamp {
-    /// The same instant as a public value.
+    /// Returns the time as a `DateTime<Utc>`.
     #[must_use]
     pub fn utc(self) -> DateTime<Utc> {
         self.0.and_utc()
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_finer_than_a_millisecond_is_dropped() {
+    fn a_time_is_truncated_to_milliseconds() {
         let fine: DateTime<Utc> = "2026-11-23T10:00:00.123987Z".parse().unwrap();
         let stored: DateTime<Utc> = "2026-11-23T10:00:00.123Z".parse().unwrap();
 

@@ -16,7 +16,7 @@ pub struct Model {
     /// The secret in the link; unique.
     #[sea_orm(primary_key, auto_increment = false)]
     pub token: Token,
-    /// First instant at which it is no longer valid.
+    /// First instant at which it is invalid.
     pub expires: Timestamp,
 }
 

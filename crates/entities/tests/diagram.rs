@@ -1,4 +1,4 @@
-//! `docs/schema.md` holds the entity-relationship diagram that the entities make.
+//! `docs/schema.md` contains the entity-relationship diagram generated from the entities.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -26,7 +26,7 @@ fn belongs_to<E: EntityTrait>() -> Vec<RelationDef> {
 fn name(table: &TableRef) -> String {
     match table {
         TableRef::Table(name, _) => name.1.to_string(),
-        other => panic!("{other:?} is no table"),
+        other => panic!("{other:?} is not a table"),
     }
 }
 

@@ -1,20 +1,20 @@
-//! `-- rylie-lint: allow <rule>[, <rule>] because <reason>`: what somebody looked at and wants all the same.
+//! `-- rylie-lint: allow <rule>[, <rule>] because <reason>`: allows a statement that a rule would report.
 
 const SIGN: &str = "rylie-lint:";
 
-/// A rule that is not to speak of one statement.
+/// One rule that does not apply to one statement.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Allowance {
-    /// `None` if the comment cannot be read, or gives no reason.
+    /// `None` if the comment is invalid or has no reason.
     pub(crate) rule: Option<String>,
     pub(crate) text: usize,
     pub(crate) offset: usize,
-    /// The statement it is about, by its number in the script; `None`: all of them.
+    /// The number of the statement in the script; `None` for all of them.
     pub(crate) statement: Option<usize>,
 }
 
 impl Allowance {
-    /// What a comment allows; nothing if it is not for us.
+    /// Returns the allowances of a comment. Comments without `rylie-lint:` have none.
     pub(crate) fn parse(comment: &str, text: usize, offset: usize, statement: usize) -> Vec<Self> {
         let Some((_, words)) = comment.split_once(SIGN) else { return Vec::new() };
         let one = |rule: Option<&str>| Self { rule: rule.map(str::to_owned), text, offset, statement: Some(statement) };
@@ -29,7 +29,7 @@ impl Allowance {
         rules.split(',').map(|rule| one(Some(rule.trim()))).collect()
     }
 
-    /// For all of a script.
+    /// Allows a rule for a whole script.
     pub(crate) fn everywhere(rule: &str) -> Self {
         Self { rule: Some(rule.to_owned()), text: 0, offset: 0, statement: None }
     }

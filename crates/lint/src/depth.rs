@@ -1,21 +1,21 @@
-//! The parser calls itself for what is nested, so text that is nested without end would exhaust the stack, and abort the process.
-//! Hence a deep stack, and a limit that no migration comes near.
+//! Limits the depth of nested text. The parser is recursive, so unlimited nesting would exhaust the stack and abort the
+//! process. The parser therefore gets a large stack and a limit far above any real migration.
 
 use std::thread;
 
-/// Of virtual memory; what is not used is not taken.
+/// Virtual memory. Unused pages are not allocated.
 const STACK: usize = 512 << 20;
 
-/// Brackets within brackets.
+/// Nested brackets.
 const BRACKETS: usize = 500;
 
 /// Words between two commas or semicolons: the longest chain of operators.
 const CHAIN: usize = 4_000;
 
-/// Blocks within blocks.
+/// Nested blocks.
 const BLOCKS: usize = 2_000;
 
-/// Runs `work` where there is room for it. Where no thread is to be had, on the stack that there is.
+/// Runs `work` on a thread with a large stack. If no thread can be started, uses the current stack.
 pub(crate) fn with_room<T: Send>(work: impl Fn() -> T + Sync) -> T {
     thread::scope(|scope| {
         let started = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work);
@@ -23,7 +23,7 @@ pub(crate) fn with_room<T: Send>(work: impl Fn() -> T + Sync) -> T {
     })
 }
 
-/// Where a text is nested too deeply to be read, quoted text included, as blocks are quoted.
+/// Returns the offset at which a text is nested too deeply. Quoted text counts, because blocks are quoted.
 pub(crate) fn too_deep(sql: &str) -> Option<usize> {
     let (mut brackets, mut chain, mut blocks) = (0_usize, 0_usize, 0_usize);
     let mut word_start = None;

@@ -1,4 +1,4 @@
-//! `EXECUTE` in PL/pgSQL: the text is read where it stands in the statement, as a literal or as the template of `format`.
+//! `EXECUTE` in PL/pgSQL. The text is read if it is a literal or the template of `format`.
 
 use squawk_syntax::SyntaxKind as K;
 use squawk_syntax::ast::{self, AstNode};
@@ -6,10 +6,10 @@ use squawk_syntax::{SourceFile, SyntaxNode};
 
 use crate::tree::Tree;
 
-/// Stands for a name that is filled in.
+/// Replaces a name that is filled in at run time.
 pub(crate) const SOMETHING: &str = "?";
 
-/// The statements executed; `None` where they cannot be known.
+/// Returns the executed statements, or `None` if they are unknown until run time.
 pub(crate) fn statement(execute: &SyntaxNode) -> Option<SyntaxNode> {
     let target = execute.find(K::TARGET)?.children().next()?;
     let text = match target.kind() {
@@ -28,7 +28,7 @@ fn literal(node: &SyntaxNode) -> Option<String> {
     ast::Literal::cast(node.clone())?.string_value()
 }
 
-/// Something stands for what is filled in: a name for `%I` and `%s`, a text for `%L`.
+/// Fills in placeholders: a name for `%I` and `%s`, a text for `%L`.
 fn filled_in(template: &str) -> String {
     let mut filled = String::new();
     let mut letters = template.chars().peekable();
@@ -37,7 +37,7 @@ fn filled_in(template: &str) -> String {
             filled.push(letter);
             continue;
         }
-        // `%1$I` is the first argument, `%-10s` ten wide.
+        // `%1$I` is the first argument, `%-10s` has width ten.
         while letters.next_if(|letter| letter.is_ascii_digit() || matches!(letter, '$' | '-' | '*')).is_some() {}
         match letters.next() {
             Some('L') => filled.push_str("'?'"),
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_filled_in_with_what_stands_for_something() {
+    fn a_template_is_filled_in_with_placeholders() {
         assert_eq!(
             filled_in("DROP TABLE %I; SELECT %1$L, 100 %% 3, %-5s"),
             "DROP TABLE \"?\"; SELECT '?', 100 % 3, \"?\""

@@ -1,23 +1,23 @@
-//! What was found.
+//! A finding of the linter.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A statement that would harm, and what to write instead.
+/// A statement that breaks a rule, and its replacement.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Finding {
-    /// The script's name: a path; of the project's own migrations the name and the step, `m…_add_soft_delete, step 1`.
+    /// The script's name: a path or, for the project's migrations, name and step: `m…_add_soft_delete, step 1`.
     pub file: String,
-    /// Counted from one.
+    /// The line, counted from one.
     pub line: usize,
-    /// In characters, counted from one.
+    /// The column in characters, counted from one.
     pub column: usize,
-    /// The rule's name, as `-- rylie-lint: allow` takes it.
+    /// The rule's name, as `-- rylie-lint: allow` accepts it.
     pub rule: &'static str,
-    /// What it harms.
+    /// The harm.
     pub message: String,
-    /// What to write instead.
+    /// The replacement.
     pub fix: &'static str,
 }
 

@@ -1,15 +1,15 @@
-//! Scripts against rules.
+//! Checks scripts against the rules.
 
 use crate::depth;
 use crate::finding::Finding;
 use crate::rules::{self, Rule};
 use crate::script::{self, Part, Reading, Script};
 
-/// What a rule looks at.
+/// The input of a rule.
 pub(crate) struct Context<'a> {
-    /// The script at hand.
+    /// The current script.
     pub(crate) script: &'a Reading,
-    /// Everything that is linted together, in order: what a table lacks here another script may add.
+    /// All linted scripts, in order. A later script may complete a table of an earlier one.
     pub(crate) all: &'a [Reading],
 }
 
@@ -19,8 +19,10 @@ impl Context<'_> {
     }
 }
 
-/// What these scripts would harm, in the order of the text. They are taken to be applied one after the other: a table made by one may
-/// get its policies by the next. No statement is left out: what the parser cannot read is a finding as well.
+/// Returns the findings of these scripts, in the order of the text.
+///
+/// Scripts count as applied in sequence: a table of one script may get its policies from the next. No statement is
+/// skipped: text that the parser cannot read is a finding as well.
 #[must_use]
 pub fn lint(scripts: &[Script]) -> Vec<Finding> {
     depth::with_room(|| lint_here(scripts))
@@ -40,7 +42,7 @@ fn lint_here(scripts: &[Script]) -> Vec<Finding> {
     findings
 }
 
-/// A finding before it is told.
+/// A finding before it is formatted.
 struct Found {
     rule: &'static Rule,
     detail: String,
@@ -75,7 +77,7 @@ fn is_allowed(reading: &Reading, found: &Found) -> bool {
     reading.allowances.iter().any(|allowance| allowance.covers(found.rule.id, found.statement))
 }
 
-/// Those that can be read and allow nothing, and those that cannot.
+/// Returns the unused and the invalid allowances.
 fn idle_allowances(reading: &Reading, found: &[Found]) -> Vec<Found> {
     let idle = reading.allowances.iter().filter_map(|allowance| {
         let rule = match &allowance.rule {

@@ -1,5 +1,7 @@
-//! What a statement locks, and whether it rewrites: PostgreSQL's manual, "Explicit Locking" and the notes of `ALTER TABLE`,
-//! for version 15; a test sends each kind of statement to a server and compares.
+//! The locks and rewrites of a statement.
+//!
+//! They follow PostgreSQL's manual for version 15: "Explicit Locking" and the notes of `ALTER TABLE`. A test sends each
+//! kind of statement to a server and compares.
 
 mod actions;
 mod statements;
@@ -15,42 +17,42 @@ pub(crate) use statements::written_table;
 use crate::script::{self, Part, Script};
 use crate::{depth, dynamic};
 
-/// A lock on a table, weakest first.
+/// A lock mode of a table, weakest first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum LockMode {
-    /// Of a read.
+    /// Taken by a read.
     AccessShare,
-    /// Of `SELECT … FOR UPDATE`.
+    /// Taken by `SELECT … FOR UPDATE`.
     RowShare,
-    /// Of a write.
+    /// Taken by a write.
     RowExclusive,
-    /// Of `VACUUM`, `CREATE INDEX CONCURRENTLY`, `VALIDATE CONSTRAINT`.
+    /// Taken by `VACUUM`, `CREATE INDEX CONCURRENTLY`, `VALIDATE CONSTRAINT`.
     ShareUpdateExclusive,
-    /// Of `CREATE INDEX`.
+    /// Taken by `CREATE INDEX`.
     Share,
-    /// Of `CREATE TRIGGER` and a new foreign key.
+    /// Taken by `CREATE TRIGGER` and a new foreign key.
     ShareRowExclusive,
-    /// Of `REFRESH MATERIALIZED VIEW CONCURRENTLY`.
+    /// Taken by `REFRESH MATERIALIZED VIEW CONCURRENTLY`.
     Exclusive,
-    /// Of most forms of `ALTER TABLE`.
+    /// Taken by most forms of `ALTER TABLE`.
     AccessExclusive,
 }
 
-/// What has to wait while a lock is held or waited for.
+/// The operations that wait while a lock is held or requested.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Blocks {
-    /// Nobody but other schema changes.
+    /// Only other schema changes.
     SchemaChanges,
-    /// Whoever writes to the table.
+    /// Writes to the table.
     Writes,
-    /// Everybody.
+    /// Reads and writes.
     ReadsAndWrites,
 }
 
 impl LockMode {
-    /// Who has to wait; `None` if nothing that a service does.
+    /// Returns the operations that wait; `None` if no operation of a service does.
     #[must_use]
     pub fn blocks(self) -> Option<Blocks> {
         match self {
@@ -61,7 +63,7 @@ impl LockMode {
         }
     }
 
-    /// As PostgreSQL's manual writes it.
+    /// Returns the name in PostgreSQL's manual.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -89,33 +91,33 @@ impl Serialize for LockMode {
     }
 }
 
-/// A table, index or view, and how it is locked.
+/// A locked table, index or view.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Locked {
     /// Its name.
     pub relation: String,
-    /// How.
+    /// The lock mode.
     pub mode: LockMode,
 }
 
-/// What a statement does to those who use the tables.
+/// The locks and rewrites of a statement.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Effect {
-    /// The locks, each relation once, its strongest. Of an index that is dropped or rebuilt the table is locked as well, which the
-    /// statement does not name.
+    /// The strongest lock of each relation. If an index is dropped or rebuilt, its table is locked as well, but the
+    /// statement does not name it.
     pub locks: Vec<Locked>,
-    /// Whether all rows, or all of an index, are written anew. The type a column had is not in the statement, so a change of type
-    /// counts, also where PostgreSQL finds that it need not.
+    /// Whether it rewrites all rows, or all of an index. A change of type always counts: the statement does not
+    /// contain the old type, so a case in which PostgreSQL skips the rewrite is not visible.
     pub rewrites: bool,
-    /// Whether something in it could not be read; then take it for the strongest lock.
+    /// Whether some of it could not be read. Then assume the strongest lock.
     pub unknown: bool,
 }
 
 impl Effect {
-    /// The strongest lock.
+    /// Returns the strongest lock.
     #[must_use]
     pub fn strongest(&self) -> Option<&Locked> {
-        // The first of equals, which is the table that the statement is about.
+        // The first of equals is the table in the statement.
         self.locks.iter().reduce(|strongest, other| if other.mode > strongest.mode { other } else { strongest })
     }
 
@@ -143,13 +145,13 @@ impl Effect {
     }
 }
 
-/// What these statements do, all together.
+/// Returns the combined effect of these statements.
 #[must_use]
 pub fn effect(sql: &str) -> Effect {
     depth::with_room(|| effect_and_tables(sql)).0
 }
 
-/// And the tables that they make, which nobody uses yet.
+/// Also returns the tables that the statements create. No other session uses them yet.
 pub(crate) fn effect_and_tables(sql: &str) -> (Effect, Vec<String>) {
     let reading = script::read(&Script::file("", sql));
     let unknown = Effect { unknown: !reading.unread.is_empty(), ..Effect::default() };
@@ -160,7 +162,7 @@ pub(crate) fn effect_and_tables(sql: &str) -> (Effect, Vec<String>) {
     (effect, made)
 }
 
-/// What one part of a statement does.
+/// Returns the effect of one part of a statement.
 pub(crate) fn of_part(part: &Part) -> Effect {
     let table = part.table.clone().unwrap_or_default();
     match actions::lock_of(&part.node) {

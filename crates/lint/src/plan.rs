@@ -1,4 +1,4 @@
-//! What a deploy would send, and what each statement does to those who use the database.
+//! The statements of the next deploy, with their locks and rewrites.
 
 use rylie_migration::{Engine, Migrations, Result, Step, steps_sent};
 use serde::Serialize;
@@ -6,34 +6,35 @@ use serde::Serialize;
 use crate::depth;
 use crate::locks::{self, Blocks, Locked};
 
-/// One statement of a deploy to come.
+/// One statement of the next deploy.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Planned {
-    /// The migration it is of.
+    /// The migration of the statement.
     pub migration: &'static str,
-    /// Counted from one, within the migration.
+    /// The step in the migration, counted from one.
     pub step: usize,
-    /// As it is sent.
+    /// The SQL as sent.
     pub sql: String,
-    /// The strongest lock, as PostgreSQL's manual writes it, with `(assumed)` where the statement cannot be known before it runs;
-    /// `none`; on SQLite always `database`: the file's write lock.
+    /// The strongest lock, as PostgreSQL's manual writes it, or `none`. It ends in `(assumed)` if the statement is
+    /// unknown until it runs. On SQLite it is always `database`, the file's write lock.
     pub lock: String,
-    /// What is locked most strongly; `None` where nothing is, and on SQLite.
+    /// The relation with the strongest lock. `None` if there is no lock, and on SQLite.
     pub table: Option<String>,
     /// Every lock on a table, index or view.
     pub locks: Vec<Locked>,
-    /// Whether it writes every row, or an index, anew.
+    /// Whether it rewrites a table or an index.
     pub rewrites: bool,
-    /// Who has to wait; `None`: nobody.
+    /// The operations that wait; `None` if none does.
     pub blocks: Option<Blocks>,
-    /// Whether it is sent again and again, for some thousand rows each time.
+    /// Whether it is sent repeatedly, for some thousand rows each time.
     pub in_batches: bool,
-    /// Whether the whole migration is one transaction, so that its locks are kept until its end.
+    /// Whether the whole migration is one transaction, which keeps its locks until the end.
     pub in_transaction: bool,
 }
 
-/// The statements of the pending migrations, in the order they would be sent. Reads only: it takes no right but that to log in and
-/// see which migrations are applied.
+/// Returns the statements of the pending migrations, in the order in which a deploy sends them.
+///
+/// It only reads. It needs no right other than to log in and to see which migrations are applied.
 pub async fn plan(migrations: &mut Migrations) -> Result<Vec<Planned>> {
     let engine = migrations.engine();
     let mut planned = Vec::new();
@@ -52,7 +53,7 @@ pub async fn plan(migrations: &mut Migrations) -> Result<Vec<Planned>> {
     Ok(planned)
 }
 
-/// `made`: the tables made so far by a migration, which nobody else uses yet.
+/// `made`: the tables that the migration has created so far. No other session uses them yet.
 fn on_postgres(step: &Step, made: &mut Vec<String>) -> Planned {
     let (effect, tables) = depth::with_room(|| locks::effect_and_tables(step.statement()));
     made.extend(tables);
@@ -75,7 +76,7 @@ fn on_postgres(step: &Step, made: &mut Vec<String>) -> Planned {
     }
 }
 
-/// One writer at a time, and readers beside it.
+/// SQLite has one writer at a time; readers continue.
 fn on_sqlite(step: &Step) -> Planned {
     Planned { lock: "database".to_owned(), blocks: Some(Blocks::Writes), ..nothing(step) }
 }

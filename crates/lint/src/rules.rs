@@ -1,4 +1,4 @@
-//! The rules, a table of them for each kind of harm.
+//! The rules, in one table for each kind of harm.
 
 mod constraints;
 mod data;
@@ -19,21 +19,21 @@ use crate::script::Part;
 
 pub(crate) use reading::{ALLOWANCE_WITHOUT_REASON, IDLE_ALLOWANCE, UNPARSED};
 
-/// What is looked for, why, and what to write instead.
+/// A rule: the statements it reports, the reason, and the replacement.
 pub struct Rule {
-    /// Its name, as findings and `-- rylie-lint: allow` have it.
+    /// The name in findings and in `-- rylie-lint: allow`.
     pub id: &'static str,
-    /// What other linters call it; empty where it is ours alone.
+    /// The names in other linters; empty if only this linter has the rule.
     pub like: &'static str,
-    /// What it harms.
+    /// The harm of a violation.
     pub harm: &'static str,
-    /// What to write instead.
+    /// The replacement.
     pub fix: &'static str,
     /// SQL that breaks this rule and no other.
     pub fails: &'static str,
-    /// SQL that does the same and breaks none.
+    /// SQL with the same effect that breaks no rule.
     pub passes: &'static str,
-    /// Whether this part breaks it.
+    /// Returns whether this part breaks the rule.
     pub(crate) check: fn(&Context<'_>, &Part) -> bool,
 }
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Rule {
     }
 }
 
-/// Every rule.
+/// Returns every rule.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     let tables = [
         indexes::RULES,
@@ -61,34 +61,34 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
     tables.into_iter().flatten().copied()
 }
 
-/// What other linters look for and this one does not, and why.
+/// Rules of other linters that this one does not have, with the reason.
 pub const NOT_RULES: &[(&str, &str)] = &[
     (
         "squawk `prefer-timestamp-tz`",
-        "the platform's tables keep UTC in `timestamp(3)`; two kinds beside each other would be compared in the session's time zone",
+        "the platform's tables store UTC in `timestamp(3)`; comparing the two types would depend on the session's time zone",
     ),
     (
         "squawk `prefer-bigint-over-int`, `prefer-bigint-over-smallint`",
-        "keys are text; counters of a month and years fit (a key that is a number is `integer-key`)",
+        "keys are text; monthly counters and years fit (`integer-key` covers numeric keys)",
     ),
     ("squawk `require-table-schema`", "migrations run with `search_path = public`"),
     (
         "squawk `require-statement-timeout`",
-        "a validation or a concurrent build takes as long as it takes and blocks nobody; what must be short is the wait for a lock (`no-lock-timeout`)",
+        "a validation or a concurrent build may take long and blocks no one; only the wait for a lock must be short (`no-lock-timeout`)",
     ),
-    ("squawk `require-enum-value-ordering`", "nothing is sorted by a label"),
-    ("squawk `ban-duplicate-column-assignments`", "the server refuses it"),
+    ("squawk `require-enum-value-ordering`", "no query sorts by a label"),
+    ("squawk `ban-duplicate-column-assignments`", "the server rejects it"),
     (
         "squawk `ban-add-column`, `ban-create-policy`, `ban-add-enum-value`, `ban-revoke` and its other opt-in rules for a frozen schema",
-        "they forbid the change itself, not a way of making it",
+        "they forbid the change itself, not one way of making it",
     ),
     (
         "strong_migrations `add_index` of more than three columns",
-        "the lists' indexes are led by the tenant and end in the key, on purpose",
+        "the lists' indexes begin with the tenant and end in the key by design",
     ),
-    ("strong_migrations `execute`", "all of it is SQL, and is read"),
+    ("strong_migrations `execute`", "all migrations are SQL, which this linter reads"),
     ("strong_migrations `create_table` with `force`", "it is a `DROP TABLE`: `drop-table`"),
 ];
 
-/// A column of a new table, or one that is added.
+/// A column of a new table, or an added column.
 pub(crate) const COLUMNS: [K; 2] = [K::COLUMN, K::ADD_COLUMN];

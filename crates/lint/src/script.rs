@@ -1,4 +1,4 @@
-//! Scripts, and the statements they are made of.
+//! Scripts and their statements.
 
 use std::rc::Rc;
 
@@ -10,18 +10,18 @@ use crate::allow::Allowance;
 use crate::tree::Tree;
 use crate::{depth, dynamic};
 
-/// SQL that is sent in one go: a file, or a migration.
+/// SQL that is sent together: a file, or a migration.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub(crate) texts: Vec<Text>,
-    /// Whether all of it is one transaction, without saying so.
+    /// Whether all of it is one transaction without `BEGIN`.
     pub(crate) in_transaction: bool,
-    /// Whether whoever sends it sets limits for locks.
+    /// Whether the sender sets `lock_timeout`.
     pub(crate) limits_locks: bool,
     pub(crate) allowed: Vec<Allowance>,
 }
 
-/// A text with a name of its own.
+/// A named text.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     pub(crate) name: String,
@@ -29,7 +29,7 @@ pub(crate) struct Text {
 }
 
 impl Script {
-    /// A file of SQL, of which each statement is a transaction unless it says `BEGIN`.
+    /// Creates a script from SQL. Each statement is a transaction unless the SQL has `BEGIN`.
     #[must_use]
     pub fn file(name: impl Into<String>, sql: impl Into<String>) -> Self {
         let texts = vec![Text { name: name.into(), sql: sql.into() }];
@@ -37,17 +37,17 @@ impl Script {
     }
 }
 
-/// One thing that is done: a statement, or one of the actions of an `ALTER TABLE`.
+/// The unit that rules check: a statement, or one action of an `ALTER TABLE`.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) node: SyntaxNode,
     pub(crate) table: Option<String>,
-    /// Which of the script's texts it stands in, and where.
+    /// The script's text that contains it, and the offset there.
     pub(crate) text: usize,
     pub(crate) offset: usize,
-    /// The number of the transaction it shares with others; `None` where it is one of its own.
+    /// The number of its transaction; `None` if it is a transaction alone.
     pub(crate) transaction: Option<usize>,
-    /// Which statement of the script it belongs to; those inside a `DO` belong to that.
+    /// The number of its statement in the script. Statements inside a `DO` belong to the `DO`.
     pub(crate) statement: usize,
     /// Its number in the script.
     pub(crate) index: usize,
@@ -67,39 +67,39 @@ impl Part {
     }
 }
 
-/// A script that was read.
+/// A parsed script.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) parts: Vec<Part>,
-    /// Which text, where, and why, in the parser's words.
+    /// Unreadable places: text, offset, and the parser's message.
     pub(crate) unread: Vec<(usize, usize, String)>,
     pub(crate) allowances: Vec<Allowance>,
     pub(crate) limits_locks: bool,
 }
 
 impl Reading {
-    /// The parts before this one.
+    /// Returns the parts before this one.
     pub(crate) fn before(&self, part: &Part) -> impl Iterator<Item = &Part> + use<'_> {
         self.parts.iter().take(part.index)
     }
 
-    /// The parts behind this one.
+    /// Returns the parts after this one.
     pub(crate) fn after(&self, part: &Part) -> impl Iterator<Item = &Part> + use<'_> {
         self.parts.iter().skip(part.index + 1)
     }
 
-    /// Whether the script makes this table itself before: nobody uses it yet, so nobody waits.
+    /// Returns whether the script created this table earlier. It has no other users yet, so no one waits.
     pub(crate) fn made_before(&self, part: &Part, table: &str) -> bool {
         self.before(part).any(|made| made.is_one_of(&[K::CREATE_TABLE, K::CREATE_TABLE_AS]) && made.is_on(table))
     }
 
-    /// Whether it works on a table that others may be using.
+    /// Returns whether the part's table may be in use.
     pub(crate) fn is_on_used_table(&self, part: &Part) -> bool {
         part.table.as_ref().is_none_or(|table| !self.made_before(part, table))
     }
 }
 
-/// Reads a script: what the parser cannot read is kept, and never left out silently.
+/// Parses a script. Text that the parser cannot read is recorded, never skipped.
 pub(crate) fn read(script: &Script) -> Reading {
     let mut reader = Reader {
         transactions: 0,
@@ -118,14 +118,14 @@ pub(crate) fn read(script: &Script) -> Reading {
 }
 
 struct Reader {
-    /// How many transactions there were so far.
+    /// The number of transactions so far.
     transactions: usize,
     transaction: Option<usize>,
     statement: usize,
     reading: Reading,
 }
 
-/// Where in the text something of a tree begins.
+/// Returns the offset of a node in the text.
 type Place = Rc<dyn Fn(&SyntaxNode) -> usize>;
 
 impl Reader {
@@ -175,7 +175,7 @@ impl Reader {
         }
     }
 
-    /// A `DO` is one transaction; what it does is read where it can be.
+    /// Reads a `DO` as one transaction, with its statements where the parser can read them.
     fn block(&mut self, text: usize, node: &SyntaxNode) {
         let outer = self.transaction;
         if outer.is_none() {
@@ -190,7 +190,7 @@ impl Reader {
             let place: Place = Rc::new(move |node| body.source_range(node.text_range()).start().into());
             self.inside(text, &root, &place);
         } else {
-            let why = "a block in another language than PL/pgSQL".to_owned();
+            let why = "a block in a language other than PL/pgSQL".to_owned();
             self.reading.unread.push((text, node.start(), why));
         }
         self.transaction = outer;
@@ -213,7 +213,7 @@ impl Reader {
         }
     }
 
-    /// What is executed as text is read if the text stands there, else kept as what it is.
+    /// Reads an executed text if it is known; otherwise records the `EXECUTE` as a part.
     fn executed(&mut self, text: usize, node: &SyntaxNode, place: &Place) {
         let offset = place(node);
         let here: Place = Rc::new(move |_| offset);
@@ -227,7 +227,7 @@ impl Reader {
         }
     }
 
-    /// A function runs later: here only whether it can be read at all.
+    /// Checks only whether a function's body can be parsed: it runs later.
     fn function(&mut self, text: usize, node: &SyntaxNode) {
         let body = match node.kind() {
             K::CREATE_FUNCTION => ast::CreateFunction::cast(node.clone()).and_then(|function| function.plpgsql()),
@@ -253,7 +253,7 @@ impl Reader {
         }
     }
 
-    /// A comment speaks of the statement it stands in, or else of the next one.
+    /// Assigns a comment to the statement that contains it, or else to the next one.
     fn comments(&mut self, text: usize, root: &SyntaxNode, first: usize, ends: &[usize]) {
         for (comment, offset) in comments(root) {
             let next = ends.iter().position(|end| *end > offset).unwrap_or(ends.len());
@@ -271,7 +271,7 @@ fn is_name(kind: K) -> bool {
     matches!(kind, K::TABLE_RELATION_NAME | K::TABLE_NAME_REF)
 }
 
-/// The table a statement is about, the first if there are several.
+/// Returns the table of a statement, the first if there are several.
 fn table_of(node: &SyntaxNode) -> Option<String> {
     const NAMES: [K; 8] = [
         K::TABLE_RELATION_NAME,

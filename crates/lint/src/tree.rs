@@ -1,30 +1,30 @@
-//! Looking around in a syntax tree, by kind: every question here is asked by several rules.
+//! Queries on a syntax tree by kind, shared by the rules.
 
 use squawk_syntax::SyntaxKind as K;
 use squawk_syntax::{SyntaxElement, SyntaxNode, SyntaxToken};
 
 pub(crate) trait Tree {
-    /// The first child node of this kind.
+    /// Returns the first child node of this kind.
     fn child(&self, kind: K) -> Option<SyntaxNode>;
-    /// Every node of this kind below, itself included, in the order of the text.
+    /// Returns every descendant of this kind, itself included, in the order of the text.
     fn all(&self, kind: K) -> impl Iterator<Item = SyntaxNode>;
-    /// The first of them.
+    /// Returns the first descendant of this kind.
     fn find(&self, kind: K) -> Option<SyntaxNode> {
         self.all(kind).next()
     }
-    /// Whether a child, node or word, is of this kind.
+    /// Returns whether a child, node or token, is of this kind.
     fn has(&self, kind: K) -> bool;
-    /// Whether anything below, node or word, is of this kind.
+    /// Returns whether a descendant, node or token, is of this kind.
     fn holds(&self, kind: K) -> bool;
-    /// Every word and sign below, blanks and comments included.
+    /// Returns every token below, white space and comments included.
     fn tokens(&self) -> impl Iterator<Item = SyntaxToken>;
-    /// Where it begins, comments and blanks before it left out.
+    /// Returns the start offset, without leading comments and white space.
     fn start(&self) -> usize;
-    /// The words, one blank apart, without comments.
+    /// Returns the tokens, separated by one blank, without comments.
     fn words(&self) -> String;
-    /// The name it ends with, as PostgreSQL understands it: unquoted in lower case. Of `public."User"`, `User`.
+    /// Returns the last name, as PostgreSQL resolves it: lower case if unquoted. For `public."User"`, `User`.
     fn name(&self) -> String;
-    /// The names of all nodes of this kind below.
+    /// Returns the names of all descendants of this kind.
     fn names(&self, kind: K) -> Vec<String> {
         self.all(kind).map(|node| node.name()).collect()
     }
@@ -75,7 +75,7 @@ fn is_sign(text: &str) -> bool {
     matches!(text, "(" | ")" | "*" | ";" | ",")
 }
 
-/// A name as PostgreSQL understands it.
+/// Returns a name as PostgreSQL resolves it.
 pub(crate) fn identifier(text: &str) -> String {
     match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
         Some(quoted) => quoted.replace("\"\"", "\""),

@@ -1,8 +1,8 @@
-//! How scripts are read: places, blocks, allowances, and what cannot be read.
+//! How scripts are read: positions, blocks, allowances, and unreadable text.
 
 use rylie_lint::{Script, lint, rules};
 
-/// `line:column rule` of each finding.
+/// Returns `line:column rule` of each finding.
 fn found(sql: &str) -> Vec<String> {
     let findings = lint(&[Script::file("a.sql", format!("SET lock_timeout = '2s';\n{sql}"))]);
     findings.iter().map(|finding| format!("{}:{} {}", finding.line - 1, finding.column, finding.rule)).collect()
@@ -17,26 +17,26 @@ fn a_finding_names_the_line_and_the_column_in_characters() {
 }
 
 #[test]
-fn a_finding_is_told_in_one_line_with_what_to_write_instead() {
+fn a_finding_is_one_line_with_its_replacement() {
     let findings = lint(&[Script::file("db/a.sql", "DROP INDEX IF EXISTS i;")]);
     let line = findings.first().map(ToString::to_string).unwrap_or_default();
     assert!(line.starts_with("db/a.sql:1:1: ") && line.contains("instead: DROP INDEX CONCURRENTLY"), "{line}");
 }
 
 #[test]
-fn each_action_of_an_alter_table_is_looked_at() {
+fn each_action_of_an_alter_table_is_checked() {
     let sql = "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS a json,\n  DROP COLUMN IF EXISTS b;";
     assert_eq!(found(sql), ["1:20 json-column", "2:3 drop-column"]);
 }
 
 #[test]
-fn what_a_block_does_is_looked_at_where_it_stands() {
+fn a_finding_in_a_block_has_its_own_position() {
     let sql = "DO $$\nBEGIN\n  IF true THEN\n    DROP TABLE \"Task\";\n  END IF;\nEND $$;";
     assert_eq!(found(sql), ["4:5 drop-table"]);
 }
 
 #[test]
-fn what_a_block_executes_as_text_is_looked_at_too() {
+fn text_that_a_block_executes_is_checked() {
     assert_eq!(found("DO $$ BEGIN EXECUTE 'DROP TABLE \"Task\"'; END $$;"), ["1:13 drop-table"]);
     assert_eq!(found("DO $$ DECLARE t text; BEGIN EXECUTE format('DROP TABLE %I', t); END $$;"), ["1:29 drop-table"]);
     assert_eq!(found("DO $$ DECLARE t text; BEGIN EXECUTE 'DROP ' || t; END $$;"), ["1:29 dynamic-sql"]);
@@ -51,7 +51,7 @@ fn a_change_hidden_in_a_with_is_found() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_the_rest_is_looked_at() {
+fn unreadable_text_is_reported_and_the_rest_is_checked() {
     let rules = found("SELEC 1;\nDROP TABLE IF EXISTS a;");
     assert!(rules.iter().any(|rule| rule.ends_with("unparsed")), "{rules:?}");
     assert!(rules.contains(&"2:1 drop-table".to_owned()), "{rules:?}");
@@ -68,14 +68,14 @@ fn what_cannot_be_read_is_told_and_the_rest_is_looked_at() {
 }
 
 #[test]
-fn nothing_is_found_in_nothing() {
+fn an_empty_script_has_no_findings() {
     assert_eq!(found(""), Vec::<String>::new());
     assert_eq!(found("-- only a comment"), Vec::<String>::new());
     assert_eq!(found(";;"), Vec::<String>::new());
 }
 
 #[test]
-fn a_table_that_the_script_made_may_be_changed_freely() {
+fn a_table_created_by_the_script_may_be_changed_freely() {
     let new = "CREATE TABLE IF NOT EXISTS rylie_note (id text PRIMARY KEY, a text);\n";
     for sql in [
         "CREATE INDEX IF NOT EXISTS i ON rylie_note (a);",
@@ -88,7 +88,7 @@ fn a_table_that_the_script_made_may_be_changed_freely() {
 }
 
 #[test]
-fn an_allowance_is_for_the_statement_below_it_only() {
+fn an_allowance_applies_only_to_the_statement_below() {
     let allow = "-- rylie-lint: allow drop-table because nothing reads it\n";
     assert_eq!(found(&format!("{allow}DROP TABLE IF EXISTS a;")), Vec::<String>::new());
     assert_eq!(found(&format!("{allow}DROP TABLE IF EXISTS a;\nDROP TABLE IF EXISTS b;")), ["3:1 drop-table"]);
@@ -106,24 +106,24 @@ fn an_allowance_without_a_reason_allows_nothing() {
 }
 
 #[test]
-fn a_tenants_table_may_be_completed_by_a_later_script() {
+fn a_later_script_may_complete_a_tenant_owned_table() {
     let table = Script::file(
         "1.sql",
         "CREATE TABLE IF NOT EXISTS \"Report\" (id text PRIMARY KEY, \"tenantId\" text NOT NULL, UNIQUE (\"tenantId\", id));",
     );
-    let wall = Script::file(
+    let policies = Script::file(
         "2.sql",
         "SET lock_timeout = '1s';\nALTER TABLE \"Report\" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;\nDROP POLICY IF EXISTS p ON \"Report\";\n\
          CREATE POLICY p ON \"Report\" TO rylie_tenant USING (\"tenantId\" = current_setting('rylie.tenant', true));",
     );
-    assert_eq!(lint(&[table.clone(), wall]), []);
+    assert_eq!(lint(&[table.clone(), policies]), []);
     let alone: Vec<_> = lint(&[table]).iter().map(|finding| finding.rule).collect();
     assert_eq!(alone, ["tenant-table-without-policy", "tenant-table-without-row-security"]);
 }
 
-/// Holes of each kind, as somebody would dig them.
+/// Realistic violations of each kind.
 #[test]
-fn each_planted_hole_is_found() {
+fn each_planted_violation_is_found() {
     let holes = include_str!("holes.sql");
     for hole in holes.split("\n\n") {
         let (rule, sql) = hole.trim().strip_prefix("-- ").and_then(|hole| hole.split_once('\n')).unwrap_or_default();
@@ -132,9 +132,9 @@ fn each_planted_hole_is_found() {
     }
 }
 
-/// What a name, a quote, an option or a word's case may look like does not matter.
+/// Variants of names, quotes, options and case give the same finding.
 #[test]
-fn the_way_it_is_written_does_not_matter() {
+fn the_spelling_of_a_statement_does_not_matter() {
     for sql in [
         "alter table public.\"User\" alter email set not null;",
         "ALTER TABLE IF EXISTS ONLY \"User\" ALTER COLUMN email SET NOT NULL;",
@@ -144,9 +144,9 @@ fn the_way_it_is_written_does_not_matter() {
     }
 }
 
-/// Deeply nested text would exhaust the parser's stack, and the process with it.
+/// Deeply nested text would exhaust the parser's stack and abort the process.
 #[test]
-fn hostile_nesting_is_told_and_nothing_breaks() {
+fn hostile_nesting_is_reported_without_a_crash() {
     for sql in [
         "(".repeat(200_000),
         format!("SELECT {}1", "-(".repeat(100_000)),

@@ -1,8 +1,8 @@
-//! Every rule by its own examples, and the project's migrations by every rule.
+//! Checks each rule with its own examples, and the project's migrations with every rule.
 
 use rylie_lint::{Finding, NOT_RULES, Rule, Script, lint, rules, scripts_of_migrations};
 
-/// Examples begin as scripts should, but those about just that.
+/// Examples begin with a lock timeout, except those of `no-lock-timeout`.
 fn example(rule: &Rule, sql: &str) -> Vec<Finding> {
     let timeout = if rule.id == "no-lock-timeout" { "" } else { "SET lock_timeout = '2s';\n" };
     lint(&[Script::file("example.sql", format!("{timeout}{sql}"))])
@@ -31,7 +31,7 @@ fn the_projects_own_migrations_break_no_rule() {
     assert!(found.is_empty(), "{}", lines.join("\n"));
 }
 
-/// The list of rules is made from the rules; `UPDATE_SNAPSHOTS=1` writes it anew.
+/// The list of rules is generated; `UPDATE_SNAPSHOTS=1` regenerates it.
 #[test]
 fn the_file_of_rules_has_every_rule() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/RULES.md");
@@ -41,18 +41,18 @@ fn the_file_of_rules_has_every_rule() {
     }
     assert!(
         std::fs::read_to_string(path).unwrap() == expected,
-        "RULES.md is behind: run this test with UPDATE_SNAPSHOTS=1"
+        "RULES.md is out of date: run this test with UPDATE_SNAPSHOTS=1"
     );
 }
 
 fn rule_table() -> String {
-    let mut lines = "# Rules\n\nMade from the code by a test. To have it all the same: `-- rylie-lint: allow <rule> because <reason>`.\n\n| rule | harms | instead | elsewhere |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut lines = "# Rules\n\nGenerated from the code by a test. To allow a statement anyway: `-- rylie-lint: allow <rule> because <reason>`.\n\n| rule | harm | instead | other linters |\n| --- | --- | --- | --- |\n".to_owned();
     for Rule { id, like, harm, fix, .. } in rules() {
         let fix = fix.replace('|', "\\|").replace('<', "&lt;");
         let line = format!("| `{id}` | {harm} | {fix} | {like} |\n");
         lines += &line;
     }
-    lines.push_str("\nLooked for elsewhere and not here:\n\n| rule | because |\n| --- | --- |\n");
+    lines.push_str("\nRules of other linters that this one does not have:\n\n| rule | reason |\n| --- | --- |\n");
     for (rule, because) in NOT_RULES {
         let line = format!("| {rule} | {because} |\n");
         lines += &line;
@@ -61,7 +61,7 @@ fn rule_table() -> String {
 }
 
 #[test]
-fn no_two_rules_have_one_name() {
+fn rule_names_are_unique() {
     let mut names: Vec<_> = rules().map(|rule| rule.id).collect();
     let count = names.len();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! Bulk work: ten thousand rows and more in one call.
+//! Bulk work: at least ten thousand rows in one call.
 
 use chrono::{DateTime, TimeDelta};
 use rylie_db::maintenance::{Sweep, close_usage as close_ended_periods, remove_expired};
@@ -23,7 +23,7 @@ pub(crate) async fn update_status(name: &str) -> Result<()> {
         let unit = store.tenant(scope).await?;
         let done = unit.requests().set_status_many(ids.clone(), status, Progress::default()).await?;
         unit.commit().await?;
-        // Those that have the status already are found and not written.
+        // Rows that already have the status are found but not written.
         Ok(done.asked - done.not_found)
     })
     .await
@@ -63,7 +63,7 @@ fn new_tasks(repetition: u64) -> Result<Vec<(RequestId, NewTask)>> {
 
 /// Closes one month of usage for all users.
 pub(crate) async fn close_usage(name: &str) -> Result<()> {
-    // Their period ended moments ago, and the next one ends in a month.
+    // The billing period has just ended, and the next one ends in a month.
     const BEFORE: &str = "TRUNCATE \"MonthlyUsage\";\n\
         UPDATE \"User\" SET \"pagesUsedThisPeriod\" = 3, \"blogsUsedThisPeriod\" = 2, \"gbpPostsUsedThisPeriod\" = 1, \
         \"improvementsUsedThisPeriod\" = 1, \"currentBillingPeriodStart\" = now() AT TIME ZONE 'UTC' - interval '1 month', \
@@ -74,7 +74,7 @@ pub(crate) async fn close_usage(name: &str) -> Result<()> {
         .await
 }
 
-/// Removes fifty thousand expired sessions of a hundred thousand.
+/// Removes fifty thousand expired sessions out of a hundred thousand.
 pub(crate) async fn remove_sessions(name: &str) -> Result<()> {
     const BEFORE: &str = "TRUNCATE \"Session\";\n\
         INSERT INTO \"Session\" (\"id\",\"tenantId\",\"sessionToken\",\"userId\",\"expires\") \

@@ -1,4 +1,4 @@
-//! A Google connection: sealed and saved, read and opened.
+//! A Google connection: sealed, saved, read and opened.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::service::Service;
 
 const CLEAN: &str = "TRUNCATE \"GA4Connection\";\n";
 
-/// Each user's first connection, saved by the agency's administrator.
+/// Saves each user's first connection, as the agency's administrator.
 pub(crate) async fn save_and_read(name: &str) -> Result<()> {
     run_as_owner(CLEAN).await?;
     let service = Service::connect().await?;
@@ -36,7 +36,7 @@ pub(crate) async fn save_and_read(name: &str) -> Result<()> {
             unit.commit().await?;
             let unit = store.tenant_read_only(scope).await?;
             let opened = unit.ga4_connections().open_tokens(user).await?.ok_or("no connection")?;
-            if opened.access == access { Ok(()) } else { Err("another token".into()) }
+            if opened.access == access { Ok(()) } else { Err("the opened token differs".into()) }
         }
     })
     .await?;

@@ -1,4 +1,4 @@
-//! The floor under our own walls: a scoped read by hand-written SQL, on our tables, as the same login.
+//! The lower bound for our isolation layers: a scoped read by hand-written SQL, on our tables, with the same login.
 
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
@@ -12,7 +12,7 @@ use crate::{Result, settings};
 
 const SELECT: &str = r#"SELECT "id","userId","agencyId","title","description","type","priority"::text,"status"::text,"packageType"::text,"pagesCompleted","blogsCompleted","gbpPostsCompleted","improvementsCompleted","keywords","targetUrl","targetCities","targetModels","completedTasks","contentUrl","pageTitle","completedAt","createdAt","updatedAt","seoworksTaskId","tenantId","deleted","deletedAt" FROM "Request" WHERE "id" = $1 AND NOT "deleted" AND "tenantId" = $2"#;
 
-/// `BEGIN`, role and tenant in one batch, the read, and a transaction that is dropped.
+/// `BEGIN`, role and tenant in one batch, then the read; the transaction is dropped.
 pub(crate) async fn dropped_transaction(name: &str, callers: usize) -> Result<()> {
     let tenant = tenant().await?;
     let begin = format!(
@@ -32,7 +32,7 @@ pub(crate) async fn dropped_transaction(name: &str, callers: usize) -> Result<()
     .await
 }
 
-/// One statement that sets the tenant before it reads; the connection has the door's role from its beginning.
+/// One statement that sets the tenant before it reads. The connection assumes the database role when it is opened.
 pub(crate) async fn gated_statement(name: &str, callers: usize) -> Result<()> {
     let tenant = tenant().await?;
     let sql: &'static str = format!("{SELECT} AND (SELECT set_config('rylie.tenant', $3, true)) IS NOT NULL").leak();
@@ -67,7 +67,7 @@ async fn pool(first: &'static str) -> Result<PgPool> {
     Ok(options.connect_with(connect).await?)
 }
 
-/// Every column is decoded, as a service would.
+/// Decodes every column, as a service would.
 fn decode(row: &PgRow, id: &str) -> Result<()> {
     for text in [1, 3, 4, 5, 6, 7, 24] {
         row.try_get::<String, _>(text)?;
@@ -88,5 +88,5 @@ fn decode(row: &PgRow, id: &str) -> Result<()> {
         row.try_get::<NaiveDateTime, _>(time)?;
     }
     row.try_get::<bool, _>(25)?;
-    if row.try_get::<&str, _>(0)? == id { Ok(()) } else { Err("another request".into()) }
+    if row.try_get::<&str, _>(0)? == id { Ok(()) } else { Err("the wrong request was read".into()) }
 }

@@ -9,31 +9,31 @@ use crate::dataset::scatter;
 use crate::measure::looped;
 use crate::service::Service;
 
-/// How many agencies' administrators sign in.
+/// The number of agencies whose administrators sign in.
 const SMALL: u64 = 198;
 
-/// The first page and the total of small agencies.
+/// Reads the first page and the total of small agencies.
 pub(crate) async fn of_small_tenants(name: &str, callers: usize) -> Result<()> {
     let service = Service::connect().await?;
     let scopes = service.scopes(3..3 + SMALL).await?;
     pages(name, callers, &service, scopes, PageRequest::new(50, 0)).await
 }
 
-/// A page and the total of the large agency.
+/// Reads a page and the total of the large agency.
 pub(crate) async fn of_the_large_tenant(name: &str, offset: u64) -> Result<()> {
     let service = Service::connect().await?;
     let scopes = service.scopes(1..2).await?;
     pages(name, 1, &service, scopes, PageRequest::new(50, offset)).await
 }
 
-/// The first page of a walk through small agencies' lists.
+/// Reads the first page of a walk through small agencies' lists.
 pub(crate) async fn keyset_of_small_tenants(name: &str) -> Result<()> {
     let service = Service::connect().await?;
     let scopes = service.scopes(3..3 + SMALL).await?;
     walks(name, &service, scopes, completed(), KeysetRequest::first(50)).await
 }
 
-/// A page of a walk through the large agency's list, `skipped` rows from its beginning.
+/// Reads a page of a walk through the large agency's list, `skipped` rows from its beginning.
 pub(crate) async fn keyset_of_the_large_tenant(name: &str, skipped: u64) -> Result<()> {
     let service = Service::connect().await?;
     let scope = service.scope(1).await?;
@@ -50,7 +50,7 @@ pub(crate) async fn keyset_of_the_large_tenant(name: &str, skipped: u64) -> Resu
     walks(name, &service, vec![scope], completed(), page).await
 }
 
-/// The newest of the large agency, of any status or completed; no total.
+/// Reads the newest requests of the large agency, of any status or completed, without a total.
 pub(crate) async fn newest(name: &str, by_status: bool) -> Result<()> {
     let service = Service::connect().await?;
     let scopes = service.scopes(1..2).await?;
@@ -71,7 +71,7 @@ async fn pages(
         async move {
             let unit = store.tenant_read_only(&scopes[place(number, scopes.len())]).await?;
             let page = unit.requests().list(completed(), page).await?;
-            if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("not a whole page".into()) }
+            if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }
     })
     .await
@@ -90,7 +90,7 @@ async fn walks(
         async move {
             let unit = store.tenant_read_only(&scopes[place(number, scopes.len())]).await?;
             let page = unit.requests().list_after(filter, page).await?;
-            if page.items.len() == 50 { Ok(()) } else { Err("not a whole page".into()) }
+            if page.items.len() == 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }
     })
     .await

@@ -10,7 +10,7 @@ use crate::measure::looped;
 use crate::service::Service;
 use crate::{Result, settings};
 
-/// Requests of all agencies, each read in the scope of its agency's administrator.
+/// Reads requests of two agencies, each in the scope of the agency's administrator.
 pub(crate) async fn by_id(name: &str, callers: usize) -> Result<()> {
     let service = Service::connect().await?;
     let scopes = Arc::new([service.scope(1).await?, service.scope(2).await?]);
@@ -18,14 +18,14 @@ pub(crate) async fn by_id(name: &str, callers: usize) -> Result<()> {
     looped(name, callers, move |number| {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
-            // A fifth of all requests are agency 1's, one in a hundred is agency 2's: twenty to one, as there.
+            // Agency 1 has a fifth of all requests, agency 2 one in a hundred: reads keep this ratio of twenty to one.
             let of_second = number % 21 == 20;
             let id =
                 if of_second { 1 + 100 * scatter(number, settings::requests() / 100) } else { large_tenants(number) };
             let unit = store.tenant_with(&scopes[usize::from(of_second)], UnitOptions::autocommit()).await?;
             let id = request(id)?;
             let found = unit.requests().get(id.clone()).await?;
-            if found.id == id { Ok(()) } else { Err("another request".into()) }
+            if found.id == id { Ok(()) } else { Err("the wrong request was read".into()) }
         }
     })
     .await?;
@@ -33,7 +33,7 @@ pub(crate) async fn by_id(name: &str, callers: usize) -> Result<()> {
     Ok(())
 }
 
-/// Requests of the large tenant, each in a unit of its own, opened with these options.
+/// Reads requests of the large tenant, each in a separate unit with these options.
 pub(crate) async fn of_one_tenant(name: &str, callers: usize, options: UnitOptions) -> Result<()> {
     let service = Service::connect().await?;
     let scope = Arc::new(service.scope(1).await?);
@@ -44,7 +44,11 @@ pub(crate) async fn of_one_tenant(name: &str, callers: usize, options: UnitOptio
         async move {
             let unit = store.tenant_with(&scope, options).await?;
             let found = unit.requests().get(request(large_tenants(number))?).await?;
-            if found.agency_id.as_ref() == scope.user().agency() { Ok(()) } else { Err("another tenant's".into()) }
+            if found.agency_id.as_ref() == scope.user().agency() {
+                Ok(())
+            } else {
+                Err("a request of another tenant was read".into())
+            }
         }
     })
     .await?;
@@ -52,7 +56,7 @@ pub(crate) async fn of_one_tenant(name: &str, callers: usize, options: UnitOptio
     Ok(())
 }
 
-/// Requests of the large tenant, gathered by a loader that all callers share.
+/// Reads requests of the large tenant through a loader that all callers share.
 pub(crate) async fn gathered(name: &str, callers: usize) -> Result<()> {
     let service = Service::connect().await?;
     let loader = Arc::new(Loader::<Request>::new(service.store.clone(), service.scope(1).await?));
@@ -60,7 +64,7 @@ pub(crate) async fn gathered(name: &str, callers: usize) -> Result<()> {
         let loader = Arc::clone(&loader);
         async move {
             let id = request(large_tenants(number))?;
-            if loader.get(id.clone()).await?.id == id { Ok(()) } else { Err("another request".into()) }
+            if loader.get(id.clone()).await?.id == id { Ok(()) } else { Err("the wrong request was read".into()) }
         }
     })
     .await?;
@@ -75,5 +79,5 @@ fn large_tenants(number: u64) -> u64 {
 async fn policies_bind(service: &Service, scope: &TenantScope) -> Result<()> {
     let unit = service.store.tenant_read_only(scope).await?;
     let (own, other) = (unit.requests().find(request(5)?).await?, unit.requests().find(request(1)?).await?);
-    if own.is_some() && other.is_none() { Ok(()) } else { Err("the walls do not stand".into()) }
+    if own.is_some() && other.is_none() { Ok(()) } else { Err("the isolation layers do not apply".into()) }
 }

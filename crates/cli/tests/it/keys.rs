@@ -26,7 +26,7 @@ fn a_keyring_is_never_overwritten() {
     folder.run(["keys", "generate", "--out", RING]).expect(0);
     let before = std::fs::read(folder.path(RING)).unwrap();
 
-    folder.run(["keys", "generate", "--out", RING]).expect(4).says("there is one already");
+    folder.run(["keys", "generate", "--out", RING]).expect(4).says("it exists already");
 
     assert_eq!(std::fs::read(folder.path(RING)).unwrap(), before);
 }

@@ -9,11 +9,11 @@ use super::{Held, Key, KeyProvider, KeyState, Keyring, Material};
 use crate::{Error, KeyId, Result, Secret};
 
 const VERSION: u32 = 1;
-/// More than an entry takes, so that the text is never moved while keys are in it. (A provider's wrapping may
-/// be longer, and is no secret.)
+/// More than the size of an entry, so that the buffer is never reallocated while it contains keys. (A provider's
+/// wrapped key may be longer, but is not secret.)
 const ENTRY: usize = 256;
 
-/// Fields are borrowed from the text, so that reading leaves no copy of a key behind.
+/// Fields borrow from the text, so that reading leaves no copy of a key.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Document<'a> {
@@ -34,7 +34,7 @@ struct Entry<'a> {
 }
 
 pub(super) fn read(text: &str, provider: Option<&dyn KeyProvider>) -> Result<Keyring> {
-    // The parser's error quotes what it read, which may be a key: only its place is kept.
+    // The parser's error quotes its input, which may be a key: keep only its position.
     let document: Document<'_> = serde_json::from_str(text)
         .map_err(|error| Error::KeyringSyntax { line: error.line(), column: error.column() })?;
     if document.version != VERSION {
@@ -55,7 +55,7 @@ pub(super) fn write(keyring: &Keyring, provider: Option<&dyn KeyProvider>) -> Re
     let document = Document { version: VERSION, keys: entries.collect() };
 
     let mut bytes = Vec::with_capacity(ENTRY * (1 + keyring.keys.len()));
-    // Strings and numbers into memory: neither the data nor the writer can fail.
+    // Writing strings and numbers to memory cannot fail.
     serde_json::to_writer(&mut bytes, &document).map_err(|_| Error::KeyringSyntax { line: 0, column: 0 })?;
     String::from_utf8(bytes).map(Secret::new).map_err(|_| Error::KeyringSyntax { line: 0, column: 0 })
 }
@@ -68,7 +68,7 @@ impl Entry<'_> {
             KeyState::DecryptOnly => Held::DecryptOnly(self.material(&id, provider)?),
             KeyState::Destroyed if self.key.is_none() && self.wrapped.is_none() => Held::Destroyed,
             KeyState::Destroyed => {
-                return Err(wrong(&id, "it is marked as destroyed and still there; remove the key or the mark"));
+                return Err(wrong(&id, "it is marked as destroyed but has a key; remove the key, or change the state"));
             }
         };
         Ok(Key { id, held })
@@ -82,16 +82,16 @@ impl Entry<'_> {
                 let bytes = provider.unwrap_key(id, &decode(id, wrapped)?).map_err(failed)?;
                 Material::from_bytes(id, bytes.expose())
             }
-            (None, Some(_), None) => Err(wrong(id, "it is wrapped; name the key provider that wrapped it")),
+            (None, Some(_), None) => Err(wrong(id, "it is wrapped; configure the key provider that wrapped it")),
             (Some(_), None, Some(_)) => {
-                Err(wrong(id, "it is not wrapped, and a key provider was named; wrap it, or name none"))
+                Err(wrong(id, "it is not wrapped, but a key provider is configured; wrap it, or configure none"))
             }
-            (None, None, _) | (Some(_), Some(_), _) => Err(wrong(id, "it needs either a key or a wrapped key")),
+            (None, None, _) | (Some(_), Some(_), _) => Err(wrong(id, "it needs either `key` or `wrapped`")),
         }
     }
 }
 
-/// A key's bytes, wrapped if there is a provider, as the document spells them.
+/// Encodes a key's bytes for the document, wrapped if there is a provider.
 fn spell(key: &Key, provider: Option<&dyn KeyProvider>) -> Result<Zeroizing<String>> {
     let Some(material) = key.material() else {
         return Ok(Zeroizing::default());

@@ -13,26 +13,26 @@ use crate::{Error, Result, exposed_mode, owner_only};
 
 /// The file of a keyring.
 ///
-/// On Unix it is refused when group or others may read or write it (elsewhere access control is the operator's). It is replaced as a whole: written beside,
-/// flushed to disk, renamed. Whoever changes it holds a lock (on a file beside it, `.lock`) from reading to
-/// writing, so that two rotations cannot lose each other's key.
+/// On Unix, loading fails if group or others may read or write the file; elsewhere the operator controls access.
+/// An update writes a new file in the same folder, flushes it to disk and renames it. It holds a lock (on the file
+/// `.lock` in the same folder) from reading to writing, so that concurrent rotations lose no key.
 pub struct KeyFile<'p> {
     path: PathBuf,
     provider: Option<&'p dyn KeyProvider>,
 }
 
 impl<'p> KeyFile<'p> {
-    /// A file that holds keys in the clear.
+    /// Creates a handle for a file with unwrapped keys.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), provider: None }
     }
 
-    /// A file whose keys the provider wraps.
+    /// Creates a handle for a file whose keys the provider wraps.
     pub fn wrapped(path: impl Into<PathBuf>, provider: &'p dyn KeyProvider) -> Self {
         Self { path: path.into(), provider: Some(provider) }
     }
 
-    /// Writes a keyring where there is none yet.
+    /// Writes a keyring to a new file. Fails if the file exists.
     pub fn create(&self, keyring: &Keyring) -> Result<()> {
         let _lock = self.lock()?;
         if fs::symlink_metadata(&self.path).is_ok() {
@@ -50,9 +50,9 @@ impl<'p> KeyFile<'p> {
         }
     }
 
-    /// Reads the keyring, changes it, and writes it back; nobody else changes the file meanwhile.
+    /// Reads the keyring, changes it and writes it back, under the lock.
     ///
-    /// When the change fails, the file stays as it was.
+    /// If the change fails, the file is unchanged.
     ///
     /// ```
     /// # use rylie_crypto::{KeyFile, Keyring};
@@ -74,7 +74,7 @@ impl<'p> KeyFile<'p> {
         Ok(outcome)
     }
 
-    /// The file behind a symbolic link: a rename would put a file in the place of the link, and leave the file behind.
+    /// Resolves symbolic links: a rename would replace the link and leave its target unchanged.
     fn resolved(&self) -> Result<Self> {
         let path = fs::canonicalize(&self.path).map_err(failed("reading key file", &self.path))?;
         Ok(Self { path, provider: self.provider })
@@ -88,23 +88,23 @@ impl<'p> KeyFile<'p> {
 
     fn read(&self) -> Result<Zeroizing<String>> {
         let failed = failed("reading key file", &self.path);
-        // Opening a pipe would wait for a writer, and a pipe can be read once only.
+        // Opening a pipe would wait for a writer, and a pipe can be read only once.
         if !fs::metadata(&self.path).map_err(&failed)?.is_file() {
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
         }
-        // Asked of the open file: its path may be exchanged in between.
+        // Check the open file: the path may be replaced in between.
         let mut file = File::open(&self.path).map_err(&failed)?;
         let metadata = file.metadata().map_err(&failed)?;
         if let Some(mode) = exposed_mode(&metadata) {
             return Err(Error::KeyFileExposed { path: self.path.clone(), mode });
         }
-        // Room enough that the text is not moved, which would leave a copy.
+        // Enough capacity to avoid a reallocation, which would leave a copy.
         let mut text = Zeroizing::new(String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 64));
         file.read_to_string(&mut text).map_err(&failed)?;
         Ok(text)
     }
 
-    /// Whoever reads the path sees the old file or the new one, also after a crash.
+    /// Replaces the file atomically: a reader sees the old file or the new one, also after a crash.
     fn replace(&self, keyring: &Keyring) -> Result<()> {
         let text = match self.provider {
             None => keyring.to_text(),
@@ -113,7 +113,7 @@ impl<'p> KeyFile<'p> {
         let draft = self.beside(&format!(".{}.new", KeyId::random()?));
         let written = write_new(&draft, text.expose()).and_then(|()| fs::rename(&draft, &self.path));
         if written.is_err() {
-            // The first error is the one to tell.
+            // Report the first error.
             let _ = fs::remove_file(&draft);
         }
         written.and_then(|()| flush_folder(&self.path)).map_err(failed("writing key file", &self.path))
@@ -143,7 +143,7 @@ fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::KeyFile { doing, path: path.to_owned(), source }
 }
 
-/// A rename lasts once its folder is on disk.
+/// Flushes the folder, which makes a rename durable.
 #[cfg(unix)]
 fn flush_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

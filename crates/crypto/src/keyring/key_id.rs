@@ -5,21 +5,21 @@ use std::str::FromStr;
 
 use crate::{Error, Result, random};
 
-/// 32 letters, so that five bits of chance choose one; none that is easily misread.
+/// 32 characters, so that five random bits choose one. Characters that are easily misread are excluded.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// The name of a key: 1 to 32 characters of `a-z`, `0-9` and `-`. Not secret; it stands in every envelope.
+/// The name of a key: 1 to 32 characters of `a-z`, `0-9` and `-`. Not secret: every envelope contains it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Twelve characters: 60 bits.
+    /// Generates twelve characters: 60 random bits.
     pub(crate) fn random() -> Result<Self> {
         let bytes: [u8; 12] = random::array()?;
         Ok(Self(bytes.map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).iter().collect()))
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_random_id_is_an_id_and_never_the_same() {
+    fn random_ids_are_valid_and_distinct() {
         let ids = [(); 100].map(|()| KeyId::random().unwrap());
         for id in &ids {
             assert_eq!(id.as_str().parse::<KeyId>().unwrap(), *id);

@@ -1,4 +1,4 @@
-//! The bytes of a key that still exists.
+//! The bytes of a key that is not destroyed.
 
 use ring::hkdf::Prk;
 
@@ -7,10 +7,10 @@ use crate::{Error, KeyId, Result, Secret, kdf, random};
 
 pub(crate) const LENGTH: usize = 32;
 
-/// The salt with which a master key is extracted, once; what is derived for a message expands from there.
+/// The salt of HKDF-Extract, which runs once for each master key. Message keys are expanded from its output.
 const EXTRACT_SALT: &[u8] = b"rylie-crypto 1";
 
-/// A master key and what HKDF extracted from it.
+/// A master key and the output of HKDF-Extract for it.
 pub(crate) struct Material {
     master: Secret<[u8; LENGTH]>,
     prk: Prk,
@@ -21,7 +21,7 @@ impl Material {
         Self::new(id, Secret::new(random::array()?))
     }
 
-    /// Refuses bytes that are not 32 or not random enough.
+    /// Fails if the bytes are not 32 or not random enough.
     pub(super) fn from_bytes(id: &KeyId, bytes: &[u8]) -> Result<Self> {
         let mut master = Secret::new([0; LENGTH]);
         if bytes.len() != LENGTH {

@@ -1,4 +1,4 @@
-//! Keys, their states, and the one that seals.
+//! Keys, their states, and the active key.
 
 mod document;
 mod file;
@@ -19,11 +19,11 @@ pub(crate) use material::Material;
 pub use provider::{KeyProvider, ProviderError};
 pub use state::KeyState;
 
-/// The keys of a deployment: exactly one seals, older ones still open, destroyed ones are remembered by their id.
+/// The keys of a deployment. One is active and seals; older ones only open; of destroyed ones only the id remains.
 ///
-/// Keys are wiped when dropped and never printed. A keyring is made by [`Keyring::generate`] or read: from a
-/// [`KeyFile`], the environment, or text. Whatever is read passes the same checks: one active key, no id or key
-/// twice, no key that is short or not random.
+/// Keys are wiped when dropped and never printed. A keyring comes from [`Keyring::generate`], a [`KeyFile`], the
+/// environment or text. Loading always checks that one key is active, that no id or key occurs twice, and that no key
+/// is short or weak.
 pub struct Keyring {
     keys: Vec<Key>,
 }
@@ -40,35 +40,35 @@ enum Held {
 }
 
 impl Keyring {
-    /// A keyring with one new random key, active.
+    /// Creates a keyring with one new random key, which is active.
     pub fn generate() -> Result<Self> {
         let mut keyring = Self { keys: Vec::new() };
         keyring.rotate()?;
         Ok(keyring)
     }
 
-    /// Reads the JSON document of a keyring, as [`Keyring::to_text`] writes it.
+    /// Parses the JSON document of a keyring, as written by [`Keyring::to_text`].
     pub fn parse(text: &str) -> Result<Self> {
         document::read(text, None)
     }
 
-    /// Reads a keyring whose keys a provider wrapped.
+    /// Parses a keyring whose keys a provider wrapped.
     pub fn parse_wrapped(text: &str, provider: &dyn KeyProvider) -> Result<Self> {
         document::read(text, Some(provider))
     }
 
-    /// Reads the keyring in an environment variable.
+    /// Reads the keyring from an environment variable.
     ///
-    /// The environment is seen by child processes and, on some systems, by others; a [`KeyFile`] is safer.
+    /// Child processes and, on some systems, other users can read the environment. A [`KeyFile`] is safer.
     pub fn from_env(variable: &str) -> Result<Self> {
         let missing = |_| Error::Environment { name: variable.to_owned() };
         let text = std::env::var(variable).map_err(missing)?;
         Self::parse(Secret::new(text).expose())
     }
 
-    /// Adds a new random key and makes it the active one; the old one opens from now on, and seals no more.
+    /// Adds a new random key and makes it active. The previous key then only opens.
     ///
-    /// Save the keyring, and load it wherever values are opened, before the new key seals anything.
+    /// Before the new key seals a value, save the keyring and load it in every process that opens values.
     pub fn rotate(&mut self) -> Result<KeyId> {
         let id = self.unused_id()?;
         let material = Material::generate(&id)?;
@@ -79,9 +79,9 @@ impl Keyring {
         Ok(id)
     }
 
-    /// Forgets a key for good, and remembers that it was destroyed. Refused for the active key.
+    /// Destroys a key and keeps its id. Fails for the active key.
     ///
-    /// Whatever is still sealed with it is lost: count first. Copies in backups are the caller's to destroy.
+    /// Values still sealed with it are lost, so count them first. Copies in backups must be destroyed separately.
     pub fn destroy(&mut self, id: &KeyId) -> Result<()> {
         let key = self.keys.iter_mut().find(|key| key.id == *id);
         let key = key.ok_or_else(|| Error::UnknownKey { key: id.clone() })?;
@@ -92,27 +92,27 @@ impl Keyring {
         Ok(())
     }
 
-    /// The id of the key that seals.
+    /// Returns the id of the active key.
     pub fn active(&self) -> Result<&KeyId> {
         self.active_material().map(|(id, _)| id)
     }
 
-    /// Every key's id and state, oldest first.
+    /// Returns every key's id and state, oldest first.
     pub fn keys(&self) -> impl Iterator<Item = (&KeyId, KeyState)> {
         self.keys.iter().map(|key| (&key.id, key.state()))
     }
 
-    /// The keyring as a JSON document, keys in the clear: for the environment or a secret store.
+    /// Returns the keyring as a JSON document with unwrapped keys, for the environment or a secret store.
     pub fn to_text(&self) -> Result<Secret<String>> {
         document::write(self, None)
     }
 
-    /// The keyring as a JSON document whose keys the provider has wrapped.
+    /// Returns the keyring as a JSON document whose keys are wrapped by the provider.
     pub fn to_wrapped_text(&self, provider: &dyn KeyProvider) -> Result<Secret<String>> {
         document::write(self, Some(provider))
     }
 
-    /// Checks what must hold among the keys.
+    /// Checks the invariants between keys.
     fn checked(keys: Vec<Key>) -> Result<Self> {
         for (position, key) in keys.iter().enumerate() {
             for other in &keys[..position] {
@@ -142,7 +142,7 @@ impl Keyring {
         Ok((&key.id, material))
     }
 
-    /// The keys that open, the active one first.
+    /// Returns the keys that can open, the active one first.
     pub(crate) fn usable(&self) -> impl Iterator<Item = (&KeyId, &Material)> {
         let older = self.keys.iter().rev().filter_map(|key| match &key.held {
             Held::DecryptOnly(material) => Some((&key.id, material)),

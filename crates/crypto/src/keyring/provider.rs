@@ -1,23 +1,24 @@
-//! Keys that are kept under another key, such as a KMS's.
+//! Keys that are wrapped by another key, such as a KMS key.
 
 use crate::{Binding, KeyId, Keyring, Padding, Secret};
 
-/// What a provider says went wrong. Keep keys out of it: it is printed as the source of an error.
+/// A provider's error. It must not contain keys: it is printed as the source of an error.
 pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Wraps and unwraps a keyring's keys under a key of its own: a KMS, an HSM, or another [`Keyring`].
+/// Wraps and unwraps a keyring's keys under the provider's key: a KMS, an HSM, or another [`Keyring`].
 ///
-/// Called for each key when a keyring is read or written, and never when a value is sealed or opened. It may block
-/// on the network, so read keyrings at start, or off the async runtime's threads.
+/// Called for each key when a keyring is read or written, never when a value is sealed or opened. It may block on the
+/// network, so read keyrings at start, or off the async runtime's threads.
 pub trait KeyProvider: Send + Sync {
-    /// Encrypts a key under the provider's own; the id is to be authenticated with it.
+    /// Encrypts a key under the provider's key. The id must be authenticated with it.
     fn wrap_key(&self, id: &KeyId, key: &Secret<[u8; 32]>) -> Result<Vec<u8>, ProviderError>;
 
-    /// Undoes [`KeyProvider::wrap_key`], for the same id only.
+    /// Reverses [`KeyProvider::wrap_key`], for the same id only.
     fn unwrap_key(&self, id: &KeyId, wrapped: &[u8]) -> Result<Secret<Vec<u8>>, ProviderError>;
 }
 
-/// A keyring wraps another's keys as it seals any value: so the file of keys can be kept under one key that is kept elsewhere.
+/// A keyring wraps another's keys as it seals any value. The file of keys can thus be protected by one key stored
+/// elsewhere.
 impl KeyProvider for Keyring {
     fn wrap_key(&self, id: &KeyId, key: &Secret<[u8; 32]>) -> Result<Vec<u8>, ProviderError> {
         let sealed = self.seal(key, &place(id), Padding::None)?;

@@ -1,18 +1,18 @@
-//! What a key may still do.
+//! The state of a key.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a key may still do.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyState {
     /// Seals and opens.
     Active,
-    /// Opens what it sealed before.
+    /// Opens existing values only.
     DecryptOnly,
-    /// Gone; only its id is remembered.
+    /// Destroyed: only its id is kept.
     Destroyed,
 }
 

@@ -1,12 +1,12 @@
-//! Telling a random key from one that somebody wrote.
+//! Distinguishes random keys from keys that a person made up.
 
-/// Fewer different bytes than this among 32 random ones: less than once in 2⁵⁰ keys.
+/// Minimum of distinct bytes among 32. A random key has fewer less than once in 2⁵⁰ keys.
 const DISTINCT: usize = 16;
 
-/// Why these bytes cannot have been drawn at random, if so.
+/// Returns why these bytes are not random, or `None`.
 ///
-/// A heuristic: it catches keys that were typed, repeated or counted, and refuses a random key less than once in 2⁴⁰.
-/// That a key was derived from a guessable password it cannot see.
+/// A heuristic: it rejects keys that were typed, repeated or counted, and a random key less than once in 2⁴⁰ times.
+/// It cannot detect a key derived from a guessable password.
 pub(super) fn weakness(key: &[u8; 32]) -> Option<&'static str> {
     let distinct = (0..=u8::MAX).filter(|byte| key.contains(byte)).count();
     let step = key[1].wrapping_sub(key[0]);
@@ -17,7 +17,7 @@ pub(super) fn weakness(key: &[u8; 32]) -> Option<&'static str> {
     } else if distinct < DISTINCT {
         Some("it has too few different bytes")
     } else if key.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
-        Some("it is text that somebody could type")
+        Some("it is printable text")
     } else {
         None
     }
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_somebody_wrote_are_weak() {
+    fn keys_made_by_hand_are_weak() {
         assert!(weak(&[0; 32]));
         assert!(weak(&[0xff; 32]));
         assert!(weak(&[1, 0x80].repeat(16)));
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_random_keys_are_not() {
+    fn ten_thousand_random_keys_are_not_weak() {
         for _ in 0..10_000 {
             assert_eq!(weakness(&random::array().unwrap()), None);
         }

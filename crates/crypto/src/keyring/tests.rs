@@ -17,7 +17,7 @@ fn parse(entries: &[String]) -> Result<Keyring> {
 }
 
 #[test]
-fn a_keyring_written_and_read_opens_what_it_sealed() {
+fn a_keyring_opens_its_values_after_it_is_written_and_read() {
     let mut keyring = Keyring::generate().unwrap();
     let place = crate::Binding::new("t", "c", "r", "a");
     let sealed = keyring.seal(&Secret::from("token"), &place, crate::Padding::None).unwrap();
@@ -35,7 +35,7 @@ fn a_keyring_written_and_read_opens_what_it_sealed() {
 }
 
 #[test]
-fn a_destroyed_key_is_remembered_by_its_id_alone() {
+fn only_the_id_of_a_destroyed_key_remains() {
     let mut keyring = Keyring::generate().unwrap();
     let old = keyring.active().unwrap().clone();
     keyring.rotate().unwrap();
@@ -66,7 +66,7 @@ fn exactly_one_key_is_active() {
 }
 
 #[test]
-fn ids_and_keys_are_there_once() {
+fn duplicate_ids_and_keys_are_refused() {
     let same_id = parse(&[entry("a", "active", KEY), entry("a", "decrypt-only", OTHER)]);
     assert!(matches!(same_id, Err(Error::DuplicateKeyId { .. })));
 
@@ -144,7 +144,7 @@ fn a_keyring_wraps_the_keys_of_another() {
 }
 
 #[test]
-fn wrapped_keys_do_not_change_places_nor_providers() {
+fn a_wrapped_key_is_bound_to_its_id_and_its_provider() {
     let provider = Keyring::generate().unwrap();
     let keyring = Keyring::generate().unwrap();
     let text = keyring.to_wrapped_text(&provider).unwrap();
@@ -161,7 +161,7 @@ fn wrapped_keys_do_not_change_places_nor_providers() {
 fn the_environment_may_hold_a_keyring() {
     let missing = Keyring::from_env("RYLIE_CRYPTO_TEST_NO_SUCH_VARIABLE");
     assert!(matches!(missing, Err(Error::Environment { .. })));
-    // cargo sets this one, and it is no keyring.
+    // cargo sets this variable, and it is not a keyring.
     assert!(matches!(Keyring::from_env("CARGO_PKG_NAME"), Err(Error::KeyringSyntax { .. })));
 }
 

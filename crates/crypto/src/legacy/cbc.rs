@@ -7,8 +7,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{Error, Result, Secret, StoredForm};
 
-/// Whether padding or encoding was wrong is not told apart. A wrong key passes both for one in some 1.5 million
-/// values of a single block: nothing in this form could tell.
+/// Reports wrong padding and wrong encoding as the same error. A wrong key passes both checks for one in some 1.5
+/// million values of a single block. This form cannot detect that.
 pub(super) fn open(key: &[u8; 32], text: &str) -> Result<Secret<String>> {
     decrypt(key, text).ok_or(Error::LegacyUnreadable { form: StoredForm::LegacyCbc })
 }

@@ -7,19 +7,19 @@ use crate::{Error, Result, Secret};
 
 const LENGTH: usize = 32;
 
-/// The platform's `ENCRYPTION_KEY`, with which it encrypted tokens: opens its two forms, and writes the later one.
+/// The platform's `ENCRYPTION_KEY` for tokens. Opens both encrypted legacy forms and writes the later one.
 #[derive(Debug)]
 pub struct LegacyKey {
-    /// `None` when node would have refused the key.
+    /// `None` if node would have rejected the key.
     cbc: Option<Secret<[u8; LENGTH]>>,
     gcm: Secret<[u8; LENGTH]>,
 }
 
 impl LegacyKey {
-    /// Takes the key as the platform had it in its environment.
+    /// Takes the key as the platform has it in its environment.
     ///
-    /// Refused when it has fewer than 32 characters (UTF-16 units, as JavaScript counts), as the platform did.
-    /// A key whose first 32 characters are not 32 bytes is taken, but opens no AES-256-CBC: node threw on it.
+    /// Fails if it has fewer than 32 characters (UTF-16 units, as JavaScript counts), as the platform does. A key whose
+    /// first 32 characters are not 32 bytes is accepted but opens no AES-256-CBC value: node threw on it.
     pub fn new(encryption_key: &Secret<String>) -> Result<Self> {
         let text = encryption_key.expose();
         if text.encode_utf16().take(LENGTH).count() < LENGTH {
@@ -32,18 +32,18 @@ impl LegacyKey {
         Ok(key)
     }
 
-    /// The first 32 characters as bytes.
+    /// Returns the first 32 characters as bytes.
     pub(super) fn for_cbc(&self) -> Result<&[u8; LENGTH]> {
         self.cbc.as_ref().map(Secret::expose).ok_or(Error::LegacyKeyNotForCbc)
     }
 
-    /// SHA-256 of the whole text.
+    /// Returns SHA-256 of the whole text.
     pub(super) const fn for_gcm(&self) -> &[u8; LENGTH] {
         self.gcm.expose()
     }
 }
 
-/// 32 UTF-16 units are 32 bytes of UTF-8 exactly when all of them are ASCII.
+/// Returns the first 32 UTF-16 units. They are 32 bytes of UTF-8 only if all are ASCII.
 fn first_characters(text: &str) -> Option<Secret<[u8; LENGTH]>> {
     let first = text.as_bytes().first_chunk::<LENGTH>()?;
     first.is_ascii().then(|| Secret::new(*first))
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_node_refuses_for_cbc_opens_only_gcm() {
+    fn a_key_that_node_rejects_for_cbc_opens_only_gcm() {
         let late = LegacyKey::new(&Secret::from(format!("{}ü", "k".repeat(32)))).unwrap();
         let early = LegacyKey::new(&Secret::from(format!("ü{}", "k".repeat(32)))).unwrap();
 

@@ -1,6 +1,6 @@
-//! What the platform wrote before: AES-256-CBC, then AES-256-GCM with a nonce of 16 bytes, both as hexadecimal.
+//! The platform's legacy forms: AES-256-CBC, and AES-256-GCM with a nonce of 16 bytes, both as hexadecimal.
 //!
-//! The only place for ciphers that ring does not have.
+//! Only this module uses ciphers that ring does not have.
 
 mod cbc;
 mod gcm;
@@ -10,24 +10,24 @@ use crate::{Result, Secret, StoredForm};
 
 pub use key::LegacyKey;
 
-/// Hexadecimal digits of an initialisation vector, of a block and of a tag: all have 16 bytes.
+/// Hexadecimal digits of an initialisation vector, a block or a tag: each has 16 bytes.
 const BLOCK: usize = 32;
 
-/// Which forms from before a column still accepts. None, unless said.
+/// The legacy forms that a column still accepts. None by default.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct LegacyForms {
-    /// `ivhex:cthex`, AES-256-CBC. It authenticates nothing: who can write to the column can change what it opens to.
+    /// `ivhex:cthex`, AES-256-CBC. It is not authenticated: a writer of the column can change the opened value.
     pub cbc: bool,
     /// `ivhex:taghex:cthex`, AES-256-GCM.
     pub gcm: bool,
-    /// Any text that is in none of the other forms.
+    /// Any text in none of the other forms.
     pub plain: bool,
 }
 
 impl LegacyForms {
-    /// Every form, as in a database that was just adopted.
+    /// Every form, as in a newly adopted database.
     pub const ALL: Self = Self { cbc: true, gcm: true, plain: true };
-    /// Only what this crate sealed.
+    /// Only envelopes of this crate.
     pub const NONE: Self = Self { cbc: false, gcm: false, plain: false };
 }
 
@@ -42,14 +42,14 @@ impl LegacyKey {
         gcm::open(self.for_gcm(), text)
     }
 
-    /// Writes `ivhex:taghex:cthex` as the platform does, so that it can read it.
+    /// Writes `ivhex:taghex:cthex` as the platform does, so that the old service can read it.
     pub(crate) fn seal_gcm(&self, secret: &Secret<String>) -> Result<String> {
         gcm::seal(self.for_gcm(), secret)
     }
 }
 
-/// The form of a text that begins as both ciphers' do, with 32 hexadecimal digits and a colon. Such a text is
-/// never plain: if what follows is not as node wrote it, it is damaged. `None` for every other text.
+/// Returns the form of a text that begins with 32 hexadecimal digits and a colon, as both ciphers do. Such a text is
+/// never plain: if the rest is not in node's form, it is damaged. Returns `None` for every other text.
 pub(crate) fn form_of(text: &str) -> Option<StoredForm> {
     let (vector, rest) = text.split_once(':')?;
     if vector.len() != BLOCK || !is_hex(vector) {
@@ -57,7 +57,7 @@ pub(crate) fn form_of(text: &str) -> Option<StoredForm> {
     }
     let form = match rest.split_once(':') {
         None if is_hex(rest) && !rest.is_empty() && rest.len() % BLOCK == 0 => StoredForm::LegacyCbc,
-        // Nothing encrypted gives nothing: the third part may be empty.
+        // The ciphertext of an empty value is empty, so the third part may be empty.
         Some((tag, text)) if tag.len() == BLOCK && is_hex(tag) && is_hex(text) && text.len() % 2 == 0 => {
             StoredForm::LegacyGcm
         }

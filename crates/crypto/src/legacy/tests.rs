@@ -22,7 +22,7 @@ fn vectors() -> (LegacyKey, Vec<Value>) {
 }
 
 #[test]
-fn what_node_wrote_opens() {
+fn values_written_by_node_open() {
     let (key, values) = vectors();
     for Value { plain, cbc, gcm } in values {
         assert_eq!(form_of(&cbc), Some(StoredForm::LegacyCbc));
@@ -33,7 +33,7 @@ fn what_node_wrote_opens() {
 }
 
 #[test]
-fn what_ours_writes_for_the_platform_has_its_form_and_opens() {
+fn a_value_sealed_for_the_platform_has_its_form_and_opens() {
     let (key, values) = vectors();
     for plain in values.into_iter().map(|value| Secret::from(value.plain)) {
         let text = key.seal_gcm(&plain).unwrap();

@@ -19,7 +19,7 @@ fn every_single_bit_flip_is_an_error() {
         for bit in 0..8 {
             let mut bytes = text.clone().into_bytes();
             bytes[position] ^= 1 << bit;
-            // A column is text: what is not UTF-8 does not arrive.
+            // A column is text, so bytes that are not UTF-8 cannot occur.
             let Ok(flipped) = String::from_utf8(bytes) else {
                 continue;
             };
@@ -82,7 +82,7 @@ fn a_moved_value_does_not_open() {
 }
 
 #[test]
-fn a_rebound_value_opens_at_its_new_place_only() {
+fn a_rebound_value_opens_at_its_new_binding_only() {
     let keyring = Keyring::generate().unwrap();
     let sealed = keyring.seal(&token(), &PLACE, Padding::Padme).unwrap();
     let moved = Binding { tenant: "agency-2", ..PLACE };
@@ -95,7 +95,7 @@ fn a_rebound_value_opens_at_its_new_place_only() {
 }
 
 #[test]
-fn rotation_keeps_values_open_and_rebinding_moves_them_to_the_new_key() {
+fn old_values_open_after_a_rotation_and_rebinding_uses_the_new_key() {
     let mut keyring = Keyring::generate().unwrap();
     let padding = Padding::Blocks(std::num::NonZeroU16::new(256).unwrap());
     let old = keyring.seal(&token(), &PLACE, padding).unwrap();
@@ -121,7 +121,7 @@ fn another_keyring_does_not_know_the_key() {
 }
 
 #[test]
-fn bytes_that_are_no_text_open_as_bytes_only() {
+fn bytes_that_are_not_text_open_as_bytes_only() {
     let keyring = Keyring::generate().unwrap();
     let bytes = Secret::new(vec![0xff, 0x00, 0x80]);
     let sealed = keyring.seal(&bytes, &PLACE, Padding::None).unwrap();
@@ -131,7 +131,7 @@ fn bytes_that_are_no_text_open_as_bytes_only() {
 }
 
 #[test]
-fn values_of_one_block_cannot_be_told_apart_by_length() {
+fn values_of_one_block_have_equal_length() {
     let keyring = Keyring::generate().unwrap();
     let padding = Padding::Blocks(std::num::NonZeroU16::new(64).unwrap());
     let length = |text: &str| {
@@ -143,7 +143,7 @@ fn values_of_one_block_cannot_be_told_apart_by_length() {
     assert_ne!(length(""), length(&"x".repeat(64)));
 }
 
-/// The key of a message is a function of its salt, so distinct salts are distinct (key, nonce) pairs.
+/// A message key is a function of its salt, so distinct salts give distinct (key, nonce) pairs.
 #[test]
 fn a_million_seals_repeat_no_salt() {
     const SEALS: usize = 1 << 20;
@@ -171,7 +171,7 @@ fn salts(keyring: &Keyring, seals: usize) -> Vec<SaltText> {
 
 proptest! {
     #[test]
-    fn whatever_is_sealed_opens_again(
+    fn every_sealed_value_opens(
         bytes in prop::collection::vec(any::<u8>(), 0..600),
         names in prop::array::uniform4(".{0,20}"),
         block in 1_u16..300,

@@ -1,4 +1,4 @@
-//! Finding a sealed value by equality.
+//! Lookup of a sealed value by equality.
 
 use rylie_crypto::{Error, Fingerprint, Keyring, Lookup, Normalisation};
 
@@ -67,7 +67,7 @@ fn during_a_rotation_a_value_is_found_under_both_keys() {
 }
 
 #[test]
-fn a_stored_fingerprint_is_read_in_its_one_spelling() {
+fn a_fingerprint_has_one_accepted_spelling() {
     let index = Keyring::generate().unwrap().blind_index(&API_KEY).unwrap();
     let text = index.fingerprint("key-1").unwrap().into_text();
     assert!(index.confirm(&Fingerprint::parse(&*text).unwrap(), "key-1").unwrap());

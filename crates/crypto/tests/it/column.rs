@@ -1,4 +1,4 @@
-//! A column while the platform's forms are still about.
+//! A column that still accepts legacy forms.
 
 use std::num::NonZeroU16;
 
@@ -8,7 +8,7 @@ use rylie_crypto::{
 
 const PLACE: Binding<'static> = Binding::new("GA4Connection", "accessToken", "row-1", "agency-1");
 const ENCRYPTION_KEY: &str = "vector-Zk3q9X7w1B5n8M2c4V6t-ours-only-ümlaut";
-/// Both `short`, by node's crypto (tests/vectors).
+/// Both contain `short`, encrypted by node's crypto (tests/vectors).
 const CBC: &str = "869465ce9113385d10ce2fc9bb0815d1:06606ebe0efc2266cb2bebb72074b2b2";
 const GCM: &str = "a7517ecd74b6eb3346ba44e0e94d9677:8174dc9dd0ce1708a9313ec30a246f1f:38c48e700f";
 
@@ -38,7 +38,7 @@ fn an_adopted_column_opens_every_form() {
 }
 
 #[test]
-fn forms_that_are_switched_off_are_refused() {
+fn forms_outside_the_policy_are_refused() {
     let (keyring, legacy) = (Keyring::generate().unwrap(), legacy_key());
     let column = ColumnCipher::new(&keyring, Some(&legacy), ColumnPolicy::default()).unwrap();
 
@@ -49,7 +49,7 @@ fn forms_that_are_switched_off_are_refused() {
 }
 
 #[test]
-fn what_does_not_decrypt_is_never_plain_text() {
+fn a_value_that_does_not_decrypt_is_never_plain_text() {
     let (keyring, legacy) = (Keyring::generate().unwrap(), legacy_key());
     let column = ColumnCipher::new(&keyring, Some(&legacy), adopted()).unwrap();
 
@@ -84,7 +84,7 @@ fn no_bit_flip_of_an_envelope_opens_even_where_plain_text_is_accepted() {
 }
 
 #[test]
-fn a_compatible_column_writes_what_the_platform_reads() {
+fn a_compatible_column_writes_the_platforms_form() {
     let (keyring, legacy) = (Keyring::generate().unwrap(), legacy_key());
     let policy = ColumnPolicy { accepts: LegacyForms::ALL, writes: Writes::Compat };
     let column = ColumnCipher::new(&keyring, Some(&legacy), policy).unwrap();
@@ -96,7 +96,7 @@ fn a_compatible_column_writes_what_the_platform_reads() {
 }
 
 #[test]
-fn a_column_pads_as_its_policy_says() {
+fn a_column_pads_according_to_its_policy() {
     let keyring = Keyring::generate().unwrap();
     let writes = Writes::Sealed(Padding::Blocks(NonZeroU16::new(256).unwrap()));
     let policy = ColumnPolicy { writes, ..ColumnPolicy::default() };

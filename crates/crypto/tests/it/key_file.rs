@@ -36,7 +36,7 @@ fn a_keyring_is_never_created_over_another() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_others_may_touch_is_refused() {
+fn a_file_that_others_may_access_is_refused() {
     use std::os::unix::fs::PermissionsExt;
 
     let (_folder, path) = created();
@@ -54,7 +54,7 @@ fn a_file_that_others_may_touch_is_refused() {
 }
 
 #[test]
-fn a_change_that_fails_leaves_the_file_and_nothing_beside_it() {
+fn a_failed_change_leaves_the_file_unchanged_and_no_draft() {
     let (folder, path) = created();
     let before = fs::read(&path).unwrap();
 
@@ -72,7 +72,7 @@ fn a_change_that_fails_leaves_the_file_and_nothing_beside_it() {
 }
 
 #[test]
-fn rotations_at_the_same_time_lose_no_key() {
+fn concurrent_rotations_lose_no_key() {
     let (_folder, path) = created();
 
     std::thread::scope(|scope| {
@@ -111,7 +111,7 @@ fn a_missing_file_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_is_refused_and_never_waited_for() {
+fn a_path_that_is_not_a_regular_file_is_refused_without_waiting() {
     let folder = tempdir().unwrap();
     let socket = folder.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -124,7 +124,7 @@ fn what_is_no_regular_file_is_refused_and_never_waited_for() {
 
 #[cfg(unix)]
 #[test]
-fn a_change_through_a_link_changes_the_file_behind_it() {
+fn a_change_through_a_link_changes_its_target() {
     let (folder, path) = created();
     let link = folder.path().join("link.json");
     std::os::unix::fs::symlink(&path, &link).unwrap();
@@ -136,7 +136,7 @@ fn a_change_through_a_link_changes_the_file_behind_it() {
 }
 
 #[test]
-fn a_change_of_a_missing_file_leaves_no_lock_behind() {
+fn a_change_of_a_missing_file_leaves_no_lock_file() {
     let folder = tempdir().unwrap();
     assert!(KeyFile::new(folder.path().join("none.json")).update(Keyring::rotate).is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

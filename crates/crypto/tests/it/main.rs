@@ -1,6 +1,6 @@
-//! What the crate promises, asked from outside.
+//! Tests of the public API.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+#![expect(clippy::unwrap_used, reason = "test helpers may panic")]
 
 mod blind_index;
 mod column;

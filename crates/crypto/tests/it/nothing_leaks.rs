@@ -1,4 +1,4 @@
-//! A canary is planted wherever a secret can be, and looked for in all that is printed.
+//! Plants a canary in every secret and searches for it in all printed output.
 
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -9,10 +9,10 @@ use rylie_crypto::{
 };
 
 const PLACE: Binding<'static> = Binding::new("t", "c", "r", "a");
-/// Text, a piece of base64url, and 32 bytes of a key when doubled.
+/// Serves as text, as base64url, and, doubled, as 32 bytes of a key.
 const CANARY: &str = "canary4b7e9d1c3f5a6082";
 
-/// Also in the base64 and hexadecimal a dump might use, and as a list of numbers.
+/// Also checks base64, hexadecimal and a list of numbers, as in a dump.
 fn assert_no_canary(shown: &str) {
     let hexadecimal = hex::encode(CANARY);
     let numbers = format!("{:?}", &CANARY.as_bytes()[..6]);
@@ -37,7 +37,7 @@ fn shown_error(error: &Error) -> String {
 }
 
 #[test]
-fn no_type_prints_what_it_holds() {
+fn no_type_prints_its_secret() {
     let keyring = Keyring::generate().unwrap();
     let legacy = LegacyKey::new(&format!("{CANARY}{CANARY}").into()).unwrap();
     let policy = ColumnPolicy { accepts: LegacyForms::ALL, writes: Writes::Compat };
@@ -66,7 +66,7 @@ fn no_type_prints_what_it_holds() {
     for value in values {
         assert_no_canary(&shown(value));
     }
-    // Nor what would open it, nor the cipher text.
+    // Neither the key nor the ciphertext appears.
     let text = keyring.to_text().unwrap();
     let key = text.expose().split(r#""key":""#).nth(1).unwrap();
     assert!(!shown(&keyring).contains(&key[..43]));
@@ -74,7 +74,7 @@ fn no_type_prints_what_it_holds() {
 }
 
 #[test]
-fn no_error_tells_what_it_was_about() {
+fn no_error_contains_the_value() {
     let keyring = Keyring::generate().unwrap();
     let legacy = LegacyKey::new(&"l".repeat(32).into()).unwrap();
     let wrong = LegacyKey::new(&"w".repeat(32).into()).unwrap();
@@ -117,7 +117,7 @@ fn no_error_tells_what_it_was_about() {
         document(r#"{"id":"a","state":"active","key":"Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2E"}"#),
     ];
     for (position, error) in errors.iter().enumerate() {
-        let error = error.as_ref().unwrap_or_else(|| panic!("case {position} is no error"));
+        let error = error.as_ref().unwrap_or_else(|| panic!("case {position} is not an error"));
         assert_no_canary(&shown_error(error));
     }
 }

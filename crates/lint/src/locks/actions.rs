@@ -7,14 +7,14 @@ use super::{Effect, LockMode};
 use crate::script::Part;
 use crate::tree::Tree;
 
-/// The lock on the table itself; `None` if this is no action of `ALTER TABLE`.
+/// Returns the lock on the table itself; `None` if this is not an action of `ALTER TABLE`.
 pub(super) fn lock_of(action: &SyntaxNode) -> Option<LockMode> {
     action.parent().filter(|parent| parent.kind() == K::ALTER_TABLE)?;
     Some(match action.kind() {
         K::VALIDATE_CONSTRAINT | K::CLUSTER_ON | K::SET_WITHOUT_CLUSTER | K::ATTACH_PARTITION => {
             LockMode::ShareUpdateExclusive
         }
-        // Fill factor, autovacuum and the planner's settings, all that there is for tables.
+        // Fill factor, autovacuum and planner settings: every option that tables have.
         K::SET_OPTIONS | K::RESET_OPTIONS => LockMode::ShareUpdateExclusive,
         K::DETACH_PARTITION if action.holds(K::DETACH_CONCURRENTLY) => LockMode::ShareUpdateExclusive,
         K::ALTER_COLUMN
@@ -82,8 +82,8 @@ pub(crate) fn default_of(column: &SyntaxNode) -> Option<SyntaxNode> {
     column.child(K::DEFAULT_CONSTRAINT)
 }
 
-/// Whether a default is another one for each row. PostgreSQL asks its catalog; here what is not known to be the same for all
-/// rows counts as volatile.
+/// Returns whether a default may differ between rows. PostgreSQL looks into its catalog. Here every function that is
+/// not in the list counts as volatile.
 pub(crate) fn is_volatile(default: &SyntaxNode) -> bool {
     const SAME_FOR_ALL: [&str; 22] = [
         "now",

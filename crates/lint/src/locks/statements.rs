@@ -1,4 +1,4 @@
-//! Every other statement.
+//! Locks of all statements other than `ALTER TABLE`.
 
 use squawk_syntax::SyntaxKind as K;
 use squawk_syntax::SyntaxNode;
@@ -49,7 +49,7 @@ pub(super) fn effect_of(part: &Part, table: &str) -> Effect {
     }
 }
 
-/// Each relation named by a node of this kind.
+/// Locks each relation that a node of this kind names.
 fn locks(node: &SyntaxNode, named_by: K, mode: LockMode) -> Effect {
     node.names(named_by).into_iter().fold(Effect::default(), |effect, relation| effect.lock(relation, mode))
 }
@@ -63,7 +63,7 @@ fn reindexed(node: &SyntaxNode, on_table: LockMode, on_index: LockMode) -> Effec
     locks(node, K::TABLE_NAME_REF, on_table).and(locks(node, K::INDEX_REF, on_index)).rewriting()
 }
 
-/// The new table itself is seen by nobody yet; those it refers to get triggers.
+/// No other session sees the new table yet. The tables that it references get triggers.
 fn created(node: &SyntaxNode, table: &str) -> Effect {
     let referred = node.all(K::REFERENCES_CONSTRAINT).chain(node.all(K::FOREIGN_KEY_CONSTRAINT));
     let referred = referred.filter_map(|key| Some(key.find(K::TABLE_NAME_REF)?.name()));
@@ -111,7 +111,7 @@ fn requested(node: &SyntaxNode) -> LockMode {
     named.map_or(LockMode::AccessExclusive, |(_, mode)| *mode)
 }
 
-/// A query: what it writes, what it locks rows of, and what it reads.
+/// The effect of a query: tables written, rows locked, tables read.
 fn queried(node: &SyntaxNode) -> Effect {
     let effect = if node.holds(K::LOCKING_CLAUSE) {
         reads(node)
@@ -127,7 +127,7 @@ fn queried(node: &SyntaxNode) -> Effect {
     written.fold(effect, |effect, table| effect.lock(table, LockMode::RowExclusive))
 }
 
-/// The table that an `INSERT`, `UPDATE`, `DELETE` or `MERGE` writes to.
+/// Returns the table that an `INSERT`, `UPDATE`, `DELETE` or `MERGE` writes.
 pub(crate) fn written_table(write: &SyntaxNode) -> Option<String> {
     let table = write.child(K::RELATION_NAME).or_else(|| write.child(K::RELATION_NAME_REF));
     table.map(|table| table.name())

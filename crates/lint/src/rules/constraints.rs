@@ -1,4 +1,4 @@
-//! Constraints: added without reading the table under a strong lock.
+//! Constraints: must not be added with a table scan under a strong lock.
 
 use squawk_syntax::SyntaxKind as K;
 
@@ -37,8 +37,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "validated-in-same-transaction",
         like: "strong_migrations `validate_check_constraint`, `validate_foreign_key`",
-        harm: "the strong lock of adding the constraint is held through the check of every row",
-        fix: "VALIDATE CONSTRAINT in a transaction of its own",
+        harm: "the strong lock of ADD CONSTRAINT is held while every row is checked",
+        fix: "VALIDATE CONSTRAINT in a separate transaction",
         fails: "BEGIN; ALTER TABLE \"Task\" ADD CONSTRAINT k CHECK (title <> '') NOT VALID; ALTER TABLE \"Task\" VALIDATE CONSTRAINT k; COMMIT;",
         passes: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title <> '') NOT VALID;\n\
                  ALTER TABLE \"Task\" VALIDATE CONSTRAINT k;",
@@ -108,8 +108,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "exclusion-constraint",
         like: "strong_migrations `add_exclusion_constraint`",
-        harm: "reads and writes wait until its index is built, and there is no way to build it before",
-        fix: "a new table that has the constraint from the start, and rows moved over in batches",
+        harm: "reads and writes wait until its index is built, and the index cannot be built in advance",
+        fix: "a new table with the constraint; then move the rows in batches",
         fails: "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k EXCLUDE USING gist (period WITH &&);",
         passes: "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON \"Task\" USING gist (period);",
         check: |context, part| adds(part, K::EXCLUDE_CONSTRAINT) && context.script.is_on_used_table(part),
@@ -117,8 +117,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "domain-constraint",
         like: "squawk `ban-create-domain-with-constraint`, `ban-alter-domain-with-add-constraint`",
-        harm: "every table with a column of it is read under a lock, and it cannot be changed later without that",
-        fix: "the base type, and a CHECK on the column",
+        harm: "each change scans every table with a column of this domain, under a lock",
+        fix: "the base type with a CHECK on the column",
         fails: "CREATE DOMAIN address AS text CHECK (VALUE LIKE '%@%');",
         passes: "ALTER TABLE \"User\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (email LIKE '%@%') NOT VALID;\n\
                  ALTER TABLE \"User\" VALIDATE CONSTRAINT k;",
@@ -129,17 +129,17 @@ pub(super) const RULES: &[&Rule] = &[
     },
 ];
 
-/// Whether a column or constraint of this kind is added to a table that is there.
+/// Returns whether the part adds a column or constraint of this kind.
 fn adds(part: &Part, kind: K) -> bool {
     part.is_one_of(&[K::ADD_CONSTRAINT, K::ADD_COLUMN]) && part.node.has(kind)
 }
 
-/// Whether the index of such a constraint is built while the table is locked, as none was built before.
+/// Returns whether the constraint's index is built while the table is locked.
 fn builds_index(context: &Context<'_>, part: &Part, kind: K) -> bool {
     adds(part, kind) && !part.node.holds(K::USING_INDEX_NAME) && context.script.is_on_used_table(part)
 }
 
-/// Whether rows that are there are checked when such a constraint is added.
+/// Returns whether adding the constraint checks the existing rows.
 fn is_validated(context: &Context<'_>, part: &Part, kind: K) -> bool {
     part.is(K::ADD_CONSTRAINT)
         && part.node.has(kind)
@@ -147,7 +147,7 @@ fn is_validated(context: &Context<'_>, part: &Part, kind: K) -> bool {
         && context.script.is_on_used_table(part)
 }
 
-/// Whether a check of `IS NOT NULL` was validated before: PostgreSQL 12 and later then need no scan.
+/// Returns whether a check of `IS NOT NULL` was validated earlier. PostgreSQL 12 and later then need no scan.
 fn has_valid_check(context: &Context<'_>, part: &Part) -> bool {
     let column = part.node.child(K::COLUMN_NAME_REF).map(|column| column.name()).unwrap_or_default();
     let checks = context.script.before(part).filter(|other| {
@@ -164,7 +164,7 @@ fn has_valid_check(context: &Context<'_>, part: &Part) -> bool {
     })
 }
 
-/// `column IS NOT NULL`, alone or joined to other conditions by `AND`.
+/// Matches `column IS NOT NULL`, alone or joined to other conditions by `AND`.
 fn excludes_null(check: &squawk_syntax::SyntaxNode, column: &str) -> bool {
     let not_null = check.all(K::BIN_EXPR).filter(|test| {
         test.has(K::IS_NOT)

@@ -1,4 +1,4 @@
-//! Rows: changed in batches, beside the schema and not together with it.
+//! Row changes: in batches, and not in a transaction with a schema change.
 
 use squawk_syntax::SyntaxKind as K;
 use squawk_syntax::SyntaxNode;
@@ -12,8 +12,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "change-without-batches",
         like: "strong_migrations `backfill`",
-        harm: "every row is locked until all are done, and the table grows by as many dead ones",
-        fix: "some thousand rows a statement: WHERE id IN (SELECT id … ORDER BY id LIMIT 5000)",
+        harm: "every row stays locked until the end, and the table grows by as many dead rows",
+        fix: "some thousand rows per statement: WHERE id IN (SELECT id … ORDER BY id LIMIT 5000)",
         fails: "UPDATE \"Task\" SET note = '' WHERE note IS NULL;",
         passes: "UPDATE \"Task\" SET note = '' WHERE id IN (SELECT id FROM \"Task\" WHERE note IS NULL LIMIT 5000);",
         check: |context, part| {
@@ -24,8 +24,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "backfill-with-schema-change",
         like: "strong_migrations `backfill`",
-        harm: "the lock of the schema change is held until the rows are done",
-        fix: "rows in a migration of their own, in batches",
+        harm: "the lock of the schema change is held until all rows are changed",
+        fix: "change the rows in a separate migration, in batches",
         fails: "BEGIN; ALTER TABLE \"Task\" ADD COLUMN note text; UPDATE \"Task\" SET note = ''; COMMIT;",
         passes: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS note text;\n\
                  UPDATE \"Task\" SET note = '' WHERE id IN (SELECT id FROM \"Task\" WHERE note IS NULL LIMIT 5000);",
@@ -38,7 +38,7 @@ pub(super) const RULES: &[&Rule] = &[
         id: "truncate-cascade",
         like: "squawk `ban-truncate-cascade`",
         harm: "it empties tables that it does not name",
-        fix: "TRUNCATE the tables by name, so that one that was forgotten stops it",
+        fix: "TRUNCATE with all tables by name; a missing one makes it fail",
         fails: "TRUNCATE \"Agency\" CASCADE;",
         passes: "TRUNCATE \"Agency\", \"User\";",
         check: |_, part| part.is(K::TRUNCATE) && part.node.has(K::CASCADE),
@@ -46,15 +46,15 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "lock-table",
         like: "",
-        harm: "others wait for as long as the transaction lasts",
-        fix: "let each statement take the lock it needs; to keep two jobs apart, pg_try_advisory_lock",
+        harm: "other sessions wait until the transaction ends",
+        fix: "let each statement take its own lock; to exclude a second job, use pg_try_advisory_lock",
         fails: "BEGIN; LOCK TABLE \"Task\" IN ACCESS EXCLUSIVE MODE; COMMIT;",
         passes: "SELECT pg_try_advisory_xact_lock(1);",
         check: |_, part| part.is(K::LOCK),
     },
 ];
 
-/// The changes of rows a part makes, those in a `WITH` included; what a new function or rule will do is not done now.
+/// Returns the row changes of a part, including those in a `WITH`. The body of a new function or rule does not count.
 fn changes(part: &Part) -> impl Iterator<Item = SyntaxNode> + use<> {
     const QUERIES: [K; 5] = [K::UPDATE, K::DELETE, K::SELECT, K::INSERT, K::EXPLAIN];
     let changes = part
@@ -67,7 +67,7 @@ fn is_on_used_table(context: &crate::lint::Context<'_>, part: &Part, change: &Sy
     written_table(change).is_none_or(|table| !context.script.made_before(part, &table))
 }
 
-/// Whether the rows are limited: by `LIMIT`, by a parameter of a batch, or to one key.
+/// Returns whether the rows are limited: by `LIMIT`, by a batch parameter, or to one key.
 fn is_bounded(write: &SyntaxNode) -> bool {
     let Some(condition) = write.child(K::WHERE_CLAUSE) else { return write.has(K::WHERE_CURRENT_OF) };
     condition.holds(K::LIMIT_CLAUSE)

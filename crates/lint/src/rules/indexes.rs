@@ -1,4 +1,4 @@
-//! Indexes: made, dropped and rebuilt beside those who use the table.
+//! Indexes: created, dropped and rebuilt without blocking users of the table.
 
 use squawk_syntax::SyntaxKind as K;
 
@@ -20,7 +20,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "drop-index-not-concurrently",
         like: "squawk `require-concurrent-index-deletion`, strong_migrations `remove_index`",
-        harm: "reads and writes of the table wait behind the drop",
+        harm: "reads and writes of the table wait for the drop",
         fix: "DROP INDEX CONCURRENTLY IF EXISTS …, outside a transaction",
         fails: "DROP INDEX IF EXISTS i;",
         passes: "DROP INDEX CONCURRENTLY IF EXISTS i;",
@@ -29,7 +29,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "reindex-not-concurrently",
         like: "squawk `require-concurrent-reindex`",
-        harm: "writes to the table, and reads by the index, wait until it is rebuilt",
+        harm: "writes to the table, and reads that use the index, wait until it is rebuilt",
         fix: "REINDEX INDEX CONCURRENTLY …, outside a transaction",
         fails: "REINDEX TABLE \"Task\";",
         passes: "REINDEX TABLE CONCURRENTLY \"Task\";",
@@ -38,8 +38,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "concurrently-in-transaction",
         like: "squawk `ban-concurrent-index-creation-in-transaction`",
-        harm: "the server refuses it inside a transaction",
-        fix: "send it by itself, in a migration that is not one transaction",
+        harm: "the server rejects it inside a transaction",
+        fix: "send it as a single statement, in a migration without a transaction",
         fails: "BEGIN; CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON \"Task\" (title); COMMIT;",
         passes: "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON \"Task\" (title);",
         check: |_, part| {
@@ -50,8 +50,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "refresh-not-concurrently",
         like: "",
-        harm: "reads of the view wait until it is filled anew",
-        fix: "a unique index on the view, then REFRESH MATERIALIZED VIEW CONCURRENTLY …",
+        harm: "reads of the view wait until it is refreshed",
+        fix: "create a unique index on the view, then REFRESH MATERIALIZED VIEW CONCURRENTLY …",
         fails: "REFRESH MATERIALIZED VIEW totals;",
         passes: "REFRESH MATERIALIZED VIEW CONCURRENTLY totals;",
         check: |_, part| part.is(K::REFRESH) && !part.node.has(K::CONCURRENTLY_KW),

@@ -1,4 +1,4 @@
-//! What the running code still uses: gone only after the code that used it is.
+//! Removals: only after no running code uses the object.
 
 use squawk_syntax::SyntaxKind as K;
 
@@ -16,8 +16,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-column",
         "squawk `ban-drop-column`, strong_migrations `remove_column`",
-        "running code that names it fails, and what it held is lost",
-        "stop using it, deploy that everywhere, back up, then allow this with the reason",
+        "running code that uses it fails, and its data is lost",
+        "remove it from the code, deploy everywhere, back up, then allow this with the reason",
         "ALTER TABLE \"Task\" DROP COLUMN IF EXISTS note;",
         "ALTER TABLE \"Task\" ALTER COLUMN note SET DEFAULT '';",
         |_, part| part.is(K::DROP_COLUMN)
@@ -25,8 +25,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-table",
         "squawk `ban-drop-table`, strong_migrations `drop_table`, `create_table`",
-        "running code that names it fails, and what it held is lost",
-        "stop using it, deploy that everywhere, back up, then allow this with the reason",
+        "running code that uses it fails, and its data is lost",
+        "remove it from the code, deploy everywhere, back up, then allow this with the reason",
         "DROP TABLE IF EXISTS \"Report\";",
         "COMMENT ON TABLE \"Report\" IS 'unused since 2026-11; to be dropped';",
         |context, part| part.is(K::DROP_TABLE)
@@ -36,7 +36,7 @@ pub(super) const RULES: &[&Rule] = &[
         "drop-database",
         "squawk `ban-drop-database`",
         "everything is lost",
-        "do it by hand, after looking twice",
+        "drop it manually, after a second check",
         "DROP DATABASE IF EXISTS platform;",
         "SELECT 1;",
         |_, part| part.is(K::DROP_DATABASE)
@@ -45,7 +45,7 @@ pub(super) const RULES: &[&Rule] = &[
         "drop-schema",
         "squawk `ban-drop-schema`",
         "everything in it is lost, and running code fails",
-        "drop what is in it one by one, each with its reason",
+        "drop its objects one by one, each with a reason",
         "DROP SCHEMA IF EXISTS reports;",
         "CREATE SCHEMA IF NOT EXISTS reports;",
         |_, part| part.is(K::DROP_SCHEMA)
@@ -53,8 +53,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-type",
         "squawk `ban-drop-type`",
-        "a label cannot be taken from an enum but by a new type, which rewrites the tables; running code that sends the old one fails",
-        "leave the label, and forbid it with a CHECK … NOT VALID",
+        "removing a label needs a new type, which rewrites the tables; running code that sends the old label fails",
+        "keep the label, and forbid it with a CHECK … NOT VALID",
         "DROP TYPE IF EXISTS \"TaskType\";",
         "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (type <> 'PAGE') NOT VALID;",
         |_, part| part.is(K::DROP_TYPE)
@@ -62,8 +62,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-constraint",
         "squawk `ban-drop-constraint`",
-        "rows that were refused get in, and stay when it comes back",
-        "put the new one in its place in the same statement; else allow this with the reason",
+        "invalid rows can be inserted, and remain if the constraint is added again",
+        "add its replacement in the same statement; otherwise allow this with the reason",
         "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k;",
         "ALTER TABLE \"Task\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k CHECK (title <> '') NOT VALID;",
         |context, part| {
@@ -79,8 +79,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-not-null",
         "squawk `ban-drop-not-null`",
-        "running code that takes the value for granted fails on the first row without",
-        "let the code bear its absence first, deploy that everywhere, then allow this with the reason",
+        "running code that expects a value fails on the first null",
+        "make the code accept null, deploy it everywhere, then allow this with the reason",
         "ALTER TABLE \"Task\" ALTER COLUMN title DROP NOT NULL;",
         "ALTER TABLE \"Task\" ALTER COLUMN title SET DEFAULT '';",
         |_, part| part.is(K::ALTER_COLUMN) && part.node.has(K::DROP_NOT_NULL)
@@ -88,8 +88,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-default",
         "squawk `ban-drop-default`",
-        "running code that leaves the column out fails, or stores nulls",
-        "let the code give the value first, deploy that everywhere, then allow this with the reason",
+        "running code that omits the column fails, or stores nulls",
+        "make the code set the value, deploy it everywhere, then allow this with the reason",
         "ALTER TABLE \"Task\" ALTER COLUMN title DROP DEFAULT;",
         "ALTER TABLE \"Task\" ALTER COLUMN title SET DEFAULT '';",
         |_, part| part.is(K::ALTER_COLUMN) && part.node.has(K::DROP_DEFAULT)
@@ -97,8 +97,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-expression",
         "squawk `ban-drop-generated-expression`, `ban-alter-identity`",
-        "the column is no longer filled in: running code that leaves it out stores nulls",
-        "give it a default or a trigger in the same transaction, and allow this with the reason",
+        "the column is no longer filled in: running code that omits it stores nulls",
+        "add a default or a trigger in the same transaction, and allow this with the reason",
         "ALTER TABLE \"Task\" ALTER COLUMN length DROP EXPRESSION IF EXISTS;",
         "ALTER TABLE \"Task\" ALTER COLUMN length SET STATISTICS 500;",
         |_, part| part.is(K::ALTER_COLUMN) && (part.node.has(K::DROP_EXPRESSION) || part.node.has(K::DROP_IDENTITY))
@@ -106,8 +106,8 @@ pub(super) const RULES: &[&Rule] = &[
     removal!(
         "drop-trigger",
         "squawk `ban-drop-trigger`",
-        "what it filled in or guarded is neither from here on, for every writer",
-        "CREATE OR REPLACE TRIGGER; else allow this with the reason",
+        "its columns are no longer filled in, and its checks no longer run, for every writer",
+        "CREATE OR REPLACE TRIGGER; otherwise allow this with the reason",
         "DROP TRIGGER IF EXISTS t ON \"Task\";",
         "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON \"Task\" FOR EACH ROW EXECUTE FUNCTION f();",
         |context, part| part.is(K::DROP_TRIGGER)
@@ -117,7 +117,7 @@ pub(super) const RULES: &[&Rule] = &[
         "drop-object",
         "squawk `ban-drop-view`, `ban-drop-function`, `ban-drop-sequence`, `ban-drop-domain`, `ban-drop-extension`",
         "running code that uses it fails",
-        "CREATE OR REPLACE; else stop using it, deploy that everywhere, then allow this with the reason",
+        "CREATE OR REPLACE; otherwise remove it from the code, deploy everywhere, then allow this with the reason",
         "DROP FUNCTION IF EXISTS f();",
         "CREATE OR REPLACE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1';",
         |_, part| {
@@ -136,7 +136,7 @@ pub(super) const RULES: &[&Rule] = &[
     ),
 ];
 
-/// Whether the same comes back in a later part.
+/// Returns whether a later part creates the same object again.
 pub(super) fn made_again<'a>(mut later: impl Iterator<Item = &'a Part>, part: &Part, named: K, by: K) -> bool {
     let name = part.node.child(named).map(|name| name.name());
     later.any(|other| other.table == part.table && other.node.child(by).map(|name| name.name()) == name)

@@ -1,4 +1,4 @@
-//! Names that the running code knows.
+//! Names that running code uses.
 
 use squawk_syntax::SyntaxKind as K;
 
@@ -9,7 +9,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "rename-column",
         like: "squawk `renaming-column`, strong_migrations `rename_column`",
-        harm: "running code that knows the old name fails",
+        harm: "running code that uses the old name fails",
         fix: "a new column, filled by a trigger and in batches; move the code over; drop the old one later",
         fails: "ALTER TABLE \"Task\" RENAME COLUMN title TO name;",
         passes: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS name text;",
@@ -18,8 +18,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "rename-table",
         like: "squawk `renaming-table`, strong_migrations `rename_table`",
-        harm: "running code that knows the old name fails",
-        fix: "keep the name; or, when nothing else will do, rename it and put a view with security_invoker under the old name in one transaction",
+        harm: "running code that uses the old name fails",
+        fix: "keep the name; if it must change, rename the table and create a view with security_invoker under the old name, in one transaction",
         fails: "ALTER TABLE \"Task\" RENAME TO \"Job\";",
         passes: "COMMENT ON TABLE \"Task\" IS 'a job';",
         check: |context, part| part.is(K::TABLE_RENAME_TO) && context.script.is_on_used_table(part),
@@ -27,8 +27,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "rename-object",
         like: "squawk `renaming-object`, strong_migrations `rename_schema`",
-        harm: "running code that knows the old name fails",
-        fix: "make the new one beside it; move the code over; drop the old one later",
+        harm: "running code that uses the old name fails",
+        fix: "create a second object with the new name; move the code over; drop the old one later",
         fails: "ALTER SCHEMA reports RENAME TO archive;",
         passes: "CREATE SCHEMA IF NOT EXISTS archive;",
         check: |_, part| {
@@ -47,8 +47,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "other-schema",
         like: "squawk `ban-set-schema`",
-        harm: "running code that looks in the old schema fails",
-        fix: "make it anew in the other schema; move the code over; drop the old one later",
+        harm: "running code that uses the old schema fails",
+        fix: "create it in the other schema as well; move the code over; drop the old one later",
         fails: "ALTER TABLE \"Task\" SET SCHEMA archive;",
         passes: "CREATE SCHEMA IF NOT EXISTS archive;",
         check: |_, part| part.is(K::SET_SCHEMA) || part.node.has(K::SET_SCHEMA) && !part.is(K::ALTER_TABLE),
@@ -56,7 +56,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "name-too-long",
         like: "squawk `identifier-too-long`",
-        harm: "PostgreSQL cuts names after 63 bytes: two long ones become one, and IF NOT EXISTS looks for another",
+        harm: "PostgreSQL truncates names to 63 bytes: two long names may collide, and IF NOT EXISTS checks the truncated name",
         fix: "a name of at most 63 bytes",
         fails: "CREATE INDEX CONCURRENTLY IF NOT EXISTS \"SearchConsoleConnection_tenantId_createdAt_and_everything_else_idx\" ON \"Task\" (title);",
         passes: "CREATE INDEX CONCURRENTLY IF NOT EXISTS \"SearchConsoleConnection_idx\" ON \"Task\" (title);",

@@ -1,4 +1,4 @@
-//! What writes every row anew while everybody waits.
+//! Rewrites of a whole table while reads and writes wait.
 
 use squawk_syntax::SyntaxKind as K;
 
@@ -10,7 +10,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "volatile-default",
         like: "squawk `adding-field-with-default`, strong_migrations `add_column_default`",
-        harm: "every row is written anew while reads and writes wait",
+        harm: "every row is rewritten while reads and writes wait",
         fix: "ADD COLUMN without a default, ALTER COLUMN … SET DEFAULT, then fill old rows in batches",
         fails: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS token text DEFAULT gen_random_uuid()::text;",
         passes: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS token text;\nALTER TABLE \"Task\" ALTER COLUMN token SET DEFAULT gen_random_uuid()::text;",
@@ -23,7 +23,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "change-of-type",
         like: "squawk `changing-column-type`, strong_migrations `change_column`",
-        harm: "every row and index is written anew while reads and writes wait, and the old code reads another type",
+        harm: "every row and index is rewritten while reads and writes wait, and the old code reads a different type",
         fix: "a new column of the new type, filled by a trigger and in batches; move the code over; drop the old one later",
         fails: "ALTER TABLE \"Task\" ALTER COLUMN priority TYPE bigint;",
         passes: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS rank bigint;",
@@ -34,7 +34,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "stored-column",
         like: "squawk `adding-field-with-default`, strong_migrations `add_column_generated_stored`",
-        harm: "every row is written anew while reads and writes wait",
+        harm: "every row is rewritten while reads and writes wait",
         fix: "a plain column, a trigger that fills it in, and old rows in batches",
         fails: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS length integer GENERATED ALWAYS AS (length(title)) STORED;",
         passes: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS length integer;",
@@ -43,7 +43,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "numbered-column",
         like: "squawk `adding-serial-primary-key-field`, strong_migrations `add_column_auto_incrementing`",
-        harm: "every row is written anew, to be numbered, while reads and writes wait",
+        harm: "every row is rewritten to number it, while reads and writes wait",
         fix: "a plain bigint column and a sequence; SET DEFAULT nextval(…), then number old rows in batches",
         fails: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS number bigint GENERATED ALWAYS AS IDENTITY;",
         passes: "CREATE SEQUENCE IF NOT EXISTS task_number;\nALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS number bigint;\n\
@@ -55,8 +55,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "change-of-storage",
         like: "",
-        harm: "every row is written anew while reads and writes wait; an unlogged table is empty after a crash",
-        fix: "a new table of the wanted kind, and rows moved over in batches",
+        harm: "every row is rewritten while reads and writes wait; an unlogged table is empty after a crash",
+        fix: "a new table with this storage; then move the rows in batches",
         fails: "ALTER TABLE \"Task\" SET UNLOGGED;",
         passes: "ALTER TABLE \"Task\" SET (fillfactor = 90);",
         check: |context, part| {
@@ -67,15 +67,15 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "vacuum-full",
         like: "squawk `prefer-repack`",
-        harm: "the table is written anew while reads and writes wait",
-        fix: "VACUUM, which blocks nobody; for space that must go back, pg_repack",
+        harm: "the table is rewritten while reads and writes wait",
+        fix: "VACUUM, which blocks no one; pg_repack to return space to the system",
         fails: "VACUUM FULL \"Task\";",
         passes: "VACUUM (ANALYZE) \"Task\";",
         check: |_, part| part.is(K::CLUSTER) || part.is(K::VACUUM) && is_full(&part.node),
     },
 ];
 
-/// `VACUUM FULL` and `VACUUM (FULL)`.
+/// Matches `VACUUM FULL` and `VACUUM (FULL)`.
 fn is_full(vacuum: &squawk_syntax::SyntaxNode) -> bool {
     vacuum.holds(K::FULL_KW) || vacuum.names(K::VACUUM_OPTION_NAME).iter().any(|option| option == "full")
 }

@@ -1,4 +1,4 @@
-//! Rights, policies, and ways around them.
+//! Grants, policies, and statements that bypass them.
 
 use squawk_syntax::SyntaxKind as K;
 use squawk_syntax::SyntaxNode;
@@ -13,8 +13,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "audit-log-cascade",
         like: "",
-        harm: "deleting or changing the row it refers to deletes or changes the evidence",
-        fix: "keep the actor by value, without a foreign key",
+        harm: "deleting or changing the referenced row deletes or changes the evidence",
+        fix: "store the actor by value, without a foreign key",
         fails: "ALTER TABLE \"AuditLog\" DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k FOREIGN KEY (\"userId\") REFERENCES \"User\" (id) ON DELETE CASCADE NOT VALID;",
         passes: "COMMENT ON COLUMN \"AuditLog\".\"userId\" IS 'by value: an event outlives its actor';",
         check: |_, part| {
@@ -28,7 +28,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "audit-log-grant",
         like: "",
-        harm: "whoever has this right can change or remove evidence",
+        harm: "a role with this right can change or remove evidence",
         fix: "GRANT SELECT, INSERT",
         fails: "GRANT SELECT, DELETE ON \"AuditLog\" TO rylie_platform;",
         passes: "GRANT SELECT, INSERT ON \"AuditLog\" TO rylie_platform;",
@@ -43,7 +43,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "grant-to-public",
         like: "",
-        harm: "every login of the server has it, those of tomorrow included",
+        harm: "every login of the server has this right, future ones included",
         fix: "GRANT … TO the role that needs it",
         fails: "GRANT SELECT ON \"Task\" TO PUBLIC;",
         passes: "GRANT SELECT ON \"Task\" TO rylie_platform;",
@@ -59,7 +59,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "view-without-security-invoker",
         like: "",
-        harm: "the view reads as its owner: whoever may read it sees past the policies of its tables",
+        harm: "the view reads with its owner's rights: its readers bypass the policies of its tables",
         fix: "CREATE VIEW … WITH (security_invoker = true) AS …",
         fails: "CREATE OR REPLACE VIEW titles AS SELECT title FROM \"Task\";",
         passes: "CREATE OR REPLACE VIEW titles WITH (security_invoker = true) AS SELECT title FROM \"Task\";",
@@ -74,8 +74,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "materialized-view",
         like: "",
-        harm: "it keeps a copy of the rows of all tenants, and can have no policies",
-        fix: "a view with security_invoker, or a table of the tenants that a job fills",
+        harm: "it stores a copy of the rows of all tenants, and cannot have policies",
+        fix: "a view with security_invoker, or a tenant-owned table filled by a job",
         fails: "CREATE MATERIALIZED VIEW IF NOT EXISTS titles AS SELECT title FROM \"Task\";",
         passes: "CREATE OR REPLACE VIEW titles WITH (security_invoker = true) AS SELECT title FROM \"Task\";",
         check: |_, part| part.is(K::CREATE_MATERIALIZED_VIEW),
@@ -83,7 +83,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "definer-without-search-path",
         like: "",
-        harm: "whoever calls it chooses whose tables and operators it finds, with its owner's rights",
+        harm: "its caller chooses which tables and operators it resolves, with the owner's rights",
         fix: "SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp",
         fails: "CREATE OR REPLACE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM \"Task\"';",
         passes: "CREATE OR REPLACE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS 'SELECT count(*) FROM \"Task\"';",
@@ -95,8 +95,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "row-security-off",
         like: "squawk `ban-alter-row-level-security`",
-        harm: "the table's policies bind nobody, or no longer its owner",
-        fix: "leave it on; to see all rows work as rylie_platform",
+        harm: "the table's policies apply to no role, or no longer to its owner",
+        fix: "leave it on; to see all rows, use the role rylie_platform",
         fails: "ALTER TABLE \"Task\" DISABLE ROW LEVEL SECURITY;",
         passes: "ALTER TABLE \"Task\" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;",
         check: |context, part| {
@@ -111,8 +111,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "triggers-off",
         like: "squawk `ban-disable-trigger`",
-        harm: "what triggers fill in and check, foreign keys and the tenant's key among it, is not filled in and not checked",
-        fix: "write what the triggers want",
+        harm: "triggers do not run: tenant keys are not filled in, and foreign keys are not checked",
+        fix: "leave triggers on, and write rows that satisfy them",
         fails: "ALTER TABLE \"Task\" DISABLE TRIGGER ALL;",
         passes: "ALTER TABLE \"Task\" ENABLE TRIGGER ALL;",
         check: |_, part| {
@@ -126,7 +126,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "drop-policy",
         like: "squawk `ban-drop-policy`",
-        harm: "with no policy of its own a role sees no row, with a wider one left it sees more",
+        harm: "a role without a policy sees no row; if a wider policy remains, it sees more",
         fix: "CREATE POLICY of the same name in the same script",
         fails: "DROP POLICY IF EXISTS rylie_tenant ON \"Task\";",
         passes: "DROP POLICY IF EXISTS rylie_tenant ON \"Task\";\nCREATE POLICY rylie_tenant ON \"Task\" TO rylie_tenant USING (\"tenantId\" = current_setting('rylie.tenant', true));",
@@ -137,7 +137,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "open-policy",
         like: "",
-        harm: "rows of all tenants pass it: it is for everybody, or says nothing of the tenant",
+        harm: "it gives access to rows of all tenants: it applies to every role, or has no tenant condition",
         fix: "CREATE POLICY … TO rylie_tenant USING (\"tenantId\" = current_setting('rylie.tenant', true))",
         fails: "DROP POLICY IF EXISTS p ON \"Task\";\nCREATE POLICY p ON \"Task\" USING (true);",
         passes: "DROP POLICY IF EXISTS p ON \"Task\";\nCREATE POLICY p ON \"Task\" TO rylie_platform USING (true);",
@@ -156,8 +156,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "role-past-policies",
         like: "squawk `ban-alter-role-options`",
-        harm: "this role is bound by no policy",
-        fix: "NOSUPERUSER NOBYPASSRLS, and membership in rylie_doors",
+        harm: "no policy applies to this role",
+        fix: "NOSUPERUSER NOBYPASSRLS, with membership in rylie_doors",
         fails: "ALTER ROLE app BYPASSRLS;",
         passes: "ALTER ROLE app NOBYPASSRLS;",
         check: |_, part| {
@@ -171,12 +171,12 @@ fn is_audit_log(table: &str) -> bool {
     table.to_lowercase().contains("auditlog") || table.to_lowercase().contains("audit_log")
 }
 
-/// `CASCADE`, `SET NULL`, `SET DEFAULT`.
+/// Matches `CASCADE`, `SET NULL` and `SET DEFAULT`.
 fn changes(action: &SyntaxNode) -> bool {
     [K::CASCADE, K::SET_NULL_COLUMNS, K::SET_DEFAULT_COLUMNS].into_iter().any(|kind| action.find(kind).is_some())
 }
 
-/// A policy for tenants that is altered does not say again for whom it is; its name does.
+/// Recognises the tenants' policy by its name: `ALTER POLICY` need not name the role.
 fn is_on_tenants(part: &Part) -> bool {
     part.node.names(K::POLICY_REF) == ["rylie_tenant"]
 }

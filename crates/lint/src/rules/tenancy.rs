@@ -1,7 +1,7 @@
-//! Tables of tenants: the key, the policy, its being forced, and an index that serves it.
+//! Tenant-owned tables need the tenant key, a forced policy and an index for it.
 //!
-//! Every new table is taken for one, as the other way round a forgotten one would pass. The platform's own are known by name: those
-//! of the base that have no tenant, and those that begin with `rylie_`. Another one says so by an allowance.
+//! Every new table counts as tenant-owned, so that a forgotten key is reported. Exceptions by name: the base's tables
+//! without a tenant, and tables whose name begins with `rylie_`. Any other exception needs an allowance.
 
 use squawk_syntax::SyntaxKind as K;
 use squawk_syntax::SyntaxNode;
@@ -13,7 +13,7 @@ use crate::tree::Tree;
 
 const KEY: &str = "tenantId";
 
-/// Tables of the base that belong to no tenant.
+/// Tables of the base without a tenant.
 const OF_THE_PLATFORM: [&str; 2] = ["VerificationToken", "SystemSettings"];
 
 macro_rules! table {
@@ -37,8 +37,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "tenant-table-without-key",
         like: "",
-        harm: "rows of all tenants, and nothing to tell them apart by",
-        fix: "\"tenantId\" text NOT NULL; a table of the platform is allowed with that reason",
+        harm: "it contains rows of all tenants without a key to separate them",
+        fix: "\"tenantId\" text NOT NULL; for a table of the platform, an allowance with that reason",
         fails: "CREATE TABLE IF NOT EXISTS \"Report\" (id text PRIMARY KEY, \"userId\" text NOT NULL);",
         passes: whole!(),
         check: |context, part| is_new(part) && !has_key(context, part),
@@ -62,7 +62,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "tenant-table-without-row-security",
         like: "",
-        harm: "policies that are not enabled bind nobody, and those that are not forced do not bind the tables' owner",
+        harm: "without ENABLE the policies apply to no role; without FORCE they do not apply to the table owner",
         fix: "ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
         fails: table!(
             "CREATE INDEX IF NOT EXISTS i ON \"Report\" (\"tenantId\", id);",
@@ -79,8 +79,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "tenant-table-without-index",
         like: "",
-        harm: "each list of one tenant reads the rows of all",
-        fix: "CREATE INDEX … (\"tenantId\", …), in the order of the list, or a composite key that begins with it",
+        harm: "each list of one tenant reads the rows of all tenants",
+        fix: "CREATE INDEX … (\"tenantId\", …), in the order of the list, or a composite key that begins with \"tenantId\"",
         fails: table!(
             "ALTER TABLE \"Report\" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;",
             "DROP POLICY IF EXISTS rylie_tenant ON \"Report\";",
@@ -91,7 +91,7 @@ pub(super) const RULES: &[&Rule] = &[
     },
 ];
 
-/// A new table that is nobody's but the tenants', as far as one can see.
+/// Returns whether this is a new table that counts as tenant-owned.
 fn is_new(part: &Part) -> bool {
     let name = part.table.as_deref().unwrap_or_default();
     let inherits = part.node.has(K::PARTITION_OF) || part.node.find(K::TEMP).is_some();
@@ -119,7 +119,7 @@ fn is_indexed(context: &Context<'_>, table: &Part) -> bool {
     })
 }
 
-/// Whether a condition names this column.
+/// Returns whether a condition names this column.
 pub(super) fn names(node: &SyntaxNode, column: &str) -> bool {
     node.names(K::NAME_REF).iter().any(|name| name == column)
 }

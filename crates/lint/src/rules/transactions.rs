@@ -1,4 +1,4 @@
-//! Transactions, waits for locks, and being sent twice.
+//! Transactions, lock timeouts, and repeatable statements.
 
 use squawk_syntax::SyntaxKind as K;
 
@@ -12,8 +12,8 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "no-lock-timeout",
         like: "squawk `require-lock-timeout`, strong_migrations `lock_timeout`",
-        harm: "while it waits for its lock, everybody else waits behind it",
-        fix: "SET lock_timeout = '2s' first, and try again later",
+        harm: "while it waits for its lock, all later statements on the table wait as well",
+        fix: "SET lock_timeout = '2s' first, and retry after a timeout",
         fails: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS note text;",
         passes: "SET lock_timeout = '2s';\nALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS note text;",
         check: |context, part| {
@@ -28,7 +28,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "not-robust",
         like: "squawk `prefer-robust-stmts`",
-        harm: "outside a transaction a script that was interrupted is run again, and fails where it was done before",
+        harm: "without a transaction, an interrupted script is run again and fails at the statements already applied",
         fix: "IF [NOT] EXISTS, OR REPLACE, or DROP CONSTRAINT IF EXISTS x, ADD CONSTRAINT x in one statement",
         fails: "ALTER TABLE \"Task\" ADD COLUMN note text;",
         passes: "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS note text;",
@@ -37,7 +37,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "nested-transaction",
         like: "squawk `transaction-nesting`",
-        harm: "a transaction inside another is none: the first COMMIT ends both",
+        harm: "transactions do not nest: the first COMMIT ends both",
         fix: "one BEGIN, one COMMIT",
         fails: "BEGIN; BEGIN; SELECT 1; COMMIT;",
         passes: "BEGIN; SELECT 1; COMMIT;",
@@ -53,7 +53,7 @@ pub(super) const RULES: &[&Rule] = &[
     &Rule {
         id: "uncommitted-transaction",
         like: "squawk `ban-uncommitted-transaction`",
-        harm: "nothing of it is kept, or its locks are held until the session ends",
+        harm: "its changes are lost, or its locks are held until the session ends",
         fix: "COMMIT",
         fails: "BEGIN; SELECT 1;",
         passes: "BEGIN; SELECT 1; COMMIT;",
@@ -61,7 +61,7 @@ pub(super) const RULES: &[&Rule] = &[
     },
 ];
 
-/// Whether somebody who reads or writes waits behind it.
+/// Returns whether readers or writers wait for it.
 fn blocks_others(context: &Context<'_>, part: &Part) -> bool {
     let effect = locks::of_part(part);
     let strong = effect.locks.iter().filter(|locked| locked.mode.blocks() >= Some(Blocks::Writes));
@@ -132,7 +132,7 @@ fn drop_of(part: &Part) -> K {
     if part.is(K::CREATE_TRIGGER) { K::DROP_TRIGGER } else { K::DROP_RULE }
 }
 
-/// Whether the same was dropped, if it exists, right before.
+/// Returns whether the same object was dropped earlier.
 fn dropped_before(context: &Context<'_>, part: &Part, drop: K) -> bool {
     let name = part
         .node

@@ -1,5 +1,5 @@
-//! AES-GCM alone does not commit to its key: here one ciphertext is made that both of two keys accept
-//! (Dodis, Grubbs, Ristenpart and Woodage, "Fast Message Franking", 2018). The envelope refuses it.
+//! AES-GCM alone does not commit to its key. These tests build a ciphertext that two keys accept
+//! (Dodis, Grubbs, Ristenpart and Woodage, "Fast Message Franking", 2018). The envelope rejects it.
 
 use aes::Aes256;
 use aes::cipher::{BlockEncrypt, KeyInit};
@@ -14,7 +14,7 @@ fn a_ciphertext_that_two_keys_accept_opens_under_one_at_most() {
     let aad = PLACE.associated_data(VERSION, "shared");
     let colliding = colliding_ciphertext(&our_key, &their_key, &aad);
 
-    // Both keys decrypt it: without a commitment, both keyrings would.
+    // Both keys decrypt it: without a commitment, both keyrings would open it.
     for key in [&our_key, &their_key] {
         let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
         let mut buffer = colliding.clone();
@@ -51,7 +51,7 @@ fn message_key(keyring: &Keyring, salt: &[u8]) -> [u8; 32] {
     key.0[COMMIT_LABEL.len()..].try_into().unwrap()
 }
 
-/// One block of ciphertext and a tag that are right under both keys. The tag is linear in the block, so
+/// Builds one block of ciphertext and a tag that are valid under both keys. The tag is linear in the block, so
 /// `block · H² + rest` under one key equals that under the other for exactly one block.
 fn colliding_ciphertext(one: &[u8; 32], two: &[u8; 32], aad: &[u8]) -> Vec<u8> {
     let [(hash_one, rest_one), (hash_two, rest_two)] = [one, two].map(|key| {
@@ -66,7 +66,7 @@ fn colliding_ciphertext(one: &[u8; 32], two: &[u8; 32], aad: &[u8]) -> Vec<u8> {
     [block.to_be_bytes(), shared.to_be_bytes()].concat()
 }
 
-/// GCM's tag of one block under the zero nonce (NIST SP 800-38D, 7.1).
+/// Computes GCM's tag of one block under the zero nonce (NIST SP 800-38D, 7.1).
 fn tag(key: &[u8; 32], aad: &[u8], block: u128) -> u128 {
     let hash = encrypt_block(key, 0);
     let mut sum = 0;
@@ -86,7 +86,7 @@ fn encrypt_block(key: &[u8; 32], block: u128) -> u128 {
     u128::from_be_bytes(bytes.into())
 }
 
-/// Multiplication in GCM's field, bits reflected (NIST SP 800-38D, 6.3).
+/// Multiplies in GCM's field, bits reflected (NIST SP 800-38D, 6.3).
 fn multiply(one: u128, two: u128) -> u128 {
     let (mut product, mut shifted) = (0, two);
     for bit in (0..128).rev() {
@@ -102,7 +102,7 @@ fn multiply(one: u128, two: u128) -> u128 {
     product
 }
 
-/// To the power 2¹²⁸ − 2.
+/// Raises to the power 2¹²⁸ − 2.
 fn invert(element: u128) -> u128 {
     let one = 1 << 127;
     (1..128)

@@ -1,4 +1,4 @@
-//! The vectors of the README: that it shows what this crate writes.
+//! The README's test vectors match this crate's output.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn vector_1_a_token() {
 }
 
 #[test]
-fn vector_2_nothing() {
+fn vector_2_the_empty_text() {
     check("", Padding::None);
 }
 
