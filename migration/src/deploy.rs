@@ -327,7 +327,8 @@ impl Migrations {
     /// Whoever may not alter the tables is told so before anything is begun.
     async fn become_owner(&mut self) -> Result<()> {
         guard::become_owner(&mut self.connection).await?;
-        guard::refuse_not_owner(&mut self.connection).await
+        guard::refuse_not_owner(&mut self.connection).await?;
+        guard::refuse_exempt(&mut self.connection).await
     }
 
     /// What an earlier version applied has no checksum: it is taken to be what this version has.

@@ -10,6 +10,7 @@ mod owner;
 mod plans;
 mod raw;
 mod roles;
+mod split;
 mod strangers;
 mod tenant_role;
 mod units;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
-use super::{Door, Holding, Inner, Lender, Lent, Pool, Server, postgres, sqlite};
+use super::{AuditingRole, Door, Holding, Inner, Lender, Lent, Pool, Server, postgres, sqlite};
 use crate::fence::{Transaction, rows_of};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::pool::CallSite;
@@ -25,6 +25,9 @@ impl Pool {
     /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
     /// the primary.
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+        if self.is_platform_closed() && matches!(door, Door::Platform | Door::Audit(AuditingRole::Platform)) {
+            return Err(Error::NoPlatform);
+        }
         let mut dead = 0;
         loop {
             match self.begin_on_one(door, options, at).await? {
