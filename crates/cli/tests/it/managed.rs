@@ -42,6 +42,15 @@ impl Owned {
         outcome
     }
 
+    async fn a_tenant_leaves_and_comes_back(&self) {
+        let mut connection = PgConnection::connect(&self.database.url()).await.unwrap();
+        let add = "INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('a1', 'North', now())";
+        sqlx::raw_sql(add).execute(&mut connection).await.unwrap();
+        self.run("tenant export a1 --out tenant.jsonl", 0);
+        self.run("tenant erase a1 --yes", 0);
+        self.run("tenant import tenant.jsonl", 0);
+    }
+
     /// What does not depend on whether the database was adopted.
     fn every_day(&self) {
         for command in [
@@ -54,9 +63,10 @@ impl Owned {
             "keys list",
             "keys report",
             "keys rotate",
-            "keys reencrypt",
             "environment show",
             "audit list",
+            "audit seal --checkpoints outside",
+            "audit verify --checkpoint outside",
             "maintain sessions",
             "maintain usage",
             "maintain purge",
@@ -88,11 +98,13 @@ async fn every_command_works_on_a_database_that_she_deployed() {
     let owned = Owned::new().await;
 
     owned.run("migrate deploy", 0);
+    owned.run("migrate reset --force", 0);
     owned.every_day();
+    owned.run("keys reencrypt", 0);
+    owned.a_tenant_leaves_and_comes_back().await;
     owned.run("environment mark staging", 0);
     owned.run("migrate down", 0);
     owned.run("migrate deploy", 0);
-    owned.run("migrate reset --force", 0);
     owned.run("drift", 0);
 }
 
@@ -106,5 +118,6 @@ async fn every_command_works_on_a_database_that_she_adopted() {
     owned.run("adopt --finish", 0);
     owned.run("drift", 0);
     owned.run("seed", 0);
+    owned.run("keys reencrypt", 0);
     owned.run("maintain sessions", 0);
 }
