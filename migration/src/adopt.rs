@@ -71,9 +71,11 @@ pub(crate) async fn adopt(
 }
 
 async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Result<Adoption> {
-    migrations.refuse_strangers().await?;
-    let mut adoption = look(&mut migrations.connection).await?;
+    guard::become_owner(&mut migrations.connection).await?;
     guard::refuse_not_owner(&mut migrations.connection).await?;
+    migrations.refuse_strangers().await?;
+    guard::refuse_exempt(&mut migrations.connection).await?;
+    let mut adoption = look(&mut migrations.connection).await?;
     record::install(&mut migrations.connection).await?;
     journal::install(&mut migrations.connection).await?;
     let applied = record::applied(&mut migrations.connection).await?;

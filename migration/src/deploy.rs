@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
-use crate::connection::{Connection, LOOK};
 use crate::coexistence::LoginRights;
+use crate::connection::{Connection, LOOK};
 use crate::error::{Error, Refusal, Result};
 use crate::history::{History, MigrationStatus};
 use crate::mark::{self, Environment, Mark};
@@ -374,7 +374,8 @@ impl Migrations {
     /// Whoever may not alter the tables is told so before anything is begun.
     async fn become_owner(&mut self) -> Result<()> {
         guard::become_owner(&mut self.connection).await?;
-        guard::refuse_not_owner(&mut self.connection).await
+        guard::refuse_not_owner(&mut self.connection).await?;
+        guard::refuse_exempt(&mut self.connection).await
     }
 
     /// What an earlier version applied has no checksum: it is taken to be what this version has.

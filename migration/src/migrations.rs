@@ -15,9 +15,8 @@ use crate::{
     m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
     m20261125_000021_lighten_audit_log as m21, m20261125_000022_index_what_is_counted as m22,
     m20261125_000023_leave_room_in_users as m23, m20261126_000024_read_by_id_at_once as m24,
-    m20261126_000027_fix_search_path_of_readers as m27,
-    m20261126_000030_create_sealer as m30, m20261126_000031_let_logins_seal as m31,
-    m20261126_000032_keep_audit_time as m32,
+    m20261126_000027_fix_search_path_of_readers as m27, m20261126_000030_create_sealer as m30,
+    m20261126_000031_let_logins_seal as m31, m20261126_000032_keep_audit_time as m32,
     m20261126_000035_count_an_event_once_a_tenant as m35, m20261126_000036_spell_times_one_way as m36,
     m20261126_000038_refuse_hidden_parents as m38,
 };

@@ -54,6 +54,8 @@ pub enum Sees {
 pub struct Provision {
     /// The service's login: takes the doors' roles, and has no right of its own but to read the record of migrations.
     pub app: Option<Login>,
+    /// The service's login takes the roles of tenant and identity units alone. Jobs and administration work by another login.
+    pub no_platform: bool,
     /// A login that may seal the audit log, remove old batches and erase persons: takes the doors' roles and `rylie_sealer`. For the
     /// process that seals, and not for the service.
     pub sealer: Option<Login>,
@@ -76,6 +78,9 @@ pub struct Provisioned {
     pub every_tenant: bool,
     /// Why it does.
     pub reason: Option<String>,
+    /// Whether a service's login may take the platform's role.
+    #[serde(default)]
+    pub platform: bool,
 }
 
 pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -> Result<Vec<Provisioned>> {
@@ -94,8 +99,9 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
         let Some(login) = login else { continue };
         refuse_unsafe(connection, &login.name).await?;
         refuse_old(connection, &login.name, &known).await?;
-        let row = row(login, kind, wanted.sees.as_ref(), &known)?;
-        changes.extend(make(connection, login, kind).await?);
+        let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
+        row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
+        changes.extend(make(connection, login, &row).await?);
         changes.extend(opened(connection, &row).await?);
         changes.push(statements::register(&row));
         rows.push(row);
@@ -103,6 +109,9 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
     let details = json!({ "roles": rows });
     let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
     outcome.map_err(may_not)?;
+    for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
+        refuse_platform(connection, &row.login).await?;
+    }
     Ok(rows)
 }
 
@@ -112,7 +121,9 @@ pub(crate) async fn provisioned(connection: &mut Connection) -> Result<Vec<Provi
     if connection.engine() == Engine::Sqlite || !connection.has_table("rylie_logins").await.map_err(&failed)? {
         return Ok(Vec::new());
     }
-    let sql = "SELECT to_jsonb(l)::text FROM rylie_logins l JOIN pg_roles ON rolname = login ORDER BY login";
+    let sql = "SELECT (to_jsonb(l) || jsonb_build_object('platform', l.kind = 'app' AND EXISTS (SELECT FROM pg_roles p \
+         WHERE p.rolname = 'rylie_platform' AND pg_has_role(r.oid, p.oid, 'MEMBER'))))::text \
+         FROM rylie_logins l JOIN pg_roles r ON r.rolname = l.login ORDER BY l.login";
     let rows = connection.values(sql).await.map_err(&failed)?;
     rows.iter()
         .map(|row| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into()))))
@@ -201,6 +212,7 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
         tenant: None,
         every_tenant: false,
         reason: None,
+        platform: false,
     };
     Ok(match sees.filter(|_| kind == "readonly") {
         None => before.cloned().unwrap_or_else(none),
@@ -220,7 +232,7 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
 }
 
 /// The statements that make the login, done as who is logged in, and back to the owner.
-async fn make(connection: &mut Connection, login: &Login, kind: &str) -> Result<Vec<String>> {
+async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login");
     let name = identifier(&login.name);
     let owner = connection.value("SELECT quote_ident(current_user)").await.map_err(&failed)?.unwrap_or_default();
@@ -236,19 +248,59 @@ async fn make(connection: &mut Connection, login: &Login, kind: &str) -> Result<
     changes.extend(
         login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
     );
-    let roles: &[&str] = match kind {
-        "app" => &["rylie_doors"],
-        "sealer" => &["rylie_doors", "rylie_sealer"],
-        _ => &[],
-    };
-    for role in roles {
-        let member = format!("SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, '{role}', 'MEMBER')");
-        if connection.text(&member, &login.name).await.map_err(&failed)?.is_none() {
-            changes.push(format!("GRANT {role} TO {name}"));
-        }
+    if row.kind != "readonly" {
+        changes.extend(doors(connection, row).await?);
     }
     changes.push(format!("SET LOCAL ROLE {owner}"));
     Ok(changes)
+}
+
+/// The memberships of a service's login: through `rylie_doors` it may take every door's role; without the platform, those of
+/// tenant and identity units alone. It inherits none of them.
+async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
+    let failed = Error::doing("looking for the login's roles");
+    let name = identifier(&row.login);
+    let later = "SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000";
+    let options = connection.value(later).await.map_err(&failed)?.map_or("", |_| " WITH INHERIT FALSE, SET TRUE");
+    let (wanted, gone): (&[&str], &[&str]) = if row.platform {
+        let wanted: &[&str] = if row.kind == "sealer" { &["rylie_doors", "rylie_sealer"] } else { &["rylie_doors"] };
+        (wanted, &["rylie_tenant", "rylie_identity"])
+    } else {
+        (&["rylie_tenant", "rylie_identity"], &["rylie_doors", "rylie_platform"])
+    };
+    let mut changes = Vec::new();
+    for door in gone {
+        let direct = format!(
+            "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
+             WHERE r.rolname = $1 AND d.rolname = '{door}'"
+        );
+        if connection.text(&direct, &row.login).await.map_err(&failed)?.is_some() {
+            changes.push(format!("REVOKE {door} FROM {name}"));
+        }
+    }
+    for door in wanted {
+        let direct = format!(
+            "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
+             WHERE r.rolname = $1 AND d.rolname = '{door}' AND pg_has_role(r.oid, d.oid, {})",
+            guard::TAKE
+        );
+        if connection.text(&direct, &row.login).await.map_err(&failed)?.is_none() {
+            changes.push(format!("GRANT {door} TO {name}{options}"));
+        }
+    }
+    Ok(changes)
+}
+
+/// A login without the platform may be a member of its role by another way, which is not ours to take.
+async fn refuse_platform(connection: &mut Connection, login: &str) -> Result<()> {
+    let sql = "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'rylie_platform', 'MEMBER')";
+    match connection.text(sql, login).await.map_err(Error::doing("looking for the login's roles"))? {
+        Some(_) => {
+            let reason = "may take rylie_platform by way of another role, which is to be revoked first".to_owned();
+            Err(Refusal::UnsafeRole { role: login.to_owned(), reason }.into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The statements that give a login its rights, and take any other from it.

@@ -12,6 +12,7 @@ mod plans;
 mod raw;
 mod references;
 mod roles;
+mod split;
 mod strangers;
 mod tenant_role;
 mod units;

@@ -30,6 +30,7 @@ const FILE: &str = "rylie.toml";
 pub struct Config {
     values: Values,
     pub(crate) url: String,
+    pub(crate) platform_url: Option<String>,
     pub(crate) pool: PoolOptions,
     pub(crate) replicas: ReplicaSettings,
     pub(crate) fingerprint: Option<String>,
@@ -123,6 +124,7 @@ impl Config {
         Ok(Self {
             quotas,
             url: shared_if_in_memory(url),
+            platform_url: platform_url(&read, url)?,
             pool,
             replicas: replicas::read(&read, url)?,
             fingerprint: read.text("fingerprint").map(str::to_owned),
@@ -133,6 +135,16 @@ impl Config {
             schedules,
             values,
         })
+    }
+
+    /// Where the platform's units, the books and jobs connect: by the setting `platform_url`, else as everything does.
+    #[must_use]
+    pub fn platform_url(&self) -> &str {
+        self.platform_url.as_deref().unwrap_or(&self.url)
+    }
+
+    pub(crate) fn shown_platform_url(&self) -> String {
+        without_password(self.platform_url())
     }
 
     pub(crate) fn shown_url(&self) -> String {
@@ -261,6 +273,16 @@ fn shared_if_in_memory(url: &str) -> String {
         return url.to_owned();
     }
     format!("sqlite://file:rylie-memory-{}?mode=memory&cache=shared", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// SQLite knows no logins.
+fn platform_url(read: &Reader<'_>, database_url: &str) -> Result<Option<String>> {
+    let Some(url) = read.text("platform_url") else { return Ok(None) };
+    let is_postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+    if is_postgres(url) && is_postgres(database_url) {
+        return Ok(Some(url.to_owned()));
+    }
+    Err(wrong("platform_url", "only PostgreSQL has logins: it and database_url must begin with postgres://".to_owned()))
 }
 
 /// Reads typed values; an error names the setting and never shows the value.

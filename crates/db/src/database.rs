@@ -24,6 +24,8 @@ use crate::keys::{self, WatchedKeyring};
 pub struct Database {
     config: Arc<Config>,
     pool: Pool,
+    /// Of the login for platform units and the books, where it is another one.
+    platform: Option<Pool>,
     replicas: Option<Replicas>,
     store: Arc<DatabaseStore>,
 }
@@ -48,6 +50,11 @@ impl Database {
         };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
+        let platform = config.connect_platform(&pool).await?;
+        let store = match &platform {
+            Some(platform) => store.with_platform(platform.clone()),
+            None => store,
+        };
         let replicas = config.watch_replicas(&pool)?;
         let store = match &replicas {
             Some(replicas) => store.reading_from(replicas.clone()),
@@ -57,7 +64,7 @@ impl Database {
             Some(keyring) => store.following(Arc::new(keyring)),
             None => store,
         };
-        Ok(Self { config, pool, replicas, store: Arc::new(store) })
+        Ok(Self { config, pool, platform, replicas, store: Arc::new(store) })
     }
 
     /// Applies the pending migrations, over a connection of its own, and returns their names. Any number of
@@ -66,6 +73,9 @@ impl Database {
         let mut migrations = self.migrations().await?;
         let applied = migrations.deploy(&mut |_| {}).await?;
         self.pool.look_for_roles().await?;
+        if let Some(platform) = &self.platform {
+            platform.look_for_roles().await?;
+        }
         Ok(applied)
     }
 
@@ -222,6 +232,9 @@ impl Database {
     /// Closes every connection, waiting for those in use.
     pub async fn close(self) {
         self.pool.close().await;
+        if let Some(platform) = &self.platform {
+            platform.close().await;
+        }
         if let Some(replicas) = &self.replicas {
             replicas.close().await;
         }
@@ -229,6 +242,19 @@ impl Database {
 }
 
 impl Config {
+    /// The pool of the login for the platform, if one is named; refused for another database than the service's own.
+    async fn connect_platform(&self, service: &Pool) -> Result<Option<Pool>> {
+        let Some(url) = &self.platform_url else { return Ok(None) };
+        let failed = |source| Error::Connect { url: self.shown_platform_url(), source };
+        let platform = Pool::connect(url, self.pool).await.map_err(failed)?;
+        let same = |mark: Option<rylie_repositories::StoredMark>| mark.map(|mark| mark.fingerprint);
+        if same(platform.mark().await?) != same(service.mark().await?) {
+            let reason = "it names another database than database_url".to_owned();
+            return Err(Error::Config { setting: "platform_url".to_owned(), reason });
+        }
+        Ok(Some(platform))
+    }
+
     fn watch_replicas(&self, primary: &Pool) -> Result<Option<Replicas>> {
         let ReplicaSettings { urls, max_lag } = self.replicas.clone();
         if urls.is_empty() {

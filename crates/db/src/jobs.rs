@@ -25,7 +25,7 @@ impl Database {
 
     /// The engine, for its care and its sizes. [`Error::Config`](crate::Error::Config) with `behind_pooler`.
     pub fn engine(&self) -> Result<Engine> {
-        Ok(Engine::new(self.config().direct_url()?)?)
+        Ok(Engine::new(self.config().direct_platform_url()?)?)
     }
 
     /// Whom the settings say an alert is told.

@@ -36,6 +36,12 @@ impl Config {
         Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() })
     }
 
+    /// Likewise, as the login for the platform.
+    pub(crate) fn direct_platform_url(&self) -> Result<&str> {
+        self.direct_url()?;
+        Ok(self.platform_url())
+    }
+
     /// Before anything is done to a database: is it the one that the setting `fingerprint` names? Behind a pooler as well.
     pub(crate) async fn guard_fingerprint(&self) -> Result<()> {
         let Some(expected) = &self.fingerprint else { return Ok(()) };

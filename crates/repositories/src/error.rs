@@ -75,6 +75,12 @@ pub enum Error {
     )]
     MayNotSeal,
 
+    /// The service's login may take the roles of tenant and identity units alone. Nothing was sent.
+    #[error(
+        "this login is for tenant and identity units alone; name another one for the platform in RYLIE_PLATFORM_URL"
+    )]
+    NoPlatform,
+
     /// The database is marked as production, or has no mark, and this would destroy data. Nothing was changed.
     #[error("this database is marked as production; nothing was changed: first change its mark, with a reason")]
     Protected,

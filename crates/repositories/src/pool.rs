@@ -46,6 +46,8 @@ pub struct Pool {
     options: PoolOptions,
     /// Whether units take their door's role, so that row-level security binds them.
     walls: Arc<AtomicBool>,
+    /// Whether units take their door's role and the login may not take the platform's.
+    platform_closed: Arc<AtomicBool>,
     /// Whether the functions are there through which a tenant's rows are read in one round trip.
     reads_through_functions: Arc<AtomicBool>,
     /// Whether the old service works on the same database.
@@ -129,9 +131,11 @@ impl Pool {
             });
         };
         let endpoint = Arc::new(endpoint);
-        let (walls, reads_through_functions, shared) = (Arc::default(), Arc::default(), Arc::default());
+        let (walls, platform_closed) = (Arc::default(), Arc::default());
+        let (reads_through_functions, shared) = (Arc::default(), Arc::default());
         let holders = Holders::default();
-        let pool = Self { inner, server, endpoint, options, walls, reads_through_functions, shared, holders };
+        let pool =
+            Self { inner, server, endpoint, options, walls, platform_closed, reads_through_functions, shared, holders };
         pool.look_for_roles().await?;
         Ok(pool)
     }
@@ -156,10 +160,11 @@ impl Pool {
     /// after a migration.
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(lender) = &self.inner {
-            let walls = asked!(self, lender, |conn| postgres::may_take_roles(conn))?;
+            let takes = asked!(self, lender, |conn| postgres::may_take_roles(conn))?;
             let functions = asked!(self, lender, |conn| postgres::has_functions(conn))?;
             let shared = asked!(self, lender, |conn| postgres::is_shared_with_old_service(conn))?;
-            self.walls.store(walls, Ordering::Relaxed);
+            self.walls.store(takes.units, Ordering::Relaxed);
+            self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
             self.reads_through_functions.store(functions, Ordering::Relaxed);
             self.shared.store(shared, Ordering::Relaxed);
         }
@@ -179,6 +184,12 @@ impl Pool {
     #[must_use]
     pub fn has_row_level_security(&self) -> bool {
         self.walls.load(Ordering::Relaxed)
+    }
+
+    /// Whether this login was made for tenant and identity units alone, so that no platform unit opens on this pool.
+    #[must_use]
+    pub fn is_platform_closed(&self) -> bool {
+        self.platform_closed.load(Ordering::Relaxed)
     }
 
     /// Whether the old service works on the same database: it was adopted, and the adoption is not finished. Never on
@@ -239,7 +250,9 @@ impl Pool {
     /// As whom this login reads the audit log to verify it.
     pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
         match &self.inner {
-            Inner::Postgres(_) if self.has_row_level_security() => Ok(AuditingRole::Platform),
+            Inner::Postgres(_) if self.has_row_level_security() && !self.is_platform_closed() => {
+                Ok(AuditingRole::Platform)
+            }
             Inner::Postgres(lender) if asked!(self, lender, |conn| postgres::may_audit(conn))? => {
                 Ok(AuditingRole::Auditor)
             }

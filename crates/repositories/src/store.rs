@@ -140,6 +140,8 @@ impl dyn Store + '_ {
 #[derive(Clone)]
 pub struct DatabaseStore {
     pool: Pool,
+    /// For platform units and the books, where another login serves them.
+    platform: Option<Pool>,
     replicas: Option<Replicas>,
     env: Arc<dyn Env>,
     /// Exchanged as a whole; a unit keeps those with which it was opened.
@@ -174,13 +176,29 @@ impl DatabaseStore {
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
         let keys = Arc::new(Mutex::new(KeysInUse::new(keys)));
-        Self { pool, replicas: None, env, keys, key_source: None, quotas: Quotas::default(), audit: Arc::default() }
+        Self {
+            pool,
+            platform: None,
+            replicas: None,
+            env,
+            keys,
+            key_source: None,
+            quotas: Quotas::default(),
+            audit: Arc::default(),
+        }
     }
 
     /// The same, with an eye on where its keys are kept: units opened after a change there work with the new ones.
     #[must_use]
     pub fn following(mut self, source: Arc<dyn KeySource>) -> Self {
         self.key_source = Some(source);
+        self
+    }
+
+    /// The same, with a pool of another login for platform units and the books: that of `pool` need not be allowed them.
+    #[must_use]
+    pub fn with_platform(mut self, platform: Pool) -> Self {
+        self.platform = Some(platform);
         self
     }
 
@@ -211,7 +229,18 @@ impl DatabaseStore {
         in_use.clone()
     }
 
-    fn surroundings(&self) -> Surroundings {
+    fn platform_pool(&self) -> &Pool {
+        self.platform.as_ref().unwrap_or(&self.pool)
+    }
+
+    fn pool_of(&self, door: &Door<'_>) -> &Pool {
+        match door {
+            Door::Platform | Door::Audit(_) => self.platform_pool(),
+            Door::Tenant(_) | Door::Identity => &self.pool,
+        }
+    }
+
+    fn surroundings(&self, pool: &Pool) -> Surroundings {
         let KeysInUse { keys, cursors } = self.keys_in_use();
         let shared_with_old_service = self.pool.is_shared_with_old_service();
         Surroundings {
@@ -221,7 +250,7 @@ impl DatabaseStore {
             shared_with_old_service,
             quotas: self.quotas,
             audit: Arc::clone(&self.audit),
-            pool: self.pool.clone(),
+            pool: pool.clone(),
         }
     }
 
@@ -247,18 +276,19 @@ impl DatabaseStore {
 
     async fn open_audit_reader(&self, at: CallSite) -> Result<AuditReader> {
         let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
-        let role = self.pool.auditing_role().await?;
+        let role = self.platform_pool().auditing_role().await?;
         let tx = self.open(Door::Audit(role), UnitOptions::read_only().on_primary(), at, Fence::Platform, who).await?;
         Ok(AuditReader::new(tx))
     }
 
     async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
         tracing::trace!(%at, "opening a unit");
+        let pool = self.pool_of(&door);
         let transaction = match self.begin_on_replica(&door, options, at).await {
             Some(transaction) => transaction,
-            None => self.pool.begin(&door, options, at).await?,
+            None => pool.begin(&door, options, at).await?,
         };
-        Ok(Tx::new(transaction, fence, who, self.surroundings()))
+        Ok(Tx::new(transaction, fence, who, self.surroundings(pool)))
     }
 
     async fn begin_on_replica(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
@@ -281,8 +311,8 @@ impl Store for DatabaseStore {
             return Ok(Box::new(self.open(Door::Tenant(scope.tenant().as_str()), options, at, fence, who).await?));
         }
         Ok(Box::new(match self.begin_on_replica(&fence.door(), options, at).await {
-            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings()),
-            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings()),
+            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings(&self.pool)),
+            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings(&self.pool)),
         }))
     }
 

@@ -20,7 +20,7 @@ BEGIN
     ) AND NOT EXISTS (
         -- A service's login: it takes the doors' roles and inherits nothing.
         SELECT FROM pg_auth_members m JOIN pg_roles door ON door.oid = m.roleid JOIN pg_roles me ON me.oid = m.member
-        WHERE door.rolname = 'rylie_doors' AND me.rolname = current_user AND NOT me.rolinherit
+        WHERE door.rolname IN ('rylie_doors', 'rylie_tenant', 'rylie_identity') AND me.rolname = current_user AND NOT me.rolinherit
     ) AND NOT EXISTS (
         -- A reader's login: its policies name it.
         SELECT FROM pg_policy p WHERE p.polname = ('rylie_reader_' || current_user)::name

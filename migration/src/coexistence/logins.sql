@@ -23,7 +23,7 @@ WITH base AS (
     AND r.rolname NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor')
     AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polname = ('rylie_reader_' || r.rolname)::name)
     AND NOT (NOT r.rolinherit AND EXISTS (
-        SELECT FROM pg_auth_members m JOIN pg_roles door ON door.oid = m.roleid WHERE m.member = r.oid AND door.rolname = 'rylie_doors'
+        SELECT FROM pg_auth_members m JOIN pg_roles door ON door.oid = m.roleid WHERE m.member = r.oid AND door.rolname IN ('rylie_doors', 'rylie_tenant', 'rylie_identity')
     ))
 ), way AS (
     SELECT l.name AS login, g.name, g.walled, g.privilege, g.on_column,

@@ -50,9 +50,9 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
         CheckStatus::Warn,
         // From PostgreSQL 16 on a member may be one that cannot take the role, as who made it is.
         "SELECT quote_ident(session_user) || ' may not take ' || string_agg(name, ', ' ORDER BY name) \
-         FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform']) name LEFT JOIN pg_roles r ON r.rolname = name \
+         FROM unnest(ARRAY['rylie_tenant', 'rylie_identity']) name LEFT JOIN pg_roles r ON r.rolname = name \
          WHERE NOT coalesce(pg_has_role(session_user, r.oid, $take), false) HAVING count(*) > 0",
-        "the login may take the doors' roles",
+        "the login may take the roles of tenant and identity units",
         "`rylie roles provision --app NAME`, if this login is the service's; if it owns the tables or deploys, a superuser runs \
          `GRANT rylie_doors TO` that login, from PostgreSQL 16 on `WITH INHERIT FALSE, SET TRUE`",
     ),

@@ -36,7 +36,7 @@ pub(super) fn identifier(name: &str) -> String {
 }
 
 pub(super) fn register(row: &Provisioned) -> String {
-    let Provisioned { login, kind, tenant, every_tenant, reason } = row;
+    let Provisioned { login, kind, tenant, every_tenant, reason, .. } = row;
     let text = |value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), literal);
     format!(
         "INSERT INTO rylie_logins (login, kind, tenant, every_tenant, reason) VALUES ({}, '{kind}', {}, {every_tenant}, {}) \

@@ -17,8 +17,10 @@ SELECT coalesce(
             || '` as a superuser, or as who may give that role, and deploy again'
         FROM pg_roles r, door
         WHERE NOT pg_has_role(r.oid, door.oid, $take)
-        -- A service's login takes the doors' roles, and not the sealer's.
-        AND (r.rolname = session_user AND door.name <> 'rylie_sealer' OR r.oid IN (SELECT relowner FROM walled))
+        AND (r.oid IN (SELECT relowner FROM walled) OR r.rolname = session_user
+            -- A service's login takes the doors' roles, and not the sealer's; one may be made for tenant and identity units alone.
+            AND door.name <> 'rylie_sealer' AND (door.name IN ('rylie_tenant', 'rylie_identity')
+                OR NOT (SELECT bool_and(pg_has_role(r.oid, two.oid, $take)) FROM door two WHERE two.name IN ('rylie_tenant', 'rylie_identity'))))
         ORDER BY 1 LIMIT 1
     ),
     (

@@ -315,7 +315,7 @@ async fn provisioned_logins_are_bound_while_the_old_service_works() {
     let login = |name: String| Some(Login { name, password: None });
     let (app, reader) = (format!("{}_new", place.database.name()), format!("{}_one", place.database.name()));
     let sees = Some(Sees::Tenant("a1".to_owned()));
-    let wanted = Provision { app: login(app.clone()), readonly: login(reader.clone()), sees };
+    let wanted = Provision { app: login(app.clone()), readonly: login(reader.clone()), sees, ..Provision::default() };
     migrations(&place.url()).await.provision(&wanted).await.unwrap();
     let mut raw = Raw::connect(&place.url()).await;
     raw.run(&format!("GRANT SELECT ON \"Request\" TO \"{app}\"")).await;

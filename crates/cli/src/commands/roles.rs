@@ -49,6 +49,9 @@ pub(crate) struct Wanted {
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "app")]
     app_password_file: Option<PathBuf>,
+    /// The service's login is for tenant and identity units alone: jobs and administration work by another one, which is named in RYLIE_PLATFORM_URL
+    #[arg(long, requires = "app")]
+    no_platform: bool,
     /// The login of the process that seals: `audit seal`, `audit erase`, `maintain audit`, `maintain run`
     #[arg(long, value_name = "NAME")]
     sealer: Option<String>,
@@ -96,7 +99,7 @@ impl Wanted {
             (None, true) => Some(Sees::EveryTenant { reason: self.reason.clone().unwrap_or_default() }),
             (None, false) => None,
         };
-        Ok(Provision { app, sealer, readonly, sees })
+        Ok(Provision { app, no_platform: self.no_platform, sealer, readonly, sees })
     }
 }
 
@@ -146,6 +149,7 @@ fn report(roles: &[Provisioned]) -> Report {
 
 fn sees(role: &Provisioned) -> String {
     match (&role.tenant, role.every_tenant) {
+        _ if role.kind == "app" && !role.platform => "by the roles of tenant and identity units".to_owned(),
         _ if role.kind == "app" => "by the doors' roles".to_owned(),
         _ if role.kind == "sealer" => "by the doors' roles, and seals".to_owned(),
         (_, true) => format!("every tenant: {}", role.reason.as_deref().unwrap_or_default()),

@@ -14,6 +14,7 @@ mod history;
 mod keys;
 mod killed_scheduler;
 mod maintain;
+mod managed;
 mod migrate;
 mod object_storage;
 mod output;

@@ -82,8 +82,9 @@ pub(super) fn all() -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().chain(&secrets::KNOWN)
 }
 
-const KNOWN: [Known; 24] = [
+const KNOWN: [Known; 25] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
+    Known { shown: Shown::WithoutPassword, ..known("platform_url", "RYLIE_PLATFORM_URL", "") },
     Known { shown: Shown::WithoutPasswords, ..known("replica_urls", "RYLIE_REPLICA_URLS", "") },
     known("replica_max_lag_seconds", "RYLIE_REPLICA_MAX_LAG_SECONDS", "5"),
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),

@@ -8,7 +8,7 @@ use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
 use super::lender::NotLent;
-use super::{Door, Holding, Inner, Lender, Lent, Pool, Server, postgres, sqlite};
+use super::{AuditingRole, Door, Holding, Inner, Lender, Lent, Pool, Server, postgres, sqlite};
 use crate::error::Fault;
 use crate::fence::{Transaction, rows_of};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
@@ -27,6 +27,9 @@ impl Pool {
     /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
     /// the primary.
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+        if self.is_platform_closed() && matches!(door, Door::Platform | Door::Audit(AuditingRole::Platform)) {
+            return Err(Error::NoPlatform);
+        }
         let mut lost = Lost::default();
         loop {
             match self.begin_on_one(door, options, at).await? {

@@ -73,24 +73,34 @@ fn millis(limit: Duration) -> String {
     limit.as_millis().to_string()
 }
 
+/// Which doors' roles a login may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Takes {
+    /// Those of tenant and identity units.
+    pub(super) units: bool,
+    /// That of platform units.
+    pub(super) platform: bool,
+}
+
 /// Whether this login may take the role of each door, and the roles have their rights in this database: they belong to
 /// the whole server, so another database's migration may have made them.
-pub(super) async fn may_take_roles(conn: &mut PgConnection) -> Result<bool> {
+pub(super) async fn may_take_roles(conn: &mut PgConnection) -> Result<Takes> {
     // Unprepared, as a pooler may send what follows the preparing to another server connection.
     let sql = format!(
-        "SELECT count(*), to_regclass('public.rylie_database') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+        "SELECT count(*) FILTER (WHERE rolname <> 'rylie_platform'), count(*) FILTER (WHERE rolname = 'rylie_platform'), to_regclass('public.rylie_database') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
          AND pg_has_role(current_user, oid, {TAKE}) AND NOT rolsuper AND NOT rolbypassrls \
          AND has_table_privilege(oid, to_regclass('public.\"AuditLog\"'), 'INSERT')"
     );
     let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?;
-    let (granted, migrated): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
-    if migrated && granted < 3 {
+    let (granted, platform, migrated): (i64, i64, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let takes = Takes { units: granted == 2, platform: platform == 1 };
+    if migrated && !takes.units {
         tracing::warn!(
             "this login may not take the doors' roles, so row-level security does not protect its units; unless it owns \
              the tables it may even see no row. A superuser mends it: `rylie migrate deploy`, `GRANT rylie_doors TO` the login"
         );
     }
-    Ok(granted == 3)
+    Ok(takes)
 }
 
 /// Whether the database was adopted and the adoption is not finished. A login that may not read the mark goes by the
