@@ -96,11 +96,13 @@ fn time(row: &QueryResult, format: Format) -> Result<(i64, Option<String>)> {
     Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
 }
 
+/// A time as the driver writes it, or with three digits behind the seconds as the column's default does.
 fn canonical(text: &str) -> Option<i64> {
-    const FORM: &str = "%Y-%m-%d %H:%M:%S%.f";
-    let time = NaiveDateTime::parse_from_str(text, FORM).ok()?;
-    let written = time.format(FORM).to_string() == text && time.and_utc().timestamp_subsec_nanos() % 1_000_000 == 0;
-    written.then(|| time.and_utc().timestamp_millis())
+    const WRITTEN: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.3f"];
+    let time = NaiveDateTime::parse_from_str(text, WRITTEN[0]).ok()?;
+    let is_written = WRITTEN.iter().any(|form| time.format(form).to_string() == text);
+    let is_whole = time.and_utc().timestamp_subsec_nanos() % 1_000_000 == 0;
+    (is_written && is_whole).then(|| time.and_utc().timestamp_millis())
 }
 
 /// A text; bytes that are none in hexadecimal digits.
@@ -146,4 +148,20 @@ pub(crate) fn lenient<T: TryGetable + Default>(row: &QueryResult, name: &str) ->
 /// The other way round; no count of ours comes near the limit.
 pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn a_time_is_read_in_the_forms_that_are_written_alone() {
+        let noon = canonical("2026-01-15 12:00:00").unwrap();
+
+        assert_eq!(canonical("2026-01-15 12:00:00.000"), Some(noon));
+        assert_eq!(canonical("2026-01-15 12:00:00.120"), Some(noon + 120));
+        for odd in ["2026-01-15 12:00:00+05:00", "2026-01-15T12:00:00", "2026-01-15 12:00:00.1", "2026-01-15 12:00:00.120000", "never"] {
+            assert_eq!(canonical(odd), None, "{odd}");
+        }
+    }
 }

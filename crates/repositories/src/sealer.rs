@@ -1,6 +1,6 @@
 //! The role that seals, removes and erases. A unit takes it for the statements that need it, and no longer.
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::fence::Tx;
 use crate::{Error, Result};
@@ -23,7 +23,8 @@ impl Tx {
         {
             return Ok(());
         }
-        let taken = connection.execute_unprepared(&format!("SET LOCAL ROLE {role}")).await;
-        taken.map(drop).map_err(|error| Error::from(error).of_role())
+        // As `SET LOCAL ROLE`, and no write: a unit that may not seal has written nothing.
+        let take = Statement::from_string(DbBackend::Postgres, format!("SELECT set_config('role', '{role}', true)"));
+        connection.query_all_raw(take).await.map(drop).map_err(|error| Error::from(error).of_role())
     }
 }
