@@ -126,7 +126,7 @@ fn function(parent: Parent) -> [String; 2] {
     let (name, table, column, or) = (parent.function(), parent.table(), parent.column(), parent.or());
     [
         format!(
-            "CREATE OR REPLACE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql \
+            "CREATE OR REPLACE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp \
              AS $$ BEGIN \
              IF NOT EXISTS (SELECT FROM public.\"{table}\" p WHERE p.id OPERATOR(pg_catalog.=) NEW.\"{column}\"){or} THEN \
              RAISE EXCEPTION USING ERRCODE = '23503', \
