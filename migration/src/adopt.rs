@@ -16,9 +16,11 @@ use crate::deploy::{Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
 use crate::history::History;
 use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
-use crate::runner::{Direction, Run};
+use crate::deploy::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{checksum, guard, journal, mark, record, walls};
+use crate::deploy::walls;
+use crate::history::{checksum, journal, record};
+use crate::{guard, mark};
 
 pub use catalog::{Catalog, Column, Table};
 pub use compare::Difference;

@@ -1,5 +1,10 @@
 //! The door to everything here: one connection, and what can be done with it.
 
+pub(crate) mod leftovers;
+pub(crate) mod lock;
+pub(crate) mod runner;
+pub(crate) mod walls;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -9,11 +14,12 @@ use crate::error::{Error, Refusal, Result};
 use crate::history::{History, MigrationStatus};
 use crate::mark::{self, Environment, Mark};
 use crate::migrations::{BASE, MIGRATIONS, Migration};
-use crate::resolve::{self, Resolution};
+use crate::history::resolve::{self, Resolution};
 use crate::roles::{self, Provision, Provisioned, RoleCheck};
-use crate::runner::{Direction, Run};
+use crate::deploy::runner::{Direction, Run};
 use crate::step::{Engine, Target};
-use crate::{guard, journal, leftovers, lock, operator, record, walls};
+use crate::history::{journal, record};
+use crate::{guard, operator};
 
 /// How long to wait for what.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::adopt::Difference;
-use crate::runner::Blocker;
+use crate::deploy::runner::Blocker;
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -12,7 +12,8 @@ use crate::adopt::Catalog;
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::step::{Engine, Target};
-use crate::{guard, operator, walls};
+use crate::deploy::walls;
+use crate::{guard, operator};
 
 pub use check::{CheckStatus, RoleCheck};
 pub(crate) use check::{check, exempt};

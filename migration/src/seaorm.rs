@@ -12,9 +12,9 @@ use sea_orm_migration::{
 use sqlx::sqlite::SqliteJournalMode;
 
 use crate::error::Refusal;
-use crate::journal;
+use crate::history::journal;
 use crate::migrations::{MIGRATIONS, Migration};
-use crate::runner::Direction;
+use crate::deploy::runner::Direction;
 use crate::step::{self, Engine, Step, Target};
 
 /// The migrations for SeaORM. What loses data is refused on a database marked as production.

@@ -1,5 +1,11 @@
 //! The engine itself, beside the doors: for care that belongs to no tenant and to no unit.
 
+mod analyze;
+mod check_integrity;
+mod reindex;
+mod sizes;
+mod vacuum;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +14,12 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
 
 use crate::error::{Error, Result};
+
+pub use analyze::{Analyzed, analyze};
+pub use check_integrity::{Integrity, check_integrity};
+pub use reindex::{Reindexed, reindex};
+pub use sizes::{Growth, Sizes, TableSize, TenantRows, growth, keep_sizes, sizes};
+pub use vacuum::{Vacuumed, vacuum};
 
 /// The longest wait for a lock: whoever holds it goes first, and the next run is another try.
 const LOCK: Duration = Duration::from_secs(5);
