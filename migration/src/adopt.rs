@@ -5,6 +5,7 @@
 
 mod catalog;
 mod compare;
+mod difference;
 mod expected;
 
 use std::collections::BTreeMap;
@@ -12,18 +13,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::deploy::{Listener, Migrations};
+use crate::deploy::runner::Run;
+use crate::deploy::walls;
+use crate::deploy::{Listener, Migrations, Progress};
 use crate::error::{Error, Refusal, Result};
 use crate::history::History;
-use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
-use crate::deploy::runner::{Direction, Run};
-use crate::step::{Engine, Target};
-use crate::deploy::walls;
 use crate::history::{checksum, journal, record};
+use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
+use crate::step::{Direction, Engine, Target};
 use crate::{guard, mark};
 
 pub use catalog::{Catalog, Column, Table};
-pub use compare::Difference;
+pub use difference::Difference;
 
 /// How to adopt.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -49,11 +50,23 @@ pub struct Adoption {
     pub missing_wall: Option<String>,
 }
 
-pub(crate) async fn adopt(
-    migrations: &mut Migrations,
-    options: AdoptOptions,
-    progress: Listener<'_>,
-) -> Result<Adoption> {
+impl Migrations {
+    /// Takes over a live database that Prisma made.
+    pub async fn adopt(
+        &mut self,
+        options: AdoptOptions,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<Adoption> {
+        adopt(self, options, progress).await
+    }
+
+    /// The schema as it is. PostgreSQL.
+    pub async fn catalog(&mut self) -> Result<Catalog> {
+        Catalog::read(&mut self.connection).await
+    }
+}
+
+async fn adopt(migrations: &mut Migrations, options: AdoptOptions, progress: Listener<'_>) -> Result<Adoption> {
     if migrations.engine() == Engine::Sqlite {
         return Err(Refusal::NotPostgres.into());
     }

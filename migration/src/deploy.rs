@@ -8,18 +8,16 @@ pub(crate) mod walls;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::history::{History, MigrationStatus};
+use crate::history::{journal, record};
 use crate::mark::{self, Environment, Mark};
 use crate::migrations::{BASE, MIGRATIONS, Migration};
-use crate::history::resolve::{self, Resolution};
 use crate::roles::{self, Provision, Provisioned, RoleCheck};
-use crate::deploy::runner::{Direction, Run};
-use crate::step::{Engine, Target};
-use crate::history::{journal, record};
+use crate::step::{Direction, Engine, Target};
 use crate::{guard, operator};
+use runner::Run;
 
 /// How long to wait for what.
 #[derive(Clone, Debug)]
@@ -163,15 +161,6 @@ impl Migrations {
         guard::is_prismas(&mut self.connection).await
     }
 
-    /// Mends the record after a failure that a human has looked into; the schema is not touched. It goes into the audit
-    /// log. Refused for a name that nobody knows, and for a migration that needs no mending.
-    pub async fn resolve(&mut self, name: &str, resolution: Resolution, reason: &str) -> Result<()> {
-        self.lock(&mut |_| ()).await?;
-        let outcome = resolve::resolve(self, name, resolution, reason).await;
-        self.unlock().await;
-        outcome
-    }
-
     pub(crate) async fn history(&mut self) -> Result<History> {
         History::read(&mut self.connection, self.list).await
     }
@@ -193,15 +182,6 @@ impl Migrations {
         outcome
     }
 
-    /// Takes over a live database that Prisma made.
-    pub async fn adopt(
-        &mut self,
-        options: AdoptOptions,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
-    ) -> Result<Adoption> {
-        adopt::adopt(self, options, progress).await
-    }
-
     /// Ends the coexistence with the old service, which usually logs in as the tables' owner: row-level security binds
     /// the owner from here on. Deploys first what is pending. `false` if it had ended before.
     pub async fn finish_adoption(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
@@ -218,11 +198,6 @@ impl Migrations {
     /// has none. Reads only.
     pub async fn missing_wall(&mut self) -> Result<Option<String>> {
         walls::missing(&mut self.connection).await
-    }
-
-    /// The schema as it is. PostgreSQL.
-    pub async fn catalog(&mut self) -> Result<Catalog> {
-        Catalog::read(&mut self.connection).await
     }
 
     /// The database's mark; `None` where there is none. Reads only.

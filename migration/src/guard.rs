@@ -2,9 +2,9 @@
 
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
+use crate::history::record;
 use crate::mark::{self, Environment};
 use crate::migrations::{BASE, BASE_TABLES, Migration};
-use crate::history::record;
 use crate::step::{Engine, Target};
 
 /// `deploy` makes the base, or adds to a base that is recorded; what somebody else made is for `adopt`.

@@ -10,13 +10,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::history::checksum::{chain, checksum};
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
-use crate::history::journal::{self, Entry};
+use crate::history::checksum::{chain, checksum};
 use crate::migrations::Migration;
-use crate::history::record;
 use crate::step::{Engine, Step, Target};
+use journal::Entry;
 
 /// How a migration stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

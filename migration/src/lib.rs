@@ -7,6 +7,7 @@ mod drift;
 mod error;
 mod guard;
 mod history;
+mod literal;
 mod mark;
 mod migrations;
 mod operator;

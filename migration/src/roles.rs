@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::adopt::Catalog;
 use crate::connection::Connection;
+use crate::deploy::walls;
 use crate::error::{Error, Refusal, Result};
 use crate::step::{Engine, Target};
-use crate::deploy::walls;
 use crate::{guard, operator};
 
 pub use check::{CheckStatus, RoleCheck};

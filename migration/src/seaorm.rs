@@ -14,8 +14,7 @@ use sqlx::sqlite::SqliteJournalMode;
 use crate::error::Refusal;
 use crate::history::journal;
 use crate::migrations::{MIGRATIONS, Migration};
-use crate::deploy::runner::Direction;
-use crate::step::{self, Engine, Step, Target};
+use crate::step::{self, Direction, Engine, Step, Target};
 
 /// The migrations for SeaORM. What loses data is refused on a database marked as production.
 #[derive(Debug)]

@@ -1,23 +1,10 @@
 //! Scripts against rules.
 
+use crate::context::Context;
 use crate::depth;
 use crate::finding::Finding;
 use crate::rules::{self, Rule};
-use crate::script::{self, Part, Reading, Script};
-
-/// What a rule looks at.
-pub(crate) struct Context<'a> {
-    /// The script at hand.
-    pub(crate) script: &'a Reading,
-    /// Everything that is linted together, in order: what a table lacks here another script may add.
-    pub(crate) all: &'a [Reading],
-}
-
-impl Context<'_> {
-    pub(crate) fn everything(&self) -> impl Iterator<Item = &Part> {
-        self.all.iter().flat_map(|reading| &reading.parts)
-    }
-}
+use crate::script::{self, Reading, Script};
 
 /// What these scripts would harm, in the order of the text. They are taken to be applied one after the other: a table made by one may
 /// get its policies by the next. No statement is left out: what the parser cannot read is a finding as well.

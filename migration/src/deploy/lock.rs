@@ -4,10 +4,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
+use super::runner::{Blocker, describe as describe_process};
 use crate::connection::Connection;
 use crate::deploy::Progress;
 use crate::error::{Error, Result};
-use crate::deploy::runner::{self, Blocker};
 use crate::step::Target;
 
 /// "rylie mg", read as a number: advisory locks share one space of numbers in a database.
@@ -60,7 +60,7 @@ async fn holder(connection: &mut Connection) -> Result<Option<i32>> {
 async fn describe(connection: &mut Connection, pid: Option<i32>) -> Result<Option<Blocker>> {
     let Some(pid) = pid else { return Ok(None) };
     let failed = Error::doing("asking who holds the migration lock");
-    let row = connection.value(&runner::describe(&pid.to_string())).await.map_err(failed)?;
+    let row = connection.value(&describe_process(&pid.to_string())).await.map_err(failed)?;
     Ok(row.and_then(|row| serde_json::from_str(&row).ok()))
 }
 

@@ -5,35 +5,19 @@ mod blockers;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::history::checksum::checksum;
 use crate::connection::Connection;
+use crate::deploy::lock::Backoff;
 use crate::deploy::{Options, Progress};
 use crate::error::{Error, Result};
 use crate::history::History;
+use crate::history::checksum::checksum;
 use crate::history::journal;
-use crate::deploy::lock::Backoff;
-use crate::migrations::Migration;
 use crate::history::record;
-use crate::step::{self, Engine, Step, Target};
+use crate::migrations::Migration;
+use crate::step::{self, Direction, Engine, Step, Target};
 
 pub use blockers::Blocker;
 pub(crate) use blockers::describe;
-
-/// Which way a migration goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Direction {
-    Up,
-    Down,
-}
-
-impl Direction {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-}
 
 /// Whether each step is recorded when it begins.
 #[derive(Clone, Copy, Eq, PartialEq)]

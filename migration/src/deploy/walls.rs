@@ -6,10 +6,10 @@
 use crate::connection::Connection;
 use crate::deploy::{Listener, Migrations, Progress};
 use crate::error::{Error, Refusal, Result};
-use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
+use crate::history::record;
 use crate::mark::{self, State};
 use crate::migrations::MIGRATIONS;
-use crate::history::record;
+use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
 use crate::step::{Engine, Target};
 
 /// What is missing first: a role, a membership, then something of a table.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::history::checksum;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::migrations::Migration;
+use crate::history::checksum;
 use crate::history::record;
-use crate::deploy::runner::Direction;
-use crate::step::{Engine, Target};
+use crate::literal::literal;
+use crate::migrations::Migration;
+use crate::step::{Direction, Engine, Target};
 
 pub(crate) const TABLE: &str = "rylie_migrations";
 
@@ -199,12 +199,6 @@ pub(crate) fn rechained(entries: &BTreeMap<String, Entry>) -> Vec<String> {
         }
     }
     statements
-}
-
-/// A text in SQL. A name can come from the database or from an operator.
-pub(crate) fn literal(text: &str) -> String {
-    // A backslash is itself: the session has standard_conforming_strings, as every one since PostgreSQL 9.1.
-    format!("'{}'", text.replace('\'', "''").replace('\0', ""))
 }
 
 /// Removes the table.

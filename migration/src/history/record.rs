@@ -44,5 +44,5 @@ pub(crate) fn insert(engine: Engine, name: &str) -> String {
 
 /// The statement that removes the record.
 pub(crate) fn delete(name: &str) -> String {
-    format!("DELETE FROM \"seaql_migrations\" WHERE version = {}", crate::history::journal::literal(name))
+    format!("DELETE FROM \"seaql_migrations\" WHERE version = {}", crate::literal::literal(name))
 }

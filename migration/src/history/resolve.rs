@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::history::checksum::checksum;
 use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
-use crate::history::{History, MigrationState};
+use crate::history::checksum::checksum;
 use crate::history::journal::{self, Entry};
 use crate::history::record;
+use crate::history::{History, MigrationState};
 use crate::{guard, operator};
 
 /// What was found.
@@ -20,12 +20,18 @@ pub enum Resolution {
     RolledBack,
 }
 
-pub(crate) async fn resolve(
-    migrations: &mut Migrations,
-    name: &str,
-    resolution: Resolution,
-    reason: &str,
-) -> Result<()> {
+impl Migrations {
+    /// Mends the record after a failure that a human has looked into; the schema is not touched. It goes into the audit
+    /// log. Refused for a name that nobody knows, and for a migration that needs no mending.
+    pub async fn resolve(&mut self, name: &str, resolution: Resolution, reason: &str) -> Result<()> {
+        self.lock(&mut |_| ()).await?;
+        let outcome = resolve(self, name, resolution, reason).await;
+        self.unlock().await;
+        outcome
+    }
+}
+
+async fn resolve(migrations: &mut Migrations, name: &str, resolution: Resolution, reason: &str) -> Result<()> {
     let history = migrations.history().await?;
     if history.is_empty() {
         guard::refuse_foreign(&mut migrations.connection).await?;

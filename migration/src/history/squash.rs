@@ -2,8 +2,8 @@
 
 use crate::history::checksum::{chain, checksum};
 use crate::history::journal;
-use crate::migrations::MIGRATIONS;
 use crate::history::record;
+use crate::migrations::MIGRATIONS;
 use crate::step::{Engine, Step};
 
 /// One transaction that makes in an empty database what the migrations make one after another, their record included: for

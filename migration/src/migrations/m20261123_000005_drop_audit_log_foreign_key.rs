@@ -1,7 +1,7 @@
 //! Deleting a user must not delete the evidence: the audit log names its actor by value.
 
-use crate::migrations::m20261123_000003_add_tenant_key::AUDIT_LOG_TRIGGER;
 use crate::migrations::Migration;
+use crate::migrations::m20261123_000003_add_tenant_key::AUDIT_LOG_TRIGGER;
 use crate::migrations::sqlite_rebuild::Rebuild;
 use crate::step::{Engine, Step};
 

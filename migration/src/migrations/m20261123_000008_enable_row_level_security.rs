@@ -3,8 +3,8 @@
 //! The policy has the plain form, which an index serves and a sharded engine accepts. It is forced, so that it binds
 //! the tables' owner too, unless the database is shared with the old service, which works as the owner.
 
-use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::migrations::Migration;
+use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::step::{Engine, Step};
 
 /// Nothing set, nothing seen.

@@ -3,8 +3,8 @@
 //! The position is the database's to give: a sequence's, so that writers do not wait for each other. It has gaps, and a
 //! later one may commit first; records from before have none.
 
-use crate::migrations::m20261123_000003_add_tenant_key::AUDIT_LOG_TRIGGER;
 use crate::migrations::Migration;
+use crate::migrations::m20261123_000003_add_tenant_key::AUDIT_LOG_TRIGGER;
 use crate::step::{Engine, Step};
 
 const COLUMNS: [(&str, &str); 3] = [("position", "bigint"), ("onBehalfOf", "text"), ("correlationId", "text")];

@@ -1,8 +1,8 @@
 //! Who may do what with the seals: the platform's door seals, and `rylie_auditor`, a role for people who verify, reads the
 //! log and the seals and nothing else (`GRANT rylie_auditor TO ann`).
 
-use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::migrations::Migration;
+use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::step::{Engine, Step};
 
 /// A login that verifies takes this role; it inherits nothing, as the doors' roles do not.

@@ -3,8 +3,8 @@
 //! Only our own code writes this table, so no trigger fills in its tenant; the composite foreign key holds it to its
 //! user's and lets it follow when the user moves.
 
-use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::migrations::Migration;
+use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::step::{Engine, Step};
 
 const COLUMNS: &str = "\"countedAt\" $time NOT NULL, \"tenantId\" $text NOT NULL, \

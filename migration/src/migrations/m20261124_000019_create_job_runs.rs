@@ -1,7 +1,7 @@
 //! What the scheduler ran: one row a job and due time, so that no due time is run twice.
 
-use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::migrations::Migration;
+use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::step::{Engine, Step};
 
 pub(crate) struct CreateJobRuns;

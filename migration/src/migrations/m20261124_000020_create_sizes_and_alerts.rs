@@ -1,7 +1,7 @@
 //! How the database grew, which thresholds were crossed, and who is still to be told.
 
-use crate::migrations::m20261124_000019_create_job_runs::{bigint, grant, timestamp};
 use crate::migrations::Migration;
+use crate::migrations::m20261124_000019_create_job_runs::{bigint, grant, timestamp};
 use crate::step::{Engine, Step};
 
 const TABLES: [&str; 3] = ["rylie_size_history", "rylie_alerts", "rylie_alert_deliveries"];

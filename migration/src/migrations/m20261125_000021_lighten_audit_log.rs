@@ -5,8 +5,8 @@
 //! list would sort all that it finds. The list is walked by time. What waits is found by its position. PostgreSQL keeps its indexes: its writers
 //! do not wait for them as they commit.
 
-use crate::migrations::m20261124_000011_add_audit_columns::COMPLETE;
 use crate::migrations::Migration;
+use crate::migrations::m20261124_000011_add_audit_columns::COMPLETE;
 use crate::step::{Engine, Step, statements};
 
 const SQLITE: &str = include_str!("m20261125_000021_lighten_audit_log/sqlite.sql");

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::connection::Connection;
+use crate::deploy::walls;
 use crate::error::{Error, Result};
 use crate::step::Engine;
-use crate::deploy::walls;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

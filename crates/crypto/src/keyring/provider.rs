@@ -1,9 +1,6 @@
 //! Keys that are kept under another key, such as a KMS's.
 
-use crate::{Binding, KeyId, Keyring, Padding, Secret};
-
-/// What a provider says went wrong. Keep keys out of it: it is printed as the source of an error.
-pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
+use crate::{Binding, KeyId, Keyring, Padding, ProviderError, Secret};
 
 /// Wraps and unwraps a keyring's keys under a key of its own: a KMS, an HSM, or another [`Keyring`].
 ///
