@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{CheckpointSink, SigningKey};
 use rylie_repositories::{Grant, PlatformUnit, Store};
 
-use crate::error::{Error, Result};
 use super::seal_audit::seal_and_declare;
+use crate::error::{Error, Result};
 
 /// Batches removed in one transaction.
 const BATCHES: u64 = 20;

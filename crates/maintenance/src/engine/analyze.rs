@@ -3,9 +3,9 @@
 use serde::Serialize;
 use sqlx::{PgConnection, SqliteConnection};
 
+use super::vacuum::refuse_stranger;
 use crate::engine::{Engine, Session, run_postgres, run_sqlite};
 use crate::error::{Error, Result};
-use super::vacuum::refuse_stranger;
 
 /// Tables of this login of which a tenth has changed since the planner was told, or that it was never told of.
 const TABLES: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.relname) \

@@ -5,9 +5,9 @@ mod bloat;
 use serde::Serialize;
 use sqlx::PgConnection;
 
+use super::vacuum::refuse_stranger;
 use crate::engine::{Engine, Session, run_postgres, run_sqlite};
 use crate::error::{EngineFault, Error, Result};
-use super::vacuum::refuse_stranger;
 
 /// What `REINDEX CONCURRENTLY` leaves behind where it fails or its server stops: invalid, and written to by every
 /// writer all the same. One that is being built just now is invalid as well; its builder shows, or is hidden from this

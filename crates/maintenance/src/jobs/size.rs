@@ -11,7 +11,6 @@ use crate::engine::{Engine, keep_sizes, sizes};
 use crate::error::Result;
 use crate::job::{Job, JobContext};
 
-
 /// Keeps the sizes of the database and its tables, every ten minutes; alerts where one is wanted, and tries again what
 /// could not be delivered.
 #[derive(Clone)]

@@ -7,8 +7,8 @@ use rylie_audit::{Action, Digest, SignedCheckpoint, SigningKey, TenantHead};
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
 use rylie_repositories::{Grant, PlatformUnit, Progress, Store, TenantCounts, UnitOptions};
 
-use crate::error::{Error, Result};
 use super::tenant_file::{FORMAT, Finished, Header, Seal, Writer};
+use crate::error::{Error, Result};
 
 /// Rows read at once, and so held in memory.
 const BATCH: u64 = 500;

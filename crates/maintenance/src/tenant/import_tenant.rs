@@ -6,9 +6,9 @@ use rylie_audit::Action;
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
 use rylie_repositories::{Grant, PlatformUnit, Progress, Store, TenantCounts, TenantRow};
 
+use super::tenant_file::{Line, Reader};
 use crate::error::{Error, Result};
 use crate::tenant::tenant_named;
-use super::tenant_file::{Line, Reader};
 
 /// Rows sent at once, and so held in memory.
 const BATCH: usize = 500;

@@ -1,0 +1,148 @@
+//! Taking a connection, and the first that is sent on it: what begins a unit, or a read that is a transaction of its own.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use sea_orm::{DbBackend, QueryResult, Statement};
+use sqlx::Database;
+
+use super::{Door, Inner, Pool, postgres, sqlite};
+use crate::error::{Error, Result};
+use crate::holders::{CallSite, Holding};
+use crate::lender::{Lender, Lent};
+use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
+use crate::server::Server;
+use crate::transaction::{Transaction, rows_of};
+use crate::unit_options::UnitOptions;
+
+/// How a statement reads a tenant's rows in a transaction of its own.
+pub enum Alone {
+    /// As it is, where only the fence stands.
+    Plainly,
+    /// Through a function that takes the tenant's role first.
+    ThroughFunction,
+}
+
+impl Pool {
+    /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
+    /// the primary.
+    pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+        let mut dead = 0;
+        loop {
+            match self.begin_on_one(door, options, at).await? {
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut dead) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// How a unit in autocommit reads without a transaction; `None` if it cannot.
+    pub(crate) fn reads_alone(&self, options: UnitOptions) -> Option<Alone> {
+        if self.engine() == DbBackend::Sqlite {
+            return Some(Alone::Plainly);
+        }
+        // A pooler may prepare a statement on one connection of the server and run it on another.
+        if self.options.behind_pooler || options.statement_timeout.is_some() {
+            return None;
+        }
+        match (self.has_row_level_security(), self.reads_through_functions.load(Ordering::Relaxed)) {
+            (false, _) => Some(Alone::Plainly),
+            (true, true) => Some(Alone::ThroughFunction),
+            (true, false) => None,
+        }
+    }
+
+    /// Runs one statement that only reads a table, in a transaction of its own.
+    pub(crate) async fn read_alone(
+        &self,
+        table: &'static str,
+        statement: &Statement,
+        at: CallSite,
+    ) -> Result<Vec<QueryResult>> {
+        let mut dead = 0;
+        loop {
+            match self.read_on_one(table, statement.clone(), at).await? {
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut dead) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// The outer error is that there is no connection to be had, which another attempt would not change.
+    async fn begin_on_one(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Result<Transaction>> {
+        let access = options.access();
+        let (begun, holding) = match &self.inner {
+            Inner::Postgres(lender) => {
+                let (lent, holding) = self.acquire(lender, at).await?;
+                let mut batch = postgres::begin(door, access, self.has_row_level_security());
+                if self.server != Server::Primary {
+                    batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
+                }
+                batch.extend(options.statement_timeout.map(postgres::limit_statements));
+                (Transaction::begin_postgres(lent, batch, access, &self.endpoint).await, holding)
+            }
+            Inner::Sqlite(lender) => {
+                let (lent, holding) = self.acquire(lender, at).await?;
+                (Transaction::begin_sqlite(lent, sqlite::begin(access), access, &self.endpoint).await, holding)
+            }
+        };
+        let begun = begun.map(|transaction| {
+            metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
+            transaction.held_by(holding).keeping_statements(!self.options.behind_pooler).on(self.server)
+        });
+        Ok(begun.map_err(Error::from))
+    }
+
+    async fn read_on_one(
+        &self,
+        table: &'static str,
+        statement: Statement,
+        at: CallSite,
+    ) -> Result<Result<Vec<QueryResult>>> {
+        Ok(match &self.inner {
+            Inner::Postgres(lender) => {
+                let (lent, _holding) = self.acquire(lender, at).await?;
+                rows_of(lent, table, statement, &self.endpoint).await
+            }
+            Inner::Sqlite(lender) => {
+                let (lent, _holding) = self.acquire(lender, at).await?;
+                rows_of(lent, table, statement, &self.endpoint).await
+            }
+        })
+    }
+
+    /// Whether another connection may try what had no effect on one that was lost. Every connection may have died while it
+    /// was idle; after those a fresh one is made.
+    fn may_replace(&self, fault: &impl fmt::Display, dead: &mut u32) -> bool {
+        let may = *dead < self.options.max_connections && self.server == Server::Primary;
+        if may {
+            tracing::debug!(%fault, "replacing a connection that died while it was idle");
+        }
+        *dead += 1;
+        may
+    }
+
+    pub(super) async fn acquire<DB: Database>(&self, lender: &Lender<DB>, at: CallSite) -> Result<(Lent<DB>, Holding)> {
+        let (since, _waiting) = (Instant::now(), self.holders.wait());
+        let lent = lender.lend().await.map_err(|error| self.not_acquired(error, since))?;
+        metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
+        Ok((lent, self.holders.hold(at)))
+    }
+
+    fn not_acquired(&self, error: sqlx::Error, since: Instant) -> Error {
+        let size = self.options.max_connections;
+        match error {
+            sqlx::Error::PoolTimedOut if self.usage().0 >= size => {
+                metrics::counter!(CONNECTION_TIMEOUTS, self.endpoint.labels_of_pool()).increment(1);
+                let mut longest = self.holders.longest();
+                let in_use = longest.len();
+                longest.truncate(3);
+                let waiting = self.holders.waiting().saturating_sub(1);
+                Error::PoolExhausted { waited: since.elapsed(), size, in_use, waiting, longest }
+            }
+            // There was room for another connection, and it could not be made in time.
+            error => Error::unreachable(error),
+        }
+    }
+}
