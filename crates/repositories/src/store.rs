@@ -204,11 +204,11 @@ impl DatabaseStore {
         in_use.clone()
     }
 
-    /// What a unit that opens now gets: for the platform's repositories, and for the unit itself.
-    fn surroundings(&self) -> (Surroundings, Arc<CursorKeys>) {
+    /// A unit that was opened, with the keys as they are now.
+    fn unit(&self, unit: rylie_tenancy::Tx) -> Tx {
         let KeysInUse { keys, cursors } = self.keys_in_use();
         let shared_with_old_service = self.opener.pool().is_shared_with_old_service();
-        (Surroundings { keys, shared_with_old_service, quotas: self.quotas }, cursors)
+        Tx::new(unit.with_cursors(cursors), Surroundings { keys, shared_with_old_service, quotas: self.quotas })
     }
 
     /// The clock and the ids of the units.
@@ -232,8 +232,7 @@ impl DatabaseStore {
     }
 
     async fn open_audit_reader(&self, at: CallSite) -> Result<AuditReader> {
-        let (surroundings, cursors) = self.surroundings();
-        Ok(AuditReader::new(Tx::new(self.opener.audit(at, cursors).await?, surroundings)))
+        Ok(AuditReader::new(self.unit(self.opener.audit(at).await?)))
     }
 }
 
@@ -245,22 +244,18 @@ impl Store for DatabaseStore {
         options: UnitOptions,
         at: CallSite,
     ) -> Result<Box<dyn TenantUnit>> {
-        let (surroundings, cursors) = self.surroundings();
-        Ok(Box::new(Tx::new(self.opener.tenant(scope, options, at, cursors).await?, surroundings)))
+        Ok(Box::new(self.unit(self.opener.tenant(scope, options, at).await?)))
     }
 
     async fn open_identity(&self, at: CallSite) -> Result<Box<dyn IdentityUnit>> {
-        let (surroundings, cursors) = self.surroundings();
-        Ok(Box::new(Tx::new(self.opener.identity(at, cursors).await?, surroundings)))
+        Ok(Box::new(self.unit(self.opener.identity(at).await?)))
     }
 
     async fn open_platform(&self, grant: Grant, options: UnitOptions, at: CallSite) -> Result<Box<dyn PlatformUnit>> {
-        let (surroundings, cursors) = self.surroundings();
-        Ok(Box::new(Tx::new(self.opener.platform(&grant, options, at, cursors).await?, surroundings)))
+        Ok(Box::new(self.unit(self.opener.platform(&grant, options, at).await?)))
     }
 
     async fn open_books(&self, at: CallSite) -> Result<Box<dyn BooksUnit>> {
-        let (surroundings, cursors) = self.surroundings();
-        Ok(Box::new(Tx::new(self.opener.books(at, cursors).await?, surroundings)))
+        Ok(Box::new(self.unit(self.opener.books(at).await?)))
     }
 }

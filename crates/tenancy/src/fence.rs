@@ -113,6 +113,13 @@ impl Tx {
         Self { transaction, autocommit, fence, who, surroundings, refusals: Refusals::default() }
     }
 
+    /// The same, with other keys of its cursors.
+    #[must_use]
+    pub fn with_cursors(mut self, cursors: Arc<CursorKeys>) -> Self {
+        self.surroundings.cursors = cursors;
+        self
+    }
+
     /// Makes the changes durable.
     pub async fn commit(mut self) -> Result<()> {
         let done = match self.transaction.take() {

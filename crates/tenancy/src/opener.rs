@@ -21,13 +21,15 @@ pub struct Opener {
     replicas: Option<Replicas>,
     env: Arc<dyn Env>,
     audit: Arc<AuditSwitch>,
+    cursors: Arc<CursorKeys>,
 }
 
 impl Opener {
-    /// Over a pool, with the clock and the ids of `env`.
+    /// Over a pool, with the clock and the ids of `env`. Cursors are good for the units of this one alone, unless a unit is
+    /// given other keys ([`Tx::with_cursors`]).
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>) -> Self {
-        Self { pool, replicas: None, env, audit: Arc::default() }
+        Self { pool, replicas: None, env, audit: Arc::default(), cursors: Arc::default() }
     }
 
     /// The same, with replicas of the pool's database that may serve read-only units.
@@ -49,41 +51,29 @@ impl Opener {
     }
 
     /// A unit on the rows of one tenant that the scope reaches.
-    pub async fn tenant(
-        &self,
-        scope: &TenantScope,
-        options: UnitOptions,
-        at: CallSite,
-        cursors: Arc<CursorKeys>,
-    ) -> Result<Tx> {
+    pub async fn tenant(&self, scope: &TenantScope, options: UnitOptions, at: CallSite) -> Result<Tx> {
         let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
         let fence = Fence::Tenant(scope.clone());
         if !(options.autocommit && options.read_only) {
             let door = Door::Tenant(scope.tenant().as_str());
-            return self.open(door, options, at, fence, who, cursors).await;
+            return self.open(door, options, at, fence, who).await;
         }
         Ok(match self.begin_on_replica(&fence.door(), options, at).await {
-            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings(cursors)),
-            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings(cursors)),
+            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings()),
+            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings()),
         })
     }
 
     /// A unit on identities, before a tenant is known.
-    pub async fn identity(&self, at: CallSite, cursors: Arc<CursorKeys>) -> Result<Tx> {
+    pub async fn identity(&self, at: CallSite) -> Result<Tx> {
         let who = Who { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
-        self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who, cursors).await
+        self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await
     }
 
     /// A unit across tenants. Who and why is first recorded, and committed, in a unit of its own.
-    pub async fn platform(
-        &self,
-        grant: &Grant,
-        options: UnitOptions,
-        at: CallSite,
-        cursors: Arc<CursorKeys>,
-    ) -> Result<Tx> {
+    pub async fn platform(&self, grant: &Grant, options: UnitOptions, at: CallSite) -> Result<Tx> {
         let who = Who { actor: grant.actor().clone(), origin: grant.origin().clone() };
-        let open = |options| self.open(Door::Platform, options, at, Fence::Platform, who.clone(), Arc::clone(&cursors));
+        let open = |options| self.open(Door::Platform, options, at, Fence::Platform, who.clone());
         let record = open(UnitOptions::default()).await?;
         record.record(Event::new(Action::PlatformAccess).because(grant.reason())).await?;
         record.commit().await?;
@@ -91,41 +81,38 @@ impl Opener {
     }
 
     /// A unit on the platform's own books, and no tenant's rows.
-    pub async fn books(&self, at: CallSite, cursors: Arc<CursorKeys>) -> Result<Tx> {
+    pub async fn books(&self, at: CallSite) -> Result<Tx> {
         let who = Who { actor: Actor::Job("books".to_owned()), origin: Origin::default() };
-        self.open(Door::Platform, UnitOptions::default(), at, Fence::Books, who, cursors).await
+        self.open(Door::Platform, UnitOptions::default(), at, Fence::Books, who).await
     }
 
     /// A read-only unit that verifies the audit log. It is not recorded, as it takes a login that may only read.
-    pub async fn audit(&self, at: CallSite, cursors: Arc<CursorKeys>) -> Result<Tx> {
+    pub async fn audit(&self, at: CallSite) -> Result<Tx> {
         let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
         let role = auditing_role(&self.pool).await?;
         let options = UnitOptions::read_only().on_primary();
-        self.open(Door::Audit(role), options, at, Fence::Platform, who, cursors).await
+        self.open(Door::Audit(role), options, at, Fence::Platform, who).await
     }
 
-    async fn open(
-        &self,
-        door: Door<'_>,
-        options: UnitOptions,
-        at: CallSite,
-        fence: Fence,
-        who: Who,
-        cursors: Arc<CursorKeys>,
-    ) -> Result<Tx> {
+    async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
         tracing::trace!(%at, "opening a unit");
         let transaction = match self.begin_on_replica(&door, options, at).await {
             Some(transaction) => transaction,
             None => begin(&self.pool, &door, options, at).await?,
         };
-        Ok(Tx::new(transaction, fence, who, self.surroundings(cursors)))
+        Ok(Tx::new(transaction, fence, who, self.surroundings()))
     }
 
     async fn begin_on_replica(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
         begin_on_replica(self.replicas.as_ref()?, door, options, at).await
     }
 
-    fn surroundings(&self, cursors: Arc<CursorKeys>) -> Surroundings {
-        Surroundings { env: Arc::clone(&self.env), cursors, audit: Arc::clone(&self.audit), pool: self.pool.clone() }
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            env: Arc::clone(&self.env),
+            cursors: Arc::clone(&self.cursors),
+            audit: Arc::clone(&self.audit),
+            pool: self.pool.clone(),
+        }
     }
 }
