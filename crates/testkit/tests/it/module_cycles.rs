@@ -174,7 +174,9 @@ impl Source {
                     path.push(name.clone());
                     rest = after;
                 }
-                if path.len() > 1 {
+                // A tree of imports is read by itself.
+                let is_tree = matches!(rest, [colons, next, ..] if colons == "::" && (next == "{" || next == "*"));
+                if path.len() > 1 && !is_tree {
                     paths.push(path);
                 }
             }
