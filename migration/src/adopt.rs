@@ -5,6 +5,7 @@
 
 mod catalog;
 mod compare;
+mod difference;
 mod expected;
 mod links;
 
@@ -12,19 +13,21 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::coexistence::LoginRights;
 use crate::connection::Connection;
-use crate::deploy::{Listener, Migrations};
+use crate::deploy::coexistence::{self, LoginRights};
+use crate::deploy::runner::Run;
+use crate::deploy::walls;
+use crate::deploy::{Listener, Migrations, Progress};
 use crate::error::{Error, Refusal, Result};
+use crate::guard;
 use crate::history::History;
-use crate::mark::State;
+use crate::history::{checksum, journal, record};
+use crate::mark::{self, State};
 use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
-use crate::runner::{Direction, Run};
-use crate::step::{Engine, Target};
-use crate::{checksum, coexistence, guard, journal, mark, record, walls};
+use crate::step::{Direction, Engine, Target};
 
 pub use catalog::{Catalog, Column, Table};
-pub use compare::Difference;
+pub use difference::Difference;
 
 /// How to adopt.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,11 +55,23 @@ pub struct Adoption {
     pub missing_wall: Option<String>,
 }
 
-pub(crate) async fn adopt(
-    migrations: &mut Migrations,
-    options: AdoptOptions,
-    progress: Listener<'_>,
-) -> Result<Adoption> {
+impl Migrations {
+    /// Takes over a live database that Prisma made.
+    pub async fn adopt(
+        &mut self,
+        options: AdoptOptions,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<Adoption> {
+        adopt(self, options, progress).await
+    }
+
+    /// The schema as it is. PostgreSQL.
+    pub async fn catalog(&mut self) -> Result<Catalog> {
+        Catalog::read(&mut self.connection).await
+    }
+}
+
+async fn adopt(migrations: &mut Migrations, options: AdoptOptions, progress: Listener<'_>) -> Result<Adoption> {
     if migrations.engine() == Engine::Sqlite {
         return Err(Refusal::NotPostgres.into());
     }
@@ -71,7 +86,7 @@ pub(crate) async fn adopt(
 }
 
 async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Result<Adoption> {
-    guard::become_owner(&mut migrations.connection).await?;
+    migrations.connection.become_owner().await?;
     guard::refuse_not_owner(&mut migrations.connection).await?;
     migrations.refuse_strangers().await?;
     guard::refuse_exempt(&mut migrations.connection).await?;

@@ -1,5 +1,8 @@
 //! One connection of our own, so that session settings and locks are where we think they are.
 
+mod owner;
+mod watch;
+
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -8,9 +11,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::guard;
 use crate::step::{Engine, Target};
-use crate::watch::{Watch, promptly};
+use watch::{Watch, promptly};
+
+pub(crate) use owner::TAKE;
 
 /// How often a second connection looks whether the server is still at work.
 pub(crate) const LOOK: Duration = Duration::from_secs(10);
@@ -65,7 +69,7 @@ impl Connection {
         let watch = Box::new(Watch { options, process, every: LOOK, lost: false });
         let mut connection = Self::Postgres { session, watch };
         // Before anything of the schema is read or called: a superuser's rights are not for what others made there.
-        guard::become_owner(&mut connection).await?;
+        connection.become_owner().await?;
         connection.execute(SEARCH_PATH).await.map_err(Error::Connect)?;
         Ok(connection)
     }

@@ -1,20 +1,26 @@
 //! The door to everything here: one connection, and what can be done with it.
 
+pub(crate) mod coexistence;
+pub(crate) mod leftovers;
+pub(crate) mod lock;
+pub(crate) mod runner;
+pub(crate) mod walls;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::adopt::{self, AdoptOptions, Adoption, Catalog};
-use crate::coexistence::LoginRights;
 use crate::connection::{Connection, LOOK};
 use crate::error::{Error, Refusal, Result};
 use crate::history::{History, MigrationStatus};
+use crate::history::{journal, record};
 use crate::mark::{self, Environment, Mark};
 use crate::migrations::{BASE, MIGRATIONS, Migration};
-use crate::resolve::{self, Resolution};
+use crate::roles::grants;
 use crate::roles::{self, Provision, Provisioned, RoleCheck};
-use crate::runner::{Direction, Run};
-use crate::step::{Engine, Target};
-use crate::{coexistence, grants, guard, journal, leftovers, lock, operator, owners, record, walls};
+use crate::step::{Direction, Engine, Target};
+use crate::{guard, operator, owners};
+use coexistence::LoginRights;
+use runner::Run;
 
 /// How long to wait for what.
 #[derive(Clone, Debug)]
@@ -181,15 +187,6 @@ impl Migrations {
         guard::is_prismas(&mut self.connection).await
     }
 
-    /// Mends the record after a failure that a human has looked into; the schema is not touched. It goes into the audit
-    /// log. Refused for a name that nobody knows, and for a migration that needs no mending.
-    pub async fn resolve(&mut self, name: &str, resolution: Resolution, reason: &str) -> Result<()> {
-        self.lock(&mut |_| ()).await?;
-        let outcome = resolve::resolve(self, name, resolution, reason).await;
-        self.unlock().await;
-        outcome
-    }
-
     pub(crate) async fn history(&mut self) -> Result<History> {
         History::read(&mut self.connection, self.list).await
     }
@@ -209,15 +206,6 @@ impl Migrations {
         let outcome = self.reset_locked(progress).await;
         self.unlock().await;
         outcome
-    }
-
-    /// Takes over a live database that Prisma made.
-    pub async fn adopt(
-        &mut self,
-        options: AdoptOptions,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
-    ) -> Result<Adoption> {
-        adopt::adopt(self, options, progress).await
     }
 
     /// Ends the coexistence with the old service, which usually logs in as the tables' owner: row-level security binds
@@ -252,11 +240,6 @@ impl Migrations {
     /// has none. Reads only.
     pub async fn missing_wall(&mut self) -> Result<Option<String>> {
         walls::missing(&mut self.connection).await
-    }
-
-    /// The schema as it is. PostgreSQL.
-    pub async fn catalog(&mut self) -> Result<Catalog> {
-        Catalog::read(&mut self.connection).await
     }
 
     /// The database's mark; `None` where there is none. Reads only.
@@ -367,13 +350,13 @@ impl Migrations {
 
     /// The first thing that is asked, as whoever owns the tables by now: what others made is not read, called or altered.
     pub(crate) async fn refuse_strangers(&mut self) -> Result<()> {
-        guard::become_owner(&mut self.connection).await?;
+        self.connection.become_owner().await?;
         owners::refuse_strangers(&mut self.connection).await
     }
 
     /// Whoever may not alter the tables is told so before anything is begun.
     async fn become_owner(&mut self) -> Result<()> {
-        guard::become_owner(&mut self.connection).await?;
+        self.connection.become_owner().await?;
         guard::refuse_not_owner(&mut self.connection).await?;
         guard::refuse_exempt(&mut self.connection).await
     }

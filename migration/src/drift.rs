@@ -13,11 +13,13 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::deploy::Migrations;
+use crate::deploy::coexistence;
 use crate::error::Result;
-use crate::m20261123_000008_enable_row_level_security as row_level_security;
+use crate::guard;
 use crate::mark::{self, State};
+use crate::migrations::m20261123_000008_enable_row_level_security as row_level_security;
+use crate::roles::grants;
 use crate::step::Engine;
-use crate::{coexistence, grants, guard};
 
 pub use snapshot::Snapshot;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::adopt::Difference;
+use crate::deploy::runner::Blocker;
 use crate::owners::Stranger;
-use crate::runner::Blocker;
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;

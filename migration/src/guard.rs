@@ -2,10 +2,10 @@
 
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
+use crate::history::record;
 use crate::mark::{self, Environment};
-use crate::migrations::{BASE, BASE_TABLES, Migration};
-use crate::record;
-use crate::step::{Engine, Target};
+use crate::migrations::{BASE, BASE_TABLES, Migration, base_tables_list};
+use crate::step::Engine;
 
 /// `deploy` makes the base, or adds to a base that is recorded; what somebody else made is for `adopt`.
 pub(crate) async fn refuse_unadopted(connection: &mut Connection) -> Result<()> {
@@ -86,30 +86,6 @@ async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
     connection.value(sql).await.map_err(Error::doing("looking for tables"))
 }
 
-/// Whether a role can be taken: from PostgreSQL 16 on a membership says so by itself, before every one did.
-pub(crate) const TAKE: &str =
-    "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END";
-
-/// Works as the owner of the base's tables, where we may and are not: what we make should be hers too, so that she can
-/// alter it later, and code that she or others put into the schema does not run with a superuser's rights. A no-op on SQLite, on an
-/// empty database and where the tables have several owners.
-pub(crate) async fn become_owner(connection: &mut Connection) -> Result<()> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(());
-    }
-    let failed = Error::doing("finding out who owns the tables");
-    let sql = format!(
-        "SELECT quote_ident(r.rolname) FROM pg_roles r WHERE r.rolname <> current_user AND pg_has_role(current_user, r.oid, {TAKE}) \
-         AND has_schema_privilege(r.oid, 'public', 'CREATE') AND ARRAY[r.oid] = ARRAY(SELECT DISTINCT c.relowner FROM pg_class c \
-         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN ({}))",
-        base_tables_list()
-    );
-    if let Some(owner) = connection.value(&sql).await.map_err(&failed)? {
-        connection.execute(&format!("SET ROLE {owner}")).await.map_err(&failed)?;
-    }
-    Ok(())
-}
-
 /// Whether this login may make a table, or become who may. On SQLite whoever may write may.
 pub(crate) async fn may_create(connection: &mut Connection) -> Result<bool> {
     if connection.engine() == Engine::Sqlite {
@@ -158,8 +134,4 @@ pub(crate) async fn is_prismas(connection: &mut Connection) -> Result<bool> {
     let failed = Error::doing("looking for tables");
     let base = connection.has_table("User").await.map_err(&failed)?;
     Ok(base && record::applied(connection).await?.iter().all(|name| name != BASE.name()))
-}
-
-pub(crate) fn base_tables_list() -> String {
-    BASE_TABLES.map(|table| format!("'{table}'")).join(", ")
 }

@@ -1,16 +1,22 @@
 //! What was applied against what this version has: edited, missing, inserted and renamed migrations.
 
+pub(crate) mod checksum;
+pub(crate) mod equivalents;
+pub(crate) mod journal;
+pub(crate) mod record;
+pub(crate) mod resolve;
+pub(crate) mod squash;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::checksum::{chain, checksum};
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
-use crate::journal::{self, Entry};
+use crate::history::checksum::{chain, checksum};
 use crate::migrations::Migration;
-use crate::record;
 use crate::step::{Engine, Step, Target};
+use journal::Entry;
 
 /// How a migration stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

@@ -1,25 +1,10 @@
 //! The list of migrations.
 
+pub(crate) mod sqlite_rebuild;
+
 use std::borrow::Cow;
 
 use crate::step::{Engine, Step};
-use crate::{
-    m20261123_000001_create_base_tables as m1, m20261123_000002_create_rylie_database as m2,
-    m20261123_000003_add_tenant_key as m3, m20261123_000004_add_soft_delete as m4,
-    m20261123_000005_drop_audit_log_foreign_key as m5, m20261123_000006_replace_indexes as m6,
-    m20261123_000007_create_door_roles as m7, m20261123_000008_enable_row_level_security as m8,
-    m20261124_000010_add_api_key_index as m10, m20261124_000011_add_audit_columns as m11,
-    m20261124_000012_create_audit_seals as m12, m20261124_000013_protect_audit_log as m13,
-    m20261124_000014_grant_audit_seals as m14, m20261124_000015_create_logins as m15,
-    m20261124_000017_create_usage_event as m17, m20261124_000018_index_what_is_purged as m18,
-    m20261124_000019_create_job_runs as m19, m20261124_000020_create_sizes_and_alerts as m20,
-    m20261125_000021_lighten_audit_log as m21, m20261125_000022_index_what_is_counted as m22,
-    m20261125_000023_leave_room_in_users as m23, m20261126_000024_read_by_id_at_once as m24,
-    m20261126_000027_fix_search_path_of_readers as m27, m20261126_000030_create_sealer as m30,
-    m20261126_000031_let_logins_seal as m31, m20261126_000032_keep_audit_time as m32,
-    m20261126_000035_count_an_event_once_a_tenant as m35, m20261126_000036_spell_times_one_way as m36,
-    m20261126_000038_refuse_hidden_parents as m38,
-};
 
 /// One change of the schema. A released one is never edited.
 pub trait Migration: Send + Sync {
@@ -51,47 +36,61 @@ pub trait Migration: Send + Sync {
     }
 }
 
-/// All migrations, oldest first.
-pub const MIGRATIONS: &[&dyn Migration] = &[
-    &m1::CreateBaseTables,
-    &m2::CreateRylieDatabase,
-    &m3::AddTenantKey,
-    &m4::AddSoftDelete,
-    &m5::DropAuditLogForeignKey,
-    &m6::ReplaceIndexes,
-    &m7::CreateDoorRoles,
-    &m8::EnableRowLevelSecurity,
-    &m10::AddApiKeyIndex,
-    &m11::AddAuditColumns,
-    &m12::CreateAuditSeals,
-    &m13::ProtectAuditLog,
-    &m14::GrantAuditSeals,
-    &m15::CreateLogins,
-    &m17::CreateUsageEvent,
-    &m18::IndexWhatIsPurged,
-    &m19::CreateJobRuns,
-    &m20::CreateSizesAndAlerts,
-    &m21::LightenAuditLog,
-    &m22::IndexWhatIsCounted,
-    &m23::LeaveRoomInUsers,
-    &m24::ReadByIdAtOnce,
-    &m27::FixSearchPathOfReaders,
-    &m30::CreateSealer,
-    &m31::LetLoginsSeal,
-    &m32::KeepAuditTime,
-    &m35::CountAnEventOnceATenant,
-    &m36::SpellTimesOneWay,
-    &m38::RefuseHiddenParents,
-];
+/// Declares the module of each migration and lists it, so that it is named once.
+macro_rules! migrations {
+    ($($module:ident::$migration:ident,)+) => {
+        $(pub(crate) mod $module;)+
+
+        /// All migrations, oldest first.
+        pub const MIGRATIONS: &[&dyn Migration] = &[$(&$module::$migration),+];
+    };
+}
+
+migrations! {
+    m20261123_000001_create_base_tables::CreateBaseTables,
+    m20261123_000002_create_rylie_database::CreateRylieDatabase,
+    m20261123_000003_add_tenant_key::AddTenantKey,
+    m20261123_000004_add_soft_delete::AddSoftDelete,
+    m20261123_000005_drop_audit_log_foreign_key::DropAuditLogForeignKey,
+    m20261123_000006_replace_indexes::ReplaceIndexes,
+    m20261123_000007_create_door_roles::CreateDoorRoles,
+    m20261123_000008_enable_row_level_security::EnableRowLevelSecurity,
+    m20261124_000010_add_api_key_index::AddApiKeyIndex,
+    m20261124_000011_add_audit_columns::AddAuditColumns,
+    m20261124_000012_create_audit_seals::CreateAuditSeals,
+    m20261124_000013_protect_audit_log::ProtectAuditLog,
+    m20261124_000014_grant_audit_seals::GrantAuditSeals,
+    m20261124_000015_create_logins::CreateLogins,
+    m20261124_000017_create_usage_event::CreateUsageEvent,
+    m20261124_000018_index_what_is_purged::IndexWhatIsPurged,
+    m20261124_000019_create_job_runs::CreateJobRuns,
+    m20261124_000020_create_sizes_and_alerts::CreateSizesAndAlerts,
+    m20261125_000021_lighten_audit_log::LightenAuditLog,
+    m20261125_000022_index_what_is_counted::IndexWhatIsCounted,
+    m20261125_000023_leave_room_in_users::LeaveRoomInUsers,
+    m20261126_000024_read_by_id_at_once::ReadByIdAtOnce,
+    m20261126_000027_fix_search_path_of_readers::FixSearchPathOfReaders,
+    m20261126_000030_create_sealer::CreateSealer,
+    m20261126_000031_let_logins_seal::LetLoginsSeal,
+    m20261126_000032_keep_audit_time::KeepAuditTime,
+    m20261126_000035_count_an_event_once_a_tenant::CountAnEventOnceATenant,
+    m20261126_000036_spell_times_one_way::SpellTimesOneWay,
+    m20261126_000038_refuse_hidden_parents::RefuseHiddenParents,
+}
 
 /// The first one: what a database made by Prisma has already.
-pub(crate) const BASE: &dyn Migration = &m1::CreateBaseTables;
+pub(crate) const BASE: &dyn Migration = &m20261123_000001_create_base_tables::CreateBaseTables;
 
 /// The one that makes the table of the mark.
-pub(crate) const MARK: &dyn Migration = &m2::CreateRylieDatabase;
+pub(crate) const MARK: &dyn Migration = &m20261123_000002_create_rylie_database::CreateRylieDatabase;
 
 /// The tables of the base.
-pub(crate) const BASE_TABLES: [&str; 14] = m1::TABLES;
+pub(crate) const BASE_TABLES: [&str; 14] = m20261123_000001_create_base_tables::TABLES;
+
+/// They, as a list in SQL.
+pub(crate) fn base_tables_list() -> String {
+    BASE_TABLES.map(|table| format!("'{table}'")).join(", ")
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::journal::literal;
+use crate::literal::literal;
 use crate::step::{Engine, Target};
 
 /// Its way back brings a foreign key that lets the log name users only, and an operator is none.

@@ -4,17 +4,19 @@
 //! owner, who may put another body in later; `IF NOT EXISTS` passes over what she made. So everything is looked for by the catalog before
 //! anything runs, and again in the transaction of each statement that meets what is there.
 
-use std::sync::LazyLock;
+mod stranger;
 
-use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 use crate::connection::Connection;
 use crate::drift::Snapshot;
 use crate::error::{Error, Refusal, Result};
-use crate::m20261126_000027_fix_search_path_of_readers::{FixSearchPathOfReaders, READERS};
+use crate::history::record;
+use crate::migrations::m20261126_000027_fix_search_path_of_readers::{FixSearchPathOfReaders, READERS};
 use crate::migrations::{BASE_TABLES, Migration};
-use crate::record;
 use crate::step::{Engine, Step, Target};
+
+pub use stranger::Stranger;
 
 /// What is looked for, and cannot be hidden by objects in other schemas: PostgreSQL's own alone is searched.
 static STRANGERS: LazyLock<String> = LazyLock::new(|| {
@@ -47,21 +49,6 @@ const CREATORS: &str = "WITH everybody AS (SELECT FROM pg_namespace n, aclexplod
 
 /// The error by which a statement is taken back that met a stranger's object.
 pub(crate) const CODE: &str = "RY001";
-
-/// Something that does not belong to the tables' owner, and stands where ours does or would be called by us.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Stranger {
-    /// What it is: `function public.rylie_tenant_of_user()`.
-    pub object: String,
-    /// Whose it is.
-    pub owner: String,
-    /// Whose it should be.
-    pub expected: String,
-    /// What is wrong with it.
-    pub reason: String,
-    /// The statement that mends it, for whoever has looked at the object.
-    pub fix: String,
-}
 
 /// Everything of the kind. Reads only, and takes no right.
 pub(crate) async fn strangers(connection: &mut Connection) -> Result<Vec<Stranger>> {

@@ -1,6 +1,7 @@
 //! The logins of the service and of readers. PostgreSQL.
 
 mod check;
+pub(crate) mod grants;
 mod password;
 mod secrets;
 mod statements;
@@ -9,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::adopt::Catalog;
-use crate::coexistence::LoginRights;
-use crate::connection::Connection;
+use crate::connection::{Connection, TAKE};
+use crate::deploy::coexistence::{self, LoginRights};
+use crate::deploy::walls;
 use crate::error::{Error, Refusal, Result};
+use crate::operator;
 use crate::step::{Engine, Target};
-use crate::{coexistence, guard, operator, walls};
 
 pub use check::{CheckStatus, RoleCheck};
 pub(crate) use check::{check, exempt};
@@ -90,7 +92,7 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
     if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
         return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
     }
-    guard::become_owner(connection).await?;
+    connection.become_owner().await?;
     refuse_unwalled(connection).await?;
     let known = provisioned(connection).await?;
     let mut changes = Vec::new();
@@ -282,7 +284,7 @@ async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<Str
         let direct = format!(
             "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
              WHERE r.rolname = $1 AND d.rolname = '{door}' AND pg_has_role(r.oid, d.oid, {})",
-            guard::TAKE
+            TAKE
         );
         if connection.text(&direct, &row.login).await.map_err(&failed)?.is_none() {
             changes.push(format!("GRANT {door} TO {name}{options}"));

@@ -11,14 +11,13 @@ use sea_orm_migration::{
 };
 use sqlx::sqlite::SqliteJournalMode;
 
-use crate::equivalents::steps_sent;
+use crate::deploy::walls::doors;
 use crate::error::Refusal;
-use crate::journal;
+use crate::history::equivalents::steps_sent;
+use crate::history::journal;
 use crate::migrations::{MIGRATIONS, Migration};
 use crate::owners;
-use crate::runner::Direction;
-use crate::step::{self, Engine, Step, Target};
-use crate::walls::doors;
+use crate::step::{self, Direction, Engine, Step, Target};
 
 /// The migrations for SeaORM. What loses data is refused on a database marked as production.
 #[derive(Debug)]

@@ -4,6 +4,22 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 
+/// Which way a migration goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Direction {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// The database a migration is written for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Engine {

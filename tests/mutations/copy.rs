@@ -27,7 +27,7 @@ pub(crate) fn with_switches(root: &Path, points: &[Point]) -> PathBuf {
         }
         fs::write(copy.join(file), lines.join("\n") + "\n").unwrap();
     }
-    for of in ["crates/entities/src/lib.rs", "crates/repositories/src/lib.rs"] {
+    for of in ["crates/entities/src/lib.rs", "crates/tenancy/src/lib.rs", "crates/repositories/src/lib.rs"] {
         let text = fs::read_to_string(copy.join(of)).unwrap();
         fs::write(copy.join(of), text + SWITCH).unwrap();
     }

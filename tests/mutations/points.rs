@@ -32,32 +32,32 @@ impl fmt::Display for Point {
 /// What has no form of its own: file, text, and what is there without it.
 pub(crate) const NAMED: [(&str, &str, &str); 6] = [
     (
-        "crates/repositories/src/fence.rs",
+        "crates/tenancy/src/fence.rs",
         "let tenant = Condition::all().add(E::TENANT.eq(scope.tenant()));",
         "let tenant = if $ { Condition::all() } else { Condition::all().add(E::TENANT.eq(scope.tenant())) };",
     ),
     (
-        "crates/repositories/src/fence.rs",
+        "crates/tenancy/src/fence.rs",
         "Reach::Own => tenant.add(E::owned_by(scope.user().id())),",
         "Reach::Own => if $ { tenant } else { tenant.add(E::owned_by(scope.user().id())) },",
     ),
     (
-        "crates/repositories/src/fence/walk.rs",
+        "crates/tenancy/src/fence/walk.rs",
         r#"Reach::Tenant => vec!["tenant", scope.tenant().as_str()],"#,
         r#"Reach::Tenant => if $ { vec!["tenant"] } else { vec!["tenant", scope.tenant().as_str()] },"#,
     ),
     (
-        "crates/repositories/src/fence/walk.rs",
+        "crates/tenancy/src/fence/walk.rs",
         r#"Reach::Own => vec!["own", scope.tenant().as_str(), scope.user().id().as_str()],"#,
         r#"Reach::Own => vec![if $ { "tenant" } else { "own" }, scope.tenant().as_str()],"#,
     ),
     (
-        "crates/repositories/src/sessions.rs",
+        "crates/repositories/src/identity/sessions.rs",
         "Condition::all().add(Column::SessionToken.eq(token)).add(Column::Expires.gt(now))",
         "Condition::all().add(Column::SessionToken.eq(token)).add_option((!$).then(|| Column::Expires.gt(now)))",
     ),
     (
-        "crates/repositories/src/api_keys.rs",
+        "crates/repositories/src/identity/api_keys.rs",
         "if text.is_empty() || text.len() > MAX_BYTES || StoredForm::of(text) != StoredForm::Plain {",
         "if text.is_empty() || text.len() > MAX_BYTES || (!$ && StoredForm::of(text) != StoredForm::Plain) {",
     ),
@@ -69,7 +69,7 @@ const CHECKS: [&str; 5] =
 
 pub(crate) fn all(root: &Path) -> Vec<Point> {
     let mut points = Vec::new();
-    for folder in ["crates/entities/src", "crates/repositories/src"] {
+    for folder in ["crates/entities/src", "crates/tenancy/src", "crates/repositories/src"] {
         for file in files(&root.join(folder)) {
             let text = fs::read_to_string(&file).unwrap();
             let file = file.strip_prefix(root).unwrap().to_owned();

@@ -1,32 +1,15 @@
-//! The arguments: what all commands share, and how a wrong one is answered.
+//! What all commands share, and how a wrong one is answered.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Args};
 use rylie_db::Config;
 
-use crate::commands::Command;
 use crate::failure::Result;
 
 /// The file with settings, if there is one where the command is run.
 const FILE: &str = "rylie.toml";
-
-const EXAMPLES: &str = "\
-Exit codes: 0 done and healthy, 1 failed, 2 bad usage, 3 found something wrong, 4 refused by a guard.
-
-Example:
-  rylie migrate deploy && rylie seed";
-
-/// The database of the platform, from the command line.
-#[derive(Debug, Parser)]
-#[command(name = "rylie", version, after_help = EXAMPLES)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
 
 /// What every command takes, before its name or after it.
 #[derive(Args, Debug)]
@@ -99,55 +82,4 @@ fn eprint(text: &str) {
     use std::io::Write;
     // With standard error closed there is nobody left to tell.
     let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::{Command, CommandFactory};
-
-    use super::Cli;
-
-    fn leaves(command: &Command, path: &str, found: &mut Vec<String>) {
-        let subcommands: Vec<_> = command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
-        if subcommands.is_empty() {
-            found.push(path.trim_start().to_owned());
-        }
-        for sub in subcommands {
-            leaves(sub, &format!("{path} {}", sub.get_name()), found);
-        }
-    }
-
-    fn every_level<'a>(command: &'a Command, found: &mut Vec<&'a Command>) {
-        found.push(command);
-        command.get_subcommands().for_each(|sub| every_level(sub, found));
-    }
-
-    #[test]
-    fn the_arguments_contradict_nothing() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn help_gives_an_example_on_every_level() {
-        let cli = Cli::command();
-        let mut levels = Vec::new();
-        every_level(&cli, &mut levels);
-
-        for level in levels {
-            let help = level.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example:\n  ") && help.contains("rylie"), "{} has no example", level.get_name());
-            assert!(level.get_about().is_some(), "{} does not say what it does", level.get_name());
-        }
-    }
-
-    #[test]
-    fn the_readme_names_every_command() {
-        let readme = include_str!("../README.md");
-        let mut commands = Vec::new();
-        leaves(&Cli::command(), "", &mut commands);
-
-        for command in commands {
-            assert!(readme.contains(&format!("`{command}")), "the README does not name {command}");
-        }
-    }
 }

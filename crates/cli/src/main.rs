@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arguments;
+mod cli;
 mod commands;
 mod failure;
 mod logging;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::Cli;
+use cli::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {

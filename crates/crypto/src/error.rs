@@ -3,7 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{KeyId, ProviderError, StoredForm};
+use crate::form::StoredForm;
+use crate::keyring::KeyId;
+
+/// What a provider says went wrong. Keep keys out of it: it is printed as the source of an error.
+pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::form::StoredForm;
 use crate::{Sealed, envelope, legacy};
 
 /// The text of a secret column in any form. It may be plain text, so it is never printed.
@@ -47,25 +48,6 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// The form of a stored text, recognised by its shape.
-///
-/// A text that begins like an envelope or like the platform's ciphers is never [`Plain`](Self::Plain), even if the
-/// rest is damaged. An envelope begins with `rylie` and a digit, or with `rylie1.` with one byte changed. The ciphers
-/// begin with 32 hexadecimal digits and a colon.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum StoredForm {
-    /// A well-formed envelope of this crate.
-    Sealed,
-    /// The platform's `ivhex:cthex`, AES-256-CBC.
-    LegacyCbc,
-    /// The platform's `ivhex:taghex:cthex`, AES-256-GCM.
-    LegacyGcm,
-    /// None of the other forms: text from before encryption.
-    Plain,
-    /// It begins like an encrypted form, but the rest is invalid.
-    Damaged,
-}
-
 impl StoredForm {
     /// Returns the form of a text.
     #[must_use]
@@ -77,18 +59,6 @@ impl StoredForm {
         } else {
             Self::Damaged
         }
-    }
-}
-
-impl fmt::Display for StoredForm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Sealed => "sealed",
-            Self::LegacyCbc => "legacy-cbc",
-            Self::LegacyGcm => "legacy-gcm",
-            Self::Plain => "plain",
-            Self::Damaged => "damaged",
-        })
     }
 }
 

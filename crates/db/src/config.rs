@@ -19,11 +19,16 @@ use crate::error::{Error, Result};
 pub(crate) use maintenance::Maintenance;
 pub(crate) use replicas::ReplicaSettings;
 use schedule::Schedules;
+use settings::{Known, masked, without_password};
 pub use settings::{Origin, Setting};
-use settings::{all, masked, without_password};
 
 /// The file that [`Config::load`] reads, in the working directory.
 const FILE: &str = "rylie.toml";
+
+/// Every setting there is, in the order in which they are shown.
+fn all() -> impl Iterator<Item = &'static Known> {
+    settings::KNOWN.iter().chain(&secrets::KNOWN)
+}
 
 /// How to reach the database, and with which keys. `Debug` shows no secret.
 #[derive(Clone)]

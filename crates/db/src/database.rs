@@ -10,7 +10,7 @@ use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
-    AuditReader, DatabaseStore, Grant, Pool, Progress, ReplicaStatus, Replicas, Store, TenantCounts,
+    AuditReader, ConnectionError, DatabaseStore, Grant, Pool, Progress, ReplicaStatus, Replicas, Store, TenantCounts,
 };
 use sea_orm::DbBackend;
 
@@ -44,8 +44,8 @@ impl Database {
         let watched = WatchedKeyring::new(&config);
         let keys = keys::read(&config)?;
         config.guard_fingerprint().await?;
-        let failed = |source| match source {
-            rylie_repositories::Error::ForeignFile => Error::Repository(source),
+        let failed = |source: ConnectionError| match source.into() {
+            source @ rylie_repositories::Error::ForeignFile => Error::Repository(source),
             source => Error::Connect { url: config.shown_url(), source },
         };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;

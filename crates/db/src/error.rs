@@ -60,6 +60,12 @@ pub enum Error {
     Repository(#[from] rylie_repositories::Error),
 }
 
+impl From<rylie_repositories::ConnectionError> for Error {
+    fn from(error: rylie_repositories::ConnectionError) -> Self {
+        Self::Repository(error.into())
+    }
+}
+
 impl From<rylie_migration::Error> for Error {
     fn from(error: rylie_migration::Error) -> Self {
         Self::Migration(Box::new(error))

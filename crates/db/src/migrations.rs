@@ -1,7 +1,7 @@
 //! The migrations of a configured database: beside the pool, and before there are keys.
 
 use rylie_migration::{Migrations, guard_fingerprint};
-use rylie_repositories::Pool;
+use rylie_repositories::{ConnectionError, Pool};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ impl Config {
     /// Before anything is done to a database: is it the one that the setting `fingerprint` names? Behind a pooler as well.
     pub(crate) async fn guard_fingerprint(&self) -> Result<()> {
         let Some(expected) = &self.fingerprint else { return Ok(()) };
-        let failed = |source| Error::Connect { url: self.shown_url(), source };
+        let failed = |source: ConnectionError| Error::Connect { url: self.shown_url(), source: source.into() };
         let mark = Pool::mark_at(&self.url, &self.pool).await.map_err(failed)?;
         Ok(guard_fingerprint(mark.map(|mark| mark.fingerprint), expected)?)
     }

@@ -88,7 +88,7 @@ impl NewMigration {
         let difference = Difference::between(entities, schema);
         Ok(Self {
             source: source::write(&name, what, &difference),
-            listing: listing(&name, what, number),
+            listing: listing(&name, what),
             postgres: difference.postgres(),
             sqlite: difference.sqlite(),
             remarks: difference.remarks,
@@ -139,15 +139,9 @@ fn number_of(name: &str) -> Option<u32> {
     (digits(date, 8) && digits(number, 6)).then(|| number.parse().ok()).flatten()
 }
 
-fn listing(name: &str, what: &str, number: u32) -> Vec<(&'static str, String)> {
-    vec![
-        ("migration/src/lib.rs, below the last `mod m…`", format!("mod {name};")),
-        ("migration/src/migrations.rs, in `use crate::{…}`", format!("{name} as m{number},")),
-        (
-            "migration/src/migrations.rs, at the end of `MIGRATIONS`",
-            format!("&m{number}::{},", source::type_name(what)),
-        ),
-    ]
+fn listing(name: &str, what: &str) -> Vec<(&'static str, String)> {
+    let place = "migration/src/migrations.rs, at the end of `migrations!`";
+    vec![(place, format!("{name}::{},", source::type_name(what)))]
 }
 
 #[cfg(test)]

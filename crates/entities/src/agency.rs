@@ -6,11 +6,6 @@ use serde::Serialize;
 
 use crate::{TenantId, TenantOwned, Timestamp, UserId};
 
-crate::id! {
-    /// The id of [`Agency`].
-    AgencyId
-}
-
 /// An agency: the tenant of most rows.
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, Serialize)]
@@ -52,5 +47,7 @@ impl TenantOwned for Entity {
         Condition::all()
     }
 }
+
+pub use crate::tenant::AgencyId;
 
 pub use Model as Agency;

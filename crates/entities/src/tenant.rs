@@ -3,7 +3,15 @@
 use sea_orm::{Condition, DeriveValueType, EntityTrait};
 use serde::Serialize;
 
-use crate::{AgencyId, UserId};
+crate::id! {
+    /// The key of [`Agency`](crate::Agency).
+    AgencyId
+}
+
+crate::id! {
+    /// The key of [`User`](crate::User).
+    UserId
+}
 
 /// The tenant of a row: an agency's id, `user:<id>` for a user without an agency, or `platform`.
 ///

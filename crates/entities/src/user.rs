@@ -6,11 +6,6 @@ use serde::Serialize;
 
 use crate::{AgencyId, IndexColumn, PackageType, SealedColumn, TenantId, TenantOwned, Timestamp, UserRole};
 
-crate::id! {
-    /// The id of [`User`].
-    UserId
-}
-
 /// A user account.
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, Serialize)]
@@ -85,5 +80,7 @@ impl TenantOwned for Entity {
         Condition::all().add(Column::Id.eq(user))
     }
 }
+
+pub use crate::tenant::UserId;
 
 pub use Model as User;

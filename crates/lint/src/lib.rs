@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod allow;
+mod context;
 mod depth;
 mod dynamic;
 mod finding;

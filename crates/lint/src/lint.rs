@@ -1,23 +1,10 @@
 //! Checks scripts against the rules.
 
+use crate::context::Context;
 use crate::depth;
 use crate::finding::Finding;
 use crate::rules::{self, Rule};
-use crate::script::{self, Part, Reading, Script};
-
-/// The input of a rule.
-pub(crate) struct Context<'a> {
-    /// The current script.
-    pub(crate) script: &'a Reading,
-    /// All linted scripts, in order. A later script may complete a table of an earlier one.
-    pub(crate) all: &'a [Reading],
-}
-
-impl Context<'_> {
-    pub(crate) fn everything(&self) -> impl Iterator<Item = &Part> {
-        self.all.iter().flat_map(|reading| &reading.parts)
-    }
-}
+use crate::script::{self, Reading, Script};
 
 /// Returns the findings of these scripts, in the order of the text.
 ///

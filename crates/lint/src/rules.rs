@@ -14,7 +14,7 @@ mod types;
 
 use squawk_syntax::SyntaxKind as K;
 
-use crate::lint::Context;
+use crate::context::Context;
 use crate::script::Part;
 
 pub(crate) use reading::{ALLOWANCE_WITHOUT_REASON, IDLE_ALLOWANCE, UNPARSED};

@@ -13,7 +13,8 @@ use rylie_repositories::{AlertEvent, Delivery, Store};
 use crate::bytes::pretty_bytes;
 use crate::error::{Error, Result, in_words};
 
-pub use notifier::{Notifier, Smtp};
+pub use mail::Smtp;
+pub use notifier::Notifier;
 
 /// What is watched.
 const NAME: &str = "database_bytes";

@@ -1,5 +1,10 @@
 //! The engine itself, beside the doors: for care that belongs to no tenant and to no unit.
 
+mod analyze;
+mod check_integrity;
+mod reindex;
+mod sizes;
+mod vacuum;
 mod watch;
 
 use std::str::FromStr;
@@ -11,6 +16,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
 
 use crate::error::{Error, Result};
 
+pub use analyze::{Analyzed, analyze};
+pub use check_integrity::{Integrity, check_integrity};
+pub use reindex::{Reindexed, reindex};
+pub use sizes::{Growth, Sizes, TableSize, TenantRows, growth, keep_sizes, sizes};
+pub use vacuum::{Vacuumed, vacuum};
 use watch::Watch;
 
 /// The longest wait for a connection, and for what the server answers at once.

@@ -10,7 +10,6 @@ use rylie_repositories::{Lease, PlatformUnit, Store};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::schedule::Missed;
 
 /// A piece of work that the scheduler runs when it is due.
 ///
@@ -36,6 +35,20 @@ pub trait Job: Send + Sync {
 
     /// Does the work, and tells in a few numbers what was done.
     async fn run(&self, context: &JobContext) -> Result<Value>;
+}
+
+/// What happens to due times at which no process was there, or the job's run before was still under way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Missed {
+    /// They are left out.
+    Skip,
+    /// One run makes up for all of them.
+    Once,
+    /// Each gets its run, the oldest first; of more than `cap` only the newest do.
+    All {
+        /// How many at the most.
+        cap: u32,
+    },
 }
 
 /// One run, as the job sees it.

@@ -1,6 +1,8 @@
 //! Runs jobs when they are due: one run a due time over any number of processes.
 
+mod duration;
 mod run;
+mod schedule;
 mod status;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,9 +17,10 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Result, in_words};
 use crate::job::Job;
-use crate::schedule::{Plan, Schedule, ScheduleSettings};
+use schedule::Plan;
 
 pub use run::{RunOutcome, RunReport};
+pub use schedule::{Schedule, ScheduleSettings};
 pub use status::{JobStatus, Upcoming};
 
 /// A run whose holder died this often is given up.

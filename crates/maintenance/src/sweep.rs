@@ -1,10 +1,16 @@
 //! What the jobs that work through many rows have in common.
 
+mod purge_deleted;
+mod remove_expired;
+
 use std::time::Duration;
 
 use rylie_repositories::{Grant, Kept, Progress, Store, UnitOptions};
 
 use crate::error::{Error, Result};
+
+pub use purge_deleted::{PurgedDeleted, purge_deleted};
+pub use remove_expired::{RemovedExpired, remove_expired};
 
 /// How a job works through its rows.
 #[derive(Clone, Debug, Default)]

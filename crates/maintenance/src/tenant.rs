@@ -1,10 +1,20 @@
 //! Which tenant is meant.
 
+mod erase_tenant;
+mod export_tenant;
+mod import_tenant;
+mod tenant_file;
+
 use std::str::FromStr;
 
 use rylie_entities::{AgencyId, TenantId, UserId};
 
 use crate::error::{Error, Result};
+
+pub use erase_tenant::erase_tenant;
+pub use export_tenant::export_tenant;
+pub use import_tenant::{ImportedTenant, import_tenant};
+pub(crate) use tenant_file::{Content, Reader, Seal};
 
 /// The tenant that an operator names: an agency's id, or `user:` and the id of a user of no agency.
 ///

@@ -1,17 +1,28 @@
 //! The audit log: recorded in the transaction of the change, never changed after.
 
+mod erasure;
+mod reader;
+mod rows;
+mod seals;
+mod structure;
+mod tenant;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rylie_audit::{Action, Event};
-use rylie_entities::audit_log::{ActiveModel, Column, Entity};
-use rylie_entities::{AuditLog, AuditLogId, TenantId, Timestamp};
-use sea_orm::ActiveValue::{NotSet, Set};
+use rylie_audit::Event;
+use rylie_entities::audit_log::{Column, Entity};
+use rylie_entities::{AuditLog, Timestamp};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
-use crate::fence::Tx;
+use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
+
+pub use reader::AuditReader;
+#[cfg(feature = "mock")]
+pub use seals::MockAuditSealRepository;
+pub use seals::{AuditSealRepository, NewSeal, RemovedBatches};
 
 /// The audit log: a tenant's unit reads and writes the tenant's part.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -65,11 +76,7 @@ impl AuditFilter {
 #[async_trait]
 impl AuditRepository for Tx {
     async fn record(&self, event: Event) -> Result<()> {
-        if !self.records(&event).await? {
-            return Ok(());
-        }
-        // No `RETURNING`: at some doors the log can be written and not be read.
-        self.insert_many::<Entity>(vec![row(self, &event)]).await.map(|_| ())
+        rylie_tenancy::Tx::record(self, event).await
     }
 
     async fn list(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditLog>> {
@@ -79,33 +86,5 @@ impl AuditRepository for Tx {
 
     async fn list_after(&self, filter: AuditFilter, page: KeysetRequest) -> Result<KeysetPage<AuditLog>> {
         self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Desc, &filter, &page).await
-    }
-}
-
-impl Tx {
-    /// Records the same of each of many rows.
-    pub(crate) async fn record_each(&self, action: &Action, resource: &'static str, ids: Vec<String>) -> Result<()> {
-        let event = |id: String| row(self, &Event::new(action.clone()).on(resource, &id));
-        let rows = ids.into_iter().map(event).collect();
-        self.insert_many::<Entity>(rows).await.map(|_| ())
-    }
-}
-
-fn row(tx: &Tx, event: &Event) -> ActiveModel {
-    let who = tx.who();
-    ActiveModel {
-        id: Set(AuditLogId::generate(tx.env())),
-        user_id: Set(who.actor.to_text()),
-        action: Set(event.action().as_str().to_owned()),
-        resource: Set(event.resource().to_owned()),
-        resource_id: Set(event.resource_id().map(str::to_owned)),
-        details: Set(Some(event.details().into())),
-        ip_address: Set(who.origin.address.map(|address| address.to_string())),
-        user_agent: Set(who.origin.stored_user_agent()),
-        created_at: Set(tx.now()),
-        tenant_id: Set(tx.tenant_or(TenantId::platform())),
-        position: NotSet,
-        on_behalf_of: Set(who.actor.on_behalf_of().map(ToString::to_string)),
-        correlation_id: Set(who.origin.stored_correlation()),
     }
 }

@@ -3,26 +3,30 @@
 mod inputs;
 mod many;
 mod overview;
-
-use std::collections::BTreeSet;
+mod present;
+mod seoworks_mappings;
 
 use async_trait::async_trait;
 use rylie_entities::request::{ActiveModel, Column, Entity};
 use rylie_entities::{
     AgencyId, Request, RequestId, RequestPriority, RequestStatus, TenantId, User, UserId, task, user,
 };
+use rylie_tenancy::{Change, Ending, change_many};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Order;
-use sea_orm::{ColumnTrait, Condition, DbBackend, TryIntoModel};
+use sea_orm::{ColumnTrait, DbBackend, TryIntoModel};
 
-use crate::bulk::{Change, change_many};
-use crate::fence::{Rows, Tx};
-use crate::soft_delete::Ending;
+use crate::not_empty::not_empty;
 use crate::tasks::{self, NewTask};
+use crate::tx::Tx;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
 pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
+pub(crate) use present::{present, present_among};
+#[cfg(feature = "mock")]
+pub use seoworks_mappings::MockSeoWorksMappingRepository;
+pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
 
 /// Requests: at the tenant's door those within the scope's reach, at the platform's all.
 ///
@@ -169,7 +173,7 @@ impl RequestRepository for Tx {
         let set = with_status(self, status);
         // Completed once stays completed at its first time.
         let changing = present(&id).add(Column::Status.ne(status));
-        match self.update::<Entity>(set, changing).await?.pop() {
+        match rylie_tenancy::Tx::update::<Entity>(self, set, changing).await?.pop() {
             Some(request) => Ok(request),
             None => RequestRepository::get(self, id).await,
         }
@@ -225,16 +229,6 @@ fn with_status(tx: &Tx, status: RequestStatus) -> ActiveModel {
     }
 }
 
-pub(crate) fn present(id: &RequestId) -> Condition {
-    Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(false))
-}
-
-/// Those of the named requests that this unit reaches.
-pub(crate) fn present_among<'tx, 'id>(tx: &'tx Tx, ids: impl Iterator<Item = &'id RequestId>) -> Rows<'tx, Entity> {
-    let named: BTreeSet<_> = ids.map(ToString::to_string).collect();
-    tx.rows::<Entity>().filter(Condition::all().add(tx.one_of(Column::Id, named)).add(Column::Deleted.eq(false)))
-}
-
 fn rows(
     tx: &Tx,
     new: NewRequest,
@@ -285,11 +279,4 @@ fn row(tx: &Tx, new: NewRequest, user: &UserId, agency: Option<&AgencyId>) -> Re
         deleted: Set(false),
         deleted_at: Set(None),
     })
-}
-
-pub(crate) fn not_empty(what: &'static str, text: String) -> Result<String> {
-    if text.trim().is_empty() {
-        return Err(Error::Invalid { what, reason: "it must not be empty" });
-    }
-    Ok(text)
 }

@@ -4,21 +4,16 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rylie_audit::{Action, Actor, Event, Origin};
+use rylie_audit::{Action, Event, Origin};
 use rylie_entities::Env;
+use rylie_tenancy::{CallSite, CursorKeys, Opener};
 
-use crate::audit::AuditRepository;
-use crate::audit_switch::AuditSwitch;
-use crate::cursor::CursorKeys;
-use crate::fence::{Autocommit, Fence, Surroundings, Transaction, Tx, Who};
-use crate::pool::{CallSite, Door, Pool};
-use crate::replicas::Replicas;
-use crate::retry::runs_again;
-use crate::vault::Keys;
-use crate::{
-    AuditReader, BooksUnit, Error, Grant, IdentityUnit, PlatformUnit, Quotas, Result, SignedInUser, TenantScope,
-    TenantUnit, UnitOptions,
-};
+use crate::audit::AuditReader;
+use crate::secrets::Keys;
+use crate::tx::{Surroundings, Tx};
+use crate::unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
+use crate::usage::Quotas;
+use crate::{Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
 
 /// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they
 /// are called: [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
@@ -139,16 +134,11 @@ impl dyn Store + '_ {
 /// The store over a database. Cheap to clone.
 #[derive(Clone)]
 pub struct DatabaseStore {
-    pool: Pool,
-    /// For platform units and the books, where another login serves them.
-    platform: Option<Pool>,
-    replicas: Option<Replicas>,
-    env: Arc<dyn Env>,
+    opener: Opener,
     /// Exchanged as a whole; a unit keeps those with which it was opened.
     keys: Arc<Mutex<KeysInUse>>,
     key_source: Option<Arc<dyn KeySource>>,
     quotas: Quotas,
-    audit: Arc<AuditSwitch>,
 }
 
 /// Where a store's keys are kept, so that it notices when they are changed there.
@@ -166,7 +156,8 @@ struct KeysInUse {
 
 impl KeysInUse {
     fn new(keys: Option<Keys>) -> Self {
-        Self { keys: keys.map(Arc::new), cursors: Arc::default() }
+        let keyring = keys.as_ref().map(|keys| Arc::clone(keys.keyring()));
+        Self { keys: keys.map(Arc::new), cursors: Arc::new(CursorKeys::of(keyring)) }
     }
 }
 
@@ -176,16 +167,7 @@ impl DatabaseStore {
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
         let keys = Arc::new(Mutex::new(KeysInUse::new(keys)));
-        Self {
-            pool,
-            platform: None,
-            replicas: None,
-            env,
-            keys,
-            key_source: None,
-            quotas: Quotas::default(),
-            audit: Arc::default(),
-        }
+        Self { opener: Opener::new(pool, env), keys, key_source: None, quotas: Quotas::default() }
     }
 
     /// The same, with an eye on where its keys are kept: units opened after a change there work with the new ones.
@@ -198,14 +180,14 @@ impl DatabaseStore {
     /// The same, with a pool of another login for platform units and the books: that of `pool` need not be allowed them.
     #[must_use]
     pub fn with_platform(mut self, platform: Pool) -> Self {
-        self.platform = Some(platform);
+        self.opener = self.opener.with_platform(platform);
         self
     }
 
     /// The same, with replicas of the pool's database that may serve read-only units.
     #[must_use]
     pub fn reading_from(mut self, replicas: Replicas) -> Self {
-        self.replicas = Some(replicas);
+        self.opener = self.opener.reading_from(replicas);
         self
     }
 
@@ -229,35 +211,17 @@ impl DatabaseStore {
         in_use.clone()
     }
 
-    fn platform_pool(&self) -> &Pool {
-        self.platform.as_ref().unwrap_or(&self.pool)
-    }
-
-    fn pool_of(&self, door: &Door<'_>) -> &Pool {
-        match door {
-            Door::Platform | Door::Audit(_) => self.platform_pool(),
-            Door::Tenant(_) | Door::Identity => &self.pool,
-        }
-    }
-
-    fn surroundings(&self, pool: &Pool) -> Surroundings {
+    /// A unit that was opened, with the keys as they are now.
+    fn unit(&self, unit: rylie_tenancy::Tx) -> Tx {
         let KeysInUse { keys, cursors } = self.keys_in_use();
-        let shared_with_old_service = self.pool.is_shared_with_old_service();
-        Surroundings {
-            env: Arc::clone(&self.env),
-            keys,
-            cursors,
-            shared_with_old_service,
-            quotas: self.quotas,
-            audit: Arc::clone(&self.audit),
-            pool: pool.clone(),
-        }
+        let shared_with_old_service = self.opener.pool().is_shared_with_old_service();
+        Tx::new(unit.with_cursors(cursors), Surroundings { keys, shared_with_old_service, quotas: self.quotas })
     }
 
     /// The clock and the ids of the units.
     #[must_use]
     pub fn env(&self) -> Arc<dyn Env> {
-        Arc::clone(&self.env)
+        Arc::clone(self.opener.env())
     }
 
     /// The same with other quotas.
@@ -275,25 +239,7 @@ impl DatabaseStore {
     }
 
     async fn open_audit_reader(&self, at: CallSite) -> Result<AuditReader> {
-        let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
-        let role = self.platform_pool().auditing_role().await?;
-        let tx = self.open(Door::Audit(role), UnitOptions::read_only().on_primary(), at, Fence::Platform, who).await?;
-        Ok(AuditReader::new(tx))
-    }
-
-    async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
-        tracing::trace!(%at, "opening a unit");
-        let pool = self.pool_of(&door);
-        let transaction = match self.begin_on_replica(&door, options, at).await {
-            Some(transaction) => transaction,
-            None => pool.begin(&door, options, at).await?,
-        };
-        Ok(Tx::new(transaction, fence, who, self.surroundings(pool)))
-    }
-
-    async fn begin_on_replica(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
-        let replicas = self.replicas.as_ref().filter(|_| options.may_use_replica() && !runs_again())?;
-        Box::pin(replicas.begin(door, options, at)).await
+        Ok(AuditReader::new(self.unit(self.opener.audit(at).await?)))
     }
 }
 
@@ -305,32 +251,18 @@ impl Store for DatabaseStore {
         options: UnitOptions,
         at: CallSite,
     ) -> Result<Box<dyn TenantUnit>> {
-        let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
-        let fence = Fence::Tenant(scope.clone());
-        if !(options.autocommit && options.read_only) {
-            return Ok(Box::new(self.open(Door::Tenant(scope.tenant().as_str()), options, at, fence, who).await?));
-        }
-        Ok(Box::new(match self.begin_on_replica(&fence.door(), options, at).await {
-            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings(&self.pool)),
-            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings(&self.pool)),
-        }))
+        Ok(Box::new(self.unit(self.opener.tenant(scope, options, at).await?)))
     }
 
     async fn open_identity(&self, at: CallSite) -> Result<Box<dyn IdentityUnit>> {
-        let who = Who { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
-        Ok(Box::new(self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await?))
+        Ok(Box::new(self.unit(self.opener.identity(at).await?)))
     }
 
     async fn open_platform(&self, grant: Grant, options: UnitOptions, at: CallSite) -> Result<Box<dyn PlatformUnit>> {
-        let who = Who { actor: grant.actor().clone(), origin: grant.origin().clone() };
-        let record = self.open(Door::Platform, UnitOptions::default(), at, Fence::Platform, who.clone()).await?;
-        AuditRepository::record(&record, Event::new(Action::PlatformAccess).because(grant.reason())).await?;
-        record.commit().await?;
-        Ok(Box::new(self.open(Door::Platform, options, at, Fence::Platform, who).await?))
+        Ok(Box::new(self.unit(self.opener.platform(&grant, options, at).await?)))
     }
 
     async fn open_books(&self, at: CallSite) -> Result<Box<dyn BooksUnit>> {
-        let who = Who { actor: Actor::Job("books".to_owned()), origin: Origin::default() };
-        Ok(Box::new(self.open(Door::Platform, UnitOptions::default(), at, Fence::Books, who).await?))
+        Ok(Box::new(self.unit(self.opener.books(at).await?)))
     }
 }

@@ -8,16 +8,16 @@ use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{
     Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, TenantId, UserId, request,
 };
+use rylie_tenancy::Ending;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel, TryIntoModel};
 use serde::Serialize;
 
-use crate::fence::Tx;
 use crate::label::labelled;
-use crate::requests::not_empty;
-use crate::soft_delete::Ending;
+use crate::not_empty::not_empty;
+use crate::tx::Tx;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
 /// Tasks: at the tenant's door those within the scope's reach, at the platform's all.

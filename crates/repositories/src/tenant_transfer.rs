@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event};
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
+use rylie_tenancy::Unfiltered;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 use serde_json::Map;
 
 use crate::audit::AuditRepository;
-use crate::fence::{Transaction, Tx};
+use crate::tx::Tx;
 use crate::{Error, Result};
 
 use column::Column;
@@ -117,7 +118,7 @@ impl TenantTransfer for Tx {
     }
 
     async fn columns(&self, table: TenantTable) -> Result<Vec<String>> {
-        let columns = Column::of(self.across_tenants()?, table).await?;
+        let columns = Column::of(&self.across_tenants()?, table).await?;
         Ok(columns.into_iter().map(|column| column.name).collect())
     }
 
@@ -129,7 +130,7 @@ impl TenantTransfer for Tx {
         limit: u64,
     ) -> Result<Vec<TenantRow>> {
         let connection = self.across_tenants()?;
-        let columns = Column::of(connection, table).await?;
+        let columns = Column::of(&connection, table).await?;
         let read: Vec<_> = columns.iter().map(|column| column.read(connection.get_database_backend())).collect();
         let sql = format!(
             r#"SELECT {} FROM "{}" WHERE "tenantId" = $1 AND id > $2 ORDER BY id LIMIT $3"#,
@@ -137,13 +138,13 @@ impl TenantTransfer for Tx {
             table.name
         );
         let values = [tenant.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-        let rows = query_all(connection, &sql, values).await?;
+        let rows = query_all(&connection, &sql, values).await?;
         rows.iter().map(|row| row_of(connection.get_database_backend(), row, &columns)).collect()
     }
 
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()> {
         let connection = self.across_tenants()?;
-        let columns = Column::of(connection, table).await?;
+        let columns = Column::of(&connection, table).await?;
         for some in rows.chunks((BOUND_AT_ONCE / columns.len().max(1)).max(1)) {
             let (sql, values) = insert(connection.get_database_backend(), table, tenant, &columns, some)?;
             self.run_across_tenants(&sql, values).await?;
@@ -198,7 +199,7 @@ async fn count(tx: &Tx, table: TenantTable, tenant: &TenantId) -> Result<u64> {
 }
 
 async fn query_all(
-    connection: &Transaction,
+    connection: &Unfiltered<'_>,
     sql: &str,
     values: impl IntoIterator<Item = Value> + Send,
 ) -> Result<Vec<QueryResult>> {

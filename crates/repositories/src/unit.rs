@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::fence::Tx;
+use crate::tx::Tx;
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a unit names every repository there is"))]
 use crate::*;
 
@@ -62,19 +62,19 @@ macro_rules! unit {
             }
 
             async fn log_position(&self) -> Result<LogPosition> {
-                Tx::log_position(self).await
+                rylie_tenancy::Tx::log_position(self).await
             }
 
             fn server(&self) -> Server {
-                Tx::server(self)
+                rylie_tenancy::Tx::server(self)
             }
 
             async fn savepoint(&self) -> Result<Savepoint<'_>> {
-                Tx::savepoint(self).await
+                rylie_tenancy::Tx::savepoint(self).await
             }
 
             fn statements(&self) -> u64 {
-                Tx::statements(self)
+                rylie_tenancy::Tx::statements(self)
             }
         }
 

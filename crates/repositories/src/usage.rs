@@ -1,17 +1,26 @@
 //! Usage: the counters of the period under way, and closed months.
 
+pub(crate) mod billing_period;
+mod closing;
+mod quota;
+
 use async_trait::async_trait;
 use rylie_entities::monthly_usage::{Column, Entity};
 use rylie_entities::{MonthlyUsage, TaskType, User, UserId, usage_event, user};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait, Order, SimpleExpr};
+use sea_orm::sea_query::{ExprTrait, Order};
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
-use crate::cursor::Position;
-use crate::fence::{Listed, Placed, Tx};
-use crate::usage_closing::close_ended_of;
-use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Quotas, Result};
+use crate::tx::Tx;
+use crate::usage::closing::close_ended_of;
+use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
+
+pub use billing_period::Month;
+#[cfg(feature = "mock")]
+pub use closing::MockUsageClosing;
+pub use closing::{ClosedBatch, UsageClosing};
+pub use quota::{Quota, Quotas};
 
 /// Usage: counted on the user's own row while the period is under way, archived by month when it is closed.
 ///
@@ -118,34 +127,6 @@ fn of(user: Option<&UserId>) -> Condition {
 }
 
 /// By month, the latest first, and then by id from below: the order of `MonthlyUsage_tenantId_year_month_idx`.
-impl Listed for Entity {
-    fn in_order(latest_first: Order) -> Vec<(Column, Order)> {
-        vec![(Column::Year, latest_first.clone()), (Column::Month, latest_first), (Column::Id, Order::Asc)]
-    }
-
-    fn after(place: Position, _latest_first: &Order) -> Result<SimpleExpr> {
-        let (year, month) = year_and_month(place.key);
-        let row = || Expr::tuple([Column::Year.into_expr(), Column::Month.into_expr()]);
-        let place_of_month = || Expr::tuple([Expr::val(year), Expr::val(month)]);
-        // The first comparison is the index's condition, the second tells rows of the same month apart.
-        let within = row().lt(place_of_month()).or(Column::Id.gt(place.id));
-        Ok(row().lte(place_of_month()).and(within))
-    }
-}
-
-impl Placed for MonthlyUsage {
-    fn place(&self) -> Position {
-        Position { key: (i64::from(self.year) << 32) | i64::from(self.month.cast_unsigned()), id: self.id.to_string() }
-    }
-}
-
-/// Both halves of a place, whatever numbers an old row holds.
-fn year_and_month(key: i64) -> (i32, i32) {
-    let halves = key.to_be_bytes();
-    let half = |from: usize| i32::from_be_bytes([halves[from], halves[from + 1], halves[from + 2], halves[from + 3]]);
-    (half(0), half(4))
-}
-
 /// Whether the event was counted for this user; [`Error::Conflict`] if it was for a colleague within reach.
 async fn is_counted(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<bool> {
     use usage_event::Column;

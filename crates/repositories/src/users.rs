@@ -1,5 +1,8 @@
 //! Users: of one tenant, or of all.
 
+mod agencies;
+mod preferences;
+
 use async_trait::async_trait;
 use rylie_audit::{Action, Event};
 use rylie_entities::user::{ActiveModel, Column, Entity};
@@ -10,9 +13,17 @@ use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
 
 use crate::audit::AuditRepository;
-use crate::billing_period::a_month_after;
-use crate::fence::Tx;
+use crate::tx::Tx;
+use crate::usage::billing_period::a_month_after;
 use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
+
+pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
+pub use preferences::{PreferencesChanges, PreferencesRepository};
+#[cfg(feature = "mock")]
+pub use {
+    agencies::{MockAgencyAdministration, MockAgencyRepository},
+    preferences::MockPreferencesRepository,
+};
 
 /// Users: at the tenant's door those of the tenant, at the platform's all.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -197,7 +208,7 @@ impl UserRepository for Tx {
         let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
         // The old role again in the condition: a change made meanwhile would make the record wrong.
         let unchanged = Condition::all().add(Column::Id.eq(&id)).add(Column::Role.eq(before.role));
-        let user = self.update::<Entity>(set, unchanged).await?.pop().ok_or(Error::Contention)?;
+        let user = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await?.pop().ok_or(Error::Contention)?;
         self.record(Event::new(Action::UserRoleUpdate).on("User", &id).changed("role", before.role, role)).await?;
         Ok(user)
     }

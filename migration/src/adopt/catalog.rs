@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::expected;
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::step::Engine;
@@ -59,18 +58,6 @@ pub struct Column {
 }
 
 impl Catalog {
-    /// What Prisma left, and the first migration makes.
-    #[must_use]
-    pub fn base() -> Self {
-        expected::base()
-    }
-
-    /// What all migrations make.
-    #[must_use]
-    pub fn current() -> Self {
-        expected::current()
-    }
-
     /// Reads it in one statement. Takes no right beyond logging in.
     pub(crate) async fn read(connection: &mut Connection) -> Result<Self> {
         if connection.engine() == Engine::Sqlite {

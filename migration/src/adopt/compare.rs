@@ -1,32 +1,10 @@
 //! A live schema against the base, and what lies beyond both.
 
 use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::Serialize;
 
 use super::catalog::{Catalog, Column, Table};
-use super::expected;
-use crate::coexistence;
-
-/// Something that is not as in the base.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Difference {
-    /// What it is about: `column User.email`.
-    pub object: String,
-    /// How the base has it.
-    pub expected: String,
-    /// How it is.
-    pub found: String,
-    /// Whether it keeps the database from being adopted.
-    pub blocking: bool,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.object, self.expected, self.found)
-    }
-}
+use super::difference::Difference;
+use crate::deploy::coexistence;
 
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
@@ -39,7 +17,7 @@ const FREE: &str = "this name to be free";
 
 /// Compares. In a database that is already ours (`recorded`), what our migrations took away is not missed.
 pub(crate) fn compare(live: &Catalog, recorded: bool) -> Comparison {
-    let (base, current) = (expected::base(), expected::current());
+    let (base, current) = (Catalog::base(), Catalog::current());
     let mut found = Comparison::default();
     for (name, labels) in &base.enums {
         let live = live.enums.get(name).map_or(MISSING.to_owned(), |labels| labels.join(", "));
@@ -228,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_base_is_the_base() {
-        let found = compare(&expected::base(), false);
+        let found = compare(&Catalog::base(), false);
 
         assert_eq!(found.differences, []);
         assert_eq!(found.extra, Vec::<String>::new());
@@ -236,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_the_migrations_made_of_it_is_ours() {
-        let found = compare(&expected::current(), true);
+        let found = compare(&Catalog::current(), true);
 
         assert_eq!(found.differences, []);
         assert_eq!(found.extra, Vec::<String>::new());
@@ -244,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_missing_column_and_a_wrong_type_are_in_the_way() {
-        let mut live = expected::base();
+        let mut live = Catalog::base();
         let users = live.tables.get_mut("User").unwrap();
         users.columns.remove("apiKey");
         users.columns.get_mut("email").unwrap().kind = "integer".to_owned();
@@ -257,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_missing_plain_index_and_another_default_are_named_and_not_in_the_way() {
-        let mut live = expected::base();
+        let mut live = Catalog::base();
         live.tables.get_mut("Request").unwrap().indexes.remove("Request_userId_status_idx");
         live.tables.get_mut("Agency").unwrap().columns.get_mut("settings").unwrap().default = None;
 
@@ -269,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_same_foreign_key_under_another_name_is_not_in_the_way() {
-        let mut live = expected::base();
+        let mut live = Catalog::base();
         let constraints = &mut live.tables.get_mut("Task").unwrap().constraints;
         let definition = constraints.remove("Task_userId_fkey").unwrap();
         constraints.insert("tasks_user".to_owned(), definition);
@@ -283,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_column_of_our_name_and_another_type_is_in_the_way() {
-        let mut live = expected::base();
+        let mut live = Catalog::base();
         let column = Column { kind: "integer".to_owned(), nullable: true, default: None };
         live.tables.get_mut("Task").unwrap().columns.insert("deleted".to_owned(), column);
 

@@ -7,14 +7,18 @@ use super::catalog::Catalog;
 const BASE: &str = include_str!("base.json");
 const CURRENT: &str = include_str!("current.json");
 
-/// What the first migration makes.
-pub(crate) fn base() -> Catalog {
-    parse(BASE)
-}
+impl Catalog {
+    /// What Prisma left, and the first migration makes.
+    #[must_use]
+    pub fn base() -> Self {
+        parse(BASE)
+    }
 
-/// What all migrations make.
-pub(crate) fn current() -> Catalog {
-    parse(CURRENT)
+    /// What all migrations make.
+    #[must_use]
+    pub fn current() -> Self {
+        parse(CURRENT)
+    }
 }
 
 /// The files are part of this program and read by a test: nothing to fail on.
@@ -28,7 +32,7 @@ mod tests {
 
     #[test]
     fn both_files_can_be_read() {
-        assert_eq!(base().tables.len(), 14);
-        assert!(current().tables.contains_key("rylie_database"));
+        assert_eq!(Catalog::base().tables.len(), 14);
+        assert!(Catalog::current().tables.contains_key("rylie_database"));
     }
 }

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use crate::connection::Connection;
+use super::grants;
+use crate::connection::{Connection, TAKE};
+use crate::deploy::walls;
 use crate::error::{Error, Result};
+use crate::owners;
 use crate::step::Engine;
-use crate::{grants, guard, owners, walls};
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -98,7 +100,7 @@ pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>>
     }
     let mut checks = Vec::new();
     for (id, status, sql, right, fix) in CHECKS {
-        let sql = sql.replace("$take", guard::TAKE);
+        let sql = sql.replace("$take", TAKE);
         let wrong = connection.values(&sql).await.map_err(Error::doing("checking the roles"))?;
         checks.push(outcome(id, status, &wrong, right, fix));
     }

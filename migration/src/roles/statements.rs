@@ -3,7 +3,7 @@
 use super::Provisioned;
 use super::secrets::is_secret;
 use crate::adopt::{Catalog, Table};
-use crate::journal::literal;
+use crate::literal::literal;
 
 /// What a service reads to know whether the database is its own, and migrated.
 pub(crate) const RECORDS: [&str; 3] = ["rylie_database", "seaql_migrations", "rylie_migrations"];

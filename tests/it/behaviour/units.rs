@@ -46,7 +46,7 @@ async fn a_unit_with_writes_that_is_dropped_is_worth_a_warning() {
     assert_eq!(told.warnings(), 1);
 }
 
-/// Counts the warnings of the repositories.
+/// Counts the warnings of the units.
 #[derive(Clone, Default)]
 struct Told(std::sync::Arc<std::sync::atomic::AtomicU32>);
 
@@ -58,7 +58,7 @@ impl Told {
 
 impl tracing::Subscriber for Told {
     fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
-        *of.level() == tracing::Level::WARN && of.target().starts_with("rylie_repositories")
+        *of.level() == tracing::Level::WARN && of.target().starts_with("rylie_tenancy")
     }
     fn event(&self, _: &tracing::Event<'_>) {
         self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);

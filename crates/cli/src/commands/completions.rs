@@ -4,7 +4,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::arguments::Cli;
+use crate::cli::Cli;
 use crate::report::Report;
 
 /// Print the completions of a shell

@@ -4,6 +4,7 @@ mod document;
 mod file;
 mod key_id;
 mod material;
+mod new_key_id;
 mod provider;
 mod state;
 mod strength;
@@ -16,7 +17,7 @@ pub use file::KeyFile;
 pub use key_id::KeyId;
 pub(crate) use key_id::is_key_id;
 pub(crate) use material::Material;
-pub use provider::{KeyProvider, ProviderError};
+pub use provider::KeyProvider;
 pub use state::KeyState;
 
 /// The keys of a deployment. One is active and seals; older ones only open; of destroyed ones only the id remains.

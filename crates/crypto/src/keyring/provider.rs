@@ -1,9 +1,6 @@
 //! Keys that are wrapped by another key, such as a KMS key.
 
-use crate::{Binding, KeyId, Keyring, Padding, Secret};
-
-/// A provider's error. It must not contain keys: it is printed as the source of an error.
-pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
+use crate::{Binding, KeyId, Keyring, Padding, ProviderError, Secret};
 
 /// Wraps and unwraps a keyring's keys under the provider's key: a KMS, an HSM, or another [`Keyring`].
 ///

@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::secrets;
-
 /// Where a setting's value came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,12 +75,8 @@ impl Known {
     }
 }
 
-/// Every setting there is, in the order in which they are shown.
-pub(super) fn all() -> impl Iterator<Item = &'static Known> {
-    KNOWN.iter().chain(&secrets::KNOWN)
-}
-
-const KNOWN: [Known; 25] = [
+/// Those of their own; of secrets there are more.
+pub(super) const KNOWN: [Known; 25] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     Known { shown: Shown::WithoutPassword, ..known("platform_url", "RYLIE_PLATFORM_URL", "") },
     Known { shown: Shown::WithoutPasswords, ..known("replica_urls", "RYLIE_REPLICA_URLS", "") },

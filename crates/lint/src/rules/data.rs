@@ -63,7 +63,7 @@ fn changes(part: &Part) -> impl Iterator<Item = SyntaxNode> + use<> {
     changes.into_iter().flatten()
 }
 
-fn is_on_used_table(context: &crate::lint::Context<'_>, part: &Part, change: &SyntaxNode) -> bool {
+fn is_on_used_table(context: &crate::context::Context<'_>, part: &Part, change: &SyntaxNode) -> bool {
     written_table(change).is_none_or(|table| !context.script.made_before(part, &table))
 }
 
@@ -83,7 +83,7 @@ fn is_one_key(test: &SyntaxNode) -> bool {
     test.has(K::EQ) && column.name() == "id" && value.kind() == K::LITERAL
 }
 
-fn shares_a_schema_change(context: &crate::lint::Context<'_>, part: &Part) -> bool {
+fn shares_a_schema_change(context: &crate::context::Context<'_>, part: &Part) -> bool {
     part.transaction.is_some()
         && context.script.parts.iter().any(|other| {
             other.transaction == part.transaction

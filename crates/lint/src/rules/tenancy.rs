@@ -7,7 +7,7 @@ use squawk_syntax::SyntaxKind as K;
 use squawk_syntax::SyntaxNode;
 
 use super::Rule;
-use crate::lint::Context;
+use crate::context::Context;
 use crate::script::Part;
 use crate::tree::Tree;
 

@@ -3,7 +3,7 @@
 use squawk_syntax::SyntaxKind as K;
 
 use super::Rule;
-use crate::lint::Context;
+use crate::context::Context;
 use crate::locks::{self, Blocks};
 use crate::script::Part;
 use crate::tree::Tree;

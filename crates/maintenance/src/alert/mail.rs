@@ -5,10 +5,20 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use rylie_crypto::Secret;
 use rylie_repositories::Delivery;
 
-use super::notifier::Smtp;
 use crate::error::{Error, Result};
+
+/// The mail server that alerts are sent by.
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`; a password is percent-encoded, and refused
+    /// where TLS is not required.
+    pub url: Secret<String>,
+    /// The sender's address.
+    pub from: String,
+}
 
 /// The longest time for one command of the conversation.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,21 +1,10 @@
 //! Whom an alert is told.
 
-use rylie_crypto::Secret;
 use rylie_repositories::Delivery;
 
-use super::mail::Mail;
+use super::mail::{Mail, Smtp};
 use super::webhook::Webhook;
 use crate::error::{Error, Result};
-
-/// The mail server that alerts are sent by.
-#[derive(Clone, Debug)]
-pub struct Smtp {
-    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`; a password is percent-encoded, and refused
-    /// where TLS is not required.
-    pub url: Secret<String>,
-    /// The sender's address.
-    pub from: String,
-}
 
 /// Whom an alert is told: a mail address or a webhook.
 #[derive(Clone, Debug)]
@@ -64,6 +53,8 @@ impl Notifier {
 
 #[cfg(test)]
 mod tests {
+    use rylie_crypto::Secret;
+
     use super::*;
 
     fn smtp() -> Smtp {

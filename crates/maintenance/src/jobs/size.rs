@@ -7,10 +7,9 @@ use rylie_entities::Env;
 use serde_json::{Value, json};
 
 use crate::alert::{Notifier, check_size, deliver_alerts};
-use crate::engine::Engine;
+use crate::engine::{Engine, keep_sizes, sizes};
 use crate::error::Result;
 use crate::job::{Job, JobContext};
-use crate::sizes::{keep_sizes, sizes};
 
 /// Keeps the sizes of the database and its tables, every ten minutes; alerts where one is wanted, and tries again what
 /// could not be delivered.

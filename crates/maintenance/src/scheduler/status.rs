@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Scheduler;
 use crate::error::{Error, Result};
-use crate::schedule::Plan;
+use crate::scheduler::schedule::Plan;
 
 /// A due time that nobody has claimed for this long is overdue.
 const OVERDUE: TimeDelta = TimeDelta::minutes(10);

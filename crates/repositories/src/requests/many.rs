@@ -6,9 +6,9 @@ use rylie_entities::request::Entity;
 use rylie_entities::{User, UserId, user};
 
 use super::{NewRequest, row};
-use crate::bulk::Bulk;
-use crate::fence::Tx;
+use crate::tx::Tx;
 use crate::{BulkOutcome, Progress, Result};
+use rylie_tenancy::Bulk;
 
 pub(super) async fn add(tx: &Tx, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome> {
     let mut bulk = Bulk::begin(tx, new, progress).await?;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rylie_entities::request::Entity;
 use rylie_entities::{RequestId, RequestPriority, RequestStatus, Timestamp, UserId, task, user};
+use rylie_tenancy::{Placed, Position};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
 
 use super::RequestFilter;
-use crate::cursor::Position;
-use crate::fence::{Placed, Tx};
+use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Result, UserSummary};
 
 /// What a list of requests shows of each: the columns that are short.

@@ -4,21 +4,21 @@ use std::collections::HashMap;
 
 use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{RequestId, TaskId, TaskStatus};
+use rylie_tenancy::{Bulk, Change, change_many};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::SimpleExpr;
 
 use super::{NewTask, Parent, row};
-use crate::bulk::{Bulk, Change, change_many};
-use crate::fence::Tx;
-use crate::requests;
+use crate::requests::present_among;
+use crate::tx::Tx;
 use crate::{BulkOutcome, Progress, Result};
 
 pub(super) async fn add(tx: &Tx, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome> {
     let mut bulk = Bulk::begin(tx, new, progress).await?;
     while let Some(new) = bulk.next() {
         let asked = new.len();
-        let parents = requests::present_among(tx, new.iter().map(|(request, _)| request));
+        let parents = present_among(tx, new.iter().map(|(request, _)| request));
         let parents = parents.all_as::<Parent>().await?;
         let parents: HashMap<_, _> = parents.iter().map(|parent| (&parent.id, parent)).collect();
         let mut rows = Vec::with_capacity(asked);

@@ -2,12 +2,12 @@
 
 use chrono::{NaiveDateTime, SubsecRound};
 use rylie_entities::TenantTable;
+use rylie_tenancy::Unfiltered;
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 use serde_json::Value as Json;
 
 use super::{invalid, query_all};
 use crate::Result;
-use crate::fence::Transaction;
 
 /// A column as the database has it.
 pub(super) struct Column {
@@ -31,7 +31,7 @@ const POSTGRES: &str = "SELECT attname::text, format_type(atttypid, atttypmod) F
 const SQLITE: &str = "SELECT name, lower(type) FROM pragma_table_info($1) ORDER BY name";
 
 impl Column {
-    pub(super) async fn of(connection: &Transaction, table: TenantTable) -> Result<Vec<Self>> {
+    pub(super) async fn of(connection: &Unfiltered<'_>, table: TenantTable) -> Result<Vec<Self>> {
         let (sql, name) = match connection.get_database_backend() {
             DbBackend::Sqlite => (SQLITE, table.name.to_owned()),
             _ => (POSTGRES, format!("public.\"{}\"", table.name)),

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbBackend};
 
 use super::query_all;
 use crate::Result;
-use crate::fence::Tx;
+use crate::tx::Tx;
 
 /// Columns of which nothing is personal, or which are set below.
 const KEPT: &str = "'id', 'email', 'agencyId', 'tenantId', 'createdAt', 'updatedAt'";

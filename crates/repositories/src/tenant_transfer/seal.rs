@@ -6,7 +6,7 @@ use ring::hmac;
 
 use crate::Result;
 use crate::cursor::derived_keys;
-use crate::vault::Keys;
+use crate::secrets::Keys;
 
 const PURPOSE: &str = "tenant-file";
 

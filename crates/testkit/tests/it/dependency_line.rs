@@ -6,11 +6,15 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with those of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("rylie-crypto", &[]),
     ("rylie-entities", &["rylie-crypto"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
-    ("rylie-repositories", &["rylie-crypto", "rylie-entities", "rylie-audit"]),
+    // Knows no tenant's table, and so no entity.
+    ("rylie-connection", &[]),
+    ("rylie-tenancy", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-connection"]),
+    // Not the connection: a repository reaches rows through a unit.
+    ("rylie-repositories", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-tenancy"]),
     ("rylie-maintenance", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-repositories"]),
     (
         "rylie-db",
@@ -65,6 +69,16 @@ fn crypto_and_the_command_line_know_no_sql() {
 }
 
 #[test]
+fn a_repository_has_no_driver() {
+    for package in packages() {
+        if package["name"] == "rylie-repositories" {
+            let driver = used_by(&package).find(|used| used.starts_with("sqlx") || *used == "sea-query-sqlx");
+            assert_eq!(driver, None, "a repository could send statements past the unit");
+        }
+    }
+}
+
+#[test]
 fn every_crate_of_the_line_is_there() {
     let packages = packages();
     for (name, _) in MAY_USE {
@@ -82,7 +96,7 @@ fn used_by(package: &Value) -> impl Iterator<Item = &str> {
         .map(|dependency| dependency["name"].as_str().unwrap())
 }
 
-fn packages() -> Vec<Value> {
+pub(crate) fn packages() -> Vec<Value> {
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .arg("--manifest-path")

@@ -4,6 +4,7 @@
 mod attacks;
 mod cluster;
 mod dependency_line;
+mod module_cycles;
 mod proxy;
 mod sqlite;
 mod support;

@@ -21,15 +21,16 @@ pub(crate) struct New {
     /// What it does: lower-case words joined by `_`, verb first
     name: String,
 
-    /// The folder of the migrations
-    #[arg(long, value_name = "DIR", default_value = "migration/src")]
-    dir: PathBuf,
+    /// The folder of the migrations; without it `migration/src/migrations`, or `migration/src` where that is not there
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 impl New {
     pub(crate) fn run(&self) -> Result<Report> {
-        let new = NewMigration::propose(&self.name, &self.dir, &SystemEnv).map_err(failure)?;
-        let file = new.write(&self.dir).map_err(failure)?.display().to_string();
+        let dir = self.dir.clone().unwrap_or_else(folder);
+        let new = NewMigration::propose(&self.name, &dir, &SystemEnv).map_err(failure)?;
+        let file = new.write(&dir).map_err(failure)?.display().to_string();
         let mut lines = vec![format!("wrote {file}")];
         lines.extend(
             new.postgres.iter().map(|sql| format!("proposes {}", sql.split_whitespace().collect::<Vec<_>>().join(" "))),
@@ -45,6 +46,11 @@ impl New {
         });
         Ok(Report::new(document, lines.join("\n")))
     }
+}
+
+fn folder() -> PathBuf {
+    let ours = PathBuf::from("migration/src/migrations");
+    if ours.is_dir() { ours } else { PathBuf::from("migration/src") }
 }
 
 fn failure(error: Unwritten) -> Failure {

@@ -1,0 +1,315 @@
+//! What can go wrong between a caller and the database.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{DbErr, RuntimeErr};
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+use crate::bounds::is_silence;
+use crate::holders::Holder;
+
+/// The result of what is done on a connection.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong. No message holds the value of a parameter.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A unique value is taken, possibly by another tenant.
+    #[error("another {entity} has this {field}; choose a different one")]
+    Conflict {
+        /// The table's name.
+        entity: String,
+        /// The columns of the constraint.
+        field: String,
+    },
+
+    /// The row names one that does not exist, or is itself named by others.
+    #[error("a reference does not hold{}; check that what it names exists, or remove what names it first", constraint_suffix(.constraint.as_deref()))]
+    Reference {
+        /// The foreign key; SQLite does not tell.
+        constraint: Option<String>,
+    },
+
+    /// An input that cannot be stored or asked for.
+    #[error("{what} is not acceptable: {reason}")]
+    Invalid {
+        /// Which input.
+        what: &'static str,
+        /// What it must be.
+        reason: &'static str,
+    },
+
+    /// The service's login may take the roles of tenant and identity units alone. Nothing was sent.
+    #[error(
+        "this login is for tenant and identity units alone; name another one for the platform in RYLIE_PLATFORM_URL"
+    )]
+    NoPlatform,
+
+    /// A SQLite file with tables of which none is ours. Nothing was written to it.
+    #[error("this file belongs to another application, and nothing was written to it; name another file")]
+    ForeignFile,
+
+    /// The pool had no connection to give in time.
+    #[error(
+        "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \
+         sooner or raise `max_connections`", holders(.longest)
+    )]
+    PoolExhausted {
+        /// How long the caller waited.
+        waited: Duration,
+        /// The size of the pool.
+        size: u32,
+        /// How many connections are in use by units.
+        in_use: usize,
+        /// How many other callers wait for a connection.
+        waiting: usize,
+        /// Who has held a connection for the longest time, the longest first; three at most.
+        longest: Vec<Holder>,
+    },
+
+    /// The database ended a statement that took, or waited for a lock, too long.
+    #[error("a statement ran into a time limit; make it smaller or raise the limit")]
+    Timeout,
+
+    /// A statement of this unit failed before, or its caller was cancelled: the unit can only be rolled back, as a whole
+    /// or to a savepoint. Nothing of it was committed.
+    #[error("a statement of this unit failed before, so it cannot go on; roll it back and run it again")]
+    UnitFailed,
+
+    /// The transaction lost against another one (serialisation, deadlock, a busy file). Run the unit again.
+    #[error("the transaction lost against another one; run the unit again")]
+    Contention,
+
+    /// The connection broke, or the server did not answer in time, before the unit was committed: nothing was changed. Run the
+    /// unit again.
+    #[error("the connection to the database broke before the commit; run the unit again")]
+    ConnectionLost(#[source] Fault),
+
+    /// The connection broke, or the server did not answer in time, during the commit: the change was made, or it was not. Read before you try again.
+    #[error("the connection broke during the commit: whether it took effect is unknown; read before trying again")]
+    OutcomeUnknown(#[source] Fault),
+
+    /// Anything else the database reports.
+    #[error("reading or writing the database")]
+    Database(#[source] Fault),
+}
+
+impl Error {
+    /// Whether running the whole unit again is safe and may help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Contention | Self::ConnectionLost(_))
+    }
+
+    /// No connection could be made, or the server did not answer: whatever the driver says, nothing was changed.
+    pub(crate) fn unreachable(error: impl Into<Arc<sqlx::Error>>) -> Self {
+        Self::ConnectionLost(Fault(DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
+    }
+
+    /// An error met during `COMMIT`. Where it ends the connection, the commit may have been done before. A server that takes
+    /// no writes did nothing.
+    #[must_use]
+    pub fn during_commit(error: DbErr) -> Self {
+        match driver_error(&error) {
+            Some(driver) if ends_connection(driver) && !is_read_only_server(driver) => {
+                Self::OutcomeUnknown(Fault(error))
+            }
+            _ => error.into(),
+        }
+    }
+
+    /// An error met during `COMMIT` or by what was sent with it: unless it is one by which a commit is refused, the commit may
+    /// have been done.
+    #[must_use]
+    pub fn during_commit_or_behind(error: DbErr) -> Self {
+        match Self::during_commit(error) {
+            Self::ConnectionLost(fault) | Self::Database(fault) => Self::OutcomeUnknown(fault),
+            Self::Timeout => Self::OutcomeUnknown(Fault(DbErr::Custom("a time limit".to_owned()))),
+            other => other,
+        }
+    }
+}
+
+fn holders(longest: &[Holder]) -> String {
+    let held: Vec<_> = longest.iter().map(ToString::to_string).collect();
+    if held.is_empty() { String::new() } else { format!(", the longest holders being {}", held.join(", ")) }
+}
+
+fn constraint_suffix(constraint: Option<&str>) -> String {
+    constraint.map(|name| format!(" ({name})")).unwrap_or_default()
+}
+
+/// An error of the driver, shown without the values of parameters.
+pub struct Fault(DbErr);
+
+impl Fault {
+    /// Whether the server did not answer at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        driver_error(&self.0).is_some_and(is_silence)
+    }
+
+    /// Whether the database reports one of these codes.
+    #[must_use]
+    pub fn has_code(&self, codes: &[&str]) -> bool {
+        let Some(sqlx::Error::Database(error)) = driver_error(&self.0) else { return false };
+        error.code().is_some_and(|code| codes.contains(&&*code))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match driver_error(&self.0) {
+            Some(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or_default();
+                // Class 22, data exceptions: their messages quote the offending value.
+                if code.starts_with("22") {
+                    write!(f, "SQLSTATE {code}")
+                } else {
+                    write!(f, "{} ({code})", error.message())
+                }
+            }
+            Some(sqlx::Error::ColumnDecode { index, .. }) => write!(f, "column {index} holds something unexpected"),
+            Some(error) => write!(f, "{error}"),
+            None if matches!(self.0, DbErr::Type(_)) => write!(f, "a column holds something unexpected"),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fault({self})")
+    }
+}
+
+impl std::error::Error for Fault {}
+
+pub(crate) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(e))
+        | DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e)) => Some(e),
+        _ => None,
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        DbErr::Query(RuntimeErr::SqlxError(error.into())).into()
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        use sqlx::Error as Sqlx;
+        match driver_error(&error) {
+            Some(Sqlx::Database(cause)) => match from_report(&**cause) {
+                Some(known) => known,
+                None if is_loss(&**cause) => Self::ConnectionLost(Fault(error)),
+                None => Self::Database(Fault(error)),
+            },
+            Some(driver) if ends_connection(driver) => Self::ConnectionLost(Fault(error)),
+            _ if matches!(&error, DbErr::Type(text) if text == UNSTORABLE) => Self::Invalid {
+                what: "a value",
+                reason: "text must not contain a NUL character, and JSON must not be nested deeper than 100 levels",
+            },
+            _ if matches!(&error, DbErr::Type(text) if text == READ_ONLY) => {
+                Self::Invalid { what: "a write", reason: "the unit was opened read-only" }
+            }
+            _ if matches!(&error, DbErr::Type(text) if text == BROKEN) => Self::UnitFailed,
+            _ if matches!(&error, DbErr::Type(text) if text == SAVEPOINT_ENDED) => {
+                Self::Invalid { what: "the savepoint", reason: "one around it has ended, and it with that" }
+            }
+            _ => Self::Database(Fault(error)),
+        }
+    }
+}
+
+/// What the database itself reports; `None` if it is nothing a caller can act on.
+fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
+    use sqlx::error::ErrorKind;
+    let code = report.code().unwrap_or_default();
+    match report.kind() {
+        ErrorKind::UniqueViolation => {
+            let (entity, field) = taken(report);
+            return Some(Error::Conflict { entity, field });
+        }
+        ErrorKind::ForeignKeyViolation => {
+            return Some(Error::Reference { constraint: report.constraint().map(str::to_owned) });
+        }
+        _ => {}
+    }
+    match code.as_ref() {
+        // SQLite reports `ON DELETE RESTRICT` as a constraint of a trigger.
+        "1811" => Some(Error::Reference { constraint: None }),
+        // PostgreSQL from 18 on; before, it is a violation of a foreign key.
+        "23001" => Some(Error::Reference { constraint: report.constraint().map(str::to_owned) }),
+        // PostgreSQL: https://www.postgresql.org/docs/15/errcodes-appendix.html
+        // SQLite, BUSY and LOCKED with their extended codes: https://www.sqlite.org/rescode.html
+        "40001" | "40P01" | "5" | "6" | "261" | "262" | "517" | "773" => Some(Error::Contention),
+        "55P03" | "57014" => Some(Error::Timeout),
+        "22001" | "22003" | "22008" | "22021" | "22P02" | "22P05" => {
+            Some(Error::Invalid { what: "a value", reason: "it does not fit the column" })
+        }
+        _ => None,
+    }
+}
+
+/// Whether the connection on which an error was met is of no use any more: it broke, the server ended it, or the server is
+/// no longer the one that takes writes.
+pub(crate) fn ends_connection(error: &sqlx::Error) -> bool {
+    use sqlx::Error as Sqlx;
+    match error {
+        Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::WorkerCrashed | Sqlx::PoolClosed => true,
+        Sqlx::Database(report) => is_loss(&**report) || is_fatal(&**report),
+        _ => false,
+    }
+}
+
+/// Whether a server, or a pooler before it, says that the connection to the one that takes writes is lost.
+/// PostgreSQL: <https://www.postgresql.org/docs/15/errcodes-appendix.html>. A pooler tells of a lost server by `08P01`.
+fn is_loss(report: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = report.code().unwrap_or_default();
+    let known = matches!(
+        code.as_ref(),
+        "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04" | READ_ONLY_SERVER | "40003"
+    );
+    // What a session is refused for at its start is fatal, too: its login, its database, its settings.
+    let resources = ["53", "57", "58", "XX"].iter().any(|class| code.starts_with(class));
+    known || code.starts_with("08") || (resources && is_fatal(report))
+}
+
+/// Whether the session ended with the error.
+fn is_fatal(report: &dyn sqlx::error::DatabaseError) -> bool {
+    let postgres = report.try_downcast_ref::<PgDatabaseError>();
+    postgres.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+}
+
+const READ_ONLY_SERVER: &str = "25006";
+
+/// Whether a write was refused because the transaction only reads: in a unit that may write, the server was a primary and is
+/// one no more.
+pub(crate) fn is_read_only_server(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|report| report.code().as_deref() == Some(READ_ONLY_SERVER))
+}
+
+/// Table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message.
+fn taken(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
+    if let Some((table, column)) = report.constraint().and_then(|name| name.split_once('_')) {
+        return (table.to_owned(), column.trim_end_matches("_key").replace("pkey", "id"));
+    }
+    let columns = report.message().rsplit(": ").next().unwrap_or_default();
+    let table = columns.split('.').next().unwrap_or("row");
+    let fields: Vec<_> =
+        columns.split(", ").filter_map(|column| column.split_once('.').map(|(_, field)| field)).collect();
+    (table.to_owned(), fields.join("_"))
+}
+
+/// The markers by which [`Error`] knows that a statement was refused before it was sent.
+pub(crate) const READ_ONLY: &str = "a write in a read-only unit";
+pub(crate) const BROKEN: &str = "a unit in which a statement failed";
+pub(crate) const SAVEPOINT_ENDED: &str = "a savepoint that has ended";
+/// A value that cannot be stored, or not be read again.
+pub const UNSTORABLE: &str = "a text with a NUL character, or JSON nested too deep";

@@ -1,0 +1,104 @@
+//! Who holds the connections, so that a pool that runs dry can say why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where in the source a unit was opened.
+pub type CallSite = &'static Location<'static>;
+
+/// A unit that holds a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Holder {
+    /// Where in the source it was opened.
+    pub opened_at: &'static Location<'static>,
+    /// For how long it has held the connection.
+    pub held: Duration,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} ({:.1?})", self.opened_at.file(), self.opened_at.line(), self.held)
+    }
+}
+
+/// The units that hold a connection, and how many callers wait for one.
+#[derive(Clone, Default)]
+pub(crate) struct Holders(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    waiting: AtomicUsize,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    made: u64,
+    since: BTreeMap<u64, (CallSite, Instant)>,
+}
+
+impl Holders {
+    /// Counts a caller who waits, until the value is dropped.
+    pub(crate) fn wait(&self) -> Waiting<'_> {
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.0.waiting)
+    }
+
+    /// Notes that a connection is held, until the value is dropped.
+    pub(crate) fn hold(&self, at: CallSite) -> Holding {
+        let mut held = self.held();
+        held.made += 1;
+        let number = held.made;
+        held.since.insert(number, (at, Instant::now()));
+        Holding { number, of: Arc::clone(&self.0) }
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held().since.is_empty()
+    }
+
+    /// The longest first: those are the ones numbered first.
+    pub(crate) fn longest(&self) -> Vec<Holder> {
+        let held = self.held();
+        held.since.values().map(|(at, since)| Holder { opened_at: at, held: since.elapsed() }).collect()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.held()
+    }
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller who waits for a connection.
+pub(crate) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that is held.
+pub(crate) struct Holding {
+    number: u64,
+    of: Arc<Shared>,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.of.held().since.remove(&self.number);
+    }
+}

@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod bounds;
+mod endpoint;
+mod error;
+mod holders;
+mod lender;
+mod log_position;
+mod measures;
+mod opening;
+mod pool;
+mod pool_options;
+mod probe;
+mod replicas;
+mod retry;
+mod server;
+mod transaction;
+mod unit_options;
+
+pub use error::{Error, Fault, Result, UNSTORABLE};
+pub use holders::{CallSite, Holder};
+pub use log_position::LogPosition;
+pub use opening::{auditing_role, begin, begin_on_replica, read_alone, reads_alone};
+pub use pool::{Alone, AuditingRole, Door, Pool, StoredMark};
+pub use pool_options::PoolOptions;
+pub use replicas::{ReplicaStatus, Replicas};
+pub use retry::{Retry, Retryable, retry};
+pub use server::Server;
+pub use transaction::{Transaction, is_unstorable};
+pub use unit_options::UnitOptions;

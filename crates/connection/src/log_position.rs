@@ -1,0 +1,97 @@
+//! How far the log of a database had come.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A position in PostgreSQL's log, so that a caller reads what it wrote: a unit opened
+/// [`after`](crate::UnitOptions::after()) it sees everything that was committed before it. A later one is the greater one, so a
+/// session keeps `session.position.max(position)`.
+///
+/// As text it is short and fit for a cookie or a header. It is no secret and is not authenticated: who forges one
+/// reads what is older, within the limit of staleness, or always from the primary. It belongs to one database; on SQLite
+/// every position is the default one, which everything is after.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LogPosition(u64);
+
+impl LogPosition {
+    /// From what [`ON_PRIMARY`] or [`ON_REPLICA`] gave.
+    pub(crate) fn of_log(bytes: i64) -> Self {
+        Self(bytes.unsigned_abs())
+    }
+
+    /// How many bytes of log lie before it.
+    pub(crate) fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+/// Where the log stands on a primary: no commit of which this session or an earlier one was told lies behind it. Where
+/// commits do not wait for the disk, one may be in the log and not in its flushed part. Otherwise the flushed part is
+/// meant, because what lies behind that may not be sent to replicas for a while.
+pub(crate) const ON_PRIMARY: &str = "(CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn() \
+     ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint";
+
+/// How much of the log a replica has replayed, and so shows.
+pub(crate) const ON_REPLICA: &str = "(pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint";
+
+impl fmt::Display for LogPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+impl FromStr for LogPosition {
+    type Err = Error;
+
+    /// [`Error::Invalid`] for what no position is written as.
+    fn from_str(text: &str) -> Result<Self> {
+        let reason = "it must be the text of one that a unit gave";
+        let malformed = Error::Invalid { what: "the position", reason };
+        let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let read = u64::from_str_radix(text, 16).ok().filter(|_| digits).map(Self);
+        read.filter(|position| position.to_string() == text).ok_or(malformed)
+    }
+}
+
+impl TryFrom<String> for LogPosition {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<LogPosition> for String {
+    fn from(position: LogPosition) -> Self {
+        position.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LogPosition;
+
+    #[test]
+    fn a_position_comes_back_from_its_text_and_from_json() {
+        for position in [LogPosition::default(), LogPosition::of_log(0x1_5d68_a508), LogPosition::of_log(i64::MAX)] {
+            assert_eq!(position.to_string().parse::<LogPosition>().unwrap(), position);
+            let json = serde_json::to_string(&position).unwrap();
+            assert_eq!(serde_json::from_str::<LogPosition>(&json).unwrap(), position);
+        }
+        assert!(LogPosition::of_log(2) > LogPosition::of_log(1));
+    }
+
+    #[test]
+    fn what_is_no_position_is_refused_and_not_shown() {
+        for text in ["", "0/15D68A50", "+1", "-1", " 1", "1 ", "01", "A", "canary", "10000000000000000", "ff\0"] {
+            let error = text.parse::<LogPosition>().unwrap_err();
+            assert!(matches!(error, crate::Error::Invalid { .. }), "{text}: {error:?}");
+            assert!(!error.to_string().contains("canary"));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Connections, and how a transaction is begun on one.
+
+mod acquire;
+mod mark;
+mod postgres;
+mod sqlite;
+mod sqlite_file;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sea_orm::DbBackend;
+use sqlx::{Postgres, Sqlite};
+
+use crate::bounds::Bounds;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::holders::{Holder, Holders};
+use crate::lender::Lender;
+use crate::measures::describe;
+use crate::pool_options::PoolOptions;
+use crate::server::Server;
+
+pub use acquire::Alone;
+pub use mark::StoredMark;
+pub(crate) use postgres::connect_alone;
+
+/// A pool of connections to one database, of either engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Inner,
+    server: Server,
+    endpoint: Arc<Endpoint>,
+    options: PoolOptions,
+    /// Whether units take their door's role, so that row-level security binds them.
+    walls: Arc<AtomicBool>,
+    /// Whether units take their door's role and the login may not take the platform's.
+    platform_closed: Arc<AtomicBool>,
+    /// Whether the functions are there through which a tenant's rows are read in one round trip.
+    reads_through_functions: Arc<AtomicBool>,
+    /// Whether the old service works on the same database.
+    shared: Arc<AtomicBool>,
+    holders: Holders,
+}
+
+#[derive(Clone)]
+enum Inner {
+    Postgres(Lender<Postgres>),
+    Sqlite(Lender<Sqlite>),
+}
+
+/// Asks the server something on a connection that belongs to no unit, within the time of a statement.
+macro_rules! asked {
+    ($pool:expr, $lender:expr, |$conn:ident| $asking:expr) => {{
+        let mut lent = $pool.lend($lender).await?;
+        let within = lent.bounds().statement(None);
+        let $conn = lent.conn()?;
+        match $crate::bounds::answered(within, $asking).await {
+            Ok(Ok(answer)) => {
+                lent.give_back();
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err($crate::error::Error::from(error)),
+            Err(silence) => {
+                lent.end_after(&silence);
+                Err($crate::error::Error::unreachable(silence))
+            }
+        }
+    }};
+}
+pub(super) use asked;
+
+/// What a unit's transaction is told when it begins.
+pub enum Door<'a> {
+    /// The rows of this tenant.
+    Tenant(&'a str),
+    /// Identities, before a tenant is known.
+    Identity,
+    /// All tenants' rows.
+    Platform,
+    /// Reading the audit log to verify it.
+    Audit(AuditingRole),
+}
+
+/// As whom the audit log is read to be verified.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AuditingRole {
+    /// That of the platform.
+    Platform,
+    /// That of those who verify.
+    Auditor,
+    /// The login itself. Should a policy hide rows from it, reading fails rather than finds too little.
+    Login,
+}
+
+impl Pool {
+    /// Connects to `url` (`postgres://…` or `sqlite://…`); fails at once if the database does not answer.
+    /// [`Error::ForeignFile`] for the SQLite file of another application, which stays as it was.
+    pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
+        Self::connect_to(Server::Primary, url, options).await
+    }
+
+    pub(crate) async fn connect_to(server: Server, url: &str, options: PoolOptions) -> Result<Self> {
+        describe();
+        let (inner, endpoint) = if url.starts_with("sqlite:") {
+            let pool = sqlite::connect(url, &options).await?;
+            let endpoint = Endpoint::sqlite(&pool.connect_options());
+            (Inner::Sqlite(Lender::new(pool, Bounds::SQLITE)), endpoint)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let pool = postgres::connect(url, &options).await?;
+            let endpoint = Endpoint::postgres(&pool.connect_options());
+            (Inner::Postgres(Lender::new(pool, Bounds::postgres(&options))), endpoint)
+        } else {
+            return Err(Error::Invalid {
+                what: "the database URL",
+                reason: "it must begin with sqlite: or postgres://",
+            });
+        };
+        let endpoint = Arc::new(endpoint);
+        let (walls, platform_closed) = (Arc::default(), Arc::default());
+        let (reads_through_functions, shared) = (Arc::default(), Arc::default());
+        let holders = Holders::default();
+        let pool =
+            Self { inner, server, endpoint, options, walls, platform_closed, reads_through_functions, shared, holders };
+        pool.look_for_roles().await?;
+        Ok(pool)
+    }
+
+    /// Whether `url` names a SQLite file that is not there.
+    #[must_use]
+    pub fn is_file_missing(url: &str) -> bool {
+        let file = url.starts_with("sqlite:") && !sqlite::is_in_memory(url);
+        file && sqlite::options(url).is_ok_and(|options| !options.get_filename().exists())
+    }
+
+    /// [`Error::ForeignFile`] if `url` names a SQLite file with tables of which none is ours. It is neither made nor changed,
+    /// and nothing is left beside it.
+    pub async fn refuse_foreign_file(url: &str) -> Result<()> {
+        if !url.starts_with("sqlite:") || sqlite::is_in_memory(url) {
+            return Ok(());
+        }
+        sqlite_file::refuse_foreign(&sqlite::options(url)?).await
+    }
+
+    /// Looks again whether units can take their door's role, and whether the database is shared with the old service, as
+    /// after a migration.
+    pub async fn look_for_roles(&self) -> Result<()> {
+        if let Inner::Postgres(lender) = &self.inner {
+            let takes = asked!(self, lender, |conn| postgres::may_take_roles(conn))?;
+            let functions = asked!(self, lender, |conn| postgres::has_functions(conn))?;
+            let shared = asked!(self, lender, |conn| postgres::is_shared_with_old_service(conn))?;
+            self.walls.store(takes.units, Ordering::Relaxed);
+            self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
+            self.reads_through_functions.store(functions, Ordering::Relaxed);
+            self.shared.store(shared, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Which engine it is.
+    #[must_use]
+    pub fn engine(&self) -> DbBackend {
+        match self.inner {
+            Inner::Postgres(_) => DbBackend::Postgres,
+            Inner::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    /// Whether row-level security binds the units, beside the fence. Never on SQLite, which has none.
+    #[must_use]
+    pub fn has_row_level_security(&self) -> bool {
+        self.walls.load(Ordering::Relaxed)
+    }
+
+    /// Whether this login was made for tenant and identity units alone, so that no platform unit opens on this pool.
+    #[must_use]
+    pub fn is_platform_closed(&self) -> bool {
+        self.platform_closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the old service works on the same database: it was adopted, and the adoption is not finished. Never on
+    /// SQLite. As it was when the pool connected or looked again.
+    #[must_use]
+    pub fn is_shared_with_old_service(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open, and how many of them are idle.
+    #[must_use]
+    pub fn usage(&self) -> (u32, usize) {
+        match &self.inner {
+            Inner::Postgres(lender) => (lender.pool().size(), lender.idle()),
+            Inner::Sqlite(lender) => (lender.pool().size(), lender.idle()),
+        }
+    }
+
+    /// Asks the database for an answer: one round trip.
+    pub async fn ping(&self) -> Result<()> {
+        match &self.inner {
+            Inner::Postgres(lender) => asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop),
+            Inner::Sqlite(lender) => asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop),
+        }
+    }
+
+    /// The names of the migrations that this database has on record; none where nothing was migrated. Two round trips.
+    pub async fn applied_migrations(&self) -> Result<Vec<String>> {
+        match &self.inner {
+            Inner::Postgres(lender) => asked!(self, lender, |conn| postgres::applied_migrations(conn)),
+            Inner::Sqlite(lender) => asked!(self, lender, |conn| sqlite::applied_migrations(conn)),
+        }
+    }
+
+    /// Closes every connection, waiting for those in use.
+    pub async fn close(&self) {
+        match &self.inner {
+            Inner::Postgres(lender) => lender.close().await,
+            Inner::Sqlite(lender) => lender.close().await,
+        }
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.inner {
+            Inner::Postgres(lender) => lender.pool().is_closed(),
+            Inner::Sqlite(lender) => lender.pool().is_closed(),
+        }
+    }
+
+    /// The units that hold a connection, the longest first.
+    #[must_use]
+    pub fn holders(&self) -> Vec<Holder> {
+        self.holders.longest()
+    }
+
+    /// As whom this login reads the audit log to verify it.
+    pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
+        match &self.inner {
+            Inner::Postgres(_) if self.has_row_level_security() && !self.is_platform_closed() => {
+                Ok(AuditingRole::Platform)
+            }
+            Inner::Postgres(lender) if asked!(self, lender, |conn| postgres::may_audit(conn))? => {
+                Ok(AuditingRole::Auditor)
+            }
+            _ => Ok(AuditingRole::Login),
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, idle) = self.usage();
+        write!(f, "Pool({:?}, {open} open, {idle} idle)", self.engine())
+    }
+}

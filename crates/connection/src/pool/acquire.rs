@@ -1,0 +1,185 @@
+//! Taking a connection, and the first that is sent on it: what begins a unit, or a read that is a transaction of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use sea_orm::{DbBackend, QueryResult, Statement};
+use sqlx::Database;
+
+use super::{AuditingRole, Door, Inner, Pool, postgres, sqlite};
+use crate::error::{Error, Fault, Result};
+use crate::holders::{CallSite, Holding};
+use crate::lender::{Lender, Lent, NotLent};
+use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
+use crate::server::Server;
+use crate::transaction::{Transaction, rows_of};
+use crate::unit_options::UnitOptions;
+
+/// How a statement reads a tenant's rows in a transaction of its own.
+pub enum Alone {
+    /// As it is, where only the fence stands.
+    Plainly,
+    /// Through a function that takes the tenant's role first.
+    ThroughFunction,
+}
+
+impl Pool {
+    /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
+    /// the primary.
+    pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+        if self.is_platform_closed() && matches!(door, Door::Platform | Door::Audit(AuditingRole::Platform)) {
+            return Err(Error::NoPlatform);
+        }
+        let mut lost = Lost::default();
+        loop {
+            match self.begin_on_one(door, options, at).await? {
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// How a unit in autocommit reads without a transaction; `None` if it cannot.
+    pub(crate) fn reads_alone(&self, options: UnitOptions) -> Option<Alone> {
+        if self.engine() == DbBackend::Sqlite {
+            return Some(Alone::Plainly);
+        }
+        // A pooler may prepare a statement on one connection of the server and run it on another.
+        if self.options.behind_pooler || options.statement_timeout.is_some() {
+            return None;
+        }
+        match (self.has_row_level_security(), self.reads_through_functions.load(Ordering::Relaxed)) {
+            (false, _) => Some(Alone::Plainly),
+            (true, true) => Some(Alone::ThroughFunction),
+            (true, false) => None,
+        }
+    }
+
+    /// Runs one statement that only reads a table, in a transaction of its own.
+    pub(crate) async fn read_alone(
+        &self,
+        table: &'static str,
+        statement: &Statement,
+        at: CallSite,
+    ) -> Result<Vec<QueryResult>> {
+        // A read takes as long as a statement may: whoever waited for that in vain is told.
+        let mut lost = Lost { dead: 0, silent: 1 };
+        loop {
+            match self.read_on_one(table, statement.clone(), at).await? {
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// The outer error is that there is no connection to be had, which another attempt would not change.
+    async fn begin_on_one(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Result<Transaction>> {
+        let access = options.access();
+        let (begun, holding) = match &self.inner {
+            Inner::Postgres(lender) => {
+                let (lent, holding) = self.acquire(lender, at).await?;
+                let mut batch =
+                    postgres::begin(door, access, self.has_row_level_security(), self.options.behind_pooler);
+                if self.server != Server::Primary {
+                    batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
+                }
+                let limit = options.statement_timeout;
+                batch.extend(limit.map(postgres::limit_statements));
+                if limit.is_none() && self.options.behind_pooler && !self.options.statement_timeout.is_zero() {
+                    batch.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
+                }
+                (Transaction::begin_postgres(lent, batch, limit, access, &self.endpoint).await, holding)
+            }
+            Inner::Sqlite(lender) => {
+                let (lent, holding) = self.acquire(lender, at).await?;
+                (Transaction::begin_sqlite(lent, sqlite::begin(access), access, &self.endpoint).await, holding)
+            }
+        };
+        let begun = begun.map(|transaction| {
+            metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
+            transaction.held_by(holding).keeping_statements(!self.options.behind_pooler).on(self.server)
+        });
+        Ok(begun.map_err(Error::from))
+    }
+
+    async fn read_on_one(
+        &self,
+        table: &'static str,
+        statement: Statement,
+        at: CallSite,
+    ) -> Result<Result<Vec<QueryResult>>> {
+        Ok(match &self.inner {
+            Inner::Postgres(lender) => {
+                let (lent, _holding) = self.acquire(lender, at).await?;
+                rows_of(lent, table, statement, &self.endpoint).await
+            }
+            Inner::Sqlite(lender) => {
+                let (lent, _holding) = self.acquire(lender, at).await?;
+                rows_of(lent, table, statement, &self.endpoint).await
+            }
+        })
+    }
+
+    /// Whether another connection may try what had no effect on one that was lost. Every connection may have died while it
+    /// was idle; after those a fresh one is made. One that fell silent took the idle ones with it, so a second is fresh.
+    fn may_replace(&self, fault: &Fault, lost: &mut Lost) -> bool {
+        let (count, most) =
+            if fault.is_silence() { (&mut lost.silent, 1) } else { (&mut lost.dead, self.options.max_connections) };
+        let may = *count < most && self.server == Server::Primary;
+        if may {
+            tracing::debug!(%fault, "replacing a connection that died while it was idle");
+        }
+        *count += 1;
+        may
+    }
+
+    pub(super) async fn acquire<DB: Database>(&self, lender: &Lender<DB>, at: CallSite) -> Result<(Lent<DB>, Holding)> {
+        let since = Instant::now();
+        let lent = self.lend(lender).await?;
+        metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
+        Ok((lent, self.holders.hold(at)))
+    }
+
+    /// A connection for what is no unit.
+    pub(super) async fn lend<DB: Database>(&self, lender: &Lender<DB>) -> Result<Lent<DB>> {
+        let (since, _waiting) = (Instant::now(), self.holders.wait());
+        match lender.lend().await {
+            Ok(lent) => Ok(lent),
+            Err(not_lent) => Err(Box::pin(self.not_lent(lender, not_lent, since)).await),
+        }
+    }
+
+    /// A pool runs dry because of its units, or because the server is gone and all who have a place wait for it.
+    async fn not_lent<DB: Database>(&self, lender: &Lender<DB>, why: NotLent, since: Instant) -> Error {
+        let network = self.engine() == DbBackend::Postgres;
+        match why {
+            NotLent::NotConnected(sqlx::Error::PoolTimedOut) if network => {
+                Error::unreachable(lender.refusal().await.unwrap_or_else(|| Arc::new(sqlx::Error::PoolTimedOut)))
+            }
+            NotLent::NotConnected(error) => Error::unreachable(error),
+            NotLent::NoPlace => {
+                let doubtful = network && (lender.is_connecting() || self.holders.is_empty());
+                match if doubtful { lender.refusal().await } else { None } {
+                    Some(refusal) => Error::unreachable(refusal),
+                    None => self.exhausted(lender.in_use(), since),
+                }
+            }
+        }
+    }
+
+    fn exhausted(&self, in_use: usize, since: Instant) -> Error {
+        metrics::counter!(CONNECTION_TIMEOUTS, self.endpoint.labels_of_pool()).increment(1);
+        let mut longest = self.holders.longest();
+        longest.truncate(3);
+        let waiting = self.holders.waiting().saturating_sub(1);
+        Error::PoolExhausted { waited: since.elapsed(), size: self.options.max_connections, in_use, waiting, longest }
+    }
+}
+
+/// How many connections were lost under one call: such as told so, and such as fell silent.
+#[derive(Default)]
+struct Lost {
+    dead: u32,
+    silent: u32,
+}

@@ -1,0 +1,72 @@
+//! The database's mark, read without a session of one's own: a pooler may stand in between.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+
+use super::sqlite_file::look;
+use super::{Inner, Pool, asked, postgres, sqlite};
+use crate::bounds::{Bounds, answered};
+use crate::error::{Error, Result};
+use crate::pool_options::PoolOptions;
+
+/// Which database it is, and what it is used for. What follows from it is decided elsewhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredMark {
+    /// Two databases with one fingerprint are copies.
+    pub fingerprint: String,
+    /// `production`, `staging` or `development`.
+    pub environment: String,
+}
+
+impl Pool {
+    /// The mark as it is now; `None` where the database has none. Two round trips, and no setting is left behind, so that it
+    /// works behind a pooler.
+    pub async fn mark(&self) -> Result<Option<StoredMark>> {
+        match &self.inner {
+            Inner::Postgres(lender) => asked!(self, lender, |conn| on_postgres(conn)),
+            Inner::Sqlite(lender) => asked!(self, lender, |conn| on_sqlite(conn)),
+        }
+    }
+
+    /// The mark of a database before anything is done to it, by one connection that is closed again. A SQLite file is neither
+    /// made nor changed.
+    pub async fn mark_at(url: &str, options: &PoolOptions) -> Result<Option<StoredMark>> {
+        if !url.starts_with("sqlite:") {
+            let mut connection = postgres::connect_in_time(url, options).await?;
+            let within = Bounds::postgres(options).statement(None);
+            let mark = answered(within, on_postgres(&mut connection)).await.map_err(Error::unreachable)?;
+            postgres::goodbye(connection).await;
+            return mark;
+        }
+        let Some(mut connection) = look(&sqlite::options(url)?).await? else {
+            return Ok(None);
+        };
+        let mark = on_sqlite(&mut connection).await;
+        connection.close().await?;
+        mark
+    }
+}
+
+/// A login of the service may read it at the platform's door, where it may not by itself. One text is one transaction, so
+/// that the role ends with it, also where it fails.
+async fn on_postgres(conn: &mut PgConnection) -> Result<Option<StoredMark>> {
+    let readable = "SELECT has_table_privilege(to_regclass('public.rylie_database'), 'SELECT')";
+    let readable: Option<bool> = sqlx::raw_sql(readable).fetch_one(&mut *conn).await?.try_get(0)?;
+    let role = match readable {
+        None => return Ok(None),
+        Some(true) => "",
+        Some(false) => "SET LOCAL ROLE rylie_platform; ",
+    };
+    let sql = format!("{role}SELECT fingerprint, environment FROM public.rylie_database");
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *conn).await?;
+    rows.first().map(|row| Ok(StoredMark { fingerprint: row.try_get(0)?, environment: row.try_get(1)? })).transpose()
+}
+
+async fn on_sqlite(connection: &mut SqliteConnection) -> Result<Option<StoredMark>> {
+    let there = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'rylie_database'";
+    if sqlx::raw_sql(there).fetch_optional(&mut *connection).await?.is_none() {
+        return Ok(None);
+    }
+    let sql = "SELECT fingerprint, environment FROM main.rylie_database";
+    let row = sqlx::raw_sql(sql).fetch_optional(&mut *connection).await?;
+    row.map(|row| Ok(StoredMark { fingerprint: row.try_get(0)?, environment: row.try_get(1)? })).transpose()
+}

@@ -1,0 +1,181 @@
+//! Streaming replicas, to which read-only units may be sent.
+//!
+//! What a replica may serve is decided in memory, from what tasks beside the callers find out, so a unit opens in one
+//! round trip wherever it opens. A replica is only ever an advantage: whatever is wrong with it, the unit opens on the primary.
+
+mod log;
+mod look;
+mod replica;
+mod watch;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Result};
+use crate::holders::CallSite;
+use crate::pool::{Door, Pool};
+use crate::pool_options::PoolOptions;
+use crate::transaction::Transaction;
+use crate::unit_options::UnitOptions;
+
+use log::PrimaryLog;
+use look::Lookout;
+use replica::{Fit, Replica};
+
+pub use replica::ReplicaStatus;
+
+/// A unit that does not open on a replica within this time opens on the primary.
+const OPENS_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often a caller who waits for a replica looks whether it has come far enough.
+const WAITS_IN_STEPS: Duration = Duration::from_millis(5);
+
+/// The replicas of one primary. Cheap to clone; nobody looks at the servers any more when the last clone is gone.
+#[derive(Clone)]
+pub struct Replicas(Arc<Inner>);
+
+struct Inner {
+    primary: Pool,
+    options: PoolOptions,
+    urls: Vec<String>,
+    replicas: Vec<Replica>,
+    max_lag: Duration,
+    log: Mutex<PrimaryLog>,
+    /// Takes turns among the replicas that are fit.
+    turn: AtomicUsize,
+    /// Somebody waits for a replica.
+    hurry: Arc<Notify>,
+    /// Those who look at the servers; they end with the value.
+    watching: Mutex<JoinSet<()>>,
+}
+
+impl Replicas {
+    /// Begins to look at the replicas of `primary`, which is at `url`, in tasks of the runtime under way. Each URL must lead to one
+    /// server, and not to whichever of several. None of them needs to answer. A unit reads nothing that is older than `max_lag`.
+    ///
+    /// [`Error::Invalid`] for a URL that is not PostgreSQL's.
+    pub fn watch(
+        primary: &Pool,
+        url: &str,
+        options: PoolOptions,
+        urls: Vec<String>,
+        max_lag: Duration,
+    ) -> Result<Self> {
+        for url in std::iter::once(url).chain(urls.iter().map(String::as_str)) {
+            if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+                return Err(Error::Invalid { what: "a replica", reason: "only PostgreSQL has replicas" });
+            }
+        }
+        let inner = Arc::new(Inner {
+            primary: primary.clone(),
+            options,
+            replicas: (1..=urls.len()).map(Replica::new).collect(),
+            max_lag,
+            log: Mutex::default(),
+            turn: AtomicUsize::default(),
+            hurry: Arc::default(),
+            watching: Mutex::default(),
+            urls,
+        });
+        let mut watching = inner.watching();
+        watching.spawn(watch::primary(Arc::downgrade(&inner), Lookout::new(url, options)));
+        for (place, url) in inner.urls.iter().enumerate() {
+            watching.spawn(watch::replica(Arc::downgrade(&inner), place, Lookout::new(url, options)));
+        }
+        drop(watching);
+        Ok(Self(inner))
+    }
+
+    /// How each of them does, as it was last seen.
+    #[must_use]
+    pub fn status(&self) -> Vec<ReplicaStatus> {
+        let (log, walls) = (self.0.log(), self.0.primary.has_row_level_security());
+        self.0.replicas.iter().map(|replica| replica.status(&log, self.0.max_lag, walls)).collect()
+    }
+
+    /// Closes every connection, waiting for those in use, once the primary's pool is closed.
+    pub async fn close(&self) {
+        // First, as a look that is under way would put a pool in again.
+        let mut watching = std::mem::take(&mut *self.0.watching());
+        watching.shutdown().await;
+        let closed = Error::Invalid { what: "a replica", reason: "it was closed" };
+        for replica in &self.0.replicas {
+            let pool = replica.pool();
+            replica.take_out(&closed);
+            if let Some(pool) = pool {
+                pool.close().await;
+            }
+        }
+    }
+
+    /// Begins on a replica that may serve the unit; `None` if none may, or the one that was chosen fails: the primary serves it.
+    pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
+        let fit = self.wait_for_fit(options).await?;
+        // The server says by itself whether it still is what it was seen to be.
+        let options = options.after(fit.replayed);
+        let begun = tokio::time::timeout(OPENS_WITHIN, fit.pool.begin(door, options, at)).await;
+        let why = match begun.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut))) {
+            Ok(transaction) => return Some(transaction),
+            // It does well, and has much to do.
+            Err(Error::PoolExhausted { .. }) => return None,
+            Err(why) => why,
+        };
+        if let Some(replica) = self.0.replicas.get(fit.replica) {
+            replica.take_out(&why);
+        }
+        None
+    }
+
+    async fn wait_for_fit(&self, options: UnitOptions) -> Option<Fit> {
+        // Longer than time is reckoned is for ever.
+        let until = Instant::now().checked_add(options.wait_for_replica);
+        loop {
+            if let Some(fit) = self.0.fit(options) {
+                return Some(fit);
+            }
+            // Whoever waits for a server that is lost waits in vain.
+            if until.is_some_and(|until| Instant::now() >= until)
+                || self.0.replicas.iter().all(|replica| replica.pool().is_none())
+            {
+                return None;
+            }
+            self.0.hurry.notify_waiters();
+            tokio::time::sleep(WAITS_IN_STEPS).await;
+        }
+    }
+}
+
+impl Inner {
+    /// One that may serve the unit, each in its turn.
+    fn fit(&self, options: UnitOptions) -> Option<Fit> {
+        let (after, walls) = (options.after.unwrap_or_default(), self.primary.has_row_level_security());
+        let (log, number) = (self.log(), self.replicas.len());
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        (0..number).map(|step| first.wrapping_add(step) % number).find_map(|replica| {
+            let standing = self.replicas[replica].fit(after, &log, self.max_lag, walls)?;
+            Some(Fit { replica, pool: standing.pool, replayed: standing.replayed })
+        })
+    }
+
+    fn log(&self) -> MutexGuard<'_, PrimaryLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watching(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Between two looks at a server: often enough that what a look costs in freshness is small against the limit.
+    fn pause(&self) -> Duration {
+        (self.max_lag / 8).clamp(Duration::from_millis(50), Duration::from_secs(1))
+    }
+}
+
+/// A caller does not wait for long for a connection to a replica: there is the primary.
+fn replica_options(options: PoolOptions) -> PoolOptions {
+    PoolOptions { acquire_timeout: options.acquire_timeout.min(OPENS_WITHIN / 2), ..options }
+}

@@ -1,0 +1,93 @@
+//! Tasks that look at the servers for as long as somebody has the replicas: one a server, so that none waits for another.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::look::Lookout;
+use super::replica::{Replica, Standing};
+use super::{Inner, replica_options};
+use crate::error::{Error, Result};
+use crate::pool::Pool;
+use crate::server::Server;
+
+/// The longest pause before a replica that is out is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// The longest look, in which connections are made and the login's roles are asked for.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// The shortest pause between two looks, however many callers wait.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Follows the primary's log.
+pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
+    while let Some(inner) = still_in_use(&watched) {
+        let asked = Instant::now();
+        match lookout.primary().await {
+            Ok(found) => {
+                if let Some(position) = found.position {
+                    inner.log().note(asked, position, found.identity, inner.max_lag);
+                }
+            }
+            // Nothing is noted, so replicas grow old and are left by and by.
+            Err(error) => tracing::debug!(%error, "the primary did not tell where its log stands"),
+        }
+        let pause = inner.pause();
+        drop(inner);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Follows the replica of this place in the list: takes it in, tells how far it has come, and takes it out.
+pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut lookout: Lookout) {
+    let mut failures = 0;
+    while let Some(inner) = still_in_use(&watched) {
+        let Some(replica) = inner.replicas.get(place) else { return };
+        let looking = look_at(&inner, replica, &inner.urls[place], &mut lookout);
+        let looked = tokio::time::timeout(LONGEST_LOOK, looking).await;
+        let looked = looked.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut)));
+        let behind = replica.status(&inner.log(), inner.max_lag, inner.primary.has_row_level_security()).behind;
+        metrics::gauge!("rylie.replica.behind", "replica" => replica.number.to_string())
+            .set(behind.map_or(f64::INFINITY, |behind| behind.as_secs_f64()));
+        let (pause, hurry) = (inner.pause(), Arc::clone(&inner.hurry));
+        match looked {
+            Ok(()) => failures = 0,
+            Err(error) => {
+                replica.take_out(&error);
+                failures += 1;
+            }
+        }
+        drop(inner);
+        if failures == 0 {
+            // Sooner if somebody waits for it to come this far.
+            tokio::time::sleep(SHORTEST_PAUSE).await;
+            drop(tokio::time::timeout(pause, hurry.notified()).await);
+        } else {
+            tokio::time::sleep(pause.saturating_mul(2_u32.saturating_pow(failures - 1)).min(LONGEST_PAUSE)).await;
+        }
+    }
+}
+
+fn still_in_use(watched: &Weak<Inner>) -> Option<Arc<Inner>> {
+    watched.upgrade().filter(|inner| !inner.primary.is_closed())
+}
+
+async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Lookout) -> Result<()> {
+    let refused = |reason| Error::Invalid { what: "a replica", reason };
+    let found = lookout.replica().await?;
+    let replayed = found.position.ok_or(refused("the server is not in recovery: it was promoted, or never was one"))?;
+    let primary = inner.log().identity().ok_or(refused("the primary has not answered yet"))?;
+    if let Some(differs) = found.identity.differs(primary) {
+        return Err(refused(differs));
+    }
+    let pool = match replica.pool() {
+        Some(pool) => pool,
+        None => Pool::connect_to(Server::Replica(replica.number), url, replica_options(inner.options)).await?,
+    };
+    if pool.has_row_level_security() != inner.primary.has_row_level_security() {
+        // As after a migration, which comes here later.
+        pool.look_for_roles().await?;
+    }
+    replica.serve(Standing { pool, identity: found.identity, replayed });
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Running a unit again when the database asks for it.
+
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::error::Error;
+
+tokio::task_local! {
+    static RUNS_AGAIN: bool;
+}
+
+/// How often work is tried, and the pauses between.
+///
+/// The pause before attempt n is chosen at random between nothing and `first_pause`·2ⁿ⁻², at most `longest_pause`: so
+/// that those who lost against each other do not meet again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Retry {
+    /// How many times at the most, the first one counted; 5.
+    pub attempts: u32,
+    /// The longest pause before the second attempt; 20 milliseconds.
+    pub first_pause: Duration,
+    /// The longest pause at all; 1 second.
+    pub longest_pause: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 5, first_pause: Duration::from_millis(20), longest_pause: Duration::from_secs(1) }
+    }
+}
+
+/// An error of which one can tell whether running the whole work again is safe and may help.
+pub trait Retryable {
+    /// Whether it is. Never true where it is unknown whether the work took effect.
+    fn is_retryable(&self) -> bool;
+}
+
+impl Retryable for Error {
+    fn is_retryable(&self) -> bool {
+        Self::is_retryable(self)
+    }
+}
+
+/// Runs `work`, which opens a unit and commits it, until it succeeds, fails for good, or was tried often enough.
+///
+/// Units of a second attempt and of later ones open on the primary: what failed on a replica is not tried there again.
+/// Nothing outside the unit is undone between attempts. [`Error::OutcomeUnknown`] is never tried again: the work may
+/// have taken effect.
+///
+/// ```no_run
+/// # use rylie_connection::{Error, Retry, retry};
+/// # async fn add_a_page() -> Result<(), Error> { Ok(()) }
+/// # async fn example() -> Result<(), Error> {
+/// retry(Retry::default(), || async { add_a_page().await }).await
+/// # }
+/// ```
+pub async fn retry<T, E, W>(policy: Retry, work: impl Fn() -> W) -> Result<T, E>
+where
+    E: Retryable,
+    // Not `AsyncFn`: a future made from one cannot be spawned wherever it borrows.
+    W: Future<Output = Result<T, E>>,
+{
+    let mut attempt = 1;
+    loop {
+        match RUNS_AGAIN.scope(attempt > 1, work()).await {
+            Err(error) if error.is_retryable() && attempt < policy.attempts => {
+                let pause = policy.pause_after(attempt);
+                tracing::debug!(attempt, ?pause, "running a unit again");
+                tokio::time::sleep(pause).await;
+                attempt += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether this is an attempt of [`retry`] after the first.
+pub(crate) fn runs_again() -> bool {
+    RUNS_AGAIN.try_with(|again| *again).unwrap_or(false)
+}
+
+impl Retry {
+    fn pause_after(&self, attempt: u32) -> Duration {
+        let longest = self.first_pause.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(self.longest_pause);
+        longest.mul_f64(random_fraction())
+    }
+}
+
+/// Between 0 and 1; the middle if the system gives no randomness.
+fn random_fraction() -> f64 {
+    let mut bytes = [0; 4];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_are_capped_and_differ() {
+        let policy = Retry { attempts: 100, ..Retry::default() };
+        let pauses: Vec<_> = (1..100).map(|attempt| policy.pause_after(attempt)).collect();
+
+        assert!(pauses[0] <= policy.first_pause);
+        assert!(pauses.iter().all(|pause| *pause <= policy.longest_pause));
+        assert!(pauses.windows(2).any(|two| two[0] != two[1]));
+    }
+}

@@ -1,0 +1,50 @@
+//! Where the log stands when a unit reads, and when it commits.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement};
+use sqlx::{AssertSqlSafe, Postgres, Row};
+
+use super::held::Held;
+use super::{Open, Transaction};
+use crate::bounds::answered;
+use crate::log_position::{LogPosition, ON_PRIMARY, ON_REPLICA};
+use crate::server::Server;
+
+impl Transaction {
+    /// A position that everything this transaction sees lies before.
+    pub async fn log_position(&self) -> Result<LogPosition, DbErr> {
+        let position = match (self.get_database_backend(), self.server()) {
+            (DbBackend::Postgres, Server::Primary) => ON_PRIMARY,
+            (DbBackend::Postgres, Server::Replica(_)) => ON_REPLICA,
+            _ => return Ok(LogPosition::default()),
+        };
+        let sql = format!("SELECT {position} AS position");
+        let row = self.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("the position of the log".to_owned()))?;
+        Ok(LogPosition::of_log(row.try_get("", "position")?))
+    }
+
+    /// As [`commit`](Self::commit), and tells the position behind it; still one round trip.
+    pub async fn commit_with_position(self) -> Result<LogPosition, DbErr> {
+        let done = match self.into_open() {
+            Some(Open::Postgres(held)) => held.commit_with_position().await,
+            Some(Open::Sqlite(held)) => held.commit().await.map(|()| LogPosition::default()),
+            None => Err(sqlx::Error::WorkerCrashed),
+        };
+        done.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+    }
+}
+
+impl Held<Postgres> {
+    async fn commit_with_position(mut self) -> Result<LogPosition, sqlx::Error> {
+        // The driver only ends a transaction by a statement of its own. So a next one is begun, to be rolled back when the
+        // connection is given back, off the caller's path.
+        let sql = format!("COMMIT AND CHAIN; SELECT {ON_PRIMARY}");
+        self.committing();
+        let within = self.within();
+        let row = answered(within, sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.conn()?)).await;
+        let row = row.and_then(|row| row).inspect_err(|error| self.note(error))?;
+        let position = LogPosition::of_log(row.try_get(0)?);
+        self.committed();
+        Ok(position)
+    }
+}

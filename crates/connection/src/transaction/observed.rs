@@ -1,0 +1,82 @@
+//! What traces and metrics are told of units and statements, by OpenTelemetry's conventions for databases: the database,
+//! the kind of statement and its table, how long it took and whether it failed. Never its text or a value.
+
+use std::time::Instant;
+
+use metrics::Label;
+use sea_orm::{DbErr, RuntimeErr};
+use tracing::{Span, field};
+
+use super::statement::{collection, operation};
+use crate::endpoint::{Endpoint, label};
+use crate::measures::OPERATION_DURATION;
+
+/// The span of a unit; it closes with the unit. Those of its statements are within.
+pub(super) fn unit(endpoint: &Endpoint) -> Span {
+    tracing::debug_span!(
+        "rylie.unit",
+        "otel.kind" = "internal",
+        "db.system.name" = endpoint.system,
+        "db.namespace" = &*endpoint.namespace,
+        "rylie.server" = field::Empty,
+    )
+}
+
+/// A statement under way.
+pub(super) struct Observed {
+    labels: Vec<Label>,
+    began: Instant,
+    pub(super) span: Span,
+}
+
+impl Observed {
+    /// The table, where it is known without a look at the statement.
+    pub(super) fn begin(unit: &Span, endpoint: &Endpoint, sql: &str, table: Option<&str>) -> Self {
+        let (operation, collection) = (operation(sql), table.or_else(|| collection(sql)));
+        let span = tracing::debug_span!(
+            parent: unit,
+            "db.client.operation",
+            "otel.kind" = "client",
+            "otel.name" = %format_args!("{operation} {}", collection.unwrap_or(&endpoint.namespace)),
+            "otel.status_code" = field::Empty,
+            "db.system.name" = endpoint.system,
+            "db.namespace" = &*endpoint.namespace,
+            "db.operation.name" = operation,
+            "db.collection.name" = collection,
+            "db.response.status_code" = field::Empty,
+            "server.address" = endpoint.address.as_deref(),
+            "server.port" = endpoint.port,
+            "error.type" = field::Empty,
+        );
+        let mut labels = endpoint.labels();
+        labels.push(Label::from_static_parts("db.operation.name", operation));
+        labels.extend(collection.map(|collection| label("db.collection.name", collection.to_owned())));
+        Self { labels, began: Instant::now(), span }
+    }
+
+    /// Tells how long it took, in seconds, and whether it failed.
+    pub(super) fn end<T>(mut self, done: &Result<T, DbErr>) {
+        let took = self.began.elapsed();
+        if let Err(error) = done {
+            let code = code(error);
+            let kind = code.as_deref().unwrap_or("_OTHER");
+            self.span.record("otel.status_code", "ERROR");
+            self.span.record("error.type", kind);
+            self.labels.push(label("error.type", kind.to_owned()));
+            if let Some(code) = code {
+                self.span.record("db.response.status_code", code.as_str());
+                self.labels.push(label("db.response.status_code", code));
+            }
+        }
+        metrics::histogram!(OPERATION_DURATION, self.labels).record(took);
+    }
+}
+
+/// The database's code for the error, which tells no value.
+fn code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return None;
+    };
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.map(std::borrow::Cow::into_owned)
+}

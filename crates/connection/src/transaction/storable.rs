@@ -1,0 +1,43 @@
+//! What a statement may carry.
+
+use sea_orm::{DbErr, Statement, Value, Values};
+use sea_query_sqlx::SqlxValues;
+
+use crate::error::UNSTORABLE;
+
+/// PostgreSQL cannot store a NUL character in text and SQLite can: refused here on both, so that both do the same.
+/// JSON that could not be read again is refused, too.
+pub(super) fn parts(stmt: Statement) -> Result<(String, SqlxValues), DbErr> {
+    let values = stmt.values.unwrap_or_else(|| Values(Vec::new()));
+    if values.0.iter().any(is_unstorable) {
+        return Err(DbErr::Type(UNSTORABLE.to_owned()));
+    }
+    Ok((stmt.sql, SqlxValues(values)))
+}
+
+/// Whether a value cannot be stored, or not be read again.
+#[must_use]
+pub fn is_unstorable(value: &Value) -> bool {
+    match value {
+        Value::String(Some(text)) => text.contains('\0'),
+        Value::Json(Some(json)) => json_is_unstorable(json, MAX_JSON_DEPTH),
+        Value::Array(_, Some(items)) => items.iter().any(is_unstorable),
+        _ => false,
+    }
+}
+
+/// What is nested deeper could be written, and then not be read: `serde_json` stops at 128 levels.
+const MAX_JSON_DEPTH: u32 = 100;
+
+fn json_is_unstorable(json: &serde_json::Value, levels_left: u32) -> bool {
+    use serde_json::Value;
+    let Some(below) = levels_left.checked_sub(1) else { return true };
+    match json {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(|item| json_is_unstorable(item, below)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || json_is_unstorable(value, below))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,166 @@
+//! Checking the audit records of a tenant's export, without the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use rylie_audit::{
+    Digest, Document, Format, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantHead, TenantLeaf,
+    What, Who,
+};
+use rylie_repositories::TenantRow;
+
+use crate::error::{Error, Result};
+use crate::tenant::{Content, Reader, Seal};
+
+const LOG: &str = "AuditLog";
+
+/// What was checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CheckedTenantAudit {
+    /// Whose records they are.
+    pub tenant: String,
+    /// Sealed records that are there, unchanged but for personal parts that are gone.
+    pub records: u64,
+    /// Those of them that lack a personal part. Whether an erasure in the log took it, or somebody emptied it by hand, an export does
+    /// not tell, as erasures are records of the platform: [`verify_audit`](crate::verify_audit) does.
+    pub emptied: u64,
+    /// Sealed records that retention had removed.
+    pub removed: u64,
+    /// Records that were not sealed yet, for which nothing vouches.
+    pub unsealed: u64,
+    /// The latest checkpoint; `None` for a log that nobody had sealed.
+    pub latest: Option<SignedCheckpoint>,
+    /// The signed head; without one nothing tells whether batches at the end were left off.
+    pub head: Option<TenantHead>,
+}
+
+/// Checks that a file of [`export_tenant`](crate::export_tenant) holds every audit record of the tenant that was sealed when it was made, as
+/// it was sealed. It takes memory for a few hundred bytes a record.
+///
+/// `trusted` are the keys whose checkpoints and head are believed: none for any, but then the head must be by one that signed a
+/// checkpoint of the file. With checkpoints from outside each batch must be among
+/// them. [`Error::TenantFile`] where something is missing, changed or not to be believed. Whether it must have a
+/// [head](CheckedTenantAudit::head) is for the caller to say; one that is there must agree.
+pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside) -> Result<CheckedTenantAudit> {
+    let mut reader = Reader::open(file)?;
+    let tenant = reader.header().tenant.clone();
+    let (mut check, mut leaves, mut latest) =
+        (TenantCheck::default(), BTreeMap::<String, (Format, TenantLeaf)>::new(), None);
+    let (mut format, mut ids) = (Format::Two, BTreeSet::new());
+    let (mut records, mut emptied, mut unsealed, mut head, mut keys) = (0, 0, 0, None, Vec::new());
+    while let Some(content) = reader.next_content()? {
+        let believed = |signed: &SignedCheckpoint| {
+            (trusted.is_empty() || trusted.contains(&signed.key())) && (outside.is_empty() || outside.contains(signed))
+        };
+        match content {
+            Content::Seal(Seal::Batch(batch)) => {
+                let signed = check.batch(&batch).map_err(|error| reader.not_sealed(&error))?;
+                if batch.place.entry.tenant != tenant {
+                    return Err(reader.wrong("the batch is another tenant's"));
+                }
+                keys.push(signed.key());
+                format = signed.format();
+                if !believed(&signed) {
+                    return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
+                }
+            }
+            Content::Seal(Seal::Leaf(leaf)) => {
+                check.leaf(leaf.leaf);
+                if leaves.insert(leaf.record.clone(), (format, leaf)).is_some() {
+                    return Err(reader.wrong("the record is sealed twice"));
+                }
+            }
+            Content::Seal(Seal::Latest(text)) => {
+                let signed = check.end(&text).map_err(|error| reader.not_sealed(&error))?;
+                keys.push(signed.key());
+                if !believed(&signed) {
+                    return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
+                }
+                latest = Some(signed);
+            }
+            Content::Seal(Seal::Head(text)) => {
+                let (signed, key) = TenantHead::parse(&text).map_err(|error| reader.not_sealed(&error))?;
+                head = Some((signed, key));
+            }
+            Content::Row(line) if line.table == LOG => {
+                let id = line.row.get("id").and_then(|id| id.as_str()).unwrap_or_default();
+                if !ids.insert(id.to_owned()) {
+                    return Err(reader.wrong("the audit record is there twice"));
+                }
+                let Some((format, leaf)) = leaves.remove(id) else {
+                    unsealed += 1;
+                    continue;
+                };
+                let Some(record) = record(&line.row, &leaf, format).filter(|record| record.leaf() == leaf.leaf) else {
+                    return Err(reader.wrong("the audit record is not what was sealed"));
+                };
+                records += 1;
+                let lacks = matches!(record.who, Part::Erased(_)) || matches!(record.what, Part::Erased(_));
+                emptied += u64::from(lacks);
+            }
+            Content::Row(_) => {}
+        }
+    }
+    if !leaves.is_empty() {
+        return Err(reader.wrong("a sealed audit record is missing"));
+    }
+    if latest.is_none() && check.total() > 0 {
+        return Err(reader.wrong("the latest checkpoint is missing"));
+    }
+    let by_whom = |key: &PublicKey| match (trusted, outside.is_empty()) {
+        ([], true) => keys.is_empty() || keys.contains(key),
+        ([], false) => outside.signed_by(key),
+        (trusted, _) => trusted.contains(key),
+    };
+    if head.as_ref().is_some_and(|(_, key)| !by_whom(key)) {
+        return Err(reader.wrong("its head is signed by nobody trusted, or by another than its checkpoints"));
+    }
+    let head = head.map(|(head, _)| head);
+    if head.as_ref().is_some_and(|head| !agrees(head, &tenant, &check, latest.as_ref())) {
+        return Err(reader.wrong("it does not go as far as its signed head says, or is another tenant's"));
+    }
+    Ok(CheckedTenantAudit { tenant, records, emptied, removed: check.removed(), unsealed, latest, head })
+}
+
+fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&SignedCheckpoint>) -> bool {
+    let (number, hash) = latest.map_or((0, Digest::NONE), |latest| (latest.checkpoint().batch, latest.hash()));
+    head.tenant == tenant
+        && (head.batch, head.total) == (check.batch_number(), check.total())
+        && (head.latest, head.checkpoint) == (number, hash)
+}
+
+/// The record that a row of an export is; `None` for a row that is none.
+fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
+    let text = |name: &str| row.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let who = Who {
+        actor: text("userId")?,
+        on_behalf_of: text("onBehalfOf"),
+        address: text("ipAddress"),
+        user_agent: text("userAgent"),
+        correlation: text("correlationId"),
+    };
+    let details = text("details").map(|text| Document::of(format, text));
+    let what = What { resource_id: text("resourceId"), details };
+    Some(Record {
+        id: text("id")?,
+        tenant: text("tenantId")?,
+        created_at: text("createdAt")?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
+        position: row.get("position").and_then(serde_json::Value::as_i64),
+        action: text("action")?,
+        resource: text("resource")?,
+        who: leaf.commitments.who(who),
+        what: leaf.commitments.what(what),
+        // A time that no reader can hold is in no export.
+        unreadable: None,
+    })
+}
+
+impl Reader {
+    fn not_sealed(&self, error: &rylie_audit::Error) -> Error {
+        match error {
+            rylie_audit::Error::Malformed { reason, .. } => self.wrong(reason),
+            _ => self.wrong("its seal cannot be checked"),
+        }
+    }
+}

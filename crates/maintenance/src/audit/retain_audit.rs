@@ -1,0 +1,59 @@
+//! Removing records of the audit log that are old enough.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rylie_audit::{CheckpointSink, SigningKey};
+use rylie_repositories::{Grant, PlatformUnit, Store};
+
+use super::seal_audit::seal_and_declare;
+use crate::error::{Error, Result};
+
+/// Batches removed in one transaction.
+const BATCHES: u64 = 20;
+
+/// What a run removed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RetainedAudit {
+    /// Batches.
+    pub batches: u64,
+    /// Their records.
+    pub records: u64,
+}
+
+/// Removes the records of every batch that was sealed more than `days` before `now`, the oldest first and each as a
+/// whole. Checkpoints and the tenants' counts stay, and a verification says which batches
+/// were removed. What is not sealed is never removed; [`Error::Retention`] for less than a day.
+///
+/// Where there is something to remove it seals first, as [`seal_audit`](crate::seal_audit) does, under a checkpoint that declares
+/// what is to go: a removal that no signed checkpoint declares is what a verification calls tampering. Killed in between it
+/// goes on with the next run.
+pub async fn retain_audit(
+    store: &dyn Store,
+    key: &SigningKey,
+    sinks: &[&dyn CheckpointSink],
+    now: DateTime<Utc>,
+    days: u32,
+) -> Result<RetainedAudit> {
+    let failed = Error::doing("removing old records of the audit log");
+    let before = now.checked_sub_signed(TimeDelta::days(days.into())).filter(|_| days > 0).ok_or(Error::Retention)?;
+    let old = unit(store).await?.audit_seals().last_before(before).await.map_err(&failed)?;
+    if let Some(old) = old {
+        seal_and_declare(store, key, sinks, old).await?;
+    }
+    let mut all = RetainedAudit::default();
+    loop {
+        let unit = unit(store).await?;
+        let removed = unit.audit_seals().remove_declared(BATCHES).await.map_err(&failed)?;
+        unit.commit().await.map_err(&failed)?;
+        all.batches += removed.batches;
+        all.records += removed.records;
+        if removed.batches < BATCHES {
+            return Ok(all);
+        }
+    }
+}
+
+async fn unit(store: &dyn Store) -> Result<Box<dyn PlatformUnit>> {
+    let failed = Error::doing("removing old records of the audit log");
+    let grant = Grant::job("retain-audit", "records of the log past their time").map_err(&failed)?;
+    store.platform(grant).await.map_err(&failed)
+}

@@ -1,0 +1,344 @@
+//! When a job is due.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+
+use super::duration::parse_duration;
+use crate::error::{Error, Result};
+use crate::job::{Job, Missed};
+
+/// The settings of one job's schedule by name, as text: `enabled`, `cron`, `zone`, `missed`, `cap`, `timeout`, `jitter`.
+pub type ScheduleSettings = BTreeMap<String, String>;
+
+/// A due time that is not older than this is on time and not missed.
+const ON_TIME: TimeDelta = TimeDelta::minutes(1);
+
+/// In the place of a cron expression.
+const NEVER: &str = "never";
+
+/// The most due times that are made up for, whatever `cap` says.
+const MOST: u32 = 1_000;
+
+/// When a job is due, and how its runs are treated.
+///
+/// Due times are those of the zone's wall clock. When it jumps forward, a job at one fixed time that falls into the gap
+/// is due at the gap's end, and a repeating one leaves the gap out; when it goes back, a fixed time is due once, the
+/// first time it shows, and a repeating one goes on through both hours (the rules of Vixie cron).
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// `None`: never.
+    cron: Option<Cron>,
+    zone: Tz,
+    text: String,
+    pub(crate) missed: Missed,
+    pub(crate) timeout: Duration,
+    pub(crate) jitter: Duration,
+}
+
+/// What is to be done about a job now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Plan {
+    Nothing,
+    Run(DateTime<Utc>),
+    Skip(DateTime<Utc>),
+}
+
+impl Schedule {
+    /// The job's own schedule, with what the settings say over it. [`Error::Schedule`] names the first that is wrong.
+    pub fn of(job: &dyn Job, settings: &ScheduleSettings) -> Result<Self> {
+        let read = Reader { job: job.name(), settings };
+        read.refuse_unknown()?;
+        let text = read.text("cron").unwrap_or(job.cron()).trim();
+        let text = if read.enabled()? { text } else { NEVER }.to_owned();
+        Ok(Self {
+            cron: read.cron(&text)?,
+            zone: read.zone()?,
+            missed: read.missed(job.missed())?,
+            timeout: read.duration("timeout", Duration::from_secs(1))?.unwrap_or(job.timeout()),
+            jitter: read.duration("jitter", Duration::ZERO)?.unwrap_or_default(),
+            text,
+        })
+    }
+
+    /// The cron expression, or `never`.
+    #[must_use]
+    pub fn cron(&self) -> &str {
+        &self.text
+    }
+
+    /// The name of the time zone.
+    #[must_use]
+    pub fn zone(&self) -> &'static str {
+        self.zone.name()
+    }
+
+    /// The first due time after an instant; `None` if there is none within the calendar.
+    #[must_use]
+    pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let next = self.cron.as_ref()?.find_next_occurrence(&after.with_timezone(&self.zone), false).ok()?;
+        Some(next.with_timezone(&Utc))
+    }
+
+    /// The due times after `settled` and not after `now`, the newest first, at most `most`.
+    fn due_between(&self, settled: DateTime<Utc>, now: DateTime<Utc>, most: u32) -> Vec<DateTime<Utc>> {
+        let Some(cron) = &self.cron else { return Vec::new() };
+        let mut found: Vec<DateTime<Utc>> = Vec::new();
+        let mut before = now.with_timezone(&self.zone);
+        while found.len() < most as usize {
+            let Ok(due) = cron.find_previous_occurrence(&before, found.is_empty()) else { break };
+            if due <= settled {
+                break;
+            }
+            found.push(due.with_timezone(&Utc));
+            before = due;
+        }
+        found
+    }
+
+    pub(crate) fn plan(&self, settled: DateTime<Utc>, now: DateTime<Utc>) -> Plan {
+        let most = if let Missed::All { cap } = self.missed { cap } else { 1 };
+        let due = self.due_between(settled, now, most);
+        let (Some(newest), Some(oldest)) = (due.first(), due.last()) else { return Plan::Nothing };
+        match self.missed {
+            Missed::Skip if now - newest > ON_TIME => Plan::Skip(*newest),
+            Missed::Skip | Missed::Once => Plan::Run(*newest),
+            Missed::All { .. } => Plan::Run(*oldest),
+        }
+    }
+}
+
+struct Reader<'a> {
+    job: &'a str,
+    settings: &'a ScheduleSettings,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
+    fn wrong(&self, setting: &str, reason: impl Into<String>) -> Error {
+        Error::Schedule { setting: format!("schedule.{}.{setting}", self.job), reason: reason.into() }
+    }
+
+    fn refuse_unknown(&self) -> Result<()> {
+        const KNOWN: [&str; 7] = ["enabled", "cron", "zone", "missed", "cap", "timeout", "jitter"];
+        match self.settings.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+            Some(name) => Err(self.wrong(name, format!("there is no such setting; there are {}", KNOWN.join(", ")))),
+            None => Ok(()),
+        }
+    }
+
+    fn enabled(&self) -> Result<bool> {
+        match self.text("enabled") {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(self.wrong("enabled", "it must be true or false")),
+        }
+    }
+
+    fn cron(&self, text: &str) -> Result<Option<Cron>> {
+        if text == NEVER {
+            return Ok(None);
+        }
+        let cron = Cron::from_str(text).map_err(|error| {
+            self.wrong("cron", format!("it must be a cron expression such as `30 3 * * *`, or `never`: {error}"))
+        })?;
+        Ok(Some(cron))
+    }
+
+    fn zone(&self) -> Result<Tz> {
+        let Some(name) = self.text("zone") else { return Ok(Tz::UTC) };
+        name.parse().map_err(|_| self.wrong("zone", "it must be the name of a time zone such as `Europe/Berlin`"))
+    }
+
+    fn missed(&self, default: Missed) -> Result<Missed> {
+        let cap = self.cap()?;
+        let missed = match self.text("missed") {
+            None => default,
+            Some("skip") => Missed::Skip,
+            Some("once") => Missed::Once,
+            Some("all") => Missed::All { cap: 3 },
+            Some(_) => return Err(self.wrong("missed", "it must be skip, once or all")),
+        };
+        match (missed, cap) {
+            (Missed::All { .. }, Some(cap)) => Ok(Missed::All { cap }),
+            (_, Some(_)) => Err(self.wrong("cap", "it goes with missed = \"all\"")),
+            (missed, None) => Ok(missed),
+        }
+    }
+
+    fn cap(&self) -> Result<Option<u32>> {
+        let Some(text) = self.text("cap") else { return Ok(None) };
+        match text.parse() {
+            Ok(cap) if (1..=MOST).contains(&cap) => Ok(Some(cap)),
+            _ => Err(self.wrong("cap", format!("it must be a whole number from 1 to {MOST}"))),
+        }
+    }
+
+    fn duration(&self, name: &str, least: Duration) -> Result<Option<Duration>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match parse_duration(text) {
+            Some(duration) if duration >= least => Ok(Some(duration)),
+            _ => Err(self.wrong(name, "it must be a time such as 30s, 10m, 2h or 1d, at most 7d")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::job::JobContext;
+
+    struct Nothing(&'static str);
+
+    #[async_trait]
+    impl Job for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+
+        fn cron(&self) -> &'static str {
+            self.0
+        }
+
+        async fn run(&self, _context: &JobContext) -> Result<serde_json::Value> {
+            Ok(serde_json::Value::Null)
+        }
+    }
+
+    fn schedule(cron: &'static str, settings: &[(&str, &str)]) -> Result<Schedule> {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Schedule::of(&Nothing(cron), &settings)
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// Every due time within, found forwards.
+    fn due_times(schedule: &Schedule, from: &str, to: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut after = at(from);
+        while let Some(next) = schedule.next_after(after).filter(|next| *next <= at(to)) {
+            found.push(next.format("%dT%H:%M").to_string());
+            after = next;
+        }
+        found
+    }
+
+    #[test]
+    fn a_fixed_time_in_the_gap_of_spring_is_due_at_its_end() {
+        let nightly = schedule("30 2 * * *", &[("zone", "Europe/Berlin")]).unwrap();
+        // On the 29th of March the clock goes from 2:00 to 3:00, which is 1:00 in UTC.
+        let found = due_times(&nightly, "2026-03-27T12:00:00Z", "2026-03-30T12:00:00Z");
+        assert_eq!(found, ["28T01:30", "29T01:00", "30T00:30"]);
+    }
+
+    #[test]
+    fn a_fixed_time_that_shows_twice_in_autumn_is_due_once() {
+        let nightly = schedule("30 2 * * *", &[("zone", "Europe/Berlin")]).unwrap();
+        // On the 25th of October the clock shows 2:30 at 0:30 and at 1:30 in UTC.
+        let found = due_times(&nightly, "2026-10-23T12:00:00Z", "2026-10-26T12:00:00Z");
+        assert_eq!(found, ["24T00:30", "25T00:30", "26T01:30"]);
+    }
+
+    #[test]
+    fn a_repeating_one_goes_on_through_both_changes() {
+        let half_hourly = schedule("*/30 * * * *", &[("zone", "Europe/Berlin")]).unwrap();
+        for (from, to) in
+            [("2026-03-29T00:00:00Z", "2026-03-29T03:00:00Z"), ("2026-10-25T00:00:00Z", "2026-10-25T03:00:00Z")]
+        {
+            assert_eq!(due_times(&half_hourly, from, to).len(), 6);
+        }
+    }
+
+    #[test]
+    fn what_was_missed_is_skipped_made_up_for_once_or_run_with_a_cap() {
+        let plan = |settings| {
+            schedule("0 * * * *", settings).unwrap().plan(at("2026-01-01T00:00:00Z"), at("2026-01-04T00:30:00Z"))
+        };
+
+        assert_eq!(plan(&[("missed", "skip")]), Plan::Skip(at("2026-01-04T00:00:00Z")));
+        assert_eq!(plan(&[("missed", "once")]), Plan::Run(at("2026-01-04T00:00:00Z")));
+        assert_eq!(plan(&[("missed", "all"), ("cap", "5")]), Plan::Run(at("2026-01-03T20:00:00Z")));
+    }
+
+    #[test]
+    fn what_is_on_time_is_not_missed() {
+        let hourly = schedule("0 * * * *", &[("missed", "skip")]).unwrap();
+        let due = at("2026-01-01T01:00:00Z");
+        assert_eq!(hourly.plan(at("2026-01-01T00:00:00Z"), at("2026-01-01T01:00:30Z")), Plan::Run(due));
+        assert_eq!(hourly.plan(due, at("2026-01-01T01:00:30Z")), Plan::Nothing);
+    }
+
+    #[test]
+    fn never_is_never_due() {
+        for setting in [("cron", "never"), ("enabled", "false")] {
+            let never = schedule("0 * * * *", &[setting]).unwrap();
+            assert_eq!(never.next_after(at("2026-01-01T00:00:00Z")), None);
+            assert_eq!(never.plan(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z")), Plan::Nothing);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (name, value) in [
+            ("cron", ""),
+            ("cron", "61 * * * *"),
+            ("cron", "canary"),
+            ("zone", "Mars/Olympus"),
+            ("missed", "never"),
+            ("cap", "0"),
+            ("cap", "3"),
+            ("timeout", "0s"),
+            ("timeout", "-1h"),
+            ("jitter", "soon"),
+            ("jitter", "99999999999999999999d"),
+            ("enabled", "perhaps"),
+            ("crom", "* * * * *"),
+        ] {
+            let error = schedule("0 * * * *", &[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(&format!("schedule.nothing.{name}")), "{error}");
+        }
+    }
+
+    proptest! {
+        /// Two processes that count from different instants agree on the due times, forwards and backwards, also around
+        /// both changes of the clock.
+        #[test]
+        fn due_times_do_not_depend_on_when_one_begins_to_count(
+            cron in prop::sample::select(vec!["30 2 * * *", "*/15 * * * *", "0 2,3 * * *", "0 0 29 2 *", "5 4 * * 0", "30 1 * * *", "0 */2 * * *"]),
+            zone in prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]),
+            start in 1_772_000_000_i64..1_795_000_000,
+            earlier in 0_i64..200_000,
+            length in 0_i64..200_000,
+        ) {
+            let schedule = schedule(cron, &[("zone", zone)]).unwrap();
+            let time = |seconds| DateTime::<Utc>::from_timestamp(seconds, 0).unwrap();
+            let (from, to) = (time(start), time(start + length));
+            let forwards = |mut after: DateTime<Utc>| {
+                let mut found = Vec::new();
+                while let Some(next) = schedule.next_after(after).filter(|next| *next <= to) {
+                    found.push(next);
+                    after = next;
+                }
+                found.retain(|due| *due > from);
+                found
+            };
+            let mut backwards = schedule.due_between(from, to, 1_000);
+            backwards.reverse();
+
+            prop_assert_eq!(&forwards(from), &forwards(time(start - earlier)));
+            prop_assert_eq!(forwards(from), backwards);
+        }
+    }
+}

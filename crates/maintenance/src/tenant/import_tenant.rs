@@ -1,0 +1,161 @@
+//! Importing one tenant, whole, from a file.
+
+use std::path::Path;
+
+use rylie_audit::Action;
+use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
+use rylie_repositories::{
+    BeyondTenant, Grant, PlatformUnit, Progress, Store, TenantCounts, TenantRow, TenantRules, without_sign_ins,
+};
+
+use super::tenant_file::{Ending, Line, Reader};
+use crate::error::{Error, Result};
+use crate::tenant::tenant_named;
+
+/// Rows sent at once, and so held in memory.
+const BATCH: usize = 500;
+
+const DOING: &str = "importing a tenant";
+
+/// What [`import_tenant`] did.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ImportedTenant {
+    /// Whose rows they are.
+    pub tenant: TenantId,
+    /// How many of each table were added.
+    pub rows: TenantCounts,
+    /// What was left out: `Session` counts rows, `User.apiKey` values. Empty for a file that was sealed with this keyring.
+    pub left_out: TenantCounts,
+}
+
+/// Adds the rows of a file that [`export_tenant`](crate::export_tenant) wrote, on either engine, and returns how many. All in
+/// one transaction: it is imported whole or not at all.
+///
+/// The file is checked from end to end before anything is written: [`Error::TenantFile`], with the number of the line, where
+/// it was cut short, changed, or holds another tenant's rows. [`Error::OtherSchema`] for a file of another version. A
+/// tenant, an id or a unique value that is there already is a conflict. Audit records are not imported: the log holds what
+/// happened in its own database. Secrets open where the keyring has the keys they were sealed by. Recorded.
+///
+/// Whoever wrote the file decides about this tenant and nothing beyond it. [`Error::SuperAdminInFile`] and
+/// [`Error::BeyondTenant`] refuse the rest: rights above the tenant, rows that name another tenant's user or agency, counters
+/// below zero. Sessions, and API keys that are not sealed, are imported only from a file that a store with the same keyring
+/// sealed; from any other file they are [left out](ImportedTenant::left_out).
+pub async fn import_tenant(
+    store: &dyn Store,
+    file: &Path,
+    schema: &str,
+    progress: &Progress,
+) -> Result<ImportedTenant> {
+    let (tenant, ending) = check(file, schema)?;
+    let failed = Error::doing(DOING);
+    let grant = Grant::job("import-tenant", "to bring back a tenant, or to take one in").map_err(&failed)?;
+    let unit = store.platform(grant).await.map_err(&failed)?;
+    unit.tenant_transfer().refuse_existing(&tenant).await.map_err(&failed)?;
+    let sealed_here = match &ending.seal {
+        Some(seal) => unit.tenant_transfer().is_sealed_here(&ending.sha256, seal).await.map_err(&failed)?,
+        None => false,
+    };
+    let mut import =
+        Import { unit: &*unit, tenant: &tenant, sealed_here, added: none_added(), left_out: TenantCounts::new() };
+    import.add_all(file, &ending, progress).await?;
+    let (rows, left_out) = (import.added, import.left_out);
+    let recorded = unit.tenant_transfer().record_transfer(Action::TenantImported, &tenant, &rows).await;
+    recorded.map_err(&failed)?;
+    unit.commit().await.map_err(&failed)?;
+    Ok(ImportedTenant { tenant, rows, left_out })
+}
+
+/// Reads the whole file and says whose it is.
+fn check(file: &Path, schema: &str) -> Result<(TenantId, Ending)> {
+    let mut reader = Reader::open(file)?;
+    let header = reader.header();
+    if header.schema != schema {
+        return Err(Error::OtherSchema { file: header.schema.clone(), database: schema.to_owned() });
+    }
+    let tenant = tenant_named(&header.tenant).map_err(|_| reader.wrong("it names no tenant"))?;
+    let mut rules = TenantRules::of(&tenant).map_err(|beyond| refused(beyond, 1))?;
+    // A file that is not as it was written is told first: a row that is missing there is in the way of others.
+    let (mut place, mut beyond) = (0, None);
+    while let Some(line) = reader.next_row()? {
+        place = place_of(&line)
+            .filter(|here| *here >= place)
+            .ok_or_else(|| reader.wrong("its table is unknown here, or out of order"))?;
+        if line.row.get("tenantId").and_then(|id| id.as_str()) != Some(tenant.as_str()) {
+            return Err(reader.wrong("it is another tenant's row"));
+        }
+        if !TENANT_TABLES[place].outlives && beyond.is_none() {
+            beyond = rules.check(&line.table, &line.row).err().map(|beyond| refused(beyond, reader.line_number()));
+        }
+    }
+    if let Some(refused) = beyond {
+        return Err(refused);
+    }
+    let ending = reader.ending().cloned().ok_or_else(|| reader.wrong("its last line is missing"))?;
+    Ok((tenant, ending))
+}
+
+fn refused(beyond: BeyondTenant, line: u64) -> Error {
+    match beyond {
+        BeyondTenant::SuperAdmin { user } => Error::SuperAdminInFile { line, user },
+        BeyondTenant::Other(reason) => Error::BeyondTenant { line, reason },
+    }
+}
+
+fn place_of(line: &Line) -> Option<usize> {
+    TENANT_TABLES.iter().position(|table| table.name == line.table)
+}
+
+/// Counts for every table whose rows are imported.
+fn none_added() -> TenantCounts {
+    TENANT_TABLES.iter().filter(|table| !table.outlives).map(|table| (table.name.to_owned(), 0)).collect()
+}
+
+/// An import under way.
+struct Import<'a> {
+    unit: &'a dyn PlatformUnit,
+    tenant: &'a TenantId,
+    /// Whether a store with the same keyring wrote the file.
+    sealed_here: bool,
+    added: TenantCounts,
+    left_out: TenantCounts,
+}
+
+impl Import<'_> {
+    async fn add_all(&mut self, file: &Path, checked: &Ending, progress: &Progress) -> Result<()> {
+        let mut reader = Reader::open(file)?;
+        let (mut done, of) = (0, reader.header().rows.values().fold(0, |sum: u64, rows| sum.saturating_add(*rows)));
+        progress.tell(done, of);
+        let (mut waiting, mut table) = (Vec::new(), None);
+        while let Some(line) = reader.next_row()? {
+            let next = place_of(&line).map(|place| TENANT_TABLES[place]);
+            if next != table || waiting.len() >= BATCH {
+                done += waiting.len() as u64;
+                self.add(table, std::mem::take(&mut waiting), reader.line_number()).await?;
+                progress.tell(done, of);
+                table = next;
+            }
+            waiting.push(line.row);
+        }
+        done += waiting.len() as u64;
+        self.add(table, waiting, reader.line_number()).await?;
+        progress.tell(done, of);
+        // What is committed is what was checked, also if somebody has written the file anew in between.
+        if reader.ending() == Some(checked) { Ok(()) } else { Err(reader.wrong("it was changed while it was read")) }
+    }
+
+    async fn add(&mut self, table: Option<TenantTable>, mut rows: Vec<TenantRow>, line: u64) -> Result<()> {
+        let Some(table) = table.filter(|table| !table.outlives) else { return Ok(()) };
+        let (from, to) = (line - rows.len() as u64, line - 1);
+        if !self.sealed_here {
+            rows.retain_mut(|row| without_sign_ins(table.name, row, &mut self.left_out));
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let count = rows.len() as u64;
+        let added = self.unit.tenant_transfer().add_rows(table, self.tenant, rows).await;
+        added.map_err(|source| Error::Row { from, to, source })?;
+        *self.added.entry(table.name.to_owned()).or_default() += count;
+        Ok(())
+    }
+}

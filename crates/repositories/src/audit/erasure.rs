@@ -1,0 +1,137 @@
+//! Erasing a person from the sealed log: the values and their salts go, the commitments stay, and the proof holds.
+
+use std::collections::BTreeMap;
+
+use rylie_audit::{Action, Event, Format, Part, Record};
+use rylie_entities::UserId;
+use sea_orm::{ConnectionTrait, DbBackend, Value};
+
+use crate::Result;
+use crate::audit::AuditRepository;
+use crate::audit::rows::{columns, commitments, lenient, record, signed, unsigned};
+use crate::tx::Tx;
+
+/// What is there of the user: as who acted, as in whose name, and as the row that was acted on.
+const NAMED: &str = "l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint FROM \"AuditLog\" a JOIN rylie_audit_leaf l ON l.record_id = a.id \
+     JOIN rylie_audit_batch b ON b.batch = l.batch \
+     WHERE a.\"userId\" = $1 OR a.\"onBehalfOf\" = $1 OR (a.resource = 'User' AND a.\"resourceId\" = $1) ORDER BY a.id LIMIT $2";
+
+pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
+    let rows = tx
+        .audit_rows(
+            &format!("SELECT {}, {NAMED}", columns(tx.engine())),
+            vec![user.as_str().into(), signed(limit).into()],
+        )
+        .await?;
+    let mut erased = Erased::default();
+    if !rows.is_empty() {
+        tx.become_sealer().await?;
+        for row in &rows {
+            let format = Format::of(&lenient::<String>(row, "checkpoint"));
+            let record = record(row, &commitments(row)?, format)?;
+            erase_record(tx, &record, user.as_str(), &mut erased).await?;
+        }
+        tx.become_platform().await?;
+        let Erased { who, what } = erased;
+        let event = Event::new(Action::SubjectErased).with("records", rows.len());
+        tx.record(event.with("who", who).with("what", what)).await?;
+        tx.refuse_protected().await?;
+    }
+    Ok(rows.len() as u64)
+}
+
+/// Records by the part that they lost, as the record of the erasure names them. They name nobody.
+#[derive(Default)]
+struct Erased {
+    who: Vec<String>,
+    what: Vec<String>,
+}
+
+async fn erase_record(tx: &Tx, record: &Record, user: &str, erased: &mut Erased) -> Result<()> {
+    if let Part::Open { value, .. } = &record.who
+        && (value.actor == user || value.on_behalf_of.as_deref() == Some(user))
+    {
+        erase_part(tx, &record.id, "who", record.who.commitment().0.to_vec()).await?;
+        erased.who.push(record.id.clone());
+    }
+    if let Part::Open { value, .. } = &record.what
+        && record.resource == "User"
+        && value.resource_id.as_deref() == Some(user)
+    {
+        erase_part(tx, &record.id, "what", record.what.commitment().0.to_vec()).await?;
+        erased.what.push(record.id.clone());
+    }
+    Ok(())
+}
+
+/// What says that a part which is gone was erased.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Cover {
+    /// Nothing: it was emptied.
+    None,
+    /// An erasure that waits to be sealed.
+    Waiting,
+    /// An erasure that is sealed.
+    Sealed,
+}
+
+/// Of records of a batch that lack the part, what covers each: an erasure that names it. One that is sealed is in a later batch, as only
+/// what is sealed is erased; so a verification that reads the record reads the erasure, too. Whatever else stands in the details of
+/// one, and whoever wrote it, it names no record and makes no statement fail; only the platform's count.
+pub(crate) async fn covers(
+    tx: &Tx,
+    part: &'static str,
+    batch: u64,
+    records: Vec<String>,
+) -> Result<BTreeMap<String, Cover>> {
+    if records.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let named = if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
+        format!("json_each(CASE WHEN json_valid(a.details) THEN a.details ELSE '{{}}' END, '$.{part}') AS named")
+    } else {
+        format!(
+            "LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(a.details->'{part}') = 'array' THEN a.details->'{part}' \
+             ELSE '[]'::jsonb END) AS named(value)"
+        )
+    };
+    let (list, value) = tx.list_of(&records)?;
+    let sql = format!(
+        "SELECT named.value AS id, max(CASE WHEN b.batch IS NOT NULL THEN 2 WHEN p.record_id IS NOT NULL THEN 1 ELSE 0 END) AS cover \
+         FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id AND l.batch > $2 \
+         LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.removed_at IS NULL AND l.number BETWEEN 0 AND b.records - 1 \
+         LEFT JOIN rylie_audit_pending p ON p.record_id = a.id \
+         WHERE a.action = 'SUBJECT_ERASED' AND a.\"tenantId\" = 'platform' AND named.value IN (SELECT list.value FROM {list}) \
+         GROUP BY named.value"
+    );
+    let rows = tx.audit_rows(&sql, vec![value, signed(batch).into()]).await?;
+    let mut covers: BTreeMap<String, Cover> = records.into_iter().map(|id| (id, Cover::None)).collect();
+    for row in &rows {
+        let cover = match lenient::<i32>(row, "cover") {
+            2 => Cover::Sealed,
+            1 => Cover::Waiting,
+            _ => Cover::None,
+        };
+        covers.insert(lenient(row, "id"), cover);
+    }
+    Ok(covers)
+}
+
+async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<()> {
+    if tx.across_tenants()?.get_database_backend() != DbBackend::Sqlite {
+        // Not a plain `SELECT`, which would count as reading.
+        let sql = "WITH done AS MATERIALIZED (SELECT rylie_audit_erase($1, $2, $3) AS erased) SELECT erased FROM done";
+        let rows = tx.audit_rows(sql, vec![id.into(), part.into(), commitment.into()]).await?;
+        return rows.first().map_or(Ok(()), |row| unsigned(row, "erased").map(|_| ()));
+    }
+    let values: &str = if part == "who" {
+        "\"userId\" = 'erased', \"onBehalfOf\" = NULL, \"ipAddress\" = NULL, \"userAgent\" = NULL, \"correlationId\" = NULL"
+    } else {
+        "\"resourceId\" = NULL, details = NULL"
+    };
+    tx.run_across_tenants("INSERT INTO rylie_audit_keeper (task) VALUES ('erasure')", vec![]).await?;
+    let leaf = format!("UPDATE rylie_audit_leaf SET {part} = $2, {part}_salt = NULL WHERE record_id = $1");
+    tx.run_across_tenants(&leaf, vec![Value::from(id), commitment.into()]).await?;
+    tx.run_across_tenants(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = $1"), vec![id.into()]).await?;
+    tx.run_across_tenants("DELETE FROM rylie_audit_keeper", vec![]).await.map(|_| ())
+}

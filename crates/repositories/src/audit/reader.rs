@@ -1,0 +1,205 @@
+//! What a verification of the audit log reads: in pages by key, so that its size does not matter.
+
+use rylie_audit::{
+    Digest, Finding, Format, Part, Proof, Record, SealedBatch, SealedLeaf, SealedTenant, StoredRecord, inclusion_path,
+};
+use rylie_entities::Timestamp;
+use sea_orm::QueryResult;
+
+use crate::audit::erasure::{self, Cover};
+use crate::audit::rows::{columns, commitments, lenient, record, signed, unsigned};
+use crate::audit::structure;
+use crate::audit::tenant::{checkpoint, count, digest, entry, place as tenant_place};
+use crate::tx::Tx;
+use crate::{Error, Result};
+
+/// The audit log and its seals, to be verified; one read-only transaction. Each call is one statement, except where it says otherwise.
+pub struct AuditReader {
+    tx: Tx,
+}
+
+/// Leaves and their records, the columns of a leaf first; then what is wanted and in which order.
+const LEAVES: &str = "l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what, substr(f.checkpoint, 1, 26) AS checkpoint \
+     FROM rylie_audit_leaf l LEFT JOIN rylie_audit_batch f ON f.batch = l.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id";
+
+/// Of a page's rows those that are not preceded by more text than this, so that long details do not fill the memory.
+const TEXT: i64 = 8 << 20;
+
+/// Joined to the records of a page: each must be found exactly once, under a leaf of a batch that is there or waiting.
+const PLACES: &str = "LEFT JOIN rylie_audit_leaf l ON l.record_id = page.id LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.batch >= 1 AND b.removed_at IS NULL \
+     LEFT JOIN rylie_audit_pending p ON p.record_id = page.id";
+
+/// Of what waits the first that is gone, or waits under another position than the record has.
+const WAITING: &str = "SELECT p.record_id, a.id IS NULL AS gone FROM rylie_audit_pending p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id \
+     WHERE a.id IS NULL OR a.position <> p.position ORDER BY p.position LIMIT 1";
+
+impl AuditReader {
+    pub(crate) fn new(tx: Tx) -> Self {
+        Self { tx }
+    }
+
+    /// How many batches there are, and how many records were ever sealed: for a progress bar.
+    pub async fn extent(&self) -> Result<(u64, u64)> {
+        const SQL: &str = "SELECT batch, total FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
+        let rows = self.tx.audit_rows(SQL, vec![]).await?;
+        rows.first().map_or(Ok((0, 0)), |row| Ok((count(row, "batch"), count(row, "total"))))
+    }
+
+    /// How many records wait to be sealed.
+    pub async fn waiting(&self) -> Result<u64> {
+        let rows = self.tx.audit_rows("SELECT count(*) AS waiting FROM rylie_audit_pending", vec![]).await?;
+        rows.first().map_or(Ok(0), |row| unsigned(row, "waiting"))
+    }
+
+    /// The first batch after one; a number may be missing.
+    pub async fn batch_after(&self, batch: u64) -> Result<Option<SealedBatch>> {
+        const SQL: &str = "SELECT batch, checkpoint, records, total, removed_at IS NOT NULL AS removed, \
+             CASE WHEN sealed_at BETWEEN '0001-01-01' AND '9999-12-31' THEN sealed_at END AS sealed_at \
+             FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT 1";
+        let rows = self.tx.audit_rows(SQL, vec![signed(batch).into()]).await?;
+        Ok(rows.first().map(sealed_batch))
+    }
+
+    /// Tenants of a batch in order, after a number; -1 for the first ones.
+    pub async fn tenants(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<SealedTenant>> {
+        const SQL: &str = "SELECT t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
+             WHERE b.tenant = t.tenant AND b.batch < t.batch ORDER BY b.batch DESC LIMIT 1), 0) AS before \
+             FROM rylie_audit_tenant t WHERE t.batch = $1 AND t.number > $2 ORDER BY t.number LIMIT $3";
+        let rows = self.tx.audit_rows(SQL, vec![signed(batch).into(), after.into(), signed(limit).into()]).await?;
+        Ok(rows.iter().map(|row| SealedTenant { entry: entry(row), total_before: count(row, "before") }).collect())
+    }
+
+    /// Leaves of a batch in order, after a number (-1 for the first ones), each with its number and its tenant's. At most
+    /// `limit`, and fewer where details are long; none at the end alone. Up to two statements more where a record lacks a part.
+    pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<(i64, i64, SealedLeaf)>> {
+        let columns = columns(self.tx.engine());
+        let sql = format!(
+            "SELECT * FROM (SELECT page.*, sum(length(page.details)) OVER (ORDER BY page.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
+             AS before FROM (SELECT {columns}, {LEAVES} WHERE l.batch = $1 AND l.number > $2 ORDER BY l.number LIMIT $3) AS page) AS counted \
+             WHERE coalesce(before, 0) < {TEXT} ORDER BY number"
+        );
+        let rows = self.tx.audit_rows(&sql, vec![signed(batch).into(), after.into(), signed(limit).into()]).await?;
+        let number = |row: &QueryResult, name| row.try_get("", name).unwrap_or(i64::MAX);
+        let mut leaves: Vec<_> =
+            rows.iter().map(|row| (number(row, "number"), number(row, "tenant_number"), leaf(row))).collect();
+        self.look_for_erasures(batch, leaves.iter_mut().map(|(_, _, leaf)| leaf).collect()).await?;
+        Ok(leaves)
+    }
+
+    /// Notes which leaves of a batch lack a part that no erasure in the log names, and which one that is not sealed yet.
+    async fn look_for_erasures(&self, batch: u64, leaves: Vec<&mut SealedLeaf>) -> Result<()> {
+        let lacking = |part: fn(&Record) -> bool| -> Vec<String> {
+            leaves.iter().filter(|leaf| leaf.record().is_some_and(part)).map(|leaf| leaf.id.clone()).collect()
+        };
+        let who = lacking(|record| matches!(record.who, Part::Erased(_)));
+        let what = lacking(|record| matches!(record.what, Part::Erased(_)));
+        let who = erasure::covers(&self.tx, "who", batch, who).await?;
+        let what = erasure::covers(&self.tx, "what", batch, what).await?;
+        for leaf in leaves {
+            let covers = [who.get(&leaf.id), what.get(&leaf.id)];
+            leaf.emptied = covers.contains(&Some(&Cover::None));
+            leaf.erasure_waits = covers.contains(&Some(&Cover::Waiting));
+        }
+        Ok(())
+    }
+
+    /// Looks through the log from a key on (`None` at the beginning): the key to go on from (`None` at the end), and what is
+    /// neither sealed nor waiting.
+    pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<(Option<String>, Option<Finding>)> {
+        // What stands before every key, which only somebody who planted it can have written.
+        let page = if id.is_some() { "id > $1" } else { "id IS NULL OR id <= $1" };
+        let sql = format!(
+            "SELECT max(id) AS last, min(CASE WHEN places = 0 THEN coalesce(id, '') END) AS stray, \
+             min(CASE WHEN places > 1 OR rows > 1 THEN coalesce(id, '') END) AS again \
+             FROM (SELECT page.id, count(*) AS rows, count(b.batch) + count(p.record_id) AS places \
+             FROM (SELECT id FROM \"AuditLog\" WHERE {page} ORDER BY id LIMIT $2) AS page {PLACES} GROUP BY page.id) AS found"
+        );
+        let rows = self.tx.audit_rows(&sql, vec![id.unwrap_or_default().into(), signed(limit).into()]).await?;
+        let Some(row) = rows.first() else { return Ok((None, None)) };
+        let text = |name| row.try_get::<Option<String>>("", name);
+        let (Ok(last), Ok(stray), Ok(again)) = (text("last"), text("stray"), text("again")) else {
+            return Ok((None, Some(Finding::added("with a key that is no text".to_owned()))));
+        };
+        let finding = stray.map(Finding::added).or(again.map(Finding::sealed_again));
+        Ok((if id.is_some() { last } else { Some(String::new()) }, finding))
+    }
+
+    /// Whether the tables of the seals hold what the checkpoints up to the `last` batch count, and nothing else: what is outside of
+    /// all batches. Some statements.
+    pub async fn structure(&self, last: u64) -> Result<Option<Finding>> {
+        structure::tables(&self.tx, last).await
+    }
+
+    /// And what is wrong within the batches of a range. Some statements.
+    pub async fn structure_of(&self, first: u64, last: u64) -> Result<Option<Finding>> {
+        structure::batches(&self.tx, first, last).await
+    }
+
+    /// A record that waited to be sealed and is gone, or that waits under another position than its own.
+    pub async fn wrongly_waiting(&self) -> Result<Option<Finding>> {
+        let rows = self.tx.audit_rows(WAITING, vec![]).await?;
+        Ok(rows.first().map(|row| {
+            let record = lenient(row, "record_id");
+            if lenient(row, "gone") { Finding::removed_unsealed(record) } else { Finding::waits_elsewhere(record) }
+        }))
+    }
+
+    /// The proof that a record was sealed; [`Error::NotFound`] for one that is not, or not yet. Five statements.
+    pub async fn prove(&self, id: &str) -> Result<Proof> {
+        const SQL: &str = "SELECT batch, tenant_number FROM rylie_audit_leaf WHERE record_id = $1";
+        let missing = Error::NotFound { entity: "sealed record" };
+        let Some(row) = self.tx.audit_rows(SQL, vec![id.into()]).await?.pop() else { return Err(missing) };
+        let (batch, tenant_number) = (unsigned(&row, "batch")?, row.try_get::<i64>("", "tenant_number")?);
+        let leaves = self.leaves_of(batch, tenant_number).await?;
+        let hashes: Vec<Digest> = leaves.iter().map(|leaf| leaf.leaf).collect();
+        let index = leaves.iter().position(|leaf| leaf.id == id);
+        let place = index.and_then(|index| Some((index, inclusion_path(&hashes, index)?)));
+        let (Some((index, path)), Some(tenant)) = (place, tenant_place(&self.tx, batch, tenant_number).await?) else {
+            return Err(missing);
+        };
+        let record = leaves.into_iter().nth(index).and_then(SealedLeaf::into_record).ok_or(missing)?;
+        Ok(Proof::new(record, (index as u64, path), tenant, &checkpoint(&self.tx, batch).await?))
+    }
+
+    /// The leaves of a tenant in a batch, in order.
+    pub async fn leaves_of(&self, batch: u64, tenant_number: i64) -> Result<Vec<SealedLeaf>> {
+        let columns = columns(self.tx.engine());
+        let sql = format!("SELECT {columns}, {LEAVES} WHERE l.batch = $1 AND l.tenant_number = $2 ORDER BY l.number");
+        let rows = self.tx.audit_rows(&sql, vec![signed(batch).into(), tenant_number.into()]).await?;
+        Ok(rows.iter().map(leaf).collect())
+    }
+}
+
+impl std::fmt::Debug for AuditReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AuditReader")
+    }
+}
+
+fn sealed_batch(row: &QueryResult) -> SealedBatch {
+    let sealed_at = row.try_get::<Option<Timestamp>>("", "sealed_at").unwrap_or_default();
+    SealedBatch {
+        batch: count(row, "batch"),
+        checkpoint: lenient(row, "checkpoint"),
+        removed: lenient(row, "removed"),
+        records: count(row, "records"),
+        total: count(row, "total"),
+        sealed_at: sealed_at.map(Timestamp::utc),
+    }
+}
+
+fn leaf(row: &QueryResult) -> SealedLeaf {
+    let format = Format::of(&lenient::<String>(row, "checkpoint"));
+    let read = |row| record(row, &commitments(row)?, format);
+    let record = match row.try_get::<Option<String>>("", "id") {
+        Ok(None) => StoredRecord::Gone,
+        _ => read(row).map_or(StoredRecord::Unreadable, StoredRecord::Whole),
+    };
+    SealedLeaf {
+        id: lenient(row, "record_id"),
+        leaf: digest(row, "leaf"),
+        record,
+        emptied: false,
+        erasure_waits: false,
+    }
+}

@@ -1,0 +1,173 @@
+//! Rows of the log as the records that are sealed, and statements on the seals.
+
+use chrono::NaiveDateTime;
+use rylie_audit::{Commitments, Digest, Document, Format, Record, Salt, What, Who};
+use rylie_entities::Timestamp;
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
+
+use crate::Result;
+use crate::tx::Tx;
+
+/// The columns of a record that is sealed or verified, of the log as `a`. Details are read as text, and a time that no reader can hold (as
+/// `infinity`) as none with its text in `oddTime`, so that no row makes its reader fail.
+pub(crate) fn columns(engine: DbBackend) -> String {
+    const TIME: &str =
+        "CASE WHEN a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' THEN a.\"createdAt\" END AS \"createdAt\"";
+    const TEXTS: [&str; 9] =
+        ["id", "tenantId", "action", "resource", "userId", "onBehalfOf", "ipAddress", "userAgent", "correlationId"];
+    if engine != DbBackend::Sqlite {
+        let texts = TEXTS.map(|name| format!("a.\"{name}\"")).join(", ");
+        return format!(
+            "{texts}, a.\"resourceId\", a.position, CAST(a.details AS text) AS details, {TIME}, \
+             CASE WHEN a.\"createdAt\" NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN to_jsonb(a.\"createdAt\") #>> '{{}}' END AS \"oddTime\""
+        );
+    }
+    // SQLite holds in a column whatever it is given.
+    let text = |name: &str| {
+        format!(
+            "CASE WHEN typeof(a.\"{name}\") IN ('text', 'null') THEN a.\"{name}\" ELSE typeof(a.\"{name}\") || ' ' || hex(a.\"{name}\") END"
+        )
+    };
+    let texts = TEXTS.map(|name| format!("{} AS \"{name}\"", text(name))).join(", ");
+    format!(
+        "{texts}, {} AS \"resourceId\", CASE WHEN typeof(a.position) = 'integer' THEN a.position END AS position, \
+         {} AS details, {TIME}, {} AS \"oddTime\", CASE WHEN typeof(a.position) NOT IN ('integer', 'null') \
+         THEN typeof(a.position) || ' ' || hex(a.position) END AS \"oddPosition\"",
+        text("resourceId"),
+        text("details"),
+        text("createdAt")
+    )
+}
+
+/// The salts and commitments of a leaf.
+pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
+    let salt = |name| -> Result<Option<Salt>> {
+        Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| bytes.try_into().ok().map(Salt)))
+    };
+    let digest = |name| -> Result<Option<Digest>> {
+        Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| Digest::from_bytes(&bytes)))
+    };
+    Ok(Commitments {
+        who_salt: salt("who_salt")?,
+        what_salt: salt("what_salt")?,
+        who: digest("who")?,
+        what: digest("what")?,
+    })
+}
+
+/// The record in the columns of [`columns`], as it is hashed in a batch of this format.
+pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Format) -> Result<Record> {
+    let (created_at, unreadable) = time(row, format)?;
+    let who = Who {
+        actor: text(row, "userId")?.unwrap_or_default(),
+        on_behalf_of: text(row, "onBehalfOf")?,
+        address: text(row, "ipAddress")?,
+        user_agent: text(row, "userAgent")?,
+        correlation: text(row, "correlationId")?,
+    };
+    let details = text(row, "details")?.map(|text| Document::of(format, text));
+    let what = What { resource_id: text(row, "resourceId")?, details };
+    Ok(Record {
+        id: text(row, "id")?.unwrap_or_default(),
+        tenant: text(row, "tenantId")?.unwrap_or_default(),
+        created_at,
+        position: row.try_get("", "position")?,
+        action: text(row, "action")?.unwrap_or_default(),
+        resource: text(row, "resource")?.unwrap_or_default(),
+        who: commitments.who(who),
+        what: commitments.what(what),
+        unreadable,
+    })
+}
+
+/// When the record was made, and what of the row no record of ours has. In a batch of the first format a time is read as the driver
+/// reads it; since then SQLite's must be written as the driver writes it, so that no offset changes what it means.
+fn time(row: &QueryResult, format: Format) -> Result<(i64, Option<String>)> {
+    let odd = text(row, "oddTime")?;
+    let sqlite = row.try_as_pg_row().is_none();
+    let read = || row.try_get::<Option<Timestamp>>("", "createdAt").ok().flatten();
+    let time = match &odd {
+        Some(text) if sqlite && format == Format::Two => canonical(text),
+        Some(_) if !sqlite => None,
+        _ => read().map(|time| time.utc().timestamp_millis()),
+    };
+    let position = if sqlite { text(row, "oddPosition")? } else { None };
+    let unreadable: Vec<String> = [odd.filter(|_| time.is_none()), position].into_iter().flatten().collect();
+    Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
+}
+
+/// A time as the driver writes it, or with three digits behind the seconds as the column's default does.
+fn canonical(text: &str) -> Option<i64> {
+    const WRITTEN: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.3f"];
+    let time = NaiveDateTime::parse_from_str(text, WRITTEN[0]).ok()?;
+    let is_written = WRITTEN.iter().any(|form| time.format(form).to_string() == text);
+    let is_whole = time.and_utc().timestamp_subsec_nanos() % 1_000_000 == 0;
+    (is_written && is_whole).then(|| time.and_utc().timestamp_millis())
+}
+
+/// A text; bytes that are none in hexadecimal digits.
+fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
+    row.try_get("", name).or_else(|error| match row.try_get::<Option<Vec<u8>>>("", name) {
+        Ok(bytes) => {
+            Ok(bytes.map(|bytes| bytes.iter().fold("bytes ".to_owned(), |text, byte| format!("{text}{byte:02x}"))))
+        }
+        Err(_) => Err(error.into()),
+    })
+}
+
+impl Tx {
+    /// The rows of a statement of our own on the log and its seals, which concern all tenants.
+    pub(crate) async fn audit_rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+        let connection = self.across_tenants()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.query_all_raw(statement).await?)
+    }
+
+    /// A list of texts as a table `list(value)`, bound as one value.
+    pub(crate) fn list_of(&self, texts: &[String]) -> Result<(&'static str, Value)> {
+        Ok(match self.across_tenants()?.get_database_backend() {
+            DbBackend::Sqlite => {
+                let json = serde_json::Value::Array(texts.iter().map(|text| text.as_str().into()).collect());
+                ("json_each($1) AS list", json.to_string().into())
+            }
+            _ => ("unnest($1::text[]) AS list(value)", texts.to_vec().into()),
+        })
+    }
+}
+
+/// A count or number of ours in a column, which is never negative.
+pub(crate) fn unsigned(row: &QueryResult, name: &str) -> Result<u64> {
+    Ok(u64::try_from(row.try_get::<i64>("", name)?).unwrap_or_default())
+}
+
+/// What a column holds, or nothing where it cannot be read: what somebody planted there is found wrong, and is no failure.
+pub(crate) fn lenient<T: TryGetable + Default>(row: &QueryResult, name: &str) -> T {
+    row.try_get("", name).unwrap_or_default()
+}
+
+/// The other way round; no count of ours comes near the limit.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn a_time_is_read_in_the_forms_that_are_written_alone() {
+        let noon = canonical("2026-01-15 12:00:00").unwrap();
+
+        assert_eq!(canonical("2026-01-15 12:00:00.000"), Some(noon));
+        assert_eq!(canonical("2026-01-15 12:00:00.120"), Some(noon + 120));
+        for odd in [
+            "2026-01-15 12:00:00+05:00",
+            "2026-01-15T12:00:00",
+            "2026-01-15 12:00:00.1",
+            "2026-01-15 12:00:00.120000",
+            "never",
+        ] {
+            assert_eq!(canonical(odd), None, "{odd}");
+        }
+    }
+}

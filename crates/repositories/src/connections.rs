@@ -1,0 +1,15 @@
+//! Connections to Google's services.
+
+#[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
+mod ga4_connections;
+mod google_connections;
+#[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
+mod search_console_connections;
+
+pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};
+pub use search_console_connections::{NewSearchConsoleConnection, SearchConsoleConnectionRepository};
+
+#[cfg(feature = "mock")]
+pub use {
+    ga4_connections::MockGa4ConnectionRepository, search_console_connections::MockSearchConsoleConnectionRepository,
+};

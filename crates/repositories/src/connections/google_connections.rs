@@ -1,0 +1,114 @@
+//! What the connections to Google's services have in common: everything but the names of two columns.
+
+/// Makes the repository of the connections to one service: inputs, trait and implementation.
+macro_rules! google_connections {
+    (
+        $service:literal, table $table:literal, entity $entity:ident as $row:ident, id $id:ident,
+        $repository:ident, secrets $access:ident $refresh:ident, $new:ident { $(#[$first_doc:meta])* $first:ident, $(#[$second_doc:meta])* $second:ident }
+    ) => {
+        use async_trait::async_trait;
+        use chrono::{DateTime, Utc};
+        use rylie_audit::{Action, Event};
+        use rylie_crypto::Secret;
+        use rylie_entities::$entity::{ActiveModel, Column, Entity};
+        use rylie_entities::{$id, $row, UserId};
+        use sea_orm::ActiveValue::Set;
+        use sea_orm::ColumnTrait;
+
+        use crate::audit::AuditRepository;
+        use crate::tx::Tx;
+        use crate::secrets::vault::{OpenedTokens, Place, SecretColumn};
+        use crate::{Error, Result};
+
+        #[doc = concat!("Connections to ", $service, ", one a user. Their tokens are sealed; reading a row does not open them.")]
+        #[cfg_attr(feature = "mock", mockall::automock)]
+        #[async_trait]
+        pub trait $repository: Send + Sync {
+            /// The user's connection, or `None` if there is none within reach.
+            async fn find(&self, user: UserId) -> Result<Option<$row>>;
+
+            /// Saves the user's connection over the one before, if there is one. Recorded.
+            /// [`Error::NotFound`] if the user is not within reach, [`Error::NoKeyring`] if the store has no keyring,
+            /// [`Error::Contention`] if another unit saves the user's first connection at the same time.
+            async fn save(&self, new: $new) -> Result<$row>;
+
+            /// Opens the tokens of the user's connection, in whichever form they are stored; `None` without a connection.
+            /// [`Error::NotFound`] if the user is not within reach.
+            async fn open_tokens(&self, user: UserId) -> Result<Option<OpenedTokens>>;
+
+            /// Removes the user's connection. Recorded. [`Error::NotFound`] if there is none.
+            async fn remove(&self, user: UserId) -> Result<()>;
+        }
+
+        /// A connection to be saved.
+        #[derive(Debug)]
+        pub struct $new {
+            /// Whose it is: the signed-in user unless another is named.
+            pub user: Option<UserId>,
+            /// Opens Google's API.
+            pub access_token: Secret<String>,
+            /// Gets a new access token.
+            pub refresh_token: Option<Secret<String>>,
+            /// When the access token ends.
+            pub expires: Option<DateTime<Utc>>,
+            $(#[$first_doc])*
+            pub $first: Option<String>,
+            $(#[$second_doc])*
+            pub $second: Option<String>,
+        }
+
+        const TABLE: &str = $table;
+
+        #[async_trait]
+        impl $repository for Tx {
+            async fn find(&self, user: UserId) -> Result<Option<$row>> {
+                self.rows::<Entity>().filter(Column::UserId.eq(user)).one().await
+            }
+
+            async fn save(&self, new: $new) -> Result<$row> {
+                let owner = self.owner(new.user).await?;
+                let before = $repository::find(self, owner.id.clone()).await?;
+                let id = before.as_ref().map_or_else(|| $id::generate(self.env()), |row| row.id.clone());
+                let place = |column| Place::new(column, id.as_str(), &owner.id);
+                let mut row = ActiveModel {
+                    access_token: Set(self.seal(&new.access_token, place(SecretColumn::$access))?),
+                    refresh_token: Set(self.seal_optional(new.refresh_token.as_ref(), place(SecretColumn::$refresh))?),
+                    expires_at: Set(new.expires.map(Into::into)),
+                    $first: Set(new.$first),
+                    $second: Set(new.$second),
+                    updated_at: Set(self.now()),
+                    ..Default::default()
+                };
+                // Not one statement for both: what is sealed is bound to the id of the row it is written to.
+                let saved = if before.is_some() {
+                    self.update_one::<Entity>(row, Column::Id.eq(&id), TABLE).await?
+                } else {
+                    row.id = Set(id.clone());
+                    row.tenant_id = Set(owner.tenant_id.clone());
+                    row.user_id = Set(owner.id.clone());
+                    row.created_at = Set(self.now());
+                    self.insert::<Entity>(row).await.map_err(Error::conflict_is_contention)?
+                };
+                self.record(Event::new(Action::ConnectionSaved).on(TABLE, &saved.id)).await?;
+                Ok(saved)
+            }
+
+            async fn open_tokens(&self, user: UserId) -> Result<Option<OpenedTokens>> {
+                let owner = self.owner(Some(user)).await?;
+                let Some(row) = $repository::find(self, owner.id).await? else { return Ok(None) };
+                let place = |column| Place::new(column, row.id.as_str(), &row.user_id);
+                let access = self.open(&row.access_token, place(SecretColumn::$access))?;
+                let refresh = self.open_optional(row.refresh_token.as_ref(), place(SecretColumn::$refresh))?;
+                Ok(Some(OpenedTokens { access, refresh }))
+            }
+
+            async fn remove(&self, user: UserId) -> Result<()> {
+                let owner = self.owner(Some(user)).await?;
+                let row = $repository::find(self, owner.id).await?.ok_or(Error::NotFound { entity: TABLE })?;
+                self.delete_one::<Entity>(Column::Id.eq(&row.id), TABLE).await?;
+                self.record(Event::new(Action::ConnectionRemoved).on(TABLE, &row.id)).await
+            }
+        }
+    };
+}
+pub(crate) use google_connections;

@@ -1,0 +1,128 @@
+//! Accounts with OAuth providers.
+
+use async_trait::async_trait;
+use rylie_crypto::Secret;
+use rylie_entities::account::{ActiveModel, Column, Entity};
+use rylie_entities::{Account, AccountId, SealedColumn, UserId, user};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Order;
+use sea_orm::{ColumnTrait, Condition};
+
+use crate::Result;
+use crate::secrets::vault::{Place, SecretColumn};
+use crate::tx::Tx;
+
+/// Accounts by provider.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait AccountRepository: Send + Sync {
+    /// The account that a provider knows by this id.
+    async fn find(&self, provider: &str, provider_account: &str) -> Result<Option<Account>>;
+
+    /// The accounts of a user, by provider.
+    async fn list_of(&self, user: UserId) -> Result<Vec<Account>>;
+
+    /// Ties an account at a provider to a user; the tokens are sealed.
+    /// [`Error::Conflict`](crate::Error::Conflict) if the account is tied already,
+    /// [`Error::NoKeyring`](crate::Error::NoKeyring) if there are tokens and the store has no keyring.
+    async fn link(&self, new: NewAccount) -> Result<Account>;
+
+    /// Opens the access token, if the account has one.
+    async fn open_access_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+
+    /// Opens the refresh token, if the account has one.
+    async fn open_refresh_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+
+    /// Opens the provider's statement of who signed in, if the account has one.
+    async fn open_id_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+
+    /// Unties an account. [`Error::NotFound`](crate::Error::NotFound) if there is none.
+    async fn unlink(&self, account: AccountId) -> Result<()>;
+}
+
+/// An account to be tied to a user.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// Whose it is.
+    pub user: UserId,
+    /// `oauth`, `oidc` or `email`.
+    pub kind: String,
+    /// The provider's name, such as `google`.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account: String,
+    /// Gets a new access token.
+    pub refresh_token: Option<Secret<String>>,
+    /// Opens the provider's API.
+    pub access_token: Option<Secret<String>>,
+    /// The provider's signed statement of who signed in.
+    pub id_token: Option<Secret<String>>,
+    /// When the access token ends, in seconds since 1970.
+    pub expires_at: Option<i32>,
+    /// What the tokens allow, separated by spaces.
+    pub scope: Option<String>,
+}
+
+#[async_trait]
+impl AccountRepository for Tx {
+    async fn find(&self, provider: &str, provider_account: &str) -> Result<Option<Account>> {
+        let known_as =
+            Condition::all().add(Column::Provider.eq(provider)).add(Column::ProviderAccountId.eq(provider_account));
+        self.rows::<Entity>().filter(known_as).one().await
+    }
+
+    async fn list_of(&self, user: UserId) -> Result<Vec<Account>> {
+        let rows = self.rows::<Entity>().filter(Column::UserId.eq(user));
+        rows.order(Order::Asc, Column::Provider, Column::Id).all().await
+    }
+
+    async fn link(&self, new: NewAccount) -> Result<Account> {
+        let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(new.user)).get("User").await?;
+        let id = AccountId::generate(self.env());
+        let place = |column| Place::new(column, id.as_str(), &owner.id);
+        let row = ActiveModel {
+            refresh_token: Set(
+                self.seal_optional(new.refresh_token.as_ref(), place(SecretColumn::AccountRefreshToken))?
+            ),
+            access_token: Set(self.seal_optional(new.access_token.as_ref(), place(SecretColumn::AccountAccessToken))?),
+            id_token: Set(self.seal_optional(new.id_token.as_ref(), place(SecretColumn::AccountIdToken))?),
+            tenant_id: Set(owner.tenant_id.clone()),
+            user_id: Set(owner.id.clone()),
+            kind: Set(new.kind),
+            provider: Set(new.provider),
+            provider_account_id: Set(new.provider_account),
+            expires_at: Set(new.expires_at),
+            token_type: Set(Some("Bearer".to_owned())),
+            scope: Set(new.scope),
+            session_state: Set(None),
+            id: Set(id.clone()),
+        };
+        self.insert::<Entity>(row).await
+    }
+
+    async fn open_access_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+        open(self, account, SecretColumn::AccountAccessToken, |account| account.access_token.as_ref()).await
+    }
+
+    async fn open_refresh_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+        open(self, account, SecretColumn::AccountRefreshToken, |account| account.refresh_token.as_ref()).await
+    }
+
+    async fn open_id_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+        open(self, account, SecretColumn::AccountIdToken, |account| account.id_token.as_ref()).await
+    }
+
+    async fn unlink(&self, account: AccountId) -> Result<()> {
+        self.delete_one::<Entity>(Column::Id.eq(account), "Account").await
+    }
+}
+
+async fn open(
+    tx: &Tx,
+    account: AccountId,
+    column: SecretColumn,
+    of: fn(&Account) -> Option<&SealedColumn>,
+) -> Result<Option<Secret<String>>> {
+    let account = tx.rows::<Entity>().filter(Column::Id.eq(account)).get("Account").await?;
+    tx.open_optional(of(&account), Place::new(column, account.id.as_str(), &account.user_id))
+}

@@ -1,0 +1,120 @@
+//! API keys: one a user, to call the service by program.
+
+use async_trait::async_trait;
+use rylie_audit::{Action, Event};
+use rylie_crypto::{Secret, StoredForm};
+use rylie_entities::user::{ActiveModel, Column, Entity};
+use rylie_entities::{IndexColumn, User, UserId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, Condition};
+
+use crate::Result;
+use crate::SignedInUser;
+use crate::audit::AuditRepository;
+use crate::identity::sessions::random_token;
+use crate::secrets::vault::{Place, SecretColumn};
+use crate::tx::Tx;
+
+/// Issuing and revoking API keys. A key is shown once, when it is issued; then it is stored as the policy of
+/// `User.apiKey` says: sealed with a blind index, or in plain text while the old service looks it up.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ApiKeyRepository: Send + Sync {
+    /// Gives the user a new key of 256 random bits, `rk_` before it, in place of the one before. Recorded.
+    /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach,
+    /// [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring.
+    async fn issue(&self, user: UserId) -> Result<Secret<String>>;
+
+    /// Takes the user's key away; without one, nothing is done. Recorded.
+    async fn revoke(&self, user: UserId) -> Result<()>;
+
+    /// Whether this is the user's key; the texts are compared in constant time.
+    async fn confirm(&self, user: UserId, key: &Secret<String>) -> Result<bool>;
+}
+
+/// Signing in by API key, before a tenant is known.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ApiKeySignIn: Send + Sync {
+    /// The user with this key, or `None`. One statement, by unique indexes.
+    ///
+    /// Found by blind index, under each key of the keyring that opens, so during a rotation too; and as plain text while
+    /// the column's policy accepts that. The row's own value is then compared in constant time.
+    async fn signed_in(&self, key: &Secret<String>) -> Result<Option<SignedInUser>>;
+}
+
+/// Longer than any key the platform issued.
+const MAX_BYTES: usize = 512;
+
+#[async_trait]
+impl ApiKeyRepository for Tx {
+    async fn issue(&self, user: UserId) -> Result<Secret<String>> {
+        let owner = self.owner(Some(user)).await?;
+        let key = Secret::from(format!("rk_{}", random_token()?.expose()));
+        let vault = self.vault(SecretColumn::UserApiKey)?;
+        let stored = vault.seal(&key, place(&owner.id))?;
+        let set = ActiveModel {
+            api_key_index: Set(vault.index_for(&stored, &key)?),
+            api_key: Set(Some(stored.into())),
+            api_key_created_at: Set(Some(self.now())),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        self.update_one::<Entity>(set, Column::Id.eq(&owner.id), "User").await?;
+        self.record(Event::new(Action::ApiKeyIssued).on("User", &owner.id)).await?;
+        Ok(key)
+    }
+
+    async fn revoke(&self, user: UserId) -> Result<()> {
+        let owner = self.owner(Some(user)).await?;
+        if owner.api_key.is_none() {
+            return Ok(());
+        }
+        let set = ActiveModel {
+            api_key: Set(None),
+            api_key_index: Set(None),
+            api_key_created_at: Set(None),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        self.update_one::<Entity>(set, Column::Id.eq(&owner.id), "User").await?;
+        self.record(Event::new(Action::ApiKeyRevoked).on("User", &owner.id)).await
+    }
+
+    async fn confirm(&self, user: UserId, key: &Secret<String>) -> Result<bool> {
+        let owner = self.owner(Some(user)).await?;
+        holds(self, &owner, key)
+    }
+}
+
+#[async_trait]
+impl ApiKeySignIn for Tx {
+    async fn signed_in(&self, key: &Secret<String>) -> Result<Option<SignedInUser>> {
+        let text = key.expose();
+        // What is stored sealed must not be accepted as it is stored: whoever reads the table would be signed in.
+        if text.is_empty() || text.len() > MAX_BYTES || StoredForm::of(text) != StoredForm::Plain {
+            return Ok(None);
+        }
+        let vault = self.vault(SecretColumn::UserApiKey)?;
+        let candidates = vault.blind_index()?.candidates(text).into_iter().map(IndexColumn::from);
+        let mut known = Condition::any().add(Column::ApiKeyIndex.is_in(candidates));
+        if vault.accepts(StoredForm::Plain) {
+            known = known.add(Column::ApiKey.eq(text.as_str()));
+        }
+        // More than one when a writer that knows no index left an old one behind.
+        for user in self.rows::<Entity>().filter(known).all().await? {
+            if holds(self, &user, key)? {
+                return self.sign_in(&user).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn holds(tx: &Tx, user: &User, key: &Secret<String>) -> Result<bool> {
+    Ok(tx.open_optional(user.api_key.as_ref(), place(&user.id))?.is_some_and(|stored| stored == *key))
+}
+
+fn place(user: &UserId) -> Place<'_> {
+    Place::new(SecretColumn::UserApiKey, user.as_str(), user)
+}

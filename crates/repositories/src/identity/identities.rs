@@ -1,0 +1,60 @@
+//! Users before a tenant is known.
+
+use async_trait::async_trait;
+use rylie_entities::user::{ActiveModel, Column, Entity};
+use rylie_entities::{TenantId, User, UserId, UserRole};
+use sea_orm::ActiveValue::Set;
+use sea_orm::ColumnTrait;
+use sea_orm::sea_query::ExprTrait;
+
+use crate::Result;
+use crate::tx::Tx;
+use crate::users::{checked_email, lower_email, refuse_taken};
+
+/// Users by what they sign in with.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait IdentityRepository: Send + Sync {
+    /// The user with this address, in any case and with blanks around it; `None` if there is none.
+    async fn find_by_email(&self, email: &str) -> Result<Option<User>>;
+
+    /// Makes a user of no agency, with the role `USER`: the first sign-in of a stranger.
+    /// [`Error::Conflict`](crate::Error::Conflict) if the address is taken.
+    async fn sign_up(&self, email: &str, name: Option<String>) -> Result<User>;
+
+    /// Notes that the address was confirmed now.
+    async fn confirm_email(&self, user: UserId) -> Result<User>;
+}
+
+#[async_trait]
+impl IdentityRepository for Tx {
+    async fn find_by_email(&self, email: &str) -> Result<Option<User>> {
+        // The old service stored addresses in any case, perhaps the same one twice: the exact text goes first.
+        let Ok(lower) = checked_email(email) else { return Ok(None) };
+        let found = self.rows::<Entity>().filter(lower_email().eq(lower)).all().await?;
+        Ok(found.into_iter().max_by_key(|user| user.email == email.trim()))
+    }
+
+    async fn sign_up(&self, email: &str, name: Option<String>) -> Result<User> {
+        let email = checked_email(email)?;
+        refuse_taken(self, &email).await?;
+        let id = UserId::generate(self.env());
+        let row = ActiveModel {
+            tenant_id: Set(TenantId::of_user(&id, None)),
+            id: Set(id),
+            email: Set(email),
+            name: Set(name),
+            role: Set(UserRole::User),
+            created_at: Set(self.now()),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        self.insert::<Entity>(row).await
+    }
+
+    async fn confirm_email(&self, user: UserId) -> Result<User> {
+        let set =
+            ActiveModel { email_verified: Set(Some(self.now())), updated_at: Set(self.now()), ..Default::default() };
+        self.update_one::<Entity>(set, Column::Id.eq(user), "User").await
+    }
+}

@@ -1,0 +1,10 @@
+//! Texts that must say something.
+
+use crate::{Error, Result};
+
+pub(crate) fn not_empty(what: &'static str, text: String) -> Result<String> {
+    if text.trim().is_empty() {
+        return Err(Error::Invalid { what, reason: "it must not be empty" });
+    }
+    Ok(text)
+}

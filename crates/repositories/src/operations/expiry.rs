@@ -1,0 +1,107 @@
+//! Removing what is no longer kept, in batches, so that no call holds locks for long.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use rylie_audit::Action;
+use rylie_entities::Timestamp;
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+
+use crate::tx::Tx;
+use crate::usage::billing_period;
+use crate::{Error, Result};
+
+/// Rows that end by time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// Sessions, from the instant at which they are no longer valid.
+    Sessions,
+    /// Verification tokens, likewise.
+    VerificationTokens,
+    /// Events that usage was counted by, from when they were counted. One that is removed counts again when it is
+    /// delivered again.
+    UsageEvents,
+    /// Soft-deleted requests, from their deletion; with their tasks and mappings. Each is recorded as purged.
+    DeletedRequests,
+    /// Soft-deleted tasks, from their deletion. Each is recorded as purged.
+    DeletedTasks,
+}
+
+/// Removing what is no longer kept, of everybody.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ExpiryRepository: Send + Sync {
+    /// How many rows ended at least `age` ago. One statement, served by an index.
+    async fn count(&self, what: Kept, age: Duration) -> Result<u64>;
+
+    /// Deletes at most `batch` rows that ended at least `age` ago, the longest ago first. Returns how many.
+    ///
+    /// Fewer than `batch` means that none is left but those that another transaction holds or changes meanwhile, which are not waited for.
+    async fn remove(&self, what: Kept, age: Duration, batch: u64) -> Result<u64>;
+}
+
+impl Kept {
+    /// The table, its key, when its rows end, and which rows are meant.
+    fn parts(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Sessions => ("Session", "id", "expires", "TRUE"),
+            Self::VerificationTokens => ("VerificationToken", "token", "expires", "TRUE"),
+            Self::UsageEvents => ("UsageEvent", "id", "countedAt", "TRUE"),
+            Self::DeletedRequests => ("Request", "id", "deletedAt", "deleted"),
+            Self::DeletedTasks => ("Task", "id", "deletedAt", "deleted"),
+        }
+    }
+
+    fn is_recorded(self) -> bool {
+        matches!(self, Self::DeletedRequests | Self::DeletedTasks)
+    }
+
+    /// `$1` is when they must have ended, `$2` the batch.
+    fn delete(self, engine: DbBackend) -> String {
+        let (table, key, ended, which) = self.parts();
+        // PostgreSQL finds rows again by where they lie, which costs no lookup in an index. Of tables whose rows are changed often
+        // it does not: one that moved before it was locked would be left.
+        let lie = engine != DbBackend::Sqlite && !self.is_recorded();
+        let by = if lie { "ctid".to_owned() } else { format!(r#""{key}""#) };
+        let rows =
+            format!(r#"SELECT {by} FROM "{table}" WHERE {which} AND "{ended}" <= $1 ORDER BY "{ended}" LIMIT $2"#);
+        match engine {
+            DbBackend::Sqlite => format!(r#"DELETE FROM "{table}" WHERE {by} IN ({rows})"#),
+            // An array is made once; a sub-query could be run again for each row, and then lock more than the batch.
+            _ => format!(r#"DELETE FROM "{table}" WHERE {by} = ANY (ARRAY({rows} FOR UPDATE SKIP LOCKED))"#),
+        }
+    }
+}
+
+#[async_trait]
+impl ExpiryRepository for Tx {
+    async fn count(&self, what: Kept, age: Duration) -> Result<u64> {
+        let (table, _, ended, which) = what.parts();
+        let sql = format!(r#"SELECT count(*) FROM "{table}" WHERE {which} AND "{ended}" <= $1"#);
+        self.count_across_tenants(&sql, vec![ago(self, age)?.into()]).await
+    }
+
+    async fn remove(&self, what: Kept, age: Duration, batch: u64) -> Result<u64> {
+        let connection = self.across_tenants()?;
+        let sql = what.delete(connection.get_database_backend());
+        let values: Vec<Value> = vec![ago(self, age)?.into(), i64::try_from(batch).unwrap_or(i64::MAX).into()];
+        if !what.is_recorded() {
+            return self.run_across_tenants(&sql, values).await;
+        }
+        let sql = format!(r#"{sql} RETURNING "id""#);
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        let rows = connection.query_all_raw(statement).await?;
+        let ids: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<std::result::Result<_, _>>()?;
+        let removed = ids.len() as u64;
+        self.record_each(&Action::Purged, what.parts().0, ids).await?;
+        Ok(removed)
+    }
+}
+
+fn ago(tx: &Tx, age: Duration) -> Result<Timestamp> {
+    let too_long = Error::Invalid { what: "the age", reason: "it is longer than time is reckoned" };
+    let age = TimeDelta::from_std(age).map_err(|_| too_long)?;
+    Ok(tx.now().utc().checked_sub_signed(age).map_or(billing_period::always().0, Timestamp::from))
+}

@@ -1,0 +1,312 @@
+//! What the scheduler ran: one row a job and due time.
+//!
+//! Leases are measured by the database's clock alone. The processes' clocks may be wrong, and jump.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rylie_entities::Timestamp;
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
+use serde::Serialize;
+
+use crate::tx::Tx;
+use crate::{Error, Result};
+
+/// The runs of jobs. No tenant's row is among them, so no access is recorded.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait JobRunRepository: Send + Sync {
+    /// Notes that a job is known from `at` on: its due times count from there. Nothing if it is known already.
+    async fn register(&self, job: &str, at: DateTime<Utc>) -> Result<()>;
+
+    /// The latest due time of each job that is settled (claimed, skipped, or noted by [`register`](Self::register)).
+    /// Jobs that were never registered are left out. One statement.
+    async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>>;
+
+    /// When the database became one of ours: what was due before was nobody's.
+    async fn begun(&self) -> Result<DateTime<Utc>>;
+
+    /// Every run under way, and those whose holder has died. One statement.
+    async fn running(&self) -> Result<Vec<JobRun>>;
+
+    /// The run that began last, under way or over.
+    async fn last_run(&self, job: &str) -> Result<Option<JobRun>>;
+
+    /// The run that failed last.
+    async fn last_failure(&self, job: &str) -> Result<Option<JobRun>>;
+
+    /// Takes a due time, for one caller among all processes: `None` if it or a later one is taken, or if another
+    /// run of the job is under way. A `manual` run stands beside the schedule and settles no due time.
+    async fn claim(
+        &self,
+        job: &str,
+        due: DateTime<Utc>,
+        manual: bool,
+        holder: &str,
+        lease: Duration,
+    ) -> Result<Option<Lease>>;
+
+    /// Takes over a run whose lease has ended; `None` if its holder is alive or another one was quicker.
+    async fn take_over(&self, run: &Lease, holder: &str, lease: Duration) -> Result<Option<Lease>>;
+
+    /// Prolongs a lease from now on; `false` if it is lost.
+    async fn prolong(&self, held: &Lease, lease: Duration) -> Result<bool>;
+
+    /// Ends a lease early, so that another process may take the run over at once.
+    async fn release(&self, held: &Lease) -> Result<()>;
+
+    /// Marks a run as done, or as failed with this error; `false`, and nothing is changed, if the lease is lost. In one
+    /// unit with what the run did, both take effect or neither does.
+    #[allow(clippy::needless_lifetimes, reason = "the mock needs the name")]
+    async fn finish<'a>(&self, held: &Lease, error: Option<&'a str>) -> Result<bool>;
+
+    /// Settles a due time without a run.
+    async fn skip(&self, job: &str, due: DateTime<Utc>) -> Result<()>;
+
+    /// Deletes at most `batch` runs that were due before `before`; each job's last settled due time stays, whatever its
+    /// age, and so does what is under way. Returns how many.
+    async fn forget(&self, before: DateTime<Utc>, batch: u64) -> Result<u64>;
+}
+
+/// The right to do one run, for as long as nobody takes it over. `attempt` is the fencing token: it grows with each
+/// takeover, and what is written under an older one is refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Lease {
+    /// Name of the job.
+    pub job: String,
+    /// When the run was due.
+    pub due: DateTime<Utc>,
+    /// 1 at first, one more with each takeover.
+    pub attempt: i64,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RunStatus {
+    /// Under way, or its holder has died.
+    Running,
+    /// It did what it should.
+    Done,
+    /// It did not.
+    Failed,
+}
+
+/// One run of a job. The times but `due` are the database's.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct JobRun {
+    /// Name of the job.
+    pub job: String,
+    /// When it was due; for a manual run, when it was asked for.
+    pub due: DateTime<Utc>,
+    /// Whether a person asked for it.
+    pub manual: bool,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Which process has or had it.
+    pub holder: String,
+    /// How many processes have had it.
+    pub attempt: i64,
+    /// When the last attempt began.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished: Option<DateTime<Utc>>,
+    /// Why it failed; no value of a row or parameter is in it.
+    pub error: Option<String>,
+    /// Whether its lease has ended, so that another process takes it over.
+    pub abandoned: bool,
+}
+
+impl JobRun {
+    /// What is to be shown to take the run over.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        Lease { job: self.job.clone(), due: self.due, attempt: self.attempt }
+    }
+}
+
+/// Now, by the database's clock.
+fn now(engine: DbBackend) -> &'static str {
+    match engine {
+        DbBackend::Postgres => "(clock_timestamp() AT TIME ZONE 'UTC')::timestamp(3)",
+        _ => "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    }
+}
+
+/// Now and `parameter` milliseconds.
+fn later(engine: DbBackend, parameter: &str) -> String {
+    match engine {
+        DbBackend::Postgres => format!("({} + {parameter} * interval '1 millisecond')", now(engine)),
+        _ => format!("strftime('%Y-%m-%d %H:%M:%f', 'now', ({parameter} / 1000.0) || ' seconds')"),
+    }
+}
+
+fn millis(lease: Duration) -> Value {
+    i64::try_from(lease.as_millis()).unwrap_or(i64::MAX).into()
+}
+
+fn stored(at: DateTime<Utc>) -> Value {
+    Timestamp::from(at).into()
+}
+
+/// The conditions under which a lease is still held.
+const HELD: &str = "job = $1 AND due = $2 AND attempt = $3 AND status = 'running'";
+
+fn held(lease: &Lease) -> Vec<Value> {
+    vec![lease.job.as_str().into(), stored(lease.due), lease.attempt.into()]
+}
+
+#[async_trait]
+impl JobRunRepository for Tx {
+    async fn register(&self, job: &str, at: DateTime<Utc>) -> Result<()> {
+        // The unique index on registered rows lets one through where several processes register a job at once.
+        const SQL: &str = "INSERT INTO rylie_job_runs (job, due, status, manual) SELECT $1, $2, 'registered', false \
+             WHERE NOT EXISTS (SELECT 1 FROM rylie_job_runs WHERE job = $1 AND NOT manual) ON CONFLICT DO NOTHING";
+        let values = vec![job.into(), stored(at)];
+        self.run_on_books(SQL, values).await.map(drop)
+    }
+
+    async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>> {
+        let names = serde_json::Value::from(jobs.to_vec()).to_string();
+        let each = match self.books()?.get_database_backend() {
+            DbBackend::Postgres => "json_array_elements_text($1::json) AS j(job)",
+            _ => "(SELECT value AS job FROM json_each($1)) AS j",
+        };
+        let sql = format!(
+            "SELECT j.job, (SELECT r.due FROM rylie_job_runs r WHERE r.job = j.job AND NOT r.manual ORDER BY r.due DESC LIMIT 1) AS due \
+             FROM {each}"
+        );
+        let rows = self.rows_of_books(&sql, vec![names.into()]).await?;
+        let rows = rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index::<Option<Timestamp>>(1)?)));
+        let rows: Result<Vec<(String, Option<Timestamp>)>> = rows.collect();
+        Ok(rows?.into_iter().filter_map(|(job, due)| Some((job, due?.utc()))).collect())
+    }
+
+    async fn begun(&self) -> Result<DateTime<Utc>> {
+        let rows = self.rows_of_books("SELECT created_at FROM rylie_database", Vec::new()).await?;
+        let mark = rows.first().ok_or(Error::NotFound { entity: "rylie_database" })?;
+        Ok(mark.try_get::<Timestamp>("", "created_at")?.utc())
+    }
+
+    async fn running(&self) -> Result<Vec<JobRun>> {
+        self.runs("status = 'running' ORDER BY job", Vec::new()).await
+    }
+
+    async fn last_run(&self, job: &str) -> Result<Option<JobRun>> {
+        let condition = "job = $1 AND status IN ('running', 'done', 'failed') ORDER BY due DESC LIMIT 1";
+        Ok(self.runs(condition, vec![job.into()]).await?.pop())
+    }
+
+    async fn last_failure(&self, job: &str) -> Result<Option<JobRun>> {
+        let condition = "job = $1 AND status = 'failed' ORDER BY due DESC LIMIT 1";
+        Ok(self.runs(condition, vec![job.into()]).await?.pop())
+    }
+
+    async fn claim(
+        &self,
+        job: &str,
+        due: DateTime<Utc>,
+        manual: bool,
+        holder: &str,
+        lease: Duration,
+    ) -> Result<Option<Lease>> {
+        let engine = self.books()?.get_database_backend();
+        // Unique are (job, due), and the running run of a job: a due time is taken once, and no run overlaps another.
+        let sql = format!(
+            "INSERT INTO rylie_job_runs (job, due, status, manual, holder, attempt, started, leased_until) \
+             SELECT $1, $2, 'running', $3, $4, 1, {}, {} WHERE $3 OR NOT EXISTS (\
+             SELECT 1 FROM rylie_job_runs WHERE job = $1 AND due >= $2 AND NOT manual) ON CONFLICT DO NOTHING",
+            now(engine),
+            later(engine, "$5")
+        );
+        let values = vec![job.into(), stored(due), manual.into(), holder.into(), millis(lease)];
+        let claimed = self.run_on_books(&sql, values).await? > 0;
+        Ok(claimed.then(|| Lease { job: job.to_owned(), due, attempt: 1 }))
+    }
+
+    async fn take_over(&self, run: &Lease, holder: &str, lease: Duration) -> Result<Option<Lease>> {
+        let engine = self.books()?.get_database_backend();
+        let sql = format!(
+            "UPDATE rylie_job_runs SET holder = $4, attempt = attempt + 1, started = {now}, leased_until = {} \
+             WHERE {HELD} AND leased_until <= {now}",
+            later(engine, "$5"),
+            now = now(engine)
+        );
+        let values = [held(run), vec![holder.into(), millis(lease)]].concat();
+        let taken = self.run_on_books(&sql, values).await? > 0;
+        Ok(taken.then(|| Lease { attempt: run.attempt + 1, ..run.clone() }))
+    }
+
+    async fn prolong(&self, lease: &Lease, by: Duration) -> Result<bool> {
+        let engine = self.books()?.get_database_backend();
+        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", later(engine, "$4"));
+        Ok(self.run_on_books(&sql, [held(lease), vec![millis(by)]].concat()).await? > 0)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        let engine = self.books()?.get_database_backend();
+        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", now(engine));
+        self.run_on_books(&sql, held(lease)).await.map(drop)
+    }
+
+    #[allow(clippy::needless_lifetimes, reason = "as the trait")]
+    async fn finish<'a>(&self, lease: &Lease, error: Option<&'a str>) -> Result<bool> {
+        let engine = self.books()?.get_database_backend();
+        let sql = format!(
+            "UPDATE rylie_job_runs SET status = $4, error = $5, finished = {}, leased_until = NULL WHERE {HELD}",
+            now(engine)
+        );
+        let status = if error.is_some() { "failed" } else { "done" };
+        let values = [held(lease), vec![status.into(), error.map(str::to_owned).into()]].concat();
+        Ok(self.run_on_books(&sql, values).await? > 0)
+    }
+
+    async fn skip(&self, job: &str, due: DateTime<Utc>) -> Result<()> {
+        const SQL: &str = "INSERT INTO rylie_job_runs (job, due, status, manual) VALUES ($1, $2, 'skipped', false) \
+             ON CONFLICT DO NOTHING";
+        self.run_on_books(SQL, vec![job.into(), stored(due)]).await.map(drop)
+    }
+
+    async fn forget(&self, before: DateTime<Utc>, batch: u64) -> Result<u64> {
+        const SQL: &str = "DELETE FROM rylie_job_runs WHERE (job, due) IN (\
+             SELECT r.job, r.due FROM rylie_job_runs r WHERE r.due < $1 AND r.status <> 'running' AND (r.manual OR EXISTS (\
+             SELECT 1 FROM rylie_job_runs l WHERE l.job = r.job AND l.due > r.due AND NOT l.manual)) ORDER BY r.due LIMIT $2)";
+        let batch = i64::try_from(batch).unwrap_or(i64::MAX);
+        self.run_on_books(SQL, vec![stored(before), batch.into()]).await
+    }
+}
+
+impl Tx {
+    async fn runs(&self, condition: &str, values: Vec<Value>) -> Result<Vec<JobRun>> {
+        let engine = self.books()?.get_database_backend();
+        let sql = format!(
+            "SELECT job, due, manual, status, holder, attempt, started, finished, error, \
+             status = 'running' AND leased_until <= {} AS abandoned FROM rylie_job_runs WHERE {condition}",
+            now(engine)
+        );
+        self.rows_of_books(&sql, values).await?.iter().map(run).collect()
+    }
+}
+
+fn run(row: &QueryResult) -> Result<JobRun> {
+    let at = |column: &str| row.try_get::<Option<Timestamp>>("", column).map(|at| at.map(Timestamp::utc));
+    let status: String = row.try_get("", "status")?;
+    Ok(JobRun {
+        job: row.try_get("", "job")?,
+        due: row.try_get::<Timestamp>("", "due")?.utc(),
+        manual: row.try_get("", "manual")?,
+        status: match status.as_str() {
+            "running" => RunStatus::Running,
+            "done" => RunStatus::Done,
+            _ => RunStatus::Failed,
+        },
+        holder: row.try_get("", "holder")?,
+        attempt: row.try_get("", "attempt")?,
+        started: at("started")?,
+        finished: at("finished")?,
+        error: row.try_get("", "error")?,
+        abandoned: row.try_get("", "abandoned")?,
+    })
+}

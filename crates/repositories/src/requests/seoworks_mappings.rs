@@ -1,0 +1,122 @@
+//! Which task at SEOWorks serves which request.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use rylie_entities::seoworks_task_mapping::{ActiveModel, Column, Entity};
+use rylie_entities::{Request, RequestId, SeoWorksTaskMapping, SeoWorksTaskMappingId, request};
+use rylie_tenancy::Bulk;
+use sea_orm::ActiveValue::Set;
+use sea_orm::ColumnTrait;
+use sea_orm::sea_query::Order;
+
+use super::{present, present_among};
+use crate::not_empty::not_empty;
+use crate::tx::Tx;
+use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
+
+/// Mappings between requests and tasks at SEOWorks.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait SeoWorksMappingRepository: Send + Sync {
+    /// The mapping of a task at SEOWorks, or `None` if there is none within reach.
+    async fn find_by_task(&self, seoworks_task: &str) -> Result<Option<SeoWorksTaskMapping>>;
+
+    /// The oldest first.
+    async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>>;
+
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>>;
+
+    /// Makes a mapping. [`Error::NotFound`](crate::Error::NotFound) if the request is not within reach,
+    /// [`Error::Conflict`](crate::Error::Conflict) if the task at SEOWorks is mapped already.
+    async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping>;
+
+    /// Makes many mappings, all or none; one whose task at SEOWorks is mapped already is moved to the request named here,
+    /// and of a task that is named twice the last one counts.
+    ///
+    /// Those for a request that is not within reach, and tasks that are mapped for another tenant, are left and count as not
+    /// found.
+    async fn save_many(&self, new: Vec<NewSeoWorksMapping>, progress: Progress) -> Result<BulkOutcome>;
+
+    /// Changes the status, in SEOWorks' words.
+    async fn set_status(&self, id: SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
+
+    /// Removes a mapping.
+    async fn remove(&self, id: SeoWorksTaskMappingId) -> Result<()>;
+}
+
+/// A mapping to be made.
+#[derive(Clone, Debug)]
+pub struct NewSeoWorksMapping {
+    /// The request it serves.
+    pub request: RequestId,
+    /// The task's id at SEOWorks; not empty.
+    pub seoworks_task: String,
+    /// The kind of work, in SEOWorks' words.
+    pub kind: String,
+}
+
+#[async_trait]
+impl SeoWorksMappingRepository for Tx {
+    async fn find_by_task(&self, seoworks_task: &str) -> Result<Option<SeoWorksTaskMapping>> {
+        self.rows::<Entity>().filter(Column::SeoworksTaskId.eq(seoworks_task)).one().await
+    }
+
+    async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>> {
+        self.rows::<Entity>().listed(Order::Asc).page(page).await
+    }
+
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>> {
+        self.rows::<Entity>().walk(Order::Asc, &(), &page).await
+    }
+
+    async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping> {
+        let request = self.rows::<request::Entity>().filter(present(&new.request)).get("Request").await?;
+        self.insert::<Entity>(row(self, new, &request)?).await
+    }
+
+    async fn save_many(&self, new: Vec<NewSeoWorksMapping>, progress: Progress) -> Result<BulkOutcome> {
+        let by_task: BTreeMap<_, _> = new.into_iter().map(|new| (new.seoworks_task.clone(), new)).collect();
+        let mut bulk = Bulk::begin(self, by_task.into_values().collect(), progress).await?;
+        while let Some(new) = bulk.next() {
+            let asked = new.len();
+            let requests = present_among(self, new.iter().map(|new| &new.request));
+            let requests = requests.all().await?;
+            let requests: HashMap<_, _> = requests.iter().map(|request| (&request.id, request)).collect();
+            let mut rows = Vec::with_capacity(asked);
+            for new in new {
+                if let Some(request) = requests.get(&new.request) {
+                    rows.push(row(self, new, request)?);
+                }
+            }
+            let saved = self.upsert_many::<Entity>(rows, Column::SeoworksTaskId, &MOVED).await?;
+            bulk.done(asked, saved, saved);
+        }
+        bulk.finish().await
+    }
+
+    async fn set_status(&self, id: SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping> {
+        let set = ActiveModel { status: Set(status.to_owned()), updated_at: Set(self.now()), ..Default::default() };
+        self.update_one::<Entity>(set, Column::Id.eq(id), "SEOWorksTaskMapping").await
+    }
+
+    async fn remove(&self, id: SeoWorksTaskMappingId) -> Result<()> {
+        self.delete_one::<Entity>(Column::Id.eq(id), "SEOWorksTaskMapping").await
+    }
+}
+
+const MOVED: [Column; 4] = [Column::RequestId, Column::TenantId, Column::TaskType, Column::UpdatedAt];
+
+fn row(tx: &Tx, new: NewSeoWorksMapping, request: &Request) -> Result<ActiveModel> {
+    Ok(ActiveModel {
+        id: Set(SeoWorksTaskMappingId::generate(tx.env())),
+        tenant_id: Set(request.tenant_id.clone()),
+        request_id: Set(request.id.clone()),
+        seoworks_task_id: Set(not_empty("the task's id at SEOWorks", new.seoworks_task)?),
+        task_type: Set(new.kind),
+        status: Set("pending".to_owned()),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    })
+}

@@ -1,0 +1,110 @@
+//! Reading the values of a column across tenants.
+
+use rylie_crypto::{Sealed, Secret, StoredForm};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+
+use super::UnreadableSecret;
+use crate::secrets::vault::{Place, Vault};
+use crate::tx::Tx;
+use crate::{Error, Result, SecretColumn};
+
+/// A row with a secret, or with what is left of one in the blind index.
+pub(super) struct Row {
+    pub(super) id: String,
+    owner: String,
+    pub(super) value: Option<String>,
+    pub(super) index: Option<String>,
+}
+
+impl Row {
+    pub(super) fn place(&self, column: SecretColumn) -> Place<'_> {
+        Place { column, row: &self.id, owner: &self.owner }
+    }
+
+    pub(super) fn open(&self, vault: &Vault<'_>, column: SecretColumn, value: &str) -> Result<Secret<String>> {
+        vault.open(value, self.place(column))
+    }
+
+    /// Says that the value was left, in words that hold nothing of it.
+    pub(super) fn unreadable(&self, column: SecretColumn, error: &Error) -> UnreadableSecret {
+        let reason = match error {
+            Error::Secret(cause) => cause.to_string(),
+            other => other.to_string(),
+        };
+        let key = self.value.as_deref().and_then(key_of);
+        UnreadableSecret { column, row: self.id.clone(), key, reason }
+    }
+
+    fn of(result: &QueryResult) -> Result<Self> {
+        Ok(Self {
+            id: result.try_get_by_index(0)?,
+            owner: result.try_get_by_index(1)?,
+            value: result.try_get_by_index(2)?,
+            index: result.try_get_by_index(3)?,
+        })
+    }
+}
+
+/// The id of the key that an envelope names; `None` for every other form.
+pub(super) fn key_of(value: &str) -> Option<String> {
+    (StoredForm::of(value) == StoredForm::Sealed)
+        .then(|| Sealed::parse(value).map(|sealed| sealed.key_id().to_owned()).ok())
+        .flatten()
+}
+
+/// The next rows after an id, at most `batch`, and where to go on.
+pub(super) async fn rows(
+    tx: &Tx,
+    column: SecretColumn,
+    after: Option<String>,
+    batch: u64,
+) -> Result<(Vec<Row>, Option<String>)> {
+    let batch = i64::try_from(batch.max(1)).unwrap_or(i64::MAX);
+    let condition = format!(r#""id" > $1 AND {} ORDER BY "id" LIMIT $2"#, filled(column));
+    let rows = select(tx, column, &condition, [after.unwrap_or_default().into(), batch.into()]).await?;
+    let full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= batch);
+    let next = rows.last().filter(|_| full).map(|row| row.id.clone());
+    Ok((rows, next))
+}
+
+/// Some rows whose value may be a ciphertext of the old service: they begin as its ciphertexts do.
+pub(super) async fn may_be_ciphertexts(tx: &Tx, column: SecretColumn, limit: i64) -> Result<Vec<Row>> {
+    let pattern = format!("{}:%", "_".repeat(32));
+    select(tx, column, &format!(r#""{}" LIKE $1 LIMIT $2"#, column.column()), [pattern.into(), limit.into()]).await
+}
+
+async fn select(tx: &Tx, column: SecretColumn, condition: &str, values: [Value; 2]) -> Result<Vec<Row>> {
+    let (table, name, owner) = (column.table(), column.column(), column.owner());
+    let index = column.index().map_or_else(|| "NULL".to_owned(), |index| format!(r#""{index}""#));
+    let sql = format!(r#"SELECT "id", "{owner}", "{name}", {index} FROM "{table}" WHERE {condition}"#);
+    let connection = tx.across_tenants()?;
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+    connection.query_all_raw(statement).await?.iter().map(Row::of).collect()
+}
+
+pub(super) async fn count(tx: &Tx, column: SecretColumn) -> Result<u64> {
+    let sql = format!(r#"SELECT count(*) FROM "{}" WHERE {}"#, column.table(), filled(column));
+    let connection = tx.across_tenants()?;
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await?.ok_or(Error::NotFound { entity: column.table() })?;
+    Ok(u64::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or_default())
+}
+
+pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
+    let connection = tx.across_tenants()?;
+    let engine = connection.get_database_backend();
+    if engine == DbBackend::Postgres {
+        let mut tables: Vec<String> =
+            SecretColumn::ALL.iter().map(|column| format!(r#""{}""#, column.table())).collect();
+        tables.dedup();
+        let sql = format!("LOCK TABLE {} IN SHARE MODE", tables.join(", "));
+        connection.execute_raw(Statement::from_string(engine, sql)).await?;
+    }
+    Ok(())
+}
+
+fn filled(column: SecretColumn) -> String {
+    let value = format!(r#""{}" IS NOT NULL"#, column.column());
+    // A writer that knows no index may have taken the value away and left the index.
+    column.index().map_or_else(|| value.clone(), |index| format!(r#"({value} OR "{index}" IS NOT NULL)"#))
+}

@@ -1,0 +1,171 @@
+//! Sealing and opening the secrets in columns.
+
+mod columns;
+mod keys;
+mod policy;
+
+use rylie_crypto::{
+    Binding, BlindIndex, ColumnCipher, ColumnPolicy, Error as CryptoError, KeyId, KeyState, LegacyForms, Secret,
+    Stored, StoredForm, Writes,
+};
+use rylie_entities::{IndexColumn, SealedColumn, UserId};
+
+use crate::Result;
+use crate::tx::Tx;
+
+pub use columns::SecretColumn;
+pub use keys::Keys;
+pub use policy::{NewValues, SecretPolicies, SecretPolicy};
+
+/// The opened tokens of a connection.
+#[derive(Debug)]
+pub struct OpenedTokens {
+    /// Opens Google's API.
+    pub access: Secret<String>,
+    /// Gets a new access token.
+    pub refresh: Option<Secret<String>>,
+}
+
+/// Where a secret is stored. The envelope is bound to it, so that it opens nowhere else.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) column: SecretColumn,
+    pub(crate) row: &'a str,
+    /// Bound as the tenant: a row follows its user from agency to agency, and need not be sealed anew.
+    pub(crate) owner: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn new(column: SecretColumn, row: &'a str, owner: &'a UserId) -> Self {
+        Self { column, row, owner: owner.as_str() }
+    }
+
+    fn binding(self) -> Binding<'a> {
+        Binding::new(self.column.table(), self.column.column(), self.row, self.owner)
+    }
+}
+
+/// One column's secrets, with a unit's keys.
+pub(crate) struct Vault<'tx> {
+    keys: &'tx Keys,
+    column: SecretColumn,
+    policy: ColumnPolicy,
+}
+
+impl Vault<'_> {
+    /// Seals in the form that the column's policy writes.
+    pub(crate) fn seal(&self, secret: &Secret<String>, place: Place<'_>) -> Result<Stored> {
+        Ok(self.writer()?.seal(secret, &place.binding())?)
+    }
+
+    /// Opens any form that the column's policy accepts.
+    pub(crate) fn open(&self, stored: &str, place: Place<'_>) -> Result<Secret<String>> {
+        let form = StoredForm::of(stored);
+        let legacy = matches!(form, StoredForm::LegacyCbc | StoredForm::LegacyGcm);
+        if legacy && self.accepts(form) && self.keys.legacy.is_none() {
+            return Err(CryptoError::LegacyKeyMissing.into());
+        }
+        let reading = ColumnPolicy { accepts: self.readable(), writes: Writes::default() };
+        let cipher = ColumnCipher::new(&self.keys.keyring, self.keys.legacy.as_ref(), reading)?;
+        Ok(cipher.open(stored, &place.binding())?.0)
+    }
+
+    /// Whether a stored text is as a new value would be: its form, and its key.
+    pub(crate) fn is_current(&self, stored: &str) -> Result<bool> {
+        Ok(self.writer()?.is_current(stored)?)
+    }
+
+    /// Whether the policy accepts a form; that a key for it is at hand is another thing.
+    pub(crate) fn accepts(&self, form: StoredForm) -> bool {
+        let accepts = self.policy.accepts;
+        match form {
+            StoredForm::LegacyCbc => accepts.cbc,
+            StoredForm::LegacyGcm => accepts.gcm,
+            StoredForm::Plain => accepts.plain,
+            StoredForm::Sealed | StoredForm::Damaged => true,
+        }
+    }
+
+    /// Makes the fingerprints by which the column is looked up.
+    pub(crate) fn blind_index(&self) -> Result<BlindIndex> {
+        Ok(self.keys.keyring.blind_index(&self.column.lookup())?)
+    }
+
+    /// What to store for look-ups beside a stored value: a fingerprint beside a sealed one, nothing beside others.
+    pub(crate) fn index_for(&self, stored: &Stored, secret: &Secret<String>) -> Result<Option<IndexColumn>> {
+        match stored.form() {
+            StoredForm::Sealed => Ok(Some(self.blind_index()?.fingerprint(secret.expose())?.into())),
+            _ => Ok(None),
+        }
+    }
+
+    /// The key that seals.
+    pub(crate) fn active_key(&self) -> Result<&KeyId> {
+        Ok(self.keys.keyring.active()?)
+    }
+
+    /// The ids of the keys that open.
+    pub(crate) fn usable_keys(&self) -> impl Iterator<Item = String> {
+        let keys = self.keys.keyring.keys().filter(|(_, state)| *state != KeyState::Destroyed);
+        keys.map(|(id, _)| id.to_string())
+    }
+
+    /// Whether new values are encrypted with the old service's key.
+    pub(crate) fn writes_for_old_service(&self) -> bool {
+        self.policy.writes == Writes::Compat
+    }
+
+    /// Whether the old service's key is at hand.
+    pub(crate) fn has_legacy_key(&self) -> bool {
+        self.keys.legacy.is_some()
+    }
+
+    /// An error if the policy cannot be followed with these keys.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.writer().map(|_| ())
+    }
+
+    fn writer(&self) -> Result<ColumnCipher<'_>> {
+        let accepts = if self.writes_for_old_service() { self.policy.accepts } else { self.readable() };
+        let policy = ColumnPolicy { accepts, writes: self.policy.writes };
+        Ok(ColumnCipher::new(&self.keys.keyring, self.keys.legacy.as_ref(), policy)?)
+    }
+
+    /// The accepted forms for which there is a key.
+    fn readable(&self) -> LegacyForms {
+        let (accepts, key) = (self.policy.accepts, self.has_legacy_key());
+        LegacyForms { cbc: accepts.cbc && key, gcm: accepts.gcm && key, plain: accepts.plain }
+    }
+}
+
+impl Tx {
+    pub(crate) fn vault(&self, column: SecretColumn) -> Result<Vault<'_>> {
+        let keys = self.keys()?;
+        let policy = keys.policies.of(column).resolve(column, self.is_shared_with_old_service());
+        Ok(Vault { keys, column, policy })
+    }
+
+    pub(crate) fn seal(&self, secret: &Secret<String>, place: Place<'_>) -> Result<SealedColumn> {
+        Ok(self.vault(place.column)?.seal(secret, place)?.into())
+    }
+
+    pub(crate) fn seal_optional(
+        &self,
+        secret: Option<&Secret<String>>,
+        place: Place<'_>,
+    ) -> Result<Option<SealedColumn>> {
+        secret.map(|secret| self.seal(secret, place)).transpose()
+    }
+
+    pub(crate) fn open(&self, sealed: &SealedColumn, place: Place<'_>) -> Result<Secret<String>> {
+        self.vault(place.column)?.open(sealed.stored(), place)
+    }
+
+    pub(crate) fn open_optional(
+        &self,
+        sealed: Option<&SealedColumn>,
+        place: Place<'_>,
+    ) -> Result<Option<Secret<String>>> {
+        sealed.map(|sealed| self.open(sealed, place)).transpose()
+    }
+}

@@ -1,0 +1,34 @@
+//! What a store seals and opens secrets with.
+
+use std::sync::Arc;
+
+use rylie_crypto::{Keyring, LegacyKey};
+
+use super::policy::SecretPolicies;
+
+/// The keys that a store seals and opens secrets with, and the policies by which it does.
+#[derive(Debug)]
+pub struct Keys {
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) legacy: Option<LegacyKey>,
+    pub(super) policies: SecretPolicies,
+}
+
+impl Keys {
+    /// With the old service's key, values in its ciphers' forms open too, and can be written. Policies are the
+    /// default ones.
+    #[must_use]
+    pub fn new(keyring: Keyring, legacy: Option<LegacyKey>) -> Self {
+        Self { keyring: Arc::new(keyring), legacy, policies: SecretPolicies::default() }
+    }
+
+    /// With other policies.
+    #[must_use]
+    pub fn with_policies(self, policies: SecretPolicies) -> Self {
+        Self { policies, ..self }
+    }
+
+    pub(crate) fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
+    }
+}

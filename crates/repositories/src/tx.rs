@@ -1,0 +1,57 @@
+//! A unit of the platform.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::secrets::Keys;
+use crate::usage::Quotas;
+use crate::{Error, LogPosition, Result};
+
+/// A unit of work with what the platform's repositories need beside it. Every one of them is implemented on it.
+pub(crate) struct Tx {
+    unit: rylie_tenancy::Tx,
+    surroundings: Surroundings,
+}
+
+/// What a store gives to each of its units.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) keys: Option<Arc<Keys>>,
+    /// Whether the old service works on the same database, and reads what this one writes.
+    pub(crate) shared_with_old_service: bool,
+    pub(crate) quotas: Quotas,
+}
+
+impl Tx {
+    pub(crate) fn new(unit: rylie_tenancy::Tx, surroundings: Surroundings) -> Self {
+        Self { unit, surroundings }
+    }
+
+    pub(crate) async fn commit(self) -> Result<()> {
+        self.unit.commit().await
+    }
+
+    pub(crate) async fn commit_with_position(self) -> Result<LogPosition> {
+        self.unit.commit_with_position().await
+    }
+
+    pub(crate) fn keys(&self) -> Result<&Keys> {
+        self.surroundings.keys.as_deref().ok_or(Error::NoKeyring)
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.surroundings.quotas
+    }
+
+    pub(crate) fn is_shared_with_old_service(&self) -> bool {
+        self.surroundings.shared_with_old_service
+    }
+}
+
+impl Deref for Tx {
+    type Target = rylie_tenancy::Tx;
+
+    fn deref(&self) -> &rylie_tenancy::Tx {
+        &self.unit
+    }
+}

@@ -1,0 +1,266 @@
+//! Closing months of usage: archive and reset together, each user's own billing period.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Datelike, Utc};
+use rylie_audit::{Action, Event};
+use rylie_entities::{MonthlyUsageId, Timestamp, User, UserId, monthly_usage, user};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, Statement, Value};
+
+use crate::audit::AuditRepository;
+use crate::tx::Tx;
+use crate::usage::billing_period::{self, Month};
+use crate::{Error, Result};
+
+/// Closing billing periods, in walks over the users in the order of their ids.
+///
+/// A period is archived under the month in which it began. The next one begins where it ended and ends a month later: on the
+/// same day, or on the last day of a shorter month, which does not move the ends after it. All in UTC.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait UsageClosing: Send + Sync {
+    /// Closes the period of the next `batch` users, `after` one, whose period has ended by now; with a month, only periods
+    /// that began in it. Archives their counters, sets them to zero and begins the next period.
+    ///
+    /// One statement on PostgreSQL and three on SQLite, however many users. It can be called again and by several
+    /// processes at once: a period is closed once, and rows that another process holds are left to it. A second
+    /// close of the same month adds to the archived row. A period that ended months ago takes as many
+    /// walks. Recorded, if anything was closed.
+    async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
+
+    /// How many users have a period that has ended by now and is not closed; with a month, only those that began in it.
+    async fn count_ended(&self, month: Option<Month>) -> Result<u64>;
+
+    /// Closes the period of the next `batch` users with a package, `after` one, ended or not. Archives under the month of
+    /// `at`; the new period begins at `at`.
+    ///
+    /// A period that began at `at` or later is left alone, so a reset for one instant happens once, however often and
+    /// by however many processes it is called. Waits for rows that others hold. Recorded, if anything was closed.
+    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
+
+    /// How many users [`reset_everyone`](Self::reset_everyone) would close the period of.
+    async fn count_everyone(&self, at: DateTime<Utc>) -> Result<u64>;
+}
+
+/// What a call of [`UsageClosing`] did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClosedBatch {
+    /// Users whose period was closed.
+    pub users: u64,
+    /// The last user of the batch, after whom to go on; `None` if there are no more.
+    pub last: Option<UserId>,
+}
+
+/// Locks, archives and resets in one statement, which returns how many users and the last.
+const POSTGRES: &str = include_str!("closing/postgres.sql");
+/// SQLite has no data-modifying CTE: the last id first, then both changes up to it. The unit holds the write lock from its beginning, so both statements meet the same rows.
+const SQLITE_ARCHIVE: &str = include_str!("closing/sqlite_archive.sql");
+const SQLITE_RESET: &str = include_str!("closing/sqlite_reset.sql");
+
+/// What is closed, and what follows; in SQL. `$1` is now, `$2` the id after which the batch begins, `$3` its size and, in
+/// the statements of SQLite that change rows, its last id.
+struct Closing {
+    /// Which users.
+    due: &'static str,
+    /// How PostgreSQL locks them.
+    lock: &'static str,
+    /// The instant whose month the counters are archived under.
+    archived_under: &'static str,
+    /// When the next period begins, and when it ends: on PostgreSQL, and on SQLite.
+    next_start: &'static str,
+    next_end: [&'static str; 2],
+}
+
+/// `$4` and `$5` are the bounds of the period's beginning.
+const ENDED: Closing = Closing {
+    due: r#""activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
+      AND "currentBillingPeriodStart" >= $4 AND "currentBillingPeriodStart" < $5"#,
+    lock: "FOR UPDATE SKIP LOCKED",
+    archived_under: r#""currentBillingPeriodStart""#,
+    next_start: r#""User"."currentBillingPeriodEnd""#,
+    next_end: [include_str!("closing/next_end_postgres.sql"), include_str!("closing/next_end_sqlite.sql")],
+};
+
+/// `$4` is the end of the new period.
+const EVERYONE: Closing = Closing {
+    due: r#""activePackageType" IS NOT NULL AND ("currentBillingPeriodStart" IS NULL OR "currentBillingPeriodStart" < $1)"#,
+    lock: "FOR UPDATE",
+    archived_under: "$1",
+    next_start: "$1",
+    next_end: ["$4", "$4"],
+};
+
+const COUNT_ENDED: &str = r#"SELECT count(*) FROM "User"
+    WHERE "activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
+      AND "currentBillingPeriodStart" >= $2 AND "currentBillingPeriodStart" < $3"#;
+
+const SQLITE_BATCH: &str = r#"SELECT count(*), max("id") FROM (
+    SELECT "id" FROM "User" WHERE {due} AND "id" > $2 ORDER BY "id" LIMIT $3) AS batch"#;
+
+impl Closing {
+    fn fill(&self, sql: &str, engine: DbBackend) -> String {
+        let next_end = self.next_end[usize::from(engine == DbBackend::Sqlite)];
+        let parts = [
+            ("{due}", self.due),
+            ("{lock}", self.lock),
+            ("{archived_under}", self.archived_under),
+            ("{next_start}", self.next_start),
+            ("{next_end}", next_end),
+        ];
+        parts.iter().fold(sql.to_owned(), |sql, (part, text)| sql.replace(part, text.trim()))
+    }
+
+    /// Closes the next batch; `values` are those of `$1`, `$2`, `$3` and what `due` and `next_end` take.
+    async fn run(&self, tx: &Tx, mut values: Vec<Value>) -> Result<ClosedBatch> {
+        let engine = tx.across_tenants()?.get_database_backend();
+        let batch = if engine == DbBackend::Sqlite {
+            let batch = self.batch(tx, SQLITE_BATCH, values.clone()).await?;
+            if let Some(last) = &batch.last {
+                values[2] = last.into();
+                tx.run_across_tenants(&self.fill(SQLITE_ARCHIVE, engine), values.clone()).await?;
+                tx.run_across_tenants(&self.fill(SQLITE_RESET, engine), values).await?;
+            }
+            batch
+        } else {
+            self.batch(tx, POSTGRES, values).await?
+        };
+        if batch.users > 0 {
+            tx.record(Event::new(Action::UsageClosed).with("users", batch.users)).await?;
+        }
+        Ok(batch)
+    }
+
+    async fn batch(&self, tx: &Tx, sql: &str, values: Vec<Value>) -> Result<ClosedBatch> {
+        let connection = tx.across_tenants()?;
+        let engine = connection.get_database_backend();
+        let statement = Statement::from_sql_and_values(engine, self.fill(sql, engine), values);
+        let Some(row) = connection.query_one_raw(statement).await? else { return Ok(ClosedBatch::default()) };
+        let users: i64 = row.try_get_by_index(0)?;
+        Ok(ClosedBatch { users: users.cast_unsigned(), last: row.try_get_by_index(1)? })
+    }
+}
+
+#[async_trait]
+impl UsageClosing for Tx {
+    async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
+        let (from, to) = bounds(month);
+        let (now, after) = (self.now(), start_of(after));
+        ENDED.run(self, vec![now.into(), after.into(), size(batch), from.into(), to.into()]).await
+    }
+
+    async fn count_ended(&self, month: Option<Month>) -> Result<u64> {
+        let (from, to) = bounds(month);
+        self.count_across_tenants(COUNT_ENDED, vec![self.now().into(), from.into(), to.into()]).await
+    }
+
+    async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
+        let (at, after) = (Timestamp::from(at), start_of(after));
+        let end = billing_period::a_month_after(at);
+        EVERYONE.run(self, vec![at.into(), after.into(), size(batch), end.into()]).await
+    }
+
+    async fn count_everyone(&self, at: DateTime<Utc>) -> Result<u64> {
+        let sql = format!(r#"SELECT count(*) FROM "User" WHERE {}"#, EVERYONE.due);
+        self.count_across_tenants(&sql, vec![Timestamp::from(at).into()]).await
+    }
+}
+
+/// What sorts before every id.
+fn start_of(after: Option<UserId>) -> String {
+    after.map_or(String::new(), |after| after.to_string())
+}
+
+fn bounds(month: Option<Month>) -> (Timestamp, Timestamp) {
+    month.map_or_else(billing_period::always, |month| (month.begin(), month.end()))
+}
+
+fn size(batch: u64) -> Value {
+    i64::try_from(batch).unwrap_or(i64::MAX).into()
+}
+
+/// Periods that are closed at once: those of a hundred years.
+const MOST_PERIODS: usize = 1_200;
+
+/// Closes the periods of one user that have ended by now, at any door, and returns the user as it is then. One statement
+/// if none has. [`Error::Invalid`] for a period that ended more than a hundred years ago.
+pub(crate) async fn close_ended_of(tx: &Tx, mut user: User) -> Result<User> {
+    let mut closed = 0;
+    while let Some((start, end)) = ended(&user, tx.now()) {
+        if closed == MOST_PERIODS {
+            let reason = "it ended more than a hundred years ago; give the user another one";
+            return Err(Error::Invalid { what: "the user's billing period", reason });
+        }
+        let same =
+            Condition::all().add(user::Column::Id.eq(&user.id)).add(user::Column::CurrentBillingPeriodEnd.eq(end));
+        let lock = user::ActiveModel { updated_at: Set(tx.now()), ..Default::default() };
+        let locked = tx.update::<user::Entity>(lock, same.clone()).await?.pop();
+        if let Some(locked) = locked {
+            archive(tx, &locked, start).await?;
+            closed += 1;
+            user = tx.update_one::<user::Entity>(next_period(start, end), same, "User").await?;
+            continue;
+        }
+        // Somebody else was quicker, or the end is stored in a form that no statement finds: that one is not tried for ever.
+        user = tx.rows::<user::Entity>().filter(user::Column::Id.eq(&user.id)).get("User").await?;
+        if ended(&user, tx.now()) == Some((start, end)) {
+            return Err(Error::Contention);
+        }
+    }
+    if closed > 0 {
+        tx.record(Event::new(Action::UsageClosed).on("User", &user.id)).await?;
+    }
+    Ok(user)
+}
+
+fn ended(user: &User, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let (start, end) = (user.current_billing_period_start?, user.current_billing_period_end?);
+    (user.active_package_type.is_some() && end <= now).then_some((start, end))
+}
+
+fn next_period(start: Timestamp, end: Timestamp) -> user::ActiveModel {
+    user::ActiveModel {
+        pages_used_this_period: Set(0),
+        blogs_used_this_period: Set(0),
+        gbp_posts_used_this_period: Set(0),
+        improvements_used_this_period: Set(0),
+        current_billing_period_start: Set(Some(end)),
+        current_billing_period_end: Set(Some(billing_period::next_end(start, end))),
+        ..Default::default()
+    }
+}
+
+/// Adds the user's counters to the month's archived row, or makes it. Whoever archives for a user holds the user's row, so
+/// nobody makes it in between.
+async fn archive(tx: &Tx, user: &User, start: Timestamp) -> Result<()> {
+    use monthly_usage::{ActiveModel, Column, Entity};
+    let (month, year) = (start.utc().month().cast_signed(), start.utc().year());
+    let Some(package) = user.active_package_type else { return Err(Error::Contention) };
+    let counters = [
+        (Column::PagesUsed, user.pages_used_this_period),
+        (Column::BlogsUsed, user.blogs_used_this_period),
+        (Column::GbpPostsUsed, user.gbp_posts_used_this_period),
+        (Column::ImprovementsUsed, user.improvements_used_this_period),
+    ];
+    let of_month =
+        Condition::all().add(Column::UserId.eq(&user.id)).add(Column::Year.eq(year)).add(Column::Month.eq(month));
+    let set = ActiveModel { package_type: Set(package), archived_at: Set(tx.now()), ..Default::default() };
+    let more = counters.map(|(column, used)| (column, column.into_expr().add(used)));
+    if tx.update_many::<Entity>(set, more.into(), of_month).await? > 0 {
+        return Ok(());
+    }
+    let row = ActiveModel {
+        id: Set(MonthlyUsageId::generate(tx.env())),
+        user_id: Set(user.id.clone()),
+        month: Set(month),
+        year: Set(year),
+        package_type: Set(package),
+        pages_used: Set(user.pages_used_this_period),
+        blogs_used: Set(user.blogs_used_this_period),
+        gbp_posts_used: Set(user.gbp_posts_used_this_period),
+        improvements_used: Set(user.improvements_used_this_period),
+        archived_at: Set(tx.now()),
+        tenant_id: Set(user.tenant_id.clone()),
+    };
+    tx.insert::<Entity>(row).await.map(|_| ())
+}

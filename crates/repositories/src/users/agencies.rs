@@ -1,0 +1,134 @@
+//! Agencies.
+
+use async_trait::async_trait;
+use rylie_audit::{Action, Event};
+use rylie_entities::agency::{ActiveModel, Column, Entity};
+use rylie_entities::{Agency, AgencyId, TenantId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::ColumnTrait;
+use sea_orm::prelude::Json;
+use sea_orm::sea_query::Order;
+
+use crate::audit::AuditRepository;
+use crate::tx::Tx;
+use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
+
+/// Agencies: at the tenant's door the own one, at the platform's all.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait AgencyRepository: Send + Sync {
+    /// The agency, or `None` if there is no such agency within reach.
+    async fn find(&self, id: AgencyId) -> Result<Option<Agency>>;
+
+    /// The oldest first.
+    async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
+
+    /// As [`list`](Self::list), as a walk by cursor: one statement a page and no total. Across tenants each page sorts the
+    /// agencies, which are few.
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>>;
+
+    /// Changes what is named in `changes`. Recorded, with old and new values. [`Error::Forbidden`] for a scope that reaches
+    /// only its own rows.
+    async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency>;
+}
+
+/// Making and removing agencies.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait AgencyAdministration: Send + Sync {
+    /// Makes an agency. Recorded. [`Error::Conflict`] if the domain is taken.
+    async fn add(&self, new: NewAgency) -> Result<Agency>;
+
+    /// The agency with this domain.
+    async fn find_by_domain(&self, domain: &str) -> Result<Option<Agency>>;
+
+    /// Deletes the agency. Recorded. Its users and requests stay and become their users' own.
+    async fn remove(&self, id: AgencyId) -> Result<()>;
+}
+
+/// An agency to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewAgency {
+    /// Shown to its users.
+    pub name: String,
+    /// Its web domain, unique over all agencies.
+    pub domain: Option<String>,
+}
+
+/// What to change of an agency; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct AgencyChanges {
+    /// Shown to its users.
+    pub name: Option<String>,
+    /// Free-form settings, replaced as a whole.
+    pub settings: Option<Json>,
+}
+
+#[async_trait]
+impl AgencyRepository for Tx {
+    async fn find(&self, id: AgencyId) -> Result<Option<Agency>> {
+        self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
+    }
+
+    async fn list(&self, page: PageRequest) -> Result<Page<Agency>> {
+        self.rows::<Entity>().listed(Order::Asc).page(page).await
+    }
+
+    async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>> {
+        self.rows::<Entity>().walk(Order::Asc, &(), &page).await
+    }
+
+    async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency> {
+        self.administrators_only("change the agency")?;
+        let before = self.rows::<Entity>().filter(Column::Id.eq(&id)).get("Agency").await?;
+        let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
+        let mut event = Event::new(Action::AgencyChanged).on("Agency", &id);
+        if let Some(name) = changes.name {
+            let name = checked_name(name)?;
+            event = event.changed("name", &before.name, &name);
+            set.name = Set(name);
+        }
+        if let Some(settings) = changes.settings {
+            event = event.changed("settings", &before.settings, &settings);
+            set.settings = Set(settings);
+        }
+        let agency = self.update_one::<Entity>(set, Column::Id.eq(id), "Agency").await?;
+        self.record(event).await?;
+        Ok(agency)
+    }
+}
+
+#[async_trait]
+impl AgencyAdministration for Tx {
+    async fn add(&self, new: NewAgency) -> Result<Agency> {
+        let id = AgencyId::generate(self.env());
+        let row = ActiveModel {
+            tenant_id: Set(TenantId::of_agency(&id)),
+            id: Set(id),
+            name: Set(checked_name(new.name)?),
+            domain: Set(new.domain),
+            settings: Set(Json::Object(serde_json::Map::new())),
+            created_at: Set(self.now()),
+            updated_at: Set(self.now()),
+        };
+        let agency = self.insert::<Entity>(row).await?;
+        self.record(Event::new(Action::AgencyCreated).on("Agency", &agency.id)).await?;
+        Ok(agency)
+    }
+
+    async fn find_by_domain(&self, domain: &str) -> Result<Option<Agency>> {
+        self.rows::<Entity>().filter(Column::Domain.eq(domain)).one().await
+    }
+
+    async fn remove(&self, id: AgencyId) -> Result<()> {
+        self.delete_one::<Entity>(Column::Id.eq(&id), "Agency").await?;
+        self.record(Event::new(Action::AgencyDeleted).on("Agency", &id)).await
+    }
+}
+
+fn checked_name(name: String) -> Result<String> {
+    if name.trim().is_empty() {
+        return Err(Error::Invalid { what: "the agency's name", reason: "it must not be empty" });
+    }
+    Ok(name)
+}

@@ -1,0 +1,146 @@
+//! Many rows in one call.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use sea_orm::sea_query::SimpleExpr;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::fence::{Savepoint, Tx};
+use crate::soft_deleted::{SoftDeleted, among};
+
+/// What a call on many rows did.
+///
+/// `asked` less `changed` less `not_found` were already as wanted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct BulkOutcome {
+    /// How many rows were asked for; an id that was given twice counts once.
+    pub asked: u64,
+    /// How many rows were made or changed.
+    pub changed: u64,
+    /// How many are missing, or another tenant's: the caller is not told which.
+    pub not_found: u64,
+}
+
+impl BulkOutcome {
+    /// [`Error::NotFound`] if anything was not found, for callers who want all or nothing: return it before the unit is
+    /// committed.
+    pub fn all_found(self, entity: &'static str) -> Result<Self> {
+        if self.not_found == 0 { Ok(self) } else { Err(Error::NotFound { entity }) }
+    }
+}
+
+/// Is told how far a call on many rows is. It runs between two statements, so it should be quick.
+#[derive(Clone, Default)]
+pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl Progress {
+    /// Nobody is told.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// `told` gets how many rows are done, and of how many: at the beginning, after each statement, at the end.
+    pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(told)))
+    }
+
+    /// Tells that `done` of `of` rows are done.
+    pub fn tell(&self, done: u64, of: u64) {
+        if let Some(told) = &self.0 {
+            told(done, of);
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress(..)")
+    }
+}
+
+/// Rows a statement: few enough that none takes long, many enough that their number hardly matters.
+const ROWS_A_STATEMENT: usize = 5_000;
+
+/// A call on many rows under way: all of it, or nothing if it fails.
+pub struct Bulk<'tx, T> {
+    waiting: std::vec::IntoIter<T>,
+    savepoint: Savepoint<'tx>,
+    progress: Progress,
+    done: u64,
+    outcome: BulkOutcome,
+}
+
+impl<'tx, T: Ord> Bulk<'tx, T> {
+    /// On each of the rows once, in the order of their ids: so that two calls on the same rows wait for each other instead of
+    /// blocking each other.
+    pub async fn on_each(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+        let distinct = rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        Self::begin(tx, distinct, progress).await
+    }
+}
+
+impl<'tx, T> Bulk<'tx, T> {
+    /// On all of the rows, in their order.
+    pub async fn begin(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+        let outcome = BulkOutcome { asked: rows.len() as u64, ..Default::default() };
+        progress.tell(0, outcome.asked);
+        let savepoint = tx.savepoint().await?;
+        Ok(Self { waiting: rows.into_iter(), savepoint, progress, done: 0, outcome })
+    }
+
+    /// The rows of the next statement.
+    #[expect(clippy::should_implement_trait, reason = "what is between two of them is awaited")]
+    pub fn next(&mut self) -> Option<Vec<T>> {
+        let rows: Vec<_> = self.waiting.by_ref().take(ROWS_A_STATEMENT).collect();
+        (!rows.is_empty()).then_some(rows)
+    }
+
+    /// Of `asked` rows so many were found, and so many changed.
+    pub fn done(&mut self, asked: usize, found: u64, changed: u64) {
+        let asked = asked as u64;
+        self.done += asked;
+        self.outcome.changed += changed;
+        self.outcome.not_found += asked.saturating_sub(found);
+        self.progress.tell(self.done, self.outcome.asked);
+    }
+
+    /// Keeps what was done.
+    pub async fn finish(self) -> Result<BulkOutcome> {
+        self.savepoint.keep().await?;
+        Ok(self.outcome)
+    }
+}
+
+/// What a call changes of each of its rows.
+pub struct Change<E: SoftDeleted> {
+    /// Columns with their new values.
+    pub set: E::ActiveModel,
+    /// Columns with expressions for them.
+    pub expressions: Vec<(E::Column, SimpleExpr)>,
+    /// That a row is not so already.
+    pub changing: SimpleExpr,
+}
+
+/// Changes those of the named rows that are present. Two statements for every 5,000; one where all are changed.
+pub async fn change_many<E: SoftDeleted>(
+    tx: &Tx,
+    ids: Vec<impl Ord + ToString + Send>,
+    change: Change<E>,
+    progress: Progress,
+) -> Result<BulkOutcome> {
+    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
+    while let Some(ids) = bulk.next() {
+        let asked = ids.len();
+        let these = among::<E>(tx, &ids, false);
+        let changing = these.clone().add(change.changing.clone());
+        let changed = tx.update_many::<E>(change.set.clone(), change.expressions.clone(), changing).await?;
+        let all = changed == asked as u64;
+        let found = if all { changed } else { tx.rows::<E>().filter(these).count().await? };
+        bulk.done(asked, found, changed);
+    }
+    bulk.finish().await
+}

@@ -1,0 +1,215 @@
+//! Where a walk through a list goes on: opaque to the caller, and good for that list alone.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use ring::hmac;
+use ring::rand::SystemRandom;
+use rylie_crypto::{Keyring, Lookup, Normalisation};
+use rylie_entities::Timestamp;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// Where a walk through a list goes on. Only a page's `next` gives one that is accepted.
+///
+/// It is bound to the list, its filter and order, and to the tenant and the reach it was given to: anywhere else, or
+/// changed in any way, it is [`Error::Invalid`]. It is not secret, and holds no more than the place in the list.
+#[derive(Clone, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Cursor(String);
+
+/// The last row of a page, in the order of the list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Position {
+    /// What the list is ordered by, as a number: of a time, its milliseconds since 1970.
+    pub key: i64,
+    /// What breaks ties.
+    pub id: String,
+}
+
+impl Position {
+    /// In a list by time.
+    #[must_use]
+    pub fn at(time: Timestamp, id: &str) -> Self {
+        Self { key: time.utc().timestamp_millis(), id: id.to_owned() }
+    }
+
+    /// The time, in a list by time.
+    pub fn time(&self) -> Result<Timestamp> {
+        DateTime::from_timestamp_millis(self.key).map(Into::into).ok_or(REFUSED)
+    }
+}
+
+// The bytes behind the text: version, tag, the key, id.
+const VERSION: u8 = 1;
+const TAG: usize = 32;
+const KEY: usize = 8;
+const HEAD: usize = 1 + TAG + KEY;
+/// The longest text: that of an id of 255 bytes.
+const MAX_TEXT: usize = (HEAD + 255).div_ceil(3) * 4;
+
+const REFUSED: Error =
+    Error::Invalid { what: "the cursor", reason: "it is not one of this list; begin again without one" };
+
+impl Cursor {
+    /// Takes the text of a cursor, as from a web request. Whether it belongs to a list is checked where it is used.
+    pub fn parse(text: &str) -> Result<Self> {
+        let cursor = if text.len() <= MAX_TEXT { Self(text.to_owned()) } else { return Err(REFUSED) };
+        cursor.bytes().map(|_| cursor)
+    }
+
+    /// The text, which needs no escaping in a URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| REFUSED)?;
+        if bytes.len() > HEAD && bytes[0] == VERSION { Ok(bytes) } else { Err(REFUSED) }
+    }
+
+    pub(crate) fn seal(position: &Position, key: &hmac::Key, list: &[u8]) -> Self {
+        let place = [&position.key.to_be_bytes(), position.id.as_bytes()].concat();
+        let tag = hmac::sign(key, &signed(&place, list));
+        Self(URL_SAFE_NO_PAD.encode([&[VERSION], tag.as_ref(), &place].concat()))
+    }
+
+    pub(crate) fn open(&self, keys: &[hmac::Key], list: &[u8]) -> Result<Position> {
+        let bytes = self.bytes()?;
+        let (tag, place) = bytes[1..].split_at(TAG);
+        let signed = signed(place, list);
+        if !keys.iter().any(|key| hmac::verify(key, &signed, tag).is_ok()) {
+            return Err(REFUSED);
+        }
+        let (key, id) = place.split_first_chunk::<KEY>().ok_or(REFUSED)?;
+        let id = String::from_utf8(id.to_vec()).map_err(|_| REFUSED)?;
+        Ok(Position { key: i64::from_be_bytes(*key), id })
+    }
+}
+
+/// The list goes in with its length, so that no part of it can be taken for a part of the place.
+fn signed(place: &[u8], list: &[u8]) -> Vec<u8> {
+    [&[VERSION], &(list.len() as u64).to_be_bytes()[..], list, place].concat()
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursor(..)")
+    }
+}
+
+/// The keys that make and check the cursors of a store; made when the first one is needed.
+#[derive(Default)]
+pub struct CursorKeys {
+    keyring: Option<Arc<Keyring>>,
+    made: OnceLock<Vec<hmac::Key>>,
+}
+
+impl CursorKeys {
+    /// Those of a keyring, so that processes that share it share cursors. Without one they are random.
+    #[must_use]
+    pub fn of(keyring: Option<Arc<Keyring>>) -> Self {
+        Self { keyring, made: OnceLock::new() }
+    }
+
+    /// The key that makes cursors comes first. Those from before a rotation of the keyring are good still.
+    pub(crate) fn get(&self) -> Result<&[hmac::Key]> {
+        if let Some(made) = self.made.get() {
+            return Ok(made);
+        }
+        let made = self.keyring.as_deref().map_or_else(random_key, |keyring| derived_keys(keyring, "cursor"))?;
+        Ok(self.made.get_or_init(|| made))
+    }
+}
+
+fn random_key() -> Result<Vec<hmac::Key>> {
+    let unavailable = |_| Error::Invalid { what: "the system's randomness", reason: "it gave none; try again" };
+    Ok(vec![hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(unavailable)?])
+}
+
+/// Keys for one `purpose`, derived from the keyring, the active one first. A fingerprint is 256 bits that only the keyring's
+/// owner can know: one a key, for a column that no table has.
+pub fn derived_keys(keyring: &Keyring, purpose: &'static str) -> Result<Vec<hmac::Key>> {
+    let lookup = Lookup { table: "", column: purpose, tenant: None, normalisation: Normalisation::Exact };
+    let fingerprints = keyring.blind_index(&lookup)?.candidates("key");
+    Ok(fingerprints.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_str().as_bytes())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position() -> Position {
+        Position { key: 0, id: "r1".to_owned() }
+    }
+
+    fn keys() -> Vec<hmac::Key> {
+        [b"one", b"two"].map(|key| hmac::Key::new(hmac::HMAC_SHA256, key)).to_vec()
+    }
+
+    #[test]
+    fn a_cursor_opens_for_its_list_with_any_of_the_keys() {
+        for key in &keys() {
+            let cursor = Cursor::seal(&position(), key, b"list");
+            assert_eq!(cursor.open(&keys(), b"list").unwrap(), position());
+            assert!(cursor.open(&keys(), b"another").is_err());
+        }
+        let foreign = Cursor::seal(&position(), &hmac::Key::new(hmac::HMAC_SHA256, b"three"), b"list");
+        assert!(foreign.open(&keys(), b"list").is_err());
+    }
+
+    #[test]
+    fn every_change_of_a_bit_is_noticed() {
+        let bytes = URL_SAFE_NO_PAD.decode(Cursor::seal(&position(), &keys()[0], b"list").0).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            let opened =
+                Cursor::parse(&URL_SAFE_NO_PAD.encode(forged)).and_then(|cursor| cursor.open(&keys(), b"list"));
+            assert!(opened.is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_is_refused() {
+        let good = Cursor::seal(&position(), &keys()[0], b"list").0;
+        let huge = "A".repeat(10_000_000);
+        for text in [
+            "",
+            "A",
+            "=",
+            "\0",
+            "🦀",
+            "../../etc/passwd",
+            "null",
+            &huge,
+            &good[1..],
+            &format!("{good}="),
+            &format!(" {good}"),
+        ] {
+            let opened = Cursor::parse(text).and_then(|cursor| cursor.open(&keys(), b"list"));
+            assert!(matches!(opened, Err(Error::Invalid { what: "the cursor", .. })));
+        }
+        for end in 0..good.len() {
+            assert!(Cursor::parse(&good[..end]).and_then(|cursor| cursor.open(&keys(), b"list")).is_err());
+        }
+    }
+
+    #[test]
+    fn the_longest_id_fits() {
+        let position = Position { id: "x".repeat(255), ..position() };
+        let cursor = Cursor::seal(&position, &keys()[0], b"list");
+        assert_eq!(Cursor::parse(cursor.as_str()).unwrap().open(&keys(), b"list").unwrap(), position);
+    }
+}

@@ -1,0 +1,301 @@
+//! The first wall. The transaction is private to this module: whatever reads or writes a tenant's table passes
+//! here, and gets the tenant's condition added last.
+
+mod alone;
+mod arrays;
+mod audit_switch;
+mod by_key;
+mod columns;
+mod decoded;
+mod listed;
+mod many;
+mod owned;
+mod owner;
+mod recording;
+mod refusals;
+mod rows;
+mod savepoints;
+mod sealer;
+mod sign_in;
+mod unfiltered;
+mod upserts;
+mod walk;
+mod writes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rylie_audit::{Actor, Origin};
+use rylie_connection::{Door, Error as ConnectionError, LogPosition, Pool, Server, Transaction};
+use rylie_entities::{Env, TenantId, TenantOwned, Timestamp};
+use sea_orm::{ColumnTrait, Condition, DbBackend};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+
+use crate::cursor::CursorKeys;
+use crate::error::{Error, Result};
+use crate::scope::{Reach, TenantScope};
+use refusals::Refusals;
+
+pub(crate) use alone::Autocommit;
+pub(crate) use audit_switch::AuditSwitch;
+pub use decoded::Decoded;
+pub use listed::{Listed, Placed};
+pub use rows::Rows;
+pub use savepoints::Savepoint;
+pub use unfiltered::Unfiltered;
+pub use writes::Shared;
+
+/// A unit of work under way: one transaction, seen through one door. Every repository is implemented on it.
+pub struct Tx {
+    /// Not there before it is needed, in autocommit, and after the end: a unit is consumed by `commit`.
+    transaction: OnceCell<Transaction>,
+    autocommit: Option<Autocommit>,
+    fence: Fence,
+    who: Who,
+    surroundings: Surroundings,
+    refusals: Refusals,
+    /// Whether this unit has changed how events are recorded.
+    changed_settings: AtomicBool,
+}
+
+/// What a store gives to each of its units.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) cursors: Arc<CursorKeys>,
+    pub(crate) audit: Arc<AuditSwitch>,
+    /// For what is recorded in a transaction of its own.
+    pub(crate) pool: Pool,
+}
+
+/// Which rows the unit reaches.
+#[derive(Clone, Debug)]
+pub(crate) enum Fence {
+    Tenant(TenantScope),
+    Identity,
+    Platform,
+    /// The platform's own books, and no tenant's rows.
+    Books,
+}
+
+/// Who acts in the unit and from where, for the audit log.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) actor: Actor,
+    pub(crate) origin: Origin,
+}
+
+impl Fence {
+    pub(crate) fn door(&self) -> Door<'_> {
+        match self {
+            Self::Tenant(scope) => Door::Tenant(scope.tenant().as_str()),
+            Self::Identity => Door::Identity,
+            Self::Platform | Self::Books => Door::Platform,
+        }
+    }
+
+    /// The condition that every statement on `E` gets.
+    fn condition<E: TenantOwned>(&self) -> Condition {
+        let Self::Tenant(scope) = self else { return Condition::all() };
+        let tenant = Condition::all().add(E::TENANT.eq(scope.tenant()));
+        match scope.reach() {
+            Reach::Tenant => tenant,
+            Reach::Own => tenant.add(E::owned_by(scope.user().id())),
+        }
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(transaction: Transaction, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
+        let transaction = OnceCell::new_with(Some(transaction));
+        Self {
+            transaction,
+            autocommit: None,
+            fence,
+            who,
+            surroundings,
+            refusals: Refusals::default(),
+            changed_settings: AtomicBool::default(),
+        }
+    }
+
+    /// A unit that only reads and has no transaction before it needs one.
+    pub(crate) fn in_autocommit(autocommit: Autocommit, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
+        let (transaction, autocommit) = (OnceCell::new(), Some(autocommit));
+        Self {
+            transaction,
+            autocommit,
+            fence,
+            who,
+            surroundings,
+            refusals: Refusals::default(),
+            changed_settings: AtomicBool::default(),
+        }
+    }
+
+    /// The same, with other keys of its cursors.
+    #[must_use]
+    pub fn with_cursors(mut self, cursors: Arc<CursorKeys>) -> Self {
+        self.surroundings.cursors = cursors;
+        self
+    }
+
+    /// Makes the changes durable.
+    pub async fn commit(mut self) -> Result<()> {
+        let done = match self.transaction.take() {
+            // What only read has nothing to make durable: the rollback travels off the caller's path.
+            Some(transaction) if !transaction.wrote() => Ok(()),
+            Some(transaction) => match transaction.settle().await {
+                Ok(()) => transaction.commit().await.map_err(|error| ConnectionError::during_commit(error).into()),
+                Err(before) => Err(before.into()),
+            },
+            None => Ok(()),
+        };
+        self.settings_committed();
+        self.refusals_recorded().await;
+        done
+    }
+
+    /// As [`commit`](Self::commit), and tells a position in the log behind it.
+    pub async fn commit_with_position(mut self) -> Result<LogPosition> {
+        let done = match self.transaction.take() {
+            Some(transaction) if transaction.wrote() => match transaction.settle().await {
+                Ok(()) => {
+                    let done = transaction.commit_with_position().await;
+                    done.map_err(|error| ConnectionError::during_commit_or_behind(error).into())
+                }
+                Err(before) => Err(before.into()),
+            },
+            // Whoever changed nothing has nothing to wait for.
+            _ => Ok(LogPosition::default()),
+        };
+        self.settings_committed();
+        self.refusals_recorded().await;
+        done
+    }
+
+    /// Notes that this unit changes how events are recorded.
+    pub fn settings_changed(&self) {
+        self.changed_settings.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_changed_settings(&self) -> bool {
+        self.changed_settings.load(Ordering::Relaxed)
+    }
+
+    /// Also after an error: the commit may have taken effect.
+    fn settings_committed(&self) {
+        if self.has_changed_settings() {
+            self.surroundings.audit.forget();
+        }
+    }
+
+    async fn refusals_recorded(&self) {
+        if let Some(recording) = self.record_refusals() {
+            // A task of its own, which goes on when the caller is cancelled here.
+            let _ = recording.await;
+        }
+    }
+
+    /// The error for what the role does not allow; the attempt is recorded when the unit has ended, whichever way.
+    pub fn refuse(&self, action: &'static str) -> Error {
+        self.refusals.note(action);
+        Error::Forbidden { action }
+    }
+
+    fn record_refusals(&self) -> Option<JoinHandle<()>> {
+        self.refusals.record(&self.fence, &self.who, &self.surroundings)
+    }
+
+    /// Begins a part that can be undone alone.
+    pub async fn savepoint(&self) -> Result<Savepoint<'_>> {
+        Savepoint::make(self.connection().await?).await
+    }
+
+    /// A position in the log that everything this unit sees lies before.
+    pub async fn log_position(&self) -> Result<LogPosition> {
+        Ok(self.connection().await?.log_position().await?)
+    }
+
+    /// Which server the unit works on.
+    pub fn server(&self) -> Server {
+        self.transaction.get().map_or(Server::Primary, Transaction::server)
+    }
+
+    /// How many statements were sent.
+    pub fn statements(&self) -> u64 {
+        let alone = self.autocommit.as_ref().map_or(0, Autocommit::statements);
+        alone + self.transaction.get().map_or(0, Transaction::statements)
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> DbBackend {
+        self.surroundings.pool.engine()
+    }
+
+    /// The clock and the ids.
+    pub fn env(&self) -> &dyn Env {
+        &*self.surroundings.env
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.surroundings.env.now().into()
+    }
+
+    pub(crate) fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The scope of a tenant's unit; `None` at the other doors.
+    pub fn scope(&self) -> Option<&TenantScope> {
+        match &self.fence {
+            Fence::Tenant(scope) => Some(scope),
+            Fence::Identity | Fence::Platform | Fence::Books => None,
+        }
+    }
+
+    /// Refuses a tenant's unit that reaches only its user's own rows.
+    pub fn administrators_only(&self, action: &'static str) -> Result<()> {
+        match self.scope() {
+            Some(scope) if scope.reach() == Reach::Own => Err(self.refuse(action)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose the rows are that this unit makes for `user`, who must have been read through this unit.
+    pub fn tenant_or(&self, tenant: TenantId) -> TenantId {
+        self.scope().map_or(tenant, |scope| scope.tenant().clone())
+    }
+
+    /// The transaction, which is begun here if the unit has none yet.
+    pub(crate) async fn connection(&self) -> Result<&Transaction> {
+        match &self.autocommit {
+            // Boxed: it is seldom needed, and would else be a part of the future of every statement.
+            Some(autocommit) => self.transaction.get_or_try_init(|| Box::pin(self.begin_late(autocommit))).await,
+            None => self.begun(),
+        }
+    }
+
+    fn begun(&self) -> Result<&Transaction> {
+        self.transaction.get().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        drop(self.record_refusals());
+        if self.transaction.get().is_some_and(Transaction::wrote) {
+            tracing::warn!(actor = self.who.actor.to_text(), "a unit with writes was dropped and is rolled back");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Many rows in one statement on PostgreSQL: each column travels as one array, so the text is the same for any number of
+//! rows and stays prepared, and their number meets no limit of the protocol.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use chrono::NaiveDateTime;
+use rylie_connection::{UNSTORABLE, is_unstorable};
+use sea_orm::sea_query::{ColumnType, OptionEnum};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IdenStatic, Iterable, Value};
+use sqlx::Arguments;
+use sqlx::postgres::PgArguments;
+
+/// The table, a bit for each of its columns that is set, and how many values are bound before.
+type Key = (&'static str, u64, usize);
+
+/// As many as there are ways in which rows are added.
+static TEXTS: LazyLock<RwLock<HashMap<Key, Arc<str>>>> = LazyLock::new(RwLock::default);
+
+/// The arrays that a statement binds.
+#[derive(Default)]
+pub(super) struct Arrays {
+    pub(super) arguments: PgArguments,
+    bound: usize,
+}
+
+impl Arrays {
+    /// Binds one text beside the arrays; returns its placeholder.
+    pub(super) fn bind(&mut self, text: &str) -> Result<String, DbErr> {
+        self.arguments.add(text).map_err(|error| DbErr::Type(error.to_string()))?;
+        self.bound += 1;
+        Ok(format!("${}", self.bound))
+    }
+
+    /// `INSERT INTO … SELECT … FROM UNNEST(…)` of the columns that are set in any of the rows.
+    pub(super) fn insert<E: EntityTrait>(&mut self, mut rows: Vec<E::ActiveModel>) -> Result<Arc<str>, DbErr> {
+        let (before, mut set) = (self.bound, Vec::new());
+        let mut bits = 0;
+        for (place, column) in E::Column::iter().enumerate() {
+            let values: Vec<_> = rows.iter_mut().map(|row| row.take(column).into_value()).collect();
+            if values.iter().all(Option::is_none) {
+                continue;
+            }
+            if values.iter().flatten().any(is_unstorable) {
+                return Err(DbErr::Type(UNSTORABLE.to_owned()));
+            }
+            add(&mut self.arguments, column.def().get_column_type(), values)?;
+            self.bound += 1;
+            bits |= 1 << place;
+            set.push(column);
+        }
+        let key = (E::default().table_name(), bits, before);
+        if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(text));
+        }
+        let text: Arc<str> = text::<E>(&set, before).into();
+        TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&text));
+        Ok(text)
+    }
+}
+
+fn text<E: EntityTrait>(set: &[E::Column], bound_before: usize) -> String {
+    let (mut names, mut read, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, column) in (1 + bound_before..).zip(set) {
+        let (name, definition) = (column.as_str(), column.def());
+        let item = item(definition.get_column_type());
+        arrays.push(format!("${place}::{item}[]"));
+        read.push(match definition.get_column_type() {
+            ColumnType::Enum { name: of, .. } => format!(r#"r."{name}"::"{of}""#),
+            _ => format!(r#"r."{name}""#),
+        });
+        names.push(format!(r#""{name}""#));
+    }
+    let table = E::default().table_name();
+    let (names, read, arrays) = (names.join(", "), read.join(", "), arrays.join(", "));
+    format!(r#"INSERT INTO "{table}" ({names}) SELECT {read} FROM UNNEST({arrays}) AS r({names})"#)
+}
+
+/// The type of the array's items.
+fn item(column_type: &ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Integer => "int4",
+        ColumnType::BigInteger => "int8",
+        ColumnType::Boolean => "bool",
+        ColumnType::Timestamp | ColumnType::DateTime => "timestamp",
+        ColumnType::JsonBinary | ColumnType::Json => "jsonb",
+        _ => "text",
+    }
+}
+
+/// Binds a column's values.
+fn add(arguments: &mut PgArguments, column_type: &ColumnType, values: Vec<Option<Value>>) -> Result<(), DbErr> {
+    macro_rules! array {
+        ($item:ty, $($read:pat => $value:expr),+) => {{
+            let item = |value| match value {
+                $($read => Ok($value),)+
+                // Unset in this row, or null.
+                None => Ok(None),
+                Some(_) => Err(DbErr::Type("a value that is not of its column's type".to_owned())),
+            };
+            let items: Vec<Option<$item>> = values.into_iter().map(item).collect::<Result<_, _>>()?;
+            arguments.add(items)
+        }};
+    }
+    let added = match column_type {
+        ColumnType::Text | ColumnType::String(_) => array!(String, Some(Value::String(text)) => text),
+        ColumnType::Enum { .. } => array!(
+            String,
+            Some(Value::String(text)) => text,
+            Some(Value::Enum(OptionEnum::Some(label))) => Some(label.value.into_owned()),
+            Some(Value::Enum(OptionEnum::None(_))) => None
+        ),
+        ColumnType::Integer => array!(i32, Some(Value::Int(number)) => number),
+        ColumnType::BigInteger => array!(i64, Some(Value::BigInt(number)) => number),
+        ColumnType::Boolean => array!(bool, Some(Value::Bool(truth)) => truth),
+        ColumnType::Timestamp | ColumnType::DateTime => {
+            array!(NaiveDateTime, Some(Value::ChronoDateTime(at)) => at)
+        }
+        ColumnType::JsonBinary | ColumnType::Json => {
+            array!(serde_json::Value, Some(Value::Json(json)) => json.map(|json| *json))
+        }
+        _ => return Err(DbErr::Type("a column of a type that no array was made for".to_owned())),
+    };
+    added.map_err(|error| DbErr::Type(error.to_string()))
+}

@@ -1,0 +1,92 @@
+//! Reading rows by their keys. The text of the statement is made once: to write out a select of all columns takes longer than
+//! all else that such a read does on this side.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use sea_orm::sea_query::Values;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, Statement, Value};
+
+use super::rows::decoded;
+use crate::error::Result;
+use crate::fence::{Fence, Rows, Tx};
+use crate::scope::Reach;
+use crate::soft_deleted::{SoftDeleted, among, one};
+
+/// The table, whether it is for PostgreSQL, whether the tenant's condition is in it, and how it takes keys.
+type Key = (&'static str, bool, bool, Form);
+
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Form {
+    OfOne,
+    OfMany,
+    ThroughFunction,
+}
+
+static TEXTS: LazyLock<RwLock<HashMap<Key, String>>> = LazyLock::new(RwLock::default);
+
+impl Tx {
+    /// The row with this key, unless it is soft-deleted or out of this unit's reach.
+    pub async fn present<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<Option<E::Model>> {
+        if let Some(rows) = self.alone_among::<E>(std::slice::from_ref(id)) {
+            return Ok(rows.await?.into_iter().next());
+        }
+        let select = || self.rows::<E>().filter(one::<E>(id, false)).limit(1);
+        let statement = self.by_key::<E>(Form::OfOne, vec![id.to_string().into(), false.into()], select);
+        let row = self.connection().await?.query_one_raw(statement).await?;
+        Ok(row.map(|row| E::decoded(&row)).transpose()?)
+    }
+
+    /// The rows with these keys that are not soft-deleted and within this unit's reach, in no order.
+    pub async fn present_among<E: SoftDeleted>(&self, ids: &[impl ToString + Sync]) -> Result<Vec<E::Model>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(rows) = self.alone_among::<E>(ids) {
+            return rows.await;
+        }
+        let statement = self.among_keys::<E>(ids);
+        decoded::<E>(&self.connection().await?.query_all_raw(statement).await?)
+    }
+
+    pub(super) fn among_keys<E: SoftDeleted>(&self, ids: &[impl ToString]) -> Statement {
+        let select = || self.rows::<E>().filter(among::<E>(self, ids, false));
+        let keys = self.texts(ids.iter().map(ToString::to_string));
+        self.by_key::<E>(Form::OfMany, vec![keys, false.into()], select)
+    }
+
+    /// The function takes the door's role and the tenant upon itself; what it returns passes the fence all the same.
+    pub(super) fn through_function<E: SoftDeleted>(&self, ids: &[impl ToString]) -> Statement {
+        let tenant = self.scope().map(|scope| scope.tenant().as_str());
+        let arguments = [tenant.into(), self.texts(ids.iter().map(ToString::to_string))];
+        let values = [&arguments[..], &[false.into()]].concat();
+        let select = || self.rows::<E>().through(E::BY_ID, arguments).filter(E::DELETED.eq(false));
+        self.by_key::<E>(Form::ThroughFunction, values, select)
+    }
+
+    fn by_key<'tx, E: SoftDeleted>(
+        &'tx self,
+        form: Form,
+        mut values: Vec<Value>,
+        select: impl FnOnce() -> Rows<'tx, E>,
+    ) -> Statement {
+        let engine = self.engine();
+        let tenant = match self.fence() {
+            Fence::Tenant(scope) if scope.reach() == Reach::Own => return select().statement(engine),
+            Fence::Tenant(scope) => Some(scope.tenant()),
+            Fence::Identity | Fence::Platform | Fence::Books => None,
+        };
+        let key = (E::TABLE, engine == DbBackend::Postgres, tenant.is_some(), form);
+        values.extend(tenant.map(Into::into));
+        values.extend((form == Form::OfOne).then_some(1_u64.into()));
+        if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Statement::from_sql_and_values(engine, text, values);
+        }
+        let made = select().statement(engine);
+        // It is used again only if it takes these very values, in this order.
+        if made.values == Some(Values(values)) {
+            TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(key, made.sql.clone());
+        }
+        made
+    }
+}

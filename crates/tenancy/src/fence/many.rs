@@ -1,0 +1,79 @@
+//! Many rows in one statement, through the fence.
+
+use rylie_entities::TenantOwned;
+use sea_orm::sea_query::{Expr, IntoCondition, SimpleExpr, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryTrait};
+
+use crate::error::Result;
+use crate::fence::Tx;
+
+impl Tx {
+    /// That a column holds one of many texts. They travel as one value, so their number meets no limit of the engine.
+    pub fn one_of<C: ColumnTrait>(&self, column: C, texts: impl IntoIterator<Item = String>) -> SimpleExpr {
+        let (table, name) = column.as_column_ref();
+        let column = format!(r#""{table}"."{name}""#);
+        let holds = match self.engine() {
+            DbBackend::Postgres => format!("{column} = ANY($1)"),
+            _ => format!("{column} IN (SELECT value FROM json_each(?))"),
+        };
+        Expr::cust_with_values(holds, [self.texts(texts)])
+    }
+
+    /// Many texts as one value: an array, or JSON on SQLite.
+    pub(super) fn texts(&self, texts: impl IntoIterator<Item = String>) -> Value {
+        match self.engine() {
+            DbBackend::Postgres => texts.into_iter().collect::<Vec<_>>().into(),
+            _ => serde_json::Value::Array(texts.into_iter().map(Into::into).collect()).to_string().into(),
+        }
+    }
+
+    /// As [`Tx::update`], also with expressions; returns how many rows were updated.
+    pub async fn update_many<E>(
+        &self,
+        set: E::ActiveModel,
+        expressions: Vec<(E::Column, SimpleExpr)>,
+        condition: impl IntoCondition,
+    ) -> Result<u64>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        let mut update = E::update_many().set(super::writes::without_tenant::<E>(set)).filter(condition);
+        for (column, value) in expressions {
+            update = update.col_expr(column, value);
+        }
+        let update = update.filter(self.fence.condition::<E>());
+        Ok(update.exec(self.connection().await?).await?.rows_affected)
+    }
+
+    /// As [`Tx::update`]; returns one column of the rows that were updated.
+    pub async fn update_returning<E>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+        column: E::Column,
+    ) -> Result<Vec<String>>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        let update = E::update_many().set(super::writes::without_tenant::<E>(set)).filter(condition);
+        let mut update = update.filter(self.fence.condition::<E>()).into_query();
+        update.returning_col(column);
+        let rows = self.connection().await?.query_all(&update).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// As [`Tx::delete`]; returns one column of the rows that were deleted.
+    pub async fn delete_returning<E: TenantOwned>(
+        &self,
+        condition: impl IntoCondition,
+        column: E::Column,
+    ) -> Result<Vec<String>> {
+        let delete = E::delete_many().filter(condition);
+        let mut delete = delete.filter(self.fence.condition::<E>()).into_query();
+        delete.returning_col(column);
+        let rows = self.connection().await?.query_all(&delete).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+}

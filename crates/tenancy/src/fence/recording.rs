@@ -1,0 +1,47 @@
+//! Recording what a unit does, in its own transaction.
+
+use rylie_audit::{Action, Event};
+use rylie_entities::audit_log::{ActiveModel, Entity};
+use rylie_entities::{AuditLogId, TenantId};
+use sea_orm::ActiveValue::{NotSet, Set};
+
+use crate::error::Result;
+use crate::fence::Tx;
+
+impl Tx {
+    /// Records an event, with who acts in this unit and from where. It commits with the unit; an ordinary one is left out
+    /// while the platform's settings say so.
+    pub async fn record(&self, event: Event) -> Result<()> {
+        if !self.records(&event).await? {
+            return Ok(());
+        }
+        // No `RETURNING`: at some doors the log can be written and not be read.
+        self.insert_many::<Entity>(vec![row(self, &event)]).await.map(|_| ())
+    }
+
+    /// Records the same of each of many rows.
+    pub async fn record_each(&self, action: &Action, resource: &'static str, ids: Vec<String>) -> Result<()> {
+        let event = |id: String| row(self, &Event::new(action.clone()).on(resource, &id));
+        let rows = ids.into_iter().map(event).collect();
+        self.insert_many::<Entity>(rows).await.map(|_| ())
+    }
+}
+
+fn row(tx: &Tx, event: &Event) -> ActiveModel {
+    let who = tx.who();
+    ActiveModel {
+        id: Set(AuditLogId::generate(tx.env())),
+        user_id: Set(who.actor.to_text()),
+        action: Set(event.action().as_str().to_owned()),
+        resource: Set(event.resource().to_owned()),
+        resource_id: Set(event.resource_id().map(str::to_owned)),
+        details: Set(Some(event.details().into())),
+        ip_address: Set(who.origin.address.map(|address| address.to_string())),
+        user_agent: Set(who.origin.stored_user_agent()),
+        created_at: Set(tx.now()),
+        tenant_id: Set(tx.tenant_or(TenantId::platform())),
+        position: NotSet,
+        on_behalf_of: Set(who.actor.on_behalf_of().map(ToString::to_string)),
+        correlation_id: Set(who.origin.stored_correlation()),
+    }
+}

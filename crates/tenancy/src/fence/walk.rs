@@ -1,0 +1,87 @@
+//! Walking through a list by keyset.
+
+use sea_orm::sea_query::Order;
+use sea_orm::{EntityTrait, PartialModelTrait};
+use serde::Serialize;
+
+use super::listed::{Listed, Placed};
+use super::rows::Rows;
+use crate::cursor::{Cursor, Position};
+use crate::error::{Error, Result};
+use crate::fence::{Fence, Tx};
+use crate::keyset::{KeysetPage, KeysetRequest};
+use crate::scope::Reach;
+
+impl<E> Rows<'_, E>
+where
+    E: Listed,
+    E::Model: Placed + Send + Sync,
+{
+    /// A page of a walk; `filter` is what the rows were filtered by. One statement.
+    pub async fn walk(
+        self,
+        order: Order,
+        filter: &impl Serialize,
+        page: &KeysetRequest,
+    ) -> Result<KeysetPage<E::Model>> {
+        let (tx, list) = (self.tx(), self.tx().list::<E>(&order, filter)?);
+        let rows = self.after(order, page, &list)?.limit(page.limit() + 1).all().await?;
+        tx.keyset_page(rows, page, &list)
+    }
+
+    /// As [`Rows::walk`], with only the columns of `P`.
+    pub async fn walk_as<P: PartialModelTrait + Placed>(
+        self,
+        order: Order,
+        filter: &impl Serialize,
+        page: &KeysetRequest,
+    ) -> Result<KeysetPage<P>> {
+        let (tx, list) = (self.tx(), self.tx().list::<E>(&order, filter)?);
+        let rows = self.after(order, page, &list)?.limit(page.limit() + 1).all_as::<P>().await?;
+        tx.keyset_page(rows, page, &list)
+    }
+
+    fn after(self, order: Order, page: &KeysetRequest, list: &[u8]) -> Result<Self> {
+        let Some(cursor) = page.cursor() else { return Ok(self.listed(order)) };
+        let beyond = E::after(self.tx().position(cursor, list)?, &order)?;
+        Ok(self.filter(beyond).listed(order))
+    }
+}
+
+impl Tx {
+    fn cursor(&self, position: &Position, list: &[u8]) -> Result<Cursor> {
+        let keys = self.surroundings().cursors.get()?;
+        Ok(Cursor::seal(position, keys.first().ok_or(Error::NoKeyring)?, list))
+    }
+
+    fn position(&self, cursor: &Cursor, list: &[u8]) -> Result<Position> {
+        cursor.open(self.surroundings().cursors.get()?, list)
+    }
+
+    /// What a cursor is bound to: the door, whose rows, which of them, the table, its order and the filter.
+    fn list<E: EntityTrait>(&self, order: &Order, filter: &impl Serialize) -> Result<Vec<u8>> {
+        let door = match self.fence() {
+            Fence::Platform | Fence::Books => vec!["platform"],
+            Fence::Identity => vec!["identity"],
+            Fence::Tenant(scope) => match scope.reach() {
+                Reach::Tenant => vec!["tenant", scope.tenant().as_str()],
+                Reach::Own => vec!["own", scope.tenant().as_str(), scope.user().id().as_str()],
+            },
+        };
+        let order = if matches!(order, Order::Desc) { "newest first" } else { "oldest first" };
+        let table = E::default();
+        let unreadable = |_| Error::Invalid { what: "the filter", reason: "it cannot be written as JSON" };
+        serde_json::to_vec(&(door, table.table_name(), order, filter)).map_err(unreadable)
+    }
+
+    /// One row more than the page has was asked for: there is a next page if it is there.
+    fn keyset_page<T: Placed>(&self, mut rows: Vec<T>, page: &KeysetRequest, walked: &[u8]) -> Result<KeysetPage<T>> {
+        let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|last| self.cursor(&last.place(), walked)).transpose()?;
+        // More than a page of times before the first that a cursor can name would be walked for ever.
+        let next = next.filter(|next| page.cursor() != Some(next));
+        Ok(KeysetPage { items: rows, next })
+    }
+}

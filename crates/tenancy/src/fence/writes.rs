@@ -1,0 +1,224 @@
+//! Writing through the fence.
+
+use rylie_entities::{TenantOwned, system_settings, verification_token};
+use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryResult, Statement,
+    Value,
+};
+
+use super::arrays::Arrays;
+use super::columns::number_of_columns;
+use super::unfiltered::Unfiltered;
+use crate::error::{Error, Result};
+use crate::fence::{Fence, Tx};
+
+/// A table whose rows belong to no tenant.
+///
+/// Sealed: a table of a tenant's that were declared as one would be read without the fence.
+pub trait Shared: EntityTrait + sealed::Sealed {}
+impl Shared for system_settings::Entity {}
+impl Shared for verification_token::Entity {}
+
+mod sealed {
+    /// Implemented in this crate alone.
+    pub trait Sealed {}
+    impl Sealed for rylie_entities::system_settings::Entity {}
+    impl Sealed for rylie_entities::verification_token::Entity {}
+}
+
+/// The most values one statement may bind: 65,535 on PostgreSQL (16 bits in the protocol), 32,766 on SQLite.
+const MAX_BINDS: usize = 32_766;
+
+impl Tx {
+    /// Adds a row to the unit's tenant, whatever tenant the model names.
+    pub async fn insert<E>(&self, row: E::ActiveModel) -> Result<E::Model>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let row = self.in_tenant::<E>(row);
+        Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
+    }
+
+    /// As [`Tx::insert`], unless a unique value of the row is taken: `false` then. Waits for another unit that is taking it.
+    pub async fn insert_unless_there<E>(&self, row: E::ActiveModel) -> Result<bool>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let conflict = OnConflict::new().do_nothing().to_owned();
+        let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
+        Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
+    }
+
+    /// Adds rows to the unit's tenant: in one statement on PostgreSQL, on SQLite in as few as the number of bound values
+    /// allows. Returns how many.
+    pub async fn insert_many<E>(&self, rows: Vec<E::ActiveModel>) -> Result<u64>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        let connection = self.connection().await?;
+        if connection.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
+            let rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).collect();
+            let mut arrays = Arrays::default();
+            let sql = arrays.insert::<E>(rows)?;
+            return Ok(connection.execute_arrays(sql.to_string(), arrays.arguments).await?);
+        }
+        let mut inserted = 0;
+        for some in self.in_statements::<E>(rows) {
+            inserted += E::insert_many(some).exec_without_returning(connection).await?;
+        }
+        Ok(inserted)
+    }
+
+    /// The rows, in the unit's tenant, as many at a time as one statement can bind.
+    pub(super) fn in_statements<E: TenantOwned>(
+        &self,
+        rows: Vec<E::ActiveModel>,
+    ) -> impl Iterator<Item = Vec<E::ActiveModel>> {
+        let per_statement = MAX_BINDS / number_of_columns::<E>();
+        let mut rows = rows.into_iter().map(|row| self.in_tenant::<E>(row));
+        std::iter::from_fn(move || {
+            let some: Vec<_> = rows.by_ref().take(per_statement).collect();
+            (!some.is_empty()).then_some(some)
+        })
+    }
+
+    /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.
+    pub async fn update<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
+        let update = update.filter(self.fence.condition::<E>());
+        Ok(update.exec_with_returning(self.connection().await?).await?)
+    }
+
+    /// As [`Tx::update`], for exactly one row: [`Error::NotFound`] if there is none.
+    pub async fn update_one<E>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+        entity: &'static str,
+    ) -> Result<E::Model>
+    where
+        E: TenantOwned,
+        E::ActiveModel: Send,
+    {
+        self.update::<E>(set, condition).await?.pop().ok_or(Error::NotFound { entity })
+    }
+
+    /// Sets one column of one row to an expression, such as its old value and one more.
+    pub async fn update_expr<E: TenantOwned>(
+        &self,
+        column: E::Column,
+        value: SimpleExpr,
+        condition: impl IntoCondition,
+        entity: &'static str,
+    ) -> Result<E::Model> {
+        let update = E::update_many().col_expr(column, value).filter(condition).filter(self.fence.condition::<E>());
+        update.exec_with_returning(self.connection().await?).await?.pop().ok_or(Error::NotFound { entity })
+    }
+
+    /// Deletes the rows that match and that this unit reaches. Returns how many.
+    pub async fn delete<E: TenantOwned>(&self, condition: impl IntoCondition) -> Result<u64> {
+        let delete = E::delete_many().filter(condition).filter(self.fence.condition::<E>());
+        Ok(delete.exec(self.connection().await?).await?.rows_affected)
+    }
+
+    /// As [`Tx::delete`], for exactly one row: [`Error::NotFound`] if there is none.
+    pub async fn delete_one<E: TenantOwned>(&self, condition: impl IntoCondition, entity: &'static str) -> Result<()> {
+        match self.delete::<E>(condition).await? {
+            0 => Err(Error::NotFound { entity }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a row to a table of no tenant.
+    pub async fn insert_shared<E>(&self, row: E::ActiveModel) -> Result<E::Model>
+    where
+        E: Shared,
+        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
+        E::ActiveModel: Send,
+    {
+        Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
+    }
+
+    /// Updates rows of a table of no tenant, and returns them.
+    pub async fn update_shared<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
+    where
+        E: Shared,
+        E::ActiveModel: Send,
+    {
+        Ok(E::update_many().set(set).filter(condition).exec_with_returning(self.connection().await?).await?)
+    }
+
+    /// Deletes rows of a table of no tenant. Returns how many.
+    pub async fn delete_shared<E: Shared>(&self, condition: impl IntoCondition) -> Result<u64> {
+        Ok(E::delete_many().filter(condition).exec(self.connection().await?).await?.rows_affected)
+    }
+
+    /// The connection, for SQL of our own that concerns all tenants; refused inside one.
+    pub fn across_tenants(&self) -> Result<Unfiltered<'_>> {
+        match self.fence {
+            Fence::Platform => self.begun().map(Unfiltered),
+            Fence::Tenant(_) | Fence::Identity | Fence::Books => Err(self.refuse("work across tenants")),
+        }
+    }
+
+    /// Runs a statement of our own that concerns all tenants. Returns how many rows it changed.
+    pub async fn run_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let connection = self.across_tenants()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Runs a `SELECT` of our own that counts rows of all tenants.
+    pub async fn count_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let connection = self.across_tenants()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        let row = connection.query_one_raw(statement).await?;
+        let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+        Ok(rows.unwrap_or(0).cast_unsigned())
+    }
+
+    /// The connection, for the platform's own books; refused to tenants and identities.
+    pub fn books(&self) -> Result<Unfiltered<'_>> {
+        match self.fence {
+            Fence::Platform | Fence::Books => self.begun().map(Unfiltered),
+            Fence::Tenant(_) | Fence::Identity => Err(self.refuse("read the platform's books")),
+        }
+    }
+
+    /// Runs a statement on the platform's own books. Returns how many rows it changed.
+    pub async fn run_on_books(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let connection = self.books()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Reads from the platform's own books.
+    pub async fn rows_of_books(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+        let connection = self.books()?;
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        Ok(connection.query_all_raw(statement).await?)
+    }
+
+    pub(super) fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {
+        if let Fence::Tenant(scope) = &self.fence {
+            row.set(E::TENANT, scope.tenant().into());
+        }
+        row
+    }
+}
+
+pub(super) fn without_tenant<E: TenantOwned>(mut set: E::ActiveModel) -> E::ActiveModel {
+    set.not_set(E::TENANT);
+    set
+}

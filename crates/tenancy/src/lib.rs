@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod bulk;
+mod cursor;
+mod error;
+mod fence;
+mod grant;
+mod keyset;
+mod opener;
+mod page;
+mod scope;
+mod soft_delete;
+mod soft_deleted;
+mod stream;
+
+pub use bulk::{Bulk, BulkOutcome, Change, Progress, change_many};
+pub use cursor::{Cursor, CursorKeys, Position, derived_keys};
+pub use error::{Error, Result};
+pub use fence::{Decoded, Listed, Placed, Rows, Savepoint, Shared, Tx, Unfiltered};
+pub use grant::Grant;
+pub use keyset::{KeysetPage, KeysetRequest};
+pub use opener::Opener;
+pub use page::{Page, PageRequest};
+pub use scope::{Reach, SignedInUser, TenantScope};
+pub use soft_delete::Ending;
+pub use soft_deleted::SoftDeleted;
+pub use stream::{RowStream, stream_of};
+
+// What a layer above needs of a connection, and nothing that sends a statement.
+pub use rylie_connection::{
+    CallSite, Error as ConnectionError, Fault, Holder, LogPosition, Pool, PoolOptions, ReplicaStatus, Replicas, Retry,
+    Retryable, Server, StoredMark, UnitOptions, retry,
+};

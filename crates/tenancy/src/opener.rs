@@ -1,0 +1,134 @@
+//! Opening units of work.
+
+use std::sync::Arc;
+
+use rylie_audit::{Action, Actor, Event, Origin};
+use rylie_connection::{
+    CallSite, Door, Pool, Replicas, Transaction, UnitOptions, auditing_role, begin, begin_on_replica,
+};
+use rylie_entities::Env;
+
+use crate::cursor::CursorKeys;
+use crate::error::Result;
+use crate::fence::{AuditSwitch, Autocommit, Fence, Surroundings, Tx, Who};
+use crate::grant::Grant;
+use crate::scope::TenantScope;
+
+/// Opens the units of work of one database. Cheap to clone.
+#[derive(Clone)]
+pub struct Opener {
+    pool: Pool,
+    /// For platform units and the books, where another login serves them.
+    platform: Option<Pool>,
+    replicas: Option<Replicas>,
+    env: Arc<dyn Env>,
+    audit: Arc<AuditSwitch>,
+    cursors: Arc<CursorKeys>,
+}
+
+impl Opener {
+    /// Over a pool, with the clock and the ids of `env`. Cursors are good for the units of this one alone, unless a unit is
+    /// given other keys ([`Tx::with_cursors`]).
+    #[must_use]
+    pub fn new(pool: Pool, env: Arc<dyn Env>) -> Self {
+        Self { pool, platform: None, replicas: None, env, audit: Arc::default(), cursors: Arc::default() }
+    }
+
+    /// The same, with a pool of another login for platform units and the books: that of `pool` need not be allowed them.
+    #[must_use]
+    pub fn with_platform(self, platform: Pool) -> Self {
+        Self { platform: Some(platform), ..self }
+    }
+
+    /// The same, with replicas of the pool's database that may serve read-only units.
+    #[must_use]
+    pub fn reading_from(self, replicas: Replicas) -> Self {
+        Self { replicas: Some(replicas), ..self }
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The clock and the ids of the units.
+    #[must_use]
+    pub fn env(&self) -> &Arc<dyn Env> {
+        &self.env
+    }
+
+    /// A unit on the rows of one tenant that the scope reaches.
+    pub async fn tenant(&self, scope: &TenantScope, options: UnitOptions, at: CallSite) -> Result<Tx> {
+        let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
+        let fence = Fence::Tenant(scope.clone());
+        if !(options.autocommit && options.read_only) {
+            let door = Door::Tenant(scope.tenant().as_str());
+            return self.open(door, options, at, fence, who).await;
+        }
+        Ok(match self.begin_on_replica(&fence.door(), options, at).await {
+            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings(&self.pool)),
+            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings(&self.pool)),
+        })
+    }
+
+    /// A unit on identities, before a tenant is known.
+    pub async fn identity(&self, at: CallSite) -> Result<Tx> {
+        let who = Who { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
+        self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await
+    }
+
+    /// A unit across tenants. Who and why is first recorded, and committed, in a unit of its own.
+    pub async fn platform(&self, grant: &Grant, options: UnitOptions, at: CallSite) -> Result<Tx> {
+        let who = Who { actor: grant.actor().clone(), origin: grant.origin().clone() };
+        let open = |options| self.open(Door::Platform, options, at, Fence::Platform, who.clone());
+        let record = open(UnitOptions::default()).await?;
+        record.record(Event::new(Action::PlatformAccess).because(grant.reason())).await?;
+        record.commit().await?;
+        open(options).await
+    }
+
+    /// A unit on the platform's own books, and no tenant's rows.
+    pub async fn books(&self, at: CallSite) -> Result<Tx> {
+        let who = Who { actor: Actor::Job("books".to_owned()), origin: Origin::default() };
+        self.open(Door::Platform, UnitOptions::default(), at, Fence::Books, who).await
+    }
+
+    /// A read-only unit that verifies the audit log. It is not recorded, as it takes a login that may only read.
+    pub async fn audit(&self, at: CallSite) -> Result<Tx> {
+        let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
+        let role = auditing_role(self.platform_pool()).await?;
+        let options = UnitOptions::read_only().on_primary();
+        self.open(Door::Audit(role), options, at, Fence::Platform, who).await
+    }
+
+    async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
+        tracing::trace!(%at, "opening a unit");
+        let pool = match door {
+            Door::Platform | Door::Audit(_) => self.platform_pool(),
+            Door::Tenant(_) | Door::Identity => &self.pool,
+        };
+        let transaction = match self.begin_on_replica(&door, options, at).await {
+            Some(transaction) => transaction,
+            None => begin(pool, &door, options, at).await?,
+        };
+        Ok(Tx::new(transaction, fence, who, self.surroundings(pool)))
+    }
+
+    fn platform_pool(&self) -> &Pool {
+        self.platform.as_ref().unwrap_or(&self.pool)
+    }
+
+    async fn begin_on_replica(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
+        begin_on_replica(self.replicas.as_ref()?, door, options, at).await
+    }
+
+    fn surroundings(&self, pool: &Pool) -> Surroundings {
+        Surroundings {
+            env: Arc::clone(&self.env),
+            cursors: Arc::clone(&self.cursors),
+            audit: Arc::clone(&self.audit),
+            pool: pool.clone(),
+        }
+    }
+}

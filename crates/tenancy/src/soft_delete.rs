@@ -1,0 +1,88 @@
+//! Rows that are soft-deleted, brought back, and removed for good: one, or many in a call. Each is recorded.
+
+use rylie_audit::{Action, Event};
+use rylie_entities::Timestamp;
+use sea_orm::ActiveModelTrait;
+
+use crate::bulk::{Bulk, BulkOutcome, Progress};
+use crate::error::Result;
+use crate::fence::Tx;
+use crate::soft_deleted::{SoftDeleted, among, one};
+
+/// What becomes of rows.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Ending {
+    /// They can be brought back.
+    SoftDelete,
+    /// They are brought back.
+    Restore,
+    /// They are removed for good.
+    Purge,
+}
+
+impl Ending {
+    fn action(self) -> Action {
+        match self {
+            Self::SoftDelete => Action::Deleted,
+            Self::Restore => Action::Restored,
+            Self::Purge => Action::Purged,
+        }
+    }
+}
+
+impl Tx {
+    /// Soft-deletes a row that is present.
+    pub async fn soft_delete<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<()> {
+        self.update_one::<E>(marked::<E>(self.now(), true), one::<E>(id, false), E::TABLE).await?;
+        self.record(Event::new(Action::Deleted).on(E::TABLE, &id.to_string())).await
+    }
+
+    /// Brings a soft-deleted row back.
+    pub async fn restore_one<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<E::Model> {
+        let row = self.update_one::<E>(marked::<E>(self.now(), false), one::<E>(id, true), E::TABLE).await?;
+        self.record(Event::new(Action::Restored).on(E::TABLE, &id.to_string())).await?;
+        Ok(row)
+    }
+
+    /// Removes a soft-deleted row for good.
+    pub async fn purge_one<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<()> {
+        self.administrators_only(PURGE)?;
+        self.delete_one::<E>(one::<E>(id, true), E::TABLE).await?;
+        self.record(Event::new(Action::Purged).on(E::TABLE, &id.to_string())).await
+    }
+
+    /// Soft-deletes rows that are present, or restores or purges soft-deleted ones.
+    pub async fn each<E: SoftDeleted>(
+        &self,
+        ending: Ending,
+        ids: Vec<impl Ord + ToString + Send>,
+        progress: Progress,
+    ) -> Result<BulkOutcome> {
+        if ending == Ending::Purge {
+            self.administrators_only(PURGE)?;
+        }
+        let mut bulk = Bulk::on_each(self, ids, progress).await?;
+        while let Some(ids) = bulk.next() {
+            let these = among::<E>(self, &ids, ending != Ending::SoftDelete);
+            let ended = match ending {
+                Ending::Purge => self.delete_returning::<E>(these, E::ID).await?,
+                Ending::SoftDelete => self.update_returning::<E>(marked::<E>(self.now(), true), these, E::ID).await?,
+                Ending::Restore => self.update_returning::<E>(marked::<E>(self.now(), false), these, E::ID).await?,
+            };
+            let changed = ended.len() as u64;
+            self.record_each(&ending.action(), E::TABLE, ended).await?;
+            bulk.done(ids.len(), changed, changed);
+        }
+        bulk.finish().await
+    }
+}
+
+const PURGE: &str = "purge soft-deleted rows";
+
+fn marked<E: SoftDeleted>(now: Timestamp, deleted: bool) -> E::ActiveModel {
+    let mut set = <E::ActiveModel as ActiveModelTrait>::default();
+    set.set(E::DELETED, deleted.into());
+    set.set(E::DELETED_AT, deleted.then_some(now).into());
+    set.set(E::UPDATED_AT, now.into());
+    set
+}

@@ -1,0 +1,46 @@
+//! Tables whose rows are soft-deleted before they are removed for good.
+
+use rylie_entities::{TenantOwned, request, task};
+use sea_orm::{ColumnTrait, Condition};
+
+use crate::fence::{Decoded, Tx};
+
+/// A table whose rows are soft-deleted before they are removed for good.
+pub trait SoftDeleted: TenantOwned<ActiveModel: Send, Model: Send + Sync> + Decoded {
+    /// Its name.
+    const TABLE: &'static str;
+    /// The function of PostgreSQL that reads rows of one tenant by their keys, in a transaction that is its call alone.
+    const BY_ID: &'static str;
+    /// Its key.
+    const ID: Self::Column;
+    /// Whether a row is soft-deleted.
+    const DELETED: Self::Column;
+    /// Since when.
+    const DELETED_AT: Self::Column;
+    /// When it was last changed.
+    const UPDATED_AT: Self::Column;
+}
+
+macro_rules! soft_deleted {
+    ($($table:ident = $name:literal by $function:literal),+) => {
+        $(impl SoftDeleted for $table::Entity {
+            const TABLE: &'static str = $name;
+            const BY_ID: &'static str = $function;
+            const ID: Self::Column = $table::Column::Id;
+            const DELETED: Self::Column = $table::Column::Deleted;
+            const DELETED_AT: Self::Column = $table::Column::DeletedAt;
+            const UPDATED_AT: Self::Column = $table::Column::UpdatedAt;
+        })+
+    };
+}
+soft_deleted!(request = "Request" by "public.rylie_requests_by_id", task = "Task" by "public.rylie_tasks_by_id");
+
+pub(crate) fn one<E: SoftDeleted>(id: &impl ToString, deleted: bool) -> Condition {
+    Condition::all().add(E::ID.eq(id.to_string())).add(E::DELETED.eq(deleted))
+}
+
+/// Those of the named rows that are soft-deleted, or that are not.
+pub(crate) fn among<E: SoftDeleted>(tx: &Tx, ids: &[impl ToString], deleted: bool) -> Condition {
+    let ids = ids.iter().map(ToString::to_string);
+    Condition::all().add(tx.one_of(E::ID, ids)).add(E::DELETED.eq(deleted))
+}

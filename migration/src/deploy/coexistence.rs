@@ -1,0 +1,177 @@
+//! While the old service works on an adopted database, each of its logins does what it could before.
+//!
+//! The tables' owner is not bound, as the policies are not forced. Other logins have rights by grants, and row-level security
+//! would show them nothing: one permissive policy a table lets every role pass that is none of ours. Rights stay what they are.
+//! The triggers that fill in the tenant's key read the parent with their owner's rights, because a writer need not have the right to read it.
+//!
+//! A state and not an event, as the wall is: each deploy looks and builds what is missing, and takes it away once the adoption is finished.
+
+mod logins;
+
+use std::borrow::Cow;
+
+use crate::connection::Connection;
+use crate::deploy::{Listener, Migrations};
+use crate::error::{Error, Refusal, Result};
+use crate::mark::{self, State};
+use crate::migrations::Migration;
+use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
+use crate::step::{Engine, Step, Target};
+
+pub use logins::LoginRights;
+pub(crate) use logins::{losing, read as logins};
+
+/// The migration from which on row-level security binds the old service's logins.
+pub(crate) const BINDS_LOGINS: &str = "m20261123_000008_enable_row_level_security";
+
+/// The policy's name on each table.
+pub(crate) const POLICY: &str = "rylie_coexistence";
+
+/// The policy as the snapshot has it.
+pub(crate) const DEFINITION: &str =
+    "AS PERMISSIVE FOR ALL TO PUBLIC USING (rylie_is_foreign_role()) WITH CHECK (rylie_is_foreign_role())";
+
+pub(crate) const FUNCTION: &str = "rylie_is_foreign_role()";
+
+/// As PostgreSQL writes it, so that drift compares it with this text.
+pub(crate) const CREATE_FUNCTION: &str = include_str!("coexistence/function.sql");
+
+/// The functions of triggers that read a parent's tenant.
+pub(crate) const FILLING: [&str; 3] =
+    ["rylie_tenant_from_request()", "rylie_tenant_from_user()", "rylie_tenant_of_auditlog()"];
+
+const HAS_POLICY: &str = "EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = to_regclass('public.\"$table\"') AND p.polname = 'rylie_coexistence' \
+     AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = 'rylie_is_foreign_role()' \
+     AND pg_get_expr(p.polwithcheck, p.polrelid) = 'rylie_is_foreign_role()')";
+
+/// Builds it, or takes it away, as the mark says. Under the migration lock.
+pub(crate) async fn settle(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
+    match unsettled(&mut migrations.connection).await? {
+        Some(State::Coexistence) => migrations.run_again(&Open, progress).await,
+        Some(State::Fresh) => migrations.run_again(&Close, progress).await,
+        None => Ok(()),
+    }
+}
+
+/// Takes it away, whatever the mark says: the policies' table is to be without row-level security.
+pub(crate) async fn close(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
+    if migrations.engine() == Engine::Postgres { migrations.run_again(&Close, progress).await } else { Ok(()) }
+}
+
+/// Whether something is to be built or taken away that this login may.
+pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(false);
+    }
+    let sql =
+        "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND pg_has_role(relowner, 'MEMBER')";
+    let may = connection.value(sql).await.map_err(Error::doing("finding out who owns the tables"))?.is_some();
+    Ok(may && unsettled(connection).await?.is_some())
+}
+
+/// The state that the mark says, where the tables are not in it.
+async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(None);
+    }
+    let Some(mark) = mark::read(connection).await? else { return Ok(None) };
+    let (open, other) = match mark.state {
+        State::Coexistence => (is_open(), "NOT prosecdef"),
+        State::Fresh => (format!("NOT ({})", is_there()), "prosecdef"),
+    };
+    let filling = FILLING.map(|function| format!("to_regprocedure('public.{function}')")).join(", ");
+    let sql = format!(
+        "SELECT 'yes' WHERE NOT ({open}) OR EXISTS (SELECT FROM pg_proc WHERE oid IN ({filling}) AND {other} AND pg_has_role(proowner, 'MEMBER'))"
+    );
+    let unsettled =
+        connection.value(&sql).await.map_err(Error::doing("looking for what the old service's logins may see"))?;
+    Ok(unsettled.map(|_| mark.state))
+}
+
+/// Every table has the policy, and everybody may call its function.
+fn is_open() -> String {
+    let policies = TABLES.map(|table| HAS_POLICY.replace("$table", table)).join(" AND ");
+    format!(
+        "coalesce(has_function_privilege('public', to_regprocedure('public.{FUNCTION}'), 'EXECUTE'), false) AND {policies}"
+    )
+}
+
+fn is_there() -> String {
+    format!(
+        "to_regprocedure('public.{FUNCTION}') IS NOT NULL OR EXISTS (SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid \
+         WHERE c.relnamespace = 'public'::regnamespace AND p.polname = '{POLICY}')"
+    )
+}
+
+/// The adoption is not finished under the feet of a session that would see nothing from then on.
+pub(crate) async fn refuse_open_sessions(connection: &mut Connection) -> Result<()> {
+    let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();
+    if losing.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT usename::text || ' (' || count(*) || ')' FROM pg_stat_activity WHERE datname = current_database() \
+         AND pid <> pg_backend_pid() AND usename IS NOT NULL AND usename = ANY (string_to_array($1, E'\\n')) GROUP BY usename ORDER BY 1";
+    let sql = format!("SELECT string_agg(found, ', ') FROM ({sql}) AS open (found)");
+    let open = connection.text(&sql, &losing.join("\n")).await.map_err(Error::doing("looking for open sessions"))?;
+    open.map_or(Ok(()), |logins| Err(Refusal::OpenSessions { logins }.into()))
+}
+
+/// Steps that are done as the mark changes; none of the list, and never on record.
+struct Open;
+
+impl Migration for Open {
+    fn name(&self) -> &'static str {
+        "coexistence with the old service"
+    }
+
+    fn up(&self, _: Engine) -> Vec<Step> {
+        let function =
+            [Cow::Borrowed(CREATE_FUNCTION), format!("GRANT EXECUTE ON FUNCTION public.{FUNCTION} TO PUBLIC").into()];
+        let policies = TABLES.map(|table| {
+            let found = HAS_POLICY.replace("$table", table);
+            Cow::Owned(format!(
+                "DO $$ BEGIN IF NOT {found} THEN DROP POLICY IF EXISTS {POLICY} ON public.\"{table}\"; \
+                 CREATE POLICY {POLICY} ON public.\"{table}\" USING (public.{FUNCTION}) WITH CHECK (public.{FUNCTION}); END IF; END $$"
+            ))
+        });
+        function.into_iter().chain(policies).map(Step::sql).chain([filling("SECURITY DEFINER")]).collect()
+    }
+
+    fn down(&self, engine: Engine) -> Vec<Step> {
+        Close.up(engine)
+    }
+}
+
+struct Close;
+
+impl Migration for Close {
+    fn name(&self) -> &'static str {
+        "end of the coexistence with the old service"
+    }
+
+    fn up(&self, _: Engine) -> Vec<Step> {
+        let policies = TABLES.map(|table| {
+            Step::sql(format!(
+                "DO $$ BEGIN IF EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = to_regclass('public.\"{table}\"') AND p.polname = '{POLICY}') \
+                 THEN DROP POLICY {POLICY} ON public.\"{table}\"; END IF; END $$"
+            ))
+        });
+        let function = Step::sql(format!("DROP FUNCTION IF EXISTS public.{FUNCTION}"));
+        policies.into_iter().chain([function, filling("SECURITY INVOKER")]).collect()
+    }
+
+    fn down(&self, engine: Engine) -> Vec<Step> {
+        Open.up(engine)
+    }
+}
+
+/// Another one's function stays as it is: the deploy may not alter it.
+fn filling(security: &str) -> Step {
+    let each = FILLING.map(|function| {
+        format!(
+            "IF EXISTS (SELECT FROM pg_proc WHERE oid = to_regprocedure('public.{function}') AND pg_has_role(proowner, 'USAGE')) THEN \
+             ALTER FUNCTION public.{function} {security}; END IF;"
+        )
+    });
+    Step::sql(format!("DO $$ BEGIN {} END $$", each.join(" ")))
+}

@@ -1,0 +1,100 @@
+//! One migration at a time on a PostgreSQL database, and the patience to wait for one's turn.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant};
+
+use super::runner::{Blocker, describe as describe_process};
+use crate::connection::Connection;
+use crate::deploy::Progress;
+use crate::error::{Error, Result};
+use crate::step::Target;
+
+/// "rylie mg", read as a number: advisory locks share one space of numbers in a database.
+const KEY: i64 = 0x7279_6C69_6520_6D67;
+
+/// Takes the lock, asking again and again rather than waiting in the server: a waiting statement holds a snapshot,
+/// and the `CREATE INDEX CONCURRENTLY` of the holder would wait for that.
+pub(crate) async fn acquire(
+    connection: &mut Connection,
+    limit: Duration,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<()> {
+    let start = Instant::now();
+    let mut pause = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+    while !try_acquire(connection).await? {
+        let holder = holder(connection).await?;
+        if start.elapsed() >= limit {
+            return Err(Error::Locked { holder: describe(connection, holder).await?, waited: start.elapsed() });
+        }
+        progress(Progress::Waiting { holder });
+        tokio::time::sleep(pause.next()).await;
+    }
+    Ok(())
+}
+
+async fn try_acquire(connection: &mut Connection) -> Result<bool> {
+    let sql = format!("SELECT pg_try_advisory_lock({KEY})::text");
+    let taken = connection.value(&sql).await.map_err(Error::doing("asking for the migration lock"))?;
+    Ok(taken.as_deref() == Some("true"))
+}
+
+/// Gives the lock back. If that fails the connection is gone, and the lock with it.
+pub(crate) async fn release(connection: &mut Connection) {
+    if let Err(error) = connection.execute(&format!("SELECT pg_advisory_unlock({KEY})")).await {
+        tracing::warn!(%error, "the migration lock was not released; it ends with its connection");
+    }
+}
+
+async fn holder(connection: &mut Connection) -> Result<Option<i32>> {
+    // A key of 64 bits is shown as two halves.
+    let (high, low) = (KEY >> 32, KEY & 0xFFFF_FFFF);
+    let sql = format!(
+        "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = {high} \
+         AND objid::bigint = {low} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    );
+    let pid = connection.value(&sql).await.map_err(Error::doing("asking who holds the migration lock"))?;
+    Ok(pid.and_then(|pid| pid.parse().ok()))
+}
+
+async fn describe(connection: &mut Connection, pid: Option<i32>) -> Result<Option<Blocker>> {
+    let Some(pid) = pid else { return Ok(None) };
+    let failed = Error::doing("asking who holds the migration lock");
+    let row = connection.value(&describe_process(&pid.to_string())).await.map_err(failed)?;
+    Ok(row.and_then(|row| serde_json::from_str(&row).ok()))
+}
+
+/// Pauses that grow, each cut at random so that those who wait together do not ask together.
+pub(crate) struct Backoff {
+    pause: Duration,
+    most: Duration,
+}
+
+impl Backoff {
+    pub(crate) fn new(first: Duration, most: Duration) -> Self {
+        Self { pause: first, most }
+    }
+
+    pub(crate) fn next(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = self.most.min(pause * 2);
+        // The standard library's only randomness; no more is needed to spread out a few processes.
+        let percent = RandomState::new().build_hasher().finish() % 51;
+        pause * u32::try_from(50 + percent).unwrap_or(100) / 100
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_are_never_longer() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        let pauses: Vec<Duration> = (0..10).map(|_| backoff.next()).collect();
+
+        assert!(pauses[0] <= Duration::from_millis(100));
+        assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(1)));
+        assert!(pauses[9] >= Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,382 @@
+//! Does the steps of one migration: with short waits for locks on PostgreSQL, in one transaction on SQLite.
+
+mod batches;
+mod blockers;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::connection::Connection;
+use crate::deploy::lock::Backoff;
+use crate::deploy::{Options, Progress};
+use crate::error::{Error, Result};
+use crate::history::History;
+use crate::history::checksum::checksum;
+use crate::history::equivalents::steps_sent;
+use crate::history::journal;
+use crate::history::record;
+use crate::migrations::Migration;
+use crate::owners;
+use crate::step::{self, Direction, Engine, Step, Target};
+
+pub use blockers::Blocker;
+pub(crate) use blockers::describe;
+
+use batches::Batch;
+
+/// Whether each step is recorded when it begins.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Recorded {
+    Each,
+    Nothing,
+}
+
+/// One way through one migration.
+pub(crate) struct Run<'a> {
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) options: &'a Options,
+    pub(crate) migration: &'static dyn Migration,
+    pub(crate) direction: Direction,
+    /// The link of the chain before it; `None` for what the record says.
+    pub(crate) previous: Option<&'a str>,
+    /// Done last, in the same transaction if there is one.
+    pub(crate) epilogue: &'a [&'a str],
+}
+
+/// What went wrong at which step, counted from zero.
+struct Failure {
+    step: usize,
+    source: sqlx::Error,
+}
+
+impl Run<'_> {
+    /// Does the steps and records it. `false` if, on SQLite, somebody else had done so in the meantime.
+    pub(crate) async fn go(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+        let name = self.migration.name();
+        let steps = self.steps();
+        progress(Progress::Started { migration: name, steps: steps.len() });
+        let outcome = self.go_through(&steps, progress).await;
+        if let Err(error) = &outcome {
+            self.note(error).await;
+        }
+        progress(Progress::Finished { migration: name });
+        outcome
+    }
+
+    async fn go_through(&mut self, steps: &[Step], progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+        let engine = self.connection.engine();
+        if engine == Engine::Sqlite {
+            return self.on_sqlite(steps).await;
+        }
+        let entries = journal::entries(self.connection).await?;
+        let entry = entries.get(self.migration.name());
+        let sum = checksum(self.migration, engine);
+        let first = if self.migration.in_transaction(engine) {
+            0
+        } else {
+            History::resume_at(entry, &sum, self.direction.word(), steps)
+        };
+        if !self.leaves_no_trace() {
+            self.tell_journal(journal::begin(engine, self.migration, self.direction, first)).await?;
+        }
+        let previous = self.link_before(&entries);
+        if self.migration.in_transaction(engine) {
+            let all = [steps, &self.ending(&previous)].concat();
+            self.patiently(&all, 0, Work::All(&all)).await?;
+        } else {
+            self.step_by_step(steps, first, Recorded::Each, progress).await?;
+            self.verify().await?;
+            let ending = self.ending(&previous);
+            self.patiently(&ending, 0, Work::All(&ending)).await?;
+        }
+        Ok(true)
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        match self.direction {
+            Direction::Up => steps_sent(self.migration, self.connection.engine()),
+            Direction::Down => self.migration.down(self.connection.engine()),
+        }
+    }
+
+    fn link_before(&self, entries: &std::collections::BTreeMap<String, journal::Entry>) -> String {
+        let link = || journal::link_before(entries, self.migration.name());
+        self.previous.map_or_else(link, str::to_owned)
+    }
+
+    /// What records it, and the epilogue.
+    fn ending(&self, previous: &str) -> Vec<Step> {
+        let engine = self.connection.engine();
+        let record = match self.direction {
+            Direction::Up => journal::applied(engine, self.migration, previous, false),
+            Direction::Down => journal::gone(self.migration.name()),
+        };
+        let epilogue = self.epilogue.iter().map(|sql| Step::sql((*sql).to_owned()));
+        std::iter::once(Step::sql(record)).chain(epilogue).collect()
+    }
+
+    /// Does the steps of an applied migration once more, and records nothing. PostgreSQL.
+    pub(crate) async fn again(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<()> {
+        let steps = steps_sent(self.migration, Engine::Postgres);
+        progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
+        self.step_by_step(&steps, 0, Recorded::Nothing, progress).await?;
+        progress(Progress::Finished { migration: self.migration.name() });
+        Ok(())
+    }
+
+    async fn step_by_step(
+        &mut self,
+        steps: &[Step],
+        first: usize,
+        recorded: Recorded,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<()> {
+        for (number, step) in steps.iter().enumerate().skip(first) {
+            if recorded == Recorded::Each {
+                let doubt = matches!(step, Step::OnceNonTransactional(_)).then(|| step.summary());
+                self.tell_journal(journal::at_step(self.migration.name(), number + 1, doubt.as_deref())).await?;
+            }
+            progress(Progress::Step {
+                migration: self.migration.name(),
+                step: number + 1,
+                statement: step.statement(),
+            });
+            self.do_step(steps, number, step, progress).await?;
+        }
+        let done = journal::at_step(self.migration.name(), steps.len() + 1, None);
+        if recorded == Recorded::Each { self.tell_journal(done).await } else { Ok(()) }
+    }
+
+    async fn do_step(
+        &mut self,
+        steps: &[Step],
+        number: usize,
+        step: &Step,
+        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Result<()> {
+        match step {
+            Step::Batches(sql) => self.in_batches(steps, number, sql, progress).await?,
+            Step::Once(_) => {
+                let done = journal::at_step(self.migration.name(), number + 2, None);
+                self.patiently(steps, number, Work::Once { step, done: &done }).await?;
+            }
+            step => drop(self.patiently(steps, number, Work::Step(step)).await?),
+        }
+        Ok(())
+    }
+
+    async fn tell_journal(&mut self, sql: String) -> Result<()> {
+        self.connection.execute(&sql).await.map_err(Error::doing("recording how far a migration has come"))
+    }
+
+    /// What is taken back in one transaction is applied until it is gone.
+    fn leaves_no_trace(&self) -> bool {
+        self.direction == Direction::Down && self.migration.in_transaction(self.connection.engine())
+    }
+
+    /// Best effort: where the connection is gone there is no telling, and the step is on record already.
+    async fn note(&mut self, error: &Error) {
+        if self.leaves_no_trace() {
+            return;
+        }
+        let source = match error {
+            Error::Step { source, .. } | Error::Blocked { source, .. } => Some(source),
+            _ => None,
+        };
+        let code = source.and_then(|source| source.as_database_error()?.code().map(Cow::into_owned));
+        // Ended from outside (57…, 58…) it may have been done in part; whatever else the server says, it was not done.
+        let settled = code.as_deref().is_some_and(|code| !code.starts_with("57") && !code.starts_with("58"));
+        let mut sql = journal::failed(self.migration.name(), &reason(error, source), settled);
+        if self.connection.engine() == Engine::Sqlite {
+            // What said that it was begun was rolled back with the rest.
+            sql = format!("{}; {sql}", journal::begin(Engine::Sqlite, self.migration, self.direction, 0));
+        }
+        if let Err(error) = self.connection.execute(&sql).await {
+            tracing::warn!(%error, "why the migration failed was not recorded");
+        }
+    }
+
+    /// Whether the migration did what it is for.
+    async fn verify(&mut self) -> Result<()> {
+        let query = self.migration.verify(self.connection.engine()).filter(|_| self.direction == Direction::Up);
+        let Some(query) = query else { return Ok(()) };
+        let sql = format!("SELECT CASE WHEN ({query}) THEN 'yes' END");
+        let holds = self.connection.value(&sql).await.map_err(Error::doing("checking what a migration has done"))?;
+        let summary = || Step::sql(query.into_owned()).summary();
+        let migration = self.migration.name();
+        if holds.is_some() { Ok(()) } else { Err(Error::NotVerified { migration, query: summary() }) }
+    }
+
+    /// Tries until the locks are to be had. A short wait, then out of the queue again: who waits for a strong
+    /// lock makes all others wait behind it.
+    async fn patiently(&mut self, steps: &[Step], number: usize, work: Work<'_>) -> Result<Option<String>> {
+        let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
+        let mut blockers = Vec::new();
+        for attempt in 1.. {
+            let (outcome, seen) = self.attempt(&work, number, attempt > 1).await;
+            blockers = if seen.is_empty() { blockers } else { seen };
+            match outcome {
+                Ok(value) => return Ok(value),
+                Err(Failure { source, .. }) if is_transient(&source) && attempt < self.options.attempts => {
+                    tracing::info!(migration = self.migration.name(), attempt, ?blockers, "waiting for locks");
+                    tokio::time::sleep(pause.next()).await;
+                }
+                Err(failure) => return Err(self.error(steps, failure, attempt, blockers)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// One attempt, and who was seen to block it.
+    async fn attempt(&mut self, work: &Work<'_>, number: usize, watched: bool) -> (Outcome, Vec<Blocker>) {
+        let limit = match work {
+            Work::Step(Step::Patient(_) | Step::ConcurrentIndex { .. } | Step::OnceNonTransactional(_)) => {
+                self.options.patience
+            }
+            _ => self.options.lock_timeout,
+        };
+        let observer = if watched { self.connection.observer().await } else { None };
+        let pid =
+            if watched { self.connection.value("SELECT pg_backend_pid()::text").await.ok().flatten() } else { None };
+        let doing = do_work(self.connection, work, number, limit);
+        let (Some(mut observer), Some(pid)) = (observer, pid) else {
+            return (doing.await, Vec::new());
+        };
+        let watching = async {
+            tokio::time::sleep(self.options.lock_timeout / 2).await;
+            blockers::of(&mut observer, &pid).await
+        };
+        tokio::pin!(doing);
+        tokio::select! {
+            outcome = &mut doing => (outcome, Vec::new()),
+            seen = watching => (doing.await, seen),
+        }
+    }
+
+    /// Foreign keys are off meanwhile, as dropping a table would act on what refers to it, and checked at the end. The
+    /// write lock taken at once is what keeps two processes apart.
+    async fn on_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
+        let failed = Error::doing("beginning a migration; another process may be writing, try again when it is done");
+        self.connection.execute("PRAGMA foreign_keys = OFF").await.map_err(&failed)?;
+        self.connection.execute("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let outcome = self.inside_sqlite(steps).await;
+        let end = if matches!(outcome, Ok(true)) { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.connection.execute(end).await.map_err(Error::doing("ending a migration"));
+        self.connection.execute("PRAGMA foreign_keys = ON").await.map_err(Error::doing("ending a migration"))?;
+        let done = outcome?;
+        ended.map(|()| done)
+    }
+
+    async fn inside_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
+        let applied = record::applied(self.connection).await?.iter().any(|name| name == self.migration.name());
+        if applied == (self.direction == Direction::Up) {
+            return Ok(false);
+        }
+        let entries = journal::entries(self.connection).await?;
+        self.tell_journal(journal::begin(Engine::Sqlite, self.migration, self.direction, 0)).await?;
+        let all = [steps, &self.ending(&self.link_before(&entries))].concat();
+        for (step, sql) in all.iter().enumerate() {
+            let done = step::apply(self.connection, sql).await;
+            done.map_err(|source| self.error(&all, Failure { step, source }, 1, Vec::new()))?;
+        }
+        self.verify().await?;
+        let orphan = "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1";
+        match self.connection.value(orphan).await.map_err(Error::doing("checking the foreign keys"))? {
+            Some(table) => Err(Error::Orphans { migration: self.migration.name(), table }),
+            None => Ok(true),
+        }
+    }
+
+    fn error(&self, steps: &[Step], failure: Failure, attempts: u32, blockers: Vec<Blocker>) -> Error {
+        let Failure { step, source } = failure;
+        if let Some(refusal) = owners::refusal(&source) {
+            return refusal.into();
+        }
+        let migration = self.migration.name();
+        let statement = steps.get(step).map(Step::summary).unwrap_or_default();
+        let step = step + 1;
+        if is_transient(&source) {
+            Error::Blocked { migration, step, statement, attempts, blockers, source }
+        } else {
+            Error::Step { migration, step, statement, source }
+        }
+    }
+}
+
+type Outcome = std::result::Result<Option<String>, Failure>;
+
+/// What is tried again as a whole.
+enum Work<'a> {
+    Step(&'a Step),
+    Batch(Batch),
+    /// A step, and that it is done, in one transaction.
+    Once {
+        step: &'a Step,
+        done: &'a str,
+    },
+    /// All steps in one transaction.
+    All(&'a [Step]),
+}
+
+async fn do_work(connection: &mut Connection, work: &Work<'_>, number: usize, limit: Duration) -> Outcome {
+    let at = |step| move |source| Failure { step, source };
+    let timeout = format!("SET lock_timeout = '{}ms'", limit.as_millis());
+    connection.execute(&timeout).await.map_err(at(number))?;
+    match work {
+        Work::Step(step) if connection.engine() == Engine::Postgres && owners::may_meet_another(step) => {
+            // One message is one transaction: what met a stranger's object is not kept.
+            let sql = format!("{}; {}", step.statement(), owners::check());
+            connection.execute(&sql).await.map(|()| None).map_err(at(number))
+        }
+        Work::Step(step) => step::apply(connection, step).await.map(|()| None).map_err(at(number)),
+        Work::Batch(batch) => batch.go(connection, limit).await.map_err(at(number)),
+        Work::Once { step, done } => {
+            let both = [step.statement(), *done].map(|sql| Step::sql(sql.to_owned()));
+            let outcome = in_transaction(connection, &both).await;
+            outcome.map(|()| None).map_err(|Failure { source, .. }| Failure { step: number, source })
+        }
+        Work::All(steps) => in_transaction(connection, steps).await.map(|()| None),
+    }
+}
+
+async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::result::Result<(), Failure> {
+    let at = |step| move |source| Failure { step, source };
+    connection.execute("BEGIN").await.map_err(at(0))?;
+    for (number, step) in steps.iter().enumerate() {
+        if let Err(source) = step::apply(connection, step).await {
+            // If this fails too, the connection is gone and the transaction with it.
+            drop(connection.execute("ROLLBACK").await);
+            return Err(Failure { step: number, source });
+        }
+    }
+    let last = steps.len().saturating_sub(1);
+    if let Err(source) = connection.execute(&owners::check()).await {
+        drop(connection.execute("ROLLBACK").await);
+        return Err(Failure { step: last, source });
+    }
+    connection.execute("COMMIT").await.map_err(at(last))
+}
+
+/// The class of the failure and the object it is about; a server's message may hold values.
+fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
+    match source.map(|source| source.as_database_error()) {
+        Some(Some(told)) => {
+            let code = told.code().unwrap_or_default().into_owned();
+            let object = told.constraint().or(told.table()).map(|name| format!(" {name}")).unwrap_or_default();
+            format!("error {code}{object}")
+        }
+        Some(None) => "the connection was lost".to_owned(),
+        None => error.to_string(),
+    }
+}
+
+/// A statement that was ended: by its time limit, or by somebody.
+fn is_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code().map(Cow::into_owned)).as_deref() == Some("57014")
+}
+
+/// A lock not got in time, or a deadlock that we were chosen to end: both pass.
+fn is_transient(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
+    matches!(code.as_deref(), Some("55P03" | "40P01"))
+}

@@ -1,0 +1,208 @@
+//! Our own record beside `seaql_migrations`: what was applied, how far an unfinished migration came, and which statement
+//! is in doubt.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::history::checksum;
+use crate::history::record;
+use crate::literal::literal;
+use crate::migrations::Migration;
+use crate::step::{Direction, Engine, Target};
+
+pub(crate) const TABLE: &str = "rylie_migrations";
+
+const READ: &str = "SELECT $json_object('name', name, 'checksum', checksum, 'chain', chain, 'direction', direction, 'step', step, \
+     'in_doubt', in_doubt, 'error', error, 'adopted', adopted = $true, 'finished', finished_at IS NOT NULL)$text FROM rylie_migrations ORDER BY name";
+
+/// A row of the record.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) checksum: String,
+    pub(crate) chain: Option<String>,
+    pub(crate) direction: String,
+    /// The one begun last, counted from one; 0 before the first.
+    pub(crate) step: usize,
+    /// A statement that was begun, must not be done twice, and may have been done.
+    pub(crate) in_doubt: Option<String>,
+    pub(crate) error: Option<String>,
+    /// Found in a database that Prisma made, and not done by us.
+    #[serde(deserialize_with = "truth")]
+    pub(crate) adopted: bool,
+    #[serde(deserialize_with = "truth")]
+    finished: bool,
+}
+
+/// SQLite has numbers for it.
+fn truth<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<bool, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(value == serde_json::Value::Bool(true) || value == serde_json::json!(1))
+}
+
+impl Entry {
+    /// One that is applied and not linked yet.
+    pub(crate) fn applied(name: &str, checksum: String, adopted: bool) -> Self {
+        let (name, direction) = (name.to_owned(), "up".to_owned());
+        Self { name, checksum, chain: None, direction, step: 0, in_doubt: None, error: None, adopted, finished: true }
+    }
+
+    /// Whether it is applied, also while it is being taken back.
+    pub(crate) fn is_applied(&self) -> bool {
+        self.finished
+    }
+
+    /// Whether it was begun to be taken back.
+    pub(crate) fn is_half_gone(&self) -> bool {
+        self.direction == "down"
+    }
+}
+
+/// The record; empty where the table is not there, or not for this login to read.
+pub(crate) async fn entries(connection: &mut Connection) -> Result<BTreeMap<String, Entry>> {
+    let failed = Error::doing("reading the record of migrations");
+    if !connection.has_table(TABLE).await.map_err(&failed)? || !is_readable(connection).await.map_err(&failed)? {
+        return Ok(BTreeMap::new());
+    }
+    let sql = match connection.engine() {
+        Engine::Postgres => READ.replace("$json", "json_build").replace("$true", "true").replace("$text", "::text"),
+        Engine::Sqlite => READ.replace("$json", "json").replace("$true", "1").replace("$text", ""),
+    };
+    let rows = connection.values(&sql).await.map_err(&failed)?;
+    let entries = rows.iter().map(|row| {
+        let entry: Entry = serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into())))?;
+        Ok((entry.name.clone(), entry))
+    });
+    entries.collect()
+}
+
+async fn is_readable(connection: &mut Connection) -> sqlx::Result<bool> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(true);
+    }
+    let sql = "SELECT has_table_privilege('public.rylie_migrations', 'SELECT')::text";
+    Ok(connection.value(sql).await?.as_deref() == Some("true"))
+}
+
+/// Makes the table.
+pub(crate) async fn install(connection: &mut Connection) -> Result<()> {
+    let sql = create(connection.engine());
+    connection.execute(&sql).await.map_err(Error::doing("making the record of migrations"))
+}
+
+pub(crate) fn create(engine: Engine) -> String {
+    let timestamp = if engine == Engine::Postgres { "timestamp(3)" } else { "TIMESTAMP" };
+    format!(
+        "CREATE TABLE IF NOT EXISTS rylie_migrations (
+    name text NOT NULL PRIMARY KEY,
+    checksum text NOT NULL,
+    chain text,
+    direction text NOT NULL DEFAULT 'up',
+    step integer NOT NULL DEFAULT 0,
+    in_doubt text,
+    error text,
+    adopted boolean NOT NULL DEFAULT false,
+    version text NOT NULL,
+    started_at {timestamp},
+    finished_at {timestamp}
+)"
+    )
+}
+
+fn now(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => "(clock_timestamp() AT TIME ZONE 'UTC')",
+        Engine::Sqlite => "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    }
+}
+
+/// The statement that says a migration is begun, at this step. What is being taken back counts as applied until it is gone.
+pub(crate) fn begin(engine: Engine, migration: &dyn Migration, direction: Direction, step: usize) -> String {
+    let (now, version) = (now(engine), env!("CARGO_PKG_VERSION"));
+    let (name, checksum) = (migration.name(), checksum::checksum(migration, engine));
+    let (word, reset) = match direction {
+        Direction::Up => ("up", ", checksum = excluded.checksum, chain = NULL, finished_at = NULL"),
+        Direction::Down => ("down", ""),
+    };
+    format!(
+        "INSERT INTO rylie_migrations (name, checksum, direction, step, version, started_at) \
+         VALUES ('{name}', '{checksum}', '{word}', {step}, '{version}', {now}) \
+         ON CONFLICT (name) DO UPDATE SET direction = '{word}', step = {step}, in_doubt = NULL, error = NULL, \
+         version = '{version}', started_at = {now}{reset}"
+    )
+}
+
+/// The statement that says a step is begun; `in_doubt` where it must not be done twice.
+pub(crate) fn at_step(name: &str, step: usize, in_doubt: Option<&str>) -> String {
+    let doubt = in_doubt.map_or("NULL".to_owned(), literal);
+    format!("UPDATE rylie_migrations SET step = {step}, in_doubt = {doubt}, error = NULL WHERE name = '{name}'")
+}
+
+/// The statement that notes why it failed; `settled` if it is known that the statement was not done.
+pub(crate) fn failed(name: &str, reason: &str, settled: bool) -> String {
+    let doubt = if settled { ", in_doubt = NULL" } else { "" };
+    format!("UPDATE rylie_migrations SET error = {}{doubt} WHERE name = '{name}'", literal(reason))
+}
+
+/// The statements that record a migration as applied, in both tables; one implicit transaction if there is no other.
+pub(crate) fn applied(engine: Engine, migration: &dyn Migration, previous: &str, adopted: bool) -> String {
+    format!("{}; {}", record::insert(engine, migration.name()), remembered(engine, migration, previous, adopted))
+}
+
+/// The part of it that is ours.
+pub(crate) fn remembered(engine: Engine, migration: &dyn Migration, previous: &str, adopted: bool) -> String {
+    let (name, checksum) = (migration.name(), checksum::checksum(migration, engine));
+    let chain = checksum::chain(previous, name, &checksum);
+    let (now, version) = (now(engine), env!("CARGO_PKG_VERSION"));
+    format!(
+        "INSERT INTO rylie_migrations (name, checksum, chain, adopted, version, finished_at) \
+         VALUES ('{name}', '{checksum}', '{chain}', {adopted}, '{version}', {now}) \
+         ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, chain = excluded.chain, direction = 'up', step = 0, in_doubt = NULL, \
+         error = NULL, version = excluded.version, finished_at = excluded.finished_at"
+    )
+}
+
+/// The statements that remove a migration from both tables.
+pub(crate) fn gone(name: &str) -> String {
+    format!("{}; {}", record::delete(name), forgotten(name))
+}
+
+/// The part of it that is ours.
+pub(crate) fn forgotten(name: &str) -> String {
+    format!("DELETE FROM rylie_migrations WHERE name = {}", literal(name))
+}
+
+/// The link of the chain before `$1`.
+pub(crate) const LAST_LINK: &str =
+    "SELECT chain FROM rylie_migrations WHERE name < $1 AND finished_at IS NOT NULL ORDER BY name DESC LIMIT 1";
+
+/// The last link of the chain before this migration; empty where it is the first.
+pub(crate) fn link_before(entries: &BTreeMap<String, Entry>, name: &str) -> String {
+    let mut before = entries.values().rev().filter(|entry| entry.name.as_str() < name && entry.is_applied());
+    before.find_map(|entry| entry.chain.clone()).unwrap_or_default()
+}
+
+/// The statements that write the chain anew, for those whose link is another.
+pub(crate) fn rechained(entries: &BTreeMap<String, Entry>) -> Vec<String> {
+    let mut previous = String::new();
+    let mut statements = Vec::new();
+    for entry in entries.values().filter(|entry| entry.is_applied()) {
+        previous = checksum::chain(&previous, &entry.name, &entry.checksum);
+        if entry.chain.as_ref() != Some(&previous) {
+            statements.push(format!(
+                "UPDATE rylie_migrations SET chain = '{previous}' WHERE name = {}",
+                literal(&entry.name)
+            ));
+        }
+    }
+    statements
+}
+
+/// Removes the table.
+pub(crate) async fn uninstall(connection: &mut Connection) -> Result<()> {
+    let sql = "DROP TABLE IF EXISTS rylie_migrations";
+    connection.execute(sql).await.map_err(Error::doing("dropping the record of migrations"))
+}

@@ -1,0 +1,48 @@
+//! Which migrations are applied: SeaORM's table `seaql_migrations`.
+
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::step::{Engine, Target};
+
+pub(crate) const TABLE: &str = "seaql_migrations";
+
+/// As SeaORM makes it.
+pub(crate) const CREATE: &str = "CREATE TABLE IF NOT EXISTS \"seaql_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY, \"applied_at\" bigint NOT NULL)";
+
+/// The names of the applied ones, oldest first. Reads only: without the table, none are.
+pub(crate) async fn applied(connection: &mut Connection) -> Result<Vec<String>> {
+    let failed = Error::doing("reading which migrations are applied");
+    if !connection.has_table(TABLE).await.map_err(&failed)? {
+        return Ok(Vec::new());
+    }
+    connection.values("SELECT version FROM seaql_migrations ORDER BY version").await.map_err(&failed)
+}
+
+/// Makes the table as SeaORM does.
+pub(crate) async fn install(connection: &mut Connection) -> Result<()> {
+    let failed =
+        Error::doing("making the table of applied migrations; this takes the right to create in schema public");
+    connection.execute(CREATE).await.map_err(failed)
+}
+
+/// Drops the table.
+pub(crate) async fn uninstall(connection: &mut Connection) -> Result<()> {
+    let sql = "DROP TABLE IF EXISTS \"seaql_migrations\"";
+    connection.execute(sql).await.map_err(Error::doing("dropping the table of applied migrations"))
+}
+
+/// The statement that records a migration as applied.
+pub(crate) fn insert(engine: Engine, name: &str) -> String {
+    let now = match engine {
+        Engine::Postgres => "extract(epoch FROM now())::bigint",
+        Engine::Sqlite => "unixepoch()",
+    };
+    format!(
+        "INSERT INTO \"seaql_migrations\" (version, applied_at) VALUES ('{name}', {now}) ON CONFLICT (version) DO NOTHING"
+    )
+}
+
+/// The statement that removes the record.
+pub(crate) fn delete(name: &str) -> String {
+    format!("DELETE FROM \"seaql_migrations\" WHERE version = {}", crate::literal::literal(name))
+}

@@ -1,0 +1,48 @@
+//! All migrations as one file of SQL, for an empty database.
+
+use crate::deploy::walls::doors;
+use crate::history::checksum::{chain, checksum};
+use crate::history::journal;
+use crate::history::record;
+use crate::migrations::MIGRATIONS;
+use crate::owners;
+use crate::step::{Engine, Step};
+
+/// One transaction that makes in an empty database what the migrations make one after another, their record included: for
+/// `psql -1` or `sqlite3`, and to read. Nobody is at work in an empty database, so that indexes are built at once and
+/// there are no old rows to fill.
+#[must_use]
+pub fn squash(engine: Engine) -> String {
+    let mut lines = vec![
+        format!("-- All migrations of rylie-db {} for an empty database.", env!("CARGO_PKG_VERSION")),
+        match engine {
+            Engine::Postgres => format!("BEGIN;\n{};\nSET LOCAL search_path = public, pg_temp;", owners::check()),
+            Engine::Sqlite => "PRAGMA foreign_keys = OFF;\nBEGIN IMMEDIATE;".to_owned(),
+        },
+        format!("{};", record::CREATE),
+        format!("{};", journal::create(engine)),
+    ];
+    let mut link = String::new();
+    for migration in MIGRATIONS {
+        lines.push(format!("\n-- {}", migration.name()));
+        if engine == Engine::Postgres && migration.builds_walls() {
+            lines.push(format!("{};", doors::OPEN));
+        }
+        lines.extend(migration.up(engine).iter().filter_map(in_an_empty_database).map(|sql| format!("{sql};")));
+        lines.push(format!("{};", journal::applied(engine, *migration, &link, false)));
+        link = chain(&link, migration.name(), &checksum(*migration, engine));
+    }
+    if engine == Engine::Postgres {
+        lines.push(format!("{};", owners::check()));
+    }
+    lines.push("COMMIT;\n".to_owned());
+    lines.join("\n")
+}
+
+fn in_an_empty_database(step: &Step) -> Option<String> {
+    match step {
+        Step::Batches(_) => None,
+        Step::Patient(sql) | Step::ConcurrentIndex { sql, .. } => Some(sql.replacen(" CONCURRENTLY", "", 1)),
+        other => Some(other.statement().to_owned()),
+    }
+}

@@ -1,0 +1,71 @@
+//! The events that usage was counted by: a webhook that is delivered twice counts once.
+//!
+//! Only our own code writes this table, so no trigger fills in its tenant; the composite foreign key holds it to its
+//! user's and lets it follow when the user moves.
+
+use crate::migrations::Migration;
+use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
+use crate::step::{Engine, Step};
+
+const COLUMNS: &str = "\"countedAt\" $time NOT NULL, \"tenantId\" $text NOT NULL, \
+     CONSTRAINT \"UsageEvent_pkey\" PRIMARY KEY (id), \
+     CONSTRAINT \"UsageEvent_userId_tenantId_fkey\" FOREIGN KEY (\"userId\", \"tenantId\") REFERENCES \"User\"(id, \"tenantId\") \
+     ON UPDATE CASCADE ON DELETE CASCADE";
+
+/// Done in one statement, so that no moment shows it half done. The platform never updates an event; to lock one takes that right.
+const WALL: &str = "REVOKE ALL ON \"UsageEvent\" FROM rylie_tenant, rylie_platform; \
+     GRANT SELECT, INSERT, DELETE ON \"UsageEvent\" TO rylie_tenant, rylie_platform; \
+     GRANT UPDATE ON \"UsageEvent\" TO rylie_platform; \
+     DROP POLICY IF EXISTS rylie_tenant ON \"UsageEvent\"; \
+     CREATE POLICY rylie_tenant ON \"UsageEvent\" TO rylie_tenant USING (\"tenantId\" = current_setting('rylie.tenant', true)) \
+     WITH CHECK (\"tenantId\" = current_setting('rylie.tenant', true)); \
+     DROP POLICY IF EXISTS rylie_platform ON \"UsageEvent\"; \
+     CREATE POLICY rylie_platform ON \"UsageEvent\" TO rylie_platform USING (true) WITH CHECK (true); \
+     ALTER TABLE \"UsageEvent\" ENABLE ROW LEVEL SECURITY; \
+     IF (SELECT state FROM public.rylie_database) = 'coexistence' THEN ALTER TABLE \"UsageEvent\" NO FORCE ROW LEVEL SECURITY; \
+     ELSE ALTER TABLE \"UsageEvent\" FORCE ROW LEVEL SECURITY; END IF;";
+
+pub(crate) struct CreateUsageEvent;
+
+impl Migration for CreateUsageEvent {
+    fn name(&self) -> &'static str {
+        "m20261124_000017_create_usage_event"
+    }
+
+    fn up(&self, engine: Engine) -> Vec<Step> {
+        let mut steps = vec![
+            create_table(engine),
+            Step::unique_index(engine, "UsageEvent_userId_key_key", "\"UsageEvent\" (\"userId\", key)"),
+            // A tenant's events by key: whether the same event was counted for a colleague.
+            Step::index(engine, "UsageEvent_tenantId_key_idx", "\"UsageEvent\" (\"tenantId\", key)"),
+            // What is old is swept by time, across tenants.
+            Step::index(engine, "UsageEvent_countedAt_idx", "\"UsageEvent\" (\"countedAt\")"),
+        ];
+        if engine == Engine::Postgres {
+            steps.push(Step::sql(format!("DO $$ BEGIN IF {DOORS_OPEN} THEN {WALL} END IF; END $$")));
+        }
+        steps
+    }
+
+    fn down(&self, _: Engine) -> Vec<Step> {
+        vec![Step::sql("DROP TABLE IF EXISTS \"UsageEvent\"")]
+    }
+
+    fn builds_walls(&self) -> bool {
+        true
+    }
+}
+
+fn create_table(engine: Engine) -> Step {
+    let (kind, text, time) = match engine {
+        Engine::Postgres => ("\"TaskType\" NOT NULL", "text", "timestamp(3)"),
+        Engine::Sqlite => {
+            ("TEXT NOT NULL CHECK (kind IN ('PAGE', 'BLOG', 'GBP_POST', 'IMPROVEMENT'))", "TEXT", "TIMESTAMP")
+        }
+    };
+    let columns = COLUMNS.replace("$time", time).replace("$text", text);
+    Step::sql(format!(
+        "CREATE TABLE IF NOT EXISTS \"UsageEvent\" (id {text} NOT NULL, \"userId\" {text} NOT NULL, key {text} NOT NULL, \
+         kind {kind}, {columns})"
+    ))
+}

@@ -1,0 +1,248 @@
+//! Who may do what with our own tables, sequences and functions: the migrations say it, and nobody has more.
+//!
+//! Default privileges, which the operations guide sets for the old service's logins, open whatever the owner makes; so each deploy takes
+//! back what no migration granted, from every role but the owner. Rights on the old service's tables are left as they are.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::connection::Connection;
+use crate::deploy::coexistence;
+use crate::drift::Snapshot;
+use crate::error::{Error, Result};
+use crate::literal::literal;
+use crate::migrations::{BASE_TABLES, base_tables_list};
+use crate::roles::{self, Provisioned};
+use crate::step::{Engine, Target};
+
+const SQL: &str = include_str!("grants/grants.sql");
+
+static EXPECTED: LazyLock<Snapshot> = LazyLock::new(Snapshot::expected);
+
+/// Those that are not in the snapshot: the runner makes them.
+const RECORDS: [&str; 2] = ["seaql_migrations", "rylie_operator_events"];
+
+/// The role for people who verify the log.
+const AUDITOR: (&str, [&str; 6]) = (
+    "rylie_auditor",
+    [
+        "AuditLog",
+        "rylie_audit_batch",
+        "rylie_audit_leaf",
+        "rylie_audit_pending",
+        "rylie_audit_tenant",
+        "rylie_database",
+    ],
+);
+
+/// What the sealer's role alone may call.
+const OF_SEALER: [&str; 2] =
+    ["rylie_audit_erase(text,text,bytea)", "rylie_audit_remove_batch(bigint,timestamp without time zone)"];
+
+/// What a role has on an object.
+#[derive(Debug, Deserialize)]
+struct Found {
+    kind: String,
+    name: String,
+    base: bool,
+    role: String,
+    alterable: bool,
+    rights: Vec<String>,
+}
+
+/// A role that has other rights on an object than the migrations give it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unexpected {
+    kind: String,
+    name: String,
+    pub(crate) role: String,
+    /// The rights it is to have; empty for none.
+    expected: Vec<String>,
+    found: Vec<String>,
+    base: bool,
+    alterable: bool,
+}
+
+impl Unexpected {
+    /// As drift names it: `rights of ROLE on table NAME`.
+    pub(crate) fn object(&self) -> String {
+        format!("rights of {} on {} {}", self.role, self.kind, self.name)
+    }
+
+    pub(crate) fn is_everybodys_function(&self) -> bool {
+        self.kind == "function" && self.role == "PUBLIC"
+    }
+
+    pub(crate) fn expected(&self) -> String {
+        words(&self.expected)
+    }
+
+    pub(crate) fn found(&self) -> String {
+        words(&self.found)
+    }
+
+    /// `ROLE has RIGHTS on table NAME, expected RIGHTS`.
+    pub(crate) fn in_words(&self) -> String {
+        format!("{} has {} on {} {}, expected {}", self.role, self.found(), self.kind, self.name, self.expected())
+    }
+
+    /// Exactly the rights that it is to have, in one transaction.
+    pub(crate) fn fix(&self) -> String {
+        let role = if self.role == "PUBLIC" { "PUBLIC".to_owned() } else { identifier(&self.role) };
+        let name = if self.kind == "function" {
+            format!("public.{}", self.name)
+        } else {
+            format!("public.{}", identifier(&self.name))
+        };
+        let on = format!("{} {name}", self.kind.to_uppercase());
+        // What the role has passed on goes as well.
+        let mut changes = vec![format!("REVOKE ALL ON {on} FROM {role} CASCADE")];
+        if !self.expected.is_empty() {
+            changes.push(format!("GRANT {} ON {on} TO {role}", self.expected.join(", ")));
+        }
+        format!("BEGIN; {}; COMMIT", changes.join("; "))
+    }
+}
+
+/// Takes back what no migration granted; whether a provisioned login is to be given its rights again. Under the migration lock.
+pub(crate) async fn settle(connection: &mut Connection) -> Result<bool> {
+    let mut changed = false;
+    let unexpected = unexpected(connection).await?;
+    for right in unexpected.iter().filter(|right| !right.base) {
+        if !right.alterable {
+            tracing::warn!(
+                object = right.object(),
+                found = right.found(),
+                "a right that no migration grants stays: the object has another owner"
+            );
+            continue;
+        }
+        let outcome = connection.execute(&right.fix()).await;
+        if outcome.is_err() {
+            drop(connection.execute("ROLLBACK").await);
+        }
+        outcome.map_err(Error::doing("taking back rights on our own tables that no migration grants"))?;
+        changed = true;
+    }
+    Ok(changed)
+}
+
+/// Whether there is something to take back that this login may.
+pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
+    let mine = "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.rylie_database') AND pg_has_role(relowner, 'MEMBER')";
+    if connection.engine() == Engine::Sqlite
+        || connection.value(mine).await.map_err(Error::doing("finding out who owns the tables"))?.is_none()
+    {
+        return Ok(false);
+    }
+    Ok(unexpected(connection).await?.iter().any(|right| !right.base))
+}
+
+/// Every role but the owner that has more than the migrations give it, on objects of ours; on tables of the base our own roles only.
+/// Reads only.
+pub(crate) async fn unexpected(connection: &mut Connection) -> Result<Vec<Unexpected>> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(Vec::new());
+    }
+    let failed = Error::doing("reading the rights on our own tables");
+    let json = connection.value(&sql()).await.map_err(&failed)?.unwrap_or_default();
+    let found: Vec<Found> = serde_json::from_str(&json).map_err(|error| failed(sqlx::Error::Decode(error.into())))?;
+    let provisioned =
+        if roles::may_read_provisioned(connection).await? { Some(roles::provisioned(connection).await?) } else { None };
+    Ok(found.into_iter().filter_map(|found| check(found, provisioned.as_deref())).collect())
+}
+
+fn sql() -> String {
+    let names = |names: Vec<&str>| names.into_iter().map(literal).collect::<Vec<_>>().join(", ");
+    let tables = EXPECTED.tables.keys().map(String::as_str).filter(|table| !BASE_TABLES.contains(table)).chain(RECORDS);
+    let functions = EXPECTED.functions.keys().map(String::as_str).chain([coexistence::FUNCTION]);
+    SQL.replace("$tables", &names(tables.collect()))
+        .replace("$sequences", &names(EXPECTED.sequences.keys().map(String::as_str).collect()))
+        .replace("$functions", &names(functions.collect()))
+        .replace("$base", &base_tables_list())
+}
+
+fn check(found: Found, provisioned: Option<&[Provisioned]>) -> Option<Unexpected> {
+    let expected = expected(&found, provisioned);
+    let missing_for_everybody = found.kind == "function" && found.role == "PUBLIC" && found.rights != expected;
+    let more = found.rights.iter().any(|right| !expected.contains(right));
+    if !more && !missing_for_everybody || is_readers(&found, provisioned) {
+        return None;
+    }
+    let Found { kind, name, base, role, alterable, rights } = found;
+    Some(Unexpected { kind, name, role, expected, found: rights, base, alterable })
+}
+
+/// The rights that the migrations give a role on an object.
+fn expected(found: &Found, provisioned: Option<&[Provisioned]>) -> Vec<String> {
+    let (name, role) = (found.name.as_str(), found.role.as_str());
+    if found.kind == "function" {
+        let everybody = name == coexistence::FUNCTION
+            || EXPECTED.functions.get(name).is_some_and(|function| function.for_everybody);
+        let may = if role == "PUBLIC" { everybody } else { role == "rylie_sealer" && OF_SEALER.contains(&name) };
+        return if may { vec!["EXECUTE".to_owned()] } else { Vec::new() };
+    }
+    let of_table = EXPECTED.tables.get(name).and_then(|table| table.grants.get(role));
+    let reads = role == AUDITOR.0 && AUDITOR.1.contains(&name)
+        || roles::RECORDS.contains(&name) && is_provisioned(role, provisioned);
+    match of_table {
+        Some(rights) if found.kind == "table" => at_commas(rights),
+        _ if reads && found.kind == "table" => vec!["SELECT".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+/// Where the record of logins cannot be read, a login that only reads what such logins read is taken for one.
+fn is_provisioned(role: &str, provisioned: Option<&[Provisioned]>) -> bool {
+    provisioned.is_none_or(|logins| logins.iter().any(|login| login.login == role))
+}
+
+/// A provisioned reader reads columns of our tables; which ones is renewed with each deploy.
+fn is_readers(found: &Found, provisioned: Option<&[Provisioned]>) -> bool {
+    let reader = provisioned
+        .is_none_or(|logins| logins.iter().any(|login| login.login == found.role && login.kind == "readonly"));
+    let reads = |right: &String| {
+        right.starts_with("SELECT (") && right.ends_with(')')
+            || right == "SELECT" && roles::RECORDS.contains(&found.name.as_str())
+    };
+    reader && found.kind == "table" && found.name != "rylie_logins" && found.rights.iter().all(reads)
+}
+
+/// `SELECT, UPDATE (a, b)` in its parts.
+fn at_commas(rights: &str) -> Vec<String> {
+    let (mut parts, mut depth) = (vec![String::new()], 0_usize);
+    for letter in rights.chars() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(letter);
+        }
+    }
+    parts.into_iter().map(|part| part.trim().to_owned()).collect()
+}
+
+fn words(rights: &[String]) -> String {
+    if rights.is_empty() { "nothing".to_owned() } else { rights.join(", ") }
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_fall_into_parts_outside_of_brackets() {
+        assert_eq!(at_commas("INSERT, SELECT, UPDATE (\"a\", b)"), ["INSERT", "SELECT", "UPDATE (\"a\", b)"]);
+    }
+}
