@@ -5,8 +5,10 @@ use crate::step::{Engine, Step};
 
 fn kinds(kinds: &str) -> Vec<Step> {
     vec![
-        Step::sql("ALTER TABLE rylie_logins DROP CONSTRAINT IF EXISTS rylie_logins_kind"),
-        Step::sql(format!("ALTER TABLE rylie_logins ADD CONSTRAINT rylie_logins_kind CHECK (kind IN ({kinds})) NOT VALID")),
+        Step::sql(format!(
+            "ALTER TABLE rylie_logins DROP CONSTRAINT IF EXISTS rylie_logins_kind, \
+             ADD CONSTRAINT rylie_logins_kind CHECK (kind IN ({kinds})) NOT VALID"
+        )),
         Step::sql("ALTER TABLE rylie_logins VALIDATE CONSTRAINT rylie_logins_kind"),
     ]
 }
