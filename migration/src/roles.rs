@@ -317,12 +317,12 @@ async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<St
         }
     }
     let live = Catalog::read(connection).await?;
-    if row.kind != "readonly" {
-        changes.extend(open_to_app(&row.login));
-        changes.extend(statements::defaults(true));
-    } else {
+    if row.kind == "readonly" {
         changes.extend(without_reader(&live, &row.login));
         changes.extend(open_to_reader(&live, row));
+    } else {
+        changes.extend(open_to_app(&row.login));
+        changes.extend(statements::defaults(true));
     }
     Ok(changes)
 }

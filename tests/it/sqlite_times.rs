@@ -31,9 +31,9 @@ async fn a_period_that_another_writer_spelled_is_closed_by_the_next_use() {
     set_period(&world, "2026-01-01 00:00:00.000", "2026-02-01 00:00:00.000").await;
     world.env().forward(TimeDelta::days(31));
 
-    let used = tokio::time::timeout(Duration::from_secs(20), use_page(&user)).await;
+    let outcome = tokio::time::timeout(Duration::from_secs(20), use_page(&user)).await;
 
-    used.expect("it closes the period for ever").unwrap();
+    outcome.expect("it closes the period for ever").unwrap();
     let period = Sql::connect(world.url()).await.one(PERIOD).await;
     assert_eq!(period, "2026-02-01 00:00:00 to 2026-03-01 00:00:00");
 }
@@ -68,9 +68,9 @@ async fn a_period_that_ended_long_ago_is_refused_and_does_not_hold_the_file() {
     let user = world.user().package(PackageType::Gold).build().await.unwrap();
     set_period(&world, "0001-01-01 00:00:00", "0001-02-01 00:00:00").await;
 
-    let used = use_page(&user).await;
+    let outcome = use_page(&user).await;
 
-    assert!(matches!(used, Err(rylie_db::repositories::Error::Invalid { .. })), "{used:?}");
+    assert!(matches!(outcome, Err(rylie_db::repositories::Error::Invalid { .. })), "{outcome:?}");
 }
 
 #[tokio::test]

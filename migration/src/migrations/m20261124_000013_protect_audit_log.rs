@@ -8,7 +8,8 @@
 use crate::migrations::Migration;
 use crate::step::{Engine, Step, statements};
 
-const POSTGRES: &str = include_str!("m20261124_000013_protect_audit_log/postgres.sql");
+/// Refusal, removal, erasure and the rest, in this order.
+pub(crate) const POSTGRES: &str = include_str!("m20261124_000013_protect_audit_log/postgres.sql");
 const SQLITE: &str = include_str!("m20261124_000013_protect_audit_log/sqlite.sql");
 
 /// The tables that are only added to.

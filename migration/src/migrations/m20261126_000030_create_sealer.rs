@@ -4,6 +4,7 @@
 //! The tables' owner becomes a member: an owner may do all of that anyway. `SET ROLE` alone gives the role's rights to a login that
 //! inherits none, and no policy is for it: it never reads the log itself.
 
+use crate::m20261124_000013_protect_audit_log::POSTGRES as BEFORE;
 use crate::migrations::Migration;
 use crate::step::{Engine, Step, statements};
 
@@ -64,10 +65,14 @@ impl Migration for CreateSealer {
         }
     }
 
-    /// The role stays: other databases of the server may use it. So do the functions, which are the stricter for it.
+    /// The role stays: other databases of the server may use it. The functions are as they were before.
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => vec![Step::sql(revoke())],
+            Engine::Postgres => {
+                let mut steps: Vec<Step> = statements(BEFORE).into_iter().skip(1).take(2).collect();
+                steps.push(Step::sql(revoke()));
+                steps
+            }
             Engine::Sqlite => Vec::new(),
         }
     }

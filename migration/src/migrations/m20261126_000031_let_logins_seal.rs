@@ -3,11 +3,13 @@
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// A dozen rows at the most, so that the check is done in an instant.
 fn kinds(kinds: &str) -> Vec<Step> {
     vec![
-        Step::sql("ALTER TABLE rylie_logins DROP CONSTRAINT IF EXISTS rylie_logins_kind"),
-        Step::sql(format!("ALTER TABLE rylie_logins ADD CONSTRAINT rylie_logins_kind CHECK (kind IN ({kinds}))")),
+        Step::sql(format!(
+            "ALTER TABLE rylie_logins DROP CONSTRAINT IF EXISTS rylie_logins_kind, \
+             ADD CONSTRAINT rylie_logins_kind CHECK (kind IN ({kinds})) NOT VALID"
+        )),
+        Step::sql("ALTER TABLE rylie_logins VALIDATE CONSTRAINT rylie_logins_kind"),
     ]
 }
 

@@ -59,6 +59,17 @@ impl Parent {
         }
     }
 
+    /// Whether the writer may read the parents at all. A login of the old service may have the right to add rows alone.
+    fn may_read(self) -> String {
+        let right = |table: &str, column: &str| {
+            format!("pg_catalog.has_column_privilege('public.\"{table}\"', '{column}', 'SELECT')")
+        };
+        match self {
+            Self::User | Self::Request => right(self.table(), "id"),
+            Self::UserOfTask => [right("User", "id"), right("Request", "id"), right("Request", "userId")].join(" AND "),
+        }
+    }
+
     /// What else the writer may name.
     fn or(self) -> &'static str {
         match self {
@@ -124,16 +135,17 @@ impl Migration for RefuseHiddenParents {
 /// parent from a hidden one.
 fn function(parent: Parent) -> [String; 2] {
     let (name, table, column, or) = (parent.function(), parent.table(), parent.column(), parent.or());
+    let may_read = parent.may_read();
     [
         format!(
             "CREATE OR REPLACE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp \
-             AS $$ BEGIN \
+             AS $$ BEGIN IF {may_read} THEN \
              IF NOT EXISTS (SELECT FROM public.\"{table}\" p WHERE p.id OPERATOR(pg_catalog.=) NEW.\"{column}\"){or} THEN \
              RAISE EXCEPTION USING ERRCODE = '23503', \
              MESSAGE = pg_catalog.format('insert or update on table \"%s\" violates foreign key constraint \"%s\"', TG_TABLE_NAME, TG_ARGV[0]), \
              DETAIL = 'Key is not present in table \"{table}\".', \
              SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = TG_ARGV[0]; \
-             END IF; RETURN NEW; END $$"
+             END IF; END IF; RETURN NEW; END $$"
         ),
         // The tables' owner's, whoever made one of that name before.
         format!("ALTER FUNCTION public.{name}() OWNER TO CURRENT_USER"),

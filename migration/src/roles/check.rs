@@ -134,15 +134,15 @@ async fn ownership(connection: &mut Connection) -> Result<[RoleCheck; 3]> {
     let fix = format!("look at each, then drop it or mend it: {}", fixes.join("; "));
     let right = "everything of ours belongs to the tables' owner";
     let owned = outcome("roles.owners", CheckStatus::Fail, &wrong, right, &fix);
-    let unfixed: Vec<String> = owners::unfixed(connection).await?;
+    let floating: Vec<String> = owners::unfixed(connection).await?;
     let right = "every function of ours has a fixed search path";
     let fix = "ALTER FUNCTION that function SET search_path = pg_catalog, public, pg_temp";
-    let fixed = outcome("roles.search_path", CheckStatus::Fail, &unfixed, right, fix);
+    let path = outcome("roles.search_path", CheckStatus::Fail, &floating, right, fix);
     let creators = owners::creators(connection).await?;
     let wrong: Vec<String> = creators.iter().map(|who| format!("{who} may create in schema public")).collect();
     let right = "nobody but the tables' owner may create in schema public";
     let fix = format!("REVOKE CREATE ON SCHEMA public FROM {}", creators.join(", "));
-    Ok([owned, fixed, outcome("roles.create", CheckStatus::Fail, &wrong, right, &fix)])
+    Ok([owned, path, outcome("roles.create", CheckStatus::Fail, &wrong, right, &fix)])
 }
 
 /// What the check `roles.service` finds.

@@ -108,7 +108,7 @@ async fn login(world: &World, kind: &str) -> (String, Database) {
     (name, database)
 }
 
-fn may_not_seal<T: std::fmt::Debug>(outcome: Result<T, maintenance::Error>) -> bool {
+fn may_not_seal<T: std::fmt::Debug>(outcome: &Result<T, maintenance::Error>) -> bool {
     matches!(outcome, Err(maintenance::Error::Data { source: repositories::Error::MayNotSeal, .. }))
 }
 
@@ -120,11 +120,11 @@ async fn the_services_login_neither_seals_nor_removes_nor_erases() {
     outside.seal(&world).await;
     let (name, service) = login(&world, "app").await;
 
-    assert!(may_not_seal(seal_audit(&*service.store(), &outside.key, &[]).await));
-    assert!(may_not_seal(erase_from_audit(&*service.store(), &agency.admin.user.id).await));
+    assert!(may_not_seal(&seal_audit(&*service.store(), &outside.key, &[]).await));
+    assert!(may_not_seal(&erase_from_audit(&*service.store(), &agency.admin.user.id).await));
     world.env().forward(chrono::TimeDelta::days(100));
     let now = world.env().now();
-    assert!(may_not_seal(maintenance::retain_audit(&*service.store(), &outside.key, &[], now, 90).await));
+    assert!(may_not_seal(&maintenance::retain_audit(&*service.store(), &outside.key, &[], now, 90).await));
 
     assert!(service.check_roles().await.unwrap().iter().all(|check| check.status == CheckStatus::Ok));
     let mut sql = Sql::connect(&url_as(world.url(), &name)).await;
@@ -143,7 +143,7 @@ async fn a_sealers_login_seals_removes_and_erases() {
 
     assert!(seal_audit(&*sealer.store(), &outside.key, &[&sink]).await.unwrap().records > 0);
     assert!(erase_from_audit(&*sealer.store(), &agency.admin.user.id).await.unwrap() > 0);
-    let now = chrono::Utc::now() + chrono::TimeDelta::days(400);
+    let now = rylie_db::entities::Env::now(&rylie_db::entities::SystemEnv) + chrono::TimeDelta::days(400);
     assert!(maintenance::retain_audit(&*sealer.store(), &outside.key, &[&sink], now, 1).await.unwrap().records > 0);
     seal_audit(&*sealer.store(), &outside.key, &[&sink]).await.unwrap();
 

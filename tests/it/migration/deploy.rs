@@ -33,13 +33,18 @@ pub(crate) async fn a_second_deploy_has_nothing_to_do(url: &str) {
 }
 
 /// Killed after any step, the next run finishes the work. PostgreSQL; on SQLite a migration is one transaction.
+/// At one step in ten, counted from a seed that is printed; at each with `RYLIE_EVERY_STEP=1`.
 pub(crate) async fn a_killed_deploy_is_taken_up_again(url: &str) {
+    let every = if std::env::var_os("RYLIE_EVERY_STEP").is_some() { 1 } else { 10 };
+    let seed =
+        std::env::var("RYLIE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(std::process::id() as usize);
+    println!("RYLIE_SEED={seed}");
     deploy(url).await;
     let expected = schema(url).await;
     let mut whole = migrations(url).await;
     for migration in MIGRATIONS.iter().filter(|migration| !migration.in_transaction(Engine::Postgres)) {
         let steps = migration.up(Engine::Postgres);
-        for killed in 0..=steps.len() {
+        for killed in (seed % every.min(steps.len() + 1)..=steps.len()).step_by(every) {
             let behind = MIGRATIONS.iter().rev().take_while(|other| other.name() >= migration.name()).count();
             whole.down(behind, &mut |_| ()).await.unwrap();
             // One step too many as well: done, and killed before it was recorded.

@@ -37,7 +37,12 @@ async fn she_deploys_on_an_empty_database_and_takes_everything_back() {
     assert_eq!(by_owner.missing_wall().await.unwrap(), None);
     assert_eq!(by_owner.drift().await.unwrap().differences, []);
     let checks = by_owner.check_roles().await.unwrap();
-    assert!(checks.iter().all(|check| check.id == "roles.service" || check.status == CheckStatus::Ok), "{checks:?}");
+    assert!(
+        checks
+            .iter()
+            .all(|check| ["roles.service", "roles.sealer"].contains(&check.id) || check.status == CheckStatus::Ok),
+        "{checks:?}"
+    );
     doors_open(&owner).await;
     // The policies bind her all the same: she takes the roles, and inherits nothing.
     assert_eq!(Raw::connect(&owner).await.rows("SELECT id FROM \"Agency\"").await, Ok(vec![]));
@@ -161,6 +166,11 @@ async fn roles_that_another_owner_made_are_asked_for_by_the_statement_to_run() {
 
     raw.run(statement).await;
     assert_eq!(by_owner.deploy(&mut |_| ()).await.unwrap(), Vec::<String>::new());
+    let sealer = by_owner.missing_wall().await.unwrap().unwrap();
+    let statement = sealer.split('`').nth(1).unwrap();
+    assert!(statement.starts_with(&format!("GRANT rylie_sealer TO {role}")), "{sealer}");
+    raw.run(statement).await;
+    assert_eq!(by_owner.deploy(&mut |_| ()).await.unwrap(), Vec::<String>::new());
 
     assert_eq!(by_owner.missing_wall().await.unwrap(), None);
     doors_open(&owner).await;
@@ -176,7 +186,7 @@ async fn roles_that_an_administrator_made_are_taken_by_who_may_give_them() {
     let role = database.managed_owner_name();
     let option =
         if version(&mut raw).await < 160_000 { "ADMIN OPTION" } else { "ADMIN TRUE, INHERIT FALSE, SET FALSE" };
-    for door in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors"] {
+    for door in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"] {
         raw.run(&format!("CREATE ROLE {door} NOLOGIN NOINHERIT; GRANT {door} TO \"{role}\" WITH {option}")).await;
     }
     raw.run(&format!("ALTER ROLE \"{role}\" NOCREATEROLE")).await;

@@ -221,12 +221,13 @@ async fn unguarded_keys(raw: &mut Raw) -> Vec<String> {
 }
 
 /// Unique indexes that a tenant's role may meet another tenant's row in, and why that is known.
-const KNOWN_UNIQUE: [(&str, &str); 6] = [
+const KNOWN_UNIQUE: [(&str, &str); 7] = [
     ("Agency_domain_key", "a domain is public, and one agency's on the whole platform"),
     ("User_email_key", "an address signs in, and is one user's on the whole platform"),
     ("User_apiKey_key", "a key's hash: whoever can compute it has the key"),
     ("User_apiKeyIndex_key", "likewise"),
     ("SEOWorksTaskMapping_seoworksTaskId_key", "a task at SEOWorks is one on the whole platform"),
+    ("UsageEvent_countedIn_key_key", "of the tenant in which it was counted, which a trigger keeps from being forged"),
     ("UsageEvent_userId_key_key", "of a user, and who names a hidden one is refused before"),
 ];
 

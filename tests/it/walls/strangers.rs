@@ -255,7 +255,7 @@ async fn a_schema_of_the_logins_name_shadows_nothing() {
     .await;
 
     for pooled in ["false", "true"] {
-        let config = Config::builder().set("database_url", &database.url_as(&login)).unwrap();
+        let config = Config::builder().set("database_url", database.url_as(&login)).unwrap();
         let config = config.set("behind_pooler", pooled).unwrap().build().unwrap();
         let service = Database::connect(config).await.unwrap();
         let unit = service.store().platform(Grant::job("test", "to test").unwrap()).await.unwrap();

@@ -49,7 +49,7 @@ pub(crate) struct Wanted {
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "app")]
     app_password_file: Option<PathBuf>,
-    /// The service's login is for tenant and identity units alone: jobs and administration work by another one, which is named in RYLIE_PLATFORM_URL
+    /// The service's login is for tenant and identity units alone: jobs and administration work by another one, which is named in `RYLIE_PLATFORM_URL`
     #[arg(long, requires = "app")]
     no_platform: bool,
     /// The login of the process that seals: `audit seal`, `audit erase`, `maintain audit`, `maintain run`

@@ -95,11 +95,12 @@ impl Import {
         let imported = database.import_tenant(&self.file, &progress::rows(global, "importing")).await?;
         database.close().await;
         let document = json!({ "tenant": imported.tenant, "rows": imported.rows, "left_out": imported.left_out });
-        let mut text = listed(&imported.rows);
-        for (what, number) in &imported.left_out {
-            text.push_str(&format!("\nleft out: {number} of {what}, as the file was not written with this keyring"));
-        }
-        Ok(Report::new(document, text))
+        let mut lines = vec![listed(&imported.rows)];
+        let left_out = imported.left_out.iter();
+        lines.extend(left_out.map(|(what, number)| {
+            format!("left out: {number} of {what}, as the file was not written with this keyring")
+        }));
+        Ok(Report::new(document, lines.join("\n")))
     }
 }
 

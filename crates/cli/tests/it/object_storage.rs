@@ -175,6 +175,7 @@ fn a_checkpoint_that_is_there_is_never_written_over() {
     let kept = storage.texts();
     // Another database: its first checkpoint is another one.
     let other = seeded();
+    other.run(["audit", "keygen"]).expect(0);
 
     for (blind, code, says) in [(false, 4, "belong to another database"), (true, 3, "another checkpoint of batch 1")] {
         // As where somebody else makes the object at the same time.

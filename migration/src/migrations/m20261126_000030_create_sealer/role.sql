@@ -1,3 +1,4 @@
+-- rylie-lint: allow dynamic-sql because the options of a membership depend on the server's version
 DO $$
 DECLARE
     wanted text;

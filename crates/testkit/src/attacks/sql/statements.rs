@@ -58,11 +58,14 @@ async fn foreign_keys(raw: &mut Raw, key: &ForeignKey, sides: &Sides) -> Result<
     };
     let insert = |id: &str| copy(id, "");
     let quietly = |id: &str| copy(id, "ON CONFLICT DO NOTHING");
-    let forms: [(&str, &dyn Fn(&str) -> String); 3] =
-        [("an update", &update), ("an insert", &insert), ("an insert that passes over conflicts", &quietly)];
-    for (form, sql) in forms {
-        let foreign = tables::ask(raw, &child, &sides.attacker, &sql(&victims)).await?;
-        let missing = tables::ask(raw, &child, &sides.attacker, &sql("none")).await?;
+    let forms = [
+        ("an update", [update(&victims), update("none")]),
+        ("an insert", [insert(&victims), insert("none")]),
+        ("an insert that passes over conflicts", [quietly(&victims), quietly("none")]),
+    ];
+    for (form, [of_victim, of_nobody]) in forms {
+        let foreign = tables::ask(raw, &child, &sides.attacker, &of_victim).await?;
+        let missing = tables::ask(raw, &child, &sides.attacker, &of_nobody).await?;
         seen.unless(foreign == missing, format_args!("{form}: {foreign:?}, and {missing:?} for one that is missing"));
         let linked = matches!(&foreign, Answer::Rows(rows) if !rows.is_empty());
         seen.unless(!linked, format_args!("{form}: it refers to another tenant's"));
