@@ -245,7 +245,7 @@ impl Config {
     /// The pool of the login for the platform, if one is named; refused for another database than the service's own.
     async fn connect_platform(&self, service: &Pool) -> Result<Option<Pool>> {
         let Some(url) = &self.platform_url else { return Ok(None) };
-        let failed = |source| Error::Connect { url: self.shown_platform_url(), source };
+        let failed = |source: ConnectionError| Error::Connect { url: self.shown_platform_url(), source: source.into() };
         let platform = Pool::connect(url, self.pool).await.map_err(failed)?;
         let same = |mark: Option<rylie_repositories::StoredMark>| mark.map(|mark| mark.fingerprint);
         if same(platform.mark().await?) != same(service.mark().await?) {

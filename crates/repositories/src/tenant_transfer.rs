@@ -181,11 +181,11 @@ impl TenantTransfer for Tx {
     }
 
     async fn seal_file(&self, digest: &str) -> Result<Option<String>> {
-        self.surroundings().keys.as_deref().map_or(Ok(None), |keys| seal::make(keys, digest))
+        self.optional_keys().map_or(Ok(None), |keys| seal::make(keys, digest))
     }
 
     async fn is_sealed_here(&self, digest: &str, seal: &str) -> Result<bool> {
-        self.surroundings().keys.as_deref().map_or(Ok(false), |keys| seal::is_good(keys, digest, seal))
+        self.optional_keys().map_or(Ok(false), |keys| seal::is_good(keys, digest, seal))
     }
 
     async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()> {

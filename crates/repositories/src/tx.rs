@@ -36,7 +36,11 @@ impl Tx {
     }
 
     pub(crate) fn keys(&self) -> Result<&Keys> {
-        self.surroundings.keys.as_deref().ok_or(Error::NoKeyring)
+        self.optional_keys().ok_or(Error::NoKeyring)
+    }
+
+    pub(crate) fn optional_keys(&self) -> Option<&Keys> {
+        self.surroundings.keys.as_deref()
     }
 
     pub(crate) fn quotas(&self) -> &Quotas {

@@ -4,7 +4,7 @@
 //! The tables' owner becomes a member: an owner may do all of that anyway. `SET ROLE` alone gives the role's rights to a login that
 //! inherits none, and no policy is for it: it never reads the log itself.
 
-use crate::m20261124_000013_protect_audit_log::POSTGRES as BEFORE;
+use super::m20261124_000013_protect_audit_log::POSTGRES as BEFORE;
 use crate::migrations::Migration;
 use crate::step::{Engine, Step, statements};
 

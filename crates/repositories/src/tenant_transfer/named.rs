@@ -35,6 +35,6 @@ async fn defaults(tx: &Tx) -> Result<Vec<String>> {
              AND attnum > 0 AND NOT attisdropped AND attname NOT IN ({KEPT})"
         ),
     };
-    let rows = query_all(connection, &sql, []).await?;
+    let rows = query_all(&connection, &sql, []).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
