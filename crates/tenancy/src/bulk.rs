@@ -94,7 +94,7 @@ impl<'tx, T> Bulk<'tx, T> {
     }
 
     /// Returns the rows of the next statement.
-    #[expect(clippy::should_implement_trait, reason = "what is between two of them is awaited")]
+    #[expect(clippy::should_implement_trait, reason = "the caller awaits between two calls")]
     pub fn next(&mut self) -> Option<Vec<T>> {
         let rows: Vec<_> = self.waiting.by_ref().take(ROWS_A_STATEMENT).collect();
         (!rows.is_empty()).then_some(rows)

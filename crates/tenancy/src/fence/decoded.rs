@@ -1,5 +1,5 @@
 //! Decodes rows into models. Frequently read tables are decoded by column index: looking up names, and building an
-//! error for each null, takes longer than the rest of the decoding.
+//! error for each null, dominates the decoding.
 
 use rylie_entities::{
     account, agency, audit_log, ga4_connection, monthly_usage, request, search_console_connection,
