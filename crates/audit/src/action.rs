@@ -1,9 +1,9 @@
-//! What was done.
+//! The actions that are recorded.
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
-        /// What was done. The set is closed for the platform's own operations;
-        /// [`Action::Other`] extends it with a service's own words.
+        /// A recorded action. The set is closed for the platform's own operations; [`Action::Other`] is for a service's
+        /// own actions.
         #[derive(Clone, Debug, Eq, PartialEq)]
         #[non_exhaustive]
         pub enum Action {
@@ -13,7 +13,7 @@ macro_rules! actions {
         }
 
         impl Action {
-            /// The text that the log holds.
+            /// Returns the text stored in the log.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -26,23 +26,23 @@ macro_rules! actions {
 }
 
 actions! {
-    /// A user was made.
+    /// A user was created.
     UserCreated = "USER_CREATED",
     /// A user's role was changed.
     UserRoleUpdate = "USER_ROLE_UPDATE",
     /// A user was deleted.
     UserDeleted = "USER_DELETED",
-    /// An agency was made.
+    /// An agency was created.
     AgencyCreated = "AGENCY_CREATED",
     /// An agency was deleted.
     AgencyDeleted = "AGENCY_DELETED",
-    /// A request was made.
+    /// A request was created.
     RequestCreated = "REQUEST_CREATED",
     /// A request or task was soft-deleted.
     Deleted = "DELETED",
-    /// A soft-deleted request or task was brought back.
+    /// A soft-deleted request or task was restored.
     Restored = "RESTORED",
-    /// Soft-deleted rows were removed for good.
+    /// Soft-deleted rows were purged.
     Purged = "PURGED",
     /// A connection to Google was saved.
     ConnectionSaved = "CONNECTION_SAVED",
@@ -50,29 +50,29 @@ actions! {
     ConnectionRemoved = "CONNECTION_REMOVED",
     /// The platform's settings were changed.
     SettingsChanged = "SETTINGS_CHANGED",
-    /// Somebody or a job entered by the platform door.
+    /// A super admin or a job opened a platform unit.
     PlatformAccess = "PLATFORM_ACCESS",
     /// A month of usage was closed.
     UsageClosed = "USAGE_CLOSED",
-    /// A user was given a new API key.
+    /// A new API key was issued to a user.
     ApiKeyIssued = "API_KEY_ISSUED",
-    /// A user's API key was taken away.
+    /// A user's API key was revoked.
     ApiKeyRevoked = "API_KEY_REVOKED",
-    /// Secrets of a column were brought to the active key, or to the form its policy writes.
+    /// Secrets of a column were re-encrypted to the active key, or to the form that its policy writes.
     SecretsReencrypted = "SECRETS_REENCRYPTED",
-    /// A key under which no value is left was destroyed.
+    /// A key that no value uses any more was destroyed.
     KeyDestroyed = "KEY_DESTROYED",
     /// All rows of a tenant were exported.
     TenantExported = "TENANT_EXPORTED",
     /// All rows of a tenant were imported.
     TenantImported = "TENANT_IMPORTED",
-    /// All rows of a tenant were deleted for good.
+    /// All rows of a tenant were erased.
     TenantErased = "TENANT_ERASED",
-    /// Something was attempted that the role does not allow.
+    /// A user attempted an action that the role does not allow.
     AccessRefused = "ACCESS_REFUSED",
     /// An agency's name or settings were changed.
     AgencyChanged = "AGENCY_CHANGED",
-    /// The record of a migration was mended.
+    /// The record of a migration was fixed.
     MigrationResolved = "MIGRATION_RESOLVED",
     /// A backup was restored.
     BackupRestored = "BACKUP_RESTORED",
@@ -80,15 +80,15 @@ actions! {
     SubjectErased = "SUBJECT_ERASED",
     /// Sealed batches of the log were removed because of their age.
     AuditRetention = "AUDIT_RETENTION",
-    /// Ordinary events are not recorded from here on: the last record before the silence.
+    /// Recording of ordinary events was switched off: the last record before the gap.
     AuditLoggingStopped = "AUDIT_LOGGING_STOPPED",
-    /// Ordinary events are recorded again: the first record after the silence.
+    /// Recording of ordinary events was switched on: the first record after the gap.
     AuditLoggingStarted = "AUDIT_LOGGING_STARTED",
 }
 
 impl Action {
-    /// Whether it is left out while the setting `auditLogging` is off: daily work and a service's own words. Everything
-    /// else concerns security or evidence, and is always recorded.
+    /// Returns whether the action is not recorded while the setting `auditLogging` is off: daily work and a service's
+    /// own actions. All other actions concern security or evidence, and are always recorded.
     #[must_use]
     pub fn is_ordinary(&self) -> bool {
         matches!(self, Self::RequestCreated | Self::UsageClosed | Self::Other(_))

@@ -1,28 +1,28 @@
-//! Who did it.
+//! The actor of an event.
 
 use rylie_entities::UserId;
 
-/// Who acts, recorded by value.
+/// The actor of an event, recorded by value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Actor {
     /// A signed-in user.
     User(UserId),
-    /// A job, by its name.
+    /// A job.
     Job(String),
-    /// The platform itself, such as a command of an operator, by its name.
+    /// The platform itself, such as an operator's command.
     Platform(String),
-    /// A user who acts in the name of another one; both are recorded.
+    /// A user who acts in another user's name; both are recorded.
     Impersonation {
-        /// Who acts.
+        /// The user who acts.
         actor: UserId,
-        /// In whose name.
+        /// The user in whose name.
         subject: UserId,
     },
 }
 
 impl Actor {
-    /// The text that the log holds: the user's id, `job:<name>` or `platform:<name>`.
+    /// Returns the text stored in the log: the user's id, `job:<name>` or `platform:<name>`.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
@@ -32,7 +32,7 @@ impl Actor {
         }
     }
 
-    /// The user in whose name somebody else acts.
+    /// Returns the user in whose name the actor works, if any.
     #[must_use]
     pub fn on_behalf_of(&self) -> Option<&UserId> {
         match self {

@@ -1,4 +1,4 @@
-//! A checkpoint: what was sealed so far, in a text that is signed.
+//! Checkpoints: signed statements about the sealed batches.
 
 use std::fmt::Write;
 
@@ -9,20 +9,20 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::signed_text::SignedText;
 use crate::{Digest, Error, PublicKey, Result, SigningKey};
 
-/// What each begins with; the number of the format follows.
+/// The beginning of each checkpoint, followed by the format's number.
 pub(crate) const BEGINNING: &str = "rylie audit checkpoint ";
 
 /// How the details of a batch's records are hashed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
-    /// As the document that they are, numbers as the doubles that `serde_json` read. Older batches.
+    /// As a parsed document, with numbers as the doubles that `serde_json` read. Used by older batches.
     One,
-    /// As the text that the database writes of them.
+    /// As the database's text.
     Two,
 }
 
 impl Format {
-    /// That of a batch, by the text of its checkpoint.
+    /// Returns the format of a batch from the text of its checkpoint.
     #[must_use]
     pub fn of(checkpoint: &str) -> Self {
         let first = checkpoint.lines().next().and_then(|line| line.strip_prefix(BEGINNING));
@@ -34,26 +34,26 @@ impl Format {
     }
 }
 
-/// What a batch seals, linked to everything before it.
+/// A statement about a batch, linked to its predecessor.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Checkpoint {
     /// The fingerprint of the database.
     pub database: String,
     /// The number of the batch; the first is 1.
     pub batch: u64,
-    /// When it was sealed.
+    /// The time of sealing.
     pub time: DateTime<Utc>,
-    /// How many records it has; none in a heartbeat.
+    /// The number of its records; 0 in a heartbeat.
     pub records: u64,
-    /// How many records were ever sealed, this batch included.
+    /// The number of records ever sealed, including this batch.
     pub total: u64,
-    /// How many tenants its records belong to.
+    /// The number of tenants with records in it.
     pub tenants: u64,
-    /// Up to which batch retention may have removed the records; 0 for none. It never goes back.
+    /// The last batch whose records retention may have removed; 0 for none. It never decreases.
     pub removed: u64,
-    /// The root over the tenants' entries.
+    /// The Merkle root over the tenants' entries.
     pub root: Digest,
-    /// The hash of the checkpoint before; zeros before the first.
+    /// The hash of the previous checkpoint; zeros in the first.
     pub previous: Digest,
 }
 
@@ -68,13 +68,13 @@ pub struct SignedCheckpoint {
 }
 
 impl Checkpoint {
-    /// Signs it, in the newest format.
+    /// Signs it, in the current format.
     #[must_use]
     pub fn sign(self, key: &SigningKey) -> SignedCheckpoint {
         self.sign_as(Format::Two, key)
     }
 
-    /// Signs it in a format of the past, as tests need it.
+    /// Signs it in an older format, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn sign_as(self, format: Format, key: &SigningKey) -> SignedCheckpoint {
@@ -87,7 +87,7 @@ impl Checkpoint {
         let Self { database, batch, time, records, total, tenants, removed, root, previous } = self;
         let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut body = format!("{}\n", format.first_line());
-        // Writing to a `String` does not fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(
             body,
             "database {database}\nbatch {batch}\ntime {time}\nrecords {records}\ntotal {total}\ntenants {tenants}\n\
@@ -98,8 +98,8 @@ impl Checkpoint {
 }
 
 impl SignedCheckpoint {
-    /// Reads a checkpoint whose signature holds under the key it names. Whether that key is to be trusted is for the
-    /// caller to say.
+    /// Parses a checkpoint and verifies its signature under the key that it names. The caller must decide whether to
+    /// trust that key.
     pub fn parse(text: &str) -> Result<Self> {
         let format = Format::of(text);
         let mut text = SignedText::open("checkpoint", &format.first_line(), text)?;
@@ -119,12 +119,11 @@ impl SignedCheckpoint {
         Ok(Self { checkpoint, format, key, body: body.to_owned(), signature })
     }
 
-    /// Reads a file of checkpoints, one after the other, or a JSON document that holds some under `checkpoint` or
-    /// `checkpoints`.
+    /// Parses a file of consecutive checkpoints, or a JSON document with some under `checkpoint` or `checkpoints`.
     pub fn parse_all(text: &str) -> Result<Vec<Self>> {
         if let Ok(document) = serde_json::from_str::<serde_json::Value>(text) {
             if document.get("record").is_some() {
-                let reason = "it is a proof, which does not vouch for its own checkpoint";
+                let reason = "it is a proof, which cannot confirm its own checkpoint; name a file of checkpoints";
                 return Err(Error::Malformed { what: "checkpoint", reason });
             }
             let one = document.get("checkpoint").into_iter();
@@ -149,36 +148,39 @@ impl SignedCheckpoint {
             }
         }
         if !current.is_empty() || found.is_empty() {
-            return Err(Error::Malformed { what: "checkpoint", reason: "the file ends within one, or has none" });
+            return Err(Error::Malformed {
+                what: "checkpoint",
+                reason: "the file ends within a checkpoint, or contains none",
+            });
         }
         Ok(found)
     }
 
-    /// As it is stored and handed out.
+    /// Returns the text, as stored and published.
     #[must_use]
     pub fn to_text(&self) -> String {
         format!("{}signature {}\n", self.body, STANDARD.encode(&self.signature))
     }
 
-    /// What it says.
+    /// Returns the statement.
     #[must_use]
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
-    /// How the details of the batch's records are hashed.
+    /// Returns how the details of the batch's records are hashed.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Who signed it.
+    /// Returns the signing key.
     #[must_use]
     pub fn key(&self) -> PublicKey {
         self.key
     }
 
-    /// What the next checkpoint names as the previous one: the SHA-256 of the text that is signed.
+    /// Returns the SHA-256 of the signed text, which the next checkpoint names as its predecessor.
     #[must_use]
     pub fn hash(&self) -> Digest {
         Digest::of(self.body.as_bytes())

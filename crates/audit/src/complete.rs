@@ -1,21 +1,21 @@
-//! Whether an export holds all that was sealed of a tenant, checked without the database.
+//! Checks, without the database, that an export contains all sealed records of a tenant.
 
 use serde::{Deserialize, Serialize};
 
 use crate::merkle::root_of_path;
 use crate::{Commitments, Digest, Error, Result, SignedCheckpoint, TenantEntry, TenantPlace, Tree};
 
-/// What an export carries of one batch.
+/// An export's data about one batch.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantBatch {
-    /// The tenant's entry and its way to the root.
+    /// The tenant's entry and its path to the root.
     pub place: TenantPlace,
     /// The signed checkpoint.
     pub checkpoint: String,
 }
 
-/// What an export carries of one sealed record, beside its row of the log.
+/// An export's data about one sealed record, in addition to its row of the log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantLeaf {
@@ -23,15 +23,16 @@ pub struct TenantLeaf {
     pub record: String,
     /// Its leaf.
     pub leaf: Digest,
-    /// What its parts are committed with.
+    /// The salts and commitments of its parts.
     pub commitments: Commitments,
 }
 
-/// A check under way that batches are all that was sealed of a tenant, none left out: each is in the batch that its checkpoint
-/// signs, the running count begins where the one before ended, and the leaves are those of the root. Batches without leaves
-/// are those that retention removed, as the latest checkpoint must say.
+/// A running check that no sealed batch of a tenant is missing.
 ///
-/// Whether the signing keys are to be trusted is for the caller to say.
+/// Each entry must be in the batch that its checkpoint signs. Each running count must continue the previous one, and
+/// the leaves must give the entry's root. Batches without leaves must be declared as removed by the latest checkpoint.
+///
+/// The caller must decide whether to trust the signing keys.
 #[derive(Debug, Default)]
 pub struct TenantCheck {
     open: Option<TenantEntry>,
@@ -44,7 +45,7 @@ pub struct TenantCheck {
 }
 
 impl TenantCheck {
-    /// The next batch; gives its checkpoint.
+    /// Adds the next batch and returns its checkpoint.
     pub fn batch(&mut self, batch: &TenantBatch) -> Result<SignedCheckpoint> {
         self.close()?;
         let signed = SignedCheckpoint::parse(&batch.checkpoint)?;
@@ -57,18 +58,18 @@ impl TenantCheck {
             return Err(wrong("a tenant's entry is not in its batch"));
         }
         if self.total.checked_add(entry.records) != Some(entry.total) {
-            return Err(wrong("a batch was left out: the running count has a gap"));
+            return Err(wrong("a batch is missing: the running count has a gap"));
         }
         (self.total, self.batch, self.open) = (entry.total, sealed.batch, Some(entry.clone()));
         Ok(signed)
     }
 
-    /// The next leaf of the batch, in order.
+    /// Adds the next leaf of the batch, in order.
     pub fn leaf(&mut self, leaf: Digest) {
         self.leaves.push(leaf);
     }
 
-    /// The end: with the latest checkpoint, which it gives.
+    /// Ends the check with the latest checkpoint, which it returns.
     pub fn end(&mut self, latest: &str) -> Result<SignedCheckpoint> {
         self.close()?;
         let latest = SignedCheckpoint::parse(latest)?;
@@ -81,19 +82,19 @@ impl TenantCheck {
         Ok(latest)
     }
 
-    /// The last batch that has records of the tenant; 0 if there is none.
+    /// Returns the last batch with records of the tenant; 0 if there is none.
     #[must_use]
     pub fn batch_number(&self) -> u64 {
         self.batch
     }
 
-    /// How many records of the tenant were sealed up to the last batch.
+    /// Returns how many records of the tenant were sealed up to the last batch.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many of them retention removed.
+    /// Returns how many of them retention removed.
     #[must_use]
     pub fn removed(&self) -> u64 {
         self.removed

@@ -1,4 +1,4 @@
-//! SHA-256 digests and how they are written.
+//! SHA-256 digests and their text form.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use crate::{Error, Result};
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// What stands for the checkpoint before the first one.
+    /// The predecessor of the first checkpoint.
     pub const NONE: Self = Self([0; 32]);
 
-    /// The digest of some bytes.
+    /// Returns the digest of the bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut digits = [0; 32];
@@ -23,13 +23,13 @@ impl Digest {
         Self(digits)
     }
 
-    /// From its 32 bytes; `None` for another number of them.
+    /// Converts 32 bytes; `None` for any other length.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// From its 64 digits.
+    /// Parses 64 digits.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed = Error::Malformed { what: "digest", reason: "it must have 64 hexadecimal digits in lower case" };
         if text.bytes().any(|digit| digit.is_ascii_uppercase()) {

@@ -1,16 +1,16 @@
-//! The bytes that are hashed: every part has its length before it, so that no two values share an encoding.
+//! The bytes that are hashed. Each part is preceded by its length, so that no two values share an encoding.
 
 use serde_json::{Number, Value};
 
-/// What stands for the length of a text that is absent.
+/// The length of an absent text.
 const ABSENT: u32 = u32::MAX;
 
-/// Bytes under construction.
+/// An encoding under construction.
 #[derive(Default)]
 pub(crate) struct Encoding(Vec<u8>);
 
 impl Encoding {
-    /// Begins with a word that keeps this kind of value apart from every other.
+    /// Starts with a label that separates this kind of value from all others.
     pub(crate) fn of(kind: &str) -> Self {
         Self::default().text(kind)
     }
@@ -20,12 +20,12 @@ impl Encoding {
         self
     }
 
-    /// Its length in bytes, 32 bits with the highest first, and its UTF-8.
+    /// Appends the length in bytes (32 bits, big-endian) and the UTF-8.
     pub(crate) fn text(self, text: &str) -> Self {
         self.length(text.len()).raw(text.as_bytes())
     }
 
-    /// A text, or `0xffffffff` for none.
+    /// Appends a text, or `0xffffffff` if absent.
     pub(crate) fn optional(self, text: Option<&str>) -> Self {
         match text {
             Some(text) => self.text(text),
@@ -41,7 +41,8 @@ impl Encoding {
         self.raw(&number.to_be_bytes())
     }
 
-    /// The meaning of a JSON document, not its text: PostgreSQL orders the members of an object and SQLite does not.
+    /// Appends the meaning of a JSON document, not its text: PostgreSQL orders the members of an object and SQLite does
+    /// not.
     pub(crate) fn json(self, value: &Value) -> Self {
         match value {
             Value::Null => self.raw(b"n"),
@@ -68,7 +69,7 @@ impl Encoding {
     }
 
     fn length(self, length: usize) -> Self {
-        // A longer value than 4 GB fits no column.
+        // No column stores a value longer than 4 GB.
         self.raw(&u32::try_from(length).unwrap_or(ABSENT - 1).to_be_bytes())
     }
 

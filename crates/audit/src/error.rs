@@ -1,94 +1,96 @@
-//! What can go wrong with keys, checkpoints and proofs.
+//! Errors of keys, checkpoints and proofs.
 
 use std::path::{Path, PathBuf};
 
-/// The result of reading or writing seals.
+/// The result of operations on keys, checkpoints and proofs.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong. No message holds key material or a value of a record.
+/// An error of a key, a checkpoint or a proof. No message contains key material or a value of a record.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A text that is to be a checkpoint, a key or a proof is none.
-    #[error("this is no {what}: {reason}")]
+    /// A text is not a valid checkpoint, key or proof.
+    #[error("this is not a valid {what}: {reason}")]
     Malformed {
-        /// What it should be.
+        /// The expected kind of text.
         what: &'static str,
-        /// Where it departs from the format.
+        /// The deviation from the format.
         reason: &'static str,
     },
 
-    /// A file of checkpoints with something else in it than whole checkpoints.
+    /// A file of checkpoints contains something else than complete checkpoints.
     #[error("the checkpoints in {} are damaged at line {line}: {reason}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The number of the line where what is damaged begins, from 1.
+        /// The first damaged line, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The kind of damage.
         reason: &'static str,
     },
 
-    /// A file of keys or checkpoints.
-    #[error("{doing} {}; check that it is there and may be used", .path.display())]
+    /// An operation on a file of keys or checkpoints failed.
+    #[error("{doing} {}; check that it exists and that this user may access it", .path.display())]
     File {
-        /// What was being done.
+        /// The failed operation.
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why it could not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
 
-    /// A place of checkpoints that is no file, such as object storage.
-    #[error("{doing} {target}; check that it answers, and that whoever seals may list, read and add there")]
+    /// An operation on a checkpoint store other than a file failed, such as object storage.
+    #[error("{doing} {target}; check that it is reachable and that the sealing process may list, read and add objects")]
     Store {
-        /// What was being done.
+        /// The failed operation.
         doing: &'static str,
-        /// The place.
+        /// The store.
         target: String,
-        /// Why it could not.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 
-    /// Others than its owner may read the signing key.
+    /// Users other than its owner may read the signing key.
     #[error("others may read the signing key {}; run `chmod 600` on it", .path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
     },
 
-    /// The checkpoints outside are those of another database: a wrong file, or a wrong database.
-    #[error("these checkpoints belong to another database; name those of this one, or the database that they are of")]
+    /// The external checkpoints belong to another database: the file or the database is wrong.
+    #[error(
+        "these checkpoints belong to another database; name the checkpoints of this database, or the database of these checkpoints"
+    )]
     OtherDatabase,
 
-    /// Outside there is a checkpoint of a batch that the database does not have.
+    /// An external checkpoint belongs to a batch that the database does not have.
     #[error(
-        "the database ends before batch {batch}, whose checkpoint is outside: it is an older copy, and sealing it would fork the log"
+        "the database ends before batch {batch}, which has an external checkpoint: it is an older copy, and sealing it would fork the log; seal the current database instead"
     )]
     RolledBack {
         /// The number of the batch.
         batch: u64,
     },
 
-    /// Outside there is another checkpoint under the same number: the database was rewritten.
+    /// An external checkpoint has the same number but differs: the database was rewritten.
     #[error(
-        "outside there is another checkpoint of batch {batch} than in the database: run `rylie audit verify --checkpoint` on it"
+        "there is another checkpoint of batch {batch} outside the database: run `rylie audit verify --checkpoint` with the external checkpoints"
     )]
     Diverged {
         /// The number of the batch.
         batch: u64,
     },
 
-    /// The system gave no randomness, or the key would not sign.
+    /// The system provided no randomness, or signing failed.
     #[error("the cryptographic library failed; try again")]
     Cryptography,
 }
 
 impl Error {
-    /// A checkpoint of a file that cannot be read, with the line where it begins.
+    /// Adds the file and the line to an error of parsing a checkpoint.
     pub(crate) fn damaged(path: &Path, line: u64, error: Self) -> Self {
         match error {
             Self::Malformed { reason, .. } => Self::Damaged { path: path.to_owned(), line, reason },

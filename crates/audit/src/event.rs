@@ -1,11 +1,11 @@
-//! What is recorded.
+//! Audit events.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::Action;
 
-/// One thing that was done, before it is recorded.
+/// An event before it is recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     action: Action,
@@ -16,13 +16,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of the platform as a whole, until [`Event::on`] names a row.
+    /// Creates an event about the platform as a whole, until [`Event::on`] names a row.
     #[must_use]
     pub fn new(action: Action) -> Self {
         Self { action, resource: "Platform", resource_id: None, changes: Map::new(), facts: Map::new() }
     }
 
-    /// Names the row: the table and its key.
+    /// Sets the row: the table and its key.
     #[must_use]
     pub fn on(mut self, resource: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         self.resource = resource;
@@ -30,7 +30,8 @@ impl Event {
         self
     }
 
-    /// Adds the old and the new value of a field. A secret column shows as `[sealed]` or `[token]`: its type sees to it.
+    /// Adds the old and the new value of a field. A secret column appears as `[sealed]` or `[token]`; its type ensures
+    /// that.
     #[must_use]
     pub fn changed(mut self, field: &'static str, from: impl Serialize, to: impl Serialize) -> Self {
         self.changes.insert(field.to_owned(), json!({ "from": json!(from), "to": json!(to) }));
@@ -44,31 +45,31 @@ impl Event {
         self
     }
 
-    /// Says why it was done.
+    /// Adds the reason.
     #[must_use]
     pub fn because(self, reason: impl Serialize) -> Self {
         self.with("reason", reason)
     }
 
-    /// What was done.
+    /// Returns the action.
     #[must_use]
     pub fn action(&self) -> &Action {
         &self.action
     }
 
-    /// The table it was done to, or `Platform`.
+    /// Returns the table of the target, or `Platform`.
     #[must_use]
     pub fn resource(&self) -> &'static str {
         self.resource
     }
 
-    /// The key of the row it was done to.
+    /// Returns the key of the target row.
     #[must_use]
     pub fn resource_id(&self) -> Option<&str> {
         self.resource_id.as_deref()
     }
 
-    /// What the log's `details` hold: the facts, and under `changes` each field with `from` and `to`.
+    /// Returns the log's `details`: the facts, and under `changes` each field with `from` and `to`.
     #[must_use]
     pub fn details(&self) -> Value {
         let mut details = self.facts.clone();

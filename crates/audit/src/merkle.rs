@@ -1,9 +1,9 @@
-//! Merkle trees as RFC 9162, section 2.1, hashes them: a leaf is `SHA-256(0x00 || data)`, a node
-//! `SHA-256(0x01 || left || right)`, and the root of no leaves is the SHA-256 of nothing.
+//! Merkle trees of RFC 9162, section 2.1. A leaf is `SHA-256(0x00 || data)`, a node `SHA-256(0x01 || left || right)`.
+//! The root of no leaves is the SHA-256 of nothing.
 
 use crate::Digest;
 
-/// The hash of a leaf.
+/// Returns the hash of a leaf.
 #[must_use]
 pub fn leaf_hash(data: &[u8]) -> Digest {
     Digest::of(&[&[0], data].concat())
@@ -13,7 +13,7 @@ fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Digest::of(&[&[1], &left.0[..], &right.0[..]].concat())
 }
 
-/// A tree that grows by one leaf at a time and remembers only what its root takes: as many digests as its size has bits.
+/// A tree that grows leaf by leaf and keeps only the digests that its root needs: one for each bit set in its size.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     size: u64,
@@ -34,13 +34,13 @@ impl Tree {
         self.size += 1;
     }
 
-    /// How many leaves it has.
+    /// Returns the number of leaves.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The root over the leaves so far.
+    /// Returns the root over the leaves so far.
     #[must_use]
     pub fn root(&self) -> Digest {
         let mut smallest_first = self.full.iter().rev();
@@ -57,8 +57,8 @@ impl FromIterator<Digest> for Tree {
     }
 }
 
-/// The inclusion proof of a leaf (RFC 9162, 2.1.3.1): the neighbours on the way to the root, the lowest first; `None` for
-/// an index beyond the leaves.
+/// Returns the inclusion proof of a leaf (RFC 9162, 2.1.3.1): the neighbours on the path to the root, the lowest first.
+/// `None` if the index is out of range.
 #[must_use]
 pub fn inclusion_path(leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
     if index >= leaves.len() {
@@ -79,7 +79,7 @@ pub fn inclusion_path(leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
     Some(path)
 }
 
-/// The root that a leaf and its inclusion proof lead to (RFC 9162, 2.1.3.2); `None` if the path has the wrong length.
+/// Returns the root for a leaf and its inclusion proof (RFC 9162, 2.1.3.2), or `None` if the path has the wrong length.
 #[must_use]
 pub fn root_of_path(leaf: Digest, index: u64, size: u64, path: &[Digest]) -> Option<Digest> {
     if index >= size {

@@ -1,34 +1,35 @@
-//! From where it was done.
+//! The origin of a call.
 
 use std::net::IpAddr;
 
 use crate::TrustedProxies;
 
-/// Where a call came from. Every part is optional: a job has none of them.
+/// The origin of a call. Each part is optional; a job has none.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Origin {
-    /// The client's own address, as the service's trusted proxies report it.
+    /// The client's address, as the trusted proxies report it.
     pub address: Option<IpAddr>,
-    /// The program that called; kept to its first 512 characters.
+    /// The user agent; truncated to 512 characters.
     pub user_agent: Option<String>,
-    /// Ties together what one call did in several places; kept to its first 128 characters.
+    /// The correlation id that links the records of one call; truncated to 128 characters.
     pub correlation: Option<String>,
 }
 
 impl Origin {
-    /// With the client's own address, out of what the connection and the proxies say: see [`TrustedProxies::client`].
+    /// Creates an origin with the client's address, from the connection's peer and the proxies' header: see
+    /// [`TrustedProxies::client`].
     #[must_use]
     pub fn from_forwarded(peer: IpAddr, forwarded: Option<&str>, proxies: &TrustedProxies) -> Self {
         Self { address: Some(proxies.client(peer, forwarded)), ..Self::default() }
     }
 
-    /// The user agent as the log keeps it.
+    /// Returns the user agent as stored in the log.
     #[must_use]
     pub fn stored_user_agent(&self) -> Option<String> {
         stored(self.user_agent.as_ref(), 512)
     }
 
-    /// The correlation id as the log keeps it.
+    /// Returns the correlation id as stored in the log.
     #[must_use]
     pub fn stored_correlation(&self) -> Option<String> {
         stored(self.correlation.as_ref(), 128)

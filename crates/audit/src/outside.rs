@@ -1,4 +1,4 @@
-//! Checkpoints that were kept outside the database, as a verification remembers them.
+//! External checkpoints, as a verification uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::{Digest, Error, PublicKey, Result, SignedCheckpoint};
 
-/// Checkpoints that were kept outside the database: what was handed out, and so cannot be made anew. Of each it remembers
-/// the batch and a digest.
+/// External checkpoints: published, so that an attacker on the database cannot rebuild them. Only batch and digest of
+/// each are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Outside {
     hashes: BTreeMap<u64, Digest>,
@@ -18,7 +18,8 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Reads a file of checkpoints, as `rylie audit seal` keeps or prints them. What a crash left of the last one is passed over.
+    /// Reads a file of checkpoints, as `rylie audit seal` writes or prints them. Ignores a last one that a crash left
+    /// incomplete.
     pub fn read(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { doing: "reading the checkpoints of", path: path.to_owned(), source };
         let mut file = BufReader::new(File::open(path).map_err(failed)?);
@@ -48,7 +49,11 @@ impl Outside {
             }
         }
         if outside.hashes.is_empty() {
-            return Err(Error::Damaged { path: path.to_owned(), line: first, reason: "there is no whole one" });
+            return Err(Error::Damaged {
+                path: path.to_owned(),
+                line: first,
+                reason: "it contains no complete checkpoint",
+            });
         }
         Ok(outside)
     }
@@ -62,52 +67,52 @@ impl Outside {
         }
     }
 
-    /// Whether this checkpoint is among them.
+    /// Returns whether this checkpoint is among them.
     #[must_use]
     pub fn contains(&self, checkpoint: &SignedCheckpoint) -> bool {
         self.hashes.get(&checkpoint.checkpoint().batch) == Some(&checkpoint.hash())
     }
 
-    /// Whether one of them is signed by this key.
+    /// Returns whether one of them is signed by this key.
     #[must_use]
     pub fn signed_by(&self, key: &PublicKey) -> bool {
         self.keys.contains(&key.to_string())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
-    /// How many there are.
+    /// Returns their number.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.hashes.len() as u64
     }
 
-    /// Whether none of them is of the database that this checkpoint names.
+    /// Returns whether none of them belongs to the database that this checkpoint names.
     pub(crate) fn is_of_another_database(&self, checkpoint: &SignedCheckpoint) -> bool {
         !self.is_empty() && !self.databases.contains(&checkpoint.checkpoint().database)
     }
 
-    /// Who signed them.
+    /// Returns the keys that signed them.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
         self.keys.iter()
     }
 
-    /// Whether the batch has another checkpoint here, or two.
+    /// Returns whether the batch has a different external checkpoint, or two.
     pub(crate) fn contradicts(&self, checkpoint: &SignedCheckpoint) -> bool {
         let batch = checkpoint.checkpoint().batch;
         self.forked == Some(batch) || self.hashes.get(&batch).is_some_and(|hash| *hash != checkpoint.hash())
     }
 
-    /// The last of them.
+    /// Returns the last batch.
     pub(crate) fn last(&self) -> Option<u64> {
         self.hashes.keys().next_back().copied()
     }
 
-    /// The last of them up to a batch.
+    /// Returns the last batch up to the given one.
     pub(crate) fn last_until(&self, batch: u64) -> Option<u64> {
         self.hashes.range(..=batch).next_back().map(|(batch, _)| *batch)
     }

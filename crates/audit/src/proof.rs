@@ -1,4 +1,4 @@
-//! Proof that a record was sealed, in a file that is checked without the database.
+//! Proofs that records were sealed, as files that are checked without the database.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,30 +7,30 @@ use crate::{Digest, Error, Record, Result, SignedCheckpoint, TenantEntry};
 
 const FORMAT: &str = "rylie audit proof 1";
 
-/// Proof that a record was sealed: the record, its way to the root of its tenant, that one's way to the root of the
-/// batch, and the signed checkpoint. Written as JSON.
+/// Proof that a record was sealed, written as JSON. It has the record and its path to the tenant's root, the tenant's
+/// path to the batch's root, and the signed checkpoint.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
     format: String,
-    /// The record, its personal parts open or erased.
+    /// The record, with each personal part open or erased.
     pub record: Record,
-    /// Its place among the tenant's records of the batch, from 0.
+    /// Its index among the tenant's records of the batch, from 0.
     pub index: u64,
-    /// From its leaf to the tenant's root, the lowest neighbour first.
+    /// The path from its leaf to the tenant's root, the lowest neighbour first.
     pub path: Vec<Digest>,
     /// The tenant's entry.
     pub tenant: TenantEntry,
-    /// Its place in the batch, from 0.
+    /// Its index in the batch, from 0.
     pub tenant_index: u64,
-    /// From its leaf to the batch's root.
+    /// The path from its leaf to the batch's root.
     pub tenant_path: Vec<Digest>,
     /// The signed checkpoint.
     pub checkpoint: String,
 }
 
 impl Proof {
-    /// Puts a proof together.
+    /// Creates a proof.
     #[must_use]
     pub fn new(record: Record, place: (u64, Vec<Digest>), tenant: TenantPlace, checkpoint: &SignedCheckpoint) -> Self {
         let TenantPlace { entry, index: tenant_index, path: tenant_path } = tenant;
@@ -39,7 +39,7 @@ impl Proof {
         Self { format: FORMAT.to_owned(), record, index, path, tenant: entry, tenant_index, tenant_path, checkpoint }
     }
 
-    /// Reads a proof; whether it proves anything is for [`check`](Self::check) to say.
+    /// Parses a proof. [`check`](Self::check) verifies it.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed = |reason| Error::Malformed { what: "proof", reason };
         let proof: Self =
@@ -47,9 +47,9 @@ impl Proof {
         if proof.format == FORMAT { Ok(proof) } else { Err(malformed("it has another format or version")) }
     }
 
-    /// Checks that the record is in the tree whose root the checkpoint signs, and gives that checkpoint.
+    /// Checks that the record is in the tree whose root the checkpoint signs, and returns that checkpoint.
     ///
-    /// The caller decides whether the checkpoint's key is to be trusted, or compares the checkpoint with one from outside.
+    /// The caller must decide whether to trust the checkpoint's key, or compare the checkpoint with an external one.
     pub fn check(&self) -> Result<SignedCheckpoint> {
         let wrong = |reason| Error::Malformed { what: "proof", reason };
         let signed = SignedCheckpoint::parse(&self.checkpoint)?;
@@ -69,14 +69,14 @@ impl Proof {
     }
 }
 
-/// A tenant's entry with its way to the root of a batch.
+/// A tenant's entry with its path to the batch's root.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantPlace {
     /// The entry.
     pub entry: TenantEntry,
-    /// Its place in the batch, from 0.
+    /// Its index in the batch, from 0.
     pub index: u64,
-    /// From its leaf to the batch's root, the lowest neighbour first.
+    /// The path from its leaf to the batch's root, the lowest neighbour first.
     pub path: Vec<Digest>,
 }

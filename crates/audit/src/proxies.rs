@@ -1,15 +1,15 @@
-//! The client's own address out of a chain of proxies.
+//! Extracts the client's address from a chain of proxies.
 
 use std::net::IpAddr;
 
 use crate::{Error, Result};
 
-/// The networks whose proxies are believed when they say who called them.
+/// The networks of trusted proxies, whose statements about their callers are accepted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TrustedProxies(Vec<(IpAddr, u8)>);
 
 impl TrustedProxies {
-    /// From networks such as `10.0.0.0/8` or `2001:db8::/32`, or single addresses.
+    /// Parses networks such as `10.0.0.0/8` or `2001:db8::/32`, or single addresses.
     ///
     /// ```
     /// use rylie_audit::{Origin, TrustedProxies};
@@ -25,10 +25,10 @@ impl TrustedProxies {
         networks.into_iter().map(network).collect::<Result<_>>().map(Self)
     }
 
-    /// The rightmost address that is not a trusted proxy's: everything to its left was sent by that very client, and may
-    /// be invented. The peer's where there is no header, where the peer is not trusted, and up to what cannot be read.
+    /// Returns the rightmost address that is not a trusted proxy's. The client sent everything to its left and may have
+    /// invented it. Returns the peer if it is not trusted or there is no header. Stops at the first unreadable hop.
     ///
-    /// `forwarded` is the value of `X-Forwarded-For`, or of `Forwarded` (RFC 7239); several headers of a name joined by commas.
+    /// `forwarded` is the value of `X-Forwarded-For` or `Forwarded` (RFC 7239); join repeated headers by commas.
     #[must_use]
     pub fn client(&self, peer: IpAddr, forwarded: Option<&str>) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -36,7 +36,7 @@ impl TrustedProxies {
             if !self.trust(client) {
                 break;
             }
-            // What an honest proxy would not have written ends the chain.
+            // An entry that no proxy writes ends the chain.
             let Some(address) = hop_address(hop) else { break };
             client = address.to_canonical();
         }
@@ -74,7 +74,7 @@ fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
     }
 }
 
-/// The address of one hop: `1.2.3.4`, `1.2.3.4:80`, `[::1]:80`, or the `for=` of RFC 7239.
+/// Parses the address of one hop: `1.2.3.4`, `1.2.3.4:80`, `[::1]:80`, or the `for=` of RFC 7239.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let node = hop.split(';').find_map(|pair| {

@@ -1,4 +1,4 @@
-//! A record as it is hashed: what is personal is committed to by salted hashes, so that it can be erased later.
+//! A record in its hashed form. Salted hashes commit to its personal parts, so that they can be erased later.
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -8,70 +8,70 @@ use crate::encoding::Encoding;
 use crate::merkle::leaf_hash;
 use crate::{Digest, Error, Format, Result};
 
-/// A record of the log, as it was read.
+/// A record of the log, as stored.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Its key.
+    /// Its id.
     pub id: String,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: String,
     /// Milliseconds since 1970, UTC.
     pub created_at: i64,
-    /// The number the database gave it; absent for one from before there were any.
+    /// The number that the database assigned; absent for a record older than positions.
     pub position: Option<i64>,
-    /// What was done.
+    /// The action.
     pub action: String,
-    /// The kind of thing it was done to.
+    /// The kind of its target.
     pub resource: String,
-    /// Who did it, from where. Personal.
+    /// The actor and the origin. Personal.
     pub who: Part<Who>,
-    /// To which one, and what changed. Personal.
+    /// The target and the changes. Personal.
     pub what: Part<What>,
-    /// Where the database holds a value that no record of ours has, such as the time `infinity`: that value, as the database writes it.
-    /// The record is sealed with it, set apart.
+    /// The unreadable value as the database writes it, such as the time `infinity`, if the row has one that we never
+    /// write. The record is sealed with it, as quarantined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }
 
-/// Who acted, from where.
+/// The actor part: who acted, and from where.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Who {
     /// A user's id, or `job:<name>`.
     pub actor: String,
-    /// The user in whose name.
+    /// The user in whose name the actor worked.
     pub on_behalf_of: Option<String>,
     /// The client's address.
     pub address: Option<String>,
-    /// The client's program.
+    /// The client's user agent.
     pub user_agent: Option<String>,
-    /// What ties together the records of one call.
+    /// The correlation id that links the records of one call.
     pub correlation: Option<String>,
 }
 
-/// What it was done to.
+/// The target part: the row and the details.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "WrittenWhat", into = "WrittenWhat")]
 pub struct What {
-    /// The key of the row.
+    /// The id of the row.
     pub resource_id: Option<String>,
-    /// Changes and facts.
+    /// The changes and facts.
     pub details: Option<Document>,
 }
 
-/// Changes and facts, as they were sealed.
+/// The changes and facts, as they were sealed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Document {
-    /// The text that the database writes of them, hashed as it is.
+    /// The database's text of them, hashed as it is.
     Text(String),
-    /// That text, hashed as the document that [`Format::One`] took it for.
+    /// The same text, hashed as the document that [`Format::One`] parsed from it.
     Parsed(String),
-    /// The document itself, as proofs held it that were made by earlier builds.
+    /// The document itself, as stored in proofs by earlier builds.
     Value(Value),
 }
 
-/// The form of a [`What`] in a proof: one of the three at the most.
+/// The form of a [`What`] in a proof, with at most one of the three fields.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenWhat {
@@ -113,7 +113,7 @@ impl From<What> for WrittenWhat {
 }
 
 impl Document {
-    /// Of a record whose batch has this format, from the text that the database writes.
+    /// Creates the details from the database's text, for the format of the record's batch.
     #[must_use]
     pub fn of(format: Format, text: String) -> Self {
         match format {
@@ -127,24 +127,24 @@ impl Document {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part<T> {
-    /// It is there, with the salt of its commitment.
+    /// Present, with the salt of its commitment.
     Open {
         /// The values.
         value: T,
         /// 16 random bytes, in hexadecimal.
         salt: Salt,
     },
-    /// It was erased; the commitment stays.
+    /// Erased; only the commitment remains.
     Erased(Digest),
 }
 
-/// 16 random bytes that keep an erased value from being guessed.
+/// 16 random bytes that prevent guessing an erased value.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Salt(pub [u8; 16]);
 
 impl Salt {
-    /// Fresh ones, from the system's randomness: one call however many.
+    /// Creates `count` random salts with one call to the system.
     pub fn random(count: usize) -> Result<Vec<Self>> {
         let mut bytes = vec![0; count * 16];
         SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Cryptography)?;
@@ -168,29 +168,29 @@ impl TryFrom<String> for Salt {
     }
 }
 
-/// What the parts of a sealed record are committed with. Of each part there is the salt until it is erased, and the
-/// commitment from then on.
+/// The salts and commitments of a sealed record's parts. Each part has its salt until it is erased, and its commitment
+/// from then on.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commitments {
-    /// The salt of who.
+    /// The salt of the actor part.
     pub who_salt: Option<Salt>,
-    /// The salt of what.
+    /// The salt of the target part.
     pub what_salt: Option<Salt>,
-    /// The commitment that who left.
+    /// The commitment of the erased actor part.
     pub who: Option<Digest>,
-    /// The commitment that what left.
+    /// The commitment of the erased target part.
     pub what: Option<Digest>,
 }
 
 impl Commitments {
-    /// Of parts that are both there.
+    /// Creates the commitments of a record with both parts.
     #[must_use]
     pub fn fresh(who: Salt, what: Salt) -> Self {
         Self { who_salt: Some(who), what_salt: Some(what), who: None, what: None }
     }
 
-    /// The part as it was sealed. It counts as erased if nothing of it is there any more: who acted is then `erased`.
+    /// Returns the actor part as it was sealed. It counts as erased if no value is left and the actor is `erased`.
     #[must_use]
     pub fn who(&self, value: Who) -> Part<Who> {
         let actor = "erased".to_owned();
@@ -198,14 +198,14 @@ impl Commitments {
         part(value, &nobody, self.who_salt, self.who)
     }
 
-    /// Likewise.
+    /// Returns the target part, likewise.
     #[must_use]
     pub fn what(&self, value: What) -> Part<What> {
         part(value, &What { resource_id: None, details: None }, self.what_salt, self.what)
     }
 }
 
-/// Values where a commitment says there are none do not agree with anything that was sealed.
+/// Values next to the commitment of an erased part match no sealed record.
 fn part<T: PartialEq>(value: T, erased: &T, salt: Option<Salt>, commitment: Option<Digest>) -> Part<T> {
     match (salt, commitment) {
         (Some(salt), None) => Part::Open { value, salt },
@@ -214,9 +214,9 @@ fn part<T: PartialEq>(value: T, erased: &T, salt: Option<Salt>, commitment: Opti
     }
 }
 
-/// A part that can be committed to.
+/// A part with a commitment.
 pub trait Committed {
-    /// `SHA-256(kind || salt || values)`.
+    /// Returns `SHA-256(kind || salt || values)`.
     fn commitment(&self, salt: &Salt) -> Digest;
 }
 
@@ -234,7 +234,7 @@ impl Committed for What {
         let bytes = Encoding::of("rylie audit what 1").raw(&salt.0).optional(self.resource_id.as_deref());
         let bytes = match &self.details {
             Some(Document::Text(text)) => bytes.raw(&[2]).text(text),
-            // What is nested too deep for a document, or has a number that is none, counts as a string.
+            // Text that is nested too deep, or has an invalid number, counts as a string.
             Some(Document::Parsed(text)) => {
                 let document = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
                 bytes.raw(&[1]).json(&document)
@@ -247,7 +247,7 @@ impl Committed for What {
 }
 
 impl<T: Committed> Part<T> {
-    /// The commitment, computed or kept.
+    /// Returns the commitment, computed or stored.
     pub fn commitment(&self) -> Digest {
         match self {
             Self::Open { value, salt } => value.commitment(salt),
@@ -257,7 +257,7 @@ impl<T: Committed> Part<T> {
 }
 
 impl Record {
-    /// The hash of the leaf that the record is in the tree of its tenant.
+    /// Returns the hash of the record's leaf in its tenant's tree.
     #[must_use]
     pub fn leaf(&self) -> Digest {
         let kind = if self.unreadable.is_some() { "rylie audit record 2" } else { "rylie audit record 1" };
@@ -275,7 +275,7 @@ impl Record {
         leaf_hash(&bytes.into_bytes())
     }
 
-    /// Its place in its tenant's tree of a batch: records without a position first, by time and id.
+    /// Returns the sort key in the tenant's tree of a batch: records without a position first, by time and id.
     #[must_use]
     pub fn order(&self) -> (Option<i64>, i64, &str) {
         match self.position {

@@ -1,4 +1,4 @@
-//! Reading a text of named lines that ends with its signature, as checkpoints and heads are.
+//! Parses signed texts of named lines: checkpoints and heads.
 
 use std::str::Lines;
 
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{Digest, Error, PublicKey, Result};
 
-/// A signed text that is being read, line by line.
+/// A signed text, read line by line.
 pub(crate) struct SignedText<'a> {
     what: &'static str,
     body: &'a str,
@@ -17,30 +17,30 @@ pub(crate) struct SignedText<'a> {
 }
 
 impl<'a> SignedText<'a> {
-    /// Begins; `what` is for errors.
+    /// Starts to read. `what` names the kind of text in errors.
     pub(crate) fn open(what: &'static str, first_line: &str, text: &'a str) -> Result<Self> {
         let malformed = |reason| Error::Malformed { what, reason };
         let (body, signature) = text.rsplit_once("signature ").ok_or(malformed("it has no signature"))?;
-        let signature = STANDARD.decode(signature.trim_end()).map_err(|_| malformed("its signature is no base64"))?;
+        let signature = STANDARD.decode(signature.trim_end()).map_err(|_| malformed("its signature is not base64"))?;
         let mut lines = body.lines();
         if lines.next() != Some(first_line) {
-            return Err(malformed("it does not begin as one"));
+            return Err(malformed("its first line is wrong"));
         }
         Ok(Self { what, body, signature, lines })
     }
 
-    /// The next line, which must have this name.
+    /// Returns the value of the next line, which must have this name.
     pub(crate) fn field(&mut self, name: &str) -> Result<&'a str> {
         let line = self.lines.next().and_then(|line| line.strip_prefix(name)).and_then(|line| line.strip_prefix(' '));
         line.ok_or(self.malformed("a line is missing or out of place"))
     }
 
     pub(crate) fn number(&mut self, name: &str) -> Result<u64> {
-        self.field(name)?.parse().map_err(|_| self.malformed("a number is none"))
+        self.field(name)?.parse().map_err(|_| self.malformed("a number is malformed"))
     }
 
     pub(crate) fn time(&mut self, name: &str) -> Result<DateTime<Utc>> {
-        self.field(name)?.parse().map_err(|_| self.malformed("its time is none"))
+        self.field(name)?.parse().map_err(|_| self.malformed("its time is malformed"))
     }
 
     pub(crate) fn digest(&mut self, name: &str) -> Result<Digest> {
@@ -51,14 +51,14 @@ impl<'a> SignedText<'a> {
         PublicKey::parse(self.field("key")?)
     }
 
-    /// The body and the signature, if it holds under the key. Only one text stands for what was read, and `written` is it: what
-    /// is signed is what was read, to the byte.
+    /// Returns the body and the signature, if it verifies under the key. `written` is the canonical text of the parsed
+    /// values. It must equal the body, so that the signature covers exactly what was read.
     pub(crate) fn end(self, key: PublicKey, written: &str) -> Result<(&'a str, Vec<u8>)> {
         if written != self.body {
-            return Err(self.malformed("it is not written as such texts are"));
+            return Err(self.malformed("it is not in canonical form"));
         }
         if !key.verifies(self.body.as_bytes(), &self.signature) {
-            return Err(self.malformed("its signature does not hold"));
+            return Err(self.malformed("its signature is invalid"));
         }
         Ok((self.body, self.signature))
     }

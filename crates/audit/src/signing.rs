@@ -1,4 +1,4 @@
-//! Ed25519 keys (RFC 8032): one that signs checkpoints, and its public half for whoever verifies.
+//! Ed25519 keys (RFC 8032): the key that signs checkpoints, and the public key that verifies them.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -16,11 +16,11 @@ use crate::{Error, Result};
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
-/// The key that signs checkpoints. It belongs on the machine that seals, and nowhere near the database.
+/// The key that signs checkpoints. Keep it on the sealing machine, away from the database.
 pub struct SigningKey(Ed25519KeyPair);
 
 impl SigningKey {
-    /// Reads the key of a file, which only its owner may read.
+    /// Loads the key from a file. Fails if users other than the owner may read it.
     pub fn load(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { doing: "reading the signing key", path: path.to_owned(), source };
         if exposed_mode(&fs::metadata(path).map_err(failed)?).is_some() {
@@ -29,7 +29,8 @@ impl SigningKey {
         Self::parse(&fs::read_to_string(path).map_err(failed)?)
     }
 
-    /// Makes a key and writes it (PKCS#8 in PEM) where there is no file yet, for its owner alone.
+    /// Generates a key and writes it (PKCS#8 in PEM) to a new file that only its owner may read. Fails if the file
+    /// exists.
     pub fn create(path: &Path) -> Result<Self> {
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::Cryptography)?;
         let text = format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(key.as_ref()));
@@ -39,18 +40,18 @@ impl SigningKey {
         Self::parse(&text)
     }
 
-    /// The key in a PEM text.
+    /// Parses the key from PEM text.
     pub fn parse(pem: &str) -> Result<Self> {
         let malformed = |reason| Error::Malformed { what: "signing key", reason };
         let inner = pem.trim().strip_prefix(BEGIN).and_then(|text| text.strip_suffix(END));
         let inner = inner.ok_or(malformed("it must be PKCS#8 in PEM, as `rylie audit keygen` writes it"))?;
         let text: String = inner.split_whitespace().collect();
-        let bytes = STANDARD.decode(text).map_err(|_| malformed("its text is no base64"))?;
+        let bytes = STANDARD.decode(text).map_err(|_| malformed("its text is not base64"))?;
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&bytes);
-        pair.map(Self).map_err(|_| malformed("it holds no Ed25519 key"))
+        pair.map(Self).map_err(|_| malformed("it contains no Ed25519 key"))
     }
 
-    /// What verifiers are given.
+    /// Returns the public key, for verifiers.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         let mut bytes = [0; 32];
@@ -69,12 +70,12 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The public half of a signing key; written as `ed25519:` and 43 letters of base64url.
+/// A public key, written as `ed25519:` and 43 letters of base64url.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Reads what [`Display`](fmt::Display) writes.
+    /// Parses the text that [`Display`](fmt::Display) writes.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed =
             Error::Malformed { what: "public key", reason: "it must be `ed25519:` and 43 letters of base64url" };

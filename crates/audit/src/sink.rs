@@ -1,4 +1,4 @@
-//! Where checkpoints go: out of the database, so that whoever rewrites it cannot rewrite them.
+//! Destinations of checkpoints outside the database, which an attacker on the database cannot rewrite.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,22 +7,23 @@ use std::path::PathBuf;
 use crate::checkpoint::BEGINNING;
 use crate::{Error, Outside, Result, SignedCheckpoint};
 
-/// Some times the length of a checkpoint, in bytes.
+/// Several times the length of a checkpoint, in bytes.
 const TAIL: u64 = 8 << 10;
 
-/// A place outside the database. It is given every checkpoint once, in order, after the database has it.
+/// A destination outside the database. It receives every checkpoint once, in order, after the database has stored it.
 pub trait CheckpointSink: Send + Sync {
-    /// Whether it remembers, so that what it missed is made up for.
+    /// Returns whether it remembers checkpoints, so that missed ones are sent later.
     fn remembers(&self) -> bool;
 
-    /// The last checkpoint it has; `None` if it has none or does not remember.
+    /// Returns its last checkpoint; `None` if it has none or does not remember.
     fn last(&self) -> Result<Option<SignedCheckpoint>>;
 
-    /// Keeps one more; done only when it will survive a crash.
+    /// Stores a checkpoint durably: it must survive a crash.
     fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<()>;
 }
 
-/// A file that is only added to, flushed to disk each time. Put it on another machine, or where only appending is allowed.
+/// An append-only file, flushed to disk after each write. Put it on another machine, or where only appending is
+/// allowed.
 #[derive(Clone, Debug)]
 pub struct FileSink(pub PathBuf);
 
@@ -39,12 +40,12 @@ impl CheckpointSink for FileSink {
         }
     }
 
-    /// One process at a time, as several may seal and hand out the same: what is there already is not added again, and
-    /// [`Error::Diverged`] if there is another one of its batch.
+    /// Appends the checkpoint under a lock, because concurrent sealers may publish the same one. Does nothing if the
+    /// file has it. Fails with [`Error::Diverged`] if the file has another one of its batch.
     fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<()> {
         let failed = |source| self.failed("adding a checkpoint to", source);
         let mut file = OpenOptions::new().read(true).create(true).append(true).open(&self.0).map_err(failed)?;
-        // Until the file is closed.
+        // Held until the file is closed.
         lock(&file).map_err(failed)?;
         let tail = self.tail(&mut file)?;
         let last = self.last_in(&tail)?.map_or(0, |last| last.checkpoint().batch);
@@ -55,7 +56,7 @@ impl CheckpointSink for FileSink {
         }
         let torn = (tail.len() - complete(&tail)) as u64;
         if torn > 0 {
-            // What a crash left of a checkpoint goes: it is written again as a whole.
+            // Cut off an incomplete checkpoint after a crash; it is written again.
             file.metadata().and_then(|about| file.set_len(about.len() - torn)).map_err(failed)?;
         }
         file.write_all(checkpoint.to_text().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
@@ -63,7 +64,7 @@ impl CheckpointSink for FileSink {
 }
 
 impl FileSink {
-    /// The end of the file, in which the last whole checkpoint and what a crash left of one more have room.
+    /// Returns the end of the file, long enough for the last complete checkpoint and an incomplete one after it.
     fn tail(&self, file: &mut File) -> Result<String> {
         let mut read = || {
             let size = file.metadata()?.len();
@@ -72,14 +73,14 @@ impl FileSink {
             file.read_to_end(&mut bytes).map(|_| bytes)
         };
         let bytes = read().map_err(|source| self.failed("reading the checkpoints of", source))?;
-        // A checkpoint is ASCII; a byte that is not is none of ours, and will not parse.
+        // Checkpoints are ASCII; any other byte makes parsing fail.
         Ok(bytes.into_iter().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect())
     }
 
     fn last_in(&self, tail: &str) -> Result<Option<SignedCheckpoint>> {
         let (whole, torn) = tail.split_at(complete(tail));
         if !is_begun(torn) {
-            return Err(self.damaged(torn, "it ends with something that is no checkpoint"));
+            return Err(self.damaged(torn, "it ends with text that is not a checkpoint"));
         }
         let start = whole.rfind(BEGINNING).filter(|start| *start == 0 || whole.as_bytes()[*start - 1] == b'\n');
         match start {
@@ -92,7 +93,7 @@ impl FileSink {
         }
     }
 
-    /// What is wrong with the file's `rest`, by the number of the line where that begins.
+    /// Creates an error about the file's `rest`, with the number of its first line.
     fn damaged(&self, rest: &str, reason: &'static str) -> Error {
         match fs::read(&self.0) {
             Ok(bytes) => {
@@ -109,7 +110,7 @@ impl FileSink {
     }
 }
 
-/// A file system that knows no locks is left to whoever chose it.
+/// Ignores a file system without locks.
 fn lock(file: &File) -> io::Result<()> {
     match file.lock() {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
@@ -117,13 +118,13 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// Whether it can be what a crash left of a checkpoint: anything else is not ours to cut off.
+/// Returns whether the text may be an incomplete checkpoint. Any other text must not be cut off.
 fn is_begun(torn: &str) -> bool {
     let torn = torn.trim();
     BEGINNING.trim_end().starts_with(torn) || torn.starts_with(BEGINNING.trim_end())
 }
 
-/// The length of the text up to the end of its last whole checkpoint.
+/// Returns the length of the text up to the end of its last complete checkpoint.
 fn complete(text: &str) -> usize {
     let mut lines = 0;
     let mut whole = 0;

@@ -1,4 +1,4 @@
-//! What a batch says of one tenant.
+//! The entry of a tenant in a batch.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,23 @@ use crate::Digest;
 use crate::encoding::Encoding;
 use crate::merkle::leaf_hash;
 
-/// What a batch says of one tenant. These are the leaves of the batch's tree, in the order of the tenants' bytes.
+/// The entry of a tenant in a batch. The entries are the leaves of the batch's tree, ordered by the bytes of the
+/// tenant.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantEntry {
     /// The tenant.
     pub tenant: String,
-    /// How many records of the tenant the batch has.
+    /// The number of the tenant's records in the batch.
     pub records: u64,
-    /// How many records of the tenant were ever sealed, this batch included.
+    /// The number of the tenant's records ever sealed, including this batch.
     pub total: u64,
-    /// The root over those of the batch.
+    /// The root over its records in the batch.
     pub root: Digest,
 }
 
 impl TenantEntry {
-    /// The hash of its leaf.
+    /// Returns the hash of its leaf.
     #[must_use]
     pub fn leaf(&self) -> Digest {
         let bytes = Encoding::of("rylie audit tenant 1").text(&self.tenant).number(self.records).number(self.total);

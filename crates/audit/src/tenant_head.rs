@@ -1,4 +1,4 @@
-//! The head of a tenant's export: how far it goes, signed, so that batches left off its end are missed.
+//! The head of a tenant's export: a signed statement of its end, which reveals omitted last batches.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,25 +9,25 @@ use crate::{Digest, PublicKey, Result, SigningKey};
 
 const FIRST_LINE: &str = "rylie audit head 1";
 
-/// Up to where an export holds what was sealed of a tenant. Whoever has the signing key says so when the export is made.
+/// The end of a tenant's export of the audit log, signed by the exporter with the signing key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TenantHead {
     /// The tenant.
     pub tenant: String,
-    /// The last batch that has records of the tenant; 0 if there is none.
+    /// The last batch with records of the tenant; 0 if there is none.
     pub batch: u64,
-    /// How many records of the tenant were ever sealed, that batch included.
+    /// How many records of the tenant were ever sealed, including that batch.
     pub total: u64,
-    /// The last batch of all; 0 for a log that nobody had sealed.
+    /// The last batch of the log; 0 if nothing was sealed.
     pub latest: u64,
-    /// The hash of that one's checkpoint; zeros if there is none.
+    /// The hash of its checkpoint; zeros if there is none.
     pub checkpoint: Digest,
-    /// When the export was made.
+    /// The time of the export.
     pub time: DateTime<Utc>,
 }
 
 impl TenantHead {
-    /// The signed text.
+    /// Returns the signed text.
     #[must_use]
     pub fn sign(&self, key: &SigningKey) -> String {
         let body = self.body(key.public());
@@ -35,8 +35,8 @@ impl TenantHead {
         format!("{body}signature {signature}\n")
     }
 
-    /// Reads a head whose signature holds under the key it names, which it gives. Whether that key is to be trusted is for
-    /// the caller to say.
+    /// Parses a head and verifies its signature under the key that it names. Returns both. The caller must decide
+    /// whether to trust that key.
     pub fn parse(text: &str) -> Result<(Self, PublicKey)> {
         let mut text = SignedText::open("head of an export", FIRST_LINE, text)?;
         let head = Self {

@@ -1,6 +1,7 @@
-//! Verification: a state machine that is given what the database holds, in order, and finds what was done to it.
+//! Verification: a state machine that receives the database's contents in order and reports tampering.
 //!
-//! It remembers one checkpoint, one tenant's tree and the batch's, so a million records take no more memory than one.
+//! It keeps one checkpoint, one tenant's tree and the batch's tree, so its memory does not grow with the number of
+//! records.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -10,46 +11,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
 
-/// What was done to the log.
+/// The kinds of tampering.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Tampering {
-    /// A sealed record, or the hash kept of it, is not what it was.
+    /// A sealed record, or its stored hash, was changed.
     Changed,
-    /// A sealed record is gone, or one that waited to be sealed, or a batch that no checkpoint declares as removed by
-    /// retention.
+    /// A sealed or pending record is missing, or a batch without a checkpoint that declares its removal by retention.
     Removed,
-    /// A record came in past the triggers, or into a sealed batch.
+    /// A record was added without the triggers, or to a sealed batch.
     Added,
     /// A sealed record lacks a personal part, and no erasure in the log names it.
     Emptied,
-    /// Records of a batch changed places.
+    /// Records of a batch were reordered.
     Reordered,
-    /// A tenant has fewer records than its sealed count says.
+    /// A tenant has fewer records than its sealed count.
     CountShort,
-    /// A checkpoint is not the one that was handed out: from its batch on everything was made anew.
+    /// A checkpoint differs from the published one: the log was rebuilt from its batch on.
     Rehashed,
-    /// The database ends before a checkpoint that was handed out: it is an older copy.
+    /// The database ends before a published checkpoint: it is an older copy.
     RolledBack,
-    /// A checkpoint is missing, does not follow the one before, or is signed by nobody trusted.
+    /// A checkpoint is missing, does not follow its predecessor, or is not signed by a trusted key.
     ForgedCheckpoint,
-    /// The checkpoints outside are those of another database: the wrong ones were named, or all of this one was made anew.
+    /// The external checkpoints belong to another database: the wrong ones were named, or the whole log was rebuilt.
     OtherDatabase,
 }
 
-/// The first thing found wrong.
+/// The first finding of a verification.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Finding {
-    /// What was done.
+    /// The kind of tampering.
     pub what: Tampering,
-    /// In which batch; absent for records in none.
+    /// The batch; absent for records in none.
     pub batch: Option<u64>,
-    /// Of which tenant, where known.
+    /// The tenant, if known.
     pub tenant: Option<String>,
-    /// Which record, where it can be told; else what was done lies among the batch's or the tenant's.
+    /// The record, if known; otherwise the change is among the records of the batch or the tenant.
     pub record: Option<String>,
-    /// What does not agree, in words.
+    /// A description of the mismatch.
     pub detail: String,
 }
 
@@ -65,7 +65,7 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// A batch as the database holds it.
+/// A batch as stored.
 #[derive(Clone, Debug)]
 pub struct SealedBatch {
     /// Its number.
@@ -74,52 +74,52 @@ pub struct SealedBatch {
     pub checkpoint: String,
     /// Whether retention removed its records.
     pub removed: bool,
-    /// How many records its row counts; the checkpoint says so as well.
+    /// The number of records in its row; the checkpoint states it, too.
     pub records: u64,
-    /// How many its row says were ever sealed; likewise.
+    /// The number of records ever sealed in its row; likewise.
     pub total: u64,
-    /// When its row says it was sealed; likewise. `None` where that cannot be read.
+    /// The time of sealing in its row; likewise. `None` if it is unreadable.
     pub sealed_at: Option<DateTime<Utc>>,
 }
 
-/// A tenant's entry as the database holds it, and the running count of that tenant's entry before.
+/// A tenant's entry as stored, with the running count of the tenant's previous entry.
 #[derive(Clone, Debug)]
 pub struct SealedTenant {
     /// The entry.
     pub entry: TenantEntry,
-    /// The running count in the last earlier batch that has the tenant; 0 if there is none.
+    /// The running count of the last earlier batch with the tenant; 0 if there is none.
     pub total_before: u64,
 }
 
-/// A leaf as the database holds it.
+/// A leaf as stored.
 #[derive(Clone, Debug)]
 pub struct SealedLeaf {
-    /// The record it stands for.
+    /// The id of its record.
     pub id: String,
-    /// The hash that was kept.
+    /// The stored hash.
     pub leaf: Digest,
     /// The record.
     pub record: StoredRecord,
-    /// Whether it lacks a personal part and no erasure in the log names it.
+    /// Whether it lacks a personal part without an erasure in the log that names it.
     pub emptied: bool,
-    /// Whether it lacks one and the erasure that names it is not sealed yet.
+    /// Whether it lacks a personal part and the erasure that names it is not sealed yet.
     pub erasure_waits: bool,
 }
 
-/// A record as the database holds it.
+/// A record as stored.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every record is whole, and a box for each would cost more")]
+#[expect(clippy::large_enum_variant, reason = "most records are readable, and a box for each would cost more")]
 pub enum StoredRecord {
-    /// It is there.
+    /// Present and readable.
     Whole(Record),
-    /// It has a value that no record of ours has.
+    /// Has a value that we never write.
     Unreadable,
-    /// There is none.
+    /// Missing.
     Gone,
 }
 
 impl SealedLeaf {
-    /// The record, if it is there and readable.
+    /// Returns the record, if it is present and readable.
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
         match &self.record {
@@ -128,7 +128,7 @@ impl SealedLeaf {
         }
     }
 
-    /// The record, if it is there and readable.
+    /// Returns the record, if it is present and readable.
     #[must_use]
     pub fn into_record(self) -> Option<Record> {
         match self.record {
@@ -138,40 +138,41 @@ impl SealedLeaf {
     }
 }
 
-/// How far a verification came, for one that goes on later.
+/// The progress of a verification, for one that continues later.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// The last batch that was found good.
+    /// The last verified batch.
     pub batch: u64,
     /// The hash of its checkpoint.
     pub checkpoint: Digest,
-    /// How many records were sealed up to it.
+    /// The number of records sealed up to it.
     pub total: u64,
 }
 
-/// What a verification saw.
+/// The counts of a verification.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Seen {
-    /// Sealed records that were checked.
+    /// Checked sealed records.
     pub records: u64,
-    /// Batches that were checked.
+    /// Checked batches.
     pub batches: u64,
     /// Records with an erased part.
     pub erased: u64,
-    /// Those of them whose erasure is not sealed yet: until it is, nothing proves that it was one.
+    /// Those whose erasure is not sealed yet: until then nothing proves it.
     pub erasures_waiting: u64,
-    /// Records with a value that no record of ours has, such as the time `infinity`: sealed and unchanged, and set apart.
+    /// Quarantined records: they have a value that we never write, such as the time `infinity`, and were sealed with
+    /// it, unchanged.
     pub quarantined: u64,
     /// Batches whose records retention removed.
     pub removed_batches: u64,
-    /// Records of those.
+    /// The records of those batches.
     pub removed_records: u64,
-    /// Who signed.
+    /// The signing keys.
     pub keys: BTreeSet<String>,
 }
 
-/// The state of a verification under way.
+/// A running verification.
 #[derive(Debug)]
 pub struct Verifier {
     trusted: BTreeSet<String>,
@@ -180,27 +181,27 @@ pub struct Verifier {
     progress: Progress,
     batch: Option<Batch>,
     seen: Seen,
-    /// The last checkpoint of the way from outside to where an earlier verification stopped.
+    /// The last checkpoint checked between the external one and the end of the earlier verification.
     link: Option<(u64, Digest)>,
     /// The last batch whose records were removed.
     removed: u64,
-    /// Up to which batch the last checkpoint declares them as removed.
+    /// The last batch that the latest checkpoint declares as removed.
     declared: u64,
 }
 
-/// The batch under way.
+/// The current batch.
 #[derive(Debug)]
 struct Batch {
     signed: SignedCheckpoint,
     removed: bool,
     entries: Tree,
     records: u64,
-    /// The last tenant, in whose order the next must come.
+    /// The previous tenant, for the order.
     last: Option<String>,
     tenant: Option<Tenant>,
 }
 
-/// The tenant under way.
+/// The current tenant.
 #[derive(Debug)]
 struct Tenant {
     entry: TenantEntry,
@@ -211,8 +212,8 @@ struct Tenant {
 type Found = Result<(), Box<Finding>>;
 
 impl Verifier {
-    /// Begins. `trusted` are the keys whose checkpoints are believed: none for those that signed `outside`, and without
-    /// that for any, as the database names them.
+    /// Creates a verification. `trusted` are the trusted keys. If empty, the keys of `outside` are trusted; if that is
+    /// empty too, any key.
     #[must_use]
     pub fn new(trusted: &[PublicKey], outside: Outside) -> Self {
         let mut trusted: BTreeSet<_> = trusted.iter().map(ToString::to_string).collect();
@@ -224,35 +225,35 @@ impl Verifier {
         Self { trusted, outside, begun: false, progress, batch: None, seen, link, removed: 0, declared: 0 }
     }
 
-    /// Goes on where another verification stopped. What that one found good is believed, and not looked at again; that
-    /// the database still holds its last checkpoint is for [`link`](Self::link) to say.
+    /// Continues after an earlier verification, whose batches are not checked again. Use [`link`](Self::link) to check
+    /// that the database still has its last checkpoint.
     #[must_use]
     pub fn resume(mut self, progress: Progress) -> Self {
         self.progress = progress;
         self
     }
 
-    /// How far it came: up to the last batch that is good as a whole.
+    /// Returns the progress, up to the last fully verified batch.
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// What it saw so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// The batches whose checkpoints are to be given to [`link`](Self::link) before anything else, in order: from the last
-    /// one known outside to the last that an earlier verification saw. Empty for one that begins.
+    /// Returns the batches whose checkpoints [`link`](Self::link) needs first, in order: from the last external one to
+    /// the last of the earlier verification. Empty for a new verification.
     #[must_use]
     pub fn links(&self) -> RangeInclusive<u64> {
         let last = self.progress.batch;
         self.outside.last_until(last).unwrap_or(last).max(1)..=last
     }
 
-    /// The next of [`links`](Self::links), or `None` where the database ends before it.
+    /// Checks the next of [`links`](Self::links); `None` if the database ends before it.
     pub fn link(&mut self, batch: Option<&SealedBatch>) -> Found {
         let number = self.link.map_or(*self.links().start(), |(last, _)| last + 1);
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
@@ -267,23 +268,24 @@ impl Verifier {
             return Err(found(Tampering::ForgedCheckpoint, "its checkpoint does not follow the one before"));
         }
         if number == self.progress.batch && signed.hash() != self.progress.checkpoint {
-            return Err(found(Tampering::Rehashed, "its checkpoint is not the one that was verified earlier"));
+            return Err(found(Tampering::Rehashed, "its checkpoint differs from the one that was verified earlier"));
         }
         self.begun = true;
         self.link = Some((number, signed.hash()));
         Ok(())
     }
 
-    /// The checkpoint of a batch, if it is the batch's own, not another than was handed out, and signed by somebody trusted.
+    /// Returns the checkpoint of a batch, if it belongs to the batch, agrees with the external ones, and is signed by a
+    /// trusted key.
     fn checkpoint(&self, number: u64, batch: &SealedBatch) -> Result<SignedCheckpoint, Box<Finding>> {
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
         if batch.batch != number {
-            return Err(found(Tampering::ForgedCheckpoint, "the batch and its checkpoint are gone"));
+            return Err(found(Tampering::ForgedCheckpoint, "the batch and its checkpoint are missing"));
         }
         let signed = SignedCheckpoint::parse(&batch.checkpoint);
         let signed = signed.map_err(|error| found(Tampering::ForgedCheckpoint, &error.to_string()))?;
         if signed.checkpoint().batch != number {
-            return Err(found(Tampering::ForgedCheckpoint, "its checkpoint is that of another batch"));
+            return Err(found(Tampering::ForgedCheckpoint, "its checkpoint belongs to another batch"));
         }
         if !self.begun && self.outside.is_of_another_database(&signed) {
             return Err(found(Tampering::OtherDatabase, "these checkpoints belong to another database"));
@@ -291,7 +293,7 @@ impl Verifier {
         if self.outside.contradicts(&signed) {
             return Err(found(
                 Tampering::Rehashed,
-                "its checkpoint is not the one that was handed out; everything from here on was made anew",
+                "its checkpoint differs from the published one; the log was rebuilt from this batch on",
             ));
         }
         let key = signed.key().to_string();
@@ -301,7 +303,7 @@ impl Verifier {
         Ok(signed)
     }
 
-    /// The next batch; `true` if its tenants and leaves are to follow, `false` if only its tenants.
+    /// Begins the next batch. Returns whether its leaves follow; its tenants always do.
     pub fn begin_batch(&mut self, batch: &SealedBatch) -> Result<bool, Box<Finding>> {
         let number = self.progress.batch + 1;
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
@@ -310,21 +312,21 @@ impl Verifier {
         if previous != self.progress.checkpoint {
             return Err(found(Tampering::ForgedCheckpoint, "its checkpoint does not follow the one before"));
         }
-        // It may name another database: a copy that gets a fingerprint of its own goes on with the log, linked by the hash.
+        // It may name another database: a copy with a new fingerprint continues the log, linked by the hash.
         self.begun = true;
         if self.progress.total.checked_add(records) != Some(total) {
             return Err(found(Tampering::CountShort, "the running count does not add up"));
         }
         if (batch.records, batch.total, batch.sealed_at) != (records, total, Some(time)) {
-            return Err(found(Tampering::Changed, "the batch's row and its checkpoint do not agree"));
+            return Err(found(Tampering::Changed, "the batch's row differs from its checkpoint"));
         }
         if removed < self.declared || removed >= number {
-            return Err(found(Tampering::ForgedCheckpoint, "it declares batches as removed that cannot be"));
+            return Err(found(Tampering::ForgedCheckpoint, "its declaration of removed batches is invalid"));
         }
-        // Retention goes from the oldest batch on; of those before where this verification began it says nothing.
+        // Retention removes the oldest batches first; this verification may begin after them.
         let in_turn = self.seen.batches == self.seen.removed_batches;
         if batch.removed && !in_turn {
-            return Err(found(Tampering::Removed, "its records were removed while older ones are there"));
+            return Err(found(Tampering::Removed, "its records were removed, but older ones exist"));
         }
         self.seen.keys.insert(signed.key().to_string());
         self.declared = removed;
@@ -333,7 +335,7 @@ impl Verifier {
         Ok(!removed)
     }
 
-    /// The next tenant of the batch.
+    /// Begins the next tenant of the batch.
     pub fn begin_tenant(&mut self, tenant: SealedTenant) -> Found {
         let number = self.progress.batch + 1;
         let Some(batch) = &mut self.batch else { return Ok(()) };
@@ -352,7 +354,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// The next record of the tenant.
+    /// Checks the next record of the tenant.
     pub fn record(&mut self, sealed: SealedLeaf) -> Found {
         let number = self.progress.batch + 1;
         let Some(tenant) = self.batch.as_mut().and_then(|batch| batch.tenant.as_mut()) else { return Ok(()) };
@@ -363,7 +365,7 @@ impl Verifier {
         let record = match sealed.record {
             StoredRecord::Whole(record) => record,
             StoredRecord::Unreadable => {
-                return Err(found(Tampering::Changed, "the record has values that none of ours has"));
+                return Err(found(Tampering::Changed, "the record has a value that the service never writes"));
             }
             StoredRecord::Gone => return Err(found(Tampering::Removed, "the record was sealed and is gone")),
         };
@@ -374,7 +376,7 @@ impl Verifier {
             return Err(found(Tampering::Changed, "the record was moved to another tenant"));
         }
         if tenant.last.as_ref().is_some_and(|last| last.order() >= record.order()) {
-            return Err(found(Tampering::Reordered, "the record stands before one that was sealed earlier"));
+            return Err(found(Tampering::Reordered, "the record comes before one that was sealed earlier"));
         }
         if record.leaf() != sealed.leaf {
             return Err(found(Tampering::Changed, "the record is not what was sealed"));
@@ -382,7 +384,7 @@ impl Verifier {
         if sealed.emptied {
             return Err(found(
                 Tampering::Emptied,
-                "a personal part is gone, and no erasure in the log names the record",
+                "a personal part is missing, and no erasure in the log names the record",
             ));
         }
         tenant.leaves.push(sealed.leaf);
@@ -395,7 +397,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// The tenant's records are at their end.
+    /// Ends the tenant's records.
     pub fn end_tenant(&mut self) -> Found {
         let number = self.progress.batch + 1;
         let Some(batch) = &mut self.batch else { return Ok(()) };
@@ -405,29 +407,26 @@ impl Verifier {
             let missing = entry.records - leaves.size();
             return Err(found(
                 Tampering::CountShort,
-                &format!("{missing} sealed records are gone, and their hashes with them"),
+                &format!("{missing} sealed records and their hashes are missing"),
             ));
         }
         if leaves.root() != entry.root {
-            return Err(found(Tampering::Changed, "a record and the hash kept of it were changed together"));
+            return Err(found(Tampering::Changed, "a record and its stored hash were changed together"));
         }
         Ok(())
     }
 
-    /// The batch is at its end.
+    /// Ends the batch.
     pub fn end_batch(&mut self) -> Found {
         let number = self.progress.batch + 1;
         let Some(batch) = self.batch.take() else { return Ok(()) };
         let sealed = batch.signed.checkpoint();
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
         if batch.entries.size() != sealed.tenants || batch.records != sealed.records {
-            return Err(found(
-                Tampering::CountShort,
-                "it has another number of tenants or records than its checkpoint says",
-            ));
+            return Err(found(Tampering::CountShort, "its number of tenants or records differs from its checkpoint"));
         }
         if batch.entries.root() != sealed.root {
-            return Err(found(Tampering::Changed, "the tenants' entries are not those that were sealed"));
+            return Err(found(Tampering::Changed, "the tenants' entries differ from the sealed ones"));
         }
         self.seen.batches += 1;
         if batch.removed {
@@ -439,14 +438,14 @@ impl Verifier {
         Ok(())
     }
 
-    /// A leaf of the batch that belongs to none of its tenants' counts.
+    /// Reports a leaf of the batch that no tenant's count covers.
     pub fn surplus(&self, id: &str) -> Found {
         let finding =
             Finding::in_batch(Tampering::Added, self.progress.batch + 1, "the batch has more records than were sealed");
         Err(Box::new(Finding { record: Some(id.to_owned()), ..finding }))
     }
 
-    /// There are no more batches.
+    /// Ends the verification.
     pub fn end(&self) -> Found {
         let found = |what, batch, detail: &str| Err(Box::new(Finding::in_batch(what, batch, detail)));
         if self.removed > self.declared {
@@ -454,14 +453,14 @@ impl Verifier {
             return found(
                 Tampering::Removed,
                 first,
-                "its records were removed, and no checkpoint declares that retention did",
+                "its records were removed, and no checkpoint declares a removal by retention",
             );
         }
         match self.outside.last() {
             Some(last) if last > self.progress.batch => found(
                 Tampering::RolledBack,
                 last,
-                "the database ends before this batch, whose checkpoint was handed out: it is an older copy",
+                "the database ends before this batch, whose checkpoint was published: it is an older copy",
             ),
             _ => Ok(()),
         }
@@ -469,7 +468,7 @@ impl Verifier {
 }
 
 impl Finding {
-    /// What is wrong with a batch as a whole.
+    /// Creates a finding about a whole batch.
     #[must_use]
     pub fn in_batch(what: Tampering, batch: u64, detail: &str) -> Self {
         Self { what, batch: Some(batch), tenant: None, record: None, detail: detail.to_owned() }
@@ -479,31 +478,31 @@ impl Finding {
         Self { tenant: Some(tenant.to_owned()), ..Self::in_batch(what, batch, detail) }
     }
 
-    /// A record that was added past the database's triggers.
+    /// Creates a finding for a record that was added without the database's triggers.
     #[must_use]
     pub fn added(record: String) -> Self {
-        let detail = "the record was added past the triggers: it is neither sealed nor waiting to be".to_owned();
+        let detail = "the record was added without the triggers: it is neither sealed nor pending".to_owned();
         Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
     }
 
-    /// A record that is sealed or waits to be sealed more than once.
+    /// Creates a finding for a record that is sealed or pending more than once.
     #[must_use]
     pub fn sealed_again(record: String) -> Self {
-        let detail = "the record is sealed, or waits to be sealed, more than once".to_owned();
+        let detail = "the record is sealed or pending more than once".to_owned();
         Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
     }
 
-    /// A record that waits to be sealed under another position than its own.
+    /// Creates a finding for a record that is pending under a wrong position.
     #[must_use]
     pub fn waits_elsewhere(record: String) -> Self {
-        let detail = "the record waits to be sealed under another position than it has".to_owned();
+        let detail = "the record is pending under a position other than its own".to_owned();
         Self { what: Tampering::Changed, batch: None, tenant: None, record: Some(record), detail }
     }
 
-    /// A record that was removed before it was sealed.
+    /// Creates a finding for a record that was removed before it was sealed.
     #[must_use]
     pub fn removed_unsealed(record: String) -> Self {
-        let detail = "the record waited to be sealed and is gone".to_owned();
+        let detail = "the record was pending and is gone".to_owned();
         Self { what: Tampering::Removed, batch: None, tenant: None, record: Some(record), detail }
     }
 }

@@ -1,17 +1,17 @@
-//! How long the server may take to answer.
+//! Limits on the wait for the server's answer.
 //!
-//! A network that loses everything tells nobody: the client would wait for ever. So each wait for the server ends on this
-//! side as well, later than the server's own time limit would have ended the statement.
+//! If the network drops every packet, the client never receives an error. So each wait also ends on the client's side,
+//! later than the server's own time limit would have ended the statement.
 
 use std::io;
 use std::time::Duration;
 
 use crate::pool_options::PoolOptions;
 
-/// The longest statement where the server has no time limit for it.
+/// The limit for a statement if the server has none.
 const UNLIMITED: Duration = Duration::from_mins(10);
 
-/// The longest waits for an answer. There are none on SQLite, which has no network.
+/// The longest waits for an answer. SQLite needs none: it has no network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds(Option<PoolOptions>);
 
@@ -22,21 +22,23 @@ impl Bounds {
         Self(Some(*options))
     }
 
-    /// For a statement, a commit and a rollback, and what is under way before them. `limit` is a unit's own.
+    /// Returns the bound for a statement, a commit or a rollback, including what runs before it. `limit` is the unit's
+    /// own limit.
     pub(crate) fn statement(self, limit: Option<Duration>) -> Option<Duration> {
         let options = self.0?;
         let limit = limit.unwrap_or(options.statement_timeout);
         Some(if limit.is_zero() { UNLIMITED } else { limit }.saturating_add(options.network_timeout))
     }
 
-    /// For what the server answers at once. A pooler may first wait for others to end their transactions.
+    /// Returns the bound for requests that the server answers at once. A pooler may first wait for other transactions
+    /// to end.
     pub(crate) fn prompt(self) -> Option<Duration> {
         let options = self.0?;
         if options.behind_pooler { self.statement(None) } else { Some(options.network_timeout) }
     }
 }
 
-/// Waits for an answer within a bound. An error means that the connection must not be used again: the answer may still come.
+/// Waits for an answer within a bound. After an error the connection must not be reused: the answer may still arrive.
 pub(crate) async fn answered<T>(within: Option<Duration>, asking: impl Future<Output = T>) -> sqlx::Result<T> {
     match within {
         Some(within) => tokio::time::timeout(within, asking).await.map_err(|_| silence(within)),
@@ -48,7 +50,7 @@ fn silence(within: Duration) -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("the server did not answer within {within:.1?}")).into()
 }
 
-/// Whether a connection fell silent. Others to the same server may have, too.
+/// Returns whether a connection stopped answering. Others to the same server may have, too.
 pub(crate) fn is_silence(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }

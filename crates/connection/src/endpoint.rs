@@ -1,4 +1,4 @@
-//! Which database a pool leads to, in the words that traces and metrics have for it.
+//! The database of a pool, as attributes for traces and metrics.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 const POSTGRES_PORT: u16 = 5432;
 
-/// The attributes of the server that every span and metric shares. Neither login nor folder is among them.
+/// The server attributes that all spans and metrics share. They contain neither login nor folder.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) system: &'static str,
-    /// The database's name; of a SQLite database its file's.
+    /// The database's name; on SQLite its file name.
     pub(crate) namespace: Arc<str>,
     /// Host or socket; none for SQLite.
     pub(crate) address: Option<Arc<str>>,
-    /// Where it is not the usual one.
+    /// Only if it is not the default port.
     pub(crate) port: Option<u16>,
     pool: Arc<str>,
 }
@@ -45,7 +45,7 @@ impl Endpoint {
         Self { system: "sqlite", pool: Arc::clone(&namespace), namespace, address: None, port: None }
     }
 
-    /// The labels of a metric about statements, to which others may be added.
+    /// Returns the labels of a metric about statements, to which callers may add others.
     pub(crate) fn labels(&self) -> Vec<Label> {
         let mut labels = vec![
             Label::from_static_parts("db.system.name", self.system),
@@ -56,13 +56,13 @@ impl Endpoint {
         labels
     }
 
-    /// The labels of a metric about the pool.
+    /// Returns the labels of a metric about the pool.
     pub(crate) fn labels_of_pool(&self) -> Vec<Label> {
         vec![label("db.client.connection.pool.name", Arc::clone(&self.pool))]
     }
 }
 
-/// A label whose name is ours.
+/// Creates a label with a name of our own.
 pub(crate) fn label(name: &'static str, value: impl Into<SharedString>) -> Label {
     Label::new(name, value)
 }

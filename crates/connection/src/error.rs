@@ -1,4 +1,4 @@
-//! What can go wrong between a caller and the database.
+//! Errors between a caller and the database.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use crate::bounds::is_silence;
 use crate::holders::Holder;
 
-/// The result of what is done on a connection.
+/// The result of an operation on a connection.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong. No message holds the value of a parameter.
+/// An error of a connection or a transaction. No message contains the value of a parameter.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A unique value is taken, possibly by another tenant.
+    /// A unique value already exists, possibly in another tenant.
     #[error("another {entity} has this {field}; choose a different one")]
     Conflict {
         /// The table's name.
@@ -25,14 +25,14 @@ pub enum Error {
         field: String,
     },
 
-    /// The row names one that does not exist, or is itself named by others.
-    #[error("a reference does not hold{}; check that what it names exists, or remove what names it first", constraint_suffix(.constraint.as_deref()))]
+    /// The row refers to one that does not exist, or other rows refer to it.
+    #[error("a reference between rows is violated{}; make sure that the referenced row exists, or first remove the rows that refer to this one", constraint_suffix(.constraint.as_deref()))]
     Reference {
-        /// The foreign key; SQLite does not tell.
+        /// The foreign key; `None` on SQLite, which does not report it.
         constraint: Option<String>,
     },
 
-    /// An input that cannot be stored or asked for.
+    /// An input that cannot be stored or queried.
     #[error("{what} is not acceptable: {reason}")]
     Invalid {
         /// Which input.
@@ -41,17 +41,15 @@ pub enum Error {
         reason: &'static str,
     },
 
-    /// The service's login may take the roles of tenant and identity units alone. Nothing was sent.
-    #[error(
-        "this login is for tenant and identity units alone; name another one for the platform in RYLIE_PLATFORM_URL"
-    )]
+    /// The service's login serves tenant and identity units only. Nothing was sent.
+    #[error("this login serves tenant and identity units only; set RYLIE_PLATFORM_URL to a login for platform units")]
     NoPlatform,
 
-    /// A SQLite file with tables of which none is ours. Nothing was written to it.
+    /// A SQLite file with tables, none of them ours. Nothing was written to it.
     #[error("this file belongs to another application, and nothing was written to it; name another file")]
     ForeignFile,
 
-    /// The pool had no connection to give in time.
+    /// The pool could not provide a connection in time.
     #[error(
         "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \
          sooner or raise `max_connections`", holders(.longest)
@@ -61,55 +59,56 @@ pub enum Error {
         waited: Duration,
         /// The size of the pool.
         size: u32,
-        /// How many connections are in use by units.
+        /// How many connections units hold.
         in_use: usize,
         /// How many other callers wait for a connection.
         waiting: usize,
-        /// Who has held a connection for the longest time, the longest first; three at most.
+        /// The units that have held a connection longest, the longest first; at most three.
         longest: Vec<Holder>,
     },
 
-    /// The database ended a statement that took, or waited for a lock, too long.
-    #[error("a statement ran into a time limit; make it smaller or raise the limit")]
+    /// The database ended a statement that ran or waited for a lock too long.
+    #[error("a statement exceeded a time limit; make it smaller or raise the limit")]
     Timeout,
 
-    /// A statement of this unit failed before, or its caller was cancelled: the unit can only be rolled back, as a whole
-    /// or to a savepoint. Nothing of it was committed.
-    #[error("a statement of this unit failed before, so it cannot go on; roll it back and run it again")]
+    /// An earlier statement of this unit failed, or its caller was cancelled. The unit can only be rolled back, as a
+    /// whole or to a savepoint. Nothing was committed.
+    #[error("an earlier statement of this unit failed; roll the unit back and run it again")]
     UnitFailed,
 
-    /// The transaction lost against another one (serialisation, deadlock, a busy file). Run the unit again.
-    #[error("the transaction lost against another one; run the unit again")]
+    /// The transaction lost against a concurrent one (serialisation failure, deadlock, busy file). Run the unit again.
+    #[error("the transaction lost against a concurrent one; run the unit again")]
     Contention,
 
-    /// The connection broke, or the server did not answer in time, before the unit was committed: nothing was changed. Run the
-    /// unit again.
+    /// The connection broke, or the server did not answer in time, before the commit. Nothing was changed. Run the unit
+    /// again.
     #[error("the connection to the database broke before the commit; run the unit again")]
     ConnectionLost(#[source] Fault),
 
-    /// The connection broke, or the server did not answer in time, during the commit: the change was made, or it was not. Read before you try again.
+    /// The connection broke, or the server did not answer in time, during the commit. Whether the change took effect is
+    /// unknown: read before you retry.
     #[error("the connection broke during the commit: whether it took effect is unknown; read before trying again")]
     OutcomeUnknown(#[source] Fault),
 
-    /// Anything else the database reports.
-    #[error("reading or writing the database")]
+    /// Any other error that the database reports.
+    #[error("cannot read or write the database")]
     Database(#[source] Fault),
 }
 
 impl Error {
-    /// Whether running the whole unit again is safe and may help.
+    /// Returns whether running the whole unit again is safe and may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Contention | Self::ConnectionLost(_))
     }
 
-    /// No connection could be made, or the server did not answer: whatever the driver says, nothing was changed.
+    /// Converts the error of a connection that could not be made or did not answer. Nothing was changed.
     pub(crate) fn unreachable(error: impl Into<Arc<sqlx::Error>>) -> Self {
         Self::ConnectionLost(Fault(DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
     }
 
-    /// An error met during `COMMIT`. Where it ends the connection, the commit may have been done before. A server that takes
-    /// no writes did nothing.
+    /// Converts an error of `COMMIT`. If it ended the connection, the commit may have taken effect. A read-only server
+    /// committed nothing.
     #[must_use]
     pub fn during_commit(error: DbErr) -> Self {
         match driver_error(&error) {
@@ -120,8 +119,8 @@ impl Error {
         }
     }
 
-    /// An error met during `COMMIT` or by what was sent with it: unless it is one by which a commit is refused, the commit may
-    /// have been done.
+    /// Converts an error of `COMMIT` or of what was sent with it. Unless the error refuses the commit, the commit may
+    /// have taken effect.
     #[must_use]
     pub fn during_commit_or_behind(error: DbErr) -> Self {
         match Self::during_commit(error) {
@@ -141,16 +140,16 @@ fn constraint_suffix(constraint: Option<&str>) -> String {
     constraint.map(|name| format!(" ({name})")).unwrap_or_default()
 }
 
-/// An error of the driver, shown without the values of parameters.
+/// An error of the driver, displayed without values of parameters.
 pub struct Fault(DbErr);
 
 impl Fault {
-    /// Whether the server did not answer at all.
+    /// Returns whether the server did not answer at all.
     pub(crate) fn is_silence(&self) -> bool {
         driver_error(&self.0).is_some_and(is_silence)
     }
 
-    /// Whether the database reports one of these codes.
+    /// Returns whether the database reported one of these codes.
     #[must_use]
     pub fn has_code(&self, codes: &[&str]) -> bool {
         let Some(sqlx::Error::Database(error)) = driver_error(&self.0) else { return false };
@@ -170,9 +169,9 @@ impl fmt::Display for Fault {
                     write!(f, "{} ({code})", error.message())
                 }
             }
-            Some(sqlx::Error::ColumnDecode { index, .. }) => write!(f, "column {index} holds something unexpected"),
+            Some(sqlx::Error::ColumnDecode { index, .. }) => write!(f, "column {index} contains an unexpected value"),
             Some(error) => write!(f, "{error}"),
-            None if matches!(self.0, DbErr::Type(_)) => write!(f, "a column holds something unexpected"),
+            None if matches!(self.0, DbErr::Type(_)) => write!(f, "a column contains an unexpected value"),
             None => write!(f, "{}", self.0),
         }
     }
@@ -219,15 +218,16 @@ impl From<DbErr> for Error {
                 Self::Invalid { what: "a write", reason: "the unit was opened read-only" }
             }
             _ if matches!(&error, DbErr::Type(text) if text == BROKEN) => Self::UnitFailed,
-            _ if matches!(&error, DbErr::Type(text) if text == SAVEPOINT_ENDED) => {
-                Self::Invalid { what: "the savepoint", reason: "one around it has ended, and it with that" }
-            }
+            _ if matches!(&error, DbErr::Type(text) if text == SAVEPOINT_ENDED) => Self::Invalid {
+                what: "the savepoint",
+                reason: "an outer savepoint has ended, which ended this one too",
+            },
             _ => Self::Database(Fault(error)),
         }
     }
 }
 
-/// What the database itself reports; `None` if it is nothing a caller can act on.
+/// Converts an error that the database reports; `None` if a caller cannot act on it.
 fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     use sqlx::error::ErrorKind;
     let code = report.code().unwrap_or_default();
@@ -244,7 +244,7 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     match code.as_ref() {
         // SQLite reports `ON DELETE RESTRICT` as a constraint of a trigger.
         "1811" => Some(Error::Reference { constraint: None }),
-        // PostgreSQL from 18 on; before, it is a violation of a foreign key.
+        // PostgreSQL 18 and later; before, a foreign key violation.
         "23001" => Some(Error::Reference { constraint: report.constraint().map(str::to_owned) }),
         // PostgreSQL: https://www.postgresql.org/docs/15/errcodes-appendix.html
         // SQLite, BUSY and LOCKED with their extended codes: https://www.sqlite.org/rescode.html
@@ -257,8 +257,8 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     }
 }
 
-/// Whether the connection on which an error was met is of no use any more: it broke, the server ended it, or the server is
-/// no longer the one that takes writes.
+/// Returns whether the connection is unusable after this error: it broke, the server ended it, or the server became
+/// read-only.
 pub(crate) fn ends_connection(error: &sqlx::Error) -> bool {
     use sqlx::Error as Sqlx;
     match error {
@@ -268,20 +268,20 @@ pub(crate) fn ends_connection(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether a server, or a pooler before it, says that the connection to the one that takes writes is lost.
-/// PostgreSQL: <https://www.postgresql.org/docs/15/errcodes-appendix.html>. A pooler tells of a lost server by `08P01`.
+/// Returns whether a server, or a pooler in front of it, reports that the connection to the primary is lost.
+/// PostgreSQL: <https://www.postgresql.org/docs/15/errcodes-appendix.html>. A pooler reports a lost server as `08P01`.
 fn is_loss(report: &dyn sqlx::error::DatabaseError) -> bool {
     let code = report.code().unwrap_or_default();
     let known = matches!(
         code.as_ref(),
         "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04" | READ_ONLY_SERVER | "40003"
     );
-    // What a session is refused for at its start is fatal, too: its login, its database, its settings.
+    // Errors that refuse a session at its start are fatal, too: login, database, settings.
     let resources = ["53", "57", "58", "XX"].iter().any(|class| code.starts_with(class));
     known || code.starts_with("08") || (resources && is_fatal(report))
 }
 
-/// Whether the session ended with the error.
+/// Returns whether the error ended the session.
 fn is_fatal(report: &dyn sqlx::error::DatabaseError) -> bool {
     let postgres = report.try_downcast_ref::<PgDatabaseError>();
     postgres.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
@@ -289,13 +289,13 @@ fn is_fatal(report: &dyn sqlx::error::DatabaseError) -> bool {
 
 const READ_ONLY_SERVER: &str = "25006";
 
-/// Whether a write was refused because the transaction only reads: in a unit that may write, the server was a primary and is
-/// one no more.
+/// Returns whether the server refused a write as read-only. In a unit that may write, this means that the server is no
+/// longer a primary.
 pub(crate) fn is_read_only_server(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|report| report.code().as_deref() == Some(READ_ONLY_SERVER))
 }
 
-/// Table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message.
+/// Returns table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message.
 fn taken(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
     if let Some((table, column)) = report.constraint().and_then(|name| name.split_once('_')) {
         return (table.to_owned(), column.trim_end_matches("_key").replace("pkey", "id"));
@@ -307,9 +307,9 @@ fn taken(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
     (table.to_owned(), fields.join("_"))
 }
 
-/// The markers by which [`Error`] knows that a statement was refused before it was sent.
+/// Texts by which [`Error`] recognises a statement that was refused before it was sent.
 pub(crate) const READ_ONLY: &str = "a write in a read-only unit";
 pub(crate) const BROKEN: &str = "a unit in which a statement failed";
 pub(crate) const SAVEPOINT_ENDED: &str = "a savepoint that has ended";
-/// A value that cannot be stored, or not be read again.
+/// A value that cannot be stored, or not be read back.
 pub const UNSTORABLE: &str = "a text with a NUL character, or JSON nested too deep";

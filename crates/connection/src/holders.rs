@@ -1,4 +1,4 @@
-//! Who holds the connections, so that a pool that runs dry can say why.
+//! Records which units hold connections, so that the error of an exhausted pool can name them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Where in the source a unit was opened.
+/// The source location where a unit was opened.
 pub type CallSite = &'static Location<'static>;
 
 /// A unit that holds a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Holder {
-    /// Where in the source it was opened.
+    /// The source location where the unit was opened.
     pub opened_at: &'static Location<'static>,
-    /// For how long it has held the connection.
+    /// How long the unit has held the connection.
     pub held: Duration,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The units that hold a connection, and how many callers wait for one.
+/// The units that hold a connection, and the number of waiting callers.
 #[derive(Clone, Default)]
 pub(crate) struct Holders(Arc<Shared>);
 
@@ -42,13 +42,13 @@ struct Held {
 }
 
 impl Holders {
-    /// Counts a caller who waits, until the value is dropped.
+    /// Counts a waiting caller until the value is dropped.
     pub(crate) fn wait(&self) -> Waiting<'_> {
         self.0.waiting.fetch_add(1, Ordering::Relaxed);
         Waiting(&self.0.waiting)
     }
 
-    /// Notes that a connection is held, until the value is dropped.
+    /// Records a held connection until the value is dropped.
     pub(crate) fn hold(&self, at: CallSite) -> Holding {
         let mut held = self.held();
         held.made += 1;
@@ -65,7 +65,7 @@ impl Holders {
         self.held().since.is_empty()
     }
 
-    /// The longest first: those are the ones numbered first.
+    /// Returns the holders, the longest first: they have the lowest numbers.
     pub(crate) fn longest(&self) -> Vec<Holder> {
         let held = self.held();
         held.since.values().map(|(at, since)| Holder { opened_at: at, held: since.elapsed() }).collect()
@@ -82,7 +82,7 @@ impl Shared {
     }
 }
 
-/// A caller who waits for a connection.
+/// A caller that waits for a connection.
 pub(crate) struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {

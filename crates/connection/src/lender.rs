@@ -1,8 +1,8 @@
-//! Lending connections.
+//! A cache of idle connections.
 //!
-//! The driver's pool asks the server for a sign of life whenever a connection comes back, and lets nobody have it meanwhile: as
-//! many round trips again as a short unit takes. So a connection that comes back clean is kept at hand here for the next caller.
-//! Once a second all that are at hand go back to the driver's pool, which sees to their health, their age and their number.
+//! The driver's pool pings the server whenever a connection is returned, and blocks the connection meanwhile: as many
+//! round trips as a short unit takes. So clean connections are cached here for the next caller. Once a second the
+//! cached ones go back to the driver's pool, which manages their health, age and number.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,56 +18,56 @@ use tokio::time::timeout_at;
 use crate::bounds::{Bounds, answered, is_silence};
 use crate::probe::Probe;
 
-/// How long a connection stays at hand.
+/// How long a connection stays in the cache.
 const AT_HAND_FOR: Duration = Duration::from_secs(1);
 
-/// After so long the driver's pool sees a connection also where it is handed on and on, and never at rest.
+/// A connection that is always in use goes back to the driver's pool after this time.
 const AWAY_AT_MOST: Duration = Duration::from_secs(30);
 
-/// A connection that is ended says goodbye within this time.
+/// The time limit for closing a connection cleanly.
 pub(crate) const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Lends the connections of one pool. Cheap to clone.
+/// The connection cache of one pool. Cheap to clone.
 pub(crate) struct Lender<DB: Database>(Arc<Inner<DB>>);
 
 struct Inner<DB: Database> {
     pool: sqlx::Pool<DB>,
-    /// As many as there may be connections; callers get them in the order in which they came.
+    /// One permit per allowed connection; callers get them in order of arrival.
     places: Arc<Semaphore>,
     wait: Duration,
     bounds: Bounds,
-    /// How many callers have a place and wait for a new connection.
+    /// The number of callers that have a permit and wait for a new connection.
     connecting: AtomicUsize,
     probe: Probe,
     at_hand: Mutex<AtHand<DB>>,
 }
 
-/// Why no connection was lent.
+/// Why no connection was leased.
 pub(crate) enum NotLent {
-    /// Every place is taken.
+    /// Every permit is in use.
     NoPlace,
-    /// There is a place, and no connection could be made.
+    /// A permit was free, but no connection could be made.
     NotConnected(sqlx::Error),
 }
 
 struct AtHand<DB: Database> {
     connections: Vec<Taken<DB>>,
-    /// The task that will give them to the pool.
+    /// The task that returns the cached connections to the pool.
     watch: Option<JoinHandle<()>>,
 }
 
-/// A connection that was taken from the driver's pool.
+/// A connection acquired from the driver's pool.
 struct Taken<DB: Database> {
     conn: PoolConnection<DB>,
     since: Instant,
 }
 
-/// A connection that is lent. Dropped, it is found out whether it is still good before somebody else has it.
+/// A leased connection. On drop, its health is checked before another caller gets it.
 pub(crate) struct Lent<DB: Database> {
     /// `None` only at the end.
     taken: Option<Taken<DB>>,
     lender: Lender<DB>,
-    /// Kept for as long as nobody else can have the connection.
+    /// Held until another caller may have the connection.
     place: Option<OwnedSemaphorePermit>,
 }
 
@@ -87,7 +87,7 @@ impl<DB: Database> Lender<DB> {
         Self(Arc::new(Inner { pool, places, wait, bounds, connecting, probe, at_hand }))
     }
 
-    /// The driver's pool, for what is told and not lent.
+    /// Returns the driver's pool, for its status only.
     pub(crate) fn pool(&self) -> &sqlx::Pool<DB> {
         &self.0.pool
     }
@@ -96,13 +96,13 @@ impl<DB: Database> Lender<DB> {
         self.0.pool.num_idle() + self.at_hand().connections.len()
     }
 
-    /// How many places are taken: by units, and by what is tidied up behind those that were given up.
+    /// Returns how many permits are in use: by units, and by the cleanup after dropped ones.
     pub(crate) fn in_use(&self) -> usize {
         let most = usize::try_from(self.0.pool.options().get_max_connections()).unwrap_or(usize::MAX);
         most.saturating_sub(self.0.places.available_permits())
     }
 
-    /// Waits no longer than the pool's limit.
+    /// Leases a connection. Waits no longer than the pool's limit.
     pub(crate) async fn lend(&self) -> Result<Lent<DB>, NotLent> {
         let until = tokio::time::Instant::now() + self.0.wait;
         let place =
@@ -118,21 +118,21 @@ impl<DB: Database> Lender<DB> {
 
     async fn connect(&self, until: tokio::time::Instant) -> Result<PoolConnection<DB>, sqlx::Error> {
         let _connecting = Connecting::new(&self.0.connecting);
-        // Boxed: the driver's future takes a page of memory, and would be a part of every unit's.
+        // Boxed: the driver's future takes a page of memory, which every unit's future would contain.
         timeout_at(until, Box::pin(self.0.pool.acquire())).await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 
-    /// Why no connection can be made, in the words of the server or of the network; `None` if one can.
+    /// Returns the error of the server or the network if no connection can be made, else `None`.
     pub(crate) async fn refusal(&self) -> Option<Arc<sqlx::Error>> {
         self.0.probe.refusal::<DB>(&self.0.pool.connect_options()).await
     }
 
-    /// Whether somebody tries to connect, and does not get through.
+    /// Returns whether a caller is waiting for a new connection.
     pub(crate) fn is_connecting(&self) -> bool {
         self.0.connecting.load(Ordering::Relaxed) > 0
     }
 
-    /// Ends the connections that nobody has: what one of them met, all will.
+    /// Closes all idle connections: the failure of one of them affects all.
     fn purge(&self) {
         let at_hand = std::mem::take(&mut self.at_hand().connections);
         for taken in at_hand {
@@ -147,7 +147,7 @@ impl<DB: Database> Lender<DB> {
         let closed = self.0.pool.close();
         self.0.places.close();
         self.put_back();
-        // Whoever has a connection is waited for: all that it waits for has a bound.
+        // Waits for the leased connections, whose waits are all bounded.
         closed.await;
     }
 
@@ -158,7 +158,7 @@ impl<DB: Database> Lender<DB> {
         }
         let mut at_hand = self.at_hand();
         at_hand.connections.push(taken);
-        // It ends with its runtime, which need not be the one under way.
+        // The task ends with its runtime, which may not be the current one.
         if at_hand.watch.as_ref().is_none_or(JoinHandle::is_finished) {
             at_hand.watch = Some(runtime.spawn(Self::watch(Arc::downgrade(&self.0))));
         }
@@ -178,7 +178,7 @@ impl<DB: Database> Lender<DB> {
         }
     }
 
-    /// Gives what is at hand to the driver's pool; `false` if that was nothing, and nobody watches from now on.
+    /// Returns the cached connections to the driver's pool. Returns `false` if there were none; the task then ends.
     fn put_back(&self) -> bool {
         let mut at_hand = self.at_hand();
         let connections = std::mem::take(&mut at_hand.connections);
@@ -193,13 +193,13 @@ impl<DB: Database> Lender<DB> {
         some
     }
 
-    /// Gives a connection to the driver's pool, which asks the server for a sign of life. Where none comes, the connection ends.
+    /// Returns a connection to the driver's pool, which pings the server and closes the connection without an answer.
     fn hand_over(&self, mut taken: Taken<DB>) {
         let Ok(runtime) = Handle::try_current() else { return drop(taken.conn.detach()) };
         let (within, returning) = (self.0.bounds.prompt(), taken.conn.return_to_pool());
         runtime.spawn(async move {
             if let Err(error) = answered(within, returning).await {
-                tracing::debug!(%error, "an idle connection is ended");
+                tracing::debug!(%error, "closing an idle connection that did not answer");
             }
         });
     }
@@ -214,19 +214,19 @@ impl<DB: Database> Lent<DB> {
         self.taken.as_mut().map(|taken| &mut *taken.conn).ok_or(sqlx::Error::WorkerCrashed)
     }
 
-    /// Gives it back with nothing under way on it.
+    /// Returns the connection, on which nothing is running.
     pub(crate) fn give_back(mut self) {
         if let Some(taken) = self.taken.take() {
             self.lender.keep(taken);
         }
     }
 
-    /// The longest waits for an answer on it.
+    /// Returns the limits on waits for an answer.
     pub(crate) fn bounds(&self) -> Bounds {
         self.lender.0.bounds
     }
 
-    /// Ends it after an error. One that fell silent is not waited for, nor are the idle ones beside it trusted.
+    /// Closes the connection after an error. If it stopped answering, closes it without waiting, and the idle ones too.
     pub(crate) fn end_after(self, error: &sqlx::Error) {
         if is_silence(error) {
             self.lender.purge();
@@ -236,24 +236,24 @@ impl<DB: Database> Lent<DB> {
         }
     }
 
-    /// Ends it at once, and those that nobody has: they lead to a server that takes no writes any more.
+    /// Closes the connection and the idle ones at once: their server became read-only.
     pub(crate) fn end_with_others(self) {
         self.lender.purge();
         self.cut();
     }
 
-    /// Ends the connection.
+    /// Closes the connection in the background.
     pub(crate) fn end(mut self) {
         let (Some(Taken { conn, .. }), place) = (self.taken.take(), self.place.take()) else { return };
         let Ok(runtime) = Handle::try_current() else { return drop(conn.detach()) };
         runtime.spawn(async move {
-            // Whether it could say goodbye makes no difference any more.
+            // Errors on closing do not matter.
             let _ = tokio::time::timeout(GOODBYE_WITHIN, conn.close()).await;
             drop(place);
         });
     }
 
-    /// Ends it at once, and what is under way on it.
+    /// Closes the connection at once, with any running work.
     pub(crate) fn cut(mut self) {
         if let Some(Taken { conn, .. }) = self.taken.take() {
             drop(conn.detach());
@@ -267,7 +267,7 @@ impl<DB: Database> Drop for Lent<DB> {
         let Ok(runtime) = Handle::try_current() else { return drop(taken.conn.detach()) };
         let mut lent = Self { taken: None, lender: self.lender.clone(), place };
         runtime.spawn(async move {
-            // It waits for what is under way.
+            // The ping waits for running work.
             let alive = answered(lent.bounds().statement(None), taken.conn.ping()).await.and_then(|alive| alive);
             lent.taken = Some(taken);
             match alive {
@@ -279,7 +279,7 @@ impl<DB: Database> Drop for Lent<DB> {
 }
 
 impl<DB: Database> Drop for Inner<DB> {
-    /// Nobody needs them any more, so nobody waits for a sign of life; without a runtime the driver could not take them back.
+    /// Closes the cached connections without a ping. Without a runtime the driver could not take them back.
     fn drop(&mut self) {
         let at_hand = self.at_hand.get_mut().unwrap_or_else(PoisonError::into_inner);
         for taken in at_hand.connections.drain(..) {
@@ -288,7 +288,7 @@ impl<DB: Database> Drop for Inner<DB> {
     }
 }
 
-/// Counts a caller who connects, until the value is dropped.
+/// Counts a connecting caller until the value is dropped.
 struct Connecting<'a>(&'a AtomicUsize);
 
 impl<'a> Connecting<'a> {

@@ -1,4 +1,4 @@
-//! How far the log of a database had come.
+//! Positions in PostgreSQL's write-ahead log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,36 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// A position in PostgreSQL's log, so that a caller reads what it wrote: a unit opened
-/// [`after`](crate::UnitOptions::after()) it sees everything that was committed before it. A later one is the greater one, so a
-/// session keeps `session.position.max(position)`.
+/// A position in PostgreSQL's write-ahead log (LSN), for read-your-writes.
 ///
-/// As text it is short and fit for a cookie or a header. It is no secret and is not authenticated: who forges one
-/// reads what is older, within the limit of staleness, or always from the primary. It belongs to one database; on SQLite
-/// every position is the default one, which everything is after.
+/// A unit opened [`after`](crate::UnitOptions::after()) a position sees everything that was committed before it. Later
+/// positions compare greater, so a session keeps `session.position.max(position)`.
+///
+/// The text form is short and fits a cookie or a header. It is neither secret nor authenticated. A forged position
+/// yields older data, within the staleness limit, or sends every read to the primary. A position belongs to one
+/// database. On SQLite every position is the default, which is before everything.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LogPosition(u64);
 
 impl LogPosition {
-    /// From what [`ON_PRIMARY`] or [`ON_REPLICA`] gave.
+    /// Converts the value of [`ON_PRIMARY`] or [`ON_REPLICA`].
     pub(crate) fn of_log(bytes: i64) -> Self {
         Self(bytes.unsigned_abs())
     }
 
-    /// How many bytes of log lie before it.
+    /// Returns the number of bytes of log before the position.
     pub(crate) fn bytes(self) -> u64 {
         self.0
     }
 }
 
-/// Where the log stands on a primary: no commit of which this session or an earlier one was told lies behind it. Where
-/// commits do not wait for the disk, one may be in the log and not in its flushed part. Otherwise the flushed part is
-/// meant, because what lies behind that may not be sent to replicas for a while.
+/// SQL for the log position on a primary. Every commit acknowledged to this or an earlier session lies before it. With
+/// `synchronous_commit = off` that is the insert position, because an acknowledged commit may not be flushed yet.
+/// Otherwise it is the flush position: replicas may not receive unflushed log for a while.
 pub(crate) const ON_PRIMARY: &str = "(CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn() \
      ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint";
 
-/// How much of the log a replica has replayed, and so shows.
+/// SQL for the position up to which a replica has replayed the log.
 pub(crate) const ON_REPLICA: &str = "(pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint";
 
 impl fmt::Display for LogPosition {
@@ -48,9 +49,9 @@ impl fmt::Display for LogPosition {
 impl FromStr for LogPosition {
     type Err = Error;
 
-    /// [`Error::Invalid`] for what no position is written as.
+    /// Fails with [`Error::Invalid`] unless the text is the `Display` form of a position.
     fn from_str(text: &str) -> Result<Self> {
-        let reason = "it must be the text of one that a unit gave";
+        let reason = "it must be unchanged text of a position that a unit returned";
         let malformed = Error::Invalid { what: "the position", reason };
         let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let read = u64::from_str_radix(text, 16).ok().filter(|_| digits).map(Self);

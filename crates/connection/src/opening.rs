@@ -1,6 +1,7 @@
-//! What a layer above begins its units with.
+//! Functions with which `rylie-tenancy` begins units.
 //!
-//! Functions and no methods: whoever has a [`Pool`] and not this crate cannot send anything through it.
+//! Free functions instead of methods: code that has a [`Pool`] but does not depend on this crate cannot send
+//! statements.
 
 use sea_orm::{QueryResult, Statement};
 
@@ -17,7 +18,7 @@ pub async fn begin(pool: &Pool, door: &Door<'_>, options: UnitOptions, at: CallS
     pool.begin(door, options, at).await
 }
 
-/// Begins a transaction on a replica; `None` if none may serve it: the primary does.
+/// Begins a transaction on a replica. Returns `None` if no replica may serve it; the primary then does.
 pub async fn begin_on_replica(
     replicas: &Replicas,
     door: &Door<'_>,
@@ -30,13 +31,13 @@ pub async fn begin_on_replica(
     Box::pin(replicas.begin(door, options, at)).await
 }
 
-/// How a unit in autocommit reads without a transaction; `None` if it cannot.
+/// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
 #[must_use]
 pub fn reads_alone(pool: &Pool, options: UnitOptions) -> Option<Alone> {
     pool.reads_alone(options)
 }
 
-/// Runs one statement that only reads a table, in a transaction of its own.
+/// Runs one read-only statement on a table in its own transaction.
 pub async fn read_alone(
     pool: &Pool,
     table: &'static str,
@@ -46,7 +47,7 @@ pub async fn read_alone(
     pool.read_alone(table, statement, at).await
 }
 
-/// As whom this login reads the audit log to verify it.
+/// Returns the role under which this login reads the audit log for verification.
 pub async fn auditing_role(pool: &Pool) -> Result<AuditingRole> {
     pool.auditing_role().await
 }

@@ -1,4 +1,4 @@
-//! Connections, and how a transaction is begun on one.
+//! The connection pool, and how transactions begin.
 
 mod acquire;
 mod mark;
@@ -33,13 +33,13 @@ pub struct Pool {
     server: Server,
     endpoint: Arc<Endpoint>,
     options: PoolOptions,
-    /// Whether units take their door's role, so that row-level security binds them.
+    /// Whether units assume their database role, so that row-level security applies to them.
     walls: Arc<AtomicBool>,
-    /// Whether units take their door's role and the login may not take the platform's.
+    /// Whether units assume their database role and the login may not assume the platform role.
     platform_closed: Arc<AtomicBool>,
-    /// Whether the functions are there through which a tenant's rows are read in one round trip.
+    /// Whether the functions that read a tenant's rows in one round trip exist.
     reads_through_functions: Arc<AtomicBool>,
-    /// Whether the old service works on the same database.
+    /// Whether the old service uses the same database.
     shared: Arc<AtomicBool>,
     holders: Holders,
 }
@@ -50,7 +50,7 @@ enum Inner {
     Sqlite(Lender<Sqlite>),
 }
 
-/// Asks the server something on a connection that belongs to no unit, within the time of a statement.
+/// Runs a query on a connection that belongs to no unit, within the time limit of a statement.
 macro_rules! asked {
     ($pool:expr, $lender:expr, |$conn:ident| $asking:expr) => {{
         let mut lent = $pool.lend($lender).await?;
@@ -71,32 +71,32 @@ macro_rules! asked {
 }
 pub(super) use asked;
 
-/// What a unit's transaction is told when it begins.
+/// The database role that a unit's transaction assumes, with its tenant.
 pub enum Door<'a> {
     /// The rows of this tenant.
     Tenant(&'a str),
-    /// Identities, before a tenant is known.
+    /// Identities, before the tenant is known.
     Identity,
     /// All tenants' rows.
     Platform,
-    /// Reading the audit log to verify it.
+    /// The audit log, for verification.
     Audit(AuditingRole),
 }
 
-/// As whom the audit log is read to be verified.
+/// The role under which the audit log is read for verification.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AuditingRole {
-    /// That of the platform.
+    /// The platform role.
     Platform,
-    /// That of those who verify.
+    /// The auditor role.
     Auditor,
-    /// The login itself. Should a policy hide rows from it, reading fails rather than finds too little.
+    /// The login itself. If a policy hides rows from it, the read fails instead of returning too few rows.
     Login,
 }
 
 impl Pool {
-    /// Connects to `url` (`postgres://…` or `sqlite://…`); fails at once if the database does not answer.
-    /// [`Error::ForeignFile`] for the SQLite file of another application, which stays as it was.
+    /// Connects to `url` (`postgres://…` or `sqlite://…`). Fails at once if the database does not answer. Fails with
+    /// [`Error::ForeignFile`] for another application's SQLite file, and leaves it unchanged.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
         Self::connect_to(Server::Primary, url, options).await
     }
@@ -127,15 +127,15 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Whether `url` names a SQLite file that is not there.
+    /// Returns whether `url` names a SQLite file that does not exist.
     #[must_use]
     pub fn is_file_missing(url: &str) -> bool {
         let file = url.starts_with("sqlite:") && !sqlite::is_in_memory(url);
         file && sqlite::options(url).is_ok_and(|options| !options.get_filename().exists())
     }
 
-    /// [`Error::ForeignFile`] if `url` names a SQLite file with tables of which none is ours. It is neither made nor changed,
-    /// and nothing is left beside it.
+    /// Fails with [`Error::ForeignFile`] if `url` names a SQLite file with tables, none of them ours. Neither creates
+    /// nor changes the file, and leaves no file next to it.
     pub async fn refuse_foreign_file(url: &str) -> Result<()> {
         if !url.starts_with("sqlite:") || sqlite::is_in_memory(url) {
             return Ok(());
@@ -143,8 +143,8 @@ impl Pool {
         sqlite_file::refuse_foreign(&sqlite::options(url)?).await
     }
 
-    /// Looks again whether units can take their door's role, and whether the database is shared with the old service, as
-    /// after a migration.
+    /// Checks again, as after a migration, whether units can assume their database role and whether the old service
+    /// shares the database.
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(lender) = &self.inner {
             let takes = asked!(self, lender, |conn| postgres::may_take_roles(conn))?;
@@ -158,7 +158,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Which engine it is.
+    /// Returns the database engine.
     #[must_use]
     pub fn engine(&self) -> DbBackend {
         match self.inner {
@@ -167,26 +167,27 @@ impl Pool {
         }
     }
 
-    /// Whether row-level security binds the units, beside the fence. Never on SQLite, which has none.
+    /// Returns whether row-level security applies to the units, in addition to the tenant filter. Always false on
+    /// SQLite, which has none.
     #[must_use]
     pub fn has_row_level_security(&self) -> bool {
         self.walls.load(Ordering::Relaxed)
     }
 
-    /// Whether this login was made for tenant and identity units alone, so that no platform unit opens on this pool.
+    /// Returns whether this login serves tenant and identity units only, so that no platform unit opens on this pool.
     #[must_use]
     pub fn is_platform_closed(&self) -> bool {
         self.platform_closed.load(Ordering::Relaxed)
     }
 
-    /// Whether the old service works on the same database: it was adopted, and the adoption is not finished. Never on
-    /// SQLite. As it was when the pool connected or looked again.
+    /// Returns whether the old service shares the database: it was adopted, and the adoption is not finished. Always
+    /// false on SQLite. The state is from the last connect or [`look_for_roles`](Self::look_for_roles).
     #[must_use]
     pub fn is_shared_with_old_service(&self) -> bool {
         self.shared.load(Ordering::Relaxed)
     }
 
-    /// How many connections are open, and how many of them are idle.
+    /// Returns how many connections are open, and how many of them are idle.
     #[must_use]
     pub fn usage(&self) -> (u32, usize) {
         match &self.inner {
@@ -195,7 +196,7 @@ impl Pool {
         }
     }
 
-    /// Asks the database for an answer: one round trip.
+    /// Checks that the database answers: one round trip.
     pub async fn ping(&self) -> Result<()> {
         match &self.inner {
             Inner::Postgres(lender) => asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop),
@@ -203,7 +204,7 @@ impl Pool {
         }
     }
 
-    /// The names of the migrations that this database has on record; none where nothing was migrated. Two round trips.
+    /// Returns the names of the recorded migrations; none if nothing was migrated. Two round trips.
     pub async fn applied_migrations(&self) -> Result<Vec<String>> {
         match &self.inner {
             Inner::Postgres(lender) => asked!(self, lender, |conn| postgres::applied_migrations(conn)),
@@ -211,7 +212,7 @@ impl Pool {
         }
     }
 
-    /// Closes every connection, waiting for those in use.
+    /// Closes every connection and waits for those in use.
     pub async fn close(&self) {
         match &self.inner {
             Inner::Postgres(lender) => lender.close().await,
@@ -219,7 +220,7 @@ impl Pool {
         }
     }
 
-    /// Whether [`close`](Self::close) was called.
+    /// Returns whether [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.inner {
@@ -228,13 +229,13 @@ impl Pool {
         }
     }
 
-    /// The units that hold a connection, the longest first.
+    /// Returns the units that hold a connection, the longest first.
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
         self.holders.longest()
     }
 
-    /// As whom this login reads the audit log to verify it.
+    /// Returns the role under which this login reads the audit log for verification.
     pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
         match &self.inner {
             Inner::Postgres(_) if self.has_row_level_security() && !self.is_platform_closed() => {

@@ -1,4 +1,4 @@
-//! Why no connection can be made. The driver's pool tries until the caller's time is up, and keeps the reason to itself.
+//! Finds out why no connection can be made: the driver's pool retries until the timeout and hides the reason.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,18 +8,18 @@ use tokio::sync::Mutex;
 
 use crate::bounds::answered;
 
-/// A server that is there answers within this time, on the way to an error that is due.
+/// A live server answers within this time, so the wait delays an error only briefly.
 const WITHIN: Duration = Duration::from_millis(500);
 
-/// What was found out is good for so long, so that many callers ask once.
+/// How long a result is reused, so that many callers cause one probe.
 const KEPT: Duration = Duration::from_millis(500);
 
-/// Asks a server by a connection of its own, one caller at a time.
+/// Probes a server over a new connection, one caller at a time.
 #[derive(Default)]
 pub(crate) struct Probe(Mutex<Option<(Instant, Option<Arc<sqlx::Error>>)>>);
 
 impl Probe {
-    /// The error of a connection that cannot be made; `None` if it can.
+    /// Returns the connection error; `None` if a connection can be made.
     pub(crate) async fn refusal<DB: Database>(
         &self,
         options: &<DB::Connection as Connection>::Options,
@@ -33,7 +33,7 @@ impl Probe {
         let connected = answered(Some(WITHIN), options.connect()).await.and_then(|connected| connected);
         let refusal = match connected {
             Ok(connection) => {
-                // It answered: how it takes the goodbye does not matter.
+                // It answered; errors on closing do not matter.
                 let _ = answered(Some(WITHIN), connection.close()).await;
                 None
             }

@@ -1,7 +1,7 @@
-//! Streaming replicas, to which read-only units may be sent.
+//! Streaming replicas that serve read-only units.
 //!
-//! What a replica may serve is decided in memory, from what tasks beside the callers find out, so a unit opens in one
-//! round trip wherever it opens. A replica is only ever an advantage: whatever is wrong with it, the unit opens on the primary.
+//! Background tasks probe the servers. Which replica may serve a unit is decided in memory, so every unit opens in one
+//! round trip. If anything is wrong with a replica, the unit opens on the primary.
 
 mod log;
 mod look;
@@ -31,10 +31,10 @@ pub use replica::ReplicaStatus;
 /// A unit that does not open on a replica within this time opens on the primary.
 const OPENS_WITHIN: Duration = Duration::from_secs(1);
 
-/// How often a caller who waits for a replica looks whether it has come far enough.
+/// How often a waiting caller checks whether a replica has caught up.
 const WAITS_IN_STEPS: Duration = Duration::from_millis(5);
 
-/// The replicas of one primary. Cheap to clone; nobody looks at the servers any more when the last clone is gone.
+/// The replicas of one primary. Cheap to clone. The probes stop when the last clone is dropped.
 #[derive(Clone)]
 pub struct Replicas(Arc<Inner>);
 
@@ -45,19 +45,21 @@ struct Inner {
     replicas: Vec<Replica>,
     max_lag: Duration,
     log: Mutex<PrimaryLog>,
-    /// Takes turns among the replicas that are fit.
+    /// Round-robin counter over the candidate replicas.
     turn: AtomicUsize,
-    /// Somebody waits for a replica.
+    /// Signalled when a caller waits for a replica.
     hurry: Arc<Notify>,
-    /// Those who look at the servers; they end with the value.
+    /// The probe tasks; they end when this value is dropped.
     watching: Mutex<JoinSet<()>>,
 }
 
 impl Replicas {
-    /// Begins to look at the replicas of `primary`, which is at `url`, in tasks of the runtime under way. Each URL must lead to one
-    /// server, and not to whichever of several. None of them needs to answer. A unit reads nothing that is older than `max_lag`.
+    /// Starts to probe the replicas of `primary`, which is at `url`, in tasks of the current runtime.
     ///
-    /// [`Error::Invalid`] for a URL that is not PostgreSQL's.
+    /// Each URL must lead to one server, not to one of several. The replicas need not answer yet. No unit reads data
+    /// older than `max_lag`.
+    ///
+    /// Fails with [`Error::Invalid`] for a URL that is not PostgreSQL's.
     pub fn watch(
         primary: &Pool,
         url: &str,
@@ -90,16 +92,16 @@ impl Replicas {
         Ok(Self(inner))
     }
 
-    /// How each of them does, as it was last seen.
+    /// Returns the state of each replica at the last probe.
     #[must_use]
     pub fn status(&self) -> Vec<ReplicaStatus> {
         let (log, walls) = (self.0.log(), self.0.primary.has_row_level_security());
         self.0.replicas.iter().map(|replica| replica.status(&log, self.0.max_lag, walls)).collect()
     }
 
-    /// Closes every connection, waiting for those in use, once the primary's pool is closed.
+    /// Closes every connection and waits for those in use, once the primary's pool is closed.
     pub async fn close(&self) {
-        // First, as a look that is under way would put a pool in again.
+        // First stop the probes: a running one would insert a pool again.
         let mut watching = std::mem::take(&mut *self.0.watching());
         watching.shutdown().await;
         let closed = Error::Invalid { what: "a replica", reason: "it was closed" };
@@ -112,15 +114,16 @@ impl Replicas {
         }
     }
 
-    /// Begins on a replica that may serve the unit; `None` if none may, or the one that was chosen fails: the primary serves it.
+    /// Begins on a replica that may serve the unit. Returns `None` if there is none or the chosen one fails; the
+    /// primary then serves the unit.
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
         let fit = self.wait_for_fit(options).await?;
-        // The server says by itself whether it still is what it was seen to be.
+        // The batch fails unless the server's state still matches the last probe.
         let options = options.after(fit.replayed);
         let begun = tokio::time::timeout(OPENS_WITHIN, fit.pool.begin(door, options, at)).await;
         let why = match begun.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut))) {
             Ok(transaction) => return Some(transaction),
-            // It does well, and has much to do.
+            // The replica is healthy but busy.
             Err(Error::PoolExhausted { .. }) => return None,
             Err(why) => why,
         };
@@ -131,13 +134,13 @@ impl Replicas {
     }
 
     async fn wait_for_fit(&self, options: UnitOptions) -> Option<Fit> {
-        // Longer than time is reckoned is for ever.
+        // A limit beyond the clock's range means no limit.
         let until = Instant::now().checked_add(options.wait_for_replica);
         loop {
             if let Some(fit) = self.0.fit(options) {
                 return Some(fit);
             }
-            // Whoever waits for a server that is lost waits in vain.
+            // Do not wait for replicas that are all out of service.
             if until.is_some_and(|until| Instant::now() >= until)
                 || self.0.replicas.iter().all(|replica| replica.pool().is_none())
             {
@@ -150,7 +153,7 @@ impl Replicas {
 }
 
 impl Inner {
-    /// One that may serve the unit, each in its turn.
+    /// Returns a replica that may serve the unit, in round-robin order.
     fn fit(&self, options: UnitOptions) -> Option<Fit> {
         let (after, walls) = (options.after.unwrap_or_default(), self.primary.has_row_level_security());
         let (log, number) = (self.log(), self.replicas.len());
@@ -169,13 +172,14 @@ impl Inner {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Between two looks at a server: often enough that what a look costs in freshness is small against the limit.
+    /// Returns the pause between two probes of a server: short, so that the delay of a probe is small against the lag
+    /// limit.
     fn pause(&self) -> Duration {
         (self.max_lag / 8).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }
 }
 
-/// A caller does not wait for long for a connection to a replica: there is the primary.
+/// Shortens the wait for a connection to a replica, because the primary can serve the unit.
 fn replica_options(options: PoolOptions) -> PoolOptions {
     PoolOptions { acquire_timeout: options.acquire_timeout.min(OPENS_WITHIN / 2), ..options }
 }

@@ -1,4 +1,4 @@
-//! Running a unit again when the database asks for it.
+//! Runs a unit again when the database requires it.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ tokio::task_local! {
     static RUNS_AGAIN: bool;
 }
 
-/// How often work is tried, and the pauses between.
+/// How often work is attempted, and the pauses between attempts.
 ///
-/// The pause before attempt n is chosen at random between nothing and `first_pause`·2ⁿ⁻², at most `longest_pause`: so
-/// that those who lost against each other do not meet again.
+/// The pause before attempt n is random, between zero and `first_pause`·2ⁿ⁻², at most `longest_pause`. Random pauses
+/// keep transactions that conflicted from conflicting again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Retry {
-    /// How many times at the most, the first one counted; 5.
+    /// The maximum number of attempts, including the first; 5.
     pub attempts: u32,
     /// The longest pause before the second attempt; 20 milliseconds.
     pub first_pause: Duration,
-    /// The longest pause at all; 1 second.
+    /// The maximum pause; 1 second.
     pub longest_pause: Duration,
 }
 
@@ -30,9 +30,9 @@ impl Default for Retry {
     }
 }
 
-/// An error of which one can tell whether running the whole work again is safe and may help.
+/// An error that states whether running the whole work again is safe and may help.
 pub trait Retryable {
-    /// Whether it is. Never true where it is unknown whether the work took effect.
+    /// Returns whether a retry is safe. Never true if it is unknown whether the work took effect.
     fn is_retryable(&self) -> bool;
 }
 
@@ -42,11 +42,11 @@ impl Retryable for Error {
     }
 }
 
-/// Runs `work`, which opens a unit and commits it, until it succeeds, fails for good, or was tried often enough.
+/// Runs `work`, which opens a unit and commits it, until it succeeds, fails permanently, or has used all attempts.
 ///
-/// Units of a second attempt and of later ones open on the primary: what failed on a replica is not tried there again.
-/// Nothing outside the unit is undone between attempts. [`Error::OutcomeUnknown`] is never tried again: the work may
-/// have taken effect.
+/// From the second attempt on, units open on the primary, so that an error of a replica does not repeat. Effects
+/// outside the unit are not undone between attempts. [`Error::OutcomeUnknown`] is never retried: the work may have
+/// taken effect.
 ///
 /// ```no_run
 /// # use rylie_connection::{Error, Retry, retry};
@@ -58,7 +58,7 @@ impl Retryable for Error {
 pub async fn retry<T, E, W>(policy: Retry, work: impl Fn() -> W) -> Result<T, E>
 where
     E: Retryable,
-    // Not `AsyncFn`: a future made from one cannot be spawned wherever it borrows.
+    // Not `AsyncFn`: its future cannot be spawned if it borrows.
     W: Future<Output = Result<T, E>>,
 {
     let mut attempt = 1;
@@ -75,7 +75,7 @@ where
     }
 }
 
-/// Whether this is an attempt of [`retry`] after the first.
+/// Returns whether this is an attempt of [`retry`] after the first.
 pub(crate) fn runs_again() -> bool {
     RUNS_AGAIN.try_with(|again| *again).unwrap_or(false)
 }
@@ -87,7 +87,7 @@ impl Retry {
     }
 }
 
-/// Between 0 and 1; the middle if the system gives no randomness.
+/// Returns a number from 0 to 1; 0.5 if the system provides no randomness.
 fn random_fraction() -> f64 {
     let mut bytes = [0; 4];
     match SystemRandom::new().fill(&mut bytes) {

@@ -1,18 +1,18 @@
-//! Which server it is.
+//! Identifies the server of a unit.
 
 use std::fmt;
 
-/// Which server a unit works on.
+/// The server on which a unit works.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Server {
-    /// The one that takes writes; on SQLite the only one there is.
+    /// The server that accepts writes; on SQLite the only one.
     Primary,
-    /// A streaming replica, by its place in the configuration, from 1.
+    /// A streaming replica, by its index in the configuration, from 1.
     Replica(usize),
 }
 
 impl Server {
-    /// What metrics and traces call it.
+    /// Returns the label for metrics and traces.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Primary => "primary",

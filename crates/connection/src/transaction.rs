@@ -1,12 +1,14 @@
 //! One database transaction, as SeaORM's `ConnectionTrait`.
 //!
-//! The transaction is ours and not SeaORM's for three reasons: `BEGIN`, the role and the tenant travel as one batch;
-//! a caller that is cancelled during `BEGIN` cannot put a connection inside an open transaction back into
-//! the pool; and every statement passes one place, where it is counted and checked.
+//! It replaces SeaORM's own transaction for three reasons:
 //!
-//! A statement that fails, or whose caller is cancelled, breaks the transaction: it can then only be rolled back, as a
-//! whole or to a savepoint. PostgreSQL would answer its `COMMIT` with a rollback and no error, and SQLite would
-//! commit the half that was done.
+//! - `BEGIN`, the role and the tenant travel as one batch.
+//! - A caller cancelled during `BEGIN` cannot return a connection with an open transaction to the pool.
+//! - Every statement passes one place, where it is counted and checked.
+//!
+//! A statement that fails, or whose caller is cancelled, breaks the transaction. It can then only be rolled back, as a
+//! whole or to a savepoint. Otherwise PostgreSQL would answer `COMMIT` with a rollback and no error, and SQLite would
+//! commit half of the work.
 
 mod alone;
 mod held;
@@ -42,7 +44,7 @@ use storable::parts;
 pub(crate) use alone::rows_of;
 pub use storable::is_unstorable;
 
-/// A transaction under way. Dropped, it is rolled back without waiting.
+/// An open transaction. Dropping it rolls it back without waiting.
 pub struct Transaction {
     engine: DbBackend,
     server: Server,
@@ -50,10 +52,10 @@ pub struct Transaction {
     open: Mutex<Option<Open>>,
     statements: AtomicU64,
     wrote: AtomicBool,
-    /// While a statement is under way, and after one that did not succeed.
+    /// True while a statement runs, and after one that did not succeed.
     broken: AtomicBool,
     savepoints: Savepoints,
-    /// Whether statements stay prepared on the connection, to be used again.
+    /// Whether statements stay prepared on the connection for reuse.
     keeps_statements: bool,
     span: Span,
     endpoint: Arc<Endpoint>,
@@ -65,7 +67,7 @@ enum Open {
     Sqlite(Held<Sqlite>),
 }
 
-/// Runs one statement that binds arrays, which breaks the transaction unless it is seen to succeed.
+/// Runs one statement that binds arrays. It breaks the transaction unless it succeeds.
 macro_rules! on_arrays {
     ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
         let observed = $self.note(&$sql)?;
@@ -85,8 +87,8 @@ macro_rules! on_arrays {
 }
 
 impl Transaction {
-    /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip. `limit` is the time
-    /// limit of each statement, if the batch sets one.
+    /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip. `limit` is the
+    /// time limit of each statement, if the batch sets one.
     pub(crate) async fn begin_postgres(
         lent: Lent<Postgres>,
         batch: String,
@@ -126,23 +128,24 @@ impl Transaction {
         }
     }
 
-    /// Remembers, for as long as the transaction lasts, that it holds a connection.
+    /// Registers the transaction as the holder of its connection.
     pub(crate) fn held_by(self, holding: Holding) -> Self {
         Self { _holding: Some(holding), ..self }
     }
 
-    /// Behind a transaction-mode pooler the next unit may meet another server connection, with other statements.
+    /// Sets whether statements stay prepared. Behind a transaction-mode pooler the next unit may get another server
+    /// connection, with other statements.
     pub(crate) fn keeping_statements(self, keeps_statements: bool) -> Self {
         Self { keeps_statements, ..self }
     }
 
-    /// Remembers on which server it is.
+    /// Records the server.
     pub(crate) fn on(self, server: Server) -> Self {
         self.span.record("rylie.server", server.label());
         Self { server, ..self }
     }
 
-    /// Which server it is on.
+    /// Returns the server.
     pub fn server(&self) -> Server {
         self.server
     }
@@ -151,8 +154,7 @@ impl Transaction {
         self.open.into_inner()
     }
 
-    /// Makes what was done durable. To be called once what is to be undone [is](Self::settle): whatever fails here, fails
-    /// during the commit.
+    /// Commits the changes. Call [`settle`](Self::settle) first, so that every error here is an error of the commit.
     pub async fn commit(self) -> Result<(), DbErr> {
         let done = match self.into_open() {
             Some(Open::Postgres(held)) => held.commit().await,
@@ -162,7 +164,7 @@ impl Transaction {
         done.map_err(query_error)
     }
 
-    /// Begins a part that can be undone alone; its number.
+    /// Creates a savepoint and returns its number.
     pub async fn savepoint(&self) -> Result<u64, DbErr> {
         let number = self.savepoints.next();
         self.control(&format!("SAVEPOINT rylie_{number}")).await?;
@@ -170,7 +172,7 @@ impl Transaction {
         Ok(number)
     }
 
-    /// Keeps what was done since the savepoint.
+    /// Releases the savepoint and keeps the changes since.
     pub async fn release(&self, number: u64) -> Result<(), DbErr> {
         self.settle().await?;
         if !self.savepoints.is_open(number) {
@@ -181,13 +183,13 @@ impl Transaction {
         Ok(())
     }
 
-    /// Undoes what is to be undone; an error if the transaction is broken all the same.
+    /// Undoes pending savepoints. Fails if the transaction is still broken.
     pub async fn settle(&self) -> Result<(), DbErr> {
         let mut open = self.open.lock().await;
         self.ready(&mut open).await
     }
 
-    /// Notes that what was done since the savepoint is to be undone, before anything else is done.
+    /// Schedules the rollback to the savepoint, which runs before the next statement.
     pub fn undo(&self, number: u64) {
         self.savepoints.undo(number);
     }
@@ -195,7 +197,7 @@ impl Transaction {
     /// Runs before each statement, with the connection locked.
     async fn ready(&self, open: &mut Option<Open>) -> Result<(), DbErr> {
         if let Some(number) = self.savepoints.to_undo() {
-            // Sent again if the caller is cancelled meanwhile, which does no harm; hence not in one batch with the next.
+            // Repeated if the caller is cancelled, which is harmless; hence not in one batch with the next statement.
             self.execute(open, &format!("ROLLBACK TO SAVEPOINT rylie_{number}")).await?;
             self.savepoints.ended(number);
             self.broken.store(true, Ordering::Relaxed);
@@ -205,7 +207,7 @@ impl Transaction {
         if self.broken.load(Ordering::Relaxed) { Err(DbErr::Type(BROKEN.to_owned())) } else { Ok(()) }
     }
 
-    /// A statement that steers the transaction: not counted.
+    /// Runs a statement that controls the transaction; it is not counted.
     async fn control(&self, sql: &str) -> Result<(), DbErr> {
         let mut open = self.open.lock().await;
         self.ready(&mut open).await?;
@@ -215,7 +217,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
+    /// Runs a PostgreSQL statement that binds arrays. SeaORM's values cannot represent arrays with null items.
     pub async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
         on_arrays!(self, sql, arrays, |query, conn| {
             let done = query.execute(conn).await;
@@ -223,7 +225,7 @@ impl Transaction {
         })
     }
 
-    /// As [`execute_arrays`](Self::execute_arrays), for one that returns rows.
+    /// Like [`execute_arrays`](Self::execute_arrays), for a statement that returns rows.
     pub async fn query_arrays(&self, sql: String, arrays: PgArguments) -> Result<Vec<QueryResult>, DbErr> {
         on_arrays!(self, sql, arrays, |query, conn| {
             let rows = query.fetch_all(conn).await;
@@ -231,12 +233,12 @@ impl Transaction {
         })
     }
 
-    /// How many statements were sent, `BEGIN` and `COMMIT` left out.
+    /// Returns how many statements were sent, without `BEGIN` and `COMMIT`.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Whether anything but a `SELECT` was sent.
+    /// Returns whether anything but a `SELECT` was sent.
     pub fn wrote(&self) -> bool {
         self.wrote.load(Ordering::Relaxed)
     }
@@ -253,7 +255,7 @@ impl Transaction {
     }
 }
 
-/// Runs one sqlx call on whichever engine the transaction is open on, within the time that the server has for it.
+/// Runs one sqlx call on the transaction's engine, within the time limit of the connection.
 macro_rules! on_engine {
     ($self:ident, $open:expr, |$conn:ident| $call:expr) => {
         match $open.as_mut() {
@@ -272,7 +274,7 @@ macro_rules! on_engine {
     };
 }
 
-/// Runs one statement, which breaks the transaction unless it is seen to succeed.
+/// Runs one statement. It breaks the transaction unless it succeeds.
 macro_rules! on_connection {
     ($self:ident, $observed:ident, |$conn:ident| $call:expr) => {{
         let mut open = $self.open.lock().await;
@@ -292,7 +294,7 @@ impl Transaction {
         })
     }
 
-    /// Looks at the end of a statement: the connection may have ended with it, or may be of no use any more.
+    /// Examines the result of a statement: the connection may be closed or unusable.
     fn noted<T>(&self, held: &mut Held<Postgres>, done: sqlx::Result<Result<T, DbErr>>) -> Result<T, DbErr> {
         let done = done.unwrap_or_else(|silence| Err(query_error(silence)));
         let Some(error) = done.as_ref().err().and_then(driver_error) else { return done };

@@ -1,4 +1,4 @@
-//! How a unit is opened.
+//! Options of a unit.
 
 use std::time::Duration;
 
@@ -11,72 +11,72 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
-/// How a unit is opened. By default it may write, and has the pool's time limit.
+/// How a unit is opened. By default it may write and has the pool's time limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct UnitOptions {
-    /// For reading only: writes are refused, and every statement sees the same state of the database. On SQLite such units do
-    /// not wait for each other.
+    /// Read-only: writes are refused, and every statement sees the same snapshot of the database. On SQLite such units
+    /// do not wait for each other.
     pub read_only: bool,
-    /// Of a tenant's read-only unit: no transaction before a read needs one. See [`autocommit`](Self::autocommit()).
+    /// For a tenant's read-only unit: begin no transaction until a read needs one. See
+    /// [`autocommit`](Self::autocommit()).
     pub autocommit: bool,
-    /// The longest that one statement of the unit may take, instead of the pool's limit; [`Error::Timeout`] for one
-    /// that takes longer. On PostgreSQL only: SQLite has no such limit.
+    /// The time limit of each statement of the unit, instead of the pool's limit. A statement that takes longer fails
+    /// with [`Error::Timeout`]. PostgreSQL only: SQLite has no such limit.
     ///
     /// [`Error::Timeout`]: crate::Error::Timeout
     pub statement_timeout: Option<Duration>,
-    /// What a read-only unit must see; only a replica that has replayed it may serve the unit.
+    /// The position that a read-only unit must see. Only a replica that has replayed it may serve the unit.
     pub after: Option<LogPosition>,
-    /// How long a read-only unit waits, at the most, for a replica that may serve it; then the primary does. Zero: not at all.
+    /// The longest wait of a read-only unit for a replica; then the primary serves it. Zero: no wait.
     pub wait_for_replica: Duration,
-    /// Never on a replica.
+    /// Never use a replica.
     pub on_primary: bool,
 }
 
 impl UnitOptions {
-    /// For reading only. Where replicas are configured, the unit may read from one, and so what is somewhat older: see
+    /// Read-only. If replicas are configured, the unit may read somewhat older data from one: see
     /// [`after`](Self::after()) and [`on_primary`](Self::on_primary()).
     #[must_use]
     pub fn read_only() -> Self {
         Self { read_only: true, ..Self::default() }
     }
 
-    /// For reads that need not go together, at the tenant's door: a read of requests or tasks by their ids is a transaction of its
-    /// own. It sees what was committed when it began, so two of them may see different states; it takes one
-    /// round trip where a unit's first read takes two, and the unit holds no connection before and after. Both walls stand.
+    /// For reads in a tenant unit that need no common snapshot: each read of requests or tasks by id is its own
+    /// transaction. Two reads may see different states. A read takes one round trip, where a unit's first read takes
+    /// two, and the unit holds no connection between reads. Both isolation layers apply.
     ///
-    /// Any other read begins the unit's transaction, which then serves all that follow, as in
-    /// [`read_only`](Self::read_only()). So does every read where a replica serves the unit, behind a pooler, with a
-    /// time limit of the unit's own, and where the pool was connected to a database without the migration `m20261126_000024`.
-    /// A unit that never begins a transaction is not counted among the units of the metrics; its statements are.
+    /// Any other read begins the unit's transaction, which then serves all later reads, as in
+    /// [`read_only`](Self::read_only()). So does every read on a replica, behind a pooler, or with a time limit of the
+    /// unit. So does every read if the pool was connected to a database without the migration `m20261126_000024`. The
+    /// metrics count only the statements of a unit that never begins a transaction, not the unit.
     #[must_use]
     pub fn autocommit() -> Self {
         Self { autocommit: true, ..Self::read_only() }
     }
 
-    /// Sees everything that was committed before this position, which
-    /// `commit_with_position` of a unit gave. Means nothing to a unit that may write, as that sees
-    /// everything.
+    /// Reads everything that was committed before this position, which a unit's `commit_with_position` returned. Has no
+    /// effect on a unit that may write, because it sees everything.
     #[must_use]
     pub fn after(mut self, position: LogPosition) -> Self {
         self.after = Some(position);
         self
     }
 
-    /// Waits so long, at the most, for a replica that has come far enough, before it goes to the primary.
+    /// Waits up to this long for a replica that has caught up, before the primary serves the unit.
     #[must_use]
     pub fn wait_for_replica(mut self, limit: Duration) -> Self {
         self.wait_for_replica = limit;
         self
     }
 
-    /// Reads the newest, from the primary.
+    /// Reads the latest data, from the primary.
     #[must_use]
     pub fn on_primary(mut self) -> Self {
         self.on_primary = true;
         self
     }
 
-    /// With another time limit for each statement.
+    /// Sets another time limit for each statement.
     #[must_use]
     pub fn statement_timeout(mut self, limit: Duration) -> Self {
         self.statement_timeout = Some(limit);

@@ -1,4 +1,4 @@
-//! Many rows in one call.
+//! Bulk calls: many rows in one call.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,44 +11,45 @@ use crate::error::{Error, Result};
 use crate::fence::{Savepoint, Tx};
 use crate::soft_deleted::{SoftDeleted, among};
 
-/// What a call on many rows did.
+/// The result of a bulk call.
 ///
-/// `asked` less `changed` less `not_found` were already as wanted.
+/// `asked` minus `changed` minus `not_found` rows already had the requested state.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct BulkOutcome {
-    /// How many rows were asked for; an id that was given twice counts once.
+    /// The number of distinct rows in the call.
     pub asked: u64,
-    /// How many rows were made or changed.
+    /// The number of rows added or changed.
     pub changed: u64,
-    /// How many are missing, or another tenant's: the caller is not told which.
+    /// The number of rows that are missing or another tenant's; the caller cannot tell which.
     pub not_found: u64,
 }
 
 impl BulkOutcome {
-    /// [`Error::NotFound`] if anything was not found, for callers who want all or nothing: return it before the unit is
-    /// committed.
+    /// Fails with [`Error::NotFound`] if any row was not found. For callers that want all or nothing: return the error
+    /// before the unit commits.
     pub fn all_found(self, entity: &'static str) -> Result<Self> {
         if self.not_found == 0 { Ok(self) } else { Err(Error::NotFound { entity }) }
     }
 }
 
-/// Is told how far a call on many rows is. It runs between two statements, so it should be quick.
+/// Receives the progress of a bulk call. It runs between two statements, so it should be quick.
 #[derive(Clone, Default)]
 pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
 
 impl Progress {
-    /// Nobody is told.
+    /// Creates a receiver that does nothing.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// `told` gets how many rows are done, and of how many: at the beginning, after each statement, at the end.
+    /// Creates a receiver. `told` gets the number of finished rows and of all rows: at the beginning, after each
+    /// statement and at the end.
     pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(told)))
     }
 
-    /// Tells that `done` of `of` rows are done.
+    /// Reports that `done` of `of` rows are finished.
     pub fn tell(&self, done: u64, of: u64) {
         if let Some(told) = &self.0 {
             told(done, of);
@@ -62,10 +63,10 @@ impl fmt::Debug for Progress {
     }
 }
 
-/// Rows a statement: few enough that none takes long, many enough that their number hardly matters.
+/// Rows per statement: few enough for a short statement, many enough to make the overhead small.
 const ROWS_A_STATEMENT: usize = 5_000;
 
-/// A call on many rows under way: all of it, or nothing if it fails.
+/// A running bulk call; an error undoes all of it.
 pub struct Bulk<'tx, T> {
     waiting: std::vec::IntoIter<T>,
     savepoint: Savepoint<'tx>,
@@ -75,8 +76,8 @@ pub struct Bulk<'tx, T> {
 }
 
 impl<'tx, T: Ord> Bulk<'tx, T> {
-    /// On each of the rows once, in the order of their ids: so that two calls on the same rows wait for each other instead of
-    /// blocking each other.
+    /// Begins a call on each distinct row, in the order of the ids. Concurrent calls on the same rows then wait for
+    /// each other instead of deadlocking.
     pub async fn on_each(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
         let distinct = rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         Self::begin(tx, distinct, progress).await
@@ -84,7 +85,7 @@ impl<'tx, T: Ord> Bulk<'tx, T> {
 }
 
 impl<'tx, T> Bulk<'tx, T> {
-    /// On all of the rows, in their order.
+    /// Begins a call on all rows, in their order.
     pub async fn begin(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
         let outcome = BulkOutcome { asked: rows.len() as u64, ..Default::default() };
         progress.tell(0, outcome.asked);
@@ -92,14 +93,14 @@ impl<'tx, T> Bulk<'tx, T> {
         Ok(Self { waiting: rows.into_iter(), savepoint, progress, done: 0, outcome })
     }
 
-    /// The rows of the next statement.
-    #[expect(clippy::should_implement_trait, reason = "what is between two of them is awaited")]
+    /// Returns the rows of the next statement.
+    #[expect(clippy::should_implement_trait, reason = "the caller awaits between two calls")]
     pub fn next(&mut self) -> Option<Vec<T>> {
         let rows: Vec<_> = self.waiting.by_ref().take(ROWS_A_STATEMENT).collect();
         (!rows.is_empty()).then_some(rows)
     }
 
-    /// Of `asked` rows so many were found, and so many changed.
+    /// Records the result of a statement: of `asked` rows, `found` exist and `changed` were changed.
     pub fn done(&mut self, asked: usize, found: u64, changed: u64) {
         let asked = asked as u64;
         self.done += asked;
@@ -108,24 +109,24 @@ impl<'tx, T> Bulk<'tx, T> {
         self.progress.tell(self.done, self.outcome.asked);
     }
 
-    /// Keeps what was done.
+    /// Keeps the changes.
     pub async fn finish(self) -> Result<BulkOutcome> {
         self.savepoint.keep().await?;
         Ok(self.outcome)
     }
 }
 
-/// What a call changes of each of its rows.
+/// The change of a bulk call to each row.
 pub struct Change<E: SoftDeleted> {
     /// Columns with their new values.
     pub set: E::ActiveModel,
-    /// Columns with expressions for them.
+    /// Columns with expressions.
     pub expressions: Vec<(E::Column, SimpleExpr)>,
-    /// That a row is not so already.
+    /// The condition that a row does not have the new values yet.
     pub changing: SimpleExpr,
 }
 
-/// Changes those of the named rows that are present. Two statements for every 5,000; one where all are changed.
+/// Changes the given rows that are not deleted. Two statements per 5,000 rows; one if all are changed.
 pub async fn change_many<E: SoftDeleted>(
     tx: &Tx,
     ids: Vec<impl Ord + ToString + Send>,

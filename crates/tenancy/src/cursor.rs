@@ -1,4 +1,4 @@
-//! Where a walk through a list goes on: opaque to the caller, and good for that list alone.
+//! Cursors of keyset walks: opaque to the caller, and valid for one list only.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -14,10 +14,10 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// Where a walk through a list goes on. Only a page's `next` gives one that is accepted.
+/// A position in a keyset walk. Only the `next` of a page is accepted.
 ///
-/// It is bound to the list, its filter and order, and to the tenant and the reach it was given to: anywhere else, or
-/// changed in any way, it is [`Error::Invalid`]. It is not secret, and holds no more than the place in the list.
+/// It is bound to the list, its filter and order, and to the tenant and reach of the unit. Used elsewhere, or changed,
+/// it gives [`Error::Invalid`]. It is not secret, and contains only the position.
 #[derive(Clone, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Cursor(String);
@@ -25,44 +25,44 @@ pub struct Cursor(String);
 /// The last row of a page, in the order of the list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Position {
-    /// What the list is ordered by, as a number: of a time, its milliseconds since 1970.
+    /// The sort key as a number; for a time, its milliseconds since 1970.
     pub key: i64,
-    /// What breaks ties.
+    /// The tie-breaker.
     pub id: String,
 }
 
 impl Position {
-    /// In a list by time.
+    /// Creates a position in a list sorted by time.
     #[must_use]
     pub fn at(time: Timestamp, id: &str) -> Self {
         Self { key: time.utc().timestamp_millis(), id: id.to_owned() }
     }
 
-    /// The time, in a list by time.
+    /// Returns the time, in a list sorted by time.
     pub fn time(&self) -> Result<Timestamp> {
         DateTime::from_timestamp_millis(self.key).map(Into::into).ok_or(REFUSED)
     }
 }
 
-// The bytes behind the text: version, tag, the key, id.
+// The encoded bytes: version, tag, key, id.
 const VERSION: u8 = 1;
 const TAG: usize = 32;
 const KEY: usize = 8;
 const HEAD: usize = 1 + TAG + KEY;
-/// The longest text: that of an id of 255 bytes.
+/// The maximum length of the text, for an id of 255 bytes.
 const MAX_TEXT: usize = (HEAD + 255).div_ceil(3) * 4;
 
 const REFUSED: Error =
-    Error::Invalid { what: "the cursor", reason: "it is not one of this list; begin again without one" };
+    Error::Invalid { what: "the cursor", reason: "it does not belong to this list; begin again without a cursor" };
 
 impl Cursor {
-    /// Takes the text of a cursor, as from a web request. Whether it belongs to a list is checked where it is used.
+    /// Parses the text of a cursor, as from a web request. Whether it belongs to a list is checked on use.
     pub fn parse(text: &str) -> Result<Self> {
         let cursor = if text.len() <= MAX_TEXT { Self(text.to_owned()) } else { return Err(REFUSED) };
         cursor.bytes().map(|_| cursor)
     }
 
-    /// The text, which needs no escaping in a URL.
+    /// Returns the text, which needs no escaping in a URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -92,7 +92,7 @@ impl Cursor {
     }
 }
 
-/// The list goes in with its length, so that no part of it can be taken for a part of the place.
+/// Includes the length of the list, so that no part of it can be read as a part of the position.
 fn signed(place: &[u8], list: &[u8]) -> Vec<u8> {
     [&[VERSION], &(list.len() as u64).to_be_bytes()[..], list, place].concat()
 }
@@ -109,7 +109,7 @@ impl fmt::Debug for Cursor {
     }
 }
 
-/// The keys that make and check the cursors of a store; made when the first one is needed.
+/// The keys that create and verify a store's cursors; derived on first use.
 #[derive(Default)]
 pub struct CursorKeys {
     keyring: Option<Arc<Keyring>>,
@@ -117,13 +117,14 @@ pub struct CursorKeys {
 }
 
 impl CursorKeys {
-    /// Those of a keyring, so that processes that share it share cursors. Without one they are random.
+    /// Derives the keys from a keyring, so that processes with the same keyring share cursors. Without one they are
+    /// random.
     #[must_use]
     pub fn of(keyring: Option<Arc<Keyring>>) -> Self {
         Self { keyring, made: OnceLock::new() }
     }
 
-    /// The key that makes cursors comes first. Those from before a rotation of the keyring are good still.
+    /// Returns the keys; the first one creates cursors. Keys from before a rotation stay valid.
     pub(crate) fn get(&self) -> Result<&[hmac::Key]> {
         if let Some(made) = self.made.get() {
             return Ok(made);
@@ -134,12 +135,12 @@ impl CursorKeys {
 }
 
 fn random_key() -> Result<Vec<hmac::Key>> {
-    let unavailable = |_| Error::Invalid { what: "the system's randomness", reason: "it gave none; try again" };
+    let unavailable = |_| Error::Invalid { what: "the system's randomness", reason: "it is unavailable; try again" };
     Ok(vec![hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(unavailable)?])
 }
 
-/// Keys for one `purpose`, derived from the keyring, the active one first. A fingerprint is 256 bits that only the keyring's
-/// owner can know: one a key, for a column that no table has.
+/// Derives keys for one `purpose` from the keyring, the active one first. Each key is a fingerprint of 256 bits, for a
+/// column that no table has. Only the keyring's owner can compute it.
 pub fn derived_keys(keyring: &Keyring, purpose: &'static str) -> Result<Vec<hmac::Key>> {
     let lookup = Lookup { table: "", column: purpose, tenant: None, normalisation: Normalisation::Exact };
     let fingerprints = keyring.blind_index(&lookup)?.candidates("key");

@@ -1,4 +1,4 @@
-//! What can go wrong in a unit of work.
+//! Errors of a unit of work.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use sea_orm::DbErr;
 /// The result of every repository and unit of work.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong. No message holds the value of a parameter.
+/// An error of a unit of work. No message contains the value of a parameter.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such row, or it is another tenant's: the caller is not told which.
+    /// The row does not exist, or belongs to another tenant; the error does not reveal which.
     #[error("no such {entity}")]
     NotFound {
         /// The table's name.
         entity: &'static str,
     },
 
-    /// A unique value is taken, possibly by another tenant.
+    /// A unique value already exists, possibly in another tenant.
     #[error("another {entity} has this {field}; choose a different one")]
     Conflict {
         /// The table's name.
@@ -29,14 +29,14 @@ pub enum Error {
         field: String,
     },
 
-    /// The row names one that does not exist, or is itself named by others.
-    #[error("a reference does not hold{}; check that what it names exists, or remove what names it first", constraint_suffix(.constraint.as_deref()))]
+    /// The row refers to one that does not exist, or other rows refer to it.
+    #[error("a reference between rows is violated{}; make sure that the referenced row exists, or first remove the rows that refer to this one", constraint_suffix(.constraint.as_deref()))]
     Reference {
-        /// The foreign key; SQLite does not tell.
+        /// The foreign key; `None` on SQLite, which does not report it.
         constraint: Option<String>,
     },
 
-    /// An input that cannot be stored or asked for.
+    /// An input that cannot be stored or queried.
     #[error("{what} is not acceptable: {reason}")]
     Invalid {
         /// Which input.
@@ -45,46 +45,46 @@ pub enum Error {
         reason: &'static str,
     },
 
-    /// The user's package allows no more of this in the billing period under way. Nothing was counted.
+    /// The user's package allows no more of this in the current billing period. Nothing was counted.
     #[error(
-        "the package allows {limit} of {kind} in a billing period, and they are used; wait for the next period or change the package"
+        "the package allows {limit} of {kind} in a billing period, and all are used; wait for the next period or change the package"
     )]
     QuotaExceeded {
         /// The kind of work.
         kind: TaskType,
-        /// What the package allows; zero without a package.
+        /// The package's limit; zero without a package.
         limit: u32,
     },
 
-    /// The signed-in user's role does not allow it.
+    /// The signed-in user's role does not allow the action.
     #[error("this role may not {action}")]
     Forbidden {
-        /// What was attempted.
+        /// The attempted action.
         action: &'static str,
     },
 
-    /// The login may not take the role `rylie_sealer`, or there is none yet. Nothing was changed.
+    /// The login may not assume the role `rylie_sealer`, or the role does not exist. Nothing was changed.
     #[error(
         "this login may not seal, remove or erase audit records; run this with a login of `rylie roles provision --sealer NAME`, or \
-         as the tables' owner; if the role rylie_sealer does not exist, run `rylie migrate deploy` as somebody who may create roles"
+         as the tables' owner; if the role rylie_sealer does not exist, run `rylie migrate deploy` with a login that may create roles"
     )]
     MayNotSeal,
 
-    /// The service's login may take the roles of tenant and identity units alone. Nothing was sent.
-    #[error(
-        "this login is for tenant and identity units alone; name another one for the platform in RYLIE_PLATFORM_URL"
-    )]
+    /// The service's login serves tenant and identity units only. Nothing was sent.
+    #[error("this login serves tenant and identity units only; set RYLIE_PLATFORM_URL to a login for platform units")]
     NoPlatform,
 
-    /// The database is marked as production, or has no mark, and this would destroy data. Nothing was changed.
-    #[error("this database is marked as production; nothing was changed: first change its mark, with a reason")]
+    /// The operation would destroy data, and the environment marker says production or is missing. Nothing was changed.
+    #[error(
+        "this database is marked as production; nothing was changed: first run `rylie environment mark staging --reason TEXT`"
+    )]
     Protected,
 
-    /// A SQLite file with tables of which none is ours. Nothing was written to it.
+    /// A SQLite file with tables, none of them ours. Nothing was written to it.
     #[error("this file belongs to another application, and nothing was written to it; name another file")]
     ForeignFile,
 
-    /// The pool had no connection to give in time.
+    /// The pool could not provide a connection in time.
     #[error(
         "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \
          sooner or raise `max_connections`", holders(.longest)
@@ -94,61 +94,62 @@ pub enum Error {
         waited: Duration,
         /// The size of the pool.
         size: u32,
-        /// How many connections are in use by units.
+        /// How many connections units hold.
         in_use: usize,
         /// How many other callers wait for a connection.
         waiting: usize,
-        /// Who has held a connection for the longest time, the longest first; three at most.
+        /// The units that have held a connection longest, the longest first; at most three.
         longest: Vec<Holder>,
     },
 
-    /// The database ended a statement that took, or waited for a lock, too long.
-    #[error("a statement ran into a time limit; make it smaller or raise the limit")]
+    /// The database ended a statement that ran or waited for a lock too long.
+    #[error("a statement exceeded a time limit; make it smaller or raise the limit")]
     Timeout,
 
-    /// A statement of this unit failed before, or its caller was cancelled: the unit can only be rolled back, as a whole
-    /// or to a savepoint. Nothing of it was committed.
-    #[error("a statement of this unit failed before, so it cannot go on; roll it back and run it again")]
+    /// An earlier statement of this unit failed, or its caller was cancelled. The unit can only be rolled back, as a
+    /// whole or to a savepoint. Nothing was committed.
+    #[error("an earlier statement of this unit failed; roll the unit back and run it again")]
     UnitFailed,
 
-    /// The transaction lost against another one (serialisation, deadlock, a busy file). Run the unit again.
-    #[error("the transaction lost against another one; run the unit again")]
+    /// The transaction lost against a concurrent one (serialisation failure, deadlock, busy file). Run the unit again.
+    #[error("the transaction lost against a concurrent one; run the unit again")]
     Contention,
 
-    /// The connection broke, or the server did not answer in time, before the unit was committed: nothing was changed. Run the
-    /// unit again.
+    /// The connection broke, or the server did not answer in time, before the commit. Nothing was changed. Run the unit
+    /// again.
     #[error("the connection to the database broke before the commit; run the unit again")]
     ConnectionLost(#[source] Fault),
 
-    /// The connection broke, or the server did not answer in time, during the commit: the change was made, or it was not. Read before you try again.
+    /// The connection broke, or the server did not answer in time, during the commit. Whether the change took effect is
+    /// unknown: read before you retry.
     #[error("the connection broke during the commit: whether it took effect is unknown; read before trying again")]
     OutcomeUnknown(#[source] Fault),
 
-    /// A secret is to be sealed or opened, and the store has no keyring.
-    #[error("there is no keyring; make one with `rylie keys generate` and name it in RYLIE_KEYRING")]
+    /// A secret must be sealed or opened, and the store has no keyring.
+    #[error("there is no keyring; set RYLIE_KEYRING to its path and create it with `rylie keys generate`")]
     NoKeyring,
 
-    /// A secret cannot be sealed or opened.
-    #[error("sealing or opening a secret")]
+    /// A secret could not be sealed or opened.
+    #[error("cannot seal or open a secret")]
     Secret(#[from] rylie_crypto::Error),
 
-    /// A checkpoint, a key or a proof of the audit log.
+    /// An error of a checkpoint, a key or a proof of the audit log.
     #[error(transparent)]
     Audit(#[from] rylie_audit::Error),
 
-    /// Anything else the database reports.
-    #[error("reading or writing the database")]
+    /// Any other error that the database reports.
+    #[error("cannot read or write the database")]
     Database(#[source] Fault),
 }
 
 impl Error {
-    /// Whether running the whole unit again is safe and may help.
+    /// Returns whether running the whole unit again is safe and may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Contention | Self::ConnectionLost(_))
     }
 
-    /// Says that a missing parent row is a missing row: the caller learns nothing about other tenants.
+    /// Turns a missing parent row into a missing row, which reveals nothing about other tenants.
     #[must_use]
     pub fn reference_is_missing(self, entity: &'static str) -> Self {
         match self {
@@ -157,7 +158,7 @@ impl Error {
         }
     }
 
-    /// Says that a row made by another unit in the meantime is a reason to run this one again.
+    /// Turns a conflict with a concurrently inserted row into contention, so that the unit runs again.
     #[must_use]
     pub fn conflict_is_contention(self) -> Self {
         match self {
@@ -166,7 +167,7 @@ impl Error {
         }
     }
 
-    /// The same error, met while taking a role: forbidden, or there is no such role.
+    /// Turns an error of assuming the sealer role (forbidden, or no such role) into [`Error::MayNotSeal`].
     pub(crate) fn of_role(self) -> Self {
         match &self {
             Self::Database(fault) if fault.has_code(&["42501", "22023", "42704"]) => Self::MayNotSeal,

@@ -1,5 +1,5 @@
-//! The first wall. The transaction is private to this module: whatever reads or writes a tenant's table passes
-//! here, and gets the tenant's condition added last.
+//! The tenant filter, the first isolation layer. The transaction is private to this module: every access to a tenant's
+//! table passes here, and the tenant condition is added last.
 
 mod alone;
 mod arrays;
@@ -46,40 +46,40 @@ pub use savepoints::Savepoint;
 pub use unfiltered::Unfiltered;
 pub use writes::Shared;
 
-/// A unit of work under way: one transaction, seen through one door. Every repository is implemented on it.
+/// An open unit of work: one transaction under one database role. Every repository is implemented on it.
 pub struct Tx {
-    /// Not there before it is needed, in autocommit, and after the end: a unit is consumed by `commit`.
+    /// Empty in autocommit until a read needs it, and after `commit`, which consumes the unit.
     transaction: OnceCell<Transaction>,
     autocommit: Option<Autocommit>,
     fence: Fence,
     who: Who,
     surroundings: Surroundings,
     refusals: Refusals,
-    /// Whether this unit has changed how events are recorded.
+    /// Whether this unit changed the setting for recording events.
     changed_settings: AtomicBool,
 }
 
-/// What a store gives to each of its units.
+/// The context that a store gives to each of its units.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) env: Arc<dyn Env>,
     pub(crate) cursors: Arc<CursorKeys>,
     pub(crate) audit: Arc<AuditSwitch>,
-    /// For what is recorded in a transaction of its own.
+    /// For records in their own transactions.
     pub(crate) pool: Pool,
 }
 
-/// Which rows the unit reaches.
+/// The rows that a unit reaches.
 #[derive(Clone, Debug)]
 pub(crate) enum Fence {
     Tenant(TenantScope),
     Identity,
     Platform,
-    /// The platform's own books, and no tenant's rows.
+    /// Operational tables only, no tenant's rows.
     Books,
 }
 
-/// Who acts in the unit and from where, for the audit log.
+/// The caller of a unit, recorded in the audit log.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
     pub(crate) actor: Actor,
@@ -95,7 +95,7 @@ impl Fence {
         }
     }
 
-    /// The condition that every statement on `E` gets.
+    /// Returns the condition that every statement on `E` gets.
     fn condition<E: TenantOwned>(&self) -> Condition {
         let Self::Tenant(scope) = self else { return Condition::all() };
         let tenant = Condition::all().add(E::TENANT.eq(scope.tenant()));
@@ -120,7 +120,7 @@ impl Tx {
         }
     }
 
-    /// A unit that only reads and has no transaction before it needs one.
+    /// Creates a read-only unit that begins no transaction until it needs one.
     pub(crate) fn in_autocommit(autocommit: Autocommit, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
         let (transaction, autocommit) = (OnceCell::new(), Some(autocommit));
         Self {
@@ -134,17 +134,17 @@ impl Tx {
         }
     }
 
-    /// The same, with other keys of its cursors.
+    /// Replaces the keys of the unit's cursors.
     #[must_use]
     pub fn with_cursors(mut self, cursors: Arc<CursorKeys>) -> Self {
         self.surroundings.cursors = cursors;
         self
     }
 
-    /// Makes the changes durable.
+    /// Commits the changes.
     pub async fn commit(mut self) -> Result<()> {
         let done = match self.transaction.take() {
-            // What only read has nothing to make durable: the rollback travels off the caller's path.
+            // A read-only transaction needs no commit; its rollback runs in the background.
             Some(transaction) if !transaction.wrote() => Ok(()),
             Some(transaction) => match transaction.settle().await {
                 Ok(()) => transaction.commit().await.map_err(|error| ConnectionError::during_commit(error).into()),
@@ -157,7 +157,7 @@ impl Tx {
         done
     }
 
-    /// As [`commit`](Self::commit), and tells a position in the log behind it.
+    /// Like [`commit`](Self::commit), and returns a log position after the commit.
     pub async fn commit_with_position(mut self) -> Result<LogPosition> {
         let done = match self.transaction.take() {
             Some(transaction) if transaction.wrote() => match transaction.settle().await {
@@ -167,7 +167,7 @@ impl Tx {
                 }
                 Err(before) => Err(before.into()),
             },
-            // Whoever changed nothing has nothing to wait for.
+            // Without changes there is no position to wait for.
             _ => Ok(LogPosition::default()),
         };
         self.settings_committed();
@@ -175,7 +175,7 @@ impl Tx {
         done
     }
 
-    /// Notes that this unit changes how events are recorded.
+    /// Records that this unit changes the setting for recording events.
     pub fn settings_changed(&self) {
         self.changed_settings.store(true, Ordering::Relaxed);
     }
@@ -184,7 +184,7 @@ impl Tx {
         self.changed_settings.load(Ordering::Relaxed)
     }
 
-    /// Also after an error: the commit may have taken effect.
+    /// Runs after an error too: the commit may have taken effect.
     fn settings_committed(&self) {
         if self.has_changed_settings() {
             self.surroundings.audit.forget();
@@ -193,12 +193,13 @@ impl Tx {
 
     async fn refusals_recorded(&self) {
         if let Some(recording) = self.record_refusals() {
-            // A task of its own, which goes on when the caller is cancelled here.
+            // A separate task, which continues if the caller is cancelled.
             let _ = recording.await;
         }
     }
 
-    /// The error for what the role does not allow; the attempt is recorded when the unit has ended, whichever way.
+    /// Returns the error for an action that the role does not allow. The attempt is recorded when the unit ends, by
+    /// commit or rollback.
     pub fn refuse(&self, action: &'static str) -> Error {
         self.refusals.note(action);
         Error::Forbidden { action }
@@ -208,33 +209,33 @@ impl Tx {
         self.refusals.record(&self.fence, &self.who, &self.surroundings)
     }
 
-    /// Begins a part that can be undone alone.
+    /// Creates a savepoint.
     pub async fn savepoint(&self) -> Result<Savepoint<'_>> {
         Savepoint::make(self.connection().await?).await
     }
 
-    /// A position in the log that everything this unit sees lies before.
+    /// Returns a log position after everything that this unit sees.
     pub async fn log_position(&self) -> Result<LogPosition> {
         Ok(self.connection().await?.log_position().await?)
     }
 
-    /// Which server the unit works on.
+    /// Returns the server on which the unit works.
     pub fn server(&self) -> Server {
         self.transaction.get().map_or(Server::Primary, Transaction::server)
     }
 
-    /// How many statements were sent.
+    /// Returns how many statements were sent.
     pub fn statements(&self) -> u64 {
         let alone = self.autocommit.as_ref().map_or(0, Autocommit::statements);
         alone + self.transaction.get().map_or(0, Transaction::statements)
     }
 
-    /// Which engine it is.
+    /// Returns the database engine.
     pub fn engine(&self) -> DbBackend {
         self.surroundings.pool.engine()
     }
 
-    /// The clock and the ids.
+    /// Returns the source of time and ids.
     pub fn env(&self) -> &dyn Env {
         &*self.surroundings.env
     }
@@ -247,7 +248,7 @@ impl Tx {
         &self.fence
     }
 
-    /// The time.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.surroundings.env.now().into()
     }
@@ -256,7 +257,7 @@ impl Tx {
         &self.who
     }
 
-    /// The scope of a tenant's unit; `None` at the other doors.
+    /// Returns the scope of a tenant unit, or `None` for the other kinds.
     pub fn scope(&self) -> Option<&TenantScope> {
         match &self.fence {
             Fence::Tenant(scope) => Some(scope),
@@ -264,7 +265,7 @@ impl Tx {
         }
     }
 
-    /// Refuses a tenant's unit that reaches only its user's own rows.
+    /// Fails in a tenant unit that reaches only its user's own rows.
     pub fn administrators_only(&self, action: &'static str) -> Result<()> {
         match self.scope() {
             Some(scope) if scope.reach() == Reach::Own => Err(self.refuse(action)),
@@ -272,15 +273,15 @@ impl Tx {
         }
     }
 
-    /// Whose the rows are that this unit makes for `user`, who must have been read through this unit.
+    /// Returns the tenant of the rows that this unit adds for `user`, who must have been read through this unit.
     pub fn tenant_or(&self, tenant: TenantId) -> TenantId {
         self.scope().map_or(tenant, |scope| scope.tenant().clone())
     }
 
-    /// The transaction, which is begun here if the unit has none yet.
+    /// Returns the transaction. Begins it if the unit has none yet.
     pub(crate) async fn connection(&self) -> Result<&Transaction> {
         match &self.autocommit {
-            // Boxed: it is seldom needed, and would else be a part of the future of every statement.
+            // Boxed: rarely needed, and otherwise part of the future of every statement.
             Some(autocommit) => self.transaction.get_or_try_init(|| Box::pin(self.begin_late(autocommit))).await,
             None => self.begun(),
         }

@@ -6,7 +6,7 @@ use rylie_entities::UserRole;
 use crate::error::{Error, Result};
 use crate::scope::SignedInUser;
 
-/// Who enters by the platform door, and why. Both are written to the audit log before the unit opens.
+/// The caller of a platform unit, and the reason. Both are written to the audit log before the unit opens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grant {
     actor: Actor,
@@ -15,7 +15,8 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// For a super admin; [`Error::Forbidden`] for any other role, [`Error::Invalid`] without a reason.
+    /// Creates a grant for a super admin. Fails with [`Error::Forbidden`] for any other role, and with
+    /// [`Error::Invalid`] without a reason.
     pub fn of(user: &SignedInUser, reason: &str, origin: Origin) -> Result<Self> {
         if user.role() != UserRole::SuperAdmin {
             return Err(Error::Forbidden { action: "work across tenants" });
@@ -23,7 +24,7 @@ impl Grant {
         Self::new(Actor::User(user.id().clone()), reason, origin)
     }
 
-    /// For a job, by its name; [`Error::Invalid`] without a name or a reason.
+    /// Creates a grant for a named job. Fails with [`Error::Invalid`] without a name or a reason.
     pub fn job(name: &str, reason: &str) -> Result<Self> {
         if name.trim().is_empty() {
             return Err(Error::Invalid { what: "the job's name", reason: "it must not be empty" });
@@ -33,7 +34,7 @@ impl Grant {
 
     fn new(actor: Actor, reason: &str, origin: Origin) -> Result<Self> {
         if reason.trim().is_empty() {
-            return Err(Error::Invalid { what: "the reason", reason: "say why you work across tenants" });
+            return Err(Error::Invalid { what: "the reason", reason: "it must say why the work is across tenants" });
         }
         Ok(Self { actor, reason: reason.to_owned(), origin })
     }

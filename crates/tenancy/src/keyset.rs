@@ -1,4 +1,4 @@
-//! Pages by keyset: a walk through a list that rows come to and go from meanwhile.
+//! Keyset pages: a walk through a list while rows are added and removed.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::page::PageRequest;
 use crate::page::number;
 
-/// Which part of a list is wanted next.
+/// The requested page of a keyset walk.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeysetRequest {
     limit: u64,
@@ -15,32 +15,32 @@ pub struct KeysetRequest {
 }
 
 impl KeysetRequest {
-    /// The beginning of a list. `limit` is clamped to 1 to [`PageRequest::MAX_LIMIT`].
+    /// Requests the first page. Clamps `limit` to 1 to [`PageRequest::MAX_LIMIT`].
     #[must_use]
     pub fn first(limit: u64) -> Self {
         Self { limit: limit.clamp(1, PageRequest::MAX_LIMIT), after: None }
     }
 
-    /// What comes after the page that gave `cursor`.
+    /// Requests the page after the one that returned `cursor`.
     #[must_use]
     pub fn after(limit: u64, cursor: Cursor) -> Self {
         Self { after: Some(cursor), ..Self::first(limit) }
     }
 
-    /// Reads the parameters of a web request; an absent limit is [`PageRequest::DEFAULT_LIMIT`], a large one is clamped.
-    /// [`Error::Invalid`](crate::Error::Invalid) for a limit that is no number and text that is no cursor.
+    /// Parses the parameters of a web request. A missing limit is [`PageRequest::DEFAULT_LIMIT`]; a large one is
+    /// clamped. Fails with [`Error::Invalid`](crate::Error::Invalid) for a malformed limit or cursor.
     pub fn parse(limit: Option<&str>, after: Option<&str>) -> Result<Self> {
         let limit = number("limit", limit)?.unwrap_or(PageRequest::DEFAULT_LIMIT);
         Ok(Self { after: after.map(Cursor::parse).transpose()?, ..Self::first(limit) })
     }
 
-    /// How many rows at the most.
+    /// Returns the maximum number of rows.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// Where to go on; `None` at the beginning.
+    /// Returns the position to continue from; `None` for the first page.
     #[must_use]
     pub fn cursor(&self) -> Option<&Cursor> {
         self.after.as_ref()
@@ -53,15 +53,15 @@ impl Default for KeysetRequest {
     }
 }
 
-/// A part of a list.
+/// A page of a keyset walk.
 ///
-/// A walk from `next` to `next` meets each row that is there from beginning to end exactly once, whatever is added and
-/// removed meanwhile.
+/// A walk from `next` to `next` returns each row that exists from beginning to end exactly once, despite concurrent
+/// inserts and deletes.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct KeysetPage<T> {
     /// The rows, in the list's order.
     pub items: Vec<T>,
-    /// Where to go on; `None` at the end of the list.
+    /// The cursor of the next page; `None` at the end of the list.
     pub next: Option<Cursor>,
 }
 

@@ -26,7 +26,7 @@ pub use soft_delete::Ending;
 pub use soft_deleted::SoftDeleted;
 pub use stream::{RowStream, stream_of};
 
-// What a layer above needs of a connection, and nothing that sends a statement.
+// The parts of `rylie-connection` that other layers need; none of them sends a statement.
 pub use rylie_connection::{
     CallSite, Error as ConnectionError, Fault, Holder, LogPosition, Pool, PoolOptions, ReplicaStatus, Replicas, Retry,
     Retryable, Server, StoredMark, UnitOptions, retry,

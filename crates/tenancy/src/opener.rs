@@ -18,7 +18,7 @@ use crate::scope::TenantScope;
 #[derive(Clone)]
 pub struct Opener {
     pool: Pool,
-    /// For platform units and the books, where another login serves them.
+    /// For platform and operations units, if another login serves them.
     platform: Option<Pool>,
     replicas: Option<Replicas>,
     env: Arc<dyn Env>,
@@ -27,38 +27,39 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// Over a pool, with the clock and the ids of `env`. Cursors are good for the units of this one alone, unless a unit is
-    /// given other keys ([`Tx::with_cursors`]).
+    /// Creates an opener for a pool, with the time and ids of `env`. Its units accept only its own cursors, unless a
+    /// unit gets other keys ([`Tx::with_cursors`]).
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>) -> Self {
         Self { pool, platform: None, replicas: None, env, audit: Arc::default(), cursors: Arc::default() }
     }
 
-    /// The same, with a pool of another login for platform units and the books: that of `pool` need not be allowed them.
+    /// Sets a pool with another login for platform and operations units; the login of `pool` then needs no right to
+    /// them.
     #[must_use]
     pub fn with_platform(self, platform: Pool) -> Self {
         Self { platform: Some(platform), ..self }
     }
 
-    /// The same, with replicas of the pool's database that may serve read-only units.
+    /// Sets replicas of the pool's database that may serve read-only units.
     #[must_use]
     pub fn reading_from(self, replicas: Replicas) -> Self {
         Self { replicas: Some(replicas), ..self }
     }
 
-    /// The pool.
+    /// Returns the pool.
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// The clock and the ids of the units.
+    /// Returns the source of time and ids of the units.
     #[must_use]
     pub fn env(&self) -> &Arc<dyn Env> {
         &self.env
     }
 
-    /// A unit on the rows of one tenant that the scope reaches.
+    /// Opens a unit on the rows of one tenant that the scope reaches.
     pub async fn tenant(&self, scope: &TenantScope, options: UnitOptions, at: CallSite) -> Result<Tx> {
         let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
         let fence = Fence::Tenant(scope.clone());
@@ -72,13 +73,13 @@ impl Opener {
         })
     }
 
-    /// A unit on identities, before a tenant is known.
+    /// Opens a unit on identities, before the tenant is known.
     pub async fn identity(&self, at: CallSite) -> Result<Tx> {
         let who = Who { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
         self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await
     }
 
-    /// A unit across tenants. Who and why is first recorded, and committed, in a unit of its own.
+    /// Opens a unit across tenants. First records who opens it and why, in a unit that commits on its own.
     pub async fn platform(&self, grant: &Grant, options: UnitOptions, at: CallSite) -> Result<Tx> {
         let who = Who { actor: grant.actor().clone(), origin: grant.origin().clone() };
         let open = |options| self.open(Door::Platform, options, at, Fence::Platform, who.clone());
@@ -88,13 +89,13 @@ impl Opener {
         open(options).await
     }
 
-    /// A unit on the platform's own books, and no tenant's rows.
+    /// Opens a unit on operational tables only.
     pub async fn books(&self, at: CallSite) -> Result<Tx> {
         let who = Who { actor: Actor::Job("books".to_owned()), origin: Origin::default() };
         self.open(Door::Platform, UnitOptions::default(), at, Fence::Books, who).await
     }
 
-    /// A read-only unit that verifies the audit log. It is not recorded, as it takes a login that may only read.
+    /// Opens a read-only unit that verifies the audit log. It is not recorded, because its login may only read.
     pub async fn audit(&self, at: CallSite) -> Result<Tx> {
         let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
         let role = auditing_role(self.platform_pool()).await?;

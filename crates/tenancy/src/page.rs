@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// Which page of a list is wanted.
+/// The requested page of a list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PageRequest {
     limit: u64,
@@ -13,46 +13,46 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// The rows of a page when nobody says how many.
+    /// The default number of rows.
     pub const DEFAULT_LIMIT: u64 = 50;
-    /// The most rows of a page.
+    /// The maximum number of rows.
     pub const MAX_LIMIT: u64 = 100;
-    /// The deepest offset; a list that is walked further takes keyset pagination.
+    /// The maximum offset; use a keyset walk for longer lists.
     pub const MAX_OFFSET: u64 = 1 << 32;
 
-    /// `limit` is clamped to 1 to [`Self::MAX_LIMIT`], `offset` to [`Self::MAX_OFFSET`].
+    /// Creates a request. Clamps `limit` to 1 to [`Self::MAX_LIMIT`], and `offset` to [`Self::MAX_OFFSET`].
     #[must_use]
     pub fn new(limit: u64, offset: u64) -> Self {
         Self { limit: limit.clamp(1, Self::MAX_LIMIT), offset: offset.min(Self::MAX_OFFSET), counted_to: None }
     }
 
-    /// Counts no more than this many rows for the page's total: of a long list an exact total costs more than its page.
-    /// A total of `rows` or more then means at least so many, as in "more than 1,000".
+    /// Limits the count for the page's total, because an exact total of a long list costs more than its page. A total
+    /// of `rows` or more then means "at least", as in "more than 1,000".
     #[must_use]
     pub fn counting_to(self, rows: u64) -> Self {
         Self { counted_to: Some(rows), ..self }
     }
 
-    /// Reads the parameters of a web request; absent ones take their defaults, large ones are clamped.
-    /// [`Error::Invalid`] for what is not a whole number of at least 0.
+    /// Parses the parameters of a web request. Missing ones get their defaults; large ones are clamped. Fails with
+    /// [`Error::Invalid`] for anything but a whole number of at least 0.
     pub fn parse(limit: Option<&str>, offset: Option<&str>) -> Result<Self> {
         let limit = number("limit", limit)?.unwrap_or(Self::DEFAULT_LIMIT);
         Ok(Self::new(limit, number("offset", offset)?.unwrap_or(0)))
     }
 
-    /// How many rows at the most.
+    /// Returns the maximum number of rows.
     #[must_use]
     pub fn limit(self) -> u64 {
         self.limit
     }
 
-    /// How far is counted; to the end unless told otherwise.
+    /// Returns the limit of the count, or `None` for an exact total.
     #[must_use]
     pub fn counted_to(self) -> Option<u64> {
         self.counted_to
     }
 
-    /// How many rows are skipped.
+    /// Returns how many rows are skipped.
     #[must_use]
     pub fn offset(self) -> u64 {
         self.offset
@@ -71,7 +71,7 @@ pub(crate) fn number(what: &'static str, text: Option<&str>) -> Result<Option<u6
     if !digits {
         return Err(Error::Invalid { what, reason: "it must be a whole number of at least 0" });
     }
-    // Digits that do not fit are merely large.
+    // Digits that overflow are a large number.
     Ok(Some(text.parse().unwrap_or(u64::MAX)))
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn number(what: &'static str, text: Option<&str>) -> Result<Option<u6
 pub struct Page<T> {
     /// The rows, in the list's order.
     pub items: Vec<T>,
-    /// How many rows the whole list has; see [`PageRequest::counting_to`].
+    /// The number of rows of the whole list; see [`PageRequest::counting_to`].
     pub total: u64,
     /// The limit that was applied.
     pub limit: u64,

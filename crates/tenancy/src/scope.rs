@@ -1,11 +1,11 @@
-//! Who is signed in, and which rows that reaches.
+//! Signed-in users and their tenant scopes.
 
 use rylie_audit::{Actor, Origin};
 use rylie_entities::{AgencyId, TenantId, UserId, UserRole};
 
 use crate::error::{Error, Result};
 
-/// A user whose session was checked by the identity door. There is no other way to come by one.
+/// A user whose session was checked in an identity unit. No other constructor exists outside tests.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignedInUser {
     id: UserId,
@@ -20,39 +20,39 @@ impl SignedInUser {
         Self { id, role, agency, tenant }
     }
 
-    /// A user that is taken to be signed in, for tests that use mocks and no database.
+    /// Creates a signed-in user without a session, for tests with mocks and no database.
     #[cfg(feature = "mock")]
     #[must_use]
     pub fn for_tests(id: UserId, role: UserRole, agency: Option<AgencyId>) -> Self {
         Self::new(id, role, agency)
     }
 
-    /// The user's id.
+    /// Returns the user's id.
     #[must_use]
     pub fn id(&self) -> &UserId {
         &self.id
     }
 
-    /// What the user may do.
+    /// Returns the user's role.
     #[must_use]
     pub fn role(&self) -> UserRole {
         self.role
     }
 
-    /// The agency, if the user belongs to one.
+    /// Returns the agency, if the user belongs to one.
     #[must_use]
     pub fn agency(&self) -> Option<&AgencyId> {
         self.agency.as_ref()
     }
 
-    /// Whose rows the user's are.
+    /// Returns the tenant that owns the user's rows.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 }
 
-/// Which rows of the tenant a scope reaches.
+/// The rows of the tenant that a scope reaches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reach {
     /// The user's own rows.
@@ -61,9 +61,9 @@ pub enum Reach {
     Tenant,
 }
 
-/// The rows of one tenant that one signed-in user reaches, and from where the user calls.
+/// The rows of one tenant that a signed-in user reaches, and the origin of the call.
 ///
-/// `USER` reaches its own rows; `AGENCY_ADMIN`, `ADMIN` and `SUPER_ADMIN` their agency's.
+/// `USER` reaches its own rows; `AGENCY_ADMIN`, `ADMIN` and `SUPER_ADMIN` reach their agency's.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TenantScope {
     user: SignedInUser,
@@ -73,7 +73,7 @@ pub struct TenantScope {
 }
 
 impl TenantScope {
-    /// The scope of a signed-in user. It is made from the session, never from a parameter of the request.
+    /// Creates the scope of a signed-in user. Derive it from the session, never from a request parameter.
     #[must_use]
     pub fn of(user: &SignedInUser, origin: Origin) -> Self {
         let reach = match user.role {
@@ -90,8 +90,8 @@ impl TenantScope {
         self
     }
 
-    /// A super admin works in the user's name: with the user's reach, and recorded with both names. [`Error::Forbidden`]
-    /// for any other role.
+    /// Lets a super admin work in the user's name, with the user's reach. Records carry both names. Fails with
+    /// [`Error::Forbidden`] for any other role.
     pub fn impersonated_by(mut self, admin: &SignedInUser) -> Result<Self> {
         if admin.role() != UserRole::SuperAdmin {
             return Err(Error::Forbidden { action: "act in another user's name" });
@@ -100,31 +100,31 @@ impl TenantScope {
         Ok(self)
     }
 
-    /// The signed-in user.
+    /// Returns the signed-in user.
     #[must_use]
     pub fn user(&self) -> &SignedInUser {
         &self.user
     }
 
-    /// The tenant.
+    /// Returns the tenant.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.user.tenant
     }
 
-    /// Which rows of the tenant it reaches.
+    /// Returns which rows of the tenant the scope reaches.
     #[must_use]
     pub fn reach(&self) -> Reach {
         self.reach
     }
 
-    /// From where the user calls.
+    /// Returns the origin of the call.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Who acts, for the audit log.
+    /// Returns the actor for the audit log.
     #[must_use]
     pub fn actor(&self) -> Actor {
         let subject = self.user.id.clone();

@@ -1,4 +1,4 @@
-//! Rows that are soft-deleted, brought back, and removed for good: one, or many in a call. Each is recorded.
+//! Soft-deletes, restores and purges rows, one or many per call. Each is recorded.
 
 use rylie_audit::{Action, Event};
 use rylie_entities::Timestamp;
@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::fence::Tx;
 use crate::soft_deleted::{SoftDeleted, among, one};
 
-/// What becomes of rows.
+/// An operation on soft-deletable rows.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Ending {
-    /// They can be brought back.
+    /// Marks the rows as deleted; they can be restored.
     SoftDelete,
-    /// They are brought back.
+    /// Restores soft-deleted rows.
     Restore,
-    /// They are removed for good.
+    /// Removes soft-deleted rows for good.
     Purge,
 }
 
@@ -31,13 +31,13 @@ impl Ending {
 }
 
 impl Tx {
-    /// Soft-deletes a row that is present.
+    /// Soft-deletes a row that is not deleted.
     pub async fn soft_delete<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<()> {
         self.update_one::<E>(marked::<E>(self.now(), true), one::<E>(id, false), E::TABLE).await?;
         self.record(Event::new(Action::Deleted).on(E::TABLE, &id.to_string())).await
     }
 
-    /// Brings a soft-deleted row back.
+    /// Restores a soft-deleted row.
     pub async fn restore_one<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<E::Model> {
         let row = self.update_one::<E>(marked::<E>(self.now(), false), one::<E>(id, true), E::TABLE).await?;
         self.record(Event::new(Action::Restored).on(E::TABLE, &id.to_string())).await?;
@@ -51,7 +51,7 @@ impl Tx {
         self.record(Event::new(Action::Purged).on(E::TABLE, &id.to_string())).await
     }
 
-    /// Soft-deletes rows that are present, or restores or purges soft-deleted ones.
+    /// Soft-deletes rows, or restores or purges soft-deleted ones.
     pub async fn each<E: SoftDeleted>(
         &self,
         ending: Ending,

@@ -1,23 +1,23 @@
-//! Tables whose rows are soft-deleted before they are removed for good.
+//! Tables with soft-deletable rows.
 
 use rylie_entities::{TenantOwned, request, task};
 use sea_orm::{ColumnTrait, Condition};
 
 use crate::fence::{Decoded, Tx};
 
-/// A table whose rows are soft-deleted before they are removed for good.
+/// A table whose rows are soft-deleted before they are purged.
 pub trait SoftDeleted: TenantOwned<ActiveModel: Send, Model: Send + Sync> + Decoded {
-    /// Its name.
+    /// The table's name.
     const TABLE: &'static str;
-    /// The function of PostgreSQL that reads rows of one tenant by their keys, in a transaction that is its call alone.
+    /// The PostgreSQL function that reads a tenant's rows by key. Its call is the whole transaction.
     const BY_ID: &'static str;
-    /// Its key.
+    /// The primary key.
     const ID: Self::Column;
     /// Whether a row is soft-deleted.
     const DELETED: Self::Column;
-    /// Since when.
+    /// The time of the soft delete.
     const DELETED_AT: Self::Column;
-    /// When it was last changed.
+    /// The time of the last change.
     const UPDATED_AT: Self::Column;
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn one<E: SoftDeleted>(id: &impl ToString, deleted: bool) -> Conditio
     Condition::all().add(E::ID.eq(id.to_string())).add(E::DELETED.eq(deleted))
 }
 
-/// Those of the named rows that are soft-deleted, or that are not.
+/// Returns the condition for the rows with these ids that are, or are not, soft-deleted.
 pub(crate) fn among<E: SoftDeleted>(tx: &Tx, ids: &[impl ToString], deleted: bool) -> Condition {
     let ids = ids.iter().map(ToString::to_string);
     Condition::all().add(tx.one_of(E::ID, ids)).add(E::DELETED.eq(deleted))

@@ -1,4 +1,4 @@
-//! A whole list as a stream.
+//! Streams a whole list.
 
 use std::pin::Pin;
 
@@ -13,18 +13,19 @@ use crate::page::PageRequest;
 /// A stream of rows, in the order of their list.
 pub type RowStream<'a, T> = Pin<Box<dyn Stream<Item = Result<T>> + Send + 'a>>;
 
-/// Where a walk is.
+/// The state of the walk.
 enum At {
     Beginning,
     After(Cursor),
     End,
 }
 
-/// All rows of a list, one after the other: `page` reads the list's next page. It holds one page of
-/// [`PageRequest::MAX_LIMIT`] rows in memory, however long the list is, and reads the next one when that is used up; a
-/// stream that is dropped reads no more. After an error it ends.
+/// Streams all rows of a list; `page` reads the list's next page.
 ///
-/// It meets the rows as a walk by cursor does ([`KeysetPage`]). In a read-only unit all pages show the same state of the
+/// It holds one page of [`PageRequest::MAX_LIMIT`] rows in memory, regardless of the list's length, and reads the next
+/// one on demand. It ends after an error.
+///
+/// It returns the rows of a keyset walk ([`KeysetPage`]). In a read-only unit all pages show the same snapshot of the
 /// database.
 ///
 /// ```no_run

@@ -61,7 +61,7 @@ fn a_file_that_holds_something_else_stays_as_it_is() {
     let sealed = checkpoint(1, &key);
     let notes = format!("{}a note of mine\n", sealed.to_text());
     let after = sealed.to_text().lines().count() as u64 + 1;
-    // Of a long file the end is read, which begins after 9,000 numbers less 4,096.
+    // For a long file only the end is read: it begins after 9,000 numbers minus 4,096.
     for (name, text, line) in [
         ("key", fs::read_to_string(&key_file).unwrap(), 1),
         ("notes", notes, after),
@@ -102,7 +102,7 @@ fn a_checkpoint_that_is_there_already_is_not_added_again() {
     let checkpoints: Vec<_> = (1..=30).map(|batch| checkpoint(batch, &key)).collect();
     let sink = FileSink(folder.path().join("checkpoints"));
 
-    // As several processes do that seal at once.
+    // Like several processes that seal concurrently.
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| checkpoints.iter().for_each(|checkpoint| sink.keep(checkpoint).unwrap()));

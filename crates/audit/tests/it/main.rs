@@ -1,4 +1,4 @@
-//! The formats, held by vectors that another implementation computed, and properties.
+//! The formats: vectors computed by another implementation, and properties.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Properties of trees, checkpoints and address chains, over random ones. A failure prints its seed.
+//! Properties of random trees, checkpoints and address chains. A failure prints its seed.
 
 use proptest::prelude::*;
 use rylie_audit::{Digest, SignedCheckpoint, Tree, TrustedProxies, inclusion_path, leaf_hash, root_of_path};

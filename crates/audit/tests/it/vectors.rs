@@ -8,7 +8,7 @@ struct Vectors {
     records: Vec<RecordVector>,
     entries: Vec<EntryVector>,
     batch_root: Digest,
-    /// The roots over the leaves `00`, `00 01`, … of one byte each; the first of no leaf.
+    /// The roots over the leaves `00`, `00 01`, … of one byte each; the first over no leaves.
     trees: Vec<Digest>,
 }
 

@@ -78,7 +78,7 @@ fn a_proof_is_checked_without_the_database_and_an_edited_one_is_refused() {
 
     folder.run(["audit", "verify-proof", "proof.json", "--checkpoint", "outside"]).expect(0);
     folder.write("copy.json", &std::fs::read_to_string(folder.path("proof.json")).unwrap());
-    folder.run(["audit", "verify-proof", "proof.json", "--checkpoint", "copy.json"]).expect(2).says("does not vouch");
+    folder.run(["audit", "verify-proof", "proof.json", "--checkpoint", "copy.json"]).expect(2).says("cannot confirm");
     let edited = std::fs::read_to_string(folder.path("proof.json")).unwrap().replace(&id, "other");
     folder.write("edited.json", &edited);
     assert_eq!(folder.run(["audit", "verify-proof", "edited.json", "--json"]).expect(3).json()["ok"], false);

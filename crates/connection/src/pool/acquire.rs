@@ -1,4 +1,4 @@
-//! Taking a connection, and the first that is sent on it: what begins a unit, or a read that is a transaction of its own.
+//! Acquires connections and sends the first batch: it begins a unit, or reads in its own transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,17 +16,17 @@ use crate::server::Server;
 use crate::transaction::{Transaction, rows_of};
 use crate::unit_options::UnitOptions;
 
-/// How a statement reads a tenant's rows in a transaction of its own.
+/// How a statement reads a tenant's rows in its own transaction.
 pub enum Alone {
-    /// As it is, where only the fence stands.
+    /// Directly, if the tenant filter is the only isolation layer.
     Plainly,
-    /// Through a function that takes the tenant's role first.
+    /// Through a function that first assumes the tenant role.
     ThroughFunction,
 }
 
 impl Pool {
-    /// Begins a transaction. A connection that died while it was idle is replaced by another one, but on a replica: there is
-    /// the primary.
+    /// Begins a transaction. Replaces a connection that died while it was idle, except on a replica, where the primary
+    /// takes over.
     pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
         if self.is_platform_closed() && matches!(door, Door::Platform | Door::Audit(AuditingRole::Platform)) {
             return Err(Error::NoPlatform);
@@ -40,12 +40,12 @@ impl Pool {
         }
     }
 
-    /// How a unit in autocommit reads without a transaction; `None` if it cannot.
+    /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
     pub(crate) fn reads_alone(&self, options: UnitOptions) -> Option<Alone> {
         if self.engine() == DbBackend::Sqlite {
             return Some(Alone::Plainly);
         }
-        // A pooler may prepare a statement on one connection of the server and run it on another.
+        // A pooler may prepare a statement on one server connection and run it on another.
         if self.options.behind_pooler || options.statement_timeout.is_some() {
             return None;
         }
@@ -56,14 +56,14 @@ impl Pool {
         }
     }
 
-    /// Runs one statement that only reads a table, in a transaction of its own.
+    /// Runs one read-only statement on a table in its own transaction.
     pub(crate) async fn read_alone(
         &self,
         table: &'static str,
         statement: &Statement,
         at: CallSite,
     ) -> Result<Vec<QueryResult>> {
-        // A read takes as long as a statement may: whoever waited for that in vain is told.
+        // A silent read has already waited for the full statement limit: report it, without a retry.
         let mut lost = Lost { dead: 0, silent: 1 };
         loop {
             match self.read_on_one(table, statement.clone(), at).await? {
@@ -73,7 +73,7 @@ impl Pool {
         }
     }
 
-    /// The outer error is that there is no connection to be had, which another attempt would not change.
+    /// The outer error means that no connection is available; a retry would not change that.
     async fn begin_on_one(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Result<Transaction>> {
         let access = options.access();
         let (begun, holding) = match &self.inner {
@@ -121,8 +121,10 @@ impl Pool {
         })
     }
 
-    /// Whether another connection may try what had no effect on one that was lost. Every connection may have died while it
-    /// was idle; after those a fresh one is made. One that fell silent took the idle ones with it, so a second is fresh.
+    /// Returns whether another connection may retry work that had no effect on a lost one.
+    ///
+    /// Every idle connection may have died; after those a new one is made. A silent connection has purged the idle
+    /// ones, so the second is new.
     fn may_replace(&self, fault: &Fault, lost: &mut Lost) -> bool {
         let (count, most) =
             if fault.is_silence() { (&mut lost.silent, 1) } else { (&mut lost.dead, self.options.max_connections) };
@@ -141,7 +143,7 @@ impl Pool {
         Ok((lent, self.holders.hold(at)))
     }
 
-    /// A connection for what is no unit.
+    /// Leases a connection for work outside a unit.
     pub(super) async fn lend<DB: Database>(&self, lender: &Lender<DB>) -> Result<Lent<DB>> {
         let (since, _waiting) = (Instant::now(), self.holders.wait());
         match lender.lend().await {
@@ -150,7 +152,7 @@ impl Pool {
         }
     }
 
-    /// A pool runs dry because of its units, or because the server is gone and all who have a place wait for it.
+    /// Explains a failed lease: units hold all connections, or the server is unreachable and all callers wait for it.
     async fn not_lent<DB: Database>(&self, lender: &Lender<DB>, why: NotLent, since: Instant) -> Error {
         let network = self.engine() == DbBackend::Postgres;
         match why {
@@ -177,7 +179,7 @@ impl Pool {
     }
 }
 
-/// How many connections were lost under one call: such as told so, and such as fell silent.
+/// The number of connections lost in one call: those with an error, and those that stopped answering.
 #[derive(Default)]
 struct Lost {
     dead: u32,

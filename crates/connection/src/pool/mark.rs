@@ -1,4 +1,4 @@
-//! The database's mark, read without a session of one's own: a pooler may stand in between.
+//! Reads the database's environment marker without session state, so that it works behind a pooler.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
@@ -8,18 +8,18 @@ use crate::bounds::{Bounds, answered};
 use crate::error::{Error, Result};
 use crate::pool_options::PoolOptions;
 
-/// Which database it is, and what it is used for. What follows from it is decided elsewhere.
+/// The identity and the environment of a database. Callers decide what follows from it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredMark {
-    /// Two databases with one fingerprint are copies.
+    /// Two databases with the same fingerprint are copies.
     pub fingerprint: String,
     /// `production`, `staging` or `development`.
     pub environment: String,
 }
 
 impl Pool {
-    /// The mark as it is now; `None` where the database has none. Two round trips, and no setting is left behind, so that it
-    /// works behind a pooler.
+    /// Returns the current environment marker, or `None` if the database has none. Takes two round trips and leaves no
+    /// setting behind, so it works behind a pooler.
     pub async fn mark(&self) -> Result<Option<StoredMark>> {
         match &self.inner {
             Inner::Postgres(lender) => asked!(self, lender, |conn| on_postgres(conn)),
@@ -27,8 +27,8 @@ impl Pool {
         }
     }
 
-    /// The mark of a database before anything is done to it, by one connection that is closed again. A SQLite file is neither
-    /// made nor changed.
+    /// Returns the environment marker before anything else is done to the database, over a connection that is then
+    /// closed. Neither creates nor changes a SQLite file.
     pub async fn mark_at(url: &str, options: &PoolOptions) -> Result<Option<StoredMark>> {
         if !url.starts_with("sqlite:") {
             let mut connection = postgres::connect_in_time(url, options).await?;
@@ -46,8 +46,8 @@ impl Pool {
     }
 }
 
-/// A login of the service may read it at the platform's door, where it may not by itself. One text is one transaction, so
-/// that the role ends with it, also where it fails.
+/// A login of the service that may not read the marker itself reads it under the platform role. One text is one
+/// transaction, so the role ends with it, even on an error.
 async fn on_postgres(conn: &mut PgConnection) -> Result<Option<StoredMark>> {
     let readable = "SELECT has_table_privilege(to_regclass('public.rylie_database'), 'SELECT')";
     let readable: Option<bool> = sqlx::raw_sql(readable).fetch_one(&mut *conn).await?.try_get(0)?;

@@ -14,16 +14,16 @@ use crate::pool::{AuditingRole, Door};
 use crate::pool_options::PoolOptions;
 use crate::unit_options::Access;
 
-/// A table in a schema of the login's name, or in a temporary one, must not stand before ours.
+/// Prevents a table in the login's own schema or a temporary one from shadowing ours.
 const SEARCH_PATH: &str = "pg_catalog,public,pg_temp";
 
-/// How a role is asked for whether it can be taken: from PostgreSQL 16 on being its member is not enough.
+/// The privilege that allows assuming a role: from PostgreSQL 16 on, membership is not enough.
 const TAKE: &str = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END";
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> {
-    // One connection by itself: the pool would go on trying until its time is up, and not say why it could not.
+    // Connect once outside the pool: the pool would retry until its timeout and hide the reason.
     goodbye(connect_in_time(url, options).await?).await;
-    // No ping before each acquire: it would cost a round trip, and `Pool::begin` replaces what died while idle.
+    // No ping before each acquire: it costs a round trip, and `Pool::begin` replaces connections that died while idle.
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -31,19 +31,19 @@ pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> 
     Ok(pool.connect_lazy_with(connect_options(url, options)?))
 }
 
-/// A connection by itself, within the time that a caller waits for one.
+/// Opens a connection outside the pool, within the time limit for acquiring one.
 pub(super) async fn connect_in_time(url: &str, options: &PoolOptions) -> Result<PgConnection> {
     let connect = connect_options(url, options)?;
     let connected = tokio::time::timeout(options.acquire_timeout, connect.connect()).await;
     Ok(connected.map_err(|_| Error::unreachable(sqlx::Error::PoolTimedOut))??)
 }
 
-/// Closes a connection by itself. How the server takes it makes no difference.
+/// Closes a connection outside the pool and ignores errors.
 pub(super) async fn goodbye(connection: PgConnection) {
     let _ = answered(Some(GOODBYE_WITHIN), connection.close()).await;
 }
 
-/// A connection beside every pool.
+/// Opens a connection outside every pool.
 pub(crate) async fn connect_alone(url: &str, options: &PoolOptions) -> Result<PgConnection> {
     Ok(connect_options(url, options)?.connect().await?)
 }
@@ -55,14 +55,15 @@ fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions>
     };
     let connect = PgConnectOptions::from_str(url).map_err(unreadable)?.disable_statement_logging();
     Ok(if options.behind_pooler {
-        // What a session is told at its start is the pooler's to refuse: a unit says its search path itself.
+        // The pooler may refuse startup parameters, so each unit sets its search path itself.
         connect.statement_cache_capacity(0).extra_float_digits(None)
     } else {
         connect.options([
             ("statement_timeout", millis(options.statement_timeout)),
             ("lock_timeout", millis(options.lock_timeout)),
             ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
-            // The server ends what nobody waits for any more: it looks while it works, and the network is asked while it waits.
+            // The server cancels statements of lost clients: it checks the connection while it works, and keepalives
+            // check it while it waits.
             ("client_connection_check_interval", "10s".to_owned()),
             ("tcp_keepalives_idle", "60".to_owned()),
             ("tcp_keepalives_interval", "10".to_owned()),
@@ -76,19 +77,19 @@ fn millis(limit: Duration) -> String {
     limit.as_millis().to_string()
 }
 
-/// Which doors' roles a login may take.
+/// The database roles that a login may assume.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Takes {
-    /// Those of tenant and identity units.
+    /// The roles of tenant and identity units.
     pub(super) units: bool,
-    /// That of platform units.
+    /// The role of platform units.
     pub(super) platform: bool,
 }
 
-/// Whether this login may take the role of each door, and the roles have their rights in this database: they belong to
-/// the whole server, so another database's migration may have made them.
+/// Returns which database roles this login may assume. The roles must also have their rights in this database: roles
+/// are global to the server, so another database's migration may have created them.
 pub(super) async fn may_take_roles(conn: &mut PgConnection) -> Result<Takes> {
-    // Unprepared, as a pooler may send what follows the preparing to another server connection.
+    // Unprepared: a pooler may run a prepared statement on another server connection.
     let sql = format!(
         "SELECT count(*) FILTER (WHERE rolname <> 'rylie_platform'), count(*) FILTER (WHERE rolname = 'rylie_platform'), to_regclass('public.rylie_database') IS NOT NULL FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
          AND pg_has_role(current_user, oid, {TAKE}) AND NOT rolsuper AND NOT rolbypassrls \
@@ -99,15 +100,15 @@ pub(super) async fn may_take_roles(conn: &mut PgConnection) -> Result<Takes> {
     let takes = Takes { units: granted == 2, platform: platform == 1 };
     if migrated && !takes.units {
         tracing::warn!(
-            "this login may not take the doors' roles, so row-level security does not protect its units; unless it owns \
-             the tables it may even see no row. A superuser mends it: `rylie migrate deploy`, `GRANT rylie_doors TO` the login"
+            "this login may not assume the database roles, so row-level security does not protect its units; unless it owns \
+             the tables, it may see no rows. To fix this, run `rylie migrate deploy` and `GRANT rylie_doors TO` the login as a superuser"
         );
     }
     Ok(takes)
 }
 
-/// Whether the database was adopted and the adoption is not finished. A login that may not read the mark goes by the
-/// policies, which are enabled and not forced meanwhile.
+/// Returns whether the database was adopted and the adoption is not finished. A login that may not read the marker
+/// infers it from the policies, which are then enabled and not forced.
 pub(super) async fn is_shared_with_old_service(conn: &mut PgConnection) -> Result<bool> {
     let row = sqlx::raw_sql(
         "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_database'), 'SELECT'), false), \
@@ -123,7 +124,7 @@ pub(super) async fn is_shared_with_old_service(conn: &mut PgConnection) -> Resul
     Ok(mark.map(|mark| mark.try_get::<String, _>(0)).transpose()?.is_some_and(|state| state == "coexistence"))
 }
 
-/// Whether this login may take the role of those who verify the audit log.
+/// Returns whether this login may assume the auditor role.
 pub(super) async fn may_audit(conn: &mut PgConnection) -> Result<bool> {
     let sql = format!(
         "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor' AND pg_has_role(current_user, oid, {TAKE})) \
@@ -132,16 +133,16 @@ pub(super) async fn may_audit(conn: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?.try_get(0)?)
 }
 
-/// Whether the functions are there through which a tenant's rows are read in one round trip.
+/// Returns whether the functions that read a tenant's rows in one round trip exist.
 pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<bool> {
-    // They are run as the login: whoever owns the tables may make them, and nobody else.
+    // They run as the login, so only functions of the tables' owner are accepted.
     let sql = "SELECT count(*) = 2 FROM (VALUES ('rylie_requests_by_id', 'Request'), ('rylie_tasks_by_id', 'Task')) f (name, \"table\") \
                JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name || '(text, text[])') AND has_function_privilege(p.oid, 'EXECUTE') \
                JOIN pg_class t ON t.oid = to_regclass(format('public.%I', \"table\")) AND t.relowner = p.proowner";
     Ok(sqlx::raw_sql(sql).fetch_one(&mut *conn).await?.try_get(0)?)
 }
 
-/// `BEGIN`, the door's role and the tenant, in one text and so in one round trip.
+/// Returns `BEGIN`, the database role and the tenant in one text, which takes one round trip.
 pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool, behind_pooler: bool) -> String {
     let mut begin = begin_at(door, access, walls);
     if behind_pooler {
@@ -154,7 +155,7 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool, behind_pooler:
 fn begin_at(door: &Door<'_>, access: Access, walls: bool) -> String {
     let begin = match access {
         Access::ReadWrite => "BEGIN",
-        // One state of the database for all of its statements, as SQLite gives a reader anyway.
+        // One snapshot for all statements, as SQLite gives every reader.
         Access::ReadOnly => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
     let door = match door {
@@ -162,7 +163,7 @@ fn begin_at(door: &Door<'_>, access: Access, walls: bool) -> String {
         Door::Audit(AuditingRole::Auditor) => "; SET LOCAL ROLE rylie_auditor",
         Door::Audit(AuditingRole::Login) => "; SET LOCAL row_security = off",
         _ if !walls => "",
-        // One statement and not two, for the sake of the server: `SET LOCAL ROLE` is the same.
+        // One statement instead of two saves server time; `SET LOCAL ROLE` has the same effect.
         Door::Tenant(tenant) => {
             let set = "; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', ";
             return [begin, set, &literal(tenant), ", true)"].concat();
@@ -173,21 +174,22 @@ fn begin_at(door: &Door<'_>, access: Access, walls: bool) -> String {
     [begin, door].concat()
 }
 
-/// What a batch ends with on a replica, so that it fails where the server is not what it was last seen to be: the first
-/// function is for servers in recovery alone, and fails on one that was promoted; the division fails on one that has not replayed so
-/// much, as after a crash, or that is another one.
+/// Returns the end of a batch on a replica, which fails unless the server's state matches the last probe.
+///
+/// The first function needs a server in recovery and fails on a promoted one. The division fails on a server that has
+/// not replayed this position, as after a crash or on another server.
 pub(super) fn on_replica(replayed: LogPosition) -> String {
     let behind = replayed.bytes();
     format!("; SELECT pg_is_wal_replay_paused(), 1 / (pg_last_wal_replay_lsn() - '0/0'::pg_lsn >= {behind})::int")
 }
 
-/// What a batch ends with so that no statement of the unit takes longer; zero would mean no limit at all.
+/// Returns the end of a batch that limits each statement of the unit. At least 1 ms, because zero means no limit.
 pub(super) fn limit_statements(limit: Duration) -> String {
     let millis = limit.as_millis().clamp(1, i32::MAX as u128);
     format!("; SET LOCAL statement_timeout = {millis}")
 }
 
-/// The same for all units behind a pooler, whose connections have no limit of ours. A lower one of the server's stays.
+/// Returns the same for a unit behind a pooler, where we set no session limit. A lower limit of the server stays.
 pub(super) fn limit_statements_unless_lower(limit: Duration) -> String {
     let millis = limit.as_millis().clamp(1, i32::MAX as u128);
     format!(
@@ -196,7 +198,7 @@ pub(super) fn limit_statements_unless_lower(limit: Duration) -> String {
     )
 }
 
-/// A string constant that reads the same whatever `standard_conforming_strings` says.
+/// Returns a string literal that reads the same for any `standard_conforming_strings`.
 fn literal(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 3);
     literal.push_str("E'");
@@ -211,7 +213,7 @@ fn literal(text: &str) -> String {
 }
 
 pub(super) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<String>> {
-    // Unprepared, for the sake of poolers.
+    // Unprepared, for poolers.
     let there = sqlx::raw_sql("SELECT 1 WHERE to_regclass('public.seaql_migrations') IS NOT NULL")
         .fetch_optional(&mut *conn)
         .await?;

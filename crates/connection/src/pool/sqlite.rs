@@ -18,7 +18,7 @@ pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<SqlitePo
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(options.lock_timeout)
         .disable_statement_logging();
-    // Each connection to a database in memory would have a database of its own.
+    // Each connection to an in-memory database has its own database.
     let pool = SqlitePoolOptions::new()
         .max_connections(if in_memory { 1 } else { options.max_connections })
         .acquire_timeout(options.acquire_timeout)
@@ -36,7 +36,7 @@ pub(super) fn is_in_memory(url: &str) -> bool {
     url.contains(":memory:") || url.contains("mode=memory")
 }
 
-/// A unit that may write takes the write lock at once: had it begun by reading, it could fail when it starts to write.
+/// Returns the `BEGIN`. A unit that may write takes the write lock at once: after a read it could fail to get it.
 pub(super) fn begin(access: Access) -> String {
     match access {
         Access::ReadWrite => "BEGIN IMMEDIATE".to_owned(),

@@ -1,4 +1,4 @@
-//! Whose a SQLite file is, found out without a change to it.
+//! Finds out whose a SQLite file is, without changing it.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
@@ -10,21 +10,21 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::error::{Error, Result};
 
-/// How a file is looked at.
+/// How a file is inspected.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Look {
-    /// As every reader does.
+    /// With locks, like any reader.
     Locked,
-    /// As one that has no locks and makes no log of writes ahead: good for a file that nobody has open.
+    /// Without locks and without a write-ahead log: only for a file that no process has open.
     Untouched,
 }
 
-/// The files that this process has looked at. None is opened beside SQLite a second time: closing it would end the locks that
-/// SQLite has on it for this process (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
+/// The files that this process has inspected. None is opened a second time outside SQLite: closing it would release the
+/// locks that SQLite holds on it for this process (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
 static LOOKED_AT: LazyLock<Mutex<HashMap<PathBuf, Look>>> = LazyLock::new(Mutex::default);
 
-/// A connection that only looks; `None` where there is no file, or nothing in it. Neither the file nor one beside it is
-/// made, changed or left.
+/// Opens a read-only connection; `None` if the file is missing or empty. Neither creates nor changes the file or one
+/// next to it.
 pub(super) async fn look(options: &SqliteConnectOptions) -> Result<Option<SqliteConnection>> {
     let path = options.get_filename();
     let Some(how) = how(path).map_err(|error| Error::unreachable(sqlx::Error::from(error)))? else { return Ok(None) };
@@ -33,7 +33,7 @@ pub(super) async fn look(options: &SqliteConnectOptions) -> Result<Option<Sqlite
     Ok(Some(options.disable_statement_logging().connect().await?))
 }
 
-/// [`Error::ForeignFile`] for a file with tables of which none is ours.
+/// Fails with [`Error::ForeignFile`] for a file with tables, none of them ours.
 pub(super) async fn refuse_foreign(options: &SqliteConnectOptions) -> Result<()> {
     let Some(mut connection) = look(options).await? else { return Ok(()) };
     let sql = "SELECT count(*) FILTER (WHERE name LIKE 'rylie\\_%' ESCAPE '\\'), count(*) FROM sqlite_schema \
@@ -48,8 +48,8 @@ pub(super) async fn refuse_foreign(options: &SqliteConnectOptions) -> Result<()>
     Ok(())
 }
 
-/// `None` where there is no file, or an empty one. A file with a log of writes ahead in its header, and none beside it, is
-/// open nowhere.
+/// Returns how to inspect the file; `None` if it is missing or empty. If the header names a write-ahead log and there
+/// is none next to the file, no process has it open.
 fn how(path: &Path) -> std::io::Result<Option<Look>> {
     let size = match std::fs::metadata(path) {
         Ok(file) => file.len(),
@@ -57,7 +57,7 @@ fn how(path: &Path) -> std::io::Result<Option<Look>> {
         Err(error) => return Err(error),
     };
     if size == 0 {
-        // Whoever makes it is this process, or has it open.
+        // This process creates the file or has it open.
         remember(path, Look::Locked);
         return Ok(None);
     }
@@ -69,11 +69,11 @@ fn how(path: &Path) -> std::io::Result<Option<Look>> {
 }
 
 fn by_header(path: &Path) -> std::io::Result<Look> {
-    /// Where the header says in which version the file is read.
+    /// The offset of the header's read version.
     const READ_VERSION: usize = 19;
     let mut header = [0; READ_VERSION + 1];
     let read = std::fs::File::open(path)?.read_exact(&mut header);
-    // A file that is too short is for SQLite to refuse.
+    // SQLite refuses a file that is too short.
     Ok(if read.is_ok() && header[READ_VERSION] == 2 { Look::Untouched } else { Look::Locked })
 }
 
@@ -86,7 +86,7 @@ fn looked_at() -> std::sync::MutexGuard<'static, HashMap<PathBuf, Look>> {
     LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One name a file, also where it is reached by a link.
+/// Resolves symbolic links, so that a file has one name.
 fn absolute(path: &Path) -> PathBuf {
     let resolved = path.canonicalize().or_else(|_| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

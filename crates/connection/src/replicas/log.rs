@@ -1,4 +1,4 @@
-//! How the primary's log grew, and so how old what a replica shows can be.
+//! The growth of the primary's log, from which a replica's staleness follows.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use super::look::Identity;
 use crate::log_position::LogPosition;
 
-/// Positions of the primary's log, with the times at which they were asked for. No clock is compared with another one:
-/// a replica that has replayed the position of a time shows whatever was committed before that time.
+/// Positions of the primary's log, each with the time of its query. No two clocks are compared: a replica that has
+/// replayed the position of a time shows everything committed before that time.
 #[derive(Default)]
 pub(super) struct PrimaryLog {
     identity: Option<Identity>,
-    /// The oldest first; both parts grow.
+    /// Oldest first; times and positions both increase.
     seen: VecDeque<(Instant, LogPosition)>,
 }
 
 impl PrimaryLog {
-    /// Notes where the log stood after `asked`; what was noted longer ago than `kept` is forgotten.
+    /// Records the log position after `asked` and drops entries older than `kept`.
     pub(super) fn note(&mut self, asked: Instant, position: LogPosition, identity: Identity, kept: Duration) {
         let goes_on = self.identity == Some(identity) && self.seen.back().is_none_or(|(_, last)| *last <= position);
         if !goes_on {
-            // Another server or timeline, or one that was set back: nothing that was known of the old one holds.
+            // Another server or timeline, or a server that was reset: earlier positions do not apply.
             self.seen.clear();
             self.identity = Some(identity);
         }
@@ -30,13 +30,13 @@ impl PrimaryLog {
         self.seen.push_back((asked, position));
     }
 
-    /// Which server, database and timeline it is; `None` until it was asked.
+    /// Returns the server, database and timeline, or `None` before the first answer.
     pub(super) fn identity(&self) -> Option<Identity> {
         self.identity
     }
 
-    /// What had been committed by then is shown by a replica that has replayed so much. `None`: it cannot be told, as that was
-    /// too long ago.
+    /// Returns a time such that a replica with this replay position shows all earlier commits. Returns `None` if that
+    /// was too long ago to know.
     pub(super) fn shown_by(&self, replayed: LogPosition) -> Option<Instant> {
         let replayed = self.seen.partition_point(|(_, position)| *position <= replayed);
         replayed.checked_sub(1).and_then(|newest| self.seen.get(newest)).map(|(at, _)| *at)

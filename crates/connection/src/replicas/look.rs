@@ -1,4 +1,5 @@
-//! What the servers are asked, on a connection beside the pools: a pool that is used up is no server that is lost.
+//! Probes of the servers. They use connections outside the pools, because an exhausted pool does not mean a lost
+//! server.
 
 use std::time::Duration;
 
@@ -10,45 +11,46 @@ use crate::log_position::{ON_PRIMARY, ON_REPLICA};
 use crate::pool;
 use crate::pool_options::PoolOptions;
 
-/// A server that does not answer within this time is taken for lost.
+/// A server that does not answer within this time counts as lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Which database of which cluster, and which of its logs: the same on a primary and on its replicas, and on no other server.
+/// The cluster, the database and the timeline: equal on a primary and its replicas, and on no other server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Identity {
     pub(super) system: i64,
     pub(super) database: i64,
-    /// A promoted server begins a new one; from there on, the positions of the old one mean something else.
+    /// Promotion starts a new timeline, on which positions of the old one have another meaning.
     pub(super) timeline: i64,
 }
 
 impl Identity {
-    /// Why what is found here is none of the primary's, if it is not.
+    /// Returns why the server is no replica of the primary, or `None` if it is one.
     pub(super) fn differs(self, primary: Self) -> Option<&'static str> {
         if (self.system, self.database) != (primary.system, primary.database) {
             return Some("it is not a replica of this server's database");
         }
-        let reason = "it is not known to be on the primary's timeline, as after a failover until it has followed";
+        let reason = "it does not follow the primary's timeline yet, as shortly after a failover";
         (self.timeline != primary.timeline).then_some(reason)
     }
 }
 
-/// The timeline on which a primary writes.
+/// SQL for the timeline on which a primary writes.
 const TIMELINE_OF_PRIMARY: &str = "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint";
 
-/// The newest timeline on which a replica is known to be. It may be on a newer one, and say so late: its control file follows its
-/// checkpoints and the pages that it writes, and what it receives is shown to members of `pg_read_all_stats` alone.
+/// SQL for the newest timeline on which a replica is known to be. It may lag: the control file follows checkpoints and
+/// page writes, and only members of `pg_read_all_stats` see the received timeline.
 const TIMELINE_OF_REPLICA: &str = "greatest((SELECT timeline_id FROM pg_control_checkpoint()), \
      (SELECT min_recovery_end_timeline FROM pg_control_recovery()), (SELECT received_tli FROM pg_stat_wal_receiver))::bigint";
 
-/// How a server was found.
+/// The result of a probe.
 pub(super) struct Found {
     pub(super) identity: Identity,
-    /// Where its log stands: written by a primary, replayed by a replica. `None` on a replica that is one no more.
+    /// The written position of a primary, or the replayed position of a replica. `None` if the server is no longer a
+    /// replica.
     pub(super) position: Option<LogPosition>,
 }
 
-/// A connection that is made when it is needed, and anew after a failure.
+/// Probes a server over its own connection, which is opened on first use and reopened after a failure.
 pub(super) struct Lookout {
     url: String,
     options: PoolOptions,
@@ -73,7 +75,7 @@ impl Lookout {
             "SELECT {position}, system_identifier, \
              (SELECT oid::bigint FROM pg_database WHERE datname = current_database()), {timeline} FROM pg_control_system()"
         );
-        // Taken out meanwhile: what goes wrong, or takes too long, ends the connection.
+        // Taken out during the query, so that an error or a timeout closes the connection.
         let connection = self.connection.take();
         let asking = async {
             let mut connection = match connection {
@@ -94,10 +96,10 @@ impl Lookout {
     }
 }
 
-/// A pooler refuses what a session is told at its start, where the settings do not name it.
+/// Explains a startup parameter that a pooler refused because its configuration does not allow it.
 fn unless_pooler(error: Error) -> Error {
     let mut causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
     let refused = causes.any(|cause| cause.to_string().contains("unsupported startup parameter"));
-    let reason = "a pooler is before it, and the setting behind_pooler is off";
+    let reason = "it is behind a pooler; turn on the setting behind_pooler";
     if refused { Error::Invalid { what: "a replica", reason } } else { error }
 }

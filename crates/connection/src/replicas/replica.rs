@@ -1,4 +1,4 @@
-//! One replica: whether it serves, and how far it has come.
+//! One replica: its state and its replay position.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,20 +11,20 @@ use crate::error::Error;
 use crate::log_position::LogPosition;
 use crate::pool::Pool;
 
-/// How a replica does.
+/// The state of a replica.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ReplicaStatus {
-    /// Its place in the configuration, from 1.
+    /// Its index in the configuration, from 1.
     pub number: usize,
     /// Whether units are sent to it.
     pub serving: bool,
-    /// How old at the most is what it shows; `None` if that is not known, or longer than the limit.
+    /// The maximum age of its data; `None` if unknown or over the limit.
     pub behind: Option<Duration>,
-    /// Why no units are sent to it; empty where they are.
+    /// Why no units are sent to it; empty if they are.
     pub reason: String,
 }
 
-/// A replica as it was last seen.
+/// A replica with its state at the last probe.
 pub(super) struct Replica {
     pub(super) number: usize,
     state: Mutex<State>,
@@ -42,20 +42,20 @@ pub(super) struct Standing {
     pub(super) replayed: LogPosition,
 }
 
-/// A pool that is fit for a unit.
+/// A replica's pool that may serve a unit.
 pub(super) struct Fit {
     pub(super) replica: usize,
     pub(super) pool: Pool,
-    /// What makes it fit.
+    /// The replayed position that qualified it.
     pub(super) replayed: LogPosition,
 }
 
 impl Replica {
     pub(super) fn new(number: usize) -> Self {
-        Self { number, state: Mutex::new(State::Out { reason: "it was not looked at yet".to_owned() }) }
+        Self { number, state: Mutex::new(State::Out { reason: "it has not been probed yet".to_owned() }) }
     }
 
-    /// How it stands, if the replica serves, has replayed `after` and shows nothing older than `max_lag`.
+    /// Returns the replica's state if it serves, has replayed `after` and shows nothing older than `max_lag`.
     pub(super) fn fit(&self, after: LogPosition, log: &PrimaryLog, max_lag: Duration, walls: bool) -> Option<Standing> {
         match &*self.state() {
             State::In(standing) if standing.unfit(log, max_lag, walls).is_none() && standing.replayed >= after => {
@@ -65,7 +65,7 @@ impl Replica {
         }
     }
 
-    /// The pool, whether or not it is fit; `None` while the replica is out.
+    /// Returns the pool, even if it may not serve the unit; `None` while the replica is out of service.
     pub(super) fn pool(&self) -> Option<Pool> {
         match &*self.state() {
             State::In(standing) => Some(standing.pool.clone()),
@@ -73,7 +73,7 @@ impl Replica {
         }
     }
 
-    /// Lets it serve, or notes how far it has come.
+    /// Puts the replica into service, or updates its replay position.
     pub(super) fn serve(&self, standing: Standing) {
         let before = std::mem::replace(&mut *self.state(), State::In(standing));
         if matches!(before, State::Out { .. }) {
@@ -81,12 +81,12 @@ impl Replica {
         }
     }
 
-    /// Sends no more units to it, until it is looked at and found well.
+    /// Takes the replica out of service until a probe succeeds.
     pub(super) fn take_out(&self, why: &Error) {
         let reason = chain(why);
         let before = std::mem::replace(&mut *self.state(), State::Out { reason: reason.clone() });
         if matches!(before, State::In(_)) {
-            tracing::warn!(replica = self.number, reason, "a replica is left; reads go to the primary");
+            tracing::warn!(replica = self.number, reason, "a replica is out of service; reads go to the primary");
         }
     }
 
@@ -106,14 +106,14 @@ impl Replica {
 impl Standing {
     fn unfit(&self, log: &PrimaryLog, max_lag: Duration, walls: bool) -> Option<&'static str> {
         if self.pool.has_row_level_security() != walls {
-            return Some("its login is not bound by row-level security as the primary's is");
+            return Some("its login and the primary's differ in row-level security; use logins with the same roles");
         }
-        // The primary may be another one by now.
+        // The primary may have changed since the probe.
         if let Some(differs) = log.identity().and_then(|primary| self.identity.differs(primary)) {
             return Some(differs);
         }
         let fresh = self.behind(log).is_some_and(|behind| behind <= max_lag);
-        if fresh { None } else { Some("it is further behind than the limit") }
+        if fresh { None } else { Some("it lags behind the primary by more than the limit") }
     }
 
     fn behind(&self, log: &PrimaryLog) -> Option<Duration> {

@@ -1,4 +1,5 @@
-//! Tasks that look at the servers for as long as somebody has the replicas: one a server, so that none waits for another.
+//! Background tasks that probe the servers while a `Replicas` value exists. One task per server, so that none delays
+//! another.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -10,16 +11,16 @@ use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::server::Server;
 
-/// The longest pause before a replica that is out is tried again.
+/// The longest pause before a replica that is out of service is probed again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// The longest look, in which connections are made and the login's roles are asked for.
+/// The longest probe, including connecting and checking the login's roles.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
-/// The shortest pause between two looks, however many callers wait.
+/// The shortest pause between two probes, regardless of how many callers wait.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 
-/// Follows the primary's log.
+/// Tracks the primary's log.
 pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
     while let Some(inner) = still_in_use(&watched) {
         let asked = Instant::now();
@@ -29,8 +30,8 @@ pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
                     inner.log().note(asked, position, found.identity, inner.max_lag);
                 }
             }
-            // Nothing is noted, so replicas grow old and are left by and by.
-            Err(error) => tracing::debug!(%error, "the primary did not tell where its log stands"),
+            // Without new positions the replicas become stale and leave service.
+            Err(error) => tracing::debug!(%error, "could not read the primary's log position"),
         }
         let pause = inner.pause();
         drop(inner);
@@ -38,7 +39,7 @@ pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
     }
 }
 
-/// Follows the replica of this place in the list: takes it in, tells how far it has come, and takes it out.
+/// Tracks the replica at this index: puts it into service, updates its replay position and takes it out.
 pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut lookout: Lookout) {
     let mut failures = 0;
     while let Some(inner) = still_in_use(&watched) {
@@ -59,7 +60,7 @@ pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut lookout: Loo
         }
         drop(inner);
         if failures == 0 {
-            // Sooner if somebody waits for it to come this far.
+            // Sooner if a caller waits for this replica to catch up.
             tokio::time::sleep(SHORTEST_PAUSE).await;
             drop(tokio::time::timeout(pause, hurry.notified()).await);
         } else {
@@ -85,7 +86,7 @@ async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Look
         None => Pool::connect_to(Server::Replica(replica.number), url, replica_options(inner.options)).await?,
     };
     if pool.has_row_level_security() != inner.primary.has_row_level_security() {
-        // As after a migration, which comes here later.
+        // For example after a migration, which reaches the replica later.
         pool.look_for_roles().await?;
     }
     replica.serve(Standing { pool, identity: found.identity, replayed });

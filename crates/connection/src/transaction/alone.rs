@@ -1,4 +1,4 @@
-//! One statement that is a transaction of its own.
+//! Single statements in their own transactions.
 
 use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
@@ -13,7 +13,7 @@ use crate::error::{Result, ends_connection};
 use crate::lender::Lent;
 use crate::server::Server;
 
-/// The rows of one statement that reads a table, sent by itself.
+/// Runs one statement that reads a table, and returns its rows.
 pub(crate) async fn rows_of<DB: Database>(
     mut lent: Lent<DB>,
     table: &'static str,

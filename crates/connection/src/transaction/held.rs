@@ -1,4 +1,4 @@
-//! A connection of a pool inside a transaction: never given back while the transaction is open.
+//! A leased connection inside a transaction: never returned while the transaction is open.
 
 use std::time::Duration;
 
@@ -11,28 +11,29 @@ use crate::error::{ends_connection, is_read_only_server};
 use crate::lender::Lent;
 use crate::measures::UNITS;
 
-/// A lent connection inside a transaction.
+/// A leased connection inside a transaction.
 pub(super) struct Held<DB: Database> {
-    /// `None` only when it is dropped.
+    /// `None` only during drop.
     lent: Option<Lent<DB>>,
     open: bool,
     /// The longest wait for an answer.
     within: Option<Duration>,
-    /// What happened to the connection; nobody may use it any more.
+    /// The failure that made the connection unusable.
     loss: Option<Loss>,
-    /// How it ended, or ends when it is dropped.
+    /// The outcome, or the outcome if it is dropped now.
     outcome: &'static str,
 }
 
 #[derive(Clone, Copy)]
 enum Loss {
     OfOne,
-    /// It fell silent, or leads to a server that takes no writes: others may, too.
+    /// It stopped answering, or its server became read-only; others may be affected, too.
     OfAll,
 }
 
 impl<DB: Database> Held<DB> {
-    /// `limit` is the time limit of the unit's statements, if it has one of its own. A connection on which the batch failed half-way is closed, not reused.
+    /// Begins a transaction. `limit` is the unit's own time limit for statements. If the batch fails halfway, the
+    /// connection is closed, not reused.
     pub(super) async fn begin(lent: Lent<DB>, batch: String, limit: Option<Duration>) -> Result<Self, sqlx::Error> {
         let (prompt, within) = (lent.bounds().prompt(), lent.bounds().statement(limit));
         let mut beginning = Beginning(Some(lent));
@@ -66,7 +67,7 @@ impl<DB: Database> Held<DB> {
         self.within
     }
 
-    /// Looks at an error on the connection, which may be the end of it.
+    /// Records an error that may have ended the connection.
     pub(super) fn note(&mut self, error: &sqlx::Error) {
         if is_silence(error) || is_read_only_server(error) {
             self.loss = Some(Loss::OfAll);
@@ -88,12 +89,12 @@ impl<DB: Database> Held<DB> {
         Ok(())
     }
 
-    /// Notes that the commit is on its way: what ends now, ends by it.
+    /// Records that the commit was sent: an error from now on is an error of the commit.
     pub(super) fn committing(&mut self) {
         self.outcome = "commit_failed";
     }
 
-    /// Notes that what was done is durable.
+    /// Records that the changes are durable.
     pub(super) fn committed(&mut self) {
         self.outcome = "committed";
     }
@@ -105,7 +106,7 @@ impl<DB: Database> Drop for Held<DB> {
         let Some(lent) = self.lent.take() else { return };
         let within = self.within;
         match self.loss {
-            // The server rolls back when it notices, or when its own limit for a pause is over.
+            // The server rolls back when it notices the closed connection, or at its own idle limit.
             Some(Loss::OfOne) => lent.cut(),
             Some(Loss::OfAll) => lent.end_with_others(),
             None if self.open => off_the_callers_path(lent, move |lent| roll_back(lent, within)),
@@ -114,8 +115,8 @@ impl<DB: Database> Drop for Held<DB> {
     }
 }
 
-/// A connection while `BEGIN` is on the wire. Its caller may be cancelled meanwhile; the driver would then put it back
-/// into the pool inside an open transaction.
+/// A connection during `BEGIN`. If the caller is cancelled, the driver would return it to the pool inside an open
+/// transaction.
 struct Beginning<DB: Database>(Option<Lent<DB>>);
 
 impl<DB: Database> Drop for Beginning<DB> {
@@ -126,7 +127,7 @@ impl<DB: Database> Drop for Beginning<DB> {
     }
 }
 
-/// Without a runtime the connection ends, and what was under way on it ends with it.
+/// Runs the task in the background. Without a runtime it closes the connection, which ends any running work.
 fn off_the_callers_path<DB: Database, F>(lent: Lent<DB>, task: impl FnOnce(Lent<DB>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -141,7 +142,8 @@ async fn begin<DB: Database>(lent: &mut Lent<DB>, batch: Option<SqlStr>) -> Resu
     DB::TransactionManager::begin(lent.conn()?, batch).await
 }
 
-/// Waits for what is under way, and no longer than for a statement: the connection's place in the pool is taken meanwhile.
+/// Rolls back. Waits for running work, at most as long as for a statement, because the connection occupies a slot of
+/// the pool.
 async fn roll_back<DB: Database>(mut lent: Lent<DB>, within: Option<Duration>) {
     let rolled_back = match lent.conn() {
         Ok(conn) => answered(within, DB::TransactionManager::rollback(conn)).await.and_then(|done| done),
@@ -153,8 +155,8 @@ async fn roll_back<DB: Database>(mut lent: Lent<DB>, within: Option<Duration>) {
     }
 }
 
-/// Ends a transaction of which the driver does not know whether it was begun: begun again, which changes nothing if it was,
-/// it is one that the driver knows of.
+/// Ends a transaction that may or may not have begun. A second `BEGIN` changes nothing if it had, and makes the driver
+/// aware of it.
 async fn undo<DB: Database>(mut lent: Lent<DB>) {
     let within = lent.bounds().statement(None);
     match answered(within, begin(&mut lent, None)).await.and_then(|begun| begun) {

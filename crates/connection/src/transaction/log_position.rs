@@ -1,4 +1,4 @@
-//! Where the log stands when a unit reads, and when it commits.
+//! Log positions of reads and commits.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement};
 use sqlx::{AssertSqlSafe, Postgres, Row};
@@ -10,7 +10,7 @@ use crate::log_position::{LogPosition, ON_PRIMARY, ON_REPLICA};
 use crate::server::Server;
 
 impl Transaction {
-    /// A position that everything this transaction sees lies before.
+    /// Returns a log position after everything that this transaction sees.
     pub async fn log_position(&self) -> Result<LogPosition, DbErr> {
         let position = match (self.get_database_backend(), self.server()) {
             (DbBackend::Postgres, Server::Primary) => ON_PRIMARY,
@@ -23,7 +23,7 @@ impl Transaction {
         Ok(LogPosition::of_log(row.try_get("", "position")?))
     }
 
-    /// As [`commit`](Self::commit), and tells the position behind it; still one round trip.
+    /// Like [`commit`](Self::commit), and returns a log position after the commit; still one round trip.
     pub async fn commit_with_position(self) -> Result<LogPosition, DbErr> {
         let done = match self.into_open() {
             Some(Open::Postgres(held)) => held.commit_with_position().await,
@@ -36,8 +36,8 @@ impl Transaction {
 
 impl Held<Postgres> {
     async fn commit_with_position(mut self) -> Result<LogPosition, sqlx::Error> {
-        // The driver only ends a transaction by a statement of its own. So a next one is begun, to be rolled back when the
-        // connection is given back, off the caller's path.
+        // The driver ends a transaction only by its own statement. So the batch begins another one, which is rolled
+        // back in the background when the connection is returned.
         let sql = format!("COMMIT AND CHAIN; SELECT {ON_PRIMARY}");
         self.committing();
         let within = self.within();

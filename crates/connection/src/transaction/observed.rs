@@ -1,5 +1,5 @@
-//! What traces and metrics are told of units and statements, by OpenTelemetry's conventions for databases: the database,
-//! the kind of statement and its table, how long it took and whether it failed. Never its text or a value.
+//! Traces and metrics of units and statements, by OpenTelemetry's conventions for databases. They contain the database,
+//! the kind of statement, its table, its duration and its error, never its text or a value.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::statement::{collection, operation};
 use crate::endpoint::{Endpoint, label};
 use crate::measures::OPERATION_DURATION;
 
-/// The span of a unit; it closes with the unit. Those of its statements are within.
+/// Creates the span of a unit, which ends with the unit and contains the spans of its statements.
 pub(super) fn unit(endpoint: &Endpoint) -> Span {
     tracing::debug_span!(
         "rylie.unit",
@@ -22,7 +22,7 @@ pub(super) fn unit(endpoint: &Endpoint) -> Span {
     )
 }
 
-/// A statement under way.
+/// A running statement.
 pub(super) struct Observed {
     labels: Vec<Label>,
     began: Instant,
@@ -30,7 +30,7 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// The table, where it is known without a look at the statement.
+    /// Starts the span. `table` is the table, if it is known without parsing the statement.
     pub(super) fn begin(unit: &Span, endpoint: &Endpoint, sql: &str, table: Option<&str>) -> Self {
         let (operation, collection) = (operation(sql), table.or_else(|| collection(sql)));
         let span = tracing::debug_span!(
@@ -54,7 +54,7 @@ impl Observed {
         Self { labels, began: Instant::now(), span }
     }
 
-    /// Tells how long it took, in seconds, and whether it failed.
+    /// Records the duration, in seconds, and the error, if any.
     pub(super) fn end<T>(mut self, done: &Result<T, DbErr>) {
         let took = self.began.elapsed();
         if let Err(error) = done {
@@ -72,7 +72,7 @@ impl Observed {
     }
 }
 
-/// The database's code for the error, which tells no value.
+/// Returns the database's error code, which contains no value.
 fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return None;

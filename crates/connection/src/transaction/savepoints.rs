@@ -1,21 +1,21 @@
-//! Which savepoints of a transaction are open.
+//! The open savepoints of a transaction.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The savepoints of a transaction that are open, and which of them is to be undone.
+/// The open savepoints of a transaction, and the one to undo.
 #[derive(Default)]
 pub(super) struct Savepoints(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Their numbers, the outermost first. A number is used once, so that a late drop cannot undo another's.
+    /// Their numbers, the outermost first. Numbers are not reused, so a late drop cannot undo another savepoint.
     open: Vec<u64>,
     made: u64,
     undo: Option<u64>,
 }
 
 impl Savepoints {
-    /// A number for a new one, which is open only once the database has it.
+    /// Returns a new number. The savepoint is open only once the database has it.
     pub(super) fn next(&self) -> u64 {
         let mut state = self.state();
         state.made += 1;
@@ -26,23 +26,23 @@ impl Savepoints {
         self.state().open.push(number);
     }
 
-    /// Whether it is open still: the end of one around it ends it too.
+    /// Returns whether the savepoint is still open: the end of an outer one ends it too.
     pub(super) fn is_open(&self, number: u64) -> bool {
         self.state().open.contains(&number)
     }
 
-    /// It and those within it have ended.
+    /// Removes the savepoint and those within it.
     pub(super) fn ended(&self, number: u64) {
         let mut state = self.state();
         state.open.retain(|open| *open < number);
         state.undo = state.undo.filter(|undo| *undo < number);
     }
 
-    /// Notes that it is to be undone, before anything else is done.
+    /// Schedules the rollback to the savepoint before the next statement.
     pub(super) fn undo(&self, number: u64) {
         let mut state = self.state();
         if state.open.contains(&number) {
-            // An outer one takes those within it along.
+            // Undoing the outer savepoint undoes the inner ones.
             state.undo = Some(state.undo.map_or(number, |undo| undo.min(number)));
         }
     }

@@ -1,12 +1,12 @@
-//! What of a statement may be told: its kind and its table. Never a value.
+//! The parts of a statement that telemetry may contain: its kind and its table, never a value.
 
-/// The first word, where it is one of a few.
+/// Returns the first word if it is a known one, else `OTHER`.
 pub(super) fn operation(sql: &str) -> &'static str {
     let word = sql.split_whitespace().next().unwrap_or_default();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].into_iter().find(|known| *known == word).unwrap_or("OTHER")
 }
 
-/// The table, where the statement names one only.
+/// Returns the table, if the statement names only one.
 pub(super) fn collection(sql: &str) -> Option<&str> {
     let mut words = sql.split_ascii_whitespace();
     let mut tables = std::iter::from_fn(|| {
@@ -23,7 +23,7 @@ pub(super) fn collection(sql: &str) -> Option<&str> {
     tables.all(|other| other == first).then_some(first)
 }
 
-/// The quoted name that a word begins with, unless it is a column's (`IS DISTINCT FROM "a"."b"`).
+/// Returns the quoted name at the start of a word, unless it qualifies a column (`IS DISTINCT FROM "a"."b"`).
 fn table(word: &str) -> Option<&str> {
     let (name, rest) = word.strip_prefix('"')?.split_once('"')?;
     (!rest.starts_with('.')).then_some(name)

@@ -1,12 +1,12 @@
-//! What a statement may carry.
+//! Checks of the values that a statement binds.
 
 use sea_orm::{DbErr, Statement, Value, Values};
 use sea_query_sqlx::SqlxValues;
 
 use crate::error::UNSTORABLE;
 
-/// PostgreSQL cannot store a NUL character in text and SQLite can: refused here on both, so that both do the same.
-/// JSON that could not be read again is refused, too.
+/// Splits a statement into text and values. Refuses a NUL character in text on both engines, because PostgreSQL cannot
+/// store it and SQLite can. Refuses JSON that could not be read back, too.
 pub(super) fn parts(stmt: Statement) -> Result<(String, SqlxValues), DbErr> {
     let values = stmt.values.unwrap_or_else(|| Values(Vec::new()));
     if values.0.iter().any(is_unstorable) {
@@ -15,7 +15,7 @@ pub(super) fn parts(stmt: Statement) -> Result<(String, SqlxValues), DbErr> {
     Ok((stmt.sql, SqlxValues(values)))
 }
 
-/// Whether a value cannot be stored, or not be read again.
+/// Returns whether a value cannot be stored or not be read back.
 #[must_use]
 pub fn is_unstorable(value: &Value) -> bool {
     match value {
@@ -26,7 +26,7 @@ pub fn is_unstorable(value: &Value) -> bool {
     }
 }
 
-/// What is nested deeper could be written, and then not be read: `serde_json` stops at 128 levels.
+/// Deeper JSON could be written but not read: `serde_json` stops at 128 levels.
 const MAX_JSON_DEPTH: u32 = 100;
 
 fn json_is_unstorable(json: &serde_json::Value, levels_left: u32) -> bool {

@@ -1,4 +1,4 @@
-//! Reads that are transactions of their own, in units that have none.
+//! Single-statement reads in units without a transaction.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::fence::Tx;
 use crate::soft_deleted::SoftDeleted;
 
-/// How a unit was opened that has a transaction only once a read needs one.
+/// The options of a unit that begins its transaction on demand.
 pub(crate) struct Autocommit {
     options: UnitOptions,
     opened_at: CallSite,
@@ -22,13 +22,13 @@ impl Autocommit {
         Self { options, opened_at, statements: AtomicU64::default() }
     }
 
-    /// How many were sent by themselves.
+    /// Returns how many single statements were sent.
     pub(super) fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
 }
 
-/// A read under way.
+/// A pending read.
 type Reading<F> = Pin<Box<F>>;
 
 impl Tx {
@@ -36,8 +36,8 @@ impl Tx {
         Ok(begin(&self.surroundings.pool, &self.fence.door(), autocommit.options, autocommit.opened_at).await?)
     }
 
-    /// The rows with these keys that are not soft-deleted and within this unit's reach; `None` if it takes a transaction to
-    /// read them. Boxed, so that it adds nothing to units that have one.
+    /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, or `None` if reading
+    /// them needs a transaction. Boxed, so that units with a transaction have no larger futures.
     pub(super) fn alone_among<E: SoftDeleted>(
         &self,
         ids: &[impl ToString],

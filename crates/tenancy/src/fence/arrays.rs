@@ -1,5 +1,5 @@
-//! Many rows in one statement on PostgreSQL: each column travels as one array, so the text is the same for any number of
-//! rows and stays prepared, and their number meets no limit of the protocol.
+//! Inserts many rows in one statement on PostgreSQL. Each column is sent as one array, so the text is the same for any
+//! number of rows and stays prepared. The protocol's limit on bound values does not apply.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -11,10 +11,10 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IdenStatic, Ite
 use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 
-/// The table, a bit for each of its columns that is set, and how many values are bound before.
+/// The table, a bit for each set column, and the number of values bound before the arrays.
 type Key = (&'static str, u64, usize);
 
-/// As many as there are ways in which rows are added.
+/// One entry per combination of columns that is inserted.
 static TEXTS: LazyLock<RwLock<HashMap<Key, Arc<str>>>> = LazyLock::new(RwLock::default);
 
 /// The arrays that a statement binds.
@@ -25,14 +25,14 @@ pub(super) struct Arrays {
 }
 
 impl Arrays {
-    /// Binds one text beside the arrays; returns its placeholder.
+    /// Binds one text in addition to the arrays. Returns its placeholder.
     pub(super) fn bind(&mut self, text: &str) -> Result<String, DbErr> {
         self.arguments.add(text).map_err(|error| DbErr::Type(error.to_string()))?;
         self.bound += 1;
         Ok(format!("${}", self.bound))
     }
 
-    /// `INSERT INTO … SELECT … FROM UNNEST(…)` of the columns that are set in any of the rows.
+    /// Returns `INSERT INTO … SELECT … FROM UNNEST(…)` for the columns that any of the rows sets.
     pub(super) fn insert<E: EntityTrait>(&mut self, mut rows: Vec<E::ActiveModel>) -> Result<Arc<str>, DbErr> {
         let (before, mut set) = (self.bound, Vec::new());
         let mut bits = 0;
@@ -76,7 +76,7 @@ fn text<E: EntityTrait>(set: &[E::Column], bound_before: usize) -> String {
     format!(r#"INSERT INTO "{table}" ({names}) SELECT {read} FROM UNNEST({arrays}) AS r({names})"#)
 }
 
-/// The type of the array's items.
+/// Returns the type of the array's items.
 fn item(column_type: &ColumnType) -> &'static str {
     match column_type {
         ColumnType::Integer => "int4",
@@ -96,7 +96,7 @@ fn add(arguments: &mut PgArguments, column_type: &ColumnType, values: Vec<Option
                 $($read => Ok($value),)+
                 // Unset in this row, or null.
                 None => Ok(None),
-                Some(_) => Err(DbErr::Type("a value that is not of its column's type".to_owned())),
+                Some(_) => Err(DbErr::Type("a value does not have its column's type".to_owned())),
             };
             let items: Vec<Option<$item>> = values.into_iter().map(item).collect::<Result<_, _>>()?;
             arguments.add(items)
@@ -119,7 +119,7 @@ fn add(arguments: &mut PgArguments, column_type: &ColumnType, values: Vec<Option
         ColumnType::JsonBinary | ColumnType::Json => {
             array!(serde_json::Value, Some(Value::Json(json)) => json.map(|json| *json))
         }
-        _ => return Err(DbErr::Type("a column of a type that no array was made for".to_owned())),
+        _ => return Err(DbErr::Type("a column type that cannot be sent as an array".to_owned())),
     };
     added.map_err(|error| DbErr::Type(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Whether ordinary events are recorded, as the platform's settings say.
+//! Whether ordinary events are recorded, according to the platform's settings.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use crate::error::Result;
 use crate::fence::Tx;
 
-/// How long a process goes by what it read: within that time all processes follow a change.
+/// How long a process caches the setting. Within that time all processes follow a change.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// The setting as it was last read.
+/// The setting as last read.
 #[derive(Default)]
 pub(crate) struct AuditSwitch(Mutex<Option<(Instant, bool)>>);
 
@@ -32,13 +32,13 @@ impl AuditSwitch {
 }
 
 impl Tx {
-    /// Whether an event is recorded: always, unless it is an ordinary one and the setting is off.
+    /// Returns whether an event is recorded: always, except for an ordinary one while the setting is off.
     pub(super) async fn records(&self, event: &Event) -> Result<bool> {
         if !event.action().is_ordinary() {
             return Ok(true);
         }
         let switch = &self.surroundings().audit;
-        // What this unit has changed holds within it, and for nobody else before its commit.
+        // Until the commit, this unit's change of the setting applies to this unit only.
         let changed = self.has_changed_settings();
         if let Some(on) = switch.known().filter(|_| !changed) {
             return Ok(on);

@@ -1,5 +1,4 @@
-//! Reading rows by their keys. The text of the statement is made once: to write out a select of all columns takes longer than
-//! all else that such a read does on this side.
+//! Reads rows by their keys. Rendering the SQL dominates the client's time, so the text is cached.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
@@ -13,7 +12,7 @@ use crate::fence::{Fence, Rows, Tx};
 use crate::scope::Reach;
 use crate::soft_deleted::{SoftDeleted, among, one};
 
-/// The table, whether it is for PostgreSQL, whether the tenant's condition is in it, and how it takes keys.
+/// Table, whether PostgreSQL, whether with the tenant condition, and the form of the keys.
 type Key = (&'static str, bool, bool, Form);
 
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
@@ -26,7 +25,7 @@ enum Form {
 static TEXTS: LazyLock<RwLock<HashMap<Key, String>>> = LazyLock::new(RwLock::default);
 
 impl Tx {
-    /// The row with this key, unless it is soft-deleted or out of this unit's reach.
+    /// Returns the row with this key, unless it is soft-deleted or out of this unit's reach.
     pub async fn present<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<Option<E::Model>> {
         if let Some(rows) = self.alone_among::<E>(std::slice::from_ref(id)) {
             return Ok(rows.await?.into_iter().next());
@@ -37,7 +36,7 @@ impl Tx {
         Ok(row.map(|row| E::decoded(&row)).transpose()?)
     }
 
-    /// The rows with these keys that are not soft-deleted and within this unit's reach, in no order.
+    /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, in no defined order.
     pub async fn present_among<E: SoftDeleted>(&self, ids: &[impl ToString + Sync]) -> Result<Vec<E::Model>> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -55,7 +54,7 @@ impl Tx {
         self.by_key::<E>(Form::OfMany, vec![keys, false.into()], select)
     }
 
-    /// The function takes the door's role and the tenant upon itself; what it returns passes the fence all the same.
+    /// The function assumes the database role and sets the tenant. The tenant filter also applies to its result.
     pub(super) fn through_function<E: SoftDeleted>(&self, ids: &[impl ToString]) -> Statement {
         let tenant = self.scope().map(|scope| scope.tenant().as_str());
         let arguments = [tenant.into(), self.texts(ids.iter().map(ToString::to_string))];
@@ -83,7 +82,7 @@ impl Tx {
             return Statement::from_sql_and_values(engine, text, values);
         }
         let made = select().statement(engine);
-        // It is used again only if it takes these very values, in this order.
+        // Cache the text only if it binds exactly these values, in this order.
         if made.values == Some(Values(values)) {
             TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(key, made.sql.clone());
         }

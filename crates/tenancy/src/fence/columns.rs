@@ -1,4 +1,4 @@
-//! All columns of a table, written out once: that takes longer than all else that is done for a small read on this side.
+//! The cached list of all columns of a table: rendering it dominates the client's time for a small read.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
@@ -6,10 +6,10 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{DbBackend, EntityTrait, Iterable, QueryTrait};
 
-/// By table, and whether they are for PostgreSQL. As many as there are tables, and kept as long as the process runs.
+/// By table and whether PostgreSQL. One entry per table and engine, kept while the process runs.
 static TEXTS: LazyLock<RwLock<HashMap<(&'static str, bool), &'static str>>> = LazyLock::new(RwLock::default);
 
-/// Adds all columns of the table, in the order in which they are decoded.
+/// Adds all columns of the table, in the order of decoding.
 pub(super) fn select_all<E: EntityTrait>(engine: DbBackend, select: &mut SelectStatement) -> &mut SelectStatement {
     select.expr(Expr::cust(all_columns::<E>(engine)))
 }
@@ -18,7 +18,7 @@ pub(super) fn number_of_columns<E: EntityTrait>() -> usize {
     E::Column::iter().count()
 }
 
-/// As [`select_all`] adds them.
+/// Returns the columns as [`select_all`] adds them.
 pub(super) fn all_columns<E: EntityTrait>(engine: DbBackend) -> &'static str {
     let table = E::default().table_name();
     let key = (table, engine == DbBackend::Postgres);

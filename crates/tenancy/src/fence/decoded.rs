@@ -1,5 +1,5 @@
-//! Rows as models. Tables that are read much are decoded by the places of their columns: to look each up by its name, and to
-//! have an error made up for each null that then is none, takes longer than all else that is done to a row.
+//! Decodes rows into models. Frequently read tables are decoded by column index: looking up names, and building an
+//! error for each null, dominates the decoding.
 
 use rylie_entities::{
     account, agency, audit_log, ga4_connection, monthly_usage, request, search_console_connection,
@@ -8,9 +8,9 @@ use rylie_entities::{
 use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult, TryGetable};
 use sqlx::{Row, ValueRef};
 
-/// How a row of a table, with all its columns in their order, becomes its model.
+/// Decodes a row with all columns of the table, in their order, into its model.
 pub trait Decoded: EntityTrait {
-    /// The model of a row.
+    /// Decodes a row.
     fn decoded(row: &QueryResult) -> Result<Self::Model, DbErr> {
         Self::Model::from_query_result(row, "")
     }
@@ -36,7 +36,7 @@ by_name!(
     verification_token
 );
 
-/// Names each field with its column, whose number is its place; a field that may be null in brackets.
+/// Maps each field to its column, whose number is its index; nullable fields are in brackets.
 macro_rules! by_place {
     ($table:ident { $($field:tt = $column:ident),+ $(,)? }) => {
         impl Decoded for $table::Entity {

@@ -1,4 +1,4 @@
-//! Tables with a list, and the order of each.
+//! Tables with a keyset walk, and their sort orders.
 
 use rylie_entities::{TenantOwned, agency, audit_log, monthly_usage, request, seoworks_task_mapping, task, user};
 use sea_orm::ColumnTrait;
@@ -8,17 +8,17 @@ use super::decoded::Decoded;
 use crate::cursor::Position;
 use crate::error::Result;
 
-/// A table with a list that can be walked.
+/// A table with a keyset walk.
 pub trait Listed: TenantOwned + Decoded {
-    /// What it is ordered by; the last breaks ties.
+    /// Returns the sort columns; the last one breaks ties.
     fn in_order(order: Order) -> Vec<(Self::Column, Order)>;
 
-    /// What comes after a place, in one comparison that an index in the list's order serves, also under row-level security:
-    /// the order of text, time and numbers is leak-proof.
+    /// Returns the condition for the rows after a position: one comparison that an index in the sort order serves. It
+    /// also works under row-level security, because comparisons of text, time and numbers are leak-proof.
     fn after(place: Position, order: &Order) -> Result<SimpleExpr>;
 }
 
-/// Tables that are listed by when their rows were made.
+/// Implements the walk for tables sorted by creation time.
 macro_rules! listed_by_time {
     ($($table:ident),+) => {
         $(
@@ -58,7 +58,7 @@ impl Listed for monthly_usage::Entity {
         let (year, month) = year_and_month(place.key);
         let row = || Expr::tuple([monthly_usage::Column::Year.into_expr(), monthly_usage::Column::Month.into_expr()]);
         let place_of_month = || Expr::tuple([Expr::val(year), Expr::val(month)]);
-        // The first comparison is the index's condition, the second tells rows of the same month apart.
+        // The first comparison is the index condition; the second one separates rows of the same month.
         let within = row().lt(place_of_month()).or(monthly_usage::Column::Id.gt(place.id));
         Ok(row().lte(place_of_month()).and(within))
     }
@@ -70,15 +70,15 @@ impl Placed for monthly_usage::Model {
     }
 }
 
-/// Both halves of a place, whatever numbers an old row holds.
+/// Splits a sort key into year and month; accepts any numbers of an old row.
 fn year_and_month(key: i64) -> (i32, i32) {
     let halves = key.to_be_bytes();
     let half = |from: usize| i32::from_be_bytes([halves[from], halves[from + 1], halves[from + 2], halves[from + 3]]);
     (half(0), half(4))
 }
 
-/// A row that knows its place in the list.
+/// A row with a position in the walk.
 pub trait Placed {
-    /// Its place.
+    /// Returns its position.
     fn place(&self) -> Position;
 }

@@ -1,4 +1,4 @@
-//! Many rows in one statement, through the fence.
+//! Statements on many rows, through the tenant filter.
 
 use rylie_entities::TenantOwned;
 use sea_orm::sea_query::{Expr, IntoCondition, SimpleExpr, Value};
@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::fence::Tx;
 
 impl Tx {
-    /// That a column holds one of many texts. They travel as one value, so their number meets no limit of the engine.
+    /// Returns the condition that a column has one of these texts. They are bound as one value, so the engine's limit
+    /// on bound values does not apply.
     pub fn one_of<C: ColumnTrait>(&self, column: C, texts: impl IntoIterator<Item = String>) -> SimpleExpr {
         let (table, name) = column.as_column_ref();
         let column = format!(r#""{table}"."{name}""#);
@@ -19,7 +20,7 @@ impl Tx {
         Expr::cust_with_values(holds, [self.texts(texts)])
     }
 
-    /// Many texts as one value: an array, or JSON on SQLite.
+    /// Returns texts as one value: an array, or JSON on SQLite.
     pub(super) fn texts(&self, texts: impl IntoIterator<Item = String>) -> Value {
         match self.engine() {
             DbBackend::Postgres => texts.into_iter().collect::<Vec<_>>().into(),
@@ -27,7 +28,7 @@ impl Tx {
         }
     }
 
-    /// As [`Tx::update`], also with expressions; returns how many rows were updated.
+    /// Like [`Tx::update`], also with expressions. Returns how many rows were updated.
     pub async fn update_many<E>(
         &self,
         set: E::ActiveModel,
@@ -46,7 +47,7 @@ impl Tx {
         Ok(update.exec(self.connection().await?).await?.rows_affected)
     }
 
-    /// As [`Tx::update`]; returns one column of the rows that were updated.
+    /// Like [`Tx::update`]. Returns one column of the updated rows.
     pub async fn update_returning<E>(
         &self,
         set: E::ActiveModel,
@@ -64,7 +65,7 @@ impl Tx {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// As [`Tx::delete`]; returns one column of the rows that were deleted.
+    /// Like [`Tx::delete`]. Returns one column of the deleted rows.
     pub async fn delete_returning<E: TenantOwned>(
         &self,
         condition: impl IntoCondition,

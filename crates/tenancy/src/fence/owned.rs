@@ -1,4 +1,4 @@
-//! Adding rows in a user's name, in one statement that reads the user as well.
+//! Adds rows in a user's name, in one statement that also reads the user.
 
 use rylie_entities::{TenantOwned, User, UserId, UserRole, user};
 use sea_orm::{ActiveEnum, IntoActiveModel};
@@ -11,8 +11,10 @@ use crate::fence::Tx;
 use crate::scope::{Reach, TenantScope};
 
 impl Tx {
-    /// Adds a row and rows that refer to it, in the name of a user of the unit's tenant, who is returned. Nothing is added if the
-    /// user is out of reach ([`Error::NotFound`]) or nobody to act for. PostgreSQL, which looks at references when a statement is done.
+    /// Adds a row and its child rows in the name of a user of the unit's tenant. Returns the user.
+    ///
+    /// Adds nothing if the user is out of reach ([`Error::NotFound`]) or a super admin for whom the caller may not act.
+    /// Requires PostgreSQL, which checks references at the end of the statement.
     pub async fn insert_for<E, C>(
         &self,
         scope: &TenantScope,

@@ -1,4 +1,4 @@
-//! In whose name a unit works.
+//! The user in whose name a unit works.
 
 use rylie_entities::{User, UserId, UserRole, user};
 use sea_orm::ColumnTrait;
@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::fence::Tx;
 
 impl Tx {
-    /// The user whose rows are meant: the scope's own unless another is named. Read through the fence, so that
-    /// nobody works in the name of another tenant's user.
+    /// Returns the user whose rows are meant: the scope's own unless another is named. Reads through the tenant filter,
+    /// so that no caller works in the name of another tenant's user.
     pub async fn owner(&self, named: Option<UserId>) -> Result<User> {
         let id = self.user_or_own(named)?;
         let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?;
@@ -16,14 +16,15 @@ impl Tx {
         Ok(owner)
     }
 
-    /// The id of the user whose rows are meant.
+    /// Returns the id of the user whose rows are meant.
     pub fn user_or_own(&self, named: Option<UserId>) -> Result<UserId> {
         named
             .or_else(|| self.scope().map(|scope| scope.user().id().clone()))
-            .ok_or(Error::Invalid { what: "the user", reason: "name one when you work across tenants" })
+            .ok_or(Error::Invalid { what: "the user", reason: "a user id is required in a unit across tenants" })
     }
 
-    /// Within a tenant nobody changes a super admin, or acts in that name, but the super admin.
+    /// Fails if the user is a super admin other than the caller: within a tenant nobody else may change one or act in
+    /// that name.
     pub fn may_act_for(&self, user: &User) -> Result<()> {
         let own = self.scope().is_none_or(|scope| *scope.user().id() == user.id);
         if !own && user.role == UserRole::SuperAdmin {

@@ -1,4 +1,4 @@
-//! Recording what a unit does, in its own transaction.
+//! Records audit events in the unit's own transaction.
 
 use rylie_audit::{Action, Event};
 use rylie_entities::audit_log::{ActiveModel, Entity};
@@ -9,17 +9,17 @@ use crate::error::Result;
 use crate::fence::Tx;
 
 impl Tx {
-    /// Records an event, with who acts in this unit and from where. It commits with the unit; an ordinary one is left out
-    /// while the platform's settings say so.
+    /// Records an event with the unit's caller and origin. It commits with the unit. Skips an ordinary event while the
+    /// platform's settings say so.
     pub async fn record(&self, event: Event) -> Result<()> {
         if !self.records(&event).await? {
             return Ok(());
         }
-        // No `RETURNING`: at some doors the log can be written and not be read.
+        // No `RETURNING`: some database roles may write the log but not read it.
         self.insert_many::<Entity>(vec![row(self, &event)]).await.map(|_| ())
     }
 
-    /// Records the same of each of many rows.
+    /// Records the same event for each of many rows.
     pub async fn record_each(&self, action: &Action, resource: &'static str, ids: Vec<String>) -> Result<()> {
         let event = |id: String| row(self, &Event::new(action.clone()).on(resource, &id));
         let rows = ids.into_iter().map(event).collect();

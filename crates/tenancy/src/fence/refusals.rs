@@ -1,9 +1,8 @@
-//! Refused attempts, recorded in a transaction of their own: the unit in which one was made ends without its caller's
-//! changes as a rule.
+//! Records refused attempts in a separate transaction, because the unit itself is usually rolled back.
 //!
-//! Recorded when the unit has ended, because on SQLite it holds the only right to write until then. A process that is
-//! killed, or a runtime that is shut down, in between loses the record. What is not within reach is `NotFound` and is not
-//! recorded: it cannot be told from what does not exist.
+//! They are recorded after the unit has ended, because on SQLite the unit holds the write lock until then. If the
+//! process is killed or the runtime shut down in between, the record is lost. Rows out of reach give `NotFound` and are
+//! not recorded: they cannot be distinguished from missing rows.
 
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -17,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::error::Result;
 use crate::fence::{Fence, Surroundings, Tx, Who};
 
-/// What was refused in a unit, each attempt once: whoever tries again and again does not fill the log.
+/// The refused actions of a unit, each once, so that repeated attempts do not fill the log.
 #[derive(Default)]
 pub(super) struct Refusals(Mutex<BTreeSet<&'static str>>);
 
@@ -26,7 +25,7 @@ impl Refusals {
         self.noted().insert(action);
     }
 
-    /// Records them in a task; `None` if there are none, or there is nobody to run it.
+    /// Records the refusals in a task. Returns `None` if there are none, or no runtime.
     pub(super) fn record(&self, fence: &Fence, who: &Who, surroundings: &Surroundings) -> Option<JoinHandle<()>> {
         let refused = std::mem::take(&mut *self.noted());
         if refused.is_empty() {
@@ -36,7 +35,7 @@ impl Refusals {
             tracing::error!(
                 actor = who.actor.to_text(),
                 ?refused,
-                "refused attempts could not be recorded: no runtime"
+                "cannot record refused attempts: there is no runtime"
             );
             return None;
         };
@@ -44,7 +43,7 @@ impl Refusals {
         Some(runtime.spawn(async move {
             let actor = who.actor.to_text();
             if let Err(error) = record(&refused, fence, who, surroundings).await {
-                tracing::error!(actor, ?refused, %error, "refused attempts could not be recorded");
+                tracing::error!(actor, ?refused, %error, "cannot record refused attempts");
             }
         }))
     }
@@ -60,6 +59,6 @@ async fn record(refused: &BTreeSet<&'static str>, fence: Fence, who: Who, surrou
     for action in refused {
         tx.record(Event::new(Action::AccessRefused).with("attempted", action)).await?;
     }
-    // Boxed: this commit could in turn have refusals to record, as far as the compiler knows.
+    // Boxed: to the compiler the recursion could be infinite, because a commit records refusals.
     Box::pin(tx.commit()).await
 }

@@ -1,4 +1,4 @@
-//! Reading through the fence.
+//! Reads through the tenant filter.
 
 use std::marker::PhantomData;
 
@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 use crate::fence::Tx;
 use crate::page::{Page, PageRequest};
 
-/// A select on one table, to which its columns and the fence's condition are added when it is sent.
-#[must_use = "nothing is read before it is asked for"]
+/// A select on one table. Its columns and the tenant condition are added when it is sent.
+#[must_use = "a select reads nothing until a method such as `all` is awaited"]
 pub struct Rows<'tx, E> {
     tx: &'tx Tx,
     select: Select,
@@ -38,12 +38,12 @@ impl QuerySelect for Select {
 }
 
 impl Tx {
-    /// The rows of a tenant's table that this unit reaches.
+    /// Selects the rows of a tenant's table that this unit reaches.
     pub fn rows<E: TenantOwned>(&self) -> Rows<'_, E> {
         self.rows_of_table(self.fence.condition::<E>())
     }
 
-    /// The rows of a table that belongs to no tenant.
+    /// Selects the rows of a table that belongs to no tenant.
     pub fn shared_rows<E: Shared>(&self) -> Rows<'_, E> {
         self.rows_of_table(Condition::all())
     }
@@ -63,18 +63,18 @@ where
         self.tx
     }
 
-    /// Only the rows that meet the condition as well.
+    /// Adds a condition.
     pub fn filter(mut self, condition: impl IntoCondition) -> Self {
         self.select.0.cond_where(condition);
         self
     }
 
-    /// Orders by one column and breaks ties by another, in the same direction.
+    /// Sorts by one column and breaks ties by another, in the same direction.
     pub fn order(self, order: Order, by: E::Column, tie: E::Column) -> Self {
         self.ordered([(by, order.clone()), (tie, order)])
     }
 
-    /// In the order of the table's list, which a walk has as well.
+    /// Sorts in the order of the table's keyset walk.
     pub fn listed(self, order: Order) -> Self
     where
         E: Listed,
@@ -89,44 +89,44 @@ where
         self
     }
 
-    /// At most so many.
+    /// Limits the number of rows.
     pub fn limit(mut self, rows: u64) -> Self {
         self.select.0.limit(rows);
         self
     }
 
-    /// The first, if there is one.
+    /// Returns the first row, if any.
     pub async fn one(self) -> Result<Option<E::Model>> {
         let (mut select, tx) = self.limit(1).fenced().await?;
         let row = tx.query_one(select_all::<E>(tx.get_database_backend(), &mut select)).await?;
         Ok(row.map(|row| E::decoded(&row)).transpose()?)
     }
 
-    /// The first, or [`Error::NotFound`].
+    /// Returns the first row, or fails with [`Error::NotFound`].
     pub async fn get(self, entity: &'static str) -> Result<E::Model> {
         self.one().await?.ok_or(Error::NotFound { entity })
     }
 
-    /// All of them.
+    /// Returns all rows.
     pub async fn all(self) -> Result<Vec<E::Model>> {
         let (mut select, tx) = self.fenced().await?;
         decoded::<E>(&tx.query_all(select_all::<E>(tx.get_database_backend(), &mut select)).await?)
     }
 
-    /// Only the columns of `P`.
+    /// Returns all rows with only the columns of `P`.
     pub async fn all_as<P: PartialModelTrait>(self) -> Result<Vec<P>> {
         let (select, tx) = self.fenced().await?;
         let rows = tx.query_all(&P::select_cols(Select(select)).0).await?;
         rows.iter().map(|row| Ok(P::from_query_result(row, "")?)).collect()
     }
 
-    /// How many there are.
+    /// Returns the number of rows.
     pub async fn count(self) -> Result<u64> {
         let (select, tx) = self.fenced().await?;
         counted(tx, &count(select, None)).await
     }
 
-    /// How many there are for each text that a column holds.
+    /// Returns the number of rows for each text in a column.
     pub async fn count_by(self, column: E::Column) -> Result<Vec<(String, i64)>> {
         let (mut select, tx) = self.fenced().await?;
         let column = column.into_expr();
@@ -135,7 +135,7 @@ where
         rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }
 
-    /// A page and the total of the whole list: one statement, or two where the list ends before the page.
+    /// Returns a page and the total of the whole list: one statement, or two if the list ends before the page.
     pub async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
         let (mut select, tx) = self.fenced().await?;
         let total = count(select.clone(), page.counted_to());
@@ -145,7 +145,7 @@ where
         let rows = tx.query_all(&select).await?;
         let read = rows.len() as u64;
         let total = match rows.first() {
-            // It is the list's end, whatever was counted.
+            // A short page is the end of the list, regardless of the count.
             Some(_) if read < page.limit() => page.offset() + read,
             Some(row) => row.try_get_by_index::<i64>(number_of_columns::<E>())?.cast_unsigned(),
             None if page.offset() == 0 => 0,
@@ -154,14 +154,14 @@ where
         Ok(Page { items: decoded::<E>(&rows)?, total, limit: page.limit(), offset: page.offset() })
     }
 
-    /// Reads through a function of the database that takes these values and returns rows of the table.
+    /// Reads through a database function that takes these values and returns rows of the table.
     pub(super) fn through(mut self, function: &'static str, values: [Value; 2]) -> Self {
         let call = Func::cust(function).args(values.map(Expr::val));
         self.select.0.from_clear().from_function(call, E::default().table_name());
         self
     }
 
-    /// What would be sent.
+    /// Returns the statement.
     pub(super) fn statement(self, engine: DbBackend) -> Statement {
         let mut select = self.select.0;
         engine.build(select_all::<E>(engine, select.cond_where(self.fence)))
@@ -178,7 +178,7 @@ pub(super) fn decoded<E: Decoded>(rows: &[QueryResult]) -> Result<Vec<E::Model>>
     rows.iter().map(|row| Ok(E::decoded(row)?)).collect()
 }
 
-/// How many rows there are, looking at no more than `most`.
+/// Returns a statement that counts the rows, up to `most`.
 fn count(mut rows: SelectStatement, most: Option<u64>) -> SelectStatement {
     rows.clear_order_by();
     let number = Func::count(Expr::col(Asterisk));

@@ -1,14 +1,14 @@
-//! Savepoints: a part of a unit that can be undone without losing the unit.
+//! Savepoints: parts of a unit that can be undone alone.
 
 use rylie_connection::Transaction;
 
 use crate::error::Result;
 
-/// A part of a unit: what the unit does from here on is kept or undone together.
+/// A part of a unit that is kept or undone as a whole.
 ///
-/// Dropped without [`keep`](Self::keep), as by `?` or by cancellation, it is undone before the unit's next
-/// statement or its commit. Savepoints nest: the end of an outer one ends those within. It also mends: a unit in which
-/// a statement failed goes on once a savepoint made before the failure is undone.
+/// A savepoint dropped without [`keep`](Self::keep), as by `?` or cancellation, is undone before the unit's next
+/// statement or its commit. Savepoints nest: the end of an outer one ends the inner ones. After a failed statement,
+/// undoing a savepoint created before it makes the unit usable again.
 #[must_use = "a savepoint that is not kept is undone"]
 #[derive(Default)]
 pub struct Savepoint<'unit> {
@@ -21,9 +21,10 @@ impl<'unit> Savepoint<'unit> {
         Ok(Self { of: Some((transaction, transaction.savepoint().await?)) })
     }
 
-    /// Keeps what was done since; it becomes durable with the unit. One round trip.
+    /// Keeps the changes since; they become durable with the unit. One round trip.
     ///
-    /// [`Error::UnitFailed`](crate::Error::UnitFailed) if a statement failed meanwhile: what was done is then undone.
+    /// Fails with [`Error::UnitFailed`](crate::Error::UnitFailed) if a statement failed since; the changes are then
+    /// undone.
     pub async fn keep(mut self) -> Result<()> {
         if let Some((transaction, number)) = self.of {
             transaction.release(number).await?;
@@ -32,7 +33,7 @@ impl<'unit> Savepoint<'unit> {
         Ok(())
     }
 
-    /// Undoes what was done since. Dropping does the same, later.
+    /// Undoes the changes since. Dropping does the same, later.
     pub async fn undo(mut self) -> Result<()> {
         if let Some((transaction, number)) = self.of.take() {
             transaction.undo(number);

@@ -1,4 +1,5 @@
-//! The role that seals, removes and erases. A unit takes it for the statements that need it, and no longer.
+//! The sealer role, which seals the audit log, removes batches and erases personal parts. A unit assumes it only for
+//! the statements that need it.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
@@ -6,13 +7,13 @@ use crate::error::{Error, Result};
 use crate::fence::Tx;
 
 impl Tx {
-    /// From here on as `rylie_sealer`; [`Error::MayNotSeal`] where the login may not take that role. Where the doors' roles are not
-    /// there either, and on SQLite, the login works as itself.
+    /// Assumes `rylie_sealer`. Fails with [`Error::MayNotSeal`] if the login may not. If the database roles do not
+    /// exist either, and on SQLite, the login keeps its own rights.
     pub async fn become_sealer(&self) -> Result<()> {
         self.take_role("rylie_sealer").await
     }
 
-    /// And as the platform's door again.
+    /// Assumes the platform role again.
     pub async fn become_platform(&self) -> Result<()> {
         self.take_role("rylie_platform").await
     }
@@ -23,7 +24,7 @@ impl Tx {
         {
             return Ok(());
         }
-        // As `SET LOCAL ROLE`, and no write: a unit that may not seal has written nothing.
+        // The same as `SET LOCAL ROLE`, but not a write: a unit that may not seal has written nothing.
         let take = Statement::from_string(DbBackend::Postgres, format!("SELECT set_config('role', '{role}', true)"));
         connection.query_all_raw(take).await.map(drop).map_err(|error| Error::from(error).of_role())
     }

@@ -1,4 +1,4 @@
-//! Who was found to be signed in.
+//! Creates signed-in users.
 
 use rylie_entities::User;
 
@@ -7,7 +7,8 @@ use crate::fence::{Fence, Tx};
 use crate::scope::SignedInUser;
 
 impl Tx {
-    /// The user as one that is signed in, which the caller has checked. Where tenants are known already nobody is signed in.
+    /// Returns the user as signed in; the caller has checked the credentials. Fails in units that already know the
+    /// tenant.
     pub fn sign_in(&self, user: &User) -> Result<SignedInUser> {
         match self.fence() {
             Fence::Identity | Fence::Platform => {

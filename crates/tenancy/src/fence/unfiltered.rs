@@ -1,11 +1,12 @@
-//! SQL of our own, in units that are no tenant's.
+//! Unfiltered SQL in units that belong to no tenant.
 
 use async_trait::async_trait;
 use rylie_connection::Transaction;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-/// The connection of a unit that is no tenant's. [`Tx::across_tenants`](super::Tx::across_tenants) and
-/// [`Tx::books`](super::Tx::books) give it, and refuse in a tenant's unit; it runs statements and ends nothing.
+/// The connection of a unit that belongs to no tenant, without the tenant filter.
+/// [`Tx::across_tenants`](super::Tx::across_tenants) and [`Tx::books`](super::Tx::books) return it, and fail in a
+/// tenant unit. It runs statements and cannot end the transaction.
 pub struct Unfiltered<'tx>(pub(super) &'tx Transaction);
 
 #[async_trait]

@@ -1,7 +1,7 @@
-//! Adding rows, or changing those that are there already, through the fence.
+//! Upserts through the tenant filter.
 //!
-//! `ON CONFLICT DO UPDATE` is not used: where it meets a row that a policy hides, some minor versions of PostgreSQL skip that
-//! row and others fail (15.20: SQLSTATE 42501). `ON CONFLICT DO NOTHING` and a plain `UPDATE` mean the same on all of them.
+//! `ON CONFLICT DO UPDATE` is not used: for a row that a policy hides, some minor versions of PostgreSQL skip it and
+//! others fail (15.20: SQLSTATE 42501). `ON CONFLICT DO NOTHING` and a plain `UPDATE` behave the same in all versions.
 
 use std::collections::HashSet;
 
@@ -15,15 +15,16 @@ use sea_orm::{
 use crate::error::{Error, Result};
 use crate::fence::Tx;
 
-/// How often a row is added or updated before it counts as another's: a row may come and go between two statements.
+/// How often an upsert is attempted before the row counts as another tenant's: a row may appear or disappear between
+/// two statements.
 const ATTEMPTS: usize = 2;
 
 /// The rows of an `UPDATE … FROM (VALUES …)`; its columns are `column1`, `column2` and so on, on both engines.
 const GIVEN: &str = "given";
 
 impl Tx {
-    /// Adds a row, or updates the one that has the same `unique` column if this unit reaches it; [`Error::NotFound`] if the
-    /// row belongs to somebody else.
+    /// Adds a row, or updates the one with the same `unique` column if this unit reaches it. Fails with
+    /// [`Error::NotFound`] if the row belongs to another tenant or user.
     pub async fn upsert<E>(&self, row: E::ActiveModel, unique: E::Column, update: &[E::Column]) -> Result<E::Model>
     where
         E: TenantOwned,
@@ -46,9 +47,10 @@ impl Tx {
         Err(Error::NotFound { entity: "row" })
     }
 
-    /// Adds rows, or updates those that have the same `unique` column, a text, and that this unit reaches. Returns how many
-    /// were added or updated: the others belong to somebody else. One statement where all are new, two where this unit
-    /// reaches all.
+    /// Adds rows, or updates those with the same `unique` text column that this unit reaches.
+    ///
+    /// Returns how many were added or updated; the others are out of reach. One statement if all are new, two if this
+    /// unit reaches all.
     pub async fn upsert_many<E>(
         &self,
         rows: Vec<E::ActiveModel>,
@@ -80,7 +82,7 @@ impl Tx {
         Ok(saved)
     }
 
-    /// Adds those of the rows whose `unique` column nobody has; returns that column of them.
+    /// Adds the rows whose `unique` value does not exist yet. Returns their `unique` values.
     async fn add_new<E: TenantOwned>(&self, rows: Vec<E::ActiveModel>, unique: E::Column) -> Result<HashSet<String>> {
         let mut insert = E::insert_many(rows).into_query();
         insert.on_conflict(OnConflict::column(unique).do_nothing().to_owned()).returning_col(unique);
@@ -88,7 +90,7 @@ impl Tx {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// Updates those of the rows that this unit reaches; returns the `unique` column of them.
+    /// Updates the rows that this unit reaches. Returns their `unique` values.
     async fn update_given<E: TenantOwned>(
         &self,
         rows: &[E::ActiveModel],
@@ -113,7 +115,7 @@ impl Tx {
     }
 }
 
-/// The row with no other column set than these.
+/// Returns the row with only these columns set.
 fn only<E: TenantOwned>(mut row: E::ActiveModel, columns: &[E::Column]) -> E::ActiveModel {
     for column in E::Column::iter().filter(|column| columns.iter().all(|kept| kept.as_str() != column.as_str())) {
         row.not_set(column);
@@ -121,7 +123,7 @@ fn only<E: TenantOwned>(mut row: E::ActiveModel, columns: &[E::Column]) -> E::Ac
     row
 }
 
-/// Takes out the rows whose `unique` column is among `done`.
+/// Removes the rows whose `unique` value is in `done`.
 fn without<E: TenantOwned>(rows: &mut Vec<E::ActiveModel>, unique: E::Column, done: &HashSet<String>) -> Result<()> {
     let mut left = Vec::new();
     for row in rows.drain(..) {

@@ -1,4 +1,4 @@
-//! Walking through a list by keyset.
+//! Keyset walks through lists.
 
 use sea_orm::sea_query::Order;
 use sea_orm::{EntityTrait, PartialModelTrait};
@@ -17,7 +17,7 @@ where
     E: Listed,
     E::Model: Placed + Send + Sync,
 {
-    /// A page of a walk; `filter` is what the rows were filtered by. One statement.
+    /// Returns a page of a walk. `filter` is the filter of the rows, to which the cursor is bound. One statement.
     pub async fn walk(
         self,
         order: Order,
@@ -29,7 +29,7 @@ where
         tx.keyset_page(rows, page, &list)
     }
 
-    /// As [`Rows::walk`], with only the columns of `P`.
+    /// Like [`Rows::walk`], with only the columns of `P`.
     pub async fn walk_as<P: PartialModelTrait + Placed>(
         self,
         order: Order,
@@ -58,7 +58,7 @@ impl Tx {
         cursor.open(self.surroundings().cursors.get()?, list)
     }
 
-    /// What a cursor is bound to: the door, whose rows, which of them, the table, its order and the filter.
+    /// Returns the list to which a cursor is bound: the kind of unit, tenant, reach, table, order and filter.
     fn list<E: EntityTrait>(&self, order: &Order, filter: &impl Serialize) -> Result<Vec<u8>> {
         let door = match self.fence() {
             Fence::Platform | Fence::Books => vec!["platform"],
@@ -70,17 +70,18 @@ impl Tx {
         };
         let order = if matches!(order, Order::Desc) { "newest first" } else { "oldest first" };
         let table = E::default();
-        let unreadable = |_| Error::Invalid { what: "the filter", reason: "it cannot be written as JSON" };
+        let unreadable = |_| Error::Invalid { what: "the filter", reason: "it cannot be serialized as JSON" };
         serde_json::to_vec(&(door, table.table_name(), order, filter)).map_err(unreadable)
     }
 
-    /// One row more than the page has was asked for: there is a next page if it is there.
+    /// The query asked for one row more than the page holds: if it exists, there is a next page.
     fn keyset_page<T: Placed>(&self, mut rows: Vec<T>, page: &KeysetRequest, walked: &[u8]) -> Result<KeysetPage<T>> {
         let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|last| self.cursor(&last.place(), walked)).transpose()?;
-        // More than a page of times before the first that a cursor can name would be walked for ever.
+        // Without this check, more than a page of times before the first that a cursor can represent would loop
+        // forever.
         let next = next.filter(|next| page.cursor() != Some(next));
         Ok(KeysetPage { items: rows, next })
     }

@@ -1,4 +1,4 @@
-//! Writing through the fence.
+//! Writes through the tenant filter.
 
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
@@ -15,23 +15,23 @@ use crate::fence::{Fence, Tx};
 
 /// A table whose rows belong to no tenant.
 ///
-/// Sealed: a table of a tenant's that were declared as one would be read without the fence.
+/// Sealed: a tenant's table declared as shared would be read without the tenant filter.
 pub trait Shared: EntityTrait + sealed::Sealed {}
 impl Shared for system_settings::Entity {}
 impl Shared for verification_token::Entity {}
 
 mod sealed {
-    /// Implemented in this crate alone.
+    /// Implemented in this crate only.
     pub trait Sealed {}
     impl Sealed for rylie_entities::system_settings::Entity {}
     impl Sealed for rylie_entities::verification_token::Entity {}
 }
 
-/// The most values one statement may bind: 65,535 on PostgreSQL (16 bits in the protocol), 32,766 on SQLite.
+/// The maximum number of bound values in a statement: 65,535 on PostgreSQL (16 bits in the protocol), 32,766 on SQLite.
 const MAX_BINDS: usize = 32_766;
 
 impl Tx {
-    /// Adds a row to the unit's tenant, whatever tenant the model names.
+    /// Adds a row to the unit's tenant, regardless of the tenant in the model.
     pub async fn insert<E>(&self, row: E::ActiveModel) -> Result<E::Model>
     where
         E: TenantOwned,
@@ -42,7 +42,8 @@ impl Tx {
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// As [`Tx::insert`], unless a unique value of the row is taken: `false` then. Waits for another unit that is taking it.
+    /// Like [`Tx::insert`], but returns `false` if a unique value already exists. Waits for a concurrent unit that
+    /// inserts the same value.
     pub async fn insert_unless_there<E>(&self, row: E::ActiveModel) -> Result<bool>
     where
         E: TenantOwned,
@@ -54,8 +55,8 @@ impl Tx {
         Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
     }
 
-    /// Adds rows to the unit's tenant: in one statement on PostgreSQL, on SQLite in as few as the number of bound values
-    /// allows. Returns how many.
+    /// Adds rows to the unit's tenant and returns how many. One statement on PostgreSQL; on SQLite as few as the limit
+    /// on bound values allows.
     pub async fn insert_many<E>(&self, rows: Vec<E::ActiveModel>) -> Result<u64>
     where
         E: TenantOwned,
@@ -76,7 +77,7 @@ impl Tx {
         Ok(inserted)
     }
 
-    /// The rows, in the unit's tenant, as many at a time as one statement can bind.
+    /// Returns the rows, assigned to the unit's tenant, in chunks that one statement can bind.
     pub(super) fn in_statements<E: TenantOwned>(
         &self,
         rows: Vec<E::ActiveModel>,
@@ -89,7 +90,7 @@ impl Tx {
         })
     }
 
-    /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.
+    /// Updates the matching rows that this unit reaches, and returns them. The tenant cannot be set.
     pub async fn update<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
     where
         E: TenantOwned,
@@ -100,7 +101,7 @@ impl Tx {
         Ok(update.exec_with_returning(self.connection().await?).await?)
     }
 
-    /// As [`Tx::update`], for exactly one row: [`Error::NotFound`] if there is none.
+    /// Like [`Tx::update`], for exactly one row. Fails with [`Error::NotFound`] if there is none.
     pub async fn update_one<E>(
         &self,
         set: E::ActiveModel,
@@ -114,7 +115,7 @@ impl Tx {
         self.update::<E>(set, condition).await?.pop().ok_or(Error::NotFound { entity })
     }
 
-    /// Sets one column of one row to an expression, such as its old value and one more.
+    /// Sets one column of one row to an expression, such as an increment.
     pub async fn update_expr<E: TenantOwned>(
         &self,
         column: E::Column,
@@ -126,13 +127,13 @@ impl Tx {
         update.exec_with_returning(self.connection().await?).await?.pop().ok_or(Error::NotFound { entity })
     }
 
-    /// Deletes the rows that match and that this unit reaches. Returns how many.
+    /// Deletes the matching rows that this unit reaches. Returns how many.
     pub async fn delete<E: TenantOwned>(&self, condition: impl IntoCondition) -> Result<u64> {
         let delete = E::delete_many().filter(condition).filter(self.fence.condition::<E>());
         Ok(delete.exec(self.connection().await?).await?.rows_affected)
     }
 
-    /// As [`Tx::delete`], for exactly one row: [`Error::NotFound`] if there is none.
+    /// Like [`Tx::delete`], for exactly one row. Fails with [`Error::NotFound`] if there is none.
     pub async fn delete_one<E: TenantOwned>(&self, condition: impl IntoCondition, entity: &'static str) -> Result<()> {
         match self.delete::<E>(condition).await? {
             0 => Err(Error::NotFound { entity }),
@@ -140,7 +141,7 @@ impl Tx {
         }
     }
 
-    /// Adds a row to a table of no tenant.
+    /// Adds a row to a table that belongs to no tenant.
     pub async fn insert_shared<E>(&self, row: E::ActiveModel) -> Result<E::Model>
     where
         E: Shared,
@@ -150,7 +151,7 @@ impl Tx {
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// Updates rows of a table of no tenant, and returns them.
+    /// Updates rows of a table that belongs to no tenant, and returns them.
     pub async fn update_shared<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
     where
         E: Shared,
@@ -159,12 +160,12 @@ impl Tx {
         Ok(E::update_many().set(set).filter(condition).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// Deletes rows of a table of no tenant. Returns how many.
+    /// Deletes rows of a table that belongs to no tenant. Returns how many.
     pub async fn delete_shared<E: Shared>(&self, condition: impl IntoCondition) -> Result<u64> {
         Ok(E::delete_many().filter(condition).exec(self.connection().await?).await?.rows_affected)
     }
 
-    /// The connection, for SQL of our own that concerns all tenants; refused inside one.
+    /// Returns the unfiltered connection, for SQL across all tenants. Fails in any unit but a platform unit.
     pub fn across_tenants(&self) -> Result<Unfiltered<'_>> {
         match self.fence {
             Fence::Platform => self.begun().map(Unfiltered),
@@ -172,14 +173,14 @@ impl Tx {
         }
     }
 
-    /// Runs a statement of our own that concerns all tenants. Returns how many rows it changed.
+    /// Runs a statement across all tenants. Returns how many rows it changed.
     pub async fn run_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
         let connection = self.across_tenants()?;
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
         Ok(connection.execute_raw(statement).await?.rows_affected())
     }
 
-    /// Runs a `SELECT` of our own that counts rows of all tenants.
+    /// Runs a `SELECT` that counts rows of all tenants.
     pub async fn count_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
         let connection = self.across_tenants()?;
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
@@ -188,22 +189,22 @@ impl Tx {
         Ok(rows.unwrap_or(0).cast_unsigned())
     }
 
-    /// The connection, for the platform's own books; refused to tenants and identities.
+    /// Returns the unfiltered connection, for operational tables. Fails in tenant and identity units.
     pub fn books(&self) -> Result<Unfiltered<'_>> {
         match self.fence {
             Fence::Platform | Fence::Books => self.begun().map(Unfiltered),
-            Fence::Tenant(_) | Fence::Identity => Err(self.refuse("read the platform's books")),
+            Fence::Tenant(_) | Fence::Identity => Err(self.refuse("read operational tables")),
         }
     }
 
-    /// Runs a statement on the platform's own books. Returns how many rows it changed.
+    /// Runs a statement on operational tables. Returns how many rows it changed.
     pub async fn run_on_books(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
         let connection = self.books()?;
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
         Ok(connection.execute_raw(statement).await?.rows_affected())
     }
 
-    /// Reads from the platform's own books.
+    /// Reads from operational tables.
     pub async fn rows_of_books(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
         let connection = self.books()?;
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
