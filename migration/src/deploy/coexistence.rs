@@ -86,7 +86,7 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
         "SELECT 'yes' WHERE NOT ({open}) OR EXISTS (SELECT FROM pg_proc WHERE oid IN ({filling}) AND {other} AND pg_has_role(proowner, 'MEMBER'))"
     );
     let unsettled =
-        connection.value(&sql).await.map_err(Error::doing("looking for what the old service's logins may see"))?;
+        connection.value(&sql).await.map_err(Error::doing("checking the policies for the old service's logins"))?;
     Ok(unsettled.map(|_| mark.state))
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn acquire(
 
 async fn try_acquire(connection: &mut Connection) -> Result<bool> {
     let sql = format!("SELECT pg_try_advisory_lock({KEY})::text");
-    let taken = connection.value(&sql).await.map_err(Error::doing("asking for the migration lock"))?;
+    let taken = connection.value(&sql).await.map_err(Error::doing("taking the migration lock"))?;
     Ok(taken.as_deref() == Some("true"))
 }
 
@@ -53,13 +53,13 @@ async fn holder(connection: &mut Connection) -> Result<Option<i32>> {
         "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = {high} \
          AND objid::bigint = {low} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     );
-    let pid = connection.value(&sql).await.map_err(Error::doing("asking who holds the migration lock"))?;
+    let pid = connection.value(&sql).await.map_err(Error::doing("finding the holder of the migration lock"))?;
     Ok(pid.and_then(|pid| pid.parse().ok()))
 }
 
 async fn describe(connection: &mut Connection, pid: Option<i32>) -> Result<Option<Blocker>> {
     let Some(pid) = pid else { return Ok(None) };
-    let failed = Error::doing("asking who holds the migration lock");
+    let failed = Error::doing("finding the holder of the migration lock");
     let row = connection.value(&describe_process(&pid.to_string())).await.map_err(failed)?;
     Ok(row.and_then(|row| serde_json::from_str(&row).ok()))
 }

@@ -166,7 +166,7 @@ impl Run<'_> {
     }
 
     async fn tell_journal(&mut self, sql: String) -> Result<()> {
-        self.connection.execute(&sql).await.map_err(Error::doing("recording how far a migration has come"))
+        self.connection.execute(&sql).await.map_err(Error::doing("recording the progress of a migration"))
     }
 
     /// Returns whether the journal needs no entry while this runs: one transaction reverts the migration, so it stays
@@ -194,7 +194,7 @@ impl Run<'_> {
             sql = format!("{}; {sql}", journal::begin(Engine::Sqlite, self.migration, self.direction, 0));
         }
         if let Err(error) = self.connection.execute(&sql).await {
-            tracing::warn!(%error, "why the migration failed was not recorded");
+            tracing::warn!(%error, "the cause of the failed migration was not recorded");
         }
     }
 
@@ -203,7 +203,7 @@ impl Run<'_> {
         let query = self.migration.verify(self.connection.engine()).filter(|_| self.direction == Direction::Up);
         let Some(query) = query else { return Ok(()) };
         let sql = format!("SELECT CASE WHEN ({query}) THEN 'yes' END");
-        let holds = self.connection.value(&sql).await.map_err(Error::doing("checking what a migration has done"))?;
+        let holds = self.connection.value(&sql).await.map_err(Error::doing("verifying a migration"))?;
         let summary = || Step::sql(query.into_owned()).summary();
         let migration = self.migration.name();
         if holds.is_some() { Ok(()) } else { Err(Error::NotVerified { migration, query: summary() }) }
@@ -259,7 +259,7 @@ impl Run<'_> {
     /// refer to it, and are checked before the commit. `BEGIN IMMEDIATE` takes the write lock, which keeps two
     /// processes apart.
     async fn on_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let failed = Error::doing("beginning a migration; another process may be writing, try again when it is done");
+        let failed = Error::doing("beginning a migration; another process may be writing, retry when it is done");
         self.connection.execute("PRAGMA foreign_keys = OFF").await.map_err(&failed)?;
         self.connection.execute("BEGIN IMMEDIATE").await.map_err(&failed)?;
         let outcome = self.inside_sqlite(steps).await;

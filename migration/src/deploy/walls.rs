@@ -81,7 +81,7 @@ pub(crate) async fn finish_adoption(migrations: &mut Migrations, progress: Liste
     }
     // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do not
     // match it.
-    let failed = Error::doing("marking the database as ours alone");
+    let failed = Error::doing("ending the coexistence");
     migrations.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
     build_again(migrations, progress).await?;
     coexistence::settle(migrations, progress).await?;

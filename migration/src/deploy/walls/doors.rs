@@ -28,7 +28,7 @@ const CLOSED: &str = "SELECT 'role ' || quote_ident(r.rolname) || ' may not take
 /// Returns whether this login may create what is missing.
 pub(crate) async fn may_build(connection: &mut Connection) -> Result<bool> {
     let sql = MAY_BUILD.replace("$take", TAKE);
-    let yes = connection.value(&sql).await.map_err(Error::doing("looking for the right to make roles"))?;
+    let yes = connection.value(&sql).await.map_err(Error::doing("checking the right to create roles"))?;
     Ok(yes.is_some())
 }
 
@@ -42,9 +42,9 @@ pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
     connection
         .execute(OPEN)
         .await
-        .map_err(Error::doing("giving the doors' roles to the login and the tables' owner"))?;
+        .map_err(Error::doing("granting the units' roles to the login and the table owner"))?;
     let closed = connection.value(&CLOSED.replace("$take", TAKE)).await;
-    match closed.map_err(Error::doing("looking who may take the doors' roles"))? {
+    match closed.map_err(Error::doing("checking who may assume the units' roles"))? {
         Some(reason) => Err(Refusal::DoorsClosed { reason }.into()),
         None => Ok(()),
     }
