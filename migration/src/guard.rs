@@ -107,7 +107,7 @@ pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> 
          AND c.relname IN ({}) AND NOT pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1 LIMIT 1",
         base_tables_list()
     );
-    match connection.value(&sql).await.map_err(Error::doing("finding out who owns the tables"))? {
+    match connection.value(&sql).await.map_err(Error::doing("finding the owner of the tables"))? {
         Some(table) => Err(Refusal::NotOwner { table }.into()),
         None => Ok(()),
     }
@@ -125,7 +125,7 @@ pub(crate) async fn refuse_exempt(connection: &mut Connection) -> Result<()> {
          AND me.rolname = current_user AND me.rolsuper AND NOT o.rolsuper LIMIT 1",
         base_tables_list()
     );
-    match connection.value(&sql).await.map_err(Error::doing("finding out who owns the tables"))? {
+    match connection.value(&sql).await.map_err(Error::doing("finding the owner of the tables"))? {
         Some(owner) => Err(Refusal::OwnerMayNotCreate { owner }.into()),
         None => Ok(()),
     }

@@ -18,7 +18,7 @@ impl Connection {
         if self.engine() == Engine::Sqlite {
             return Ok(());
         }
-        let failed = Error::doing("finding out who owns the tables");
+        let failed = Error::doing("finding the owner of the tables");
         let sql = format!(
             "SELECT quote_ident(r.rolname) FROM pg_roles r WHERE r.rolname <> current_user AND pg_has_role(current_user, r.oid, {TAKE}) \
              AND has_schema_privilege(r.oid, 'public', 'CREATE') AND ARRAY[r.oid] = ARRAY(SELECT DISTINCT c.relowner FROM pg_class c \

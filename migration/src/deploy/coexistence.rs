@@ -67,7 +67,7 @@ pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> 
     }
     let sql =
         "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND pg_has_role(relowner, 'MEMBER')";
-    let may = connection.value(sql).await.map_err(Error::doing("finding out who owns the tables"))?.is_some();
+    let may = connection.value(sql).await.map_err(Error::doing("finding the owner of the tables"))?.is_some();
     Ok(may && unsettled(connection).await?.is_some())
 }
 
