@@ -31,7 +31,8 @@ const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_time
      SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
      SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
 
-/// Unqualified names resolve in `public` only, whatever the URL, login and database set; temporary objects come last.
+/// Unqualified names resolve in `public` only, despite settings of the URL, login or database; temporary objects come
+/// last.
 pub(crate) const SEARCH_PATH: &str = "SET search_path = public, pg_temp";
 
 /// The server ends a statement within a second after its client is gone. Otherwise the statement of a killed client

@@ -61,8 +61,8 @@ impl fmt::Display for Deviation {
 impl Migrations {
     /// Compares the live schema with the migrations'.
     ///
-    /// Reads only, in one statement besides those for the migration records and the environment marker, and needs only
-    /// the right to read these. On SQLite, applies the migrations to an in-memory database for comparison.
+    /// Reads only. Needs no right except to read the migration records and the environment marker; all else is one
+    /// statement. On SQLite, applies the migrations to an in-memory database for comparison.
     pub async fn drift(&mut self) -> Result<Drift> {
         guard::refuse_newer(&mut self.connection, self.list).await?;
         let pending = self.history().await?.pending();

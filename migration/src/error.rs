@@ -326,7 +326,7 @@ pub enum Refusal {
     /// Row-level security would apply to a login that cannot assume the roles whose rows it needs.
     #[error("refused: {reason}; then run the same command again")]
     DoorsClosed {
-        /// What is missing, and the statement that grants it.
+        /// The missing right, and the statement that grants it.
         reason: String,
     },
 

@@ -29,8 +29,8 @@ pub(crate) async fn refuse_production(connection: &mut Connection) -> Result<()>
     }
 }
 
-/// Fails if the environment marker says production, or if there is none: such a database is not ours. Every destructive
-/// operation calls it first. The message contains `doing`, for example "erase a tenant".
+/// Fails if the environment marker says production, or if there is none, since the database is then not ours. Every
+/// destructive operation calls it first. The message contains `doing`, for example "erase a tenant".
 pub fn guard_destructive(marked: Option<Environment>, doing: &str) -> Result<()> {
     match marked {
         None => Err(Refusal::NotOurs.into()),

@@ -30,7 +30,7 @@ pub trait Migration: Send + Sync {
     }
 
     /// Returns whether it belongs to row-level security. PostgreSQL's roles can be missing, at first or later. The
-    /// steps of such a migration therefore skip what needs a missing role, and run again once it exists.
+    /// steps therefore skip what needs a missing role, and run again once it exists.
     fn builds_walls(&self) -> bool {
         false
     }

@@ -85,7 +85,7 @@ impl Comparison {
         self.expect(object, &default(expected), &default(live), false);
     }
 
-    /// Compares by name, else looks for the same definition under another name. Such a rename is reported but does not
+    /// Compares by name, else looks for the same definition under another name. A rename is reported but does not
     /// prevent the adoption.
     fn definition(
         &mut self,

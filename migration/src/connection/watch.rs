@@ -1,6 +1,6 @@
 //! Detects a lost server while a statement runs without a time limit.
 //!
-//! A network failure may go unreported. A second connection therefore checks periodically that the server answers and
+//! A network failure may stay undetected. A second connection therefore checks periodically that the server answers and
 //! that the session is active.
 
 use std::io;

@@ -55,7 +55,7 @@ pub(crate) async fn settle(migrations: &mut Migrations, progress: Listener<'_>) 
     }
 }
 
-/// Removes the policies whatever the environment marker says, since row-level security is about to be disabled.
+/// Removes the policies without regard to the environment marker, since row-level security is about to be disabled.
 pub(crate) async fn close(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
     if migrations.engine() == Engine::Postgres { migrations.run_again(&Close, progress).await } else { Ok(()) }
 }

@@ -1,8 +1,8 @@
 //! Keeps row-level security in force.
 //!
 //! It is a state and not an event. Roles belong to the server, so they can be missing although the migrations are on
-//! record: the login may not create them, or a dump was restored on another server. Every deploy therefore checks with
-//! one query, and creates what is missing if it may.
+//! record. The login may lack the right to create them, or a dump was restored on another server. Every deploy
+//! therefore checks with one query, and creates what is missing if it may.
 
 pub(crate) mod doors;
 

@@ -12,7 +12,8 @@ use crate::step::{Engine, Step};
 
 /// The tables that `m20261123_000003_add_tenant_key` fills, and the value for each row. The released statement joins
 /// the table to itself. Without statistics of the new column the planner expects one row, and compares every row of a
-/// batch with every other one. A sub-select runs once per row, by the parent's index, whatever the planner expects.
+/// batch with every other one. A sub-select runs once per row, by the parent's index, independent of the planner's
+/// estimate.
 const FILLS: [(&str, &str); 12] = [
     ("Agency", "id"),
     ("User", "coalesce(\"agencyId\", 'user:' || id)"),

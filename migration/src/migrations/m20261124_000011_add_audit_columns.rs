@@ -35,8 +35,8 @@ impl Migration for AddAuditColumns {
                     .collect();
                 steps.extend([
                     Step::sql("CREATE SEQUENCE IF NOT EXISTS rylie_audit_position"),
-                    // Runs with the owner's right to the sequence, whoever writes, and overwrites any position that the
-                    // writer sets.
+                    // Runs with the owner's right to the sequence for every writer, and overwrites any position that
+                    // the writer sets.
                     Step::sql(
                         "CREATE OR REPLACE FUNCTION public.rylie_audit_position() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
                          SET search_path = pg_catalog, public, pg_temp \

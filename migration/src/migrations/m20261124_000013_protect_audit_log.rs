@@ -1,6 +1,6 @@
 //! Makes the audit log and its seals append-only. The triggers apply to the table owner as well.
 //!
-//! Functions that only the platform role may call make two exceptions: they remove a sealed batch as a whole, and they
+//! Functions that only the platform role may call make two exceptions. They remove a sealed batch as a whole, and they
 //! erase a record's personal part, whose commitment stays. They identify themselves to the triggers by a setting (on
 //! SQLite, in a table). A signed checkpoint declares what may be removed. The owner and a superuser can do the same, or
 //! drop the triggers; the seals detect that.

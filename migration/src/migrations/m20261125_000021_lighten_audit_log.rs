@@ -1,9 +1,9 @@
 //! Reduces the cost of an audit record on SQLite, where a write touches a page of every index and table. The record is
 //! completed by its row instead of its key, and indexes that cost more than they help are dropped.
 //!
-//! An index on the action or on the kind of resource has about a dozen distinct values in no useful order, so a page of
-//! the list would sort all matches. The list is read by time, and waiting records by position. PostgreSQL keeps its
-//! indexes: its writers do not wait for them at the commit.
+//! An index on the action or on the kind of resource has about a dozen distinct values in no useful order. A page of
+//! the list would therefore sort all matches. The list is read by time, and waiting records by position. PostgreSQL
+//! keeps its indexes: its writers do not wait for them at the commit.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261124_000011_add_audit_columns::COMPLETE;

@@ -1,8 +1,8 @@
 //! Functions that read a tenant's rows by their ids in one round trip, with both isolation layers.
 //!
-//! Called outside a transaction, the call is a transaction of its own. The function assumes the tenant role and sets
-//! the tenant, as a unit's `BEGIN` does, and then reads. PL/pgSQL runs the three in order; the planner cannot reorder
-//! them. The function runs with its caller's rights: a login that may not assume the role gets an error.
+//! Called outside a transaction, the call is a separate transaction. The function assumes the tenant role and sets the
+//! tenant, as a unit's `BEGIN` does, and then reads. PL/pgSQL runs the three in order; the planner cannot reorder them.
+//! The function runs with its caller's rights: a login that may not assume the role gets an error.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};

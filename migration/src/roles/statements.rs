@@ -53,7 +53,7 @@ pub(super) fn open_to_app(login: &str) -> Vec<String> {
 }
 
 /// Grants tables that the migrating role creates by hand to the platform role. The guide's default rights for the
-/// application's login would grant such a table to a login without a policy.
+/// application's login would grant the table to a login to which no policy applies.
 pub(super) fn defaults(on: bool) -> Vec<String> {
     let verb = if on { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
     ["SELECT, INSERT, UPDATE, DELETE ON TABLES", "USAGE, SELECT ON SEQUENCES"]

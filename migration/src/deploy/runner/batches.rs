@@ -14,8 +14,8 @@ use crate::step::{BATCH_ROWS, Step, Target};
 const FEWEST_ROWS: u32 = 2;
 const MOST_ROWS: u32 = 5_000;
 
-/// Forces index access to the rows of a batch, whatever the statistics say: a sequential scan in each batch would make
-/// the step quadratic. JIT compilation takes longer than a batch.
+/// Forces index access to the rows of a batch, independent of the statistics: a sequential scan in each batch would
+/// make the step quadratic. JIT compilation takes longer than a batch.
 const PLAIN_PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off";
 
 /// How long a batch waits for another writer's row. It is short because the batch holds row locks itself.

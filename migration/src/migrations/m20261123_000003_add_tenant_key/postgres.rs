@@ -6,7 +6,7 @@
 use super::{CHILDREN, Child, ROOTS, Root};
 use crate::step::{Engine, Step};
 
-/// The rows of a batch, which take some tens of milliseconds. Another writer of such a row may wait that long.
+/// The rows of a batch, which take some tens of milliseconds. Other writers of these rows may wait that long.
 const BATCH: u32 = 5_000;
 
 pub(super) fn up() -> Vec<Step> {
@@ -179,8 +179,8 @@ fn batches(table: &str, fill: &str) -> Step {
     )
 }
 
-/// Selects the unfilled rows of a batch. It is a range, because the planner expects that to be short and uses the key;
-/// it would join a list of ids to the whole table each time.
+/// Selects the unfilled rows of a batch. It is a range, because the planner expects that to be short and uses the key.
+/// It would join a list of ids to the whole table each time.
 fn in_batch(row: &str) -> String {
     format!("\"{row}\".id >= $1 AND \"{row}\".id <= (SELECT id FROM last) AND \"{row}\".\"tenantId\" IS NULL")
 }
