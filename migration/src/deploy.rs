@@ -34,7 +34,7 @@ pub struct Options {
     /// How many times a statement is attempted if it does not get its locks. PostgreSQL.
     pub attempts: u32,
     /// How often a second connection checks that the server still executes a statement that has no time limit. Three
-    /// checks without the statement end the deploy. PostgreSQL.
+    /// consecutive checks without the statement end the deploy. PostgreSQL.
     pub look: Duration,
     /// The time limit of one batch of rows; other writers of these rows wait as long. A batch that exceeds it is rolled
     /// back and retried with half as many rows. PostgreSQL.

@@ -9,8 +9,8 @@ use crate::step::{Engine, Target};
 pub(crate) const OPEN: &str = include_str!("doors.sql");
 
 /// Finds whether the login may create the missing roles and memberships, or none is missing. A superuser may. Before
-/// PostgreSQL 16, a login that may create roles may. From then on it must be able to create the missing roles and to
-/// grant the others.
+/// PostgreSQL 16, a login that may create roles may. From then on it must be able to create the missing roles, and to
+/// assume or grant the others.
 const MAY_BUILD: &str = "SELECT 'yes' FROM pg_roles me WHERE me.rolname = session_user AND (me.rolsuper \
      OR current_setting('server_version_num')::int < 160000 AND me.rolcreaterole OR 5 = (SELECT count(*) \
      FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer']) name LEFT JOIN pg_roles door ON door.rolname = name \
