@@ -1,7 +1,7 @@
-//! Taking over a live PostgreSQL database that Prisma made.
+//! Takes over a live PostgreSQL database that Prisma created.
 //!
-//! Everything is looked at before anything is written. Then the base is recorded as applied, the database marked, and
-//! the rest deployed as on any other; a run that was interrupted is taken up again by the next one.
+//! All checks run before the first write. Then the base is recorded as applied, the environment marker is set and the
+//! other migrations are deployed as usual. The next run continues an interrupted one.
 
 mod catalog;
 mod compare;
@@ -29,34 +29,34 @@ use crate::step::{Direction, Engine, Target};
 pub use catalog::{Catalog, Column, Table};
 pub use difference::Difference;
 
-/// How to adopt.
+/// Options of an adoption.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct AdoptOptions {
-    /// Look and report, write nothing.
+    /// Check and report only; write nothing.
     pub dry_run: bool,
 }
 
-/// What was found, and what was done.
+/// The findings and effects of an adoption.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Adoption {
-    /// The rows of each table of the base.
+    /// The number of rows of each table of the base.
     pub tables: BTreeMap<String, u64>,
-    /// What is there beyond the base and ours; it is left alone.
+    /// Objects beyond the base and our schema. They are left unchanged.
     pub extra: Vec<String>,
-    /// Where the database differs from the base without being in the way.
+    /// Differences from the base that do not prevent the adoption.
     pub differences: Vec<Difference>,
-    /// The migrations recorded and applied by this call.
+    /// The migrations that this call recorded and applied.
     pub applied: Vec<String>,
-    /// Those that a call that is no dry run would record and apply.
+    /// The migrations that a call without `dry_run` would record and apply.
     pub pending: Vec<String>,
-    /// The logins that have rights on the tables, and what each loses when the adoption is finished; none once it is.
+    /// The logins with rights on the tables, and what each loses when the adoption is finished; empty afterwards.
     pub logins: Vec<LoginRights>,
-    /// What keeps row-level security from binding our own units; `None` where it does, and while migrations are pending.
+    /// Why row-level security is not in force for our units; `None` if it is, and while migrations are pending.
     pub missing_wall: Option<String>,
 }
 
 impl Migrations {
-    /// Takes over a live database that Prisma made.
+    /// Adopts a live database that Prisma created.
     pub async fn adopt(
         &mut self,
         options: AdoptOptions,
@@ -65,7 +65,7 @@ impl Migrations {
         adopt(self, options, progress).await
     }
 
-    /// The schema as it is. PostgreSQL.
+    /// Returns the current schema. PostgreSQL.
     pub async fn catalog(&mut self) -> Result<Catalog> {
         Catalog::read(&mut self.connection).await
     }
@@ -105,7 +105,7 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     Ok(adoption)
 }
 
-/// One transaction: the base is never on record in a database that is not marked as production.
+/// Records the base and sets the environment marker in one transaction, so that no recorded base lacks the marker.
 async fn record_base(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
     let base = journal::applied(Engine::Postgres, BASE, "", true);
     let link = checksum::chain("", BASE.name(), &checksum::checksum(BASE, Engine::Postgres));
@@ -159,7 +159,8 @@ async fn count_rows(connection: &mut Connection) -> Result<BTreeMap<String, u64>
     counted.map_err(failed)
 }
 
-/// Begins a transaction that sees every row: once the adoption is finished the owner sees none, and the platform's door does.
+/// Begins a transaction that sees every row. Once the adoption is finished, only the platform role does; the owner sees
+/// none.
 async fn begin_to_see_all(connection: &mut Connection) -> Result<()> {
     let walled = walls::missing(connection).await?.is_none();
     let begin = if walled { "BEGIN; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on" } else { "BEGIN" };
@@ -175,10 +176,11 @@ async fn count_each(connection: &mut Connection) -> sqlx::Result<BTreeMap<String
     Ok(rows)
 }
 
-/// Not in the way, as the schema itself is compared: what a failed migration left half done shows there.
+/// Returns Prisma's failed migrations. They do not prevent the adoption: the schema itself is compared, so a half-done
+/// change shows there.
 async fn failed_prisma_migrations(connection: &mut Connection) -> Result<Vec<Difference>> {
     let failed = Error::doing("reading Prisma's record of migrations");
-    // Somebody else's table: it may be of another shape, or closed to us.
+    // The table is not ours, so it may have another shape or be unreadable.
     let readable = "SELECT 'yes' FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = '_prisma_migrations' \
          AND has_table_privilege(c.oid, 'SELECT') AND 3 = (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid \
          AND a.attname IN ('migration_name', 'finished_at', 'rolled_back_at'))";

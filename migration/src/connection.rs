@@ -1,4 +1,4 @@
-//! One connection of our own, so that session settings and locks are where we think they are.
+//! A single dedicated connection, so that settings and locks belong to a known session.
 
 mod owner;
 mod watch;
@@ -16,26 +16,27 @@ use watch::{Watch, promptly};
 
 pub(crate) use owner::TAKE;
 
-/// How often a second connection looks whether the server is still at work.
+/// How often a second connection checks that the server is still working.
 pub(crate) const LOOK: Duration = Duration::from_secs(10);
 
-/// Another process may hold SQLite's write lock for as long as its migration takes.
+/// The wait for SQLite's write lock, which another process may hold for its whole migration.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
 
-/// A migration takes as long as it takes; notices are noise; the server ends what nobody waits for any more. Without `row_security` a
-/// statement from which a policy would hide rows fails, where it would pass for done. A role that the session makes is not
-/// inherited by who makes it.
+/// The session's settings. A migration has no time limit, notices are suppressed, and the server ends sessions of dead
+/// clients. With `row_security = off`, a statement from which a policy would hide rows fails instead of appearing to
+/// succeed. The creator of a role does not inherit it.
 const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
      SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
      SET standard_conforming_strings = on; SET tcp_keepalives_idle = 60; \
      SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
      SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
 
-/// Names without a schema are those of `public` alone, whatever the URL, the login and the database say; temporary objects come last.
+/// Unqualified names resolve in `public` only, despite settings of the URL, login or database; temporary objects come
+/// last.
 pub(crate) const SEARCH_PATH: &str = "SET search_path = public, pg_temp";
 
-/// The server ends a statement within a second once its client is gone; else a killed client's statement would run on, and keep
-/// its locks.
+/// The server ends a statement within a second after its client is gone. Otherwise the statement of a killed client
+/// would continue and keep its locks.
 const ENDS_WITH_CLIENT: &str = "SET client_connection_check_interval = '1s'";
 
 /// A connection to either engine.
@@ -59,7 +60,8 @@ impl Connection {
             let mut session = Box::new(options.connect().await?);
             sqlx::raw_sql(SESSION).execute(session.as_mut()).await?;
             let process = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(session.as_mut()).await?.try_get(0)?;
-            // Refused on a server whose system cannot tell that a client is gone: there a statement ends by itself.
+            // Some operating systems cannot detect a lost client, and PostgreSQL refuses the setting there. A statement
+            // then runs to its end.
             if let Err(error) = sqlx::raw_sql(ENDS_WITH_CLIENT).execute(session.as_mut()).await {
                 tracing::debug!(%error, "a statement will outlive a killed client");
             }
@@ -68,13 +70,14 @@ impl Connection {
         let (session, process) = promptly(opening).await.map_err(Error::Connect)?;
         let watch = Box::new(Watch { options, process, every: LOOK, lost: false });
         let mut connection = Self::Postgres { session, watch };
-        // Before anything of the schema is read or called: a superuser's rights are not for what others made there.
+        // Become the owner before anything of the schema is read or called, so that other roles' objects never get a
+        // superuser's rights.
         connection.become_owner().await?;
         connection.execute(SEARCH_PATH).await.map_err(Error::Connect)?;
         Ok(connection)
     }
 
-    /// With another pause between two looks whether the server is still at work.
+    /// Sets the interval of the checks that the server is still working.
     pub(crate) fn looking_every(mut self, pause: Duration) -> Self {
         if let Self::Postgres { watch, .. } = &mut self {
             watch.every = pause;
@@ -82,8 +85,8 @@ impl Connection {
         self
     }
 
-    /// To look only: what is written is refused by PostgreSQL, and a SQLite file that is not there is not made but
-    /// taken for an empty database.
+    /// Opens a connection for reading only. PostgreSQL refuses writes. A SQLite file that does not exist counts as an
+    /// empty database and is not created.
     pub(crate) async fn open_to_read(url: &str) -> Result<Self> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(Error::Connect)?;
@@ -96,7 +99,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// A second connection to the same server, to look at the first; `None` where there is none to be had.
+    /// Opens a second connection to the same server to observe the first; `None` if that fails.
     pub(crate) async fn observer(&self) -> Option<PgConnection> {
         match self {
             Self::Postgres { watch, .. } => {
@@ -118,7 +121,7 @@ impl Connection {
         }
     }
 
-    /// The first column of the first row of a query without parameters.
+    /// Returns the first column of the first row of a query without parameters.
     pub(crate) async fn value(&mut self, sql: &str) -> sqlx::Result<Option<String>> {
         let sql = AssertSqlSafe(sql.to_owned());
         let row: Option<Option<String>> = match self {
@@ -130,7 +133,7 @@ impl Connection {
         Ok(row.flatten())
     }
 
-    /// The first column of every row.
+    /// Returns the first column of every row.
     pub(crate) async fn values(&mut self, sql: &str) -> sqlx::Result<Vec<String>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -141,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// Whether the database has this table.
+    /// Returns whether the database has this table.
     pub(crate) async fn has_table(&mut self, table: &str) -> sqlx::Result<bool> {
         let sql = match self.engine() {
             Engine::Postgres => {
@@ -159,7 +162,7 @@ impl Target for Connection {
     type Error = sqlx::Error;
 
     async fn execute(&mut self, sql: &str) -> sqlx::Result<()> {
-        // The simple protocol: one message, no implicit transaction around a single statement.
+        // The simple protocol sends one message, without an implicit transaction around a single statement.
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
             Self::Postgres { session, watch } => watch.over(sql.execute(session.as_mut())).await.map(drop),

@@ -1,4 +1,4 @@
-//! The door to everything here: one connection, and what can be done with it.
+//! Entry point of the crate: a connection and the operations on its database.
 
 pub(crate) mod coexistence;
 pub(crate) mod leftovers;
@@ -22,22 +22,22 @@ use crate::{guard, operator, owners};
 use coexistence::LoginRights;
 use runner::Run;
 
-/// How long to wait for what.
+/// Time limits and numbers of attempts.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For another migration of the same database to end.
+    /// How long to wait for another migration of the same database.
     pub wait: Duration,
-    /// For a lock that others would queue behind, each time. PostgreSQL.
+    /// How long one attempt waits for a lock that other sessions would queue behind. PostgreSQL.
     pub lock_timeout: Duration,
-    /// For other transactions to end where nobody queues behind (`… CONCURRENTLY`). PostgreSQL.
+    /// How long a `… CONCURRENTLY` statement waits for other transactions; no session queues behind it. PostgreSQL.
     pub patience: Duration,
-    /// How often a statement that did not get its locks is tried. PostgreSQL.
+    /// How many times a statement is attempted if it does not get its locks. PostgreSQL.
     pub attempts: u32,
-    /// Between two looks of a second connection whether the server is still at work on a statement, which has no time limit.
-    /// Three that find it gone end the deploy. PostgreSQL.
+    /// How often a second connection checks that the server still executes a statement that has no time limit. Three
+    /// consecutive checks without the statement end the deploy. PostgreSQL.
     pub look: Duration,
-    /// For one batch of rows, whose writers wait as long. A batch that takes longer is undone and tried again with half as
-    /// many rows. PostgreSQL.
+    /// The time limit of one batch of rows; other writers of these rows wait as long. A batch that exceeds it is rolled
+    /// back and retried with half as many rows. PostgreSQL.
     pub batch_timeout: Duration,
 }
 
@@ -54,59 +54,59 @@ impl Default for Options {
     }
 }
 
-/// What is being done, for a progress bar or a log.
+/// The progress of an operation, for a progress bar or a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Progress<'a> {
     /// Another process is migrating this database.
     Waiting {
-        /// Its number on the server.
+        /// The holder's process id on the server.
         holder: Option<i32>,
     },
     /// A migration begins.
     Started {
-        /// Its name.
+        /// The migration's name.
         migration: &'a str,
-        /// How many steps it has.
+        /// The number of its steps.
         steps: usize,
     },
-    /// A step of it begins.
+    /// A step of a migration begins.
     Step {
-        /// Its name.
+        /// The migration's name.
         migration: &'a str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
-        /// What is sent.
+        /// The statement that is sent.
         statement: &'a str,
     },
-    /// A batch of a step is committed.
+    /// A batch of a step was committed.
     Rows {
-        /// Its name.
+        /// The migration's name.
         migration: &'a str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
-        /// How many rows the step has looked at so far.
+        /// The number of rows that the step has processed so far.
         done: u64,
-        /// How many there are, by the server's estimate; `None` where it has none.
+        /// The total number of rows as the server estimates it; `None` without an estimate.
         of: Option<u64>,
     },
-    /// It is applied, or taken back.
+    /// A migration was applied or reverted.
     Finished {
-        /// Its name.
+        /// The migration's name.
         migration: &'a str,
     },
-    /// Everything is applied, and row-level security does not bind the database all the same: this login may not make
-    /// what is missing. A later deploy by one that may does so.
+    /// All migrations are applied, but row-level security is not in force: this login may not create what is missing. A
+    /// later deploy by a login with the right completes it.
     WithoutWall {
         /// What is missing.
         reason: &'a str,
     },
 }
 
-/// Where progress is told.
+/// The callback that receives progress.
 pub(crate) type Listener<'a> = &'a mut (dyn FnMut(Progress<'_>) + Send);
 
-/// The migrations of one database, over one connection of their own.
+/// The migrations of one database, over a dedicated connection.
 pub struct Migrations {
     pub(crate) connection: Connection,
     pub(crate) options: Options,
@@ -120,39 +120,42 @@ impl std::fmt::Debug for Migrations {
 }
 
 impl Migrations {
-    /// Connects. On PostgreSQL go past a transaction-mode pooler: locks and settings are the session's.
+    /// Connects. On PostgreSQL, bypass a transaction-mode pooler: locks and settings belong to the session.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with(url, Options::default()).await
     }
 
-    /// Connects, with other waits.
+    /// Connects with other time limits.
     pub async fn connect_with(url: &str, options: Options) -> Result<Self> {
         let connection = Connection::open(url).await?.looking_every(options.look);
         Ok(Self { connection, options, list: MIGRATIONS })
     }
 
-    /// Connects to look only, as for [`status`](Self::status): takes no right beyond reading, PostgreSQL refuses whatever
-    /// would write, and a SQLite file that does not exist is taken for an empty database and not made.
+    /// Connects for reading only, as for [`status`](Self::status).
+    ///
+    /// Needs only the right to read, and PostgreSQL refuses every write. A SQLite file that does not exist counts as an
+    /// empty database and is not created.
     pub async fn connect_to_read(url: &str) -> Result<Self> {
         Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
     }
 
-    /// With another list instead of [`MIGRATIONS`], to try migrations before they are in it. It begins with ours: a database is
-    /// built upon only where the base is on record.
+    /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our
+    /// list: only a database with the base on record can be migrated.
     #[must_use]
     pub fn with_list(self, list: &'static [&'static dyn Migration]) -> Self {
         Self { list, ..self }
     }
 
-    /// Which engine it is.
+    /// Returns the database engine.
     #[must_use]
     pub fn engine(&self) -> Engine {
         self.connection.engine()
     }
 
-    /// Applies what is pending; the names of what this call applied. Any number of processes may call it at once. A
-    /// migration that was interrupted goes on at its step. Refused where what is applied is not what this version has
-    /// ([`Refusal::Edited`] and its like), and where a statement is in doubt.
+    /// Applies the pending migrations and returns the names of those that this call applied.
+    ///
+    /// Any number of processes may call it concurrently. An interrupted migration continues at its step. Refused if the
+    /// applied migrations differ from this version's ([`Refusal::Edited`] and similar), or if a statement is in doubt.
     pub async fn deploy(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
         if !self.is_work_left().await? {
             walls::tell(&mut self.connection, progress).await?;
@@ -164,7 +167,8 @@ impl Migrations {
         outcome
     }
 
-    /// A service may deploy at each start, with a login that may change nothing, where nothing is to be done.
+    /// Returns whether a deploy has something to do. A service may thus deploy at each start with a login that may
+    /// change nothing.
     async fn is_work_left(&mut self) -> Result<bool> {
         owners::refuse_strangers(&mut self.connection).await?;
         let history = self.history().await?;
@@ -177,12 +181,13 @@ impl Migrations {
             || grants::can_be_settled(&mut self.connection).await?)
     }
 
-    /// Every migration and how it stands. Reads only.
+    /// Returns every migration with its state. Reads only.
     pub async fn status(&mut self) -> Result<Vec<MigrationStatus>> {
         Ok(self.history().await?.states())
     }
 
-    /// Whether Prisma made this database and it was not taken over yet: [`adopt`](Self::adopt) it, do not deploy. Reads only.
+    /// Returns whether Prisma created this database and it is not adopted yet: then [`adopt`](Self::adopt) it instead
+    /// of deploying. Reads only.
     pub async fn needs_adoption(&mut self) -> Result<bool> {
         guard::is_prismas(&mut self.connection).await
     }
@@ -191,7 +196,7 @@ impl Migrations {
         History::read(&mut self.connection, self.list).await
     }
 
-    /// Takes back the newest applied ones; the names in the order they went. Refused in production.
+    /// Reverts the newest applied migrations and returns their names in that order. Refused in production.
     pub async fn down(&mut self, steps: usize, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
         self.lock(progress).await?;
         let outcome = self.down_locked(steps, progress).await;
@@ -199,7 +204,7 @@ impl Migrations {
         outcome
     }
 
-    /// Takes back everything and applies it again: an empty database of ours. Refused in production and where the
+    /// Reverts all migrations and applies them again, which leaves an empty database. Refused in production, and if the
     /// database is not ours.
     pub async fn reset(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
         self.lock(progress).await?;
@@ -208,8 +213,9 @@ impl Migrations {
         outcome
     }
 
-    /// Ends the coexistence with the old service, which usually logs in as the tables' owner: row-level security binds
-    /// the owner from here on. Deploys first what is pending. `false` if it had ended before.
+    /// Ends the coexistence with the old service: row-level security applies to the table owner from now on. The old
+    /// service usually logs in as that owner. Deploys pending migrations first. Returns `false` if the coexistence had
+    /// ended before.
     pub async fn finish_adoption(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
         if self.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());
@@ -220,84 +226,87 @@ impl Migrations {
         outcome
     }
 
-    /// The logins that have rights on the old service's tables, and what each loses when the adoption is finished. Reads only;
-    /// PostgreSQL.
+    /// Returns the logins with rights on the old service's tables, and what each loses when the adoption is finished.
+    /// Reads only; PostgreSQL.
     pub async fn logins(&mut self) -> Result<Vec<LoginRights>> {
         coexistence::logins(&mut self.connection).await
     }
 
-    /// Those of them that lose something when the adoption is finished; none once it is. Reads only; PostgreSQL.
+    /// Returns those of the [`logins`](Self::logins) that lose rows when the adoption is finished; none afterwards.
+    /// Reads only; PostgreSQL.
     pub async fn losing_logins(&mut self) -> Result<Vec<LoginRights>> {
         coexistence::losing(&mut self.connection).await
     }
 
-    /// Refused while a login that would lose something has a session open ([`Refusal::OpenSessions`]). Reads only; PostgreSQL.
+    /// Fails while a login that would lose rows has an open session ([`Refusal::OpenSessions`]). Reads only;
+    /// PostgreSQL.
     pub async fn refuse_open_sessions(&mut self) -> Result<()> {
         coexistence::refuse_open_sessions(&mut self.connection).await
     }
 
-    /// What keeps row-level security from binding this database, in words; `None` where it does, and on SQLite, which
-    /// has none. Reads only.
+    /// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none. Reads only.
     pub async fn missing_wall(&mut self) -> Result<Option<String>> {
         walls::missing(&mut self.connection).await
     }
 
-    /// The database's mark; `None` where there is none. Reads only.
+    /// Returns the environment marker; `None` without one. Reads only.
     pub async fn mark(&mut self) -> Result<Option<Mark>> {
         mark::read(&mut self.connection).await
     }
 
-    /// Marks what the database is used for. To leave production takes a reason. Each change goes into the audit log, in
-    /// the same transaction. Takes the tables' owner, a member of that role, or a superuser; no door's role may do it.
+    /// Sets the environment marker. Leaving production requires a reason. Each change is recorded in the audit log, in
+    /// the same transaction. Only the table owner, a member of that role or a superuser may do it, and none of the
+    /// units' roles.
     pub async fn mark_environment(&mut self, environment: Environment, reason: Option<&str>) -> Result<Mark> {
         self.refuse_strangers().await?;
         mark::set_environment(&mut self.connection, environment, reason).await
     }
 
-    /// Gives the database a fingerprint of its own, for a copy that must not be taken for the original. Audited.
+    /// Gives the database a new fingerprint, so that a copy is not mistaken for the original. Audited.
     pub async fn renew_fingerprint(&mut self) -> Result<Mark> {
         self.refuse_strangers().await?;
         mark::renew_fingerprint(&mut self.connection).await
     }
 
-    /// Refused where the database is marked as production, or has no mark. `doing` goes into the message: "erase a tenant".
+    /// Fails if the environment marker says production, or if the database has none. The message contains `doing`, for
+    /// example "erase a tenant".
     pub async fn guard_destructive(&mut self, doing: &str) -> Result<()> {
         guard::guard_destructive(self.mark().await?.map(|mark| mark.environment), doing)
     }
 
-    /// Refused where the database has another fingerprint, or none.
+    /// Fails if the database has another fingerprint, or none.
     pub async fn guard_fingerprint(&mut self, expected: &str) -> Result<()> {
         guard::guard_fingerprint(self.mark().await?.map(|mark| mark.fingerprint), expected)
     }
 
-    /// Makes the logins of a service and of readers, with no right beyond what they are for. Done twice it changes
-    /// nothing. It goes into the audit log. PostgreSQL.
+    /// Creates the logins of a service and of readers, with only the rights that they need. Idempotent, and recorded in
+    /// the audit log. PostgreSQL.
     pub async fn provision(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
         self.refuse_strangers().await?;
         roles::provision(&mut self.connection, wanted).await
     }
 
-    /// The logins that were provisioned. Reads only; PostgreSQL.
+    /// Returns the provisioned logins. Reads only; PostgreSQL.
     pub async fn provisioned(&mut self) -> Result<Vec<Provisioned>> {
         roles::provisioned(&mut self.connection).await
     }
 
-    /// Why the walls do not bind the login of this connection; `None` where they do. Reads only.
+    /// Returns why the isolation layers do not apply to this connection's login; `None` if they do. Reads only.
     pub async fn exempt_login(&mut self) -> Result<Option<String>> {
         roles::exempt(&mut self.connection).await
     }
 
-    /// Whether the walls hold for the login of this connection, and the audit log for everybody. Reads only; on SQLite,
-    /// which has no roles, nothing is checked.
+    /// Checks that the isolation layers apply to this connection's login, and that no login may change the audit log.
+    /// Reads only. SQLite has no roles, so nothing is checked there.
     pub async fn check_roles(&mut self) -> Result<Vec<RoleCheck>> {
         roles::check(&mut self.connection).await
     }
 
-    /// On SQLite each migration's transaction is the lock.
+    /// Takes the migration lock. On SQLite, each migration's transaction is the lock.
     pub(crate) async fn lock(&mut self, progress: Listener<'_>) -> Result<()> {
         match self.engine() {
             Engine::Postgres => lock::acquire(&mut self.connection, self.options.wait, progress).await,
-            // Another application's file is refused later, and is to be as it was.
+            // A later check refuses another application's file, which must stay unchanged.
             Engine::Sqlite if guard::is_foreign(&mut self.connection).await? => Ok(()),
             Engine::Sqlite => use_wal(&mut self.connection).await,
         }
@@ -331,7 +340,7 @@ impl Migrations {
         let mut applied = Vec::new();
         let mut closed = grants::settle(&mut self.connection).await?;
         for migration in &pending {
-            // Before row-level security binds the old service's logins, they have what lets them pass.
+            // Grant the old service's logins the policy that exempts them before row-level security applies to them.
             if migration.name() == coexistence::BINDS_LOGINS {
                 coexistence::settle(self, progress).await?;
             }
@@ -348,20 +357,21 @@ impl Migrations {
         Ok(applied)
     }
 
-    /// The first thing that is asked, as whoever owns the tables by now: what others made is not read, called or altered.
+    /// Fails if other roles own objects under our names. Called first, as the current table owner, so that no such
+    /// object is read, called or altered.
     pub(crate) async fn refuse_strangers(&mut self) -> Result<()> {
         self.connection.become_owner().await?;
         owners::refuse_strangers(&mut self.connection).await
     }
 
-    /// Whoever may not alter the tables is told so before anything is begun.
+    /// Becomes the table owner. Fails before any change if the login may not alter the tables.
     async fn become_owner(&mut self) -> Result<()> {
         self.connection.become_owner().await?;
         guard::refuse_not_owner(&mut self.connection).await?;
         guard::refuse_exempt(&mut self.connection).await
     }
 
-    /// What an earlier version applied has no checksum: it is taken to be what this version has.
+    /// Trusts migrations that an earlier version applied without a checksum: they are assumed to equal this version's.
     async fn trust_first_use(&mut self) -> Result<()> {
         let mut history = self.history().await?;
         let adopted = mark::read(&mut self.connection).await?.is_some_and(|mark| mark.adopted_at.is_some());
@@ -406,10 +416,10 @@ impl Migrations {
         Ok(done)
     }
 
-    /// The base of an adopted database was not made by us and is not taken away by us: only the record of it goes.
+    /// Deletes only the record of an adopted database's base: we did not create the base, so we do not drop it.
     async fn leave(&mut self, migration: &'static dyn Migration) -> Result<bool> {
         let sql = journal::gone(migration.name());
-        self.connection.execute(&sql).await.map_err(Error::doing("forgetting the adoption"))?;
+        self.connection.execute(&sql).await.map_err(Error::doing("deleting the record of the adoption"))?;
         record::uninstall(&mut self.connection).await?;
         journal::uninstall(&mut self.connection).await?;
         Ok(true)
@@ -428,21 +438,22 @@ impl Migrations {
         self.deploy_locked(progress).await
     }
 
-    /// A reset empties an adopted database too.
+    /// Clears the adoption, since a reset empties an adopted database too.
     async fn forget_adoption(&mut self) -> Result<()> {
         if self.history().await?.entries.is_empty() {
             return Ok(());
         }
         let sql = "UPDATE rylie_migrations SET adopted = false WHERE adopted";
-        self.connection.execute(sql).await.map_err(Error::doing("forgetting the adoption before the reset"))
+        self.connection.execute(sql).await.map_err(Error::doing("deleting the record of the adoption before the reset"))
     }
 
-    /// The log's old foreign key does not come back over events of actors who are no users; a reset loses them anyway.
+    /// Deletes the audit log: its old foreign key cannot be restored while events have actors who are not users. A
+    /// reset loses the events anyway.
     async fn forget_events(&mut self) -> Result<()> {
         let failed = Error::doing("emptying the audit log before the reset");
         if self.connection.has_table("AuditLog").await.map_err(&failed)? {
-            // A policy in force hides rows from a `DELETE`, also the owner's; `TRUNCATE` takes them all.
-            // The triggers that forbid it go first: the reset takes them back anyway.
+            // A forced policy hides rows from `DELETE`, even from the owner; `TRUNCATE` removes all rows. The triggers
+            // that forbid it are dropped first, as the reset reverts them anyway.
             let statements = match self.engine() {
                 Engine::Postgres => {
                     ["DROP TRIGGER IF EXISTS \"AuditLog_no_truncate\" ON \"AuditLog\"", "TRUNCATE \"AuditLog\""]
@@ -482,14 +493,14 @@ impl Migrations {
             .await
     }
 
-    /// The migrations that a deploy would apply, oldest first. Reads only.
+    /// Returns the migrations that a deploy would apply, oldest first. Reads only.
     pub async fn pending(&mut self) -> Result<Vec<&'static dyn Migration>> {
         Ok(self.history().await?.pending())
     }
 }
 
-/// Readers and one writer side by side. The change of mode needs the file for itself for a moment and does not wait
-/// for it, so it is tried again; once made it is kept in the file.
+/// Switches the file to WAL mode: concurrent readers and one writer. The switch needs exclusive access for a moment and
+/// does not wait for it, so it is retried. The mode persists in the file.
 async fn use_wal(connection: &mut Connection) -> Result<()> {
     let mut pause = lock::Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
     for _ in 0..100 {
@@ -501,7 +512,7 @@ async fn use_wal(connection: &mut Connection) -> Result<()> {
     Err(Error::Locked { holder: None, waited: Duration::from_secs(20) })
 }
 
-/// `SQLITE_BUSY`, extended codes included.
+/// Returns whether the error is `SQLITE_BUSY`, extended codes included.
 fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
     code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)

@@ -1,6 +1,6 @@
-//! The live schema against the one that the migrations make.
+//! Compares the live schema with the one that the migrations create.
 //!
-//! Reads only. What should be there lies beside the code as a file, because in production there is no place to make it.
+//! Reads only. The expected schema is a file next to the code, because production has no place to create it.
 
 mod compare;
 mod mend;
@@ -23,30 +23,31 @@ use crate::step::Engine;
 
 pub use snapshot::Snapshot;
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Drift {
-    /// Where the schema is not as the migrations make it, in an order in which it can be mended.
+    /// Deviations from the migrations' schema, in an order in which they can be fixed.
     pub differences: Vec<Deviation>,
-    /// What is there beyond that, and harms nothing: tables, columns, indexes, constraints, functions, views of somebody else's.
+    /// Harmless objects beyond that schema: tables, columns, indexes, constraints, functions and views that are not
+    /// ours.
     pub extra: Vec<String>,
-    /// Migrations that are not applied yet. While there are any, nothing is compared: most differences would be theirs.
+    /// Pending migrations. While there are any, nothing is compared, because they explain most differences.
     pub pending: Vec<String>,
 }
 
-/// Something that is not as the migrations make it.
+/// An object that differs from the migrations' schema.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Deviation {
-    /// What it is about: `column User.email`.
+    /// The object, for example `column User.email`.
     pub object: String,
-    /// How the migrations make it.
+    /// Its definition in the migrations.
     pub expected: String,
-    /// How it is.
+    /// Its current definition.
     pub found: String,
-    /// Statements that mend it, each to be sent by itself, in this order, as the tables' owner; those of a role by a superuser. They
-    /// lock no longer than a catalog change, but for what `note` says.
+    /// Statements that fix it. Send each separately, in this order, as the table owner; those of a role as a superuser.
+    /// Locks last no longer than a catalog change, except as `note` says.
     pub fix: Vec<String>,
-    /// What to mind before mending it.
+    /// A warning to read before fixing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<&'static str>,
 }
@@ -58,8 +59,10 @@ impl fmt::Display for Deviation {
 }
 
 impl Migrations {
-    /// Compares the live schema with what the migrations make. Reads only, in one statement beside those that read the record and the
-    /// mark, and takes no right but to read these two. On SQLite the migrations are applied to a database in memory for comparison.
+    /// Compares the live schema with the migrations'.
+    ///
+    /// Reads only. Needs no right except to read the migration records and the environment marker; all else is one
+    /// statement. On SQLite, applies the migrations to an in-memory database for comparison.
     pub async fn drift(&mut self) -> Result<Drift> {
         guard::refuse_newer(&mut self.connection, self.list).await?;
         let pending = self.history().await?.pending();
@@ -80,7 +83,7 @@ impl Migrations {
         let mut drift = compare::compare(&expected, &live);
         for right in grants::unexpected(&mut self.connection).await? {
             let named = |found: &Deviation| found.object == right.object();
-            // Whether everybody may call a function is compared with the function.
+            // The functions' comparison covers whether `PUBLIC` may execute one.
             if !right.is_everybodys_function() && !drift.differences.iter().any(named) {
                 let (object, expected, found, fix) =
                     (right.object(), right.expected(), right.found(), vec![right.fix()]);
@@ -91,13 +94,13 @@ impl Migrations {
         Ok(drift)
     }
 
-    /// The schema as it is, in every part that migrations make. PostgreSQL.
+    /// Returns the current schema with everything that migrations create. PostgreSQL.
     pub async fn snapshot(&mut self) -> Result<Snapshot> {
         Snapshot::read(&mut self.connection).await
     }
 }
 
-/// What the coexistence adds. It is missed only where a login needs it.
+/// Adds the objects of the coexistence to the expected schema. They count as missing only if a login needs them.
 fn share(expected: &mut Snapshot, live: &Snapshot, needed: bool) {
     if needed || live.functions.contains_key(coexistence::FUNCTION) {
         let definition = coexistence::CREATE_FUNCTION.to_owned();
@@ -122,7 +125,8 @@ fn share(expected: &mut Snapshot, live: &Snapshot, needed: bool) {
     }
 }
 
-/// In a database shared with the old service, which works as the owner, nothing is forced.
+/// Returns the expected schema. In a database shared with the old service, which works as the owner, no policy is
+/// forced.
 fn expected_in(shared: bool) -> Snapshot {
     let mut expected = Snapshot::expected();
     for table in expected.tables.values_mut().filter(|table| shared && table.row_security == "forced") {

@@ -1,4 +1,4 @@
-//! What can go wrong, and what to do about it.
+//! The crate's errors, each with the remedy in its message.
 
 use std::time::Duration;
 
@@ -9,176 +9,178 @@ use crate::owners::Stranger;
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a migration did not come about.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The scheme is of no engine we know. The URL is not repeated: it may hold a password.
+    /// The URL's scheme belongs to no supported engine. The message omits the URL, which may contain a password.
     #[error("the database URL must begin with `postgres://` or `sqlite:`")]
     UnknownScheme,
 
-    /// No connection.
-    #[error("connecting to the database; check the URL, and that the server runs and lets you in")]
+    /// The connection failed.
+    #[error("connecting to the database; check the URL, that the server runs, and that it accepts this login")]
     Connect(#[source] sqlx::Error),
 
-    /// A statement of the runner itself failed.
+    /// A statement of the migration runner itself failed.
     #[error("{doing}")]
     Database {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: sqlx::Error,
     },
 
-    /// A step failed; what came before it is kept, unless the migration is one transaction.
-    #[error("{migration}: step {step} failed ({statement}); mend the cause and run the same command again, it resumes")]
+    /// A step failed. Earlier steps persist, unless the migration is one transaction.
+    #[error("{migration}: step {step} failed ({statement}); fix the cause and run the same command again; it resumes")]
     Step {
         /// The migration.
         migration: &'static str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
-        /// How the statement begins.
+        /// The beginning of the statement.
         statement: String,
-        /// Why it failed.
+        /// The cause.
         source: sqlx::Error,
     },
 
     /// A step did not get its locks.
-    #[error("{migration}: step {step} did not get its locks in {attempts} attempts ({statement}); {}, then run the same command again, it resumes", blocked_by(.blockers))]
+    #[error("{migration}: step {step} did not get its locks in {attempts} attempts ({statement}); {}, then run the same command again; it resumes", blocked_by(.blockers))]
     Blocked {
         /// The migration.
         migration: &'static str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
-        /// How the statement begins.
+        /// The beginning of the statement.
         statement: String,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// The processes that stood in the way when last seen.
+        /// The processes that blocked it when last observed.
         blockers: Vec<Blocker>,
-        /// What the last attempt got.
+        /// The error of the last attempt.
         source: sqlx::Error,
     },
 
-    /// Somebody else is migrating this database.
+    /// Another process is migrating this database.
     #[error("another migration has been running for over {} s ({}); wait for it, or end it if it hangs", .waited.as_secs(), process(.holder.as_ref()))]
     Locked {
         /// The process that holds the lock.
         holder: Option<Blocker>,
-        /// How long it was waited for.
+        /// How long the caller waited.
         waited: Duration,
     },
 
-    /// The migration would leave rows that refer to nothing.
+    /// The migration would leave rows that refer to missing rows.
     #[error(
-        "{migration}: rows of table {table} refer to rows that do not exist; mend or remove them, then run the same command again"
+        "{migration}: rows of table {table} refer to rows that do not exist; correct or delete them, then run the same command again"
     )]
     Orphans {
         /// The migration.
         migration: &'static str,
-        /// The table with the rows.
+        /// The table that contains the rows.
         table: String,
     },
 
-    /// It is done and did not do what it is for; on PostgreSQL its steps are kept.
+    /// All steps are done, but the migration's check fails. On PostgreSQL its steps persist.
     #[error(
-        "{migration}: every step is done, and its check does not hold ({query}); look at the schema, then run the same command again"
+        "{migration}: all steps are done, but its check fails ({query}); inspect the schema, then run the same command again"
     )]
     NotVerified {
         /// The migration.
         migration: &'static str,
-        /// The condition that is not true.
+        /// The condition that does not hold.
         query: String,
     },
 
     /// A file could not be written.
     #[error("writing {path}")]
     File {
-        /// Where it was to be.
+        /// The path of the file.
         path: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
 
-    /// A name or another argument cannot be used.
+    /// An argument is invalid.
     #[error("{0}")]
     Usage(String),
 
-    /// A guard said no; nothing was changed.
+    /// A guard refused the operation; nothing was changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
 
     /// The database differs from what Prisma left; nothing was changed.
     #[error("this is not the base: {}; nothing was changed", first_of(.differences))]
     NotTheBase {
-        /// Every difference, those that would not block included.
+        /// All differences, including those that do not prevent an adoption.
         differences: Vec<Difference>,
     },
 }
 
-/// Why a guard said no.
+/// Why a guard refused an operation.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Taking back migrations loses data.
+    /// Reverting migrations loses data, and this database is production.
     #[error(
-        "refused: this database is marked as production, whatever flags are given; what destroys data takes two steps: \
-         `rylie environment mark staging --reason TEXT`, then the command"
+        "refused: this database is marked as production, and no flag overrides that; destroying data takes two steps: \
+         `rylie environment mark staging --reason TEXT`, then this command"
     )]
     Production,
 
-    /// SeaORM's command would drop the tables that Prisma made.
+    /// SeaORM's command would drop the tables that Prisma created.
     #[error(
-        "refused: this database was made by Prisma and adopted; `rylie migrate down` leaves its tables where they are"
+        "refused: Prisma created this database, and it was adopted; run `rylie migrate down`, which keeps its tables"
     )]
     Adopted,
 
-    /// Something else that destroys data, likewise.
+    /// Another destructive operation was refused because this database is production.
     #[error(
-        "refused to {doing}: this database is marked as production; it takes two steps: \
-         `rylie environment mark staging --reason TEXT`, then the same again"
+        "refused to {doing}: this database is marked as production; destroying data takes two steps: \
+         `rylie environment mark staging --reason TEXT`, then this command"
     )]
     Destructive {
-        /// What was to be done.
+        /// The operation.
         doing: String,
     },
 
-    /// Production is not left without a word.
+    /// Leaving production requires a reason.
     #[error(
-        "refused: this database is marked as production; to run a destructive command on it takes two steps: \
+        "refused: this database is marked as production; a destructive command takes two steps: \
          `rylie environment mark staging --reason TEXT`, then that command"
     )]
     NoReason,
 
-    /// There is no mark to set.
-    #[error("refused: the database has no mark yet; run `rylie migrate deploy`, or `rylie adopt` if Prisma made it")]
+    /// The database has no environment marker.
+    #[error(
+        "refused: the database has no environment marker yet; run `rylie migrate deploy`, or `rylie adopt` if Prisma created it"
+    )]
     NoMark,
 
-    /// Another database than the one expected.
-    #[error("refused: the fingerprint {expected} is expected, and this database has {}; check the URL, or the setting `fingerprint`", found.as_deref().unwrap_or("none"))]
+    /// This is not the expected database.
+    #[error("refused: expected the database with fingerprint {expected}, but this one has {}; check the URL and the setting `fingerprint`", found.as_deref().unwrap_or("none"))]
     WrongDatabase {
-        /// By the setting.
+        /// The expected fingerprint, from the setting.
         expected: String,
-        /// By the database's mark.
+        /// The fingerprint in the database.
         found: Option<String>,
     },
 
-    /// What was applied is not what this version has.
+    /// An applied migration differs from this version's.
     #[error(
-        "refused: {migration} is applied and edited since ({detail}); put the file back as it was and write a new migration, or, if the \
-         schema is right, `rylie migrate resolve {migration} --applied --reason TEXT`"
+        "refused: {migration} was edited after it was applied ({detail}); restore the file and write a new migration, or, if the \
+         schema is right, run `rylie migrate resolve {migration} --applied --reason TEXT`"
     )]
     Edited {
         /// The first such migration.
         migration: String,
-        /// What does not fit.
+        /// The difference.
         detail: String,
     },
 
-    /// The record, or this version, lost a migration.
+    /// A migration is absent from the records or from this version.
     #[error(
-        "refused: {migration} is missing ({detail}); use a version that has it, or `rylie migrate resolve {migration} --applied` if the \
-         schema holds it, `--rolled-back` if not"
+        "refused: {migration} is missing ({detail}); use a version that has it, or run `rylie migrate resolve {migration} --applied` if the \
+         schema contains it, `--rolled-back` if not"
     )]
     Missing {
         /// The first such migration.
@@ -187,22 +189,22 @@ pub enum Refusal {
         detail: String,
     },
 
-    /// Migrations are applied in order.
+    /// A new migration precedes an applied one.
     #[error(
-        "refused: {migration} is inserted before {detail}, which is applied; give it a later number, or, if the schema holds it, \
-         `rylie migrate resolve {migration} --applied --reason TEXT`"
+        "refused: {migration} is inserted before {detail}, which is applied; give it a later number, or, if the schema contains it, \
+         run `rylie migrate resolve {migration} --applied --reason TEXT`"
     )]
     Inserted {
-        /// The new one.
+        /// The new migration.
         migration: String,
-        /// The newest that is applied.
+        /// The newest applied migration.
         detail: String,
     },
 
-    /// A name is for good.
+    /// A migration was renamed after it was applied.
     #[error(
-        "refused: {migration} is applied under the name {detail}; give it that name again, or \
-         `rylie migrate resolve {migration} --applied --reason TEXT`"
+        "refused: {migration} is applied under the name {detail}; restore that name, or \
+         run `rylie migrate resolve {migration} --applied --reason TEXT`"
     )]
     Renamed {
         /// Its name in this version.
@@ -211,149 +213,153 @@ pub enum Refusal {
         detail: String,
     },
 
-    /// A statement that must not be done twice was interrupted.
+    /// A statement that must not run twice was interrupted.
     #[error(
-        "refused: statement {step} `{statement}` of migration {migration} may or may not have been applied; look, then \
-         `rylie migrate resolve {migration} --applied|--rolled-back --reason TEXT`"
+        "refused: statement {step} `{statement}` of migration {migration} may or may not have been applied; inspect the schema, then \
+         run `rylie migrate resolve {migration} --applied|--rolled-back --reason TEXT`"
     )]
     InDoubt {
         /// The migration.
         migration: String,
-        /// Counted from one.
+        /// The statement's number, from one.
         step: usize,
-        /// How it begins.
+        /// The beginning of the statement.
         statement: String,
     },
 
-    /// `resolve` met a name that is neither applied nor known.
+    /// `resolve` got a name that is neither applied nor known.
     #[error("refused: there is no migration {migration}; `rylie migrate status` lists them")]
     NoSuchMigration {
-        /// The name given.
+        /// The given name.
         migration: String,
     },
 
-    /// `resolve` met a migration that stands as it should.
-    #[error("refused: {migration} needs no mending; `rylie migrate status` tells how it stands")]
+    /// `resolve` got a migration whose state needs no correction.
+    #[error("refused: {migration} has nothing to resolve; `rylie migrate status` shows its state")]
     NothingToResolve {
-        /// The name given.
+        /// The given name.
         migration: String,
     },
 
-    /// A login that is to be walled is exempt from the walls.
+    /// The isolation layers would not apply to the login that is to be provisioned.
     #[error("refused: role {role} {reason}; provision another one")]
     UnsafeRole {
-        /// Its name.
+        /// The login's name.
         role: String,
-        /// Why it is not bound.
+        /// The reason.
         reason: String,
     },
 
-    /// Only who may make roles provisions them.
-    #[error("refused: making roles takes a superuser, or a member of the tables' owner who may create roles")]
+    /// Provisioning requires the right to create roles.
+    #[error(
+        "refused: this login may not create roles; log in as a superuser, or as a member of the table owner that may create roles"
+    )]
     MayNotMakeRoles,
 
-    /// There are tables, but no mark of ours.
-    #[error("refused: this database holds tables and no mark of ours; run `migrate deploy` or `adopt` first")]
+    /// The database has tables but no environment marker.
+    #[error(
+        "refused: this database contains tables but no environment marker; run `rylie migrate deploy` or `rylie adopt` first"
+    )]
     NotOurs,
 
-    /// `deploy` met tables that it did not make.
-    #[error("refused: table {table} is there already and was not made by a migration; run `adopt`")]
+    /// `deploy` found tables of the base that it did not create.
+    #[error("refused: table {table} exists and no migration created it; run `rylie adopt`")]
     NotAdopted {
         /// The first such table.
         table: String,
     },
 
-    /// `deploy` met a database in use by something else.
+    /// `deploy` found tables of another application.
     #[error(
-        "refused: this database holds table {table} of another application; give the platform a database of its own"
+        "refused: this database contains table {table} of another application; use a separate database for the platform"
     )]
     NotEmpty {
         /// The first such table.
         table: String,
     },
 
-    /// `adopt` met an empty database.
-    #[error("refused: there is nothing to adopt; run `migrate deploy`")]
+    /// `adopt` found an empty database.
+    #[error("refused: there is nothing to adopt; run `rylie migrate deploy`")]
     NothingToAdopt,
 
-    /// `adopt` is for PostgreSQL.
+    /// The operation is available on PostgreSQL only.
     #[error(
-        "refused: Prisma's service wrote to PostgreSQL only, a SQLite database is not adopted; run `migrate deploy`"
+        "refused: this is available on PostgreSQL only, where Prisma's service ran; for SQLite, run `rylie migrate deploy`"
     )]
     NotPostgres,
 
-    /// Only a table's owner may alter it.
+    /// Only its owner may alter a table.
     #[error(
-        "refused: altering table {table} takes its owner, a member of that role, or a superuser; log in as one of these"
+        "refused: only its owner, a member of that role or a superuser may alter table {table}; log in as one of these"
     )]
     NotOwner {
         /// The first such table.
         table: String,
     },
 
-    /// Something stands where ours does, or would be called by us, and belongs to somebody else.
-    #[error("refused: {}; nothing was run: look at each, drop it, or mend it (`{}`), and let nobody but the owner create in schema public", first_stranger(.found), .found.first().map(|stranger| stranger.fix.as_str()).unwrap_or_default())]
+    /// An object under one of our names, or one that our statements would call, belongs to another role.
+    #[error("refused: {}; nothing was run; inspect each object, drop or fix it (`{}`), and let only the owner create objects in schema public", first_stranger(.found), .found.first().map(|stranger| stranger.fix.as_str()).unwrap_or_default())]
     Strangers {
-        /// All of it.
+        /// All such objects.
         found: Vec<Stranger>,
     },
 
-    /// The caller's search path would say what a name in it means.
+    /// A function's names would be resolved by the caller's search path.
     #[error(
-        "refused: function {function} has no fixed search path; look at it, then `ALTER FUNCTION {function} SET search_path = pg_catalog, public, pg_temp`"
+        "refused: function {function} has no fixed search path; inspect it, then run `ALTER FUNCTION {function} SET search_path = pg_catalog, public, pg_temp`"
     )]
     Unfixed {
-        /// Its name and arguments.
+        /// The function's name and arguments.
         function: String,
     },
 
-    /// A superuser works as the tables' owner, and never for her.
+    /// A superuser must act as the table owner, so that the owner's code never runs with a superuser's rights.
     #[error(
-        "refused: the tables' owner {owner} may not create in schema public, and a superuser does not run her code; \
-         `GRANT CREATE ON SCHEMA public TO {owner}`, then the same command again"
+        "refused: the table owner {owner} may not create objects in schema public, and its code must not run as a superuser; \
+         run `GRANT CREATE ON SCHEMA public TO {owner}`, then the same command again"
     )]
     OwnerMayNotCreate {
-        /// Who owns a table of the base.
+        /// The role that owns a table of the base.
         owner: String,
     },
 
-    /// Row-level security would bind a login that cannot take the roles by which it sees.
-    #[error("refused: {reason}; then the same command again")]
+    /// Row-level security would apply to a login that cannot assume the roles whose rows it needs.
+    #[error("refused: {reason}; then run the same command again")]
     DoorsClosed {
-        /// What is missing, and the statement that mends it.
+        /// The missing right, and the statement that grants it.
         reason: String,
     },
 
-    /// The coexistence cannot end before row-level security binds the database.
+    /// The coexistence cannot end before row-level security is in force.
     #[error(
-        "refused: row-level security is not in force: {reason}; run the same command as a superuser, or as a member of the tables' \
-         owner who may create roles"
+        "refused: row-level security is not in force: {reason}; run the same command as a superuser, or as a member of the table \
+         owner that may create roles"
     )]
     NoWall {
         /// What is missing.
         reason: String,
     },
 
-    /// Who would see nothing from then on is at work.
+    /// Logins that would lose rows have open sessions.
     #[error(
-        "refused: sessions are open of logins that will reach no row once the adoption is finished: {logins}; stop what uses them, or \
+        "refused: logins that will see no rows once the adoption is finished have open sessions: {logins}; stop their programs, or \
          run the same command with `--yes`"
     )]
     OpenSessions {
-        /// Each with the number of its sessions.
+        /// The logins, each with the number of its sessions.
         logins: String,
     },
 
-    /// A later version migrated this database; its migrations cannot be taken back by this one.
-    #[error("refused: {migration} is applied and unknown to this version; use the version that applied it")]
+    /// A later version migrated this database, and this version cannot revert those migrations.
+    #[error("refused: {migration} is applied but unknown to this version; use the version that applied it")]
     Newer {
-        /// The first unknown one.
+        /// The first unknown migration.
         migration: String,
     },
 }
 
 impl Error {
-    /// For `map_err`: what was being done.
+    /// Returns a closure for `map_err` that adds the operation.
     pub(crate) fn doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Database { doing, source }
     }

@@ -1,4 +1,4 @@
-//! What is asked before something is changed.
+//! Checks that run before a change.
 
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
@@ -7,9 +7,9 @@ use crate::mark::{self, Environment};
 use crate::migrations::{BASE, BASE_TABLES, Migration, base_tables_list};
 use crate::step::Engine;
 
-/// `deploy` makes the base, or adds to a base that is recorded; what somebody else made is for `adopt`.
+/// Fails if tables exist that no recorded base migration created. `adopt` takes such tables over.
 pub(crate) async fn refuse_unadopted(connection: &mut Connection) -> Result<()> {
-    // The record is read after the table is seen: whoever makes both makes them in one transaction.
+    // Look for the tables before reading the records: both are created in one transaction.
     let failed = Error::doing("looking for tables");
     let Some(other) = first_table(connection).await? else { return Ok(()) };
     for table in BASE_TABLES {
@@ -21,7 +21,7 @@ pub(crate) async fn refuse_unadopted(connection: &mut Connection) -> Result<()> 
     Err(Refusal::NotEmpty { table: other }.into())
 }
 
-/// Taking back loses data.
+/// Fails in production: reverting loses data.
 pub(crate) async fn refuse_production(connection: &mut Connection) -> Result<()> {
     match mark::read(connection).await? {
         Some(mark) if mark.environment == Environment::Production => Err(Refusal::Production.into()),
@@ -29,8 +29,8 @@ pub(crate) async fn refuse_production(connection: &mut Connection) -> Result<()>
     }
 }
 
-/// What destroys data asks this first, with what the database's mark says: refused for production, and for a database without
-/// a mark, which is not ours to destroy anything in. `doing` goes into the message: "erase a tenant".
+/// Fails if the environment marker says production, or if there is none, since the database is then not ours. Every
+/// destructive operation calls it first. The message contains `doing`, for example "erase a tenant".
 pub fn guard_destructive(marked: Option<Environment>, doing: &str) -> Result<()> {
     match marked {
         None => Err(Refusal::NotOurs.into()),
@@ -39,7 +39,8 @@ pub fn guard_destructive(marked: Option<Environment>, doing: &str) -> Result<()>
     }
 }
 
-/// Refused for another database than the one meant: a wrong URL, another application's, a copy with a fingerprint of its own.
+/// Fails if the database is not the expected one: a wrong URL, another application's database, or a copy with a new
+/// fingerprint.
 pub fn guard_fingerprint(found: Option<String>, expected: &str) -> Result<()> {
     if found.as_deref() == Some(expected) {
         return Ok(());
@@ -47,17 +48,17 @@ pub fn guard_fingerprint(found: Option<String>, expected: &str) -> Result<()> {
     Err(Refusal::WrongDatabase { expected: expected.to_owned(), found }.into())
 }
 
-/// A reset is for an empty database, or for one with our mark.
+/// Fails if the database is neither empty nor has our environment marker.
 pub(crate) async fn refuse_foreign(connection: &mut Connection) -> Result<()> {
     if is_foreign(connection).await? { Err(Refusal::NotOurs.into()) } else { Ok(()) }
 }
 
-/// Whether there is something in it, and no mark of ours.
+/// Returns whether the database has tables but no environment marker.
 pub(crate) async fn is_foreign(connection: &mut Connection) -> Result<bool> {
     Ok(mark::read(connection).await?.is_none() && !is_empty(connection).await?)
 }
 
-/// What a later version added depends on what we would take away.
+/// Fails if a later version applied migrations, which may depend on what would be reverted.
 pub(crate) async fn refuse_newer(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<()> {
     let applied = record::applied(connection).await?;
     match applied.into_iter().find(|name| list.iter().all(|migration| migration.name() != name)) {
@@ -66,7 +67,7 @@ pub(crate) async fn refuse_newer(connection: &mut Connection, list: &'static [&'
     }
 }
 
-/// Whether there is no table at all, but those of extensions and SeaORM's own.
+/// Returns whether there are no tables except those of extensions and of the migration records.
 pub(crate) async fn is_empty(connection: &mut Connection) -> Result<bool> {
     Ok(first_table(connection).await?.is_none())
 }
@@ -86,17 +87,17 @@ async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
     connection.value(sql).await.map_err(Error::doing("looking for tables"))
 }
 
-/// Whether this login may make a table, or become who may. On SQLite whoever may write may.
+/// Returns whether the current role may create a table. On SQLite every writer may.
 pub(crate) async fn may_create(connection: &mut Connection) -> Result<bool> {
     if connection.engine() == Engine::Sqlite {
         return Ok(true);
     }
     let sql = "SELECT has_schema_privilege('public', 'CREATE')::text";
-    let answer = connection.value(sql).await.map_err(Error::doing("looking for the right to make a table"))?;
+    let answer = connection.value(sql).await.map_err(Error::doing("checking the right to create a table"))?;
     Ok(answer.as_deref() == Some("true"))
 }
 
-/// Before anything is altered: may it be altered at all? A no-op on SQLite and on an empty database.
+/// Fails before any change if the current role may not alter the tables. A no-op on SQLite and on an empty database.
 pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> {
     if connection.engine() == Engine::Sqlite {
         return Ok(());
@@ -106,13 +107,14 @@ pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> 
          AND c.relname IN ({}) AND NOT pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1 LIMIT 1",
         base_tables_list()
     );
-    match connection.value(&sql).await.map_err(Error::doing("finding out who owns the tables"))? {
+    match connection.value(&sql).await.map_err(Error::doing("finding the owner of the tables"))? {
         Some(table) => Err(Refusal::NotOwner { table }.into()),
         None => Ok(()),
     }
 }
 
-/// Nor is anything done with a superuser's rights where the tables' owner has none: her code, and whoever's she calls, would have them.
+/// Fails for a superuser who does not act as the table owner: the owner's code, and any code it calls, would run with a
+/// superuser's rights.
 pub(crate) async fn refuse_exempt(connection: &mut Connection) -> Result<()> {
     if connection.engine() == Engine::Sqlite {
         return Ok(());
@@ -123,13 +125,13 @@ pub(crate) async fn refuse_exempt(connection: &mut Connection) -> Result<()> {
          AND me.rolname = current_user AND me.rolsuper AND NOT o.rolsuper LIMIT 1",
         base_tables_list()
     );
-    match connection.value(&sql).await.map_err(Error::doing("finding out who owns the tables"))? {
+    match connection.value(&sql).await.map_err(Error::doing("finding the owner of the tables"))? {
         Some(owner) => Err(Refusal::OwnerMayNotCreate { owner }.into()),
         None => Ok(()),
     }
 }
 
-/// Whether tables of the base are there without our record: Prisma made them, and `adopt` takes them over.
+/// Returns whether tables of the base exist without our record: Prisma created them, and `adopt` takes them over.
 pub(crate) async fn is_prismas(connection: &mut Connection) -> Result<bool> {
     let failed = Error::doing("looking for tables");
     let base = connection.has_table("User").await.map_err(&failed)?;

@@ -1,4 +1,4 @@
-//! What was applied against what this version has: edited, missing, inserted and renamed migrations.
+//! Compares the applied migrations with this version's list: edited, missing, inserted and renamed migrations.
 
 pub(crate) mod checksum;
 pub(crate) mod equivalents;
@@ -18,56 +18,56 @@ use crate::migrations::Migration;
 use crate::step::{Engine, Step, Target};
 use journal::Entry;
 
-/// How a migration stands.
+/// The state of a migration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum MigrationState {
-    /// It is applied, and is what was applied.
+    /// It is applied and unchanged.
     Applied,
     /// It is not applied yet.
     Pending,
-    /// It was begun and did not come to its end; the next deploy goes on at the step.
+    /// It was begun and not completed; the next deploy continues at the step.
     Failed,
-    /// It was interrupted in a statement that must not be done twice and may have been done.
+    /// It was interrupted in a statement that must not run twice and may have run.
     InDoubt,
-    /// It is applied, and its steps or its record are not what they were then.
+    /// It is applied, and its steps or its record have changed since.
     Edited,
-    /// It is recorded as applied, and either gone from this version or from SeaORM's table.
+    /// It is recorded as applied, but absent from this version or from SeaORM's table.
     Missing,
-    /// It is new, and comes before one that is applied.
+    /// It is new and precedes an applied one.
     Inserted,
     /// It is applied under another name.
     Renamed,
-    /// It is applied, but not one of ours: a later version was here, or another program.
+    /// It is applied but unknown: a later version or another program applied it.
     Unknown,
 }
 
-/// A migration and how it stands.
+/// A migration and its state.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct MigrationStatus {
     /// Its name.
     pub name: String,
-    /// How it stands.
+    /// Its state.
     pub state: MigrationState,
-    /// What is to be known about it: the step it failed at, the name it is applied under.
+    /// Details: the step at which it failed, or the name under which it is applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// What both records say, beside this version's list.
+/// Both records, and this version's list.
 pub(crate) struct History {
     engine: Engine,
     list: &'static [&'static dyn Migration],
-    /// By SeaORM's table.
+    /// The contents of SeaORM's table.
     applied: Vec<String>,
     pub(crate) entries: BTreeMap<String, Entry>,
 }
 
 impl History {
-    /// Reads only, and both records as they are at one moment: another process may be applying meanwhile.
+    /// Reads both records in one snapshot, because another process may be applying migrations. Reads only.
     pub(crate) async fn read(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<Self> {
-        let failed = Error::doing("reading the record of migrations");
+        let failed = Error::doing("reading the migration records");
         let begin = match connection.engine() {
             Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Engine::Sqlite => "BEGIN",
@@ -86,12 +86,12 @@ impl History {
         Ok(Self { engine: connection.engine(), list, applied, entries })
     }
 
-    /// Whether nothing is on record, in either table.
+    /// Returns whether neither table has a record.
     pub(crate) fn is_empty(&self) -> bool {
         self.applied.is_empty() && self.entries.is_empty()
     }
 
-    /// This version's in their order, then those it does not know.
+    /// Returns the states of this version's migrations in order, then of the unknown ones.
     pub(crate) fn states(&self) -> Vec<MigrationStatus> {
         let known = self.list.iter().map(|migration| self.state_of(*migration));
         let unknown =
@@ -99,7 +99,7 @@ impl History {
         known.chain(unknown).collect()
     }
 
-    /// What a deploy would apply.
+    /// Returns the migrations that a deploy would apply.
     pub(crate) fn pending(&self) -> Vec<&'static dyn Migration> {
         let open = |migration: &&dyn Migration| {
             let half_gone = self.entries.get(migration.name()).is_some_and(Entry::is_half_gone);
@@ -108,13 +108,13 @@ impl History {
         self.list.iter().copied().filter(open).collect()
     }
 
-    /// Those that are applied and have no entry yet, as in a database that an earlier version migrated.
+    /// Returns applied migrations without an entry, as in a database that an earlier version migrated.
     pub(crate) fn without_entry(&self) -> Vec<&'static dyn Migration> {
         let known = self.list.iter().copied().filter(|migration| self.is_applied(migration.name()));
         known.filter(|migration| !self.entries.contains_key(migration.name())).collect()
     }
 
-    /// A history that is not this version's is not built upon.
+    /// Fails if the recorded history differs from this version's.
     pub(crate) fn refuse_altered(&self) -> Result<()> {
         for status in self.states() {
             let (migration, detail) = (status.name, status.detail.unwrap_or_default());
@@ -139,12 +139,12 @@ impl History {
         self.list.iter().copied().find(|migration| migration.name() == name)
     }
 
-    /// The name under which this version has a migration that is applied under `old`.
+    /// Returns this version's name of a migration that is applied under `old`.
     pub(crate) fn new_name(&self, old: &str) -> Option<&'static str> {
         let entry = self.entries.get(old).filter(|_| self.knows(old).is_none())?;
         let free = self.list.iter().filter(|migration| !self.is_applied(migration.name()));
         let mut same = free.filter(|migration| checksum(**migration, self.engine) == entry.checksum);
-        // Steps that do nothing on this engine are all alike.
+        // Migrations without steps on this engine all have the same checksum.
         same.find(|migration| !migration.up(self.engine).is_empty()).map(|migration| migration.name())
     }
 
@@ -175,27 +175,27 @@ impl History {
             if (edited || entry.is_half_gone()) && once && entry.step > 1 {
                 return (
                     MigrationState::Edited,
-                    Some("it holds a step that must not be done twice, and was begun".into()),
+                    Some("it was begun, and contains a step that must not run twice".into()),
                 );
             }
             return (MigrationState::Failed, Some(unfinished(entry)));
         }
         if !self.is_applied(&entry.name) {
-            return (MigrationState::Missing, Some("SeaORM's table does not have it, our record does".into()));
+            return (MigrationState::Missing, Some("it is in our record but not in SeaORM's table".into()));
         }
         if edited {
             return (MigrationState::Edited, Some("its steps are not those that were applied".into()));
         }
         if !self.is_linked(entry) {
-            return (MigrationState::Edited, Some("its record or one before it was altered".into()));
+            return (MigrationState::Edited, Some("its record, or an earlier one, was altered".into()));
         }
         (MigrationState::Applied, None)
     }
 
-    /// Trusted on first use, but not between two that are on record.
+    /// Trusts a migration without an entry on first use, but not if a later one has an entry.
     fn state_without_entry(&self, name: &str) -> (MigrationState, Option<String>) {
         if self.entries.values().any(|entry| entry.is_applied() && entry.name.as_str() > name) {
-            return (MigrationState::Edited, Some("its record was taken out".into()));
+            return (MigrationState::Edited, Some("its record was removed".into()));
         }
         (MigrationState::Applied, None)
     }
@@ -228,7 +228,8 @@ impl History {
         entry.chain.as_deref() == Some(&chain(&previous, &entry.name, &entry.checksum))
     }
 
-    /// At which step of `steps` to go on, counted from zero: where the same migration was interrupted going the same way.
+    /// Returns the step of `steps` to continue at, from zero: where the same migration was interrupted in the same
+    /// direction.
     pub(crate) fn resume_at(entry: Option<&Entry>, checksum: &str, direction: &str, steps: &[Step]) -> usize {
         let same = entry.filter(|entry| {
             let open = entry.is_half_gone() || !entry.is_applied();
@@ -239,7 +240,7 @@ impl History {
 }
 
 fn unfinished(entry: &Entry) -> String {
-    let doing = if entry.is_half_gone() { "taken back" } else { "applied" };
+    let doing = if entry.is_half_gone() { "reverted" } else { "applied" };
     let reason = entry.error.as_deref().unwrap_or("interrupted");
     format!("being {doing}, step {}: {reason}", entry.step)
 }

@@ -1,7 +1,7 @@
-//! Texts in SQL.
+//! String literals in SQL.
 
-/// A text in SQL. A name can come from the database or from an operator.
+/// Quotes a text as an SQL literal, since names may come from the database or an operator.
 pub(crate) fn literal(text: &str) -> String {
-    // A backslash is itself: the session has standard_conforming_strings, as every one since PostgreSQL 9.1.
+    // Backslashes need no escape: `standard_conforming_strings` is on in the session, the default since PostgreSQL 9.1.
     format!("'{}'", text.replace('\'', "''").replace('\0', ""))
 }

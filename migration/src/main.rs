@@ -1,16 +1,16 @@
-//! SeaORM's migration command over our migrations.
+//! SeaORM's migration command for the migrations of this crate.
 
 use sea_orm_migration::cli::run_cli_with_custom_connection;
 
 use rylie_migration::{Migrator, connect};
 
-/// The embedded database, where nothing else is asked for.
+/// The embedded database, used if no URL is given.
 const DEFAULT_URL: &str = "sqlite://rylie.db?mode=rwc";
 
 #[tokio::main]
 async fn main() {
-    // SeaORM's command insists on a URL, and hands its flags to nobody; so they are looked for here as well. It has read
-    // `.env` when this is called.
+    // SeaORM's command requires a URL and does not pass its flags on, so this function reads them as well. The command
+    // has read `.env` by then.
     run_cli_with_custom_connection(Migrator, || {
         let url = setting('u', "database-url", "DATABASE_URL").unwrap_or_else(|| DEFAULT_URL.to_owned());
         let schema = setting('s', "database-schema", "DATABASE_SCHEMA").unwrap_or_else(|| "public".to_owned());
@@ -19,7 +19,7 @@ async fn main() {
     .await;
 }
 
-/// A flag's value, else the variable's.
+/// Returns the value of the flag, else of the environment variable.
 fn setting(short: char, long: &str, variable: &str) -> Option<String> {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {

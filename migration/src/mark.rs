@@ -1,4 +1,4 @@
-//! The mark in the database: which one it is, and how careful to be with it.
+//! The environment marker: the database's fingerprint, environment and state.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,46 +11,46 @@ use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::Engine;
 
-/// What a database is used for; destructive commands obey it.
+/// The use of a database. Destructive commands obey it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
-    /// Real data: nothing is taken back or reset.
+    /// Real data: nothing is reverted or reset.
     Production,
     /// A rehearsal of production.
     Staging,
-    /// Everything may be thrown away; what a fresh database is.
+    /// All data may be deleted. The value of a fresh database.
     Development,
 }
 
-/// Who uses a database.
+/// The users of a database.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Used by us alone: made by our migrations, or adopted and the adoption finished.
+    /// Only this library uses it: our migrations created it, or its adoption is finished.
     Fresh,
-    /// Made by Prisma; the old service may still work on it.
+    /// Prisma created it; the old service may still use it.
     Coexistence,
 }
 
-/// The one row of `rylie_database`.
+/// The only row of `rylie_database`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Mark {
-    /// Made with the database and never changed: two databases with one fingerprint are copies.
+    /// A random id from the database's creation. Copies share it until it is renewed.
     pub fingerprint: String,
-    /// What it is used for.
+    /// The database's environment.
     pub environment: Environment,
-    /// Who uses it.
+    /// The database's users.
     pub state: State,
-    /// When it became one of ours, UTC.
+    /// When the row was created, UTC.
     pub created_at: String,
-    /// When it was taken over from Prisma, UTC.
+    /// When the database was adopted, UTC.
     pub adopted_at: Option<String>,
 }
 
-/// Reads the mark; `None` where the database has none.
+/// Reads the environment marker; `None` without one.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
-    let failed = Error::doing("reading the database's mark");
+    let failed = Error::doing("reading the environment marker");
     if !connection.has_table("rylie_database").await.map_err(&failed)? {
         return Ok(None);
     }
@@ -69,7 +69,7 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
     parsed.map_err(|error| failed(sqlx::Error::Decode(error.into())))
 }
 
-/// Sets what the database is used for, and says so in the audit log, in one transaction.
+/// Sets the environment and records the change in the audit log, in one transaction.
 pub(crate) async fn set_environment(
     connection: &mut Connection,
     environment: Environment,
@@ -86,7 +86,7 @@ pub(crate) async fn set_environment(
     Ok(Mark { environment, ..mark })
 }
 
-/// A fingerprint of its own, and that in the audit log.
+/// Sets a new fingerprint and records it in the audit log, in one transaction.
 pub(crate) async fn renew_fingerprint(connection: &mut Connection) -> Result<Mark> {
     let mark = owned(connection).await?;
     let new = operator::new_id(connection).await?;
@@ -96,13 +96,13 @@ pub(crate) async fn renew_fingerprint(connection: &mut Connection) -> Result<Mar
     Ok(Mark { fingerprint: new, ..mark })
 }
 
-/// The mark, where this login may change it: right is by ownership, and no grant will do.
+/// Returns the environment marker if this login may change it. Only ownership counts, no grant.
 async fn owned(connection: &mut Connection) -> Result<Mark> {
     let mark = read(connection).await?.ok_or(Refusal::NoMark)?;
     if connection.engine() == Engine::Postgres {
         let sql =
             "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
-        let owner = connection.value(sql).await.map_err(Error::doing("finding out who owns the mark"))?;
+        let owner = connection.value(sql).await.map_err(Error::doing("checking who owns the environment marker"))?;
         if owner.as_deref() != Some("true") {
             return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
         }
@@ -110,7 +110,7 @@ async fn owned(connection: &mut Connection) -> Result<Mark> {
     Ok(mark)
 }
 
-/// The statement that marks a database as taken over: real data, and the old service may still be there.
+/// The statement that marks a database as adopted: it has real data, and the old service may still use it.
 pub(crate) const ADOPTED: &str = "UPDATE rylie_database SET state = 'coexistence', environment = 'production', \
      adopted_at = now() AT TIME ZONE 'UTC' WHERE adopted_at IS NULL";
 

@@ -6,37 +6,37 @@ use std::borrow::Cow;
 
 use crate::step::{Engine, Step};
 
-/// One change of the schema. A released one is never edited.
+/// One change of the schema. A released migration is never edited.
 pub trait Migration: Send + Sync {
-    /// The name it is recorded under: that of its file.
+    /// Returns the name under which it is recorded, which is also its file's.
     fn name(&self) -> &'static str;
 
-    /// The steps that apply it.
+    /// Returns the steps that apply it.
     fn up(&self, engine: Engine) -> Vec<Step>;
 
-    /// The steps that take it back.
+    /// Returns the steps that revert it.
     fn down(&self, engine: Engine) -> Vec<Step>;
 
-    /// A condition in SQL that must be true once it is applied: a query of one value, or an expression. It is asked
-    /// before the migration is recorded; where it is not true the migration counts as failed.
+    /// Returns an SQL condition, a query of one value or an expression, that must be true once the steps are done. It
+    /// is checked before the migration is recorded; a false condition counts as a failure.
     fn verify(&self, _engine: Engine) -> Option<Cow<'static, str>> {
         None
     }
 
-    /// Whether all steps and the record are one transaction. Otherwise each step must bear being done again.
+    /// Returns whether all steps and the record are one transaction. Otherwise each step must be safe to run again.
     fn in_transaction(&self, engine: Engine) -> bool {
-        // SQLite has one writer anyway; on PostgreSQL locks are to be held for one statement only.
+        // SQLite has a single writer anyway; on PostgreSQL, a lock should last for one statement only.
         engine == Engine::Sqlite
     }
 
-    /// Whether it builds the second wall. PostgreSQL's roles can be missing at first or later on, so on PostgreSQL the
-    /// steps of such a migration leave undone what takes a role that is not there, and are done again once it is.
+    /// Returns whether it belongs to row-level security. PostgreSQL's roles can be missing, at first or later. The
+    /// steps therefore skip what needs a missing role, and run again once it exists.
     fn builds_walls(&self) -> bool {
         false
     }
 }
 
-/// Declares the module of each migration and lists it, so that it is named once.
+/// Declares the module of each migration and lists it, so that each name occurs once.
 macro_rules! migrations {
     ($($module:ident::$migration:ident,)+) => {
         $(pub(crate) mod $module;)+
@@ -78,16 +78,16 @@ migrations! {
     m20261126_000038_refuse_hidden_parents::RefuseHiddenParents,
 }
 
-/// The first one: what a database made by Prisma has already.
+/// The first migration, whose result a database created by Prisma already has.
 pub(crate) const BASE: &dyn Migration = &m20261123_000001_create_base_tables::CreateBaseTables;
 
-/// The one that makes the table of the mark.
+/// The migration that creates the table of the environment marker.
 pub(crate) const MARK: &dyn Migration = &m20261123_000002_create_rylie_database::CreateRylieDatabase;
 
 /// The tables of the base.
 pub(crate) const BASE_TABLES: [&str; 14] = m20261123_000001_create_base_tables::TABLES;
 
-/// They, as a list in SQL.
+/// Returns the tables of the base as an SQL list.
 pub(crate) fn base_tables_list() -> String {
     BASE_TABLES.map(|table| format!("'{table}'")).join(", ")
 }

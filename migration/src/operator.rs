@@ -1,4 +1,4 @@
-//! What an operator does by the command line goes into the audit log, in the transaction that does it.
+//! Records an operator's command in the audit log, in the same transaction as its change.
 
 use serde_json::Value;
 
@@ -7,16 +7,16 @@ use crate::error::{Error, Result};
 use crate::literal::literal;
 use crate::step::{Engine, Target};
 
-/// Its way back brings a foreign key that lets the log name users only, and an operator is none.
+/// The migration whose reversal restores the foreign key from the log to users. An operator is not a user.
 pub(crate) const NEEDS_USERS: &str = "m20261123_000005_drop_audit_log_foreign_key";
 
-/// Where the operators' events are meanwhile.
+/// The table that keeps the operators' events while that foreign key exists.
 const ASIDE: &str = "rylie_operator_events";
 
 const COLUMNS: &str =
     "id, \"userId\", action, resource, \"resourceId\", details, \"ipAddress\", \"userAgent\", \"createdAt\"";
 
-/// Does the changes and adds the event, in one transaction. A short wait for locks on either engine.
+/// Makes the changes and adds the event in one transaction. Waits at most 5 s for locks on either engine.
 pub(crate) async fn change(
     connection: &mut Connection,
     changes: &[String],
@@ -24,7 +24,8 @@ pub(crate) async fn change(
     resource: &str,
     details: &Value,
 ) -> Result<()> {
-    let failed = Error::doing("changing it; another process may hold the database, try again when it is done");
+    let failed =
+        Error::doing("changing the database; another process may hold its lock, retry when that process is done");
     let (short, begin) = match connection.engine() {
         Engine::Postgres => ("SET lock_timeout = '5s'", "BEGIN"),
         Engine::Sqlite => ("PRAGMA busy_timeout = 5000", "BEGIN IMMEDIATE"),
@@ -61,7 +62,7 @@ async fn change_inside(
     connection.execute(&event).await
 }
 
-/// Whether the log may name who is no user.
+/// Returns whether the log may name actors who are not users.
 async fn takes_anybody(connection: &mut Connection) -> sqlx::Result<bool> {
     let sql = "SELECT version FROM seaql_migrations WHERE version = $1";
     Ok(connection.text(sql, NEEDS_USERS).await?.is_some())
@@ -96,7 +97,7 @@ async fn event(
     ))
 }
 
-/// Who is logged in. SQLite knows no logins.
+/// Returns the login. SQLite has no logins.
 async fn operator(connection: &mut Connection) -> sqlx::Result<String> {
     Ok(match connection.engine() {
         Engine::Postgres => {
@@ -107,7 +108,7 @@ async fn operator(connection: &mut Connection) -> sqlx::Result<String> {
     })
 }
 
-/// Policies that are forced bind the owner: then the event is the platform's to add. Until the end of the transaction.
+/// Assumes the platform role until the end of the transaction, if forced policies apply to the owner.
 async fn pass_the_policies(connection: &mut Connection) -> sqlx::Result<()> {
     if connection.engine() == Engine::Sqlite {
         return Ok(());
@@ -119,7 +120,7 @@ async fn pass_the_policies(connection: &mut Connection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A random UUID, in the form PostgreSQL writes it.
+/// Returns a random UUID in PostgreSQL's format.
 pub(crate) async fn new_id(connection: &mut Connection) -> Result<String> {
     random_id(connection).await.map_err(Error::doing("asking for a random number"))
 }
@@ -135,8 +136,8 @@ async fn random_id(connection: &mut Connection) -> sqlx::Result<String> {
     Ok(connection.value(sql).await?.unwrap_or_default())
 }
 
-/// Keeps the operators' events in a table of their own while the log may name users only, so that an adoption can be
-/// taken back although taking it back is itself an event. Those of jobs and users stay in the way.
+/// Moves the operators' events to a separate table while the log may name users only. Reverting an adoption is itself
+/// such an event. Events of jobs and of deleted users still prevent the reversal.
 pub(crate) async fn set_events_aside(connection: &mut Connection) -> Result<()> {
     let mine = "\"userId\" = 'operator' OR \"userId\" LIKE 'operator:%'";
     let any = format!("SELECT id FROM \"AuditLog\" WHERE {mine} LIMIT 1");
@@ -154,7 +155,7 @@ pub(crate) async fn set_events_aside(connection: &mut Connection) -> Result<()> 
     .await
 }
 
-/// And back, once the log may name anybody again.
+/// Moves the events back once the log may name any actor.
 pub(crate) async fn bring_events_back(connection: &mut Connection) -> Result<()> {
     if !connection.has_table(ASIDE).await.map_err(Error::doing("looking for operators' events"))? {
         return Ok(());
@@ -166,7 +167,7 @@ pub(crate) async fn bring_events_back(connection: &mut Connection) -> Result<()>
     .await
 }
 
-/// A reset loses them too.
+/// Drops the events that were set aside, as a reset deletes them too.
 pub(crate) async fn forget_events(connection: &mut Connection) -> Result<()> {
     let sql = format!("DROP TABLE IF EXISTS {ASIDE}");
     connection.execute(&sql).await.map_err(Error::doing("emptying the audit log before the reset"))
@@ -177,7 +178,7 @@ async fn in_one(connection: &mut Connection, statements: &[String]) -> Result<()
     let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
     let outcome = connection.execute(&sql).await;
     if outcome.is_err() {
-        // Without a transaction it says so, which does not matter.
+        // Without an open transaction this only warns.
         drop(connection.execute("ROLLBACK").await);
     }
     outcome.map_err(failed)

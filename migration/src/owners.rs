@@ -1,8 +1,9 @@
-//! Whose our objects are, and whose code our statements would run. PostgreSQL.
+//! Checks who owns our objects, and whose code our statements would run. PostgreSQL.
 //!
-//! Whoever may create in schema `public` can make a function or a table of a name of ours first. `CREATE OR REPLACE` keeps her as its
-//! owner, who may put another body in later; `IF NOT EXISTS` passes over what she made. So everything is looked for by the catalog before
-//! anything runs, and again in the transaction of each statement that meets what is there.
+//! Any role that may create objects in schema `public` can create a function or table under one of our names first.
+//! `CREATE OR REPLACE` keeps its owner, who can change the body later; `IF NOT EXISTS` keeps the object. A catalog
+//! query therefore looks for such objects before anything runs, and again in the transaction of each statement that
+//! could keep one.
 
 mod stranger;
 
@@ -18,7 +19,7 @@ use crate::step::{Engine, Step, Target};
 
 pub use stranger::Stranger;
 
-/// What is looked for, and cannot be hidden by objects in other schemas: PostgreSQL's own alone is searched.
+/// Finds foreign objects. Its search path is PostgreSQL's own schema, so objects in other schemas cannot hide any.
 static STRANGERS: LazyLock<String> = LazyLock::new(|| {
     let expected = Snapshot::expected();
     let mut relations: Vec<&str> = BASE_TABLES.to_vec();
@@ -35,22 +36,24 @@ static STRANGERS: LazyLock<String> = LazyLock::new(|| {
         .replace("$types", &list(&types))
 });
 
-/// Functions of ours in which a name could be resolved by the caller's search path. `$later`: those that a pending migration mends.
+/// Finds our functions in which the caller's search path could resolve a name. `$later`: those that a pending migration
+/// fixes.
 const UNFIXED: &str = "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname ~ '^rylie_' \
      AND p.prokind IN ('f', 'p') AND p.proname NOT IN ($later) \
      AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c ~ '^search_path=pg_catalog(, public)?, pg_temp$') ORDER BY 1";
 
-/// Who may create in schema `public`, beside the tables' owner, who may become her, and superusers. PostgreSQL 14 and earlier gave everybody the right.
+/// Finds roles that may create objects in schema `public`, except the table owner, its members and superusers.
+/// PostgreSQL 14 and earlier granted this right to `PUBLIC`.
 const CREATORS: &str = "WITH everybody AS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) e WHERE n.nspname = 'public' AND e.grantee = 0 \
      AND e.privilege_type = 'CREATE') \
      SELECT 'PUBLIC' FROM everybody UNION ALL SELECT quote_ident(r.rolname) FROM pg_roles r WHERE NOT EXISTS (SELECT FROM everybody) \
      AND r.rolname !~ '^pg_' AND has_schema_privilege(r.oid, 'public', 'CREATE') AND EXISTS (SELECT FROM pg_class c \
      WHERE c.relnamespace = 'public'::regnamespace AND c.relname = 'User' AND NOT pg_has_role(r.oid, c.relowner, 'MEMBER'))";
 
-/// The error by which a statement is taken back that met a stranger's object.
+/// The error code with which a statement is rolled back if it would keep another role's object.
 pub(crate) const CODE: &str = "RY001";
 
-/// Everything of the kind. Reads only, and takes no right.
+/// Returns all foreign objects. Reads only; needs no right.
 pub(crate) async fn strangers(connection: &mut Connection) -> Result<Vec<Stranger>> {
     let rows = values(connection, &STRANGERS).await?;
     let failed = Error::doing("looking for the owners of our objects");
@@ -58,7 +61,7 @@ pub(crate) async fn strangers(connection: &mut Connection) -> Result<Vec<Strange
     rows.iter().map(read).collect()
 }
 
-/// Functions of ours without a fixed search path.
+/// Returns our functions without a fixed search path.
 pub(crate) async fn unfixed(connection: &mut Connection) -> Result<Vec<String>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(Vec::new());
@@ -69,12 +72,13 @@ pub(crate) async fn unfixed(connection: &mut Connection) -> Result<Vec<String>> 
     values(connection, &UNFIXED.replace("$later", &later)).await
 }
 
-/// `PUBLIC`, or the logins that may create in schema `public` and are not the tables' owner.
+/// Returns `PUBLIC`, or the logins that may create objects in schema `public` and are not the table owner.
 pub(crate) async fn creators(connection: &mut Connection) -> Result<Vec<String>> {
     values(connection, CREATORS).await
 }
 
-/// Asked before anything runs: does everything of ours belong to the owner, and is nobody else's code called?
+/// Fails unless the table owner owns all our objects and our statements call no other role's code. Runs before anything
+/// else.
 pub(crate) async fn refuse_strangers(connection: &mut Connection) -> Result<()> {
     let found = strangers(connection).await?;
     if !found.is_empty() {
@@ -86,8 +90,8 @@ pub(crate) async fn refuse_strangers(connection: &mut Connection) -> Result<()> 
     }
 }
 
-/// The statement that fails with [`CODE`] where [`refuse_strangers`] would refuse an owner. The search path is PostgreSQL's own
-/// until the end of the transaction.
+/// Returns the statement that fails with [`CODE`] where [`refuse_strangers`] would refuse another owner. It sets
+/// PostgreSQL's own search path until the end of the transaction.
 pub(crate) fn check() -> String {
     format!(
         "DO $check$ DECLARE found text; BEGIN PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true); \
@@ -97,7 +101,7 @@ pub(crate) fn check() -> String {
     )
 }
 
-/// The same within a transaction that goes on: the search path is as it was afterwards.
+/// Returns the same check for use inside a transaction: it restores the search path.
 pub(crate) fn check_and_go_on() -> String {
     format!(
         "DO $path$ DECLARE before text := pg_catalog.current_setting('search_path'); BEGIN EXECUTE $do$ {} $do$; \
@@ -106,13 +110,13 @@ pub(crate) fn check_and_go_on() -> String {
     )
 }
 
-/// Whether a step leaves an object of its name to whoever made it before, so that it is checked in its own transaction.
+/// Returns whether a step would keep an existing object of its name, so that it must be checked in its own transaction.
 pub(crate) fn may_meet_another(step: &Step) -> bool {
     let sql = step.statement();
     matches!(step, Step::Sql(_) | Step::Once(_)) && (sql.contains("OR REPLACE") || sql.contains("IF NOT EXISTS"))
 }
 
-/// The refusal that a statement with [`check`] behind it failed with.
+/// Returns the refusal if the error comes from [`check`].
 pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
     let told = error.as_database_error().filter(|told| told.code().as_deref() == Some(CODE))?;
     let found = serde_json::from_str(told.message()).ok()?;

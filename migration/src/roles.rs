@@ -1,4 +1,4 @@
-//! The logins of the service and of readers. PostgreSQL.
+//! The logins of the service, the sealer and readers. PostgreSQL.
 
 mod check;
 pub(crate) mod grants;
@@ -24,50 +24,51 @@ pub use secrets::SECRET_COLUMNS;
 pub(crate) use statements::RECORDS;
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
 
-/// Room for the name of a reader's policy, which holds the login.
+/// The longest login name: the name of a reader's policy contains it.
 const LONGEST_NAME: usize = 40;
 
 const RESERVED: [&str; 6] =
     ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer", "rylie_auditor"];
 
-/// A login to make, or to bring in line.
+/// A login to create or to update.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Login {
-    /// Its name: up to 40 bytes.
+    /// Its name, up to 40 bytes.
     pub name: String,
-    /// Its password; `None` leaves it as it is, and a new login without one.
+    /// Its password. `None` keeps the current one, and creates a new login without a password.
     pub password: Option<Password>,
 }
 
-/// Which rows a reader sees.
+/// The rows that a reader sees.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Sees {
-    /// Those of one tenant. The login cannot change that: the tenant is a constant of its policies.
+    /// The rows of one tenant. The login cannot change it, because the tenant is a constant in its policies.
     Tenant(String),
-    /// Those of all tenants, and the tables of none; why goes into the audit log.
+    /// The rows of all tenants and the tables without tenant. The audit log records the reason.
     EveryTenant {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What is wanted.
+/// The logins to provision.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Provision {
-    /// The service's login: takes the doors' roles, and has no right of its own but to read the record of migrations.
+    /// The service's login. It may assume the units' roles and has no right itself but to read the migration records.
     pub app: Option<Login>,
-    /// The service's login takes the roles of tenant and identity units alone. Jobs and administration work by another login.
+    /// Whether the service's login may assume the tenant and identity roles only. Jobs and administration then need
+    /// another login.
     pub no_platform: bool,
-    /// A login that may seal the audit log, remove old batches and erase persons: takes the doors' roles and `rylie_sealer`. For the
-    /// process that seals, and not for the service.
+    /// A login that may seal the audit log, remove old batches and erase persons: it may assume the units' roles and
+    /// `rylie_sealer`. For the sealing process, not for the service.
     pub sealer: Option<Login>,
-    /// A login that reads, columns with secrets left out.
+    /// A login that reads all columns without secrets.
     pub readonly: Option<Login>,
-    /// What the reader sees; `None` leaves it as it is, and a new one without any tenant's row.
+    /// The rows that the reader sees. `None` keeps the current setting; a new reader then sees no tenant's rows.
     pub sees: Option<Sees>,
 }
 
-/// A login that was provisioned.
+/// A provisioned login.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Provisioned {
     /// Its name.
@@ -76,11 +77,11 @@ pub struct Provisioned {
     pub kind: String,
     /// The one tenant whose rows a reader sees.
     pub tenant: Option<String>,
-    /// Whether a reader sees every tenant's.
+    /// Whether a reader sees the rows of every tenant.
     pub every_tenant: bool,
-    /// Why it does.
+    /// The reason for that.
     pub reason: Option<String>,
-    /// Whether a service's login may take the platform's role.
+    /// Whether a service's login may assume the platform role.
     #[serde(default)]
     pub platform: bool,
 }
@@ -117,7 +118,7 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
     Ok(rows)
 }
 
-/// Those that are on record; none where that is not readable.
+/// Returns the recorded logins; none if the record does not exist.
 pub(crate) async fn provisioned(connection: &mut Connection) -> Result<Vec<Provisioned>> {
     let failed = Error::doing("reading which logins were provisioned");
     if connection.engine() == Engine::Sqlite || !connection.has_table("rylie_logins").await.map_err(&failed)? {
@@ -132,14 +133,14 @@ pub(crate) async fn provisioned(connection: &mut Connection) -> Result<Vec<Provi
         .collect()
 }
 
-/// Whether this login may read which logins were provisioned; where nobody was, there is nothing to read.
+/// Returns whether this login may read the record of logins, or no record exists.
 pub(crate) async fn may_read_provisioned(connection: &mut Connection) -> Result<bool> {
     let sql = "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_logins'), 'SELECT'), true)::text";
     let may = connection.value(sql).await.map_err(Error::doing("reading which logins were provisioned"))?;
     Ok(may.as_deref() == Some("true"))
 }
 
-/// After a deploy: what is new is opened to those who were provisioned.
+/// Grants new objects to the provisioned logins after a deploy.
 pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<()> {
     let rows = if changed { provisioned(connection).await? } else { Vec::new() };
     for row in rows {
@@ -149,18 +150,19 @@ pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<
         if outcome.is_err() {
             drop(connection.execute("ROLLBACK").await);
         }
-        outcome
-            .map_err(Error::doing("opening new tables to the provisioned logins; run `rylie roles provision` again"))?;
+        outcome.map_err(Error::doing(
+            "granting new tables to the provisioned logins; run `rylie roles provision` again",
+        ))?;
     }
     Ok(())
 }
 
-/// While migrations make tables, which say themselves what each door may, the default rights are off; [`renew`] puts
-/// them back.
+/// Suspends the default rights while migrations create tables, which grant each unit's role its rights themselves.
+/// [`renew`] restores them.
 pub(crate) async fn suspend_defaults(connection: &mut Connection) -> Result<()> {
     if provisioned(connection).await?.iter().any(|login| login.kind != "readonly") {
         for sql in statements::defaults(false) {
-            connection.execute(&sql).await.map_err(Error::doing("setting the rights on tables to come aside"))?;
+            connection.execute(&sql).await.map_err(Error::doing("suspending the default rights on new tables"))?;
         }
     }
     Ok(())
@@ -175,7 +177,7 @@ async fn refuse_unwalled(connection: &mut Connection) -> Result<()> {
     }
 }
 
-/// What a login of this name is already, and must not be.
+/// Fails if the name is invalid, or if the login already has rights that it must not have.
 async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
@@ -191,7 +193,7 @@ async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
     }
 }
 
-/// The old service may work with it: bound by the walls it would see nothing.
+/// Fails if the old service may use this login: under row-level security it would see no rows.
 async fn refuse_old(connection: &mut Connection, name: &str, known: &[Provisioned]) -> Result<()> {
     let is_old = |login: &LoginRights| login.login == name && login.via.iter().any(|via| via != "PUBLIC");
     if known.iter().all(|known| known.login != name) && coexistence::losing(connection).await?.iter().any(is_old) {
@@ -222,9 +224,7 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
             return Err(Error::Usage("the tenant's id is empty".to_owned()));
         }
         Some(Sees::EveryTenant { reason }) if reason.trim().is_empty() => {
-            return Err(Error::Usage(
-                "to read every tenant's rows takes a reason: it goes into the audit log".to_owned(),
-            ));
+            return Err(Error::Usage("reading every tenant's rows requires a reason for the audit log".to_owned()));
         }
         Some(Sees::Tenant(tenant)) => Provisioned { tenant: Some(tenant.clone()), ..none() },
         Some(Sees::EveryTenant { reason }) => {
@@ -233,7 +233,7 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
     })
 }
 
-/// The statements that make the login, done as who is logged in, and back to the owner.
+/// Returns the statements that create the login. They run as the session's login and then become the owner again.
 async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login");
     let name = identifier(&login.name);
@@ -246,7 +246,7 @@ async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> 
     } else {
         changes.push(format!("ALTER ROLE {name} LOGIN NOINHERIT"));
     }
-    // A verifier: the server's log never sees the password.
+    // A SCRAM verifier keeps the password out of the server's log.
     changes.extend(
         login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
     );
@@ -257,8 +257,8 @@ async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> 
     Ok(changes)
 }
 
-/// The memberships of a service's login: through `rylie_doors` it may take every door's role; without the platform, those of
-/// tenant and identity units alone. It inherits none of them.
+/// Returns the membership changes of a login. Through `rylie_doors` it may assume every unit's role; without the
+/// platform, only the tenant and identity roles. It inherits none of them.
 async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's roles");
     let name = identifier(&row.login);
@@ -292,19 +292,20 @@ async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<Str
     Ok(changes)
 }
 
-/// A login without the platform may be a member of its role by another way, which is not ours to take.
+/// Fails if a login without the platform is a member of the platform role by another way, which this function must not
+/// revoke.
 async fn refuse_platform(connection: &mut Connection, login: &str) -> Result<()> {
     let sql = "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'rylie_platform', 'MEMBER')";
     match connection.text(sql, login).await.map_err(Error::doing("looking for the login's roles"))? {
         Some(_) => {
-            let reason = "may take rylie_platform by way of another role, which is to be revoked first".to_owned();
+            let reason = "may assume rylie_platform through another role; revoke that membership first".to_owned();
             Err(Refusal::UnsafeRole { role: login.to_owned(), reason }.into())
         }
         None => Ok(()),
     }
 }
 
-/// The statements that give a login its rights, and take any other from it.
+/// Returns the statements that grant a login its rights and revoke all others.
 async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's rights");
     let mut changes = Vec::new();
@@ -326,7 +327,7 @@ async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<St
     Ok(changes)
 }
 
-/// `insufficient_privilege`, told by what takes it.
+/// Turns `insufficient_privilege` into an error that names the required right.
 fn may_not(error: Error) -> Error {
     let Error::Database { source, .. } = &error else { return error };
     let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);

@@ -1,6 +1,6 @@
-//! The same list for SeaORM's `MigratorTrait` and its command line, for development.
+//! The same migrations for SeaORM's `MigratorTrait` and its command line, for development.
 //!
-//! SeaORM's loop has no lock and does not try again; a live database is for `Migrations::deploy`.
+//! SeaORM's loop has no lock and does not retry; use `Migrations::deploy` for a live database.
 
 use async_trait::async_trait;
 use sea_orm_migration::sea_orm::{
@@ -19,7 +19,7 @@ use crate::migrations::{MIGRATIONS, Migration};
 use crate::owners;
 use crate::step::{self, Direction, Engine, Step, Target};
 
-/// The migrations for SeaORM. What loses data is refused on a database marked as production.
+/// The migrations for SeaORM. Commands that lose data are refused in production.
 #[derive(Debug)]
 pub struct Migrator;
 
@@ -46,7 +46,7 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// SeaORM's own behaviour.
+/// SeaORM's behaviour without our checks.
 struct Unguarded;
 
 impl MigratorTrait for Unguarded {
@@ -83,7 +83,7 @@ async fn guarded<'c, C: IntoSchemaManagerConnection<'c>>(db: C) -> Result<Schema
 struct Adapted(&'static dyn Migration);
 
 impl Adapted {
-    /// The steps and our own record, before SeaORM writes its own.
+    /// Runs the steps and writes our record, before SeaORM writes its own.
     async fn apply(&self, direction: Direction, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let engine = engine(manager);
         let mut steps = match direction {
@@ -95,7 +95,7 @@ impl Adapted {
             if self.0.builds_walls() && direction == Direction::Up {
                 steps.insert(0, Step::sql(doors::OPEN));
             }
-            // Before and after; this way has no transaction around a step and its check.
+            // Check before and after, since this path has no transaction around a step and its check.
             steps.insert(0, Step::sql(owners::check_and_go_on()));
             steps.push(Step::sql(owners::check_and_go_on()));
         }
@@ -103,7 +103,7 @@ impl Adapted {
         if self.0.in_transaction(engine) == self.0.in_transaction(Engine::Postgres) {
             return apply_to(manager, &steps).await;
         }
-        // SeaORM asks about transactions without naming the engine and was told PostgreSQL's answer.
+        // SeaORM asks about transactions without naming the engine and got the answer for PostgreSQL.
         let transaction = manager.begin().await?;
         apply_to(&transaction, &steps).await?;
         transaction.commit().await
@@ -111,7 +111,8 @@ impl Adapted {
 }
 
 impl Adapted {
-    /// SeaORM inserts its own row afterwards and takes one that is there for an error.
+    /// Returns the steps that write our record. They omit SeaORM's row, which it inserts afterwards and which must not
+    /// exist yet.
     async fn record(&self, direction: Direction, manager: &SchemaManager<'_>) -> Result<Vec<Step>, DbErr> {
         let engine = engine(manager);
         if direction == Direction::Down {
@@ -179,7 +180,7 @@ impl Target for SeaOrm<'_, '_> {
     }
 }
 
-/// Connects as a migration needs it: one connection, so that it is one session; a short wait for locks.
+/// Connects for migrations: a single connection, which is one session, with a short lock timeout.
 pub async fn connect(url: String, schema: String) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options

@@ -1,10 +1,10 @@
-//! What a migration is made of.
+//! The steps of a migration.
 
 use std::borrow::Cow;
 
 use async_trait::async_trait;
 
-/// Which way a migration goes.
+/// The direction of a migration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Direction {
     Up,
@@ -20,7 +20,7 @@ impl Direction {
     }
 }
 
-/// The database a migration is written for.
+/// The database engine that a migration's steps are for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Engine {
     /// PostgreSQL 15 or later.
@@ -29,48 +29,49 @@ pub enum Engine {
     Sqlite,
 }
 
-/// One thing to do. Outside a transaction each may be done again after an interruption, so each is idempotent.
+/// One step. Outside a transaction a step may run again after an interruption, so it must be idempotent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
     /// Exactly one statement.
     Sql(Cow<'static, str>),
-    /// A statement that waits for other transactions without making anyone wait for it (`… CONCURRENTLY`), so it
-    /// may wait long. PostgreSQL, outside a transaction.
-    Patient(Cow<'static, str>),
-    /// A change of many rows, some hundred a statement: `$1` is the last key done (empty at first), the one value
-    /// returned the last key of this batch, null when nothing is left. `$2` is how many rows to look at, the last one done
-    /// included: a deploy lowers it until a batch ends within its time limit. A statement without `$2` has no limit.
-    /// PostgreSQL.
-    Batches(Cow<'static, str>),
-    /// `CREATE INDEX CONCURRENTLY IF NOT EXISTS`; an invalid left-over of an interrupted run is dropped first.
+    /// A statement that waits for other transactions without blocking any (`… CONCURRENTLY`), so it may wait long.
     /// PostgreSQL, outside a transaction.
+    Patient(Cow<'static, str>),
+    /// A change of many rows, some hundred per statement. PostgreSQL.
+    ///
+    /// `$1` is the last key done (empty at first). The statement returns the last key of its batch, or null when no row
+    /// is left. `$2` is the number of rows to read, the last one done included. A deploy lowers it until a batch ends
+    /// within its time limit. A statement without `$2` has no limit.
+    Batches(Cow<'static, str>),
+    /// `CREATE INDEX CONCURRENTLY IF NOT EXISTS`, after dropping an invalid index of an interrupted run. PostgreSQL,
+    /// outside a transaction.
     ConcurrentIndex {
-        /// Name of the index.
+        /// The index's name.
         name: &'static str,
         /// The whole statement.
         sql: Cow<'static, str>,
     },
-    /// One statement that must not be done twice: it is done in one transaction with the record of it, so that after
-    /// an interruption it is known whether it was.
+    /// One statement that must not run twice. One transaction contains it and its record, so the record is reliable
+    /// after an interruption.
     Once(Cow<'static, str>),
-    /// One statement that must not be done twice and that the server refuses in a transaction. An interruption leaves
-    /// it in doubt: the next deploy names it and does nothing until `migrate resolve` has told. PostgreSQL.
+    /// One statement that must not run twice and that the server refuses in a transaction. An interruption leaves it in
+    /// doubt: each deploy reports it and stops until `migrate resolve` records the outcome. PostgreSQL.
     OnceNonTransactional(Cow<'static, str>),
 }
 
 impl Step {
-    /// A statement.
+    /// Returns a step of one statement.
     pub(crate) fn sql(sql: impl Into<Cow<'static, str>>) -> Self {
         Self::Sql(sql.into())
     }
 
-    /// An index as the engine makes it on a live table; `on` begins with the table: `"Task" (status)`.
+    /// Returns the step that creates an index on a live table. `on` begins with the table: `"Task" (status)`.
     pub(crate) fn index(engine: Engine, name: &'static str, on: &str) -> Self {
         Self::any_index(engine, "INDEX", name, on)
     }
 
-    /// A unique index, likewise.
+    /// Returns the step that creates a unique index on a live table.
     pub(crate) fn unique_index(engine: Engine, name: &'static str, on: &str) -> Self {
         Self::any_index(engine, "UNIQUE INDEX", name, on)
     }
@@ -85,7 +86,7 @@ impl Step {
         }
     }
 
-    /// Removes an index as the engine does it on a live table.
+    /// Returns the step that drops an index of a live table.
     pub(crate) fn drop_index(engine: Engine, name: &str) -> Self {
         match engine {
             Engine::Postgres => Self::Patient(format!("DROP INDEX CONCURRENTLY IF EXISTS \"{name}\"").into()),
@@ -93,7 +94,7 @@ impl Step {
         }
     }
 
-    /// The statement as it is sent.
+    /// Returns the statement as it is sent.
     #[must_use]
     pub fn statement(&self) -> &str {
         match self {
@@ -106,13 +107,13 @@ impl Step {
         }
     }
 
-    /// Whether it may be done a second time after an interruption.
+    /// Returns whether it may run again after an interruption.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         !matches!(self, Self::Once(_) | Self::OnceNonTransactional(_))
     }
 
-    /// What kind it is: a part of the checksum.
+    /// Returns the step's kind, which is part of the checksum.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Sql(_) => "sql",
@@ -124,7 +125,7 @@ impl Step {
         }
     }
 
-    /// Its beginning, short enough for a message.
+    /// Returns the beginning of the statement, short enough for a message.
     pub(crate) fn summary(&self) -> String {
         let words: Vec<&str> = self.statement().split_whitespace().collect();
         let line = words.join(" ");
@@ -135,7 +136,7 @@ impl Step {
     }
 }
 
-/// The statements of a file, which are set apart by lines `-- statement`; other comment lines are left out.
+/// Splits a file at its `-- statement` lines into steps. Drops all other comment lines.
 pub(crate) fn statements(file: &str) -> Vec<Step> {
     file.split("-- statement\n")
         .map(|part| part.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n"))
@@ -143,7 +144,7 @@ pub(crate) fn statements(file: &str) -> Vec<Step> {
         .collect()
 }
 
-/// Something that a step can be done to: a connection of ours, or of SeaORM's.
+/// A connection on which steps run: ours or SeaORM's.
 #[async_trait]
 pub(crate) trait Target: Send {
     type Error: Send;
@@ -151,14 +152,14 @@ pub(crate) trait Target: Send {
     /// Sends one statement.
     async fn execute(&mut self, sql: &str) -> Result<(), Self::Error>;
 
-    /// The first column of the first row, where `$1` is `value`.
+    /// Returns the first column of the first row; `value` is bound to `$1`.
     async fn text(&mut self, sql: &str, value: &str) -> Result<Option<String>, Self::Error>;
 }
 
-/// How many rows a batch looks at, to begin with.
+/// The initial number of rows of a batch.
 pub(crate) const BATCH_ROWS: u32 = 500;
 
-/// A statement in batches, for so many rows.
+/// Inserts the number of rows into a batch statement.
 pub(crate) fn of_rows(batches: &str, rows: u32) -> String {
     batches.replace("$2", &rows.to_string())
 }
@@ -166,7 +167,7 @@ pub(crate) fn of_rows(batches: &str, rows: u32) -> String {
 const INVALID_INDEX: &str = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
      WHERE c.relname = $1 AND c.relnamespace = current_schema()::regnamespace AND NOT i.indisvalid";
 
-/// Does one step.
+/// Runs one step.
 pub(crate) async fn apply<T: Target>(target: &mut T, step: &Step) -> Result<(), T::Error> {
     match step {
         Step::Sql(sql) | Step::Patient(sql) | Step::Once(sql) | Step::OnceNonTransactional(sql) => {

@@ -108,7 +108,7 @@ async fn missing_roles_are_one_difference() {
 
     let found = drift(&url).await;
 
-    assert_eq!(objects(&found), ["roles of the doors"]);
+    assert_eq!(objects(&found), ["roles of the units"]);
     deploy(&database.url()).await;
     assert_eq!(drift(&url).await, Drift::default());
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::form::StoredForm;
 use crate::keyring::KeyId;
 
-/// What a provider says went wrong. Keep keys out of it: it is printed as the source of an error.
+/// An error of a provider. It must not contain keys, because it is printed as the source of an error.
 pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A result with this crate's error.

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-/// The form of a stored text, told by its shape alone.
+/// The form of a stored text, recognised by its syntax alone.
 ///
-/// A text that begins like an envelope (with `rylie` and a digit, or with `rylie1.` but for one byte) or like the platform's
-/// ciphers (with 32 hexadecimal digits and a colon) is never [`Plain`](Self::Plain), however damaged the rest.
+/// A text is never [`Plain`](Self::Plain), even if damaged, if it begins like an envelope or like one of the platform's
+/// ciphers. An envelope begins with `rylie` and a digit, or with `rylie1.` except for one byte; a cipher begins with 32
+/// hexadecimal digits and a colon.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum StoredForm {
     /// An envelope of this crate, well-formed.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A time in UTC with millisecond precision: the stored form of `timestamp(3)`.
 ///
 /// Converting from [`DateTime<Utc>`] truncates to milliseconds, so that a value read back equals the value written.
-/// Serialised as RFC 3339. A stored time before the year 1, after 9999 or infinite is read as the nearest time within:
-/// another writer stored it, and it must not prevent reading the other rows.
+/// Serialised as RFC 3339. A stored time before the year 1, after 9999 or infinite is read as the nearest valid time.
+/// Another writer stored it, and it must not prevent reading the other rows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(NaiveDateTime);
 

@@ -1,12 +1,12 @@
-//! What a rule sees.
+//! The input of a rule.
 
 use crate::script::{Part, Reading};
 
-/// What a rule looks at.
+/// The scripts that a rule examines.
 pub(crate) struct Context<'a> {
-    /// The script at hand.
+    /// The script of the part that is checked.
     pub(crate) script: &'a Reading,
-    /// Everything that is linted together, in order: what a table lacks here another script may add.
+    /// All scripts that are checked together, in order: another script may add what a table lacks here.
     pub(crate) all: &'a [Reading],
 }
 

@@ -1,4 +1,4 @@
-//! A schema as PostgreSQL's catalog has it, in a form that can be compared.
+//! A schema from PostgreSQL's catalog, in a comparable form.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ const SQL: &str = include_str!("catalog.sql");
 /// The schema `public`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Catalog {
-    /// Labels by enum type.
+    /// The labels of each enum type.
     pub enums: BTreeMap<String, Vec<String>>,
     /// Tables by name.
     pub tables: BTreeMap<String, Table>,
-    /// Definitions of functions by name and arguments; those of extensions left out.
+    /// Function definitions by name and arguments, without those of extensions.
     pub functions: BTreeMap<String, String>,
     /// Views and materialised views.
     pub views: Vec<String>,
@@ -28,19 +28,19 @@ pub struct Catalog {
 pub struct Table {
     /// Columns by name.
     pub columns: BTreeMap<String, Column>,
-    /// Definitions of indexes by name; one that is not valid says so.
+    /// Index definitions by name; an invalid index is labelled.
     pub indexes: BTreeMap<String, String>,
-    /// Definitions of constraints by name.
+    /// Constraint definitions by name.
     pub constraints: BTreeMap<String, String>,
-    /// Definitions of triggers by name.
+    /// Trigger definitions by name.
     pub triggers: BTreeMap<String, String>,
-    /// Policies of row-level security by name.
+    /// Row-level security policies by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: BTreeMap<String, String>,
-    /// What the roles of our doors may do, by role.
+    /// The grants of the units' roles, by role.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub grants: BTreeMap<String, String>,
-    /// `enabled`, or `forced` where it binds the owner too; `None` where it is off.
+    /// `enabled`, or `forced` if it applies to the owner too; `None` if it is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_security: Option<String>,
 }
@@ -48,17 +48,17 @@ pub struct Table {
 /// A column.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Column {
-    /// Its type, as PostgreSQL writes it.
+    /// Its type, as PostgreSQL prints it.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Whether it may be null.
+    /// Whether it is nullable.
     pub nullable: bool,
-    /// Its default, as PostgreSQL writes it.
+    /// Its default, as PostgreSQL prints it.
     pub default: Option<String>,
 }
 
 impl Catalog {
-    /// Reads it in one statement. Takes no right beyond logging in.
+    /// Reads the schema in one statement. Needs no right but to log in.
     pub(crate) async fn read(connection: &mut Connection) -> Result<Self> {
         if connection.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());

@@ -1,4 +1,4 @@
-//! A live schema against the base, and what lies beyond both.
+//! Compares a live schema with the base, and lists objects beyond both schemas.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) struct Comparison {
 const MISSING: &str = "nothing";
 const FREE: &str = "this name to be free";
 
-/// Compares. In a database that is already ours (`recorded`), what our migrations took away is not missed.
+/// Compares. In a database that is already ours (`recorded`), objects that our migrations dropped are not reported.
 pub(crate) fn compare(live: &Catalog, recorded: bool) -> Comparison {
     let (base, current) = (Catalog::base(), Catalog::current());
     let mut found = Comparison::default();
@@ -48,7 +48,7 @@ impl Comparison {
         for (column, expected) in &base.columns {
             self.column(&format!("column {name}.{column}"), expected, live.columns.get(column));
         }
-        // A column of somebody else's under a name of ours would be taken for ours; its type tells.
+        // A foreign column under one of our names would be taken for ours; its type reveals it.
         let ours = current
             .into_iter()
             .flat_map(|table| &table.columns)
@@ -62,7 +62,7 @@ impl Comparison {
             recorded && current.is_some_and(|table| !kind(table).contains_key(object))
         };
         for (constraint, definition) in &base.constraints {
-            // A unique constraint is seen by its index: Prisma made some as the one and some as the other.
+            // A unique constraint is compared by its index: Prisma created some as constraints and some as indexes.
             if !definition.starts_with("UNIQUE") && !taken_away(|table| &table.constraints, constraint) {
                 self.definition("constraint", name, constraint, definition, &live.constraints, true);
             }
@@ -85,7 +85,8 @@ impl Comparison {
         self.expect(object, &default(expected), &default(live), false);
     }
 
-    /// By name, else the same thing under another name, which is worth a word and not in the way.
+    /// Compares by name, else looks for the same definition under another name. A rename is reported but does not
+    /// prevent the adoption.
     fn definition(
         &mut self,
         kind: &str,
@@ -106,13 +107,13 @@ impl Comparison {
         }
     }
 
-    /// Before the first of ours is applied: what has a name of ours and is something else. A migration would take it for
-    /// its own and leave it out, or put its own in its place.
+    /// Reports foreign objects under our names, before the first of our migrations. A migration would keep such an
+    /// object as its own, or replace it.
     fn taken_names(&mut self, live: &Catalog, base: &Catalog, current: &Catalog) {
         for (name, table) in &current.tables {
             let (old, live_table) = (base.tables.get(name), live.tables.get(name));
             if let (None, Some(_)) = (old, live_table) {
-                self.expect(&format!("table {name}"), FREE, "a table of somebody else's", true);
+                self.expect(&format!("table {name}"), FREE, "a table that is not ours", true);
             }
             for (index, definition) in table.indexes.iter().filter(|(index, _)| is_new(old, index, |t| &t.indexes)) {
                 let taken = live.tables.iter().find_map(|(on, table)| Some((on, table.indexes.get(index)?)));
@@ -135,7 +136,8 @@ impl Comparison {
         }
     }
 
-    /// Somebody had the same thought: ours is made beside it, and one of the two is then superfluous.
+    /// Reports an index with the same definition as one of ours. Ours is created as well, so one of the two is
+    /// superfluous.
     fn same_index(&mut self, table: &str, name: &str, definition: &str, live: Option<&Table>) {
         let wanted = without_name(name, definition);
         let others = live.into_iter().flat_map(|table| &table.indexes);
@@ -145,7 +147,7 @@ impl Comparison {
         }
     }
 
-    /// What neither the base nor our migrations made.
+    /// Lists objects that neither the base nor our migrations created.
     fn unknown(&mut self, live: &Catalog, base: &Catalog, current: &Catalog) {
         let known_enum = |name: &String| base.enums.contains_key(name) || current.enums.contains_key(name);
         self.extra.extend(live.enums.keys().filter(|name| !known_enum(name)).map(|name| format!("enum {name}")));
@@ -174,18 +176,18 @@ fn triggers(table: &Table) -> &BTreeMap<String, String> {
     &table.triggers
 }
 
-/// Whether our migrations add it to the base.
+/// Returns whether our migrations add the object to the base.
 fn is_new(base: Option<&Table>, object: &str, part: Part) -> bool {
     base.is_none_or(|table| !part(table).contains_key(object))
 }
 
-/// The definition of an index, for comparing what it does.
+/// Returns an index definition without the name, to compare its effect.
 fn without_name(name: &str, definition: &str) -> String {
     let quoted = definition.replacen(&format!("INDEX \"{name}\" ON"), "INDEX ON", 1);
     quoted.replacen(&format!("INDEX {name} ON"), "INDEX ON", 1)
 }
 
-/// What a table consists of. The index of a constraint has the constraint's name and is named once.
+/// Lists the parts of a table. A constraint and its index share a name, which is listed once.
 fn parts(table: &Table) -> impl Iterator<Item = (&'static str, &String)> {
     let constraints = table.constraints.keys().filter(|name| !table.indexes.contains_key(*name));
     let columns = table.columns.keys().map(|name| ("column", name));

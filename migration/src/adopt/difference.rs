@@ -1,19 +1,19 @@
-//! What is not as it should be.
+//! Differences between a live schema and the expected one.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Something that is not as in the base.
+/// An object that differs from the base.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Difference {
-    /// What it is about: `column User.email`.
+    /// The object, for example `column User.email`.
     pub object: String,
-    /// How the base has it.
+    /// Its definition in the base.
     pub expected: String,
-    /// How it is.
+    /// Its current definition.
     pub found: String,
-    /// Whether it keeps the database from being adopted.
+    /// Whether it prevents the adoption.
     pub blocking: bool,
 }
 

@@ -1,6 +1,6 @@
-//! The schemas we know, as files: the base, and what all migrations make of it.
+//! The known schemas as files: the base, and the result of all migrations.
 //!
-//! A test makes both anew from the migrations and compares, so they cannot fall behind.
+//! A test regenerates both from the migrations and compares them, so that they stay current.
 
 use super::catalog::Catalog;
 
@@ -8,20 +8,20 @@ const BASE: &str = include_str!("base.json");
 const CURRENT: &str = include_str!("current.json");
 
 impl Catalog {
-    /// What Prisma left, and the first migration makes.
+    /// The schema that Prisma left, which the first migration creates.
     #[must_use]
     pub fn base() -> Self {
         parse(BASE)
     }
 
-    /// What all migrations make.
+    /// The schema after all migrations.
     #[must_use]
     pub fn current() -> Self {
         parse(CURRENT)
     }
 }
 
-/// The files are part of this program and read by a test: nothing to fail on.
+/// Cannot fail: the files are compiled in, and a test parses them.
 fn parse(json: &str) -> Catalog {
     serde_json::from_str(json).unwrap_or_default()
 }

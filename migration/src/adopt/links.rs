@@ -1,11 +1,11 @@
-//! Requests and tasks that name a user of another tenant: users move between agencies, and what they ordered stays.
+//! Requests and tasks that refer to a user of another tenant. Users move between agencies, and their orders stay.
 
 use super::{Difference, begin_to_see_all};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::step::Target;
 
-/// A task is of its request's tenant.
+/// The references that can cross tenants. A task belongs to its request's tenant.
 const LINKS: [(&str, &str); 2] = [
     (
         "Request.userId",
@@ -19,7 +19,7 @@ const LINKS: [(&str, &str); 2] = [
     ),
 ];
 
-/// How many there are, each kind a line. Not in the way of an adoption.
+/// Counts the rows for each kind of reference. They do not prevent an adoption.
 pub(super) async fn across_tenants(connection: &mut Connection) -> Result<Vec<Difference>> {
     begin_to_see_all(connection).await?;
     let found = count(connection).await;

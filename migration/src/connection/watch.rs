@@ -1,7 +1,7 @@
-//! Whether the server is still there, while a statement takes as long as it takes.
+//! Detects a lost server while a statement runs without a time limit.
 //!
-//! A migration has no time limit, and a network that loses everything tells nobody. So a second connection looks from time to
-//! time: whether the server answers, and whether the session is at work.
+//! A network failure may stay undetected. A second connection therefore checks periodically that the server answers and
+//! that the session is active.
 
 use std::io;
 use std::time::Duration;
@@ -9,27 +9,28 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-/// The longest look, with its connecting; a shorter pause between two is the limit instead.
+/// The time limit of one check, including its connection. A shorter interval between checks is the limit instead.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// So many looks in a row that find nothing at work: an answer may be on its way during one.
+/// The number of consecutive failed checks that count as a loss. One may fail while the answer is on its way.
 const MOST_DOUBTS: u32 = 3;
 
-/// The longest wait for a connection, and for what the server answers at once.
+/// The time limit for connecting, and for queries that the server answers at once.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
-/// Looks after one session of the server.
+/// Observes one session of the server.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) options: PgConnectOptions,
     pub(crate) process: i32,
     pub(crate) every: Duration,
-    /// The session is of no use any more: its answer may still come.
+    /// The session must not be used again: its answer may still arrive.
     pub(crate) lost: bool,
 }
 
 impl Watch {
-    /// Waits for an answer. An error where the server answers no more, or works on it no more, and from then on at once.
+    /// Waits for an answer. Fails if the server stops answering or no longer executes the statement; every later call
+    /// fails at once.
     pub(crate) async fn over<T>(&mut self, asking: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
         tokio::pin!(asking);
         let mut doubts = if self.lost { MOST_DOUBTS } else { 0 };
@@ -56,16 +57,16 @@ impl Watch {
         let look = async {
             let mut connection = self.options.connect().await?;
             let at_work = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut connection).await?;
-            // It answered: how it takes the goodbye does not matter.
+            // It answered, so a failure to close does not matter.
             let _ = connection.close().await;
             Ok(at_work)
         };
-        // A server that refuses a second connection is there.
+        // A server that refuses a second connection is running.
         look.await.unwrap_or_else(|error: sqlx::Error| error.as_database_error().is_some())
     }
 }
 
-/// What is to be answered at once.
+/// Applies the time limit for queries that the server answers at once.
 pub(crate) async fn promptly<T>(asking: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let answered = tokio::time::timeout(CONNECT, asking).await;
     answered.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer").into()))

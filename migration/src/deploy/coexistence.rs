@@ -1,10 +1,12 @@
-//! While the old service works on an adopted database, each of its logins does what it could before.
+//! Keeps the rights of the old service's logins while it works on an adopted database.
 //!
-//! The tables' owner is not bound, as the policies are not forced. Other logins have rights by grants, and row-level security
-//! would show them nothing: one permissive policy a table lets every role pass that is none of ours. Rights stay what they are.
-//! The triggers that fill in the tenant's key read the parent with their owner's rights, because a writer need not have the right to read it.
+//! The policies are not forced, so they do not apply to the table owner. Other logins have rights by grants, and
+//! row-level security would show them no rows. One permissive policy per table therefore exempts every role that is not
+//! ours. Rights stay unchanged. The triggers that fill in the tenant key read the parent with their owner's rights,
+//! because a writer may lack the right to read it.
 //!
-//! A state and not an event, as the wall is: each deploy looks and builds what is missing, and takes it away once the adoption is finished.
+//! Like row-level security, this is a state and not an event: each deploy creates what is missing, and removes it once
+//! the adoption is finished.
 
 mod logins;
 
@@ -21,7 +23,7 @@ use crate::step::{Engine, Step, Target};
 pub use logins::LoginRights;
 pub(crate) use logins::{losing, read as logins};
 
-/// The migration from which on row-level security binds the old service's logins.
+/// The migration that applies row-level security to the old service's logins.
 pub(crate) const BINDS_LOGINS: &str = "m20261123_000008_enable_row_level_security";
 
 /// The policy's name on each table.
@@ -33,10 +35,10 @@ pub(crate) const DEFINITION: &str =
 
 pub(crate) const FUNCTION: &str = "rylie_is_foreign_role()";
 
-/// As PostgreSQL writes it, so that drift compares it with this text.
+/// Spelled as PostgreSQL prints it, so that the drift check can compare the text.
 pub(crate) const CREATE_FUNCTION: &str = include_str!("coexistence/function.sql");
 
-/// The functions of triggers that read a parent's tenant.
+/// The trigger functions that read a parent's tenant.
 pub(crate) const FILLING: [&str; 3] =
     ["rylie_tenant_from_request()", "rylie_tenant_from_user()", "rylie_tenant_of_auditlog()"];
 
@@ -44,7 +46,7 @@ const HAS_POLICY: &str = "EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = to_
      AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = 'rylie_is_foreign_role()' \
      AND pg_get_expr(p.polwithcheck, p.polrelid) = 'rylie_is_foreign_role()')";
 
-/// Builds it, or takes it away, as the mark says. Under the migration lock.
+/// Creates or removes the policies, as the environment marker says. Call it under the migration lock.
 pub(crate) async fn settle(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
     match unsettled(&mut migrations.connection).await? {
         Some(State::Coexistence) => migrations.run_again(&Open, progress).await,
@@ -53,23 +55,23 @@ pub(crate) async fn settle(migrations: &mut Migrations, progress: Listener<'_>) 
     }
 }
 
-/// Takes it away, whatever the mark says: the policies' table is to be without row-level security.
+/// Removes the policies without regard to the environment marker, since row-level security is about to be disabled.
 pub(crate) async fn close(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
     if migrations.engine() == Engine::Postgres { migrations.run_again(&Close, progress).await } else { Ok(()) }
 }
 
-/// Whether something is to be built or taken away that this login may.
+/// Returns whether something must be created or removed, and this login may do so.
 pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
     if connection.engine() == Engine::Sqlite {
         return Ok(false);
     }
     let sql =
         "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND pg_has_role(relowner, 'MEMBER')";
-    let may = connection.value(sql).await.map_err(Error::doing("finding out who owns the tables"))?.is_some();
+    let may = connection.value(sql).await.map_err(Error::doing("finding the owner of the tables"))?.is_some();
     Ok(may && unsettled(connection).await?.is_some())
 }
 
-/// The state that the mark says, where the tables are not in it.
+/// Returns the state in the environment marker if the tables do not match it.
 async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(None);
@@ -84,11 +86,11 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
         "SELECT 'yes' WHERE NOT ({open}) OR EXISTS (SELECT FROM pg_proc WHERE oid IN ({filling}) AND {other} AND pg_has_role(proowner, 'MEMBER'))"
     );
     let unsettled =
-        connection.value(&sql).await.map_err(Error::doing("looking for what the old service's logins may see"))?;
+        connection.value(&sql).await.map_err(Error::doing("checking the policies for the old service's logins"))?;
     Ok(unsettled.map(|_| mark.state))
 }
 
-/// Every table has the policy, and everybody may call its function.
+/// Builds the condition that every table has the policy and that every role may call its function.
 fn is_open() -> String {
     let policies = TABLES.map(|table| HAS_POLICY.replace("$table", table)).join(" AND ");
     format!(
@@ -103,7 +105,7 @@ fn is_there() -> String {
     )
 }
 
-/// The adoption is not finished under the feet of a session that would see nothing from then on.
+/// Fails while sessions are open that would see no rows once the adoption is finished.
 pub(crate) async fn refuse_open_sessions(connection: &mut Connection) -> Result<()> {
     let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();
     if losing.is_empty() {
@@ -116,7 +118,7 @@ pub(crate) async fn refuse_open_sessions(connection: &mut Connection) -> Result<
     open.map_or(Ok(()), |logins| Err(Refusal::OpenSessions { logins }.into()))
 }
 
-/// Steps that are done as the mark changes; none of the list, and never on record.
+/// Steps that run when the state changes. They are not in the list of migrations and never recorded.
 struct Open;
 
 impl Migration for Open {
@@ -165,7 +167,7 @@ impl Migration for Close {
     }
 }
 
-/// Another one's function stays as it is: the deploy may not alter it.
+/// Skips functions of other roles, which the deploy may not alter.
 fn filling(security: &str) -> Step {
     let each = FILLING.map(|function| {
         format!(

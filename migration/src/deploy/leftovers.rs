@@ -1,12 +1,12 @@
-//! Indexes that an interrupted `CONCURRENTLY` left behind: not used by any query, and written by every one.
+//! Repairs indexes that an interrupted `CONCURRENTLY` left invalid: no query uses them, but every write maintains them.
 
 use crate::connection::Connection;
 use crate::deploy::Options;
 use crate::error::{Error, Result};
 use crate::step::{Engine, Target};
 
-/// Not those of tables on which somebody else is at work right now, which may be building them; nor of tables that this
-/// login may not change. `REINDEX CONCURRENTLY` leaves copies, which are dropped; others are made anew.
+/// Skips tables on which another session holds the lock of an index build, and tables that this login may not change.
+/// Drops the copies that `REINDEX CONCURRENTLY` left, and rebuilds other indexes.
 const FIND: &str = "SELECT CASE WHEN c.relname ~ '_cc(new|old)[0-9]*$' THEN 'DROP INDEX CONCURRENTLY IF EXISTS ' \
      ELSE 'REINDEX INDEX CONCURRENTLY ' END || quote_ident(c.relname) \
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
@@ -14,14 +14,14 @@ const FIND: &str = "SELECT CASE WHEN c.relname ~ '_cc(new|old)[0-9]*$' THEN 'DRO
      AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.relation = i.indrelid AND l.pid <> pg_backend_pid() \
      AND l.mode = 'ShareUpdateExclusiveLock') ORDER BY 1";
 
-/// Whether there are any.
+/// Returns whether there are invalid indexes.
 pub(crate) async fn are_there(connection: &mut Connection) -> Result<bool> {
     Ok(!statements(connection).await?.is_empty())
 }
 
-/// Drops or rebuilds them, waiting as patiently as the building of an index does. Under the migration lock.
+/// Drops or rebuilds invalid indexes, with the lock timeout of an index build. Call it under the migration lock.
 pub(crate) async fn mend(connection: &mut Connection, options: &Options) -> Result<()> {
-    let failed = Error::doing("making an invalid index anew; `-v` names what is in the way");
+    let failed = Error::doing("rebuilding an invalid index; `-v` shows the blocking process");
     for statement in statements(connection).await? {
         tracing::info!(statement, "an index was left invalid");
         let patience = format!("SET lock_timeout = '{}ms'", options.patience.as_millis());

@@ -1,4 +1,4 @@
-//! One migration at a time on a PostgreSQL database, and the patience to wait for one's turn.
+//! The lock that allows one migration at a time on a PostgreSQL database.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -10,11 +10,11 @@ use crate::deploy::Progress;
 use crate::error::{Error, Result};
 use crate::step::Target;
 
-/// "rylie mg", read as a number: advisory locks share one space of numbers in a database.
+/// The bytes of "rylie mg" as a number. All advisory locks of a database share one number space.
 const KEY: i64 = 0x7279_6C69_6520_6D67;
 
-/// Takes the lock, asking again and again rather than waiting in the server: a waiting statement holds a snapshot,
-/// and the `CREATE INDEX CONCURRENTLY` of the holder would wait for that.
+/// Takes the lock. Polls instead of waiting in the server: a waiting statement holds a snapshot, and the holder's
+/// `CREATE INDEX CONCURRENTLY` would wait for that snapshot.
 pub(crate) async fn acquire(
     connection: &mut Connection,
     limit: Duration,
@@ -35,11 +35,11 @@ pub(crate) async fn acquire(
 
 async fn try_acquire(connection: &mut Connection) -> Result<bool> {
     let sql = format!("SELECT pg_try_advisory_lock({KEY})::text");
-    let taken = connection.value(&sql).await.map_err(Error::doing("asking for the migration lock"))?;
+    let taken = connection.value(&sql).await.map_err(Error::doing("taking the migration lock"))?;
     Ok(taken.as_deref() == Some("true"))
 }
 
-/// Gives the lock back. If that fails the connection is gone, and the lock with it.
+/// Releases the lock. If that fails, the connection is lost and the lock with it.
 pub(crate) async fn release(connection: &mut Connection) {
     if let Err(error) = connection.execute(&format!("SELECT pg_advisory_unlock({KEY})")).await {
         tracing::warn!(%error, "the migration lock was not released; it ends with its connection");
@@ -47,24 +47,24 @@ pub(crate) async fn release(connection: &mut Connection) {
 }
 
 async fn holder(connection: &mut Connection) -> Result<Option<i32>> {
-    // A key of 64 bits is shown as two halves.
+    // PostgreSQL shows a 64-bit key as two halves.
     let (high, low) = (KEY >> 32, KEY & 0xFFFF_FFFF);
     let sql = format!(
         "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = {high} \
          AND objid::bigint = {low} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     );
-    let pid = connection.value(&sql).await.map_err(Error::doing("asking who holds the migration lock"))?;
+    let pid = connection.value(&sql).await.map_err(Error::doing("finding the holder of the migration lock"))?;
     Ok(pid.and_then(|pid| pid.parse().ok()))
 }
 
 async fn describe(connection: &mut Connection, pid: Option<i32>) -> Result<Option<Blocker>> {
     let Some(pid) = pid else { return Ok(None) };
-    let failed = Error::doing("asking who holds the migration lock");
+    let failed = Error::doing("finding the holder of the migration lock");
     let row = connection.value(&describe_process(&pid.to_string())).await.map_err(failed)?;
     Ok(row.and_then(|row| serde_json::from_str(&row).ok()))
 }
 
-/// Pauses that grow, each cut at random so that those who wait together do not ask together.
+/// Growing pauses with random jitter, so that waiting processes do not poll at the same time.
 pub(crate) struct Backoff {
     pause: Duration,
     most: Duration,
@@ -78,7 +78,7 @@ impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
         let pause = self.pause;
         self.pause = self.most.min(pause * 2);
-        // The standard library's only randomness; no more is needed to spread out a few processes.
+        // The standard library's only randomness, which suffices to spread a few processes.
         let percent = RandomState::new().build_hasher().finish() % 51;
         pause * u32::try_from(50 + percent).unwrap_or(100) / 100
     }

@@ -1,4 +1,4 @@
-//! Does the steps of one migration: with short waits for locks on PostgreSQL, in one transaction on SQLite.
+//! Runs the steps of one migration: with short lock timeouts on PostgreSQL, in one transaction on SQLite.
 
 mod batches;
 mod blockers;
@@ -24,33 +24,33 @@ pub(crate) use blockers::describe;
 
 use batches::Batch;
 
-/// Whether each step is recorded when it begins.
+/// Whether the beginning of each step is recorded.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Recorded {
     Each,
     Nothing,
 }
 
-/// One way through one migration.
+/// One run of one migration in one direction.
 pub(crate) struct Run<'a> {
     pub(crate) connection: &'a mut Connection,
     pub(crate) options: &'a Options,
     pub(crate) migration: &'static dyn Migration,
     pub(crate) direction: Direction,
-    /// The link of the chain before it; `None` for what the record says.
+    /// The preceding link of the chain; `None` to read it from the records.
     pub(crate) previous: Option<&'a str>,
-    /// Done last, in the same transaction if there is one.
+    /// Statements that run last, in the same transaction if there is one.
     pub(crate) epilogue: &'a [&'a str],
 }
 
-/// What went wrong at which step, counted from zero.
+/// An error and the number of its step, from zero.
 struct Failure {
     step: usize,
     source: sqlx::Error,
 }
 
 impl Run<'_> {
-    /// Does the steps and records it. `false` if, on SQLite, somebody else had done so in the meantime.
+    /// Runs the steps and records the migration. Returns `false` if another process did so in the meantime (SQLite).
     pub(crate) async fn go(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
         let name = self.migration.name();
         let steps = self.steps();
@@ -104,7 +104,7 @@ impl Run<'_> {
         self.previous.map_or_else(link, str::to_owned)
     }
 
-    /// What records it, and the epilogue.
+    /// Returns the statements that record the migration, then the epilogue.
     fn ending(&self, previous: &str) -> Vec<Step> {
         let engine = self.connection.engine();
         let record = match self.direction {
@@ -115,7 +115,7 @@ impl Run<'_> {
         std::iter::once(Step::sql(record)).chain(epilogue).collect()
     }
 
-    /// Does the steps of an applied migration once more, and records nothing. PostgreSQL.
+    /// Runs the steps of an applied migration again without recording it. PostgreSQL.
     pub(crate) async fn again(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<()> {
         let steps = steps_sent(self.migration, Engine::Postgres);
         progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
@@ -166,15 +166,16 @@ impl Run<'_> {
     }
 
     async fn tell_journal(&mut self, sql: String) -> Result<()> {
-        self.connection.execute(&sql).await.map_err(Error::doing("recording how far a migration has come"))
+        self.connection.execute(&sql).await.map_err(Error::doing("recording the progress of a migration"))
     }
 
-    /// What is taken back in one transaction is applied until it is gone.
+    /// Returns whether the journal needs no entry while this runs: one transaction reverts the migration, so it stays
+    /// applied until the commit.
     fn leaves_no_trace(&self) -> bool {
         self.direction == Direction::Down && self.migration.in_transaction(self.connection.engine())
     }
 
-    /// Best effort: where the connection is gone there is no telling, and the step is on record already.
+    /// Records the failure if possible. Without a connection it cannot, but the step is already on record.
     async fn note(&mut self, error: &Error) {
         if self.leaves_no_trace() {
             return;
@@ -184,31 +185,32 @@ impl Run<'_> {
             _ => None,
         };
         let code = source.and_then(|source| source.as_database_error()?.code().map(Cow::into_owned));
-        // Ended from outside (57…, 58…) it may have been done in part; whatever else the server says, it was not done.
+        // After an external end (57…, 58…) the statement may be partly done. After any other error of the server it was
+        // not done.
         let settled = code.as_deref().is_some_and(|code| !code.starts_with("57") && !code.starts_with("58"));
         let mut sql = journal::failed(self.migration.name(), &reason(error, source), settled);
         if self.connection.engine() == Engine::Sqlite {
-            // What said that it was begun was rolled back with the rest.
+            // The rollback also removed the record that the migration had begun.
             sql = format!("{}; {sql}", journal::begin(Engine::Sqlite, self.migration, self.direction, 0));
         }
         if let Err(error) = self.connection.execute(&sql).await {
-            tracing::warn!(%error, "why the migration failed was not recorded");
+            tracing::warn!(%error, "the cause of the failed migration was not recorded");
         }
     }
 
-    /// Whether the migration did what it is for.
+    /// Verifies the effect of the migration.
     async fn verify(&mut self) -> Result<()> {
         let query = self.migration.verify(self.connection.engine()).filter(|_| self.direction == Direction::Up);
         let Some(query) = query else { return Ok(()) };
         let sql = format!("SELECT CASE WHEN ({query}) THEN 'yes' END");
-        let holds = self.connection.value(&sql).await.map_err(Error::doing("checking what a migration has done"))?;
+        let holds = self.connection.value(&sql).await.map_err(Error::doing("verifying a migration"))?;
         let summary = || Step::sql(query.into_owned()).summary();
         let migration = self.migration.name();
         if holds.is_some() { Ok(()) } else { Err(Error::NotVerified { migration, query: summary() }) }
     }
 
-    /// Tries until the locks are to be had. A short wait, then out of the queue again: who waits for a strong
-    /// lock makes all others wait behind it.
+    /// Retries until the locks are granted. Each attempt waits only briefly and then leaves the queue: a waiter for a
+    /// strong lock blocks all sessions behind it.
     async fn patiently(&mut self, steps: &[Step], number: usize, work: Work<'_>) -> Result<Option<String>> {
         let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
         let mut blockers = Vec::new();
@@ -227,7 +229,7 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// One attempt, and who was seen to block it.
+    /// Makes one attempt. Also returns the sessions that blocked it.
     async fn attempt(&mut self, work: &Work<'_>, number: usize, watched: bool) -> (Outcome, Vec<Blocker>) {
         let limit = match work {
             Work::Step(Step::Patient(_) | Step::ConcurrentIndex { .. } | Step::OnceNonTransactional(_)) => {
@@ -253,10 +255,11 @@ impl Run<'_> {
         }
     }
 
-    /// Foreign keys are off meanwhile, as dropping a table would act on what refers to it, and checked at the end. The
-    /// write lock taken at once is what keeps two processes apart.
+    /// Runs the migration in one transaction. Foreign keys are off, because dropping a table would affect the rows that
+    /// refer to it, and are checked before the commit. `BEGIN IMMEDIATE` takes the write lock, which keeps two
+    /// processes apart.
     async fn on_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let failed = Error::doing("beginning a migration; another process may be writing, try again when it is done");
+        let failed = Error::doing("beginning a migration; another process may be writing, retry when it is done");
         self.connection.execute("PRAGMA foreign_keys = OFF").await.map_err(&failed)?;
         self.connection.execute("BEGIN IMMEDIATE").await.map_err(&failed)?;
         let outcome = self.inside_sqlite(steps).await;
@@ -305,11 +308,11 @@ impl Run<'_> {
 
 type Outcome = std::result::Result<Option<String>, Failure>;
 
-/// What is tried again as a whole.
+/// The unit of a retry.
 enum Work<'a> {
     Step(&'a Step),
     Batch(Batch),
-    /// A step, and that it is done, in one transaction.
+    /// A step and the record that it is done, in one transaction.
     Once {
         step: &'a Step,
         done: &'a str,
@@ -324,7 +327,7 @@ async fn do_work(connection: &mut Connection, work: &Work<'_>, number: usize, li
     connection.execute(&timeout).await.map_err(at(number))?;
     match work {
         Work::Step(step) if connection.engine() == Engine::Postgres && owners::may_meet_another(step) => {
-            // One message is one transaction: what met a stranger's object is not kept.
+            // One message is one transaction, so a failed check rolls the step back.
             let sql = format!("{}; {}", step.statement(), owners::check());
             connection.execute(&sql).await.map(|()| None).map_err(at(number))
         }
@@ -344,7 +347,7 @@ async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::res
     connection.execute("BEGIN").await.map_err(at(0))?;
     for (number, step) in steps.iter().enumerate() {
         if let Err(source) = step::apply(connection, step).await {
-            // If this fails too, the connection is gone and the transaction with it.
+            // If this fails too, the connection is lost and the transaction with it.
             drop(connection.execute("ROLLBACK").await);
             return Err(Failure { step: number, source });
         }
@@ -357,7 +360,7 @@ async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::res
     connection.execute("COMMIT").await.map_err(at(last))
 }
 
-/// The class of the failure and the object it is about; a server's message may hold values.
+/// Returns the error code and the affected object. Omits the server's message, which may contain values.
 fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
     match source.map(|source| source.as_database_error()) {
         Some(Some(told)) => {
@@ -370,12 +373,12 @@ fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
     }
 }
 
-/// A statement that was ended: by its time limit, or by somebody.
+/// Returns whether the statement was cancelled, by its time limit or by another session.
 fn is_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code().map(Cow::into_owned)).as_deref() == Some("57014")
 }
 
-/// A lock not got in time, or a deadlock that we were chosen to end: both pass.
+/// Returns whether a retry may succeed: a lock timeout, or a deadlock in which the server cancelled this transaction.
 fn is_transient(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
     matches!(code.as_deref(), Some("55P03" | "40P01"))

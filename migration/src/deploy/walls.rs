@@ -1,7 +1,8 @@
-//! The second wall is a state and not an event: roles belong to the server, so they can be missing although the
-//! migrations are on record (no right to make them, or a dump restored on another server) and come later.
+//! Keeps row-level security in force.
 //!
-//! So every deploy looks, with one query, and builds what is missing where it may.
+//! It is a state and not an event. Roles belong to the server, so they can be missing although the migrations are on
+//! record. The login may lack the right to create them, or a dump was restored on another server. Every deploy
+//! therefore checks with one query, and creates what is missing if it may.
 
 pub(crate) mod doors;
 
@@ -15,10 +16,10 @@ use crate::migrations::MIGRATIONS;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
 use crate::step::{Engine, Target};
 
-/// What is missing first: a role, a membership, then something of a table.
+/// Finds the first missing item: a role, a membership, then a table's setting, policy or grant.
 const MISSING: &str = include_str!("walls/missing.sql");
 
-/// What keeps the wall from standing, in words; `None` where it stands, and on SQLite, which has none.
+/// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none.
 pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(None);
@@ -34,12 +35,12 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     connection.value(&sql).await.map_err(Error::doing("looking for roles and policies"))
 }
 
-/// Whether something is missing that this login may build.
+/// Returns whether something is missing that this login may create.
 pub(crate) async fn can_be_mended(connection: &mut Connection) -> Result<bool> {
     Ok(missing(connection).await?.is_some() && doors::may_build(connection).await?)
 }
 
-/// Builds what is missing, where the login may. Under the migration lock.
+/// Creates what is missing, if the login may. Call it under the migration lock.
 pub(crate) async fn build(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
     if can_be_mended(&mut migrations.connection).await? {
         build_again(migrations, progress).await?;
@@ -47,7 +48,7 @@ pub(crate) async fn build(migrations: &mut Migrations, progress: Listener<'_>) -
     Ok(())
 }
 
-/// Tells what is missing, if anything is.
+/// Reports what is missing, if anything.
 pub(crate) async fn tell(connection: &mut Connection, progress: Listener<'_>) -> Result<()> {
     if let Some(reason) = &missing(connection).await? {
         tracing::warn!(
@@ -66,7 +67,8 @@ async fn build_again(migrations: &mut Migrations, progress: Listener<'_>) -> Res
     Ok(())
 }
 
-/// Ends the coexistence with the old service: the policies bind the tables' owner from here on. `false` if it had ended.
+/// Ends the coexistence with the old service: the policies apply to the table owner from now on. Returns `false` if it
+/// had ended.
 pub(crate) async fn finish_adoption(migrations: &mut Migrations, progress: Listener<'_>) -> Result<bool> {
     migrations.refuse_strangers().await?;
     let Some(mark) = mark::read(&mut migrations.connection).await? else { return Err(Refusal::NotOurs.into()) };
@@ -77,8 +79,9 @@ pub(crate) async fn finish_adoption(migrations: &mut Migrations, progress: Liste
     if mark.state == State::Fresh {
         return Ok(false);
     }
-    // The mark first: if what follows is interrupted, the next deploy sees that the tables do not agree with it.
-    let failed = Error::doing("marking the database as ours alone");
+    // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do not
+    // match it.
+    let failed = Error::doing("ending the coexistence");
     migrations.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
     build_again(migrations, progress).await?;
     coexistence::settle(migrations, progress).await?;

@@ -1,4 +1,4 @@
-//! Snapshot against snapshot.
+//! Compares two snapshots.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use super::{Deviation, Drift, mend};
 
 const NOTHING: &str = "nothing";
 
-/// The roles that policies and rights are for; they belong to the server, and may all be missing.
+/// The roles of policies and grants. They belong to the server and may all be missing.
 const DOORS: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
-/// Policies of logins that may read, made beside the migrations, one a login.
+/// Prefix of the readers' policies, one per login. Provisioning creates them, not a migration.
 const OF_READERS: &str = "rylie_reader_";
 
-/// Compares, in the order in which a database is built, which is the order to mend it in.
+/// Compares in the order in which a database is built, which is also the order for fixes.
 pub(super) fn compare(expected: &Snapshot, live: &Snapshot) -> Drift {
     let mut comparison = Comparison { drift: Drift::default(), walled: true };
     comparison.roles(expected, live);
@@ -27,7 +27,7 @@ pub(super) fn compare(expected: &Snapshot, live: &Snapshot) -> Drift {
 
 struct Comparison {
     drift: Drift,
-    /// Whether the doors' roles are there.
+    /// Whether the units' roles exist.
     walled: bool,
 }
 
@@ -45,17 +45,17 @@ impl Comparison {
         self.drift.extra.push(object);
     }
 
-    /// Without the roles there are no policies and rights either; one difference says so, not one for each.
+    /// Compares roles. If any is missing, there are no policies and grants either, which is reported as one difference.
     fn roles(&mut self, expected: &Snapshot, live: &Snapshot) {
         let missing: Vec<&str> = DOORS.into_iter().filter(|role| !live.roles.contains_key(*role)).collect();
         if !missing.is_empty() {
             self.walled = false;
             self.note(
-                "roles of the doors".to_owned(),
+                "roles of the units".to_owned(),
                 &DOORS.join(", "),
                 &format!("no {}", missing.join(", ")),
                 Vec::new(),
-                Some("run `rylie migrate deploy` as a superuser, or as an owner who may create roles: it makes them, and policies and rights with them"),
+                Some("run `rylie migrate deploy` as a superuser, or as an owner who may create roles: it creates them, their policies and their rights"),
             );
             return;
         }
@@ -101,8 +101,7 @@ impl Comparison {
                 self.differ(object.clone(), &function.definition, &found.definition, mend::function(name, function));
             }
             if function.for_everybody != found.for_everybody {
-                let words =
-                    |everybody| if everybody { "executed by everybody" } else { "executed by those granted it" };
+                let words = |everybody| if everybody { "executable by PUBLIC" } else { "executable by granted roles" };
                 let fix = vec![mend::execute(name, function.for_everybody)];
                 self.differ(object, words(function.for_everybody), words(found.for_everybody), fix);
             }
@@ -121,7 +120,7 @@ impl Comparison {
         for (name, table, found) in both() {
             self.indexes(name, table, found);
         }
-        // What foreign keys refer to comes before them.
+        // Unique and primary keys come first, because foreign keys refer to them.
         for foreign in [false, true] {
             for (name, table, found) in both() {
                 self.constraints(name, table, found, foreign);
@@ -162,13 +161,13 @@ impl Comparison {
     fn column(&mut self, object: String, table: &str, column: &str, expected: &Column, found: &Column) {
         if expected.kind != found.kind {
             let fix = mend::column_type(table, column, expected);
-            let note = "it rewrites the table while everybody waits, and values that do not fit stop it; policies, triggers and views that use the \
-                        column are dropped before and made again after; on a big table put a new column beside it";
+            let note = "it rewrites the table under an exclusive lock, and fails on values that do not convert; drop policies, triggers and views \
+                        that use the column before, and create them again after; on a big table, add a new column instead";
             self.note(object.clone(), &expected.kind, &found.kind, fix, Some(note));
         }
         if expected.generated != found.generated {
             let words = |column: &Column| column.generated.clone().unwrap_or_else(|| "not generated".to_owned());
-            let note = "how a column is generated cannot be changed in place: put a new one beside it";
+            let note = "the generation of a column cannot be changed in place: add a new column";
             self.note(object.clone(), &words(expected), &words(found), Vec::new(), Some(note));
         } else if expected.default != found.default {
             let words = |column: &Column| {
@@ -178,12 +177,12 @@ impl Comparison {
         }
         if expected.nullable != found.nullable {
             let words = |column: &Column| if column.nullable { "nullable" } else { "not null" };
-            let note = (!expected.nullable).then_some("rows without a value stop it: fill them in first");
+            let note = (!expected.nullable).then_some("it fails on rows without a value: fill them first");
             self.note(object, words(expected), words(found), mend::nullability(table, column, expected.nullable), note);
         }
     }
 
-    /// The index of a constraint is made by the constraint, and named there.
+    /// Compares indexes. A constraint creates its own index, so that index is reported with the constraint.
     fn indexes(&mut self, name: &str, table: &Table, found: &Table) {
         for (index, definition) in &table.indexes {
             let live = found.indexes.get(index);
@@ -225,7 +224,7 @@ impl Comparison {
             } else {
                 let fix = mend::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
                 let note = (!definition.starts_with("PRIMARY") && !definition.starts_with("UNIQUE"))
-                    .then_some("rows that break it stop the validation, and are named by its error");
+                    .then_some("the validation fails on rows that violate it; its error names them");
                 self.note(object, definition, live.map_or(NOTHING, String::as_str), fix, note);
             }
         }
@@ -247,13 +246,13 @@ impl Comparison {
                 words(table.unlogged),
                 words(found.unlogged),
                 fix,
-                Some("it rewrites the table while everybody waits"),
+                Some("it rewrites the table under an exclusive lock"),
             );
         }
         if table.foreign_keys_off != found.foreign_keys_off {
             let fix = mend::foreign_keys_on(name, table);
             let note =
-                "rows written meanwhile were not checked: drop and add the foreign keys, NOT VALID, then validate them";
+                "rows written since were not checked: drop the foreign keys, add them NOT VALID, then validate them";
             self.note(
                 format!("foreign keys of table {name}"),
                 "checked",
@@ -285,7 +284,7 @@ impl Comparison {
         }
         for trigger in found.triggers.keys().filter(|trigger| !table.triggers.contains_key(*trigger)) {
             let fix = vec![format!("DROP TRIGGER {} ON {}", mend::quoted(trigger), mend::quoted(name))];
-            let note = Some("it runs on every write of a table of ours: find out whose it is first");
+            let note = Some("it may run on every write to one of our tables: find its purpose first");
             self.note(format!("trigger {name}.{trigger}"), NOTHING, &found.triggers[trigger].definition, fix, note);
         }
     }
@@ -317,7 +316,7 @@ impl Comparison {
         }
     }
 
-    /// Of a kind that changes what others see or do, so that also one too many is a difference.
+    /// Compares objects that change what others see or do: a surplus one is a difference, too.
     fn dangerous(
         &mut self,
         kind: &str,
@@ -360,7 +359,7 @@ impl Comparison {
     }
 }
 
-/// Prisma's tools and hands name the same index otherwise.
+/// Finds an index with the same definition under another name, as Prisma or an operator may have named it.
 fn same_under_another_name<'a>(
     definition: &str,
     name: &str,

@@ -1,18 +1,18 @@
-//! Statements that mend a difference, in the form that is safe on a live table: concurrently, not validated first, in steps.
+//! Statements that fix a difference in the form that is safe on a live table: concurrent, `NOT VALID` first, in steps.
 
 use super::snapshot::{Column, Function, Table, Trigger};
 
-/// A name as PostgreSQL takes it in any case.
+/// Quotes an identifier.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text.
+/// Quotes a text.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A column as `CREATE TABLE` takes it.
+/// Returns a column definition for `CREATE TABLE`.
 pub(super) fn column(column: &Column) -> String {
     let mut definition = column.kind.clone();
     definition.extend(column.generated.iter().map(|generated| format!(" {generated}")));
@@ -23,7 +23,7 @@ pub(super) fn column(column: &Column) -> String {
     definition
 }
 
-/// All of a table that is gone.
+/// Creates a missing table with all its parts.
 pub(super) fn table(name: &str, table: &Table, walled: bool) -> Vec<String> {
     let columns: Vec<String> =
         table.columns.iter().map(|(name, definition)| format!("{} {}", quoted(name), column(definition))).collect();
@@ -48,7 +48,7 @@ pub(super) fn table(name: &str, table: &Table, walled: bool) -> Vec<String> {
     fix
 }
 
-/// Nullable first, where there is nothing to put into the rows.
+/// Adds a column; nullable first if there is no value for the existing rows.
 pub(super) fn add_column(table: &str, name: &str, definition: &Column) -> Vec<String> {
     let empty = !definition.nullable && definition.default.is_none() && definition.generated.is_none();
     let first = Column { nullable: definition.nullable || empty, ..definition.clone() };
@@ -65,7 +65,7 @@ pub(super) fn column_type(table: &str, name: &str, expected: &Column) -> Vec<Str
     let plain = kind.split(" COLLATE ").next().unwrap_or(kind);
     let mut fix = vec![format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind} USING {column}::{plain}")];
     if let Some(default) = &expected.default {
-        // The old default may not turn into the new type by itself.
+        // The old default may not convert to the new type automatically.
         fix.insert(0, format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT"));
         fix.push(format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}"));
     }
@@ -77,7 +77,7 @@ pub(super) fn column_default(table: &str, column: &str, expected: &Column) -> Ve
     vec![format!("ALTER TABLE {} ALTER COLUMN {} {change}", quoted(table), quoted(column))]
 }
 
-/// `NOT NULL` by way of a check that spares it the scan under a strong lock.
+/// Sets `NOT NULL` by way of a check constraint, which avoids the scan under a strong lock.
 pub(super) fn nullability(table: &str, column: &str, nullable: bool) -> Vec<String> {
     let check = quoted(&format!("{table}_{column}_not_null"));
     let (table, column) = (quoted(table), quoted(column));
@@ -94,7 +94,7 @@ pub(super) fn nullability(table: &str, column: &str, nullable: bool) -> Vec<Stri
     ]
 }
 
-/// Beside those who use the table. One that a constraint owns is rebuilt in place.
+/// Builds an index concurrently. The index of a constraint is rebuilt in place.
 pub(super) fn index(name: &str, definition: &str, there: bool, constraint: Option<&String>) -> Vec<String> {
     if there && constraint.is_some() {
         return vec![format!("REINDEX INDEX CONCURRENTLY {}", quoted(name))];
@@ -112,7 +112,7 @@ pub(super) fn rename_constraint(table: &str, from: &str, to: &str) -> String {
     format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", quoted(table), quoted(from), quoted(to))
 }
 
-/// `indexed`: whether an index of its name is there already.
+/// Adds or validates a constraint. `indexed`: whether an index of its name exists.
 pub(super) fn constraint(
     table: &str,
     name: &str,
@@ -144,7 +144,7 @@ pub(super) fn constraint(
     fix
 }
 
-/// `there`: one of another definition; a constraint trigger cannot be replaced.
+/// Creates a trigger. `there`: whether one with another definition exists; a constraint trigger cannot be replaced.
 pub(super) fn trigger(table: &str, name: &str, expected: &Trigger, there: bool) -> Vec<String> {
     let replaced = expected.definition.replacen("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER", 1);
     let mut fix = Vec::new();
@@ -168,7 +168,7 @@ pub(super) fn trigger_state(table: &str, name: &str, state: &str) -> String {
     format!("ALTER TABLE {} {change} TRIGGER {}", quoted(table), quoted(name))
 }
 
-/// The triggers of foreign keys can only be switched together with all others, so ours are put back as they should be.
+/// Enables all triggers, since those of foreign keys cannot be enabled alone, and then restores our triggers' states.
 pub(super) fn foreign_keys_on(table: &str, expected: &Table) -> Vec<String> {
     let others = expected.triggers.iter().filter(|(_, trigger)| trigger.state != "enabled");
     let mut fix = vec![format!("ALTER TABLE {} ENABLE TRIGGER ALL", quoted(table))];
@@ -183,7 +183,7 @@ pub(super) fn rule(table: &str, name: &str, expected: Option<&String>) -> Vec<St
     }
 }
 
-/// In one transaction, so that no moment is without it.
+/// Replaces a policy in one transaction, so that the table is never without it.
 pub(super) fn policy(table: &str, name: &str, expected: Option<&String>) -> Vec<String> {
     let (on, policy) = (quoted(table), quoted(name));
     let drop = format!("DROP POLICY IF EXISTS {policy} ON {on}");
@@ -202,7 +202,7 @@ pub(super) fn row_security(table: &str, expected: &str) -> String {
     format!("ALTER TABLE {} {change}", quoted(table))
 }
 
-/// Exactly these rights, in one transaction.
+/// Sets exactly these rights, in one transaction.
 pub(super) fn grant(table: &str, role: &str, rights: Option<&String>) -> Vec<String> {
     let on = quoted(table);
     let revoke = format!("REVOKE ALL ON {on} FROM {role}");
@@ -229,7 +229,7 @@ pub(super) fn execute(name: &str, for_everybody: bool) -> String {
     format!("{change} EXECUTE ON FUNCTION {name} {to} PUBLIC")
 }
 
-/// A label can be added in its place, and not taken away.
+/// Adds missing enum labels in their places. Labels cannot be removed.
 pub(super) fn labels(
     name: &str,
     expected: &[String],
@@ -251,8 +251,8 @@ pub(super) fn labels(
         })
         .collect();
     let surplus = found.iter().any(|label| !expected.contains(label));
-    let note = "a label cannot be taken away, nor labels put into another order: move rows off it, then make the type anew beside the old one \
-                and change the columns over, which rewrites their tables";
+    let note = "labels cannot be removed or reordered: change the rows that use them, create a new type \
+                and convert the columns, which rewrites their tables";
     let reordered = fix.is_empty();
     (fix, (surplus || reordered).then_some(note))
 }

@@ -1,14 +1,13 @@
-//! Whose the objects are, and who may make others beside them.
+//! Deviations of ownership: who owns objects, and who may create others under our names.
 
 use super::Deviation;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::owners;
 
-const LOOK_FIRST: &str =
-    "look at what it does, and at what it was used for, before anything is mended; it takes a superuser";
+const LOOK_FIRST: &str = "inspect what it does and how it was used before you fix anything; the fix needs a superuser";
 
-/// Objects and code of others, and rights to make more of them.
+/// Returns objects and code of other roles, and rights to create more of them.
 pub(super) async fn deviations(connection: &mut Connection) -> Result<Vec<Deviation>> {
     let mut deviations = Vec::new();
     for stranger in owners::strangers(connection).await? {
@@ -26,7 +25,7 @@ pub(super) async fn deviations(connection: &mut Connection) -> Result<Vec<Deviat
             expected: "none".to_owned(),
             found: "CREATE".to_owned(),
             fix: vec![format!("REVOKE CREATE ON SCHEMA public FROM {creator}")],
-            note: Some("who may create there can shadow what statements call; the schema's owner revokes it, and a database's owner has it by owning"),
+            note: Some("a role with this right can shadow what statements call; the schema's owner revokes it; a database's owner has it by ownership"),
         });
     }
     Ok(deviations)

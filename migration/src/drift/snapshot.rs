@@ -1,4 +1,4 @@
-//! A schema in every part that migrations make, in a form that can be compared.
+//! A schema with everything that migrations create, in a comparable form.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::step::Engine;
 
 const SQL: &str = include_str!("snapshot.sql");
 
-/// What all migrations make; a test makes it anew and compares.
+/// The schema after all migrations. A test regenerates and compares it.
 const EXPECTED: &str = include_str!("expected.json");
 
 /// Definitions by name.
 pub(crate) type Definitions = BTreeMap<String, String>;
 
-/// The schema `public`, in PostgreSQL's own words, without what differs from server to server.
+/// The schema `public` as PostgreSQL prints it, without what differs between servers.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Snapshot {
     pub(crate) enums: BTreeMap<String, Vec<String>>,
@@ -25,9 +25,9 @@ pub struct Snapshot {
     pub(crate) functions: BTreeMap<String, Function>,
     pub(crate) views: Definitions,
     pub(crate) sequences: Definitions,
-    /// Attributes of the doors' roles.
+    /// The attributes of the units' roles.
     pub(crate) roles: Definitions,
-    /// What the doors' roles may do with the schema.
+    /// The rights of the units' roles on the schema.
     pub(crate) schema_grants: Definitions,
 }
 
@@ -35,18 +35,18 @@ pub struct Snapshot {
 pub(crate) struct Table {
     pub(crate) unlogged: bool,
     pub(crate) columns: BTreeMap<String, Column>,
-    /// One that is not valid says so.
+    /// An invalid index is labelled.
     pub(crate) indexes: Definitions,
-    /// One that is not validated says so.
+    /// A constraint that is not validated is labelled.
     pub(crate) constraints: Definitions,
     pub(crate) triggers: BTreeMap<String, Trigger>,
-    /// Whether the triggers that check foreign keys are switched off.
+    /// Whether the triggers that check foreign keys are disabled.
     pub(crate) foreign_keys_off: bool,
     pub(crate) policies: Definitions,
     pub(crate) rules: Definitions,
-    /// Rights by role: the doors' and `PUBLIC`.
+    /// Rights by role: the units' roles and `PUBLIC`.
     pub(crate) grants: Definitions,
-    /// `off`, `enabled`, or `forced` where it binds the owner too.
+    /// `off`, `enabled`, or `forced` if it applies to the owner too.
     pub(crate) row_security: String,
 }
 
@@ -69,19 +69,19 @@ pub(crate) struct Trigger {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Function {
     pub(crate) definition: String,
-    /// Whether `PUBLIC` may execute it, as is PostgreSQL's default.
+    /// Whether `PUBLIC` may execute it, which is PostgreSQL's default.
     pub(crate) for_everybody: bool,
 }
 
 impl Snapshot {
-    /// What all migrations make of an empty database.
+    /// The schema that all migrations create in an empty database.
     #[must_use]
     pub fn expected() -> Self {
-        // The file is part of this program and read by a test: nothing to fail on.
+        // Cannot fail: the file is compiled in, and a test parses it.
         serde_json::from_str(EXPECTED).unwrap_or_default()
     }
 
-    /// Reads it in one statement. Takes no right beyond logging in.
+    /// Reads the schema in one statement. Needs no right but to log in.
     pub(crate) async fn read(connection: &mut Connection) -> Result<Self> {
         if connection.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());

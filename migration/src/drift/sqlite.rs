@@ -1,4 +1,4 @@
-//! SQLite keeps the text of each definition, and the migrations are quickly applied to a database in memory: text against text.
+//! Compares on SQLite by the stored text of each definition, with the migrations applied to an in-memory database.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub(super) async fn drift(connection: &mut Connection) -> Result<Drift> {
                 expected: "nothing".to_owned(),
                 found: sql.clone(),
                 fix: vec![format!("DROP TRIGGER \"{name}\"")],
-                note: Some("it runs on every write of a table of ours: find out whose it is first"),
+                note: Some("it may run on every write to one of our tables: find its purpose first"),
             });
         } else {
             drift.extra.push(format!("{kind} {name}"));
@@ -53,7 +53,7 @@ pub(super) async fn drift(connection: &mut Connection) -> Result<Drift> {
 
 async fn expected() -> Result<Vec<Object>> {
     let mut migrations = Migrations::connect("sqlite::memory:").await?;
-    // The future of `deploy` holds that of `drift` nowhere, but the compiler cannot see it.
+    // The future of `deploy` never contains that of `drift`, but the compiler cannot know.
     Box::pin(migrations.deploy(&mut |_| ())).await?;
     read(&mut migrations.connection).await
 }
@@ -74,7 +74,7 @@ fn missing(kind: &str, name: &str, sql: &str) -> Deviation {
     }
 }
 
-/// Columns and constraints one by one: one too many is left alone, as on PostgreSQL.
+/// Compares columns and constraints one by one. A surplus one is no difference, as on PostgreSQL.
 fn compare_tables(drift: &mut Drift, table: &str, expected: &str, found: &str) {
     let (wanted, live) = (parts(expected), parts(found));
     for (name, definition) in &wanted {
@@ -90,7 +90,7 @@ fn compare_tables(drift: &mut Drift, table: &str, expected: &str, found: &str) {
                 Vec::new()
             };
         let note = fix.is_empty().then_some(
-            "SQLite cannot change this in place: make the table anew beside the old one, fill it, and rename it, with foreign keys off",
+            "SQLite cannot change this in place: with foreign keys off, create a new table, copy the rows and rename it",
         );
         let kind = if is_column { "column" } else { "constraint" };
         drift.differences.push(Deviation {
@@ -108,7 +108,7 @@ fn compare_tables(drift: &mut Drift, table: &str, expected: &str, found: &str) {
     }));
 }
 
-/// The parts of a `CREATE TABLE` by name: of columns their own, of constraints with `constraint ` before it.
+/// Splits a `CREATE TABLE` into parts by name: of a column its own, of a constraint with `constraint ` in front.
 fn parts(sql: &str) -> BTreeMap<String, String> {
     let inside = sql.split_once('(').map_or("", |(_, rest)| rest.rsplit_once(')').map_or(rest, |(inside, _)| inside));
     let mut parts = BTreeMap::new();
@@ -126,7 +126,7 @@ fn parts(sql: &str) -> BTreeMap<String, String> {
     parts
 }
 
-/// At commas outside of brackets and quotes.
+/// Splits at commas outside of brackets and quotes.
 fn at_commas(text: &str) -> Vec<String> {
     let (mut parts, mut part, mut depth, mut quote) = (Vec::new(), String::new(), 0_usize, None);
     for letter in text.chars() {

@@ -1,12 +1,12 @@
-//! What tells an edited migration from the one that was applied.
+//! Checksums that reveal edited migrations.
 
 use ring::digest::{Context, SHA256};
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// SHA-256, in hexadecimal, of a migration's steps in both directions on one engine. White space outside quotes does not
-/// count, so that a new line break is no edit.
+/// Returns the SHA-256, in hexadecimal, of a migration's steps in both directions on one engine. White space outside
+/// quotes counts as one space, so that a new line break is no edit.
 #[must_use]
 pub fn checksum(migration: &dyn Migration, engine: Engine) -> String {
     let mut hash = Context::new(&SHA256);
@@ -19,8 +19,8 @@ pub fn checksum(migration: &dyn Migration, engine: Engine) -> String {
     hexadecimal(hash)
 }
 
-/// The link of a migration in the chain: each holds the one before it, so that none can be changed, taken out or put in
-/// without all that follow.
+/// Returns a migration's link in the hash chain. Each link includes its predecessor, so a migration cannot be changed,
+/// removed or inserted without changing all later links.
 pub(crate) fn chain(previous: &str, name: &str, checksum: &str) -> String {
     let mut hash = Context::new(&SHA256);
     for part in [previous, name, checksum] {
@@ -34,13 +34,13 @@ fn feed_step(hash: &mut Context, step: &Step) {
     feed(hash, &normalised(step.statement()));
 }
 
-/// With its length, so that two parts cannot be taken for two others.
+/// Hashes a part with its length, so that distinct lists of parts have distinct hashes.
 fn feed(hash: &mut Context, part: &str) {
     hash.update(&(part.len() as u64).to_be_bytes());
     hash.update(part.as_bytes());
 }
 
-/// Each run of white space is one space, but within quotes.
+/// Replaces each run of white space outside quotes by one space.
 fn normalised(sql: &str) -> String {
     let (mut text, mut quoted) = (String::with_capacity(sql.len()), false);
     for letter in sql.trim().chars() {
@@ -77,10 +77,10 @@ mod tests {
         assert_ne!(normalised("SELECT a"), normalised("SELECT b"));
     }
 
-    /// Those after it may still be edited. Moved on by each release.
+    /// The newest released migration; each release moves it. Later ones may still be edited.
     const NEWEST_RELEASED: &str = "m20261125_000023_leave_room_in_users";
 
-    /// The file holds what is released. `UPDATE_SNAPSHOTS=1` adds what was released since, and changes none.
+    /// The file contains the checksums of released migrations. `UPDATE_SNAPSHOTS=1` adds missing ones and changes none.
     #[test]
     fn the_file_of_checksums_is_what_was_released() {
         let mut released: BTreeMap<String, BTreeMap<String, String>> =

@@ -1,17 +1,19 @@
 //! Statements that a deploy sends instead of a released migration's, with the same effect.
 //!
-//! A released migration is never edited: its recorded checksum is over the released text. A released statement can still
-//! turn out to be slow. Then its replacement stands here, and the record keeps the released text. A replacement must leave
-//! the same rows behind, and must be able to continue where the released statement was interrupted, and the other way round.
+//! A released migration is never edited, because its recorded checksum covers the released text. If a released
+//! statement turns out to be slow, its replacement is defined here, and the record keeps the released text. A
+//! replacement must leave the same rows. It must also be able to continue where the released statement was interrupted,
+//! and vice versa.
 
 use std::borrow::Cow;
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// The tables that `m20261123_000003_add_tenant_key` fills, and the value that each row gets. The released statement joins the
-/// table to itself. The planner has no statistics of the new column, expects one row, and compares every row of a batch
-/// with every other one. A sub-select is executed once a row, by the index of the parent, whatever the planner expects.
+/// The tables that `m20261123_000003_add_tenant_key` fills, and the value for each row. The released statement joins
+/// the table to itself. Without statistics of the new column the planner expects one row, and compares every row of a
+/// batch with every other one. A sub-select runs once per row, by the parent's index, independent of the planner's
+/// estimate.
 const FILLS: [(&str, &str); 12] = [
     ("Agency", "id"),
     ("User", "coalesce(\"agencyId\", 'user:' || id)"),
@@ -30,13 +32,13 @@ const FILLS: [(&str, &str); 12] = [
     ),
 ];
 
-// The lock keeps the parent where it is until the batch is committed.
+// The lock prevents changes of the parent's key until the batch is committed.
 const OF_REQUEST: &str =
     "(SELECT parent.\"tenantId\" FROM \"Request\" parent WHERE parent.id = $table.\"requestId\" FOR KEY SHARE)";
 const OF_USER: &str =
     "(SELECT parent.\"tenantId\" FROM \"User\" parent WHERE parent.id = $table.\"userId\" FOR KEY SHARE)";
 
-/// The steps of a migration as a deploy sends them.
+/// Returns the steps of a migration as a deploy sends them.
 #[must_use]
 pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     let steps = migration.up(engine);
@@ -60,7 +62,7 @@ fn fill_of(step: &Step) -> Option<Step> {
     ))))
 }
 
-/// The table that a statement in batches walks: the first one it names.
+/// Returns the table that a batch statement processes: the first one in its text.
 pub(crate) fn filled_table(batches: &str) -> Option<&str> {
     batches.split_once("FROM \"")?.1.split('"').next()
 }
@@ -86,7 +88,7 @@ mod tests {
         assert_eq!(replaced, FILLS.map(|(table, _)| table));
     }
 
-    /// The formulas of the released statements: a change of one would be a change of what a migration does.
+    /// The formulas must equal those of the released statements: changing one would change the migration's effect.
     #[test]
     fn a_replacement_writes_the_value_of_the_released_statement() {
         let add_tenant_key = MIGRATIONS[2];

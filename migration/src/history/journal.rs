@@ -1,5 +1,5 @@
-//! Our own record beside `seaql_migrations`: what was applied, how far an unfinished migration came, and which statement
-//! is in doubt.
+//! Our own record in addition to `seaql_migrations`: applied migrations, the progress of an unfinished one, and a
+//! statement in doubt.
 
 use std::collections::BTreeMap;
 
@@ -25,45 +25,45 @@ pub(crate) struct Entry {
     pub(crate) checksum: String,
     pub(crate) chain: Option<String>,
     pub(crate) direction: String,
-    /// The one begun last, counted from one; 0 before the first.
+    /// The step begun last, from one; 0 before the first.
     pub(crate) step: usize,
-    /// A statement that was begun, must not be done twice, and may have been done.
+    /// A statement that was begun, must not run twice, and may have run.
     pub(crate) in_doubt: Option<String>,
     pub(crate) error: Option<String>,
-    /// Found in a database that Prisma made, and not done by us.
+    /// Whether it was found in a database that Prisma created instead of being applied by us.
     #[serde(deserialize_with = "truth")]
     pub(crate) adopted: bool,
     #[serde(deserialize_with = "truth")]
     finished: bool,
 }
 
-/// SQLite has numbers for it.
+/// Reads a Boolean, which SQLite returns as a number.
 fn truth<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<bool, D::Error> {
     let value = serde_json::Value::deserialize(from)?;
     Ok(value == serde_json::Value::Bool(true) || value == serde_json::json!(1))
 }
 
 impl Entry {
-    /// One that is applied and not linked yet.
+    /// Creates an entry that is applied and not linked yet.
     pub(crate) fn applied(name: &str, checksum: String, adopted: bool) -> Self {
         let (name, direction) = (name.to_owned(), "up".to_owned());
         Self { name, checksum, chain: None, direction, step: 0, in_doubt: None, error: None, adopted, finished: true }
     }
 
-    /// Whether it is applied, also while it is being taken back.
+    /// Returns whether the migration is applied. It stays applied while it is being reverted.
     pub(crate) fn is_applied(&self) -> bool {
         self.finished
     }
 
-    /// Whether it was begun to be taken back.
+    /// Returns whether the migration's reversal was begun.
     pub(crate) fn is_half_gone(&self) -> bool {
         self.direction == "down"
     }
 }
 
-/// The record; empty where the table is not there, or not for this login to read.
+/// Reads the record. Empty if the table does not exist or this login may not read it.
 pub(crate) async fn entries(connection: &mut Connection) -> Result<BTreeMap<String, Entry>> {
-    let failed = Error::doing("reading the record of migrations");
+    let failed = Error::doing("reading the migration records");
     if !connection.has_table(TABLE).await.map_err(&failed)? || !is_readable(connection).await.map_err(&failed)? {
         return Ok(BTreeMap::new());
     }
@@ -87,10 +87,10 @@ async fn is_readable(connection: &mut Connection) -> sqlx::Result<bool> {
     Ok(connection.value(sql).await?.as_deref() == Some("true"))
 }
 
-/// Makes the table.
+/// Creates the table.
 pub(crate) async fn install(connection: &mut Connection) -> Result<()> {
     let sql = create(connection.engine());
-    connection.execute(&sql).await.map_err(Error::doing("making the record of migrations"))
+    connection.execute(&sql).await.map_err(Error::doing("creating the table of migration records"))
 }
 
 pub(crate) fn create(engine: Engine) -> String {
@@ -119,7 +119,8 @@ fn now(engine: Engine) -> &'static str {
     }
 }
 
-/// The statement that says a migration is begun, at this step. What is being taken back counts as applied until it is gone.
+/// Returns the statement that records the beginning of a migration at this step. A migration counts as applied until it
+/// is reverted.
 pub(crate) fn begin(engine: Engine, migration: &dyn Migration, direction: Direction, step: usize) -> String {
     let (now, version) = (now(engine), env!("CARGO_PKG_VERSION"));
     let (name, checksum) = (migration.name(), checksum::checksum(migration, engine));
@@ -135,24 +136,25 @@ pub(crate) fn begin(engine: Engine, migration: &dyn Migration, direction: Direct
     )
 }
 
-/// The statement that says a step is begun; `in_doubt` where it must not be done twice.
+/// Returns the statement that records the beginning of a step; `in_doubt` for a step that must not run twice.
 pub(crate) fn at_step(name: &str, step: usize, in_doubt: Option<&str>) -> String {
     let doubt = in_doubt.map_or("NULL".to_owned(), literal);
     format!("UPDATE rylie_migrations SET step = {step}, in_doubt = {doubt}, error = NULL WHERE name = '{name}'")
 }
 
-/// The statement that notes why it failed; `settled` if it is known that the statement was not done.
+/// Returns the statement that records a failure; `settled` if the failed statement certainly had no effect.
 pub(crate) fn failed(name: &str, reason: &str, settled: bool) -> String {
     let doubt = if settled { ", in_doubt = NULL" } else { "" };
     format!("UPDATE rylie_migrations SET error = {}{doubt} WHERE name = '{name}'", literal(reason))
 }
 
-/// The statements that record a migration as applied, in both tables; one implicit transaction if there is no other.
+/// Returns the statements that record a migration as applied in both tables. Sent alone, they are one implicit
+/// transaction.
 pub(crate) fn applied(engine: Engine, migration: &dyn Migration, previous: &str, adopted: bool) -> String {
     format!("{}; {}", record::insert(engine, migration.name()), remembered(engine, migration, previous, adopted))
 }
 
-/// The part of it that is ours.
+/// Returns the statement for our table only.
 pub(crate) fn remembered(engine: Engine, migration: &dyn Migration, previous: &str, adopted: bool) -> String {
     let (name, checksum) = (migration.name(), checksum::checksum(migration, engine));
     let chain = checksum::chain(previous, name, &checksum);
@@ -165,27 +167,27 @@ pub(crate) fn remembered(engine: Engine, migration: &dyn Migration, previous: &s
     )
 }
 
-/// The statements that remove a migration from both tables.
+/// Returns the statements that remove a migration from both tables.
 pub(crate) fn gone(name: &str) -> String {
     format!("{}; {}", record::delete(name), forgotten(name))
 }
 
-/// The part of it that is ours.
+/// Returns the statement for our table only.
 pub(crate) fn forgotten(name: &str) -> String {
     format!("DELETE FROM rylie_migrations WHERE name = {}", literal(name))
 }
 
-/// The link of the chain before `$1`.
+/// Reads the preceding link of the migration `$1`.
 pub(crate) const LAST_LINK: &str =
     "SELECT chain FROM rylie_migrations WHERE name < $1 AND finished_at IS NOT NULL ORDER BY name DESC LIMIT 1";
 
-/// The last link of the chain before this migration; empty where it is the first.
+/// Returns the preceding link of this migration; empty for the first.
 pub(crate) fn link_before(entries: &BTreeMap<String, Entry>, name: &str) -> String {
     let mut before = entries.values().rev().filter(|entry| entry.name.as_str() < name && entry.is_applied());
     before.find_map(|entry| entry.chain.clone()).unwrap_or_default()
 }
 
-/// The statements that write the chain anew, for those whose link is another.
+/// Returns the statements that correct the links of the chain.
 pub(crate) fn rechained(entries: &BTreeMap<String, Entry>) -> Vec<String> {
     let mut previous = String::new();
     let mut statements = Vec::new();
@@ -201,8 +203,8 @@ pub(crate) fn rechained(entries: &BTreeMap<String, Entry>) -> Vec<String> {
     statements
 }
 
-/// Removes the table.
+/// Drops the table.
 pub(crate) async fn uninstall(connection: &mut Connection) -> Result<()> {
     let sql = "DROP TABLE IF EXISTS rylie_migrations";
-    connection.execute(sql).await.map_err(Error::doing("dropping the record of migrations"))
+    connection.execute(sql).await.map_err(Error::doing("dropping the table of migration records"))
 }

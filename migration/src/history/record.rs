@@ -1,4 +1,4 @@
-//! Which migrations are applied: SeaORM's table `seaql_migrations`.
+//! SeaORM's record of the applied migrations: the table `seaql_migrations`.
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -6,10 +6,10 @@ use crate::step::{Engine, Target};
 
 pub(crate) const TABLE: &str = "seaql_migrations";
 
-/// As SeaORM makes it.
+/// The table as SeaORM creates it.
 pub(crate) const CREATE: &str = "CREATE TABLE IF NOT EXISTS \"seaql_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY, \"applied_at\" bigint NOT NULL)";
 
-/// The names of the applied ones, oldest first. Reads only: without the table, none are.
+/// Returns the names of the applied migrations, oldest first; none without the table. Reads only.
 pub(crate) async fn applied(connection: &mut Connection) -> Result<Vec<String>> {
     let failed = Error::doing("reading which migrations are applied");
     if !connection.has_table(TABLE).await.map_err(&failed)? {
@@ -18,10 +18,11 @@ pub(crate) async fn applied(connection: &mut Connection) -> Result<Vec<String>> 
     connection.values("SELECT version FROM seaql_migrations ORDER BY version").await.map_err(&failed)
 }
 
-/// Makes the table as SeaORM does.
+/// Creates the table as SeaORM does.
 pub(crate) async fn install(connection: &mut Connection) -> Result<()> {
-    let failed =
-        Error::doing("making the table of applied migrations; this takes the right to create in schema public");
+    let failed = Error::doing(
+        "creating the table of applied migrations; this needs the right to create objects in schema public",
+    );
     connection.execute(CREATE).await.map_err(failed)
 }
 
@@ -31,7 +32,7 @@ pub(crate) async fn uninstall(connection: &mut Connection) -> Result<()> {
     connection.execute(sql).await.map_err(Error::doing("dropping the table of applied migrations"))
 }
 
-/// The statement that records a migration as applied.
+/// Returns the statement that records a migration as applied.
 pub(crate) fn insert(engine: Engine, name: &str) -> String {
     let now = match engine {
         Engine::Postgres => "extract(epoch FROM now())::bigint",
@@ -42,7 +43,7 @@ pub(crate) fn insert(engine: Engine, name: &str) -> String {
     )
 }
 
-/// The statement that removes the record.
+/// Returns the statement that removes the record.
 pub(crate) fn delete(name: &str) -> String {
     format!("DELETE FROM \"seaql_migrations\" WHERE version = {}", crate::literal::literal(name))
 }

@@ -1,4 +1,4 @@
-//! Mending the record after a failure, when a human has looked.
+//! Corrects the records after a failure that a person has investigated.
 
 use serde_json::json;
 
@@ -10,19 +10,21 @@ use crate::history::record;
 use crate::history::{History, MigrationState};
 use crate::{guard, operator};
 
-/// What was found.
+/// The outcome of the investigation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resolution {
-    /// The schema holds it: the migration counts as applied; a statement in doubt counts as done.
+    /// The schema contains the migration: it counts as applied, and a statement in doubt counts as done.
     Applied,
-    /// The schema does not hold it: the migration counts as pending, or is forgotten where this version does not have it;
-    /// a statement in doubt is done again.
+    /// The schema does not contain the migration: it counts as pending, and a statement in doubt runs again. The record
+    /// of a migration that this version does not know is removed.
     RolledBack,
 }
 
 impl Migrations {
-    /// Mends the record after a failure that a human has looked into; the schema is not touched. It goes into the audit
-    /// log. Refused for a name that nobody knows, and for a migration that needs no mending.
+    /// Corrects the records after a failure that a person has investigated.
+    ///
+    /// Leaves the schema unchanged and writes to the audit log. Fails for an unknown name, and for a migration whose
+    /// state needs no correction.
     pub async fn resolve(&mut self, name: &str, resolution: Resolution, reason: &str) -> Result<()> {
         self.lock(&mut |_| ()).await?;
         let outcome = resolve(self, name, resolution, reason).await;
@@ -41,7 +43,7 @@ async fn resolve(migrations: &mut Migrations, name: &str, resolution: Resolution
         return Err(Refusal::NoSuchMigration { migration: name.to_owned() }.into());
     };
     if reason.trim().is_empty() {
-        return Err(Error::Usage("a reason is needed: it goes into the audit log".to_owned()));
+        return Err(Error::Usage("a reason is required for the audit log".to_owned()));
     }
     record::install(&mut migrations.connection).await?;
     journal::install(&mut migrations.connection).await?;
@@ -55,7 +57,7 @@ async fn resolve(migrations: &mut Migrations, name: &str, resolution: Resolution
     operator::change(&mut migrations.connection, &changes, "MIGRATION_RESOLVED", "rylie_migrations", &details).await
 }
 
-/// The statements that mend the record, its links included.
+/// Returns the statements that correct the record and its chain.
 fn changes(
     migrations: &Migrations,
     mut history: History,
@@ -91,7 +93,7 @@ fn changes(
     Ok(changes)
 }
 
-/// The names that this migration is recorded under and this version does not know.
+/// Returns the names under which this migration is recorded and which this version does not know.
 fn former_names(history: &History, name: &str) -> Vec<String> {
     history.entries.keys().filter(|old| history.new_name(old) == Some(name)).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! All migrations as one file of SQL, for an empty database.
+//! Writes all migrations as one SQL file for an empty database.
 
 use crate::deploy::walls::doors;
 use crate::history::checksum::{chain, checksum};
@@ -8,9 +8,8 @@ use crate::migrations::MIGRATIONS;
 use crate::owners;
 use crate::step::{Engine, Step};
 
-/// One transaction that makes in an empty database what the migrations make one after another, their record included: for
-/// `psql -1` or `sqlite3`, and to read. Nobody is at work in an empty database, so that indexes are built at once and
-/// there are no old rows to fill.
+/// Returns one transaction that creates the migrations' schema and records in an empty database, for `psql -1` or
+/// `sqlite3`, and to read. In an empty database, indexes are built without `CONCURRENTLY` and no old rows need filling.
 #[must_use]
 pub fn squash(engine: Engine) -> String {
     let mut lines = vec![

@@ -1,12 +1,12 @@
-//! The tables that the platform's Prisma service made, exactly as it left them.
+//! The tables of the platform's Prisma service, exactly as it left them.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step, statements};
 
-/// PostgreSQL's statements.
+/// The statements for PostgreSQL.
 const POSTGRES: &str = include_str!("m20261123_000001_create_base_tables/postgres.sql");
 
-/// SQLite's statements.
+/// The statements for SQLite.
 pub(crate) const SQLITE: &str = include_str!("m20261123_000001_create_base_tables/sqlite.sql");
 
 /// The tables, each after those it refers to.
@@ -44,7 +44,7 @@ impl Migration for CreateBaseTables {
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {
-        // No CASCADE: a table of somebody else's that refers to ours stops this, and is named by the error.
+        // Without CASCADE, a foreign table that refers to ours makes this fail, and the error names it.
         let tables = TABLES.iter().rev().map(|table| Step::sql(format!("DROP TABLE \"{table}\"")));
         match engine {
             Engine::Postgres => {
@@ -55,7 +55,7 @@ impl Migration for CreateBaseTables {
     }
 
     fn in_transaction(&self, _engine: Engine) -> bool {
-        // Everything is new: nobody waits for these locks.
+        // Everything is new, so no session waits for these locks.
         true
     }
 }

@@ -1,4 +1,4 @@
-//! The mark by which a database is known as one of ours: its fingerprint, and how careful to be with it.
+//! The environment marker, which identifies our databases: fingerprint, environment and state.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -11,13 +11,13 @@ impl Migration for CreateRylieDatabase {
     }
 
     fn up(&self, engine: Engine) -> Vec<Step> {
-        // `now()` at UTC, because a session's time zone would otherwise leak into a timestamp without one.
+        // `now()` in UTC, since the column has no time zone and would otherwise store the session's local time.
         let (timestamp, now, fingerprint) = match engine {
             Engine::Postgres => ("timestamp(3)", "(now() AT TIME ZONE 'UTC')", "gen_random_uuid()::text"),
             Engine::Sqlite => (
                 "TIMESTAMP",
                 "(strftime('%Y-%m-%d %H:%M:%f', 'now'))",
-                // A UUID in the form PostgreSQL writes it, version and variant included.
+                // A UUID in PostgreSQL's format, including version and variant.
                 "lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4' || substr(lower(hex(randomblob(2))), 2) \
                  || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(lower(hex(randomblob(2))), 2) || '-' || lower(hex(randomblob(6)))",
             ),
@@ -46,7 +46,7 @@ impl Migration for CreateRylieDatabase {
     }
 
     fn in_transaction(&self, _engine: Engine) -> bool {
-        // A new table, and a second fingerprint must not be tried.
+        // The table is new, and a retry must not create a second fingerprint.
         true
     }
 }

@@ -1,7 +1,7 @@
-//! The tenant key: one column, `"tenantId"`, on every table that a tenant owns (ARCHITECTURE.md, "The tenant key").
+//! The tenant key: the column `"tenantId"` on every tenant-owned table (ARCHITECTURE.md, "The tenant key").
 //!
-//! A *root* derives the key from its own columns, a *child* takes its parent's and is held to it by a composite
-//! foreign key, an *event* (the audit log) keeps the key by value.
+//! A *root* derives the key from its own columns. A *child* takes its parent's key, and a composite foreign key
+//! enforces it. An *event* (the audit log) keeps the key by value.
 
 mod postgres;
 mod sqlite;
@@ -12,24 +12,24 @@ use crate::step::{Engine, Step};
 /// A table that derives the key from its own columns.
 struct Root {
     table: &'static str,
-    /// The derivation, over the columns of `$row`.
+    /// The formula of the key, over the columns of `$row`.
     formula: &'static str,
     /// The unique index that the children's foreign keys refer to.
     target: Option<&'static str>,
 }
 
 impl Root {
-    /// The formula over a row: `NEW.`, or nothing for the table's own columns.
+    /// Returns the formula for a row: `NEW.`, or empty for the table's own columns.
     fn formula(&self, row: &str) -> String {
         self.formula.replace("$row.", row)
     }
 }
 
-/// A table that takes the key of its parent.
+/// A table that takes its parent's key.
 struct Child {
     table: &'static str,
     parent: &'static str,
-    /// The column that names the parent.
+    /// The column that refers to the parent.
     column: &'static str,
 }
 
@@ -95,5 +95,5 @@ impl Migration for AddTenantKey {
     }
 }
 
-/// SQLite drops a table's triggers with the table, so whoever rebuilds the audit log makes this one again.
+/// SQLite drops a table's triggers with the table, so a rebuild of the audit log must create this one again.
 pub(crate) use sqlite::AUDIT_LOG_TRIGGER;

@@ -1,4 +1,4 @@
-//! Requests and tasks are marked as deleted before they are removed for good.
+//! Soft deletion of requests and tasks.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -13,7 +13,7 @@ impl Migration for AddSoftDelete {
     }
 
     fn up(&self, engine: Engine) -> Vec<Step> {
-        // A constant default is kept in the catalog: no row is rewritten.
+        // PostgreSQL stores a constant default in the catalog, so no row is rewritten.
         TABLES
             .iter()
             .flat_map(|table| match engine {

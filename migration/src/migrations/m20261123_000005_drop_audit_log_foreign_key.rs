@@ -1,4 +1,4 @@
-//! Deleting a user must not delete the evidence: the audit log names its actor by value.
+//! Removes the audit log's foreign key to its actor, so that deleting a user keeps the user's records.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000003_add_tenant_key::AUDIT_LOG_TRIGGER;
@@ -16,7 +16,7 @@ impl Migration for DropAuditLogForeignKey {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            // By what it does and not by name alone: some versions of Prisma named it otherwise.
+            // Finds the key by what it refers to, not by name: some versions of Prisma used another name.
             Engine::Postgres => vec![Step::sql(
                 "DO $$ DECLARE found text; BEGIN FOR found IN SELECT conname FROM pg_constraint \
                  WHERE contype = 'f' AND conrelid = '\"AuditLog\"'::regclass AND confrelid = '\"User\"'::regclass \
@@ -26,11 +26,11 @@ impl Migration for DropAuditLogForeignKey {
         }
     }
 
-    /// Fails where the log names a user who is gone: that entry and the old foreign key exclude each other.
+    /// Fails if the log contains actors who are not users, which the old foreign key does not allow.
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
             Engine::Postgres => vec![
-                // Asked first, so that nothing is changed where it cannot be done.
+                // Checked first, so that nothing changes if it must fail.
                 Step::sql(
                     "DO $$ BEGIN IF EXISTS (SELECT FROM \"AuditLog\" a WHERE NOT EXISTS (SELECT FROM \"User\" u WHERE u.id = a.\"userId\")) \
                      THEN RAISE foreign_key_violation USING MESSAGE = 'the audit log names actors who are no users (any more), which the \
@@ -47,7 +47,7 @@ impl Migration for DropAuditLogForeignKey {
     }
 }
 
-/// The column and trigger of the tenant key are kept.
+/// Keeps the column and the trigger of the tenant key.
 fn rebuild(table: Rebuild) -> Vec<Step> {
     let mut steps = table.column("\"tenantId\" TEXT DEFAULT '' NOT NULL", "old.\"tenantId\"").steps();
     steps.push(Step::sql(AUDIT_LOG_TRIGGER));

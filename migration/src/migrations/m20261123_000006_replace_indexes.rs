@@ -1,17 +1,19 @@
-//! The indexes that lists need, and an end to those that only slow writes down.
+//! Adds the indexes that lists need, and drops those that only slow down writes.
 //!
-//! The lists are read one tenant at a time, newest first, and row-level security lets only leak-proof operators use
-//! an index: equality and order of text and time are, equality of an enum is not. Hence "tenant, then list order"
-//! with the state, where it is rare, in the index's condition. Foreign keys stay served by the base's indexes, each of
-//! which begins with the key's first column and leaves a handful of rows; a composite key needs no index of its own.
+//! Lists are read one tenant at a time, newest first. Under row-level security an index can use leak-proof operators
+//! only. Equality and order of text and time are leak-proof; equality of an enum is not. Hence the columns are "tenant,
+//! then list order", and a rare state is in the index's condition.
+//!
+//! The base's indexes still serve foreign keys: each begins with the key's first column and leaves a handful of rows. A
+//! composite key needs no separate index.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// Name, and what it is on.
+/// The index's name, and its table and columns.
 type Index = (&'static str, &'static str);
 
-/// What the base has twice: a unique index begins with the same column.
+/// Redundant indexes of the base: a unique index begins with the same column.
 const SUPERFLUOUS: [Index; 5] = [
     ("User_email_idx", "\"User\" (email)"),
     ("User_apiKey_idx", "\"User\" (\"apiKey\")"),
@@ -21,7 +23,7 @@ const SUPERFLUOUS: [Index; 5] = [
 ];
 
 const MISSING: [Index; 19] = [
-    // The lists of a tenant.
+    // A tenant's lists.
     ("Agency_tenantId_idx", "\"Agency\" (\"tenantId\")"),
     ("User_tenantId_createdAt_idx", "\"User\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
     ("Request_tenantId_createdAt_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
@@ -38,20 +40,20 @@ const MISSING: [Index; 19] = [
     ("UserPreferences_tenantId_createdAt_idx", "\"UserPreferences\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
     ("MonthlyUsage_tenantId_year_month_idx", "\"MonthlyUsage\" (\"tenantId\", year DESC, month DESC, id)"),
     ("AuditLog_tenantId_createdAt_idx", "\"AuditLog\" (\"tenantId\", \"createdAt\" DESC, id DESC)"),
-    // These have no time of creation; a tenant's are read when it is exported or erased.
+    // These tables have no creation time; they are read by tenant for exports and erasures.
     ("Account_tenantId_idx", "\"Account\" (\"tenantId\", id)"),
     ("Session_tenantId_idx", "\"Session\" (\"tenantId\", id)"),
-    // Open requests are few among the finished ones, and what every dashboard asks for. COMPLETED is common, so the list
-    // order finds it at once; CANCELLED is rare too, but nobody waits for that list.
+    // Every dashboard lists open requests, which are few among the finished ones. COMPLETED is common, so the list
+    // order finds it quickly. CANCELLED is rare too, but its list may be slow.
     ("Request_pending_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id DESC) WHERE status = 'PENDING'"),
     ("Request_in_progress_idx", "\"Request\" (\"tenantId\", \"createdAt\" DESC, id DESC) WHERE status = 'IN_PROGRESS'"),
-    // The list of a user who sees only what is hers.
+    // The list of a user who sees only their own requests.
     ("Request_userId_createdAt_idx", "\"Request\" (\"userId\", \"createdAt\" DESC, id DESC)"),
-    // A user's tasks by when they were made, likewise; the base's are by state.
+    // A user's tasks by creation time; the base's index is by state.
     ("Task_userId_createdAt_idx", "\"Task\" (\"userId\", \"createdAt\" DESC, id DESC)"),
-    // Who signs in types the address in any case, and the old service stored it in any case.
+    // Users type their addresses in any case, and the old service stored them in any case.
     ("User_email_lower_idx", "\"User\" (lower(email))"),
-    // What has run out is swept by time, across tenants.
+    // Expired rows are removed by time, across tenants.
     ("Session_expires_idx", "\"Session\" (expires)"),
     ("VerificationToken_expires_idx", "\"VerificationToken\" (expires)"),
 ];
@@ -72,7 +74,7 @@ impl Migration for ReplaceIndexes {
     }
 }
 
-/// The new ones first, so that no read is without an index meanwhile.
+/// Creates the new indexes first, so that no read lacks an index in the meantime.
 fn swap(engine: Engine, old: &[Index], new: &[Index]) -> Vec<Step> {
     let create = new.iter().map(|(name, on)| Step::index(engine, name, on));
     create.chain(old.iter().map(|(name, _)| Step::drop_index(engine, name))).collect()

@@ -1,20 +1,21 @@
-//! The roles of the three doors, and what each may do.
+//! The database roles of the tenant, identity and platform units, with their rights.
 //!
-//! Roles belong to the whole server, and not every login may make them. So each step looks first, does what it may, and
-//! leaves the rest to a later deploy (`walls.rs`); other databases of the server may be doing the same meanwhile.
+//! Roles belong to the whole server, and not every login may create them. Each step therefore checks first, does what
+//! the login may do, and leaves the rest to a later deploy (`walls.rs`). Other databases of the server may do the same
+//! concurrently.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// Makes the roles, and lets the login and the tables' owner take them.
+/// Creates the roles, and lets the login and the table owner assume them.
 const ROLES: &str = include_str!("m20261123_000007_create_door_roles/roles.sql");
 
-/// Whether the tables' owner, as whom the steps are done, can take every door's role. A forced policy would make her
-/// blind otherwise.
+/// Returns whether the table owner, who runs the steps, can assume every unit's role. Otherwise a forced policy would
+/// hide all rows from the owner.
 pub(crate) const DOORS_OPEN: &str = "4 = (SELECT count(*) FROM pg_roles WHERE rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors') \
      AND pg_has_role(current_user, oid, 'MEMBER'))";
 
-/// A door's role and what it may do; nobody truncates, refers to a table or puts a trigger on it.
+/// A unit's role and its rights. No role may truncate a table, refer to it or add a trigger to it.
 struct Door {
     role: &'static str,
     rights: &'static [(&'static str, &'static [&'static str])],
@@ -22,7 +23,7 @@ struct Door {
 
 const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
 
-/// The audit log is added to and never changed, at any door.
+/// Every role may at most add to the audit log and read it; none may change it.
 const DOORS: [Door; 3] = [
     Door {
         role: "rylie_tenant",
@@ -47,7 +48,7 @@ const DOORS: [Door; 3] = [
     Door {
         role: "rylie_identity",
         rights: &[
-            // A confirmed address is all that this door changes of a user: no role, no agency.
+            // The identity role may only confirm a user's address; it can change neither role nor agency.
             ("SELECT, INSERT, UPDATE (\"emailVerified\", \"updatedAt\")", &["User"]),
             (ALL, &["Account", "Session", "VerificationToken"]),
             ("INSERT", &["AuditLog"]),
@@ -93,7 +94,7 @@ impl Migration for CreateDoorRoles {
         }
     }
 
-    /// The roles stay: other databases of the server may use them, and without rights they are nothing.
+    /// Keeps the roles: other databases of the server may use them, and without rights they are harmless.
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
             Engine::Postgres => DOORS.iter().map(revoke).collect(),
@@ -106,7 +107,7 @@ impl Migration for CreateDoorRoles {
     }
 }
 
-/// Exactly these rights: what was granted by hand goes.
+/// Grants exactly these rights, and revokes those granted by hand.
 fn grant(door: &Door) -> Step {
     let Door { role, rights } = door;
     let grants = rights.iter().map(|(rights, tables)| format!("GRANT {rights} ON {} TO {role};", list(tables)));

@@ -1,17 +1,17 @@
-//! Row-level security: the second wall.
+//! Row-level security, the second isolation layer.
 //!
-//! The policy has the plain form, which an index serves and a sharded engine accepts. It is forced, so that it binds
-//! the tables' owner too, unless the database is shared with the old service, which works as the owner.
+//! The policy has a simple form that an index serves and a sharded engine accepts. It is forced, so it applies to the
+//! table owner too. It is not forced while the old service, which works as the owner, shares the database.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::step::{Engine, Step};
 
-/// Nothing set, nothing seen.
+/// Without the setting, no row is visible.
 const OWN: &str = "\"tenantId\" = current_setting('rylie.tenant', true)";
 
-/// Every table with a tenant's key. The tenant's role has no right on accounts and sessions; should somebody grant one,
-/// the policy is there.
+/// Every table with a tenant key. The tenant role has no right on accounts and sessions; their policies apply if one is
+/// granted by mistake.
 pub(crate) const TABLES: [&str; 12] = [
     "Agency",
     "User",
@@ -27,7 +27,7 @@ pub(crate) const TABLES: [&str; 12] = [
     "AuditLog",
 ];
 
-/// Those of them that the identity door uses.
+/// The tables that the identity role uses.
 const OF_IDENTITY: [&str; 4] = ["User", "Account", "Session", "AuditLog"];
 
 pub(crate) struct EnableRowLevelSecurity;
@@ -56,7 +56,7 @@ impl Migration for EnableRowLevelSecurity {
     }
 }
 
-/// One statement a table, so that no moment shows it half done, and its lock is held for a catalog change only.
+/// Returns one statement per table, so that no session sees a partial change. Its lock lasts for a catalog change only.
 fn wall(table: &str) -> Step {
     let policy = |role: &str, condition: &str| {
         format!(

@@ -1,4 +1,4 @@
-//! API keys are looked up by a blind index, so that they can be sealed.
+//! The blind index of API keys: they are found by it, so they can be stored sealed.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -12,7 +12,7 @@ impl Migration for AddApiKeyIndex {
         "m20261124_000010_add_api_key_index"
     }
 
-    /// No row is touched: it is filled in when a key is issued, and by `rylie keys reencrypt`.
+    /// Changes no row: the value is set when a key is issued, and by `rylie keys reencrypt`.
     fn up(&self, engine: Engine) -> Vec<Step> {
         let add = match engine {
             Engine::Postgres => "ALTER TABLE \"User\" ADD COLUMN IF NOT EXISTS \"apiKeyIndex\" text",

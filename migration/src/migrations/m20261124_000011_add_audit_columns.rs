@@ -1,7 +1,7 @@
-//! What a record of the audit log says beside Prisma's columns: its position, in whose name, and what it belongs to.
+//! Columns of the audit log in addition to Prisma's: position, impersonated user and correlation id.
 //!
-//! The position is the database's to give: a sequence's, so that writers do not wait for each other. It has gaps, and a
-//! later one may commit first; records from before have none.
+//! The database assigns the position from a sequence, so that writers do not wait for each other. Positions have gaps,
+//! and a later one may commit first. Earlier records have none.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000003_add_tenant_key::AUDIT_LOG_TRIGGER;
@@ -9,7 +9,8 @@ use crate::step::{Engine, Step};
 
 const COLUMNS: [(&str, &str); 3] = [("position", "bigint"), ("onBehalfOf", "text"), ("correlationId", "text")];
 
-/// SQLite's trigger fills the position and the tenant in one go: what was completed once is never changed again.
+/// SQLite's trigger fills the position and the tenant in one statement, because a completed record is never changed
+/// again.
 pub(crate) const COMPLETE: &str = "CREATE TRIGGER \"AuditLog_complete\" AFTER INSERT ON \"AuditLog\" BEGIN \
 INSERT INTO rylie_audit_pending (record_id) VALUES (NEW.id); \
 UPDATE \"AuditLog\" SET position = (SELECT position FROM rylie_audit_pending WHERE record_id = NEW.id), \
@@ -34,7 +35,8 @@ impl Migration for AddAuditColumns {
                     .collect();
                 steps.extend([
                     Step::sql("CREATE SEQUENCE IF NOT EXISTS rylie_audit_position"),
-                    // With the owner's right to the sequence, whoever writes; and whatever position the writer claims.
+                    // Runs with the owner's right to the sequence for every writer, and overwrites any position that
+                    // the writer sets.
                     Step::sql(
                         "CREATE OR REPLACE FUNCTION public.rylie_audit_position() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
                          SET search_path = pg_catalog, public, pg_temp \

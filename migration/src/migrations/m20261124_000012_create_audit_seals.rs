@@ -1,14 +1,15 @@
-//! The seals of the audit log: batches with their signed checkpoints, what each says of each tenant, the leaves, and the
-//! records that wait to be sealed. What waits is a table of its own, because the log itself is never updated.
+//! The tables of the audit log's seals: batches with signed checkpoints, each batch's statement about each tenant, the
+//! leaves, and the records that wait for sealing. The last is a separate table, because the log itself is never
+//! updated.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// Every table of the seals, the leaves last; `rylie_audit_pending` is the first.
+/// The tables of the seals; `rylie_audit_pending` is the first, the leaves are last.
 pub(crate) const TABLES: [&str; 4] =
     ["rylie_audit_pending", "rylie_audit_batch", "rylie_audit_tenant", "rylie_audit_leaf"];
 
-/// Reads the log in the way that row-level security leaves: as the platform where it binds the tables' owner.
+/// Reads the log as the platform role if row-level security applies to the table owner.
 const FILL: &str = "DO $$ DECLARE worker text := current_user; BEGIN \
 IF row_security_active('public.\"AuditLog\"') THEN \
 GRANT SELECT, INSERT ON public.rylie_audit_pending TO rylie_platform; GRANT USAGE ON SEQUENCE public.rylie_audit_position TO rylie_platform; \
@@ -38,7 +39,8 @@ impl Migration for CreateAuditSeals {
                     "CREATE TABLE IF NOT EXISTS rylie_audit_pending (\n    position bigint NOT NULL DEFAULT nextval('rylie_audit_position'),\n    \
                      record_id text NOT NULL,\n    CONSTRAINT rylie_audit_pending_pkey PRIMARY KEY (position)\n)",
                 ),
-                // With the owner's rights: no role of the application touches what waits, but by recording.
+                // Runs with the owner's rights: the application's roles can only add to the waiting records, by
+                // recording.
                 Step::sql(
                     "CREATE OR REPLACE FUNCTION public.rylie_audit_enqueue() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
                      SET search_path = pg_catalog, public, pg_temp \

@@ -1,18 +1,18 @@
-//! The audit log and its seals are added to and never changed, whoever asks: triggers bind the tables' owner as well.
+//! Makes the audit log and its seals append-only. The triggers apply to the table owner as well.
 //!
-//! Two things pass, by functions that only the platform's role may call: the removal of a sealed batch as a whole, and
-//! the erasure of a record's personal part, whose commitment stays. They name themselves in a setting (on SQLite in a table)
-//! that the triggers look at, and what may be removed is declared in a signed checkpoint. The owner and a superuser can do the same, or drop
-//! the triggers: against them there are the seals.
+//! Functions that only the platform role may call make two exceptions. They remove a sealed batch as a whole, and they
+//! erase a record's personal part, whose commitment stays. They identify themselves to the triggers by a setting (on
+//! SQLite, in a table). A signed checkpoint declares what may be removed. The owner and a superuser can do the same, or
+//! drop the triggers; the seals detect that.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step, statements};
 
-/// Refusal, removal, erasure and the rest, in this order.
+/// The functions for refusal, removal and erasure, then the rest, in this order.
 pub(crate) const POSTGRES: &str = include_str!("m20261124_000013_protect_audit_log/postgres.sql");
 const SQLITE: &str = include_str!("m20261124_000013_protect_audit_log/sqlite.sql");
 
-/// The tables that are only added to.
+/// The append-only tables.
 const TABLES: [&str; 4] = ["AuditLog", "rylie_audit_batch", "rylie_audit_tenant", "rylie_audit_leaf"];
 
 pub(crate) struct ProtectAuditLog;

@@ -1,18 +1,18 @@
-//! Who may do what with the seals: the platform's door seals, and `rylie_auditor`, a role for people who verify, reads the
-//! log and the seals and nothing else (`GRANT rylie_auditor TO ann`).
+//! The rights on the seals. The platform role seals. `rylie_auditor`, a role for people who verify, reads the log and
+//! the seals and nothing else (`GRANT rylie_auditor TO ann`).
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::step::{Engine, Step};
 
-/// A login that verifies takes this role; it inherits nothing, as the doors' roles do not.
+/// A login that verifies assumes this role. Like the units' roles, it inherits nothing.
 const ROLE: &str = "DO $$ BEGIN SET LOCAL ROLE NONE; \
 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor') THEN \
 CREATE ROLE rylie_auditor NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT; END IF; \
 EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL; END $$";
 
-/// Exactly these rights. A forced policy would hide the log from the functions that remove and erase, which run as its
-/// owner: it lets them pass by the setting that only they have on.
+/// Grants exactly these rights. A forced policy would hide the log from the functions that remove and erase, which run
+/// as its owner. It exempts them by the setting that only they set.
 fn grants() -> String {
     format!(
         "DO $$ BEGIN IF {DOORS_OPEN} THEN \

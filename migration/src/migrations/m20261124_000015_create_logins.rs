@@ -1,4 +1,4 @@
-//! Which logins were provisioned, and what they see: so that tables to come can be opened to them, and be looked up.
+//! The provisioned logins and what each sees. With this record, deploys grant later tables to them.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -25,7 +25,7 @@ impl Migration for CreateLogins {
     CONSTRAINT rylie_logins_sees CHECK (NOT every_tenant OR tenant IS NULL AND reason IS NOT NULL)
 )",
             )],
-            // It has no logins.
+            // SQLite has no logins.
             Engine::Sqlite => Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
-//! The events that usage was counted by: a webhook that is delivered twice counts once.
+//! The events by which usage was counted: a webhook that is delivered twice counts once.
 //!
-//! Only our own code writes this table, so no trigger fills in its tenant; the composite foreign key holds it to its
-//! user's and lets it follow when the user moves.
+//! Only our own code writes this table, so no trigger fills in the tenant. The composite foreign key ties it to the
+//! user's tenant, and follows when the user moves.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
@@ -12,7 +12,8 @@ const COLUMNS: &str = "\"countedAt\" $time NOT NULL, \"tenantId\" $text NOT NULL
      CONSTRAINT \"UsageEvent_userId_tenantId_fkey\" FOREIGN KEY (\"userId\", \"tenantId\") REFERENCES \"User\"(id, \"tenantId\") \
      ON UPDATE CASCADE ON DELETE CASCADE";
 
-/// Done in one statement, so that no moment shows it half done. The platform never updates an event; to lock one takes that right.
+/// One statement, so that no session sees a partial change. The platform never updates an event, but locking one
+/// requires that right.
 const WALL: &str = "REVOKE ALL ON \"UsageEvent\" FROM rylie_tenant, rylie_platform; \
      GRANT SELECT, INSERT, DELETE ON \"UsageEvent\" TO rylie_tenant, rylie_platform; \
      GRANT UPDATE ON \"UsageEvent\" TO rylie_platform; \
@@ -36,9 +37,9 @@ impl Migration for CreateUsageEvent {
         let mut steps = vec![
             create_table(engine),
             Step::unique_index(engine, "UsageEvent_userId_key_key", "\"UsageEvent\" (\"userId\", key)"),
-            // A tenant's events by key: whether the same event was counted for a colleague.
+            // Finds a tenant's event by key: the same event may have been counted for a colleague.
             Step::index(engine, "UsageEvent_tenantId_key_idx", "\"UsageEvent\" (\"tenantId\", key)"),
-            // What is old is swept by time, across tenants.
+            // Old events are removed by time, across tenants.
             Step::index(engine, "UsageEvent_countedAt_idx", "\"UsageEvent\" (\"countedAt\")"),
         ];
         if engine == Engine::Postgres {

@@ -1,10 +1,10 @@
-//! What the purge looks for, across tenants and by time: without these each batch would read the whole table again.
+//! Indexes for the purge, across tenants and by time. Without them each batch would read the whole table.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// What was soft-deleted is little beside the rest. Users are walked by id instead: an index on the end of their billing
-/// period would make each closing write every index of the user anew.
+/// Soft-deleted rows are few. Users are read by id instead: with an index on the end of their billing period, closing a
+/// period would write every index of the user.
 const INDEXES: [(&str, &str); 2] = [
     ("Request_deletedAt_idx", "\"Request\" (\"deletedAt\") WHERE deleted"),
     ("Task_deletedAt_idx", "\"Task\" (\"deletedAt\") WHERE deleted"),

@@ -1,4 +1,4 @@
-//! What the scheduler ran: one row a job and due time, so that no due time is run twice.
+//! The scheduler's runs: one row per job and due time, so that no due time runs twice.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
@@ -31,7 +31,7 @@ impl Migration for CreateJobRuns {
             boolean = if engine == Engine::Postgres { "boolean" } else { "BOOLEAN" },
             bigint = bigint(engine),
         );
-        // A new table: nobody waits for an index on it.
+        // The table is new, so no session waits for an index on it.
         let one = |name: &str, status: &str| {
             Step::sql(format!(
                 "CREATE UNIQUE INDEX IF NOT EXISTS {name} ON rylie_job_runs (job) WHERE status = '{status}'"
@@ -63,7 +63,7 @@ pub(crate) fn bigint(engine: Engine) -> &'static str {
     if engine == Engine::Postgres { "bigint" } else { "BIGINT" }
 }
 
-/// The platform's own books: its door alone reaches them.
+/// Grants an operational table to the platform role only.
 pub(crate) fn grant(engine: Engine, table: &str) -> Option<Step> {
     (engine == Engine::Postgres).then(|| {
         Step::sql(format!(

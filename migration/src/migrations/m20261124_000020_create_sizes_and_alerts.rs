@@ -1,4 +1,4 @@
-//! How the database grew, which thresholds were crossed, and who is still to be told.
+//! The history of the database's size, the crossed thresholds, and the alerts to deliver.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261124_000019_create_job_runs::{bigint, grant, timestamp};
@@ -16,7 +16,7 @@ impl Migration for CreateSizesAndAlerts {
     fn up(&self, engine: Engine) -> Vec<Step> {
         let (timestamp, bigint) = (timestamp(engine), bigint(engine));
         let mut steps = vec![
-            // The table's name is empty for the database as a whole.
+            // The table's name is empty for the whole database.
             Step::sql(format!(
                 "CREATE TABLE IF NOT EXISTS rylie_size_history (
     table_name text NOT NULL,

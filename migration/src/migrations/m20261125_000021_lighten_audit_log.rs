@@ -1,9 +1,9 @@
-//! What a record of the audit log costs its writer on SQLite, where every index and every table of it is a page to be written:
-//! the record is completed by its row and not by its key, and indexes go that cost more than they find.
+//! Reduces the cost of an audit record on SQLite, where a write touches a page of every index and table. The record is
+//! completed by its row instead of its key, and indexes that cost more than they help are dropped.
 //!
-//! An index on the action or on the kind of resource has some dozen different values, and gives them in no order: a page of the
-//! list would sort all that it finds. The list is walked by time. What waits is found by its position. PostgreSQL keeps its indexes: its writers
-//! do not wait for them as they commit.
+//! An index on the action or on the kind of resource has about a dozen distinct values in no useful order. A page of
+//! the list would therefore sort all matches. The list is read by time, and waiting records by position. PostgreSQL
+//! keeps its indexes: its writers do not wait for them at the commit.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261124_000011_add_audit_columns::COMPLETE;

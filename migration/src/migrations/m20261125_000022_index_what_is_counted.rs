@@ -1,4 +1,4 @@
-//! What the total of a list by status is counted from.
+//! The index for counting a list by status.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -12,8 +12,8 @@ impl Migration for IndexWhatIsCounted {
         "m20261125_000022_index_what_is_counted"
     }
 
-    /// Under row-level security the equality of an enum cannot be a condition of an index, as it is not leak-proof: there it
-    /// is tested on what the index holds, and the table need not be read. Few different keys make it small.
+    /// Enum equality is not leak-proof, so it cannot be an index condition under row-level security. It is tested on
+    /// the index's columns instead, without reading the table. The few distinct keys keep the index small.
     fn up(&self, engine: Engine) -> Vec<Step> {
         vec![Step::index(engine, NAME, "\"Request\" (\"tenantId\", status, deleted)")]
     }

@@ -1,8 +1,9 @@
-//! Room beside each user for its next version.
+//! A fill factor that reserves space for a user's next row version.
 //!
-//! Counters change with every use and all users with every closing of a period, and no index holds what changes. Where a page has
-//! room, the new version stays on it and no index is written (heap-only tuples); where it has none, all eight are. The table grows no
-//! larger: what does not find room leaves a hole behind. Pages that are full already get their room as their rows move.
+//! Every use changes a counter, and every closing of a period changes all users. No index contains the changed columns.
+//! If the page has space, the new version stays on it and no index is written (heap-only tuples); otherwise all eight
+//! are. The table does not grow larger, because a version that moves leaves its space free. Full pages get free space
+//! as their rows move.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};

@@ -1,8 +1,8 @@
-//! Functions that read a tenant's rows by their ids in one round trip, with both walls.
+//! Functions that read a tenant's rows by their ids in one round trip, with both isolation layers.
 //!
-//! Whoever calls one outside a transaction has a transaction that is the call alone: the function takes the tenant's role and says
-//! which tenant, as a unit's `BEGIN` does, and then reads. The order of the three is the language's, not the planner's choice. It has its
-//! caller's rights and no others: a login that may not take the role gets an error.
+//! Called outside a transaction, the call is a separate transaction. The function assumes the tenant role and sets the
+//! tenant, as a unit's `BEGIN` does, and then reads. PL/pgSQL runs the three in order; the planner cannot reorder them.
+//! The function runs with its caller's rights: a login that may not assume the role gets an error.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -19,7 +19,8 @@ impl Migration for ReadByIdAtOnce {
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
             Engine::Postgres => {
-                // The tables' owner's, whoever made one of that name before: the service runs it with its own rights.
+                // The table owner must own it, even if another role created one of that name before: the service runs
+                // it with its own rights.
                 let owner = |name| format!("ALTER FUNCTION public.{name}(text, text[]) OWNER TO CURRENT_USER");
                 FUNCTIONS.iter().flat_map(|(name, table)| [function(name, table), owner(name)]).map(Step::sql).collect()
             }
@@ -36,7 +37,8 @@ impl Migration for ReadByIdAtOnce {
     }
 }
 
-/// One plan for any number of ids: the planner would else make one for each call, as it thinks well of few ids.
+/// A generic plan serves any number of ids. Otherwise the planner would make a plan per call, as it estimates few ids
+/// to be cheaper.
 fn function(name: &str, table: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION public.{name}(tenant text, ids text[]) RETURNS SETOF public.\"{table}\" LANGUAGE plpgsql ROWS 1 \

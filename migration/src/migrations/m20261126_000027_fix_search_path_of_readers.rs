@@ -1,5 +1,5 @@
-//! A fixed search path for the functions that read by id, as every other function of ours has: what the caller's path says, or a
-//! temporary table, must not change what a name in them means.
+//! A fixed search path for the functions that read by id, as all our other functions have. The caller's path or a
+//! temporary table must not change what a name resolves to.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};

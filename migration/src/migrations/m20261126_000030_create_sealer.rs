@@ -1,24 +1,25 @@
-//! Sealing, removing and erasing are a role's of its own, `rylie_sealer`, which no service's login may take unless it is let
-//! (`rylie roles provision --sealer NAME`). The platform's door keeps adding and reading.
+//! Moves sealing, removing and erasing to the role `rylie_sealer`. A service's login may not assume it unless
+//! provisioned for that (`rylie roles provision --sealer NAME`). The platform role still adds and reads.
 //!
-//! The tables' owner becomes a member: an owner may do all of that anyway. `SET ROLE` alone gives the role's rights to a login that
-//! inherits none, and no policy is for it: it never reads the log itself.
+//! The table owner becomes a member, since an owner may do all of that anyway. A login inherits nothing and gets the
+//! role's rights by `SET ROLE` only. No policy is for the role, so it never reads the log itself.
 
 use super::m20261124_000013_protect_audit_log::POSTGRES as BEFORE;
 use crate::migrations::Migration;
 use crate::step::{Engine, Step, statements};
 
-/// Makes the role, and lets the tables' owner take it. Bears being done again, and by who may not make roles.
+/// Creates the role, and lets the table owner assume it. Idempotent, and harmless if the login may not create roles.
 const ROLE: &str = include_str!("m20261126_000030_create_sealer/role.sql");
 
-/// What the sealer may call, with the checks that a removal passes.
+/// The functions that the sealer may call, with the checks before a removal.
 const FUNCTIONS: &str = include_str!("m20261126_000030_create_sealer/functions.sql");
 
 const SEALS: &str = "rylie_audit_batch, rylie_audit_tenant, rylie_audit_leaf";
 
 const CALLS: &str = "public.rylie_audit_remove_batch(bigint, timestamp), public.rylie_audit_erase(text, text, bytea)";
 
-/// Exactly these rights. The platform's go also where nobody may seal yet: that is told, and a gap would not be.
+/// Grants exactly these rights. The platform's rights are revoked even if no login may seal yet: a missing sealer is
+/// reported, but an excess right would not be.
 fn grants() -> String {
     format!(
         "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform') THEN \
@@ -60,12 +61,12 @@ impl Migration for CreateSealer {
                 steps.push(Step::sql(grants()));
                 steps
             }
-            // It has no roles.
+            // SQLite has no roles.
             Engine::Sqlite => Vec::new(),
         }
     }
 
-    /// The role stays: other databases of the server may use it. The functions are as they were before.
+    /// Keeps the role, which other databases of the server may use, and restores the previous functions.
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
             Engine::Postgres => {

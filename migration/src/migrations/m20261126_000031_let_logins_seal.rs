@@ -1,4 +1,4 @@
-//! A third kind of login that `rylie roles provision` makes: one that may seal.
+//! A third kind of login for `rylie roles provision`: one that may seal.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};

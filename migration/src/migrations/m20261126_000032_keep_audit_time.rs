@@ -1,6 +1,7 @@
-//! When a record was made is the server's to say for the tenants' and the identities' doors, as its position is. The platform's door
-//! brings records along with a tenant from elsewhere, and the old service says its own time; a time that no reader can hold
-//! (`infinity`, before the year 1, after 9999) becomes the server's, whoever writes.
+//! Lets the server set the time of audit records from the tenant and identity roles, as it sets their position.
+//!
+//! The platform role imports a tenant's records with their times, and the old service sets its own. A time that no
+//! reader can represent (`infinity`, before the year 1, after 9999) becomes the server's in any case.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -14,7 +15,7 @@ impl Migration for KeepAuditTime {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            // With the writer's rights, whose role it looks at.
+            // Runs with the writer's rights, since it checks the writer's role.
             Engine::Postgres => vec![
                 Step::sql(
                     "CREATE OR REPLACE FUNCTION public.rylie_audit_time() RETURNS trigger LANGUAGE plpgsql \

@@ -1,14 +1,14 @@
-//! The tenant that an event was counted in. It stays when the user moves, and an event is counted once in it.
+//! The tenant in which an event was counted. It stays when the user moves, and an event counts once in it.
 //!
-//! `"tenantId"` follows its user, so it cannot be unique with the key: two users who meet in a tenant may both have one. Rows
-//! from before hold null, which is unique with nothing: they are found by their user and by the tenant they are in now.
+//! `"tenantId"` follows its user, so it cannot be unique with the key: two users who meet in a tenant may both have
+//! one. Earlier rows contain null, which conflicts with nothing; they are found by their user and current tenant.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
 const INDEX: &str = "UsageEvent_countedIn_key_key";
 
-/// No writer may name another tenant than the row's own: it could keep that tenant's events from being counted.
+/// Prevents a writer from naming another tenant, which could keep that tenant's events from being counted.
 const FUNCTION: &str = "CREATE OR REPLACE FUNCTION public.rylie_usage_event_counted_in() RETURNS trigger LANGUAGE plpgsql \
      SET search_path = pg_catalog, public, pg_temp AS $$ BEGIN NEW.\"countedIn\" := NEW.\"tenantId\"; RETURN NEW; END $$";
 const TRIGGER: &str = "CREATE OR REPLACE TRIGGER \"UsageEvent_countedIn\" BEFORE INSERT ON \"UsageEvent\" FOR EACH ROW \

@@ -1,14 +1,16 @@
-//! On SQLite a time is a text, and one instant must have one spelling: times are compared as texts.
+//! Normalises times on SQLite, where a time is a text. Times are compared as texts, so one instant needs one spelling.
 //!
-//! The spelling is that of the driver: `2026-01-31 12:00:00`, and with milliseconds `2026-01-31 12:00:00.250`. The tables'
-//! own defaults and other writers also write `.000`. A trigger after the write brings every other spelling into this form; a
-//! text that is no time stays. A `CHECK` would take every table to be made anew. Left out are `updatedAt`, which no statement
-//! compares, `deletedAt`, which is only compared with a limit, and the audit log, which is only added to.
+//! The spelling is the driver's: `2026-01-31 12:00:00`, and with milliseconds `2026-01-31 12:00:00.250`. The tables'
+//! defaults and other writers also write `.000`. A trigger after the write converts every other spelling; a text that
+//! is no time stays. A `CHECK` would require a rebuild of every table.
+//!
+//! Three are left out: `updatedAt`, which no statement compares; `deletedAt`, which is only compared with a limit; and
+//! the audit log, which is append-only.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
 
-/// Each table with its times. A later migration that makes one of the tables anew makes its triggers again.
+/// Each table with its times. A later migration that rebuilds one of the tables must create its triggers again.
 const TIMES: [(&str, &[&str]); 13] = [
     ("Agency", &["createdAt"]),
     (
@@ -37,7 +39,7 @@ impl Migration for SpellTimesOneWay {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            // A time is a number there.
+            // PostgreSQL stores times as numbers.
             Engine::Postgres => Vec::new(),
             Engine::Sqlite => TIMES.iter().flat_map(|(table, columns)| one_spelling(table, columns)).collect(),
         }
@@ -76,7 +78,7 @@ fn name(table: &str, event: &str) -> String {
     format!("{table}_times_{event}")
 }
 
-/// That a time has another spelling, or is none.
+/// Returns the condition that a time has another spelling, or is none.
 fn otherwise(row: &str, column: &str) -> String {
     let column = format!("{row}\"{column}\"");
     format!(
@@ -84,7 +86,7 @@ fn otherwise(row: &str, column: &str) -> String {
     )
 }
 
-/// The one spelling of a column's time; what is no time stays as it is.
+/// Returns the normalised time of a column; a text that is no time stays.
 fn spelled(column: &str) -> String {
     format!("coalesce(replace(strftime('%Y-%m-%d %H:%M:%f', \"{column}\"), '.000', ''), \"{column}\")")
 }

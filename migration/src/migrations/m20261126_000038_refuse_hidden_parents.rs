@@ -1,8 +1,8 @@
-//! A row that refers to a user or request that its writer cannot see is refused, as if that parent did not exist.
+//! Refuses a row that refers to a user or request that its writer cannot see, as if that parent did not exist.
 //!
-//! PostgreSQL checks a foreign key with the table owner's rights, past every policy. So the check alone tells a tenant which ids
-//! other tenants have, and lets it link to them. These triggers look with the writer's own rights, before any index is asked,
-//! and raise the foreign key's error for both cases.
+//! PostgreSQL checks a foreign key with the table owner's rights and ignores policies. Without these triggers, a tenant
+//! can learn which ids other tenants have, and link to them. The triggers read with the writer's rights before any
+//! index does, and raise the foreign key's error in both cases.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -11,7 +11,7 @@ use crate::step::{Engine, Step};
 struct Reference {
     table: &'static str,
     parent: Parent,
-    /// The name of the key that is reported.
+    /// The name of the key that the error reports.
     key: &'static str,
     when: When,
 }
@@ -20,16 +20,17 @@ struct Reference {
 enum Parent {
     User,
     Request,
-    /// A task's: also the user of its own request, whom an agency that she has left sees no more.
+    /// A task's user. Also allows the user of the task's own request, whom an agency no longer sees once they have
+    /// left.
     UserOfTask,
 }
 
-/// Before the row is written where a unique index holds the column, which would tell of the hidden parent. Otherwise after it, as
-/// the server's own check: a statement may add the parent as well.
+/// The time of the check. It runs before the write if a unique index on the column would reveal the hidden parent.
+/// Otherwise it runs after the write like the server's own check, because a statement may also add the parent.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum When {
     Before,
-    /// An update that gives another parent loses its tenant's key before (`…_tenantId_move`), and the policy refuses it.
+    /// On an update to another parent, `…_tenantId_move` clears the tenant key first, and the policy refuses the row.
     BeforeInsert,
     After,
 }
@@ -59,7 +60,8 @@ impl Parent {
         }
     }
 
-    /// Whether the writer may read the parents at all. A login of the old service may have the right to add rows alone.
+    /// Returns whether the writer may read the parents at all. A login of the old service may have the right to insert
+    /// only.
     fn may_read(self) -> String {
         let right = |table: &str, column: &str| {
             format!("pg_catalog.has_column_privilege('public.\"{table}\"', '{column}', 'SELECT')")
@@ -70,7 +72,7 @@ impl Parent {
         }
     }
 
-    /// What else the writer may name.
+    /// Returns the condition for other parents that the writer may refer to.
     fn or(self) -> &'static str {
         match self {
             Self::User | Self::Request => "",
@@ -107,7 +109,7 @@ impl Migration for RefuseHiddenParents {
         "m20261126_000038_refuse_hidden_parents"
     }
 
-    /// SQLite has no roles: nobody writes there but through the fence.
+    /// SQLite has no roles; there, every write passes the tenant filter.
     fn up(&self, engine: Engine) -> Vec<Step> {
         if engine == Engine::Sqlite {
             return Vec::new();
@@ -131,8 +133,8 @@ impl Migration for RefuseHiddenParents {
     }
 }
 
-/// With the writer's rights. The message is in English whatever the server's language, as the server's own would tell a missing
-/// parent from a hidden one.
+/// Returns the function, which runs with the writer's rights. Its message is the same, in English, for a missing and a
+/// hidden parent. The server's own message would distinguish them.
 fn function(parent: Parent) -> [String; 2] {
     let (name, table, column, or) = (parent.function(), parent.table(), parent.column(), parent.or());
     let may_read = parent.may_read();
@@ -147,19 +149,19 @@ fn function(parent: Parent) -> [String; 2] {
              SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = TG_ARGV[0]; \
              END IF; END IF; RETURN NEW; END $$"
         ),
-        // The tables' owner's, whoever made one of that name before.
+        // The table owner must own it, even if another role created one of that name before.
         format!("ALTER FUNCTION public.{name}() OWNER TO CURRENT_USER"),
     ]
 }
 
-/// Triggers fire in the order of their names, and the server's own of a foreign key begin with `RI_`: this one comes first, so
-/// that both cases are told by the same error.
+/// Returns the trigger's name. Triggers fire in name order, and the server's foreign key triggers begin with `RI_`.
+/// This one comes first, so that both cases raise the same error.
 fn trigger_name(reference: &Reference, event: &str) -> String {
     format!("\"Parent_{}_visible_{event}\"", reference.parent.column())
 }
 
-/// Only where a policy binds the writer to the parent: the old service, as the tables' owner, does not pass by here, and the
-/// cascades of foreign keys do not either.
+/// Returns the triggers. They apply only if a policy on the parent applies to the writer. The old service, as the table
+/// owner, and the cascades of foreign keys are therefore exempt.
 fn triggers(reference: &Reference) -> [String; 2] {
     let Reference { table, parent, key, when } = reference;
     let (column, parent_table, function) = (parent.column(), parent.table(), parent.function());
@@ -173,7 +175,7 @@ fn triggers(reference: &Reference) -> [String; 2] {
     };
     let time = |before: bool| if before { "BEFORE" } else { "AFTER" };
     [
-        // A row without a key gets an empty one for a hidden parent, and the policy refuses it.
+        // For a hidden parent, a row without a key gets an empty one, and the policy refuses it.
         trigger("insert", time(*when != When::After), "NEW.\"tenantId\" <> ''"),
         trigger("update", time(*when == When::Before), &format!("NEW.\"{column}\" IS DISTINCT FROM OLD.\"{column}\"")),
     ]

@@ -1,11 +1,12 @@
-//! SQLite cannot add a constraint to a table: the table is made anew, filled and renamed.
+//! Rebuilds a table on SQLite, which cannot add a constraint: creates it again, fills it and renames it.
 //!
-//! Only for tables of the base that no other table refers to, as dropping the old one may act on those that do.
+//! Only for tables of the base that no other table refers to, since dropping the old table may affect the referring
+//! rows.
 
 use crate::migrations::m20261123_000001_create_base_tables::SQLITE;
 use crate::step::{Step, statements};
 
-/// A table of the base, to be made anew with changes; without any, as the base has it.
+/// A table of the base to rebuild with changes; without any, as the base has it.
 pub(crate) struct Rebuild {
     table: &'static str,
     lines: Vec<String>,
@@ -26,7 +27,7 @@ impl Rebuild {
         Self { table, lines, names, values }
     }
 
-    /// A further column, and what it holds in a row `old` of the table.
+    /// Adds a column with the value for each row `old` of the table.
     pub(crate) fn column(mut self, definition: &str, value: &str) -> Self {
         let end = self.lines.iter().take_while(|line| is_column(line)).count();
         self.lines.insert(end, definition.to_owned());
@@ -35,19 +36,19 @@ impl Rebuild {
         self
     }
 
-    /// A further constraint.
+    /// Adds a constraint.
     pub(crate) fn constraint(mut self, definition: &str) -> Self {
         self.lines.push(definition.to_owned());
         self
     }
 
-    /// Without the constraint of this name.
+    /// Removes the constraint of this name.
     pub(crate) fn without_constraint(mut self, name: &str) -> Self {
         self.lines.retain(|line| !line.starts_with(&format!("CONSTRAINT \"{name}\"")));
         self
     }
 
-    /// The table made, filled, put in the place of the old one, and its indexes of the base.
+    /// Returns the steps: create the new table, fill it, replace the old one, and create the base's indexes.
     pub(crate) fn steps(self) -> Vec<Step> {
         let Self { table, lines, names, values } = self;
         let mut steps = vec![

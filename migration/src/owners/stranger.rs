@@ -1,18 +1,18 @@
-//! What is not ours.
+//! Objects that are not ours.
 
 use serde::{Deserialize, Serialize};
 
-/// Something that does not belong to the tables' owner, and stands where ours does or would be called by us.
+/// An object of another role that has one of our names, or that our statements would call.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Stranger {
-    /// What it is: `function public.rylie_tenant_of_user()`.
+    /// The object, for example `function public.rylie_tenant_of_user()`.
     pub object: String,
-    /// Whose it is.
+    /// Its owner.
     pub owner: String,
-    /// Whose it should be.
+    /// The expected owner.
     pub expected: String,
-    /// What is wrong with it.
+    /// The problem.
     pub reason: String,
-    /// The statement that mends it, for whoever has looked at the object.
+    /// The statement that fixes it. Inspect the object first.
     pub fix: String,
 }

@@ -1,4 +1,4 @@
-//! Whether the walls hold for a login.
+//! Checks that the isolation layers apply to a login.
 
 use serde::Serialize;
 
@@ -9,32 +9,32 @@ use crate::error::{Error, Result};
 use crate::owners;
 use crate::step::Engine;
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
-    /// As it should be.
+    /// As expected.
     Ok,
-    /// It works, and is not as it should be.
+    /// It works, but deviates from the recommendation.
     Warn,
-    /// A wall does not hold.
+    /// An isolation layer is not effective.
     Fail,
 }
 
-/// One check, and what to do where it fails.
+/// One check, with its remedy.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct RoleCheck {
-    /// Its name, which stays.
+    /// The check's stable id.
     pub id: &'static str,
-    /// How it came out.
+    /// The result.
     pub status: CheckStatus,
-    /// What was found.
+    /// The finding.
     pub detail: String,
-    /// What mends it; empty where nothing is to be mended.
+    /// The remedy; empty if nothing needs fixing.
     pub fix: String,
 }
 
-/// Each: id, how bad it is, a query whose rows are what is wrong, what is right, and what to do.
+/// Each check: id, status of a failure, a query that returns the problems, the text of a success, the remedy.
 const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
     (
         "roles.service",
@@ -44,17 +44,17 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
          (EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
          AND pg_has_role(r.oid, c.relowner, 'MEMBER')), 'owns tables, or may become who does')) AS v(wrong, what) \
          WHERE r.rolname = session_user AND wrong",
-        "the login is neither owner nor superuser, and bound by row-level security",
-        "make a login for the service with `rylie roles provision --app NAME` and let it connect as that",
+        "the login is neither owner nor superuser, and row-level security applies to it",
+        "create a login for the service with `rylie roles provision --app NAME` and connect with it",
     ),
     (
         "roles.doors",
         CheckStatus::Warn,
-        // From PostgreSQL 16 on a member may be one that cannot take the role, as who made it is.
+        // From PostgreSQL 16 on a member may lack the right to assume the role, as the role's creator does.
         "SELECT quote_ident(session_user) || ' may not take ' || string_agg(name, ', ' ORDER BY name) \
          FROM unnest(ARRAY['rylie_tenant', 'rylie_identity']) name LEFT JOIN pg_roles r ON r.rolname = name \
          WHERE NOT coalesce(pg_has_role(session_user, r.oid, $take), false) HAVING count(*) > 0",
-        "the login may take the roles of tenant and identity units",
+        "the login may assume the roles of tenant and identity units",
         "`rylie roles provision --app NAME`, if this login is the service's; if it owns the tables or deploys, a superuser runs \
          `GRANT rylie_doors TO` that login, from PostgreSQL 16 on `WITH INHERIT FALSE, SET TRUE`",
     ),
@@ -64,7 +64,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
         "SELECT session_user || ' may seal, remove and erase audit records' FROM pg_roles WHERE rolname = 'rylie_sealer' \
          AND pg_has_role(session_user, oid, 'MEMBER')",
         "the login may not seal, remove or erase audit records",
-        "unless this is the sealer's login: `REVOKE rylie_sealer FROM` it, and make one for the sealer with `rylie roles provision --sealer NAME`",
+        "unless this is the sealer's login, `REVOKE rylie_sealer FROM` it and create a login for the sealer with `rylie roles provision --sealer NAME`",
     ),
     (
         "roles.audit_log",
@@ -72,7 +72,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
         "SELECT DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(e.grantee)::text END || ' may ' || e.privilege_type \
          || ' on the audit log' FROM pg_class c, aclexplode(c.relacl) e WHERE c.relnamespace = 'public'::regnamespace \
          AND c.relname = 'AuditLog' AND e.grantee <> c.relowner AND e.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE') ORDER BY 1",
-        "nobody but the owner may change the audit log",
+        "only the owner may change the audit log",
         "REVOKE UPDATE, DELETE, TRUNCATE ON \"AuditLog\" FROM that role",
     ),
     (
@@ -81,7 +81,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
         "SELECT DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(e.grantee)::text END || ' may ' || e.privilege_type \
          || ' on the production mark' FROM pg_class c, aclexplode(c.relacl) e WHERE c.relnamespace = 'public'::regnamespace \
          AND c.relname = 'rylie_database' AND e.grantee <> c.relowner AND e.privilege_type <> 'SELECT' ORDER BY 1",
-        "nobody but the owner may change the production mark",
+        "only the owner may change the environment marker",
         "REVOKE ALL ON rylie_database FROM that role",
     ),
     (
@@ -89,7 +89,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
         CheckStatus::Fail,
         "SELECT 'everybody may ' || e.privilege_type || ' on ' || c.relname FROM pg_class c, aclexplode(c.relacl) e \
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND e.grantee = 0 ORDER BY 1",
-        "no table is open to everybody",
+        "PUBLIC has no right on any table",
         "REVOKE ALL ON that table FROM PUBLIC",
     ),
 ];
@@ -119,33 +119,33 @@ async fn unexpected_grants(connection: &mut Connection) -> Result<RoleCheck> {
     let unexpected = grants::unexpected(connection).await?;
     let wrong: Vec<String> = unexpected.iter().map(grants::Unexpected::in_words).collect();
     let (right, fix) = (
-        "nobody has a right on our tables that no migration grants",
-        "run `rylie migrate deploy`; `rylie drift` names the statements",
+        "no role has a right on our tables that the migrations do not grant",
+        "run `rylie migrate deploy`; `rylie drift` shows the statements",
     );
     Ok(outcome("roles.grants", CheckStatus::Fail, &wrong, right, fix))
 }
 
-/// Whether code or tables of others could stand where ours do.
+/// Checks that no other role's code or tables can replace ours.
 async fn ownership(connection: &mut Connection) -> Result<[RoleCheck; 3]> {
     let strangers = owners::strangers(connection).await?;
     let fixes: Vec<&str> = strangers.iter().map(|stranger| stranger.fix.as_str()).collect();
     let wrong: Vec<String> =
         strangers.iter().map(|stranger| format!("{} {}", stranger.object, stranger.reason)).collect();
-    let fix = format!("look at each, then drop it or mend it: {}", fixes.join("; "));
-    let right = "everything of ours belongs to the tables' owner";
+    let fix = format!("inspect each object, then drop or fix it: {}", fixes.join("; "));
+    let right = "all our objects belong to the table owner";
     let owned = outcome("roles.owners", CheckStatus::Fail, &wrong, right, &fix);
     let floating: Vec<String> = owners::unfixed(connection).await?;
-    let right = "every function of ours has a fixed search path";
+    let right = "all our functions have a fixed search path";
     let fix = "ALTER FUNCTION that function SET search_path = pg_catalog, public, pg_temp";
     let path = outcome("roles.search_path", CheckStatus::Fail, &floating, right, fix);
     let creators = owners::creators(connection).await?;
-    let wrong: Vec<String> = creators.iter().map(|who| format!("{who} may create in schema public")).collect();
-    let right = "nobody but the tables' owner may create in schema public";
+    let wrong: Vec<String> = creators.iter().map(|who| format!("{who} may create objects in schema public")).collect();
+    let right = "only the table owner may create objects in schema public";
     let fix = format!("REVOKE CREATE ON SCHEMA public FROM {}", creators.join(", "));
     Ok([owned, path, outcome("roles.create", CheckStatus::Fail, &wrong, right, &fix)])
 }
 
-/// What the check `roles.service` finds.
+/// Returns the finding of the check `roles.service`.
 pub(crate) async fn exempt(connection: &mut Connection) -> Result<Option<String>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(None);

@@ -1,7 +1,8 @@
-//! Who may do what with our own tables, sequences and functions: the migrations say it, and nobody has more.
+//! Keeps the rights on our own tables, sequences and functions as the migrations grant them.
 //!
-//! Default privileges, which the operations guide sets for the old service's logins, open whatever the owner makes; so each deploy takes
-//! back what no migration granted, from every role but the owner. Rights on the old service's tables are left as they are.
+//! Default privileges, which the operations guide sets for the old service's logins, apply to everything that the owner
+//! creates. Each deploy therefore revokes rights that no migration granted, from every role but the owner. Rights on
+//! the old service's tables stay unchanged.
 
 use std::sync::LazyLock;
 
@@ -20,10 +21,10 @@ const SQL: &str = include_str!("grants/grants.sql");
 
 static EXPECTED: LazyLock<Snapshot> = LazyLock::new(Snapshot::expected);
 
-/// Those that are not in the snapshot: the runner makes them.
+/// Tables that the runner creates, so that the snapshot omits them.
 const RECORDS: [&str; 2] = ["seaql_migrations", "rylie_operator_events"];
 
-/// The role for people who verify the log.
+/// The role for people who verify the audit log, and the tables that it reads.
 const AUDITOR: (&str, [&str; 6]) = (
     "rylie_auditor",
     [
@@ -36,11 +37,11 @@ const AUDITOR: (&str, [&str; 6]) = (
     ],
 );
 
-/// What the sealer's role alone may call.
+/// Functions that only the sealer's role may call.
 const OF_SEALER: [&str; 2] =
     ["rylie_audit_erase(text,text,bytea)", "rylie_audit_remove_batch(bigint,timestamp without time zone)"];
 
-/// What a role has on an object.
+/// The rights of a role on an object.
 #[derive(Debug, Deserialize)]
 struct Found {
     kind: String,
@@ -51,13 +52,13 @@ struct Found {
     rights: Vec<String>,
 }
 
-/// A role that has other rights on an object than the migrations give it.
+/// A role whose rights on an object differ from those that the migrations grant.
 #[derive(Clone, Debug)]
 pub(crate) struct Unexpected {
     kind: String,
     name: String,
     pub(crate) role: String,
-    /// The rights it is to have; empty for none.
+    /// The granted rights; empty for none.
     expected: Vec<String>,
     found: Vec<String>,
     base: bool,
@@ -65,7 +66,7 @@ pub(crate) struct Unexpected {
 }
 
 impl Unexpected {
-    /// As drift names it: `rights of ROLE on table NAME`.
+    /// Returns the name for the drift report: `rights of ROLE on table NAME`.
     pub(crate) fn object(&self) -> String {
         format!("rights of {} on {} {}", self.role, self.kind, self.name)
     }
@@ -82,12 +83,12 @@ impl Unexpected {
         words(&self.found)
     }
 
-    /// `ROLE has RIGHTS on table NAME, expected RIGHTS`.
+    /// Returns the finding as text: `ROLE has RIGHTS on table NAME, expected RIGHTS`.
     pub(crate) fn in_words(&self) -> String {
         format!("{} has {} on {} {}, expected {}", self.role, self.found(), self.kind, self.name, self.expected())
     }
 
-    /// Exactly the rights that it is to have, in one transaction.
+    /// Returns the statements that leave exactly the expected rights, in one transaction.
     pub(crate) fn fix(&self) -> String {
         let role = if self.role == "PUBLIC" { "PUBLIC".to_owned() } else { identifier(&self.role) };
         let name = if self.kind == "function" {
@@ -96,7 +97,7 @@ impl Unexpected {
             format!("public.{}", identifier(&self.name))
         };
         let on = format!("{} {name}", self.kind.to_uppercase());
-        // What the role has passed on goes as well.
+        // `CASCADE` also revokes what the role has granted to others.
         let mut changes = vec![format!("REVOKE ALL ON {on} FROM {role} CASCADE")];
         if !self.expected.is_empty() {
             changes.push(format!("GRANT {} ON {on} TO {role}", self.expected.join(", ")));
@@ -105,7 +106,8 @@ impl Unexpected {
     }
 }
 
-/// Takes back what no migration granted; whether a provisioned login is to be given its rights again. Under the migration lock.
+/// Revokes rights that no migration granted. Returns whether anything changed, after which provisioned logins need
+/// their grants again. Call it under the migration lock.
 pub(crate) async fn settle(connection: &mut Connection) -> Result<bool> {
     let mut changed = false;
     let unexpected = unexpected(connection).await?;
@@ -122,25 +124,25 @@ pub(crate) async fn settle(connection: &mut Connection) -> Result<bool> {
         if outcome.is_err() {
             drop(connection.execute("ROLLBACK").await);
         }
-        outcome.map_err(Error::doing("taking back rights on our own tables that no migration grants"))?;
+        outcome.map_err(Error::doing("revoking rights on our own tables that no migration grants"))?;
         changed = true;
     }
     Ok(changed)
 }
 
-/// Whether there is something to take back that this login may.
+/// Returns whether there are rights to revoke, and this login may do so.
 pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
     let mine = "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.rylie_database') AND pg_has_role(relowner, 'MEMBER')";
     if connection.engine() == Engine::Sqlite
-        || connection.value(mine).await.map_err(Error::doing("finding out who owns the tables"))?.is_none()
+        || connection.value(mine).await.map_err(Error::doing("finding the owner of the tables"))?.is_none()
     {
         return Ok(false);
     }
     Ok(unexpected(connection).await?.iter().any(|right| !right.base))
 }
 
-/// Every role but the owner that has more than the migrations give it, on objects of ours; on tables of the base our own roles only.
-/// Reads only.
+/// Returns each role except the owner with more rights than the migrations grant on our objects. On tables of the base,
+/// only our own roles count. Reads only.
 pub(crate) async fn unexpected(connection: &mut Connection) -> Result<Vec<Unexpected>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(Vec::new());
@@ -174,7 +176,7 @@ fn check(found: Found, provisioned: Option<&[Provisioned]>) -> Option<Unexpected
     Some(Unexpected { kind, name, role, expected, found: rights, base, alterable })
 }
 
-/// The rights that the migrations give a role on an object.
+/// Returns the rights that the migrations grant to a role on an object.
 fn expected(found: &Found, provisioned: Option<&[Provisioned]>) -> Vec<String> {
     let (name, role) = (found.name.as_str(), found.role.as_str());
     if found.kind == "function" {
@@ -193,12 +195,12 @@ fn expected(found: &Found, provisioned: Option<&[Provisioned]>) -> Vec<String> {
     }
 }
 
-/// Where the record of logins cannot be read, a login that only reads what such logins read is taken for one.
+/// Returns whether the role is a provisioned login. If the record of logins is unreadable, assumes that it is.
 fn is_provisioned(role: &str, provisioned: Option<&[Provisioned]>) -> bool {
     provisioned.is_none_or(|logins| logins.iter().any(|login| login.login == role))
 }
 
-/// A provisioned reader reads columns of our tables; which ones is renewed with each deploy.
+/// Returns whether these are a provisioned reader's columns, which each deploy grants again.
 fn is_readers(found: &Found, provisioned: Option<&[Provisioned]>) -> bool {
     let reader = provisioned
         .is_none_or(|logins| logins.iter().any(|login| login.login == found.role && login.kind == "readonly"));
@@ -209,7 +211,7 @@ fn is_readers(found: &Found, provisioned: Option<&[Provisioned]>) -> bool {
     reader && found.kind == "table" && found.name != "rylie_logins" && found.rights.iter().all(reads)
 }
 
-/// `SELECT, UPDATE (a, b)` in its parts.
+/// Splits `SELECT, UPDATE (a, b)` into its rights.
 fn at_commas(rights: &str) -> Vec<String> {
     let (mut parts, mut depth) = (vec![String::new()], 0_usize);
     for letter in rights.chars() {

@@ -1,4 +1,4 @@
-//! A password as the server keeps it.
+//! Passwords in the form that the server stores.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -10,7 +10,7 @@ use ring::{digest, hmac, pbkdf2};
 
 use crate::error::{Error, Result};
 
-/// What PostgreSQL itself takes (`scram_iterations` of version 16).
+/// PostgreSQL's own default (`scram_iterations` of version 16).
 const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 
 /// The verifier of a password: SCRAM-SHA-256 (RFC 5802, RFC 7677) in the form of `pg_authid.rolpassword`. The password
@@ -19,15 +19,17 @@ const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 pub struct Password(String);
 
 impl Password {
-    /// Of printable ASCII, as anything else is prepared differently by different clients (RFC 4013).
+    /// Accepts printable ASCII only, because clients prepare other characters differently (RFC 4013).
     pub fn new(text: &str) -> Result<Self> {
         if text.is_empty() || !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return Err(Error::Usage("a password consists of printable ASCII characters, one at least".to_owned()));
+            return Err(Error::Usage(
+                "a password needs at least one character, all of them printable ASCII".to_owned(),
+            ));
         }
         let mut salt = [0; 16];
         SystemRandom::new()
             .fill(&mut salt)
-            .map_err(|_| Error::Usage("the system gave no random numbers".to_owned()))?;
+            .map_err(|_| Error::Usage("the operating system provided no random numbers".to_owned()))?;
         Ok(Self(verifier(text, &salt)))
     }
 
@@ -60,7 +62,7 @@ fn verifier(text: &str, salt: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The example of RFC 7677, section 3: user `user`, password `pencil`, whose server signature follows from the keys.
+    /// The example of RFC 7677, section 3: user `user`, password `pencil`. The server signature follows from the keys.
     #[test]
     fn the_keys_are_those_of_the_rfc() {
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();

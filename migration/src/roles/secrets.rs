@@ -1,7 +1,7 @@
-//! The columns that no reader gets.
+//! The columns that no reader may read.
 
-/// Columns that hold secrets, sealed or in the clear, or what is computed from one, by table. A test compares them with the entities, so that a new one is
-/// not forgotten.
+/// Columns that contain secrets, sealed or not, or values computed from one, by table. A test compares the list with
+/// the entities.
 pub const SECRET_COLUMNS: &[(&str, &[&str])] = &[
     ("Account", &["refresh_token", "access_token", "id_token"]),
     ("GA4Connection", &["accessToken", "refreshToken"]),
@@ -9,7 +9,7 @@ pub const SECRET_COLUMNS: &[(&str, &[&str])] = &[
     ("Session", &["sessionToken"]),
     ("User", &["apiKey", "apiKeyIndex"]),
     ("VerificationToken", &["token"]),
-    // What guesses at an erased record would be tried against.
+    // With these salts, guesses about an erased record could be verified.
     ("rylie_audit_leaf", &["who_salt", "what_salt"]),
 ];
 

@@ -1,14 +1,14 @@
-//! The SQL of the logins' rights.
+//! The SQL for the logins' rights.
 
 use super::Provisioned;
 use super::secrets::is_secret;
 use crate::adopt::{Catalog, Table};
 use crate::literal::literal;
 
-/// What a service reads to know whether the database is its own, and migrated.
+/// The tables that a service reads to verify that the database is its own and migrated.
 pub(crate) const RECORDS: [&str; 3] = ["rylie_database", "seaql_migrations", "rylie_migrations"];
 
-/// Why the login `$1` is not bound by the walls.
+/// Returns why row-level security would not apply to the login `$1`.
 pub(super) const UNSAFE: &str = "SELECT CASE WHEN rolsuper THEN 'is a superuser' WHEN rolbypassrls THEN 'is exempt from row-level security' \
      WHEN rolcreaterole THEN 'may create roles' WHEN rolreplication THEN 'may replicate the whole server' \
      WHEN r.rolname = session_user THEN 'is who is logged in' \
@@ -16,7 +16,7 @@ pub(super) const UNSAFE: &str = "SELECT CASE WHEN rolsuper THEN 'is a superuser'
      AND pg_has_role(r.oid, c.relowner, 'MEMBER')) THEN 'owns tables, or may become who does' END \
      FROM pg_roles r WHERE r.rolname = $1";
 
-/// Rights that everybody usually has; whoever took them from everybody gets them granted.
+/// Rights that `PUBLIC` usually has. They are granted to the login where they were revoked from `PUBLIC`.
 pub(super) const TO_ENTER: [(&str, &str); 2] = [
     (
         "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND has_database_privilege(oid, current_database(), 'CONNECT') \
@@ -30,7 +30,7 @@ pub(super) const TO_ENTER: [(&str, &str); 2] = [
     ),
 ];
 
-/// A name in SQL.
+/// Quotes an identifier.
 pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -52,8 +52,8 @@ pub(super) fn open_to_app(login: &str) -> Vec<String> {
     vec![format!("GRANT SELECT ON {} TO {}", RECORDS.join(", "), identifier(login))]
 }
 
-/// Tables that the migrating role makes by hand are the platform's door's to use. The guide's way, default rights for the
-/// application on whatever whoever makes, would open a table to a login that no policy binds.
+/// Grants tables that the migrating role creates by hand to the platform role. The guide's default rights for the
+/// application's login would grant the table to a login to which no policy applies.
 pub(super) fn defaults(on: bool) -> Vec<String> {
     let verb = if on { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
     ["SELECT, INSERT, UPDATE, DELETE ON TABLES", "USAGE, SELECT ON SEQUENCES"]
@@ -63,7 +63,7 @@ pub(super) fn defaults(on: bool) -> Vec<String> {
         .to_vec()
 }
 
-/// Takes every right on our tables from a reader.
+/// Revokes every right on our tables from a reader.
 pub(super) fn without_reader(live: &Catalog, login: &str) -> Vec<String> {
     let name = identifier(login);
     let policy = identifier(&format!("rylie_reader_{login}"));
@@ -75,8 +75,8 @@ pub(super) fn without_reader(live: &Catalog, login: &str) -> Vec<String> {
     changes
 }
 
-/// Column by column, so that one that is added later is closed; a policy for this login alone, with the tenant as a
-/// constant, because a setting is whose session it is.
+/// Grants columns one by one, so that a later column stays unreadable. The policy is for this login only. Its tenant is
+/// a constant, because a session can change its own settings.
 pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
     let name = identifier(&row.login);
     let policy = identifier(&format!("rylie_reader_{}", row.login));
@@ -101,7 +101,7 @@ pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
     changes
 }
 
-/// The tables of ours that are there. What somebody else made is not ours to open.
+/// Returns our existing tables. Other tables are not ours to grant.
 fn known(live: &Catalog) -> Vec<(&'static str, &'static Table)> {
     static CURRENT: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(Catalog::current);
     let there = CURRENT.tables.iter().filter(|(name, _)| live.tables.contains_key(*name));

@@ -1,4 +1,4 @@
-//! Which logins have rights on the tables that the old service works on.
+//! Finds the logins with rights on the old service's tables.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,20 +11,21 @@ use crate::step::Engine;
 
 const SQL: &str = include_str!("logins.sql");
 
-/// A login of somebody else's with rights on tables of the base. Superusers are not listed: nothing binds them.
+/// A login that is not ours and has rights on tables of the base. Superusers are omitted: policies never apply to them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LoginRights {
-    /// Its name.
+    /// The login's name.
     pub login: String,
-    /// How it comes by them: `owner`, `direct grant`, `member of ROLE`, `SET ROLE ROLE`, `PUBLIC`, `default privileges of ROLE`.
+    /// The sources of its rights: `owner`, `direct grant`, `member of ROLE`, `SET ROLE ROLE`, `PUBLIC`, `default
+    /// privileges of ROLE`.
     pub via: Vec<String>,
-    /// The commands by table: `Request: INSERT, SELECT`; with columns where the right is one of columns.
+    /// Its commands by table, as `Request: INSERT, SELECT`; with the columns if a right covers only some.
     pub rights: Vec<String>,
-    /// The tables whose rows it will not reach any more once the adoption is finished.
+    /// The tables whose rows it can no longer reach once the adoption is finished.
     pub loses_at_finish: Vec<String>,
 }
 
-/// Reads them. Takes no right beyond logging in.
+/// Reads the logins. Needs no right but to log in.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<LoginRights>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(Vec::new());
@@ -38,7 +39,7 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<LoginRights>
         .collect()
 }
 
-/// Those that lose something when the adoption is finished; none before the adoption and once it is finished.
+/// Returns the logins that lose rows when the adoption is finished; none before the adoption and after its end.
 pub(crate) async fn losing(connection: &mut Connection) -> Result<Vec<LoginRights>> {
     let Some(State::Coexistence) = mark::read(connection).await?.map(|mark| mark.state) else { return Ok(Vec::new()) };
     Ok(read(connection).await?.into_iter().filter(|login| !login.loses_at_finish.is_empty()).collect())

@@ -1,4 +1,4 @@
-//! A change of many rows in batches, each short enough for the writers that wait for its rows.
+//! Changes many rows in batches, each short enough for the writers that wait for its rows.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,22 @@ use crate::history::equivalents::filled_table;
 use crate::literal::literal;
 use crate::step::{BATCH_ROWS, Step, Target};
 
-/// A batch looks at the last row done and at least one more.
+/// A batch covers the last row of the previous one and at least one more.
 const FEWEST_ROWS: u32 = 2;
 const MOST_ROWS: u32 = 5_000;
 
-/// The indexes are the way to the rows of a batch, whatever the statistics say: a scan of the table in each batch would make the
-/// whole quadratic. Compiling a plan takes longer than a batch.
+/// Forces index access to the rows of a batch, independent of the statistics: a sequential scan in each batch would
+/// make the step quadratic. JIT compilation takes longer than a batch.
 const PLAIN_PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off";
 
-/// How long a batch waits for another writer's row: it holds rows of its own meanwhile.
+/// How long a batch waits for another writer's row. It is short because the batch holds row locks itself.
 const ROW_LOCK: Duration = Duration::from_millis(100);
 
-/// One batch, in a transaction of its own.
+/// One batch, in its own transaction.
 pub(super) struct Batch {
     pub(super) sql: String,
     pub(super) key: String,
-    /// `None` where it takes as long as it takes.
+    /// `None` for no time limit.
     pub(super) limit: Option<Duration>,
 }
 
@@ -41,7 +41,7 @@ impl Batch {
         match target.text(&self.sql, &self.key).await {
             Ok(last) => target.execute("COMMIT").await.map(|()| last),
             Err(error) => {
-                // If this fails too, the connection is gone and the transaction with it.
+                // If this fails too, the connection is lost and the transaction with it.
                 drop(target.execute("ROLLBACK").await);
                 Err(error)
             }
@@ -49,14 +49,14 @@ impl Batch {
     }
 }
 
-/// How many rows the next batch looks at.
+/// The number of rows of the next batch.
 struct Size {
     rows: u32,
     limit: Duration,
 }
 
 impl Size {
-    /// After a batch that was committed: larger where there was time for much more, smaller where it was close.
+    /// Adapts the size after a commit: doubles it below an eighth of the time limit, halves it above a third.
     fn adapt(&mut self, took: Duration) {
         if took < self.limit / 8 {
             self.rows = (self.rows * 2).min(MOST_ROWS);
@@ -69,7 +69,7 @@ impl Size {
         self.rows = (self.rows / 2).max(FEWEST_ROWS);
     }
 
-    /// A single row takes as long as it takes: the step must come to its end.
+    /// A minimal batch has no limit, so that the step always completes.
     fn limit(&self) -> Option<Duration> {
         (self.rows > FEWEST_ROWS).then_some(self.limit)
     }
@@ -98,7 +98,7 @@ impl Run<'_> {
                     progress(Progress::Rows { migration: self.migration.name(), step: number + 1, done, of });
                     size.adapt(began.elapsed());
                 }
-                // A statement that somebody cancels ends before its time.
+                // A statement that another session cancels ends before its time limit.
                 Err(Error::Step { source, .. })
                     if is_timeout(&source) && limit.is_some_and(|limit| began.elapsed() >= limit) =>
                 {
@@ -121,7 +121,8 @@ impl Run<'_> {
         Ok(estimate.and_then(|estimate| estimate.parse().ok()))
     }
 
-    /// What follows is planned by what the rows are now: validating a foreign key, and the service's queries.
+    /// Updates the statistics, with which later statements are planned: foreign key validation and the service's
+    /// queries.
     async fn analyze(&mut self, sql: &str) -> Result<()> {
         let Some(table) = filled_table(sql) else { return Ok(()) };
         let sql = format!("ANALYZE \"{table}\"");

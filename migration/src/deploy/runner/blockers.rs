@@ -1,26 +1,26 @@
-//! Who stands in the way of a statement.
+//! Finds the sessions that block a statement.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-/// Without the text of a query, which may hold values. What another login does is not shown to one without rights.
+/// Omits the query text, which may contain values. A login without rights does not see other logins' activity.
 const COLUMNS: &str = "json_build_object('pid', pid, 'login', usename, 'application', application_name, 'state', state, \
      'since_seconds', greatest(0, extract(epoch FROM clock_timestamp() - coalesce(xact_start, query_start, backend_start))::bigint))";
 
 /// A session that holds a lock.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Blocker {
-    /// Its process on the server, for `pg_cancel_backend` and `pg_terminate_backend`.
+    /// Its process id on the server, for `pg_cancel_backend` and `pg_terminate_backend`.
     pub pid: i32,
-    /// Who is logged in; `None` for the server's own processes.
+    /// Its login; `None` for the server's own processes.
     pub login: Option<String>,
-    /// What it calls itself.
+    /// Its `application_name`.
     pub application: Option<String>,
     /// As in `pg_stat_activity`: `active`, `idle in transaction`.
     pub state: Option<String>,
-    /// The age of its transaction, else of its statement.
+    /// The age of its transaction, else of its statement or connection.
     pub since_seconds: Option<i64>,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Blocker {
     }
 }
 
-/// Those that block this process. None if that cannot be found out.
+/// Returns the sessions that block this process. Empty if the query fails.
 pub(crate) async fn of(observer: &mut PgConnection, pid: &str) -> Vec<Blocker> {
     let sql = format!(
         "SELECT {COLUMNS}::text FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1::text::int)) ORDER BY xact_start"
@@ -46,7 +46,7 @@ pub(crate) async fn of(observer: &mut PgConnection, pid: &str) -> Vec<Blocker> {
     rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect()
 }
 
-/// The statement that describes one process.
+/// Returns the statement that describes one process.
 pub(crate) fn describe(pid: &str) -> String {
     format!("SELECT {COLUMNS}::text FROM pg_stat_activity WHERE pid = {pid}")
 }

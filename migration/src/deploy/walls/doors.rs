@@ -1,22 +1,23 @@
-//! Whether the doors' roles can be taken, which from PostgreSQL 16 on is more than being their member.
+//! Checks that the units' roles can be assumed. From PostgreSQL 16 on, membership alone does not allow it.
 
 use crate::connection::{Connection, TAKE};
 use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
 use crate::step::{Engine, Target};
 
-/// Makes memberships of the doors' roles good for taking them. May be done any number of times.
+/// Turns memberships in the units' roles into ones that allow assuming them. Idempotent.
 pub(crate) const OPEN: &str = include_str!("doors.sql");
 
-/// Whether the login may make what is missing of roles and memberships, or nothing is: a superuser; who may make roles, before PostgreSQL 16;
-/// from then on who may make the missing ones and give the others away.
+/// Finds whether the login may create the missing roles and memberships, or none is missing. A superuser may. Before
+/// PostgreSQL 16, a login that may create roles may. From then on it must be able to create the missing roles, and to
+/// assume or grant the others.
 const MAY_BUILD: &str = "SELECT 'yes' FROM pg_roles me WHERE me.rolname = session_user AND (me.rolsuper \
      OR current_setting('server_version_num')::int < 160000 AND me.rolcreaterole OR 5 = (SELECT count(*) \
      FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer']) name LEFT JOIN pg_roles door ON door.rolname = name \
      WHERE CASE WHEN door.oid IS NULL THEN me.rolcreaterole ELSE pg_has_role(me.oid, door.oid, $take) \
      OR pg_has_role(me.oid, door.oid, 'MEMBER WITH ADMIN OPTION') END))";
 
-/// Who is a member of a door's role and cannot take it: the login itself or the tables' owner.
+/// Finds members of a unit's role that cannot assume it: the login itself or the table owner.
 const CLOSED: &str = "SELECT 'role ' || quote_ident(r.rolname) || ' may not take ' || door.rolname || ': run `GRANT rylie_doors TO ' || quote_ident(r.rolname) \
      || ' WITH INHERIT FALSE, SET TRUE` as a superuser, or as who may give that role' \
      FROM pg_roles r, pg_roles door WHERE door.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors') \
@@ -24,14 +25,15 @@ const CLOSED: &str = "SELECT 'role ' || quote_ident(r.rolname) || ' may not take
      SELECT relowner FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname IN ('User', 'Request', 'AuditLog'))) \
      ORDER BY 1 LIMIT 1";
 
-/// Whether something that is missing may be made by this login.
+/// Returns whether this login may create what is missing.
 pub(crate) async fn may_build(connection: &mut Connection) -> Result<bool> {
     let sql = MAY_BUILD.replace("$take", TAKE);
-    let yes = connection.value(&sql).await.map_err(Error::doing("looking for the right to make roles"))?;
+    let yes = connection.value(&sql).await.map_err(Error::doing("checking the right to create roles"))?;
     Ok(yes.is_some())
 }
 
-/// Opens them where the login may. Refused where a policy would bind who cannot take the role by which she sees.
+/// Grants the memberships if the login may. Fails if a policy would apply to a login or owner that cannot assume its
+/// role.
 pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
     if migrations.engine() == Engine::Sqlite {
         return Ok(());
@@ -40,9 +42,9 @@ pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
     connection
         .execute(OPEN)
         .await
-        .map_err(Error::doing("giving the doors' roles to the login and the tables' owner"))?;
+        .map_err(Error::doing("granting the units' roles to the login and the table owner"))?;
     let closed = connection.value(&CLOSED.replace("$take", TAKE)).await;
-    match closed.map_err(Error::doing("looking who may take the doors' roles"))? {
+    match closed.map_err(Error::doing("checking who may assume the units' roles"))? {
         Some(reason) => Err(Refusal::DoorsClosed { reason }.into()),
         None => Ok(()),
     }

@@ -1,12 +1,12 @@
-//! On PostgreSQL, on a live table: no lock that blocks a writer for longer than a catalog change takes.
+//! Adds the key on PostgreSQL, on a live table: no lock blocks a writer for longer than a catalog change.
 //!
-//! Column → trigger (from here on new rows are right) → old rows in batches → constraint not validated → validated
-//! → `NOT NULL` (which then needs no scan). Parents before children.
+//! Column → trigger (new rows are correct from here on) → old rows in batches → constraint `NOT VALID` → validated →
+//! `NOT NULL` (which then needs no scan). Parents before children.
 
 use super::{CHILDREN, Child, ROOTS, Root};
 use crate::step::{Engine, Step};
 
-/// Rows a batch: some tens of milliseconds, which is how long another writer of such a row may have to wait.
+/// The rows of a batch, which take some tens of milliseconds. Other writers of these rows may wait that long.
 const BATCH: u32 = 5_000;
 
 pub(super) fn up() -> Vec<Step> {
@@ -24,7 +24,7 @@ fn add_to_root(root: &Root) -> Vec<Step> {
     let mut steps = vec![
         add_column(table),
         Step::sql(function_sql(&function, &new)),
-        // The condition keeps the function out of every write that has the key right.
+        // The condition avoids the function call in writes whose key is already correct.
         Step::sql(format!(
             "CREATE OR REPLACE TRIGGER \"{table}_tenantId\" BEFORE INSERT OR UPDATE ON \"{table}\" FOR EACH ROW \
              WHEN (NEW.\"tenantId\" IS DISTINCT FROM {new}) EXECUTE FUNCTION {function}()"
@@ -55,19 +55,19 @@ fn add_to_child(child: &Child) -> Vec<Step> {
             "CREATE OR REPLACE TRIGGER \"{table}_tenantId_insert\" BEFORE INSERT ON \"{table}\" FOR EACH ROW \
              WHEN (NEW.\"tenantId\" IS NULL) EXECUTE FUNCTION {function}()"
         )),
-        // For a writer that moves a row to another parent and knows nothing of the key. One that gives both, as the
-        // cascade of the composite key does, is left alone and checked by that key.
+        // For a writer that moves a row to another parent without setting the key. A writer that sets both, as the
+        // cascade of the composite key does, passes unchanged, and that key checks it.
         Step::sql(format!(
             "CREATE OR REPLACE TRIGGER \"{table}_tenantId_move\" BEFORE UPDATE OF \"{column}\" ON \"{table}\" FOR EACH ROW \
              WHEN (NEW.\"{column}\" IS DISTINCT FROM OLD.\"{column}\" AND NEW.\"tenantId\" IS NOT DISTINCT FROM OLD.\"tenantId\") \
              EXECUTE FUNCTION {function}()"
         )),
-        // Before the old rows are filled: from here on a parent that moves takes along those that are.
+        // Add the foreign key before the old rows are filled, so that a parent that moves also updates the filled rows.
         Step::sql(format!(
             "ALTER TABLE \"{table}\" DROP CONSTRAINT IF EXISTS \"{key}\", ADD CONSTRAINT \"{key}\" {} NOT VALID",
             child.reference()
         )),
-        // The lock on the parents keeps them where they are until the batch is committed.
+        // The lock on the parents prevents changes of their keys until the batch is committed.
         batches(
             table,
             &format!(
@@ -110,7 +110,7 @@ fn add_to_audit_log() -> Vec<Step> {
 }
 
 pub(super) fn down() -> Vec<Step> {
-    // A dropped column takes its constraints and indexes along; triggers go first, as they name the column.
+    // Dropping a column drops its constraints and indexes. Triggers refer to the column, so they are dropped first.
     let mut steps =
         vec![Step::sql("DROP TRIGGER IF EXISTS \"AuditLog_tenantId_insert\" ON \"AuditLog\""), drop_column("AuditLog")];
     for Child { table, .. } in CHILDREN.iter().rev() {
@@ -141,8 +141,8 @@ fn function_name(preposition: &str, table: &str) -> String {
     format!("public.rylie_tenant_{preposition}_{}", table.to_lowercase())
 }
 
-/// Takes the key of the parent. An unknown parent gives the empty text, which no row has, so that the writer gets
-/// the foreign key's error, as before.
+/// Takes the parent's key. An unknown parent gives the empty text, which no row has, so that the writer gets the
+/// foreign key's error as before.
 fn parent_function(parent: &str) -> Step {
     let column = if parent == "User" { "userId" } else { "requestId" };
     Step::sql(function_sql(
@@ -151,7 +151,7 @@ fn parent_function(parent: &str) -> Step {
     ))
 }
 
-/// Runs with the writer's rights: row-level security hides another tenant's parent from it.
+/// The function runs with the writer's rights: row-level security hides another tenant's parent from it.
 fn function_sql(name: &str, value: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp \
@@ -167,7 +167,8 @@ fn drop_column(table: &str) -> Step {
     Step::sql(format!("ALTER TABLE \"{table}\" DROP COLUMN IF EXISTS \"tenantId\""))
 }
 
-/// Walks the table by its key, a range of ids a statement: every row is looked at once, also where most are done already.
+/// Processes the table in key order, one range of ids per statement, so that each row is read once, even if most are
+/// already filled.
 fn batches(table: &str, fill: &str) -> Step {
     Step::Batches(
         format!(
@@ -178,8 +179,8 @@ fn batches(table: &str, fill: &str) -> Step {
     )
 }
 
-/// The rows of a batch that are to be filled. A range, because the planner takes that to be short and uses the key: a list
-/// of ids it would join to the whole table, each time.
+/// Selects the unfilled rows of a batch. It is a range, because the planner expects that to be short and uses the key.
+/// It would join a list of ids to the whole table each time.
 fn in_batch(row: &str) -> String {
     format!("\"{row}\".id >= $1 AND \"{row}\".id <= (SELECT id FROM last) AND \"{row}\".\"tenantId\" IS NULL")
 }
@@ -188,7 +189,7 @@ fn set_not_null(table: &str) -> Step {
     Step::sql(format!("ALTER TABLE \"{table}\" ALTER COLUMN \"tenantId\" SET NOT NULL"))
 }
 
-/// A check in two steps: the scan of the second blocks nobody.
+/// Adds a check in two steps, so that the scan of the second blocks no session.
 fn checked(table: &str, name: &str, condition: &str) -> [Step; 2] {
     [
         Step::sql(format!(
@@ -198,7 +199,7 @@ fn checked(table: &str, name: &str, condition: &str) -> [Step; 2] {
     ]
 }
 
-/// `NOT NULL` by way of a check that spares it the scan under an exclusive lock; then the check is superfluous.
+/// Sets `NOT NULL` by way of a check, which avoids the scan under an exclusive lock; then drops the check.
 fn make_not_null(table: &str) -> Vec<Step> {
     let name = format!("{table}_tenantId_not_null");
     let mut steps = checked(table, &name, "\"tenantId\" IS NOT NULL").to_vec();

@@ -1,7 +1,8 @@
-//! On SQLite: a trigger cannot change the row it fires for, so the column begins empty and a trigger after the
-//! write fills it. Foreign keys are checked when the statement ends, its triggers included.
+//! Adds the key on SQLite.
 //!
-//! For the same reason there is no `CHECK` of the formula: it would see the row before the trigger has.
+//! A trigger cannot change the row that fires it, so the column starts empty and a trigger after the write fills it.
+//! Foreign keys are checked at the end of the statement, after its triggers. For the same reason there is no `CHECK` of
+//! the formula: it would see the row before the trigger has run.
 
 use super::{CHILDREN, Child, ROOTS, Root};
 use crate::migrations::sqlite_rebuild::Rebuild;
@@ -9,7 +10,7 @@ use crate::step::{Engine, Step};
 
 const COLUMN: &str = "\"tenantId\" TEXT DEFAULT '' NOT NULL";
 
-/// Fills the key of an event whose writer gave none.
+/// Fills the key of an event if the writer set none.
 pub(crate) const AUDIT_LOG_TRIGGER: &str = "CREATE TRIGGER \"AuditLog_tenantId_insert\" AFTER INSERT ON \"AuditLog\" WHEN NEW.\"tenantId\" = '' \
 BEGIN UPDATE \"AuditLog\" SET \"tenantId\" = coalesce((SELECT \"tenantId\" FROM \"User\" WHERE id = NEW.\"userId\"), 'platform') \
 WHERE id = NEW.id; END";
@@ -46,7 +47,7 @@ fn add_to_root(root: &Root) -> Vec<Step> {
 fn add_to_child(child: &Child) -> Vec<Step> {
     let Child { table, parent, column } = child;
     let key = |row: &str| format!("(SELECT \"tenantId\" FROM \"{parent}\" WHERE id = {row}.\"{column}\")");
-    // An unknown parent leaves the empty text, so that the foreign key is what fails.
+    // An unknown parent leaves the empty text, so that the foreign key fails.
     let fill = format!("UPDATE \"{table}\" SET \"tenantId\" = coalesce({}, '') WHERE id = NEW.id", key("NEW"));
     let constraint = format!("CONSTRAINT \"{}\" {}", child.foreign_key(), child.reference());
     let mut steps = Rebuild::of(table).column(COLUMN, &key("old")).constraint(&constraint).steps();
