@@ -1,4 +1,4 @@
-//! Signing in.
+//! Signing in and out.
 
 use chrono::TimeDelta;
 use rylie_db::entities::Env;

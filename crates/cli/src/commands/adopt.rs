@@ -13,7 +13,7 @@ use crate::report::Report;
 /// Take over a PostgreSQL database that Prisma created
 ///
 /// Compares it with the schema that Prisma creates, and lists every difference. Any other database is left untouched
-/// (exit code 4). Otherwise the base is recorded, the environment marker is set to production, and the additions are
+/// (exit code 4). Otherwise the base is recorded and the environment marker is set to production. The additions are
 /// applied with short locks while the old service continues to work. Unknown tables and columns stay. A second run
 /// changes nothing.
 ///

@@ -20,9 +20,9 @@ pub(crate) enum Environment {
 
 /// Set the environment marker
 ///
-/// In production nothing can be reverted or reset. Doing so anyway takes two steps, so that no single slip can: set the
-/// marker to staging with a reason, and then run the destructive command. Needs the table owner or a superuser. Each
-/// change is recorded in the audit log.
+/// In production nothing can be reverted or reset. Doing so anyway takes two steps, to prevent accidents: set the
+/// marker to staging with a reason, then run the destructive command. Needs the table owner or a superuser. Each change
+/// is recorded in the audit log.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie environment mark production\n  \

@@ -154,7 +154,7 @@ impl Usage {
             return Ok(self.extent.report(json!({ "archived": reset }), text));
         }
         let closed = close_usage(&*store, self.period, &self.extent.sweep(global, "billing periods")).await?.users;
-        // A user who is months behind has several periods to close; a dry run counts such a user once.
+        // A user who is months behind has several periods to close; a dry run counts this user once.
         let text = if self.extent.dry_run {
             format!("archived the billing periods of {closed} users")
         } else {

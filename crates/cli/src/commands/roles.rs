@@ -31,11 +31,11 @@ pub(crate) enum Roles {
 
 /// Create or update the logins of the service, the sealer and a reader
 ///
-/// The service's login assumes the database roles of the units and has no right of its own. Only the sealer's login may
-/// also seal the audit log, remove old batches and erase persons. The reader's login reads the rows of one tenant,
-/// without columns that hold secrets, and cannot change that tenant. Each deploy opens new tables to them. Run it as
-/// the table owner with the right to create roles, or as a superuser. A second run changes nothing. It is recorded in
-/// the audit log.
+/// The service's login assumes the database roles of the units and has no other right. Only the sealer's login may also
+/// seal the audit log, remove old batches and erase persons. The reader's login reads the rows of one tenant, without
+/// columns that hold secrets, and cannot change that tenant. Each deploy opens new tables to them. Run it as the table
+/// owner with the right to create roles, or as a superuser. A second run changes nothing. It is recorded in the audit
+/// log.
 ///
 /// A password is the first line of its file. Without a file it is a line of standard input, the app's first. An empty
 /// password leaves the current one unchanged. The server gets a SCRAM verifier, never the password.

@@ -75,9 +75,9 @@ fn make_folder() -> io::Result<TempDir> {
     tempfile::Builder::new().prefix("rylie-").tempdir_in(parent_folder())
 }
 
-/// Returns the parent folder: in memory if there is enough space, because a database is three hundred small files and a
-/// disk takes twenty times as long. Otherwise the temporary folder, if a socket's path in it stays below a hundred
-/// bytes.
+/// Returns the parent folder. It is in memory if there is enough space: a database is three hundred small files, and
+/// creating them on a disk takes twenty times as long. Otherwise the temporary folder, if a socket's path in it stays
+/// below a hundred bytes.
 fn parent_folder() -> PathBuf {
     let (memory, temporary) = (PathBuf::from("/dev/shm"), std::env::temp_dir());
     if free_kilobytes(&memory).is_some_and(|free| free >= ROOMY) {

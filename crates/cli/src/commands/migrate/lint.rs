@@ -13,9 +13,9 @@ use crate::report::Report;
 
 /// Report what migrations would harm on a live PostgreSQL database; exit code 3 for any finding
 ///
-/// Checks the given files and the `.sql` files in the given folders (in the order of their names, with subfolders), or
-/// else the project's own migrations. Each finding shows the place, the harm, and what to write instead. To accept a
-/// finding, write above the statement: `-- rylie-lint: allow RULE because REASON`.
+/// Checks the given files and the `.sql` files in the given folders (by name, with subfolders), or else the project's
+/// own migrations. Each finding shows the place, the harm, and what to write instead. To accept a finding, write above
+/// the statement: `-- rylie-lint: allow RULE because REASON`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie migrate lint db/migrations/20261201_add_due.sql")]
 pub(crate) struct Lint {
