@@ -1,11 +1,11 @@
-//! Adopting a live database while writers update random tasks: how long it takes, and the longest that a writer waits.
+//! Measures the adoption of a live database under random updates: its duration, and the longest wait of a writer.
 //!
 //! ```text
 //! cargo bench -p rylie-tests --bench adoption                  # 1,000 tasks
 //! cargo bench -p rylie-tests --bench adoption -- 100 1000000   # for each of these numbers of tasks
 //! ```
 //!
-//! On a throw-away PostgreSQL, or on `RYLIE_TEST_DATABASE_URL`.
+//! Uses a throw-away PostgreSQL, or `RYLIE_TEST_DATABASE_URL`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ async fn measure(tasks: u32) -> Outcome<()> {
     Ok(())
 }
 
-/// Three tasks a request, ten requests a user, a hundred users an agency.
+/// Builds rows: three tasks a request, ten requests a user, a hundred users an agency.
 fn rows(tasks: u32) -> String {
     format!(
         "INSERT INTO \"Agency\" (id, name, \"updatedAt\") SELECT 'a' || n, 'n', now() FROM generate_series(0, {tasks} / 3000) n; \
@@ -78,7 +78,7 @@ async fn run(sql: &mut PgConnection, statement: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// What the old service does meanwhile.
+/// The concurrent writes of the old service.
 struct Writers {
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<Outcome<Written>>>,
@@ -112,7 +112,7 @@ async fn write(url: String, tasks: u32, seed: u64, stop: Arc<AtomicBool>) -> Out
     let mut sql = PgConnection::connect(&url).await?;
     let (mut written, mut random) = (Written::default(), seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     while !stop.load(Ordering::Relaxed) {
-        // xorshift64: enough to scatter the updates.
+        // xorshift64: sufficient to scatter the updates.
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;

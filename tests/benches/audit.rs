@@ -1,11 +1,11 @@
-//! What recording, sealing and verifying cost.
+//! Measures the cost of recording, sealing and verifying.
 //!
 //! ```text
 //! cargo bench -p rylie-tests --bench audit                    # audited writes beside bare ones, then sixteen writers with and without sealing
 //! cargo bench -p rylie-tests --bench audit -- verify 1000000  # so many records sealed, and verified by a process of its own
 //! ```
 //!
-//! On throw-away databases, or on `RYLIE_TEST_DATABASE_URL`. Rounds go in turns; medians are printed.
+//! Uses throw-away databases, or `RYLIE_TEST_DATABASE_URL`. Rounds alternate; medians are printed.
 
 #![expect(clippy::cast_precision_loss, reason = "counts of rows, to be shown")]
 
@@ -27,7 +27,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const ROUNDS: usize = 7;
 
-/// Of so many writes, in which SQLite folds its log into its file about once.
+/// The number of writes in a round. SQLite checkpoints its write-ahead log about once in that many.
 const SHORT_ROUNDS: usize = 21;
 const WRITES: usize = 100;
 
@@ -46,8 +46,8 @@ async fn main() -> Outcome<()> {
     }
 }
 
-/// A unit of work of the platform, with and without its record. The first is the least that a tenant's write can be: one
-/// column that no index has.
+/// A unit of work of the platform, with and without its record. The first is the smallest write of a tenant: one column
+/// without an index.
 #[derive(Clone, Copy, Debug)]
 enum Write {
     Title,
@@ -55,12 +55,12 @@ enum Write {
     Request,
 }
 
-/// Both halves begin, commit and are flushed to disk alike, on the same rows of the same database.
+/// Compares both variants. They begin, commit and flush to disk alike, on the same rows of the same database.
 async fn audited_beside_bare() -> Outcome<()> {
     for world in [World::sqlite().await?, World::postgres().await?] {
         let agency = world.agency().await?;
         let request = requests(&agency, 1).await?.remove(0);
-        // As a service has it of a call, so that every column of the record is filled.
+        // The origin of a service's call, so that every column of the record is filled.
         let origin = Origin {
             address: Some([203, 0, 113, 9].into()),
             user_agent: Some("Mozilla/5.0".into()),
@@ -96,7 +96,7 @@ impl Write {
         let unit = store.tenant(scope).await?;
         match self {
             Self::Title => {
-                // Another one each time: SQLite writes nothing, and waits for no disk, where a row stays as it is.
+                // The title changes each time: SQLite writes nothing, and waits for no disk, if a row stays the same.
                 let changes = RequestChanges { title: Some(format!("Title {number}")), ..Default::default() };
                 unit.requests().update(request.clone(), changes).await?;
             }
@@ -157,7 +157,7 @@ async fn writers_with_and_without_sealing() -> Outcome<()> {
         for task in tasks {
             task.await??;
         }
-        // Each round begins with nothing waiting.
+        // Each round begins without unsealed records.
         seal_audit(&*database.store(), &key, &[]).await?;
     }
     let [without, with] = rates.map(median);
@@ -182,7 +182,7 @@ async fn verify(records: u64) -> Outcome<()> {
     let sealed = seal_audit(&*world.store(), &key, &[]).await?.records;
     println!("sealed {sealed} records in {:.1?}", begun.elapsed());
     run(&mut sql, "ANALYZE").await?;
-    // A process of its own, so that the memory is that of verifying alone.
+    // A separate process, so that the memory is that of the verification alone.
     let status = Command::new(std::env::current_exe()?).args(["verify-alone", world.url()]).status()?;
     if status.success() { Ok(()) } else { Err("the verification failed".into()) }
 }

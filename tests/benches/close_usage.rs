@@ -1,11 +1,11 @@
-//! Closing billing periods against the loop that the platform's old service ran: a statement for each user, in one transaction.
+//! Compares closing billing periods with the loop of the old service: one statement per user, in one transaction.
 //!
 //! ```text
 //! cargo bench -p rylie-tests --bench close_usage            # both with 10,000 users, in turns
 //! cargo bench -p rylie-tests --bench close_usage 1000000    # ours alone with so many, and the memory it took
 //! ```
 //!
-//! On a throw-away PostgreSQL, or on `RYLIE_TEST_DATABASE_URL`.
+//! Uses a throw-away PostgreSQL, or `RYLIE_TEST_DATABASE_URL`.
 
 #![expect(clippy::cast_precision_loss, reason = "counts of rows, to be shown")]
 
@@ -84,7 +84,7 @@ async fn fill(sql: &mut PgConnection, users: u64) -> Outcome<()> {
     run(sql, "VACUUM ANALYZE").await
 }
 
-/// Periods that have ended, by the clock of the world, and counters that are used.
+/// Ends all periods by the world's clock, with used counters.
 async fn end_all(sql: &mut PgConnection) -> Outcome<()> {
     run(sql, r#"TRUNCATE "MonthlyUsage""#).await?;
     run(sql, r#"UPDATE "User" SET "currentBillingPeriodStart" = '2025-12-10', "currentBillingPeriodEnd" = '2026-01-10',
@@ -93,7 +93,7 @@ async fn end_all(sql: &mut PgConnection) -> Outcome<()> {
     run(sql, "CHECKPOINT").await
 }
 
-/// Reads every user, makes an archived row for each by a statement of its own, and resets all by one more.
+/// Reads every user, inserts an archived row for each by a separate statement, and resets all by one more.
 async fn loop_of_the_old_service(sql: &mut PgConnection) -> Outcome<u64> {
     let now: DateTime<Utc> = "2026-01-15T12:00:00Z".parse()?;
     let mut tx = sql.begin().await?;
@@ -131,7 +131,7 @@ async fn loop_of_the_old_service(sql: &mut PgConnection) -> Outcome<u64> {
     Ok(users.len() as u64)
 }
 
-/// That the work was done: nothing is counted that did not happen.
+/// Checks that the work was done, so that no incomplete run is measured.
 async fn check(sql: &mut PgConnection, closed: u64, users: u64) -> Outcome<()> {
     let asked = r#"SELECT (SELECT count(*) FROM "MonthlyUsage" WHERE "pagesUsed" = 3), (SELECT count(*) FROM "User" WHERE "pagesUsedThisPeriod" = 0)"#;
     let row = sqlx::query(asked).fetch_one(sql).await?;

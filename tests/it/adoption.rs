@@ -1,4 +1,4 @@
-//! A database that the old service made and goes on writing to, read through every repository.
+//! Reads a database of the old service, which still writes to it, through every repository.
 
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::entities::Token;
@@ -44,13 +44,13 @@ async fn every_repository_reads_what_the_old_service_wrote() {
     assert!(unit.preferences().find(ann.clone()).await.unwrap().is_some());
     assert_eq!(unit.accounts().list_of(ann.clone()).await.unwrap().len(), 1);
     assert!(unit.settings().find().await.unwrap().is_none());
-    // The old service's tokens from before encryption.
+    // Tokens that the old service stored before it encrypted them.
     let tokens = unit.ga4_connections().open_tokens(ann.clone()).await.unwrap().unwrap();
     assert!(tokens.access == Secret::from("t"));
     assert!(unit.search_console_connections().open_tokens(ann).await.unwrap().is_some());
     drop(unit);
 
-    // Its sessions go on.
+    // Sessions of the old service remain valid.
     let mut sql = Sql::connect(&url).await;
     sql.run("UPDATE \"Session\" SET expires = now() + interval '1 hour'").await;
     let identity = store.identity().await.unwrap();

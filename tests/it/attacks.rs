@@ -1,4 +1,4 @@
-//! The attack suite on databases that were extended, well and badly, and on walls of which a part is gone.
+//! Runs the attack suite on correctly and wrongly extended databases, and with parts of the isolation layers removed.
 
 mod extended;
 mod policies;

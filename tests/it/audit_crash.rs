@@ -1,5 +1,5 @@
-//! Processes are killed at random points. One that writes: each change has its record, and each record its change. One that seals:
-//! the log verifies, and the file of checkpoints catches up.
+//! Kills processes at random points. After a killed writer, each change has its record, and each record its change.
+//! After a killed sealer, the log verifies and the file of checkpoints is completed.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
@@ -14,10 +14,10 @@ use rylie_testkit::World;
 
 use crate::migration::sql::Sql;
 
-/// How often a process is killed; `RYLIE_CRASHES` says otherwise.
+/// The number of kills; `RYLIE_CRASHES` overrides it.
 const CRASHES: u64 = 15;
 
-/// The writer, which this test starts as a process of its own.
+/// The writer, which this test starts as a separate process.
 #[tokio::test]
 #[ignore = "started by the tests below"]
 async fn writes_until_it_is_killed() {
@@ -34,14 +34,14 @@ async fn writes_until_it_is_killed() {
     }
 }
 
-/// However slow the machine is, something was done before the kill.
+/// Reports readiness after the first round, so that even a slow machine did some work before the kill.
 fn ready_after_the_first(round: u64) {
     if round == 0 {
         println!("ready");
     }
 }
 
-/// The sealer, likewise.
+/// The sealer, also a separate process.
 #[tokio::test]
 #[ignore = "started by the tests below"]
 async fn seals_until_it_is_killed() {
@@ -66,7 +66,7 @@ fn crashes() -> u64 {
     std::env::var("RYLIE_CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(CRASHES)
 }
 
-/// Starts one of the processes above, and kills it a random while after it is ready.
+/// Starts one of the processes above, and kills it a random time after it is ready.
 fn start_and_kill(name: &str, url: &str, folder: &Path, seed: &mut u64) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", &format!("audit_crash::{name}")])
@@ -84,7 +84,7 @@ fn start_and_kill(name: &str, url: &str, folder: &Path, seed: &mut u64) {
     child.wait().unwrap();
 }
 
-/// The server may still be busy with what the killed process sent last, and then nobody else seals until it has noticed.
+/// Seals, with retries: the server may still execute the killed process's last statement, which blocks other sealers.
 async fn seal_after_the_killed_one(world: &World, key: &SigningKey, file: &FileSink) {
     for _ in 0..1_000 {
         match seal_audit(&*world.store(), key, &[file]).await {
@@ -98,7 +98,7 @@ async fn seal_after_the_killed_one(world: &World, key: &SigningKey, file: &FileS
     panic!("the killed sealer still seals");
 }
 
-/// What is wrong with the log, from where an earlier look ended.
+/// Verifies the log from the end of an earlier verification.
 async fn verify(world: &World, file: &FileSink, earlier: Option<Progress>) -> Verification {
     let reader = world.database().audit_reader().await.unwrap();
     let verifier = Verifier::new(&[], Outside::read(&file.0).unwrap());

@@ -1,4 +1,4 @@
-//! A caller that is cancelled leaves no connection inside a transaction.
+//! A cancelled caller leaves no connection inside a transaction.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use rylie_db::prelude::*;
 use rylie_testkit::{Cluster, DelayProxy, OnCommit, World};
 use sqlx::{Connection, PgConnection};
 
-/// About what a `BEGIN` with role and tenant, and the rollback after it, send.
+/// The approximate bytes of a `BEGIN` with role and tenant, and of the rollback after it.
 const BEGIN_BYTES: u64 = 130;
 
-/// How many connections are inside a transaction that nobody works on.
+/// Counts connections that are idle in a transaction.
 async fn left_open(url: &str) -> i64 {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::query_scalar(
@@ -21,7 +21,7 @@ async fn left_open(url: &str) -> i64 {
     .unwrap()
 }
 
-/// Proxied, so that `BEGIN` is on the wire when the caller gives up.
+/// Sets up a proxy, so that `BEGIN` is on the wire when the caller is cancelled.
 async fn slow(world: &World) -> (DelayProxy, Config) {
     let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
     let url = world.url_through(&proxy).unwrap();
@@ -36,21 +36,21 @@ async fn a_thousand_cancelled_begins_poison_no_connection() {
     let (proxy, config) = slow(&world).await;
     let database = Database::connect(config).await.unwrap();
     let (store, scope) = (database.store(), agency.scope());
-    // The pool is filled first, so that it is `BEGIN` that is slow and not the connecting.
+    // Fill the pool first, so that `BEGIN` is slow and not the connecting.
     let full: Vec<_> = futures_util::future::join_all((0..10).map(|_| store.tenant(&scope))).await;
     drop(full);
 
     let (sent, mut given_up) = (proxy.bytes_to_server(), 0);
     for round in 0..1_000_u64 {
         proxy.delay_to_server(Duration::from_millis(5 + round % 4));
-        // On a busy machine the answer may come first; that unit is dropped, and does not count.
+        // On a busy machine the answer may come first. That unit is dropped and not counted.
         given_up += u32::from(tokio::time::timeout(Duration::from_millis(2), store.tenant(&scope)).await.is_err());
     }
     proxy.delay_to_server(Duration::ZERO);
     let begins = (proxy.bytes_to_server() - sent) / BEGIN_BYTES;
     assert!(given_up > 900 && begins > 500, "{given_up} callers gave up, {begins} of them after BEGIN was sent");
 
-    // Each write that is acknowledged is there for everybody.
+    // Each acknowledged write is visible to all.
     for _ in 0..4 {
         let unit = store.tenant(&scope).await.unwrap();
         let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
@@ -63,7 +63,7 @@ async fn a_thousand_cancelled_begins_poison_no_connection() {
     assert_eq!(left_open(world.url()).await, 0);
 }
 
-/// The same with the driver's own `begin`: were it immune, our cure would be for nothing.
+/// The driver's own `begin` has the problem: if it were immune, our workaround would be unnecessary.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_drivers_own_begin_is_poisoned_by_the_same() {
     let world = World::postgres().await.unwrap();
@@ -115,7 +115,7 @@ async fn a_connection_lost_before_the_commit_changes_nothing_and_one_lost_during
     let lost = unit.requests().add(new()).await.unwrap_err();
     assert!(matches!(lost, Error::ConnectionLost(_)) && lost.is_retryable(), "{lost:?}");
 
-    // The server has the commit or has it not; its answer never comes.
+    // The server may have the commit or not; its answer is lost.
     for (fault, done) in [(OnCommit::CutBefore, false), (OnCommit::CutAnswer, true)] {
         let unit = database.store().tenant(&agency.scope()).await.unwrap();
         let request = unit.requests().add(new()).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_connection_lost_before_the_commit_changes_nothing_and_one_lost_during
     }
 }
 
-/// Two hundred tasks on four server connections, many of them cancelled: nobody meets what another one left.
+/// Runs two hundred tasks on four server connections and cancels many: no task sees another's state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancelled_callers_behind_a_pooler_leave_nothing_to_each_other() {
     let world = World::postgres_behind_pooler().await.unwrap();
@@ -165,7 +165,7 @@ async fn cancelled_callers_behind_a_pooler_leave_nothing_to_each_other() {
     assert_eq!(left_open(world.url()).await, 0);
 }
 
-/// What a migration sets for its session would stay with the pooler's connection, for whoever gets it next.
+/// Session settings of a migration would stay on the pooler's connection, for its next user.
 #[tokio::test]
 async fn migrations_are_refused_behind_a_pooler() {
     let world = World::postgres_behind_pooler().await.unwrap();

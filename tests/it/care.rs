@@ -1,4 +1,4 @@
-//! The care of the engines, each its own.
+//! Engine maintenance on both engines.
 
 use rylie_db::maintenance::{Engine, Error, analyze, check_integrity, reindex, sizes, vacuum};
 use rylie_testkit::{Cluster, PostgresDatabase, World};
@@ -9,7 +9,7 @@ fn engine(world: &World) -> Engine {
     Engine::new(world.url()).unwrap()
 }
 
-/// Many rows, of which one in twenty is left.
+/// Adds many rows and deletes all but one in twenty.
 async fn with_dead_rows(world: &World) -> Sql {
     let mut sql = Sql::connect(world.url()).await;
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)";
@@ -20,7 +20,7 @@ async fn with_dead_rows(world: &World) -> Sql {
     .await;
     sql.run("DELETE FROM \"VerificationToken\" WHERE token NOT LIKE '%7' OR token LIKE '%77'").await;
     if !is_sqlite(world.url()) {
-        // A session tells the server's statistics what it did once a second.
+        // A session reports its statistics to the server once a second.
         sql.run("SELECT pg_stat_force_next_flush()").await;
     }
     sql
@@ -97,7 +97,7 @@ async fn postgres_is_measured_by_a_login_that_may_only_connect() {
     let world = World::postgres().await.unwrap();
     world.agency().await.unwrap().request().await.unwrap();
     let mut sql = Sql::connect(world.url()).await;
-    // Logins belong to the whole server, which other tests share.
+    // Logins belong to the whole server, which tests share.
     let login = format!("size_reader_{}", std::process::id());
     sql.run(&format!("CREATE ROLE {login} LOGIN")).await;
     let url = world.url();
@@ -123,7 +123,7 @@ async fn migrated() -> PostgresDatabase {
     database
 }
 
-/// What vacuuming, analyzing and rebuilding all of it end with.
+/// Returns the errors of vacuuming, analyzing and reindexing all tables.
 async fn failures(url: &str) -> [Error; 3] {
     let engine = Engine::new(url).unwrap();
     [
@@ -133,7 +133,7 @@ async fn failures(url: &str) -> [Error; 3] {
     ]
 }
 
-/// PostgreSQL would warn and do nothing, or fail in its own words.
+/// Without this check PostgreSQL would warn and do nothing, or fail with another message.
 #[tokio::test]
 async fn whoever_does_not_own_the_tables_is_told_who_may_care_for_them() {
     let database = migrated().await;
@@ -141,7 +141,7 @@ async fn whoever_does_not_own_the_tables_is_told_who_may_care_for_them() {
     let role = format!("carer_{}", database.name());
     sql.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT CREATE ON SCHEMA public TO {role}")).await;
     let url = database.url_as(&role);
-    // To own something is not to own the platform's tables.
+    // Owning any table is not enough: the login must own the platform's tables.
     Sql::connect(&url).await.run("CREATE TABLE public.of_its_own (n integer)").await;
 
     let failures = failures(&url).await;

@@ -1,4 +1,4 @@
-//! Connections between units, on PostgreSQL: at hand, at rest, lost, and without a runtime.
+//! Connections between units on PostgreSQL: cached, idle, lost, and without a runtime.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn a_connection_is_handed_on_without_a_question_to_the_server() {
         unit.requests().get(request.clone()).await.unwrap();
     }
     let read = proxy.round_trips() - before;
-    // Beside the reads there are the first one's preparing, and a sign of life each second.
+    // The total includes the preparation of the first read, and one health check each second.
     assert!((reads..reads + reads / 2).contains(&read), "{read} round trips");
 }
 
@@ -46,7 +46,7 @@ async fn callers_are_served_in_turn_also_when_others_give_up() {
     let mut blocking = PgConnection::connect(world.url()).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE \"Request\"").execute(&mut blocking).await.unwrap();
 
-    // Reads that are given up in the middle keep their places until their connections are free again.
+    // Cancelled reads keep their places until their connections are free again.
     for _ in 0..2 {
         let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
         let read = unit.requests().get(request.clone());
@@ -76,7 +76,7 @@ async fn a_server_that_is_gone_is_asked_for_once() {
         let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
         (unit.requests().get(request).await.unwrap_err(), store.tenant(&scope).await.map(drop).unwrap_err())
     };
-    // Once each is two seconds; once for each connection that there may be would be twenty.
+    // One health check takes two seconds; one for each possible connection would take twenty.
     let (read, begun) = tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap();
 
     assert!(matches!(read, Error::ConnectionLost(_)), "{read:?}");
@@ -110,7 +110,7 @@ async fn what_is_at_hand_is_closed_with_the_rest() {
     tokio::time::timeout(Duration::from_secs(20), gone).await.expect("a connection is left");
 }
 
-/// A program may make its first calls in a runtime of its own, and let go of the store where there is none.
+/// A program may use the store first in one runtime, and drop it outside any runtime.
 #[test]
 fn a_store_outlives_the_runtime_in_which_it_was_used_first() {
     for sqlite in [false, true] {
@@ -132,7 +132,7 @@ fn a_store_outlives_the_runtime_in_which_it_was_used_first() {
         second.block_on(async {
             work().await;
             work().await;
-            // Long enough that what is at hand goes back.
+            // Long enough for cached connections to return to the pool.
             tokio::time::sleep(Duration::from_millis(1_500)).await;
             work().await;
         });

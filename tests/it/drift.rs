@@ -1,4 +1,4 @@
-//! The live schema against what the migrations make: each drift is named, and mended by what is proposed.
+//! Compares the live schema with that of the migrations: each drift is named, and its proposed fix works.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ async fn migrated() -> (PostgresDatabase, Sql) {
     (database, sql)
 }
 
-/// Does what is proposed, each statement by itself.
+/// Executes the proposed fixes, each statement separately.
 async fn mend(sql: &mut Sql, drift: &Drift) {
     for statement in drift.differences.iter().flat_map(|difference| &difference.fix) {
         sql.run(statement).await;
@@ -70,7 +70,7 @@ async fn an_adopted_database_has_none_before_and_after_the_adoption_is_finished(
     assert_eq!((objects(&found), found.extra.clone()), (vec![], left_alone.map(str::to_owned).to_vec()));
 }
 
-/// The other state's flag is a drift in each of the two.
+/// In either state, the other state's flag is a drift.
 #[tokio::test]
 async fn what_is_forced_follows_the_mark() {
     let (database, mut sql) = migrated().await;
@@ -92,7 +92,7 @@ async fn while_migrations_are_pending_they_are_named_and_nothing_else() {
     assert_eq!((found.pending.len(), found.differences.len()), (from("replace_indexes"), 0));
 }
 
-/// Roles belong to the server: missing ones are one difference and not one for each policy and right.
+/// Roles belong to the server: missing ones are one difference, not one for each policy and right.
 #[tokio::test]
 async fn missing_roles_are_one_difference() {
     let cluster = Cluster::private().await.unwrap();
@@ -128,7 +128,7 @@ async fn a_role_that_was_given_more_is_named_and_mended() {
     assert_eq!(drift(&database.url()).await, Drift::default());
 }
 
-/// In production by a login that may only look.
+/// In production, with a read-only login.
 #[tokio::test]
 async fn it_takes_no_right_but_to_read_the_record_and_the_mark() {
     let (database, mut sql) = migrated().await;

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityName, EntityTrait, IdenStatic, Iterable};
 
 use crate::migration::sql::{Sql, is_sqlite};
 
-/// `name type null`, in the words that both engines' catalogs are brought to.
+/// Lists `name type null`, in a form that both engines' catalogs are converted to.
 fn expected<E: EntityTrait>() -> Vec<String> {
     let mut columns: Vec<_> = E::Column::iter()
         .map(|column| {
@@ -34,7 +34,7 @@ async fn found(sql: &mut Sql, sqlite: bool, table: &str) -> Vec<String> {
         sql.all(&format!("SELECT name || ' ' || lower(type) || ' ' || CASE \"notnull\" WHEN 0 THEN 'true' ELSE 'false' END FROM pragma_table_info('{table}')"))
             .await
             .into_iter()
-            // Not `JSON`: SQLite would take that for a number's type.
+            // Not `JSON`: SQLite would treat that as a numeric type.
             .map(|line| line.replace(" json_text ", " json "))
             .collect()
     } else {
@@ -58,7 +58,7 @@ async fn compare<E: EntityTrait + Default>(world: &World) {
     let mut sql = Sql::connect(world.url()).await;
     let mut expected = expected::<E>();
     if sqlite {
-        // SQLite keeps an enum as text, with a check on its labels.
+        // SQLite stores an enum as text, with a check on its labels.
         expected = expected.iter().map(|line| with_enum_as_text(line)).collect();
     }
     assert_eq!(found(&mut sql, sqlite, &table).await, expected, "{table}");
@@ -97,15 +97,14 @@ async fn compare_all(world: World) {
     );
     compared.sort();
 
-    // The other way round: a new table that no entity describes is found here.
+    // The reverse: finds a new table without an entity.
     let tables = if is_sqlite(world.url()) {
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     } else {
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
     };
     let mut tables = Sql::connect(world.url()).await.all(tables).await;
-    // Tables of the machinery, which no repository hands out.
-    // The platform's own books are read and written by statements, not as entities.
+    // Internal tables without a repository. The operational tables are read and written by statements, not as entities.
     tables.retain(|table| table != "seaql_migrations" && !table.starts_with("rylie_"));
     tables.sort();
     assert_eq!(tables, compared);

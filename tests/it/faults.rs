@@ -1,6 +1,6 @@
-//! Faults of the network, of a pooler and of the server, over every kind of unit. PostgreSQL.
+//! Faults of the network, of a pooler and of the server, for every kind of unit. PostgreSQL only.
 //!
-//! The time limits are short: a test that waits for one takes some seconds. What is asserted is that a call ends, and how.
+//! The time limits are short: a test that waits for one takes some seconds. Tests assert that a call ends, and how.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests; clippy knows only functions marked as such")]
 
@@ -26,12 +26,12 @@ use rylie_testkit::{Cluster, DelayProxy, World};
 
 use crate::migration::sql::Sql;
 
-/// Longer than any bound that the tests set, and far shorter than a hang: the machine may be busy.
+/// Longer than any limit in the tests, with reserve for a busy machine, and far shorter than a hang.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 const PLACES: u32 = 3;
 
-/// A network in which a test breaks something, between a store and PostgreSQL or a pooler.
+/// A network between a store and PostgreSQL, or a pooler, in which a test causes faults.
 struct Scene {
     proxy: DelayProxy,
     database: Database,
@@ -42,7 +42,7 @@ struct Scene {
     url: String,
 }
 
-/// What a store connects to through the proxy.
+/// The server that a store reaches through the proxy.
 #[derive(Clone, Copy, Debug)]
 enum To {
     Server,
@@ -78,13 +78,13 @@ impl Scene {
         Self { proxy, database, store, scope, user, now, url: world.url().to_owned() }
     }
 
-    /// How many rows of the kind's table there are.
+    /// Counts the rows of the kind's table.
     async fn count(&self, kind: Kind) -> i64 {
         let sql = format!("SELECT count(*)::text FROM {}", kind.table());
         Sql::connect(&self.url).await.one(&sql).await.parse().unwrap()
     }
 
-    /// All places of the pool can be taken at once, and a write is committed: the pool is whole.
+    /// Checks that the pool is intact: all its places can be used at once, and a write commits.
     async fn is_whole(&self) {
         let heals = async {
             loop {
@@ -113,7 +113,7 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Tenant, Kind::Identity, Kind::Platform, Kind::Books];
 
-/// What a unit is about to do.
+/// The next step of a unit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Before {
     Opening,
@@ -132,7 +132,7 @@ impl Kind {
         }
     }
 
-    /// A unit that inserts one row; `breaks` is asked before each of its steps.
+    /// Runs a unit that inserts one row; calls `breaks` before each step.
     async fn write(self, scene: &Scene, breaks: impl AsyncFn(Before)) -> Result<(), Error> {
         macro_rules! unit {
             ($open:expr, |$unit:ident| $insert:expr) => {{
@@ -164,7 +164,7 @@ impl Kind {
         }
     }
 
-    /// The same with a bound, which a hang would pass.
+    /// The same with a time limit, which a hang would exceed.
     async fn write_in_time(self, scene: &Scene, breaks: impl AsyncFn(Before)) -> Result<(), Error> {
         let written = tokio::time::timeout(PATIENCE, self.write(scene, breaks)).await;
         written.unwrap_or_else(|_| panic!("a unit of the kind {self:?} hangs"))

@@ -1,4 +1,4 @@
-//! The SQL of the platform's operations guide runs as it is written there.
+//! The SQL of the platform's operations guide runs unchanged.
 
 use rylie_testkit::World;
 

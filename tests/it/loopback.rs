@@ -1,4 +1,4 @@
-//! A mail server and a webhook on the loopback, which keep what they are told.
+//! A mail server and a webhook on the loopback address that record what they receive.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Takes every mail.
+/// Accepts every mail.
 pub(crate) struct MailServer {
     port: u16,
     mails: Arc<Mutex<Vec<String>>>,
@@ -94,7 +94,7 @@ impl Webhook {
         self.status.store(status, Ordering::SeqCst);
     }
 
-    /// Every document that came, whatever was answered.
+    /// Returns every received document, with any answer.
     pub(crate) fn documents(&self) -> Vec<serde_json::Value> {
         self.documents.lock().unwrap().clone()
     }

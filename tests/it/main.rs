@@ -1,4 +1,4 @@
-//! The integration tests: one binary, each behaviour mounted once per engine.
+//! The integration tests: one binary, with each behaviour mounted once per engine.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::duplicate_mod, reason = "each behaviour is mounted once per engine")]
@@ -30,7 +30,7 @@ mod sqlite_times;
 mod tenant_transfer;
 mod walls;
 
-/// Mounts every behaviour on one engine; a behaviour asks `super::world()` for a database of its own.
+/// Mounts every behaviour on one engine. A behaviour calls `super::world()` for a new database.
 macro_rules! behaviours_on {
     ($engine:ident, $world:path) => {
         #[path = "behaviour"]
@@ -81,7 +81,7 @@ behaviours_on!(sqlite, rylie_testkit::World::sqlite);
 behaviours_on!(postgres, rylie_testkit::World::postgres);
 behaviours_on!(postgres_behind_pooler, rylie_testkit::World::postgres_behind_pooler);
 
-/// The first wall alone: row-level security is off, and the fence holds by itself.
+/// The tenant filter alone: row-level security is disabled.
 #[path = "behaviour"]
 mod postgres_without_policies {
     async fn world() -> rylie_testkit::World {

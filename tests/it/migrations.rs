@@ -1,4 +1,4 @@
-//! The cases of the migrations, mounted on the engines they are for; each gets an empty database of its own.
+//! The migration cases, mounted on their engines; each gets an empty database.
 
 use rylie_testkit::{Cluster, SqliteDatabase};
 
@@ -30,7 +30,7 @@ macro_rules! on_postgres {
     };
 }
 
-/// Mounts what is for both engines on both, and what is for one on that.
+/// Mounts common cases on both engines, and the others on theirs.
 macro_rules! cases {
     (both: { $($both:ident::$both_case:ident,)+ } postgres: { $($pg:ident::$pg_case:ident,)+ } sqlite: { $($lite:ident::$lite_case:ident,)+ }) => {
         on_sqlite!($($both::$both_case,)+ $($lite::$lite_case,)+);

@@ -1,4 +1,4 @@
-//! How a service is tested without a database: what our users' tests look like.
+//! Tests a service without a database, as users of the library do.
 
 use std::sync::atomic::Ordering;
 
@@ -6,7 +6,7 @@ use rylie_db::entities::RequestStatus;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, MockStore, MockTenantUnit};
 
-/// The service under test: marks the pending requests of a tenant as begun.
+/// The service under test: begins the pending requests of a tenant.
 async fn begin_pending(store: &dyn Store, scope: &TenantScope) -> Result<u64, Error> {
     let unit = store.tenant(scope).await?;
     let filter = RequestFilter { status: Some(RequestStatus::Pending), ..Default::default() };

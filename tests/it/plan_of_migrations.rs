@@ -1,4 +1,4 @@
-//! What the plan says of locks and rewrites against what a server does.
+//! Compares the locks and rewrites of the plan with those of a server.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ const TABLES: &str = r#"
     INSERT INTO parent VALUES ('p', 'c'); INSERT INTO child VALUES ('c', 'p', 1, now(), 'good'); INSERT INTO other VALUES ('o', 1);
 "#;
 
-/// Each kind of statement that can be sent inside a transaction.
+/// Each kind of statement that can run inside a transaction.
 const STATEMENTS: &[&str] = &[
     "CREATE INDEX i ON child (at)",
     "CREATE UNIQUE INDEX i ON child (id, n)",
@@ -125,7 +125,7 @@ const STATEMENTS: &[&str] = &[
     "DO $$ BEGIN EXECUTE format('ALTER TABLE other VALIDATE CONSTRAINT %I', 'other_check'); END $$",
 ];
 
-/// Those that cannot, and what they lock first.
+/// The other statements, with the object that each locks first.
 const ALONE: &[(&str, &str)] = &[
     ("CREATE INDEX CONCURRENTLY i ON child (at)", "child"),
     ("DROP INDEX CONCURRENTLY child_n", "child"),
@@ -137,7 +137,7 @@ const ALONE: &[(&str, &str)] = &[
     ("ALTER TABLE many DETACH PARTITION many_1 CONCURRENTLY", "many"),
 ];
 
-/// By number, as a relation that was dropped or renamed is still locked.
+/// By oid, because a dropped or renamed relation is still locked.
 const HELD: &str = "SELECT l.relation::text || '|' || max(CASE l.mode WHEN 'AccessShareLock' THEN 0 WHEN 'RowShareLock' THEN 1 WHEN 'RowExclusiveLock' THEN 2 \
      WHEN 'ShareUpdateExclusiveLock' THEN 3 WHEN 'ShareLock' THEN 4 WHEN 'ShareRowExclusiveLock' THEN 5 WHEN 'ExclusiveLock' THEN 6 ELSE 7 END)::text \
      FROM pg_locks l WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() GROUP BY l.relation";
@@ -160,7 +160,7 @@ async fn scratch() -> (PostgresDatabase, Sql) {
     (database, sql)
 }
 
-/// A relation that was there before.
+/// A relation that existed before.
 struct Relation {
     name: String,
     oid: String,
@@ -202,7 +202,7 @@ async fn each_statement_takes_the_locks_that_the_plan_says_and_rewrites_when_it_
 
         let claimed = effect(statement);
         assert!(!claimed.unknown, "{statement}");
-        // The table of an index is not in the statement.
+        // The statement does not contain the index's table.
         let names_an_index_alone = statement.contains("INDEX child_n");
         for Relation { name, oid, is_table } in &there {
             let (says, does) = (claimed.locks.iter().find(|locked| &locked.relation == name), held.get(oid));
@@ -222,7 +222,7 @@ async fn each_statement_takes_the_locks_that_the_plan_says_and_rewrites_when_it_
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Somebody holds the table, so that the statement is seen waiting for its first lock.
+/// Another session locks the table, so that the statement waits visibly for its first lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_runs_outside_transactions_asks_for_the_locks_that_the_plan_says() {
     for (statement, table) in ALONE {
@@ -269,7 +269,7 @@ async fn the_plan_of_an_empty_database_is_what_deploy_sends() {
     };
     migrations(&url).await.deploy(&mut listener).await.unwrap();
     let alone = planned.iter().filter(|one| !one.in_transaction).map(|one| (one.migration.to_owned(), one.sql.clone()));
-    // Beside these it sends its own record of each migration.
+    // Exclude the record of each migration.
     sent.retain(|(_, statement)| !statement.contains("seaql_migrations") && !statement.contains("rylie_migration"));
     assert_eq!(alone.collect::<Vec<_>>(), sent);
     assert_eq!(plan(&mut migrations(&url).await).await.unwrap(), []);

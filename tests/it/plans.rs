@@ -1,4 +1,4 @@
-//! How PostgreSQL reads the lists, as the tenant's role sees them.
+//! PostgreSQL's plans for the lists, in the tenant role.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rylie_testkit::World;
 
 use crate::migration::sql::Sql;
 
-/// What a walk sends, with its values in place.
+/// The statement of a walk, with values in place.
 const WALK: &str = r#"SELECT "Request"."id" FROM "Request" WHERE "Request"."deleted" = FALSE
     AND ("Request"."createdAt", "Request"."id") < (timestamp '2025-01-01 01:00:00', 'r-0003600')
     AND "Request"."tenantId" = 'big' ORDER BY "Request"."createdAt" DESC, "Request"."id" DESC LIMIT 51"#;
@@ -36,8 +36,8 @@ async fn a_walk_begins_at_its_place_in_the_index_under_row_level_security() {
     assert!(condition.contains("ROW(") && condition.contains("tenantId"), "{plan}");
 }
 
-/// What is not in order by chance: of many requests the only one that is pending is the oldest. The statement is the driver's own, and
-/// is sent often enough for a general plan.
+/// The order is not accidental: of many requests the only pending one is the oldest. The statement is the driver's own,
+/// and runs often enough for a generic plan.
 #[tokio::test]
 async fn a_list_of_a_rare_status_is_read_from_the_index_that_is_for_it() {
     let world = World::postgres().await.unwrap();
@@ -61,7 +61,7 @@ async fn a_list_of_a_rare_status_is_read_from_the_index_that_is_for_it() {
         assert_eq!(unit.requests().list_after(filter, KeysetRequest::default()).await.unwrap().items.len(), 1);
     }
 
-    // The server counts when a session ends.
+    // The server updates its counts when a session ends.
     database.close().await;
     let read = "SELECT coalesce(sum(idx_tup_read), 0)::text FROM pg_stat_user_indexes WHERE indexrelname";
     let of_pending = format!("{read} = 'Request_pending_idx'");

@@ -1,4 +1,4 @@
-//! A recorder of metrics and a subscriber to spans, which keep what this thread tells them.
+//! A recorder of metrics and a subscriber to spans, for this thread.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -27,7 +27,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Listens to this thread until the guard is dropped.
+    /// Records this thread's metrics until the guard is dropped.
     pub(crate) fn listen(&self) -> LocalRecorderGuard<'_> {
         metrics::set_default_local_recorder(self)
     }
@@ -95,7 +95,7 @@ impl HistogramFn for Measure {
     }
 }
 
-/// A span with its attributes, those recorded later as well.
+/// A span with its attributes, including those recorded later.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     pub(crate) name: &'static str,
@@ -109,12 +109,12 @@ impl Told {
     }
 }
 
-/// The spans of our own crates, by number; the first is 1.
+/// The spans of this project's crates, by number; the first is 1.
 #[derive(Clone, Default)]
 pub(crate) struct Spans(Arc<Mutex<Vec<Told>>>);
 
 impl Spans {
-    /// Listens to this thread until the guard is dropped.
+    /// Records this thread's spans until the guard is dropped.
     pub(crate) fn listen(&self) -> DefaultGuard {
         tracing::subscriber::set_default(self.clone())
     }

@@ -1,6 +1,6 @@
-//! Reads from a streaming replica of a real primary, which is made slow, lost and promoted. PostgreSQL.
+//! Reads from a streaming replica of a real primary that is slowed, lost and promoted. PostgreSQL only.
 //!
-//! Nothing is timed: a test waits for a state, and the one replica of all tests belongs to one of them at a time.
+//! Nothing is timed: a test waits for a state. The tests share one replica, and one test uses it at a time.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests; clippy knows only functions marked as such")]
 
@@ -26,21 +26,21 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 const REPLICA: Server = Server::Replica(1);
 
-/// So long that no test reaches it. The replica is looked at once a second.
+/// Longer than any test. The replica is probed once a second.
 const FOR_EVER: &[(&str, &str)] = &[("replica_max_lag_seconds", "86400")];
 
-/// A database of a test's own with an agency in it, and a store that is served by the replica.
+/// A database for one test with an agency, and a store that the replica serves.
 struct Scene {
     world: World,
     database: Database,
     store: Arc<dyn Store>,
     scope: TenantScope,
-    // Dropped last: then it is another test's.
+    // Dropped last: then another test may use it.
     replica: MutexGuard<'static, Replica>,
 }
 
 impl Scene {
-    /// The store has these settings on top.
+    /// Builds a scene whose store has these additional settings.
     async fn with(settings: &[(&str, &str)]) -> Self {
         let replica = replica().await;
         let world = World::postgres_with_replica(&replica).await.unwrap();
@@ -51,12 +51,12 @@ impl Scene {
     }
 }
 
-/// The replica, in order and up to date.
+/// Returns the replica, healthy and up to date.
 async fn replica() -> MutexGuard<'static, Replica> {
     static REPLICA: OnceCell<Mutex<Replica>> = OnceCell::const_new();
     let started = async || Mutex::new(Replica::of(&Cluster::private().await.unwrap()).await.unwrap());
     let mut replica = REPLICA.get_or_init(started).await.lock().await;
-    // A test that failed may have left it paused, or ended.
+    // A failed test may have left it paused or stopped.
     if replica.resume().await.is_err() {
         replica.start().await.unwrap();
     }
@@ -73,12 +73,12 @@ async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     panic!("it never came about that {what}");
 }
 
-/// Which server a unit opens on.
+/// Returns the server that a unit opens on.
 async fn opens_on(store: &dyn Store, scope: &TenantScope, options: UnitOptions) -> Server {
     store.tenant_with(scope, options).await.unwrap().server()
 }
 
-/// Waits until the replica serves, and shows everything that was committed by now.
+/// Waits until the replica serves and shows everything committed so far.
 async fn caught_up(store: &dyn Store, scope: &TenantScope) -> LogPosition {
     let position = store.tenant(scope).await.unwrap().log_position().await.unwrap();
     let options = UnitOptions::read_only().after(position);
@@ -93,7 +93,7 @@ async fn add_request(store: &dyn Store, scope: &TenantScope) -> (RequestId, LogP
     (request.id, unit.commit_with_position().await.unwrap())
 }
 
-/// Whether a unit sees a request, and where it looked.
+/// Returns whether a unit sees a request, and on which server.
 async fn seen(store: &dyn Store, scope: &TenantScope, options: UnitOptions, request: &RequestId) -> (bool, Server) {
     let unit = store.tenant_with(scope, options).await.unwrap();
     (unit.requests().find(request.clone()).await.unwrap().is_some(), unit.server())

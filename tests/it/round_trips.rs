@@ -1,4 +1,4 @@
-//! What a unit of work costs in round trips, counted on the wire.
+//! The round trips of a unit of work, counted on the wire.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ impl Counted {
         Self { world, proxy, store, scope }
     }
 
-    /// The round trips that the caller of some work waits for, once the connection knows its statements. All runs on one
-    /// thread: what goes on when the work is done has not gone on yet.
+    /// Counts the round trips that the caller of `work` waits for, after the connection has prepared its statements.
+    /// All runs on one thread, so background work has not continued when `work` ends.
     async fn of(&self, work: impl AsyncFn()) -> u64 {
         work().await;
         work().await;
-        // Whoever has the only connection, has it after the end of the unit before. This one's own end is one.
+        // The only connection becomes free after the end of the previous unit. The end of this one is one round trip.
         let settled = self.store.tenant_read_only(&self.scope).await.unwrap();
         let before = self.proxy.round_trips() + 1;
         drop(settled);
@@ -89,7 +89,7 @@ async fn a_read_by_id_in_autocommit_is_one_round_trip_and_so_is_a_loaders_batch(
 #[tokio::test]
 async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
     let counted = Counted::new().await;
-    // Nothing passes to the client any more: who ends a unit and is done has not waited for an answer.
+    // No more traffic reaches the client: a unit that ends nevertheless has not waited for an answer.
     let unit = counted.store.tenant_read_only(&counted.scope).await.unwrap();
     unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
     let before = counted.proxy.bytes_to_client();

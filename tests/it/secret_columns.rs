@@ -1,4 +1,4 @@
-//! The one list of secret columns has every column that an entity declares as a secret, and no other.
+//! The list of secret columns contains exactly the columns that entities declare as secrets.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn every_sealed_column_of_an_entity_is_in_the_list() {
     assert_eq!(declared, listed);
 }
 
-/// `Table.column` of each field of type `SealedColumn`.
+/// Returns `Table.column` of each field of type `SealedColumn`.
 fn sealed_columns(source: &str) -> Vec<String> {
     let Some(table) = quoted(source, "table_name = \"") else { return Vec::new() };
     let mut found = Vec::new();

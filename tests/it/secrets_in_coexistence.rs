@@ -1,4 +1,4 @@
-//! In a database that is shared with the old service, what the old service reads stays readable to it.
+//! In coexistence, columns that the old service reads stay readable to it.
 
 use rylie_db::crypto::StoredForm;
 use rylie_db::maintenance::reencrypt;

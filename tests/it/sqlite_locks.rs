@@ -1,4 +1,4 @@
-//! What SQLite's locks on a file rest on.
+//! The assumption about SQLite's file locks.
 
 #![cfg(target_os = "linux")]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use rylie_db::prelude::*;
 use rylie_testkit::World;
 
-/// The locks of this process on a file, as the kernel lists them.
+/// Counts this process's locks on a file, as listed by the kernel.
 fn locks(file: &Path) -> usize {
     let of_file = format!(":{} ", std::fs::metadata(file).unwrap().ino());
     let ours = format!(" {} ", std::process::id());
@@ -16,7 +16,7 @@ fn locks(file: &Path) -> usize {
     all.lines().filter(|lock| lock.contains(&of_file) && lock.contains(&ours)).count()
 }
 
-/// A process that closes a file loses all its locks on it, those of SQLite as well.
+/// A process that closes a file loses all its locks on that file, including SQLite's.
 #[tokio::test]
 async fn connecting_once_more_leaves_the_locks_of_the_connections_that_are_there() {
     let world = World::sqlite().await.unwrap();

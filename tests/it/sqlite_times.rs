@@ -1,4 +1,4 @@
-//! On SQLite a time is a text: whoever spells it, an instant has one spelling, and no period is closed for ever.
+//! SQLite stores a time as text: each instant has one spelling for every writer, and no period stays closed for ever.
 
 use std::time::Duration;
 
@@ -101,8 +101,8 @@ async fn rows_from_before_are_spelled_anew_by_the_migration() {
     assert_eq!(Sql::connect(world.url()).await.one(PERIOD).await, "2026-01-01 00:00:00 to 2026-02-01 00:00:00.120");
 }
 
-/// What the tables' own defaults write on a full second is no other spelling either. No statement compares
-/// `updatedAt`, and `deletedAt` is compared with a limit alone.
+/// The tables' own defaults use another spelling on a full second. No statement compares `updatedAt`, and `deletedAt`
+/// is compared with a limit only.
 #[tokio::test]
 async fn every_time_of_every_table_has_the_one_spelling() {
     let world = World::sqlite().await.unwrap();

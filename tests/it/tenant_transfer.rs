@@ -1,4 +1,4 @@
-//! A tenant moves from one engine to the other; and what the behaviour of each engine needs to look at rows.
+//! Moves a tenant from one engine to the other, with helpers that compare rows on each engine.
 
 use ring::digest::{SHA256, digest};
 use rylie_db::prelude::*;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::migration::sql::{Sql, is_sqlite};
 
-/// Every table with a tenant's key, in the order of names: what the schema says.
+/// Returns every table with a tenant key, ordered by name, from the schema.
 pub(crate) async fn tables_with_a_tenant(sql: &mut Sql, url: &str) -> Vec<String> {
     let asked = if is_sqlite(url) {
         "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND c.name = 'tenantId' ORDER BY 1"
@@ -18,7 +18,7 @@ pub(crate) async fn tables_with_a_tenant(sql: &mut Sql, url: &str) -> Vec<String
     sql.all(asked).await
 }
 
-/// The rows of a table, each as text with every byte of every column.
+/// Returns the rows of a table, each as text with every byte of every column.
 pub(crate) async fn dump(sql: &mut Sql, url: &str, table: &str, condition: &str) -> Vec<String> {
     if !is_sqlite(url) {
         return sql
@@ -30,7 +30,7 @@ pub(crate) async fn dump(sql: &mut Sql, url: &str, table: &str, condition: &str)
     sql.all(&format!("SELECT '{table} ' || {columns} FROM \"{table}\" WHERE {condition} ORDER BY id")).await
 }
 
-/// The lines of a tenant's file with the digest that they have now.
+/// Returns the lines of a tenant file with an updated digest.
 pub(crate) fn seal(mut lines: Vec<String>) -> Vec<String> {
     let mut end: Value = serde_json::from_str(&lines.pop().unwrap()).unwrap();
     let text = lines.join("\n") + "\n";
@@ -64,7 +64,7 @@ async fn a_tenant_moves_from_sqlite_to_postgresql_and_back() {
     postgres.database().export_tenant(tenant, &path("back"), None, &none).await.unwrap();
     sqlite.database().import_tenant(&path("back"), &none).await.unwrap();
 
-    // The other database has another keyring, so nothing vouches for the file: nobody stays signed in.
+    // The other database has another keyring, so the file's seal is not valid there: sessions are left out.
     let left_out = |table: &str| there.left_out.get(table).copied().unwrap_or_default();
     assert!(there.rows.iter().all(|(table, rows)| out[table] == rows + left_out(table)), "{there:?}");
     assert_eq!((there.left_out.len(), left_out("Session")), (1, 1), "{there:?}");
@@ -72,11 +72,11 @@ async fn a_tenant_moves_from_sqlite_to_postgresql_and_back() {
     for table in ["Agency", "User", "Request", "Task"] {
         again.extend(dump(&mut sql, sqlite.url(), table, "true").await);
     }
-    // PostgreSQL writes JSON its own way, and nothing else differs.
+    // PostgreSQL formats JSON differently; nothing else differs.
     assert_eq!(again, rows);
 }
 
-/// An adopted database holds columns of which we know nothing: they are the tenant's all the same.
+/// An adopted database may have columns unknown to us: they belong to the tenant too.
 #[tokio::test]
 async fn columns_that_only_an_adopted_database_has_come_along() {
     let world = World::postgres().await.unwrap();

@@ -1,4 +1,4 @@
-//! The second wall: the roles of the doors, their rights, and row-level security. PostgreSQL.
+//! Row-level security: the database roles of the units, their rights, and the policies. PostgreSQL only.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests; clippy knows only functions marked as such")]
 
@@ -23,7 +23,7 @@ use crate::migration::sql::{Sql, deploy};
 use crate::migration::tenant_key::{fill, fill_ours};
 use raw::Raw;
 
-/// Every table with a tenant's key.
+/// Every table with a tenant key.
 pub(crate) const TABLES: [&str; 13] = [
     "Agency",
     "User",
@@ -40,7 +40,8 @@ pub(crate) const TABLES: [&str; 13] = [
     "AuditLog",
 ];
 
-/// A migrated database with the rows of two agencies (`a1`: Ann, `a2`: Bob) and of Solo, and a superuser's connection.
+/// Creates a migrated database with the rows of two agencies (`a1`: Ann, `a2`: Bob) and of Solo, and a superuser's
+/// connection.
 async fn walled() -> (PostgresDatabase, Raw) {
     let cluster = Cluster::shared().await.unwrap();
     let template = cluster.template("walled", |url| async move { fill_new(&url).await }).await.unwrap();
@@ -57,7 +58,7 @@ async fn fill_new(url: &str) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// A world in which the first wall stands alone: no policy binds anybody.
+/// Creates a world with the tenant filter alone: no policy applies.
 pub(crate) async fn world_without_policies() -> rylie_testkit::Result<World> {
     let world = World::postgres().await?;
     let mut raw = Raw::connect(world.url()).await;

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::Point;
 
-/// Off, when the environment names its number.
+/// Returns whether the environment names this number, which turns the point off.
 const SWITCH: &str = r#"
 pub(crate) fn mutated(number: usize) -> bool {
     std::env::var("RYLIE_MUTATION").is_ok_and(|named| named == number.to_string())
 }
 "#;
 
-/// Next to what cargo builds, and made anew each time.
+/// Creates the copy in cargo's target folder, new for each run.
 pub(crate) fn with_switches(root: &Path, points: &[Point]) -> PathBuf {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
     let _ = fs::remove_dir_all(&copy);

@@ -1,10 +1,10 @@
-//! Is each filter and each check needed? The attack suite must be red without any one of them.
+//! Tests whether each filter and each check is needed: the attack suite must fail without any one of them.
 //!
 //! `cargo test -p rylie-tests --test mutations -- --ignored --nocapture`
 //!
-//! A copy of the workspace is made in which every filter and check can be switched off by its number in the environment; it is
-//! built once, and the suite runs once for each. What is found in the code by its form cannot be forgotten in a list. The
-//! policies of PostgreSQL have the same in `it/attacks/policies.rs`.
+//! A copy of the workspace has a switch for every filter and check, set by its number in the environment. The copy is
+//! built once, and the suite runs once for each switch. Points are found by their form in the code, so none can be
+//! missing from a list. `it/attacks/policies.rs` does the same for PostgreSQL's policies.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 
 use points::Point;
 
-/// Points without which the suite stays green, and why that is no hole.
+/// Points without which the suite still passes, with the reason why that is safe.
 const BEHIND_OTHERS: [(&str, &str); 5] = [
     ("update_expr in crates/tenancy/src/fence/writes.rs", "its only caller has read the row through the fence"),
     (
@@ -33,7 +33,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// The suite against the fence alone, on SQLite, with one point switched off.
+/// Runs the suite against the tenant filter alone, on SQLite, with one point turned off.
 fn suite(copy: &Path, without: Option<usize>) -> Output {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap());
     cargo.args(["test", "--package", "rylie-testkit", "--test", "it", "attacks::"]).current_dir(copy);

@@ -1,17 +1,17 @@
-//! Where the code filters and checks.
+//! Finds the filters and checks in the code.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A line that keeps tenants apart, or users of a tenant.
+/// A line that isolates tenants, or users of a tenant.
 pub(crate) struct Point {
-    /// Within the workspace.
+    /// The path within the workspace.
     pub(crate) file: PathBuf,
-    /// From 0.
+    /// The line, from 0.
     pub(crate) line: usize,
     pub(crate) what: String,
-    /// The function it stands in.
+    /// The enclosing function.
     within: String,
     /// The line with a switch; `$` is `crate::mutated(number)`.
     pub(crate) switched: String,
@@ -29,7 +29,7 @@ impl fmt::Display for Point {
     }
 }
 
-/// What has no form of its own: file, text, and what is there without it.
+/// Points without a common form: file, text, and the replacement without it.
 pub(crate) const NAMED: [(&str, &str, &str); 6] = [
     (
         "crates/tenancy/src/fence.rs",
@@ -87,7 +87,7 @@ pub(crate) fn all(root: &Path) -> Vec<Point> {
     points
 }
 
-/// What kind of point a line is, and how it looks with a switch.
+/// Returns the kind of point that a line is, and the line with a switch.
 fn switched(file: &Path, within: &str, code: &str) -> Option<(String, String)> {
     let named = NAMED.iter().find(|(of, text, _)| file == Path::new(of) && code.trim() == *text);
     if let Some((_, text, without)) = named {

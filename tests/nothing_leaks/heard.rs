@@ -1,4 +1,4 @@
-//! Everything that the process logs.
+//! Captures everything that the process logs.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// What was logged since it was last asked.
+/// The log since the last call.
 #[derive(Clone, Default)]
 pub(crate) struct Heard(Arc<Mutex<Vec<u8>>>);
 
 impl Heard {
-    /// Listens at the most talkative level, on every thread, to spans as well.
+    /// Captures the most detailed level, with spans, on every thread.
     pub(crate) fn listen() -> Self {
         let heard = Self::default();
         tracing_subscriber::fmt()

@@ -1,9 +1,9 @@
-//! Secrets planted everywhere are searched in everything that is said: logs at the most talkative level, errors with
-//! their causes, `Debug` and JSON of whatever holds one, audit records, exports, settings, panics.
+//! Plants secrets everywhere, and searches all output for them. The output consists of detailed logs, errors with their
+//! causes, audit records, exports, settings, panics, and `Debug` and JSON of all types that hold a secret.
 //!
-//! Not searched, as it is not ours to keep: the server's own log, where `log_statement = 'all'` or a slow statement shows bound
-//! values. Those of sealed columns are ciphertexts; plain ones are those of columns that write `compat`, and an API key
-//! looked up while `User.apiKey` accepts `plain`.
+//! The server's own log is not searched: with `log_statement = 'all'` or a slow statement it contains bound values,
+//! which this project cannot prevent. Values of sealed columns are ciphertexts there. Plain ones are those of columns
+//! that write `compat`, and an API key that is looked up while `User.apiKey` accepts `plain`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -27,7 +27,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use heard::Heard;
 
 const ENCRYPTION_KEY: &str = "canary-encryption-key-of-the-old-service";
-/// Told apart from each other when one is found.
+/// Distinct values, so that a finding names its source.
 const CANARIES: [&str; 7] = [
     "canary-access",
     "canary-refresh",
@@ -62,7 +62,7 @@ async fn nothing_leaks_on_either_engine() {
     }
 }
 
-/// What was shown to somebody.
+/// The collected output.
 #[derive(Default)]
 struct Said(Vec<String>);
 
@@ -76,7 +76,7 @@ impl Said {
         self.0.push(serde_json::json!(value).to_string());
     }
 
-    /// An error in every form, with all its causes. It must have happened.
+    /// Adds an error in every form, with all its causes. Asserts that it occurred.
     #[track_caller]
     fn fails<T>(&mut self, outcome: Result<T, impl StdError>) {
         let Err(error) = outcome else { panic!("it was to fail") };
@@ -114,7 +114,7 @@ fn account(user: &UserId) -> NewAccount {
     }
 }
 
-/// The keys of the keyring's file, as it spells them.
+/// Returns the keys in the keyring's file, as written there.
 fn keys_of(world: &World) -> Vec<String> {
     let ring: serde_json::Value = serde_json::from_slice(&std::fs::read(world.keyring()).unwrap()).unwrap();
     ring["keys"].as_array().unwrap().iter().map(|key| key["key"].as_str().unwrap().to_owned()).collect()
@@ -125,7 +125,7 @@ fn config(world: &World) -> rylie_db::ConfigBuilder {
     config.set("keyring", world.keyring().display()).unwrap().set("encryption_key", ENCRYPTION_KEY).unwrap()
 }
 
-/// Everything that a secret goes through when nothing goes wrong. Returns one more canary: the API key.
+/// Runs every successful operation on a secret. Returns one more canary: the API key.
 async fn use_everything(world: &World, said: &mut Said) -> String {
     let database = Database::connect(config(world).build().unwrap()).await.unwrap();
     let user = world.user().build().await.unwrap();
@@ -170,7 +170,7 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     said.shows_also_as_json(&records.items);
     drop(unit);
 
-    // What leaves the house: the whole tenant, its secrets sealed.
+    // The export: the whole tenant, with its secrets sealed.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tenant.jsonl");
     let rows = database.export_tenant(user.scope().tenant(), &file, None, &Progress::none()).await.unwrap();
@@ -184,7 +184,7 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     key.expose().clone()
 }
 
-/// Each way to fail that has a secret at hand.
+/// Runs each failing operation that handles a secret.
 async fn break_everything(world: &World, said: &mut Said) {
     let user = world.user().build().await.unwrap();
     let me = user.user.id.clone();
@@ -193,12 +193,12 @@ async fn break_everything(world: &World, said: &mut Said) {
     unit.ga4_connections().save(ga4()).await.unwrap();
     unit.commit().await.unwrap();
 
-    // The account is another's.
+    // The account belongs to another user.
     let identity = database.store().identity().await.unwrap();
     said.fails(identity.accounts().link(account(&me)).await);
     drop(identity);
 
-    // Two users with one key in plain text, as the old service would store it.
+    // Two users with the same plain-text key, as the old service would store it.
     let plain = format!(r#"UPDATE "User" SET "apiKey" = 'canary-plain-api-key' WHERE "id" = '{me}'"#);
     raw(world, &plain).await.unwrap();
     let identity = database.store().identity().await.unwrap();
@@ -239,7 +239,7 @@ async fn tampered(world: &World, user: &TestUser<'_>, said: &mut Said) {
     }
 }
 
-/// The row is locked by somebody else, so that saving it ends in a time limit, or with the connection.
+/// Another session locks the row, so that saving it ends in a time limit, or with the connection.
 async fn out_of_time(world: &World, user: &TestUser<'_>, said: &mut Said) {
     if world.url().starts_with("sqlite:") {
         return;
@@ -279,7 +279,7 @@ fn settings(world: &World, said: &mut Said) {
     }
 }
 
-/// As another program would: what its driver logs is not ours to keep secret, so it logs nothing.
+/// Runs SQL like another program. Its driver logs nothing, because those logs are not this project's.
 async fn raw(world: &World, sql: &str) -> sqlx::Result<()> {
     let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
     if world.url().starts_with("sqlite:") {

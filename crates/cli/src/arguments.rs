@@ -1,4 +1,4 @@
-//! What all commands share, and how a wrong one is answered.
+//! The flags of all commands, and the answer to bad usage.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,21 +8,21 @@ use rylie_db::Config;
 
 use crate::failure::Result;
 
-/// The file with settings, if there is one where the command is run.
+/// The file with settings, if it exists in the working directory.
 const FILE: &str = "rylie.toml";
 
-/// What every command takes, before its name or after it.
+/// The flags of every command. They stand before or after its name.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "For every command")]
 pub(crate) struct Global {
     /// The database [default: `DATABASE_URL`, else `rylie.toml`, else `sqlite://rylie.db?mode=rwc`]
     ///
-    /// Other users of the machine can see the arguments of a command: a URL with a password is better kept in the
-    /// environment or in the file.
+    /// Other users of the machine can see a command's arguments. Keep a URL with a password in the environment or in
+    /// the file.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
 
-    /// Settings from this file instead of `rylie.toml`
+    /// Read settings from this file instead of `rylie.toml`
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -34,13 +34,13 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) quiet: bool,
 
-    /// Tell the causes of an error and what is being done; twice for more
+    /// Print the causes of an error and log progress; twice for more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
 impl Global {
-    /// Flags over the environment over the file over defaults.
+    /// Merges the settings: flags override the environment, which overrides the file, which overrides defaults.
     pub(crate) fn settings(&self) -> Result<Config> {
         let mut settings = Config::builder();
         let default = PathBuf::from(FILE);
@@ -55,15 +55,15 @@ impl Global {
     }
 }
 
-/// Prints the help, the version or what is wrong with the arguments.
+/// Prints the help, the version or the usage error.
 pub(crate) fn explain(error: &clap::Error) -> ExitCode {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let addresses: Vec<String> = arguments.filter(|argument| may_hold_password(argument)).collect();
     if error.use_stderr() && !addresses.is_empty() {
-        // A URL in the wrong place would be repeated, password included.
+        // The message would repeat a misplaced URL with its password.
         eprint(&addresses.iter().fold(error.to_string(), |text, url| masked(&text, url)));
     } else {
-        // Nobody may be reading, as in `rylie --help | head -1`.
+        // The reader may be gone, as in `rylie --help | head -1`.
         let _ = error.print();
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
@@ -80,6 +80,6 @@ fn masked(text: &str, argument: &str) -> String {
 
 fn eprint(text: &str) {
     use std::io::Write;
-    // With standard error closed there is nobody left to tell.
+    // Standard error may be closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! The arguments as a whole.
+//! The command line as a whole.
 
 use clap::Parser;
 
@@ -11,7 +11,7 @@ Exit codes: 0 done and healthy, 1 failed, 2 bad usage, 3 found something wrong, 
 Example:
   rylie migrate deploy && rylie seed";
 
-/// The database of the platform, from the command line.
+/// Operates the platform's database
 #[derive(Debug, Parser)]
 #[command(name = "rylie", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {

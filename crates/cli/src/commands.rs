@@ -1,4 +1,4 @@
-//! The commands, one family a file.
+//! The commands, one family per file.
 
 mod adopt;
 mod audit;
@@ -24,29 +24,29 @@ use crate::report::Report;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Apply, inspect and take back migrations
+    /// Apply, inspect and revert migrations
     #[command(subcommand)]
     Migrate(migrate::Migrate),
     Adopt(adopt::Adopt),
     Drift(drift::Drift),
     Seed(seed::Seed),
-    /// What the database is used for, which destructive commands obey
+    /// The environment marker, which destructive commands obey
     #[command(subcommand)]
     Environment(environment::Environment),
     /// The logins of the service and of readers
     #[command(subcommand)]
     Roles(roles::Roles),
-    /// The keyring that seals secrets
+    /// The keyring for secrets
     #[command(subcommand)]
     Keys(keys::Keys),
     /// The audit log: read, seal, verify, prove
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Maintenance: one job now, or all of them when they are due
+    /// Maintenance jobs: one now, or all at their due times
     #[command(subcommand)]
     Maintain(maintain::Maintain),
     Size(size::Size),
-    /// One tenant, whole: export, import, erase
+    /// One whole tenant: export, import, erase
     #[command(subcommand)]
     Tenant(tenant::Tenant),
     /// The settings in force
@@ -73,27 +73,27 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
     }
 }
 
-/// The settings of a database that is there: but for what makes one, no command leaves an empty file behind.
+/// Returns the settings of an existing database. Only the commands that create a database may leave a new file.
 fn existing(global: &Global) -> Result<rylie_db::Config> {
     let settings = global.settings()?;
     if settings.is_file_missing() {
-        let advice = "there is no database file at this address; run `rylie migrate deploy` to make one, or name another \
+        let advice = "there is no database file at this address; run `rylie migrate deploy` to create one, or name another \
                       with --database-url";
         return Err(Failure::NotReady(advice.to_owned()));
     }
     Ok(settings)
 }
 
-/// The migrations of the database. Not by way of `Database`: they need neither a pool nor the keys, which may come later.
+/// Opens the migrations without `Database`: they need neither a pool nor the keys, which may be created later.
 async fn migrations(global: &Global) -> Result<Migrations> {
     Ok(existing(global)?.migrations().await?)
 }
 
-/// Likewise, for commands that make the database where there is none.
+/// As [`migrations`], for commands that may create the database.
 async fn migrations_or_new(global: &Global) -> Result<Migrations> {
     let settings = global.settings()?;
     match settings.migrations().await {
-        // SQLite says no more than that it cannot open the file.
+        // SQLite reports only that it cannot open the file.
         Err(error) if is_unreachable(&error) && settings.is_file_missing() => Err(Failure::NoFile(Box::new(error))),
         migrations => Ok(migrations?),
     }
@@ -103,18 +103,18 @@ fn is_unreachable(error: &rylie_db::Error) -> bool {
     matches!(error, rylie_db::Error::Migration(error) if matches!(**error, rylie_db::migration::Error::Connect(_)))
 }
 
-/// Likewise, for commands that only look: no file is made, and nothing can be written.
+/// As [`migrations`], for read-only commands: no file is created, and nothing can be written.
 async fn migrations_to_read(global: &Global) -> Result<Migrations> {
     Ok(global.settings()?.migrations_to_read().await?)
 }
 
-/// The database, for commands that work on its rows.
+/// Connects to the database, for commands on its rows.
 async fn migrated_database(global: &Global) -> Result<Database> {
     let database = Database::connect(existing(global)?).await?;
     if database.health().await?.is_ready() {
         return Ok(database);
     }
     Err(Failure::NotReady(
-        "the database is not migrated; run `rylie migrate deploy`, or `rylie adopt` if Prisma made it".to_owned(),
+        "the database is not migrated; run `rylie migrate deploy`, or `rylie adopt` if Prisma created it".to_owned(),
     ))
 }

@@ -1,4 +1,4 @@
-//! Why a command did not do what was asked, in one line, and the exit code for it.
+//! The reason for a command's failure, in one line, with its exit code.
 
 use std::error::Error as StdError;
 use std::fmt::Write;
@@ -9,18 +9,18 @@ use rylie_db::{audit, crypto, migration, repositories};
 /// The result of a command.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
-/// Why a command did not do what was asked.
+/// A command's failure.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The command line or the settings lack something.
+    /// The arguments or the settings are wrong.
     #[error("{0}")]
     Usage(String),
 
-    /// It worked, and what it found is not as it should be.
+    /// The command worked and found a problem.
     #[error("{0}")]
     Found(String),
 
-    /// A guard of the command line said no.
+    /// A guard of the command line refused.
     #[error("refused: {0}")]
     Refused(String),
 
@@ -28,18 +28,18 @@ pub(crate) enum Failure {
     #[error("{0}")]
     NotReady(String),
 
-    /// There is no file of a SQLite database, and none could be made.
+    /// The file of a SQLite database is missing and could not be created.
     #[error(
-        "there is no database file at this address, and none could be made; end the address with `?mode=rwc`, as in \
+        "there is no database file at this address, and none could be created; end the address with `?mode=rwc`, as in \
          sqlite://rylie.db?mode=rwc, and check that its folder is there and may be written to"
     )]
     NoFile(#[source] Box<rylie_db::Error>),
 
-    /// A file, or standard input or output.
+    /// A failed operation on a file, or on standard input or output.
     #[error("{doing}")]
     File { doing: String, source: std::io::Error },
 
-    /// A seed file; the parser's words are left out, as they quote the file.
+    /// An invalid seed file. The parser's message is left out because it quotes the file.
     #[error("{0}")]
     SeedFile(String),
 
@@ -90,36 +90,36 @@ impl Failure {
         matches!(self, Self::Database(error) if matches!(**error, Keys(_) | Maintenance(_)))
     }
 
-    /// What failed and what to do, in one line; with the causes, each in a line of its own below.
+    /// Returns the failure and its remedy in one line. With `causes`, each cause follows on its own line.
     pub(crate) fn explain(&self, causes: bool) -> String {
         let what = one_line(&self.to_string());
         let mut causes_below = causes_of(self, &what);
         let mut text = format!("rylie: {what}");
         if self.says_too_little() && !causes_below.is_empty() {
-            // A job says what it was doing, and what it works on says why it could not, without a value; so do keys.
+            // Errors of jobs and of keys do not contain their reason; it contains no value.
             text.push_str(": ");
             text.push_str(&causes_below.remove(0));
         }
         if !causes && !causes_below.is_empty() {
-            text.push_str("; -v tells the cause");
+            text.push_str("; -v shows the cause");
         }
         text.push('\n');
         for cause in causes_below.into_iter().filter(|_| causes) {
-            // Writing to a `String` does not fail.
+            // Writing to a `String` cannot fail.
             let _ = writeln!(text, "  because: {cause}");
         }
         text
     }
 }
 
-/// A file is never written over, a job does not overlap itself, and checkpoints of two databases do not get mixed.
+/// Returns whether the error protects something: an existing file, a running job, or checkpoints of another database.
 fn is_taken(error: &rylie_db::Error) -> bool {
     use rylie_db::maintenance::Error::{FileExists, JobRunning};
     matches!(error, rylie_db::Error::Maintenance(FileExists { .. } | JobRunning { .. }))
         || matches!(of_audit(error), Some(audit::Error::OtherDatabase))
 }
 
-/// The database is not the one that was sealed before, which is a finding also where somebody only wanted to seal.
+/// Returns whether the database differs from the sealed one. That is a finding for a command that only seals, too.
 fn is_rewritten(error: &rylie_db::Error) -> bool {
     matches!(of_audit(error), Some(audit::Error::Diverged { .. } | audit::Error::RolledBack { .. }))
 }
@@ -148,7 +148,7 @@ fn is_usage(error: &rylie_db::Error) -> bool {
     }
 }
 
-/// The chain of causes, without those that only repeat what was said above them.
+/// Returns the chain of causes, without those that repeat an earlier message.
 fn causes_of(error: &dyn StdError, what: &str) -> Vec<String> {
     let mut said = vec![what.to_owned()];
     let mut next = error.source();
@@ -162,7 +162,7 @@ fn causes_of(error: &dyn StdError, what: &str) -> Vec<String> {
     said.split_off(1)
 }
 
-/// Servers and file names may bring line breaks and control characters; a log line is one line.
+/// Joins lines, because a log line is one line: servers and file names may contain line breaks and control characters.
 fn one_line(text: &str) -> String {
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_and_points_to_its_cause() {
-        assert_eq!(failure().explain(false), "rylie: reading a file; -v tells the cause\n");
+        assert_eq!(failure().explain(false), "rylie: reading a file; -v shows the cause\n");
     }
 
     #[test]

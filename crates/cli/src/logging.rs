@@ -1,4 +1,4 @@
-//! Logs: to standard error, warnings unless asked for more or less.
+//! Logs to standard error, warnings by default.
 
 use std::io::{self, IsTerminal};
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Global;
 
-/// Starts logging. `RUST_LOG` goes over `--quiet` and `-v`.
+/// Starts logging. `RUST_LOG` overrides `--quiet` and `-v`.
 pub(crate) fn start(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
@@ -15,7 +15,7 @@ pub(crate) fn start(global: &Global) {
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    // The driver warns of an unknown parameter of the URL with its value, which may be a misspelt password's.
+    // The driver logs an unknown URL parameter with its value, which may be a password.
     let filter = match "sqlx_postgres::options=off".parse() {
         Ok(silent) => filter.add_directive(silent),
         Err(_) => filter,

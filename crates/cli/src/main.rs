@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     match run(&cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // With standard error closed there is nobody left to tell.
+            // Standard error may be closed.
             let _ = io::stderr().write_all(failure.explain(cli.global.verbose > 0).as_bytes());
             failure.exit_code()
         }

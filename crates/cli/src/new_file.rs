@@ -1,4 +1,4 @@
-//! A file that a command writes for whoever runs it: for its owner alone, and there when it is whole.
+//! An output file for its owner only, which appears when it is complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -8,21 +8,21 @@ use tempfile::TempPath;
 
 use crate::failure::{Failure, Result};
 
-/// A file under another name beside the one it is to become. Dropped before [`publish`](Self::publish), nothing is left.
+/// A temporary file next to its target. Dropping it before [`publish`](Self::publish) leaves nothing.
 pub(crate) struct NewFile {
     path: PathBuf,
     to: BufWriter<File>,
-    /// Its name for now; `None` for a pipe or a device, which is written to as it is.
+    /// The temporary path; `None` for a pipe or a device, which is written directly.
     beside: Option<TempPath>,
     force: bool,
 }
 
 impl NewFile {
-    /// Refuses a path that is taken, unless with `force`.
+    /// Creates the file. Refuses an existing path without `force`.
     pub(crate) fn create(path: &Path, force: bool) -> Result<Self> {
-        // What a link leads to is written over, and the link stays.
+        // Overwrites the target of a link; the link stays.
         let path = path.canonicalize().ok().filter(|_| force).unwrap_or_else(|| path.to_owned());
-        let failed = |source| Failure::File { doing: format!("making {}", path.display()), source };
+        let failed = |source| Failure::File { doing: format!("creating {}", path.display()), source };
         let (file, beside) = match path.metadata() {
             Ok(there) if !there.is_file() && !there.is_dir() => {
                 (OpenOptions::new().write(true).open(&path).map_err(failed)?, None)
@@ -42,7 +42,7 @@ impl NewFile {
         writeln!(self.to, "{text}").map_err(|source| failed(&self.path, source))
     }
 
-    /// Gives it its name.
+    /// Renames the file to its target.
     pub(crate) fn publish(self) -> Result<()> {
         let Self { path, to, beside, force } = self;
         let file = to.into_inner().map_err(|error| failed(&path, error.into_error()))?;
@@ -57,7 +57,7 @@ impl NewFile {
 }
 
 fn taken(path: &Path) -> Failure {
-    Failure::Refused(format!("{} exists; name another file, or add --force to write over it", path.display()))
+    Failure::Refused(format!("{} exists; name another file, or add --force to overwrite it", path.display()))
 }
 
 fn failed(path: &Path, source: io::Error) -> Failure {

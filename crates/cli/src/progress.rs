@@ -1,4 +1,4 @@
-//! Progress on standard error: plain lines of migrations; of long jobs a bar at a terminal, and a few lines elsewhere.
+//! Progress on standard error. Migrations print lines. Long jobs show a bar at a terminal, and a few lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use rylie_db::repositories;
 
 use crate::arguments::Global;
 
-/// Fewer rows than this get no line of progress.
+/// Steps with fewer rows print no progress.
 const LINE_ROWS: u64 = 50_000;
 
-/// A listener for migrations: what begins and what is waited for; with `-v` each statement too.
+/// Returns a listener that prints started migrations and waits, and with `-v` each statement.
 pub(crate) fn lines(global: &Global) -> impl FnMut(Progress<'_>) + Send + use<> {
     let (quiet, verbose) = (global.quiet, global.verbose > 0);
     let mut told = (0, 0);
@@ -23,7 +23,7 @@ pub(crate) fn lines(global: &Global) -> impl FnMut(Progress<'_>) + Send + use<> 
             return;
         }
         if let Some(line) = line(progress, verbose).filter(|_| !quiet) {
-            // With standard error closed there is nobody left to tell.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{line}");
         }
     }
@@ -46,7 +46,7 @@ fn line(progress: Progress<'_>, verbose: bool) -> Option<String> {
     }
 }
 
-/// A line for each tenth of a large step, so that a log stays short.
+/// Returns whether to print: one line for each tenth of a large step keeps a log short.
 fn is_told(told: &mut (usize, u64), step: usize, done: u64, of: Option<u64>) -> bool {
     let part = (of.unwrap_or_default() / 10).max(LINE_ROWS);
     let now = (step, done / part);
@@ -57,7 +57,7 @@ fn is_told(told: &mut (usize, u64), step: usize, done: u64, of: Option<u64>) -> 
     new
 }
 
-/// Tells how far a job is that goes over rows.
+/// Returns a progress listener for a job on rows.
 pub(crate) fn rows(global: &Global, what: &'static str) -> repositories::Progress {
     match (global.quiet, io::stderr().is_terminal()) {
         (true, _) => repositories::Progress::none(),
@@ -81,13 +81,13 @@ fn bar(what: &'static str) -> repositories::Progress {
     })
 }
 
-/// A line for each tenth, so that a log stays short.
+/// Prints one line for each tenth, so that a log stays short.
 fn tenths(what: &'static str) -> repositories::Progress {
     let told = AtomicU64::new(0);
     repositories::Progress::new(move |done, of| {
         let tenth = done.saturating_mul(10).checked_div(of).unwrap_or_default();
         if tenth > told.fetch_max(tenth, Ordering::Relaxed) {
-            // With standard error closed there is nobody left to tell.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{what}: {done} of {of} rows");
         }
     })

@@ -1,4 +1,4 @@
-//! What a command found or did, for people and for programs.
+//! The result of a command, for people and for programs.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -12,9 +12,9 @@ use crate::failure::{Failure, Result};
 pub(crate) struct Report {
     /// The document of `--json`.
     pub(crate) json: Value,
-    /// The same in words, without the last line break.
+    /// The text form, without the last line break.
     pub(crate) text: String,
-    /// What is wrong all the same; told after the report, and the exit code.
+    /// A problem that is printed after the report and sets the exit code.
     pub(crate) verdict: Option<Failure>,
 }
 
@@ -38,7 +38,7 @@ impl Report {
     }
 }
 
-/// Prints to standard output. A reader that left early, as `head` does, has what it wanted.
+/// Prints to standard output. A reader that leaves early, as `head` does, is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -49,7 +49,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// One line each, or a word for none.
+/// Returns one line for each name, or a text for none.
 pub(crate) fn list(done: &str, names: &[String], none: &str) -> String {
     if names.is_empty() {
         return none.to_owned();
@@ -57,10 +57,10 @@ pub(crate) fn list(done: &str, names: &[String], none: &str) -> String {
     names.iter().map(|name| format!("{done} {name}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Names longer than this push their values to the right.
+/// Longer names shift their values to the right.
 const WIDEST: usize = 60;
 
-/// Names and values below each other.
+/// Formats names and values in two columns.
 pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let rows: Vec<_> = rows.into_iter().collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default().min(WIDEST);

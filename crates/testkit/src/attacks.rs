@@ -1,18 +1,18 @@
-//! Attacks on the walls between tenants, to be run against our own database and against one that you extended.
+//! Attacks on tenant isolation. They run against the plain database and against one that you extended.
 //!
 //! ```no_run
 //! # async fn example() -> rylie_testkit::Result<()> {
 //! use rylie_testkit::{World, attacks::Attacks};
 //!
 //! let world = World::postgres().await?;
-//! // … your own tables, views and functions, over a connection to `world.url()` …
+//! // … your own tables, views and functions, created over a connection to `world.url()` …
 //! Attacks::on(&world).run().await?.assert_held();
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Each wall is attacked alone, too: SQL in the tenant's role knows nothing of the fence, and the attacks through the
-//! doors run once more with every policy of the database switched off.
+//! Each isolation layer is also attacked alone. SQL in the tenant role bypasses the tenant filter, and the attacks
+//! through units run again with every policy of the database disabled.
 
 mod catalog;
 mod crowd;
@@ -33,11 +33,11 @@ use crate::{Result, World};
 use log::Log;
 use raw::Raw;
 
-/// A run of the suite, to be set up and started.
+/// A configured run of the attack suite.
 ///
-/// It makes agencies, users and rows in the world's database, and switches policies off and on again: give it a
-/// [`World`] of its own.
-#[must_use = "nothing is attacked before `run`"]
+/// A run inserts agencies, users and rows into the world's database, and disables and enables policies. Give it a
+/// separate [`World`].
+#[must_use = "the attacks start with `run`"]
 pub struct Attacks<'a> {
     world: &'a World,
     extensions: Vec<&'a dyn Extension>,
@@ -46,32 +46,35 @@ pub struct Attacks<'a> {
 }
 
 impl<'a> Attacks<'a> {
-    /// All attacks, on this world.
+    /// Returns a run of all attacks on this world.
     pub fn on(world: &'a World) -> Self {
         Self { world, extensions: Vec::new(), trusted: Vec::new(), seed: seed::given_or_random() }
     }
 
-    /// Attacks an extension of yours as well: see [`Extension`].
+    /// Adds the attacks of an [`Extension`].
     pub fn with(mut self, extension: &'a dyn Extension) -> Self {
         self.extensions.push(extension);
         self
     }
 
-    /// Takes a table of no tenant, a view, a sequence or a function by its name to be as it is on purpose: you have looked at
-    /// it. What it shows is attacked all the same.
+    /// Declares a table without a tenant, a view, a sequence or a function as intended, by its name. The rows that it
+    /// shows are attacked nevertheless.
     pub fn trusting(mut self, name: &str) -> Self {
         self.trusted.push(name.to_owned());
         self
     }
 
-    /// The seed of what is left to chance. Without it `RYLIE_ATTACK_SEED` is taken, else a new one; the report shows it.
+    /// Sets the seed of the random choices. The default is `RYLIE_ATTACK_SEED`, or else a new seed; the report shows
+    /// it.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Everything. On SQLite: through the doors, where the fence is the only wall. On PostgreSQL: through the doors
-    /// behind both walls, by SQL against row-level security alone, and through the doors against the fence alone.
+    /// Runs all attacks.
+    ///
+    /// On SQLite: through units; the tenant filter is the only layer. On PostgreSQL: through units against both layers,
+    /// by SQL against row-level security alone, and through units against the tenant filter alone.
     pub async fn run(self) -> Result<Report> {
         let mut report = self.through_the_doors().await?;
         if self.world.is_postgres() {
@@ -81,15 +84,15 @@ impl<'a> Attacks<'a> {
         Ok(report)
     }
 
-    /// Only attacks through the tenants' door that read, each on a unit that a replica serves: behind both walls, and
-    /// against the fence alone. The world must have a replica ([`World::postgres_with_replica`]).
+    /// Runs only the reading attacks through tenant units, each on a unit that a replica serves: against both layers,
+    /// and against the tenant filter alone. The world needs a replica ([`World::postgres_with_replica`]).
     pub async fn through_replicas(&self) -> Result<Report> {
         let mut report = self.through_replicas_behind(Walls::Both).await?;
         report.append(Box::pin(self.without_policies(self.through_replicas_behind(Walls::Fence))).await?);
         Ok(report)
     }
 
-    /// Only the attacks through the doors, behind the walls that stand.
+    /// Runs only the attacks through units, against the layers that the engine has.
     pub async fn through_the_doors(&self) -> Result<Report> {
         let walls = if self.world.is_postgres() { Walls::Both } else { Walls::Fence };
         self.through_the_doors_behind(walls).await
@@ -120,8 +123,8 @@ impl<'a> Attacks<'a> {
         report
     }
 
-    /// Only the attacks by SQL in the tenant's role, on every table, view, sequence and function that the catalog names.
-    /// PostgreSQL: on SQLite the report is empty.
+    /// Runs only the attacks by SQL in the tenant role, on every table, view, sequence and function in the catalog.
+    /// Needs PostgreSQL; the report is empty on SQLite.
     pub async fn by_sql(&self) -> Result<Report> {
         let mut log = Log::new(Walls::RowLevelSecurity, self.seed);
         if self.world.is_postgres() {

@@ -1,4 +1,4 @@
-//! A PostgreSQL server for tests, and the databases made in it.
+//! A PostgreSQL server for tests, and its databases.
 
 mod copy;
 mod database;
@@ -28,19 +28,24 @@ use self::server_url::ServerUrl;
 use self::undertaker::Undertaker;
 use crate::{Error, Result};
 
-/// The variable that names a server to be used instead of a private one.
+/// Names a server to use instead of a private one.
 const SERVER_URL: &str = "RYLIE_TEST_DATABASE_URL";
 
-/// A PostgreSQL server for tests: one of our own, started from the newest installed programs, or from those in the folder
-/// that `RYLIE_TEST_POSTGRES` names, in a temporary folder, and stopped when the last value that needs it is dropped or the
-/// process ends, however it ends; or the server named in `RYLIE_TEST_DATABASE_URL`, whose user must be allowed to create databases (and, for most tests, roles).
-/// There, templates and the databases of a crashed run stay behind; their names begin with `rylie_test_`.
+/// A PostgreSQL server for tests.
 ///
-/// It can be used from any number of runtimes, so also from tests that have one each.
+/// By default this is a private server in a temporary folder. It runs the newest installed programs, or those in the
+/// folder that `RYLIE_TEST_POSTGRES` names. It stops when the last value that needs it is dropped or the process ends,
+/// even by a kill.
+///
+/// `RYLIE_TEST_DATABASE_URL` names an existing server instead. Its user must be allowed to create databases (and, for
+/// most tests, roles). There, templates and the databases of a crashed run remain; their names begin with
+/// `rylie_test_`.
+///
+/// A cluster can be used from any number of runtimes, so also from tests that have one each.
 #[derive(Clone, Debug)]
 pub struct Cluster(Arc<Inner>);
 
-/// A database that serves as the pattern for others; see [`Cluster::template`].
+/// A database that others are copied from; see [`Cluster::template`].
 #[derive(Clone, Debug)]
 pub struct Template {
     name: String,
@@ -51,36 +56,36 @@ struct Inner {
     url: ServerUrl,
     undertaker: Undertaker,
     programs: Option<PathBuf>,
-    // PostgreSQL copies a database only while nobody is connected to it, and copying is work for disk and processor:
-    // one at a time is no slower, and cannot fail.
+    // PostgreSQL copies a database only while it has no connections. Copying is bound by disk and processor, so one
+    // copy at a time is no slower, and it cannot fail.
     creating: Mutex<()>,
     templates: std::sync::Mutex<HashMap<String, Arc<OnceCell<Template>>>>,
     pooler: OnceCell<Pooler>,
-    // `None` where one was given.
+    // `None` for an existing server.
     server: Option<Mutex<Server>>,
 }
 
 impl Cluster {
-    /// The server of this process, started by the first call.
+    /// Returns the server of this process. The first call starts it.
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<Cluster> = OnceCell::const_new();
         SHARED.get_or_try_init(Self::given_or_private).await
     }
 
-    /// A private server beside the shared one, for a test that changes what a whole server has in common.
+    /// Starts a second, private server, for a test that changes server-wide state.
     pub async fn private() -> Result<Self> {
         let programs = programs::chosen()?;
         let server = Server::start(&programs).await?;
         Self::over(server.url().clone(), Some(programs), Some(server))
     }
 
-    /// A new database with nothing in it.
+    /// Creates an empty database.
     pub async fn empty_database(&self) -> Result<PostgresDatabase> {
         PostgresDatabase::create(&self.0, None).await
     }
 
-    /// The template of this name. The first caller's function fills it; all others wait for that, and their functions
-    /// are not called.
+    /// Returns the template of this name. The first caller's function fills it. All other callers wait for that; their
+    /// functions are not called.
     pub async fn template<F, W, E>(&self, key: &str, fill: F) -> Result<Template>
     where
         F: FnOnce(String) -> W,
@@ -95,48 +100,48 @@ impl Cluster {
         Ok(template.clone())
     }
 
-    /// A new database with the template's tables and rows.
+    /// Creates a database with the template's tables and rows.
     pub async fn clone_of(&self, template: &Template) -> Result<PostgresDatabase> {
         PostgresDatabase::create(&self.0, Some(template)).await
     }
 
-    /// Host and port of the server, for a [`DelayProxy`](crate::DelayProxy).
+    /// Returns the server's host and port, for a [`DelayProxy`](crate::DelayProxy).
     #[must_use]
     pub fn address(&self) -> String {
         self.0.url.address()
     }
 
-    /// Host and port of a PgBouncer in transaction mode in front of the server, started by the first call and gone with
-    /// the cluster. It holds four server connections for each database.
+    /// Returns host and port of a PgBouncer in transaction mode in front of the server. The first call starts it; it
+    /// stops with the cluster. It holds four server connections for each database.
     ///
-    /// [`Error::PoolerMissing`] if PgBouncer is not installed.
+    /// Fails with [`Error::PoolerMissing`] if PgBouncer is not installed.
     pub async fn pooler_address(&self) -> Result<&str> {
         Ok(self.0.pooler.get_or_try_init(|| Pooler::start(&self.0.url)).await?.address())
     }
 
-    /// Another PgBouncer in transaction mode, before what is at this address: a proxy that leads to the server.
+    /// Starts another PgBouncer in transaction mode in front of this address, such as a proxy to the server.
     ///
-    /// [`Error::PoolerMissing`] if PgBouncer is not installed.
+    /// Fails with [`Error::PoolerMissing`] if PgBouncer is not installed.
     pub async fn pooler_before(&self, address: &str) -> Result<Pooler> {
         Pooler::start(&self.0.url.through(address)).await
     }
 
-    /// Ends a private server as a crash does, in the middle of whatever it does; [`start_again`](Self::start_again) brings it
-    /// back. Unless a database sets `synchronous_commit = on`, acknowledged commits may be lost.
+    /// Kills a private server at any point of its work; [`start_again`](Self::start_again) restarts it. Unless a
+    /// database sets `synchronous_commit = on`, acknowledged commits may be lost.
     ///
-    /// [`Error::ServerUrl`] if the server is not a private one.
+    /// Fails with [`Error::ServerUrl`] if the server is not private.
     pub async fn crash(&self) -> Result<()> {
         let server = self.0.server.as_ref().ok_or(Error::ServerUrl)?;
         server.lock().await.end_by("-KILL")
     }
 
-    /// Starts a private server after its end, at the same address. Returns when it takes connections.
+    /// Starts a stopped private server at the same address. Returns when it accepts connections.
     pub async fn start_again(&self) -> Result<()> {
         let (Some(server), Some(programs)) = (&self.0.server, &self.0.programs) else { return Err(Error::ServerUrl) };
         server.lock().await.start_again(programs).await
     }
 
-    /// The folder of the private server's programs, so that a test of `pg_dump` takes the one that fits.
+    /// Returns the folder of the private server's programs, so that a test can use the matching `pg_dump`.
     #[must_use]
     pub fn programs(&self) -> Option<&Path> {
         self.0.programs.as_deref()
@@ -179,13 +184,13 @@ impl Inner {
         let _one_at_a_time = self.creating.lock().await;
         let name = format!("rylie_test_{}", random_hex());
         let template = template.unwrap_or("template0");
-        // Copying files beats the default, copying page by page through the log, by a factor of two and more.
+        // Copying files is at least twice as fast as the default, which copies page by page through the WAL.
         let statement = format!(r#"CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy"#);
         administer(&self.url, "creating a test's database", statement).await?;
         Ok(name)
     }
 
-    /// Ends what the filling function may have left open, and lets nobody in: a template must have no guests.
+    /// Ends connections that the filling function left open, and allows no new ones: a template must have none.
     async fn close_to_everybody(&self, name: &str) -> Result<()> {
         let doing = "closing a template database";
         let nobody_else = format!(r#"ALTER DATABASE "{name}" ALLOW_CONNECTIONS false"#);
@@ -200,8 +205,8 @@ async fn drop_database(url: &ServerUrl, name: &str) -> Result<()> {
     administer(url, "dropping a test's database", statement).await
 }
 
-/// Runs a command on a connection of its own: one kept for longer would belong to the runtime of the test that
-/// happened to open it, and end with that.
+/// Runs a command on a separate connection. A shared connection would belong to the runtime of the test that opened it,
+/// and end with that runtime.
 async fn administer(url: &ServerUrl, doing: &'static str, statement: String) -> Result<()> {
     let work = async {
         let mut connection = PgConnection::connect(&url.database("postgres")).await?;

@@ -1,13 +1,13 @@
-//! A clock that a test moves, and ids that a test knows.
+//! A clock that a test moves, and predictable ids.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_db::entities::Env;
 
-/// Time stands still until [`forward`](Self::forward) moves it; ids are numbered.
+/// A clock that moves only by [`forward`](Self::forward), and numbered ids.
 ///
-/// It begins at 2026-01-15 12:00:00 UTC. Each id is unique within the value and sorts after those before it.
+/// The clock begins at 2026-01-15 12:00:00 UTC. Each id is unique within the value and sorts after the previous ones.
 #[derive(Debug, Default)]
 pub struct TestEnv {
     milliseconds: AtomicI64,

@@ -1,12 +1,12 @@
-//! What can go wrong while a test's surroundings are made.
+//! Errors of the test setup.
 
 use std::io;
 use std::path::PathBuf;
 
-/// The result of making a test's surroundings.
+/// The result of a setup step.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong while a test's surroundings are made.
+/// An error of the test setup.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,9 +17,9 @@ pub enum Error {
     )]
     PostgresMissing,
 
-    /// `RYLIE_TEST_POSTGRES` names a folder in which the server's programs are not, or do not run.
+    /// `RYLIE_TEST_POSTGRES` names a folder where the server's programs are missing or do not run.
     #[error(
-        "RYLIE_TEST_POSTGRES names {path}, and there is no initdb and postgres in it that run; name the folder of the programs, \
+        "RYLIE_TEST_POSTGRES names {path}, where initdb or postgres is missing or does not run: name the folder of the programs, \
          such as /usr/lib/postgresql/15/bin"
     )]
     PostgresNotThere {
@@ -27,14 +27,14 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// PostgreSQL is installed, but no version that is supported.
-    #[error("the PostgreSQL found ({path}) is version {found}: at least {required} is needed")]
+    /// PostgreSQL is installed, but no supported version.
+    #[error("PostgreSQL in {path} is version {found}: install version {required} or later")]
     PostgresTooOld {
         /// The folder of its programs.
         path: PathBuf,
         /// Its major version.
         found: u32,
-        /// The oldest major version that will do.
+        /// The oldest supported major version.
         required: u32,
     },
 
@@ -44,12 +44,14 @@ pub enum Error {
     )]
     PoolerMissing,
 
-    /// This process is root, PostgreSQL refuses to run as root, and there is nobody else to run it as.
-    #[error("PostgreSQL does not run as root, and the users `postgres` and `nobody` do not exist here")]
+    /// This process is root, PostgreSQL refuses to run as root, and no other user was found.
+    #[error(
+        "PostgreSQL does not run as root: create the user `postgres` or `nobody`, or run the tests as another user"
+    )]
     NoUnprivilegedUser,
 
-    /// The private server or pooler gave up, or did not answer in time; this is what it said.
-    #[error("the private PostgreSQL server, or the pooler before it, did not start; the end of its log:\n{log}")]
+    /// The private server or pooler exited, or did not answer in time.
+    #[error("the private PostgreSQL server, or the pooler in front of it, did not start; the end of its log:\n{log}")]
     NotStarted {
         /// Why the last attempt to connect failed.
         #[source]
@@ -62,14 +64,14 @@ pub enum Error {
     #[error("RYLIE_TEST_DATABASE_URL is not a URL of the form postgres://user@host:port/database")]
     ServerUrl,
 
-    /// An attack on what a replica serves was served by the primary.
-    #[error("no replica served the unit: the world needs one that does")]
+    /// The primary served an attack that was meant for a replica.
+    #[error("no replica served the unit: create the world with a working replica")]
     NotOnReplica,
 
     /// A file, folder, socket or process could not be used.
     #[error("{doing}")]
     Io {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// Why it failed.
         source: io::Error,
@@ -78,7 +80,7 @@ pub enum Error {
     /// The server refused an administrative command.
     #[error("{doing}")]
     Sql {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// Why it failed.
         source: sqlx::Error,
@@ -92,8 +94,8 @@ pub enum Error {
     #[error(transparent)]
     Repository(#[from] rylie_db::repositories::Error),
 
-    /// The keyring of a world could not be made.
-    #[error("making a keyring")]
+    /// The keyring of a world could not be created.
+    #[error("creating a keyring")]
     Keys(#[from] rylie_db::crypto::Error),
 
     /// The caller's function could not fill the template.
@@ -113,12 +115,12 @@ impl From<rylie_db::Error> for Error {
 }
 
 impl Error {
-    /// For `map_err`: names what was being done.
+    /// For `map_err`: names the operation that failed.
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
 
-    /// For `map_err`: names what was being done.
+    /// For `map_err`: names the operation that failed.
     pub(crate) fn sql(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Sql { doing, source }
     }

@@ -1,4 +1,4 @@
-//! A slow or broken network, in the test's own process.
+//! A slow or broken network, inside the test process.
 
 mod wire;
 
@@ -18,10 +18,10 @@ use tokio::time::{Instant, sleep_until};
 use self::wire::Wire;
 use crate::{Error, Result};
 
-/// A TCP proxy in front of a server that delays what passes through it, loses it, or cuts its connections. It works for as
-/// long as the value lives and the runtime that started it runs.
+/// A TCP proxy in front of a server that delays or loses traffic, or cuts its connections. It works while the value and
+/// the runtime that started it live.
 ///
-/// The delay is one of latency: what is sent at once arrives at once, later.
+/// The delay is latency: bytes that are sent together arrive together, later.
 #[derive(Debug)]
 pub struct DelayProxy {
     address: SocketAddr,
@@ -29,30 +29,30 @@ pub struct DelayProxy {
     accepting: AbortHandle,
 }
 
-/// Which of what passes a proxy is lost without a word.
+/// The direction of traffic that a proxy silently drops.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lost {
-    /// What clients send.
+    /// From clients to the server.
     ToServer,
-    /// What the server answers.
+    /// From the server to clients.
     ToClient,
-    /// Both.
+    /// Both directions.
     Everything,
 }
 
-/// What a proxy does when a client sends `COMMIT`, which it knows on the wire without TLS.
+/// The fault that a proxy applies to `COMMIT`. It recognises the message on connections without TLS.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum OnCommit {
-    /// It is let through.
+    /// The message passes.
     #[default]
     Pass,
-    /// The connection is cut, and the server never has it.
+    /// The connection is cut before the server receives the message.
     CutBefore,
-    /// The server never has it, and the connection stays and says nothing.
+    /// The server never receives the message. The connection stays open and silent.
     SwallowBefore,
-    /// The server does it, and the connection is cut instead of its answer.
+    /// The server commits. The connection is cut instead of the answer.
     CutAnswer,
-    /// The server does it, and its answer is lost; the connection stays and says nothing.
+    /// The server commits, and its answer is lost. The connection stays open and silent.
     SwallowAnswer,
 }
 
@@ -61,11 +61,11 @@ struct Shared {
     to_server: Direction,
     to_client: Direction,
     accepted: AtomicU64,
-    /// Connections up to this one carry nothing.
+    /// Connections up to this number carry no traffic.
     forgotten: AtomicU64,
     round_trips: AtomicU64,
     in_bytes: AtomicBool,
-    /// Whether connections that end are reset.
+    /// Whether ending connections are reset.
     resets: AtomicBool,
     on_commit: Mutex<OnCommit>,
     commits: AtomicU64,
@@ -80,7 +80,7 @@ struct Direction {
 }
 
 impl DelayProxy {
-    /// A proxy on a free port of 127.0.0.1 for the server at `host:port`.
+    /// Starts a proxy on a free port of 127.0.0.1 for the server at `host:port`.
     pub async fn start(server: impl Into<String>) -> Result<Self> {
         let doing = "starting a proxy";
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::io(doing))?;
@@ -90,35 +90,36 @@ impl DelayProxy {
         Ok(Self { address, shared, accepting: accepting.abort_handle() })
     }
 
-    /// From now on, what a client sends reaches the server this much later.
+    /// Delays traffic to the server by this time from now on.
     pub fn delay_to_server(&self, delay: Duration) {
         self.shared.to_server.set_delay(delay);
     }
 
-    /// From now on, what the server answers reaches the client this much later.
+    /// Delays traffic to clients by this time from now on.
     pub fn delay_to_client(&self, delay: Duration) {
         self.shared.to_client.set_delay(delay);
     }
 
-    /// From now on this is read and thrown away, on connections that are open and on new ones. They stay open: nobody is told.
+    /// Reads and discards this traffic from now on, on open and on new connections. They stay open; neither side gets
+    /// an error.
     pub fn lose(&self, lost: Lost) {
         self.shared.to_server.lost.store(lost != Lost::ToClient, Relaxed);
         self.shared.to_client.lost.store(lost != Lost::ToServer, Relaxed);
     }
 
-    /// From now on all is passed on again. What was lost stays lost, so a connection that waits for it goes on waiting.
+    /// Passes all traffic again. Lost bytes stay lost, so a connection that waits for them continues to wait.
     pub fn lose_nothing(&self) {
         self.shared.to_server.lost.store(false, Relaxed);
         self.shared.to_client.lost.store(false, Relaxed);
     }
 
-    /// Everything on the connections that are open is lost from now on, as behind a gateway that forgot them. New ones are let
-    /// through.
+    /// Drops all traffic of the open connections from now on, like a gateway that lost their state. New connections
+    /// work.
     pub fn forget(&self) {
         self.shared.forgotten.store(self.shared.accepted.load(Relaxed), Relaxed);
     }
 
-    /// Takes no connections any more, and cuts those that are open: whoever connects is refused.
+    /// Cuts all connections and refuses new ones.
     pub async fn close(&self) {
         self.accepting.abort();
         while !self.accepting.is_finished() {
@@ -127,61 +128,61 @@ impl DelayProxy {
         self.sever().await;
     }
 
-    /// From now on each byte travels by itself.
+    /// Sends each byte separately from now on.
     pub fn in_bytes(&self, in_bytes: bool) {
         self.shared.in_bytes.store(in_bytes, Relaxed);
     }
 
-    /// From now on this happens to each `COMMIT`.
+    /// Applies this fault to each `COMMIT` from now on.
     pub fn on_commit(&self, fault: OnCommit) {
         *self.shared.on_commit.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    /// How many times so far a client has sent `COMMIT`, whatever became of it.
+    /// Returns how often clients have sent `COMMIT`, including those that were dropped.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Relaxed)
     }
 
-    /// Resets all connections: either side finds an error and not an end. New ones are let through.
+    /// Resets all connections: either side gets an error instead of an end of stream. New connections work.
     pub async fn reset(&self) {
         self.shared.resets.store(true, Relaxed);
         self.sever().await;
         self.shared.resets.store(false, Relaxed);
     }
 
-    /// Cuts all connections; what is under way is lost. New ones are let through.
+    /// Cuts all connections and loses traffic in transit. New connections work.
     pub async fn sever(&self) {
         let mut connections = std::mem::take(&mut *self.shared.connections());
         connections.shutdown().await;
     }
 
-    /// Where to connect instead of to the server.
+    /// Returns the address to connect to instead of the server's.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections clients have opened so far.
+    /// Returns how many connections clients have opened so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.shared.accepted.load(Relaxed)
     }
 
-    /// How many times so far a client has sent something after it had an answer: how often somebody waited, or will.
-    /// What is sent at once is one, however many statements it holds.
+    /// Counts the round trips so far: how often a client sent bytes after an answer. Statements that are sent together
+    /// count once.
     #[must_use]
     pub fn round_trips(&self) -> u64 {
         self.shared.round_trips.load(Relaxed)
     }
 
-    /// How many bytes have come from clients so far.
+    /// Returns how many bytes clients have sent so far.
     #[must_use]
     pub fn bytes_to_server(&self) -> u64 {
         self.shared.to_server.bytes.load(Relaxed)
     }
 
-    /// How many bytes have come from the server so far.
+    /// Returns how many bytes the server has sent so far.
     #[must_use]
     pub fn bytes_to_client(&self) -> u64 {
         self.shared.to_client.bytes.load(Relaxed)
@@ -217,13 +218,13 @@ async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
         let number = shared.accepted.fetch_add(1, Relaxed) + 1;
         let connection = connect(client, server.clone(), Arc::clone(&shared), number);
         let mut connections = shared.connections();
-        while connections.try_join_next().is_some() {} // forgets those that have ended
+        while connections.try_join_next().is_some() {} // removes finished tasks
         connections.spawn(connection);
     }
 }
 
 async fn connect(client: TcpStream, server: String, shared: Arc<Shared>, number: u64) {
-    // An error of one side ends the other side too, as both streams are dropped: that is all a proxy can say.
+    // An error on one side also ends the other, because both streams are dropped. A proxy cannot do more.
     let _ = forward(client, &server, &shared, number).await;
 }
 
@@ -256,7 +257,7 @@ async fn forward(client: TcpStream, server: &str, shared: &Shared, number: u64) 
     Ok(())
 }
 
-/// A socket that may be told to end by a reset.
+/// A socket that is closed by a reset if `resets` is set.
 struct Resets<'a> {
     socket: &'a OwnedReadHalf,
     shared: &'a Shared,
@@ -265,13 +266,13 @@ struct Resets<'a> {
 impl Drop for Resets<'_> {
     fn drop(&mut self) {
         if self.shared.resets.load(Relaxed) {
-            // Where it cannot be told, it is closed as ever.
+            // If the option cannot be set, the socket closes normally.
             let _ = self.socket.as_ref().set_zero_linger();
         }
     }
 }
 
-/// What becomes of some bytes.
+/// The fate of some bytes.
 enum Fate {
     Passed,
     Lost,
@@ -279,7 +280,7 @@ enum Fate {
     Cut,
 }
 
-/// Passes one direction on until it ends. Reading goes on while what was read waits for its time.
+/// Forwards one direction until it ends. Reading continues while earlier bytes wait for their time.
 async fn pass(
     from: &OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -315,7 +316,7 @@ async fn pass(
             let most = if shared.in_bytes.load(Relaxed) { 1 } else { bytes.len() };
             for part in bytes.chunks(most) {
                 to.write_all(part).await?;
-                // So that the other side reads meanwhile.
+                // Lets the other side read in between.
                 tokio::task::yield_now().await;
             }
         }

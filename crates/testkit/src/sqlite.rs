@@ -1,4 +1,4 @@
-//! A SQLite file of a test's own.
+//! A SQLite file for one test.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use crate::{Error, Result};
 
-/// An empty SQLite database in a folder of its own. Dropping the value deletes the folder, and so the file and
-/// whatever SQLite keeps beside it.
+/// An empty SQLite database in a temporary folder. Dropping the value deletes the folder with the file and SQLite's
+/// auxiliary files.
 #[derive(Debug)]
 pub struct SqliteDatabase {
     path: PathBuf,
@@ -15,22 +15,22 @@ pub struct SqliteDatabase {
 }
 
 impl SqliteDatabase {
-    /// A database that does not exist yet: the first connection makes the file.
+    /// Returns a database that does not exist yet. The first connection creates the file.
     pub fn new() -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("rylie-")
             .tempdir()
-            .map_err(Error::io("making a folder for a SQLite file"))?;
+            .map_err(Error::io("creating a folder for a SQLite file"))?;
         Ok(Self { path: folder.path().join("rylie.db"), _folder: folder })
     }
 
-    /// Where to connect.
+    /// Returns the URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("sqlite://{}?mode=rwc", self.path.display())
     }
 
-    /// Where the file is.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,4 +1,4 @@
-//! A migrated database with agencies and users in it, made in a line.
+//! A migrated database, with one-line builders for agencies and users.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{Cluster, DelayProxy, PostgresDatabase, Replica, Result, SqliteDatabase, TestEnv};
 
-/// A database of a test's own: migrated, empty, with a keyring, a clock that stands still and numbered ids.
+/// A database for one test: migrated, empty, with a keyring, a clock that stands still and numbered ids.
 ///
 /// ```no_run
 /// # async fn example() -> rylie_testkit::Result<()> {
@@ -34,14 +34,14 @@ pub struct World {
     database: Database,
     env: Arc<TestEnv>,
     url: String,
-    // Where the store connects: the same, or the pooler before it.
+    // The store's URL: the same, or that of the pooler in front.
     store_url: String,
     replica_urls: Vec<String>,
     keys: TempDir,
     place: Place,
 }
 
-/// Dropped with the world, and the database with it.
+/// The database. Dropping it deletes the database.
 #[derive(Debug)]
 enum Place {
     Sqlite { _file: SqliteDatabase },
@@ -49,7 +49,7 @@ enum Place {
 }
 
 impl World {
-    /// On a SQLite file in a temporary folder.
+    /// Creates a world on a SQLite file in a temporary folder.
     pub async fn sqlite() -> Result<Self> {
         let file = SqliteDatabase::new()?;
         let url = file.url();
@@ -57,12 +57,14 @@ impl World {
         Self::open(url.clone(), url, &[], Place::Sqlite { _file: file }).await
     }
 
-    /// On a PostgreSQL database of the [shared cluster](Cluster::shared), copied from a migrated template.
+    /// Creates a world on a PostgreSQL database of the [shared cluster](Cluster::shared), copied from a migrated
+    /// template.
     pub async fn postgres() -> Result<Self> {
         Self::postgres_of(Cluster::shared().await?).await
     }
 
-    /// On a PostgreSQL database of this cluster, such as a [private](Cluster::private) one that a test crashes.
+    /// Creates a world on a PostgreSQL database of this cluster, such as a [private](Cluster::private) one that a test
+    /// crashes.
     pub async fn postgres_of(cluster: &Cluster) -> Result<Self> {
         let template = cluster.template("migrated", migrate).await?;
         let database = cluster.clone_of(&template).await?;
@@ -70,8 +72,8 @@ impl World {
         Self::open(url.clone(), url, &[], Place::Postgres { database }).await
     }
 
-    /// On a PostgreSQL database of the replica's primary, with a store that may read from the replica. It does from a moment
-    /// later on, when the replica has the database and was looked at.
+    /// Creates a world on a database of the replica's primary. The store may read from the replica as soon as the
+    /// replica has the database and was probed.
     pub async fn postgres_with_replica(replica: &Replica) -> Result<Self> {
         let cluster = replica.primary();
         let template = cluster.template("migrated", migrate).await?;
@@ -80,8 +82,8 @@ impl World {
         Self::open(url.clone(), url, &[replica_url], Place::Postgres { database }).await
     }
 
-    /// As [`postgres`](Self::postgres), with the store behind a [transaction-mode pooler](Cluster::pooler_address) and its
-    /// setting `behind_pooler` on. [`url`](Self::url) leads past the pooler.
+    /// As [`postgres`](Self::postgres), with the store behind a [transaction-mode pooler](Cluster::pooler_address) and
+    /// its setting `behind_pooler` on. [`url`](Self::url) bypasses the pooler.
     pub async fn postgres_behind_pooler() -> Result<Self> {
         let cluster = Cluster::shared().await?;
         let template = cluster.template("migrated", migrate).await?;
@@ -91,7 +93,7 @@ impl World {
     }
 
     async fn open(store_url: String, url: String, replica_urls: &[String], place: Place) -> Result<Self> {
-        let keys = TempDir::with_prefix("rylie-keys-").map_err(crate::Error::io("making a folder for a keyring"))?;
+        let keys = TempDir::with_prefix("rylie-keys-").map_err(crate::Error::io("creating a folder for a keyring"))?;
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
         let config = settings(&store_url, &url, &keyring)?.set("replica_urls", replica_urls.join(","))?.build()?;
@@ -100,8 +102,8 @@ impl World {
         Ok(Self { database, env, url, store_url, replica_urls: replica_urls.to_vec(), keys, place })
     }
 
-    /// A second store on the same database, by a pool of its own with so many connections: as another process has it. Its
-    /// callers wait for a connection and for a lock up to a minute, so that many may share few.
+    /// Opens a second store on the same database with a separate pool of this size, like another process. Its callers
+    /// wait up to a minute for a connection and for a lock, so that many can share few connections.
     pub async fn connect_again(&self, connections: u32) -> Result<Database> {
         let settings = settings(&self.store_url, &self.url, &self.keyring())?;
         let config = settings.set("max_connections", connections)?;
@@ -109,7 +111,7 @@ impl World {
         Ok(Database::connect_with(config, Arc::clone(&self.env) as Arc<dyn Env>).await?)
     }
 
-    /// A second store on the same database and replicas, with settings of its own on top.
+    /// Opens a second store on the same database and replicas, with additional settings.
     pub async fn connect_with_settings(&self, more: &[(&str, &str)]) -> Result<Database> {
         let settings = settings(&self.store_url, &self.url, &self.keyring())?;
         let mut settings = settings.set("replica_urls", self.replica_urls.join(","))?;
@@ -119,37 +121,37 @@ impl World {
         Ok(Database::connect_with(settings.build()?, Arc::clone(&self.env) as Arc<dyn Env>).await?)
     }
 
-    /// The database, as a service has it.
+    /// Returns the database handle of a service.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// The three doors.
+    /// Returns the store, which opens units.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         self.database.store()
     }
 
-    /// The clock and the ids.
+    /// Returns the clock and the id source.
     #[must_use]
     pub fn env(&self) -> &TestEnv {
         &self.env
     }
 
-    /// The keyring's file, for a second store on the same database.
+    /// Returns the path of the keyring, for a second store on the same database.
     #[must_use]
     pub fn keyring(&self) -> PathBuf {
         self.keys.path().join("keyring.json")
     }
 
-    /// Where the database is, for a connection beside the store.
+    /// Returns the URL of the database, for a connection outside the store.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where the database is as seen through a slow or broken network; `None` on SQLite, which has no network.
+    /// Returns the database's URL through a slow or broken network; `None` on SQLite, which has no network.
     #[must_use]
     pub fn url_through(&self, proxy: &DelayProxy) -> Option<String> {
         match &self.place {
@@ -158,7 +160,7 @@ impl World {
         }
     }
 
-    /// Where the database is as seen through whatever is at this address, such as a pooler; `None` on SQLite.
+    /// Returns the database's URL at this address, such as a pooler's; `None` on SQLite.
     #[must_use]
     pub fn url_at(&self, address: &str) -> Option<String> {
         match &self.place {
@@ -167,7 +169,7 @@ impl World {
         }
     }
 
-    /// Where the database is on a replica, past the store; `None` on SQLite.
+    /// Returns the database's URL on a replica, outside the store; `None` on SQLite.
     #[must_use]
     pub fn replica_url(&self, replica: &Replica) -> Option<String> {
         match &self.place {
@@ -176,18 +178,18 @@ impl World {
         }
     }
 
-    /// Whether the engine is PostgreSQL.
+    /// Returns whether the engine is PostgreSQL.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
         matches!(self.place, Place::Postgres { .. })
     }
 
-    /// A unit across tenants, entered by the job `test`.
+    /// Opens a platform unit for the job `test`.
     pub async fn platform(&self) -> Result<Box<dyn PlatformUnit>> {
         Ok(self.store().platform(Grant::job("test", "to test")?).await?)
     }
 
-    /// An agency with an administrator, who is signed in.
+    /// Adds an agency with a signed-in administrator.
     pub async fn agency(&self) -> Result<TestAgency<'_>> {
         let unit = self.platform().await?;
         let name = format!("Agency {}", self.env.new_id());
@@ -197,13 +199,13 @@ impl World {
         Ok(TestAgency { world: self, agency, admin })
     }
 
-    /// Begins a user of no agency, with the role `USER`.
+    /// Builds a user without an agency, with the role `USER`.
     pub fn user(&self) -> UserBuilder<'_> {
         let email = format!("user-{}@example.com", self.env.new_id());
         UserBuilder { world: self, new: NewUser { email, ..NewUser::default() } }
     }
 
-    /// Signs a user in by a session of eight hours.
+    /// Signs a user in with a session of eight hours.
     pub async fn sign_in(&self, user: &User) -> Result<TestUser<'_>> {
         let unit = self.store().identity().await?;
         let expires = self.env.now() + TimeDelta::hours(8);
@@ -227,40 +229,40 @@ async fn migrate(url: String) -> rylie_db::Result<()> {
     Ok(())
 }
 
-/// Makes a user; [`build`](Self::build) makes the row and signs the user in.
+/// Builds a user; [`build`](Self::build) inserts the row and signs the user in.
 #[derive(Debug)]
-#[must_use = "nothing is made before `build`"]
+#[must_use = "the user is inserted by `build`"]
 pub struct UserBuilder<'w> {
     world: &'w World,
     new: NewUser,
 }
 
 impl<'w> UserBuilder<'w> {
-    /// Of this agency.
+    /// Sets the agency.
     pub fn of(mut self, agency: &Agency) -> Self {
         self.new.agency = Some(agency.id.clone());
         self
     }
 
-    /// With this role.
+    /// Sets the role.
     pub fn role(mut self, role: UserRole) -> Self {
         self.new.role = Some(role);
         self
     }
 
-    /// With this package, and a billing period that begins now.
+    /// Sets the package, with a billing period that begins now.
     pub fn package(mut self, package: PackageType) -> Self {
         self.new.package = Some(package);
         self
     }
 
-    /// With this address.
+    /// Sets the email address.
     pub fn email(mut self, email: &str) -> Self {
         email.clone_into(&mut self.new.email);
         self
     }
 
-    /// Makes the user and signs in.
+    /// Inserts the user and signs in.
     pub async fn build(self) -> Result<TestUser<'w>> {
         let unit = self.world.platform().await?;
         let user = unit.users().add(self.new).await?;
@@ -269,31 +271,31 @@ impl<'w> UserBuilder<'w> {
     }
 }
 
-/// A user who is signed in.
+/// A signed-in user.
 #[derive(Debug)]
 pub struct TestUser<'w> {
     world: &'w World,
     /// The row.
     pub user: User,
-    /// What the session gave.
+    /// The result of the sign-in.
     pub signed_in: SignedInUser,
     /// The session's token.
     pub session: Token,
 }
 
 impl TestUser<'_> {
-    /// The user's scope, from nowhere in particular.
+    /// Returns the user's scope, with an empty origin.
     #[must_use]
     pub fn scope(&self) -> TenantScope {
         TenantScope::of(&self.signed_in, Origin::default())
     }
 
-    /// A unit within the user's reach.
+    /// Opens a unit with the user's reach.
     pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
         Ok(self.world.store().tenant(&self.scope()).await?)
     }
 
-    /// A request of the user's, committed. The clock moves on by a second, so that the order is known.
+    /// Adds and commits a request of the user. The clock advances by a second, so that the order is known.
     pub async fn request(&self) -> Result<Request> {
         self.world.env.forward(TimeDelta::seconds(1));
         let unit = self.unit().await?;
@@ -305,7 +307,7 @@ impl TestUser<'_> {
     }
 }
 
-/// An agency with an administrator, who is signed in.
+/// An agency with a signed-in administrator.
 #[derive(Debug)]
 pub struct TestAgency<'w> {
     world: &'w World,
@@ -316,23 +318,23 @@ pub struct TestAgency<'w> {
 }
 
 impl<'w> TestAgency<'w> {
-    /// The administrator's scope.
+    /// Returns the administrator's scope.
     #[must_use]
     pub fn scope(&self) -> TenantScope {
         self.admin.scope()
     }
 
-    /// A unit within the administrator's reach.
+    /// Opens a unit with the administrator's reach.
     pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
         self.admin.unit().await
     }
 
-    /// A request of the administrator's, committed.
+    /// Adds and commits a request of the administrator.
     pub async fn request(&self) -> Result<Request> {
         self.admin.request().await
     }
 
-    /// Another user of the agency, with the role `USER`, signed in.
+    /// Adds and signs in another user of the agency, with the role `USER`.
     pub async fn user(&self) -> Result<TestUser<'w>> {
         self.world.user().of(&self.agency).build().await
     }

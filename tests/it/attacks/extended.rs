@@ -1,4 +1,4 @@
-//! A platform that somebody extended: what is walled well holds, what is not is named.
+//! An extended platform: the suite accepts isolated extensions and names the others.
 
 use async_trait::async_trait;
 use rylie_db::prelude::*;
@@ -6,7 +6,7 @@ use rylie_testkit::World;
 use rylie_testkit::attacks::{Attacks, Extension, Failure, Report, Side, Stage};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// As a migration of a user's own would make it.
+/// The migration of a user's extension.
 const NOTES: &str = r#"
     CREATE TABLE "Note" (id text PRIMARY KEY, text text NOT NULL, "requestId" text NOT NULL, "tenantId" text NOT NULL,
         FOREIGN KEY ("requestId", "tenantId") REFERENCES "Request" (id, "tenantId") ON UPDATE CASCADE ON DELETE CASCADE);
@@ -16,9 +16,9 @@ const NOTES: &str = r#"
     GRANT SELECT, INSERT, UPDATE, DELETE ON "Note" TO rylie_tenant;
 "#;
 
-/// Notes on requests, and a service of the user's own that reads the request of a note.
+/// Notes on requests, and a user's service that reads the request of a note.
 struct Notes {
-    /// Whether the service takes the scope from who is signed in, or works across tenants to save itself the trouble.
+    /// Whether the service works across tenants instead of using the signed-in user's scope.
     careless: bool,
 }
 
@@ -63,7 +63,7 @@ async fn run(url: &str, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
 }
 
-/// What the suite says of an extension that is made of `sql`.
+/// Runs the suite on an extension created by `sql`.
 async fn attacked(sql: &str) -> Report {
     let world = World::postgres().await.unwrap();
     run(world.url(), NOTES).await;
@@ -71,7 +71,7 @@ async fn attacked(sql: &str) -> Report {
     Attacks::on(&world).with(&Notes { careless: false }).by_sql().await.unwrap()
 }
 
-/// The sentences that do not hold.
+/// Returns the names of the attacks that broke.
 fn broken(report: &Report) -> Vec<&str> {
     report.breaches().map(|attack| attack.name.as_str()).collect()
 }
@@ -162,7 +162,7 @@ async fn what_was_looked_at_may_be_trusted_but_not_to_show_anothers_rows() {
     assert_eq!(broken(&trusting().by_sql().await.unwrap()), ["views show the own rows only"]);
 }
 
-/// What else the role may reach, or what runs on its writes: each hole is told by its sentence.
+/// Tests further rights of the role and code that runs on its writes: the report names each gap.
 #[tokio::test]
 async fn holes_beside_the_tables_of_public_are_found_by_name() {
     for (sql, found) in [

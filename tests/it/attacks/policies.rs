@@ -1,10 +1,10 @@
-//! Each policy is needed: without any one of them, or with a weaker one, the suite is red and names the table.
+//! Each policy is needed: without one, or with a weaker one, the suite fails and names the table.
 
 use rylie_testkit::World;
 use rylie_testkit::attacks::{Attacks, Outcome, Report};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// What can be done to a table's wall, and what undoes it; `$` is the table.
+/// Ways to break a table's row-level security, with the statements that restore it; `$` is the table.
 const BREACHES: [(&str, &str); 5] = [
     ("ALTER TABLE \"$\" DISABLE ROW LEVEL SECURITY", "ALTER TABLE \"$\" ENABLE ROW LEVEL SECURITY"),
     ("ALTER POLICY rylie_tenant ON \"$\" USING (true)", RESTORED),
@@ -23,7 +23,7 @@ async fn run(connection: &mut PgConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
-/// The tables that a report names as broken.
+/// Returns the tables that a report names as broken.
 fn named(report: &Report) -> Vec<&str> {
     let mut named: Vec<_> =
         report.breaches().filter_map(|attack| attack.name.split_once(": ")).map(|(table, _)| table).collect();
@@ -46,7 +46,7 @@ async fn the_suite_is_red_without_any_one_policy_and_names_its_table() {
     Attacks::on(&world).by_sql().await.unwrap().assert_held();
 }
 
-/// A policy that lets nothing in is no wall either, but an outage: the suite sees that the own rows are missing.
+/// A policy that admits no row is an outage, not isolation: the suite reports that own rows are missing.
 #[tokio::test]
 async fn the_suite_is_red_where_a_table_has_no_policy_at_all() {
     let world = World::postgres().await.unwrap();
@@ -56,11 +56,11 @@ async fn the_suite_is_red_where_a_table_has_no_policy_at_all() {
 
     let report = Attacks::on(&world).by_sql().await;
 
-    // The platform itself cannot work like that: the stage is not even set, or the suite is red.
+    // The platform cannot work like that: the fixture fails, or the suite does.
     assert!(report.is_err() || !report.unwrap().held());
 }
 
-/// Rights and attributes of the role are part of the wall.
+/// The role's rights and attributes belong to the isolation.
 #[tokio::test]
 async fn the_suite_is_red_when_the_tenants_role_may_do_more() {
     let world = World::postgres().await.unwrap();

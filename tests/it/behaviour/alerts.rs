@@ -1,4 +1,4 @@
-//! An alert is told once when the threshold is crossed and once when it is not any more, and is not lost.
+//! Sends one alert when the threshold is crossed and one when the size recovers, and loses none.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ async fn check(world: &World, bytes: i64, notifiers: &[Notifier]) -> Option<Aler
     check_size(&*world.store(), bytes, 10 * GB, notifiers).await.unwrap()
 }
 
-/// Why each alert that is still to be told was not.
+/// Delivers alerts. Returns the error of each undelivered one.
 async fn deliver(world: &World, notifiers: &[Notifier]) -> Vec<String> {
     let left = deliver_alerts(&*world.store(), world.env(), notifiers).await.unwrap();
     left.into_iter().map(|delivery| delivery.error.unwrap_or_default()).collect()
@@ -88,7 +88,7 @@ async fn an_alert_that_failed_shows_and_is_tried_again_under_the_same_id() {
 #[tokio::test]
 async fn one_target_that_is_away_does_not_keep_the_others_waiting() {
     let (world, hook) = (world().await, Webhook::start().await);
-    // Nobody listens there any more.
+    // A port without a listener.
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let notifiers = [by_mail(format!("smtp://127.0.0.1:{closed}")), Notifier::new(&hook.url(), None).unwrap()];
     check(&world, 11 * GB, &notifiers).await;

@@ -177,7 +177,7 @@ async fn a_key_that_the_old_service_replaced_or_took_away_finds_nobody() {
     let mut sql = Sql::connect(world.url()).await;
     let replaced = issued(&user, world.database()).await;
 
-    // The old service knows no index, and leaves it behind.
+    // The old service does not update the index.
     sql.run(r#"UPDATE "User" SET "apiKey" = 'newer' WHERE "apiKey" IS NOT NULL"#).await;
     assert_eq!(found(world.database(), &replaced).await, None);
     assert_eq!(found(world.database(), &"newer".into()).await, Some(user.user.id.clone()));

@@ -1,4 +1,4 @@
-//! The attack suite of the testkit, as users run it.
+//! Runs the testkit's attack suite, as users run it.
 
 use rylie_testkit::attacks::{Attacks, Walls};
 

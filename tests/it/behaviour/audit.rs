@@ -1,4 +1,4 @@
-//! Events are recorded with the change, and stay within their tenant.
+//! Events are recorded with the change, within their tenant.
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::AuditFilter;

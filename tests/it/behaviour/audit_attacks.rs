@@ -1,4 +1,4 @@
-//! What a superuser may try beyond the eight tamperings, what hostile values do, and who may pass the triggers.
+//! Further tampering by a superuser, hostile values, and the roles that may bypass the triggers.
 
 use rylie_db::audit::{FileSink, Outside as Checkpoints, Tampering, Verifier};
 use rylie_db::maintenance::{self, erase_from_audit, seal_audit, verify_audit};
@@ -137,7 +137,7 @@ async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
     }
 }
 
-/// Empties a part as an erasure does, commitment and all, and leaves no word of it in the log.
+/// Empties a part with its commitment, as an erasure does, without a record of the erasure.
 async fn empty(world: &World, sql: &mut Sql, id: &str, part: &str) {
     let record = world.database().audit_reader().await.unwrap().prove(id).await.unwrap().record;
     let (commitment, values) = match part {
@@ -210,7 +210,7 @@ async fn what_others_record_in_the_name_of_an_erasure_covers_nothing_and_fails_n
     assert_eq!((finding.what, finding.record), (Tampering::Emptied, Some(id)));
 }
 
-/// What the old service, or anybody who inserts, may write into `details`.
+/// Inserts `details` as the old service, or any writer with that right, could.
 async fn insert(sql: &mut Sql, id: &str, details: &str) {
     sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', 'LOGIN', 'User', {details})")).await;
 }
@@ -314,7 +314,7 @@ async fn nothing_is_replaced() {
 async fn postgres() -> Option<(World, Outside, Sql)> {
     let (world, outside) = sealed().await;
     if is_sqlite(world.url()) {
-        return None; // SQLite knows no roles.
+        return None; // SQLite has no roles.
     }
     let sql = Sql::connect(world.url()).await;
     Some((world, outside, sql))
@@ -363,7 +363,7 @@ async fn only_the_sealer_removes_and_only_what_is_declared() {
 async fn the_setting_does_not_outlive_the_function_that_made_it() {
     let Some((world, outside, mut sql)) = postgres().await else { return };
     world.env().forward(chrono::TimeDelta::days(100));
-    // Declared and not removed: the batches are put back for the functions to find.
+    // Restores batches that were declared as removed, for the functions to find.
     sql.run("SET session_replication_role = replica").await;
     sql.run("CREATE TABLE kept AS SELECT * FROM \"AuditLog\"").await;
     sql.run("CREATE TABLE leaves AS SELECT * FROM rylie_audit_leaf WHERE batch <= 2").await;
@@ -379,7 +379,7 @@ async fn the_setting_does_not_outlive_the_function_that_made_it() {
         "SELECT public.rylie_audit_remove_batch(1, 'infinity')".to_owned(),
         format!("SELECT public.rylie_audit_erase('{id}', 'who', '\\x00')"),
         format!("SELECT public.rylie_audit_erase('{id}', 'nothing', '\\x00')"),
-        // The second removal fails: in a savepoint of the caller's, and with the first one in it.
+        // The second removal fails inside a savepoint of the caller, together with the first one.
         "SAVEPOINT s; SELECT public.rylie_audit_remove_batch(1, 'infinity'); ROLLBACK TO s".to_owned(),
         caught.to_owned(),
     ] {

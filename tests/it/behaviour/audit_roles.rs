@@ -1,4 +1,4 @@
-//! Who may seal, remove and erase: the sealer, and the tables' owner. PostgreSQL, as SQLite has no roles.
+//! The sealer and the table owner may seal, remove and erase. PostgreSQL only: SQLite has no roles.
 
 use rylie_db::audit::FileSink;
 use rylie_db::maintenance::{self, erase_from_audit, seal_audit};
@@ -16,13 +16,13 @@ const SEALS: [&str; 4] = ["rylie_audit_batch", "rylie_audit_tenant", "rylie_audi
 async fn postgres() -> Option<(World, Outside, Sql)> {
     let (world, outside) = sealed().await;
     if is_sqlite(world.url()) {
-        return None; // SQLite knows no roles.
+        return None; // SQLite has no roles.
     }
     let sql = Sql::connect(world.url()).await;
     Some((world, outside, sql))
 }
 
-/// The error of a statement in a transaction of the role, rolled back; none if it was done.
+/// Runs a statement in a transaction of the role, and rolls it back. Returns its error, if any.
 async fn refused(sql: &mut Sql, role: &str, statement: &str) -> Option<String> {
     let done = sql.try_run(&format!("BEGIN; SET LOCAL ROLE {role}; {statement}")).await;
     sql.run("ROLLBACK").await;
@@ -80,7 +80,7 @@ async fn a_declaration_that_is_no_checkpoint_removes_nothing() {
     for text in [
         "x\nremoved 1\n".to_owned(),
         newest.replace("removed 0\n", "removed 1\n"),
-        // In its own row, and not linked to the one before.
+        // In its own row, without the link to its predecessor.
         third.clone(),
         third.replace("removed 1\n", "removed 1\nremoved 1\n"),
         third.replace("removed 1\n", "removed 9\n"),
@@ -94,7 +94,7 @@ async fn a_declaration_that_is_no_checkpoint_removes_nothing() {
     }
 }
 
-/// A login of this kind with the database's own name, gone at the end.
+/// Creates a login of this kind, named after the database. The test drops it at the end.
 async fn login(world: &World, kind: &str) -> (String, Database) {
     let database = Sql::connect(world.url()).await.one("SELECT current_database()::text").await;
     let name = format!("{kind}_{}", database.trim_start_matches("rylie_test_"));

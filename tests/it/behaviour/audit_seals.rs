@@ -1,5 +1,5 @@
-//! The log proves itself: what a superuser does to it is named, proofs hold without the database, and nothing of the
-//! application can change it.
+//! The log proves its integrity: tampering by a superuser is detected, proofs hold without the database, and the
+//! application cannot change the log.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub(super) async fn record(agency: &TestAgency<'_>, count: usize) {
     unit.commit().await.unwrap();
 }
 
-/// Two batches with records of two tenants, then one that waits.
+/// Creates two batches with records of two tenants, then one unsealed record.
 pub(super) async fn sealed() -> (World, Outside) {
     let (world, outside) = (world().await, Outside::new());
     for _ in 0..2 {
@@ -77,7 +77,7 @@ pub(super) async fn sealed() -> (World, Outside) {
     (world, outside)
 }
 
-/// A superuser, whom no trigger stops.
+/// Connects as a superuser with triggers disabled.
 pub(super) async fn superuser(world: &World) -> Sql {
     let mut sql = Sql::connect(world.url()).await;
     if is_sqlite(world.url()) {
@@ -92,7 +92,7 @@ pub(super) async fn superuser(world: &World) -> Sql {
     sql
 }
 
-/// A sealed record of the first batch, which is not the last one of its tenant.
+/// Returns a sealed record of the first batch that is not the last one of its tenant.
 pub(super) async fn victim(sql: &mut Sql) -> String {
     sql.one(
         "SELECT a.record_id FROM rylie_audit_leaf a JOIN rylie_audit_leaf b ON b.batch = a.batch AND b.number = a.number + 1 \
@@ -229,7 +229,7 @@ async fn a_log_made_anew_from_a_batch_on_differs_from_the_checkpoint_outside() {
         sql.run(&format!("DELETE FROM rylie_audit_{table}")).await;
     }
     sql.run("INSERT INTO rylie_audit_pending (position, record_id) SELECT position, id FROM \"AuditLog\"").await;
-    // Whoever has stolen the key seals it, and nothing inside the database is wrong.
+    // A thief of the key can seal the change; no check inside the database then fails.
     seal_audit(&*world.store(), &outside.key, &[]).await.unwrap();
     seal_audit(&*world.store(), &outside.key, &[]).await.unwrap();
     assert_eq!(verified(&world, vec![]).await.first_bad.map(|finding| finding.what), superuser_traces(&world));
@@ -241,7 +241,8 @@ async fn a_log_made_anew_from_a_batch_on_differs_from_the_checkpoint_outside() {
     assert!(format!("{refused:?}").contains("Diverged"), "{refused:?}");
 }
 
-/// On SQLite the superuser of these tests dropped the trigger that queues records, which shows as records added past it.
+/// On SQLite, tampering here requires dropping the trigger that queues records, which appears as records added without
+/// it.
 fn superuser_traces(world: &World) -> Option<Tampering> {
     is_sqlite(world.url()).then_some(Tampering::Added)
 }
@@ -389,7 +390,7 @@ async fn what_the_old_service_inserts_is_completed_and_sealed() {
 async fn a_record_that_commits_late_is_sealed_by_a_later_batch() {
     let (world, outside) = (world().await, Outside::new());
     if is_sqlite(world.url()) {
-        return; // One writer: whoever is given a position first commits first.
+        return; // SQLite has one writer, so records commit in the order of their positions.
     }
     let (slow, quick) = (world.agency().await.unwrap(), world.agency().await.unwrap());
     let late = slow.unit().await.unwrap();
@@ -434,7 +435,7 @@ async fn a_refused_entry_by_the_platform_door_is_recorded() {
     assert_eq!(eventually(&agency, "ACCESS_REFUSED").await.len(), 1);
 }
 
-/// What is recorded off the caller's path is waited for, as long as it takes.
+/// Waits for events that are recorded in the background.
 async fn eventually(agency: &TestAgency<'_>, action: &str) -> Vec<AuditLog> {
     for _ in 0..500 {
         let unit = agency.unit().await.unwrap();
@@ -514,7 +515,7 @@ async fn a_person_is_erased_and_the_proof_still_holds() {
     let admin = &agency.admin.user.id;
     let id = eventually(&agency, "REPORT_SENT").await[0].id.to_string();
 
-    // Three reports by the administrator, and the record of making the administrator.
+    // Three reports by the administrator, and the record of adding the administrator.
     assert_eq!(erase_from_audit(&*world.store(), admin).await.unwrap(), 4);
 
     let verification = outside.verify(&world).await;
@@ -565,7 +566,7 @@ async fn logging_switched_off_in_a_unit_that_is_dropped_stays_on() {
     unit.commit().await.unwrap();
     let unit = world.platform().await.unwrap();
     unit.settings().update(SettingsChanges { audit_logging: Some(false), ..Default::default() }).await.unwrap();
-    // An ordinary event, for which the unit asks the setting as it has it.
+    // For an ordinary event, the unit reads the setting in its own transaction.
     unit.audit().record(Event::new(Action::Other("REPORT_SENT".into())).on("Request", "r1")).await.unwrap();
     drop(unit);
 

@@ -1,4 +1,5 @@
-//! Every record is sealed or waits, once, and the seals hold what the checkpoints count: whatever else is in the tables is named.
+//! Every record is either sealed or waiting, exactly once, and the seals match the checkpoints' counts. Any other
+//! content is reported.
 
 use rylie_db::audit::{Outside as Checkpoints, Tampering, Verifier};
 use rylie_db::maintenance::{erase_from_audit, verify_audit};
@@ -11,7 +12,7 @@ fn bytes(world: &World, hex: &str) -> String {
     if is_sqlite(world.url()) { format!("x'{hex}'") } else { format!("'\\x{hex}'::bytea") }
 }
 
-/// A record that no trigger saw, with a leaf of this number in the first batch.
+/// Inserts a record without its trigger, with a leaf of this number in the first batch.
 async fn forge(world: &World, sql: &mut Sql, number: i64) {
     sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position) VALUES ('forged', 'x', 'x', 'y', 'platform', 7000)").await;
     let leaf = bytes(world, &"00".repeat(32));
@@ -51,7 +52,7 @@ async fn every_field_of_the_seals_is_held() {
     record(&world.agency().await.unwrap(), 1).await;
     let mut sql = superuser(&world).await;
     if !is_sqlite(world.url()) {
-        // What the keys and indexes would refuse, a superuser who dropped them gets.
+        // A superuser drops the keys and indexes that would reject these rows.
         sql.run("ALTER TABLE rylie_audit_batch DROP CONSTRAINT rylie_audit_batch_pkey; ALTER TABLE rylie_audit_tenant DROP CONSTRAINT rylie_audit_tenant_pkey; \
                  ALTER TABLE rylie_audit_leaf DROP CONSTRAINT rylie_audit_leaf_pkey; DROP INDEX rylie_audit_leaf_record, rylie_audit_tenant_key").await;
     }

@@ -1,4 +1,5 @@
-//! Whatever stands in a record, it is sealed, verified, listed and proven: odd times, numbers of any precision, documents of any depth.
+//! Every stored value is sealed, verified, listed and proven: unusual times, numbers of any precision, documents of any
+//! depth.
 
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
 use rylie_db::prelude::*;
@@ -15,7 +16,7 @@ const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:00:00 BC'",
 async fn the_doors_of_tenants_and_identities_do_not_say_when() {
     let world = world().await;
     if is_sqlite(world.url()) {
-        return; // It has no roles, and the service writes every row.
+        return; // SQLite has no roles, and the service writes every row.
     }
     let mut sql = Sql::connect(world.url()).await;
     for (role, position) in [("rylie_tenant", 9_001), ("rylie_identity", 9_002)] {
@@ -38,7 +39,7 @@ async fn the_doors_of_tenants_and_identities_do_not_say_when() {
 async fn the_old_service_says_when_as_far_as_a_reader_can_hold_it() {
     let world = world().await;
     if is_sqlite(world.url()) {
-        return; // Nothing is adopted there.
+        return; // SQLite databases are not adopted.
     }
     let mut sql = Sql::connect(world.url()).await;
     sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"createdAt\") VALUES ('old', 'x', 'x', 'y', '2020-01-01'), ('odd', 'x', 'x', 'y', 'infinity')").await;
@@ -47,7 +48,7 @@ async fn the_old_service_says_when_as_far_as_a_reader_can_hold_it() {
     assert_eq!(sql.one("SELECT isfinite(\"createdAt\")::text FROM \"AuditLog\" WHERE id = 'odd'").await, "true");
 }
 
-/// Rows that were there before anybody kept them out, waiting to be sealed; how many.
+/// Inserts unsealed rows from before the restrictions existed. Returns their number.
 async fn odd_rows(world: &World) -> u64 {
     let insert = "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";
     if is_sqlite(world.url()) {
@@ -91,7 +92,7 @@ async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
 async fn texts_that_are_none_are_sealed_and_told_apart_on_sqlite() {
     let (world, outside) = (world().await, Outside::new());
     if !is_sqlite(world.url()) {
-        return; // PostgreSQL holds text in a column of text.
+        return; // PostgreSQL stores only text in a text column.
     }
     let mut sql = Sql::connect(world.url()).await;
     for (id, action, details) in [("blob", "x'ff'", "x'00'"), ("bytes", "CAST(x'ff' AS text)", "'no JSON'"), ("twice", "'x'", "'{\"a\":1,\"a\":2}'")] {
@@ -118,7 +119,7 @@ async fn texts_that_are_none_are_sealed_and_told_apart_on_sqlite() {
 async fn rows_with_times_that_no_reader_can_hold_are_listed() {
     let world = world().await;
     if is_sqlite(world.url()) {
-        return; // A time there is a text, which the driver reads or refuses.
+        return; // SQLite stores a time as text, which the driver parses or rejects.
     }
     let odd = odd_rows(&world).await;
     let unit = world.platform().await.unwrap();
@@ -137,7 +138,7 @@ async fn rows_with_times_that_no_reader_can_hold_are_listed() {
     }
 }
 
-/// Details on which a reader of numbers or of documents may stumble.
+/// Returns details that are hard for a parser of numbers or documents.
 fn details() -> Vec<String> {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut all: Vec<String> = (0..200)
@@ -195,7 +196,7 @@ async fn a_number_is_held_to_its_last_digit() {
     assert_eq!(found(&world, &outside).await.record.as_deref(), Some("n"));
 }
 
-/// Makes the one batch there is one of the first format, as earlier builds sealed it.
+/// Converts the only batch to the first format, as earlier builds sealed it.
 async fn in_the_first_format(world: &World, outside: &Outside) {
     let reader = world.database().audit_reader().await.unwrap();
     let leaves = reader.leaves(1, -1, 10_000).await.unwrap();
@@ -210,7 +211,7 @@ async fn in_the_first_format(world: &World, outside: &Outside) {
         record
     };
     let bytes = |digest| if is_sqlite(world.url()) { format!("x'{digest}'") } else { format!("'\\x{digest}'::bytea") };
-    // Of SQLite's triggers those that refuse alone: records go on to wait.
+    // Of SQLite's triggers, only those that reject changes are dropped: records are still queued.
     let mut sql = if is_sqlite(world.url()) { Sql::connect(world.url()).await } else { superuser(world).await };
     if is_sqlite(world.url()) {
         for trigger in sql.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%_no_%'").await {

@@ -1,4 +1,4 @@
-//! Units whose reads by id are transactions of their own.
+//! Units whose reads by id are separate transactions.
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
@@ -21,7 +21,7 @@ async fn rows_are_read_by_id_and_none_of_another_tenant_or_that_was_removed() {
     unit.requests().remove(removed.clone()).await.unwrap();
     unit.commit().await.unwrap();
 
-    // The text is made by the first and used again by the second.
+    // The first builds the SQL text, the second reuses it.
     for _ in 0..2 {
         let unit = autocommit(&world, &agency.scope()).await;
         assert_eq!(unit.requests().get(request.id.clone()).await.unwrap(), request);
@@ -65,7 +65,7 @@ async fn each_read_sees_what_was_committed_before_it() {
     writing.commit().await.unwrap();
 
     let after = unit.requests().get(request).await.unwrap().status;
-    // Behind a pooler the first read began a transaction, which has one state.
+    // Behind a pooler the first read began a transaction with one snapshot.
     let expected = if module_path!().contains("behind_pooler") { before } else { RequestStatus::InProgress };
     assert_eq!((before, after), (RequestStatus::Pending, expected));
 }

@@ -1,4 +1,4 @@
-//! Many rows in one call.
+//! Calls on many rows.
 
 use std::sync::{Arc, Mutex};
 
@@ -132,7 +132,7 @@ async fn a_call_that_fails_in_the_middle_leaves_nothing_and_the_unit_goes_on() {
     assert_eq!((page.total, &page.items[0].id), (1, &kept.id));
 }
 
-/// Makes the database refuse that this request becomes completed.
+/// Makes the database reject the completion of this request.
 async fn refuse(world: &rylie_testkit::World, id: &RequestId) {
     let sql = if is_sqlite(world) {
         format!(

@@ -1,4 +1,4 @@
-//! A row read by the places of its columns is the row that is read by their names.
+//! Decoding a row by column position and by column name gives the same result.
 
 use rylie_db::entities::{PackageType, RequestPriority, RequestStatus, Timestamp, request, task, user};
 use rylie_db::prelude::*;

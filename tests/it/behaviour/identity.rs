@@ -1,4 +1,4 @@
-//! Signing in.
+//! Sign-in, sessions and one-time tokens.
 
 use chrono::TimeDelta;
 use rylie_db::entities::Env;

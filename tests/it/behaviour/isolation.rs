@@ -1,4 +1,4 @@
-//! Another tenant's rows are as good as missing.
+//! Another tenant's rows give the same answers as missing rows.
 
 use rylie_db::entities::{RequestStatus, TaskStatus, TaskType};
 use rylie_db::prelude::*;

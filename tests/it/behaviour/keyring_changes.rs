@@ -1,4 +1,4 @@
-//! The keyring's file changes under services that run: they notice by themselves.
+//! Running services detect changes of the keyring's file.
 
 use std::fs;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn new(token: &str) -> NewGa4Connection {
     }
 }
 
-/// Saves a token with one process, and tells under which key it was sealed.
+/// Saves a token with one process, and returns the key that it was sealed under.
 async fn saved(database: &Database, user: &TestUser<'_>, token: &str) -> String {
     let unit = database.store().tenant(&user.scope()).await.unwrap();
     let saved = unit.ga4_connections().save(new(token)).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_key_under_which_a_unit_is_still_writing_is_not_destroyed() {
     let old = rotate(&world);
 
     let (refused, ()) = tokio::join!(world.database().destroy_key(&old), async {
-        // Time enough for a count that does not wait.
+        // Enough time for a count that does not wait.
         tokio::time::sleep(Duration::from_millis(300)).await;
         slow.commit().await.unwrap();
     });

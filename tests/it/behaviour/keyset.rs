@@ -1,4 +1,4 @@
-//! Walks through lists by cursor.
+//! Walks lists by cursor.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ fn after(cursor: &Cursor) -> KeysetRequest {
     KeysetRequest::after(50, cursor.clone())
 }
 
-/// The whole list, page by page.
+/// Returns the whole list, page by page.
 async fn walk(unit: &dyn TenantUnit, filter: &RequestFilter, limit: u64) -> Vec<String> {
     let mut page = KeysetRequest::first(limit);
     let mut ids = Vec::new();
@@ -44,7 +44,7 @@ async fn a_walk_meets_each_row_once_also_where_many_have_the_same_time() {
 
     let ids = walk(&*unit, &RequestFilter::default(), 70).await;
 
-    // The newest first, and of those made at once the greatest id.
+    // The newest first; at equal times the greatest id.
     assert_eq!(ids, (1..=3_000).rev().map(|n| format!("r-{n:07}")).collect::<Vec<_>>());
     assert_eq!(unit.statements(), 3_000_u64.div_ceil(70), "one statement a page");
 }
@@ -128,7 +128,7 @@ async fn a_list_that_ends_with_the_page_has_no_next_one() {
     assert_eq!((full.items.len(), full.next), (4, None));
 }
 
-/// A hundred thousand rows, while others are removed and made before, behind and at the place of the walk.
+/// Walks a hundred thousand rows while others are removed and added before, behind and at the current position.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_walk_meets_each_surviving_row_once_while_others_come_and_go() {
     const ROWS: u64 = 100_000;
@@ -220,7 +220,7 @@ async fn a_forged_cursor_is_refused_before_anything_is_asked() {
     for place in 0..text.len() {
         let mut forged = text.clone().into_bytes();
         forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
-        // The last letter holds two bits that mean nothing, which must be clear: parsing refuses them.
+        // The last letter has two unused bits that must be zero; otherwise parsing fails.
         let Ok(cursor) = Cursor::parse(std::str::from_utf8(&forged).unwrap()) else { continue };
         assert!(is_refused(unit.requests().list_after(RequestFilter::default(), after(&cursor)).await), "{place}");
     }
@@ -248,7 +248,7 @@ async fn processes_share_cursors_by_their_keyring() {
         let unit = store.tenant_read_only(&agency.scope()).await.unwrap();
         let page = unit.requests().list_after(RequestFilter::default(), after(&cursor)).await;
         assert_eq!(page.is_ok(), good);
-        // Without a keyring a process takes its own.
+        // Without a keyring a process accepts its own cursors.
         let own = unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap().next.unwrap();
         assert!(unit.requests().list_after(RequestFilter::default(), after(&own)).await.is_ok());
     }

@@ -1,4 +1,4 @@
-//! Reads by id that are gathered.
+//! Batched reads by id.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::world;
 
-/// A store whose tenant's door opens as often as it was allowed to, and counts.
+/// A store that limits and counts the tenant units it opens.
 struct Counted {
     store: Arc<dyn Store>,
     opened: AtomicU64,
@@ -78,7 +78,7 @@ async fn many_rows_are_found_by_one_statement_and_none_of_another_tenant() {
     let unknown = RequestId::generate(world.env());
     let asked = [ids.clone(), vec![foreign, removed, unknown, ids[0].clone()]].concat();
 
-    // The text is made by the first call and used again by the second.
+    // The first call builds the SQL text, the second reuses it.
     for _ in 0..2 {
         let unit = agency.unit().await.unwrap();
         let mut found: Vec<_> =
@@ -131,7 +131,7 @@ async fn whom_a_dropped_caller_was_reading_for_reads_for_itself() {
     assert!((&mut first).now_or_never().is_none());
     let mut second = Box::pin(loader.find(two.clone()));
     assert!((&mut second).now_or_never().is_none());
-    // Read by the one who waits now, who is dropped in the middle of it.
+    // The reader of the batch waits now, and is dropped during the read.
     drop(first);
     assert!((&mut second).now_or_never().is_none());
     let mut third = Box::pin(loader.find(one.clone()));
@@ -155,7 +155,7 @@ async fn a_read_that_fails_fails_for_nobody_else() {
     let reads = join_all((0..4).map(|_| loader.find(id.clone())));
     let (found, ()) = join(reads, async { counted.allowed.add_permits(10) }).await;
 
-    // The first batch was the first caller's alone, the second its reader's and two more callers', who read again.
+    // The first batch had one caller. The second had its reader and two more callers, who read again.
     let failed: Vec<_> = found.iter().map(|found| matches!(found, Err(Error::Contention))).collect();
     assert_eq!(failed, [true, true, false, false]);
     assert!(found.into_iter().skip(2).all(|found| found.unwrap().unwrap().id == id));

@@ -1,4 +1,4 @@
-//! What metrics and spans tell of units and jobs: by OpenTelemetry's conventions for databases, and no value.
+//! Metrics and spans of units and jobs follow OpenTelemetry's conventions for databases, and contain no value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,7 +25,7 @@ fn system(world: &World) -> &'static str {
     if world.is_postgres() { "postgresql" } else { "sqlite" }
 }
 
-/// The name of the database, or of its file.
+/// Returns the name of the database, or of its file.
 fn namespace(world: &World) -> String {
     if world.is_postgres() {
         return PgConnectOptions::from_str(world.url()).unwrap().get_database().unwrap().to_owned();
@@ -92,7 +92,7 @@ async fn each_statement_is_one_span_and_one_duration_and_its_name_is_of_a_small_
     let (metrics, spans) = (Metrics::default(), Spans::default());
     let _listening = (metrics.listen(), spans.listen());
 
-    // Everything that making an agency, signing in and listing takes, through all three doors.
+    // Adds an agency, signs in and lists, through all three kinds of units.
     let agency = world.agency().await.unwrap();
     let unit = agency.unit().await.unwrap();
     unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
@@ -222,12 +222,12 @@ async fn durations_are_told_in_seconds() {
     }
     let all: f64 = metrics.of(DURATION).iter().map(|measured| measured.value).sum();
 
-    // They ran one after the other, so that together they took no longer than all of it.
+    // The calls ran one after another, so their total is at most the elapsed time.
     let seconds = began.elapsed().as_secs_f64();
     assert!(all > 0.0 && all < seconds, "{all} of {seconds} seconds");
 }
 
-/// Does as its name says.
+/// A job that succeeds or fails as constructed.
 struct Works(bool);
 
 #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! Lists with their related rows, without a statement for each.
+//! Lists with related rows, without a statement for each row.
 
 use rylie_db::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Working across tenants.
+//! Units across tenants.
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error};

@@ -1,4 +1,4 @@
-//! Secrets in every form and under every key are brought to the key and form of today.
+//! Secrets in every form and under every key are re-encrypted to the current key and form.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use super::world;
 
 const COLUMN: &str = "GA4Connection.accessToken";
 
-/// A connection whose token is stored as this very text.
+/// Adds a connection with this stored token text.
 async fn stored(world: &rylie_testkit::World, text: &str) -> UserId {
     let user = world.user().build().await.unwrap();
     let unit = user.unit().await.unwrap();

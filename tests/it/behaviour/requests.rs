@@ -226,7 +226,7 @@ async fn an_empty_title_and_a_nul_character_are_refused() {
     let changes = RequestChanges { title: Some(String::new()), ..Default::default() };
     assert!(matches!(unit.requests().update(request.id.clone(), changes).await, Err(Error::Invalid { .. })));
 
-    // Refused before it was sent: the unit goes on.
+    // Rejected before sending, so the unit remains usable.
     assert_eq!(unit.requests().get(request.id.clone()).await.unwrap(), request);
     unit.commit().await.unwrap();
 }
@@ -262,7 +262,7 @@ async fn json_that_could_not_be_read_again_is_not_stored() {
     assert_eq!(unit.requests().get_with_tasks(request.id).await.unwrap().tasks.len(), 1);
 }
 
-/// Nothing tells a scope that its user has left meanwhile: the row does.
+/// A scope is not updated when its user leaves, so the check reads the user's row.
 #[tokio::test]
 async fn nothing_is_made_for_a_user_who_is_not_there_or_not_to_be_acted_for() {
     let world = world().await;

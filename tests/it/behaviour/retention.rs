@@ -1,4 +1,4 @@
-//! What is no longer kept is removed in batches, and nothing else.
+//! Removes expired rows in batches, and no others.
 
 #![expect(clippy::similar_names, reason = "a user, and what was used")]
 
@@ -115,12 +115,12 @@ async fn an_event_is_forgotten_when_no_sender_delivers_it_again() {
     assert_eq!([deliver("recent").await, deliver("old").await], [true, false]);
 }
 
-/// Rows that somebody works on are left to the next run: the job neither waits for them nor stops at them.
+/// The job skips locked rows until the next run, without waiting or failing.
 #[tokio::test]
 async fn a_row_that_another_transaction_holds_is_left() {
     let world = world().await;
     if crate::migration::sql::is_sqlite(world.url()) {
-        return; // There a writer has the whole file.
+        return; // On SQLite a writer locks the whole file.
     }
     let agency = world.agency().await.unwrap();
     let (held, free) = (agency.request().await.unwrap(), agency.request().await.unwrap());

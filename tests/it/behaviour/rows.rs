@@ -1,4 +1,4 @@
-//! Many rows at once, made by SQL beside the store.
+//! Inserts many rows by SQL, without the store.
 
 use rylie_testkit::{TestAgency, World};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -11,7 +11,7 @@ pub(super) fn is_sqlite(world: &World) -> bool {
     world.url().starts_with("sqlite")
 }
 
-/// A series of numbers as `n`, and the text of a time so many seconds after the beginning of 2025.
+/// Returns SQL for a series of numbers `n`, and for the text of a time this many seconds after the beginning of 2025.
 fn series(world: &World, from: u64, to: u64, seconds: &str) -> (String, String) {
     if is_sqlite(world) {
         let numbers = format!("(WITH RECURSIVE s(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM s WHERE n < {to}) SELECT n FROM s)");
@@ -26,7 +26,7 @@ fn id(world: &World) -> &'static str {
     if is_sqlite(world) { "printf('r-%07d', n)" } else { "'r-' || lpad(n::text, 7, '0')" }
 }
 
-/// Requests of the administrator with the ids `r-0000001` and so on; `seconds` is SQL over `n`.
+/// Adds requests of the administrator with the ids `r-0000001` and so on; `seconds` is SQL over `n`.
 pub(super) async fn add_requests(world: &World, agency: &TestAgency<'_>, from: u64, to: u64, seconds: &str) {
     let ((numbers, at), id) = (series(world, from, to, seconds), id(world));
     let (user, tenant) = (&agency.admin.user.id, &agency.agency.id);
@@ -37,7 +37,7 @@ pub(super) async fn add_requests(world: &World, agency: &TestAgency<'_>, from: u
     beside(world).await.execute_unprepared(&sql).await.unwrap();
 }
 
-/// The ids that [`add_requests`] gives.
+/// Returns the ids of [`add_requests`].
 pub(super) fn ids(from: u64, to: u64) -> Vec<rylie_db::prelude::RequestId> {
     (from..=to).map(|n| format!("r-{n:07}").parse().unwrap()).collect()
 }

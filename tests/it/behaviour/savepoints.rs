@@ -1,4 +1,4 @@
-//! Parts of a unit that are undone alone, units that fail, and units that are run again.
+//! Savepoints, failing units, and retried units.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -67,7 +67,7 @@ async fn the_end_of_an_outer_part_ends_those_within() {
     unit.requests().add(new("both")).await.unwrap();
     outer.keep().await.unwrap();
     let later = unit.savepoint().await.unwrap();
-    // Too late: neither this one nor what is open now is undone.
+    // Too late: neither this savepoint nor the open one is undone.
     assert!(matches!(inner.keep().await, Err(Error::Invalid { what: "the savepoint", .. })));
     later.keep().await.unwrap();
     unit.commit().await.unwrap();
@@ -79,7 +79,7 @@ async fn the_end_of_an_outer_part_ends_those_within() {
 async fn a_unit_in_which_a_statement_failed_commits_nothing() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
-    // Of another agency: what the fence hides is refused by the database, in a statement that fails.
+    // An address of another agency: the tenant filter hides it, so the database rejects it and the statement fails.
     let taken = world.agency().await.unwrap().admin.user.email;
     let unit = agency.unit().await.unwrap();
     unit.requests().add(new("half")).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_unit_in_which_a_statement_failed_commits_nothing() {
 async fn undoing_a_part_mends_a_unit_in_which_a_statement_failed() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
-    // Of another agency: what the fence hides is refused by the database, in a statement that fails.
+    // An address of another agency: the tenant filter hides it, so the database rejects it and the statement fails.
     let taken = world.agency().await.unwrap().admin.user.email;
     let unit = agency.unit().await.unwrap();
     for (number, email) in [taken.as_str(), "new@example.com", taken.as_str()].into_iter().enumerate() {
@@ -117,7 +117,7 @@ async fn a_call_that_is_cancelled_breaks_its_unit() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let mut cancelled_calls = 0;
-    // An answer may be there at the first poll, so a call may end before it is cancelled: then it is tried again.
+    // A call may complete at its first poll, before it is cancelled. Then the test retries.
     for attempt in 0..400 {
         if cancelled_calls >= 3 {
             break;
@@ -137,7 +137,7 @@ async fn a_call_that_is_cancelled_breaks_its_unit() {
         }
         drop(call);
         cancelled_calls += 1;
-        // Nobody knows whether the statement ran; so it did not.
+        // Whether the statement ran is unknown, so the unit must not commit.
         assert!(matches!(unit.commit().await, Err(Error::UnitFailed)), "{polls}");
     }
     assert!(cancelled_calls > 0, "every call was finished before it could be cancelled");
@@ -152,7 +152,7 @@ async fn units_that_lose_against_each_other_are_run_again() {
     let attempts = std::sync::Arc::new(AtomicU32::new(0));
     let work = |first: RequestId, second: RequestId, title: &'static str| {
         let (store, scope, attempts) = (world.store(), agency.scope(), attempts.clone());
-        // Spawned, as a service does: the future can be sent.
+        // Spawned as in a service: the future is `Send`.
         tokio::spawn(async move {
             retry(Retry::default(), || async {
                 attempts.fetch_add(1, Ordering::Relaxed);
@@ -173,7 +173,7 @@ async fn units_that_lose_against_each_other_are_run_again() {
     second.unwrap().unwrap();
     let ended = titles(&*agency.unit().await.unwrap()).await;
     assert!(ended == ["a", "a"] || ended == ["b", "b"], "{ended:?}");
-    // PostgreSQL ends a deadlock by ending one of the two; SQLite lets one writer in at a time.
+    // PostgreSQL ends one of two deadlocked transactions; SQLite admits one writer at a time.
     assert_eq!(attempts.load(Ordering::Relaxed), if is_sqlite(&world) { 2 } else { 3 });
 }
 
@@ -181,7 +181,7 @@ async fn units_that_lose_against_each_other_are_run_again() {
 async fn a_units_own_time_limit_ends_its_statements() {
     let world = world().await;
     if is_sqlite(&world) {
-        return; // It has no such limit.
+        return; // SQLite has no such limit.
     }
     let agency = world.agency().await.unwrap();
     super::rows::add_requests(&world, &agency, 1, 50_000, "n").await;

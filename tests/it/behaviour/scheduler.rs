@@ -1,4 +1,4 @@
-//! Each due time has one effect, whatever happens to clocks and processes.
+//! Each due time has one effect, despite wrong clocks and killed processes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -23,11 +23,11 @@ use super::world;
 struct Recorder {
     cron: &'static str,
     missed: Missed,
-    /// Which due times were begun, in which attempt.
+    /// The due times that were begun, with their attempts.
     begun: Mutex<Vec<(DateTime<Utc>, i64)>>,
-    /// Told when a run has written and not committed.
+    /// Notified when a run has written and not committed.
     wrote: Notify,
-    /// What a run waits for before it writes, and before it commits.
+    /// A run waits for these permits before it writes, and before it commits.
     may_write: Semaphore,
     may_commit: Semaphore,
 }
@@ -38,13 +38,13 @@ impl Recorder {
         Arc::new(Self::with_gates(cron, missed, free(), free()))
     }
 
-    /// Runs wait before they write.
+    /// Creates a job whose runs wait before they write.
     fn waiting(cron: &'static str) -> Arc<Self> {
         let commits = Semaphore::new(Semaphore::MAX_PERMITS);
         Arc::new(Self::with_gates(cron, Missed::Once, Semaphore::new(0), commits))
     }
 
-    /// Runs wait after they wrote, before they commit.
+    /// Creates a job whose runs wait between write and commit.
     fn hanging(cron: &'static str) -> Arc<Self> {
         let writes = Semaphore::new(Semaphore::MAX_PERMITS);
         Arc::new(Self::with_gates(cron, Missed::Once, writes, Semaphore::new(0)))
@@ -111,7 +111,7 @@ fn scheduler(world: &World, env: &Arc<TestEnv>, job: &Arc<Recorder>) -> Schedule
     scheduler_with(world, env, job, &[], options())
 }
 
-/// The due times that had an effect, one for each effect.
+/// Returns the due time of each effect.
 async fn effects(world: &World) -> Vec<String> {
     let sql = r#"SELECT "resourceId" FROM "AuditLog" WHERE action = 'RECORDED' ORDER BY 1"#;
     Sql::connect(world.url()).await.all(sql).await
@@ -144,7 +144,7 @@ async fn two_schedulers_run_each_due_time_once() {
 #[tokio::test]
 async fn a_clock_that_jumps_an_hour_either_way_repeats_and_loses_nothing() {
     let (world, env, job) = (world().await, Arc::new(TestEnv::default()), Recorder::new("0 * * * *", Missed::Once));
-    // The other process's clock is right all the time.
+    // The other process's clock is always correct.
     let right = Arc::new(TestEnv::default());
     let (one, other) = (scheduler(&world, &env, &job), scheduler(&world, &right, &job));
     both(&one, &other).await;
@@ -181,13 +181,13 @@ async fn both_changes_of_the_clock_have_one_effect_a_night() {
         "2026-03-29T01:00", // There is no 2:30: it is due at the end of the gap.
         "2026-03-30T00:30", // 2:30 in summer
         "2026-10-24T00:30",
-        "2026-10-25T00:30", // The first of two times that it shows 2:30.
+        "2026-10-25T00:30", // The first of two times that the clock shows 2:30.
         "2026-10-26T01:30",
     ];
     assert_eq!(effects(&world).await, expected);
 }
 
-/// Settings of a job, and the due times that are run.
+/// Settings of a job, with the expected due times.
 type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Secrets are sealed at rest and opened by a call of their own.
+//! Secrets are sealed at rest, and opened by an explicit call.
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, NewAccount, NewGa4Connection, NewSearchConsoleConnection};
@@ -135,7 +135,7 @@ async fn without_a_keyring_secrets_are_refused_and_the_rest_works() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let bare = Database::connect(Config::new(world.url()).unwrap()).await.unwrap();
-    // The world's clock stands still, so its sessions are no good at the system's time: the scope is reused.
+    // The world's clock stands still, so its sessions have expired by the system clock. Therefore the scope is reused.
     let unit = bare.store().tenant(&agency.scope()).await.unwrap();
 
     assert!(matches!(unit.ga4_connections().save(ga4("token", None)).await, Err(Error::NoKeyring)));

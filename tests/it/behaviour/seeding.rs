@@ -1,4 +1,4 @@
-//! Seeding, the first time and again.
+//! First and repeated seeding.
 
 use rylie_db::entities::UserRole;
 use rylie_db::maintenance::{Seed, Seeded};

@@ -1,4 +1,4 @@
-//! Sizes are those of the database, and growth is kept.
+//! Reported sizes match the database, and growth is stored.
 
 use chrono::TimeDelta;
 use rylie_db::entities::Env;

@@ -1,4 +1,4 @@
-//! What somebody who writes a tenant's file by hand gets: this tenant's rows, and nothing beyond the tenant.
+//! A handwritten tenant file can affect rows of its tenant, and nothing else.
 
 use rylie_db::maintenance::{Error, ImportedTenant};
 use rylie_db::prelude::*;
@@ -10,7 +10,7 @@ use crate::tenant_transfer::{dump, seal, tables_with_a_tenant};
 
 use super::world;
 
-/// An exported tenant that was erased, and another one that stayed.
+/// An exported and erased tenant, and a second one that stayed.
 struct Exported<'w> {
     world: &'w World,
     folder: tempfile::TempDir,
@@ -43,7 +43,7 @@ impl<'w> Exported<'w> {
         Self { world, folder, tenant, lines, theirs }
     }
 
-    /// The file with one value of the first row of a table changed, and a digest that fits.
+    /// Returns the file with one changed value in the first row of a table, and with a matching digest.
     fn forged(&self, table: &str, column: &str, value: &Value) -> Vec<String> {
         let mut lines = self.lines.clone();
         let of_table = format!("\"table\":\"{table}\"");
@@ -112,7 +112,7 @@ async fn no_row_of_a_file_reaches_beyond_its_tenant() {
     }
 }
 
-/// On either engine an id that is another tenant's is in the way, and is not written over.
+/// On both engines an id of another tenant is a conflict, and its row is not overwritten.
 #[tokio::test]
 async fn an_id_that_another_tenant_has_is_a_conflict() {
     let world = world().await;
@@ -188,7 +188,7 @@ async fn sessions_come_back_from_a_file_that_this_keyring_sealed() {
     assert!(imported.left_out.is_empty() && imported.rows["Session"] > 0, "{imported:?}");
 }
 
-/// The seal is for the whole file: one that was changed is nobody's.
+/// The seal covers the whole file; a change makes it invalid.
 #[tokio::test]
 async fn a_file_that_was_changed_is_not_sealed_any_more() {
     let world = world().await;
@@ -199,7 +199,7 @@ async fn a_file_that_was_changed_is_not_sealed_any_more() {
     assert!(imported.rows["Session"] == 0 && imported.left_out["Session"] > 0, "{imported:?}");
 }
 
-/// An event that is said to have been counted in another tenant would keep it from being counted there.
+/// An event marked as counted in another tenant would prevent its counting there.
 #[tokio::test]
 async fn an_event_of_a_file_is_counted_in_no_other_tenant() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! A tenant whole: out, away, and in again.
+//! Export, erasure and import of a whole tenant.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::tenant_transfer::{dump, tables_with_a_tenant};
 
 use super::world;
 
-/// An agency with at least one row in every table of a tenant.
+/// Creates an agency with at least one row in every tenant-owned table.
 async fn full_agency(world: &World) -> TestAgency<'_> {
     let agency = world.agency().await.unwrap();
     let user = world.user().of(&agency.agency).package(PackageType::Gold).build().await.unwrap();
@@ -99,7 +99,7 @@ fn job_error(error: rylie_db::Error) -> Error {
     }
 }
 
-/// Every row of every table but the audit log, the tenant's and the others' apart.
+/// Returns every row of every table except the audit log: the tenant's, then the others'.
 async fn everything(world: &World, tenant: &TenantId) -> [Vec<String>; 2] {
     let mut sql = Sql::connect(world.url()).await;
     let (mut own, mut others) = (Vec::new(), Vec::new());
@@ -269,7 +269,7 @@ async fn a_file_that_was_changed_is_refused_by_its_line() {
     assert!(matches!(job_error(import(&world, &place.file()).await.unwrap_err()), Error::TenantFile { .. }));
 }
 
-/// Whoever makes a digest of her own gets no further: the rows must fit the tenant and the tables.
+/// A matching digest does not help a forger: the rows must fit the tenant and the tables.
 #[tokio::test]
 async fn a_forged_file_brings_in_nothing_that_does_not_fit() {
     let world = world().await;
@@ -368,7 +368,7 @@ async fn in_production_no_tenant_is_erased() {
     assert_eq!(everything(&world, &ours.agency.tenant_id).await, before);
 }
 
-/// As when the mark is set after the command has asked for it.
+/// The environment marker is set after the command has checked it.
 #[tokio::test]
 async fn a_mark_that_is_set_meanwhile_stops_the_erasing() {
     let world = world().await;
@@ -384,7 +384,7 @@ async fn a_mark_that_is_set_meanwhile_stops_the_erasing() {
     assert_eq!(everything(&world, &tenant).await, before);
 }
 
-/// On SQLite nobody else writes meanwhile.
+/// On SQLite no other process can write during this.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
     let world = world().await;
@@ -394,14 +394,14 @@ async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
     let ours = full_agency(&world).await;
     let tenant = ours.agency.tenant_id.clone();
     let before = everything(&world, &tenant).await;
-    // The agency goes last, and waits for this.
+    // The agency is deleted last, and waits for this lock.
     let mut other = Sql::connect(world.url()).await;
     other.run(&format!(r#"BEGIN; SELECT 1 FROM "Agency" WHERE id = '{}' FOR UPDATE"#, ours.agency.id)).await;
     let (database, of) = (world.connect_again(2).await.unwrap(), tenant.clone());
     let erasing = tokio::spawn(async move { database.erase_tenant(&of).await });
     let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
                    AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM \"Agency\"%'";
-    // A connection of its own, as a transaction sees one state of the activity.
+    // A separate connection, because a transaction sees one snapshot of the activity.
     let mut looking = Sql::connect(world.url()).await;
     while looking.one(waiting).await != "1" {
         assert!(!erasing.is_finished(), "it did not wait");
@@ -416,7 +416,8 @@ async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
     assert_eq!(everything(&world, &tenant).await, before);
 }
 
-/// A request of another tenant that one of this tenant's users ordered stays as it is: of the user her id is left, which it names.
+/// A request of another tenant that a user of this tenant ordered stays unchanged. Of the user only the id remains, as
+/// the request's reference.
 #[tokio::test]
 async fn a_user_whom_another_tenants_request_names_does_not_keep_her_tenant_from_being_erased() {
     let world = world().await;

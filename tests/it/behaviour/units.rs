@@ -46,7 +46,7 @@ async fn a_unit_with_writes_that_is_dropped_is_worth_a_warning() {
     assert_eq!(told.warnings(), 1);
 }
 
-/// Counts the warnings of the units.
+/// Counts the warnings of units.
 #[derive(Clone, Default)]
 struct Told(std::sync::Arc<std::sync::atomic::AtomicU32>);
 
@@ -123,14 +123,14 @@ async fn health_tells_the_engine_and_what_is_pending() {
     assert!(world.url().starts_with(health.engine));
 }
 
-/// The caller is cancelled at the points where it waits: while it opens a unit, writes, and commits.
+/// Cancels the caller at its waiting points: opening a unit, writing and committing.
 #[tokio::test]
 async fn a_cancelled_call_leaves_nothing_half_written() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let (mut cancelled, mut finished) = ([0; 3], 0);
     for (stage, cancelled) in cancelled.iter_mut().enumerate() {
-        // An answer may be there before the next poll, so a stage may pass unseen: then it is tried again.
+        // A call may complete before the next poll, so a stage can be missed. Then the test retries.
         for attempt in 0..400 {
             if attempt >= 20 && *cancelled >= 3 {
                 break;
@@ -155,7 +155,7 @@ async fn a_cancelled_call_leaves_nothing_half_written() {
     assert!(cancelled.iter().all(|times| *times > 0), "opening, writing, committing: {cancelled:?}");
     assert!(finished > 0, "nobody finished");
 
-    // Both in one statement, so in one snapshot: a commit may still be under way.
+    // Both counts in one statement, and so in one snapshot: a commit may still be in progress.
     let both = r#"SELECT CAST((SELECT count(*) FROM "Request") - (SELECT count(*) FROM "Task") AS text)"#;
     let mut sql = Sql::connect(world.url()).await;
     assert_eq!(sql.one(both).await, "0");

@@ -21,7 +21,7 @@ async fn close(world: &World) -> u64 {
     close_usage(&*world.store(), None, &Sweep::default()).await.unwrap().users
 }
 
-/// Delivers events, all at once, each in a unit of its own; what became of each.
+/// Delivers events concurrently, each in a separate unit. Returns each outcome.
 async fn deliver(world: &World, user: &TestUser<'_>, kind: TaskType, events: Vec<String>) -> Vec<Result<Used, Error>> {
     let deliveries = events.into_iter().map(|event| {
         let (store, scope) = (world.store(), user.scope());
@@ -243,7 +243,7 @@ async fn a_month_is_archived_and_reset_together() {
     assert_eq!(after.current_billing_period_start, user.user.current_billing_period_end);
 }
 
-/// The ends of thirteen periods, closed by the job or by a use.
+/// Returns the ends of thirteen periods, closed by the job or by a use.
 async fn ends(world: &World, by_use: bool) -> Vec<(u32, u32)> {
     let user = customer(world, PackageType::Platinum).await;
     let mut ends = Vec::new();
@@ -351,7 +351,7 @@ async fn a_second_close_of_the_same_month_adds_to_the_archived_row() {
         let mut sql = Sql::connect(world.url()).await;
         for event in ["1", "2"] {
             use_pages(&user, &[event]).await;
-            // The old service ends the period early and starts it over in the same month.
+            // The old service ends the period early and starts a new one in the same month.
             sql.run(
                 r#"UPDATE "User" SET "currentBillingPeriodStart" = '2026-01-02 00:00:00', "currentBillingPeriodEnd" = '2026-01-10 00:00:00' WHERE "activePackageType" IS NOT NULL"#,
             )
@@ -444,7 +444,7 @@ async fn ten_closers_and_ten_counters_lose_and_double_nothing() {
     assert_eq!(total, 50, "{current} current, {archived} archived");
 }
 
-/// A small generator of numbers (splitmix64), so that a failure can be run again from its seed.
+/// A random number generator (splitmix64) with a seed, so that a failure can be reproduced.
 struct Chance(u64);
 
 impl Chance {
@@ -456,8 +456,8 @@ impl Chance {
     }
 }
 
-/// Uses, closes and the clock in random order, side by side, and some of them killed half-way: whatever was committed, each
-/// event that is remembered was counted exactly once, and nothing else was.
+/// Runs uses, closes and clock changes concurrently in random order, and kills some. In every committed state, each
+/// remembered event is counted exactly once, and nothing else is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn archived_and_current_never_lose_or_double_a_unit() {
     let seed = std::env::var("RYLIE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand_seed);
@@ -510,7 +510,7 @@ async fn assert_each_event_was_counted_once(world: &World) {
     assert_eq!(Sql::connect(world.url()).await.all(wrong).await, Vec::<String>::new());
 }
 
-/// Delivers one event fifty times at once, in turn for two users who are the agency's; what became of each.
+/// Delivers one event in fifty concurrent calls, alternating between two users of the agency. Returns each outcome.
 async fn deliver_to_two(world: &World, users: [&TestUser<'_>; 2], scopes: [TenantScope; 2]) -> Vec<Result<Used, Error>> {
     let deliveries = (0..50).map(|number: usize| {
         let (store, scope, user) = (world.store(), scopes[number % 2].clone(), users[number % 2].user.id.clone());

@@ -1,4 +1,4 @@
-//! Planted drifts, one by one.
+//! Individually planted drifts.
 
 use rylie_migration::Drift;
 use rylie_testkit::SqliteDatabase;
@@ -6,7 +6,7 @@ use rylie_testkit::SqliteDatabase;
 use super::{drift, mend, migrated, objects};
 use crate::migration::sql::{Sql, deploy};
 
-/// What somebody did by hand, and the first difference it is named as.
+/// Manual changes, with the first difference that each is reported as.
 const ON_POSTGRES: &[(&str, &str)] = &[
     ("DROP TABLE \"MonthlyUsage\"", "table MonthlyUsage"),
     ("DROP TABLE \"VerificationToken\"", "table VerificationToken"),
@@ -81,7 +81,7 @@ const ON_POSTGRES: &[(&str, &str)] = &[
     ("ALTER TABLE \"Session\" SET UNLOGGED", "table Session"),
 ];
 
-/// On one database: each is mended before the next is planted.
+/// Uses one database: each drift is fixed before the next is planted.
 #[tokio::test]
 async fn each_planted_drift_is_named_and_what_is_proposed_mends_it() {
     let (database, mut sql) = migrated().await;
@@ -94,7 +94,7 @@ async fn each_planted_drift_is_named_and_what_is_proposed_mends_it() {
             assert_ne!(difference.expected, difference.found, "{harm}");
         }
         if harm.contains("TYPE timestamptz") {
-            // The indexes on it are rebuilt by the change back; nothing else stands in its way.
+            // The fix rebuilds the indexes on it; nothing else prevents it.
             sql.run("SET timezone = 'UTC'").await;
         }
 
@@ -105,7 +105,7 @@ async fn each_planted_drift_is_named_and_what_is_proposed_mends_it() {
     assert!(ON_POSTGRES.len() >= 20);
 }
 
-/// What only one object was harmed by is one difference.
+/// A change to one object is one difference.
 #[tokio::test]
 async fn one_change_is_one_difference() {
     let (database, mut sql) = migrated().await;
@@ -120,7 +120,7 @@ async fn one_change_is_one_difference() {
     }
 }
 
-/// A label cannot be taken back, so this one is last and on a database of its own.
+/// A label cannot be removed, so this is the last one, on a separate database.
 #[tokio::test]
 async fn labels_are_compared_and_missing_ones_put_in_their_place() {
     let (database, mut sql) = migrated().await;
@@ -137,7 +137,7 @@ async fn labels_are_compared_and_missing_ones_put_in_their_place() {
     assert_eq!(drift(&database.url()).await, Drift::default());
 }
 
-/// Rows are kept by every fix.
+/// Every fix keeps the rows.
 #[tokio::test]
 async fn mending_keeps_the_rows() {
     let (database, mut sql) = migrated().await;
@@ -194,7 +194,7 @@ async fn what_somebody_added_on_sqlite_is_extra() {
     assert_eq!(found.extra, ["column Task.note", "table extra", "index by_hand"]);
 }
 
-/// A column of another type cannot be changed in place there; it is said, and not passed over.
+/// SQLite cannot change a column's type in place; the drift is reported, not ignored.
 #[tokio::test]
 async fn another_type_on_sqlite_is_named() {
     let database = SqliteDatabase::new().unwrap();

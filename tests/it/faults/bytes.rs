@@ -1,4 +1,4 @@
-//! A network that is slow, that cuts what it carries into bytes, and that resets connections.
+//! A slow network, one that splits traffic into single bytes, and one that resets connections.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn a_reset_is_lost_before_the_commit_and_unknown_during_it() {
                 assert!(right, "{kind:?} to the {to:?}, {step:?}: {error:?}");
             }
         }
-        // Before it is opened, a unit finds another connection.
+        // A unit that is not yet open uses another connection.
         for kind in KINDS {
             let resets = async |before| {
                 if before == Before::Opening {
@@ -52,7 +52,7 @@ async fn a_reset_is_lost_before_the_commit_and_unknown_during_it() {
     }
 }
 
-/// An answer that comes later than it is waited for is as good as none.
+/// An answer after the time limit counts as lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_comes_too_late_is_lost() {
     let world = World::postgres().await.unwrap();

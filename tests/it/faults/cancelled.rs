@@ -1,4 +1,4 @@
-//! Callers who give up while the network says nothing.
+//! Cancelled callers on a silent network.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rylie_testkit::{Lost, World};
 
 use super::{Before, KINDS, PLACES, Scene, To};
 
-/// The rollback behind a caller who is gone waits for the server, and keeps a place in the pool meanwhile.
+/// The rollback for a cancelled caller waits for the server, and keeps a place in the pool until then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_give_up_keep_no_place_for_ever() {
     let world = World::postgres().await.unwrap();
@@ -15,7 +15,7 @@ async fn callers_that_give_up_keep_no_place_for_ever() {
         let scene = Scene::of(world, To::Server).await;
         for kind in KINDS {
             scene.is_whole().await;
-            // As many as there are places.
+            // One caller for each place of the pool.
             let given_up = (0..PLACES).map(|_| {
                 tokio::time::timeout(
                     Duration::from_millis(300),

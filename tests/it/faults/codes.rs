@@ -1,4 +1,4 @@
-//! What a server says of a lost connection, before the commit and during it.
+//! SQLSTATEs of a lost connection, before and during the commit.
 
 use rylie_db::repositories::Error;
 use rylie_testkit::World;
@@ -6,7 +6,7 @@ use rylie_testkit::World;
 use super::{Before, Kind, Scene, To, is_lost_before_commit, is_unknown, request};
 use crate::migration::sql::Sql;
 
-/// A request whose title is a code fails with it: at once after `now`, and at the commit after `later`.
+/// A request fails with the code in its title: immediately after `now`, and at the commit after `later`.
 const RAISING: &str = "CREATE FUNCTION raising() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
          RAISE EXCEPTION 'raised' USING ERRCODE = split_part(NEW.title, ' ', 2); END $$; \
      CREATE TRIGGER raising_now BEFORE INSERT ON \"Request\" FOR EACH ROW \
@@ -61,7 +61,7 @@ async fn a_server_that_takes_no_writes_any_more_is_left_and_the_unit_may_be_run_
     }
 }
 
-/// The transaction itself is refused: nothing is lost, and nothing unknown.
+/// The transaction is rejected: nothing is lost, and the outcome is known.
 #[tokio::test]
 async fn what_a_commit_is_refused_for_is_an_ordinary_error() {
     let world = World::postgres().await.unwrap();

@@ -1,4 +1,4 @@
-//! A server that is killed under writers, and comes back.
+//! Kills a server under writers, and restarts it.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -16,7 +16,7 @@ use crate::migration::sql::Sql;
 
 const WRITERS: u64 = 16;
 
-/// Milliseconds between the first write and the crash: by chance, or as `RYLIE_SEED` says.
+/// Returns the milliseconds between the first write and the crash: random, or from `RYLIE_SEED`.
 fn moment() -> u64 {
     let seed = std::env::var("RYLIE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
@@ -24,11 +24,11 @@ fn moment() -> u64 {
     100 + seed % 400
 }
 
-/// What writers were told of their writes: a request with a task is one unit.
+/// The outcomes that writers got: a request with a task is one unit.
 #[derive(Default)]
 struct Told {
     acknowledged: Mutex<BTreeSet<String>>,
-    /// Certainly not done.
+    /// Certainly not committed.
     lost: Mutex<BTreeSet<String>>,
 }
 
@@ -36,7 +36,7 @@ struct Told {
 async fn a_killed_server_keeps_what_it_acknowledged_and_the_pool_heals() {
     let cluster = Cluster::private().await.unwrap();
     let world = World::postgres_of(&cluster).await.unwrap();
-    // The tests' servers do not wait for their logs.
+    // By default the test servers do not wait for the WAL.
     let wait =
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$";
     Sql::connect(world.url()).await.run(wait).await;

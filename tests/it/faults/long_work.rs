@@ -1,4 +1,4 @@
-//! Work that takes as long as it takes, and a server that is lost meanwhile.
+//! Long operations, and a server that is lost during them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rylie_testkit::{Cluster, DelayProxy, Lost, World};
 use super::PATIENCE;
 use crate::migration::sql::Sql;
 
-/// Between two looks whether the server is still at work.
+/// The interval of checks whether the server is still working.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_deploy_ends_when_the_server_falls_silent_and_goes_on_later() {
     proxy.lose_nothing();
     proxy.sever().await;
 
-    // The lock of the lost session goes with it.
+    // The lock of the lost session is released.
     let mut migrations = Migrations::connect_with(&database.url(), options()).await.unwrap();
     assert!(!migrations.deploy(&mut |_| ()).await.unwrap().is_empty());
 }
@@ -42,7 +42,7 @@ async fn the_care_of_an_engine_ends_when_the_server_falls_silent() {
     let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
     let engine = Engine::new(&world.url_through(&proxy).unwrap()).unwrap().looking_every(LOOK);
     let mut beside = Sql::connect(world.url()).await;
-    // So that the rebuilding waits.
+    // Makes the rebuild wait.
     beside.run("BEGIN; LOCK TABLE \"Agency\"").await;
 
     let work = tokio::spawn(async move { reindex(&engine, true).await });

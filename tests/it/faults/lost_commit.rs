@@ -1,4 +1,4 @@
-//! A commit whose answer is lost: it was done, or it was not, and the caller is told that nobody knows.
+//! The answer to a commit is lost: it was done or not, and the caller gets an unknown outcome.
 
 use std::error::Error as _;
 
@@ -61,7 +61,7 @@ async fn a_commit_that_tells_its_position_may_be_lost_as_well() {
     }
 }
 
-/// A pooler that lost its server says so by `08P01`, on a connection that is well.
+/// A pooler that lost its server reports `08P01` on a working connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_lost_behind_a_pooler_during_a_commit_is_an_unknown_outcome() {
     let world = World::postgres().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_server_lost_behind_a_pooler_during_a_commit_is_an_unknown_outcome() {
     }
     scene.is_whole().await;
 
-    // Before the commit nothing has happened, and the unit may be run again.
+    // Before the commit nothing has happened, and the unit can be retried.
     for kind in KINDS {
         let rows = scene.count(kind).await;
         let broken = async |before| {

@@ -1,4 +1,4 @@
-//! A network that loses everything, and says nothing.
+//! A network that silently drops all traffic.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const LOST: [Lost; 3] = [Lost::ToServer, Lost::ToClient, Lost::Everything];
 
 const STEPS: [Before; 4] = [Before::Opening, Before::Statement, Before::Savepoint, Before::Commit];
 
-/// One step of a unit of each kind falls into a network that loses this.
+/// Drops this traffic during one step of a unit of each kind, and expects the step to end.
 async fn the_step_ends(world: &World, to: To, step: Before, lost: Lost) {
     let scene = Scene::of(world, to).await;
     for kind in KINDS {
@@ -38,7 +38,7 @@ async fn no_step_of_a_unit_waits_for_ever() {
     futures_util::future::join_all(cases).await;
 }
 
-/// A database for each step: the pooler has few connections to one.
+/// A database for each step, because the pooler has few connections per database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_step_of_a_unit_waits_for_ever_behind_a_pooler() {
     let cases = STEPS.map(|step| async move {
@@ -91,14 +91,14 @@ async fn no_question_beside_the_units_waits_for_ever() {
     tokio::time::timeout(PATIENCE, scene.database.close()).await.expect("closing hangs");
 }
 
-/// The pool looks after a connection that came back, and hears nothing.
+/// The pool checks a returned connection and gets no answer.
 #[tokio::test]
 async fn an_idle_connection_that_fell_silent_is_replaced() {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, To::Server).await;
     scene.is_whole().await;
     scene.proxy.lose(Lost::Everything);
-    // Longer than connections stay at hand, and than the pool waits for a sign of life.
+    // Longer than connections stay in the cache, and than the health check's time limit.
     tokio::time::sleep(Duration::from_secs(3)).await;
     scene.proxy.lose_nothing();
     let opened = scene.proxy.connections();
@@ -108,7 +108,7 @@ async fn an_idle_connection_that_fell_silent_is_replaced() {
     scene.is_whole().await;
 }
 
-/// A network that forgot the connections, as after a restart of a gateway: they are dead, and new ones are not.
+/// A network that lost the state of the connections, as after a gateway's restart: they are dead, and new ones work.
 #[tokio::test]
 async fn idle_connections_that_nobody_knows_any_more_cost_no_caller_an_error() {
     let world = World::postgres().await.unwrap();

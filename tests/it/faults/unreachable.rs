@@ -1,4 +1,4 @@
-//! A server that is not there is no pool that ran dry.
+//! An unreachable server and an exhausted pool give different errors.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rylie_testkit::{Lost, World};
 
 use super::{PLACES, Scene, To, is_lost_before_commit};
 
-/// More callers than places, so that some wait for a place behind those who cannot connect.
+/// Starts more callers than places, so that some wait behind callers that cannot connect.
 async fn all_callers(scene: &Scene) -> Vec<Error> {
     let callers = (0..PLACES * 4).map(|_| scene.store.tenant(&scene.scope));
     let opened = futures_util::future::join_all(callers).await;
@@ -40,7 +40,7 @@ async fn a_server_that_says_nothing_is_no_pool_that_ran_dry() {
     }
 }
 
-/// Units hold all connections, and the server is well.
+/// Units hold all connections of a healthy server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_runs_dry_beside_a_server_that_is_well_says_so() {
     let world = World::postgres().await.unwrap();
@@ -54,7 +54,8 @@ async fn a_pool_that_runs_dry_beside_a_server_that_is_well_says_so() {
     assert!(held.iter().all(Result::is_ok));
 }
 
-/// A caller who gave up leaves a statement that waits for a lock; its connection is in use until the server answers.
+/// A cancelled caller leaves a statement that waits for a lock. Its connection counts as in use until the server
+/// answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_behind_callers_that_gave_up_are_counted_as_in_use() {
     let world = World::postgres().await.unwrap();

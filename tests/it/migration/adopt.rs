@@ -1,4 +1,4 @@
-//! Taking over a database that Prisma made. PostgreSQL.
+//! Adoption of a database that Prisma created. PostgreSQL only.
 
 use rylie_migration::{AdoptOptions, Adoption, Environment, Error, MIGRATIONS, Refusal, Result, State};
 use sqlx::Connection;
@@ -14,7 +14,7 @@ async fn adopt(url: &str, options: AdoptOptions) -> Result<Adoption> {
     migrations(url).await.adopt(options, &mut |_| ()).await
 }
 
-/// The base as Prisma leaves it, with what such a database holds besides, and rows.
+/// Creates the base as Prisma does, with rows and with further objects.
 async fn made_by_prisma(url: &str) -> Sql {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -32,7 +32,7 @@ async fn made_by_prisma(url: &str) -> Sql {
 
 const EXTRA: [&str; 3] = ["column Agency.metadata", "table ReportCache", "table _prisma_migrations"];
 
-/// No row is lost, what is not ours is named and left, and the database is marked.
+/// No row is lost, foreign objects are reported and kept, and the environment marker is set.
 pub(crate) async fn a_database_of_prismas_is_adopted(url: &str) {
     let mut sql = made_by_prisma(url).await;
 
@@ -50,7 +50,7 @@ pub(crate) async fn a_database_of_prismas_is_adopted(url: &str) {
     assert_eq!(sql.tenant("Task", "t-ann").await, "a1");
 }
 
-/// Rows whose user has moved to another agency are counted and left as they are.
+/// Rows whose user has moved to another agency are counted and stay unchanged.
 pub(crate) async fn rows_that_name_a_user_of_another_tenant_are_told(url: &str) {
     let mut sql = made_by_prisma(url).await;
     sql.run("UPDATE \"User\" SET \"agencyId\" = 'a2' WHERE id = 'ann'").await;
@@ -66,7 +66,7 @@ pub(crate) async fn rows_that_name_a_user_of_another_tenant_are_told(url: &str) 
     );
 }
 
-/// The second time there is nothing to do, and nothing is reported that was not before.
+/// The second adoption changes nothing, and reports nothing new.
 pub(crate) async fn a_second_adoption_changes_nothing(url: &str) {
     let mut sql = made_by_prisma(url).await;
     let first = adopt(url, REAL).await.unwrap();
@@ -78,7 +78,7 @@ pub(crate) async fn a_second_adoption_changes_nothing(url: &str) {
     assert_eq!((schema(url).await, sql.one("SELECT rylie_database::text FROM rylie_database").await), before);
 }
 
-/// A dry run writes nothing, which a role that may not write at all proves, and says what would be done.
+/// A dry run writes nothing and reports the planned changes. A read-only role proves it.
 pub(crate) async fn a_dry_run_writes_nothing(url: &str) {
     let mut sql = made_by_prisma(url).await;
     let owner = give_to_owner(&mut sql, url).await;
@@ -93,7 +93,7 @@ pub(crate) async fn a_dry_run_writes_nothing(url: &str) {
     assert!(adopt(&owner, REAL).await.is_err());
 }
 
-/// The tables' owner, who is no superuser, may adopt, and the old service writes on under that name.
+/// The table owner may adopt without being a superuser, and the old service continues to write as that login.
 pub(crate) async fn the_owner_of_the_tables_may_adopt(url: &str) {
     let mut sql = made_by_prisma(url).await;
     let owner = give_to_owner(&mut sql, url).await;
@@ -104,7 +104,7 @@ pub(crate) async fn the_owner_of_the_tables_may_adopt(url: &str) {
     write_as_the_old_service(&owner).await;
 }
 
-/// A superuser adopts for the owner: what is new is the owner's too, so that the owner may deploy later.
+/// A superuser adopts for the owner: new objects belong to the owner too, who can deploy later.
 pub(crate) async fn a_superuser_adopts_for_the_owner(url: &str) {
     let mut sql = made_by_prisma(url).await;
     let owner = give_to_owner(&mut sql, url).await;
@@ -120,7 +120,7 @@ pub(crate) async fn a_superuser_adopts_for_the_owner(url: &str) {
     deploy(&owner).await;
 }
 
-/// Statements of the shape that Prisma's client sends.
+/// Runs statements in the form of Prisma's client.
 async fn write_as_the_old_service(url: &str) {
     let mut sql = Sql::connect(url).await;
     sql.run("INSERT INTO \"public\".\"Session\" (\"id\", \"sessionToken\", \"userId\", \"expires\") VALUES ('os', 'os', 'ann', now())").await;
@@ -134,12 +134,12 @@ async fn write_as_the_old_service(url: &str) {
     assert_eq!(sql.tenant("Task", "ot").await, "a1");
 }
 
-/// Roles belong to the whole server, so each case has its own.
+/// Returns the case's role name: roles belong to the whole server.
 async fn role_of(sql: &mut Sql) -> String {
     format!("owner_of_{}", sql.one("SELECT current_database()::text").await)
 }
 
-/// Gives tables and types to a role with no rights beyond; the URL of that role.
+/// Gives tables and types to a role without further rights. Returns the URL of that role.
 async fn give_to_owner(sql: &mut Sql, url: &str) -> String {
     let database = sql.one("SELECT current_database()::text").await;
     let role = role_of(sql).await;
@@ -160,7 +160,7 @@ async fn give_to_owner(sql: &mut Sql, url: &str) -> String {
     owner
 }
 
-/// Whoever may not alter the tables is told so before anything is done.
+/// A login that may not alter the tables gets an error before any change.
 pub(crate) async fn a_stranger_may_not_adopt(url: &str) {
     let mut sql = made_by_prisma(url).await;
     let owner = give_to_owner(&mut sql, url).await;
@@ -173,12 +173,12 @@ pub(crate) async fn a_stranger_may_not_adopt(url: &str) {
     assert_eq!(schema(url).await, before);
 }
 
-/// An adoption killed in the middle is taken up by the next.
+/// The next adoption continues a killed one.
 pub(crate) async fn a_killed_adoption_is_taken_up_again(url: &str) {
     let mut sql = made_by_prisma(url).await;
     adopt(url, REAL).await.unwrap();
     let expected = schema(url).await;
-    // Half of the tenant key is gone again, and the record with it.
+    // Half of the tenant key is missing again, with its record.
     sql.run("UPDATE rylie_database SET environment = 'development'").await;
     let taken_back = migrations(url).await.down(from("add_tenant_key"), &mut |_| ()).await.unwrap();
     sql.run("UPDATE rylie_database SET environment = 'production'").await;
@@ -195,14 +195,14 @@ pub(crate) async fn a_killed_adoption_is_taken_up_again(url: &str) {
     assert_eq!(schema(url).await, expected);
 }
 
-/// A missing column is named, and nothing is touched.
+/// A missing column is reported, and nothing is changed.
 pub(crate) async fn a_missing_column_is_refused(url: &str) {
     let mut sql = made_by_prisma(url).await;
     sql.run("ALTER TABLE \"Request\" DROP COLUMN \"pageTitle\"").await;
     assert_refused(url, "column Request.pageTitle").await;
 }
 
-/// Another application's tables are refused, and nothing is touched.
+/// Another application's tables are refused, and nothing is changed.
 pub(crate) async fn another_application_is_refused(url: &str) {
     let mut sql = Sql::connect(url).await;
     sql.run("CREATE TABLE \"User\" (id serial PRIMARY KEY, login text); CREATE TABLE posts (id serial PRIMARY KEY)")
@@ -210,7 +210,7 @@ pub(crate) async fn another_application_is_refused(url: &str) {
     assert_refused(url, "column User.email").await;
 }
 
-/// A foreign key that is not there, an enum with other labels.
+/// A missing foreign key, and an enum with other labels.
 pub(crate) async fn a_missing_key_and_other_labels_are_refused(url: &str) {
     let mut sql = made_by_prisma(url).await;
     sql.run("ALTER TABLE \"Task\" DROP CONSTRAINT \"Task_requestId_fkey\"; DROP INDEX \"User_email_key\"").await;
@@ -235,7 +235,7 @@ async fn assert_refused(url: &str, object: &str) {
     assert_eq!(sql.one("SELECT coalesce(to_regclass('seaql_migrations')::text, 'none')").await, "none");
 }
 
-/// An empty database is for `deploy`.
+/// An empty database needs `deploy`.
 pub(crate) async fn an_empty_database_is_not_adopted(url: &str) {
     assert!(matches!(adopt(url, REAL).await, Err(Error::Refused(Refusal::NothingToAdopt))));
 }

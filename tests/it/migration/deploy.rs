@@ -1,4 +1,4 @@
-//! Several at once, and after an interruption.
+//! Concurrent deploys, and deploys after an interruption.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::schema::make_base;
 use super::sql::{Sql, deploy, from, is_sqlite, migrations, schema};
 use super::tenant_key::{fill, record_base};
 
-/// Eight that start together on an empty database: each migration is applied once, and all eight succeed.
+/// Eight start together on an empty database: each migration is applied once, and all eight succeed.
 pub(crate) async fn eight_at_once_apply_each_migration_once(url: &str) {
     let eight: Vec<_> = (0..8).map(|_| tokio::spawn(start(url.to_owned()))).collect();
     let mut applied = Vec::new();
@@ -26,14 +26,14 @@ async fn start(url: String) -> Vec<String> {
     deploy(&url).await
 }
 
-/// A second deploy has nothing to do.
+/// A second deploy changes nothing.
 pub(crate) async fn a_second_deploy_has_nothing_to_do(url: &str) {
     deploy(url).await;
     assert_eq!(deploy(url).await, Vec::<String>::new());
 }
 
-/// Killed after any step, the next run finishes the work. PostgreSQL; on SQLite a migration is one transaction.
-/// At one step in ten, counted from a seed that is printed; at each with `RYLIE_EVERY_STEP=1`.
+/// After a kill at any step, the next run completes the work. PostgreSQL only; on SQLite a migration is one
+/// transaction. Tests one step in ten, counted from a printed seed, or each step with `RYLIE_EVERY_STEP=1`.
 pub(crate) async fn a_killed_deploy_is_taken_up_again(url: &str) {
     let every = if std::env::var_os("RYLIE_EVERY_STEP").is_some() { 1 } else { 10 };
     let seed =
@@ -47,7 +47,7 @@ pub(crate) async fn a_killed_deploy_is_taken_up_again(url: &str) {
         for killed in (seed % every.min(steps.len() + 1)..=steps.len()).step_by(every) {
             let behind = MIGRATIONS.iter().rev().take_while(|other| other.name() >= migration.name()).count();
             whole.down(behind, &mut |_| ()).await.unwrap();
-            // One step too many as well: done, and killed before it was recorded.
+            // Also the step that was done but not recorded before the kill.
             do_steps(url, &steps[..killed]).await;
             whole.deploy(&mut |_| ()).await.unwrap();
         }
@@ -59,14 +59,14 @@ async fn do_steps(url: &str, steps: &[Step]) {
     let mut sql = Sql::connect(url).await;
     for step in steps {
         match step {
-            // Killed in the middle of the batches, in the worst case before the first.
+            // Killed during the batches, in the worst case before the first.
             Step::Batches(_) => (),
             step => sql.try_run(step.statement()).await.unwrap_or(()),
         }
     }
 }
 
-/// An index that was left invalid is made anew. PostgreSQL.
+/// An invalid index is rebuilt. PostgreSQL only.
 pub(crate) async fn an_invalid_index_is_made_anew(url: &str) {
     deploy(url).await;
     let mut migrations = migrations(url).await;
@@ -81,7 +81,7 @@ pub(crate) async fn an_invalid_index_is_made_anew(url: &str) {
     assert_eq!(sql.one(valid).await, "true");
 }
 
-/// Who does not get the lock in time says who has it. PostgreSQL.
+/// A lock timeout names the holder. PostgreSQL only.
 pub(crate) async fn a_held_lock_is_named(url: &str) {
     let (mut holder, pid) = hold_lock(url).await;
     let options = Options { wait: Duration::from_millis(300), ..Options::default() };
@@ -99,7 +99,7 @@ pub(crate) async fn a_held_lock_is_named(url: &str) {
     assert_eq!(migrations.deploy(&mut |_| ()).await.unwrap().len(), MIGRATIONS.len());
 }
 
-/// The migration lock, taken by hand; and by whom.
+/// Takes the migration lock manually. Returns the connection and its process id.
 async fn hold_lock(url: &str) -> (Sql, i32) {
     let mut sql = Sql::connect(url).await;
     sql.run("SELECT pg_advisory_lock(8248743392429763943)").await;
@@ -107,7 +107,8 @@ async fn hold_lock(url: &str) -> (Sql, i32) {
     (sql, pid)
 }
 
-/// A table in use is waited for a little and often, so that others are not held up; and who uses it is named. PostgreSQL.
+/// A table in use is awaited in short, repeated attempts that do not block others, and its users are named. PostgreSQL
+/// only.
 pub(crate) async fn a_table_in_use_is_waited_for_in_short_turns(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -134,7 +135,7 @@ pub(crate) async fn a_table_in_use_is_waited_for_in_short_turns(url: &str) {
     outcome.unwrap();
 }
 
-/// Writes go on while old rows are filled in: nothing is lost, and every row is right at the end. PostgreSQL.
+/// Writes continue while old rows are filled in: none is lost, and every row is correct at the end. PostgreSQL only.
 pub(crate) async fn writes_go_on_meanwhile(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -170,7 +171,7 @@ pub(crate) async fn writes_go_on_meanwhile(url: &str) {
     assert_eq!(sql.all(wrong).await, Vec::<String>::new());
 }
 
-/// The status of an empty database, and that asking writes nothing.
+/// Reads the status of an empty database and writes nothing.
 pub(crate) async fn status_only_reads(url: &str) {
     let empty = schema(url).await;
     let status = migrations(url).await.status().await.unwrap();
@@ -185,7 +186,8 @@ pub(crate) async fn status_only_reads(url: &str) {
     assert_eq!(Sql::connect(url).await.all(tables).await, Vec::<String>::new());
 }
 
-/// A migration of a later version is shown as unknown, does not keep this one from starting, and is not taken back.
+/// A migration of a later version is shown as unknown. It does not prevent this version from starting, and is not
+/// reverted.
 pub(crate) async fn a_later_version_is_left_alone(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
@@ -197,7 +199,7 @@ pub(crate) async fn a_later_version_is_left_alone(url: &str) {
     assert!(matches!(migrations.down(1, &mut |_| ()).await, Err(Error::Refused(_))));
 }
 
-/// The trap of a lock that is waited for: whoever waits in the server keeps the other's index from being finished.
+/// A lock that is awaited inside the server prevents another process's concurrent index build from completing.
 pub(crate) async fn eight_at_once_build_an_index_concurrently(url: &str) {
     let make = |name, sql: &'static str| Made { up: vec![Step::Sql(sql.into())], ..Made::table(name, "indexed") };
     let index = Step::ConcurrentIndex {
@@ -223,7 +225,7 @@ pub(crate) async fn eight_at_once_build_an_index_concurrently(url: &str) {
     assert_eq!(applied, list.iter().map(|migration| migration.name()).collect::<Vec<_>>());
 }
 
-/// What an interrupted `REINDEX CONCURRENTLY` leaves is dropped, and another invalid index made anew, by the next deploy.
+/// The next deploy drops the remains of an interrupted `REINDEX CONCURRENTLY`, and rebuilds another invalid index.
 pub(crate) async fn leftovers_of_a_reindex_are_removed(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
@@ -239,7 +241,7 @@ pub(crate) async fn leftovers_of_a_reindex_are_removed(url: &str) {
     assert_eq!(sql.all(left).await, Vec::<String>::new());
 }
 
-/// A change that waits for an idle transaction makes readers wait behind it, but never longer than its own time.
+/// A change that waits for an idle transaction blocks readers, but never longer than its own lock timeout.
 pub(crate) async fn readers_do_not_queue_behind_a_waiting_change(url: &str) {
     deploy(url).await;
     let mut idle = Sql::connect(url).await;
@@ -251,7 +253,7 @@ pub(crate) async fn readers_do_not_queue_behind_a_waiting_change(url: &str) {
     let mut migrations = Migrations::connect_with(url, options).await.unwrap().with_list(list.leak());
     let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
     let mut reader = Sql::connect(url).await;
-    // The server ends a read that waits longer, and the test with it.
+    // The server ends a read that waits longer, and the test fails.
     reader.run("SET lock_timeout = '2s'").await;
     let reading = tokio::spawn(async move {
         let mut read = 0;

@@ -1,4 +1,5 @@
-//! Filling the tenant key of a live database: the work is linear, each batch is short, and it ends with its client. PostgreSQL.
+//! Filling the tenant key of a live database: the work is linear, each batch is short, and it ends with its client.
+//! PostgreSQL only.
 
 use std::time::Duration;
 
@@ -9,18 +10,18 @@ use super::schema::make_base;
 use super::sql::{Sql, deploy, migrations};
 use super::tenant_key::{fill, record_base};
 
-/// What the planner knows of the tables when an adoption begins.
+/// The planner's statistics at the beginning of an adoption.
 #[derive(Clone, Copy, Debug)]
 enum Statistics {
-    /// As autovacuum leaves them.
+    /// As maintained by autovacuum.
     Fresh,
-    /// From when there was hardly a row.
+    /// From a time with hardly any rows.
     Stale,
-    /// None at all.
+    /// None.
     Missing,
 }
 
-/// Three tasks a request, and a user of an agency for every tenth.
+/// Adds three tasks a request, and a user of an agency for every tenth.
 async fn add_tasks(sql: &mut Sql, from: u32, to: u32) {
     sql.run(&format!(
         "INSERT INTO \"Agency\" (id, name, \"updatedAt\") SELECT 'a' || n, 'n', now() FROM generate_series({from}, {to}, 100) n; \
@@ -36,7 +37,7 @@ async fn add_tasks(sql: &mut Sql, from: u32, to: u32) {
     .await;
 }
 
-/// Rows read by all statements of an adoption, a task.
+/// Returns the rows that all statements of an adoption read, per task.
 async fn rows_read(tasks: u32, statistics: Statistics) -> u64 {
     let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     make_base(&database.url()).await;
@@ -62,7 +63,7 @@ async fn counted(sql: &mut Sql) -> u64 {
     sql.one(read).await.parse().unwrap()
 }
 
-/// A session hands in its counts when it ends.
+/// A session reports its counts when it ends.
 async fn wait_for_end(sql: &mut Sql) {
     let session =
         "SELECT 'one' FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rylie migrate'";
@@ -75,7 +76,7 @@ async fn wait_for_end(sql: &mut Sql) {
     panic!("the session of a migration that is gone is still there");
 }
 
-/// Eight times as many tasks are eight times the work, whatever the planner knows.
+/// Eight times as many tasks take eight times the work, with any statistics.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_adoption_reads_each_row_as_often_however_many_there_are() {
     for statistics in [Statistics::Fresh, Statistics::Stale, Statistics::Missing] {
@@ -86,7 +87,7 @@ async fn an_adoption_reads_each_row_as_often_however_many_there_are() {
     }
 }
 
-/// No statement in batches joins a table to itself, and none scans a table, with any statistics.
+/// No statement in batches joins a table to itself or scans a table, with any statistics.
 pub(crate) async fn a_batch_reaches_its_rows_by_an_index(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
@@ -122,7 +123,8 @@ async fn with_slow_tasks(url: &str, tasks: u32, seconds: &str) -> Sql {
     sql
 }
 
-/// A batch that would hold its rows too long is undone and tried with fewer; each that is done is told.
+/// A batch that would lock its rows too long is rolled back and retried with fewer rows. Each completed batch is
+/// reported.
 pub(crate) async fn a_batch_that_takes_too_long_is_made_smaller(url: &str) {
     let mut sql = with_slow_tasks(url, 120, "0.01").await;
     let mut told = Vec::new();
@@ -139,7 +141,7 @@ pub(crate) async fn a_batch_that_takes_too_long_is_made_smaller(url: &str) {
     assert!(told.iter().any(|done| *done < 100), "120 rows of 10 ms each are more than one batch: {told:?}");
 }
 
-/// A single row that is slower than any batch may be still gets its key.
+/// A single row that exceeds the time limit of a batch still gets its key.
 pub(crate) async fn a_slow_row_is_filled_all_the_same(url: &str) {
     let mut sql = with_slow_tasks(url, 2, "0.2").await;
     let options = Options { batch_timeout: Duration::from_millis(50), ..Options::default() };
@@ -150,7 +152,7 @@ pub(crate) async fn a_slow_row_is_filled_all_the_same(url: &str) {
     assert_eq!(sql.one("SELECT count(*)::text FROM \"Task\" WHERE \"tenantId\" IS NOT NULL").await, "2");
 }
 
-/// A client that is gone leaves no statement behind that holds rows.
+/// A disconnected client leaves no statement that locks rows.
 pub(crate) async fn a_batch_ends_with_its_client(url: &str) {
     let mut sql = with_slow_tasks(url, 5, "120").await;
     let gone = url.to_owned();
@@ -168,7 +170,7 @@ pub(crate) async fn a_batch_ends_with_its_client(url: &str) {
     assert_eq!(sql.one("SELECT count(*)::text FROM \"Task\" WHERE \"tenantId\" IS NULL").await, "5");
 }
 
-/// An earlier version may have been killed in the middle of its own statement.
+/// An earlier version may have been killed during its own statement.
 pub(crate) async fn what_a_released_statement_began_is_continued(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -179,7 +181,7 @@ pub(crate) async fn what_a_released_statement_began_is_continued(url: &str) {
     let last = released.iter().position(of_tasks).unwrap();
     for step in &released[..=last] {
         match step {
-            // Users and requests are few enough for one batch.
+            // Users and requests fit into one batch.
             Step::Batches(batch) if !of_tasks(step) => {
                 sql.all(&batch.replace("$1", "''").replace("SELECT nullif(id, '')", "SELECT 'done'")).await;
             }

@@ -1,11 +1,11 @@
-//! What is refused, and that it is refused untouched.
+//! Refused operations leave the database unchanged.
 
 use rylie_migration::{Environment, Error, MIGRATIONS, MigrationState, Refusal, Resolution, State};
 
 use super::roles::url_as;
 use super::sql::{Sql, deploy, from, migrations, schema};
 
-/// Production is neither taken back nor reset, SeaORM's commands included.
+/// Production is neither reverted nor reset, not even by SeaORM's commands.
 pub(crate) async fn production_is_not_taken_back(url: &str) {
     use rylie_migration::Migrator;
     use sea_orm_migration::MigratorTrait;
@@ -26,7 +26,7 @@ pub(crate) async fn production_is_not_taken_back(url: &str) {
     assert_eq!(schema(url).await, before);
 }
 
-/// A database of somebody else's is neither reset nor deployed to where the names are the same.
+/// A foreign database with the same names is neither reset nor deployed to.
 pub(crate) async fn what_is_not_ours_is_not_reset(url: &str) {
     let mut sql = Sql::connect(url).await;
     sql.run("CREATE TABLE \"User\" (id integer)").await;
@@ -39,7 +39,7 @@ pub(crate) async fn what_is_not_ours_is_not_reset(url: &str) {
     assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"User\"").await, "1");
 }
 
-/// A reset empties a database of ours and gives it a new fingerprint.
+/// A reset empties one of our databases and gives it a new fingerprint.
 pub(crate) async fn a_reset_empties_a_database_of_ours(url: &str) {
     deploy(url).await;
     let mut migrations = migrations(url).await;
@@ -55,7 +55,7 @@ pub(crate) async fn a_reset_empties_a_database_of_ours(url: &str) {
     assert_ne!(migrations.mark().await.unwrap().unwrap().fingerprint, first.fingerprint);
 }
 
-/// The mark of a fresh database, and that there is one row of it.
+/// A fresh database has one environment marker.
 pub(crate) async fn a_fresh_database_is_marked_for_development(url: &str) {
     assert_eq!(migrations(url).await.mark().await.unwrap(), None);
     deploy(url).await;
@@ -68,7 +68,7 @@ pub(crate) async fn a_fresh_database_is_marked_for_development(url: &str) {
     assert!(sql.try_run("UPDATE rylie_database SET environment = 'prod'").await.is_err());
 }
 
-/// The audit log's foreign key does not come back where it would be wrong; nothing else is lost.
+/// The audit log's foreign key is not restored where existing rows violate it; nothing else is lost.
 pub(crate) async fn orphaned_events_keep_the_foreign_key_away(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
@@ -78,14 +78,14 @@ pub(crate) async fn orphaned_events_keep_the_foreign_key_away(url: &str) {
 
     assert!(error.to_string().contains("m20261123_000005_drop_audit_log_foreign_key"), "{error}");
     assert_eq!(sql.tenant("AuditLog", "e").await, "platform");
-    // The migration is recorded as applied, and so it is: such events are still taken.
+    // The migration is recorded as applied: such events are still accepted.
     deploy(url).await;
     sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('f', 'job:x', 'x', 'y')").await;
     migrations(url).await.reset(&mut |_| ()).await.unwrap();
     assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"AuditLog\"").await, "0");
 }
 
-/// Another application's database is not built into.
+/// A deploy to another application's database is refused.
 pub(crate) async fn another_applications_database_is_left_alone(url: &str) {
     let mut sql = Sql::connect(url).await;
     sql.run("CREATE TABLE invoices (id integer)").await;
@@ -100,7 +100,7 @@ pub(crate) async fn another_applications_database_is_left_alone(url: &str) {
     assert!(sql.try_run("SELECT 1 FROM \"Agency\"").await.is_err());
 }
 
-/// The two steps: a word in the log, in the transaction that takes the mark away.
+/// The two steps: an audit record in the transaction that removes the production marker.
 pub(crate) async fn production_is_left_with_a_reason_that_is_audited(url: &str) {
     deploy(url).await;
     let mut migrations = migrations(url).await;
@@ -122,14 +122,14 @@ pub(crate) async fn production_is_left_with_a_reason_that_is_audited(url: &str) 
     let events = sql.all(events).await;
     assert_eq!(events.len(), 2);
     assert!(events.iter().any(|event| event.contains("a rehearsal")), "{events:?}");
-    // Where the event cannot be written, the mark stays.
+    // If the event cannot be written, the marker stays.
     migrations.mark_environment(Environment::Production, None).await.unwrap();
     sql.run("ALTER TABLE \"AuditLog\" RENAME COLUMN resource TO resources").await;
     assert!(migrations.mark_environment(Environment::Staging, Some("a rehearsal")).await.is_err());
     assert_eq!(migrations.mark().await.unwrap().unwrap().environment, Environment::Production);
 }
 
-/// Neither a door's role nor a grant will do.
+/// Neither a database role of a unit nor a grant suffices.
 pub(crate) async fn only_the_owner_marks(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
@@ -150,7 +150,7 @@ pub(crate) async fn only_the_owner_marks(url: &str) {
     sql.run(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await;
 }
 
-/// Whoever may make tables and owns none of ours is told so before anything is begun; and may still look.
+/// A login that may create tables but owns none of ours gets an error before any change. It may still read the status.
 pub(crate) async fn a_stranger_may_neither_deploy_nor_take_back(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;

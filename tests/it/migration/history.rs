@@ -1,4 +1,4 @@
-//! What was applied against what this version has.
+//! Compares applied migrations with this version's.
 
 use rylie_migration::{Error, MIGRATIONS, MigrationState, MigrationStatus, Migrations, Refusal, Resolution, Step};
 
@@ -49,7 +49,7 @@ pub(crate) async fn a_missing_migration_is_refused(url: &str) {
     assert_eq!(state(&mut without, A).await, MigrationState::Missing);
     assert!(matches!(refused(&mut without).await, Refusal::Missing { migration, .. } if migration == A));
 
-    // And where SeaORM's table lost one that ours has.
+    // Also if SeaORM's table lacks a migration that our record has.
     let mut sql = Sql::connect(url).await;
     sql.run(&format!("DELETE FROM seaql_migrations WHERE version = '{A}'")).await;
     let mut whole = migrations_of(url, a_and_b()).await;
@@ -83,7 +83,7 @@ pub(crate) async fn a_renamed_migration_is_refused(url: &str) {
     assert!(status.iter().all(|status| status.state == MigrationState::Applied && status.name != A), "{status:?}");
 }
 
-/// Whoever changes the record breaks its chain.
+/// A change to the record breaks its hash chain.
 pub(crate) async fn a_forged_record_is_refused(url: &str) {
     let mut sql = Sql::connect(url).await;
     for forgery in [
@@ -104,7 +104,7 @@ pub(crate) async fn a_forged_record_is_refused(url: &str) {
     }
 }
 
-/// A database of the version before the record: what is applied is taken to be what this version has.
+/// In a database from before the record, applied migrations are assumed to be this version's.
 pub(crate) async fn what_an_earlier_version_applied_is_trusted_on_first_use(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
@@ -119,7 +119,7 @@ pub(crate) async fn what_an_earlier_version_applied_is_trusted_on_first_use(url:
     assert!(migrations(url).await.status().await.unwrap().iter().all(|status| status.state == MigrationState::Applied));
 }
 
-/// The record says at which step and with which class of error, and no value; the mended migration goes on.
+/// The record contains the step and the error class, and no value; the corrected migration continues.
 pub(crate) async fn a_failed_migration_says_where_and_goes_on_when_mended(url: &str) {
     let failing = |second: &'static str| {
         let mut made = Made::table(A, "a");

@@ -1,4 +1,4 @@
-//! A deploy killed with SIGKILL, at each statement of a migration outside a transaction. PostgreSQL.
+//! A deploy killed with SIGKILL, at each statement of a migration outside a transaction. PostgreSQL only.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use super::made::{List, Made, list, migrations_of};
 use super::sql::{Sql, deploy, from, migrations, schema};
 
 const URL: &str = "RYLIE_TEST_KILLED_DEPLOY";
-/// The step before which the process ends itself.
+/// The step before which the process kills itself.
 const STEP: &str = "RYLIE_TEST_KILLED_BEFORE";
 
 const NAME: &str = "m99990101_000001_do_five";
 
-/// Five statements, each of which can be held up: by an advisory lock of its number, the last by an old snapshot.
+/// Five statements that can each be blocked: by an advisory lock of their number, the last one by an old snapshot.
 fn five() -> List {
     let insert = |n: u8, condition: &str| {
         format!("INSERT INTO five SELECT {n} FROM (SELECT pg_advisory_xact_lock({n})) held {condition}").into()
@@ -34,7 +34,7 @@ fn five() -> List {
     list([Made { name: NAME, up, down: vec![Step::Sql("DROP TABLE IF EXISTS five".into())], verify: None }])
 }
 
-/// Not a test of its own: what the others start, and kill.
+/// Not a separate test: the others start and kill this process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 #[ignore = "started by other tests"]
 async fn a_deploy_to_be_killed() {
@@ -81,7 +81,7 @@ pub(crate) async fn a_deploy_killed_in_a_statement_goes_on_or_names_the_doubt(ur
     }
 }
 
-/// Kills the process while the server is at this statement, which it then comes to the end of, or does not.
+/// Kills the process while the server executes this statement. The server then completes it or does not.
 async fn kill_in(url: &str, step: usize, done: bool) {
     let (mut holder, mut sql) = (Sql::connect(url).await, Sql::connect(url).await);
     let (hold, release) = match step {
@@ -107,7 +107,7 @@ async fn kill_in(url: &str, step: usize, done: bool) {
     holder.run(release).await;
 }
 
-/// The next run: each statement was done once in the end, and the one that cannot be known is named.
+/// The next run: in the end each statement was done once, and the one in doubt is named.
 async fn finish(url: &str, step: usize, done: bool) {
     let mut next = migrations_of(url, five()).await;
     let outcome = next.deploy(&mut |_| ()).await;
@@ -134,7 +134,7 @@ async fn finish(url: &str, step: usize, done: bool) {
     assert_eq!(sql.one(valid).await, "true");
 }
 
-/// What the runner relies on when it does a step again that it does not know to be done.
+/// Every step can run twice. The runner relies on it when it repeats a step in doubt.
 pub(crate) async fn every_step_may_be_done_twice(url: &str) {
     deploy(url).await;
     let expected = schema(url).await;
@@ -148,7 +148,7 @@ pub(crate) async fn every_step_may_be_done_twice(url: &str) {
             }
         }
         for step in migration.down(Engine::Postgres).iter().chain(&migration.down(Engine::Postgres)) {
-            // The second time around what a trigger or a policy was on may be gone: that is told, and harmless.
+            // The second time, the object of a trigger or a policy may be missing. That error is harmless.
             sql.try_run(step.statement()).await.unwrap_or(());
         }
         deploy(url).await;

@@ -1,4 +1,4 @@
-//! Migrations made for a test, after the two that make the base and the mark.
+//! Migrations for tests, after the two that create the base and the environment marker.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// One that makes a table.
+    /// Builds a migration that creates a table.
     pub(crate) fn table(name: &'static str, table: &str) -> Self {
         Self {
             name,
@@ -43,7 +43,7 @@ impl Migration for Made {
     }
 }
 
-/// The list that ends with these. It lives as long as the test's process.
+/// Builds the list that ends with these. It lives as long as the test process.
 pub(crate) fn list(made: impl IntoIterator<Item = Made>) -> List {
     let mut list: Vec<&'static dyn Migration> = MIGRATIONS[..2].to_vec();
     list.extend(made.into_iter().map(|made| Box::leak(Box::new(made)) as &'static dyn Migration));

@@ -1,4 +1,4 @@
-//! The migrations. Each case takes the URL of an empty database, and throws it away afterwards.
+//! The migrations. Each case gets the URL of an empty database, which is dropped afterwards.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What is in the way of an adoption, and the way back from one. PostgreSQL.
+//! Obstacles to an adoption, and its reversal. PostgreSQL only.
 
 use rylie_migration::{AdoptOptions, Environment, Error, Migrations, Refusal};
 
@@ -9,7 +9,7 @@ use super::tenant_key::fill;
 const REAL: AdoptOptions = AdoptOptions { dry_run: false };
 const DRY: AdoptOptions = AdoptOptions { dry_run: true };
 
-/// Step by step to what Prisma left: its tables and rows stay, the reason for leaving production too.
+/// Reverts step by step to Prisma's state: its tables and rows stay, and so does the reason for leaving production.
 pub(crate) async fn an_adoption_is_taken_back_to_what_prisma_left(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -25,7 +25,7 @@ pub(crate) async fn an_adoption_is_taken_back_to_what_prisma_left(url: &str) {
 
     assert_eq!((schema(url).await, sql.all("SELECT u::text FROM \"User\" u ORDER BY id").await), before);
     assert!(migrations.needs_adoption().await.unwrap());
-    // And once more: the event comes back with the log that may hold it.
+    // Then adopts again: the event returns with a log that can hold it.
     sql.run("DELETE FROM \"AuditLog\" WHERE false").await;
     Migrations::connect(url).await.unwrap().adopt(REAL, &mut |_| ()).await.unwrap();
     let event = sql.one("SELECT details->>'reason' FROM \"AuditLog\" WHERE action = 'ENVIRONMENT_MARKED'").await;
@@ -43,7 +43,7 @@ async fn refused(url: &str, object: &str) {
     }
 }
 
-/// A migration would take it for its own.
+/// A migration would treat the object as its own.
 pub(crate) async fn a_wanted_name_that_is_taken_is_in_the_way(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -72,7 +72,7 @@ pub(crate) async fn a_wanted_name_that_is_taken_is_in_the_way(url: &str) {
     migrations(url).await.adopt(REAL, &mut |_| ()).await.unwrap();
 }
 
-/// Two of the same, of which one can go: harmless, and worth a word.
+/// Two equal indexes, one of which is redundant: harmless, but reported.
 pub(crate) async fn an_index_that_is_there_under_another_name_is_named(url: &str) {
     make_base(url).await;
     Sql::connect(url).await.run("CREATE INDEX by_expiry ON \"Session\" (expires)").await;

@@ -1,4 +1,4 @@
-//! The logins of a service and of readers. PostgreSQL.
+//! The logins of a service and of readers. PostgreSQL only.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::made::Made;
 use super::sql::{Sql, deploy, migrations};
 use super::tenant_key::fill;
 
-/// Logins belong to the whole server, so each test has its own.
+/// Returns a unique name: logins belong to the whole server.
 async fn name(url: &str, kind: &str) -> String {
     let database = Sql::connect(url).await.one("SELECT current_database()::text").await;
     format!("{kind}_{}", database.trim_start_matches("rylie_test_"))
@@ -25,14 +25,14 @@ fn login(name: &str) -> Option<Login> {
     Some(Login { name: name.to_owned(), password: Some(Password::new("x").unwrap()) })
 }
 
-/// The same database, as this login; the server asks for the password, and so tells whether the verifier is right.
+/// Returns the URL as this login. The server asks for the password, which tests the verifier.
 pub(crate) fn url_as(url: &str, login: &str) -> String {
     let options: PgConnectOptions = url.parse().unwrap();
     let host = options.get_host().replace('/', "%2F");
     format!("postgres://{login}:x@{host}:{}/{}", options.get_port(), options.get_database().unwrap())
 }
 
-/// A reader, and what it may see.
+/// Provisions a reader with this visibility.
 async fn reader(url: &str, sees: Option<Sees>) -> (Sql, String) {
     let name = name(url, "reader").await;
     let wanted = Provision { readonly: login(&name), sees, ..Provision::default() };
@@ -40,7 +40,7 @@ async fn reader(url: &str, sees: Option<Sees>) -> (Sql, String) {
     (Sql::connect(&url_as(url, &name)).await, name)
 }
 
-/// A migrated database with rows of several tenants.
+/// Creates a migrated database with rows of several tenants.
 async fn filled(url: &str) {
     deploy(url).await;
     fill(&mut Sql::connect(url).await).await;
@@ -64,7 +64,7 @@ pub(crate) async fn a_service_is_bound_and_ready(url: &str) {
     unit.agency_administration().add(NewAgency { name: "North".into(), domain: None }).await.unwrap();
     unit.commit().await.unwrap();
 
-    // Without a door's role it has no right at all, and none on the mark in any.
+    // Without a unit's database role the login has no right at all; it never has one on the environment marker.
     let mut sql = Sql::connect(&url_as(url, &app)).await;
     assert!(sql.try_run("SELECT id FROM \"User\"").await.is_err());
     for role in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors"] {
@@ -93,7 +93,7 @@ pub(crate) async fn a_reader_of_one_tenant_cannot_see_another(url: &str) {
     assert!(sql.try_run("SET ROLE rylie_platform").await.is_err());
     assert!(sql.try_run("UPDATE \"Request\" SET title = 'x'").await.is_err());
     assert!(sql.try_run("SELECT * FROM \"SystemSettings\"").await.is_err());
-    // It may look how the migrations stand, and cannot change it.
+    // It may read the state of the migrations, and not change it.
     let mut status = Migrations::connect_to_read(&url_as(url, &name)).await.unwrap();
     assert!(status.status().await.unwrap().iter().all(|migration| migration.state == MigrationState::Applied));
 }
@@ -128,7 +128,7 @@ pub(crate) async fn who_sees_every_tenant_is_declared_and_audited(url: &str) {
     assert!(event.contains("the monthly report") && event.contains(&name), "{event}");
 }
 
-/// What a migration makes is opened by the deploy, what the owner makes by hand by default rights of that role.
+/// A deploy opens tables of a migration; default privileges open tables that the owner creates manually.
 pub(crate) async fn tables_to_come_are_opened(url: &str) {
     filled(url).await;
     let app = name(url, "app").await;
@@ -169,7 +169,7 @@ pub(crate) async fn nobody_may_delete_from_the_audit_log(url: &str) {
     assert!(check.status == CheckStatus::Fail && check.detail.contains(&app), "{check:?}");
 }
 
-/// Each right on our own tables that a login or a door has beside the owner, by role; whatever is not in the list is a hole.
+/// Lists each right on our internal tables by role, except the owner's. Any right that is not in the list is a gap.
 pub(crate) async fn our_own_tables_are_open_to_whom_they_are_for(url: &str) {
     deploy(url).await;
     let app = name(url, "app").await;
@@ -213,7 +213,7 @@ pub(crate) async fn our_own_tables_are_open_to_whom_they_are_for(url: &str) {
     assert_eq!(found, expected);
 }
 
-/// Who sees every tenant still adds nothing, and learns no salt.
+/// A reader of every tenant can write nothing, and reads no salt.
 pub(crate) async fn a_reader_of_every_tenant_may_write_nothing(url: &str) {
     filled(url).await;
     let (mut sql, name) = reader(url, Some(Sees::EveryTenant { reason: "a report".into() })).await;
@@ -267,7 +267,7 @@ pub(crate) async fn the_server_gets_a_verifier_that_lets_the_login_in(url: &str)
     options.password("p 'quoted' \\ $1").connect().await.unwrap().close().await.unwrap();
 }
 
-/// Every field of an entity that is a secret by its type.
+/// Lists every entity field of a secret type.
 #[test]
 fn no_secret_column_of_the_entities_is_forgotten() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/entities/src");

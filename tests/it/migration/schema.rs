@@ -1,4 +1,4 @@
-//! What the migrations make, and that they can be taken back.
+//! The schema that the migrations create, and their reversal.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ fn engine(url: &str) -> Engine {
     if is_sqlite(url) { Engine::Sqlite } else { Engine::Postgres }
 }
 
-/// A migration that was applied, taken back and applied again has left no trace of that.
+/// Applying, reverting and reapplying a migration leaves the same schema.
 pub(crate) async fn up_down_up_leaves_the_same_schema(url: &str) {
     let nothing = schema(url).await;
     deploy(url).await;
@@ -24,7 +24,7 @@ pub(crate) async fn up_down_up_leaves_the_same_schema(url: &str) {
     assert_eq!(schema(url).await, first);
 }
 
-/// Each migration alone can be taken back.
+/// Each migration can be reverted alone.
 pub(crate) async fn each_down_undoes_its_up(url: &str) {
     deploy(url).await;
     let mut migrations = migrations(url).await;
@@ -40,7 +40,7 @@ pub(crate) async fn each_down_undoes_its_up(url: &str) {
     }
 }
 
-/// SeaORM's users take the steps one by one.
+/// Users of SeaORM apply the steps one by one.
 async fn apply_next(url: &str) {
     use sea_orm_migration::MigratorTrait;
     let db = rylie_migration::connect(url.to_owned(), "public".to_owned()).await.unwrap();
@@ -48,7 +48,7 @@ async fn apply_next(url: &str) {
     db.close().await.unwrap();
 }
 
-/// Down to the first is the base, exactly.
+/// Reverting to the first migration leaves exactly the base.
 pub(crate) async fn down_to_the_first_leaves_the_base(url: &str) {
     make_base(url).await;
     let base = schema(url).await;
@@ -63,7 +63,7 @@ pub(crate) async fn down_to_the_first_leaves_the_base(url: &str) {
     assert_eq!(schema(url).await, base);
 }
 
-/// The first migration's statements, sent by hand.
+/// Sends the first migration's statements manually.
 pub(crate) async fn make_base(url: &str) {
     let mut sql = Sql::connect(url).await;
     for step in MIGRATIONS[0].up(engine(url)) {
@@ -71,13 +71,13 @@ pub(crate) async fn make_base(url: &str) {
     }
 }
 
-/// The file that adoption compares with is what the first migration makes. PostgreSQL.
+/// The file that adoption compares with equals the first migration's result. PostgreSQL only.
 pub(crate) async fn the_file_of_the_base_is_what_the_first_migration_makes(url: &str) {
     make_base(url).await;
     compare_with_file(url, "base.json", &Catalog::base()).await;
 }
 
-/// The file of the whole schema is what all migrations make. PostgreSQL.
+/// The file of the whole schema equals the result of all migrations. PostgreSQL only.
 pub(crate) async fn the_file_of_the_schema_is_what_all_migrations_make(url: &str) {
     deploy(url).await;
     compare_with_file(url, "current.json", &Catalog::current()).await;
@@ -93,7 +93,7 @@ async fn compare_with_file(url: &str, file: &str, known: &Catalog) {
     assert!(live == *known, "{file} is behind: run this test with UPDATE_SNAPSHOTS=1 and look at the difference");
 }
 
-/// SeaORM's commands work on a database of ours, `fresh` and `refresh` included.
+/// SeaORM's commands work on our databases, including `fresh` and `refresh`.
 pub(crate) async fn seaorm_migrator_works(url: &str) {
     use rylie_migration::Migrator;
     use sea_orm_migration::MigratorTrait;
@@ -113,7 +113,7 @@ pub(crate) async fn seaorm_migrator_works(url: &str) {
     assert!(status.iter().all(|migration| migration.state == MigrationState::Applied));
 }
 
-/// One file for an empty database, and the record in it.
+/// Squashes into one file for an empty database, including the record.
 pub(crate) async fn the_squash_makes_what_the_replay_makes(url: &str) {
     Sql::connect(url).await.run(&rylie_migration::squash(engine(url))).await;
     let (squashed, status) = (schema(url).await, migrations(url).await.status().await.unwrap());

@@ -1,9 +1,9 @@
-//! Plain SQL on either engine, as another writer of the database would send it.
+//! Plain SQL on either engine, like another writer of the database.
 
 use rylie_migration::{MIGRATIONS, Migrations};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-/// A connection that knows nothing of ours.
+/// A plain connection, without this project's code.
 pub(crate) enum Sql {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
@@ -32,7 +32,7 @@ impl Sql {
         }
     }
 
-    /// The first column of every row.
+    /// Returns the first column of every row.
     pub(crate) async fn all(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -42,7 +42,7 @@ impl Sql {
         .unwrap()
     }
 
-    /// The one value of the one row.
+    /// Returns the only value of the only row.
     pub(crate) async fn one(&mut self, sql: &str) -> String {
         let mut values = self.all(sql).await;
         assert_eq!(values.len(), 1, "{sql}");
@@ -58,12 +58,12 @@ pub(crate) fn is_sqlite(url: &str) -> bool {
     url.starts_with("sqlite:")
 }
 
-/// Applies everything; the names applied.
+/// Applies all migrations. Returns their names.
 pub(crate) async fn deploy(url: &str) -> Vec<String> {
     migrations(url).await.deploy(&mut |_| ()).await.unwrap()
 }
 
-/// How many migrations there are from this one on: what takes that many back takes this one back last.
+/// Counts the migrations from this one on. Reverting that many reverts this one last.
 pub(crate) fn from(migration: &str) -> usize {
     let behind = MIGRATIONS.iter().rev().position(|other| other.name().contains(migration));
     behind.expect("no migration of this name") + 1
@@ -73,7 +73,7 @@ pub(crate) async fn migrations(url: &str) -> Migrations {
     Migrations::connect(url).await.unwrap()
 }
 
-/// The schema as text, without SeaORM's own table and the one that SQLite keeps for itself.
+/// Returns the schema as text, without SeaORM's own table and SQLite's internal one.
 pub(crate) async fn schema(url: &str) -> String {
     if is_sqlite(url) {
         let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name NOT IN ('seaql_migrations', 'rylie_migrations', 'sqlite_sequence') ORDER BY type, name";

@@ -1,11 +1,11 @@
-//! The tenant key is right whoever writes, and cannot be forged.
+//! The tenant key is correct for every writer, and cannot be forged.
 
 use super::schema::make_base;
 use super::sql::{Sql, deploy, is_sqlite};
 
 const NOW: &str = "'2026-01-01 00:00:00.000'";
 
-/// Children of a user: table, and the columns it needs beyond `id` and `"userId"`.
+/// Tables below a user, with the columns that they need in addition to `id` and `"userId"`.
 const OF_USER: [(&str, &str, &str); 6] = [
     ("Account", "type, provider, \"providerAccountId\"", "'oauth', 'google', '$id'"),
     ("Session", "\"sessionToken\", expires", "'$id', $now"),
@@ -19,7 +19,8 @@ const OF_USER: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Two agencies; Ann of the first, Bob of the second, Solo of none; each with a request, a task and all that a user has.
+/// Adds two agencies; Ann of the first, Bob of the second, Solo of none. Each has a request, a task and the other rows
+/// of a user.
 pub(crate) async fn fill(sql: &mut Sql) {
     for agency in ["a1", "a2"] {
         sql.run(&format!("INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('{agency}', 'n', {NOW})")).await;
@@ -54,7 +55,7 @@ pub(crate) async fn fill(sql: &mut Sql) {
     }
 }
 
-/// What else they have in the tables that we made beside the base.
+/// Adds rows to the tables that we added to the base.
 pub(crate) async fn fill_ours(sql: &mut Sql) {
     for (user, tenant) in [("ann", "a1"), ("bob", "a2"), ("solo", "user:solo")] {
         sql.run(&format!(
@@ -72,7 +73,7 @@ async fn add_task(sql: &mut Sql, id: &str, user: &str, request: &str) {
     .await;
 }
 
-/// Asserts that all that belongs to a user is of the tenant.
+/// Asserts that all rows of a user belong to the tenant.
 async fn assert_tenant(sql: &mut Sql, user: &str, tenant: &str) {
     assert_eq!(sql.tenant("User", user).await, tenant);
     assert_eq!(sql.tenant("Request", &format!("r-{user}")).await, tenant);
@@ -91,7 +92,7 @@ async fn filled(url: &str) -> Sql {
     sql
 }
 
-/// A writer that knows nothing of the column gets it right.
+/// A writer that does not set the column gets the correct value.
 pub(crate) async fn a_writer_that_knows_nothing_of_it_gets_it(url: &str) {
     let mut sql = filled(url).await;
 
@@ -104,7 +105,7 @@ pub(crate) async fn a_writer_that_knows_nothing_of_it_gets_it(url: &str) {
     assert_eq!(sql.tenant("AuditLog", "e").await, "platform");
 }
 
-/// Rows from before are filled in, all of them, and nothing else of them is touched.
+/// All existing rows are filled in, and no other column changes.
 pub(crate) async fn old_rows_are_filled_in(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -127,7 +128,7 @@ pub(crate) async fn record_base(sql: &mut Sql) {
     sql.run("INSERT INTO seaql_migrations VALUES ('m20261123_000001_create_base_tables', 0)").await;
 }
 
-/// More rows than one batch has.
+/// More rows than one batch.
 pub(crate) async fn more_rows_than_a_batch_are_filled_in(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;
@@ -144,7 +145,7 @@ pub(crate) async fn more_rows_than_a_batch_are_filled_in(url: &str) {
     assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"Task\" WHERE \"tenantId\" = 'a1'").await, "12002");
 }
 
-/// A user who changes agency takes along all that is hers.
+/// A user who changes agency takes all own rows along.
 pub(crate) async fn a_change_of_agency_moves_the_children(url: &str) {
     let mut sql = filled(url).await;
 
@@ -156,7 +157,7 @@ pub(crate) async fn a_change_of_agency_moves_the_children(url: &str) {
     assert_eq!(sql.tenant("AuditLog", "e-ann").await, "a1");
 }
 
-/// An agency that goes leaves its users their own tenants.
+/// When an agency is deleted, each user becomes a tenant.
 pub(crate) async fn the_end_of_an_agency_moves_the_children(url: &str) {
     let mut sql = filled(url).await;
 
@@ -165,7 +166,7 @@ pub(crate) async fn the_end_of_an_agency_moves_the_children(url: &str) {
     assert_tenant(&mut sql, "ann", "user:ann").await;
 }
 
-/// Ids that change are followed, too.
+/// Changed ids are followed.
 pub(crate) async fn a_change_of_ids_is_followed(url: &str) {
     let mut sql = filled(url).await;
 
@@ -182,7 +183,7 @@ pub(crate) async fn a_change_of_ids_is_followed(url: &str) {
     assert_eq!(sql.tenant("GA4Connection", "c-solo").await, "user:sola");
 }
 
-/// A row moved to another parent goes over to that parent's tenant.
+/// A row with a new parent moves to that parent's tenant.
 pub(crate) async fn a_row_follows_its_new_parent(url: &str) {
     let mut sql = filled(url).await;
 
@@ -193,7 +194,7 @@ pub(crate) async fn a_row_follows_its_new_parent(url: &str) {
     assert_eq!(sql.tenant("Account", "c-ann").await, "user:solo");
 }
 
-/// A key that is not the parent's is refused; a root's is set right.
+/// A key that differs from the parent's is refused; a root's is corrected.
 pub(crate) async fn a_forged_tenant_is_refused(url: &str) {
     let mut sql = filled(url).await;
 
@@ -209,7 +210,7 @@ pub(crate) async fn a_forged_tenant_is_refused(url: &str) {
     assert_tenant(&mut sql, "ann", "a1").await;
 }
 
-/// A row of a parent that does not exist fails as it did before: by the foreign key.
+/// A row with a missing parent still fails by the foreign key.
 pub(crate) async fn an_unknown_parent_is_the_foreign_keys_error(url: &str) {
     let mut sql = filled(url).await;
 
@@ -222,7 +223,7 @@ fn assert_foreign_key(outcome: sqlx::Result<()>) {
     assert!(error.as_database_error().unwrap().is_foreign_key_violation(), "{error}");
 }
 
-/// New rows are not deleted; the old service may leave the columns out.
+/// New rows are not deleted; the old service may omit the columns.
 pub(crate) async fn rows_begin_undeleted(url: &str) {
     let mut sql = filled(url).await;
     for table in ["Request", "Task"] {
@@ -232,7 +233,7 @@ pub(crate) async fn rows_begin_undeleted(url: &str) {
     }
 }
 
-/// Deleting a user leaves the evidence.
+/// Deleting a user keeps the evidence.
 pub(crate) async fn the_audit_log_outlives_its_actor(url: &str) {
     let mut sql = filled(url).await;
     for table in ["Task", "Request"] {
@@ -244,7 +245,7 @@ pub(crate) async fn the_audit_log_outlives_its_actor(url: &str) {
     assert_eq!(sql.all("SELECT id FROM \"Account\" WHERE id = 'c-ann'").await, Vec::<String>::new());
 }
 
-/// Each column of a foreign key leads an index, so that no cascade reads a whole table.
+/// Each column of a foreign key is the first of an index, so that no cascade scans a table.
 pub(crate) async fn each_foreign_key_is_led_by_an_index(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;

@@ -1,4 +1,4 @@
-//! A store that is closed leaves its replicas alone.
+//! A closed store no longer connects to its replicas.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ async fn a_store_that_is_closed_in_the_middle_of_a_look_leaves_no_connection_ope
     proxy.delay_to_client(Duration::from_millis(50));
     let url = format!("{}?application_name=closing", scene.world.url_through(&proxy).unwrap());
     let database = scene.world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
-    // That of the look, one by which a pool finds out whether it may be made, and its first.
+    // One connection of the probe, one that checks the pool's settings, and the pool's first.
     eventually("a pool is being made", async || proxy.connections() == 3).await;
 
-    // Somebody still has it.
+    // Another owner of the store remains.
     let store = database.store();
     database.close().await;
 

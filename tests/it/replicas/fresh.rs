@@ -1,4 +1,4 @@
-//! A replica that is further behind than the limit is left, and taken again when it has caught up.
+//! A replica beyond the lag limit is not used, and used again when it has caught up.
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::Server;
@@ -32,7 +32,7 @@ async fn a_replica_that_is_late_on_purpose_is_left() {
 
     scene.replica.run("ALTER SYSTEM SET recovery_min_apply_delay = '1h'").await.unwrap();
     scene.replica.run("SELECT pg_reload_conf()").await.unwrap();
-    // Each write may still have come through before the setting was read.
+    // A write may have arrived before the setting took effect.
     let read = UnitOptions::read_only();
     let left = async || {
         add_request(store, scope).await;

@@ -1,4 +1,4 @@
-//! A replica that is lost costs no caller a unit, and serves again when it is back.
+//! A lost replica costs no caller a unit, and serves again when it is back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,7 +14,7 @@ async fn list(unit: &dyn TenantUnit) -> Result<u64, Error> {
     Ok(unit.requests().list(RequestFilter::default(), PageRequest::default()).await?.total)
 }
 
-/// Loses the replica in the middle of a unit, looks that the caller goes on at the primary, and starts it again.
+/// Loses the replica during a unit, checks that the caller continues on the primary, and restarts the replica.
 async fn lose_and_return(lose: impl FnOnce(&mut Replica)) {
     let mut scene = Scene::with(&[]).await;
     let (store, scope) = (&*scene.store, &scene.scope);
@@ -81,7 +81,7 @@ async fn a_replica_that_answers_nothing_is_left_and_taken_again() {
     let told = async || !database.replicas()[0].serving;
     eventually("it is left", told).await;
 
-    // What is under way will not come; what is asked from now on will.
+    // Traffic in transit is lost; new requests are answered.
     proxy.delay_to_client(Duration::ZERO);
     proxy.sever().await;
     caught_up(&*store, &agency.scope()).await;
@@ -101,7 +101,7 @@ async fn a_unit_on_a_replica_that_falls_silent_goes_on_at_the_primary() {
     goes_on_at_the_primary(&*store, &scope, async || proxy.lose(Lost::ToClient)).await;
 }
 
-/// Eight sessions write and read while the replica stops, goes on, crashes and comes back.
+/// Eight sessions write and read while the replica stops, continues, crashes and restarts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_session_ever_misses_what_it_wrote() {
     let mut scene = Scene::with(&[]).await;
@@ -148,7 +148,7 @@ async fn no_session_ever_misses_what_it_wrote() {
     }
 }
 
-/// `work` fails on the replica; the second attempt finds itself on the primary.
+/// `work` fails on the replica; the second attempt runs on the primary.
 async fn goes_on_at_the_primary(store: &dyn Store, scope: &TenantScope, fail: impl AsyncFn()) {
     let attempts = AtomicU32::new(0);
     let served = retry(Retry::default(), || async {
@@ -187,7 +187,7 @@ async fn a_unit_in_the_way_of_the_replay_goes_on_at_the_primary() {
     scene.replica.run("SELECT pg_reload_conf()").await.unwrap();
 
     goes_on_at_the_primary(store, scope, async || {
-        // What the unit has read is locked on the primary, and so on the replica, which does not wait for the unit.
+        // The primary locks what the unit has read, and so does the replica, which does not wait for the unit.
         let mut raw = crate::migration::sql::Sql::connect(scene.world.url()).await;
         raw.run("BEGIN; LOCK TABLE \"Request\" IN ACCESS EXCLUSIVE MODE; SELECT pg_switch_wal(); COMMIT").await;
         let position = store.tenant(scope).await.unwrap().log_position().await.unwrap();

@@ -1,4 +1,4 @@
-//! A replica behind a pooler in transaction mode, where every unit may meet another connection of the server.
+//! A replica behind a pooler in transaction mode, where each unit may use a different server connection.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use rylie_testkit::Pooler;
 use super::promoted::{switch, url_at};
 use super::{FOR_EVER, REPLICA, Scene, add_request, caught_up, eventually, opens_on, seen};
 
-/// A store that is served by what is behind the pooler.
+/// Opens a store that the pooler's target serves.
 async fn through(pooler: &Pooler, scene: &Scene) -> Database {
     let url = url_at(&scene.world, scene.replica.primary(), pooler.address());
     let settings = [FOR_EVER, &[("replica_urls", url.as_str()), ("behind_pooler", "true")]].concat();
@@ -37,7 +37,7 @@ async fn what_was_written_is_read_through_the_pooler_too() {
     assert_eq!(seen(store, scope, after, &request).await, (true, REPLICA));
 }
 
-/// Units under way at the same time have the connections of the pooler in ever other orders.
+/// Concurrent units use the pooler's connections in varying orders.
 #[tokio::test]
 async fn tenants_stand_apart_on_the_connections_of_the_pooler() {
     let scene = Scene::with(&[]).await;
@@ -89,7 +89,7 @@ async fn a_replica_that_is_lost_behind_the_pooler_is_left_and_taken_again() {
     assert_eq!(seen(store, scope, after, &request).await, (true, REPLICA));
 }
 
-/// The pooler keeps the callers' connections, and nothing tells them that there is another server behind it.
+/// The pooler keeps its clients' connections, so they get no sign of another server behind it.
 #[tokio::test]
 async fn what_the_pooler_leads_to_instead_of_the_replica_serves_nothing() {
     let scene = Scene::with(&[]).await;

@@ -1,4 +1,4 @@
-//! What is no replica of the primary, or is one no more, serves nothing.
+//! A server that is not, or no longer, a replica of the primary serves no unit.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,13 +9,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{REPLICA, add_request, caught_up, eventually, opens_on, replica, seen};
 
-/// The next unit already opens on the primary: a server that was promoted refuses it by itself, however it was last seen.
+/// The next unit already opens on the primary: a promoted server fails the opening batch, even before the next probe.
 #[tokio::test]
 async fn a_replica_that_is_promoted_serves_no_unit_more() {
-    // It does not come back, so it is not the one of the other tests.
+    // Promotion is permanent, so this is not the shared replica.
     let replica = Replica::of(replica().await.primary()).await.unwrap();
     let world = World::postgres_with_replica(&replica).await.unwrap();
-    // Looked at once a second, so the task beside knows nothing yet.
+    // The probe runs once a second, so it has not detected the promotion yet.
     let database = world.connect_with_settings(&[("replica_max_lag_seconds", "3600")]).await.unwrap();
     let (agency, store) = (world.agency().await.unwrap(), database.store());
     let scope = agency.scope();
@@ -57,7 +57,7 @@ async fn a_server_that_is_no_replica_of_the_primarys_database_serves_nothing() {
     }
 }
 
-/// Passes connections on to the server that is named at the time.
+/// Forwards connections to the server that is named at the time.
 pub(super) async fn switch(to: Arc<Mutex<String>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -73,13 +73,13 @@ pub(super) async fn switch(to: Arc<Mutex<String>>) -> String {
     address
 }
 
-/// Where the world's database is behind another address of its cluster, or of one that follows it.
+/// Returns the URL of the world's database at another address of its cluster, or of one that follows it.
 pub(super) fn url_at(world: &World, cluster: &Cluster, address: &str) -> String {
     let url = world.url().replacen(&cluster.address(), address, 1);
     url.split("?host=").next().unwrap().to_owned()
 }
 
-/// As when it crashed, and shows less until it has caught up.
+/// As after a crash, when it shows less until it has caught up.
 #[tokio::test]
 async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit() {
     let replica = replica().await;
@@ -99,7 +99,7 @@ async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit()
     let after = UnitOptions::read_only().after(written);
     eventually("the replica has it", async || opens_on(&*store, &scope, after).await == REPLICA).await;
 
-    // While the connections that lead to the one are in use, a new one is made, and leads to the other.
+    // While the connections to the first server are in use, a new one leads to the second.
     let mut in_use = vec![store.tenant_with(&scope, after).await.unwrap()];
     assert_ne!(in_use[0].server(), Server::Primary);
     server.lock().unwrap().clone_from(&behind.address());
@@ -115,7 +115,7 @@ async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit()
     assert!(in_use.len() < 10, "{} were in use: {told}", in_use.len());
 }
 
-/// Waits until a replica to which no store leads has the world's database with its roles and rows.
+/// Waits until a replica that no store uses has the world's database with its roles and rows.
 async fn caught_up_by_itself(replica: &Replica, world: &World) {
     let url = world.replica_url(replica).unwrap();
     let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Which units a replica serves, and that a caller reads what it wrote.
+//! The units that a replica serves, and read-your-writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ async fn whoever_waits_is_served_by_the_replica_once_it_has_come_that_far() {
     assert_eq!(waiting.await.unwrap(), (true, REPLICA));
 }
 
-/// With `synchronous_commit` on, the position is another one: that of the flushed log.
+/// With `synchronous_commit` on, the position is that of the flushed log.
 #[tokio::test]
 async fn a_commit_that_waits_for_the_disk_is_read_as_well() {
     let scene = Scene::with(&[]).await;

@@ -1,4 +1,4 @@
-//! What a replica costs in round trips, counted on the wire.
+//! The round trips of a replica, counted on the wire.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use rylie_testkit::{DelayProxy, World};
 
 use super::{REPLICA, add_request, caught_up, replica};
 
-/// The round trips on the wire to a server that the caller of some work waits for. Whoever has the only connection, has it after
-/// the end of the unit before; that of `settled` is one.
+/// Counts the round trips to a server that the caller of `work` waits for. The only connection becomes free after the
+/// end of the previous unit, here that of `settled`, which is one round trip.
 async fn counted(proxy: &DelayProxy, settled: impl AsyncFn() -> Box<dyn TenantUnit>, work: impl AsyncFn()) -> u64 {
     work().await;
     work().await;
@@ -27,7 +27,7 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
     let (scope, to_replica) = (agency.scope(), DelayProxy::start(replica.address()).await.unwrap());
     let to_primary = DelayProxy::start(replica.primary().address()).await.unwrap();
     let (primary, replica_url) = (world.url_through(&to_primary).unwrap(), world.url_through(&to_replica).unwrap());
-    // Nobody looks at the servers more often than once a second.
+    // The servers are probed at most once a second.
     let settings = [
         ("database_url", primary.as_str()),
         ("replica_urls", &replica_url),
@@ -63,7 +63,7 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
     let (read_only, elsewhere) = (UnitOptions::read_only(), UnitOptions::read_only().on_primary());
     let on_replica = async || store.tenant_with(&scope, read_only).await.unwrap();
     let on_primary = async || store.tenant_with(&scope, elsewhere).await.unwrap();
-    // The looks of the tasks beside come in between; the least of some runs is without.
+    // Probes may run in between; the minimum of several runs excludes them.
     let mut least = [u64::MAX; 5];
     for _ in 0..10 {
         least[0] = least[0].min(counted(&to_replica, on_replica, read).await);
@@ -84,5 +84,5 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
     assert!(to_primary.round_trips() - before < 20, "nothing is asked of the primary for a read on the replica");
 }
 
-/// The request is read, and changed.
+/// Reads and changes the request.
 const STATEMENTS: u64 = 2;

@@ -1,4 +1,5 @@
-//! Replicas after a failover: a promoted server's log is another timeline, in which the same positions mean something else.
+//! Replicas after a failover: a promoted server's log is another timeline, in which equal positions have another
+//! meaning.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use super::promoted::{switch, url_at};
 use super::{FOR_EVER, REPLICA, Scene, add_request, caught_up, eventually, opens_on, seen};
 use crate::migration::sql::Sql;
 
-/// Whoever promotes one replica, and forgets another one that had come further.
+/// One replica is promoted while another one, which was ahead, still follows the old primary.
 #[tokio::test]
 async fn a_replica_that_stayed_with_the_old_primary_serves_no_reads_of_the_new_one() {
     let scene = Scene::with(&[]).await;
@@ -24,7 +25,7 @@ async fn a_replica_that_stayed_with_the_old_primary_serves_no_reads_of_the_new_o
     caught_up(store, scope).await;
     caught_up_by_itself(&promoted, world).await;
     promoted.promote().await.unwrap();
-    // The replica has what the promoted server never had, and by its position everything that this will write.
+    // The replica has changes that the promoted server never had, and its position is beyond all later writes.
     let mut old = Sql::connect(world.url()).await;
     for _ in 0..2 {
         add_request(store, scope).await;
@@ -48,7 +49,7 @@ async fn a_replica_that_stayed_with_the_old_primary_serves_no_reads_of_the_new_o
     }
 }
 
-/// Waits until a replica to which no store leads has the world's database with its roles and rows.
+/// Waits until a replica that no store uses has the world's database with its roles and rows.
 async fn caught_up_by_itself(replica: &Replica, world: &World) {
     let database = served_by(replica, world).await;
     eventually("the other one is there", async || database.replicas()[0].serving).await;
@@ -64,9 +65,9 @@ async fn a_replica_that_follows_the_promoted_server_serves_again() {
     let (world, scope, primary) = (&scene.world, &scene.scope, scene.replica.primary());
     let (promoted, follower) = (Replica::of(primary).await.unwrap(), Replica::of(primary).await.unwrap());
     let mut old = Sql::connect(world.url()).await;
-    // A login as a service has it, which may not see what a replica receives.
+    // A service login may not see what a replica receives.
     old.run("CREATE ROLE served LOGIN; GRANT rylie_doors TO served").await;
-    // The one that is promoted has all that the other one has.
+    // The promoted replica has everything that the other one has.
     let on_follower = served_by(&follower, world).await;
     eventually("the follower serves", async || on_follower.replicas()[0].serving).await;
     follower.follow(None).await.unwrap();
@@ -82,7 +83,7 @@ async fn a_replica_that_follows_the_promoted_server_serves_again() {
     let settings = [("database_url", primary_url.as_str()), ("replica_urls", &replica_url)];
     let database = world.connect_with_settings(&settings).await.unwrap();
     let store = &*database.store();
-    // Until then the follower's own record of where it is may name the old timeline.
+    // Until then the follower's own record of its position may name the old timeline.
     promoted.run("CHECKPOINT").await.unwrap();
     let (request, written) = add_request(store, scope).await;
     let after = UnitOptions::read_only().after(written);

@@ -10,7 +10,7 @@ use super::{FOR_EVER, Scene, add_request, eventually, opens_on, seen};
 const FIRST: Server = Server::Replica(1);
 const SECOND: Server = Server::Replica(2);
 
-/// A second replica beside the one of all tests, and a store that is served by both.
+/// Starts a second replica next to the shared one, and a store that both serve.
 async fn with_second(scene: &Scene) -> (Replica, Database) {
     let second = Replica::of(scene.replica.primary()).await.unwrap();
     let urls = [&scene.replica, &second].map(|replica| scene.world.replica_url(replica).unwrap()).join(",");
@@ -21,7 +21,7 @@ async fn with_second(scene: &Scene) -> (Replica, Database) {
     (second, database)
 }
 
-/// Where so many units open, one after another.
+/// Opens this many units one after another, and returns their servers.
 async fn servers<const UNITS: usize>(store: &dyn Store, scope: &TenantScope, options: UnitOptions) -> [Server; UNITS] {
     let mut servers = [Server::Primary; UNITS];
     for server in &mut servers {
@@ -45,7 +45,7 @@ async fn units_take_turns_and_go_on_with_the_other_when_one_is_lost() {
 
     second.kill().unwrap();
 
-    // Whoever finds out goes to the primary, and nobody else does.
+    // Only the unit that detects the loss goes to the primary.
     let meanwhile: [_; 20] = servers(store, scope, read).await;
     let number_on = |server| meanwhile.iter().filter(|on| **on == server).count();
     assert!(number_on(Server::Primary) <= 1 && number_on(SECOND) == 0, "{meanwhile:?}");

@@ -1,4 +1,4 @@
-//! Both walls stand on the replica as they do on the primary, together and each alone.
+//! Both isolation layers work on the replica as on the primary, together and each alone.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 use super::{REPLICA, caught_up, eventually, opens_on, replica};
 use crate::walls::TABLES;
 
-/// Two agencies with rows, which the replica has as well.
+/// Two agencies with rows, which the replica has too.
 struct Two<'w> {
     ours: TestAgency<'w>,
     theirs: TestAgency<'w>,
@@ -32,7 +32,7 @@ impl<'w> Two<'w> {
         Self { ours, theirs, secret, store: world.store() }
     }
 
-    /// Nothing of theirs is in ours, whichever way it is asked for.
+    /// No row of theirs is visible in our units, by any query.
     async fn stand_apart(&self, options: UnitOptions, server: Server) {
         let unit = self.store.tenant_with(&self.ours.scope(), options).await.unwrap();
         assert!(unit.requests().find_many(vec![self.secret.id.clone()]).await.unwrap().is_empty());
@@ -71,7 +71,7 @@ async fn the_walls_hold_off_every_attack_on_the_replica() {
     assert_eq!((behind(Walls::Both), behind(Walls::Fence)), (9, 9), "{report}");
 }
 
-/// Units that may read from a replica, and where they do.
+/// Options of units that may read from a replica, with the expected server.
 fn however_opened() -> [(UnitOptions, Server); 3] {
     let elsewhere = UnitOptions::autocommit().on_primary();
     [(UnitOptions::read_only(), REPLICA), (UnitOptions::autocommit(), REPLICA), (elsewhere, Server::Primary)]
@@ -129,7 +129,7 @@ async fn row_level_security_alone_keeps_tenants_apart_on_the_replica() {
     );
 }
 
-/// A number that SQL in the tenant's role finds on the replica, with no fence.
+/// Runs SQL in the tenant role on the replica, without the tenant filter. Returns its number.
 async fn as_tenant(world: &World, replica: &Replica, tenant: &str, sql: &str) -> i64 {
     let mut connection = PgConnection::connect(&world.replica_url(replica).unwrap()).await.unwrap();
     let mut unit = connection.begin().await.unwrap();
@@ -141,7 +141,7 @@ async fn as_tenant(world: &World, replica: &Replica, tenant: &str, sql: &str) ->
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(&mut *unit).await.unwrap()
 }
 
-/// A login that row-level security would not bind as it binds that of the primary serves nothing.
+/// Replicas whose login bypasses a policy are not used.
 #[tokio::test]
 async fn a_login_without_the_second_wall_is_not_read_by() {
     let replica = replica().await;

@@ -1,9 +1,9 @@
-//! The schema is asked, not the code: a new table cannot be forgotten.
+//! Queries the schema instead of the code: a new table cannot be forgotten.
 
 use super::raw::Raw;
 use super::{TABLES, walled};
 
-/// Tables without a tenant, and why.
+/// Tables without a tenant, with the reason.
 const OF_NO_TENANT: [(&str, &str); 14] = [
     ("VerificationToken", "names an address before it is known whose it is; only the identity door has a right on it"),
     ("SystemSettings", "one row, the platform's own"),
@@ -21,7 +21,7 @@ const OF_NO_TENANT: [(&str, &str); 14] = [
     ("rylie_logins", "the logins that were provisioned"),
 ];
 
-/// What is wrong with the second wall, table by table.
+/// Lists the gaps of row-level security, table by table.
 async fn violations(raw: &mut Raw) -> Vec<String> {
     let allowed = OF_NO_TENANT.map(|(table, _)| format!("'{table}'")).join(", ");
     let sql = include_str!("violations.sql").replace("$allowed", &allowed);
@@ -55,7 +55,7 @@ async fn a_table_that_was_forgotten_is_found() {
     );
 }
 
-/// Each part of the wall is needed: taken out of one table, that table is named.
+/// Each part is needed: if one table lacks it, that table is reported.
 #[tokio::test]
 async fn whatever_is_taken_out_of_the_wall_is_found() {
     let (_database, mut raw) = walled().await;

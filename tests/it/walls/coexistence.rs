@@ -1,4 +1,4 @@
-//! A database that the old service still works on: walled for us, open for its owner, until that is over.
+//! A database that the old service still uses: isolated for us, and open for its owner until the adoption is finished.
 
 use rylie_migration::{AdoptOptions, Error, Refusal, State};
 use rylie_testkit::{Cluster, PostgresDatabase};
@@ -11,7 +11,7 @@ use crate::migration::tenant_key::fill;
 
 const ROWS: &str = "SELECT id FROM \"Request\" ORDER BY id";
 
-/// Made by Prisma and adopted by its plain owner; and where to connect as her.
+/// Creates a database as Prisma does, adopted by its plain owner. Also returns the owner's URL.
 async fn adopted_by_owner(cluster: &Cluster) -> (PostgresDatabase, Raw, String) {
     let database = cluster.empty_database().await.unwrap();
     make_base(&database.url()).await;
@@ -40,13 +40,13 @@ async fn the_old_service_sees_everything_until_the_adoption_is_finished() {
     assert_eq!(old_service.rows(ROWS).await, Ok(vec![]));
     assert_eq!(old_service.as_tenant("a1", ROWS).await.unwrap(), ["r-ann"]);
     assert!(!by_owner.finish_adoption(&mut |_| ()).await.unwrap());
-    // Adopting once more counts the rows as before, and does not go back.
+    // A second adoption counts the rows again, and keeps the state.
     let again = by_owner.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
     assert_eq!((again.tables["Request"], again.applied.len(), again.missing_wall), (3, 0, None));
     assert_eq!(by_owner.mark().await.unwrap().unwrap().state, State::Fresh);
 }
 
-/// Killed between the mark and the last table: the next deploy forces the rest.
+/// Killed between the marker and the last table: the next deploy forces the remaining policies.
 #[tokio::test]
 async fn a_killed_end_of_the_adoption_is_taken_up_again() {
     let (database, mut raw, owner) = adopted_by_owner(Cluster::shared().await.unwrap()).await;
@@ -68,7 +68,7 @@ async fn the_adoption_is_not_finished_without_the_roles() {
     assert!(matches!(refused, Err(Error::Refused(Refusal::NoWall { .. }))), "{refused:?}");
     assert_eq!(migrations(&owner).await.mark().await.unwrap().unwrap().state, State::Coexistence);
     assert_eq!(Raw::connect(&owner).await.rows(ROWS).await.unwrap().len(), 3);
-    // A superuser makes the roles and finishes at once.
+    // A superuser creates the roles and finishes immediately.
     assert!(migrations(&database.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
     assert_eq!(Raw::connect(&owner).await.rows(ROWS).await, Ok(vec![]));
 }

@@ -1,4 +1,4 @@
-//! The functions that read by id: both walls, the tenant's rights and no others, and nothing left behind.
+//! The functions that read by id use both isolation layers and the tenant's rights only, and leave no state.
 
 use rylie_db::prelude::*;
 use rylie_testkit::World;
@@ -16,7 +16,7 @@ async fn rows_of_the_named_tenant_alone_are_read_also_by_a_superuser() {
     assert_eq!(raw.rows("SELECT t.id FROM rylie_requests_by_id('', ARRAY['r-ann']) t").await, Ok(vec![]));
     assert_eq!(raw.rows("SELECT t.id FROM rylie_requests_by_id(NULL, ARRAY['r-ann']) t").await, Ok(vec![]));
     assert_eq!(raw.rows("SELECT t.id FROM rylie_requests_by_id('a1', NULL) t").await, Ok(vec![]));
-    // Were its own condition away, the policy would still stand.
+    // Even without its own condition, the policy still applies.
     raw.run(
         "CREATE OR REPLACE FUNCTION rylie_requests_by_id(tenant text, ids text[]) RETURNS SETOF \"Request\" LANGUAGE plpgsql \
          AS $$ BEGIN PERFORM set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', tenant, true); \

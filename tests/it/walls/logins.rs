@@ -1,4 +1,4 @@
-//! The logins of a service that followed the operations guide, on a database that is adopted: each does what it could before.
+//! The logins of a service that followed the operations guide keep their access on an adopted database.
 
 use rylie_migration::{AdoptOptions, Error, Login, Provision, Refusal, Sees};
 use rylie_testkit::{Cluster, PostgresDatabase};
@@ -9,7 +9,7 @@ use crate::migration::schema::make_base;
 use crate::migration::sql::{Sql, deploy, migrations};
 use crate::migration::tenant_key::fill;
 
-/// The guide's statements. Roles belong to the server, so each test has its own names.
+/// The guide's statements. Roles belong to the server, so each test uses unique names.
 const GUIDE: &str = "CREATE USER rylie_app WITH PASSWORD 'secure_password';
 GRANT CONNECT ON DATABASE rylie_seo_hub TO rylie_app;
 GRANT USAGE ON SCHEMA public TO rylie_app;
@@ -40,7 +40,7 @@ const BASE: [&str; 14] = [
     "SystemSettings",
 ];
 
-/// What a login of the old service writes, each in a transaction of its own that is rolled back.
+/// Writes of an old service's login, each in a transaction that is rolled back.
 const WRITES: [&str; 19] = [
     "INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('n', 'n', now()) RETURNING id",
     "INSERT INTO \"User\" (id, email, \"agencyId\", \"updatedAt\") VALUES ('n', 'n@x', 'a1', now()) RETURNING id",
@@ -70,7 +70,7 @@ struct Place {
     readonly: String,
 }
 
-/// Made by Prisma, owned by a plain role, with the guide's logins.
+/// Creates a database as Prisma does, owned by a plain role, with the guide's logins.
 async fn of_the_guide(cluster: &Cluster) -> Place {
     let database = cluster.empty_database().await.unwrap();
     make_base(&database.url()).await;
@@ -96,7 +96,7 @@ impl Place {
         migrations(&self.url()).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
     }
 
-    /// A login of this test's own.
+    /// Creates a login for this test.
     async fn login(&self, suffix: &str, rights: &str) -> String {
         let name = format!("{}_{suffix}", self.database.name());
         let sql = rights.replace('$', &name);
@@ -163,7 +163,8 @@ async fn a_plain_owner_adopts_and_a_superuser_builds_the_wall_later() {
     assert_eq!(everything_written(&place.app).await, written);
 }
 
-/// By role, by `SET ROLE`, by PUBLIC, by predefined roles, by columns, without the right to read a parent, and made later.
+/// By role, by `SET ROLE`, by PUBLIC, by predefined roles, by columns, without the right to read a parent, and granted
+/// later.
 #[tokio::test]
 async fn every_other_way_to_a_right_stays_open() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
@@ -204,7 +205,7 @@ async fn every_other_way_to_a_right_stays_open() {
     assert_eq!((sql.tenant("AuditLog", "q").await, sql.tenant("Task", "q").await), ("a2".to_owned(), "a1".to_owned()));
 }
 
-/// The policy of the old service's logins shows our roles and provisioned logins nothing.
+/// The policy for the old service's logins shows no row to our roles and provisioned logins.
 #[tokio::test]
 async fn our_own_roles_are_bound_as_on_a_database_of_ours() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
@@ -221,7 +222,7 @@ async fn our_own_roles_are_bound_as_on_a_database_of_ours() {
         Ok(vec!["r-ann".to_owned()])
     );
     assert_eq!(raw.as_tenant("a1", "DELETE FROM \"Task\" RETURNING id").await, Ok(vec!["t-ann".to_owned()]));
-    // Into another tenant by a parent of another one: refused as if there were none.
+    // A parent of another tenant is refused like a missing one.
     for parent in ["r-bob", "nowhere"] {
         let task = format!(
             "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\") VALUES ('n', 'ann', '{parent}', 't', 'BLOG', now())"
@@ -230,15 +231,15 @@ async fn our_own_roles_are_bound_as_on_a_database_of_ours() {
         let moved = format!("UPDATE \"Task\" SET \"requestId\" = '{parent}' WHERE id = 't-ann'");
         assert_eq!(raw.as_tenant("a1", &moved).await, Err(DENIED.to_owned()), "{parent}");
     }
-    // A member that inherits is bound by the policy of the role it inherits.
+    // The policy of an inherited role applies to an inheriting member.
     let heir = place.login("heir", "GRANT rylie_tenant TO \"$\"").await;
     assert_eq!(Raw::connect(&heir).await.rows("SELECT id FROM \"Request\"").await, Ok(vec![]));
-    // The policy is no part of the tenant's plan.
+    // The policy is not part of the tenant's plan.
     let plan = raw.as_tenant("a1", "SET LOCAL enable_seqscan = off; EXPLAIN SELECT id FROM \"Request\"").await.unwrap();
     assert!(plan.iter().any(|line| line.contains("Index Cond") && line.contains("rylie.tenant")), "{plan:?}");
     assert!(!plan.iter().any(|line| line.contains("foreign_role")), "{plan:?}");
 
-    // A plan that was made for the one does not serve the other.
+    // A plan for one role does not serve the other.
     raw.run(&format!("PREPARE everything AS SELECT id FROM \"Request\"; GRANT \"{0}_app\" TO CURRENT_USER; SET plan_cache_mode = force_generic_plan", place.database.name())).await;
     let by_app = raw.as_role(&format!("\"{}_app\"", place.database.name()), "SELECT 1", "EXECUTE everything").await;
     assert_eq!(by_app.unwrap().len(), 3);
@@ -282,7 +283,7 @@ async fn the_end_of_the_adoption_closes_the_tables_to_them() {
     assert_eq!(migrations(&place.url()).await.refuse_open_sessions().await.map_err(|error| error.to_string()), Ok(()));
 }
 
-/// Adopted by a version that knew nothing of such logins.
+/// Adopted by a version that did not handle such logins.
 #[tokio::test]
 async fn the_next_deploy_repairs_what_an_earlier_version_adopted() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
@@ -307,7 +308,7 @@ async fn the_next_deploy_repairs_what_an_earlier_version_adopted() {
     assert_eq!(drifted(&place).await, Vec::<String>::new());
 }
 
-/// A provisioned login sees nothing of its own accord, whatever is granted to it; one of the old service's is not made one.
+/// A provisioned login sees no row by grants alone. A login of the old service cannot be provisioned.
 #[tokio::test]
 async fn provisioned_logins_are_bound_while_the_old_service_works() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
@@ -332,7 +333,7 @@ async fn provisioned_logins_are_bound_while_the_old_service_works() {
     assert_eq!(Raw::connect(&place.app).await.rows(requests).await.unwrap().len(), 3);
 }
 
-/// Default privileges would open what a deploy makes.
+/// Default privileges would open tables that a deploy creates.
 #[tokio::test]
 async fn our_own_tables_are_closed_to_the_guides_logins() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
@@ -361,11 +362,11 @@ async fn our_own_tables_are_closed_to_the_guides_logins() {
     }
     assert_eq!(open_to(&place, &app).await, Vec::<String>::new());
     assert_eq!(open_to(&place, &readonly).await, Vec::<String>::new());
-    // The roles of the doors are a superuser's to make.
+    // Only a superuser may create the database roles.
     deploy(&place.url()).await;
     assert_eq!(drifted(&place).await, Vec::<String>::new());
 
-    // By hand, with a grant option that was passed on, to everybody, on a column and on a sequence.
+    // Manual grants: with a grant option that was passed on, to PUBLIC, on a column and on a sequence.
     let mut raw = Raw::connect(&place.url()).await;
     raw.run(&format!("GRANT SELECT, UPDATE ON rylie_database TO \"{app}\" WITH GRANT OPTION; GRANT USAGE ON SEQUENCE rylie_audit_position TO \"{readonly}\"; \
         GRANT UPDATE (error) ON rylie_job_runs TO \"{readonly}\"; GRANT EXECUTE ON FUNCTION rylie_audit_erase(text, text, bytea) TO \"{app}\"")).await;
@@ -388,7 +389,7 @@ async fn drifted(place: &Place) -> Vec<String> {
     drift.differences.into_iter().map(|difference| difference.object).collect()
 }
 
-/// The objects of ours on which a role has a right of its own.
+/// Lists our objects on which a role has its own right.
 async fn open_to(place: &Place, role: &str) -> Vec<String> {
     let sql = format!(
         "SELECT relname || ' ' || privilege_type FROM pg_class c, aclexplode(relacl) e WHERE e.grantee = '\"{role}\"'::regrole \

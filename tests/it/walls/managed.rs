@@ -1,6 +1,6 @@
-//! An owner as managed services give one: she may make roles, owns database and tables, and is no superuser.
+//! An owner as on managed services: it may create roles and owns database and tables, but is no superuser.
 //!
-//! From PostgreSQL 16 on, who makes a role may give it away and not take it herself.
+//! From PostgreSQL 16 on, the creator of a role may grant it, but not assume it.
 
 use rylie_db::prelude::*;
 use rylie_migration::{AdoptOptions, CheckStatus, Error, MIGRATIONS, Progress, Refusal, State};
@@ -13,7 +13,7 @@ use crate::migration::tenant_key::fill;
 
 const ROWS: &str = "SELECT id FROM \"Request\" ORDER BY id";
 
-/// Every door opens, with its role.
+/// Each kind of unit opens with its database role.
 async fn doors_open(url: &str) {
     let service = Database::connect(Config::new(url).unwrap()).await.unwrap();
     assert!(service.health().await.unwrap().row_level_security);
@@ -44,7 +44,7 @@ async fn she_deploys_on_an_empty_database_and_takes_everything_back() {
         "{checks:?}"
     );
     doors_open(&owner).await;
-    // The policies bind her all the same: she takes the roles, and inherits nothing.
+    // The policies apply to the owner nevertheless: it assumes the roles, and inherits nothing.
     assert_eq!(Raw::connect(&owner).await.rows("SELECT id FROM \"Agency\"").await, Ok(vec![]));
 
     by_owner.reset(&mut |_| ()).await.unwrap();
@@ -75,7 +75,7 @@ async fn she_adopts_and_finishes_and_the_old_service_works_until_then() {
     doors_open(&owner).await;
 }
 
-/// What an earlier version left: everything is on record, and nobody can take a role.
+/// The state that an earlier version left: all migrations are recorded, and no login can assume a role.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_left_without_the_right_to_take_the_roles_is_mended_by_the_next_deploy() {
     let cluster = Cluster::private().await.unwrap();
@@ -106,7 +106,7 @@ async fn a_database_left_without_the_right_to_take_the_roles_is_mended_by_the_ne
     doors_open(&owner).await;
 }
 
-/// The login that deploys is a member of the owner and makes the roles; the owner may not.
+/// The deploying login is a member of the owner and creates the roles; the owner may not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_of_the_owner_who_may_make_roles_deploys_for_her() {
     let cluster = Cluster::private().await.unwrap();
@@ -132,8 +132,8 @@ async fn a_member_of_the_owner_who_may_make_roles_deploys_for_her() {
     doors_open(&deployer).await;
 }
 
-/// A second database of the server, of another owner: the roles are there, and not hers to give. It works behind one wall, and
-/// names the statement; once that is run, the next deploy completes the other.
+/// A second database of the server, of another owner: the roles exist, and this owner may not grant them. It works with
+/// one isolation layer and reports the statement to run. The next deploy after that completes the other layer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roles_that_another_owner_made_are_asked_for_by_the_statement_to_run() {
     let cluster = Cluster::private().await.unwrap();
@@ -176,7 +176,7 @@ async fn roles_that_another_owner_made_are_asked_for_by_the_statement_to_run() {
     doors_open(&owner).await;
 }
 
-/// An administrator made the roles and gave the right to give them away, and no other.
+/// An administrator created the roles and granted only the right to grant them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roles_that_an_administrator_made_are_taken_by_who_may_give_them() {
     let cluster = Cluster::private().await.unwrap();
@@ -197,7 +197,7 @@ async fn roles_that_an_administrator_made_are_taken_by_who_may_give_them() {
     doors_open(&owner).await;
 }
 
-/// A member that may neither take a role nor give it would be blind behind forced policies.
+/// A member that can neither assume nor grant a role would see no row behind forced policies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_may_not_take_a_role_is_refused_before_a_policy_binds_it() {
     let cluster = Cluster::private().await.unwrap();

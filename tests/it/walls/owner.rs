@@ -1,4 +1,4 @@
-//! The tables' owner: bound where the policies are forced, and every cascade works all the same.
+//! The table owner: forced policies apply, and every cascade still works.
 
 use rylie_db::audit::SigningKey;
 use rylie_db::maintenance::seal_audit;
@@ -9,7 +9,7 @@ use super::raw::{DENIED, Raw};
 use super::{TABLES, walled};
 use crate::migration::sql::{deploy, migrations};
 
-/// The same as [`walled`], owned by a role that may do nothing else; and where to connect as that role.
+/// Creates the same as [`walled`], owned by a role without further rights. Also returns the URL of that role.
 pub(super) async fn owned_by_plain_role() -> (PostgresDatabase, Raw, String) {
     let (database, mut raw) = walled().await;
     let owner = give_away(&database, &mut raw).await;
@@ -17,7 +17,7 @@ pub(super) async fn owned_by_plain_role() -> (PostgresDatabase, Raw, String) {
     (database, raw, owner)
 }
 
-/// Gives the database to a new role that may do nothing else, and tells where to connect as that role.
+/// Gives the database to a new role without further rights. Returns the URL of that role.
 pub(super) async fn give_away(database: &PostgresDatabase, raw: &mut Raw) -> String {
     let role = format!("{}_owner", database.name());
     raw.run(&format!("CREATE ROLE \"{role}\" LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO \"{role}\"")).await;
@@ -31,7 +31,7 @@ pub(super) async fn give_away(database: &PostgresDatabase, raw: &mut Raw) -> Str
     database.url_as(&role)
 }
 
-/// What the platform's door does to users and agencies: their rows go along, whoever owns the tables.
+/// Changes of users and agencies in the platform role cascade to their rows, for any table owner.
 async fn cascades_work(raw: &mut Raw) {
     let mut at_door = async |sql: &str| raw.as_role("rylie_platform", "SELECT 1", sql).await.unwrap();
     let tenants = "SELECT \"tenantId\" FROM \"Task\" WHERE id = 't-ann' UNION SELECT \"tenantId\" FROM \"Session\" WHERE id = 'c-ann'";
@@ -49,7 +49,7 @@ async fn cascades_work(raw: &mut Raw) {
          SELECT id FROM \"Task\" WHERE id = 't-ann' UNION SELECT id FROM \"Session\" WHERE id = 'c-ann' \
          UNION SELECT id FROM \"SEOWorksTaskMapping\" WHERE id = 'm-ann' UNION SELECT id FROM \"MonthlyUsage\" WHERE id = 'c-ann'";
     assert_eq!(at_door(gone).await, Vec::<String>::new());
-    // At the tenant's own door as well.
+    // In the tenant role too.
     let own = "DELETE FROM \"Request\"; SELECT id FROM \"Task\"";
     assert_eq!(raw.as_tenant("a1", own).await.unwrap(), Vec::<String>::new());
     let own = "DELETE FROM \"Request\"; DELETE FROM \"User\"; SELECT id FROM \"GA4Connection\"";
@@ -86,7 +86,7 @@ async fn the_owner_sees_nothing_without_a_doors_role() {
 #[tokio::test]
 async fn a_plain_owner_takes_everything_back_and_applies_it_again() {
     let (database, mut raw, owner) = owned_by_plain_role().await;
-    // An actor who is no user keeps the log's old foreign key away.
+    // An actor who is not a user prevents the log's old foreign key.
     raw.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('j', 'job:x', 'x', 'y')").await;
     let mut migrations = migrations(&owner).await;
 
@@ -97,7 +97,7 @@ async fn a_plain_owner_takes_everything_back_and_applies_it_again() {
     drop(database);
 }
 
-/// The owner may seal, and sees no more for it.
+/// The owner may seal, and sees no more rows by it.
 #[tokio::test]
 async fn the_owner_seals_by_the_sealers_role() {
     let (_database, _raw, owner) = owned_by_plain_role().await;

@@ -1,9 +1,9 @@
-//! The lists' plans, as the tenant's role: a policy lets only leak-proof operators into an index.
+//! Plans of the lists in the tenant role: under a policy, only leak-proof operators can use an index.
 
 use super::raw::Raw;
 use super::walled;
 
-/// Twenty tenants with rows, one of them with as many as all others.
+/// Twenty tenants with rows, one of them with half of all rows.
 const ROWS: &str = "
     INSERT INTO \"Agency\" (id, name, \"updatedAt\") SELECT 'p' || i, 'n', now() FROM generate_series(1, 20) i;
     INSERT INTO \"User\" (id, email, \"agencyId\", \"updatedAt\") SELECT 'u' || i, 'u' || i, 'p' || i, now() FROM generate_series(1, 20) i;
@@ -17,7 +17,7 @@ const ROWS: &str = "
         SELECT 'e' || id, \"userId\", 'x', 'y', \"createdAt\" FROM \"Request\" WHERE id LIKE 'q%';
     ANALYZE";
 
-/// The plan of a statement prepared as the driver does, after it was run often enough for a general plan.
+/// Returns the plan of a statement that is prepared as the driver does, after enough runs for a generic plan.
 async fn plan(raw: &mut Raw, statement: &str, parameters: &str) -> String {
     raw.run("BEGIN; SET LOCAL ROLE rylie_tenant; SET LOCAL rylie.tenant = 'p1'").await;
     raw.run(&format!("PREPARE list AS {statement}")).await;

@@ -1,10 +1,10 @@
-//! Users and requests of another tenant are, to a tenant's role, as users and requests that do not exist.
+//! To the tenant role, users and requests of another tenant are indistinguishable from missing ones.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::{Raw, walled};
 
-/// Everything that a server's error tells.
+/// Runs a statement, and returns every field of the server's error.
 async fn told(connection: &mut PgConnection, tenant: &str, sql: &str) -> Result<(), Vec<Option<String>>> {
     let begin = format!("BEGIN; SET LOCAL ROLE rylie_tenant; SELECT set_config('rylie.tenant', '{tenant}', true)");
     sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await.unwrap();
@@ -30,7 +30,7 @@ async fn told(connection: &mut PgConnection, tenant: &str, sql: &str) -> Result<
 
 const NOW: &str = "'2026-01-01'";
 
-/// Statements in which `$user` and `$request` are to be a parent, and all else is the tenant's own.
+/// Statements with `$user` and `$request` as parents; all other values are the tenant's own.
 fn statements() -> Vec<(&'static str, String)> {
     let request = format!(
         "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\", \"tenantId\") \
@@ -113,7 +113,7 @@ fn statements() -> Vec<(&'static str, String)> {
     statements
 }
 
-/// Bob is of `a2`; nobody is nobody.
+/// Bob belongs to `a2`; `nobody` does not exist.
 #[tokio::test]
 async fn a_hidden_parent_cannot_be_told_from_a_missing_one() {
     let (database, _raw) = walled().await;
@@ -135,7 +135,7 @@ async fn a_hidden_parent_cannot_be_told_from_a_missing_one() {
     }
 }
 
-/// The old service knows of no tenants: whom it names is its own business.
+/// The old service has no tenants: it may reference any user.
 #[tokio::test]
 async fn the_owner_and_the_platform_move_users_and_link_as_before() {
     let (_database, mut raw) = walled().await;
@@ -153,7 +153,7 @@ async fn the_owner_and_the_platform_move_users_and_link_as_before() {
     assert_eq!(raw.as_role("rylie_platform", "SELECT 1", link).await.unwrap(), ["l"]);
 }
 
-/// The request stays where it was ordered; its agency goes on working on it, and adds tasks of its user's.
+/// The request stays in its agency, which continues to work on it and adds tasks for its user.
 #[tokio::test]
 async fn a_request_whose_user_has_moved_is_worked_on() {
     let (_database, mut raw) = walled().await;
@@ -168,13 +168,13 @@ async fn a_request_whose_user_has_moved_is_worked_on() {
         )
     };
     assert_eq!(raw.as_tenant("a1", &task("r-ann")).await.unwrap(), ["new"]);
-    // A new request of hers is not the old agency's to make.
+    // The former agency cannot add a new request for this user.
     let request = "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\") \
                    VALUES ('l', 'ann', 'a1', 't', 'd', 'x', now())";
     assert_eq!(raw.as_tenant("a1", request).await, Err("23503".to_owned()));
 }
 
-/// A statement may add the parent as well, in any order.
+/// A statement may also add the parent, in any order.
 #[tokio::test]
 async fn a_parent_may_be_added_by_the_same_statement() {
     let (_database, mut raw) = walled().await;
@@ -186,7 +186,7 @@ async fn a_parent_may_be_added_by_the_same_statement() {
     assert_eq!(raw.as_tenant("a1", both).await.unwrap(), ["done"]);
 }
 
-/// Every foreign key of a table that a tenant's role may write, and what keeps it from telling of another tenant.
+/// Every foreign key of a table that the tenant role may write is guarded against revealing another tenant.
 #[tokio::test]
 async fn every_foreign_key_of_a_tenants_table_is_guarded() {
     let (_database, mut raw) = walled().await;
@@ -198,7 +198,7 @@ async fn every_foreign_key_of_a_tenants_table_is_guarded() {
     assert_eq!(unguarded_keys(&mut raw).await, ["Planted.Planted_userId_fkey", "Task.Task_userId_fkey"]);
 }
 
-/// Foreign keys that tell nothing, and why.
+/// Foreign keys that reveal nothing, with the reason.
 const HARMLESS_KEYS: [(&str, &str); 2] = [
     ("User_agencyId_fkey", "the tenant is the agency: the policy refuses another one before the key is checked"),
     ("Request_agencyId_fkey", "likewise"),
@@ -206,7 +206,7 @@ const HARMLESS_KEYS: [(&str, &str); 2] = [
 
 async fn unguarded_keys(raw: &mut Raw) -> Vec<String> {
     let harmless = HARMLESS_KEYS.map(|(key, _)| format!("'{key}'")).join(", ");
-    // A trigger for each event, on the key's first column, enabled, of a function with the writer's rights.
+    // For each event an enabled trigger on the key's first column, whose function runs with the writer's rights.
     let sql = format!(
         "SELECT c.relname || '.' || k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid \
          JOIN pg_attribute first ON first.attrelid = c.oid AND first.attnum = k.conkey[1] \
@@ -220,7 +220,8 @@ async fn unguarded_keys(raw: &mut Raw) -> Vec<String> {
     raw.rows(&sql).await.unwrap()
 }
 
-/// Unique indexes that a tenant's role may meet another tenant's row in, and why that is known.
+/// Unique indexes in which the tenant role may conflict with another tenant's row, with the reason why that is
+/// accepted.
 const KNOWN_UNIQUE: [(&str, &str); 7] = [
     ("Agency_domain_key", "a domain is public, and one agency's on the whole platform"),
     ("User_email_key", "an address signs in, and is one user's on the whole platform"),
@@ -235,7 +236,7 @@ const KNOWN_UNIQUE: [(&str, &str); 7] = [
 async fn every_unique_index_that_spans_tenants_is_known() {
     let (_database, mut raw) = walled().await;
     let known = KNOWN_UNIQUE.map(|(index, _)| format!("'{index}'")).join(", ");
-    // Ids are made up at random. An index on a guarded column is asked after its trigger.
+    // Ids are random. An index on a guarded column is checked after its trigger.
     let sql = format!(
         "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
          JOIN pg_attribute first ON first.attrelid = c.oid AND first.attnum = i.indkey[0] \

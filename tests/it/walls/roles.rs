@@ -1,4 +1,4 @@
-//! Making the roles: by several databases of a server at once, and by who may not.
+//! Creation of the database roles: concurrently by several databases of a server, and by logins that may not.
 
 use rylie_db::prelude::*;
 use rylie_migration::{Catalog, MIGRATIONS, MigrationState, Migrations, Progress};
@@ -11,7 +11,7 @@ use crate::migration::sql::{deploy, from, migrations};
 
 const ROLES: &str = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'rylie%' ORDER BY 1";
 
-/// Eight databases of a new server deploy at once, three times over.
+/// Eight databases of a new server deploy concurrently, three times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn databases_that_migrate_at_the_same_time_share_the_roles() {
     let cluster = Cluster::private().await.unwrap();
@@ -20,7 +20,7 @@ async fn databases_that_migrate_at_the_same_time_share_the_roles() {
         for _ in 0..8 {
             databases.push(cluster.empty_database().await.unwrap());
         }
-        // The migrations before it take different times, so they are applied first.
+        // The earlier migrations take different times, so they are applied first.
         for database in &databases {
             deploy(&database.url()).await;
             let mut migrations = migrations(&database.url()).await;
@@ -49,8 +49,9 @@ async fn databases_that_migrate_at_the_same_time_share_the_roles() {
     }
 }
 
-/// As a plain owner: everything is applied but the roles, which is told; the service works behind the first wall.
-/// Somebody who may make roles deploys later: the second wall stands, and the owner's logins can use it.
+/// A plain owner applies everything except the roles, which is reported; the service works with the tenant filter
+/// alone. When a login that may create roles deploys later, row-level security is complete, and the owner's logins can
+/// use it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_make_roles_deploys_and_somebody_else_finishes() {
     let cluster = Cluster::private().await.unwrap();
@@ -88,7 +89,7 @@ async fn who_may_not_make_roles_deploys_and_somebody_else_finishes() {
     assert_eq!(unit.agencies().list(PageRequest::default()).await.unwrap().total, 1);
 }
 
-/// A login that may make roles, and is the owner, needs no superuser.
+/// An owner that may create roles needs no superuser.
 #[tokio::test]
 async fn an_owner_who_may_make_roles_builds_the_wall_alone() {
     let cluster = Cluster::private().await.unwrap();
@@ -103,7 +104,7 @@ async fn an_owner_who_may_make_roles_builds_the_wall_alone() {
     Raw::connect(&owner).await.run("SET ROLE rylie_sealer").await;
 }
 
-/// A dump restored on another server brings the record and no roles: the next deploy makes what is missing.
+/// A dump restored on another server contains the record and no roles: the next deploy creates them.
 #[tokio::test]
 async fn what_is_lost_is_made_again_by_the_next_deploy() {
     let (database, mut raw) = super::walled().await;
@@ -123,7 +124,7 @@ async fn what_is_lost_is_made_again_by_the_next_deploy() {
     }
 }
 
-/// A service in a database that another one's migration has made roles for, and its own not yet.
+/// A service in a database whose roles exist by another database's migration, but not yet by its own.
 #[tokio::test]
 async fn roles_of_another_database_are_not_taken_for_ones_own() {
     drop(super::walled().await);

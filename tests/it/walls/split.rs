@@ -21,7 +21,7 @@ async fn a_login_without_the_platform_serves_tenants_and_may_not_take_its_role()
     let (database, _raw) = walled().await;
     let (app, jobs) = (format!("{}_app", database.name()), format!("{}_jobs", database.name()));
     let mut owner = migrations(&database.url()).await;
-    // Twice, and over one that had every door.
+    // Twice, and on a login that could open every kind of unit.
     owner.provision(&wanted(&app, false)).await.unwrap();
     for _ in 0..2 {
         assert!(!owner.provision(&wanted(&app, true)).await.unwrap()[0].platform);
@@ -34,7 +34,7 @@ async fn a_login_without_the_platform_serves_tenants_and_may_not_take_its_role()
     for role in ["rylie_platform", "rylie_doors"] {
         assert_eq!(raw.rows(&format!("SET ROLE {role}")).await, Err(DENIED.to_owned()), "{role}");
     }
-    // It inherits nothing of the roles that it may take.
+    // It inherits nothing from the roles that it may assume.
     assert_eq!(raw.rows("SELECT id FROM \"User\"").await, Err(DENIED.to_owned()));
     assert_eq!(raw.as_tenant("a1", "SELECT id FROM \"Request\"").await.unwrap(), ["r-ann"]);
 

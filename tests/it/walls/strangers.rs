@@ -1,4 +1,4 @@
-//! Who may create in schema `public` makes what is ours before us: nothing of hers is kept, called or passed over.
+//! A stranger who may create objects in schema `public` creates ours first: none of hers is kept, called or ignored.
 
 use rylie_db::prelude::*;
 use rylie_migration::{AdoptOptions, CheckStatus, Error, MIGRATIONS, Refusal, Step};
@@ -13,7 +13,7 @@ use crate::migration::sql::{deploy, migrations};
 
 const TRIGGER: &str = "() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$";
 
-/// A login that may create in schema `public`, as everybody might before PostgreSQL 15.
+/// Creates a login that may create objects in schema `public`, as all logins could before PostgreSQL 15.
 async fn stranger(database: &PostgresDatabase, raw: &mut Raw) -> (Raw, String) {
     let name = format!("{}_mallory", database.name());
     raw.run(&format!("CREATE ROLE {name} LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC")).await;
@@ -71,7 +71,7 @@ async fn what_a_stranger_made_first_is_named_and_nothing_is_run() {
     }
 }
 
-/// Beside tables that Prisma made, in a database that somebody else may create in, and with a right to put triggers on a table.
+/// With tables of Prisma, in a database where a stranger may create objects and put triggers on a table.
 #[tokio::test]
 async fn an_adoption_is_refused_beside_a_strangers_table_or_trigger() {
     for (object, sql) in [
@@ -118,7 +118,8 @@ async fn a_table_in_a_schema_that_sessions_look_into_first_is_named() {
     assert_eq!(found(refused), [format!("table {schema}.\"User\"")]);
 }
 
-/// Somebody made the function between the check and its use: the statement that would have kept her as its owner is taken back.
+/// A stranger creates the function between the check and its use: the statement that would keep her as owner is rolled
+/// back.
 #[tokio::test]
 async fn what_is_planted_between_the_check_and_its_use_is_not_kept() {
     let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
@@ -242,7 +243,7 @@ async fn a_superuser_does_not_run_the_code_of_an_owner_who_may_not_create() {
     assert_eq!(raw.rows(&others).await, Ok(vec![]));
 }
 
-/// A schema of the login's name stands before `public` on PostgreSQL's default path.
+/// A schema with the login's name precedes `public` on PostgreSQL's default search path.
 #[tokio::test]
 async fn a_schema_of_the_logins_name_shadows_nothing() {
     let (database, mut raw) = walled().await;

@@ -1,16 +1,16 @@
-//! The second wall alone: SQL that says nothing of tenants, in the tenant's role.
+//! Row-level security alone: SQL without a tenant condition, in the tenant role.
 //!
-//! Whoever can send SQL of his own can also take another role (`RESET ROLE`, `SET ROLE rylie_platform`): the wall
-//! stands against a query of ours that is wrong, not against SQL of a stranger's. That is why no unit takes SQL.
+//! A session that can send any SQL can also assume another role (`RESET ROLE`, `SET ROLE rylie_platform`). This layer
+//! protects against a wrong query of ours, not against a stranger's SQL. No unit therefore takes SQL.
 
 use super::raw::{DENIED, Raw};
 use super::{TABLES, walled};
 
-/// Which tables show a tenant what is not its own, or not what is.
+/// Lists the tables that show a tenant foreign rows, or hide its own.
 async fn leaks(raw: &mut Raw) -> Vec<&'static str> {
     let mut leaking = Vec::new();
     for table in TABLES {
-        // The role has no right on accounts and sessions; should somebody grant one, the policy is there.
+        // The role has no right on accounts and sessions; if a later change grants one, the policy applies.
         raw.run(&format!("BEGIN; GRANT SELECT ON \"{table}\" TO rylie_tenant; SET LOCAL ROLE rylie_tenant; SET LOCAL rylie.tenant = 'a1'")).await;
         let tenants = raw.rows(&format!("SELECT \"tenantId\" FROM \"{table}\"")).await.unwrap();
         raw.run("ROLLBACK").await;
@@ -35,7 +35,7 @@ async fn a_query_without_a_condition_sees_the_own_rows_only() {
     );
 }
 
-/// A leak shows as soon as any one table's policy is gone: the check above is worth something, and so is each policy.
+/// Removing any one policy shows a leak. So the check above works, and each policy is needed.
 #[tokio::test]
 async fn each_policy_is_what_holds_its_table() {
     let (_database, mut raw) = walled().await;
@@ -99,7 +99,7 @@ async fn a_row_is_neither_made_for_nor_moved_to_another_tenant() {
     let task = "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\", \"tenantId\") VALUES ('x', 'ann', ";
     for sql in [
         format!("{task}'r-bob', 't', 'PAGE', now(), 'a2')"),
-        // The trigger that looks for the parent does not see it either: the same as for one that does not exist.
+        // The trigger that reads the parent does not see it either: the answer is that for a missing one.
         format!("{task}'r-bob', 't', 'PAGE', now(), NULL)"),
         format!("{task}'r-none', 't', 'PAGE', now(), NULL)"),
         "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('x', 'ann', 'x', 'y', 'a2')".to_owned(),
@@ -115,7 +115,7 @@ async fn a_row_is_neither_made_for_nor_moved_to_another_tenant() {
     ] {
         assert_eq!(raw.as_tenant("a1", &sql).await, Err(DENIED.to_owned()), "{sql}");
     }
-    // Given its own key, it is the composite foreign key that refuses: the parent is another tenant's, or nobody's.
+    // With its own key, the composite foreign key rejects the row: the parent belongs to another tenant, or is missing.
     for parent in ["r-bob", "r-none"] {
         let forged = format!("{task}'{parent}', 't', 'PAGE', now(), 'a1')");
         assert_eq!(raw.as_tenant("a1", &forged).await, Err("23503".to_owned()));
@@ -145,7 +145,7 @@ async fn the_wall_is_not_switched_off_from_inside() {
             "CREATE TABLE mine (id text REFERENCES \"$\"(id))",
         ] {
             let outcome = raw.as_tenant("a1", &sql.replace('$', table)).await;
-            // A grant of what one does not have is not refused but without effect, and warned of.
+            // Granting a right that one does not have is not refused: it has no effect and gives a warning.
             assert!(outcome == Err(DENIED.to_owned()) || sql.starts_with("GRANT"), "{table}: {sql}: {outcome:?}");
         }
     }
@@ -156,7 +156,7 @@ async fn the_wall_is_not_switched_off_from_inside() {
     assert_eq!(raw.rows(counted).await.unwrap(), ["0"]);
 }
 
-/// What the wall does not hold against, so that nobody takes it to: SQL of a stranger's, on a connection of ours.
+/// A documented limit of this layer: a stranger's SQL on our connection.
 #[tokio::test]
 async fn whoever_may_send_any_sql_may_leave_the_role() {
     let (_database, mut raw) = walled().await;
@@ -174,7 +174,7 @@ async fn copying_gives_and_takes_no_others_rows() {
     assert_eq!(raw.copied_out("a1", "COPY \"Request\" (id) TO STDOUT").await.unwrap(), ["r-ann"]);
     assert_eq!(raw.copied_out("a1", "COPY (SELECT id FROM \"User\") TO STDOUT").await.unwrap(), ["ann"]);
     assert_eq!(raw.as_tenant("a1", "COPY \"Session\" (id) TO STDOUT").await, Err(DENIED.to_owned()));
-    // Feature not supported: no policy can be asked row by row.
+    // Feature not supported: policies cannot be checked row by row.
     assert_eq!(raw.as_tenant("a1", "COPY \"Request\" FROM STDIN").await, Err("0A000".to_owned()));
     assert_eq!(raw.as_tenant("a1", "COPY \"Request\" TO '/tmp/rows'").await, Err(DENIED.to_owned()));
     assert_eq!(raw.as_tenant("a1", "COPY (SELECT 1) TO PROGRAM 'true'").await, Err(DENIED.to_owned()));

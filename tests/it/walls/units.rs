@@ -1,4 +1,4 @@
-//! Units take their door's role, and leave nothing of it behind.
+//! Units assume their database role, and leave no state of it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rylie_testkit::{TestAgency, World};
 
 use super::raw::Raw;
 
-/// Notes at each insert as whom and for whom it is done.
+/// Records at each insert the current role and tenant.
 const WITNESS: &str = "CREATE TABLE witness (who text); GRANT INSERT ON witness TO PUBLIC; \
      CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
          INSERT INTO witness VALUES (concat_ws(' ', TG_TABLE_NAME, current_user, nullif(current_setting('rylie.tenant', true), ''))); RETURN NULL; END $$; \
@@ -29,7 +29,7 @@ async fn every_unit_runs_in_the_role_of_its_door() {
     assert_eq!(seen, ["Agency rylie_platform", "Session rylie_identity", &format!("Request rylie_tenant {tenant}")]);
 }
 
-/// A store with a single connection, so that each unit gets what the one before left behind.
+/// Opens a store with one connection, so that each unit inherits that of the previous one.
 async fn one_connection(world: &World) -> Arc<dyn Store> {
     let config = Config::builder().set("database_url", world.url()).unwrap().set("max_connections", 1).unwrap();
     Database::connect(config.build().unwrap()).await.unwrap().store()
@@ -75,7 +75,7 @@ async fn no_role_and_no_tenant_outlives_its_unit() {
     });
     assert!(panicked.await.unwrap_err().is_panic());
     sees_its_own(&store, &theirs).await;
-    // Cancelled, at whatever point the time is up.
+    // Cancelled at varying points.
     for micros in (0..3_000).step_by(150) {
         let work = async {
             let unit = store.tenant(&ours.scope()).await.unwrap();
@@ -86,7 +86,7 @@ async fn no_role_and_no_tenant_outlives_its_unit() {
         assert!(tokio::time::timeout(limit, work).await.is_err());
         sees_its_own(&store, &theirs).await;
     }
-    // Through the other doors.
+    // By the other kinds of units.
     drop(store.identity().await.unwrap());
     drop(store.platform(Grant::job("test", "to test").unwrap()).await.unwrap());
     sees_its_own(&store, &theirs).await;

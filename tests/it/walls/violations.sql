@@ -1,4 +1,4 @@
--- One line for each gap in the second wall. `$allowed` are the tables of no tenant.
+-- Lists each gap in row-level security. `$allowed` are the tables without a tenant.
 WITH walled AS (
     SELECT c.oid, c.relname::text AS name, c.relrowsecurity, c.relforcerowsecurity, a.attnum, a.attnotnull
     FROM pg_class c

@@ -10,13 +10,16 @@ use crate::failure::Result;
 use crate::progress;
 use crate::report::Report;
 
-/// Take over a PostgreSQL database that Prisma made
+/// Take over a PostgreSQL database that Prisma created
 ///
-/// Compares it with what Prisma makes, and names every difference. A database that is something else is left untouched
-/// (exit code 4). Otherwise the base is recorded, the database marked as production, and the additions applied with
-/// short locks, while the old service goes on working. Unknown tables and columns stay. Run twice, it does nothing.
-/// Until `--finish` each login of the old service does what it could before: the tables' owner, and every login with rights by grants.
-/// The report lists these logins, and what each loses then. `--finish` is refused while one of them has a session open (exit code 4).
+/// Compares it with the schema that Prisma creates, and lists every difference. Any other database is left untouched
+/// (exit code 4). Otherwise the base is recorded and the environment marker is set to production. The additions are
+/// applied with short locks while the old service continues to work. Unknown tables and columns stay. A second run
+/// changes nothing.
+///
+/// Until `--finish` each login of the old service keeps its access: the table owner, and every login with rights by
+/// grants. The report lists these logins, and what each one loses then. `--finish` is refused while one of them has an
+/// open session (exit code 4).
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie adopt --dry-run")]
 pub(crate) struct Adopt {
@@ -24,11 +27,11 @@ pub(crate) struct Adopt {
     #[arg(long)]
     dry_run: bool,
 
-    /// Once the old service is gone for good: row-level security binds the tables' owner too
+    /// After the old service is gone: apply row-level security to the table owner too
     #[arg(long, conflicts_with = "dry_run")]
     finish: bool,
 
-    /// Finish although sessions are open of logins that will reach no row any more
+    /// Finish although logins that lose all rows have open sessions
     #[arg(long, requires = "finish")]
     yes: bool,
 }
@@ -47,8 +50,9 @@ impl Adopt {
     }
 }
 
-/// `pg_dump` switches row-level security off, and fails where that would show it less; with the flag it dumps what it sees: nothing.
-const OF_DUMPS: &str = "from now on `pg_dump` as the tables' owner fails, and with `--enable-row-security` it writes a dump without rows and exits with 0; \
+/// `pg_dump` turns row-level security off, and fails if it would see fewer rows. With the flag it dumps the visible
+/// rows: none.
+const OF_DUMPS: &str = "from now on `pg_dump` as the table owner fails, and with `--enable-row-security` it writes a dump without rows and exits with 0; \
      make backups as a superuser or as a role with BYPASSRLS";
 
 async fn finish(global: &Global, yes: bool) -> Result<Report> {
@@ -61,12 +65,10 @@ async fn finish(global: &Global, yes: bool) -> Result<Report> {
     if !finished {
         return Ok(Report::new(json!({ "finished": false }), "nothing to do: the adoption is finished"));
     }
-    let mut lines = vec!["the adoption is finished: row-level security binds the tables' owner too".to_owned()];
-    lines.extend(
-        losing.iter().map(|login| {
-            format!("login {} reaches no row any more of {}", login.login, login.loses_at_finish.join(", "))
-        }),
-    );
+    let mut lines = vec!["the adoption is finished: row-level security applies to the table owner too".to_owned()];
+    lines.extend(losing.iter().map(|login| {
+        format!("login {} has lost access to all rows of {}", login.login, login.loses_at_finish.join(", "))
+    }));
     lines.push(OF_DUMPS.to_owned());
     let mut json = json!({ "finished": true });
     let others: Vec<&LoginRights> = losing.iter().filter(|login| login.via != ["owner"]).collect();
@@ -76,7 +78,7 @@ async fn finish(global: &Global, yes: bool) -> Result<Report> {
     Ok(Report::new(json, lines.join("\n")))
 }
 
-/// The differences are what the command was run for, so they are its output; tables and rows were not counted.
+/// The differences are the command's result, so they are its output. Tables and rows were not counted.
 fn refused(error: Error) -> Result<Report> {
     let Error::NotTheBase { differences } = &error else { return Err(error.into()) };
     let adoption = Adoption { differences: differences.clone(), ..Adoption::default() };
@@ -93,7 +95,7 @@ fn in_words(adoption: &Adoption, dry_run: bool) -> String {
     let (verb, names) = if dry_run { ("would apply", &adoption.pending) } else { ("applied", &adoption.applied) };
     lines.extend(names.iter().map(|name| format!("{verb} {name}")));
     if names.is_empty() {
-        lines.push("nothing to do: it is adopted".to_owned());
+        lines.push("nothing to do: the database is adopted".to_owned());
     }
     if let Some(reason) = adoption.missing_wall.as_ref().filter(|_| !dry_run) {
         lines.push(format!("row-level security is not in force for the service's units: {reason}"));
@@ -101,7 +103,7 @@ fn in_words(adoption: &Adoption, dry_run: bool) -> String {
     lines.join("\n")
 }
 
-/// What a login may, and what `--finish` takes from it.
+/// Describes a login's rights, and what `--finish` removes.
 fn login(login: &LoginRights) -> String {
     let LoginRights { login, via, rights, loses_at_finish } = login;
     let loses = match loses_at_finish.as_slice() {
@@ -112,5 +114,5 @@ fn login(login: &LoginRights) -> String {
 }
 
 fn line(difference: &Difference) -> String {
-    format!("{}: {difference}", if difference.blocking { "in the way" } else { "harmless" })
+    format!("{}: {difference}", if difference.blocking { "blocking" } else { "harmless" })
 }

@@ -19,7 +19,7 @@ use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Where the signing key is if neither a flag nor a setting says otherwise.
+/// The default path of the signing key.
 const KEY_FILE: &str = "rylie-audit.key";
 
 #[derive(Debug, Subcommand)]
@@ -38,47 +38,49 @@ pub(crate) enum Audit {
     Keygen(Keygen),
 }
 
-/// Seal what was recorded under a signed checkpoint, also when nothing was
+/// Seal pending records under a signed checkpoint, even if there are none
 ///
-/// Run it every minute, say, on a machine that is not the database's. The checkpoint goes to standard output, and to the
-/// file of `--checkpoints`: keep that where whoever administers the database cannot write. A signing key is made where there is none and
-/// nothing was sealed yet.
+/// Run it every minute, for example, on another machine than the database's. The checkpoint goes to standard output and
+/// to `--checkpoints`. Keep that file where the administrators of the database cannot write. A missing signing key is
+/// created, unless something was sealed already.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit seal --checkpoints /mnt/elsewhere/checkpoints.txt")]
 pub(crate) struct Sealing {
-    /// The key that signs [default: `RYLIE_AUDIT_KEY`, else `audit_key` in the file of settings, else `rylie-audit.key`]
+    /// The key that signs [default: `RYLIE_AUDIT_KEY`, else `audit_key` in the file of settings, else
+    /// `rylie-audit.key`]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// Adds the checkpoints to this file, or under `s3://BUCKET/PREFIX` as an object each, with what it missed [default:
-    /// `RYLIE_AUDIT_CHECKPOINTS`, else `audit_checkpoints` in the file of settings]
+    /// Add the checkpoints to this file, or to `s3://BUCKET/PREFIX` as one object each; earlier ones that it lacks are
+    /// added too [default: `RYLIE_AUDIT_CHECKPOINTS`, else `audit_checkpoints` in the file of settings]
     #[arg(long, value_name = "PLACE")]
     checkpoints: Option<String>,
 }
 
 /// Erase a user from the sealed records; every proof still holds
 ///
-/// What names the user as who acted, in whose name or as the row acted on goes, with the salt of its commitment. Refused
-/// without `--force`, as it cannot be undone, and where the database is marked as production.
+/// Removes the parts that name the user as actor, as impersonated user or as target row, with the salts of their
+/// commitments. This is permanent: it is refused without `--force`, and where the environment marker is production.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit erase cmwt6lm8x0005eg7d8vcigauj --force")]
 pub(crate) struct Erase {
     /// The user's id
     user: String,
-    /// Yes, for good
+    /// Confirm the permanent erasure
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     sealing: Sealing,
 }
 
-/// Make a signing key, for its owner alone, and show its public half
+/// Create a signing key for its owner only, and show its public half
 ///
-/// An existing file is never overwritten. Verifiers are given the public half, by a way that does not pass the database.
+/// An existing file is never overwritten. Give verifiers the public half by a channel that does not involve the
+/// database.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit keygen --out rylie-audit.key")]
 pub(crate) struct Keygen {
-    /// Where to [default: `RYLIE_AUDIT_KEY`, else `audit_key` in the file of settings, else `rylie-audit.key`]
+    /// The file to write [default: `RYLIE_AUDIT_KEY`, else `audit_key` in the file of settings, else `rylie-audit.key`]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -129,7 +131,8 @@ impl Sealing {
         Ok(target.map(checkpoint_sink).transpose()?)
     }
 
-    /// Made where there is none, but only for a log that nobody sealed yet: a wrong path must not change the key unseen.
+    /// Loads the key, or creates a missing one if nothing was sealed yet. Otherwise a wrong path would silently change
+    /// the key.
     async fn signing_key(&self, database: &Database) -> Result<SigningKey> {
         let path = key_file(self.key.as_deref(), database.config());
         if path.exists() {
@@ -140,21 +143,22 @@ impl Sealing {
         drop(reader);
         if batches == 0 {
             let key = SigningKey::create(path)?;
-            // With standard error closed there is nobody left to tell.
+            // Standard error may be closed.
             let _ = writeln!(
                 io::stderr(),
-                "rylie: made the signing key {}, for its owner alone; keep it away from the database",
+                "rylie: created the signing key {} for its owner only; keep it away from the database",
                 path.display()
             );
             return Ok(key);
         }
         Err(Failure::Refused(format!(
-            "the log was sealed by a key, and {} is not there; give its path with --key, or make a new one with `rylie audit keygen`",
+            "the log was sealed before, and the signing key {} is missing; give its path with --key, or create a new one with `rylie audit keygen`",
             path.display()
         )))
     }
 
-    /// Removes what is older than so many days, or than the settings say, and seals what is there, the record of that included.
+    /// Removes batches older than `days`, or than the settings allow, then seals all pending records, including that of
+    /// the removal.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
         let (key, sink) = (self.signing_key(database).await?, self.sink(database)?);
@@ -182,16 +186,14 @@ impl Sealing {
 impl Erase {
     async fn run(&self, global: &Global) -> Result<Report> {
         if !self.force {
-            return Err(Failure::Refused(
-                "what is erased cannot be brought back; add --force if you mean it".to_owned(),
-            ));
+            return Err(Failure::Refused("an erasure is permanent; add --force to confirm it".to_owned()));
         }
-        let user = self.user.parse().map_err(|_| Failure::Usage("this is no user's id".to_owned()))?;
+        let user = self.user.parse().map_err(|_| Failure::Usage("this is not a user's id".to_owned()))?;
         let database = migrated_database(global).await?;
         database.guard_destructive("erase a user from the audit log").await?;
         self.sealing.seal(&database).await?;
         let erased = erase_from_audit(&*database.store(), &user).await?;
-        // The records of the erasure: until they are sealed nothing proves that it was one.
+        // Seal the record of the erasure: until then nothing proves that it was one.
         self.sealing.seal(&database).await?;
         database.close().await;
         Ok(Report::new(json!({ "erased": erased }), format!("erased the user from {erased} records")))
@@ -211,15 +213,15 @@ impl Keygen {
     }
 }
 
-/// The signing key; `None` where no flag names one and there is none in the place that the settings name, or that is usual, or
-/// it is another user's.
+/// Loads the signing key. Returns `None` if no flag names it, and the file of the settings, or the default file, is
+/// missing or belongs to another user.
 pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Result<Option<SigningKey>> {
     let path = key_file(flag, settings);
     let readable = || std::fs::File::open(path).is_ok();
     Ok((flag.is_some() || readable()).then(|| SigningKey::load(path)).transpose()?)
 }
 
-/// What the flag says, else the settings.
+/// Returns the path of the flag, or else of the settings.
 fn key_file<'f>(flag: Option<&'f Path>, settings: &'f Config) -> &'f Path {
     flag.or(settings.audit_key()).unwrap_or(Path::new(KEY_FILE))
 }

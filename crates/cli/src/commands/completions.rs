@@ -7,11 +7,11 @@ use serde_json::json;
 use crate::cli::Cli;
 use crate::report::Report;
 
-/// Print the completions of a shell
+/// Print the completions for a shell
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie completions bash > ~/.local/share/bash-completion/completions/rylie")]
 pub(crate) struct Completions {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

@@ -10,7 +10,7 @@ use crate::report::{Report, table};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  rylie config show")]
 pub(crate) enum Config {
-    /// Show every setting with its value and where that came from, secrets masked
+    /// Show every setting with its value and origin, secrets masked
     #[command(after_help = "Example:\n  rylie config show --json")]
     Show,
 }

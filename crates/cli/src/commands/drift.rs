@@ -9,11 +9,12 @@ use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Compare the live schema with what the migrations make; exit code 3 if it differs
+/// Compare the live schema with the one that the migrations create; exit code 3 if it differs
 ///
-/// Tables, columns, types, defaults, indexes, constraints, policies, the forced flag, rights, triggers, functions, enum labels. Each difference says
-/// what is expected, what was found, and the statements that mend it; nothing is changed. What somebody added beside ours is listed as extra
-/// and is no difference, unless it changes what others see or do: a policy, a trigger, a rule, a right of PUBLIC.
+/// Compares tables, columns, types, defaults, indexes, constraints, policies, forced policies, rights, triggers,
+/// functions and enum labels. Each difference shows what is expected, what was found, and the statements that fix it;
+/// nothing is changed. Objects of other origin are listed as extra and are no difference. Exceptions are a policy, a
+/// trigger, a rule and a right of PUBLIC, which change what others see or do.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie drift --json | jq -r '.differences[].fix[]'")]
 pub(crate) struct Drift {}
@@ -30,15 +31,15 @@ fn in_words(found: &Found) -> String {
     lines.extend(found.differences.iter().map(difference));
     lines.extend(found.extra.iter().map(|extra| format!("extra, left alone: {extra}")));
     if found.pending.is_empty() && found.differences.is_empty() {
-        lines.push("the schema is as the migrations make it".to_owned());
+        lines.push("the schema matches the migrations".to_owned());
     }
     lines.join("\n")
 }
 
 fn difference(deviation: &Deviation) -> String {
     let mut lines = vec![deviation.to_string()];
-    lines.extend(deviation.note.map(|note| format!("  mind: {note}")));
-    lines.extend(deviation.fix.iter().map(|sql| format!("  mend: {sql};")));
+    lines.extend(deviation.note.map(|note| format!("  note: {note}")));
+    lines.extend(deviation.fix.iter().map(|sql| format!("  fix: {sql};")));
     lines.join("\n")
 }
 
@@ -50,5 +51,5 @@ fn verdict(found: &Found) -> Option<Failure> {
         )));
     }
     let count = found.differences.len();
-    (count > 0).then(|| Failure::Found(format!("differences: {count}; each names what mends it")))
+    (count > 0).then(|| Failure::Found(format!("differences: {count}; each lists its fix")))
 }

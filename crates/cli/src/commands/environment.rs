@@ -12,28 +12,28 @@ use crate::report::{Report, table};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  rylie environment show")]
 pub(crate) enum Environment {
-    /// Show the mark and the fingerprint: databases with one fingerprint are copies
+    /// Show the environment marker and the fingerprint: databases with the same fingerprint are copies
     #[command(after_help = "Example:\n  rylie environment show --json")]
     Show,
     Mark(SetMark),
 }
 
-/// Mark what the database is used for
+/// Set the environment marker
 ///
-/// In production nothing is taken back or reset. To do so all the same takes two steps, so that no single slip can: mark
-/// it as staging, saying why, and then run the destructive command. Takes the tables' owner or a superuser. Each change goes
-/// into the audit log.
+/// In production nothing can be reverted or reset. Doing so anyway takes two steps, to prevent accidents: set the
+/// marker to staging with a reason, then run the destructive command. Needs the table owner or a superuser. Each change
+/// is recorded in the audit log.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie environment mark production\n  \
     rylie environment mark staging --reason 'restored copy for the rehearsal'")]
 pub(crate) struct SetMark {
-    /// What it is used for
+    /// The environment
     environment: Name,
-    /// Why, for the audit log; needed to take the mark production away
+    /// The reason, for the audit log; required to leave production
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: Option<String>,
-    /// Give it a fingerprint of its own: it is a copy, not to be taken for the original
+    /// Create a new fingerprint, which distinguishes this copy from its original
     #[arg(long)]
     new_fingerprint: bool,
 }
@@ -70,7 +70,8 @@ impl Environment {
 
 fn no_mark() -> Failure {
     Failure::NotReady(
-        "the database has no mark yet; run `rylie migrate deploy`, or `rylie adopt` if Prisma made it".to_owned(),
+        "the database has no environment marker yet; run `rylie migrate deploy`, or `rylie adopt` if Prisma created it"
+            .to_owned(),
     )
 }
 

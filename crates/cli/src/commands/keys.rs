@@ -19,13 +19,13 @@ use crate::report::{Report, table};
 #[command(after_help = "Example:\n  RYLIE_KEYRING=keyring.json rylie keys list")]
 pub(crate) enum Keys {
     Generate(Generate),
-    /// Show the ids of the keys, and what each may still do
+    /// Show the id and the state of each key
     #[command(after_help = "Example:\n  rylie keys list --json")]
     List,
-    /// Add a new key that seals from now on; the older ones go on opening
+    /// Add a new key that seals from now on; the older ones still open
     ///
-    /// Services that read this file notice by themselves; where hosts have copies, bring the file to them. Then run
-    /// `rylie keys reencrypt`.
+    /// Services that read this file detect the change. Copy the file to hosts that have their own. Then run `rylie keys
+    /// reencrypt`.
     #[command(after_help = "Example:\n  rylie keys rotate && rylie keys reencrypt")]
     Rotate,
     Reencrypt(Reencrypt),
@@ -35,37 +35,37 @@ pub(crate) enum Keys {
     Destroy(Destroy),
 }
 
-/// Bring every secret to the active key, and to the form that its column's policy writes
+/// Move every secret to the active key, and to the form that its column's policy writes
 ///
-/// It may be stopped and run again, and others may write meanwhile. Values that do not open are left and named; the exit
-/// code is then 3.
+/// The command can be stopped and run again, and others can write during the run. Values that do not open are skipped
+/// and listed; the exit code is then 3.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie keys reencrypt --batch 500")]
 pub(crate) struct Reencrypt {
-    /// Rows a transaction
+    /// Rows per transaction
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     batch: u64,
 }
 
-/// Destroy a key for good; refused while it is the active one, or a value of the database is under it
+/// Destroy a key permanently; refused while it is active, or a value of the database is under it
 ///
-/// What is under the key in other databases and in backups is lost: destroy it when the last backup made before the
+/// Values under the key in other databases and in backups are lost. Destroy it when the last backup from before the
 /// re-encryption has expired.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie keys destroy 2p9t6kq0x4mz")]
 pub(crate) struct Destroy {
-    /// The key's id, as `rylie keys list` shows it
+    /// The key's id, as shown by `rylie keys list`
     #[arg(value_name = "KID")]
     key: String,
 }
 
-/// Write a new keyring that only its owner may read; an existing file is never overwritten
+/// Write a new keyring that only its owner can read; an existing file is never overwritten
 ///
-/// Whoever loses the keyring loses what it sealed: keep a copy apart from the database's backups.
+/// Without the keyring all sealed values are lost: keep a copy apart from the database's backups.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie keys generate --out keyring.json")]
 pub(crate) struct Generate {
-    /// Where to [default: `RYLIE_KEYRING`, else `keyring` in the file of settings]
+    /// The file to write [default: `RYLIE_KEYRING`, else `keyring` in the file of settings]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -82,7 +82,7 @@ impl Keys {
                 let path = configured(global)?;
                 let key = KeyFile::new(&path).update(Keyring::rotate)?;
                 let text = format!(
-                    "{} seals with key {key} from now on; bring the file to every host that opens values, then run `rylie keys reencrypt`",
+                    "{} seals with key {key} from now on; copy the file to every host that opens values, then run `rylie keys reencrypt`",
                     path.display()
                 );
                 Ok(Report::new(json!({ "key": key.as_str() }), text))
@@ -120,7 +120,7 @@ impl Reencrypt {
         let verdict = if active()? == before {
             unreadable(&done.unreadable)
         } else {
-            Some(Failure::Found("the keyring was rotated meanwhile; run `rylie keys reencrypt` again".to_owned()))
+            Some(Failure::Found("the keyring was rotated during the run; run `rylie keys reencrypt` again".to_owned()))
         };
         Ok(Report::new(json, with_lines(text, &done.unreadable)).with_verdict(verdict))
     }
@@ -158,7 +158,7 @@ fn unreadable(values: &[UnreadableSecret]) -> Option<Failure> {
     let found = || {
         let how_many = values.len();
         Failure::Found(format!(
-            "{how_many} values cannot be opened and were left; restore them, or let their users connect again"
+            "{how_many} values cannot be opened and were skipped; restore them, or let their users connect again"
         ))
     };
     (!values.is_empty()).then(found)

@@ -31,83 +31,83 @@ pub(crate) enum Maintain {
     Purge(Purge),
     UsageEvents(UsageEvents),
     Audit(MaintainAudit),
-    /// Give the room of dead rows back, where there is much of it
+    /// Vacuum tables with many dead rows
     ///
-    /// Nobody is kept from working on PostgreSQL; a table that others hold is left to the next run. SQLite writes its
-    /// file anew where a tenth of it is free, and folds its log of writes ahead into the file.
+    /// On PostgreSQL nothing is blocked, and a locked table is skipped until the next run. SQLite rewrites its file if
+    /// a tenth of it is free, and checkpoints the write-ahead log.
     #[command(after_help = "Example:\n  rylie maintain vacuum --json")]
     Vacuum(Care),
-    /// Tell the planner what has changed
+    /// Update the planner's statistics
     #[command(after_help = "Example:\n  rylie maintain analyze")]
     Analyze(Care),
-    /// Rebuild indexes that are more than half air, beside their use, and drop what failed rebuilds left behind
+    /// Rebuild indexes that are more than half empty, concurrently, and drop the remains of failed rebuilds
     #[command(after_help = "Example:\n  rylie maintain reindex --all")]
     Reindex(Care),
     Run(Run),
-    /// Show each job's last run, next run and last error; exit code 3 if one needs somebody, or an alert did not arrive
+    /// Show each job's last run, next run and last error; exit code 3 if a job failed or is overdue, or an alert was
+    /// not delivered
     #[command(after_help = "Example:\n  rylie maintain status --json")]
     Status,
 }
 
-/// How much of a job is done.
+/// The limits of a job.
 #[derive(Args, Debug)]
 pub(crate) struct Extent {
-    /// Only count what would be done
+    /// Only count the affected rows
     #[arg(long)]
     dry_run: bool,
-    /// Stop after so many rows of each kind
+    /// Stop after this many rows of each kind
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
 }
 
 /// Archive and reset the counters of every billing period that has ended
 ///
-/// Each period is archived once, under the month in which it began, however often and by however many processes the
-/// command is run.
+/// Each period is archived once, under the month in which it began, even if many processes run the command.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie maintain usage --period 2026-01 --json")]
 pub(crate) struct Usage {
     /// Only periods that began in this month
     #[arg(long, value_name = "YYYY-MM")]
     period: Option<Month>,
-    /// Reset every user with a package now, ended or not: archived under this month, with a new period from now. Refused where
-    /// the database is marked as production
+    /// Reset every user with a package now, whether or not the period has ended: archives it under this month and
+    /// begins a new one now. Refused where the environment marker is production
     #[arg(long, conflicts_with_all = ["period", "limit"])]
     reset: bool,
     #[command(flatten)]
     extent: Extent,
 }
 
-/// Remove for good what was soft-deleted long ago: requests with their tasks, and tasks
+/// Permanently remove rows that were soft-deleted long ago: requests with their tasks, and tasks
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie maintain purge --older-than 30d --dry-run")]
 pub(crate) struct Purge {
-    /// How long ago: a number with `s`, `m`, `h` or `d`
+    /// The minimum age: a number with `s`, `m`, `h` or `d`
     #[arg(long, value_name = "AGE", default_value = "30d", value_parser = age)]
     older_than: Duration,
     #[command(flatten)]
     extent: Extent,
 }
 
-/// Forget the events that usage was counted by; one that is delivered again after that counts again
+/// Remove the events by which usage was counted; an event that is delivered again later counts again
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie maintain usage-events --older-than 90d")]
 pub(crate) struct UsageEvents {
-    /// How long ago they were counted: a number with `s`, `m`, `h` or `d`
+    /// The minimum age: a number with `s`, `m`, `h` or `d`
     #[arg(long, value_name = "AGE", default_value = "90d", value_parser = age)]
     older_than: Duration,
     #[command(flatten)]
     extent: Extent,
 }
 
-/// Seal the audit log, and remove what was sealed longer ago than records are kept
+/// Seal the audit log, and remove sealed batches whose retention has ended
 ///
-/// Sealed batches are removed as a whole; their checkpoints stay, and `rylie audit verify` says so. What is not
-/// sealed is never removed.
+/// Batches are removed as a whole. Their checkpoints stay, and `rylie audit verify` reports the removal. Unsealed
+/// records are never removed.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie maintain audit --keep-days 730")]
 pub(crate) struct MaintainAudit {
-    /// For how many days records are kept [default: `audit_keep_days` of the settings, else for ever]
+    /// The retention in days [default: `audit_keep_days` of the settings, else unlimited]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep_days: Option<u32>,
     #[command(flatten)]
@@ -147,14 +147,14 @@ impl Usage {
         let store = database.store();
         if self.reset {
             if !self.extent.dry_run {
-                database.guard_destructive("reset everybody's usage").await?;
+                database.guard_destructive("reset the usage of all users").await?;
             }
             let reset = reset_usage(&*store, SystemEnv.now(), &self.extent.sweep(global, "users")).await?.users;
             let text = format!("archived and reset the usage of {reset} users");
             return Ok(self.extent.report(json!({ "archived": reset }), text));
         }
         let closed = close_usage(&*store, self.period, &self.extent.sweep(global, "billing periods")).await?.users;
-        // Who is months behind has several periods closed, and is counted once before that.
+        // A user who is months behind has several periods to close; a dry run counts this user once.
         let text = if self.extent.dry_run {
             format!("archived the billing periods of {closed} users")
         } else {
@@ -170,7 +170,7 @@ impl Purge {
         let purged = purge_deleted(store, self.older_than, &sweep).await?;
         let (requests, tasks) = (purged.requests, purged.tasks);
         let json = json!({ "deleted": requests + tasks, "requests": requests, "tasks": tasks });
-        Ok(self.extent.report(json, format!("deleted {requests} requests and {tasks} tasks for good")))
+        Ok(self.extent.report(json, format!("permanently deleted {requests} requests and {tasks} tasks")))
     }
 }
 

@@ -21,23 +21,24 @@ use crate::report::{Report, list, table};
 pub(crate) enum Migrate {
     /// Apply the pending migrations
     ///
-    /// Any number of processes may do it at once; each migration is applied by one of them. A failed or killed one goes on
-    /// at its step when the command is run again. Refused (4) where what is applied is not what this version has.
+    /// Any number of processes can run it concurrently; one of them applies each migration. After a failure or a kill,
+    /// the next run continues at the interrupted step. Refused (4) if the applied migrations differ from this
+    /// version's.
     #[command(after_help = "Example:\n  rylie migrate deploy --database-url postgres://rylie@localhost/rylie")]
     Deploy,
 
-    /// Show every migration and how it stands; exit code 3 unless all are applied
+    /// Show every migration and its state; exit code 3 unless all are applied
     #[command(after_help = "Example:\n  rylie migrate status --json")]
     Status,
 
     Resolve(resolve::Resolve),
     Squash(squash::Squash),
 
-    /// Take back the newest migrations; refused in production
+    /// Revert the newest migrations; refused in production
     #[command(after_help = "Example:\n  rylie migrate down --steps 2")]
     Down(Down),
 
-    /// Take back everything and apply it again: all data is lost; refused in production
+    /// Revert and reapply all migrations: all data is lost; refused in production
     #[command(after_help = "Example:\n  rylie migrate reset --force")]
     Reset(Reset),
 
@@ -48,14 +49,14 @@ pub(crate) enum Migrate {
 
 #[derive(Args, Debug)]
 pub(crate) struct Down {
-    /// How many
+    /// The number of migrations
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Reset {
-    /// Yes, delete all data
+    /// Confirm the deletion of all data
     #[arg(long)]
     force: bool,
 }
@@ -110,21 +111,19 @@ fn word(state: MigrationState) -> &'static str {
     }
 }
 
-/// What is to be done first.
+/// Returns the most urgent problem with its remedy.
 fn verdict(status: &[MigrationStatus], prismas: bool) -> Option<Failure> {
     use MigrationState::{Applied, Failed, Pending, Unknown};
     let count = |state| status.iter().filter(|migration| migration.state == state).count();
     let (pending, failed, unknown) = (count(Pending), count(Failed), count(Unknown));
     let altered = status.iter().find(|migration| !matches!(migration.state, Applied | Failed | Pending | Unknown));
     let text = if prismas {
-        "Prisma made this database; run `rylie adopt --dry-run`, then `rylie adopt`".to_owned()
+        "Prisma created this database; run `rylie adopt --dry-run`, then `rylie adopt`".to_owned()
     } else if let Some(migration) = altered {
         let (name, state) = (&migration.name, word(migration.state));
-        format!("{name} is {state}; `rylie migrate deploy` tells what to do, and changes nothing")
+        format!("{name} is {state}; `rylie migrate deploy` shows what to do, and changes nothing")
     } else if failed > 0 {
-        format!(
-            "migrations that did not come to their end: {failed}; run `rylie migrate deploy`, it goes on at the step"
-        )
+        format!("unfinished migrations: {failed}; run `rylie migrate deploy`, which continues at the interrupted step")
     } else if pending > 0 {
         format!("pending migrations: {pending}; run `rylie migrate deploy`")
     } else if unknown > 0 {
@@ -139,7 +138,7 @@ impl Down {
     async fn run(&self, global: &Global) -> Result<Report> {
         let steps = usize::try_from(self.steps).unwrap_or(usize::MAX);
         let reverted = migrations(global).await?.down(steps, &mut progress::lines(global)).await?;
-        let text = list("took back", &reverted, "nothing to do: no migration is applied");
+        let text = list("reverted", &reverted, "nothing to do: no migration is applied");
         Ok(Report::new(json!({ "reverted": reverted }), text))
     }
 }
@@ -148,7 +147,7 @@ impl Reset {
     async fn run(&self, global: &Global) -> Result<Report> {
         if !self.force {
             return Err(Failure::Refused(
-                "a reset deletes all data of the database; run `rylie migrate reset --force` if you mean it".to_owned(),
+                "a reset deletes all data of the database; run `rylie migrate reset --force` to confirm it".to_owned(),
             ));
         }
         let applied = migrations_or_new(global).await?.reset(&mut progress::lines(global)).await?;

@@ -17,26 +17,28 @@ use crate::report::{Report, table};
 pub(crate) enum Roles {
     Provision(Box<Wanted>),
 
-    /// Show the logins that were provisioned, and what they see
+    /// Show the provisioned logins, and what they see
     #[command(after_help = "Example:\n  rylie roles show --json")]
     Show,
 
-    /// Check that the login of the URL is bound by the walls; exit code 3 if it is not
+    /// Check that the isolation layers apply to the login of the URL; exit code 3 if not
     ///
-    /// Run it with the service's own URL: it must be neither owner nor superuser nor exempt from row-level security.
+    /// Run it with the service's own URL: its login must be neither owner nor superuser nor exempt from row-level
+    /// security.
     #[command(after_help = "Example:\n  rylie roles check --database-url postgres://app@localhost/rylie")]
     Check,
 }
 
-/// Make the logins of the service and of a reader, or bring them in line
+/// Create or update the logins of the service, the sealer and a reader
 ///
-/// The service's login takes the doors' roles and has no right of its own. The sealer's may besides seal the audit log, remove old batches and
-/// erase persons, which the service's may not. The reader's login reads, columns with secrets
-/// left out, the rows of one tenant, which it cannot change. Each deploy opens new tables to both. Run as the tables' owner who
-/// may create roles, or as a superuser; run twice, it changes nothing. It goes into the audit log.
+/// The service's login assumes the database roles of the units and has no other right. Only the sealer's login may also
+/// seal the audit log, remove old batches and erase persons. The reader's login reads the rows of one tenant, without
+/// columns that hold secrets, and cannot change that tenant. Each deploy opens new tables to them. Run it as the table
+/// owner with the right to create roles, or as a superuser. A second run changes nothing. It is recorded in the audit
+/// log.
 ///
-/// A password is the first line of a file, or of standard input, the app's first, where no file is named; an empty one
-/// leaves the password as it is. The server gets a SCRAM verifier, and never the password.
+/// A password is the first line of its file. Without a file it is a line of standard input, the app's first. An empty
+/// password leaves the current one unchanged. The server gets a SCRAM verifier, never the password.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie roles provision --app rylie_app --app-password-file app.txt\n  \
@@ -49,7 +51,8 @@ pub(crate) struct Wanted {
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "app")]
     app_password_file: Option<PathBuf>,
-    /// The service's login is for tenant and identity units alone: jobs and administration work by another one, which is named in `RYLIE_PLATFORM_URL`
+    /// Limit the service's login to tenant and identity units: jobs and administration use another login, named in
+    /// `RYLIE_PLATFORM_URL`
     #[arg(long, requires = "app")]
     no_platform: bool,
     /// The login of the process that seals: `audit seal`, `audit erase`, `maintain audit`, `maintain run`
@@ -64,13 +67,13 @@ pub(crate) struct Wanted {
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "readonly")]
     readonly_password_file: Option<PathBuf>,
-    /// The reader sees the rows of this tenant [default: as before; at first of none]
+    /// The reader sees the rows of this tenant [default: unchanged; at first no tenant]
     #[arg(long, value_name = "ID", requires = "readonly", conflicts_with = "cross_tenant")]
     tenant: Option<String>,
     /// The reader sees the rows of every tenant
     #[arg(long, requires = "readonly", requires = "reason")]
     cross_tenant: bool,
-    /// Why it does, for the audit log
+    /// The reason, for the audit log
     #[arg(long, value_name = "TEXT", requires = "cross_tenant")]
     reason: Option<String>,
 }
@@ -103,7 +106,7 @@ impl Wanted {
     }
 }
 
-/// Lines of standard input. A terminal would show a password, and is not asked for one.
+/// Lines of standard input. A terminal would show a password, so it is never asked for one.
 #[derive(Default)]
 struct StandardInput(Option<Vec<String>>);
 
@@ -150,8 +153,8 @@ fn report(roles: &[Provisioned]) -> Report {
 fn sees(role: &Provisioned) -> String {
     match (&role.tenant, role.every_tenant) {
         _ if role.kind == "app" && !role.platform => "by the roles of tenant and identity units".to_owned(),
-        _ if role.kind == "app" => "by the doors' roles".to_owned(),
-        _ if role.kind == "sealer" => "by the doors' roles, and seals".to_owned(),
+        _ if role.kind == "app" => "by the roles of all units".to_owned(),
+        _ if role.kind == "sealer" => "by the roles of all units, and seals".to_owned(),
         (_, true) => format!("every tenant: {}", role.reason.as_deref().unwrap_or_default()),
         (Some(tenant), false) => format!("tenant {tenant}"),
         (None, false) => "no tenant".to_owned(),
@@ -165,8 +168,7 @@ fn checked(checks: &[RoleCheck]) -> Report {
     };
     let text = if checks.is_empty() { "SQLite has no roles".to_owned() } else { table(checks.iter().map(line)) };
     let failed = checks.iter().filter(|check| check.status != CheckStatus::Ok).count();
-    let verdict =
-        (failed > 0).then(|| Failure::Found(format!("checks that failed: {failed}; each names what mends it")));
+    let verdict = (failed > 0).then(|| Failure::Found(format!("checks that failed: {failed}; each lists its fix")));
     Report::new(json!({ "checks": checks }), text).with_verdict(verdict)
 }
 

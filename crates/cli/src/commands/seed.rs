@@ -13,10 +13,10 @@ use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Make the super admin, the default settings, and what a file names
+/// Create the super admin, the default settings, and the entries of a file
 ///
-/// What is there is left alone, or updated where the file says something else; a second run does nothing. The file is a
-/// JSON object with `superAdmin`, `settings`, `agencies` and `users`, each optional.
+/// Existing rows stay, or are updated where the file differs; a second run changes nothing. The file is a JSON object
+/// with `superAdmin`, `settings`, `agencies` and `users`, each optional.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie seed --file seed.json\n  \
@@ -39,12 +39,12 @@ impl Seed {
 
 fn read(path: &Path) -> Result<maintenance::Seed> {
     let text = read_text(path).map_err(|source| Failure::File {
-        doing: format!("reading the seed file {}; check that it is there, readable and text", path.display()),
+        doing: format!("reading the seed file {}; check that it exists and is readable text", path.display()),
         source,
     })?;
     maintenance::Seed::from_json(&text).map_err(|error| match error {
         Error::SeedFile(cause) => Failure::SeedFile(format!(
-            "the seed file is not valid at line {}, column {}: {}; mend it, see `rylie seed --help`",
+            "the seed file is not valid at line {}, column {}: {}; fix it, see `rylie seed --help`",
             cause.line(),
             cause.column(),
             without_content(&cause)
@@ -61,14 +61,14 @@ fn read_text(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// The parser's words without what it quotes from the file: there it names what it `expected` after what it found.
+/// Returns the parser's message without content of the file: the part after `expected` describes the format only.
 fn without_content(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _position)| text);
     if error.classify() != Category::Data || text.starts_with("missing field `") {
         return text.to_owned();
     }
-    text.rsplit_once(", expected ").map_or("it does not fit", |(_, expected)| expected).to_owned()
+    text.rsplit_once(", expected ").map_or("the value is invalid", |(_, expected)| expected).to_owned()
 }
 
 #[cfg(test)]

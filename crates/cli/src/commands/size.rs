@@ -15,27 +15,28 @@ use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Tenants that are printed; `--json` has them all.
+/// Tenants in the printed report; `--json` has all of them.
 const TENANTS: usize = 20;
 
-/// Show how large the database is: the whole, each table and its indexes, each tenant
+/// Show the size of the database, of each table with its indexes, and of each tenant
 ///
-/// To look takes a login that may read. With `--alert-above` an alert is told once when the size crosses the threshold
-/// (exit code 3) and once when it is below again, over all runs and processes; what cannot be delivered is tried again by
-/// the next run. Without `--notify` the targets of the setting `size_notify` are told.
+/// A read-only login suffices. With `--alert-above` one alert is sent when the size crosses the threshold (exit code 3)
+/// and one when it recovers, over all runs and processes. The next run retries failed deliveries. Without `--notify`
+/// the targets of the setting `size_notify` get the alert.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie size --alert-above 10GB --notify mailto:ops@example.com")]
 pub(crate) struct Size {
     /// Alert above this size: a number with kB, MB, GB or TB
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     alert_above: Option<i64>,
-    /// Whom: mailto:ADDRESS (by the setting `smtp_url`) or a webhook's https:// address; may be given several times
+    /// The target: mailto:ADDRESS (by the setting `smtp_url`) or a webhook's https:// address; may be given several
+    /// times
     #[arg(long, value_name = "TARGET", num_args = 1.., requires = "alert_above", value_delimiter = ',')]
     notify: Vec<String>,
-    /// Keep the sizes, so that growth shows
+    /// Store the sizes, to show growth
     #[arg(long)]
     keep: bool,
-    /// Do not count the tenants' rows, which takes long on large tables
+    /// Skip the tenants' rows, whose count takes long on large tables
     #[arg(long)]
     no_tenants: bool,
 }
@@ -46,7 +47,7 @@ impl Size {
         let sizes = sizes(&database.engine()?, !self.no_tenants).await?;
         if sizes.tables.is_empty() {
             return Err(Failure::NotReady(
-                "there is no table in this database; run `rylie migrate deploy` to make them, or name another one with \
+                "there is no table in this database; run `rylie migrate deploy` to create the tables, or name another database with \
                  --database-url"
                     .to_owned(),
             ));
@@ -54,7 +55,7 @@ impl Size {
         if self.keep {
             keep_sizes(&*database.store(), SystemEnv.now(), &sizes).await?;
         }
-        // A login that may only look has no right to what was kept.
+        // A read-only login has no right to the stored sizes.
         let grown = growth(&*database.store(), SystemEnv.now() - TimeDelta::days(30)).await.ok();
         let report = report(&sizes, grown);
         let report = match self.alert_above {
@@ -88,7 +89,8 @@ impl Size {
     }
 }
 
-/// The exit code tells a crossing once, as a mail does; an alert that nobody got is a failure until somebody has it.
+/// Reports a crossing once by the exit code, like a mail. An undelivered alert stays a failure until a target receives
+/// it.
 fn verdict(sizes: &Sizes, threshold: i64, event: Option<AlertEvent>, undelivered: &[Delivery]) -> Option<Failure> {
     let crossed = event == Some(AlertEvent::Crossed);
     let (size, threshold) = (pretty_bytes(sizes.database_bytes), pretty_bytes(threshold));
@@ -96,11 +98,9 @@ fn verdict(sizes: &Sizes, threshold: i64, event: Option<AlertEvent>, undelivered
     match undelivered.first() {
         None => crossed.then_some(Failure::Found(found)),
         Some(first) => {
-            let why = first.error.as_deref().unwrap_or("another process has it in hand");
-            let told = format!(
-                "{} of its alerts are not delivered and will be tried again by the next run: {why}",
-                undelivered.len()
-            );
+            let why = first.error.as_deref().unwrap_or("another process is delivering it");
+            let told =
+                format!("{} of its alerts are not delivered, and the next run retries them: {why}", undelivered.len());
             Some(if crossed { Failure::Found(format!("{found}; {told}")) } else { Failure::NotReady(told) })
         }
     }
@@ -131,7 +131,7 @@ fn report(sizes: &Sizes, growth: Option<Growth>) -> Report {
         text.extend([format!("\n{:>9}  {}", tenant.total, tenant.tenant)]);
     }
     if let Some(more) = tenants.len().checked_sub(TENANTS + 1) {
-        text.extend([format!("\n{:>9}  tenants more", more + 1)]);
+        text.extend([format!("\n{:>9}  more tenants", more + 1)]);
     }
     let mut document = json!(sizes);
     document["growth"] = growth.map_or(Value::Null, |growth| json!(growth));

@@ -24,27 +24,27 @@ pub(crate) enum Tenant {
 
 /// Write every row of one tenant to a file
 ///
-/// The file holds sessions and API keys as well, so it is for its owner alone; sealed secrets stay sealed. It is never
-/// written over, and appears when it is whole. Where the key is that seals the audit log, the export is signed, so that
-/// `audit verify-export` misses what was left off its end.
+/// The file also contains sessions and API keys, so it is for its owner only; sealed secrets stay sealed. It appears
+/// when it is complete; an existing one is never overwritten. With the key that seals the audit log, the export is
+/// signed, so that `audit verify-export` detects missing records at its end.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie tenant export user:cmwt6lm8x0005eg7d8vcigauj --out solo.jsonl")]
 pub(crate) struct Export {
-    /// An agency's id, or `user:<id>` for a user of no agency
+    /// An agency's id, or `user:<id>` for a user without an agency
     id: String,
-    /// The file to be written
+    /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The key that seals the audit log, to sign up to where its records go [default: as for `audit seal`]
+    /// The key that seals the audit log; it signs where the audit records end [default: as for `audit seal`]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 }
 
-/// Add every row of a tenant from a file that `tenant export` wrote, or none
+/// Import every row of a tenant from a file of `tenant export`, or none
 ///
-/// The database may be of the other engine, and must be at the same migration. Audit records are not imported. Sessions, and API
-/// keys that are not sealed, come back only from a file that was written with the same keyring. A file that holds a super
-/// admin, or rows that reach beyond its tenant, is refused.
+/// The database may use the other engine, and must be at the same migration. Audit records are not imported. Sessions,
+/// and API keys that are not sealed, are imported only from a file that was written with the same keyring. A file with
+/// a super admin, or with rows that reach beyond its tenant, is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie tenant import north.jsonl")]
 pub(crate) struct Import {
@@ -52,15 +52,15 @@ pub(crate) struct Import {
     file: PathBuf,
 }
 
-/// Delete every row of one tenant for good
+/// Permanently delete every row of one tenant
 ///
-/// All or nothing; other tenants are not touched, and audit records stay. Refused where the database is marked as
+/// All or nothing; other tenants are not touched, and audit records stay. Refused where the environment marker is
 /// production. At a terminal it asks first.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie tenant export cmwt6ln8p00xjeg7dn14141ug --out north.jsonl && rylie tenant erase cmwt6ln8p00xjeg7dn14141ug")]
 pub(crate) struct Erase {
-    /// An agency's id, or `user:<id>` for a user of no agency
+    /// An agency's id, or `user:<id>` for a user without an agency
     id: String,
     /// Do not ask
     #[arg(long)]
@@ -98,7 +98,7 @@ impl Import {
         let mut lines = vec![listed(&imported.rows)];
         let left_out = imported.left_out.iter();
         lines.extend(left_out.map(|(what, number)| {
-            format!("left out: {number} of {what}, as the file was not written with this keyring")
+            format!("left out: {number} of {what}, because the file was not written with this keyring")
         }));
         Ok(Report::new(document, lines.join("\n")))
     }
@@ -119,7 +119,8 @@ impl Erase {
 
 fn confirmed(id: &str) -> Result<bool> {
     let failed = |source| Failure::File { doing: "asking at the terminal".to_owned(), source };
-    write!(io::stderr(), "This deletes every row of the tenant for good. Type its id to go on: ").map_err(failed)?;
+    write!(io::stderr(), "This permanently deletes every row of the tenant. Type its id to continue: ")
+        .map_err(failed)?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(failed)?;
     Ok(answer.trim() == id)

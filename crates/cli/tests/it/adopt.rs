@@ -15,7 +15,7 @@ const ROWS: &str = r#"
     INSERT INTO "Session" ("id", "sessionToken", "userId", "expires") VALUES ('s1', 't1', 'u1', now());
 "#;
 
-/// A database as Prisma leaves one, owned by a role that may do nothing else.
+/// A database as Prisma creates one, owned by a role without further rights.
 pub(crate) struct Prisma {
     database: PostgresDatabase,
     owner: String,
@@ -38,12 +38,12 @@ impl Prisma {
         self.database.url_as(&self.owner)
     }
 
-    /// For whoever may make roles.
+    /// Returns the URL of a role that may create roles.
     pub(crate) fn superuser_url(&self) -> String {
         self.database.url()
     }
 
-    /// As the old service would, logged in as the owner.
+    /// Executes SQL as the old service would, logged in as the owner.
     pub(crate) async fn execute(&self, sql: &str) {
         execute(&self.url(), sql).await;
     }
@@ -139,7 +139,7 @@ async fn the_end_is_refused_while_a_login_of_the_old_service_has_a_session() {
     assert_eq!(prisma.run("environment show").expect(0).json()["state"], "coexistence");
     let outcome = prisma.adopt(&["--finish", "--yes"]).expect(0);
 
-    assert!(outcome.out.contains(&format!("login {app} reaches no row any more of Account")), "{}", outcome.out);
+    assert!(outcome.out.contains(&format!("login {app} has lost access to all rows of Account")), "{}", outcome.out);
     assert!(outcome.out.contains("pg_dump"), "{}", outcome.out);
     session.close().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! What node's crypto wrote for the old service, counted, moved over and rid of the old service's key.
+//! Values that node's crypto wrote for the old service are counted, re-encrypted and freed from the old service's key.
 
 use rylie_db::prelude::{Config, Database, Grant, PlatformUnit, Secret};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::adopt::Prisma;
 use crate::support::{Folder, Outcome};
 
-/// Written by node, each plain text in both of the old ciphers.
+/// Written by node, each plain text in both old ciphers.
 const NODE: &str = include_str!("../../../crypto/tests/vectors/node.json");
 const RING: &str = "keyring.json";
 
@@ -18,7 +18,8 @@ struct Adopted {
 }
 
 impl Adopted {
-    /// A user for each value: its access token as CBC, its refresh token as GCM, its Search Console's in plain text.
+    /// Creates a user for each value: its access token as CBC, its refresh token as GCM, its Search Console token in
+    /// plain text.
     async fn new() -> Self {
         let node: Value = serde_json::from_str(NODE).unwrap();
         let prisma = Prisma::new().await;
@@ -97,7 +98,7 @@ async fn every_value_that_node_wrote_is_moved_over_and_the_old_services_key_can_
     assert_eq!(columns["User.apiKey"]["plain"], all);
     adopted.assert_everything_opens(Some(&adopted.encryption_key)).await;
 
-    // Beside the old service: everything in the form that it reads.
+    // During coexistence: every value in the form that the old service reads.
     adopted.run(&["keys", "reencrypt", "--batch", "3"]).expect(0);
     let columns = adopted.columns();
     assert_eq!(columns["GA4Connection.accessToken"]["legacy-gcm"], all, "{columns:#}");
@@ -105,7 +106,7 @@ async fn every_value_that_node_wrote_is_moved_over_and_the_old_services_key_can_
     assert_eq!(columns["Account.access_token"]["plain"], all);
     adopted.assert_everything_opens(Some(&adopted.encryption_key)).await;
 
-    // Without it: everything sealed.
+    // After the adoption: every value sealed.
     let superuser = adopted.prisma.superuser_url();
     adopted.run(&["migrate", "deploy", "--database-url", &superuser]).expect(0);
     adopted.run(&["adopt", "--finish"]).expect(0);

@@ -1,4 +1,4 @@
-//! Alerts go to servers whose certificate is trusted, and to no others.
+//! Alerts go only to servers with a trusted certificate.
 
 use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
@@ -8,7 +8,7 @@ use crate::tls_server::{Authority, Server, Tls};
 
 const HERE: &str = "127.0.0.1";
 
-/// Runs the command that tells of the crossing, or tries again what was not told; with this authority trusted, if any.
+/// Runs the command that reports the crossing or retries a failed delivery, with this authority trusted, if any.
 fn tell(folder: &Folder, target: &str, trusted: Option<&Authority>) -> Outcome {
     let arguments = ["size", "--alert-above", "1kB", "--json", "--notify", target];
     match trusted {
@@ -17,7 +17,7 @@ fn tell(folder: &Folder, target: &str, trusted: Option<&Authority>) -> Outcome {
     }
 }
 
-/// The one that failed, as the status shows it.
+/// Returns the failed delivery, as the status shows it.
 fn failed(folder: &Folder) -> String {
     let status = folder.run(["maintain", "status", "--json"]).expect(3).json();
     let [delivery] = status["undelivered"].as_array().unwrap().as_slice() else { panic!("{status}") };
@@ -25,14 +25,14 @@ fn failed(folder: &Folder) -> String {
     delivery["error"].as_str().unwrap().to_owned()
 }
 
-/// As if the pause before the next attempt were over.
+/// Ends the pause before the next attempt.
 async fn pause_is_over(folder: &Folder) {
     let mut sql = SqliteConnection::connect(&folder.url()).await.unwrap();
     let done = sqlx::query("UPDATE rylie_alert_deliveries SET next_attempt = '2000-01-01 00:00:00.000'");
     assert_eq!(done.execute(&mut sql).await.unwrap().rows_affected(), 1);
 }
 
-/// A folder whose mails go to this server.
+/// Creates a folder whose mails go to this server.
 fn with_mail(url: &str) -> Folder {
     let folder = Folder::migrated();
     folder.write("rylie.toml", &format!("smtp_url = '{url}'\nsmtp_from = 'alerts@example.com'\n"));
@@ -52,7 +52,7 @@ async fn a_webhook_is_told_where_its_certificate_is_trusted_and_tried_again_unti
     assert!(hook.heard().is_empty());
 
     tell(&folder, &url, Some(&authority)).expect(1);
-    assert!(hook.heard().is_empty(), "its time has not come");
+    assert!(hook.heard().is_empty(), "the retry is not due yet");
     pause_is_over(&folder).await;
     tell(&folder, &url, Some(&authority)).expect(0);
     let [document] = hook.heard().try_into().unwrap();
@@ -116,7 +116,7 @@ fn a_mail_server_that_offers_no_tls_gets_neither_password_nor_mail() {
 
     let (error, heard) = (failed(&folder), server.heard());
     assert!(error.to_lowercase().contains("tls") && !error.contains("canary"), "{error}");
-    assert!(heard.iter().any(|line| line.starts_with("EHLO")), "it was asked: {heard:?}");
+    assert!(heard.iter().any(|line| line.starts_with("EHLO")), "the client said EHLO: {heard:?}");
     assert!(!heard.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{heard:?}");
 }
 

@@ -9,7 +9,7 @@ use rylie_testkit::TestEnv;
 
 use crate::support::Folder;
 
-/// A database with records in it, and what a first seal left.
+/// Creates a database with records and a first seal.
 fn sealed() -> Folder {
     let folder = Folder::migrated();
     folder.run(["seed"]).expect(0);
@@ -129,7 +129,7 @@ fn maintaining_seals_and_removes_nothing_that_is_young() {
     folder.run(["maintain", "audit", "--keep-days", "0"]).expect(2);
 }
 
-/// Seals as somebody did whose clock is months behind; says how many records.
+/// Seals as a process would whose clock is months behind. Returns the number of records.
 fn sealed_in_the_past(folder: &Folder) -> u64 {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let config = Config::new(&folder.url()).unwrap();
@@ -174,7 +174,7 @@ fn a_flag_and_the_environment_go_over_the_file_of_settings() {
     folder.run(["audit", "seal", "--key", "of-the-flag.key"]).expect(0);
 
     assert!(!folder.path("of-the-file.key").exists());
-    folder.run(["audit", "seal"]).expect(4).says("of-the-file.key is not there");
+    folder.run(["audit", "seal"]).expect(4).says("of-the-file.key is missing");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn what_holds_records_is_for_its_owner_alone_and_written_over_by_force_only() {
     }
     let piped = folder.run(["audit", "export", "--out", "/dev/stdout", "--quiet"]).expect(0);
     assert!(piped.out.lines().count() > 1, "{piped:?}");
-    folder.run(["audit", "export", "--out", "nowhere/out"]).expect(1).says("making nowhere/out");
+    folder.run(["audit", "export", "--out", "nowhere/out"]).expect(1).says("creating nowhere/out");
     let left = std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".rylie-")));
 }
@@ -269,7 +269,7 @@ fn erasing_asks_for_force() {
 fn a_key_that_is_not_there_is_not_made_anew_once_something_was_sealed() {
     let folder = sealed();
 
-    folder.run(["audit", "seal", "--key", "mistyped.key"]).expect(4).says("mistyped.key is not there");
+    folder.run(["audit", "seal", "--key", "mistyped.key"]).expect(4).says("mistyped.key is missing");
 
     assert!(!folder.path("mistyped.key").exists());
     folder.run(["audit", "keygen", "--out", "new.key"]).expect(0);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::audit::sqlite;
 use crate::support::Folder;
 
-/// An agency whose records were sealed twice, exported, and its database gone.
+/// Exports an agency whose records were sealed twice, and deletes its database.
 fn exported() -> Folder {
     let folder = Folder::migrated();
     for name in ["North", "South"] {
@@ -32,7 +32,7 @@ fn lines(folder: &Folder) -> Vec<String> {
     std::fs::read_to_string(folder.path("tenant.jsonl")).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// The file with other lines, and counts and a digest that agree with them: whoever may write the file may do that.
+/// Writes the file with other lines, and with matching counts and digest, as any process with write access could.
 fn forged(folder: &Folder, mut lines: Vec<String>) {
     let trailer: Value = serde_json::from_str(&lines.pop().unwrap()).unwrap();
     let mut rows = trailer["end"]["rows"].clone();
@@ -135,7 +135,7 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
     }
 }
 
-/// Without the last batch, its leaves and their records: as if it had never been.
+/// Returns the lines without the last batch, its leaves and their records, as if it had never existed.
 fn without_the_last_batch(lines: &[String], head_too: bool) -> Vec<String> {
     let seal = |line: &String| serde_json::from_str::<Value>(line).unwrap()["audit"].clone();
     let last = lines.iter().rposition(|line| seal(line)["batch"].is_object()).unwrap();
@@ -181,7 +181,7 @@ fn a_head_that_a_stranger_signed_is_not_believed() {
 
     folder.run(["audit", "verify-export", "forged.jsonl", "--public-key", &key]).expect(3);
     folder.run(["audit", "verify-export", "forged.jsonl", "--checkpoint", "outside"]).expect(3);
-    // Who trusts any key takes the head from one that signed the file's checkpoints.
+    // A verifier without pinned keys accepts only a head by a key that signed the file's checkpoints.
     folder.run(["audit", "verify-export", "forged.jsonl"]).expect(3);
 }
 

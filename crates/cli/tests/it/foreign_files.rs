@@ -1,4 +1,4 @@
-//! Another application's SQLite file stays as it is, and no command makes a database by accident.
+//! Another application's SQLite file stays unchanged, and no command creates a database by accident.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use crate::support::Folder;
 
-/// Every command that opens the database, with what it takes to come so far.
+/// Every command that opens the database, with the arguments that it needs for that.
 const COMMANDS: [&str; 24] = [
     "migrate status",
     "migrate plan",
@@ -34,7 +34,7 @@ const COMMANDS: [&str; 24] = [
     "tenant erase a1 --yes",
 ];
 
-/// The bytes of every file in the folder.
+/// Returns the bytes of every file in the folder.
 fn files(folder: &Folder) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
     let entries = std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap());
     entries.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect()
@@ -75,7 +75,7 @@ async fn a_file_that_its_application_has_open_stays_the_same_too() {
     let folder = with_invoices("WAL").await;
     let mut other = SqliteConnection::connect(&folder.url()).await.unwrap();
     sqlx::raw_sql("INSERT INTO invoices VALUES (2)").execute(&mut other).await.unwrap();
-    // The index of the log is the readers' to write as well.
+    // Readers also write the index of the write-ahead log, so it is not compared.
     let both = |folder: &Folder| ["rylie.db", "rylie.db-wal"].map(|name| std::fs::read(folder.path(name)).unwrap());
     let before = both(&folder);
     assert!(!before[1].is_empty());
@@ -110,7 +110,7 @@ fn no_command_but_those_that_deploy_makes_a_database() {
         assert!(!folder.path("rylie.db").exists(), "{command}");
     }
     for command in ["seed", "size", "maintain status", "keys report", "audit list", "migrate down"] {
-        folder.run(command.split(' ')).expect(1).says("run `rylie migrate deploy` to make one");
+        folder.run(command.split(' ')).expect(1).says("run `rylie migrate deploy` to create one");
     }
     folder.run(["migrate", "deploy"]).expect(0);
     folder.run(["size"]).expect(0);

@@ -1,11 +1,11 @@
-//! What destroys data, on a database that is marked as production.
+//! Destructive commands on a database whose environment marker is production.
 
 use rylie_testkit::Cluster;
 use serde_json::json;
 
 use crate::support::Folder;
 
-/// Each command that destroys data, and the flags with which one may hope to get past the mark.
+/// Each destructive command, with flags that a user might expect to override the marker.
 const DESTRUCTIVE: [(&str, &[&str]); 5] = [
     ("migrate down", &["--steps=2", "--json", "--quiet", "-v"]),
     ("migrate reset", &["--force", "--json", "--quiet", "-v"]),
@@ -37,7 +37,7 @@ fn marked(url: &str) -> Folder {
     folder
 }
 
-/// With every combination of flags, and each setting: refused, and nothing is gone.
+/// Every combination of flags, and each setting, is refused and deletes nothing.
 fn nothing_is_destroyed(url: &str) {
     let folder = marked(url);
     for (command, all) in DESTRUCTIVE {
@@ -54,7 +54,7 @@ fn nothing_is_destroyed(url: &str) {
     let again = folder.run(["seed", "--json", "--database-url", url]).expect(0);
     assert_eq!(again.json(), json!({ "created": 0, "updated": 0 }), "seeding destroys nothing and is not refused");
 
-    // The documented two steps.
+    // The two documented steps.
     let unmark = ["environment", "mark", "staging", "--reason", "a rehearsal", "--database-url", url];
     folder.run(unmark).expect(0);
     folder.run(["migrate", "reset", "--force", "--database-url", url]).expect(0);
@@ -85,7 +85,7 @@ fn another_database_is_told_by_its_fingerprint_and_left_untouched() {
     }
     let empty = Folder::new();
     empty.run_with("RYLIE_FINGERPRINT", fingerprint, ["migrate", "deploy"]).expect(4);
-    assert!(!empty.path("rylie.db").exists(), "a wrong path makes no file");
+    assert!(!empty.path("rylie.db").exists(), "a wrong path creates no file");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A history that is not this version's, as an operator meets it.
+//! How the commands report a history that differs from this version's.
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 

@@ -71,7 +71,7 @@ fn no_output_holds_a_key() {
     let ring: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path(RING)).unwrap()).unwrap();
     let long = |text: &str| text.split('"').filter(|word| word.len() > 30).map(str::to_owned).collect::<Vec<_>>();
     let keys = long(&ring.to_string());
-    assert_eq!(keys.len(), 2, "the test knows the keys when it sees them");
+    assert_eq!(keys.len(), 2, "the test found both keys in the file");
     for outcome in [made, rotated, listed] {
         assert!(keys.iter().all(|key| !outcome.out.contains(key) && !outcome.err.contains(key)));
     }
@@ -111,14 +111,14 @@ fn a_keyring_that_is_none_is_refused_without_a_word_of_it() {
         "\u{0}\u{1}".to_owned(),
     ];
     for text in broken {
-        // Over the file as it is, so that it stays its owner's alone.
+        // Overwrite the existing file, so that its mode stays.
         std::fs::write(folder.path(RING), &text).unwrap();
         for command in ["list", "rotate", "reencrypt", "report"] {
             let outcome = folder.run_with("RYLIE_KEYRING", RING, ["keys", command, "-v"]).expect(1);
             assert!(outcome.out.is_empty() && !outcome.err.contains(&key[..20]), "{text}: {outcome:#?}");
             assert!(!outcome.err.contains("panicked"), "{outcome:#?}");
         }
-        assert_eq!(std::fs::read_to_string(folder.path(RING)).unwrap(), text, "it is left as it was");
+        assert_eq!(std::fs::read_to_string(folder.path(RING)).unwrap(), text, "the file is unchanged");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `rylie maintain run`, killed with SIGKILL in the middle of a job: another process ends what it began.
+//! Kills `rylie maintain run` with SIGKILL during a job: another process completes the job.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -8,18 +8,18 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::support::Folder;
 
-/// More than one batch of the job, so that a part of its effect is there when it is killed.
+/// More than one batch of the job, so that part of its effect is committed when it is killed.
 const USERS: usize = 3_000;
-/// Users that are closed in one transaction.
+/// Users that one transaction closes.
 const BATCH: i64 = 2_500;
-/// What the gate waits for, on PostgreSQL.
+/// The advisory lock that the gate waits for, on PostgreSQL.
 const GATE: i32 = 4711;
-/// Only `usage` runs, and no wait for a lock ends it before it is killed.
+/// Only `usage` runs, and no lock timeout ends it before the kill.
 const SETTINGS: &str = "lock_timeout_seconds = 60\n[schedule.analyze]\nenabled = false\n[schedule.books]\nenabled = false\n\
     [schedule.purge]\nenabled = false\n[schedule.reindex]\nenabled = false\n[schedule.sessions]\nenabled = false\n\
     [schedule.size]\nenabled = false\n[schedule.usage-events]\nenabled = false\n[schedule.vacuum]\nenabled = false\n";
 
-/// A connection that knows nothing of ours.
+/// A plain connection, without this project's code.
 enum Sql {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
@@ -50,7 +50,7 @@ impl Sql {
         }
     }
 
-    /// Looks until it is so. The limit is far beyond what any machine takes.
+    /// Polls until the result is as expected. The limit exceeds any machine's time.
     async fn wait_for(&mut self, expected: i64, sql: &str) {
         let began = Instant::now();
         loop {
@@ -58,12 +58,12 @@ impl Sql {
             if found == expected {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_mins(3), "{found} and never {expected}: {sql}");
+            assert!(began.elapsed() < Duration::from_mins(3), "timed out with {found} instead of {expected}: {sql}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Users whose period ended yesterday with 3 pages used, and a job `usage` that has been due since.
+    /// Adds users whose period ended yesterday with 3 pages used, and a job `usage` that has been due since then.
     async fn fill(&mut self) {
         let (ago, package): (fn(u32) -> String, _) = match self {
             Self::Postgres(_) => {
@@ -85,7 +85,7 @@ impl Sql {
         self.run(&due).await;
     }
 
-    /// Holds up the archiving of the last user for as long as the run is in its first attempt.
+    /// Blocks the archiving of the last user during the run's first attempt.
     async fn close_gate(&mut self) {
         let last = 100_000 + USERS;
         let first = "EXISTS (SELECT 1 FROM rylie_job_runs WHERE job = 'usage' AND status = 'running' AND attempt = 1)";
@@ -97,7 +97,7 @@ impl Sql {
                    CREATE TRIGGER gate BEFORE INSERT ON "MonthlyUsage" FOR EACH ROW
                    WHEN (NEW."userId" = 'u{last}') EXECUTE FUNCTION gate()"#
             ),
-            // A query that never ends, as SQLite has no lock to wait for.
+            // SQLite has no lock to wait for, so this is a query without end.
             Self::Sqlite(_) => format!(
                 r#"CREATE TRIGGER gate BEFORE INSERT ON "MonthlyUsage" FOR EACH ROW
                    WHEN NEW."userId" = 'u{last}' AND {first}
@@ -107,7 +107,8 @@ impl Sql {
         self.run(&sql).await;
     }
 
-    /// The server goes on with the statement of a client that is gone; then it finds that out, and rolls back.
+    /// Opens the gate. The server completes the statement of the killed client, then detects its absence and rolls
+    /// back.
     async fn open_gate(&mut self) {
         if let Self::Postgres(_) = self {
             self.run(&format!("SELECT pg_advisory_unlock({GATE})")).await;
@@ -115,12 +116,12 @@ impl Sql {
     }
 }
 
-/// Killed with the test, whatever becomes of it.
+/// A process that is killed on drop, even if the test fails.
 struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -139,7 +140,7 @@ async fn what_a_killed_scheduler_began_is_ended_once(folder: &Folder, url: &str,
     let other = usize::from(processes[0].0.id() == process);
     let victim = &mut processes[1 - other].0;
     assert_eq!(victim.id(), process);
-    // That is SIGKILL.
+    // Sends SIGKILL.
     victim.kill().unwrap();
     sql.open_gate().await;
     victim.wait().unwrap();
@@ -147,7 +148,7 @@ async fn what_a_killed_scheduler_began_is_ended_once(folder: &Folder, url: &str,
     sql.wait_for(1, "SELECT count(*) FROM rylie_job_runs WHERE job = 'usage' AND status = 'done'").await;
     let users = i64::try_from(USERS).unwrap();
     let archived = r#"SELECT count(*) FROM "MonthlyUsage" WHERE "pagesUsed" = 3"#;
-    assert_eq!(sql.number(archived).await, users, "each user once, and no use twice or not at all");
+    assert_eq!(sql.number(archived).await, users, "each user is archived exactly once");
     assert_eq!(sql.number(r#"SELECT count(*) FROM "MonthlyUsage""#).await, users);
     assert_eq!(sql.number(r#"SELECT count(*) FROM "User" WHERE "pagesUsedThisPeriod" = 0"#).await, users);
     assert_eq!(

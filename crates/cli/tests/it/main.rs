@@ -1,4 +1,4 @@
-//! The built command, run as its users run it.
+//! Tests of the built command, run as users run it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers fail a test by panicking, as the tests themselves do")]
 

@@ -35,7 +35,7 @@ async fn expired_sessions_are_deleted_and_counted() {
     assert_eq!(report["deleted"], 2);
 }
 
-/// A folder with one user who has used a page in a period that began in January 2001, and a request deleted long ago.
+/// Creates a folder with one user, who used a page in a period that began in January 2001, and a long-deleted request.
 async fn with_old_rows() -> (Folder, SqliteConnection) {
     let folder = Folder::migrated();
     folder.run(["seed"]).expect(0);

@@ -1,4 +1,5 @@
-//! Every command as the owner that a managed service gives: she may make roles, owns database and tables, and is no superuser.
+//! Runs every command as the owner that a managed service provides: it may create roles and owns database and tables,
+//! but is no superuser.
 
 use rylie_db::migration::{Engine, MIGRATIONS};
 use rylie_testkit::{Cluster, PostgresDatabase};
@@ -10,7 +11,7 @@ struct Owned {
     folder: Folder,
     database: PostgresDatabase,
     url: String,
-    // The roles of a server of one's own are not made by somebody else before.
+    // A private server, so that its roles do not exist before the test.
     _cluster: Cluster,
 }
 
@@ -51,7 +52,7 @@ impl Owned {
         self.run("tenant import tenant.jsonl", 0);
     }
 
-    /// What does not depend on whether the database was adopted.
+    /// Runs the commands that work before and after the adoption.
     fn every_day(&self) {
         for command in [
             "migrate status",
@@ -81,7 +82,7 @@ impl Owned {
         ] {
             self.run(command, 0);
         }
-        // She owns the tables, and so she may seal: that alone is reported.
+        // The owner of the tables may also seal: only that is reported.
         let checks = self.run("roles check --json", 3).json();
         let wrong: Vec<_> =
             checks["checks"].as_array().unwrap().iter().filter(|check| check["status"] != "ok").collect();

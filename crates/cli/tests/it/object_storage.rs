@@ -1,4 +1,4 @@
-//! Checkpoints in object storage, before a small server that speaks as much of S3 as it takes.
+//! Stores checkpoints in object storage, on a small server that implements the needed part of S3.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,10 +10,10 @@ use crate::support::{Folder, Outcome};
 
 type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-/// Objects by name, and a bucket `trail` that they can be reached by.
+/// Objects by name, in a bucket `trail`.
 struct Storage {
     objects: Objects,
-    /// Lists nothing.
+    /// Whether listings are empty.
     blind: Arc<AtomicBool>,
     endpoint: String,
 }
@@ -45,7 +45,7 @@ impl Storage {
         Outcome::of(command.output().unwrap())
     }
 
-    /// In the order of names.
+    /// Returns the objects' texts in the order of their names.
     fn texts(&self) -> Vec<String> {
         let objects = self.objects.lock().unwrap();
         objects.values().map(|bytes| String::from_utf8(bytes.clone()).unwrap()).collect()
@@ -173,12 +173,12 @@ fn a_checkpoint_that_is_there_is_never_written_over() {
     let (folder, storage) = (seeded(), Storage::start());
     storage.seal(&folder).expect(0);
     let kept = storage.texts();
-    // Another database: its first checkpoint is another one.
+    // Another database has a different first checkpoint.
     let other = seeded();
     other.run(["audit", "keygen"]).expect(0);
 
     for (blind, code, says) in [(false, 4, "belong to another database"), (true, 3, "another checkpoint of batch 1")] {
-        // As where somebody else makes the object at the same time.
+        // Simulates a concurrent creation of the object.
         storage.blind.store(blind, Ordering::SeqCst);
         storage.seal(&other).expect(code).says(says);
         assert_eq!(storage.texts(), kept);

@@ -1,4 +1,4 @@
-//! What goes where, and the exit codes for bad usage.
+//! Output streams, and exit codes for bad usage.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -97,7 +97,7 @@ fn a_reader_that_leaves_early_is_no_error() {
     }
 }
 
-/// Already before the first byte is written.
+/// Here the reader is gone before the first byte.
 #[cfg(unix)]
 #[test]
 fn a_reader_that_never_came_is_no_error() {

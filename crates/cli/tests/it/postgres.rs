@@ -1,4 +1,4 @@
-//! The same on PostgreSQL.
+//! The commands on PostgreSQL.
 
 use rylie_testkit::{Cluster, PostgresDatabase};
 use serde_json::json;

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::{Folder, Outcome};
 
-/// A migrated database, and a name for a login that no other test has: logins belong to the whole server.
+/// Creates a migrated database and a unique login name: logins belong to the whole server.
 async fn migrated(folder: &Folder) -> (PostgresDatabase, String) {
     let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     folder.run(["migrate", "deploy", "--database-url", &database.url()]).expect(0);
@@ -31,7 +31,7 @@ fn provision(folder: &Folder, database: &PostgresDatabase, words: &[&str], input
     Outcome::of(child.wait_with_output().unwrap())
 }
 
-/// What the server keeps of the password.
+/// Returns the server's verifier of the password.
 async fn verifier(database: &PostgresDatabase, login: &str) -> Option<String> {
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
     let sql = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{login}'");
@@ -103,7 +103,7 @@ async fn a_check_as_the_service_passes_and_as_the_owner_fails() {
     let service = owner["checks"].as_array().unwrap().iter().find(|check| check["id"] == "roles.service").unwrap();
     assert_eq!(service["status"], "fail");
     assert_ne!(service["fix"], "");
-    // As the service it may look at everything of the schema and change nothing of it.
+    // The service may read everything in the schema, and change nothing in it.
     let url = url_as(&database, &app, "x");
     folder.run(["migrate", "status", "--database-url", &url]).expect(0);
     folder.run(["migrate", "deploy", "--database-url", &url]).expect(0);

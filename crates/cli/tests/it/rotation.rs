@@ -1,4 +1,4 @@
-//! A rotation in the middle of everything: four writers, and a re-encryption that is killed twenty times.
+//! Rotates keys under load: four writers, and a re-encryption that is killed twenty times.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -18,11 +18,11 @@ use crate::support::{Folder, Outcome};
 
 const WRITERS: usize = 4;
 const USERS_A_WRITER: usize = 12;
-/// Users whom no writer touches: after a rotation writers bring their own rows to the new key sooner than anybody looks.
+/// Users without a writer. Writers move their own rows to the new key before the check.
 const IDLE_USERS: usize = 60;
 const USERS: usize = WRITERS * USERS_A_WRITER + IDLE_USERS;
 const KILLS: usize = 20;
-/// So many of the kills, or more, come after a batch was committed and before the last one was.
+/// The minimum number of kills that must fall between the first and the last committed batch.
 const AT_WORK: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +56,7 @@ async fn rotate_under_fire(world: World) {
 
     let (mut kills, mut at_work, mut runs) = (0, 0, 0);
     while kills < KILLS || at_work < AT_WORK {
-        // The writers are not told: they notice.
+        // The writers get no signal: they detect the rotation.
         run(&world, &folder, &["keys", "rotate"]).expect(0);
         let before = reencrypted(&world).await;
         let mut child = start(&world, &folder, &["keys", "reencrypt", "--batch", "2"]);
@@ -69,10 +69,10 @@ async fn rotate_under_fire(world: World) {
         kills += usize::from(killed);
         at_work += usize::from(killed && worked);
         runs += 1;
-        assert!(runs < 10 * KILLS, "{kills} kills, {at_work} of them met the re-encryption at work");
+        assert!(runs < 10 * KILLS, "{kills} kills, only {at_work} during the re-encryption");
     }
 
-    // Under fire still, and to the end.
+    // Complete the re-encryption while the writers still run.
     run(&world, &folder, &["keys", "reencrypt"]).expect(0);
     stop.store(true, Ordering::SeqCst);
     for writer in writers {
@@ -85,7 +85,7 @@ async fn rotate_under_fire(world: World) {
     assert_only_the_active_key_is_left(&world, &folder);
 }
 
-/// Saves each of its users' connections in turn, and remembers what was acknowledged last.
+/// Saves the connections of its users one after another, and remembers the last acknowledged values.
 async fn write(
     database: Database,
     scopes: Vec<TenantScope>,
@@ -152,7 +152,7 @@ fn assert_only_the_active_key_is_left(world: &World, folder: &Folder) {
     run(world, folder, &["keys", "reencrypt"]).expect(0);
 }
 
-/// How many batches were committed. Entering by the platform's door is a write, which may lose against the writers.
+/// Counts the committed batches. Opening a platform unit writes, so it may lose against the writers and is retried.
 async fn reencrypted(world: &World) -> u64 {
     use rylie_db::prelude::PageRequest;
     use rylie_db::repositories::AuditFilter;
@@ -175,8 +175,8 @@ fn start(world: &World, folder: &Folder, arguments: &[&str]) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// How long a re-encryption lives: random, from a seed that is printed (xorshift64, Marsaglia 2003), up to a span that
-/// adapts to how fast the machine is.
+/// Random lifetimes of a re-encryption, from a printed seed (xorshift64, Marsaglia 2003). Their maximum adapts to the
+/// speed of the machine.
 struct Chance {
     state: u64,
     span: u64,

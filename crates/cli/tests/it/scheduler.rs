@@ -118,7 +118,7 @@ fn that_no_scheduler_runs_is_told() {
     folder.run(["maintain", "status"]).expect(0);
     sqlite(&folder, &["UPDATE rylie_job_runs SET due = '2026-01-02 00:00:00.000'"]);
     let gone = folder.run(["maintain", "status"]).expect(3);
-    assert!(gone.out.contains("a scheduler was seen last: at 2026-01-02 00:00:00"), "{gone:?}");
+    assert!(gone.out.contains("last sign of a scheduler: at 2026-01-02 00:00:00"), "{gone:?}");
 }
 
 #[test]

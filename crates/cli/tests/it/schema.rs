@@ -73,7 +73,7 @@ fn a_new_migration_is_a_file_that_is_never_overwritten() {
 
     let file = json["file"].as_str().unwrap();
     assert!(std::fs::read_to_string(folder.path(file)).unwrap().contains("struct AddDueDate"));
-    assert_eq!((&json["postgres"], &json["sqlite"]), (&json!([]), &json!([])), "the entities are as the schema is");
+    assert_eq!((&json["postgres"], &json["sqlite"]), (&json!([]), &json!([])), "the entities match the schema");
     folder.run(["migrate", "new", "Add Due"]).expect(2);
     folder.run(["migrate", "new", "add_due", "--dir", "elsewhere"]).expect(2);
 }

@@ -1,4 +1,4 @@
-//! No password and no value of a row is ever printed.
+//! Passwords and row values are never printed.
 
 use crate::support::Folder;
 
@@ -61,6 +61,6 @@ fn no_value_reaches_the_most_talkative_log() {
 
     let outcome = folder.run_with("RUST_LOG", "trace", ["seed", "--file", "seed.json"]).expect(0);
 
-    assert!(outcome.err.contains("opening a unit"), "the log was talkative: {}", outcome.err);
+    assert!(outcome.err.contains("opening a unit"), "the log contains traces: {}", outcome.err);
     assert!(!outcome.err.contains("canary"), "{}", outcome.err);
 }

@@ -1,4 +1,4 @@
-//! Where settings come from, and `rylie config`
+//! The origin of settings, and `rylie config`
 
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn files_are_named_from_the_folder_of_the_file_of_settings_on() {
     folder.run(["--config", "etc/rylie.toml", "audit", "keygen"]).expect(0);
     assert!(folder.path("etc/ring.json").exists() && folder.path("etc/audit.key").exists());
 
-    // What the shell names is relative to where it is.
+    // Paths of flags and of the environment are relative to the working directory.
     folder.run_with("RYLIE_KEYRING", "ring.json", ["--config", "etc/rylie.toml", "keys", "generate"]).expect(0);
     folder.run(["--config", "etc/rylie.toml", "audit", "keygen", "--out", "audit.key"]).expect(0);
     assert!(folder.path("ring.json").exists() && folder.path("audit.key").exists());

@@ -1,4 +1,4 @@
-//! `rylie size`, and the care of the engine
+//! `rylie size`, and the maintenance of the engine
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -50,7 +50,7 @@ fn a_crossing_is_told_once_by_the_exit_code_and_a_recovery_ends_it() {
     above("1kB").expect(3);
 }
 
-/// Takes one request and answers it.
+/// Accepts one request and answers it.
 fn webhook(status: u16) -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hooks/canary", listener.local_addr().unwrap());

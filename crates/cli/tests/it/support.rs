@@ -1,4 +1,4 @@
-//! Running the command in a folder of a test's own.
+//! Runs the command in a temporary folder.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder to run the command in: with no settings, its database is a SQLite file there.
+/// A working directory. Without settings, its database is a SQLite file there.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -29,12 +29,12 @@ impl Folder {
         std::fs::write(self.path(file), text).unwrap();
     }
 
-    /// Where a test looks into the SQLite file by itself.
+    /// Returns the SQLite URL for a test's own queries.
     pub(crate) fn url(&self) -> String {
         format!("sqlite://{}", self.path("rylie.db").display())
     }
 
-    /// The command with none of the environment's settings, and nothing on standard input.
+    /// Builds the command without settings from the environment, and with empty standard input.
     pub(crate) fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rylie"));
         for (name, _) in std::env::vars_os() {
@@ -60,13 +60,13 @@ impl Folder {
         Outcome::of(self.command(arguments).env(variable, value.as_ref()).output().unwrap())
     }
 
-    /// Begun, not waited for.
+    /// Starts the command without waiting for it.
     pub(crate) fn start<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 }
 
-/// What a run left.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
@@ -80,27 +80,27 @@ impl Outcome {
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Insists on the exit code.
+    /// Asserts the exit code.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
 
-    /// Insists on exactly one document on standard output.
+    /// Asserts exactly one JSON document on standard output, and returns it.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
-    /// Insists on one line on standard error that says this, and on nothing else anywhere.
+    /// Asserts one line on standard error that contains the words, and no other output.
     #[track_caller]
     pub(crate) fn says(&self, words: &str) {
         assert_eq!(self.out, "", "{self:#?}");
         self.line_says(words);
     }
 
-    /// Insists on one line on standard error that says this.
+    /// Asserts one line on standard error that contains the words.
     #[track_caller]
     pub(crate) fn line_says(&self, words: &str) {
         assert!(self.err.starts_with("rylie: ") && self.err.contains(words), "{self:#?}");

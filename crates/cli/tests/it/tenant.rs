@@ -5,7 +5,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::support::Folder;
 
-/// A seeded folder and the id of its one agency.
+/// Creates a seeded folder; returns it with the id of its one agency.
 async fn seeded() -> (Folder, String) {
     let folder = Folder::migrated();
     folder.write(

@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own, and servers that show its certificates.
+//! A certificate authority for one test, and servers that use its certificates.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::Folder;
 
-/// An authority that no system knows.
+/// An authority that no system trusts.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -27,13 +27,13 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// The file that `SSL_CERT_FILE` names.
+    /// Writes the file for `SSL_CERT_FILE`.
     pub(crate) fn file(&self, folder: &Folder) -> PathBuf {
         folder.write("authority.pem", &self.pem);
         folder.path("authority.pem")
     }
 
-    /// What a server of this name needs.
+    /// Returns the configuration of a server with this name.
     pub(crate) fn server(&self, name: &str) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
@@ -44,18 +44,18 @@ impl Authority {
     }
 }
 
-/// How a mail server takes TLS.
+/// A mail server's TLS mode.
 #[derive(Clone)]
 pub(crate) enum Tls {
-    /// From the first byte on.
+    /// From the first byte.
     Implicit(Arc<ServerConfig>),
-    /// When it is asked for.
+    /// On request by the client.
     Offered(Arc<ServerConfig>),
-    /// Not at all.
+    /// Not supported.
     Absent,
 }
 
-/// A server on the loopback that keeps what it was told.
+/// A server on the loopback address that records what it receives.
 pub(crate) struct Server {
     pub(crate) port: u16,
     heard: Arc<Mutex<Vec<String>>>,
@@ -69,16 +69,16 @@ impl Server {
         let kept = Arc::clone(&heard);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                // Whoever waits without end for a client would keep the next one out.
+                // Waiting for one client without a limit would block the next one.
                 stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-                // A client that refuses the certificate goes away in the middle.
+                // A client that rejects the certificate disconnects.
                 let _ = serve(stream, &kept);
             }
         });
         Self { port, heard }
     }
 
-    /// A webhook that answers so, with a header more if it is given.
+    /// Starts a webhook that sends this answer.
     pub(crate) fn webhook(tls: Option<Arc<ServerConfig>>, answer: String) -> Self {
         Self::start(move |stream, heard| match &tls {
             Some(tls) => {
@@ -103,13 +103,13 @@ impl Server {
         })
     }
 
-    /// Each line or document that came.
+    /// Returns each received line or document.
     pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }
 }
 
-/// One request.
+/// Serves one request.
 fn take(mut stream: impl Read + Write, answer: &str, heard: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut length = 0;
     loop {
@@ -128,7 +128,7 @@ fn take(mut stream: impl Read + Write, answer: &str, heard: &Mutex<Vec<String>>)
     stream.flush()
 }
 
-/// One conversation; whether it is to go on in TLS.
+/// Serves one conversation. Returns whether it continues in TLS.
 fn converse(
     stream: &mut (impl Read + Write),
     greet: bool,
@@ -170,7 +170,7 @@ fn say(stream: &mut impl Write, words: &str) -> io::Result<()> {
     stream.flush()
 }
 
-/// Byte by byte, so that nothing of what follows in TLS is taken.
+/// Reads byte by byte, so that no byte of the following TLS handshake is consumed.
 fn line(stream: &mut impl Read) -> io::Result<String> {
     let (mut line, mut byte) = (Vec::new(), [0]);
     while !line.ends_with(b"\n") {

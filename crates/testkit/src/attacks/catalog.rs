@@ -1,9 +1,9 @@
-//! What the database's catalog says of its tables, and its policies switched off and on. PostgreSQL.
+//! Reads the database catalog, and disables and enables policies. PostgreSQL only.
 
 use super::raw::{Raw, name};
 use crate::Result;
 
-/// Tables with a tenant's key.
+/// Lists the tables with a tenant key.
 pub(super) async fn tenant_tables(raw: &mut Raw) -> Result<Vec<String>> {
     raw.texts(
         "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenantId' \
@@ -12,15 +12,15 @@ pub(super) async fn tenant_tables(raw: &mut Raw) -> Result<Vec<String>> {
     .await
 }
 
-/// A foreign key between two tables of tenants.
+/// A foreign key between two tenant-owned tables.
 pub(super) struct ForeignKey {
     pub(super) table: String,
-    /// The column that names the parent; the tenant's key may be another one of the same key.
+    /// The column that references the parent. The foreign key may also contain the tenant key.
     pub(super) column: String,
     pub(super) parent: String,
 }
 
-/// Every foreign key from a table with a tenant's key to another one.
+/// Lists every foreign key between two tables with a tenant key.
 pub(super) async fn foreign_keys(raw: &mut Raw) -> Result<Vec<ForeignKey>> {
     let sql = "SELECT DISTINCT concat_ws(chr(31), c.relname, a.attname, p.relname) FROM pg_constraint k \
          JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid \
@@ -38,7 +38,7 @@ pub(super) async fn foreign_keys(raw: &mut Raw) -> Result<Vec<ForeignKey>> {
     Ok(parts.filter_map(read).collect())
 }
 
-/// Tables with row-level security on, and whether it is forced.
+/// Lists the tables with row-level security enabled, and whether it is forced.
 pub(super) async fn walled(raw: &mut Raw) -> Result<Vec<(String, String)>> {
     raw.pairs(
         "SELECT relname::text, relforcerowsecurity::text FROM pg_class \
@@ -47,7 +47,7 @@ pub(super) async fn walled(raw: &mut Raw) -> Result<Vec<(String, String)>> {
     .await
 }
 
-/// No policy binds anybody any more.
+/// Disables all policies of these tables.
 pub(super) async fn switch_policies_off(raw: &mut Raw, walled: &[(String, String)]) -> Result<()> {
     for (table, _) in walled {
         let table = name(table);
@@ -56,7 +56,7 @@ pub(super) async fn switch_policies_off(raw: &mut Raw, walled: &[(String, String
     Ok(())
 }
 
-/// As they were.
+/// Enables the policies again, forced where they were.
 pub(super) async fn switch_policies_on(raw: &mut Raw, walled: &[(String, String)]) -> Result<()> {
     for (table, forced) in walled {
         let force = if forced == "true" { "FORCE" } else { "NO FORCE" };

@@ -1,4 +1,4 @@
-//! Many at once on few connections, of whom some give up, fail or panic: nobody meets what another one left.
+//! Many concurrent callers on few connections. Some cancel, fail or panic; no caller may see another's state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,20 +23,20 @@ const CONNECTIONS: u32 = 4;
 enum End {
     Commit,
     Drop,
-    /// A call fails, so that the unit cannot be committed.
+    /// A call fails, so the unit cannot be committed.
     Fail,
     Panic,
-    /// The caller is gone after so many tenths of a millisecond.
+    /// The caller is cancelled after this many tenths of a millisecond.
     Cancel(u64),
 }
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log, seed: u64) {
-    log.note("the next unit on a connection knows nothing of the one before, however that ended", in_turn(stage).await);
+    log.note("a unit sees no state of the previous unit on its connection, however that ended", in_turn(stage).await);
     let held = crowd(stage, &mut Chance::new(seed)).await;
-    log.note("two hundred callers on four connections, cancelled at random, see their own rows only", held);
+    log.note("two hundred callers on four connections, cancelled at random, see only their own rows", held);
 }
 
-/// What a caller needs, owned: callers are tasks.
+/// A caller's input. It is owned because callers are tasks.
 #[derive(Clone)]
 struct Caller {
     store: Arc<dyn Store>,
@@ -57,7 +57,7 @@ impl Caller {
         }
     }
 
-    /// `true` once a commit was acknowledged.
+    /// Returns `true` once a commit is acknowledged.
     async fn work(self, end: End) -> Result<bool, StoreError> {
         let unit = self.store.tenant_with(&self.scope, UnitOptions::default()).await?;
         self.sees_its_own(&*unit).await?;
@@ -65,7 +65,7 @@ impl Caller {
         self.sees_its_own(&*unit).await?;
         match end {
             End::Commit | End::Cancel(_) => return unit.commit().await.map(|()| true),
-            // A part that is undone is where a panic is the worst.
+            // A panic inside a savepoint is the worst case.
             End::Panic => {
                 let _savepoint = unit.savepoint().await?;
                 std::panic::resume_unwind(Box::new("a caller's panic"));
@@ -76,7 +76,7 @@ impl Caller {
         Ok(false)
     }
 
-    /// Tells of a row too many or too few as an error: callers have no other voice.
+    /// Returns an error for a missing or foreign row. An error is the only output of a caller.
     async fn sees_its_own(&self, unit: &dyn rylie_db::prelude::TenantUnit) -> Result<(), StoreError> {
         let own = unit.requests().find(self.own_request.clone()).await?.is_some();
         let foreign = unit.requests().find(self.foreign_request.clone()).await?.is_some();
@@ -84,9 +84,9 @@ impl Caller {
     }
 }
 
-const FOREIGN: &str = "see another tenant's row, or miss the own";
+const FOREIGN: &str = "see another tenant's row, or miss an own row";
 
-/// One connection, so that each unit gets the one before's.
+/// Uses one connection, so each unit reuses that of the previous one.
 async fn in_turn(stage: &Stage<'_>) -> Result<Seen> {
     let (database, mut seen) = (stage.world().connect_again(1).await?, Seen::default());
     let sides = [&stage.victim, &stage.attacker];
@@ -122,19 +122,19 @@ async fn crowd(stage: &Stage<'_>, chance: &mut Chance) -> Result<Seen> {
     }
     let mut acknowledged = BTreeSet::new();
     while let Some(ended) = callers.join_next().await {
-        // A caller that panicked told nothing.
+        // A caller that panicked has no outcome.
         let Ok((caller, outcome)) = ended else { continue };
         hear(&mut seen, Some(&outcome));
         if matches!(outcome, Some(Ok(true))) {
             acknowledged.insert((caller.scope.tenant().clone(), caller.title));
         }
     }
-    seen.unless(!acknowledged.is_empty(), "no caller came to an end");
+    seen.unless(!acknowledged.is_empty(), "no caller committed");
     for side in sides {
         let kept = titles(side).await?;
         let lost =
             acknowledged.iter().filter(|(tenant, title)| tenant.as_str() == side.tenant() && !kept.contains(title));
-        seen.same("writes that were acknowledged and are lost", &lost.count(), &0);
+        seen.same("acknowledged writes that are lost", &lost.count(), &0);
     }
     if stage.world().is_postgres() {
         seen.same("connections left inside a transaction", &left_open(stage.world()).await?, &0);
@@ -143,7 +143,7 @@ async fn crowd(stage: &Stage<'_>, chance: &mut Chance) -> Result<Seen> {
     Ok(seen)
 }
 
-/// `None` for a caller that was cancelled.
+/// Returns `None` for a cancelled caller.
 async fn call(caller: Caller, end: End) -> (Caller, Option<Result<bool, StoreError>>) {
     let work = caller.clone().work(end);
     let outcome = match end {
@@ -169,8 +169,8 @@ async fn titles(side: &Side<'_>) -> Result<BTreeSet<String>> {
     }
 }
 
-/// How many connections are inside a transaction that nobody works on. A rollback travels after its unit is dropped: it is
-/// waited for, and one that never comes is what is looked for.
+/// Counts connections idle in a transaction. A dropped unit rolls back later, so this waits up to five seconds for
+/// outstanding rollbacks.
 async fn left_open(world: &World) -> Result<u64> {
     let mut raw = Raw::connect(world.url()).await?;
     let sql = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \

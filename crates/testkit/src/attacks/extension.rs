@@ -1,4 +1,4 @@
-//! What our users add: tables of their own, and code of their own over the store.
+//! Extensions of users: their own tables, and their own code over the store.
 
 use async_trait::async_trait;
 
@@ -8,22 +8,22 @@ use super::stage::{Side, Stage};
 /// Why a step of an extension failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Something of yours that stands on the platform's database, to be attacked together with it.
+/// Your tables or code on the platform's database, attacked together with it.
 #[async_trait]
 pub trait Extension: Send + Sync {
-    /// What the report calls it.
+    /// Returns the name in the report.
     fn name(&self) -> &str;
 
-    /// Puts at least one row of this side into each table of yours, over a connection of your own to `World::url` or by
-    /// your own code. Called once a side, before the attacks by SQL: a table of a tenant that holds no row of the victim's
-    /// cannot be attacked, and the report says so.
+    /// Inserts at least one row of this side into each of your tables, over your own connection to `World::url` or by
+    /// your own code. Called once for each side, before the attacks by SQL. A tenant-owned table without a row of the
+    /// victim cannot be attacked; the report says so.
     async fn plant(&self, stage: &Stage<'_>, side: &Side<'_>) -> Result<(), Failure> {
         let _ = (stage, side);
         Ok(())
     }
 
-    /// Works through your own code in the attacker's scope, `stage.attacker.scope()`, and goes for the victim's rows. Returns
-    /// what it saw, or did, that it should not have: nothing if your code holds.
+    /// Uses your own code in the attacker's scope, `stage.attacker.scope()`, to reach the victim's rows. Returns
+    /// everything that it saw or did without permission: nothing if your code holds.
     async fn attack(&self, stage: &Stage<'_>) -> Result<Vec<String>, Failure> {
         let _ = stage;
         Ok(Vec::new())
@@ -34,8 +34,8 @@ pub(super) async fn plant(extensions: &[&dyn Extension], stage: &Stage<'_>, log:
     for extension in extensions {
         for side in [&stage.victim, &stage.attacker] {
             if let Err(failure) = extension.plant(stage, side).await {
-                let seen = Seen::of(vec![format!("its rows could not be made: {}", super::log::chain(&*failure))]);
-                log.note(format!("{}: its rows are there to be attacked", extension.name()), Ok(seen));
+                let seen = Seen::of(vec![format!("its rows could not be inserted: {}", super::log::chain(&*failure))]);
+                log.note(format!("{}: its rows exist for the attacks", extension.name()), Ok(seen));
             }
         }
     }

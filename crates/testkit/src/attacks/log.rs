@@ -1,4 +1,4 @@
-//! How attacks tell what they saw.
+//! Collects the results of attacks.
 
 use std::fmt::{Debug, Display};
 
@@ -17,7 +17,7 @@ impl Log {
         Self { walls, seed, attacks: Vec::new() }
     }
 
-    /// Notes an attack. One that fails in a way it does not expect has shown nothing, and so does not count as held.
+    /// Records an attack. An unexpected failure proves nothing, so it does not count as held.
     pub(super) fn note(&mut self, name: impl Into<String>, seen: Result<Seen>) {
         let seen = seen.map_or_else(
             |error| vec![format!("the attack could not be carried out: {}", chain(&error))],
@@ -32,7 +32,7 @@ impl Log {
     }
 }
 
-/// What an attack saw that it should not have.
+/// Violations that an attack saw.
 #[derive(Default)]
 pub(super) struct Seen(Vec<String>);
 
@@ -60,17 +60,14 @@ impl Seen {
         self.unless(refused, format_args!("{what}: not refused"));
     }
 
-    /// Another tenant's row gives exactly what a missing one gives.
+    /// Records a violation unless another tenant's row gives exactly the answer for a missing row.
     pub(super) fn alike(&mut self, what: &str, foreign: &Answer, missing: &Answer) {
-        self.unless(
-            foreign == missing,
-            format_args!("{what}: {foreign:?}, and {missing:?} for a row that does not exist"),
-        );
-        self.unless(!matches!(foreign, Answer::Something), format_args!("{what}: it was found, or done"));
+        self.unless(foreign == missing, format_args!("{what}: {foreign:?}, but {missing:?} for a missing row"));
+        self.unless(!matches!(foreign, Answer::Something), format_args!("{what}: it was found or changed"));
     }
 }
 
-/// What a call answers, as far as an attacker can tell.
+/// The answer of a call, as an attacker can distinguish it.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     Something,
@@ -79,7 +76,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// `Ok(true)` for a call that told of a row, or changed one.
+    /// Converts a result. `Ok(true)` means that the call revealed or changed a row.
     pub(super) fn of(result: rylie_db::repositories::Result<bool>) -> Self {
         match result {
             Ok(true) => Self::Something,
@@ -89,7 +86,7 @@ impl Answer {
     }
 }
 
-/// The error with its causes.
+/// Returns the error message with its causes.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

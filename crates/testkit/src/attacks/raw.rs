@@ -1,4 +1,4 @@
-//! SQL past the fence. PostgreSQL.
+//! SQL that bypasses the tenant filter. PostgreSQL only.
 
 use std::borrow::Cow;
 
@@ -8,34 +8,34 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::{Error, Result};
 
-/// What a right that is missing gives, and a row that a policy does not let in.
+/// The SQLSTATE of a missing right, and of a row that a policy rejects.
 pub(super) const DENIED: &str = "42501";
 
-/// A connection as the database's superuser, which knows nothing of the fence.
+/// A connection as the database superuser, without the tenant filter.
 pub(super) struct Raw(PgConnection);
 
 impl Raw {
     pub(super) async fn connect(url: &str) -> Result<Self> {
-        Ok(Self(PgConnection::connect(url).await.map_err(Error::sql("connecting past the fence"))?))
+        Ok(Self(PgConnection::connect(url).await.map_err(Error::sql("connecting without the tenant filter"))?))
     }
 
     pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
         self.fetch(sql).await.map(|_| ()).map_err(Error::sql("preparing an attack"))
     }
 
-    /// The first column of every row, as text; empty for null.
+    /// Returns the first column of every row as text; null is an empty string.
     pub(super) async fn texts(&mut self, sql: &str) -> Result<Vec<String>> {
         let rows = self.fetch(sql).await.map_err(Error::sql("reading the catalog"))?;
         rows.iter().map(|row| text(row, 0)).collect()
     }
 
-    /// The first two columns of every row, as text.
+    /// Returns the first two columns of every row as text.
     pub(super) async fn pairs(&mut self, sql: &str) -> Result<Vec<(String, String)>> {
         let rows = self.fetch(sql).await.map_err(Error::sql("reading the catalog"))?;
         rows.iter().map(|row| Ok((text(row, 0)?, text(row, 1)?))).collect()
     }
 
-    /// What an attack answers: the first column of its rows, or the error's code.
+    /// Returns the answer to an attack: the first column of its rows, or the error code.
     pub(super) async fn answer(&mut self, sql: &str) -> Answer {
         match self.fetch(sql).await {
             Ok(rows) => Answer::Rows(rows.iter().filter_map(|row| text(row, 0).ok()).collect()),
@@ -43,7 +43,7 @@ impl Raw {
         }
     }
 
-    /// What `COPY … TO STDOUT` answers, line by line.
+    /// Returns the answer to `COPY … TO STDOUT`, line by line.
     pub(super) async fn copied(&mut self, sql: &str) -> Answer {
         let copied = match self.0.copy_out_raw(sql).await {
             Ok(stream) => stream.try_collect::<Vec<_>>().await,
@@ -55,7 +55,7 @@ impl Raw {
         }
     }
 
-    /// Begins a transaction in the tenant's role. `as_owner` runs before the role is taken.
+    /// Begins a transaction in the tenant role. `as_owner` runs before the role changes.
     pub(super) async fn enter(&mut self, as_owner: &str, tenant: &str) -> Result<()> {
         let tenant = literal(tenant);
         self.run(&format!(
@@ -64,12 +64,12 @@ impl Raw {
         .await
     }
 
-    /// Undoes it, the role and what the owner did included.
+    /// Rolls back the transaction, including the role and the owner's statements.
     pub(super) async fn leave(&mut self) -> Result<()> {
         self.run("ROLLBACK").await
     }
 
-    /// One statement in a transaction of the tenant's role that is rolled back.
+    /// Runs one statement in the tenant role and rolls it back.
     pub(super) async fn as_tenant(&mut self, tenant: &str, sql: &str) -> Result<Answer> {
         self.enter("", tenant).await?;
         let answer = self.answer(sql).await;
@@ -82,13 +82,13 @@ impl Raw {
     }
 }
 
-/// What SQL answers, as far as an attacker can tell.
+/// The answer to SQL, as an attacker can distinguish it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     Rows(Vec<String>),
     Refused {
         code: String,
-        /// What else the server tells: its message, and the object it names.
+        /// The rest of the server's answer: its message, and the object that it names.
         told: String,
     },
 }
@@ -107,12 +107,12 @@ impl Answer {
     }
 }
 
-/// A name as it stands in SQL.
+/// Quotes an identifier for SQL.
 pub(super) fn name(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-/// A text as it stands in SQL.
+/// Quotes a string literal for SQL.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

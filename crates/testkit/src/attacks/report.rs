@@ -1,26 +1,26 @@
-//! What came of the attacks.
+//! The results of the attacks.
 
 use std::fmt;
 
-/// What stands between attacker and victim during an attack.
+/// The isolation layers that are active during an attack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Walls {
-    /// The fence of the repositories, and row-level security.
+    /// The tenant filter of the repositories, and row-level security.
     Both,
-    /// The fence alone: SQLite, or PostgreSQL with its policies off.
+    /// The tenant filter alone: SQLite, or PostgreSQL with its policies disabled.
     Fence,
-    /// Row-level security alone: SQL that says nothing of tenants.
+    /// Row-level security alone: SQL without a tenant condition.
     RowLevelSecurity,
 }
 
-/// Whether the wall held.
+/// Whether the isolation layers held.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// It held.
+    /// They held.
     Held,
-    /// It did not, or the attack could not be carried out: this was seen, a line each.
+    /// They did not, or the attack could not be carried out.
     Broke {
-        /// What was seen.
+        /// The violations, one for each line.
         seen: Vec<String>,
     },
 }
@@ -28,17 +28,18 @@ pub enum Outcome {
 /// One attack.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attack {
-    /// What was tried, as the sentence that holds if the wall does.
+    /// The attack's name: the sentence that holds if the layers do.
     pub name: String,
-    /// What stood in the way.
+    /// The active isolation layers.
     pub walls: Walls,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// What came of a run. `Display` is for people: the breaches with what was seen, and how many attacks were held off.
+/// The results of a run. `Display` prints each breach with its violations, and the number of attacks that were held
+/// off.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[must_use = "a report may tell of a breach: `assert_held`"]
+#[must_use = "a report may contain breaches: call `assert_held`"]
 pub struct Report {
     seed: u64,
     attacks: Vec<Attack>,
@@ -53,28 +54,28 @@ impl Report {
         self.attacks.extend(other.attacks);
     }
 
-    /// Every attack, in the order of the run.
+    /// Returns every attack, in the order of the run.
     #[must_use]
     pub fn attacks(&self) -> &[Attack] {
         &self.attacks
     }
 
-    /// The attacks that a wall did not hold off.
+    /// Returns the attacks that were not held off.
     pub fn breaches(&self) -> impl Iterator<Item = &Attack> {
         self.attacks.iter().filter(|attack| attack.outcome != Outcome::Held)
     }
 
-    /// Whether every wall held, and there was an attack at all.
+    /// Returns whether every attack was held off, and at least one ran.
     #[must_use]
     pub fn held(&self) -> bool {
         !self.attacks.is_empty() && self.breaches().next().is_none()
     }
 
-    /// For a test.
+    /// Asserts that every attack was held off.
     ///
     /// # Panics
     ///
-    /// With the report, unless every wall [`held`](Self::held).
+    /// Panics with the report unless the run [`held`](Self::held).
     #[track_caller]
     pub fn assert_held(&self) {
         assert!(self.held(), "{self}");
@@ -101,8 +102,8 @@ impl fmt::Display for Report {
 impl fmt::Display for Walls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Both => "both walls",
-            Self::Fence => "the fence alone",
+            Self::Both => "both isolation layers",
+            Self::Fence => "the tenant filter alone",
             Self::RowLevelSecurity => "row-level security alone",
         })
     }

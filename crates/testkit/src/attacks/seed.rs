@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! Reproducible randomness.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -9,8 +9,8 @@ pub(super) fn given_or_random() -> u64 {
     given.unwrap_or_else(|| RandomState::new().hash_one("seed"))
 }
 
-/// `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): enough to scatter cancellations, and
-/// no dependency.
+/// `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). It suffices to scatter
+/// cancellations and needs no dependency.
 pub(super) struct Chance(u64);
 
 impl Chance {
@@ -18,7 +18,7 @@ impl Chance {
         Self(seed)
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

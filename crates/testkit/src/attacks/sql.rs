@@ -1,7 +1,7 @@
-//! Attacks by SQL in the tenant's role, which know nothing of the fence: row-level security alone holds.
+//! Attacks by SQL in the tenant role, without the tenant filter: row-level security alone must hold.
 //!
-//! Whoever can send any SQL can also leave the role, as long as the login may take another. That is why no unit takes SQL; the
-//! wall stands against a query of ours, or of yours, that is wrong.
+//! A session that can send any SQL can also leave the role if its login may assume another one. No unit therefore takes
+//! SQL. This layer protects against a wrong query of ours, or of yours.
 
 mod inside;
 mod objects;
@@ -18,17 +18,17 @@ pub(super) async fn attack(stage: &Stage<'_>, trusted: &[String], log: &mut Log)
     let mut raw = Raw::connect(stage.world().url()).await?;
     let sides = Sides { victim: stage.victim.tenant().to_owned(), attacker: stage.attacker.tenant().to_owned() };
     for table in super::catalog::tenant_tables(&mut raw).await? {
-        log.note(format!("{table}: the own rows are seen and no others"), tables::read(&mut raw, &table, &sides).await);
+        log.note(format!("{table}: only own rows are visible"), tables::read(&mut raw, &table, &sides).await);
         log.note(
-            format!("{table}: no other row is changed, taken or removed"),
+            format!("{table}: no foreign row is changed, moved or deleted"),
             tables::write(&mut raw, &table, &sides).await,
         );
         log.note(
-            format!("{table}: no row is made for, or given to, another"),
+            format!("{table}: no row is inserted for, or moved to, another tenant"),
             tables::give(&mut raw, &table, &sides).await,
         );
         log.note(
-            format!("{table}: the wall is not switched off from inside"),
+            format!("{table}: the tenant role cannot disable the policies"),
             inside::attack(&mut raw, &table, &sides).await,
         );
     }
@@ -37,7 +37,7 @@ pub(super) async fn attack(stage: &Stage<'_>, trusted: &[String], log: &mut Log)
     statements::attack(&mut raw, &sides, log).await
 }
 
-/// The tenants' keys.
+/// The tenant keys of both sides.
 struct Sides {
     victim: String,
     attacker: String,

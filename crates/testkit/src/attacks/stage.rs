@@ -1,4 +1,4 @@
-//! Attacker and victim, and what they have.
+//! Attacker and victim, and their rows.
 
 use std::time::{Duration, Instant};
 
@@ -15,27 +15,27 @@ use rylie_db::repositories::{
 
 use crate::{Error, Result, TestAgency, TestUser, World};
 
-/// How long a replica may take until it shows what is to be attacked.
+/// The longest wait for a replica to show the rows under attack.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Two agencies of one database: one attacks the other. Each has rows in every table of the platform.
 pub struct Stage<'w> {
     world: &'w World,
-    /// How units are opened that a replica serves, where replicas are attacked.
+    /// The options of units on a replica; `None` for attacks on the primary.
     on_replicas: Option<UnitOptions>,
-    /// Whose rows are to stay unseen and untouched.
+    /// The side whose rows must stay invisible and unchanged.
     pub victim: Side<'w>,
-    /// Who tries.
+    /// The attacking side.
     pub attacker: Side<'w>,
 }
 
-/// One agency with its people and rows.
+/// One agency with its users and rows.
 pub struct Side<'w> {
-    /// The agency, with an administrator who is signed in.
+    /// The agency, with a signed-in administrator.
     pub agency: TestAgency<'w>,
-    /// Another user of it, with the role `USER`.
+    /// Another user of the agency, with the role `USER`.
     pub member: TestUser<'w>,
-    /// A request of the administrator's, with tasks.
+    /// A request of the administrator, with tasks.
     pub request: Request,
     /// A task of that request.
     pub task: Task,
@@ -45,7 +45,7 @@ pub struct Side<'w> {
     pub deleted_task: Task,
     /// The task at SEOWorks that is mapped to the request.
     pub mapping: SeoWorksTaskMapping,
-    /// A closed month of the administrator's.
+    /// A closed month of the administrator.
     pub usage: MonthlyUsage,
 }
 
@@ -54,7 +54,7 @@ impl<'w> Stage<'w> {
         Ok(Self { world, on_replicas: None, victim: Side::make(world).await?, attacker: Side::make(world).await? })
     }
 
-    /// The same, shown by a replica as well.
+    /// Builds the same and waits until a replica shows it.
     pub(super) async fn set_on_replicas(world: &'w World) -> Result<Self> {
         let stage = Self::set(world).await?;
         let position = stage.attacker.unit().await?.log_position().await?;
@@ -69,12 +69,12 @@ impl<'w> Stage<'w> {
         Ok(stage)
     }
 
-    /// A unit for an attack.
+    /// Opens a unit for an attack.
     pub(super) async fn unit(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>> {
         self.open(scope, UnitOptions::default()).await
     }
 
-    /// One of several that are open at the same time.
+    /// Opens one of several concurrent read-only units.
     pub(super) async fn read_only(&self, scope: &TenantScope) -> Result<Box<dyn TenantUnit>> {
         self.open(scope, UnitOptions::read_only()).await
     }
@@ -87,7 +87,7 @@ impl<'w> Stage<'w> {
         Ok(unit)
     }
 
-    /// The database under attack.
+    /// Returns the database under attack.
     #[must_use]
     pub fn world(&self) -> &'w World {
         self.world
@@ -115,25 +115,25 @@ impl<'w> Side<'w> {
         unit.commit().await?;
         link_account(world, &admin).await?;
         let usage = close_a_month(world, &agency).await?;
-        // Signed in anew: closing a month took one.
+        // Sign in again: closing a month moved the clock past the session's expiry.
         agency.admin = world.sign_in(&agency.admin.user).await?;
         let member = world.sign_in(&member.user).await?;
         Ok(Self { agency, member, request, task, deleted_request, deleted_task, mapping, usage })
     }
 
-    /// The tenant's key, as it is in `"tenantId"`.
+    /// Returns the tenant key, as stored in `"tenantId"`.
     #[must_use]
     pub fn tenant(&self) -> &str {
         self.agency.agency.id.as_str()
     }
 
-    /// The administrator's scope: all rows of the agency.
+    /// Returns the administrator's scope: all rows of the agency.
     #[must_use]
     pub fn scope(&self) -> TenantScope {
         self.agency.scope()
     }
 
-    /// Its rows, as its administrator sees them: what an attack changed shows here.
+    /// Returns the agency's rows as its administrator sees them, so that changes by an attack show.
     pub(super) async fn picture(&self) -> Result<Vec<String>> {
         let (unit, page) = (self.unit().await?, whole_list());
         let admin = || self.agency.admin.user.id.clone();
@@ -153,13 +153,13 @@ impl<'w> Side<'w> {
         Ok(picture)
     }
 
-    /// A unit within the administrator's reach.
+    /// Opens a unit with the administrator's reach.
     pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
         self.agency.unit().await
     }
 }
 
-/// A use is counted in this month and one in the next, which closes this one.
+/// Counts one use in this month and one in the next, which closes this month.
 async fn close_a_month(world: &World, agency: &TestAgency<'_>) -> Result<MonthlyUsage> {
     let admin = &agency.admin.user.id;
     let unit = agency.unit().await?;
@@ -194,7 +194,7 @@ pub(super) fn mapped_to(request: RequestId, seoworks_task: &str) -> NewSeoWorksM
     NewSeoWorksMapping { request, seoworks_task: seoworks_task.to_owned(), kind: "page".to_owned() }
 }
 
-/// More than either side has.
+/// Returns a page that exceeds the rows of either side.
 pub(super) fn whole_list() -> PageRequest {
     PageRequest::new(PageRequest::MAX_LIMIT, 0)
 }

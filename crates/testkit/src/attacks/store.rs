@@ -1,4 +1,4 @@
-//! Attacks through the doors, by everything that a unit offers.
+//! Attacks through units: every operation that a unit offers.
 
 mod by_id;
 mod identities;
@@ -23,7 +23,7 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// What only reads.
+/// Runs only the attacks that read.
 pub(super) async fn attack_reads(stage: &Stage<'_>, log: &mut Log) {
     by_id::attack(stage, log).await;
     lists::attack(stage, log).await;

@@ -1,5 +1,5 @@
-//! Copies a running server to a replica by the server's own functions, so that it takes no program but `initdb` and
-//! `postgres`: other folders of programs often lack `pg_basebackup`.
+//! Copies a running server to a replica by the server's own functions. This needs `initdb` and `postgres` only: not
+//! every folder of programs has `pg_basebackup`.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -13,26 +13,26 @@ use super::process::User;
 use super::server_url::ServerUrl;
 use crate::{Error, Result};
 
-/// What belongs to the running server alone.
+/// Files of the running server that must not be copied.
 const NOT_COPIED: [&str; 3] = ["pg_wal", "postmaster.opts", "postmaster.pid"];
 
-/// Makes `to` the folder of a replica that follows the server of `url`, whose folder is `from`.
+/// Makes `to` the folder of a replica that follows the server at `url`, whose folder is `from`.
 pub(super) async fn copy_to_replica(url: &ServerUrl, from: &Path, to: &Path, user: Option<&User>) -> Result<()> {
     let failed = || Error::sql("copying a private server");
-    // The copy is good if this session lives from its beginning to its end.
+    // The copy is valid only if this session lives from its beginning to its end.
     let mut session = PgConnection::connect(&url.database("postgres")).await.map_err(failed())?;
     sqlx::query("SELECT pg_backup_start('replica', true)").execute(&mut session).await.map_err(failed())?;
     copy_files(from, to, user).map_err(Error::io("copying the files of a private server"))?;
     let stop = sqlx::query_scalar("SELECT labelfile FROM pg_backup_stop(false)");
     let label: String = stop.fetch_one(&mut session).await.map_err(failed())?;
     session.close().await.map_err(failed())?;
-    // The log is streamed from where the copy began.
+    // The replica streams the WAL from the start of the copy.
     let follow = format!("primary_conninfo = '{}'\n", url.conninfo());
     for (name, text) in [("backup_label", label), ("standby.signal", String::new()), ("postgresql.auto.conf", follow)] {
         let file = to.join(name);
         fs::write(&file, text)
             .and_then(|()| user.map_or(Ok(()), |user| chown(&file, Some(user.uid), Some(user.gid))))
-            .map_err(Error::io("writing what a replica follows"))?;
+            .map_err(Error::io("writing the configuration of a replica"))?;
     }
     Ok(())
 }
@@ -54,6 +54,6 @@ fn copy_files(from: &Path, to: &Path, user: Option<&User>) -> std::io::Result<()
             copy.arg(entry.path());
         }
     }
-    // A file that goes meanwhile is none that the replica needs; what is missing shows when it starts.
+    // The replica does not need a file that disappears during the copy. A missing one shows when it starts.
     copy.arg(to).current_dir(to).status().map(|_| ())
 }

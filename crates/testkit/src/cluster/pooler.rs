@@ -1,4 +1,4 @@
-//! A transaction-mode pooler in front of the tests' server.
+//! A transaction-mode pooler in front of the test server.
 
 use std::env;
 use std::path::PathBuf;
@@ -14,21 +14,21 @@ use super::process::{free_port, last_lines, own_folder, run_by_script};
 use super::server_url::ServerUrl;
 use crate::{Error, Result};
 
-/// Starts the pooler and ends it with us; see there.
+/// Starts the pooler and stops it with this process; see the script.
 const SCRIPT: &str = include_str!("pooler.sh");
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Server connections for each database: fewer than a store has, so that units do meet each other's connections.
+/// Server connections for each database: fewer than a store has, so that units share connections.
 const SERVER_CONNECTIONS: u32 = 4;
 
-/// PgBouncer in transaction mode: every transaction may meet another server connection. Stopped when the value is
-/// dropped or the process ends, however it ends.
+/// PgBouncer in transaction mode: each transaction may run on a different server connection. It stops when the value is
+/// dropped or the process ends, even by a kill.
 #[derive(Debug)]
 pub struct Pooler {
     script: Child,
     address: String,
-    // After `script`: the folder goes when the pooler is gone.
+    // Declared after `script`, so the folder is deleted after the pooler ends.
     folder: TempDir,
 }
 
@@ -45,13 +45,13 @@ impl Pooler {
 
     async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
         let begun = Instant::now();
-        // What the driver sends besides, PgBouncer 1.18 refuses.
+        // PgBouncer 1.18 rejects these startup parameters of the driver.
         let options = PgConnectOptions::from_str(url).map_err(Error::sql("reading the pooler's address"))?;
         let options = options.extra_float_digits(None).statement_cache_capacity(0);
         loop {
             let refusal = match options.connect().await {
                 Ok(connection) => {
-                    // It answered: how it takes the goodbye does not matter.
+                    // The pooler answered; a failure to close does not matter.
                     let _ = connection.close().await;
                     return Ok(());
                 }
@@ -65,7 +65,7 @@ impl Pooler {
         }
     }
 
-    /// Host and port.
+    /// Returns host and port.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -75,19 +75,19 @@ impl Pooler {
 impl Drop for Pooler {
     fn drop(&mut self) {
         drop(self.script.stdin.take());
-        // A few milliseconds. Should waiting fail, the script still does its work.
+        // Takes a few milliseconds. If waiting fails, the script still stops the pooler.
         let _ = self.script.wait();
     }
 }
 
-/// Packages put it where daemons are, which is not on everybody's path.
+/// Finds the program. Packages install it with the daemons, often outside `PATH`.
 fn program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from);
     env::split_paths(&path).chain(usual).map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
 }
 
-/// Everybody who reaches the address is let in: it is this machine's own, and the databases live for seconds.
+/// Returns a configuration that accepts every client: the address is local, and the databases live for seconds.
 fn settings(server: &ServerUrl, port: u16) -> String {
     let address = server.address();
     let (host, server_port) = address.rsplit_once(':').unwrap_or((&address, "5432"));

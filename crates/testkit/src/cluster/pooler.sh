@@ -1,10 +1,10 @@
-# Runs one PgBouncer, and ends it when standard input closes, which happens when the test process ends in whatever way.
+# Runs one PgBouncer, and stops it when standard input closes. That happens whenever the test process ends.
 #
-# sh pooler.sh <the program> <folder of its own, with pgbouncer.ini>
+# sh pooler.sh <the program> <its folder, with pgbouncer.ini>
 set -u
 program=$1 folder=$2
 
-# A background command has no standard input of its own: keep it as descriptor 3.
+# A background command has no standard input: keep ours as descriptor 3.
 exec 3<&0 </dev/null >"$folder/log" 2>&1
 
 "$program" "$folder/pgbouncer.ini" 3<&- &
@@ -13,11 +13,11 @@ pooler=$!
 {
     read -r _ <&3
     : >"$folder/abandoned"
-    kill -TERM "$pooler" # at once, whoever is connected
+    kill -TERM "$pooler" # immediately, despite connected clients
 } &
 watchdog=$!
 
 wait "$pooler"
 kill "$watchdog"
-# Stopped because nobody needs it, and not by an error that the test process still wants to read about.
+# Delete the folder only after a requested stop. After an error the test process still reads the log.
 [ -e "$folder/abandoned" ] && rm -rf "$folder"

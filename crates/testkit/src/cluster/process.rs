@@ -1,4 +1,4 @@
-//! What a private server and a pooler have in common: a folder, a user and a script that ends them with us.
+//! Common parts of a private server and a pooler: a folder, a user, and a script that stops them with this process.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -13,21 +13,21 @@ use tempfile::TempDir;
 
 use crate::{Error, Result};
 
-/// Kilobytes that must be free in memory for a server to be put there; containers often have far less.
+/// Kilobytes that must be free in memory to put a server there. Containers often have far less.
 const ROOMY: u64 = 2 * 1024 * 1024;
 
-/// Runs a script that ends what it started when its standard input closes.
+/// Runs a script that stops its program when its standard input closes.
 pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, user: Option<&User>) -> Result<Child> {
     let mut command = Command::new("sh");
     command
         .args(["-c", script, "sh"])
         .args(arguments)
-        // Ours may be closed to the user that runs the program.
+        // The user of the program may have no access to our working directory.
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Out of reach of a Ctrl-C, which the script must survive to clean up.
+        // Not reached by Ctrl-C: the script must survive it to clean up.
         .process_group(0);
     for name in ["PGDATA", "PGPORT", "PGHOST", "PGUSER", "PGOPTIONS", "PGDATABASE"] {
         command.env_remove(name);
@@ -38,24 +38,24 @@ pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, u
     command.spawn().map_err(Error::io("starting a private server"))
 }
 
-/// The last lines of a log.
+/// Returns the last lines of a log.
 pub(super) fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// Whom a program runs as that refuses to run as root.
+/// The user for a program that refuses to run as root.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct User {
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
 
-/// A folder that only the program's user may enter, with one file in it: whoever reaches a server's socket inside is let
-/// in without a password. Beside it, the user, if it has to be another than ours.
+/// Creates a folder that only the program's user may enter, with one file in it. Access to the server's socket in it
+/// needs no password. Also returns the user, if it must differ from ours.
 pub(super) fn own_folder(file: &str, text: &str) -> Result<(TempDir, Option<User>)> {
-    let doing = "making a folder for a private server";
+    let doing = "creating a folder for a private server";
     let folder = make_folder().map_err(Error::io(doing))?;
     let file = folder.path().join(file);
     fs::write(&file, text)
@@ -75,8 +75,9 @@ fn make_folder() -> io::Result<TempDir> {
     tempfile::Builder::new().prefix("rylie-").tempdir_in(parent_folder())
 }
 
-/// In memory where that is roomy: a database is three hundred small files, and making them on a disk took twenty
-/// times as long. Otherwise in the folder for temporary files, if it leaves a socket's path below a hundred bytes.
+/// Returns the parent folder. It is in memory if there is enough space: a database is three hundred small files, and
+/// creating them on a disk takes twenty times as long. Otherwise the temporary folder, if a socket's path in it stays
+/// below a hundred bytes.
 fn parent_folder() -> PathBuf {
     let (memory, temporary) = (PathBuf::from("/dev/shm"), std::env::temp_dir());
     if free_kilobytes(&memory).is_some_and(|free| free >= ROOMY) {
@@ -94,7 +95,7 @@ fn free_kilobytes(folder: &Path) -> Option<u64> {
     text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
-/// Whom it runs as when we are root.
+/// Returns the user for programs if this process is root.
 fn unprivileged_user() -> Result<User> {
     ["postgres", "nobody"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's programs: in the folder that a variable names, or the newest that are installed.
+//! Finds PostgreSQL's programs: in the folder that a variable names, or the newest installed ones.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// The oldest major version that the workspace supports.
 const OLDEST: u32 = 15;
 
-/// Folders that hold one folder a version; the second text is what lies below that.
+/// Folders with one subfolder for each version, and the path below the subfolder.
 const VERSIONED: [(&str, &str); 6] = [
     ("/usr/lib/postgresql", "bin"), // Debian, Ubuntu
     ("/usr/libexec", ""),           // Alpine: /usr/libexec/postgresql17
@@ -19,10 +19,10 @@ const VERSIONED: [(&str, &str); 6] = [
     ("/home/linuxbrew/.linuxbrew/opt", "bin"),
 ];
 
-/// The variable that names the folder of the programs to be used.
+/// Names the folder of the programs to use.
 const FOLDER: &str = "RYLIE_TEST_POSTGRES";
 
-/// The folder of `initdb` and `postgres` that tests use.
+/// Returns the folder of `initdb` and `postgres` that tests use.
 pub(super) fn chosen() -> Result<PathBuf> {
     match env::var_os(FOLDER) {
         Some(folder) if !folder.is_empty() => named(folder.into()),
@@ -30,7 +30,7 @@ pub(super) fn chosen() -> Result<PathBuf> {
     }
 }
 
-/// The folder that somebody named; never another one in its place.
+/// Checks the given folder. It never falls back to another one.
 fn named(folder: PathBuf) -> Result<PathBuf> {
     match version(&folder).filter(|_| folder.join("initdb").is_file()) {
         Some(version) => supported(version, folder),
@@ -38,7 +38,7 @@ fn named(folder: PathBuf) -> Result<PathBuf> {
     }
 }
 
-/// The newest ones: on the path, where `pg_config` says, or where packages put them.
+/// Returns the newest programs: in `PATH`, where `pg_config` points, or where packages install them.
 fn newest() -> Result<PathBuf> {
     let (version, path) = candidates()
         .into_iter()
@@ -56,7 +56,7 @@ fn supported(version: (u32, u32), path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A folder of links may have some of the programs; where they lead to are all.
+/// Resolves links: a folder of links may lack some programs, their target has all.
 fn behind_links(folder: PathBuf) -> PathBuf {
     let target = folder.join("postgres").canonicalize().ok();
     let all = target.and_then(|program| program.parent().map(Path::to_owned));
@@ -79,14 +79,14 @@ fn said_by_pg_config() -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
 }
 
-/// Major and minor version, from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+/// Parses major and minor version from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn version(folder: &Path) -> Option<(u32, u32)> {
     let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     parse_version(text.split_once("(PostgreSQL)")?.1)
 }
 
-/// `17.2`, and also `18beta1`.
+/// Parses `17.2`, and also `18beta1`.
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.trim().split(|letter: char| !letter.is_ascii_digit());
     let major = numbers.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! One private PostgreSQL server: a process of ours, in a folder of its own.
+//! One private PostgreSQL server: a child process with its folder.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,13 +15,13 @@ use super::random::random_hex;
 use super::server_url::ServerUrl;
 use crate::{Error, Result};
 
-/// Starts the server and ends it with us; see there.
+/// Starts the server and stops it with this process; see the script.
 const SCRIPT: &str = include_str!("server.sh");
 
-/// A busy machine with two cores needs some seconds; far beyond that, something is wrong.
+/// A busy machine with two cores needs some seconds. A much longer start is an error.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How often a port may be taken by somebody else between our finding it and the server's binding it.
+/// How often another process may take a port between our search and the server's bind.
 const ATTEMPTS: usize = 3;
 
 /// A running server. Dropping the value stops it.
@@ -31,11 +31,11 @@ pub(super) struct Server {
     url: ServerUrl,
     port: u16,
     user: Option<User>,
-    // After `script`: the folder goes when the server is gone.
+    // Declared after `script`, so the folder is deleted after the server ends.
     folder: TempDir,
 }
 
-/// What a server is started from.
+/// The input for starting a server.
 struct Setup<'a> {
     programs: &'a Path,
     folder: &'a Path,
@@ -48,7 +48,7 @@ impl Server {
         Self::start_of(programs, None).await
     }
 
-    /// A streaming replica of this one.
+    /// Starts a streaming replica of this server.
     pub(super) async fn replica(&self, programs: &Path) -> Result<Self> {
         Self::start_of(programs, Some(self)).await
     }
@@ -80,28 +80,28 @@ impl Server {
         Ok(server)
     }
 
-    /// Ends the server by a signal, and returns when it is gone. Its folder stays.
+    /// Ends the server by a signal, and returns when it is gone. Its folder remains.
     pub(super) fn end_by(&mut self, signal: &str) -> Result<()> {
         let doing = "ending a private server";
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).map_err(Error::io(doing))?;
         let process = file.lines().next().unwrap_or_default();
-        // What it made would live on for a moment, and still answer.
+        // The server's child processes would survive for a moment, and still answer.
         let children = if signal == "-KILL" { children(process).map_err(Error::io(doing))? } else { Vec::new() };
         Command::new("kill").args([signal, process]).args(children).status().map_err(Error::io(doing))?;
-        // Waiting would close it, which means that nobody needs the folder any more.
+        // `wait` would close standard input, and the script would then delete the folder.
         let _input = self.script.stdin.take();
         self.script.wait().map_err(Error::io(doing))?;
         Ok(())
     }
 
-    /// Starts it again after its end, in the same folder and on the same port.
+    /// Starts the server again, in the same folder and on the same port.
     pub(super) async fn start_again(&mut self, programs: &Path) -> Result<()> {
         let mut attempt = 1;
         loop {
             let setup = Setup { programs, folder: self.folder.path(), port: self.port, user: self.user };
             self.script = setup.run()?;
             match self.wait_until_ready().await {
-                // Its former processes notice one after another that they are alone.
+                // The former child processes end one by one when they notice that their parent is gone.
                 Err(Error::NotStarted { .. }) if attempt < 50 => {
                     attempt += 1;
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -117,7 +117,7 @@ impl Server {
         loop {
             let refusal = match PgConnection::connect(&url).await {
                 Ok(connection) => {
-                    // It answered: how it takes the goodbye does not matter.
+                    // The server answered; a failure to close does not matter.
                     let _ = connection.close().await;
                     return Ok(());
                 }
@@ -158,7 +158,7 @@ impl Setup<'_> {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.script.stdin.take());
-        // A few milliseconds: the server is told to stop at once. Should waiting fail, the script still does its work.
+        // Takes a few milliseconds: the server stops immediately. If waiting fails, the script still stops it.
         let _ = self.script.wait();
     }
 }

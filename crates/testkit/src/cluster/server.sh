@@ -1,13 +1,13 @@
-# Runs one private PostgreSQL server, and ends it when standard input closes, which happens when the test process
-# ends in whatever way, kill -9 included. So nobody has to remember to stop it, and no crash leaves one behind.
+# Runs one private PostgreSQL server, and stops it when standard input closes. That happens whenever the test process
+# ends, even by kill -9, so no crash leaves a server behind.
 #
-# sh server.sh <folder of the programs> <folder of its own> <port>
+# sh server.sh <folder of the programs> <its folder> <port>
 #
-# A database cluster that is there already, such as the copy of another one, is started as it is.
+# An existing database cluster, such as a copy of another one, is started unchanged.
 set -u
 programs=$1 folder=$2 port=$3
 
-# A background command has no standard input of its own: keep it as descriptor 3.
+# A background command has no standard input: keep ours as descriptor 3.
 exec 3<&0 </dev/null >>"$folder/log" 2>&1
 
 create() {
@@ -16,8 +16,8 @@ create() {
 }
 [ -d "$folder/data" ] || create C.UTF-8 || create C || exit 1 # macOS has no C.UTF-8
 
-# Nothing here outlives a crash, so nothing is synced. Autovacuum would take locks in the middle of a test. A replica that
-# is away for a while finds what it missed.
+# No data outlives a crash, so nothing is synced. Autovacuum would take locks during a test. WAL is kept for a replica
+# that is away for a while.
 "$programs/postgres" -D "$folder/data" -p "$port" \
     -c listen_addresses=127.0.0.1 -c unix_socket_directories="$folder" \
     -c max_connections=200 -c shared_buffers=32MB -c max_wal_size=256MB -c wal_keep_size=64MB \
@@ -28,11 +28,11 @@ server=$!
 {
     read -r _ <&3
     : >"$folder/abandoned"
-    kill -QUIT "$server" # at once, without a checkpoint
+    kill -QUIT "$server" # immediately, without a checkpoint
 } &
 watchdog=$!
 
 wait "$server"
 kill "$watchdog"
-# Stopped because nobody needs it, and not by an error that the test process still wants to read about.
+# Delete the folder only after a requested stop. After an error the test process still reads the log.
 [ -e "$folder/abandoned" ] && rm -rf "$folder"

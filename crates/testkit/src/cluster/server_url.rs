@@ -1,4 +1,4 @@
-//! The parts of a PostgreSQL URL that tests exchange: user, host, database.
+//! The parts of a PostgreSQL URL that tests replace: user, host, database.
 
 /// `postgres://user@host/…?query`, without the database.
 #[derive(Clone, Debug)]
@@ -9,8 +9,8 @@ pub(super) struct ServerUrl {
 }
 
 impl ServerUrl {
-    /// A server on this machine that is reached through its socket. The address after the `@` stands there for
-    /// [`Self::through`], and for programs that know no sockets.
+    /// Returns the URL of a server on this machine that is reached through its socket. [`Self::through`], and programs
+    /// without socket support, use the address after the `@`.
     pub(super) fn local(password: &str, port: u16, socket_folder: &str) -> Self {
         Self {
             user: format!("postgres:{password}"),
@@ -19,7 +19,7 @@ impl ServerUrl {
         }
     }
 
-    /// Splits a URL; `None` if it is none of PostgreSQL's.
+    /// Splits a URL; returns `None` if it is not one of PostgreSQL.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
         let (rest, query) = split_before(rest, '?');
@@ -36,7 +36,7 @@ impl ServerUrl {
         Self { user, ..self.clone() }
     }
 
-    /// The same server behind another address, and so never through its socket.
+    /// Returns the same server at another address, never through its socket.
     pub(super) fn through(&self, address: &str) -> Self {
         let query: Vec<&str> = self
             .query
@@ -55,19 +55,19 @@ impl ServerUrl {
         format!("postgres://{}@{}/{name}{}", self.user, self.host, self.query)
     }
 
-    /// User and password; the password is empty where there is none.
+    /// Returns user and password; the password is empty if there is none.
     pub(super) fn login(&self) -> (&str, &str) {
         self.user.split_once(':').unwrap_or((&self.user, ""))
     }
 
-    /// As a replica is told whom it follows.
+    /// Returns the connection string for a replica of this server.
     pub(super) fn conninfo(&self) -> String {
         let ((user, password), address) = (self.login(), self.address());
         let (host, port) = address.rsplit_once(':').unwrap_or((&address, "5432"));
         format!("host={host} port={port} user={user} password={password}")
     }
 
-    /// Host and port of the server.
+    /// Returns the server's host and port.
     pub(super) fn address(&self) -> String {
         let has_port = self
             .host

@@ -1,4 +1,4 @@
-//! Drops databases behind the tests' backs.
+//! Drops databases in the background.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -8,7 +8,7 @@ use tokio::runtime;
 use super::server_url::ServerUrl;
 use crate::{Error, Result};
 
-/// A thread of its own that drops databases: a destructor cannot wait, and the runtime of a test ends with the test.
+/// A thread that drops databases: a destructor cannot wait, and the runtime of a test ends with the test.
 #[derive(Debug)]
 pub(super) struct Undertaker(Sender<String>);
 
@@ -22,9 +22,9 @@ impl Undertaker {
         Ok(Self(sender))
     }
 
-    /// The database is dropped a little later; if that fails, or the process ends before, it stays.
+    /// Schedules the drop of a database. If that fails, or the process ends before, the database remains.
     pub(super) fn bury(&self, name: String) {
-        // It fails only if the thread is gone, and then nobody is left to do it.
+        // Sending fails only if the thread is gone, and then the database remains.
         let _ = self.0.send(name);
     }
 }
@@ -34,7 +34,7 @@ fn work(url: &ServerUrl, names: &Receiver<String>) {
         return;
     };
     for name in names {
-        // Best effort: on a private server nothing is lost, elsewhere an empty database stays behind.
+        // Best effort: a private server is deleted anyway; on another server an empty database remains.
         let _ = runtime.block_on(super::drop_database(url, &name));
     }
 }

@@ -1,22 +1,23 @@
-//! What a client says, as far as a proxy understands it: PostgreSQL's messages, of which it knows `COMMIT`.
+//! Parses PostgreSQL messages of a client, to recognise `COMMIT`.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Fate, OnCommit, Shared};
 
-/// One connection.
+/// The state of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
     messages: Mutex<Messages>,
-    /// What happens to the next answer.
+    /// The fault for the next answer.
     answer: Mutex<OnCommit>,
-    /// Nothing passes any more.
+    /// No more traffic passes.
     dead: AtomicBool,
 }
 
 impl Wire {
-    /// What becomes of these bytes of the client. A client waits for the answer before, so `COMMIT` begins the bytes that it is in.
+    /// Decides the fate of bytes from the client. A client waits for the previous answer, so `COMMIT` is at the start
+    /// of its bytes.
     pub(super) fn asked(&self, bytes: &[u8], shared: &Shared) -> Fate {
         let commits = self.messages.lock().unwrap_or_else(PoisonError::into_inner).commits_in(bytes);
         if commits > 0 {
@@ -34,13 +35,13 @@ impl Wire {
         if self.dead.load(Relaxed) { Fate::Lost } else { Fate::Passed }
     }
 
-    /// What becomes of an answer.
+    /// Decides the fate of an answer.
     pub(super) fn answering(&self) -> Fate {
         let answer = *self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         if answer == OnCommit::CutAnswer {
             Fate::Cut
         } else if answer == OnCommit::SwallowAnswer || self.dead.load(Relaxed) {
-            // Nothing that follows passes either: who comes later would be answered what was asked before.
+            // Later answers must not pass either: they would answer an earlier statement.
             Fate::Lost
         } else {
             Fate::Passed
@@ -48,18 +49,18 @@ impl Wire {
     }
 }
 
-/// Bytes cut into messages: the first of a connection has no type, nor have requests for encryption before it.
+/// Splits bytes into messages. The first message of a connection has no type, nor do encryption requests before it.
 #[derive(Debug, Default)]
 struct Messages {
     kept: Vec<u8>,
     begun: bool,
 }
 
-/// What asks for encryption, by TLS and by GSSAPI, in place of a protocol's version.
+/// The codes that request encryption, by TLS and by GSSAPI, instead of a protocol version.
 const ENCRYPTION: [[u8; 4]; 2] = [80_877_103_u32.to_be_bytes(), 80_877_104_u32.to_be_bytes()];
 
 impl Messages {
-    /// How many messages that end here say `COMMIT`.
+    /// Returns how many messages that end here contain `COMMIT`.
     fn commits_in(&mut self, bytes: &[u8]) -> u64 {
         self.kept.extend_from_slice(bytes);
         let mut commits = 0;
@@ -84,7 +85,7 @@ impl Messages {
     }
 }
 
-/// Whether a simple query, or one that is parsed, begins so.
+/// Returns whether a simple query, or a parsed one, begins with `COMMIT`.
 fn says_commit(message: &[u8]) -> bool {
     let text = match message.first() {
         Some(b'Q') => message.get(5..),

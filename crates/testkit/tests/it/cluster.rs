@@ -1,4 +1,4 @@
-//! A private server starts, keeps its databases apart, and leaves nothing behind.
+//! A private server starts, separates its databases, and cleans up.
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use crate::support::{connect, eventually, execute, number};
 
 const ROWS: i64 = 1000;
 
-/// A template with a table of so many rows.
+/// Builds a template with a table of `ROWS` rows.
 async fn template() -> Template {
     let fill = async |url: String| {
         execute(&url, "CREATE TABLE one AS SELECT id FROM generate_series(1, 1000) AS id").await;
@@ -28,7 +28,7 @@ async fn empty() -> PostgresDatabase {
     Cluster::shared().await.unwrap().empty_database().await.unwrap()
 }
 
-/// Whether the server of this URL has a database of that name.
+/// Returns whether the server at this URL has a database of that name.
 async fn has_database(url: &str, name: &str) -> bool {
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
         .bind(name)
@@ -37,7 +37,7 @@ async fn has_database(url: &str, name: &str) -> bool {
         .unwrap()
 }
 
-/// These are about the private server, and there is none.
+/// Returns whether tests of the private server must be skipped because an existing server is used.
 fn uses_a_given_server() -> bool {
     env::var_os("RYLIE_TEST_DATABASE_URL").is_some()
 }
@@ -193,7 +193,7 @@ async fn a_private_server_is_gone_with_its_last_value() {
     assert!(PgConnection::connect(&url).await.is_err());
 }
 
-/// Starts this very test once more, as the process to be killed.
+/// Runs this test again as a child process, which is then killed.
 #[tokio::test]
 async fn a_private_server_ends_with_a_process_that_is_killed() {
     const VICTIM: &str = "RYLIE_TESTKIT_VICTIM";
@@ -226,7 +226,7 @@ async fn a_private_server_ends_with_a_process_that_is_killed() {
     assert!(PgConnection::connect(&url).await.is_err());
 }
 
-/// Killed (SIGKILL) when dropped, also by a test that fails.
+/// A child process that is killed (SIGKILL) on drop, also if the test fails.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -236,7 +236,7 @@ impl Drop for Killed {
     }
 }
 
-/// Where the socket of a private server lies.
+/// Returns the folder of a private server's socket.
 fn folder(url: &str) -> &str {
     url.split_once("?host=").unwrap().1
 }

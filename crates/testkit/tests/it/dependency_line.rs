@@ -1,16 +1,16 @@
-//! Holds the dependency line of ARCHITECTURE.md, "Crates": a crate uses only what is to its left.
+//! Checks the dependency line of ARCHITECTURE.md, "Crates": a crate depends only on crates to its left.
 
 use std::env;
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Each crate of the workspace with those of ours that it may use.
+/// Each crate of the workspace with the workspace crates that it may use.
 const MAY_USE: [(&str, &[&str]); 15] = [
     ("rylie-crypto", &[]),
     ("rylie-entities", &["rylie-crypto"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
-    // Knows no tenant's table, and so no entity.
+    // Knows no tenant-owned table, and so no entity.
     ("rylie-connection", &[]),
     ("rylie-tenancy", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-connection"]),
     // Not the connection: a repository reaches rows through a unit.
@@ -28,9 +28,9 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "rylie-lint",
         ],
     ),
-    // Over the facade, and so over it alone.
+    // Depends on the facade alone.
     ("rylie-cli", &["rylie-db"]),
-    // Stands alone: entities move on, history does not.
+    // Stands alone: entities change, history does not.
     ("rylie-migration", &[]),
     ("rylie-lint", &["rylie-migration"]),
     ("rylie-testkit", &["rylie-db"]),
@@ -39,7 +39,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("rylie-tests", &["rylie-db", "rylie-testkit"]),
 ];
 
-/// Crates that never know SQL.
+/// Crates without SQL.
 const KNOW_NO_SQL: [&str; 2] = ["rylie-crypto", "rylie-cli"];
 
 #[test]
@@ -48,7 +48,7 @@ fn a_crate_uses_only_what_is_to_its_left() {
     for package in packages() {
         let name = package["name"].as_str().unwrap();
         let Some((_, may_use)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
-            wrong.push(format!("{name} has no place in the line"));
+            wrong.push(format!("{name} is missing in the dependency line"));
             continue;
         };
         let ours = used_by(&package).filter(|used| used.starts_with("rylie-"));
@@ -73,7 +73,7 @@ fn a_repository_has_no_driver() {
     for package in packages() {
         if package["name"] == "rylie-repositories" {
             let driver = used_by(&package).find(|used| used.starts_with("sqlx") || *used == "sea-query-sqlx");
-            assert_eq!(driver, None, "a repository could send statements past the unit");
+            assert_eq!(driver, None, "a repository could bypass the unit");
         }
     }
 }
@@ -86,7 +86,7 @@ fn every_crate_of_the_line_is_there() {
     }
 }
 
-/// What a package is built from; tests may use what they like.
+/// Lists a package's dependencies, without those of its tests.
 fn used_by(package: &Value) -> impl Iterator<Item = &str> {
     package["dependencies"]
         .as_array()

@@ -1,4 +1,4 @@
-//! The throw-away databases themselves, and the workspace they serve.
+//! Tests of the throw-away databases, and of the workspace's structure.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too, which clippy cannot see")]
 
 mod attacks;

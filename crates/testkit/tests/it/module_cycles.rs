@@ -1,4 +1,4 @@
-//! Holds the second rule of ARCHITECTURE.md, "The house": modules form no cycle, a parent and its children apart.
+//! Checks the second rule of ARCHITECTURE.md, "The house": modules form no cycle, except between parent and child.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,12 +9,12 @@ use crate::dependency_line::packages;
 /// The names from the crate's root to a module.
 type Module = Vec<String>;
 
-/// The modules of a crate by their place in the tree, with the text of each.
+/// The modules of a crate by their path, with the source of each.
 struct Crate(BTreeMap<Module, Source>);
 
 struct Source {
     tokens: Vec<String>,
-    /// What is imported, and the name that it has here.
+    /// Each imported path with its local name.
     imports: Vec<(Vec<String>, String)>,
 }
 
@@ -29,7 +29,7 @@ fn modules_form_no_cycle() {
             cycles.extend(Crate::read(&sources).cycles().into_iter().map(|cycle| format!("{name}: {cycle}")));
         }
     }
-    assert!(cycles.is_empty(), "modules that import each other in a circle:\n{}", cycles.join("\n"));
+    assert!(cycles.is_empty(), "modules with cyclic imports:\n{}", cycles.join("\n"));
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn a_cycle_is_found_however_it_is_written() {
 
     assert!(cyclic("use crate::b::B;", "use crate::a::A;"));
     assert!(cyclic("use super::{b::{c, B}, x};", "use super::a;"), "by `super`, in a tree");
-    assert!(cyclic("use crate::B;", "use crate::a::A;"), "through what another module gives on");
-    assert!(cyclic("use crate::*;\nfn f() -> B {}", "use crate::a::A;"), "by everything at once");
+    assert!(cyclic("use crate::B;", "use crate::a::A;"), "through a re-export");
+    assert!(cyclic("use crate::*;\nfn f() -> B {}", "use crate::a::A;"), "by a glob import");
     assert!(cyclic("use crate::b::B;", "fn f() { crate::a::f() }"), "without an import");
     assert!(!cyclic("use crate::b::B;", "use crate::b::c::C;\nuse super::X;"), "a child and a parent");
     assert!(!cyclic("use crate::b::B;", "// use crate::a::A;\n#[cfg(test)]\nmod tests { use crate::a::A; }"));
@@ -65,7 +65,7 @@ impl Crate {
         Self(modules.iter().map(|(name, text)| (module(name), Source::of(text))).collect())
     }
 
-    /// Each module of a cycle, with those of the same cycle that it uses.
+    /// Returns each module of a cycle with the modules of that cycle that it uses.
     fn cycles(&self) -> Vec<String> {
         let edges: BTreeMap<&Module, BTreeSet<Module>> =
             self.0.iter().map(|(module, source)| (module, self.used_by(module, source))).collect();
@@ -102,9 +102,9 @@ impl Crate {
         used
     }
 
-    /// The module in which what a path names is defined; `None` if it is of another crate.
+    /// Returns the module that defines the path's target; `None` if it is in another crate.
     fn resolve(&self, module: &Module, path: &[String], depth: usize) -> Option<Module> {
-        // A name that leads to itself.
+        // Stops at a name that resolves to itself.
         if depth > 16 {
             return None;
         }
@@ -158,7 +158,8 @@ impl Source {
         Self { tokens, imports }
     }
 
-    /// Paths that begin at the crate or beside it, but for those of relations between tables: these point both ways.
+    /// Returns paths that begin with `crate`, `self` or `super`. Relations between tables are exempt because they point
+    /// both ways.
     fn paths(&self) -> Vec<Vec<String>> {
         let mut paths = Vec::new();
         for (place, token) in self.tokens.iter().enumerate() {
@@ -174,7 +175,7 @@ impl Source {
                     path.push(name.clone());
                     rest = after;
                 }
-                // A tree of imports is read by itself.
+                // Import trees are parsed separately.
                 let is_tree = matches!(rest, [colons, next, ..] if colons == "::" && (next == "{" || next == "*"));
                 if path.len() > 1 && !is_tree {
                     paths.push(path);
@@ -185,7 +186,7 @@ impl Source {
     }
 }
 
-/// Reads a tree of imports that begins at a place.
+/// Parses an import tree that begins at this position.
 fn import(tokens: &[String], place: &mut usize, before: &[String], found: &mut Vec<(Vec<String>, String)>) {
     let mut path = before.to_vec();
     while let Some(token) = tokens.get(*place) {
@@ -224,7 +225,7 @@ fn import(tokens: &[String], place: &mut usize, before: &[String], found: &mut V
     }
 }
 
-/// Words, `::`, and every other sign by itself.
+/// Splits code into words, `::`, and single other characters.
 fn tokens(code: &str) -> Vec<String> {
     let (mut tokens, mut rest) = (Vec::new(), code);
     while let Some(first) = rest.chars().next() {

@@ -1,4 +1,4 @@
-//! A proxy delays and severs.
+//! Tests delays and cut connections of a proxy.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A SQLite file is gone with its value.
+//! A SQLite file is deleted with its value.
 
 use sqlx::{Connection, SqliteConnection};
 

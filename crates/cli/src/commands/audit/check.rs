@@ -17,53 +17,54 @@ use crate::failure::{Failure, Result};
 use crate::new_file::NewFile;
 use crate::report::Report;
 
-/// Whom and what a verifier believes
+/// The keys and checkpoints that a verifier trusts
 #[derive(Args, Debug)]
 struct Trust {
     /// Checkpoints that were kept outside the database: a file of `rylie audit seal`
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 
-    /// Believe this key alone (several times: these), instead of whichever the checkpoints name
+    /// Trust only this key (may be given several times), instead of every key that the checkpoints name
     #[arg(long, value_name = "KEY", env = "RYLIE_AUDIT_PUBLIC_KEY", value_delimiter = ',')]
     public_key: Vec<String>,
 }
 
-/// Check every sealed record, and name the first bad one; exit code 3 if there is one
+/// Check every sealed record, and report the first bad one; exit code 3 if there is one
 ///
-/// Reads only: a login that may read the log and its seals is enough (`GRANT rylie_auditor TO ann`). That the log was made anew or is
-/// an older copy shows by checkpoints from outside alone, and that a stranger signed by `--public-key`. Without `--checkpoint` those are
-/// compared that `RYLIE_AUDIT_CHECKPOINTS` or `audit_checkpoints` in the file of settings names; of `s3://BUCKET/PREFIX` the newest.
+/// Reads only: a login that may read the log and its seals suffices (`GRANT rylie_auditor TO ann`). A rebuilt log or an
+/// older copy is detected only with checkpoints from outside, and a signature by a foreign key only with
+/// `--public-key`. Without `--checkpoint` the log is compared with the checkpoints at `RYLIE_AUDIT_CHECKPOINTS` or
+/// `audit_checkpoints` in the file of settings; at `s3://BUCKET/PREFIX` with the newest one.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit verify --checkpoint checkpoints.txt --json")]
 pub(crate) struct Verify {
     #[command(flatten)]
     trust: Trust,
 
-    /// Go on where the last run with this file stopped, and note there how far this one came
+    /// Continue where the last run with this file stopped, and store the progress there
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 }
 
 /// Write the proof that a record was sealed
 ///
-/// It holds the record: the file is for its owner alone, and one that is there is not written over.
+/// The proof contains the record: the file is for its owner only, and an existing one is not overwritten.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit prove 0199f0c4-7d11-7f00-9d4e-000000000001 --out proof.json")]
 pub(crate) struct Prove {
     /// The record's id
     id: String,
-    /// Where to [default: standard output]
+    /// The file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long, requires = "out")]
     force: bool,
 }
 
 /// Check a proof, without a database; exit code 3 if it does not hold
 ///
-/// The key it names is believed unless `--public-key` or `--checkpoint` says whom to believe.
+/// The key in the proof is trusted, unless `--public-key` or `--checkpoint` names others.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit verify-proof proof.json --checkpoint checkpoints.txt")]
 pub(crate) struct VerifyProof {
@@ -75,13 +76,14 @@ pub(crate) struct VerifyProof {
 
 /// Check that a tenant's export holds every sealed audit record, without a database; exit code 3 if it does not
 ///
-/// `rylie tenant export` wrote it. What was recorded and not yet sealed is counted apart: nothing vouches for it.
+/// `rylie tenant export` wrote the file. Records that are not sealed yet are counted separately: no signature covers
+/// them.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit verify-export north.jsonl --checkpoint checkpoints.txt")]
 pub(crate) struct VerifyExport {
     /// The export
     file: PathBuf,
-    /// Bear with an export that nobody signed: whether batches at its end were left off is not told then
+    /// Accept an unsigned export: missing batches at its end are then not detected
     #[arg(long)]
     unsigned: bool,
     #[command(flatten)]
@@ -101,7 +103,7 @@ impl Trust {
 impl Verify {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         let (keys, named, earlier) = (self.trust.keys()?, self.trust.checkpoints()?, self.earlier()?);
-        // No look at the migrations: a login that may only read the log need not see them.
+        // Skip the check of migrations: a login that may only read the log cannot read them.
         let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
         let (batches, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
@@ -133,16 +135,20 @@ impl Verify {
 
     fn earlier(&self) -> Result<Option<Progress>> {
         let Some(file) = self.state.as_deref().filter(|file| file.exists()) else { return Ok(None) };
-        let wrong =
-            |_| Failure::Usage(format!("{} is no state of a verification; remove it to begin anew", file.display()));
+        let wrong = |_| {
+            Failure::Usage(format!(
+                "{} is not the state of a verification; remove it to start from the beginning",
+                file.display()
+            ))
+        };
         serde_json::from_str(&read(file)?).map(Some).map_err(wrong)
     }
 }
 
-/// How far it came, in a file: also while it is under way, so that it goes on where it was killed.
+/// The progress of a verification in a file. It is also saved during the run, so that a killed one can resume.
 struct Noted<'f> {
     file: Option<&'f Path>,
-    /// How many records had been seen when it was last written.
+    /// The number of verified records at the last save.
     records: u64,
     failed: Option<Failure>,
 }
@@ -160,7 +166,7 @@ impl Noted<'_> {
         self.failed.take().map_or_else(|| self.save(progress), Err)
     }
 
-    /// Under another name first: a file that is half written would be no state.
+    /// Writes a temporary file first: a half-written one would not be a valid state.
     fn save(&self, progress: &Progress) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         let beside = file.with_extension("new");
@@ -210,12 +216,11 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
     }
     if seen.quarantined > 0 {
         let quarantined =
-            format!("; {} records have a value that no record of ours has, and are set apart", seen.quarantined);
+            format!("; {} records are quarantined, because they have an irregular value", seen.quarantined);
         text += &quarantined;
     }
     if seen.erasures_waiting > 0 {
-        let waiting =
-            format!(", {} of them by an erasure that is not sealed yet: seal, and verify again", seen.erasures_waiting);
+        let waiting = format!(", {} of them by an unsealed erasure: seal, and verify again", seen.erasures_waiting);
         text += &waiting;
     }
     for key in &seen.keys {
@@ -227,7 +232,7 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
     let verdict = first_bad.as_ref().map(|finding| {
         let what = json!(finding.what);
         Failure::Found(if finding.what == Tampering::OtherDatabase {
-            format!("{finding}; name those of this one, or ask whether all of it was made anew")
+            format!("{finding}; name the checkpoints of this database, or check whether it was rebuilt")
         } else {
             format!("the audit log was tampered with ({}): {finding}", what.as_str().unwrap_or_default())
         })
@@ -272,7 +277,7 @@ impl VerifyProof {
             return Ok(unproven("it is signed by a key that is not trusted"));
         }
         if !checkpoints.is_empty() && !checkpoints.contains(&signed) {
-            return Ok(unproven("its checkpoint is not among those kept outside"));
+            return Ok(unproven("its checkpoint is not among those of --checkpoint"));
         }
         let document = json!({
             "ok": true,
@@ -293,19 +298,19 @@ impl VerifyExport {
                 let CheckedTenantAudit { tenant, records, emptied, removed, unsealed, latest, head } = checked;
                 if head.is_none() && !self.unsigned {
                     return Ok(incomplete(
-                        "nobody signed up to where it goes, so batches at its end may be missing; export it where the signing key \
-                         is, or bear with it by --unsigned",
+                        "the export is not signed, so batches at its end may be missing; export it where the signing key \
+                         is, or accept it with --unsigned",
                     ));
                 }
                 let batch = latest.as_ref().map(|latest| latest.checkpoint().batch);
                 let mut text = format!(
-                    "all {records} sealed records of {tenant} are there up to batch {}; {removed} were removed by retention, {unsealed} are not sealed",
+                    "all {records} sealed records of {tenant} are present up to batch {}; {removed} were removed by retention, {unsealed} are not sealed",
                     batch.unwrap_or_default()
                 );
                 if emptied > 0 {
                     text.extend([format!(
-                        "; {emptied} of them lack a personal part: whether it was erased, or emptied by hand, `rylie audit \
-                         verify` tells on the database alone"
+                        "; {emptied} of them lack a personal part: only `rylie audit verify` on the database shows \
+                         whether it was erased or removed by tampering"
                     )]);
                 }
                 let document = json!({
@@ -329,7 +334,7 @@ fn unproven(reason: &str) -> Report {
     Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
 }
 
-/// Progress on a terminal.
+/// A progress bar on a terminal.
 struct Bar {
     total: u64,
     shown: bool,
@@ -345,7 +350,7 @@ impl Bar {
         let filled = (done * WIDTH / self.total.max(1)).min(WIDTH);
         let (filled, left) =
             (usize::try_from(filled).unwrap_or_default(), usize::try_from(WIDTH - filled).unwrap_or_default());
-        // With standard error closed there is nobody left to tell.
+        // Standard error may be closed.
         let _ = write!(io::stderr(), "\r[{}{}] {done} of {} records", "#".repeat(filled), " ".repeat(left), self.total);
     }
 
@@ -357,7 +362,7 @@ impl Bar {
 }
 
 fn read(file: &Path) -> Result<String> {
-    let doing = || format!("reading {}; check that it is there, readable and text", file.display());
+    let doing = || format!("reading {}; check that it exists and is readable text", file.display());
     std::fs::read_to_string(file).map_err(|source| Failure::File { doing: doing(), source })
 }
 

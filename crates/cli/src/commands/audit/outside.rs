@@ -1,4 +1,4 @@
-//! What a verification of the log compares it with, of what is kept outside the database.
+//! Evidence outside the database that a verification compares the log with.
 
 use rylie_db::Config;
 use rylie_db::audit::Outside;
@@ -7,24 +7,25 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 
-/// The checkpoints at the place that the settings name for the sealer, and the place. A log that was sealed has some there.
+/// Reads the checkpoints at the place that the settings name for the sealer, and returns them with that place. Fails if
+/// the log was sealed and the place has none.
 pub(super) fn kept(settings: &Config, sealed: bool) -> Result<(Outside, Option<String>)> {
     let Some(place) = settings.audit_checkpoints() else { return Ok((Outside::default(), None)) };
     match kept_checkpoints(place)? {
         Some(outside) => Ok((outside, Some(place.to_owned()))),
         None if !sealed => Ok((Outside::default(), None)),
         None => Err(Failure::NotReady(format!(
-            "the log was sealed, and there are no checkpoints at {place}, which `audit_checkpoints` names; look where they \
-             are, and name their file with --checkpoint"
+            "the log was sealed, but there are no checkpoints at {place}, the place of `audit_checkpoints`; find them, \
+             and name their file with --checkpoint"
         ))),
     }
 }
 
-/// What the log was compared with that whoever rewrites the database cannot rewrite.
+/// The evidence that an attacker on the database cannot rewrite.
 pub(super) struct Compared {
     pub(super) place: Option<String>,
     pub(super) checkpoints: u64,
-    /// Whether the state of an earlier verification.
+    /// Whether the state of an earlier verification was used.
     pub(super) earlier: bool,
 }
 
@@ -41,8 +42,8 @@ impl Compared {
                     .to_owned()
             }
             (None, false) => {
-                "no checkpoint kept outside the database was compared: that the log is an older copy, or was made \
-                              anew, would not show; name some with --checkpoint"
+                "no checkpoint kept outside the database was compared, so an older copy or a rebuilt log is not \
+                              detected; name a file with --checkpoint"
                     .to_owned()
             }
         }

@@ -15,57 +15,58 @@ use crate::failure::Result;
 use crate::new_file::NewFile;
 use crate::report::{Report, table};
 
-/// Which records
+/// The selection of records
 #[derive(Args, Debug)]
 struct Which {
     /// Only this action, such as `USER_ROLE_UPDATE`
     #[arg(long)]
     action: Option<String>,
-    /// Only what this actor did: a user's id, or job:NAME
+    /// Only records of this actor: a user's id, or job:NAME
     #[arg(long)]
     actor: Option<String>,
-    /// Only of this table
+    /// Only records of this table
     #[arg(long, value_name = "TABLE")]
     resource: Option<String>,
-    /// Only of this row
+    /// Only records of this row
     #[arg(long, value_name = "ID")]
     resource_id: Option<String>,
-    /// Only of the call with this correlation id
+    /// Only records of the call with this correlation id
     #[arg(long, value_name = "ID")]
     correlation: Option<String>,
-    /// Only from this instant on, such as 2026-11-24T00:00:00Z
+    /// Only from this time on, such as 2026-11-24T00:00:00Z
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// Only before this instant
+    /// Only before this time
     #[arg(long, value_name = "TIME")]
     until: Option<DateTime<Utc>>,
 }
 
 /// Show the newest records
 ///
-/// That somebody looked is itself recorded.
+/// The query itself is recorded.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit list --action USER_ROLE_UPDATE --limit 10")]
 pub(crate) struct List {
     #[command(flatten)]
     which: Which,
-    /// At most so many
+    /// At most this many records
     #[arg(long, default_value_t = 50)]
     limit: usize,
 }
 
 /// Write records to a file, one JSON object a line, the newest first
 ///
-/// The file is for its owner alone and appears when it is whole; one that is there is not written over. That somebody did so is itself recorded.
+/// The file is for its owner only and appears when it is complete. An existing one is not overwritten. The export
+/// itself is recorded.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit export --out audit.jsonl --from 2026-11-01T00:00:00Z")]
 pub(crate) struct Export {
     #[command(flatten)]
     which: Which,
-    /// Where to
+    /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
@@ -83,7 +84,7 @@ impl Which {
         }
     }
 
-    /// Gives each record to `keep` until it says no more.
+    /// Passes each record to `keep` until it returns `false`.
     async fn each(&self, global: &Global, job: &str, mut keep: impl FnMut(AuditLog) -> Result<bool>) -> Result<()> {
         let database = migrated_database(global).await?;
         let grant = Grant::job(job, "asked for on the command line").map_err(rylie_db::Error::from)?;

@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::failure::Result;
 use crate::report::Report;
 
-/// How much of the database is cared for.
+/// The tables that a maintenance command covers.
 #[derive(Args, Debug)]
 pub(crate) struct Care {
-    /// Every table, and not only those that need it
+    /// Process every table, not only those that need it
     #[arg(long)]
     all: bool,
 }
@@ -21,7 +21,7 @@ impl Care {
         let done = vacuum(&database.engine()?, self.all).await?;
         let mut text = format!("vacuumed {}", named(&done.vacuumed));
         if !done.skipped.is_empty() {
-            text.extend([format!("; left {} to the next run, as others hold them", named(&done.skipped))]);
+            text.extend([format!("; skipped {} until the next run, because they are locked", named(&done.skipped))]);
         }
         Ok(Report::new(json!(done), text))
     }
@@ -33,12 +33,12 @@ impl Care {
 
     pub(crate) async fn reindex(&self, database: &Database) -> Result<Report> {
         let done = reindex(&database.engine()?, self.all).await?;
-        let mut text = format!("rebuilt {}, which freed {}", named(&done.reindexed), pretty_bytes(done.freed_bytes));
+        let mut text = format!("rebuilt {}, freed {}", named(&done.reindexed), pretty_bytes(done.freed_bytes));
         if !done.dropped.is_empty() {
-            text.extend([format!("; dropped {}, left over from runs that failed", named(&done.dropped))]);
+            text.extend([format!("; dropped {}, which failed runs left", named(&done.dropped))]);
         }
         if !done.skipped.is_empty() {
-            text.extend([format!("; left {} to the next run, as others hold them", named(&done.skipped))]);
+            text.extend([format!("; skipped {} until the next run, because they are locked", named(&done.skipped))]);
         }
         Ok(Report::new(json!(done), text))
     }

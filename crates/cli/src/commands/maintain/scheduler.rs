@@ -17,30 +17,30 @@ use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::{Report, table};
 
-/// How long an alert may wait for its first try.
+/// How long the first attempt to deliver an alert may take before it counts as late.
 const HOLD: TimeDelta = TimeDelta::minutes(10);
 
-/// Run the jobs when they are due, until SIGTERM or SIGINT
+/// Run the jobs at their due times, until SIGTERM or SIGINT
 ///
-/// Any number of processes may run it: each due time has one effect. On a signal nothing new is begun, and what is under
-/// way may finish within the grace. When each job is due say the tables `[schedule.<job>]` of `rylie.toml`.
+/// Any number of processes can run it: each due time has one effect. After a signal no new run begins, and current runs
+/// have the grace period to finish. The tables `[schedule.<job>]` of `rylie.toml` define the due times.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie maintain run\n  rylie maintain run --now vacuum")]
 pub(crate) struct Run {
-    /// Run this job now, beside its schedule, and end
+    /// Run this job now, regardless of its schedule, and exit
     #[arg(long, value_name = "JOB")]
     now: Option<String>,
-    /// Run what is due now, and end: for cron
+    /// Run the jobs that are due now, and exit: for cron
     #[arg(long, conflicts_with = "now")]
     once: bool,
-    /// Only show what would be run now, and when each job is due next
+    /// Only show what would run now, and when each job is due next
     #[arg(long, conflicts_with = "once")]
     #[expect(clippy::struct_field_names, reason = "the flag is called so")]
     dry_run: bool,
-    /// How long what is under way may go on after a signal
+    /// How long current runs may continue after a signal
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = age)]
     grace: Duration,
-    /// How long a run stays with a process that does not answer, before another one takes it over
+    /// How long a run belongs to a process that does not respond, before another one takes it over
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = age)]
     lease: Duration,
 }
@@ -61,7 +61,7 @@ impl Run {
         }
         let stop = stop()?;
         if !global.quiet {
-            // With standard error closed there is nobody left to tell.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "running jobs as {}", scheduler.holder());
         }
         scheduler.run(stop).await;
@@ -69,7 +69,7 @@ impl Run {
     }
 }
 
-/// Completes at the first signal to end. Listening begins at once, so that none is missed.
+/// Completes at the first signal. It listens from the start, so no signal is missed.
 fn stop() -> Result<impl Future<Output = ()> + Send> {
     let failed = |source| Failure::File { doing: "listening for signals".to_owned(), source };
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -97,8 +97,8 @@ fn outcome(outcome: &RunOutcome) -> String {
     match outcome {
         RunOutcome::Done { report } => format!("done {report}"),
         RunOutcome::Failed { error } => format!("failed: {error}"),
-        RunOutcome::Lost => "another process has taken it over".to_owned(),
-        _ => "cut short".to_owned(),
+        RunOutcome::Lost => "another process took it over".to_owned(),
+        _ => "interrupted".to_owned(),
     }
 }
 
@@ -124,14 +124,14 @@ pub(crate) async fn status(database: &Database) -> Result<Report> {
     let mut text = table(jobs.iter().map(|job| (job.name.as_str(), line(job))));
     if missed {
         let seen = last_seen.map_or_else(|| "never".to_owned(), |at| format!("at {}", at.format("%F %T")));
-        text.extend([format!("\njobs are overdue; a scheduler was seen last: {seen}")]);
+        text.extend([format!("\njobs are overdue; last sign of a scheduler: {seen}")]);
     }
     for delivery in &undelivered {
         text.extend([format!("\n{}", untold(delivery))]);
     }
     let now = SystemEnv.now();
     let problems = jobs.iter().filter_map(|job| Some(format!("{}: {}", job.name, job.problem?)));
-    // One that was noted just now is under way.
+    // A recently created alert may still be in delivery.
     let late = undelivered.iter().filter(|delivery| delivery.error.is_some() || now > delivery.created_at + HOLD);
     let problems: Vec<_> = problems.chain(late.map(untold)).collect();
     let verdict = (!problems.is_empty()).then(|| Failure::Found(problems.join("; ")));
@@ -141,7 +141,7 @@ pub(crate) async fn status(database: &Database) -> Result<Report> {
 }
 
 fn untold(delivery: &Delivery) -> String {
-    let why = delivery.error.as_deref().unwrap_or("not tried yet");
+    let why = delivery.error.as_deref().unwrap_or("not attempted yet");
     format!("an alert for {} is not delivered: {why}", delivery.target)
 }
 

@@ -11,11 +11,11 @@ use serde_json::json;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Say what migrations would harm on a live PostgreSQL database; exit code 3 if anything
+/// Report what migrations would harm on a live PostgreSQL database; exit code 3 for any finding
 ///
-/// Of the files given, of the `.sql` files in the folders given (in the order of their names, folders within them included), or of the
-/// project's own migrations. Each finding names the place, what it harms, and what to write instead. To have it all the same, write above the
-/// statement: `-- rylie-lint: allow RULE because REASON`.
+/// Checks the given files and the `.sql` files in the given folders (by name, with subfolders), or else the project's
+/// own migrations. Each finding shows the place, the harm, and what to write instead. To accept a finding, write above
+/// the statement: `-- rylie-lint: allow RULE because REASON`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie migrate lint db/migrations/20261201_add_due.sql")]
 pub(crate) struct Lint {
@@ -35,7 +35,7 @@ impl Lint {
 
 fn verdict(findings: &[Finding]) -> Option<Failure> {
     (!findings.is_empty())
-        .then(|| Failure::Found(format!("findings: {}; each says what to write instead", findings.len())))
+        .then(|| Failure::Found(format!("findings: {}; each shows what to write instead", findings.len())))
 }
 
 fn read_all(paths: &[PathBuf]) -> Result<Vec<Script>> {
@@ -44,7 +44,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Script>> {
         let before = scripts.len();
         read_path(path, &mut scripts)?;
         if scripts.len() == before {
-            return Err(Failure::Usage(format!("{} holds no file whose name ends in `.sql`", path.display())));
+            return Err(Failure::Usage(format!("{} contains no `.sql` file", path.display())));
         }
     }
     Ok(scripts)
@@ -53,7 +53,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Script>> {
 fn read_path(path: &Path, scripts: &mut Vec<Script>) -> Result<()> {
     let unreadable = |error: io::Error| Failure::Usage(format!("{} cannot be read: {error}", path.display()));
     if !path.is_dir() {
-        // Somebody else's tools write with a mark at the beginning, or not in UTF-8.
+        // Other tools may write a byte order mark, or not UTF-8.
         let sql = String::from_utf8_lossy(&fs::read(path).map_err(unreadable)?).into_owned();
         scripts.push(Script::file(path.display().to_string(), sql.trim_start_matches('\u{feff}')));
         return Ok(());
@@ -62,7 +62,7 @@ fn read_path(path: &Path, scripts: &mut Vec<Script>) -> Result<()> {
     let mut inside: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
     inside.sort();
     for entry in inside {
-        // Links to folders are not followed: they may lead in a circle.
+        // Links to folders are not followed: they may form a cycle.
         let is_folder = entry.is_dir() && !entry.is_symlink();
         if is_folder || entry.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) {
             read_path(&entry, scripts)?;

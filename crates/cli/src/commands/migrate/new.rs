@@ -10,18 +10,18 @@ use serde_json::json;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Write the next migration, with what the entities have and the schema lacks as a proposal
+/// Write the next migration, and propose what the entities have and the schema lacks
 ///
-/// For those who work on the project: a new column or table of an entity becomes steps for both engines; what differs otherwise is
-/// said in a comment. Asks no database. Never overwrites. Afterwards add the lines it prints, look at it, and run the tests with
-/// `UPDATE_SNAPSHOTS=1`.
+/// For contributors: a new column or table of an entity becomes steps for both engines; a comment lists other
+/// differences. Needs no database. Never overwrites. Afterwards add the lines that it prints, review the file, and run
+/// the tests with `UPDATE_SNAPSHOTS=1`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie migrate new add_due_date")]
 pub(crate) struct New {
-    /// What it does: lower-case words joined by `_`, verb first
+    /// Lower-case words joined by `_`, verb first
     name: String,
 
-    /// The folder of the migrations; without it `migration/src/migrations`, or `migration/src` where that is not there
+    /// The folder of the migrations [default: `migration/src/migrations`, or `migration/src` if that is missing]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -36,9 +36,9 @@ impl New {
             new.postgres.iter().map(|sql| format!("proposes {}", sql.split_whitespace().collect::<Vec<_>>().join(" "))),
         );
         if new.postgres.is_empty() {
-            lines.push("proposes no step: the entities are as the schema is".to_owned());
+            lines.push("proposes no step: the entities match the schema".to_owned());
         }
-        lines.extend(new.remarks.iter().map(|remark| format!("mind: {remark}")));
+        lines.extend(new.remarks.iter().map(|remark| format!("note: {remark}")));
         lines.extend(new.listing.iter().map(|(place, line)| format!("add to {place}: {line}")));
         let listing: Vec<_> = new.listing.iter().map(|(place, line)| json!({ "place": place, "line": line })).collect();
         let document = json!({

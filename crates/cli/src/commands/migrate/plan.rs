@@ -9,13 +9,13 @@ use crate::commands::migrations_to_read;
 use crate::failure::Result;
 use crate::report::Report;
 
-/// Show what `deploy` would send, what each statement locks, and whether it rewrites; changes nothing
+/// Show the statements that `deploy` would send, with their locks and rewrites; changes nothing
 ///
-/// Takes no right but that to see which migrations are applied. On SQLite each migration takes the file's one write lock.
+/// Needs only the right to read which migrations are applied. On SQLite each migration takes the file's one write lock.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie migrate plan --json | jq '.statements[] | select(.rewrites)'")]
 pub(crate) struct Plan {
-    /// Whole statements, not only how each begins
+    /// Show whole statements, not only their beginnings
     #[arg(long)]
     full: bool,
 }
@@ -57,9 +57,9 @@ impl Plan {
 
 fn waiting(one: &Planned) -> String {
     let waits = match one.blocks {
-        Some(Blocks::ReadsAndWrites) => "all wait",
-        Some(Blocks::Writes) => "writes wait",
-        _ => "nobody waits",
+        Some(Blocks::ReadsAndWrites) => "blocks all",
+        Some(Blocks::Writes) => "blocks writes",
+        _ => "blocks nothing",
     };
     let mut words = vec![waits];
     words.extend(one.rewrites.then_some("rewrites"));

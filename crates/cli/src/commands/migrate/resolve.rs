@@ -9,27 +9,27 @@ use crate::arguments::Global;
 use crate::failure::Result;
 use crate::report::Report;
 
-/// Mend the record after a failure that you have looked into
+/// Correct the record after a failure that you have examined
 ///
-/// Touches the record only, never the schema, and goes into the audit log. A statement in doubt counts as done
-/// (`--applied`) or is done again (`--rolled-back`) by the next deploy, which goes on from there. Any other migration that did
-/// not come to its end, or is edited, missing, inserted or renamed, counts as applied, or as pending and is done from its
-/// first step.
+/// Changes the record only, never the schema, and is recorded in the audit log. A statement in doubt counts as done
+/// (`--applied`), or the next deploy repeats it (`--rolled-back`) and continues from there. Any other migration that is
+/// unfinished, edited, missing, inserted or renamed counts as applied, or as pending and starts again at its first
+/// step.
 #[derive(Args, Debug)]
 #[command(
     group(ArgGroup::new("outcome").required(true)),
     after_help = "Example:\n  rylie migrate resolve m20261123_000004_add_soft_delete --applied --reason 'the column is there'"
 )]
 pub(crate) struct Resolve {
-    /// The migration, as `migrate status` names it
+    /// The migration, as shown by `migrate status`
     name: String,
-    /// The schema holds it
+    /// The schema contains the change
     #[arg(long, group = "outcome")]
     applied: bool,
-    /// The schema does not hold it
+    /// The schema does not contain the change
     #[arg(long, group = "outcome")]
     rolled_back: bool,
-    /// Why, for the audit log
+    /// The reason, for the audit log
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
 }

@@ -9,17 +9,17 @@ use serde_json::json;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Write all migrations into one file of SQL, for an empty database
+/// Write all migrations into one SQL file, for an empty database
 ///
-/// One transaction that makes what the migrations make one after another, their record included; needs no database.
-/// Nothing is overwritten.
+/// The file is one transaction that creates the same schema as all migrations, including their record. Needs no
+/// database. Never overwrites.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie migrate squash --out schema.sql && psql -v ON_ERROR_STOP=1 -f schema.sql")]
 pub(crate) struct Squash {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// For which engine
+    /// The engine
     #[arg(long, value_enum, default_value_t = Engine::Postgres)]
     engine: Engine,
 }

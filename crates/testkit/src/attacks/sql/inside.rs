@@ -1,4 +1,4 @@
-//! The wall as seen by who is within it.
+//! Attempts to disable row-level security from within the tenant role.
 
 use super::Sides;
 use crate::Result;

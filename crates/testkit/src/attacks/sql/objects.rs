@@ -1,4 +1,5 @@
-//! Everything else that the tenant's role has a right on: tables of no tenant, views, sequences, functions, other roles.
+//! All other objects that the tenant role has a right on: tables without a tenant, views, sequences, functions, other
+//! roles.
 
 use super::Sides;
 use crate::Result;
@@ -14,14 +15,14 @@ pub(super) async fn attack(raw: &mut Raw, sides: &Sides, trusted: &[String], log
         "the tenant's role calls no function with its owner's rights",
         none(raw, FUNCTIONS, trusted, OWNER_RIGHTS).await,
     );
-    log.note("the tenant's role is a member of no other, and has no privilege", role(raw).await);
+    log.note("the tenant's role is a member of no other role, and has no privilege", role(raw).await);
 }
 
 const NO_TENANT: &str = "it has no \"tenantId\", and the tenant's role has a right on it";
-const OWNER_RIGHTS: &str = "it works with its owner's rights, whom no policy need bind";
-const SHARED: &str = "its numbers tell of other tenants, and may be set";
+const OWNER_RIGHTS: &str = "it runs with its owner's rights, and policies may not bind the owner";
+const SHARED: &str = "its numbers reveal activity of other tenants, and can be set";
 
-// `$name`: as `trusting` takes it. `$reached`: in a schema of the database's own, in which the role may look.
+// `$name`: the name as `trusting` takes it. `$reached`: in a schema, not one of the system's, that the role may use.
 const TABLES: &str = "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached AND c.relkind IN ('r', 'p', 'f') \
     AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenantId') \
     AND (has_table_privilege('rylie_tenant', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') \
@@ -31,12 +32,12 @@ const VIEWS: &str = "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid =
     AND NOT (c.relkind = 'v' AND coalesce(c.reloptions::text[] && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false))";
 const SEQUENCES: &str = "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached \
     AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege('rylie_tenant', c.oid, 'USAGE, SELECT, UPDATE') ELSE false END";
-// A trigger's function cannot be called.
+// A trigger function cannot be called.
 const FUNCTIONS: &str = "SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || p.proname FROM pg_proc p \
     JOIN pg_namespace n ON n.oid = p.pronamespace WHERE $reached AND p.prosecdef \
     AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND has_function_privilege('rylie_tenant', p.oid, 'EXECUTE')";
 
-/// A catalog query with its placeholders filled in. A relation of `public` is known by its name, any other by its schema's too.
+/// Fills in the placeholders of a catalog query. A name outside `public` includes its schema.
 pub(super) fn filled(sql: &str) -> String {
     sql.replace("$name", "CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname").replace(
         "$reached",
@@ -44,16 +45,16 @@ pub(super) fn filled(sql: &str) -> String {
     )
 }
 
-/// Our own that was looked at: it tells whether the platform records ordinary events, and takes no argument.
+/// A reviewed function of ours: it returns whether the platform records ordinary events, and takes no argument.
 const OURS: &str = "rylie_audit_logging";
 
-/// What the catalog names is a breach, unless it is trusted.
+/// Reports every name in the query's result that is not trusted.
 pub(super) async fn none(raw: &mut Raw, sql: &str, trusted: &[String], why: &str) -> Result<Seen> {
     let found = raw.texts(&filled(sql)).await?.into_iter().filter(|name| name != OURS && !trusted.contains(name));
     Ok(Seen::of(found.map(|name| format!("{name}: {why}")).collect()))
 }
 
-/// Trusted or not: a row in which the victim's key stands is the victim's.
+/// Applies to trusted objects too: a row that contains the victim's key is the victim's.
 async fn views(raw: &mut Raw, sides: &Sides) -> Result<Seen> {
     let mut seen = Seen::default();
     let all = "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -74,7 +75,7 @@ async fn role(raw: &mut Raw) -> Result<Seen> {
     seen.unless(raw.texts(powers).await?.is_empty(), "it has a privilege");
     let others = "SELECT rolname::text FROM pg_roles WHERE rolname <> 'rylie_tenant' ORDER BY 1";
     for other in raw.texts(others).await? {
-        // As a login of that name would be: nothing behind it that could help.
+        // Imitates a login of that name, whose memberships alone count.
         raw.run("BEGIN; SET LOCAL SESSION AUTHORIZATION rylie_tenant").await?;
         let answer = raw.answer(&format!("SET LOCAL ROLE {}", name(&other))).await;
         raw.leave().await?;

@@ -1,13 +1,13 @@
-//! What the tenant's role reaches beside the tables of `public`, and whose code runs on its writes: asked of the catalog, since
-//! what is not there to be attacked today may be filled tomorrow.
+//! Rights of the tenant role outside the tables of `public`, and the owners of code that runs on its writes. The
+//! catalog is the source, because an object without rows today may have some later.
 
 use super::objects::none;
 use crate::attacks::log::Log;
 use crate::attacks::raw::Raw;
 
-/// A hole, as the catalog shows it.
+/// A gap in the isolation, as the catalog shows it.
 struct Hole {
-    /// The sentence that holds if there is none.
+    /// The sentence that holds if the gap is absent.
     name: &'static str,
     sql: &'static str,
     why: &'static str,
@@ -21,60 +21,62 @@ const HOLES: [Hole; 8] = [
         name: "the tenant's role reaches a partition by a policy of its own only",
         sql: "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached AND c.relkind IN ('r', 'p') \
               AND c.relispartition AND $any_right AND $unbound",
-        why: "a policy of the partitioned table does not bind who names the partition",
+        why: "a policy of the partitioned table does not apply to queries on the partition",
     },
     Hole {
         name: "the tenant's role reaches a table of another schema by a policy only",
         sql: "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached AND n.nspname <> 'public' \
               AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND $any_right AND $unbound",
-        why: "no policy of the plain form binds the tenant's role there",
+        why: "no policy of the standard form binds the tenant's role there",
     },
     Hole {
         name: "the tenant's role has no right on foreign tables",
         sql: "SELECT $name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE $reached AND c.relkind = 'f' AND $any_right",
-        why: "a foreign table has no policies, and is read with the rights of another login",
+        why: "a foreign table has no policies, and is read with another login's rights",
     },
     Hole {
-        // But the audit log's two: a position for each record, and a note that it waits to be sealed.
+        // Two functions of the audit log are exempt: one numbers each record, the other notes that it waits for
+        // sealing.
         name: "no trigger of a tenant's table works with its owner's rights",
         sql: "SELECT DISTINCT p.proname::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid \
               JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' AND NOT t.tgisinternal AND p.prosecdef AND $of_tenants \
               AND NOT coalesce(p.oid = ANY (ARRAY[to_regprocedure('public.rylie_audit_position()'), to_regprocedure('public.rylie_audit_enqueue()')]::oid[]), false)",
-        why: "its function has its owner's rights, whom no policy need bind, and runs on a tenant's writes",
+        why: "its function runs on a tenant's writes with its owner's rights, and policies may not bind the owner",
     },
     Hole {
         name: "every function that the tenant's role runs is the tables' owner's",
-        // The owner of a function can replace it. One that the role cannot reach runs as a trigger all the same.
+        // The owner of a function can replace it. A function that the role may not call can still run as a trigger.
         sql: "SELECT DISTINCT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || p.proname FROM pg_proc p \
               JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner \
               WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_' AND NOT o.rolsuper \
               AND p.proowner NOT IN (SELECT c.relowner FROM pg_class c WHERE c.oid IN ('public.\"User\"'::regclass, 'public.\"Request\"'::regclass)) \
               AND ($reached AND has_function_privilege('rylie_tenant', p.oid, 'EXECUTE') OR EXISTS ( \
                 SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE t.tgfoid = p.oid AND $of_tenants))",
-        why: "its owner may replace what it does, and is not the tables'",
+        why: "its owner can replace its code, and does not own the tables",
     },
     Hole {
         name: "the tenant's role owns nothing",
         sql: "SELECT described.identity FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid, \
               LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) described WHERE r.rolname = 'rylie_tenant' AND d.deptype = 'o' \
               AND d.refclassid = 'pg_authid'::regclass AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
-        why: "its owner passes by every policy on it, and may change it",
+        why: "an owner bypasses the policies, and can change the object",
     },
     Hole {
         name: "the tenant's role makes nothing in a schema",
         sql: "SELECT n.nspname::text FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp)' AND has_schema_privilege('rylie_tenant', n.oid, 'CREATE') \
               UNION ALL SELECT datname::text FROM pg_database WHERE datname = current_database() AND has_database_privilege('rylie_tenant', oid, 'CREATE')",
-        why: "the role may create in it, also functions that others then call",
+        why: "the role can create objects in it, including functions that others then call",
     },
     Hole {
         name: "the tenant's role looks into no schema but public",
         sql: "SELECT n.nspname::text FROM pg_namespace n WHERE n.nspname NOT IN ('public', 'pg_catalog', 'information_schema') \
               AND n.nspname !~ '^pg_(toast|temp)' AND has_schema_privilege('rylie_tenant', n.oid, 'USAGE')",
-        why: "the role may use it, and whatever PUBLIC gets in it",
+        why: "the role can use everything in it that PUBLIC can use",
     },
 ];
 
-/// A policy binds the tenant's role where row-level security is on, and every permissive policy for it has the plain form.
+/// Selects tables whose policies do not bind the tenant role: row-level security is off, or a permissive policy for it
+/// differs from the standard form.
 const UNBOUND: &str = "(NOT c.relrowsecurity OR EXISTS (SELECT FROM pg_policies p WHERE p.schemaname = n.nspname AND p.tablename = c.relname \
     AND p.permissive = 'PERMISSIVE' AND p.roles && ARRAY['rylie_tenant', 'public']::name[] \
     AND (coalesce(p.qual, '') <> '(\"tenantId\" = current_setting(''rylie.tenant''::text, true))' AND p.cmd <> 'INSERT' \

@@ -1,4 +1,4 @@
-//! Statements over several tables, foreign keys, and statements that are used again.
+//! Statements over several tables, foreign keys, and prepared statements.
 
 use super::{Sides, tables};
 use crate::Result;
@@ -7,14 +7,14 @@ use crate::attacks::log::{Log, Seen};
 use crate::attacks::raw::{Answer, Raw, literal, name};
 
 pub(super) async fn attack(raw: &mut Raw, sides: &Sides, log: &mut Log) -> Result<()> {
-    log.note("joins and sub-selects see the own rows only", joins(raw, sides).await);
+    log.note("joins and sub-selects see only own rows", joins(raw, sides).await);
     for key in super::super::catalog::foreign_keys(raw).await? {
         let name =
             format!("a foreign key is no oracle, and holds no row to another tenant's ({}.{})", key.table, key.column);
         log.note(name, foreign_keys(raw, &key, sides).await);
     }
-    log.note("a statement that was prepared for one tenant shows the next one's rows", prepared(raw, sides).await);
-    log.note("a tenant that is set for a transaction ends with it", ended(raw, sides).await);
+    log.note("a prepared statement shows only rows of the current tenant", prepared(raw, sides).await);
+    log.note("a tenant set for a transaction ends with it", ended(raw, sides).await);
     Ok(())
 }
 
@@ -35,15 +35,15 @@ async fn joins(raw: &mut Raw, sides: &Sides) -> Result<Seen> {
     Ok(seen)
 }
 
-/// The parent is another tenant's, or nobody's: the same is answered, and no row is left that refers there. For every foreign
-/// key that the catalog names, by an update and by an insert.
+/// Tests every foreign key of the catalog, by update and by insert. A parent of another tenant and a missing parent
+/// must give the same answer, and no row may reference the former.
 async fn foreign_keys(raw: &mut Raw, key: &ForeignKey, sides: &Sides) -> Result<Seen> {
     let mut seen = Seen::default();
     let own = literal(&sides.attacker);
     let (child, column, parent) = (name(&key.table), name(&key.column), name(&key.parent));
     let victims = format!(r#"SELECT id::text FROM {parent} WHERE "tenantId" = {} LIMIT 1"#, literal(&sides.victim));
     let Some(victims) = raw.texts(&victims).await?.pop() else {
-        seen.add("there is no row of the victim's to refer to: let an Extension plant one");
+        seen.add("the victim has no row to reference: let an Extension plant one");
         return Ok(seen);
     };
     let update =
@@ -61,14 +61,14 @@ async fn foreign_keys(raw: &mut Raw, key: &ForeignKey, sides: &Sides) -> Result<
     let forms = [
         ("an update", [update(&victims), update("none")]),
         ("an insert", [insert(&victims), insert("none")]),
-        ("an insert that passes over conflicts", [quietly(&victims), quietly("none")]),
+        ("an insert that ignores conflicts", [quietly(&victims), quietly("none")]),
     ];
     for (form, [of_victim, of_nobody]) in forms {
         let foreign = tables::ask(raw, &child, &sides.attacker, &of_victim).await?;
         let missing = tables::ask(raw, &child, &sides.attacker, &of_nobody).await?;
-        seen.unless(foreign == missing, format_args!("{form}: {foreign:?}, and {missing:?} for one that is missing"));
+        seen.unless(foreign == missing, format_args!("{form}: {foreign:?}, but {missing:?} for a missing row"));
         let linked = matches!(&foreign, Answer::Rows(rows) if !rows.is_empty());
-        seen.unless(!linked, format_args!("{form}: it refers to another tenant's"));
+        seen.unless(!linked, format_args!("{form}: the row references another tenant's row"));
     }
     Ok(seen)
 }
@@ -76,7 +76,7 @@ async fn foreign_keys(raw: &mut Raw, key: &ForeignKey, sides: &Sides) -> Result<
 async fn prepared(raw: &mut Raw, sides: &Sides) -> Result<Seen> {
     let mut seen = Seen::default();
     raw.run(r#"PREPARE attack AS SELECT DISTINCT "tenantId"::text FROM "Request""#).await?;
-    // The server plans anew for the first five, and may keep a plan from then on.
+    // The server makes a custom plan for the first five executions and may cache a generic plan afterwards.
     for _ in 0..7 {
         for tenant in [&sides.victim, &sides.attacker] {
             let answer = raw.as_tenant(tenant, "EXECUTE attack").await?;

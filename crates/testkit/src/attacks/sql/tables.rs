@@ -1,16 +1,16 @@
-//! One table: what is seen, what is changed, what is made.
+//! Attacks on one table: reads, changes and inserts.
 
 use super::Sides;
 use crate::Result;
 use crate::attacks::log::Seen;
 use crate::attacks::raw::{Answer, Raw, literal, name};
 
-/// Whatever the role's rights are by now: should somebody grant more, the policy is there.
+/// Grants all rights, so that the policy alone protects the table, even if a later change grants more.
 fn all_rights(table: &str) -> String {
     format!("GRANT ALL ON {table} TO rylie_tenant")
 }
 
-/// One statement of the attacker's, with all rights on the table, and undone.
+/// Runs one statement of the attacker with all rights on the table, and rolls it back.
 pub(super) async fn ask(raw: &mut Raw, table: &str, tenant: &str, sql: &str) -> Result<Answer> {
     raw.enter(&all_rights(table), tenant).await?;
     let answer = raw.answer(sql).await;
@@ -22,22 +22,22 @@ pub(super) async fn read(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Se
     let (table, mut seen) = (name(table), Seen::default());
     let victim = literal(&sides.victim);
     let there = raw.texts(&format!(r#"SELECT "tenantId"::text FROM {table} WHERE "tenantId" = {victim}"#)).await?;
-    seen.unless(!there.is_empty(), "there is no row of the victim's to be attacked: let an Extension plant one");
+    seen.unless(!there.is_empty(), "the victim has no row to attack: let an Extension plant one");
     let own = literal(&sides.attacker);
     let own = raw.texts(&format!(r#"SELECT "tenantId"::text FROM {table} WHERE "tenantId" = {own}"#)).await?;
-    seen.unless(!own.is_empty(), "there is no row of the attacker's: let an Extension plant one");
+    seen.unless(!own.is_empty(), "the attacker has no row: let an Extension plant one");
 
     let all = format!(r#"SELECT "tenantId"::text FROM {table}"#);
     let shown = ask(raw, &table, &sides.attacker, &all).await?;
-    seen.same("a query that names no tenant", &shown, &Answer::Rows(own.clone()));
+    seen.same("a query without a tenant condition", &shown, &Answer::Rows(own.clone()));
     raw.enter(&all_rights(&table), &sides.attacker).await?;
     let copied = raw.copied(&format!(r#"COPY {table} ("tenantId") TO STDOUT"#)).await;
     raw.leave().await?;
     seen.same("COPY", &copied, &Answer::Rows(own));
     let aimed = format!(r#"{all} WHERE "tenantId" = {victim}"#);
     seen.same("a query for the victim", &ask(raw, &table, &sides.attacker, &aimed).await?, &nothing());
-    seen.same("a query of no tenant", &ask(raw, &table, "", &all).await?, &nothing());
-    // Where the policy is not a barrier, the condition is computed on rows that are then left out.
+    seen.same("a query with no tenant set", &ask(raw, &table, "", &all).await?, &nothing());
+    // Without a policy as security barrier, the condition would be evaluated on rows that are later filtered out.
     let computed = format!(r#"{all} WHERE 1 / (CASE WHEN "tenantId" = {victim} THEN 0 ELSE 1 END) = 0"#);
     seen.same("an error as an oracle", &ask(raw, &table, &sides.attacker, &computed).await?, &nothing());
     let told = format!(
@@ -60,7 +60,7 @@ pub(super) async fn write(raw: &mut Raw, table: &str, sides: &Sides) -> Result<S
             "an update",
             format!(r#"UPDATE {table} SET "tenantId" = "tenantId" WHERE "tenantId" = {victim} RETURNING 'x'"#),
         ),
-        ("taking", format!(r#"UPDATE {table} SET "tenantId" = {own} WHERE "tenantId" = {victim} RETURNING 'x'"#)),
+        ("a theft", format!(r#"UPDATE {table} SET "tenantId" = {own} WHERE "tenantId" = {victim} RETURNING 'x'"#)),
         ("a deletion", format!(r#"DELETE FROM {table} WHERE "tenantId" = {victim} RETURNING 'x'"#)),
         ("a lock", format!(r#"SELECT 'x' FROM {table} WHERE "tenantId" = {victim} FOR UPDATE"#)),
     ] {
@@ -69,12 +69,12 @@ pub(super) async fn write(raw: &mut Raw, table: &str, sides: &Sides) -> Result<S
     Ok(seen)
 }
 
-/// A row that the policy refuses is refused before a constraint or an index has a say. Neither statement reads what it wrote:
-/// then the row would have to be one that is seen as well, and the policy's check were not what refuses it.
+/// The policy must reject the row before a constraint or an index does. Neither statement reads its written row: that
+/// would also check visibility, and the write check would not be what rejects it.
 pub(super) async fn give(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Seen> {
     let (quoted, mut seen) = (name(table), Seen::default());
     let (victim, own) = (literal(&sides.victim), literal(&sides.attacker));
-    // Whatever the tenant is derived from names the victim as well.
+    // All columns that the tenant is derived from reference the victim, too.
     let derived = raw
         .texts(&format!(
             "SELECT attname::text FROM pg_attribute WHERE attrelid = '{quoted}'::regclass AND attnum > 0 AND NOT attisdropped \
@@ -90,9 +90,9 @@ pub(super) async fn give(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Se
         given.join(", ")
     );
     let update = format!("UPDATE {quoted} SET {}", set.join(", "));
-    for (what, sql) in [("an insert for the victim", insert), ("a row given to the victim", update)] {
+    for (what, sql) in [("an insert for the victim", insert), ("a row moved to the victim", update)] {
         let answer = ask(raw, &quoted, &sides.attacker, &sql).await?;
-        seen.unless(answer.is_denied(), format_args!("{what}: {answer:?}, which is no refusal by the policy"));
+        seen.unless(answer.is_denied(), format_args!("{what}: {answer:?}, not a rejection by the policy"));
     }
     Ok(seen)
 }

@@ -1,4 +1,4 @@
-//! Rows by their ids: a row out of reach answers exactly as one that does not exist.
+//! Rows by their ids: a row out of reach gives exactly the answer for a missing one.
 
 use rylie_db::entities::{AgencyId, Env, RequestStatus, SeoWorksTaskMappingId, TaskStatus, TaskType};
 use rylie_db::prelude::{Action, NewTask, PageRequest, RequestId, Secret, TaskId, TenantUnit, UserId, UserRole};
@@ -10,7 +10,7 @@ use crate::Result;
 use crate::attacks::log::{Answer, Log, Seen};
 use crate::attacks::stage::{Side, Stage, ga4, mapped_to, search_console};
 
-/// Whatever a call can name.
+/// The ids that a call can name.
 #[derive(Clone)]
 struct Names {
     request: RequestId,
@@ -51,7 +51,7 @@ impl Names {
     }
 }
 
-/// One attacker's unit, what is out of its reach, and what does not exist.
+/// A unit of the attacker, ids out of its reach, and ids that do not exist.
 struct Attempt<'a> {
     unit: &'a dyn TenantUnit,
     foreign: Names,
@@ -71,13 +71,13 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
     let missing = Names::of_nothing(stage.world().env());
     let foreign = Names::of(&stage.victim);
     let by_another_tenant = attempt(stage.unit(&stage.attacker.scope()).await, foreign.clone(), missing.clone());
-    log.note("another tenant's row is as good as missing, whatever is done with its id", by_another_tenant.await);
+    log.note("another tenant's row gives the answers for a missing row", by_another_tenant.await);
 
-    // Everybody sees the agency, but for who has none.
+    // Every user sees the agency, except one without an agency.
     let foreign = Names { agency: missing.agency.clone(), ..foreign };
     let by_a_colleague = attempt(stage.unit(&stage.victim.member.scope()).await, foreign, missing);
-    log.note("a colleague's row is as good as missing for a user of role USER", by_a_colleague.await);
-    log.note("what was refused to that user is in the audit log", recorded(&stage.victim).await);
+    log.note("a colleague's row gives a user of role USER the answers for a missing row", by_a_colleague.await);
+    log.note("refusals to that user are in the audit log", recorded(&stage.victim).await);
 }
 
 async fn attempt(unit: Result<Box<dyn TenantUnit>>, foreign: Names, missing: Names) -> Result<Seen> {
@@ -89,7 +89,7 @@ async fn attempt(unit: Result<Box<dyn TenantUnit>>, foreign: Names, missing: Nam
     rows_of_a_user(&mut attempt).await;
     mappings(&mut attempt).await;
     let seen = attempt.seen;
-    // Committed, so that what it did is found by whoever looks at the victim's rows.
+    // Commit, so that the later comparison of the victim's rows finds any change.
     unit.commit().await?;
     Ok(seen)
 }
@@ -174,6 +174,6 @@ async fn recorded(victim: &Side<'_>) -> Result<Seen> {
     };
     let records = victim.unit().await?.audit().list(filter, PageRequest::default()).await?;
     let mut seen = Seen::default();
-    seen.unless(records.total > 0, "no record of it");
+    seen.unless(records.total > 0, "the audit log has no record of a refusal");
     Ok(seen)
 }

@@ -1,4 +1,4 @@
-//! No scope without a session that is good.
+//! No scope without a valid session.
 
 use chrono::TimeDelta;
 use rylie_db::entities::{Env, Token};
@@ -9,11 +9,11 @@ use crate::attacks::log::{Log, Seen};
 use crate::attacks::stage::Stage;
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    log.note("a session that is made up, ended or expired signs nobody in", sessions(stage).await);
-    log.note("a key that is made up signs nobody in", keys(stage).await);
+    log.note("an invented, ended or expired session signs no user in", sessions(stage).await);
+    log.note("an invented key signs no user in", keys(stage).await);
 }
 
-/// Texts that somebody might try.
+/// Texts that an attacker might guess.
 fn made_up(stage: &Stage<'_>, good: &str) -> Vec<String> {
     let victim = &stage.victim;
     let mut texts: Vec<String> =
@@ -39,17 +39,20 @@ async fn sessions(stage: &Stage<'_>) -> Result<Seen> {
     let (admin, mut seen) = (&stage.victim.agency.admin, Seen::default());
     let unit = stage.world().store().identity().await?;
     for text in made_up(stage, admin.session.expose()) {
-        seen.unless(unit.sessions().signed_in(&Token::new(text)).await?.is_none(), "somebody was signed in");
+        seen.unless(unit.sessions().signed_in(&Token::new(text)).await?.is_none(), "a user was signed in");
     }
     let now = stage.world().env().now();
     let expired = unit.sessions().begin(admin.user.id.clone(), now - TimeDelta::milliseconds(1)).await?;
-    seen.unless(unit.sessions().signed_in(&expired).await?.is_none(), "an expired session is good");
+    seen.unless(unit.sessions().signed_in(&expired).await?.is_none(), "an expired session is valid");
     seen.unless(unit.sessions().extend(&expired, now + TimeDelta::days(1)).await.is_err(), "… and was extended");
     let ended = unit.sessions().begin(admin.user.id.clone(), now + TimeDelta::days(1)).await?;
     let good = unit.sessions().signed_in(&ended).await?;
-    seen.unless(good.is_some_and(|user| user.tenant().as_str() == stage.victim.tenant()), "a good session is not");
+    seen.unless(
+        good.is_some_and(|user| user.tenant().as_str() == stage.victim.tenant()),
+        "a valid session is rejected",
+    );
     unit.sessions().end(&ended).await?;
-    seen.unless(unit.sessions().signed_in(&ended).await?.is_none(), "a session that was ended is good");
+    seen.unless(unit.sessions().signed_in(&ended).await?.is_none(), "an ended session is valid");
     unit.commit().await?;
     Ok(seen)
 }
@@ -62,12 +65,12 @@ async fn keys(stage: &Stage<'_>) -> Result<Seen> {
     unit.commit().await?;
     let unit = stage.world().store().identity().await?;
     let good = unit.api_keys().signed_in(&key).await?;
-    seen.unless(good.is_some_and(|user| *user.id() == member), "a good key is not");
+    seen.unless(good.is_some_and(|user| *user.id() == member), "a valid key is rejected");
     let mut texts = made_up(stage, key.expose());
     texts.extend(stored.map(|stored| stored.stored().to_owned()));
     for text in texts {
         let signed_in = unit.api_keys().signed_in(&Secret::from(text)).await?;
-        seen.unless(signed_in.is_none(), "somebody was signed in");
+        seen.unless(signed_in.is_none(), "a user was signed in");
     }
     Ok(seen)
 }

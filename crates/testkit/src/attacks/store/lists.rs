@@ -8,22 +8,22 @@ use crate::attacks::log::{Log, Seen};
 use crate::attacks::stage::{Stage, whole_list};
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    log.note("lists and their totals hold the own rows only", lists(stage).await);
-    log.note("walks hold the own rows only", walks(stage).await);
-    log.note("related rows are the own ones only", related(stage).await);
+    log.note("lists and their totals contain only own rows", lists(stage).await);
+    log.note("walks contain only own rows", walks(stage).await);
+    log.note("related rows are own rows", related(stage).await);
     log.note("a filter by another tenant's row finds nothing", filters(stage).await);
-    log.note("a cursor is good for nobody else", cursors(stage).await);
-    log.note("a list of a user of role USER holds what is that user's", own_reach(stage).await);
+    log.note("a cursor is valid only for its user, list and filter", cursors(stage).await);
+    log.note("lists of a user of role USER contain only that user's rows", own_reach(stage).await);
 }
 
-/// Notes every tenant that is not the expected one.
+/// Records every tenant other than the expected one.
 fn only<'a>(seen: &mut Seen, what: &str, own: &str, tenants: impl IntoIterator<Item = &'a str>) {
     let tenants: Vec<_> = tenants.into_iter().collect();
-    seen.unless(!tenants.is_empty(), format_args!("{what}: not even the own rows"));
+    seen.unless(!tenants.is_empty(), format_args!("{what}: own rows are missing"));
     seen.unless(tenants.iter().all(|tenant| *tenant == own), format_args!("{what}: rows of {tenants:?}"));
 }
 
-/// Lists by page and by walk, of every table: the same check on each.
+/// Applies the same check to each table's lists, by page and by walk.
 macro_rules! only_own {
     ($seen:ident, $own:expr, $($what:literal: $page:expr),+ $(,)?) => {
         $(
@@ -144,14 +144,14 @@ async fn cursors(stage: &Stage<'_>) -> Result<Seen> {
         ("a colleague's", at(victim.member.scope()).await?),
     ] {
         let walked = unit.requests().list_after(RequestFilter::default(), after()).await;
-        seen.unless(is_refused(&walked), format_args!("it was taken in {whose} unit"));
+        seen.unless(is_refused(&walked), format_args!("it was accepted in {whose} unit"));
     }
     let unit = stage.unit(&victim.scope()).await?;
     let filtered = RequestFilter { deleted: true, ..RequestFilter::default() };
-    seen.unless(is_refused(&unit.requests().list_after(filtered, after()).await), "it was taken for another filter");
+    seen.unless(is_refused(&unit.requests().list_after(filtered, after()).await), "it was accepted for another filter");
     seen.unless(is_refused(&unit.tasks().list_after(TaskFilter::default(), after()).await), "… for another list");
     let own = unit.requests().list_after(RequestFilter::default(), after()).await;
-    seen.unless(own.is_ok(), "it was refused where it belongs");
+    seen.unless(own.is_ok(), "it was rejected by its own list");
     Ok(seen)
 }
 
@@ -159,7 +159,7 @@ fn is_refused<T>(walked: &Result<T, Error>) -> bool {
     matches!(walked, Err(Error::Invalid { .. }))
 }
 
-/// The administrator's rows are out of a user's reach.
+/// A user must not reach the administrator's rows.
 async fn own_reach(stage: &Stage<'_>) -> Result<Seen> {
     let member = &stage.victim.member;
     let (unit, mut seen) = (stage.unit(&member.scope()).await?, Seen::default());
@@ -169,11 +169,11 @@ async fn own_reach(stage: &Stage<'_>) -> Result<Seen> {
     let records = unit.audit().list(AuditFilter::default(), whole_list()).await?;
     let member = member.user.id.to_string();
     let foreign = records.items.iter().filter(|record| record.user_id != member).count();
-    seen.same("records of what others did", &foreign, &0);
+    seen.same("records of other users' actions", &foreign, &0);
     Ok(seen)
 }
 
-/// Each total, and how many rows are the member's own.
+/// Returns each total with the number of the member's own rows.
 async fn totals(unit: &dyn TenantUnit) -> Result<Vec<(&'static str, u64, u64)>> {
     Ok(vec![
         ("requests", unit.requests().list(RequestFilter::default(), whole_list()).await?.total, 0),

@@ -1,4 +1,4 @@
-//! Calls on many rows, of which some are another tenant's: those count as not found, and the others are done.
+//! Calls on many rows, some of another tenant: those count as not found, and the others are changed.
 
 use rylie_db::entities::{RequestStatus, TaskStatus, TaskType};
 use rylie_db::prelude::{BulkOutcome, NewRequest, NewTask, Progress, RequestFilter, RequestId};
@@ -9,13 +9,13 @@ use crate::attacks::log::{Log, Seen};
 use crate::attacks::stage::{Side, Stage, mapped_to, new_request, whole_list};
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    log.note("calls on many requests leave another tenant's", requests(stage).await);
-    log.note("calls on many tasks leave another tenant's", tasks(stage).await);
-    log.note("an upsert leaves what another tenant has", upsert(stage).await);
-    log.note("a row stays in its tenant, whatever is named", moving(stage).await);
+    log.note("bulk calls on requests skip another tenant's", requests(stage).await);
+    log.note("bulk calls on tasks skip another tenant's", tasks(stage).await);
+    log.note("an upsert skips another tenant's rows", upsert(stage).await);
+    log.note("a row stays in its tenant, whatever ids a call names", moving(stage).await);
 }
 
-/// One is the attacker's own, one another's.
+/// The result for one own row and one foreign row.
 const ONE_OF_TWO: BulkOutcome = BulkOutcome { asked: 2, changed: 1, not_found: 1 };
 
 async fn requests(stage: &Stage<'_>) -> Result<Seen> {
@@ -86,7 +86,7 @@ async fn moving(stage: &Stage<'_>) -> Result<Seen> {
     unit.commit().await?;
     let victims = stage.victim.unit().await?.requests().list(RequestFilter::default(), whole_list()).await?;
     let planted = victims.items.iter().filter(|request| request.title == "mine").count();
-    seen.same("requests of the attacker's making among the victim's", &planted, &0);
+    seen.same("requests by the attacker among the victim's", &planted, &0);
     Ok(seen)
 }
 

@@ -1,4 +1,4 @@
-//! What a refusal or a total could tell of rows that cannot be seen.
+//! Information that a refusal or a total could reveal about invisible rows.
 
 use rylie_db::prelude::NewUser;
 use rylie_db::repositories::Error;
@@ -8,12 +8,12 @@ use crate::attacks::log::{Log, Seen};
 use crate::attacks::stage::{Side, Stage, mapped_to};
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    log.note("a conflict over an address tells nothing of whose it is", address(stage).await);
-    log.note("a conflict over a task at SEOWorks tells nothing of whose it is", seoworks_task(stage).await);
-    log.note("an event's key tells nothing of another tenant's", event(stage).await);
+    log.note("a conflict over an address does not reveal its owner", address(stage).await);
+    log.note("a conflict over a task at SEOWorks does not reveal its owner", seoworks_task(stage).await);
+    log.note("an event's key reveals nothing about another tenant's", event(stage).await);
 }
 
-/// An address signs in to the whole platform, so that there can be but one: that it is taken cannot be hidden.
+/// An address signs in to the whole platform, so it is unique there. That it is in use cannot be hidden.
 async fn address(stage: &Stage<'_>) -> Result<Seen> {
     let new = NewUser { email: stage.victim.member.user.email.clone(), ..NewUser::default() };
     let added = stage.attacker.unit().await?.users().add(new).await;
@@ -26,11 +26,11 @@ async fn seoworks_task(stage: &Stage<'_>) -> Result<Seen> {
     Ok(mute(&stage.victim, added))
 }
 
-/// A conflict, and not a word of the victim in it or its causes.
+/// Expects a conflict whose error and causes contain no value of the victim.
 fn mute<T>(victim: &Side<'_>, result: Result<T, Error>) -> Seen {
     let mut seen = Seen::default();
     let Err(error) = result else {
-        seen.add("what can be there but once is there twice");
+        seen.add("a unique value exists twice");
         return seen;
     };
     seen.unless(matches!(error, Error::Conflict { .. }), format_args!("no conflict: {error}"));
@@ -38,7 +38,7 @@ fn mute<T>(victim: &Side<'_>, result: Result<T, Error>) -> Seen {
     let (admin, member) = (&victim.agency.admin.user, &victim.member.user);
     let secrets = [victim.tenant(), admin.id.as_str(), member.id.as_str(), &member.email, victim.request.id.as_str()];
     for secret in secrets.into_iter().chain([victim.mapping.seoworks_task_id.as_str()]) {
-        seen.unless(!told.contains(secret), "the error names what is the victim's");
+        seen.unless(!told.contains(secret), "the error contains a value of the victim");
     }
     seen
 }

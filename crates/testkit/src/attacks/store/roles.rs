@@ -1,4 +1,4 @@
-//! What a role does not allow within its own tenant, and who may enter across tenants.
+//! Restrictions of a role within its own tenant, and access across tenants.
 
 use rylie_db::entities::{PackageType, UserRole};
 use rylie_db::prelude::{Grant, NewRequest, NewUser, Origin, Progress};
@@ -9,9 +9,9 @@ use crate::attacks::log::{Log, Seen};
 use crate::attacks::stage::{Side, Stage, new_request};
 
 pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    log.note("a user of role USER administers nothing", member(&stage.attacker).await);
-    log.note("an agency's administrator makes no super admin, and touches none", super_admins(stage).await);
-    log.note("nobody but a super admin works across tenants, or in another's name", across_tenants(stage).await);
+    log.note("a user of role USER has no administrative rights", member(&stage.attacker).await);
+    log.note("an agency's administrator can neither create nor change a super admin", super_admins(stage).await);
+    log.note("only a super admin works across tenants, or impersonates", across_tenants(stage).await);
 }
 
 async fn member(side: &Side<'_>) -> Result<Seen> {
@@ -41,10 +41,10 @@ async fn super_admins(stage: &Stage<'_>) -> Result<Seen> {
     seen.refused("lowering a super admin", &users.set_role(above(), UserRole::User).await);
     seen.refused("changing a super admin", &users.update(above(), UserChanges::default()).await);
     seen.refused("deleting a super admin", &users.remove(above()).await);
-    seen.refused("taking a super admin's key", &unit.api_keys().issue(above()).await);
+    seen.refused("issuing a super admin's key", &unit.api_keys().issue(above()).await);
     let ordered = NewRequest { user: Some(above()), ..new_request("in that name") };
     seen.refused("ordering as a super admin", &unit.requests().add(ordered.clone()).await);
-    seen.refused("ordering much as a super admin", &unit.requests().add_many(vec![ordered], Progress::none()).await);
+    seen.refused("bulk ordering as a super admin", &unit.requests().add_many(vec![ordered], Progress::none()).await);
     Ok(seen)
 }
 
@@ -53,11 +53,11 @@ async fn across_tenants(stage: &Stage<'_>) -> Result<Seen> {
     seen.refused("a grant", &Grant::of(admin, "to see", Origin::default()));
     let store = stage.world().store();
     let entered = store.platform_for(admin, "to see", Origin::default()).await.map(drop);
-    seen.refused("the platform's door", &entered);
+    seen.refused("a platform unit", &entered);
     let alone = stage.world().user().role(UserRole::AgencyAdmin).build().await?;
     let added = alone.unit().await?.users().add(new_user(UserRole::User)).await;
-    seen.refused("adding a user to a tenant that is no agency", &added);
-    seen.refused("another's name", &stage.victim.scope().impersonated_by(admin));
+    seen.refused("adding a user to a tenant that is not an agency", &added);
+    seen.refused("impersonation", &stage.victim.scope().impersonated_by(admin));
     Ok(seen)
 }
 
