@@ -76,7 +76,7 @@ async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64
 /// It destroys what the periods under way have counted for the quota: ask
 /// `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let failed = Error::doing("resetting everybody's usage");
+    let failed = Error::doing("resetting the usage of all users");
     let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
     let all = unit.usage_closing().count_everyone(at).await.map_err(&failed)?.min(sweep.limit());
     drop(unit);
