@@ -1,4 +1,4 @@
-//! What the platform's jobs and its care of the database work on and write down.
+//! Operational tables: job runs, sizes, alerts, settings, expiry.
 
 mod alerts;
 mod expiry;
