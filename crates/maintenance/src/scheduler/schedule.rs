@@ -129,7 +129,7 @@ impl Reader<'_> {
     fn refuse_unknown(&self) -> Result<()> {
         const KNOWN: [&str; 7] = ["enabled", "cron", "zone", "missed", "cap", "timeout", "jitter"];
         match self.settings.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-            Some(name) => Err(self.wrong(name, format!("there is no such setting; there are {}", KNOWN.join(", ")))),
+            Some(name) => Err(self.wrong(name, format!("it does not exist; the settings are {}", KNOWN.join(", ")))),
             None => Ok(()),
         }
     }
