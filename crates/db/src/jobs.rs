@@ -14,9 +14,9 @@ impl Database {
     /// Creates the scheduler of this database's jobs from the settings `[schedule.<job>]`. `more` adds the service's
     /// jobs.
     ///
-    /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by `rylie maintain
-    /// run`. Omitted are `audit` without the setting `audit_key`, `reencrypt` without a keyring, and `integrity` on
-    /// PostgreSQL. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
+    /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by
+    /// `rylie maintain run`. Omitted are `audit` without the setting `audit_key`, `reencrypt` without a keyring, and
+    /// `integrity` on PostgreSQL. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let mut jobs = self.jobs()?;
         jobs.extend(more);

@@ -37,7 +37,7 @@ pub trait AuditRepository: Send + Sync {
     /// Returns one page, newest first.
     async fn list(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditLog>>;
 
-    /// As [`list`](Self::list), as a keyset walk: one statement a page at any depth, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: AuditFilter, page: KeysetRequest) -> Result<KeysetPage<AuditLog>>;
 }
 

@@ -2,7 +2,7 @@
 
 mod alerts;
 mod expiry;
-#[cfg_attr(feature = "mock", expect(clippy::ref_option_ref, reason = "what mockall adds compares references"))]
+#[cfg_attr(feature = "mock", expect(clippy::ref_option_ref, reason = "mockall's additions compare references"))]
 mod job_runs;
 mod protection;
 mod settings;

@@ -49,7 +49,7 @@ pub trait RequestRepository: Send + Sync {
     /// Returns one page, newest first.
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>>;
 
-    /// As [`list`](Self::list), as a keyset walk: one statement a page at any depth, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>>;
 
     /// As [`list_after`](Self::list_after), for a dashboard: only the short columns, with the user and the number of

@@ -44,9 +44,9 @@ pub trait Store: Send + Sync {
     async fn open_books(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn BooksUnit>>;
 }
 
-/// Opens units of work. Each is one transaction and holds one connection, except [in
-/// autocommit](UnitOptions::autocommit()): open it late and close it early. When the pool is exhausted, the error names
-/// the source lines of the longest holders.
+/// Opens units of work. Each is one transaction and holds one connection, except
+/// [in autocommit](UnitOptions::autocommit()): open it late and close it early. When the pool is exhausted, the error
+/// names the source lines of the longest holders.
 impl dyn Store + '_ {
     /// Opens a unit on the rows of one tenant, within the scope's reach. One round trip.
     #[track_caller]

@@ -35,7 +35,7 @@ pub trait TaskRepository: Send + Sync {
     /// Returns one page, newest first.
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>>;
 
-    /// As [`list`](Self::list), as a keyset walk: one statement a page at any depth, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>>;
 
     /// Adds a task to a request. Fails with [`Error::NotFound`] if the request is not within reach.

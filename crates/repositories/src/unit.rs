@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::tx::Tx;
-#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a unit names every repository there is"))]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a unit names every repository"))]
 use crate::*;
 
 /// Defines a unit from one list of repositories: its trait, the implementation by [`Tx`], and the mock.

@@ -55,9 +55,9 @@ pub trait UsageRepository: Send + Sync {
     /// Exact under any concurrency. A repeated event is not counted again and is not an error. Sends four short
     /// statements. The user's row stays locked until the unit ends, so count late in a unit.
     ///
-    /// Two events are the same if they have the same key and are delivered for the same user or in the same tenant,
-    /// even after the user moves. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was
-    /// counted as another kind, or for another user of the tenant.
+    /// Two events are the same if they have the same key, and the same user or tenant. A later move of the user does not
+    /// change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
+    /// another kind, or for another user of the tenant.
     ///
     /// Fails with [`Error::QuotaExceeded`] if the user's package allows no more, or without a package. Nothing is
     /// counted then, the event may be delivered again later, and the unit continues. An event is stored until the job
@@ -70,7 +70,7 @@ pub trait UsageRepository: Send + Sync {
     /// Returns one page of one user or of all users within reach, latest month first.
     async fn list(&self, user: Option<UserId>, page: PageRequest) -> Result<Page<MonthlyUsage>>;
 
-    /// As [`list`](Self::list), as a keyset walk: one statement a page at any depth, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, user: Option<UserId>, page: KeysetRequest) -> Result<KeysetPage<MonthlyUsage>>;
 }
 

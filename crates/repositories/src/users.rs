@@ -38,7 +38,7 @@ pub trait UserRepository: Send + Sync {
     /// Returns one page, oldest first.
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>>;
 
-    /// As [`list`](Self::list), as a keyset walk: one statement a page at any depth, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>>;
 
     /// Returns the summaries of colleagues, sorted by name, at most [`PageRequest::MAX_LIMIT`].

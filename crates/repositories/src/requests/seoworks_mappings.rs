@@ -25,7 +25,7 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     /// Returns one page, oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>>;
 
-    /// As [`list`](Self::list), as a keyset walk: one statement a page at any depth, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>>;
 
     /// Creates a mapping. Fails with [`Error::NotFound`](crate::Error::NotFound) if the request is not within reach,

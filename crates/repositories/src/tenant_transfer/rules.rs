@@ -99,8 +99,8 @@ pub fn without_sign_ins(table: &str, row: &mut TenantRow, left_out: &mut TenantC
     true
 }
 
-/// Returns the value of a column, without a `countedIn` that names another tenant. That tenant could not count the event
-/// again. Events of a user who has moved from there contain such a value.
+/// Returns the value of a column, without a `countedIn` that names another tenant. That tenant could not count the
+/// event again. Events of a user who has moved from there contain such a value.
 pub(super) fn within<'v>(tenant: &TenantId, table: TenantTable, column: &str, value: &'v Value) -> &'v Value {
     let elsewhere = table.name == "UsageEvent" && column == "countedIn" && value.as_str() != Some(tenant.as_str());
     if elsewhere { &Value::Null } else { value }

@@ -23,7 +23,7 @@ pub trait AgencyRepository: Send + Sync {
     /// Returns one page, oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
 
-    /// As [`list`](Self::list), as a keyset walk: one statement a page, and no total. Across tenants each page sorts
+    /// As [`list`](Self::list), as a keyset walk: one statement per page, and no total. Across tenants each page sorts
     /// all agencies, which are few.
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>>;
 
