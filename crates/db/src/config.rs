@@ -25,12 +25,12 @@ pub use settings::{Origin, Setting};
 /// The file that [`Config::load`] reads, in the working directory.
 const FILE: &str = "rylie.toml";
 
-/// Every setting there is, in the order in which they are shown.
+/// Returns all settings in display order.
 fn all() -> impl Iterator<Item = &'static Known> {
     settings::KNOWN.iter().chain(&secrets::KNOWN)
 }
 
-/// How to reach the database, and with which keys. `Debug` shows no secret.
+/// The address of the database, the keys and all other settings. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Config {
     values: Values,
@@ -50,13 +50,13 @@ pub struct Config {
 type Values = BTreeMap<&'static str, (String, Origin)>;
 
 impl Config {
-    /// The database at `url` and defaults for the rest: `postgres://user@host/db` or `sqlite://file.db?mode=rwc`.
+    /// Uses the database at `url` and defaults for the rest: `postgres://user@host/db` or `sqlite://file.db?mode=rwc`.
     pub fn new(url: &str) -> Result<Self> {
         ConfigBuilder::default().set("database_url", url)?.build()
     }
 
-    /// What the environment says, over the file `rylie.toml` in the working directory if there is one, over the
-    /// defaults; the database is then `sqlite://rylie.db?mode=rwc`.
+    /// Reads the environment over the file `rylie.toml` in the working directory, if it exists, over the defaults. The
+    /// default database is `sqlite://rylie.db?mode=rwc`.
     pub fn load() -> Result<Self> {
         let file = Path::new(FILE);
         let builder = ConfigBuilder::default();
@@ -64,36 +64,36 @@ impl Config {
         builder.environment()?.build()
     }
 
-    /// Starts from the defaults, to be built up in steps; each step goes over those before.
+    /// Returns a builder with the defaults. Each step overrides the previous ones.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }
 
-    /// Where the database is, password included.
+    /// Returns the address of the database, password included.
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.url
     }
 
-    /// Whether the URL names a SQLite file that is not there: connecting would make an empty one, or fail.
+    /// Returns whether the URL names a missing SQLite file. Connecting would create an empty one, or fail.
     #[must_use]
     pub fn is_file_missing(&self) -> bool {
         Pool::is_file_missing(&self.url)
     }
 
-    /// The fingerprint that the database must have, if one is set.
+    /// Returns the fingerprint that the database must have, if one is set.
     #[must_use]
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
     }
 
-    /// Where the keyring's file is, if one is named.
+    /// Returns the path of the keyring file, if one is set.
     #[must_use]
     pub fn keyring(&self) -> Option<&Path> {
         self.keyring.as_deref()
     }
 
-    /// Every setting with its value and where that came from, secrets masked.
+    /// Returns every setting with its value and source, secrets masked.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
         let shown = all().map(|known| {
@@ -142,7 +142,7 @@ impl Config {
         })
     }
 
-    /// Where the platform's units, the books and jobs connect: by the setting `platform_url`, else as everything does.
+    /// Returns the address for platform and operations units and jobs: the setting `platform_url`, or `database_url`.
     #[must_use]
     pub fn platform_url(&self) -> &str {
         self.platform_url.as_deref().unwrap_or(&self.url)
@@ -167,7 +167,7 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Builds a [`Config`] from several sources; a later one goes over an earlier one.
+/// Builds a [`Config`] from several sources. Later sources override earlier ones.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct ConfigBuilder {
@@ -176,9 +176,9 @@ pub struct ConfigBuilder {
 }
 
 impl ConfigBuilder {
-    /// Reads a TOML file. Files that it names are relative to the folder it is in, whatever the working directory; the address of a
-    /// SQLite database is a URL, and is not. [`Error::Config`] for a file that cannot be read, and for a setting that does not
-    /// exist.
+    /// Reads a TOML file. Relative file names in it are resolved against its folder, not the working directory. The
+    /// address of a SQLite database is a URL and is not resolved. Fails with [`Error::Config`] if the file cannot be
+    /// read or names a setting that does not exist.
     pub fn file(mut self, path: &Path) -> Result<Self> {
         let unreadable = |reason: String| Error::Config { setting: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
@@ -190,7 +190,7 @@ impl ConfigBuilder {
         Ok(self)
     }
 
-    /// Reads the environment variables, such as `DATABASE_URL` and `RYLIE_KEYRING`. Empty ones count as unset.
+    /// Reads environment variables such as `DATABASE_URL` and `RYLIE_KEYRING`. Empty ones count as unset.
     pub fn environment(mut self) -> Result<Self> {
         Self::refuse_unknown_variables()?;
         for known in all() {
@@ -200,7 +200,7 @@ impl ConfigBuilder {
                 Err(std::env::VarError::NotUnicode(_)) => {
                     return Err(Error::Config {
                         setting: known.variable.to_owned(),
-                        reason: "it must be UTF-8".to_owned(),
+                        reason: "it must be valid UTF-8".to_owned(),
                     });
                 }
             }
@@ -208,19 +208,19 @@ impl ConfigBuilder {
         Ok(self)
     }
 
-    /// A policy that is misspelt would not hold.
+    /// Rejects unknown variables, because a misspelt policy would have no effect.
     fn refuse_unknown_variables() -> Result<()> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let mut policies = names.filter(|name| name.starts_with(secrets::VARIABLE_PREFIX));
         match policies.find(|name| all().all(|known| known.variable != name)) {
             Some(name) => {
-                Err(wrong(&name, "there is no such variable; `rylie config show` names the settings".to_owned()))
+                Err(wrong(&name, "there is no such variable; `rylie config show` lists the settings".to_owned()))
             }
             None => Ok(()),
         }
     }
 
-    /// Sets one setting by the name it has in the file, over every other source.
+    /// Sets one setting by its name in the file, over every other source.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`set(\"max_connections\", 4)` reads better than with a reference"
@@ -230,12 +230,12 @@ impl ConfigBuilder {
         Ok(self)
     }
 
-    /// Checks every value. [`Error::Config`] names the first that is wrong.
+    /// Checks every value. Fails with [`Error::Config`], which names the first wrong one.
     pub fn build(self) -> Result<Config> {
         Config::of(self.values, self.schedules)
     }
 
-    /// A table's values have its name before their own.
+    /// Stores the values of a file. Values in a table have the table's name as a prefix.
     fn put_from_file(&mut self, folder: &Path, name: &str, value: toml::Value) -> Result<()> {
         let text = match value {
             toml::Value::String(text) => within(folder, name, text)?,
@@ -249,7 +249,7 @@ impl ConfigBuilder {
                     .try_for_each(|(inner, value)| self.put_from_file(folder, &format!("{name}.{inner}"), value));
             }
             toml::Value::Datetime(_) => {
-                return Err(wrong(name, "it must be text, a number, true/false or a list of texts".to_owned()));
+                return Err(wrong(name, "it must be text, a number, true, false or a list of texts".to_owned()));
             }
         };
         self.put(name, text, Origin::File)
@@ -263,7 +263,7 @@ impl ConfigBuilder {
             let names: Vec<_> = all().map(|known| known.name).collect();
             Error::Config {
                 setting: name.to_owned(),
-                reason: format!("there is no such setting; there are {}", names.join(", ")),
+                reason: format!("it does not exist; the settings are {}", names.join(", ")),
             }
         })?;
         self.values.insert(known.name, (value, origin));
@@ -271,7 +271,7 @@ impl ConfigBuilder {
     }
 }
 
-/// A database in memory belongs to one connection; migrating takes a second one, so it gets a name that both share.
+/// Names a database in memory, so that a second connection shares it. Migrating opens one.
 fn shared_if_in_memory(url: &str) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     if !matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
@@ -280,17 +280,17 @@ fn shared_if_in_memory(url: &str) -> String {
     format!("sqlite://file:rylie-memory-{}?mode=memory&cache=shared", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// SQLite knows no logins.
+/// Reads `platform_url`, which needs PostgreSQL: SQLite has no logins.
 fn platform_url(read: &Reader<'_>, database_url: &str) -> Result<Option<String>> {
     let Some(url) = read.text("platform_url") else { return Ok(None) };
     let is_postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
     if is_postgres(url) && is_postgres(database_url) {
         return Ok(Some(url.to_owned()));
     }
-    Err(wrong("platform_url", "only PostgreSQL has logins: it and database_url must begin with postgres://".to_owned()))
+    Err(wrong("platform_url", "it needs PostgreSQL: both URLs must begin with postgres://".to_owned()))
 }
 
-/// Reads typed values; an error names the setting and never shows the value.
+/// Reads typed values. Errors name the setting and never show the value.
 struct Reader<'a>(&'a Values);
 
 impl Reader<'_> {
@@ -310,7 +310,7 @@ impl Reader<'_> {
         Ok(self.number(name, 0..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
     }
 
-    /// Seconds and fractions of one; more than none, as nothing answers at once.
+    /// Reads a positive number of seconds, with fractions, up to a day.
     fn part_of_a_day(&self, name: &str) -> Result<Option<Duration>> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.parse() {
@@ -335,19 +335,19 @@ impl Reader<'_> {
     }
 }
 
-/// A setting that names a file, from the folder of the file of settings on; an address, as of object storage, is none.
+/// Resolves a file name against the folder of the settings file. Addresses, as of object storage, stay unchanged.
 fn within(folder: &Path, name: &str, text: String) -> Result<String> {
     if text.is_empty() || text.contains("://") || !all().any(|known| known.name == name && known.is_file) {
         return Ok(text);
     }
     let path = folder.join(text).into_os_string().into_string();
-    path.map_err(|_| wrong(name, "the folder of the file of settings must be UTF-8".to_owned()))
+    path.map_err(|_| wrong(name, "the folder of the settings file must be valid UTF-8".to_owned()))
 }
 
-/// A list of words as one text; `none` for an empty one, which would count as unset.
+/// Joins a list of words. An empty list becomes `none`, because an empty text would count as unset.
 fn list(name: &str, items: &[toml::Value]) -> Result<String> {
     let words = items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>();
-    let words = words.ok_or_else(|| wrong(name, "each of the list must be a text".to_owned()))?;
+    let words = words.ok_or_else(|| wrong(name, "each item of the list must be text".to_owned()))?;
     Ok(if words.is_empty() { "none".to_owned() } else { words.join(", ") })
 }
 

@@ -1,4 +1,4 @@
-//! Connect, migrate, hand out a store.
+//! The connected database: migrate it, and get a store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,26 +19,26 @@ use crate::error::{Error, Result};
 use crate::health::{Health, TESTED};
 use crate::keys::{self, WatchedKeyring};
 
-/// A database that is connected. Cheap to clone; the connections close when the last clone is gone.
+/// A connected database. Cheap to clone; the connections close when the last clone is dropped.
 #[derive(Clone)]
 pub struct Database {
     config: Arc<Config>,
     pool: Pool,
-    /// Of the login for platform units and the books, where it is another one.
+    /// The pool of the login for platform and operations units, if it is a separate one.
     platform: Option<Pool>,
     replicas: Option<Replicas>,
     store: Arc<DatabaseStore>,
 }
 
 impl Database {
-    /// Connects, with the system's clock and ids. Fails at once if the database does not answer, the keyring
-    /// cannot be read, or the setting `fingerprint` names another database; a replica may answer later. Changes nothing; a SQLite
-    /// file is made if the URL says `mode=rwc`, and another application's is refused and stays as it was.
+    /// Connects with the system's clock and ids. Changes nothing. Fails at once if the database does not answer, the
+    /// keyring cannot be read, or the setting `fingerprint` names another database. A replica may answer later. A
+    /// missing SQLite file is created if the URL says `mode=rwc`. Another application's file is refused and unchanged.
     pub async fn connect(config: Config) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemEnv)).await
     }
 
-    /// As [`connect`](Self::connect), with another clock and other ids: for tests.
+    /// As [`connect`](Self::connect), with another source of time and ids, for tests.
     pub async fn connect_with(config: Config, env: Arc<dyn Env>) -> Result<Self> {
         let config = Arc::new(config);
         let watched = WatchedKeyring::new(&config);
@@ -67,8 +67,8 @@ impl Database {
         Ok(Self { config, pool, platform, replicas, store: Arc::new(store) })
     }
 
-    /// Applies the pending migrations, over a connection of its own, and returns their names. Any number of
-    /// processes may call it at once. A database that Prisma made is refused: `rylie adopt` takes it over.
+    /// Applies the pending migrations over a separate connection and returns their names. Concurrent calls are safe.
+    /// Fails for a database that Prisma created: `rylie adopt` takes it over.
     pub async fn migrate(&self) -> Result<Vec<String>> {
         let mut migrations = self.migrations().await?;
         let applied = migrations.deploy(&mut |_| {}).await?;
@@ -79,45 +79,46 @@ impl Database {
         Ok(applied)
     }
 
-    /// The migrations of this database; see [`Config::migrations`].
+    /// Connects to the migrations of this database; see [`Config::migrations`].
     pub async fn migrations(&self) -> Result<Migrations> {
         self.config.migrations().await
     }
 
-    /// Refuses what destroys data where the database is marked as production, or has no mark; `doing` goes into the message:
-    /// `database.guard_destructive("erase a tenant").await?`. Ask it first, whatever flags were given: the only way past it
-    /// is to take the mark away, with a reason, which is audited. By the pool, and so behind a pooler as well.
+    /// Fails where the environment marker is production or missing, to prevent the destruction of data. The message
+    /// contains `doing`: `database.guard_destructive("erase a tenant").await?`. Call it first, whatever flags were
+    /// given. The only way past it is to change the marker, with a reason, which is audited. It uses the pool, so it
+    /// also works behind a pooler.
     pub async fn guard_destructive(&self, doing: &str) -> Result<()> {
-        // A word that this version does not know is no leave to destroy anything.
+        // A marker that this version does not know permits no destruction.
         let marked = self.pool.mark().await?.and_then(|mark| mark.environment.parse().ok());
         Ok(rylie_migration::guard_destructive(marked, doing)?)
     }
 
-    /// Whether the walls hold for the service's login, and the audit log for everybody; empty on SQLite, which has no
-    /// roles. Opens one connection beside the pool.
+    /// Checks that the isolation layers hold for the service's login, and that the audit log is protected from
+    /// everyone. Empty on SQLite, which has no roles. Opens one connection outside the pool.
     pub async fn check_roles(&self) -> Result<Vec<RoleCheck>> {
         Ok(self.config.migrations_to_read().await?.check_roles().await?)
     }
 
-    /// The three doors to the data.
+    /// Returns the store, which opens units of work.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store) as Arc<dyn Store>
     }
 
-    /// What a verification of the audit log reads; see [`DatabaseStore::audit_reader`]. It takes no right to write.
+    /// Opens the reads of an audit log verification; see [`DatabaseStore::audit_reader`]. Needs no right to write.
     pub async fn audit_reader(&self) -> Result<AuditReader> {
         Ok(self.store.audit_reader().await?)
     }
 
-    /// Makes what the platform needs before anybody can sign in, and what a seed file names.
+    /// Creates the rows that the first sign-in needs, and those of the seed file.
     pub async fn seed(&self, seed: &Seed) -> Result<Seeded> {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
     }
 
-    /// Reads the keyring again: units opened from now on work with its keys. Its file is looked at whenever a unit opens, so
-    /// nobody needs this after `rylie keys rotate`; it tells what is wrong with the file, where a unit goes on with
-    /// the keys from before.
+    /// Reads the keyring again for units opened from now on. Not needed after `rylie keys rotate`, because each unit
+    /// checks the file when it opens. This call also returns an error of the file; a unit would continue with the
+    /// previous keys.
     pub fn reload_keys(&self) -> Result<()> {
         if self.config.keyring.is_none() {
             return Ok(());
@@ -125,18 +126,18 @@ impl Database {
         self.store.replace_keys(|| keys::read(&self.config))
     }
 
-    /// Works with this keyring from now on: for one that is in no file of keys in the clear, but came from the environment, a
-    /// secret store, or a file whose keys a [`KeyProvider`](rylie_crypto::KeyProvider) wraps. Leave the setting `keyring`
-    /// out then, and call this again after a rotation.
+    /// Uses this keyring from now on. Use it for a keyring without a plain key file: from the environment, a secret
+    /// store, or wrapped by a [`KeyProvider`](rylie_crypto::KeyProvider). Then omit the setting `keyring`, and call
+    /// this again after a rotation.
     pub fn use_keyring(&self, keyring: Keyring) -> Result<()> {
         self.store.replace_keys(|| keys::with_legacy_key(keyring, &self.config).map(Some))
     }
 
-    /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.
+    /// Destroys a key of the keyring's file after it has checked that no value of this database is under it. Recorded.
     ///
-    /// [`Error::KeyInUse`] while there is one, [`Error::NotToDestroy`] for the active key and for none. Waits for units that
-    /// are still writing secrets. Other databases, and backups made before the last re-encryption, are not
-    /// looked at: what is under the key there is lost.
+    /// Waits for units that are still writing secrets. Fails with [`Error::KeyInUse`] while a value is under the key,
+    /// and with [`Error::NotToDestroy`] for the active or an unknown key. Other databases, and backups made before the
+    /// last re-encryption, are not checked: their values under the key are lost.
     pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
         let file = KeyFile::new(path);
@@ -150,7 +151,7 @@ impl Database {
         if !columns.is_empty() {
             return Err(Error::KeyInUse { key: key.clone(), columns });
         }
-        // Recorded first: a record without a destruction is better than the other way round.
+        // Recorded first: a record without a destruction is better than a destruction without a record.
         let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "no value is under it")?).await?;
         unit.audit().record(Event::new(Action::KeyDestroyed).on("Key", key)).await?;
         unit.commit().await?;
@@ -158,7 +159,7 @@ impl Database {
         self.reload_keys()
     }
 
-    /// Writes every row of one tenant to a file; see [`export_tenant`](rylie_maintenance::export_tenant).
+    /// Exports every row of one tenant to a file; see [`export_tenant`](rylie_maintenance::export_tenant).
     pub async fn export_tenant(
         &self,
         tenant: &TenantId,
@@ -169,24 +170,24 @@ impl Database {
         Ok(rylie_maintenance::export_tenant(&*self.store, tenant, newest_migration(), out, key, progress).await?)
     }
 
-    /// Adds every row of a tenant from a file, or none; see [`import_tenant`](rylie_maintenance::import_tenant).
+    /// Imports a tenant from a file, all rows or none; see [`import_tenant`](rylie_maintenance::import_tenant).
     pub async fn import_tenant(&self, file: &Path, progress: &Progress) -> Result<ImportedTenant> {
         Ok(rylie_maintenance::import_tenant(&*self.store, file, newest_migration(), progress).await?)
     }
 
-    /// Deletes every row of one tenant for good; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused where the
-    /// database is marked as production, before anything is begun and again before it is committed.
+    /// Deletes every row of one tenant permanently; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused
+    /// where the environment marker is production: checked before anything starts and again before the commit.
     pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<TenantCounts> {
         self.guard_destructive("erase a tenant").await?;
         Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)
     }
 
-    /// Asks the database whether it answers and is migrated. Opens one connection beside the pool.
+    /// Checks that the database answers and is migrated. Opens one connection outside the pool.
     pub async fn health(&self) -> Result<Health> {
         let asked = Instant::now();
         self.pool.ping().await?;
         let round_trip = asked.elapsed();
-        // A session of its own would leave its settings on a pooler's connection.
+        // A separate session would leave its settings on a pooler's connection.
         let (pending_migrations, exempt_login) = if self.config.pool.behind_pooler {
             (self.missing_migrations().await?, None)
         } else {
@@ -207,7 +208,7 @@ impl Database {
         })
     }
 
-    /// How the replicas do, as they were last seen; empty where none is configured.
+    /// Returns the last known state of the replicas; empty if none is configured.
     #[must_use]
     pub fn replicas(&self) -> Vec<ReplicaStatus> {
         self.replicas.as_ref().map(Replicas::status).unwrap_or_default()
@@ -219,7 +220,7 @@ impl Database {
         Ok(known.filter(|name| applied.iter().all(|applied| applied != name)).map(str::to_owned).collect())
     }
 
-    /// The settings it was connected with.
+    /// Returns the settings of this connection.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -229,7 +230,7 @@ impl Database {
         self.store.env()
     }
 
-    /// Closes every connection, waiting for those in use.
+    /// Closes all connections. Waits for those in use.
     pub async fn close(self) {
         self.pool.close().await;
         if let Some(platform) = &self.platform {
@@ -242,14 +243,14 @@ impl Database {
 }
 
 impl Config {
-    /// The pool of the login for the platform, if one is named; refused for another database than the service's own.
+    /// Connects the pool of the platform's login, if one is configured. Fails for a database other than the service's.
     async fn connect_platform(&self, service: &Pool) -> Result<Option<Pool>> {
         let Some(url) = &self.platform_url else { return Ok(None) };
         let failed = |source: ConnectionError| Error::Connect { url: self.shown_platform_url(), source: source.into() };
         let platform = Pool::connect(url, self.pool).await.map_err(failed)?;
         let same = |mark: Option<rylie_repositories::StoredMark>| mark.map(|mark| mark.fingerprint);
         if same(platform.mark().await?) != same(service.mark().await?) {
-            let reason = "it names another database than database_url".to_owned();
+            let reason = "it must name the same database as database_url".to_owned();
             return Err(Error::Config { setting: "platform_url".to_owned(), reason });
         }
         Ok(Some(platform))
@@ -269,7 +270,7 @@ fn pending(status: Vec<MigrationStatus>) -> Vec<String> {
     status.into_iter().filter(|migration| wrong(migration.state)).map(|migration| migration.name).collect()
 }
 
-/// Looked at before the long count.
+/// Fails for a key that cannot be destroyed. Checked before the long count.
 fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
     let known = keyring.keys().find(|(id, _)| *id == key).map(|(_, state)| state);
     Err(Error::NotToDestroy(match known {
@@ -280,7 +281,7 @@ fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
     }))
 }
 
-/// What a complete schema of this version ends with.
+/// Returns the last migration of a complete schema of this version.
 fn newest_migration() -> &'static str {
     MIGRATIONS.last().map_or("", |migration| migration.name())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong when a database is opened or prepared.
+//! Errors of opening or preparing a database.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use rylie_crypto::KeyId;
 /// The result of the facade's calls.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong. No message holds a password or another secret.
+/// An error of the facade. No message contains a password or another secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting is wrong.
     #[error("the setting {setting}: {reason}")]
     Config {
-        /// Its name, or the file's.
+        /// The name of the setting or the file.
         setting: String,
-        /// What it must be.
+        /// Why it is wrong, or the required form.
         reason: String,
     },
 
@@ -25,7 +25,7 @@ pub enum Error {
     Connect {
         /// The address, its password masked.
         url: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: rylie_repositories::Error,
     },
@@ -34,28 +34,28 @@ pub enum Error {
     #[error("reading the keys; see `keyring` and `encryption_key` in the configuration")]
     Keys(#[source] rylie_crypto::Error),
 
-    /// A key is not one that can be destroyed: it is the active one, unknown, or destroyed already.
+    /// The key cannot be destroyed: it is active, unknown, or already destroyed.
     #[error(transparent)]
     NotToDestroy(rylie_crypto::Error),
 
-    /// A key is not destroyed while values are under it.
-    #[error("the key {key} still seals {}; run `rylie keys reencrypt`, and look with `rylie keys report`", in_words(.columns))]
+    /// The key cannot be destroyed while values are under it.
+    #[error("the key {key} still seals {}; run `rylie keys reencrypt`, and check with `rylie keys report`", in_words(.columns))]
     KeyInUse {
         /// The key.
         key: KeyId,
-        /// How many values are under it, by table and column.
+        /// Number of values under it, by table and column.
         columns: BTreeMap<String, u64>,
     },
 
-    /// A migration, an adoption or a guard.
+    /// An error of a migration, an adoption or a guard.
     #[error(transparent)]
     Migration(Box<rylie_migration::Error>),
 
-    /// A job.
+    /// An error of a job.
     #[error(transparent)]
     Maintenance(#[from] rylie_maintenance::Error),
 
-    /// Reading or writing data.
+    /// An error of reading or writing data.
     #[error(transparent)]
     Repository(#[from] rylie_repositories::Error),
 }
@@ -73,8 +73,8 @@ impl From<rylie_migration::Error> for Error {
 }
 
 impl Error {
-    /// Whether a guard refused, with nothing changed: a production mark, a database that is not ours or not the base, a
-    /// tenant's file that reaches beyond its tenant, or a key that is in use.
+    /// Returns whether a guard refused and nothing was changed. Guards cover production markers, foreign databases or
+    /// ones that are not the base, files that reach beyond their tenant, and keys in use.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         use rylie_maintenance::Error as Maintenance;

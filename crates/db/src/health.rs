@@ -1,39 +1,40 @@
-//! Whether the database answers, and how the connection stands.
+//! The health of the database connection.
 
 use std::time::Duration;
 
 use rylie_repositories::ReplicaStatus;
 use serde::Serialize;
 
-/// The versions of PostgreSQL that every test was run on.
+/// The PostgreSQL versions that every test runs on.
 pub(crate) const TESTED: &str = "PostgreSQL 15 to 18";
 
-/// How the database does, as [`Database::health`](crate::Database::health) found it.
+/// The health that [`Database::health`](crate::Database::health) returns.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Health {
     /// `postgres` or `sqlite`.
     pub engine: &'static str,
-    /// The versions that every test was run on, such as `PostgreSQL 15 to 18`.
+    /// The versions that every test runs on, such as `PostgreSQL 15 to 18`.
     pub tested: &'static str,
-    /// How long one statement took, there and back.
+    /// Time of one round trip.
     pub round_trip: Duration,
-    /// Names of migrations that are not applied, or not as this version has them.
+    /// Migrations that are not applied, or that differ from this version's.
     pub pending_migrations: Vec<String>,
-    /// Whether row-level security binds this service's units; never on SQLite, which has none.
+    /// Whether row-level security applies to this service's units; never on SQLite, which has none.
     pub row_level_security: bool,
-    /// Why the service's login is not bound by row-level security unless it takes a door's role: it is the tables' owner, a
-    /// superuser or exempt. `None` where it is bound, and on SQLite. `rylie roles provision` makes a better one.
+    /// Why row-level security applies to the service's login only after it assumes a database role: it owns the tables,
+    /// is a superuser, or is exempt. `None` where it always applies, and on SQLite. `rylie roles provision` creates a
+    /// login that it applies to.
     pub exempt_login: Option<String>,
     /// Open connections of the pool.
     pub connections: u32,
-    /// Those of them that are idle.
+    /// Idle connections of the pool.
     pub idle_connections: usize,
-    /// How the replicas do; empty where none is configured.
+    /// State of the replicas; empty if none is configured.
     pub replicas: Vec<ReplicaStatus>,
 }
 
 impl Health {
-    /// Whether the schema is complete, so that a service may take calls.
+    /// Returns whether the schema is complete, so that a service may accept calls.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.pending_migrations.is_empty()

@@ -1,4 +1,4 @@
-//! The jobs that a database has, and its scheduler.
+//! The jobs of a database, and its scheduler.
 
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use crate::Database;
 use crate::error::Result;
 
 impl Database {
-    /// The scheduler of this database's jobs, as the settings `[schedule.<job>]` say. `more` are jobs of the service's own.
+    /// Creates the scheduler of this database's jobs from the settings `[schedule.<job>]`. `more` adds the service's
+    /// jobs.
     ///
-    /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by `rylie maintain run`.
-    /// Left out are `audit` without the setting `audit_key`, `reencrypt` without a keyring, `integrity` but on SQLite,
-    /// and the care of the engine `behind_pooler`, as that takes sessions of its own.
+    /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by
+    /// `rylie maintain run`. Omitted are `audit` without the setting `audit_key`, `reencrypt` without a keyring, and
+    /// `integrity` on PostgreSQL. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let mut jobs = self.jobs()?;
         jobs.extend(more);
@@ -23,18 +24,19 @@ impl Database {
         Ok(Scheduler::new(self.store(), self.env(), jobs, &settings, options)?)
     }
 
-    /// The engine, for its care and its sizes. [`Error::Config`](crate::Error::Config) with `behind_pooler`.
+    /// Returns the engine, for its maintenance and sizes. Fails with [`Error::Config`](crate::Error::Config) if
+    /// `behind_pooler` is set.
     pub fn engine(&self) -> Result<Engine> {
         Ok(Engine::new(self.config().direct_platform_url()?)?)
     }
 
-    /// Whom the settings say an alert is told.
+    /// Returns the targets of alerts from the settings.
     #[must_use]
     pub fn notifiers(&self) -> Vec<Notifier> {
         self.config().maintenance.size_notify.clone()
     }
 
-    /// Another target for alerts, by the mail server of the settings.
+    /// Creates another target of alerts, with the mail server of the settings.
     pub fn notifier(&self, target: &str) -> Result<Notifier> {
         Ok(Notifier::new(target, self.config().maintenance.smtp.as_ref())?)
     }
@@ -65,7 +67,7 @@ impl Database {
         Ok(jobs)
     }
 
-    /// Jobs on the engine itself.
+    /// Returns the jobs on the engine.
     fn care(&self) -> Result<Vec<Arc<dyn Job>>> {
         let (engine, settings) = (self.engine()?, &self.config().maintenance);
         let size = CaptureSize {

@@ -1,4 +1,4 @@
-//! The keys named by the configuration.
+//! The keys of the configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use rylie_repositories::{KeySource, Keys};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// Reads the keyring's file, if one is named. The old service's key alone opens nothing: what is read is to be
+/// Reads the keyring's file, if one is set. The old service's key alone is not used: a value that is read must be
 /// sealed by a keyring when it is written again.
 pub(crate) fn read(config: &Config) -> Result<Option<Keys>> {
     let Some(path) = &config.keyring else { return Ok(None) };
@@ -18,33 +18,33 @@ pub(crate) fn read(config: &Config) -> Result<Option<Keys>> {
     with_legacy_key(keyring, config).map(Some)
 }
 
-/// A keyring with the old service's key and the policies that the configuration names.
+/// Combines a keyring with the old service's key and the policies of the configuration.
 pub(crate) fn with_legacy_key(keyring: Keyring, config: &Config) -> Result<Keys> {
     let legacy = config.encryption_key().map(|key| LegacyKey::new(&key)).transpose().map_err(Error::Keys)?;
     Ok(Keys::new(keyring, legacy).with_policies(config.secrets.clone()))
 }
 
-/// The keyring's file, looked at whenever a unit opens: a rotation takes hold in every process without a word to it.
+/// The keyring's file, checked whenever a unit opens. A rotation takes effect in every process without a restart.
 pub(crate) struct WatchedKeyring {
     config: Arc<Config>,
     path: PathBuf,
     seen: Mutex<Seen>,
 }
 
-/// The file as it was read, and as it could not be read.
+/// The state of the file at the last read, and at the last failure.
 #[derive(Default)]
 struct Seen {
     read: Option<Stamp>,
-    /// So that an error is logged once a change, and not once a unit.
+    /// Ensures that an error is logged once per change, and not once per unit.
     failed: Option<Unreadable>,
 }
 
-/// The stamp of a file that could not be read; none where it was not there.
+/// The stamp of a file that could not be read; `None` if it was missing.
 #[derive(Eq, PartialEq)]
 struct Unreadable(Option<Stamp>);
 
 impl WatchedKeyring {
-    /// `None` without a keyring. Made before the keys are read, so that no change falls in between.
+    /// Returns `None` without a keyring. Call it before the keys are read, so that no change is missed.
     pub(crate) fn new(config: &Arc<Config>) -> Option<Self> {
         let path = config.keyring.clone()?;
         let seen = Mutex::new(Seen { read: stamp(&path), failed: None });
@@ -53,8 +53,9 @@ impl WatchedKeyring {
 }
 
 impl KeySource for WatchedKeyring {
-    /// Where the file cannot be read, the keys from before go on, so that nothing that opened is lost. The log says so once, and the
-    /// next unit tries again: the reason may pass without another change of the file.
+    /// Returns new keys after a change. If the file cannot be read, the previous keys stay in use, so that readable
+    /// values stay readable. The log reports this once. The next unit tries again, because the cause may pass without a
+    /// change of the file.
     fn changed(&self) -> Option<Keys> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).changed(stamp(&self.path), || read(&self.config))
     }
@@ -76,7 +77,7 @@ impl Seen {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(
                         cause,
-                        "the keyring's file changed and cannot be read; the keys from before are used, and the next unit tries again"
+                        "the keyring's file changed and cannot be read; the previous keys stay in use, and the next unit tries again"
                     );
                 }
                 self.failed = failed;
@@ -86,7 +87,7 @@ impl Seen {
     }
 }
 
-/// What changes whenever a file is replaced, written, or given to others.
+/// Changes whenever a file is replaced or written, or its permissions change.
 type Stamp = (u64, i64, i64);
 
 #[cfg(unix)]

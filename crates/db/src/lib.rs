@@ -24,7 +24,7 @@ pub use rylie_maintenance as maintenance;
 pub use rylie_migration as migration;
 pub use rylie_repositories as repositories;
 
-/// What a service usually imports: `use rylie_db::prelude::*;`.
+/// The usual imports of a service: `use rylie_db::prelude::*;`.
 pub mod prelude {
     pub use rylie_audit::{Action, Actor, Event, Origin};
     pub use rylie_crypto::Secret;

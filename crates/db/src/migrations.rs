@@ -1,4 +1,4 @@
-//! The migrations of a configured database: beside the pool, and before there are keys.
+//! The migrations of a configured database. They need neither the pool nor keys.
 
 use rylie_migration::{Migrations, guard_fingerprint};
 use rylie_repositories::{ConnectionError, Pool};
@@ -7,12 +7,12 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 
 impl Config {
-    /// Connects to the migrations of this database: deploy, down, reset, adopt, resolve, the mark, the roles. Takes neither a
-    /// pool nor keys, which may come later. Refused where the setting `fingerprint` names another database, and for another
-    /// application's SQLite file, which stays as it was.
+    /// Connects to the migrations of this database: deploy, down, reset, adopt, resolve, environment marker, roles.
+    /// Needs neither a pool nor keys. Fails if the setting `fingerprint` names another database, and for another
+    /// application's SQLite file, which stays unchanged.
     ///
-    /// [`Error::Config`] with `behind_pooler`: what migrations set for their session would stay on the pooler's
-    /// connection for the next one who gets it.
+    /// Fails with [`Error::Config`] if `behind_pooler` is set: session settings of migrations would stay on the
+    /// pooler's connection.
     pub async fn migrations(&self) -> Result<Migrations> {
         let url = self.direct_url()?;
         Pool::refuse_foreign_file(url).await?;
@@ -20,7 +20,7 @@ impl Config {
         Ok(Migrations::connect(url).await?)
     }
 
-    /// Likewise, to look only: no file is made, and PostgreSQL refuses whatever would write.
+    /// As [`migrations`](Self::migrations), read-only. No file is created, and PostgreSQL refuses every write.
     pub async fn migrations_to_read(&self) -> Result<Migrations> {
         let url = self.direct_url()?;
         Pool::refuse_foreign_file(url).await?;
@@ -32,17 +32,17 @@ impl Config {
         if !self.pool.behind_pooler || self.url.starts_with("sqlite:") {
             return Ok(&self.url);
         }
-        let reason = "what looks at or changes the schema, the mark, the roles or the engine takes a session of its own: connect to the server itself, without this setting";
+        let reason = "commands on the schema, the environment marker, the roles or the engine need a direct session: connect to the server itself and remove this setting";
         Err(Error::Config { setting: "behind_pooler".to_owned(), reason: reason.to_owned() })
     }
 
-    /// Likewise, as the login for the platform.
+    /// As `direct_url`, with the platform's login.
     pub(crate) fn direct_platform_url(&self) -> Result<&str> {
         self.direct_url()?;
         Ok(self.platform_url())
     }
 
-    /// Before anything is done to a database: is it the one that the setting `fingerprint` names? Behind a pooler as well.
+    /// Checks that the database is the one that the setting `fingerprint` names. Works behind a pooler.
     pub(crate) async fn guard_fingerprint(&self) -> Result<()> {
         let Some(expected) = &self.fingerprint else { return Ok(()) };
         let failed = |source: ConnectionError| Error::Connect { url: self.shown_url(), source: source.into() };

@@ -1,4 +1,4 @@
-//! The next migration, with what the entities have and the migrated schema lacks as a proposal.
+//! Proposes the next migration from the differences between the entities and the migrated schema.
 
 mod difference;
 mod source;
@@ -12,20 +12,20 @@ use rylie_migration::{Catalog, MIGRATIONS};
 
 use difference::Difference;
 
-/// A migration that is about to be written.
+/// A migration to write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewMigration {
-    /// Its name, and with `.rs` that of its file: `m20261201_000021_add_due_date`.
+    /// Its name, which is also the file's name without `.rs`: `m20261201_000021_add_due_date`.
     pub name: String,
     /// The text of the file.
     pub source: String,
-    /// The lines that list it, and where each belongs.
+    /// The lines that list it, each with its place.
     pub listing: Vec<(&'static str, String)>,
     /// The statements proposed for PostgreSQL.
     pub postgres: Vec<String>,
     /// The statements proposed for SQLite.
     pub sqlite: Vec<String>,
-    /// Where schema and entities differ in a way that takes thought: what is not proposed.
+    /// Differences between schema and entities that need a decision and are not proposed.
     pub remarks: Vec<String>,
 }
 
@@ -33,13 +33,13 @@ pub struct NewMigration {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unwritten {
-    /// Not a name for a file and a type.
+    /// The name does not fit a file and a type.
     #[error(
-        "`{0}` is no name for a migration: use lower-case words joined by `_`, verb first, at most 60 letters, as in `add_due_date`"
+        "`{0}` cannot name a migration: use lower-case words joined by `_`, verb first, at most 60 letters, as in `add_due_date`"
     )]
     Name(String),
 
-    /// Where it should go.
+    /// The folder cannot be read.
     #[error("{folder} is not a folder of migrations; run this in the root of the project, or name the folder by --dir")]
     Folder {
         /// The folder.
@@ -48,14 +48,14 @@ pub enum Unwritten {
         source: io::Error,
     },
 
-    /// Nothing is ever overwritten.
-    #[error("{file} is there already, and is not overwritten")]
+    /// The file exists. Files are never overwritten.
+    #[error("{file} exists and is not overwritten; choose another name")]
     Exists {
         /// The file.
         file: String,
     },
 
-    /// The disk.
+    /// The file cannot be written.
     #[error("writing {file}")]
     Write {
         /// The file.
@@ -66,8 +66,9 @@ pub enum Unwritten {
 }
 
 impl NewMigration {
-    /// Proposes one: the entities of this program against the schema that its migrations make. Asks no database. `what` is the name
-    /// without date and number; the number follows the highest in the folder and among this program's migrations.
+    /// Proposes a migration from the entities of this program and the schema of its migrations. Needs no database.
+    /// `what` is the name without date and number. The number follows the highest in the folder and among this
+    /// program's migrations.
     pub fn propose(what: &str, folder: &Path, env: &dyn Env) -> Result<Self, Unwritten> {
         Self::between(what, folder, env, &rylie_entities::tables(), &Catalog::current())
     }
@@ -96,7 +97,7 @@ impl NewMigration {
         })
     }
 
-    /// Writes the file, durably and only if there is none of its name; where it is.
+    /// Writes the file durably, only if it does not exist, and returns its path.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, Unwritten> {
         let path = folder.join(format!("{}.rs", self.name));
         let file = || path.display().to_string();
@@ -107,7 +108,7 @@ impl NewMigration {
         })?;
         let written = new.write_all(self.source.as_bytes()).and_then(|()| new.sync_all());
         if let Err(source) = written {
-            // Half a file would be taken for a migration. If it cannot be removed either, the error says enough.
+            // An incomplete file would be taken for a migration. If removing it also fails, the error is enough.
             drop(fs::remove_file(&path));
             return Err(Unwritten::Write { file: file(), source });
         }
@@ -131,7 +132,7 @@ fn next_number(folder: &Path) -> Result<u32, Unwritten> {
     Ok(names.iter().filter_map(|name| number_of(name)).max().unwrap_or_default() + 1)
 }
 
-/// Of `m20261124_000009_add_x`: 9.
+/// Returns the number in a name: 9 for `m20261124_000009_add_x`.
 fn number_of(name: &str) -> Option<u32> {
     let (date, rest) = name.strip_prefix('m')?.split_once('_')?;
     let number = rest.split('_').next()?;

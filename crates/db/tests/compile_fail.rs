@@ -1,4 +1,4 @@
-//! Programs that must not compile: there is no public path to a tenant's rows without a scope.
+//! Programs that must not compile. No public path reaches a tenant's rows without a scope.
 
 #[test]
 fn there_is_no_way_around_the_doors() {

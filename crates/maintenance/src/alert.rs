@@ -1,4 +1,4 @@
-//! Telling people that the database has grown over a threshold: once when it has, once when it is below again.
+//! Alerts on the database size: one when it crosses a threshold, and one when it is below again.
 
 mod mail;
 mod notifier;
@@ -16,34 +16,34 @@ use crate::error::{Error, Result, in_words};
 pub use mail::Smtp;
 pub use notifier::Notifier;
 
-/// What is watched.
+/// The name of the watched value.
 const NAME: &str = "database_bytes";
 
-/// How long one attempt may take before another process may try.
+/// How long a claimed delivery is reserved for one process.
 const HOLD: Duration = Duration::from_secs(90);
 
-/// The longest pause between two attempts.
+/// Maximum pause between two attempts.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
 
-/// Notes the database's size. [`AlertEvent::Crossed`] for the one caller among all processes that finds it above the
-/// threshold first, and [`AlertEvent::Recovered`] for the first that finds it below again; each with a delivery to every
-/// notifier noted in the same transaction. [`deliver_alerts`] makes them.
+/// Stores the database's size and checks it against the threshold. One caller among all processes gets
+/// [`AlertEvent::Crossed`] when the size is above it, and one gets [`AlertEvent::Recovered`] when it is below again.
+/// The same transaction stores a delivery to every notifier. [`deliver_alerts`] sends them.
 pub async fn check_size(
     store: &dyn Store,
     database_bytes: i64,
     threshold: i64,
     notifiers: &[Notifier],
 ) -> Result<Option<AlertEvent>> {
-    let failed = Error::doing("noting the size of the database");
+    let failed = Error::doing("storing the size of the database");
     let unit = store.books().await.map_err(&failed)?;
     let event = unit.alerts().check(NAME, threshold, database_bytes, &targets(notifiers)).await.map_err(&failed)?;
     unit.commit().await.map_err(&failed)?;
     Ok(event)
 }
 
-/// Makes the deliveries whose time has come, and returns those that are still to be made, with why the last attempt
-/// failed. A delivery that fails is tried again by a later call, after a minute at first and after an hour at most; its
-/// id is the same each time, as a message that did arrive may be sent again when a process dies at that moment.
+/// Sends the due deliveries and returns those that are still open, with the error of the last attempt. A failed
+/// delivery is retried by later calls, after a minute at first and after an hour at most. Its id stays the same: a
+/// message that has arrived may be sent again if a process dies at that moment.
 pub async fn deliver_alerts(store: &dyn Store, env: &dyn Env, notifiers: &[Notifier]) -> Result<Vec<Delivery>> {
     let failed = Error::doing("delivering alerts");
     let targets = targets(notifiers);
@@ -63,7 +63,7 @@ pub async fn deliver_alerts(store: &dyn Store, env: &dyn Env, notifiers: &[Notif
                 tracing::error!(
                     target_of_alert = delivery.target,
                     error = why,
-                    "an alert could not be delivered; it is tried again"
+                    "an alert could not be delivered; it will be retried"
                 );
                 let again = env.now() + pause(delivery.attempts);
                 unit.alerts().delivery_failed(&delivery.id, &why, again).await.map_err(&failed)?;
@@ -84,7 +84,7 @@ fn pause(attempts: i64) -> TimeDelta {
     TimeDelta::minutes(1 << doublings).min(LONGEST_PAUSE)
 }
 
-/// What people read.
+/// Returns the text of the message.
 fn words(delivery: &Delivery) -> String {
     let (size, threshold) = (pretty_bytes(delivery.value), pretty_bytes(delivery.threshold));
     if delivery.event == AlertEvent::Crossed.as_str() {

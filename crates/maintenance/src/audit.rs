@@ -1,4 +1,4 @@
-//! Caring for the audit log: sealing, verifying, retention, erasure.
+//! Maintenance of the audit log: sealing, verification, retention, erasure.
 
 mod check_tenant_audit;
 mod checkpoint_sink;

@@ -1,10 +1,11 @@
-//! Sizes as people write and read them.
+//! Sizes in text form.
 
 use crate::error::{Error, Result};
 
 const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
 
-/// `10GB`, `512 MB`, `1073741824`: units of 1,024, as the server has them. [`Error::Invalid`] for anything else.
+/// Parses a size such as `10GB`, `512 MB` or `1073741824`. Units are powers of 1,024, as in PostgreSQL. Fails with
+/// [`Error::Invalid`] for anything else.
 pub fn parse_bytes(text: &str) -> Result<i64> {
     let wrong = || Error::invalid("the size", "it must be a whole number with B, kB, MB, GB or TB, such as 10GB");
     let text = text.trim();
@@ -21,7 +22,7 @@ pub fn parse_bytes(text: &str) -> Result<i64> {
     number.checked_mul(1_024_i64.pow(power)).ok_or_else(wrong)
 }
 
-/// As the server's `pg_size_pretty` writes it: `8192 bytes`, `24 kB`, `11 GB`.
+/// Formats a size as PostgreSQL's `pg_size_pretty` does: `8192 bytes`, `24 kB`, `11 GB`.
 #[must_use]
 pub fn pretty_bytes(bytes: i64) -> String {
     const LIMIT: u64 = 10 * 1_024;
@@ -29,7 +30,7 @@ pub fn pretty_bytes(bytes: i64) -> String {
     if size < LIMIT {
         return format!("{sign}{size} bytes");
     }
-    // One bit more than is shown, to round by.
+    // One bit more than is shown, for rounding.
     let mut halves = size >> 9;
     let mut units = UNITS.iter();
     let mut unit = units.next().unwrap_or(&"");

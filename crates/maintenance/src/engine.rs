@@ -1,4 +1,4 @@
-//! The engine itself, beside the doors: for care that belongs to no tenant and to no unit.
+//! Maintenance of the database engine, outside of units and tenants.
 
 mod analyze;
 mod check_integrity;
@@ -23,20 +23,20 @@ pub use sizes::{Growth, Sizes, TableSize, TenantRows, growth, keep_sizes, sizes}
 pub use vacuum::{Vacuumed, vacuum};
 use watch::Watch;
 
-/// The longest wait for a connection, and for what the server answers at once.
+/// Maximum wait for a connection, and for statements that the server answers at once.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How often a second connection looks whether the server is still at work.
+/// How often a second connection checks that the server still works on the statement.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// The longest wait for a lock: whoever holds it goes first, and the next run is another try.
+/// Maximum wait for a lock. After it the lock's holder continues, and the next run tries again.
 const LOCK: Duration = Duration::from_secs(5);
 
-/// A setting by which a session of our own is known: a pooler's have the server's default, which is none.
+/// A setting that identifies a direct session. A pooler's session has the server's default, which is none.
 const CHECK: &str = "client_connection_check_interval";
 
-/// A database, for the care of its engine. Each job opens a session of its own: what it does takes long, and some of it
-/// runs in no transaction.
+/// A database, for maintenance of its engine. Each job opens a separate session, because its statements run long and
+/// some of them run outside of a transaction.
 #[derive(Clone)]
 pub struct Engine {
     at: At,
@@ -56,7 +56,8 @@ pub(crate) enum Session {
 }
 
 impl Engine {
-    /// The database at `url`, not connected yet. [`Error::Invalid`] for what is no URL of a database.
+    /// Creates an engine for the database at `url` without connecting. Fails with [`Error::Invalid`] if it is not the
+    /// URL of a database.
     pub fn new(url: &str) -> Result<Self> {
         let reason = "it must be postgres://user@host/database or sqlite://file.db";
         let wrong = |_| Error::invalid("the database URL", reason);
@@ -69,32 +70,32 @@ impl Engine {
         let options = options.application_name("rylie-maintenance").disable_statement_logging().options([
             ("statement_timeout", "0".to_owned()),
             ("lock_timeout", LOCK.as_millis().to_string()),
-            // A run that is cut short drops its session; the server then stops its statement soon.
+            // An interrupted run drops its session; the server then stops its statement soon.
             (CHECK, "5000".to_owned()),
             ("tcp_keepalives_idle", "60".to_owned()),
             ("tcp_keepalives_interval", "10".to_owned()),
             ("tcp_keepalives_count", "6".to_owned()),
-            // Names without a schema are ours, whatever the login's own path says.
+            // Unqualified names resolve to our schema, independent of the login's search path.
             ("search_path", "pg_catalog,public,pg_temp".to_owned()),
         ]);
         Ok(Self { at: At::Postgres(Box::new(options)), look: LOOK })
     }
 
-    /// The same with another pause between two looks whether the server is still at work; ten seconds by default. Three looks
-    /// that find nothing end the job.
+    /// Sets the pause between two checks that the server still works; ten seconds by default. Three failed checks end
+    /// the job.
     #[must_use]
     pub fn looking_every(self, pause: Duration) -> Self {
         Self { look: pause, ..self }
     }
 
-    /// Whether it is SQLite.
+    /// Returns whether it is SQLite.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         matches!(self.at, At::Sqlite(_))
     }
 
     pub(crate) async fn connect(&self) -> Result<Session> {
-        let failed = Error::engine("connecting for the care of the database");
+        let failed = Error::engine("connecting for engine maintenance");
         match &self.at {
             At::Postgres(options) => {
                 let opening = async {
@@ -105,7 +106,7 @@ impl Engine {
                             Ok(Session::Postgres(connection, Box::new(watch)))
                         }
                         Err(error) if is_settings_refused(&error) => Err(Error::Pooled),
-                        Err(error) => Err(Error::engine("connecting for the care of the database")(error)),
+                        Err(error) => Err(Error::engine("connecting for engine maintenance")(error)),
                     }
                 };
                 let opened = tokio::time::timeout(CONNECT, opening).await;
@@ -122,17 +123,17 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// A pooler that leaves our settings out gives no session: locks would be waited for without end. The number of the session's
-/// process otherwise.
+/// Returns the process id of the session. Fails behind a pooler that ignores our settings: without them, locks would be
+/// waited for without limit.
 async fn refuse_pooler(connection: &mut PgConnection) -> Result<i32> {
     let sql = AssertSqlSafe(format!("SELECT current_setting('{CHECK}') = '5s', pg_backend_pid()"));
     let row = sqlx::raw_sql(sql).fetch_one(connection).await;
     let found = row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    let (ours, process) = found.map_err(Error::engine("looking for a pooler"))?;
+    let (ours, process) = found.map_err(Error::engine("checking for a pooler"))?;
     if ours { Ok(process) } else { Err(Error::Pooled) }
 }
 
-/// A pooler refuses settings at the start of a session, where the server would take them.
+/// Returns whether a pooler refused the settings at the start of a session. The server would accept them.
 fn is_settings_refused(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter")
@@ -143,12 +144,12 @@ pub(crate) async fn run_postgres(connection: &mut PgConnection, sql: &str) -> sq
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
 }
 
-/// Likewise.
+/// Runs one statement outside of any transaction.
 pub(crate) async fn run_sqlite(connection: &mut SqliteConnection, sql: &str) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
 }
 
-/// One number that SQLite gives for a pragma.
+/// Returns the number that SQLite reports for a pragma.
 pub(crate) async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> sqlx::Result<i64> {
     sqlx::query_scalar(AssertSqlSafe(format!("PRAGMA {name}"))).fetch_one(connection).await
 }

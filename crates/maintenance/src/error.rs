@@ -1,20 +1,20 @@
-//! What can go wrong in a job.
+//! Errors of jobs.
 
 use std::path::{Path, PathBuf};
 
 /// The result of a job.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong in a job. Batches committed before it stay.
+/// An error of a job. Batches that were committed before it stay.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The data layer refused or failed.
+    /// The data layer failed.
     #[error("{doing}")]
     Data {
-        /// What the job was doing.
+        /// The operation.
         doing: &'static str,
-        /// Why it could not.
+        /// The cause.
         #[source]
         source: rylie_repositories::Error,
     },
@@ -22,26 +22,26 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("{doing}")]
     File {
-        /// What was being done, and to which file.
+        /// The operation and the file.
         doing: String,
-        /// Why it could not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
 
-    /// There is a file of that name, which is not written over.
-    #[error("{path} exists, and is not written over; name another file")]
+    /// The file exists. Files are never overwritten.
+    #[error("{path} exists and is not overwritten; name another file")]
     FileExists {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
     },
 
-    /// The file of a tenant is not as it was written.
-    #[error("the file of the tenant is not good at line {line}: {reason}")]
+    /// The tenant file is damaged or was changed.
+    #[error("the tenant file is invalid at line {line}: {reason}")]
     TenantFile {
         /// The number of the line, from 1.
         line: u64,
-        /// What is wrong there.
+        /// Why the line is invalid.
         reason: &'static str,
     },
 
@@ -50,53 +50,53 @@ pub enum Error {
     BeyondTenant {
         /// The number of the line, from 1.
         line: u64,
-        /// What the row does.
+        /// The reason, as a predicate of the line.
         reason: &'static str,
     },
 
-    /// A tenant's file holds a user with the role of a super admin. Nothing was imported.
+    /// A tenant's file makes a user a super admin. Nothing was imported.
     #[error(
-        "line {line} of the file makes the user {user} a super admin, and no file does that; nothing was imported: take the \
-         role away and export again, and give it anew after the import"
+        "line {line} of the file makes the user {user} a super admin, which an import never does; nothing was imported: \
+         remove the role, export again, and grant the role after the import"
     )]
     SuperAdminInFile {
         /// The number of the line, from 1.
         line: u64,
-        /// The user's id, as the file has it.
+        /// The user's id in the file.
         user: String,
     },
 
-    /// A tenant's rows that the database refused.
-    #[error("importing lines {from} to {to} of the file; nothing was imported")]
+    /// The database refused rows of a tenant.
+    #[error("importing lines {from} to {to} of the file failed; nothing was imported")]
     Row {
         /// The number of the first line, from 1.
         from: u64,
         /// The number of the last one.
         to: u64,
-        /// Why not.
+        /// The cause.
         #[source]
         source: rylie_repositories::Error,
     },
 
-    /// The file of a tenant comes from a database of another version.
+    /// The tenant file was exported at another version of the schema.
     #[error("the file comes from a database at migration {file}, and this one is at {database}; migrate the older one")]
     OtherSchema {
-        /// The newest migration of the database that it comes from.
+        /// The newest migration of the exporting database.
         file: String,
-        /// The newest migration of this one.
+        /// The newest migration of this database.
         database: String,
     },
 
-    /// What cannot be the name of a tenant.
-    #[error("not a tenant: name an agency's id, or user:<id> for a user of no agency")]
+    /// The text cannot be the name of a tenant.
+    #[error("not a tenant: name an agency's id, or user:<id> for a user without an agency")]
     NotATenant,
 
     /// Another process is sealing the audit log.
-    #[error("another process is sealing the audit log; try again when it is done")]
+    #[error("another process is sealing the audit log; try again when it has finished")]
     Sealing,
 
-    /// Too short a time for records of the audit log to be kept.
-    #[error("records of the audit log are kept for a day at least; name a number of days from 1 on")]
+    /// The retention time of the audit log is too short.
+    #[error("audit records are kept for at least a day; give a number of days from 1")]
     Retention,
 
     /// A setting of a job's schedule is wrong.
@@ -104,26 +104,26 @@ pub enum Error {
     Schedule {
         /// Its name: `schedule.<job>.<setting>`.
         setting: String,
-        /// What it must be.
+        /// Why it is wrong, or the required form.
         reason: String,
     },
 
     /// There is no job of this name.
-    #[error("there is no such job; there are {known}")]
+    #[error("there is no such job; the jobs are {known}")]
     UnknownJob {
-        /// The names there are.
+        /// The names of the existing jobs.
         known: String,
     },
 
-    /// A run of the job is under way, and a job does not overlap itself.
-    #[error("{job} is running already; wait for it, or see `rylie maintain status`")]
+    /// The job is already running, and a job does not overlap itself.
+    #[error("{job} is already running; wait for it, or see `rylie maintain status`")]
     JobRunning {
         /// Its name.
         job: String,
     },
 
-    /// Another process has taken the run over, as this one did not answer for too long. Nothing was committed.
-    #[error("another process has taken this run over; nothing was committed here")]
+    /// Another process has taken over the run, because this one did not respond for too long. Nothing was committed.
+    #[error("another process has taken over this run; nothing was committed here")]
     LeaseLost,
 
     /// A size, a target or another input that cannot be used.
@@ -131,50 +131,50 @@ pub enum Error {
     Invalid {
         /// Which input.
         what: String,
-        /// What it must be.
+        /// Why it is wrong, or the required form.
         reason: String,
     },
 
-    /// A statement of the engine's care failed.
+    /// A statement of engine maintenance failed.
     #[error("{doing}")]
     Engine {
-        /// What was being done.
+        /// The operation.
         doing: String,
-        /// Why it could not be.
+        /// The cause.
         #[source]
         source: EngineFault,
     },
 
-    /// Only the owner of the tables may care for them. Nothing was done.
+    /// Only the owner of the tables may do this. Nothing was done.
     #[error("this login does not own the tables, and only their owner may do this; log in as the owner")]
     NotOwner,
 
-    /// The address leads to a pooler, and the care of the engine takes a session of its own. Nothing was done.
-    #[error("a pooler stands before the server, and this takes a session of its own; connect to the server itself")]
+    /// The address leads to a pooler, and engine maintenance needs a direct session. Nothing was done.
+    #[error("the connection goes through a pooler, and this needs a direct session; connect to the server itself")]
     Pooled,
 
-    /// The file of the database is damaged.
-    #[error("the file of the database is damaged: {first}; restore a backup")]
+    /// The database file is damaged.
+    #[error("the database file is damaged: {first}; restore a backup")]
     Damaged {
-        /// The first thing found; no value of a row is in it.
+        /// The first finding, without values of rows.
         first: String,
     },
 
     /// A message could not be delivered.
-    #[error("telling {target}")]
+    #[error("delivering an alert to {target}")]
     Delivery {
-        /// The target as it is shown: without passwords and paths.
+        /// The displayed target, without passwords and paths.
         target: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 
-    /// A seed file in which a list stands for an object.
-    #[error("the seed file is not valid: it must be an object, and so must each agency, user and the settings in it")]
+    /// A seed file with a list in place of an object.
+    #[error("the seed file is not valid: the file, each agency, each user and the settings must be objects")]
     SeedShape,
 
-    /// A seed file that cannot be read; line and column are in the cause.
+    /// The seed file cannot be parsed; the cause has line and column.
     #[error("the seed file is not valid; see the README for its form")]
     SeedFile(#[source] serde_json::Error),
 }
@@ -202,7 +202,7 @@ impl std::fmt::Debug for EngineFault {
 impl std::error::Error for EngineFault {}
 
 impl Error {
-    /// What was being done to a file, when that fails.
+    /// Wraps an error of a file operation.
     pub(crate) fn file(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Self + use<> {
         let doing = format!("{doing} {}", path.display());
         move |source| Self::File { doing: doing.clone(), source }
@@ -222,7 +222,7 @@ impl Error {
     }
 }
 
-/// The error with its causes, in one line that is not too long for a table or a log; none of ours holds a value.
+/// Returns the error with its causes in one line, short enough for a table or a log. Our errors contain no values.
 pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
     const LONGEST: usize = 500;
     let mut text = error.to_string();

@@ -1,4 +1,4 @@
-//! What the scheduler runs.
+//! Jobs of the scheduler.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,47 +11,47 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// A piece of work that the scheduler runs when it is due.
+/// A job that the scheduler runs at its due times.
 ///
-/// A run may be cut short at any await and done again by another process, so a job is built of steps that each commit
-/// by themselves and that do nothing the second time; or its whole effect is one unit, ended by [`JobContext::finish`].
+/// A run may be interrupted at any await and repeated by another process. So a job consists of steps that commit
+/// separately and do nothing the second time, or its whole effect is one unit that [`JobContext::finish`] commits.
 #[async_trait]
 pub trait Job: Send + Sync {
-    /// Its name, unique among the jobs: small letters and hyphens, as in `[schedule.<name>]`.
+    /// Returns its name, unique among the jobs: lower-case letters and hyphens, as in `[schedule.<name>]`.
     fn name(&self) -> &'static str;
 
-    /// When it runs unless the settings say otherwise: a cron expression, in UTC.
+    /// Returns its default schedule: a cron expression, in UTC.
     fn cron(&self) -> &'static str;
 
-    /// What happens to due times that nobody was there for; unless the settings say otherwise.
+    /// Returns the default treatment of missed due times.
     fn missed(&self) -> Missed {
         Missed::Once
     }
 
-    /// The longest time for one run; unless the settings say otherwise.
+    /// Returns the default time limit of one run.
     fn timeout(&self) -> Duration {
         Duration::from_hours(1)
     }
 
-    /// Does the work, and tells in a few numbers what was done.
+    /// Does the work, and returns a few numbers as a report.
     async fn run(&self, context: &JobContext) -> Result<Value>;
 }
 
-/// What happens to due times at which no process was there, or the job's run before was still under way.
+/// The treatment of due times that no process served, or at which the previous run was still running.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Missed {
-    /// They are left out.
+    /// They are skipped.
     Skip,
-    /// One run makes up for all of them.
+    /// One run replaces all of them.
     Once,
-    /// Each gets its run, the oldest first; of more than `cap` only the newest do.
+    /// Each gets its run, oldest first; of more than `cap` only the newest do.
     All {
-        /// How many at the most.
+        /// Maximum number of runs.
         cap: u32,
     },
 }
 
-/// One run, as the job sees it.
+/// The context of one run.
 pub struct JobContext {
     store: Arc<dyn Store>,
     lease: Lease,
@@ -59,33 +59,34 @@ pub struct JobContext {
 }
 
 impl JobContext {
-    /// A run of a job, for a test of that job.
+    /// Creates the context of a run, to test a job.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, lease: Lease) -> Self {
         Self { store, lease, finished: AtomicBool::new(false) }
     }
 
-    /// The doors to the data.
+    /// Returns the store, which opens units of work.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &*self.store
     }
 
-    /// When the run was due. The same in each attempt, so it can serve as a key for what must be done once.
+    /// Returns when the run was due. Every attempt has the same value, so it can be the key of an effect that must
+    /// happen once.
     #[must_use]
     pub fn due(&self) -> DateTime<Utc> {
         self.lease.due
     }
 
-    /// 1, or more when the run was taken over from a process that died.
+    /// Returns 1, or more if the run was taken over from a process that died.
     #[must_use]
     pub fn attempt(&self) -> i64 {
         self.lease.attempt
     }
 
-    /// Commits a unit together with the mark that the run is done: for a job whose whole effect is one unit. The effect
-    /// then takes place exactly once, also if this process was paused and another has taken the run over meanwhile:
-    /// [`Error::LeaseLost`] here, and nothing is committed.
+    /// Commits a unit together with the end of the run, for a job whose whole effect is one unit. The effect then
+    /// happens exactly once. If this process was paused and another has taken over the run, this fails with
+    /// [`Error::LeaseLost`] and nothing is committed.
     pub async fn finish(&self, unit: Box<dyn PlatformUnit>) -> Result<()> {
         let failed = Error::doing("committing a run of a job");
         if !unit.job_runs().finish(&self.lease, None).await.map_err(&failed)? {

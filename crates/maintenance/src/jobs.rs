@@ -1,4 +1,4 @@
-//! The jobs as the scheduler runs them, one a file.
+//! The jobs as the scheduler runs them, one per file.
 
 mod analyze;
 mod audit;

@@ -1,4 +1,4 @@
-//! Runs jobs when they are due: one run a due time over any number of processes.
+//! Runs jobs at their due times: one run per due time over any number of processes.
 
 mod duration;
 mod run;
@@ -23,18 +23,18 @@ pub use run::{RunOutcome, RunReport};
 pub use schedule::{Schedule, ScheduleSettings};
 pub use status::{JobStatus, Upcoming};
 
-/// A run whose holder died this often is given up.
+/// Number of attempts after which a run is given up.
 const MOST_ATTEMPTS: i64 = 5;
 
-/// How a scheduler behaves. The defaults suit a service.
+/// The options of a scheduler. The defaults suit a service.
 #[derive(Clone, Copy, Debug)]
 pub struct SchedulerOptions {
-    /// How long a run stays its holder's without a heartbeat, by the database's clock; 60 seconds. The heart beats three
-    /// times as often.
+    /// The lease of a run without a heartbeat, by the database's clock; 60 seconds. Three heartbeats are sent per
+    /// lease.
     pub lease: Duration,
-    /// The longest pause between two looks at the table of runs; 10 seconds.
+    /// Maximum pause between two reads of the table of runs; 10 seconds.
     pub poll: Duration,
-    /// How long a stop waits for the runs under way; 30 seconds.
+    /// How long a stop waits for current runs; 30 seconds.
     pub grace: Duration,
 }
 
@@ -44,16 +44,16 @@ impl Default for SchedulerOptions {
     }
 }
 
-/// Runs jobs when they are due. Cheap to clone; clones are one holder.
+/// Runs jobs at their due times. Cheap to clone; clones share one holder.
 ///
-/// Any number of processes may each have one, for the same jobs on the same database. What is promised:
+/// Any number of processes may each have one, for the same jobs on the same database. Guarantees:
 ///
-/// - A due time is claimed once: the table of runs is unique in (job, due time), whatever the processes' clocks say.
-/// - A job does not overlap itself, also across due times and with a run by hand.
-/// - A run whose holder dies is taken over when its lease has ended by the database's clock. The effect of a job that
-///   ends with [`JobContext::finish`](crate::JobContext::finish) takes place exactly once. Other jobs commit in batches,
-///   each of which does nothing the second time; a run of theirs may be begun more than once.
-/// - A run that fails is recorded as failed and not repeated; the next due time is the next try.
+/// - A due time is claimed once: the table of runs is unique in (job, due time), independent of the processes' clocks.
+/// - A job does not overlap itself, across due times and manual runs.
+/// - A run whose holder dies is taken over when its lease has expired by the database's clock. A job that ends with
+///   [`JobContext::finish`](crate::JobContext::finish) has its effect exactly once. Other jobs commit in batches, each
+///   of which does nothing the second time; their runs may begin more than once.
+/// - A run that fails is recorded as failed and not repeated; the job runs again at its next due time.
 #[derive(Clone)]
 pub struct Scheduler(Arc<Inner>);
 
@@ -68,14 +68,14 @@ struct Inner {
 struct Scheduled {
     job: Arc<dyn Job>,
     schedule: Schedule,
-    /// This process's share of the jitter.
+    /// The delay of this process for the job's jitter.
     late: TimeDelta,
 }
 
 impl Scheduler {
-    /// A scheduler for these jobs, with the settings of each by its name over the job's own schedule.
+    /// Creates a scheduler for these jobs. `settings` by job name override the job's schedule.
     ///
-    /// [`Error::Schedule`] for a setting that is wrong or of no job, and for two jobs of one name.
+    /// Fails with [`Error::Schedule`] for a wrong setting, a setting of an unknown job, and two jobs of one name.
     pub fn new(
         store: Arc<dyn Store>,
         env: Arc<dyn Env>,
@@ -100,24 +100,25 @@ impl Scheduler {
         }
         if let Some(name) = settings.keys().find(|name| !by_name.contains_key(name.as_str())) {
             let names: Vec<_> = by_name.keys().copied().collect();
-            let reason = format!("there is no such job; there are {}", names.join(", "));
+            let reason = format!("there is no such job; the jobs are {}", names.join(", "));
             return Err(Error::Schedule { setting: format!("schedule.{name}"), reason });
         }
-        // By name, so that all processes take the rows' locks in one order.
+        // Sorted by name, so that all processes lock rows in the same order.
         let jobs = by_name.into_values().collect();
         Ok(Self(Arc::new(Inner { store, env, jobs, holder, options })))
     }
 
-    /// The name under which this scheduler holds its runs.
+    /// Returns the name under which this scheduler holds its runs.
     #[must_use]
     pub fn holder(&self) -> &str {
         &self.0.holder
     }
 
-    /// Runs what is due, until `stop` completes. Then nothing new is begun, and what is under way may finish within the
-    /// grace; what does not is cut short and left to the next process. A database that is away is logged and waited for.
+    /// Runs due jobs until `stop` completes. Then no new run begins, and current runs may finish within the grace
+    /// period. Runs that do not finish are interrupted and left to the next process. If the database is unavailable,
+    /// this is logged and retried.
     ///
-    /// Dropping the future stops at once: runs under way are cut short, and taken over once their leases have ended.
+    /// Dropping the future stops at once: current runs are interrupted and taken over when their leases expire.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let (cut, cut_short) = watch::channel(false);
         let mut runs = JoinSet::new();
@@ -130,7 +131,7 @@ impl Scheduler {
                         runs.spawn(async move { this.perform(number, lease, cut_short).await });
                     }
                 }
-                Err(error) => tracing::error!(error = in_words(&error), "looking for due jobs; trying again"),
+                Err(error) => tracing::error!(error = in_words(&error), "looking for due jobs failed; retrying"),
             }
             tokio::select! {
                 biased;
@@ -141,14 +142,14 @@ impl Scheduler {
         }
         let all_done = async { while runs.join_next().await.is_some() {} };
         if tokio::time::timeout(self.0.options.grace, all_done).await.is_err() {
-            tracing::warn!(runs = runs.len(), "runs are cut short by the stop; another process takes them over");
-            // Nobody listens only if all are done.
+            tracing::warn!(runs = runs.len(), "the stop interrupts runs; another process takes them over");
+            // Sending fails only if all runs have finished.
             let _ = cut.send(true);
             while runs.join_next().await.is_some() {}
         }
     }
 
-    /// Runs what is due now and returns when it is done: for cron, in the place of [`run`](Self::run).
+    /// Runs the jobs that are due now and returns when they are done: for cron, in place of [`run`](Self::run).
     pub async fn run_due(&self) -> Result<Vec<RunReport>> {
         let mut reports = Vec::new();
         let (_cut, cut_short) = watch::channel(false);
@@ -162,14 +163,14 @@ impl Scheduler {
                 return Ok(reports);
             }
             while let Some(report) = runs.join_next().await {
-                // A panic of the job is caught further down.
+                // A panic of the job is caught in `perform`.
                 reports.extend(report.ok());
             }
         }
     }
 
-    /// Runs one job now, beside its schedule; where the holder of its last run has died, that one is done instead.
-    /// [`Error::JobRunning`] while a run of it is under way, here or elsewhere.
+    /// Runs one job now, independent of its schedule. If the holder of its last run has died, continues that run
+    /// instead. Fails with [`Error::JobRunning`] while a run of it is running in any process.
     pub async fn run_now(&self, name: &str) -> Result<RunReport> {
         let number = self.number_of(name)?;
         let failed = Error::doing("claiming a run");
@@ -189,7 +190,7 @@ impl Scheduler {
         Ok(self.perform(number, lease, cut_short).await)
     }
 
-    /// Takes every run that is due, or whose holder has died. Each belongs to this process alone from here on.
+    /// Claims every run that is due or whose holder has died. Each then belongs to this process only.
     async fn claim_due(&self) -> Result<Vec<(usize, Lease)>> {
         let failed = Error::doing("looking for due jobs");
         let unit = self.0.store.books().await.map_err(&failed)?;
@@ -247,7 +248,7 @@ impl Scheduler {
         Ok(None)
     }
 
-    /// Until the next due time, as far as this process's clock can be trusted.
+    /// Returns the time until the next due time by this process's clock, within limits.
     fn pause(&self) -> Duration {
         let now = self.0.env.now();
         let next = self.0.jobs.iter().filter_map(|scheduled| {
@@ -272,21 +273,21 @@ impl std::fmt::Debug for Scheduler {
     }
 }
 
-/// Host, process and scheduler, so that a person finds the process and no two are alike.
+/// Returns a unique name of host, process and scheduler, by which an operator finds the process.
 fn holder(env: &dyn Env) -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "host" } else { host.trim() };
     format!("{host}/{}/{}", std::process::id(), env.new_id())
 }
 
-/// A part of the jitter that is this process's own for this job, so that processes do not all begin together.
+/// Returns this process's delay for the job, so that processes do not all begin together.
 fn share(jitter: Duration, holder: &str, job: &str) -> TimeDelta {
     let digest = ring::digest::digest(&ring::digest::SHA256, format!("{holder}\n{job}").as_bytes());
     let byte = digest.as_ref().first().copied().unwrap_or_default();
     TimeDelta::from_std(jitter.mul_f64(f64::from(byte) / 256.0)).unwrap_or_default()
 }
 
-/// Due times are whole seconds, so an instant that is none cannot be taken for one.
+/// Adjusts the time of a manual run. Due times are whole seconds, so a time with a fraction cannot be one.
 fn beside_the_schedule(now: DateTime<Utc>) -> DateTime<Utc> {
     if now.timestamp_subsec_millis() == 0 { now + TimeDelta::milliseconds(1) } else { now }
 }

@@ -1,4 +1,4 @@
-//! Sealing secrets anew, and telling which key seals what.
+//! Re-encrypting secrets, and reporting their keys.
 
 mod key_report;
 mod reencrypt;

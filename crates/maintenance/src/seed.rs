@@ -1,4 +1,4 @@
-//! Seeding: what a database must hold before anybody can sign in.
+//! Seeding: the rows that must exist before the first sign-in.
 
 use rylie_entities::{PackageType, User, UserRole};
 use rylie_repositories::{Grant, NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, UserChanges};
@@ -7,34 +7,34 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// What to seed. The default is the platform's own: one super admin and the default settings.
+/// The rows to seed. The default is one super admin and the default settings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub struct Seed {
-    /// Made as `SUPER_ADMIN` unless there; left as it is otherwise.
+    /// Created as `SUPER_ADMIN` if missing; an existing user is unchanged.
     pub super_admin: SeedUser,
-    /// Changes to the settings, whose row is made if there is none.
+    /// Changes to the settings, whose row is created if it is missing.
     pub settings: Option<SettingsChanges>,
-    /// Agencies with their users, known by their domain.
+    /// Agencies with their users, identified by domain.
     pub agencies: Vec<SeedAgency>,
-    /// Users of no agency.
+    /// Users without an agency.
     pub users: Vec<SeedUser>,
 }
 
-/// An agency to be seeded.
+/// An agency to seed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SeedAgency {
-    /// Shown to its users.
+    /// The name that its users see.
     pub name: String,
-    /// By which it is known again when the file is seeded a second time.
+    /// Identifies the agency when the file is seeded again.
     pub domain: String,
     /// Its users.
     #[serde(default)]
     pub users: Vec<SeedUser>,
 }
 
-/// A user to be seeded, known by the address.
+/// A user to seed, identified by the address.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SeedUser {
@@ -42,18 +42,18 @@ pub struct SeedUser {
     pub email: String,
     /// The name that others see.
     pub name: Option<String>,
-    /// `USER` unless named.
+    /// `USER` by default.
     pub role: Option<UserRole>,
     /// The package paid for.
     pub package: Option<PackageType>,
 }
 
-/// What seeding did.
+/// The outcome of seeding.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Seeded {
-    /// Rows that were made.
+    /// Number of created rows.
     pub created: u64,
-    /// Rows that were there and differed from the file.
+    /// Number of existing rows that differed from the file.
     pub updated: u64,
 }
 
@@ -70,11 +70,11 @@ impl Default for Seed {
 }
 
 impl Seed {
-    /// Reads a seed file: a JSON object with `superAdmin`, `settings`, `agencies` and `users`, each optional.
-    /// [`Error::SeedFile`] for anything else in it.
+    /// Parses a seed file: a JSON object with `superAdmin`, `settings`, `agencies` and `users`, each optional. Fails
+    /// with [`Error::SeedFile`] for any other content.
     pub fn from_json(text: &str) -> Result<Self> {
         let mut seed: Self = serde_json::from_str(text).map_err(Error::SeedFile)?;
-        // A list would be read as the fields in their order, and its first user made a super admin.
+        // A list would be read as the fields in order, and its first user would become a super admin.
         if !is_made_of_objects(&serde_json::from_str(text).map_err(Error::SeedFile)?) {
             return Err(Error::SeedShape);
         }
@@ -83,7 +83,7 @@ impl Seed {
     }
 }
 
-/// Whether the file, and whatever stands in its lists, are objects.
+/// Returns whether the file and the items of its lists are objects.
 fn is_made_of_objects(file: &Value) -> bool {
     let lists_hold_objects =
         |object: &Map<String, Value>| object.values().filter_map(Value::as_array).flatten().all(is_made_of_objects);
@@ -93,8 +93,8 @@ fn is_made_of_objects(file: &Value) -> bool {
         .is_some_and(|object| lists_hold_objects(object) && single(object, "superAdmin") && single(object, "settings"))
 }
 
-/// Seeds, all or nothing. What is there already is left alone, or updated where the seed names something else;
-/// a second run with the same seed does nothing.
+/// Seeds all rows or none. Existing rows are kept, or updated where the seed differs. A second run with the same seed
+/// does nothing.
 pub async fn seed(store: &dyn Store, seed: &Seed) -> Result<Seeded> {
     let failed = Error::doing("seeding");
     let grant = Grant::job("seed", "super admin, settings and what the seed file names").map_err(&failed)?;
@@ -162,7 +162,7 @@ async fn seed_user(
     if new.agency.is_some() && new.agency != before.agency_id {
         return Err(rylie_repositories::Error::Invalid {
             what: "a user of the seed file",
-            reason: "the address is known in another agency, or in none; seeding moves nobody",
+            reason: "the address belongs to another agency or to none; seeding does not move users",
         });
     }
     let role = user.role.filter(|role| *role != before.role);

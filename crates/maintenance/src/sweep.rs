@@ -1,4 +1,4 @@
-//! What the jobs that work through many rows have in common.
+//! Common parts of the jobs that process many rows in batches.
 
 mod purge_deleted;
 mod remove_expired;
@@ -12,14 +12,14 @@ use crate::error::{Error, Result};
 pub use purge_deleted::{PurgedDeleted, purge_deleted};
 pub use remove_expired::{RemovedExpired, remove_expired};
 
-/// How a job works through its rows.
+/// The options of such a job.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
-    /// Only counts what would be done.
+    /// Only counts the rows.
     pub dry_run: bool,
-    /// Stops after so many rows.
+    /// Stops after this number of rows.
     pub limit: Option<u64>,
-    /// Is told, after each batch, how many rows are done and of how many.
+    /// Receives, after each batch, the number of processed rows and the total.
     pub progress: Progress,
 }
 
@@ -29,20 +29,21 @@ impl Sweep {
     }
 }
 
-/// Rows that a job removes, and in whose name.
+/// A removal of expired rows, and the job that does it.
 pub(crate) struct Removal {
     pub(crate) what: Kept,
-    /// How long they are kept after they ended.
+    /// How long rows are kept after they expired.
     pub(crate) age: Duration,
-    /// Rows deleted in one transaction.
+    /// Number of rows deleted in one transaction.
     pub(crate) batch: u64,
-    /// The job's name, and why it works across tenants.
+    /// The job's name and its reason to work across tenants.
     pub(crate) job: (&'static str, &'static str),
     pub(crate) doing: &'static str,
 }
 
 impl Removal {
-    /// Removes what has ended, a batch a transaction; returns how many rows, or would be in a dry run.
+    /// Removes the expired rows, one batch per transaction. Returns the number of rows, in a dry run without removing
+    /// them.
     pub(crate) async fn run(&self, store: &dyn Store, sweep: &Sweep) -> Result<u64> {
         let ended = self.count(store).await?.min(sweep.limit());
         sweep.progress.tell(0, ended);

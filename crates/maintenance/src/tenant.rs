@@ -1,4 +1,4 @@
-//! Which tenant is meant.
+//! Tenants by name.
 
 mod erase_tenant;
 mod export_tenant;
@@ -16,9 +16,9 @@ pub use export_tenant::export_tenant;
 pub use import_tenant::{ImportedTenant, import_tenant};
 pub(crate) use tenant_file::{Content, Reader, Seal};
 
-/// The tenant that an operator names: an agency's id, or `user:` and the id of a user of no agency.
+/// Parses the tenant that an operator names: an agency's id, or `user:` and the id of a user without an agency.
 ///
-/// Whether there is such a tenant shows when it is exported or erased. [`Error::NotATenant`] for what cannot be one.
+/// Does not check that the tenant exists; export and erasure do. Fails with [`Error::NotATenant`] for any other text.
 pub fn tenant_named(name: &str) -> Result<TenantId> {
     let invalid = |_| Error::NotATenant;
     match name.strip_prefix("user:") {

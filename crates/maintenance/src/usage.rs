@@ -1,4 +1,4 @@
-//! Closing billing periods, and removing the events that uses were counted by.
+//! Closing billing periods, and removing counted usage events.
 
 mod close_usage;
 mod remove_usage_events;

@@ -1,4 +1,4 @@
-//! The audit log: recorded in the transaction of the change, never changed after.
+//! The audit log: records are written in the transaction of the change and never modified.
 
 mod erasure;
 mod reader;
@@ -24,39 +24,39 @@ pub use reader::AuditReader;
 pub use seals::MockAuditSealRepository;
 pub use seals::{AuditSealRepository, NewSeal, RemovedBatches};
 
-/// The audit log: a tenant's unit reads and writes the tenant's part.
+/// The audit log. A tenant unit reads and writes the tenant's part.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditRepository: Send + Sync {
-    /// Records an event, with who acts in this unit and from where. It commits with the unit.
+    /// Records an event with the caller and origin of this unit. It commits with the unit.
     ///
-    /// An [ordinary](rylie_audit::Action::is_ordinary) event is left out while the setting `auditLogging` is off; other
-    /// processes follow a change of it within ten seconds.
+    /// [Ordinary](rylie_audit::Action::is_ordinary) events are skipped while the setting `auditLogging` is off. Other
+    /// processes see a change of the setting within ten seconds.
     async fn record(&self, event: Event) -> Result<()>;
 
-    /// The newest first.
+    /// Returns one page, newest first.
     async fn list(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditLog>>;
 
-    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: AuditFilter, page: KeysetRequest) -> Result<KeysetPage<AuditLog>>;
 }
 
-/// Which records to list.
+/// Selects audit records.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct AuditFilter {
-    /// Only this action.
+    /// Only records of this action.
     pub action: Option<String>,
-    /// Only of this table.
+    /// Only records about this table.
     pub resource: Option<String>,
-    /// Only of this row.
+    /// Only records about this row.
     pub resource_id: Option<String>,
-    /// Only what this actor did: a user's id, `job:<name>` or `platform:<name>`.
+    /// Only records of this actor: a user's id, `job:<name>` or `platform:<name>`.
     pub actor: Option<String>,
-    /// Only of this call.
+    /// Only records of this call.
     pub correlation: Option<String>,
-    /// Only from this instant on.
+    /// Only records from this instant on.
     pub from: Option<DateTime<Utc>>,
-    /// Only before this instant.
+    /// Only records before this instant.
     pub until: Option<DateTime<Utc>>,
 }
 

@@ -1,9 +1,9 @@
 //! Connections to Google's services.
 
-#[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
+#[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "our macro exports the types that mockall adds"))]
 mod ga4_connections;
 mod google_connections;
-#[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "what mockall adds is seen through a macro of ours"))]
+#[cfg_attr(feature = "mock", expect(unreachable_pub, reason = "our macro exports the types that mockall adds"))]
 mod search_console_connections;
 
 pub use ga4_connections::{Ga4ConnectionRepository, NewGa4Connection};

@@ -1,4 +1,4 @@
-//! Who signs in, and by what: users by address, accounts, sessions, API keys, one-time tokens.
+//! Sign-in: users by address, accounts, sessions, API keys, one-time tokens.
 
 mod accounts;
 mod api_keys;

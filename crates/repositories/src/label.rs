@@ -1,10 +1,10 @@
-//! Labels of enums in conditions.
+//! Enum labels in conditions.
 
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{ActiveEnum, ColumnTrait};
 
-/// That a column holds this label, which is written out: a bound one is a text that PostgreSQL casts when it runs the statement, too
-/// late to see that a partial index is for that label.
+/// Builds the condition that a column equals this label, written out in the SQL. PostgreSQL casts a bound label only
+/// when it runs the statement, too late to choose a partial index for that label.
 pub(crate) fn labelled<L: ActiveEnum<Value = String>>(column: impl ColumnTrait, label: &L) -> SimpleExpr {
     column.into_expr().eq(Expr::cust(format!("'{}'", label.to_value().replace('\'', "''"))))
 }

@@ -23,7 +23,7 @@ pub use loader::{Loaded, Loader};
 pub use store::{DatabaseStore, KeySource, Store};
 pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 
-// What a caller needs of a unit of work. What sends a statement is not among it.
+// The parts of a unit of work that callers need. The types that send statements are not exported.
 pub use rylie_tenancy::{
     BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
     PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable, RowStream,

@@ -1,4 +1,4 @@
-//! Reads by id that are asked for at the same time, gathered into one statement.
+//! Concurrent reads by id, collected into one statement.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,19 +10,19 @@ use tokio::sync::oneshot;
 
 use crate::{Error, Result, Store, TenantScope, TenantUnit, UnitOptions};
 
-/// Reads rows of one scope by id, and gathers the ids that are asked for while it is reading into the next statement: what
-/// many resolvers of one answer, or many requests in one tenant's name, would read one by one.
+/// Reads rows of one scope by id. Ids that callers request during a read are collected into the next statement. Use it
+/// where many resolvers of one response, or many requests of one tenant, would read rows one by one.
 ///
-/// Each batch is a unit of its own [in autocommit](UnitOptions::autocommit()), with both walls. It keeps nothing: a row is read after it was asked for, so
-/// whatever was committed before is seen; where there are replicas, as much of it as its units' options ask for
-/// ([`with`](Self::with)). A caller who is alone pays for nothing more than its read.
-/// Share it behind an [`Arc`] among the callers of one scope.
+/// Each batch is a separate unit [in autocommit](UnitOptions::autocommit()), with both isolation layers. Nothing is
+/// cached: each row is read after it was requested, so earlier commits are visible. With replicas, the options of its
+/// units decide which ([`with`](Self::with)). A single caller pays for its read only. Share it behind an [`Arc`] among
+/// the callers of one scope.
 pub struct Loader<E: Loaded> {
     store: Arc<dyn Store>,
     scope: TenantScope,
     options: UnitOptions,
     waiting: Mutex<Vec<Wanted<E>>>,
-    /// Whoever has it reads for all who wait.
+    /// Its holder reads for all waiting callers.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -34,16 +34,16 @@ struct Wanted<E: Loaded> {
 /// A row that a [`Loader`] reads.
 #[async_trait]
 pub trait Loaded: Clone + Send + Sync + 'static {
-    /// What it is found by.
+    /// The id that finds it.
     type Id: Clone + Eq + Hash + Send + Sync;
 
     /// The table's name.
     const NAME: &'static str;
 
-    /// Its id.
+    /// Returns its id.
     fn id(&self) -> &Self::Id;
 
-    /// Those of the ids that are there and within the unit's reach.
+    /// Returns those of the rows that exist within the unit's reach.
     async fn find_many(unit: &dyn TenantUnit, ids: Vec<Self::Id>) -> Result<Vec<Self>>;
 }
 
@@ -68,26 +68,26 @@ macro_rules! loaded {
 loaded!(Request by RequestId in requests, Task by TaskId in tasks);
 
 impl<E: Loaded> Loader<E> {
-    /// A loader of what `scope` reaches.
+    /// Creates a loader of what `scope` reaches.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, scope: TenantScope) -> Self {
         let options = UnitOptions::autocommit();
         Self { store, scope, options, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    /// The same, with other options of its units, such as the position in the log that they must show. They only read, whatever
-    /// the options say.
+    /// Replaces the options of its units, for example with a log position that they must show. The units stay
+    /// read-only.
     #[must_use]
     pub fn with(mut self, options: UnitOptions) -> Self {
         self.options = UnitOptions { read_only: true, autocommit: true, ..options };
         self
     }
 
-    /// The row, or `None` if there is no such row within reach. One round trip for all that is asked for at once, or two
-    /// where the unit needs a transaction.
+    /// Returns the row, or `None` if there is no such row within reach. All concurrent callers share one round trip, or
+    /// two where the unit needs a transaction.
     ///
-    /// A caller may be dropped at any time: whom it was reading for read for themselves. So do those whose batch failed;
-    /// each gets an error of its own.
+    /// A caller may be dropped at any time: the callers for whom it was reading then read for themselves. So do the
+    /// callers of a failed batch; each gets a separate error.
     pub async fn find(&self, id: E::Id) -> Result<Option<E>> {
         let (sender, mut found) = oneshot::channel();
         self.waiting().push(Wanted { id: id.clone(), found: sender });
@@ -97,7 +97,7 @@ impl<E: Loaded> Loader<E> {
                 return Ok(found);
             },
             _turn = self.turn.lock() => {
-                // The one before may have read this row as well.
+                // The previous holder may have read this row as well.
                 if let Ok(found) = found.try_recv() {
                     return Ok(found);
                 }
@@ -110,7 +110,7 @@ impl<E: Loaded> Loader<E> {
         Ok(self.read(vec![id]).await?.pop())
     }
 
-    /// As [`find`](Self::find), or [`Error::NotFound`].
+    /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     pub async fn get(&self, id: E::Id) -> Result<E> {
         self.find(id).await?.ok_or(Error::NotFound { entity: E::NAME })
     }
@@ -124,7 +124,7 @@ impl<E: Loaded> Loader<E> {
         let rows = self.read(all.iter().map(|wanted| wanted.id.clone()).collect()).await?;
         let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id().clone(), row)).collect();
         for wanted in all {
-            // Whoever is gone meanwhile does not mind.
+            // A caller that was dropped in the meantime needs no result.
             let _ = wanted.found.send(rows.get(&wanted.id).cloned());
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Texts that must say something.
+//! Text that must not be empty.
 
 use crate::{Error, Result};
 

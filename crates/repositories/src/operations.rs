@@ -1,8 +1,8 @@
-//! What the platform's jobs and its care of the database work on and write down.
+//! Operational tables: job runs, sizes, alerts, settings, expiry.
 
 mod alerts;
 mod expiry;
-#[cfg_attr(feature = "mock", expect(clippy::ref_option_ref, reason = "what mockall adds compares references"))]
+#[cfg_attr(feature = "mock", expect(clippy::ref_option_ref, reason = "mockall's additions compare references"))]
 mod job_runs;
 mod protection;
 mod settings;

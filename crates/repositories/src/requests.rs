@@ -28,62 +28,62 @@ pub(crate) use present::{present, present_among};
 pub use seoworks_mappings::MockSeoWorksMappingRepository;
 pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
 
-/// Requests: at the tenant's door those within the scope's reach, at the platform's all.
+/// Requests: a tenant unit reaches those within its scope, a platform unit all.
 ///
-/// Soft-deleted requests are left out, except where a method says so.
+/// Soft-deleted requests are excluded, unless a method says otherwise.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RequestRepository: Send + Sync {
-    /// The request, or `None` if there is no such request within reach.
+    /// Returns the request, or `None` if there is no such request within reach.
     async fn find(&self, id: RequestId) -> Result<Option<Request>>;
 
-    /// Those of the named requests that are there and within reach, in no particular order; the others are left out. One
-    /// statement, however many.
+    /// Returns those of the requests that exist within reach, in no particular order. One statement for any number.
     async fn find_many(&self, ids: Vec<RequestId>) -> Result<Vec<Request>>;
 
-    /// As [`find`](Self::find), or [`Error::NotFound`].
+    /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     async fn get(&self, id: RequestId) -> Result<Request>;
 
-    /// The request with its user and its tasks, oldest first: three statements, however many tasks.
+    /// Returns the request with its user and its tasks, oldest first. Three statements for any number of tasks.
     async fn get_with_tasks(&self, id: RequestId) -> Result<RequestWithTasks>;
 
-    /// The newest first.
+    /// Returns one page, newest first.
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>>;
 
-    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>>;
 
-    /// As [`list_after`](Self::list_after), as a dashboard shows it: only the short columns, with who ordered each and
-    /// how many tasks it has. Three statements, however many rows.
+    /// As [`list_after`](Self::list_after), for a dashboard: only the short columns, with the user and the number of
+    /// tasks of each request. Three statements for any number of rows.
     async fn overview(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<RequestOverview>>;
 
-    /// Makes a request.
+    /// Creates a request.
     async fn add(&self, new: NewRequest) -> Result<Request>;
 
-    /// Makes a request and its tasks, however many: one statement at the tenant's door on PostgreSQL, and one more at the platform's; on SQLite
-    /// three for some thousand tasks.
+    /// Creates a request and its tasks. On PostgreSQL one statement for any number of tasks in a tenant unit, and two
+    /// in a platform unit. On SQLite three for some thousand tasks.
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks>;
 
-    /// Changes what is named in `changes`.
+    /// Applies `changes`.
     async fn update(&self, id: RequestId, changes: RequestChanges) -> Result<Request>;
 
-    /// Changes the status; `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer.
+    /// Changes the status. `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer.
     async fn set_status(&self, id: RequestId, status: RequestStatus) -> Result<Request>;
 
-    /// Soft-deletes the request. Recorded. [`Error::NotFound`] if it already is.
+    /// Soft-deletes the request. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
     async fn remove(&self, id: RequestId) -> Result<()>;
 
-    /// Brings a soft-deleted request back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    /// Restores a soft-deleted request. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: RequestId) -> Result<Request>;
 
-    /// Removes a soft-deleted request for good, with its tasks. Recorded. Administrators only.
+    /// Deletes a soft-deleted request permanently, with its tasks. Recorded. Administrators only. Fails with
     /// [`Error::NotFound`] if it is not soft-deleted.
     async fn purge(&self, id: RequestId) -> Result<()>;
 
-    /// Makes many requests, all or none. Those for a user who is not within reach are not made and count as not found.
+    /// Creates many requests, all or none. A request for a user who is not within reach is skipped and counts as not
+    /// found.
     async fn add_many(&self, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`set_status`](Self::set_status), for any number of requests, all or none: two statements for every 5,000.
+    /// As [`set_status`](Self::set_status), for any number of requests, all or none. Two statements per 5,000.
     async fn set_status_many(
         &self,
         ids: Vec<RequestId>,
@@ -94,11 +94,12 @@ pub trait RequestRepository: Send + Sync {
     /// As [`remove`](Self::remove), for any number of requests, all or none. Each is recorded.
     async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of requests, all or none: one statement for every 5,000, and those that
-    /// record them. One that is not soft-deleted counts as not found.
+    /// As [`restore`](Self::restore), for any number of requests, all or none. One statement per 5,000, and the
+    /// statements that record them. A request that is not soft-deleted counts as not found.
     async fn restore_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`purge`](Self::purge), for any number of requests, all or none. One that is not soft-deleted counts as not found.
+    /// As [`purge`](Self::purge), for any number of requests, all or none. A request that is not soft-deleted counts as
+    /// not found.
     async fn purge_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
 }
 
@@ -150,7 +151,7 @@ impl RequestRepository for Tx {
             self.insert_many::<task::Entity>(tasks.clone()).await?;
             return made(request, user, tasks);
         };
-        // Whoever is of the scope's tenant is of the scope's agency.
+        // A user of the scope's tenant belongs to the scope's agency.
         let id = self.user_or_own(named)?;
         let (request, tasks) = rows(self, new, tasks, &id, scope.user().agency())?;
         let user = self.insert_for::<Entity, task::Entity>(scope, &id, request.clone(), tasks.clone()).await?;
@@ -171,7 +172,7 @@ impl RequestRepository for Tx {
 
     async fn set_status(&self, id: RequestId, status: RequestStatus) -> Result<Request> {
         let set = with_status(self, status);
-        // Completed once stays completed at its first time.
+        // The first completion time is kept.
         let changing = present(&id).add(Column::Status.ne(status));
         match rylie_tenancy::Tx::update::<Entity>(self, set, changing).await?.pop() {
             Some(request) => Ok(request),
@@ -247,7 +248,7 @@ fn made(request: ActiveModel, user: User, tasks: Vec<task::ActiveModel>) -> Resu
     Ok(RequestWithTasks { request: request.try_into_model()?, user: Some(user), tasks })
 }
 
-/// Every column is set, so that the row is known without being read back.
+/// Builds the row. Every column is set, so that the row is known without reading it back.
 fn row(tx: &Tx, new: NewRequest, user: &UserId, agency: Option<&AgencyId>) -> Result<ActiveModel> {
     let now = tx.now();
     Ok(ActiveModel {

@@ -1,4 +1,4 @@
-//! Secrets in columns: sealed, opened, walked over.
+//! Secrets in columns: sealing, opening, re-encryption.
 
 mod secret_values;
 pub(crate) mod vault;

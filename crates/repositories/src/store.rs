@@ -1,4 +1,4 @@
-//! The three doors.
+//! The store opens units of work: tenant, identity, platform and operations units.
 
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +15,13 @@ use crate::unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 use crate::usage::Quotas;
 use crate::{Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
 
-/// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they
-/// are called: [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
+/// Opens units of work. Call the methods of `dyn Store`, which add the caller's source line:
+/// [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
 /// [`platform`](trait.Store.html#method.platform).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// A unit on the rows of one tenant that the scope reaches.
+    /// Opens a unit on the rows of one tenant, within the scope's reach.
     async fn open_tenant(
         &self,
         scope: &TenantScope,
@@ -29,10 +29,10 @@ pub trait Store: Send + Sync {
         opened_at: &'static Location<'static>,
     ) -> Result<Box<dyn TenantUnit>>;
 
-    /// A unit on identities.
+    /// Opens a unit on identities.
     async fn open_identity(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn IdentityUnit>>;
 
-    /// A unit across tenants; the grant is recorded before it opens.
+    /// Opens a unit across tenants. The grant is recorded before it opens.
     async fn open_platform(
         &self,
         grant: Grant,
@@ -40,14 +40,15 @@ pub trait Store: Send + Sync {
         opened_at: &'static Location<'static>,
     ) -> Result<Box<dyn PlatformUnit>>;
 
-    /// A unit on the platform's own books.
+    /// Opens a unit on operational tables.
     async fn open_books(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn BooksUnit>>;
 }
 
-/// The doors. Each opens a unit of work, which is one transaction and holds one connection (but
-/// [in autocommit](UnitOptions::autocommit())): open it late and close it soon. A pool that runs dry names the lines from which its longest holders were called.
+/// Opens units of work. Each is one transaction and holds one connection, except
+/// [in autocommit](UnitOptions::autocommit()): open it late and close it early. When the pool is exhausted, the error
+/// names the source lines of the longest holders.
 impl dyn Store + '_ {
-    /// A unit on the rows of one tenant that the scope reaches. One round trip.
+    /// Opens a unit on the rows of one tenant, within the scope's reach. One round trip.
     #[track_caller]
     pub fn tenant<'a>(
         &'a self,
@@ -56,8 +57,8 @@ impl dyn Store + '_ {
         self.open_tenant(scope, UnitOptions::default(), Location::caller())
     }
 
-    /// As [`tenant`](#method.tenant), for reading only: on SQLite such units do not wait for each other, and on PostgreSQL a
-    /// replica may serve them, if there is one ([`UnitOptions::read_only()`]).
+    /// As [`tenant`](#method.tenant), read-only. On SQLite such units do not wait for each other. On PostgreSQL a
+    /// replica may serve them ([`UnitOptions::read_only()`]).
     #[track_caller]
     pub fn tenant_read_only<'a>(
         &'a self,
@@ -76,20 +77,20 @@ impl dyn Store + '_ {
         self.open_tenant(scope, options, Location::caller())
     }
 
-    /// A unit on identities, before a tenant is known. One round trip.
+    /// Opens a unit on identities, before a tenant is known. One round trip.
     #[track_caller]
     pub fn identity(&self) -> impl Future<Output = Result<Box<dyn IdentityUnit>>> + Send + '_ {
         self.open_identity(Location::caller())
     }
 
-    /// A unit across tenants. Who and why is first written to the audit log, and committed there, so that the
-    /// record stays also when the unit is rolled back or only reads.
+    /// Opens a unit across tenants. The grant is first written to the audit log in a separate transaction. The record
+    /// stays even if the unit rolls back or only reads.
     #[track_caller]
     pub fn platform(&self, grant: Grant) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + '_ {
         self.open_platform(grant, UnitOptions::default(), Location::caller())
     }
 
-    /// As [`platform`](#method.platform) with a [`Grant::of`] a user; what is refused is recorded, in the log of the user's
+    /// As [`platform`](#method.platform), with a [`Grant::of`] a user. A refusal is recorded in the log of the user's
     /// tenant.
     #[track_caller]
     pub fn platform_for<'a>(
@@ -123,8 +124,8 @@ impl dyn Store + '_ {
         self.open_platform(grant, options, Location::caller())
     }
 
-    /// A unit on the platform's own books: runs of jobs, sizes, alerts. One round trip, and nothing is recorded, as no
-    /// tenant's row is reached: beside the three doors, a drawer.
+    /// Opens a unit on operational tables: job runs, sizes, alerts. One round trip. Nothing is recorded, because the
+    /// unit reaches no tenant's row.
     #[track_caller]
     pub fn books(&self) -> impl Future<Output = Result<Box<dyn BooksUnit>>> + Send + '_ {
         self.open_books(Location::caller())
@@ -135,16 +136,16 @@ impl dyn Store + '_ {
 #[derive(Clone)]
 pub struct DatabaseStore {
     opener: Opener,
-    /// Exchanged as a whole; a unit keeps those with which it was opened.
+    /// Replaced as a whole. A unit keeps the keys with which it was opened.
     keys: Arc<Mutex<KeysInUse>>,
     key_source: Option<Arc<dyn KeySource>>,
     quotas: Quotas,
 }
 
-/// Where a store's keys are kept, so that it notices when they are changed there.
+/// The source of a store's keys. The store asks it for changes.
 pub trait KeySource: Send + Sync {
-    /// The keys as they are now, if they changed since this was last asked. Asked whenever a unit opens, one caller at a
-    /// time, so it must be cheap while nothing did.
+    /// Returns the current keys if they changed since the last call. Called whenever a unit opens, by one caller at a
+    /// time. It must be cheap while nothing changed.
     fn changed(&self) -> Option<Keys>;
 }
 
@@ -162,42 +163,43 @@ impl KeysInUse {
 }
 
 impl DatabaseStore {
-    /// A store over a pool, with the clock and the ids of `env`. Without `keys` it neither seals nor opens secrets, and
-    /// its cursors are good for this store alone: processes that serve the same lists need a keyring in common.
+    /// Creates a store over a pool. `env` provides time and ids. Without `keys` the store neither seals nor opens
+    /// secrets, and its cursors are valid for this store only. Processes that serve the same lists need the same
+    /// keyring.
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
         let keys = Arc::new(Mutex::new(KeysInUse::new(keys)));
         Self { opener: Opener::new(pool, env), keys, key_source: None, quotas: Quotas::default() }
     }
 
-    /// The same, with an eye on where its keys are kept: units opened after a change there work with the new ones.
+    /// Follows changes at the source of the keys. Units opened after a change use the new keys.
     #[must_use]
     pub fn following(mut self, source: Arc<dyn KeySource>) -> Self {
         self.key_source = Some(source);
         self
     }
 
-    /// The same, with a pool of another login for platform units and the books: that of `pool` need not be allowed them.
+    /// Uses a pool with another login for platform and operations units. The login of `pool` then needs no right to
+    /// them.
     #[must_use]
     pub fn with_platform(mut self, platform: Pool) -> Self {
         self.opener = self.opener.with_platform(platform);
         self
     }
 
-    /// The same, with replicas of the pool's database that may serve read-only units.
+    /// Adds replicas of the pool's database, which may serve read-only units.
     #[must_use]
     pub fn reading_from(mut self, replicas: Replicas) -> Self {
         self.opener = self.opener.reading_from(replicas);
         self
     }
 
-    /// Units opened from now on work with the keys that are read here, as after a rotation. If reading fails, nothing
-    /// changes.
+    /// Reads new keys for units opened from now on, as after a rotation. If reading fails, nothing changes.
     pub fn replace_keys<E>(
         &self,
         read: impl FnOnce() -> std::result::Result<Option<Keys>, E>,
     ) -> std::result::Result<(), E> {
-        // Read under the lock, so that what was read earlier never takes the place of what was read later.
+        // Read under the lock, so that an older read never replaces a newer one.
         let mut in_use = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         *in_use = KeysInUse::new(read()?);
         Ok(())
@@ -211,28 +213,28 @@ impl DatabaseStore {
         in_use.clone()
     }
 
-    /// A unit that was opened, with the keys as they are now.
+    /// Wraps an opened unit with the current keys.
     fn unit(&self, unit: rylie_tenancy::Tx) -> Tx {
         let KeysInUse { keys, cursors } = self.keys_in_use();
         let shared_with_old_service = self.opener.pool().is_shared_with_old_service();
         Tx::new(unit.with_cursors(cursors), Surroundings { keys, shared_with_old_service, quotas: self.quotas })
     }
 
-    /// The clock and the ids of the units.
+    /// Returns the source of time and ids of the units.
     #[must_use]
     pub fn env(&self) -> Arc<dyn Env> {
         Arc::clone(self.opener.env())
     }
 
-    /// The same with other quotas.
+    /// Replaces the quotas.
     #[must_use]
     pub fn with_quotas(mut self, quotas: Quotas) -> Self {
         self.quotas = quotas;
         self
     }
 
-    /// What a verification of the audit log reads, over one read-only transaction. It is not recorded, as it takes a login
-    /// that may only read: a member of `rylie_doors` or of `rylie_auditor`, or one that row-level security does not bind.
+    /// Opens the reads of an audit log verification, in one read-only transaction. They are not recorded. The login
+    /// must be a member of `rylie_doors` or `rylie_auditor`, or bypass row-level security.
     #[track_caller]
     pub fn audit_reader(&self) -> impl Future<Output = Result<AuditReader>> + Send + '_ {
         self.open_audit_reader(Location::caller())

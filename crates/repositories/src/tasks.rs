@@ -20,98 +20,99 @@ use crate::not_empty::not_empty;
 use crate::tx::Tx;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
-/// Tasks: at the tenant's door those within the scope's reach, at the platform's all.
+/// Tasks: a tenant unit reaches those within its scope, a platform unit all.
 ///
-/// Soft-deleted tasks are left out, except where a method says so.
+/// Soft-deleted tasks are excluded, unless a method says otherwise.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TaskRepository: Send + Sync {
-    /// The task, or `None` if there is no such task within reach.
+    /// Returns the task, or `None` if there is no such task within reach.
     async fn find(&self, id: TaskId) -> Result<Option<Task>>;
 
-    /// Those of the named tasks that are there and within reach, in no particular order; the others are left out. One
-    /// statement, however many.
+    /// Returns those of the tasks that exist within reach, in no particular order. One statement for any number.
     async fn find_many(&self, ids: Vec<TaskId>) -> Result<Vec<Task>>;
 
-    /// The newest first.
+    /// Returns one page, newest first.
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>>;
 
-    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>>;
 
-    /// Adds a task to a request. [`Error::NotFound`] if the request is not within reach.
+    /// Adds a task to a request. Fails with [`Error::NotFound`] if the request is not within reach.
     async fn add(&self, request: RequestId, new: NewTask) -> Result<Task>;
 
-    /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`, `completedAt` when it becomes
-    /// `COMPLETED`; the latter is cleared when it is no longer.
+    /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`. `completedAt` is set when it becomes
+    /// `COMPLETED` and cleared when it is no longer.
     async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task>;
 
-    /// Soft-deletes the task. Recorded. [`Error::NotFound`] if it already is.
+    /// Soft-deletes the task. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
     async fn remove(&self, id: TaskId) -> Result<()>;
 
-    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    /// Restores a soft-deleted task. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: TaskId) -> Result<Task>;
 
-    /// Removes a soft-deleted task for good. Recorded. Administrators only. [`Error::NotFound`] if it is not soft-deleted.
+    /// Deletes a soft-deleted task permanently. Recorded. Administrators only. Fails with [`Error::NotFound`] if it is
+    /// not soft-deleted.
     async fn purge(&self, id: TaskId) -> Result<()>;
 
-    /// Adds many tasks to requests, all or none. Those for a request that is not within reach are not made and count as
+    /// Adds many tasks to requests, all or none. A task of a request that is not within reach is skipped and counts as
     /// not found.
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`set_status`](Self::set_status), for any number of tasks, all or none: two statements for every 5,000.
+    /// As [`set_status`](Self::set_status), for any number of tasks, all or none. Two statements per 5,000.
     async fn set_status_many(&self, ids: Vec<TaskId>, status: TaskStatus, progress: Progress) -> Result<BulkOutcome>;
 
     /// As [`remove`](Self::remove), for any number of tasks, all or none. Each is recorded.
     async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of tasks, all or none: one statement for every 5,000, and those that
-    /// record them. One that is not soft-deleted counts as not found.
+    /// As [`restore`](Self::restore), for any number of tasks, all or none. One statement per 5,000, and the statements
+    /// that record them. A task that is not soft-deleted counts as not found.
     async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// As [`purge`](Self::purge), for any number of tasks, all or none. One that is not soft-deleted counts as not found.
+    /// As [`purge`](Self::purge), for any number of tasks, all or none. A task that is not soft-deleted counts as not
+    /// found.
     async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
 }
 
-/// A task to be made.
+/// A task to create.
 #[derive(Clone, Debug)]
 pub struct NewTask {
-    /// One line; not empty.
+    /// A single line; not empty.
     pub title: String,
     /// The kind of work.
     pub kind: TaskType,
-    /// What is wanted.
+    /// The work to be done.
     pub description: Option<String>,
-    /// How urgent it is; the request's priority unless named.
+    /// Its priority; the request's priority by default.
     pub priority: Option<RequestPriority>,
     /// The page to work on.
     pub target_url: Option<String>,
-    /// When it should be done.
+    /// When it is due.
     pub due: Option<DateTime<Utc>>,
-    /// Free-form remarks by programs.
+    /// Free-form data of programs.
     pub metadata: Option<Json>,
 }
 
 impl NewTask {
-    /// A task with a title and a kind, and nothing else said.
+    /// Creates a task with a title and a kind only.
     pub fn new(title: impl Into<String>, kind: TaskType) -> Self {
         let title = title.into();
         Self { title, kind, description: None, priority: None, target_url: None, due: None, metadata: None }
     }
 }
 
-/// Which tasks to list.
+/// Selects tasks.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TaskFilter {
-    /// Only those of this request.
+    /// Only tasks of this request.
     pub request: Option<RequestId>,
-    /// Only those with this status.
+    /// Only tasks with this status.
     pub status: Option<TaskStatus>,
-    /// Only those of this kind.
+    /// Only tasks of this kind.
     pub kind: Option<TaskType>,
-    /// Only those due before this instant.
+    /// Only tasks due before this instant.
     pub due_before: Option<DateTime<Utc>>,
-    /// Soft-deleted ones instead of the others.
+    /// Only soft-deleted tasks, instead of the others.
     pub deleted: bool,
 }
 
@@ -212,7 +213,7 @@ pub(crate) fn present_in(request: &RequestId) -> Condition {
     Condition::all().add(Column::RequestId.eq(request)).add(Column::Deleted.eq(false))
 }
 
-/// What a task takes from its request, which was read or made through the unit.
+/// The values that a task copies from its request, which the unit read or created.
 #[derive(DerivePartialModel)]
 #[sea_orm(entity = "request::Entity")]
 pub(crate) struct Parent {
@@ -229,7 +230,7 @@ impl Parent {
     }
 }
 
-/// Every column is set, so that the row is known without being read back.
+/// Builds the row. Every column is set, so that the row is known without reading it back.
 pub(crate) fn row(tx: &Tx, request: &Parent, new: NewTask) -> Result<ActiveModel> {
     let now = tx.now();
     Ok(ActiveModel {

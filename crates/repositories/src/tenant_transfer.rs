@@ -1,5 +1,5 @@
-//! A tenant's rows, table by table: out, in, and away. Columns are those that the database has, so that none is left behind
-//! that an adopted database holds beside ours.
+//! Export, import and erasure of a tenant's rows, table by table. The live database's columns count, so that extra
+//! columns of an adopted database are included.
 
 mod column;
 mod named;
@@ -24,36 +24,37 @@ use column::Column;
 
 pub use self::rules::{BeyondTenant, TenantRules, without_sign_ins};
 
-/// How many rows there are of each table.
+/// Number of rows of each table.
 pub type TenantCounts = BTreeMap<String, u64>;
 
-/// What a tenant has.
+/// The row counts of a tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TenantInventory {
     /// When it was counted.
     pub at: DateTime<Utc>,
-    /// How many rows of each table.
+    /// Number of rows of each table.
     pub rows: TenantCounts,
 }
 
-/// A row as JSON: text, number, true or false by its column's type, null; times in RFC 3339, JSON columns as text. Secrets are
-/// as they are stored: sealed.
+/// A row as JSON. A value is text, a number, a boolean or null, by its column's type. Times are in RFC 3339, JSON
+/// columns are text. Secrets stay sealed, as they are stored.
 pub type TenantRow = Map<String, serde_json::Value>;
 
-/// Whole tenants, at the platform's door.
+/// Export, import and erasure of whole tenants, in a platform unit.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TenantTransfer: Send + Sync {
-    /// How many rows the tenant has in each of [`TENANT_TABLES`]. [`Error::NotFound`] if it has none in `Agency` and `User`.
+    /// Counts the tenant's rows in each of [`TENANT_TABLES`]. Fails with [`Error::NotFound`] if it has none in `Agency`
+    /// and `User`.
     async fn inventory(&self, tenant: &TenantId) -> Result<TenantInventory>;
 
-    /// Refuses a tenant that has any row but those that outlive it: [`Error::Conflict`]. Takes no lock.
+    /// Fails with [`Error::Conflict`] if the tenant has any row except those that outlive it. Takes no lock.
     async fn refuse_existing(&self, tenant: &TenantId) -> Result<()>;
 
-    /// The names of a table's columns, in the order of names.
+    /// Returns the names of a table's columns, sorted.
     async fn columns(&self, table: TenantTable) -> Result<Vec<String>>;
 
-    /// The tenant's rows of one table after an id, in the order of ids, `limit` at most.
+    /// Returns at most `limit` of the tenant's rows of one table, after an id, sorted by id.
     async fn rows_after(
         &self,
         table: TenantTable,
@@ -62,37 +63,39 @@ pub trait TenantTransfer: Send + Sync {
         limit: u64,
     ) -> Result<Vec<TenantRow>>;
 
-    /// Adds rows as they were exported. They must belong to the tenant and have exactly the table's columns:
-    /// [`Error::Invalid`] otherwise. [`Error::Conflict`] where an id or another unique value is taken.
+    /// Adds exported rows. They must belong to the tenant and have exactly the table's columns; otherwise this fails
+    /// with [`Error::Invalid`]. Fails with [`Error::Conflict`] where an id or another unique value is taken.
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
 
-    /// Deletes every row of the tenant, but those that outlive it, and returns how many of each table; recorded.
-    /// A user whom a request or task of another tenant names is kept as an id: without an agency, and with every other
-    /// column at its default. [`KEPT_USERS`] counts them, where there are any.
-    /// [`Error::NotFound`] as for [`inventory`](Self::inventory). [`Error::Protected`] where the database is marked as
-    /// production.
+    /// Deletes every row of the tenant, except those that outlive it, and returns the counts of each table. Recorded.
+    ///
+    /// A user that a request or task of another tenant references is kept as an id. It has no agency, and every other
+    /// column has its default. [`KEPT_USERS`] counts such users. Fails with [`Error::NotFound`] as
+    /// [`inventory`](Self::inventory) does, and with [`Error::Protected`] where the environment marker is production.
     async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts>;
 
-    /// The seal of a file's digest, which only a store with the same keyring makes; `None` without a keyring.
+    /// Returns the seal of a file's digest, or `None` without a keyring. Only a store with the same keyring can make
+    /// it.
     async fn seal_file(&self, digest: &str) -> Result<Option<String>>;
 
-    /// Whether a store with one of this keyring's keys made the seal of the digest; never without a keyring.
+    /// Returns whether one of this keyring's keys made the seal of the digest; `false` without a keyring.
     async fn is_sealed_here(&self, digest: &str, seal: &str) -> Result<bool>;
 
-    /// Records that a tenant was exported or imported.
+    /// Records the export or import of a tenant.
     async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()>;
 }
 
-/// The key under which an erasure counts the users that it kept as ids.
+/// The key under which an erasure counts users that are kept as ids.
 pub const KEPT_USERS: &str = "User (kept as an id)";
 
-/// Rows deleted in one statement.
+/// Maximum number of rows deleted by one statement.
 const ERASED_AT_ONCE: u32 = 5_000;
 
-/// Requests and tasks of the tenant are gone before its users: one that still names a user is another tenant's.
+/// Selects users that no request or task references. The tenant's own are already deleted: the remaining references
+/// come from other tenants.
 const UNNAMED: &str = r#" AND NOT EXISTS (SELECT 1 FROM "Request" WHERE "Request"."userId" = "User".id) AND NOT EXISTS (SELECT 1 FROM "Task" WHERE "Task"."userId" = "User".id)"#;
 
-/// Values bound in one statement, well below the limit of either engine.
+/// Maximum number of values bound in one statement, well below the limit of both engines.
 const BOUND_AT_ONCE: usize = 10_000;
 
 #[async_trait]
@@ -215,7 +218,7 @@ fn row_of(engine: DbBackend, row: &QueryResult, columns: &[Column]) -> Result<Te
     columns.iter().enumerate().map(cell).collect()
 }
 
-/// One `INSERT` of all the rows, with the values to bind.
+/// Builds one `INSERT` of all rows, with the values to bind.
 fn insert(
     engine: DbBackend,
     table: TenantTable,
@@ -227,11 +230,11 @@ fn insert(
     for row in rows {
         refuse_foreign(row, tenant)?;
         if row.len() != columns.len() {
-            return Err(invalid("it must have exactly the columns that its table has here"));
+            return Err(invalid("its columns must be exactly those of the table in this database"));
         }
         let mut cells = Vec::new();
         for column in columns {
-            let json = row.get(&column.name).ok_or_else(|| invalid("it lacks a column that its table has here"))?;
+            let json = row.get(&column.name).ok_or_else(|| invalid("it lacks a column that its table has"))?;
             let json = rules::within(tenant, table, &column.name, json);
             values.push(column.value_of(engine, json)?);
             cells.push(column.write(engine, values.len()));

@@ -7,17 +7,17 @@ use crate::secrets::Keys;
 use crate::usage::Quotas;
 use crate::{Error, LogPosition, Result};
 
-/// A unit of work with what the platform's repositories need beside it. Every one of them is implemented on it.
+/// A unit of work with the context that the platform's repositories need. It implements all of them.
 pub(crate) struct Tx {
     unit: rylie_tenancy::Tx,
     surroundings: Surroundings,
 }
 
-/// What a store gives to each of its units.
+/// The context that a store gives to each of its units.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) keys: Option<Arc<Keys>>,
-    /// Whether the old service works on the same database, and reads what this one writes.
+    /// Whether the old service works on the same database and reads what this one writes.
     pub(crate) shared_with_old_service: bool,
     pub(crate) quotas: Quotas,
 }

@@ -1,12 +1,12 @@
-//! Units of work: one transaction each, seen through one of three doors.
+//! Units of work: one transaction each, with the repositories of one kind of unit.
 
 use async_trait::async_trait;
 
 use crate::tx::Tx;
-#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a unit names every repository there is"))]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a unit names every repository"))]
 use crate::*;
 
-/// Makes a unit: its trait, its implementation by [`Tx`], and its mock, from one list of repositories.
+/// Defines a unit from one list of repositories: its trait, the implementation by [`Tx`], and the mock.
 macro_rules! unit {
     (
         $(#[$doc:meta])* $unit:ident, mocked by $mock:ident {
@@ -15,35 +15,35 @@ macro_rules! unit {
     ) => {
         $(#[$doc])*
         ///
-        /// Dropped without [`commit`](Self::commit), it undoes itself.
-        #[must_use = "a unit that is not committed undoes itself"]
+        /// Dropping it without [`commit`](Self::commit) rolls it back.
+        #[must_use = "a unit that is not committed is rolled back"]
         #[async_trait]
         pub trait $unit: Send + Sync {
             $($(#[$repository_doc])* fn $name(&self) -> &dyn $repository;)+
 
-            /// Makes the unit's changes durable. One round trip; none if the unit only read.
+            /// Commits the unit's changes. One round trip; none if the unit only read.
             ///
-            /// [`Error::UnitFailed`] if a statement failed before: nothing is committed then.
-            /// [`Error::OutcomeUnknown`] when the connection breaks meanwhile. A caller that is cancelled meanwhile
-            /// does not learn the outcome either.
+            /// Fails with [`Error::UnitFailed`] if a statement failed before; nothing is committed then. Fails with
+            /// [`Error::OutcomeUnknown`] if the connection breaks during the commit. A caller that is cancelled during
+            /// the commit does not learn the outcome either.
             async fn commit(self: Box<Self>) -> Result<()>;
 
-            /// As [`commit`](Self::commit), and tells a position in the log behind it, so that a unit opened
-            /// [`after`](UnitOptions::after()) it sees the changes, wherever it reads. One round trip as well; none if
-            /// the unit only read, and then everything is after it.
+            /// As [`commit`](Self::commit), and returns a log position behind the changes. A unit opened
+            /// [`after`](UnitOptions::after()) it sees them on any server. One round trip. If the unit only read: none,
+            /// and the position precedes everything.
             async fn commit_with_position(self: Box<Self>) -> Result<LogPosition>;
 
-            /// A position in the log that everything this unit sees lies before: a unit opened
+            /// Returns a log position behind everything that this unit sees. A unit opened
             /// [`after`](UnitOptions::after()) it sees no older state. One round trip; none on SQLite.
             async fn log_position(&self) -> Result<LogPosition>;
 
-            /// Which server the unit works on.
+            /// Returns the server that the unit works on.
             fn server(&self) -> Server;
 
-            /// Begins a part of the unit that can be undone alone. One round trip.
+            /// Begins a savepoint: a part of the unit that can be undone alone. One round trip.
             async fn savepoint(&self) -> Result<Savepoint<'_>>;
 
-            /// How many statements the unit has sent so far, its begin, end and savepoints left out.
+            /// Returns the number of statements sent so far, without begin, end and savepoints.
             fn statements(&self) -> u64;
         }
 
@@ -78,12 +78,12 @@ macro_rules! unit {
             }
         }
 
-        #[doc = concat!("A [`", stringify!($unit), "`] of mocks, one a repository; `commit` succeeds and is counted.")]
+        #[doc = concat!("A [`", stringify!($unit), "`] of mocks, one per repository. `commit` succeeds and is counted.")]
         #[cfg(feature = "mock")]
         #[derive(Default)]
         pub struct $mock {
-            $(#[doc = concat!("What `", stringify!($name), "()` gives.")] pub $name: $repository_mock,)+
-            /// How many times a unit made from this was committed; clone it before the unit is handed over.
+            $(#[doc = concat!("The mock that `", stringify!($name), "()` returns.")] pub $name: $repository_mock,)+
+            /// Counts the commits of a unit made from this. Clone it before you pass the unit on.
             pub commits: std::sync::Arc<std::sync::atomic::AtomicU64>,
         }
 
@@ -124,25 +124,25 @@ macro_rules! unit {
 }
 
 unit! {
-    /// The rows of one tenant, as far as the scope reaches.
+    /// A unit on the rows of one tenant, within the scope's reach.
     TenantUnit, mocked by MockTenantUnit {
         /// The tenant's users.
         users: UserRepository, mocked by MockUserRepository;
         /// The tenant's own agency.
         agencies: AgencyRepository, mocked by MockAgencyRepository;
-        /// What users want to be told.
+        /// Notification preferences of users.
         preferences: PreferencesRepository, mocked by MockPreferencesRepository;
         /// Requests for SEO work.
         requests: RequestRepository, mocked by MockRequestRepository;
         /// The tasks within requests.
         tasks: TaskRepository, mocked by MockTaskRepository;
-        /// Which task at SEOWorks serves which request.
+        /// The SEOWorks task of each request.
         seoworks_mappings: SeoWorksMappingRepository, mocked by MockSeoWorksMappingRepository;
         /// Connections to Google Analytics 4.
         ga4_connections: Ga4ConnectionRepository, mocked by MockGa4ConnectionRepository;
         /// Connections to Google Search Console.
         search_console_connections: SearchConsoleConnectionRepository, mocked by MockSearchConsoleConnectionRepository;
-        /// Keys to call the service by program.
+        /// API keys.
         api_keys: ApiKeyRepository, mocked by MockApiKeyRepository;
         /// Usage of closed months.
         usage: UsageRepository, mocked by MockUsageRepository;
@@ -152,7 +152,7 @@ unit! {
 }
 
 unit! {
-    /// What is needed before a tenant is known: who is this, and is the session good?
+    /// A unit before the tenant is known: users by address, accounts, sessions, one-time tokens.
     IdentityUnit, mocked by MockIdentityUnit {
         /// Users by e-mail address.
         identities: IdentityRepository, mocked by MockIdentityRepository;
@@ -168,7 +168,7 @@ unit! {
 }
 
 unit! {
-    /// All tenants' rows, for a super admin or a job that has said who it is and why.
+    /// A unit across tenants, for a super admin or a named job that states a reason.
     PlatformUnit, mocked by MockPlatformUnit {
         /// All users.
         users: UserRepository, mocked by MockUserRepository;
@@ -180,9 +180,9 @@ unit! {
         sessions: SessionRepository, mocked by MockSessionRepository;
         /// All agencies.
         agencies: AgencyRepository, mocked by MockAgencyRepository;
-        /// Making and removing agencies.
+        /// Adding and removing agencies.
         agency_administration: AgencyAdministration, mocked by MockAgencyAdministration;
-        /// Everybody's preferences.
+        /// Preferences of all users.
         preferences: PreferencesRepository, mocked by MockPreferencesRepository;
         /// All requests.
         requests: RequestRepository, mocked by MockRequestRepository;
@@ -194,21 +194,21 @@ unit! {
         ga4_connections: Ga4ConnectionRepository, mocked by MockGa4ConnectionRepository;
         /// All connections to Google Search Console.
         search_console_connections: SearchConsoleConnectionRepository, mocked by MockSearchConsoleConnectionRepository;
-        /// Keys to call the service by program.
+        /// API keys.
         api_keys: ApiKeyRepository, mocked by MockApiKeyRepository;
-        /// Every stored secret, by key and form.
+        /// All stored secrets, by key and form.
         secret_values: SecretValueRepository, mocked by MockSecretValueRepository;
-        /// Usage of closed months, of everybody.
+        /// Usage of closed months, of all users.
         usage: UsageRepository, mocked by MockUsageRepository;
         /// Closing months of usage.
         usage_closing: UsageClosing, mocked by MockUsageClosing;
-        /// Removing what has expired.
+        /// Removing expired rows.
         expiry: ExpiryRepository, mocked by MockExpiryRepository;
         /// Whole tenants.
         tenant_transfer: TenantTransfer, mocked by MockTenantTransfer;
         /// The platform's settings.
         settings: SettingsRepository, mocked by MockSettingsRepository;
-        /// The runs of jobs: a job ends its run in the unit in which it does its work.
+        /// Job runs. A job finishes its run in the unit that does its work.
         job_runs: JobRunRepository, mocked by MockJobRunRepository;
         /// The whole audit log.
         audit: AuditRepository, mocked by MockAuditRepository;
@@ -218,13 +218,13 @@ unit! {
 }
 
 unit! {
-    /// The platform's own books: what its jobs and its care of the database write down. No tenant's row is reached.
+    /// A unit on operational tables, which jobs and engine maintenance write. It reaches no tenant's row.
     BooksUnit, mocked by MockBooksUnit {
         /// The runs of jobs.
         job_runs: JobRunRepository, mocked by MockJobRunRepository;
-        /// How the database grew.
+        /// Database sizes over time.
         size_history: SizeHistory, mocked by MockSizeHistory;
-        /// Thresholds that were crossed.
+        /// Alerts and their deliveries.
         alerts: AlertRepository, mocked by MockAlertRepository;
     }
 }

@@ -1,4 +1,4 @@
-//! Usage: the counters of the period under way, and closed months.
+//! Usage: the counters of the current billing period, and closed months.
 
 pub(crate) mod billing_period;
 mod closing;
@@ -22,66 +22,66 @@ pub use closing::MockUsageClosing;
 pub use closing::{ClosedBatch, UsageClosing};
 pub use quota::{Quota, Quotas};
 
-/// Usage: counted on the user's own row while the period is under way, archived by month when it is closed.
+/// Usage: counted on the user's row during a period, archived by month when the period is closed.
 ///
-/// A use is counted when it is told, in the billing period then under way, also if what it tells of happened in an earlier
-/// one: a closed month is never counted into again. If the user's period has ended and nobody has closed it, it is
-/// closed first, so that neither the counters nor the quota depend on when the job runs.
+/// A use counts in the billing period of its report, even if the work was done earlier: a closed month never changes. A
+/// period that has ended and is not closed is closed first. Counters and quota therefore do not depend on when the job
+/// runs.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageRepository: Send + Sync {
-    /// Counts the use of a page. See [`use_one`](Self::use_one).
+    /// Counts one page. See [`use_one`](Self::use_one).
     async fn use_page(&self, user: UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Page, event).await
     }
 
-    /// Counts the use of a blog post. See [`use_one`](Self::use_one).
+    /// Counts one blog post. See [`use_one`](Self::use_one).
     async fn use_blog(&self, user: UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Blog, event).await
     }
 
-    /// Counts the use of a business-profile post. See [`use_one`](Self::use_one).
+    /// Counts one business-profile post. See [`use_one`](Self::use_one).
     async fn use_gbp_post(&self, user: UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::GbpPost, event).await
     }
 
-    /// Counts the use of an improvement. See [`use_one`](Self::use_one).
+    /// Counts one improvement. See [`use_one`](Self::use_one).
     async fn use_improvement(&self, user: UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Improvement, event).await
     }
 
-    /// Counts one use of a kind of work, once for each `event`: the key that its sender gives it, 1 to 255 bytes.
+    /// Counts one use of a kind of work, once per `event`: the sender's key of 1 to 255 bytes.
     ///
-    /// Exact under any concurrency. The same event again is not counted again and no error. Four short statements; the
-    /// user's row stays locked until the unit ends, so count late in a unit.
+    /// Exact under any concurrency. A repeated event is not counted again and is not an error. Sends four short
+    /// statements. The user's row stays locked until the unit ends, so count late in a unit.
     ///
-    /// Events are the same if they have the same key and are delivered for the same user, or in the same tenant, whichever
-    /// tenant the user is in later. [`Error::Conflict`] if the event was counted as another kind, or for another user of the
-    /// tenant. Another tenant may use the same key.
+    /// Two events are the same if they have the same key, and the same user or tenant. A later move of the user does not
+    /// change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
+    /// another kind, or for another user of the tenant.
     ///
-    /// [`Error::QuotaExceeded`] when the package of the user allows no more, and without a package: nothing is
-    /// counted, the event may be delivered again later, and the unit goes on. An event is remembered until
-    /// the job `remove_usage_events` removes it.
+    /// Fails with [`Error::QuotaExceeded`] if the user's package allows no more, or without a package. Nothing is
+    /// counted then, the event may be delivered again later, and the unit continues. An event is stored until the job
+    /// `remove_usage_events` removes it.
     async fn use_one(&self, user: UserId, kind: TaskType, event: &str) -> Result<Used>;
 
-    /// One month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
+    /// Returns one month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
     async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>>;
 
-    /// The latest month first; of one user, or of everybody within reach.
+    /// Returns one page of one user or of all users within reach, latest month first.
     async fn list(&self, user: Option<UserId>, page: PageRequest) -> Result<Page<MonthlyUsage>>;
 
-    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, user: Option<UserId>, page: KeysetRequest) -> Result<KeysetPage<MonthlyUsage>>;
 }
 
-/// What became of a use.
+/// The outcome of counting one use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct Used {
-    /// How much of the kind is used in the period under way, this one included.
+    /// Uses of the kind in the current period, including this one.
     pub used: u32,
-    /// How much the package allows in a period.
+    /// Uses that the package allows in a period.
     pub limit: u32,
-    /// Whether the event had been counted before, so that it was not counted now.
+    /// Whether the event was counted before, and therefore not now.
     pub repeated: bool,
 }
 
@@ -99,7 +99,7 @@ impl UsageRepository for Tx {
                 return count_or_forget(self, &user, kind, event).await;
             }
         }
-        // It was counted in this tenant, for a user whom this unit does not reach, or who has left.
+        // It was counted in this tenant for a user outside this unit's reach, or for one who has left.
         Err(counted_otherwise())
     }
 
@@ -118,16 +118,16 @@ impl UsageRepository for Tx {
     }
 }
 
-/// How often an event is looked for and remembered. Another unit may remember it in between, for whose end this one waits;
-/// and what that remembered may be removed before it is looked for.
+/// Attempts to find or insert an event. Another unit may insert it in between, and this one waits for its end. The
+/// event may then be removed again before it is found.
 const ATTEMPTS: usize = 3;
 
 fn of(user: Option<&UserId>) -> Condition {
     Condition::all().add_option(user.map(|user| Column::UserId.eq(user)))
 }
 
-/// By month, the latest first, and then by id from below: the order of `MonthlyUsage_tenantId_year_month_idx`.
-/// Whether the event was counted for this user; [`Error::Conflict`] if it was for a colleague within reach.
+/// Returns whether the event was counted for this user. Fails with [`Error::Conflict`] if it was counted for another
+/// user within reach.
 async fn is_counted(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<bool> {
     use usage_event::Column;
     let of_tenant = Condition::all().add(Column::TenantId.eq(&user.tenant_id)).add(Column::Key.eq(event));
@@ -139,7 +139,7 @@ async fn is_counted(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result
     }
 }
 
-/// Inserts the event; `false` if another unit was quicker, for whose end this has waited.
+/// Inserts the event. Returns `false` if another unit was faster; this call has waited for its end.
 async fn remember(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<bool> {
     let row = usage_event::ActiveModel {
         id: Set(usage_event::UsageEventId::generate(tx.env())),
@@ -151,13 +151,13 @@ async fn remember(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<b
         counted_in: Set(Some(user.tenant_id.clone())),
     };
     match tx.insert_unless_there::<usage_event::Entity>(row).await {
-        // The user has moved to another tenant, or is gone, since this unit has read the row.
+        // The user has moved to another tenant, or was deleted, since this unit read the row.
         Err(Error::Reference { .. }) => Err(Error::Contention),
         done => done,
     }
 }
 
-/// Counts the event that was remembered, or forgets it where the quota allows no more.
+/// Counts the inserted event, or deletes it where the quota allows no more.
 async fn count_or_forget(tx: &Tx, user: &User, kind: TaskType, event: &str) -> Result<Used> {
     if let Some(user) = count(tx, user, kind).await? {
         return Ok(used(&user, kind, tx.quotas(), false));
@@ -166,7 +166,7 @@ async fn count_or_forget(tx: &Tx, user: &User, kind: TaskType, event: &str) -> R
     Err(Error::QuotaExceeded { kind, limit: limit(user, kind, tx.quotas()) })
 }
 
-/// One statement that counts one more where the package of the row allows it; `None` where it does not.
+/// Adds one in one statement if the package of the row allows it; otherwise returns `None`.
 async fn count(tx: &Tx, user: &User, kind: TaskType) -> Result<Option<User>> {
     use rylie_entities::PackageType::{Gold, Platinum, Silver};
     let counter = counter(kind);

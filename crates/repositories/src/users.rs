@@ -1,4 +1,4 @@
-//! Users: of one tenant, or of all.
+//! Users of one tenant or of all tenants.
 
 mod agencies;
 mod preferences;
@@ -25,84 +25,84 @@ pub use {
     preferences::MockPreferencesRepository,
 };
 
-/// Users: at the tenant's door those of the tenant, at the platform's all.
+/// Users: a tenant unit reaches those of the tenant, a platform unit all.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UserRepository: Send + Sync {
-    /// The user, or `None` if there is no such user within reach.
+    /// Returns the user, or `None` if there is no such user within reach.
     async fn find(&self, id: UserId) -> Result<Option<User>>;
 
-    /// As [`find`](Self::find), or [`Error::NotFound`].
+    /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     async fn get(&self, id: UserId) -> Result<User>;
 
-    /// The oldest first.
+    /// Returns one page, oldest first.
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>>;
 
-    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>>;
 
-    /// Only what a list of colleagues shows, by name, at most [`PageRequest::MAX_LIMIT`].
+    /// Returns the summaries of colleagues, sorted by name, at most [`PageRequest::MAX_LIMIT`].
     async fn summaries(&self) -> Result<Vec<UserSummary>>;
 
-    /// Makes a user; within a tenant always one of that tenant's agency. Recorded.
+    /// Creates a user. In a tenant unit the user always belongs to that tenant's agency. Recorded.
     ///
-    /// [`Error::Forbidden`] for a scope that reaches only its own rows, and for making a super admin within a
-    /// tenant; [`Error::Conflict`] if the address is taken.
+    /// Fails with [`Error::Forbidden`] for a scope that reaches only its own rows, and for a super admin within a
+    /// tenant. Fails with [`Error::Conflict`] if the address is taken.
     async fn add(&self, new: NewUser) -> Result<User>;
 
-    /// Changes what is named in `changes`.
+    /// Applies `changes`.
     async fn update(&self, id: UserId, changes: UserChanges) -> Result<User>;
 
-    /// Changes the role; recorded with the old and the new one.
+    /// Changes the role. Recorded with the old and the new one.
     ///
-    /// [`Error::Forbidden`] as for [`add`](Self::add).
+    /// Fails with [`Error::Forbidden`] as [`add`](Self::add) does.
     async fn set_role(&self, id: UserId, role: UserRole) -> Result<User>;
 
-    /// Deletes the user with sessions, accounts, connections and usage. Recorded; the audit log keeps its records.
+    /// Deletes the user with sessions, accounts, connections and usage. Recorded. Audit records stay. Fails with
     /// [`Error::Reference`] while the user has requests or tasks.
     async fn remove(&self, id: UserId) -> Result<()>;
 }
 
-/// A user to be made.
+/// A user to create.
 #[derive(Clone, Debug, Default)]
 pub struct NewUser {
     /// The address to sign in with.
     pub email: String,
     /// The name that others see.
     pub name: Option<String>,
-    /// What the user may do; [`UserRole::User`] unless named.
+    /// The rights of the user; [`UserRole::User`] by default.
     pub role: Option<UserRole>,
-    /// The agency, at the platform's door; a tenant's unit ignores it.
+    /// The agency, in a platform unit. A tenant unit ignores it.
     pub agency: Option<AgencyId>,
-    /// The package paid for; a billing period of a month then begins now.
+    /// The package paid for. With one, a billing period of a month begins now.
     pub package: Option<PackageType>,
-    /// Whether the first steps are done.
+    /// Whether the onboarding is completed.
     pub onboarded: bool,
 }
 
-/// What to change of a user; `None` leaves it.
+/// Changes of a user; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct UserChanges {
     /// The name that others see.
     pub name: Option<String>,
-    /// Address of a picture.
+    /// URL of a picture.
     pub image: Option<String>,
-    /// Whether the first steps are done.
+    /// Whether the onboarding is completed.
     pub onboarding_completed: Option<bool>,
-    /// The package paid for; administrators only. A billing period begins now if none is under way.
+    /// The package paid for; administrators only. A billing period begins now if none is running.
     pub package: Option<PackageType>,
 }
 
-/// Which users to list.
+/// Selects users.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct UserFilter {
-    /// Only those with this role.
+    /// Only users with this role.
     pub role: Option<UserRole>,
-    /// Only those of this agency.
+    /// Only users of this agency.
     pub agency: Option<AgencyId>,
 }
 
-/// What a list of colleagues shows.
+/// A user in a list of colleagues.
 #[derive(Clone, Debug, DerivePartialModel, Eq, PartialEq, Serialize)]
 #[sea_orm(entity = "Entity")]
 pub struct UserSummary {
@@ -112,7 +112,7 @@ pub struct UserSummary {
     pub name: Option<String>,
     /// The address.
     pub email: String,
-    /// What the user may do.
+    /// The rights of the user.
     pub role: UserRole,
 }
 
@@ -206,7 +206,7 @@ impl UserRepository for Tx {
         let before = UserRepository::get(self, id.clone()).await?;
         may_assign(self, before.role)?;
         let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
-        // The old role again in the condition: a change made meanwhile would make the record wrong.
+        // The condition includes the old role: after a concurrent change the record would be wrong.
         let unchanged = Condition::all().add(Column::Id.eq(&id)).add(Column::Role.eq(before.role));
         let user = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await?.pop().ok_or(Error::Contention)?;
         self.record(Event::new(Action::UserRoleUpdate).on("User", &id).changed("role", before.role, role)).await?;
@@ -221,7 +221,7 @@ impl UserRepository for Tx {
     }
 }
 
-/// Who administers an agency gives and takes every role but that of the platform's administrators.
+/// An agency's administrator may give and take every role except super admin.
 fn may_assign(tx: &Tx, role: UserRole) -> Result<()> {
     tx.administrators_only("administer users")?;
     if tx.scope().is_some() && role == UserRole::SuperAdmin {
@@ -230,12 +230,12 @@ fn may_assign(tx: &Tx, role: UserRole) -> Result<()> {
     Ok(())
 }
 
-/// The address in lower case, as an expression that `User_email_lower_idx` serves.
+/// The address in lower case, as an expression that the index `User_email_lower_idx` serves.
 pub(crate) fn lower_email() -> SimpleExpr {
     Func::lower(Expr::col((Entity, Column::Email))).into()
 }
 
-/// The old service stored addresses in any case, so that the unique index alone would let the same one in again.
+/// Rejects an address that exists in any case. The old service stored mixed case, so the unique index is not enough.
 pub(crate) async fn refuse_taken(tx: &Tx, email: &str) -> Result<()> {
     match tx.rows::<Entity>().filter(lower_email().eq(email)).one().await? {
         Some(_) => Err(Error::Conflict { entity: "User".to_owned(), field: "email".to_owned() }),
@@ -243,7 +243,7 @@ pub(crate) async fn refuse_taken(tx: &Tx, email: &str) -> Result<()> {
     }
 }
 
-/// Addresses are compared in lower case, as the sign-in does. The longest address has 254 bytes (RFC 5321, 4.5.3.1.3).
+/// Normalises an address to lower case, as the sign-in does. The maximum is 254 bytes (RFC 5321, 4.5.3.1.3).
 pub(crate) fn checked_email(email: &str) -> Result<String> {
     let email = email.trim().to_lowercase();
     let parts = email.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());

@@ -91,7 +91,7 @@ async fn a_file_that_was_cut_short_is_told_by_its_line() {
     let lines: Vec<_> = text.lines().collect();
     folder.write("north.jsonl", &(lines[..2].join("\n") + "\n"));
 
-    folder.run(["tenant", "import", "north.jsonl"]).expect(1).says("not good at line 3");
+    folder.run(["tenant", "import", "north.jsonl"]).expect(1).says("invalid at line 3");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the jobs keep, watch and tell.
+//! The settings of the jobs, except their schedules.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::error::Result;
 
 const DAY: u64 = 86_400;
 
-/// The settings of the jobs, but for when they are due.
+/// The settings of the jobs, except their schedules.
 #[derive(Clone)]
 pub(crate) struct Maintenance {
     pub(crate) purge_after: Duration,
@@ -25,19 +25,19 @@ pub(crate) struct Maintenance {
 }
 
 impl Config {
-    /// Where the key is that signs the audit log's checkpoints, if a file is named.
+    /// Returns the path of the key that signs the audit log's checkpoints, if one is set.
     #[must_use]
     pub fn audit_key(&self) -> Option<&Path> {
         self.maintenance.audit_key.as_deref()
     }
 
-    /// Where those checkpoints go, if a place is named: a file, or `s3://bucket/prefix`.
+    /// Returns the destination of those checkpoints, if one is set: a file, or `s3://bucket/prefix`.
     #[must_use]
     pub fn audit_checkpoints(&self) -> Option<&str> {
         self.maintenance.audit_checkpoints.as_deref()
     }
 
-    /// For how many days audit records are kept; `None`: for ever.
+    /// Returns how many days audit records are kept; `None` keeps them forever.
     #[must_use]
     pub fn audit_keep_days(&self) -> Option<u32> {
         self.maintenance.audit_keep_days
@@ -53,7 +53,7 @@ pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
     let smtp = match (read.text("smtp_url"), read.text("smtp_from")) {
         (Some(url), Some(from)) => Some(Smtp { url: Secret::new(url.to_owned()), from: from.to_owned() }),
         (None, None) => None,
-        _ => return Err(wrong("smtp_url", "it goes with smtp_from, and the other way round".to_owned())),
+        _ => return Err(wrong("smtp_url", "set both smtp_url and smtp_from, or neither".to_owned())),
     };
     let above = read.text("size_alert_above").map(parse_bytes).transpose();
     let notify =

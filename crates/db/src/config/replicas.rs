@@ -1,4 +1,4 @@
-//! Where the replicas are, and how old what they show may be.
+//! The addresses of the replicas and the maximum age of their data.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ pub(super) fn read(read: &Reader<'_>, database_url: &str) -> Result<ReplicaSetti
     let is_postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
     let refused = |reason: &str| Err(wrong("replica_urls", reason.to_owned()));
     if !urls.is_empty() && !is_postgres(database_url) {
-        return refused("only PostgreSQL has replicas, and database_url names none of its databases");
+        return refused("only PostgreSQL has replicas, and database_url is not a PostgreSQL URL");
     }
     if !urls.iter().all(|url| is_postgres(url)) {
         return refused(
-            "each must have the form postgres://user@host:port/database; a comma within one is written %2C",
+            "each URL must have the form postgres://user@host:port/database; write a comma within one as %2C",
         );
     }
     let seconds = read.number("replica_max_lag_seconds", 1..=86_400)?.unwrap_or(5);

@@ -1,4 +1,4 @@
-//! The tables `[schedule.<job>]`: when each job of the scheduler is due.
+//! The tables `[schedule.<job>]`: the due times of the scheduler's jobs.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::settings::{Origin, Setting};
 use super::wrong;
 use crate::error::Result;
 
-/// What the names of these settings begin with.
+/// The prefix of the names of these settings.
 pub(super) const PREFIX: &str = "schedule.";
 
-/// What was set, by job and setting. Whether there is such a job shows when the scheduler is made.
+/// The values by job and setting. The scheduler checks the names of the jobs when it is created.
 #[derive(Clone, Default)]
 pub(crate) struct Schedules(BTreeMap<(String, String), (String, Origin)>);
 
@@ -33,7 +33,7 @@ impl Schedules {
         })
     }
 
-    /// The settings of each job by its name.
+    /// Returns the settings of each job by its name.
     pub(crate) fn by_job(&self) -> BTreeMap<String, ScheduleSettings> {
         let mut jobs: BTreeMap<String, ScheduleSettings> = BTreeMap::new();
         for ((job, setting), (value, _)) in &self.0 {

@@ -1,4 +1,4 @@
-//! What secret columns write and accept: settings for all of them, and for each.
+//! Policies of secret columns: settings for all columns, and for each one.
 
 use std::num::NonZeroU16;
 
@@ -9,14 +9,14 @@ use super::settings::{Known, known};
 use super::{Reader, wrong};
 use crate::error::Result;
 
-/// What the variables of these settings begin with: one that is none of them is a mistake.
+/// The prefix of these variables. An unknown variable with it is an error.
 pub(super) const VARIABLE_PREFIX: &str = "RYLIE_SECRETS_";
 
 const WRITES: &str = "secrets.writes";
 const ACCEPTS: &str = "secrets.accepts";
 const PADDING: &str = "secrets.padding";
 
-/// The settings for all columns, then those of each, which follow the former where they are not set.
+/// The settings for all columns, then those of each column, which default to the former.
 macro_rules! settings {
     ($($column:literal in $variable:literal,)+) => {
         [
@@ -48,8 +48,8 @@ pub(super) const KNOWN: [Known; 3 + 2 * SecretColumn::ALL.len()] = settings! {
     "User.apiKey" in "USER_APIKEY",
 };
 
-/// The policy of every secret column. A policy that contradicts itself is refused: `compat` that is not accepted, and
-/// `compat` without the key that it takes, where there is a keyring to write with.
+/// Reads the policy of every secret column. Contradictions are refused: `compat` in a form that is not accepted, and
+/// `compat` without the key that it needs, if there is a keyring.
 pub(super) fn read(read: &Reader<'_>) -> Result<SecretPolicies> {
     let padding = read.text(PADDING).map_or(Ok(Padding::None), |text| padding(PADDING, text))?;
     let keys = (read.text("keyring").is_some(), read.text("encryption_key").is_some());
@@ -80,7 +80,7 @@ fn check_compat(name: &str, column: SecretColumn, accepts: LegacyForms, keys: (b
         _ => ("plain", accepts.plain),
     };
     if !accepted {
-        return Err(wrong(name, format!("compat writes {form} here, so {form} must be accepted")));
+        return Err(wrong(name, format!("compat writes {form} in this column; accept {form} as well")));
     }
     if form == "gcm" && keys == (true, false) {
         return Err(wrong(name, "compat writes with the old service's key; set ENCRYPTION_KEY".to_owned()));
@@ -104,7 +104,7 @@ fn forms(name: &str, text: &str) -> Result<LegacyForms> {
             "cbc" => forms.cbc = true,
             "gcm" => forms.gcm = true,
             "plain" => forms.plain = true,
-            _ => return Err(wrong(name, "it must be none, or some of cbc, gcm and plain".to_owned())),
+            _ => return Err(wrong(name, "it must be none, or any of cbc, gcm and plain".to_owned())),
         }
     }
     Ok(forms)
@@ -117,7 +117,7 @@ fn padding(name: &str, text: &str) -> Result<Padding> {
         _ => text
             .parse::<NonZeroU16>()
             .map(Padding::Blocks)
-            .map_err(|_| wrong(name, "it must be none, padme, or a block's bytes from 1 to 65535".to_owned())),
+            .map_err(|_| wrong(name, "it must be none, padme, or a block size from 1 to 65535 bytes".to_owned())),
     }
 }
 

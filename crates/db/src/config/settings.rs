@@ -1,20 +1,20 @@
-//! The settings there are, and how they are shown.
+//! The list of all settings, and how their values are shown.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Where a setting's value came from.
+/// The source of a setting's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Nobody set it.
+    /// The built-in default.
     Default,
     /// The file `rylie.toml`.
     File,
     /// An environment variable.
     Environment,
-    /// The program: a flag of the command line, or a builder's call.
+    /// The program: a command-line flag or a builder call.
     #[serde(rename = "flag")]
     Code,
 }
@@ -30,14 +30,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A setting as it is shown: secrets masked.
+/// A setting for display, secrets masked.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Setting {
     /// Its name in `rylie.toml`.
     pub name: String,
     /// Its value, masked if it is a secret.
     pub value: String,
-    /// Where the value came from.
+    /// The source of the value.
     pub origin: Origin,
 }
 
@@ -46,17 +46,17 @@ pub(super) struct Known {
     pub(super) variable: &'static str,
     pub(super) default: &'static str,
     shown: Shown,
-    /// Whether it names a file: in `rylie.toml`, relative to the folder of that.
+    /// Whether it names a file. In `rylie.toml` the name is relative to that file's folder.
     pub(super) is_file: bool,
-    /// The setting whose value holds where this one has none.
+    /// The setting that provides the value if this one has none.
     pub(super) follows: Option<&'static str>,
 }
 
 enum Shown {
     Whole,
-    /// A URL: all but the password.
+    /// A URL without its password.
     WithoutPassword,
-    /// A list of such URLs.
+    /// A list of URLs without their passwords.
     WithoutPasswords,
     Never,
 }
@@ -75,7 +75,7 @@ impl Known {
     }
 }
 
-/// Those of their own; of secrets there are more.
+/// The settings except those of secret columns.
 pub(super) const KNOWN: [Known; 25] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     Known { shown: Shown::WithoutPassword, ..known("platform_url", "RYLIE_PLATFORM_URL", "") },
@@ -99,7 +99,7 @@ pub(super) const KNOWN: [Known; 25] = [
     known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", "").file(),
     known("audit_keep_days", "RYLIE_AUDIT_KEEP_DAYS", ""),
     known("size_alert_above", "RYLIE_SIZE_ALERT_ABOVE", ""),
-    // The path of a webhook is often its password.
+    // The path of a webhook often contains its password.
     Known { shown: Shown::Never, ..known("size_notify", "RYLIE_SIZE_NOTIFY", "") },
     Known { shown: Shown::WithoutPassword, ..known("smtp_url", "RYLIE_SMTP_URL", "") },
     known("smtp_from", "RYLIE_SMTP_FROM", ""),
@@ -118,8 +118,8 @@ pub(super) fn masked(known: &Known, value: &str) -> String {
     }
 }
 
-/// Masks `user:password@` and every query parameter that may be a secret; and the whole of what is no URL, or one whose
-/// parts cannot be told apart.
+/// Masks `user:password@` and every query parameter that may be a secret. Masks the whole text if it is not a URL or
+/// its parts are ambiguous.
 pub(super) fn without_password(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (scheme, rest),

@@ -1,17 +1,17 @@
-//! What the entities have and the schema lacks.
+//! The differences between the entities and the schema.
 
 use rylie_entities::{EntityColumn, EntityTable};
 use rylie_migration::{Catalog, Table};
 
 const TENANT: &str = "tenantId";
 
-/// What a child of a tenant refers to: column and table.
+/// The parents that a tenant's row may reference: column and table.
 const PARENTS: [(&str, &str); 2] = [("requestId", "Request"), ("userId", "User")];
 
 #[derive(Debug, Default)]
 pub(super) struct Difference {
     pub(super) new_tables: Vec<EntityTable>,
-    /// With the name of their table.
+    /// Each with the name of its table.
     pub(super) new_columns: Vec<(String, EntityColumn)>,
     pub(super) remarks: Vec<String>,
 }
@@ -27,7 +27,7 @@ impl Difference {
         }
         for name in schema.tables.keys().filter(|name| !is_our_own(name)) {
             if entities.iter().all(|entity| &entity.name != name) {
-                difference.remarks.push(format!("table {name} has no entity; take it away only once nothing reads it"));
+                difference.remarks.push(format!("table {name} has no entity; drop it only when nothing reads it"));
             }
         }
         difference
@@ -43,7 +43,7 @@ impl Difference {
             };
             if live.kind != column.kind {
                 self.remarks.push(format!(
-                    "column {name}.{of} is {} in the schema and {} in the entity; another type is a new column beside the old one",
+                    "column {name}.{of} is {} in the schema and {} in the entity; to change the type, add a new column",
                     live.kind, column.kind
                 ));
             }
@@ -58,11 +58,11 @@ impl Difference {
         }
         let unknown = table.columns.keys().filter(|live| entity.columns.iter().all(|column| &column.name != *live));
         self.remarks.extend(unknown.map(|column| {
-            format!("column {name}.{column} is in no entity; take it away only once nothing reads it, the old service included")
+            format!("column {name}.{column} is in no entity; drop it only when no service reads it, old or new")
         }));
     }
 
-    /// Steps that may be sent twice, for a live database.
+    /// Returns steps that can be repeated, for a live database.
     pub(super) fn postgres(&self) -> Vec<String> {
         let mut steps: Vec<String> = self.new_columns.iter().map(|(table, column)| add_column(table, column)).collect();
         for table in &self.new_tables {
@@ -99,7 +99,7 @@ impl Difference {
         steps
     }
 
-    /// What takes the doors' roles, for tables of tenants.
+    /// Returns the policies of the database roles, for tenant-owned tables.
     pub(super) fn policies(&self) -> Vec<String> {
         self.new_tables.iter().filter(|table| has_tenant(table)).map(|table| policy(&table.name)).collect()
     }
@@ -113,7 +113,7 @@ fn is_our_own(table: &str) -> bool {
     table.starts_with("rylie_") || table == "seaql_migrations"
 }
 
-/// Nullable, unless there is a value that old rows may have: a NOT NULL comes once they are filled.
+/// A new column is nullable, unless old rows may have a default. Add NOT NULL once they are filled.
 fn definition(column: &EntityColumn, kind: &str) -> String {
     match (column.nullable, column.kind.as_str()) {
         (false, "boolean") => format!("{kind} DEFAULT false NOT NULL"),
@@ -142,7 +142,7 @@ fn create(table: &EntityTable, postgres: bool) -> String {
     format!("CREATE TABLE {if_missing}\"{name}\" (\n    {}\n)", lines.join(",\n    "))
 }
 
-/// The composite key that keeps a row from referring into another tenant.
+/// Returns the composite foreign key that prevents references into another tenant.
 fn parent(table: &EntityTable) -> Option<String> {
     let has = |name: &str| table.columns.iter().any(|column| column.name == name);
     let (column, parent) = PARENTS.iter().find(|(column, _)| has_tenant(table) && has(column))?;
@@ -153,7 +153,7 @@ fn parent(table: &EntityTable) -> Option<String> {
     ))
 }
 
-/// Led by the tenant, in the order of a list.
+/// Returns the index by tenant, in the order of a list.
 fn index(table: &EntityTable) -> String {
     let name = &table.name;
     let key = table.key.first().map_or("id", String::as_str);

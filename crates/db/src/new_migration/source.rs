@@ -1,4 +1,4 @@
-//! The file of a migration.
+//! The source text of a migration.
 
 use super::difference::Difference;
 
@@ -22,7 +22,7 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference) -> String {
     }));
     let builds_walls = if walls { BUILDS_WALLS } else { "" };
     format!(
-        "//! Say in a sentence what changes, and why.\n{remarks}\n{imports}use crate::migrations::Migration;\nuse crate::step::{{Engine, Step}};\n\n\
+        "//! State in one sentence what changes, and why.\n{remarks}\n{imports}use crate::migrations::Migration;\nuse crate::step::{{Engine, Step}};\n\n\
          pub(crate) struct {type_name};\n\n\
          impl Migration for {type_name} {{\n    fn name(&self) -> &'static str {{\n        \"{name}\"\n    }}\n\n\
          {up}\n{down}{builds_walls}}}\n",
@@ -40,10 +40,10 @@ fn remarks(difference: &Difference) -> String {
         return String::new();
     }
     let lines: Vec<String> = difference.remarks.iter().map(|remark| format!("// {remark}\n")).collect();
-    format!("\n// Seen beside it, and not proposed:\n{}", lines.join(""))
+    format!("\n// Differences that are not proposed:\n{}", lines.join(""))
 }
 
-/// What takes the proposal back, on either engine.
+/// Returns the statements that revert the proposal, for both engines.
 fn down(difference: &Difference) -> (Vec<String>, Vec<String>) {
     let tables = difference.new_tables.iter().rev().map(|table| table.name.as_str());
     let columns = difference.new_columns.iter().rev();
@@ -58,7 +58,7 @@ fn down(difference: &Difference) -> (Vec<String>, Vec<String>) {
     (postgres.collect(), sqlite.collect())
 }
 
-/// As the steps of a migration: an index that is built concurrently is one of its own kind.
+/// Returns the statements as steps of a migration. A concurrent index is a separate kind of step.
 fn steps(statements: &[String]) -> Vec<String> {
     statements.iter().map(|sql| step(sql)).collect()
 }

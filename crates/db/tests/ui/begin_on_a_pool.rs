@@ -1,4 +1,4 @@
-//! A pool sends nothing by itself.
+//! A pool sends no statements.
 
 use rylie_db::repositories::Pool;
 

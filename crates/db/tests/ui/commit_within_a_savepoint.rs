@@ -1,4 +1,4 @@
-//! A part of a unit ends before the unit does.
+//! A savepoint ends before its unit.
 use rylie_db::prelude::*;
 
 async fn early(unit: Box<dyn TenantUnit>) {

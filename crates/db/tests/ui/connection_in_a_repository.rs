@@ -1,4 +1,4 @@
-//! A repository asks its unit for rows, and does not reach the connection.
+//! A repository reads rows through its unit and cannot reach the connection.
 
 use rylie_tenancy::Tx;
 

@@ -1,4 +1,4 @@
-//! The transaction stays inside: a unit is no connection, and gives none away.
+//! A unit is not a connection and does not expose one.
 use rylie_db::prelude::*;
 use sea_orm::ConnectionTrait;
 

@@ -1,4 +1,4 @@
-//! Text becomes a cursor only where it is checked.
+//! Text becomes a cursor only by authentication.
 use rylie_db::prelude::*;
 
 fn unchecked(text: String) -> KeysetRequest {

@@ -1,4 +1,4 @@
-//! A grant names who and why, and is checked.
+//! A grant is created by a checked constructor, not from a literal.
 use rylie_db::prelude::*;
 
 fn forge(user: UserId) -> Grant {

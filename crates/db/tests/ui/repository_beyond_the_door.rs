@@ -1,4 +1,4 @@
-//! A door shows what belongs to it: no sessions in a tenant's unit, no requests in an identity's.
+//! A unit offers the repositories of its kind: a tenant unit has no sessions, an identity unit no requests.
 use rylie_db::prelude::*;
 
 fn read(tenant: &dyn TenantUnit, identity: &dyn IdentityUnit) {

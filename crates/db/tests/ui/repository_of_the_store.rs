@@ -1,4 +1,4 @@
-//! A store has doors and no repositories.
+//! A store opens units and has no repositories.
 use rylie_db::prelude::*;
 
 async fn read(store: &dyn Store) {

@@ -1,4 +1,4 @@
-//! A scope is made from a signed-in user, and is not put together.
+//! A scope is created from a signed-in user, not from a literal.
 use rylie_db::prelude::*;
 use rylie_db::repositories::Reach;
 

@@ -1,4 +1,4 @@
-//! A scope is narrowed, never widened.
+//! A scope can be narrowed but not widened.
 use rylie_db::prelude::*;
 use rylie_db::repositories::Reach;
 

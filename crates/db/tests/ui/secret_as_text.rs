@@ -1,4 +1,4 @@
-//! Text cannot stand where a sealed column belongs.
+//! A sealed column does not accept text.
 use rylie_db::entities::SealedColumn;
 
 fn store(token: String) -> SealedColumn {

@@ -1,4 +1,4 @@
-//! The constructor is the library's own.
+//! The constructor is private to the library.
 use rylie_db::prelude::*;
 
 fn forge(id: UserId, agency: AgencyId) -> SignedInUser {

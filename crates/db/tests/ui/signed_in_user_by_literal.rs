@@ -1,4 +1,4 @@
-//! A signed-in user comes from a session, and is not put together.
+//! A signed-in user comes from a session check, not from a literal.
 use rylie_db::prelude::*;
 
 fn forge(id: UserId, agency: AgencyId) -> SignedInUser {

@@ -1,4 +1,4 @@
-//! The tenant's door takes a scope and nothing less.
+//! A tenant unit needs a scope.
 use rylie_db::prelude::*;
 
 async fn open(store: &dyn Store, tenant: &TenantId) {

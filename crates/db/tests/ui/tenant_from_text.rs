@@ -1,4 +1,4 @@
-//! A tenant's key follows from an agency or a user, never from text.
+//! A tenant id is derived from an agency or a user, never from text.
 use std::str::FromStr;
 
 use rylie_db::prelude::*;

@@ -1,4 +1,4 @@
-//! A tenant's table cannot be declared to be everybody's.
+//! A tenant-owned table cannot be declared as shared.
 
 use rylie_db::entities::request;
 use rylie_tenancy::Shared;

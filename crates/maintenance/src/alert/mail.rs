@@ -10,17 +10,17 @@ use rylie_repositories::Delivery;
 
 use crate::error::{Error, Result};
 
-/// The mail server that alerts are sent by.
+/// The mail server for alerts.
 #[derive(Clone, Debug)]
 pub struct Smtp {
-    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`; a password is percent-encoded, and refused
-    /// where TLS is not required.
+    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`. A password is percent-encoded, and
+    /// refused if TLS is not required.
     pub url: Secret<String>,
     /// The sender's address.
     pub from: String,
 }
 
-/// The longest time for one command of the conversation.
+/// Maximum time for one SMTP command.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
@@ -39,7 +39,7 @@ impl Mail {
         let to = mailbox("a mail address to notify", address)?;
         let from = mailbox("smtp_from", &smtp.from)?;
         if shows_password(smtp.url.expose()) {
-            let reason = "a password goes over TLS only: smtps://… or ?tls=required";
+            let reason = "a password goes over TLS only: use smtps://… or ?tls=required";
             return Err(Error::invalid("smtp_url", reason));
         }
         let reason = "it must have the form smtp://user:password@host:587?tls=required or smtps://user:password@host";
@@ -59,7 +59,7 @@ impl Mail {
             .from(self.from.clone())
             .to(self.to.clone())
             .subject("Database Size Alert")
-            // The same in every attempt, so that a reader shows a repetition once.
+            // The same in every attempt, so that mail programs show a repetition once.
             .message_id(Some(format!("<{}@rylie-db>", delivery.id)))
             .header(ContentType::TEXT_PLAIN)
             .body(format!("{words}\n"))
@@ -68,7 +68,8 @@ impl Mail {
     }
 }
 
-/// Whether a login would be sent with no TLS, or with none if the server, or who stands before it, offers none.
+/// Returns whether a login could be sent without TLS, for example if the server, or an attacker in between, offers
+/// none.
 fn shows_password(url: &str) -> bool {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (server, options) = rest.split_once('?').unwrap_or((rest, ""));

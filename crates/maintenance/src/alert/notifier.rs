@@ -1,4 +1,4 @@
-//! Whom an alert is told.
+//! Targets of alerts.
 
 use rylie_repositories::Delivery;
 
@@ -6,7 +6,7 @@ use super::mail::{Mail, Smtp};
 use super::webhook::Webhook;
 use crate::error::{Error, Result};
 
-/// Whom an alert is told: a mail address or a webhook.
+/// A target of alerts: a mail address or a webhook.
 #[derive(Clone, Debug)]
 pub struct Notifier(By);
 
@@ -17,8 +17,8 @@ enum By {
 }
 
 impl Notifier {
-    /// `mailto:ann@example.com`, which takes a mail server, or the `https://` (`http://`) address of a webhook.
-    /// [`Error::Invalid`] for anything else; the message does not show it.
+    /// Creates a target from `mailto:ann@example.com`, which needs a mail server, or the `https://` (`http://`) address
+    /// of a webhook. Fails with [`Error::Invalid`] for anything else; the message does not show it.
     pub fn new(target: &str, smtp: Option<&Smtp>) -> Result<Self> {
         let target = target.trim();
         if let Some(address) = target.strip_prefix("mailto:") {
@@ -30,11 +30,11 @@ impl Notifier {
         }
         Err(Error::invalid(
             "a target to notify",
-            "it must be mailto:somebody@example.com or the https:// address of a webhook",
+            "it must be mailto:ann@example.com or the https:// address of a webhook",
         ))
     }
 
-    /// The target as it is shown and kept: the path of a webhook, which may be a secret, is left out.
+    /// Returns the target for display and storage. It omits the path of a webhook, which may be a secret.
     #[must_use]
     pub fn target(&self) -> &str {
         match &self.0 {

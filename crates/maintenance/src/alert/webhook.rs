@@ -1,4 +1,4 @@
-//! Alerts by webhook: one POST with a JSON document.
+//! Alerts by webhook: one POST request with a JSON document.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use crate::error::{Error, Result};
 
-/// The longest time for all of it.
+/// Maximum time for the whole request.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
@@ -27,7 +27,7 @@ impl Webhook {
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
         let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-        // Two webhooks of one host are told apart by a mark that says nothing of their path.
+        // A hash distinguishes two webhooks of one host and reveals nothing of their path.
         let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
         let mark = digest.as_ref().iter().take(4).fold(0_u32, |mark, byte| mark << 8 | u32::from(*byte));
         let target = format!("{}://{host}{port}/…#{mark:08x}", uri.scheme_str().unwrap_or("https"));
@@ -57,7 +57,7 @@ impl Webhook {
     }
 }
 
-/// A redirection is an error: the alert is for the address that was named.
+/// Sends the request. A redirection is an error, because the alert is for the configured address only.
 fn post(url: &str, body: &str) -> std::result::Result<(), ureq::Error> {
     let mut config = Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0);
     if url.starts_with("https:") {
@@ -65,7 +65,7 @@ fn post(url: &str, body: &str) -> std::result::Result<(), ureq::Error> {
     }
     let agent = config.build().new_agent();
     let status = agent.post(url).header("content-type", "application/json").send(body)?.status();
-    // The client takes only 400 and above for an error.
+    // The client reports only 400 and above as an error.
     if status.is_success() { Ok(()) } else { Err(ureq::Error::StatusCode(status.as_u16())) }
 }
 
@@ -79,15 +79,15 @@ fn tls() -> TlsConfig {
         .build()
 }
 
-/// Some of the client's errors repeat the address.
+/// Returns the error without the address, which some of the client's errors repeat.
 fn without_address(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::StatusCode(300..400) => "it redirects, which is not followed".to_owned(),
+        ureq::Error::StatusCode(300..400) => "it redirects, and redirections are not followed".to_owned(),
         ureq::Error::StatusCode(code) => format!("it answered with the status {code}"),
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::Timeout(_) => format!("it did not answer within {TIMEOUT:?}"),
-        ureq::Error::HostNotFound => "its host is not known".to_owned(),
-        ureq::Error::ConnectionFailed => "it does not take connections".to_owned(),
+        ureq::Error::HostNotFound => "its host is unknown".to_owned(),
+        ureq::Error::ConnectionFailed => "it refuses connections".to_owned(),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate or TLS is not acceptable".to_owned(),
         _ => "the request failed".to_owned(),
     }

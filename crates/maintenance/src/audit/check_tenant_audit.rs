@@ -1,4 +1,4 @@
-//! Checking the audit records of a tenant's export, without the database.
+//! Checking the audit records of a tenant's export, without a database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,33 +15,33 @@ use crate::tenant::{Content, Reader, Seal};
 
 const LOG: &str = "AuditLog";
 
-/// What was checked.
+/// The result of a check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CheckedTenantAudit {
-    /// Whose records they are.
+    /// The tenant of the records.
     pub tenant: String,
-    /// Sealed records that are there, unchanged but for personal parts that are gone.
+    /// Sealed records that are present and unchanged, except for removed personal parts.
     pub records: u64,
-    /// Those of them that lack a personal part. Whether an erasure in the log took it, or somebody emptied it by hand, an export does
-    /// not tell, as erasures are records of the platform: [`verify_audit`](crate::verify_audit) does.
+    /// Records of these that lack a personal part. The export does not show whether an erasure removed it or somebody
+    /// emptied it, because erasures are records of the platform. [`verify_audit`](crate::verify_audit) shows it.
     pub emptied: u64,
-    /// Sealed records that retention had removed.
+    /// Sealed records that retention has removed.
     pub removed: u64,
-    /// Records that were not sealed yet, for which nothing vouches.
+    /// Records that were not sealed yet; nothing proves them.
     pub unsealed: u64,
-    /// The latest checkpoint; `None` for a log that nobody had sealed.
+    /// The latest checkpoint; `None` for a log that was never sealed.
     pub latest: Option<SignedCheckpoint>,
-    /// The signed head; without one nothing tells whether batches at the end were left off.
+    /// The signed head. Without one, missing batches at the end are not detected.
     pub head: Option<TenantHead>,
 }
 
-/// Checks that a file of [`export_tenant`](crate::export_tenant) holds every audit record of the tenant that was sealed when it was made, as
-/// it was sealed. It takes memory for a few hundred bytes a record.
+/// Checks that a file of [`export_tenant`](crate::export_tenant) contains every audit record of the tenant that was
+/// sealed at the export, unchanged. Needs some hundred bytes of memory per record.
 ///
-/// `trusted` are the keys whose checkpoints and head are believed: none for any, but then the head must be by one that signed a
-/// checkpoint of the file. With checkpoints from outside each batch must be among
-/// them. [`Error::TenantFile`] where something is missing, changed or not to be believed. Whether it must have a
-/// [head](CheckedTenantAudit::head) is for the caller to say; one that is there must agree.
+/// `trusted` are the accepted keys of checkpoints and head. If it is empty, any key is accepted, but the head must be
+/// signed by a key that signed a checkpoint of the file. With external checkpoints, each batch must be among them.
+/// Fails with [`Error::TenantFile`] where something is missing, changed or not trusted. The caller decides whether a
+/// [head](CheckedTenantAudit::head) is required; one that is present must match.
 pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside) -> Result<CheckedTenantAudit> {
     let mut reader = Reader::open(file)?;
     let tenant = reader.header().tenant.clone();
@@ -57,12 +57,12 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
             Content::Seal(Seal::Batch(batch)) => {
                 let signed = check.batch(&batch).map_err(|error| reader.not_sealed(&error))?;
                 if batch.place.entry.tenant != tenant {
-                    return Err(reader.wrong("the batch is another tenant's"));
+                    return Err(reader.wrong("the batch belongs to another tenant"));
                 }
                 keys.push(signed.key());
                 format = signed.format();
                 if !believed(&signed) {
-                    return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
+                    return Err(reader.wrong("its checkpoint has no trusted signature, or is not an external one"));
                 }
             }
             Content::Seal(Seal::Leaf(leaf)) => {
@@ -75,7 +75,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                 let signed = check.end(&text).map_err(|error| reader.not_sealed(&error))?;
                 keys.push(signed.key());
                 if !believed(&signed) {
-                    return Err(reader.wrong("its checkpoint is signed by nobody trusted, or not among those outside"));
+                    return Err(reader.wrong("its checkpoint has no trusted signature, or is not an external one"));
                 }
                 latest = Some(signed);
             }
@@ -86,14 +86,14 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
             Content::Row(line) if line.table == LOG => {
                 let id = line.row.get("id").and_then(|id| id.as_str()).unwrap_or_default();
                 if !ids.insert(id.to_owned()) {
-                    return Err(reader.wrong("the audit record is there twice"));
+                    return Err(reader.wrong("the audit record appears twice"));
                 }
                 let Some((format, leaf)) = leaves.remove(id) else {
                     unsealed += 1;
                     continue;
                 };
                 let Some(record) = record(&line.row, &leaf, format).filter(|record| record.leaf() == leaf.leaf) else {
-                    return Err(reader.wrong("the audit record is not what was sealed"));
+                    return Err(reader.wrong("the audit record differs from what was sealed"));
                 };
                 records += 1;
                 let lacks = matches!(record.who, Part::Erased(_)) || matches!(record.what, Part::Erased(_));
@@ -114,11 +114,11 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
         (trusted, _) => trusted.contains(key),
     };
     if head.as_ref().is_some_and(|(_, key)| !by_whom(key)) {
-        return Err(reader.wrong("its head is signed by nobody trusted, or by another than its checkpoints"));
+        return Err(reader.wrong("its head has no trusted signature, or not one of its checkpoints' keys"));
     }
     let head = head.map(|(head, _)| head);
     if head.as_ref().is_some_and(|head| !agrees(head, &tenant, &check, latest.as_ref())) {
-        return Err(reader.wrong("it does not go as far as its signed head says, or is another tenant's"));
+        return Err(reader.wrong("it does not match its signed head: batches are missing, or the tenant differs"));
     }
     Ok(CheckedTenantAudit { tenant, records, emptied, removed: check.removed(), unsealed, latest, head })
 }
@@ -130,7 +130,7 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
         && (head.latest, head.checkpoint) == (number, hash)
 }
 
-/// The record that a row of an export is; `None` for a row that is none.
+/// Converts a row of an export into its record; `None` for an invalid row.
 fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
     let text = |name: &str| row.get(name).and_then(|value| value.as_str()).map(str::to_owned);
     let who = Who {
@@ -151,7 +151,7 @@ fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> 
         resource: text("resource")?,
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
-        // A time that no reader can hold is in no export.
+        // Exports contain no time outside the supported range.
         unreadable: None,
     })
 }

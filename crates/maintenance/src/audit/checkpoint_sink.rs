@@ -1,4 +1,4 @@
-//! The place of checkpoints that a setting or a flag names: to add to, and to compare with.
+//! The destination of checkpoints that a setting or a flag names, for publishing and for comparison.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use rylie_audit::{CheckpointSink, FileSink, Outside};
 
 use crate::error::{Error, Result};
 
-/// How a place in object storage begins.
+/// The prefix of a destination in object storage.
 const OBJECTS: &str = "s3://";
 
-/// Where checkpoints go: to a file, or to `s3://bucket/prefix` with the feature `object-storage`. [`Error::Invalid`](crate::Error::Invalid) for an address
-/// that is none, and without the feature.
+/// Opens a destination of checkpoints: a file, or `s3://bucket/prefix` with the feature `object-storage`. Fails with
+/// [`Error::Invalid`](crate::Error::Invalid) for an invalid address, and without the feature.
 pub fn checkpoint_sink(target: &str) -> Result<Box<dyn CheckpointSink>> {
     match target.strip_prefix(OBJECTS) {
         None => Ok(Box::new(FileSink(target.into()))),
@@ -18,13 +18,13 @@ pub fn checkpoint_sink(target: &str) -> Result<Box<dyn CheckpointSink>> {
         Some(place) => Ok(Box::new(super::object_sink::ObjectSink::new(place)?)),
         #[cfg(not(feature = "object-storage"))]
         Some(_) => {
-            Err(Error::invalid("the place of checkpoints", "this is built without the feature `object-storage`"))
+            Err(Error::invalid("the destination of checkpoints", "the feature `object-storage` is not built in"))
         }
     }
 }
 
-/// What is kept at such a place, for a verification: all that a file has, and of `s3://bucket/prefix` the newest, which names
-/// those before it. `None` where nothing is kept.
+/// Returns the checkpoints of such a destination, for a verification: all of a file, or the newest of
+/// `s3://bucket/prefix`, which names its predecessors. `None` if there are none.
 pub fn kept_checkpoints(place: &str) -> Result<Option<Outside>> {
     let failed = |source: rylie_audit::Error| Error::Data {
         doing: "reading the checkpoints kept outside",

@@ -1,4 +1,4 @@
-//! Checkpoints in object storage that speaks S3: an object each, made once and never written over.
+//! Checkpoints in S3-compatible object storage: one object each, never overwritten.
 
 use std::future::Future;
 use std::sync::{Arc, mpsc};
@@ -13,50 +13,51 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result};
 
-/// The longest time that one request is tried for.
+/// Maximum time for one request, retries included.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What every checkpoint's name ends with.
+/// The suffix of every checkpoint's name.
 const ENDING: &str = ".checkpoint";
 
-/// A bucket, or a part of one. Each checkpoint is an object of its own: what is there is never written over, and a bucket
-/// that keeps versions or locks objects keeps them from its administrators as well.
+/// A bucket, or a prefix in one. Each checkpoint is a separate object and is never overwritten. A bucket with versions
+/// or object locks protects them from its administrators as well.
 #[derive(Debug)]
 pub(crate) struct ObjectSink {
     store: Arc<AmazonS3>,
     prefix: Path,
     target: String,
-    /// The client's own: a sink is called from within another.
+    /// A separate runtime for the client, because a sink is called from within another runtime.
     runtime: Option<Runtime>,
 }
 
 impl ObjectSink {
-    /// `place` is the bucket, and after a slash how names begin. Credentials, region and endpoint come from the environment, as AWS's own
-    /// tools take them (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT`, …), or from the machine's role.
+    /// `place` is the bucket, optionally with a slash and the prefix of names. Credentials, region and endpoint come
+    /// from the environment, as for AWS's tools (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT`, …), or from the
+    /// machine's role.
     pub(crate) fn new(place: &str) -> Result<Self> {
-        let wrong = |reason| Error::invalid("the place of checkpoints", reason);
+        let wrong = |reason| Error::invalid("the destination of checkpoints", reason);
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         if bucket.is_empty() {
             return Err(wrong("it names no bucket"));
         }
-        let prefix = Path::parse(prefix).map_err(|_| wrong("what follows the bucket cannot begin a name"))?;
+        let prefix = Path::parse(prefix).map_err(|_| wrong("the prefix after the bucket is not valid"))?;
         let retry = RetryConfig { max_retries: 3, retry_timeout: PATIENCE, ..RetryConfig::default() };
         let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build();
         let store =
-            store.map_err(|_| wrong("it must be s3://bucket/prefix, with what AWS_… says in the environment"))?;
+            store.map_err(|_| wrong("it must be s3://bucket/prefix, with valid AWS_… values in the environment"))?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.map_err(|_| wrong("no thread could be started for it"))?;
+        let runtime = runtime.map_err(|_| wrong("the thread of its client could not be started"))?;
         Ok(Self { store: Arc::new(store), prefix, target: format!("s3://{place}"), runtime: Some(runtime) })
     }
 
-    /// Lists come in the order of names, and the newest is to come first: so a name begins with how far its batch is from the last
-    /// number there is.
+    /// Returns the name of a batch's object. Listings are sorted by name and the newest must come first, so a name
+    /// begins with the distance of its batch from the highest number.
     fn name(prefix: &Path, batch: u64) -> Path {
         let last = u64::MAX - batch;
         prefix.clone().join(format!("{last:020}-{batch}{ENDING}"))
     }
 
-    /// Waits for what the client does, on a thread of its own.
+    /// Waits for a request of the client, which runs on a separate thread.
     fn wait<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -75,7 +76,7 @@ impl ObjectSink {
         let store = Arc::clone(&self.store);
         let bytes = self.wait("reading a checkpoint of", async move { store.get(&name).await?.bytes().await })?;
         let text = std::str::from_utf8(&bytes);
-        let unreadable = |_| AuditError::Malformed { what: "checkpoint", reason: "it is no text" };
+        let unreadable = |_| AuditError::Malformed { what: "checkpoint", reason: "it is not text" };
         SignedCheckpoint::parse(text.map_err(unreadable)?)
     }
 }
@@ -90,7 +91,7 @@ impl CheckpointSink for ObjectSink {
         let newest = self.wait("listing the checkpoints of", async move {
             let mut listed = store.list(Some(&prefix));
             while let Some(object) = listed.next().await.transpose()? {
-                // Folders below are another's.
+                // Objects in nested folders are not ours.
                 let batch = object
                     .location
                     .filename()
@@ -104,7 +105,8 @@ impl CheckpointSink for ObjectSink {
         newest.map(|name| self.read(name)).transpose()
     }
 
-    /// An object that is there already must be this one: another process, or this one before it was killed, has made it.
+    /// Stores a checkpoint. An existing object must be equal: another process, or this one before a crash, has created
+    /// it.
     fn keep(&self, checkpoint: &SignedCheckpoint) -> rylie_audit::Result<()> {
         let batch = checkpoint.checkpoint().batch;
         let (store, name, text) = (Arc::clone(&self.store), Self::name(&self.prefix, batch), checkpoint.to_text());
@@ -123,7 +125,7 @@ impl CheckpointSink for ObjectSink {
 
 impl Drop for ObjectSink {
     fn drop(&mut self) {
-        // Nothing is under way any more, and a thread of another runtime must not wait here.
+        // Nothing is running any more, and a thread of another runtime must not block here.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -1,4 +1,4 @@
-//! Removing records of the audit log that are old enough.
+//! Removing records of the audit log after their retention time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{CheckpointSink, SigningKey};
@@ -7,25 +7,25 @@ use rylie_repositories::{Grant, PlatformUnit, Store};
 use super::seal_audit::seal_and_declare;
 use crate::error::{Error, Result};
 
-/// Batches removed in one transaction.
+/// Number of batches removed in one transaction.
 const BATCHES: u64 = 20;
 
-/// What a run removed.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RetainedAudit {
-    /// Batches.
+    /// Number of removed batches.
     pub batches: u64,
-    /// Their records.
+    /// Number of their records.
     pub records: u64,
 }
 
-/// Removes the records of every batch that was sealed more than `days` before `now`, the oldest first and each as a
-/// whole. Checkpoints and the tenants' counts stay, and a verification says which batches
-/// were removed. What is not sealed is never removed; [`Error::Retention`] for less than a day.
+/// Removes the records of every batch that was sealed more than `days` before `now`, oldest first and each as a whole.
+/// Checkpoints and the tenants' counts stay, and a verification reports which batches were removed. Records that are
+/// not sealed are never removed. Fails with [`Error::Retention`] for less than a day.
 ///
-/// Where there is something to remove it seals first, as [`seal_audit`](crate::seal_audit) does, under a checkpoint that declares
-/// what is to go: a removal that no signed checkpoint declares is what a verification calls tampering. Killed in between it
-/// goes on with the next run.
+/// If there is something to remove, it first seals as [`seal_audit`](crate::seal_audit) does, under a checkpoint that
+/// declares the removal. A verification reports a removal without a signed declaration as tampering. After a crash in
+/// between, the next run continues.
 pub async fn retain_audit(
     store: &dyn Store,
     key: &SigningKey,
@@ -33,7 +33,7 @@ pub async fn retain_audit(
     now: DateTime<Utc>,
     days: u32,
 ) -> Result<RetainedAudit> {
-    let failed = Error::doing("removing old records of the audit log");
+    let failed = Error::doing("removing expired audit records");
     let before = now.checked_sub_signed(TimeDelta::days(days.into())).filter(|_| days > 0).ok_or(Error::Retention)?;
     let old = unit(store).await?.audit_seals().last_before(before).await.map_err(&failed)?;
     if let Some(old) = old {
@@ -53,7 +53,7 @@ pub async fn retain_audit(
 }
 
 async fn unit(store: &dyn Store) -> Result<Box<dyn PlatformUnit>> {
-    let failed = Error::doing("removing old records of the audit log");
+    let failed = Error::doing("removing expired audit records");
     let grant = Grant::job("retain-audit", "records of the log past their time").map_err(&failed)?;
     store.platform(grant).await.map_err(&failed)
 }

@@ -1,36 +1,36 @@
-//! Sealing what was recorded.
+//! Sealing pending audit records.
 
 use rylie_audit::{CheckpointSink, Error as AuditError, SignedCheckpoint, SigningKey};
 use rylie_repositories::{Grant, NewSeal, PlatformUnit, Store, UnitOptions};
 
 use crate::error::{Error, Result};
 
-/// Records sealed in one transaction: some tens of megabytes of memory, and less than a second.
+/// Number of records sealed in one transaction: some tens of megabytes of memory, and less than a second.
 const BATCH: u64 = 10_000;
 
-/// Checkpoints handed out at a time.
+/// Number of checkpoints published at a time.
 const HANDED_OUT: u64 = 1_000;
 
-/// What a run sealed.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SealedAudit {
-    /// Records.
+    /// Number of sealed records.
     pub records: u64,
-    /// The checkpoints, oldest first: one at least, of no records where nothing waited.
+    /// The checkpoints, oldest first. At least one, without records if none waited.
     pub checkpoints: Vec<SignedCheckpoint>,
 }
 
-/// Seals every record that waits, batch by batch, and hands the checkpoints out; also when nothing happened, so that a
-/// missing heartbeat shows.
+/// Seals all waiting records, batch by batch, and publishes the checkpoints. Without waiting records it publishes a
+/// heartbeat, so that a missing one can be noticed.
 ///
-/// Any number of processes may run it: one seals, the others get [`Error::Sealing`]. Writers of the log are not held up. A sink that remembers is
-/// given what it missed before, as after a crash between sealing and handing out, and one that has another checkpoint than
-/// the database is an error: then nothing is sealed.
+/// Any number of processes may run it: one seals, the others fail with [`Error::Sealing`]. Writers of the log do not
+/// wait. A sink that remembers its checkpoints first gets those that it missed, as after a crash between sealing and
+/// publishing. If its last checkpoint differs from the database's, this fails and nothing is sealed.
 pub async fn seal_audit(store: &dyn Store, key: &SigningKey, sinks: &[&dyn CheckpointSink]) -> Result<SealedAudit> {
     seal_and_declare(store, key, sinks, 0).await
 }
 
-/// Seals as [`seal_audit`] does, and declares that batches up to `removed` may be removed.
+/// As [`seal_audit`], and declares that batches up to `removed` may be removed.
 pub(crate) async fn seal_and_declare(
     store: &dyn Store,
     key: &SigningKey,
@@ -52,7 +52,7 @@ pub(crate) async fn seal_and_declare(
         }
         sealed.records += checkpoint.checkpoint().records;
         sealed.checkpoints.push(checkpoint);
-        // What sealing itself recorded, who entered and why, waits for the next run.
+        // The record of this sealing's own grant waits for the next run.
         if !more {
             break;
         }
@@ -63,10 +63,10 @@ pub(crate) async fn seal_and_declare(
     Ok(sealed)
 }
 
-/// Gives a sink what it does not have yet.
+/// Publishes the checkpoints that a sink does not have yet.
 async fn hand_out(store: &dyn Store, sink: &dyn CheckpointSink) -> Result<()> {
     let mut last = sink.last().map_err(handing_out)?;
-    // The first page begins with the one that the sink has last.
+    // The first page begins with the sink's last checkpoint.
     let mut after = last.as_ref().map_or(0, |last| last.checkpoint().batch.saturating_sub(1));
     loop {
         let page = checkpoints_after(store, after).await?;
@@ -82,7 +82,7 @@ async fn hand_out(store: &dyn Store, sink: &dyn CheckpointSink) -> Result<()> {
     }
 }
 
-/// Whether the sink's last checkpoint is `ours`, the database's of that batch.
+/// Checks that the sink's last checkpoint equals `ours`, the database's of that batch.
 async fn agrees(store: &dyn Store, ours: Option<&SignedCheckpoint>, last: &SignedCheckpoint) -> Result<()> {
     if ours.is_some_and(|ours| ours.hash() == last.hash()) {
         return Ok(());
@@ -96,15 +96,15 @@ async fn agrees(store: &dyn Store, ours: Option<&SignedCheckpoint>, last: &Signe
 }
 
 async fn fingerprint(store: &dyn Store) -> Result<String> {
-    let failed = Error::doing("handing out checkpoints");
+    let failed = Error::doing("publishing checkpoints");
     let grant = Grant::job("seal-audit", "whose checkpoints are outside").map_err(&failed)?;
     let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
     unit.audit_seals().database().await.map_err(&failed)
 }
 
-/// Read in a unit that has ended when the sink, which may be far away, is given them.
+/// Reads checkpoints in a unit that ends before they are sent to the sink, which may be slow.
 async fn checkpoints_after(store: &dyn Store, after: u64) -> Result<Vec<SignedCheckpoint>> {
-    let failed = Error::doing("handing out checkpoints");
+    let failed = Error::doing("publishing checkpoints");
     let grant = Grant::job("seal-audit", "checkpoints to be handed out").map_err(&failed)?;
     let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
     unit.audit_seals().checkpoints_after(after, HANDED_OUT).await.map_err(&failed)
@@ -117,5 +117,5 @@ async fn unit(store: &dyn Store) -> Result<Box<dyn PlatformUnit>> {
 }
 
 fn handing_out(error: AuditError) -> Error {
-    Error::Data { doing: "handing out checkpoints", source: error.into() }
+    Error::Data { doing: "publishing checkpoints", source: error.into() }
 }

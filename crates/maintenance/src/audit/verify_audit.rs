@@ -1,4 +1,4 @@
-//! Verifying the audit log: reads it in pages and gives it to the verifier, which remembers next to nothing.
+//! Verifying the audit log: reads pages and passes them to the verifier, which needs little memory.
 
 use std::collections::VecDeque;
 
@@ -7,28 +7,28 @@ use rylie_repositories::AuditReader;
 
 use crate::error::{Error, Result};
 
-/// Rows read at a time.
+/// Number of rows read at a time.
 const PAGE: u64 = 2_000;
 
-/// Batches whose structure is looked at in one statement: their leaves may be two million.
+/// Number of batches whose structure one statement checks: they may have two million leaves.
 const BATCHES: usize = 200;
 
 /// The outcome of a verification.
 #[derive(Clone, Debug)]
 pub struct Verification {
-    /// The first thing found wrong; `None` if all is well.
+    /// The first finding; `None` if all is well.
     pub first_bad: Option<Finding>,
-    /// What was checked.
+    /// The counts of what was checked.
     pub seen: Seen,
-    /// Where a later verification may go on.
+    /// The point from which a later verification may continue.
     pub progress: Progress,
 }
 
-/// Checks every batch that the verifier has not seen, and then, of all of them, that each record is either sealed or waiting, once, and that
-/// the seals have nothing that no checkpoint counts.
+/// Checks every batch that the verifier has not seen. Then checks the whole log: every record is sealed or waiting,
+/// exactly once, and the seals contain only what a checkpoint counts.
 ///
-/// It ends at the first thing found wrong. `tell` is called with what was seen so far and how far it came, after each batch and every
-/// two thousand records. Memory does not grow with the log.
+/// Stops at the first finding. Calls `tell` with the counts and the progress after each batch and every two thousand
+/// records. Memory does not grow with the log.
 pub async fn verify_audit(
     reader: &AuditReader,
     mut verifier: Verifier,
@@ -121,7 +121,7 @@ async fn check_batch(
     Ok(())
 }
 
-/// The leaves of a batch, a page at a time.
+/// The leaves of a batch, read in pages.
 struct Leaves<'r> {
     reader: &'r AuditReader,
     batch: u64,
@@ -131,7 +131,7 @@ struct Leaves<'r> {
 }
 
 impl Leaves<'_> {
-    /// The next leaf, if it belongs to this tenant or one before.
+    /// Returns the next leaf, if it belongs to this tenant or an earlier one.
     async fn next_of(&mut self, tenant: i64, tell: impl FnOnce()) -> rylie_repositories::Result<Option<SealedLeaf>> {
         if self.page.is_empty() && !self.ended {
             tell();

@@ -1,4 +1,4 @@
-//! Telling the planner what there is.
+//! Updating the planner's statistics.
 
 use serde::Serialize;
 use sqlx::{PgConnection, SqliteConnection};
@@ -7,7 +7,7 @@ use super::vacuum::refuse_stranger;
 use crate::engine::{Engine, Session, run_postgres, run_sqlite};
 use crate::error::{Error, Result};
 
-/// Tables of this login of which a tenth has changed since the planner was told, or that it was never told of.
+/// Selects tables of this login of which a tenth has changed since the last ANALYZE, or that were never analyzed.
 const TABLES: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.relname) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid \
      WHERE c.relkind IN ('r', 'm') AND n.nspname = 'public' AND pg_has_role(c.relowner, 'USAGE') AND ($1 \
@@ -15,16 +15,16 @@ const TABLES: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.relna
        OR c.reltuples < 0 AND pg_relation_size(c.oid) > 0) \
      ORDER BY c.relname";
 
-/// What was analyzed.
+/// The outcome of an analysis.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Analyzed {
     /// Names of the tables.
     pub analyzed: Vec<String>,
 }
 
-/// Analyzes what has changed, or with `all` every table that this login owns. Nobody is kept from reading or writing on
-/// PostgreSQL; a table whose lock another session holds is left to the next run. On SQLite the engine chooses by itself
-/// (`PRAGMA optimize`) unless told all.
+/// Analyzes changed tables, or with `all` every table that this login owns. On PostgreSQL readers and writers continue,
+/// and a table that another session locks is left to the next run. On SQLite the engine chooses the tables by
+/// `PRAGMA optimize`, unless `all` is set.
 pub async fn analyze(engine: &Engine, all: bool) -> Result<Analyzed> {
     let analyzed = match engine.connect().await? {
         Session::Postgres(mut connection, watch) => {
@@ -50,7 +50,7 @@ async fn in_postgres(connection: &mut PgConnection, all: bool) -> sqlx::Result<V
 }
 
 async fn in_sqlite(connection: &mut SqliteConnection, all: bool) -> sqlx::Result<Vec<String>> {
-    // 0x10002: every table is looked at, and not only those that this session has used.
+    // 0x10002 checks every table, not only those that this session has used.
     run_sqlite(connection, if all { "ANALYZE" } else { "PRAGMA optimize = 0x10002" }).await?;
     let told = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'";
     if sqlx::query_scalar::<_, i64>(told).fetch_one(&mut *connection).await? == 0 {

@@ -1,22 +1,22 @@
-//! Whether a SQLite file is sound.
+//! Checks a SQLite file for damage.
 
 use serde::Serialize;
 
 use crate::engine::{Engine, Session};
 use crate::error::{Error, Result};
 
-/// How much of a damage is told: the rest follows from the first.
+/// Maximum number of reported findings: the others usually follow from the first.
 const MOST: usize = 10;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Integrity {
-    /// What is damaged, ten lines at most; empty if nothing is. No value of a row is in it.
+    /// Descriptions of the damage, ten lines at most, without values of rows. Empty if there is none.
     pub damage: Vec<String>,
 }
 
-/// Reads the whole file of a SQLite database, compares tables with their indexes, and looks for rows whose parent is
-/// missing. Readers and writers go on. PostgreSQL has nothing of the kind built in, and is found sound.
+/// Reads the whole file of a SQLite database, compares tables with their indexes, and finds rows whose parent is
+/// missing. Readers and writers continue. PostgreSQL has no such check, so the result is empty there.
 pub async fn check_integrity(engine: &Engine) -> Result<Integrity> {
     let Session::Sqlite(mut connection) = engine.connect().await? else { return Ok(Integrity::default()) };
     let failed = || Error::engine("checking the file");

@@ -1,4 +1,4 @@
-//! Building bloated indexes anew, beside their use.
+//! Rebuilding bloated indexes concurrently.
 
 mod bloat;
 
@@ -9,9 +9,9 @@ use super::vacuum::refuse_stranger;
 use crate::engine::{Engine, Session, run_postgres, run_sqlite};
 use crate::error::{EngineFault, Error, Result};
 
-/// What `REINDEX CONCURRENTLY` leaves behind where it fails or its server stops: invalid, and written to by every
-/// writer all the same. One that is being built just now is invalid as well; its builder shows, or is hidden from this
-/// login and counts as building.
+/// Selects leftovers of `REINDEX CONCURRENTLY` that failed or whose server stopped. They are invalid, but every write
+/// still updates them. An index that is being built is invalid as well: its builder is visible in the statistics. A
+/// builder that is hidden from this login counts as building.
 const LEFT_OVER: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.relname) \
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND n.nspname = 'public' \
@@ -19,23 +19,23 @@ const LEFT_OVER: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.re
          WHERE p.datid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
          AND (p.relid IS NULL OR p.relid = i.indrelid)) ORDER BY c.relname";
 
-/// What was rebuilt.
+/// The outcome of rebuilding.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Reindexed {
-    /// Names of the indexes; `main`, all of the file's, on SQLite.
+    /// Names of the indexes; on SQLite `main` for all of the file.
     pub reindexed: Vec<String>,
-    /// Invalid left-overs of earlier runs that failed, which were dropped.
+    /// Invalid leftovers of earlier failed runs, which were dropped.
     pub dropped: Vec<String>,
-    /// Indexes that could not be rebuilt, as another session held their table; left to the next run.
+    /// Indexes that could not be rebuilt because another session locked their table; left to the next run.
     pub skipped: Vec<String>,
-    /// Bytes given back.
+    /// Bytes freed.
     pub freed_bytes: i64,
 }
 
-/// Drops what failed runs left behind, and rebuilds each index of which more than half is air, or with `all` every one
-/// that this login owns: one by one and `CONCURRENTLY`, so that reading and writing go on.
+/// Drops leftovers of failed runs and rebuilds each index of which more than half is unused, or with `all` every index
+/// that this login owns. Rebuilds them one by one and `CONCURRENTLY`, so that readers and writers continue.
 ///
-/// On SQLite a vacuum rebuilds indexes as well, so only `all` does something here.
+/// On SQLite a vacuum also rebuilds indexes, so only `all` has an effect here.
 pub async fn reindex(engine: &Engine, all: bool) -> Result<Reindexed> {
     match engine.connect().await? {
         Session::Postgres(mut connection, watch) => {
@@ -70,7 +70,7 @@ async fn in_postgres(connection: &mut PgConnection, all: bool) -> sqlx::Result<R
             Err(error) => return Err(error),
         }
     }
-    // A rebuild that was given up leaves its half behind.
+    // A cancelled rebuild leaves an incomplete index.
     drop_left_overs(connection, &mut done).await?;
     Ok(done)
 }
@@ -81,7 +81,7 @@ async fn drop_left_overs(connection: &mut PgConnection, done: &mut Reindexed) ->
         match run_postgres(connection, &format!("DROP INDEX CONCURRENTLY IF EXISTS {quoted}")).await {
             Ok(()) => done.dropped.push(name),
             Err(error) if is_held(&error) => {
-                tracing::warn!(index = name, error = %EngineFault(error), "a left-over index stays for now");
+                tracing::warn!(index = name, error = %EngineFault(error), "a leftover index could not be dropped yet");
             }
             Err(error) => return Err(error),
         }
@@ -89,7 +89,7 @@ async fn drop_left_overs(connection: &mut PgConnection, done: &mut Reindexed) ->
     Ok(())
 }
 
-/// Waiting for the lock took too long, or would have been for ever.
+/// Returns whether a lock timeout or a deadlock ended the statement.
 fn is_held(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     matches!(code.as_deref(), Some("55P03" | "40P01"))

@@ -1,4 +1,4 @@
-//! How large the database is: the whole, each table, each tenant.
+//! Sizes of the database, its tables and its tenants.
 
 mod growth;
 mod postgres;
@@ -20,7 +20,8 @@ pub struct Sizes {
     pub database_bytes: i64,
     /// Its tables, the largest first.
     pub tables: Vec<TableSize>,
-    /// Rows of each tenant by table, as far as this login sees them; none if it was not asked for, or may not look.
+    /// Number of rows of each tenant by table, as far as this login may read them. `None` if not requested or not
+    /// allowed.
     pub tenants: Option<Vec<TenantRows>>,
 }
 
@@ -29,29 +30,29 @@ pub struct Sizes {
 pub struct TableSize {
     /// Its name.
     pub name: String,
-    /// All of it.
+    /// Total size.
     pub total: i64,
-    /// Its rows.
+    /// Size of its rows.
     pub table: i64,
-    /// Its indexes.
+    /// Size of its indexes.
     pub index: i64,
-    /// How many rows: estimated by PostgreSQL, counted on SQLite.
+    /// Number of rows: estimated by PostgreSQL, counted on SQLite.
     pub rows: i64,
 }
 
-/// How many rows a tenant has.
+/// The number of rows of a tenant.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct TenantRows {
     /// The tenant key.
     pub tenant: String,
-    /// All of them.
+    /// Total number.
     pub total: i64,
-    /// By table.
+    /// Number by table.
     pub rows: BTreeMap<String, i64>,
 }
 
-/// Measures. Changes nothing, and takes no more than a login that may connect; counting the tenants' rows takes one that
-/// may read them, and time in proportion to them.
+/// Measures sizes without changing anything. Needs only a login that may connect. Counting the tenants' rows needs a
+/// login that may read them, and takes time in proportion to their number.
 pub async fn sizes(engine: &Engine, with_tenants: bool) -> Result<Sizes> {
     let failed = Error::engine("measuring the database");
     match engine.connect().await? {
@@ -62,7 +63,7 @@ pub async fn sizes(engine: &Engine, with_tenants: bool) -> Result<Sizes> {
     }
 }
 
-/// The rows of each tenant in each of these tables, as one statement.
+/// Returns one statement that counts the rows of each tenant in each of these tables.
 fn count_tenants(tables: &[&str]) -> String {
     let each = tables.iter().map(|table| {
         format!("SELECT \"tenantId\" AS tenant, '{table}' AS name, count(*) AS n FROM \"{table}\" GROUP BY 1")

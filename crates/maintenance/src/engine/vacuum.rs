@@ -1,4 +1,4 @@
-//! Giving the room of dead rows back, and telling the planner what there is.
+//! Reclaiming the space of dead rows, and updating the planner's statistics.
 
 use serde::Serialize;
 use sqlx::{PgConnection, SqliteConnection};
@@ -6,8 +6,8 @@ use sqlx::{PgConnection, SqliteConnection};
 use crate::engine::{Engine, Session, pragma, run_postgres, run_sqlite};
 use crate::error::{Error, Result};
 
-/// Tables of this login with dead rows, with rows that no vacuum has seen, or with old transaction ids. Twice as eager
-/// as the server's own autovacuum, which goes on beside it.
+/// Selects tables of this login with dead rows, with rows that no vacuum has seen, or with old transaction ids. The
+/// thresholds are half those of the server's autovacuum, which continues to run.
 const TABLES: &str = "SELECT c.oid::bigint, c.relname::text, format('%I.%I', n.nspname, c.relname), \
        coalesce(pg_stat_get_vacuum_count(c.oid), 0) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid \
@@ -17,26 +17,26 @@ const TABLES: &str = "SELECT c.oid::bigint, c.relname::text, format('%I.%I', n.n
        OR age(c.relfrozenxid) > 150000000) \
      ORDER BY coalesce(s.n_dead_tup, 0) DESC, c.relname";
 
-/// Whether this login owns the platform's tables, whatever tables of its own it may have.
+/// Whether this login owns the platform's tables, regardless of other tables that it owns.
 const OWNED: &str = "SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') \
      AND pg_has_role(c.relowner, 'USAGE'))";
 
-/// What a vacuum did.
+/// The outcome of a vacuum.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Vacuumed {
-    /// Names of the tables; `main`, the whole file, on SQLite.
+    /// Names of the tables; on SQLite `main` for the whole file.
     pub vacuumed: Vec<String>,
-    /// Tables that somebody else held; left to the next run.
+    /// Tables that another session locked; left to the next run.
     pub skipped: Vec<String>,
-    /// Bytes given back to the file system; on PostgreSQL the room is mostly kept for new rows instead.
+    /// Bytes returned to the file system. PostgreSQL mostly keeps the space for new rows.
     pub freed_bytes: i64,
 }
 
-/// Vacuums and analyzes what needs it, or with `all` every table that this login owns.
+/// Vacuums and analyzes tables that need it, or with `all` every table that this login owns.
 ///
-/// Nobody is kept from reading or writing on PostgreSQL, and nothing is waited for: a table that is held is skipped. On
-/// SQLite the file is written anew where a tenth of it is free; writers wait meanwhile. The log of writes ahead is
-/// folded into the file in any case.
+/// On PostgreSQL readers and writers continue, and a locked table is skipped without waiting. On SQLite the file is
+/// rewritten if a tenth of it is free, and writers wait for that. The write-ahead log is merged into the file in any
+/// case.
 pub async fn vacuum(engine: &Engine, all: bool) -> Result<Vacuumed> {
     match engine.connect().await? {
         Session::Postgres(mut connection, watch) => {
@@ -50,10 +50,10 @@ pub async fn vacuum(engine: &Engine, all: bool) -> Result<Vacuumed> {
     }
 }
 
-/// PostgreSQL would only warn, and do nothing.
+/// Fails if this login does not own the tables. PostgreSQL would only warn and do nothing.
 pub(crate) async fn refuse_stranger(connection: &mut PgConnection) -> Result<()> {
     let owns: bool =
-        sqlx::query_scalar(OWNED).fetch_one(connection).await.map_err(Error::engine("looking for tables"))?;
+        sqlx::query_scalar(OWNED).fetch_one(connection).await.map_err(Error::engine("checking the tables' owner"))?;
     if owns { Ok(()) } else { Err(Error::NotOwner) }
 }
 

@@ -1,7 +1,7 @@
-//! Whether the server is still there, while a statement takes as long as it takes.
+//! Checks that the server is still alive during a long statement.
 //!
-//! The care of an engine has no time limit, and a network that loses everything tells nobody. So a second connection looks from
-//! time to time: whether the server answers, and whether the session is at work.
+//! Engine maintenance has no time limit, and a network can lose all traffic without an error. So a second connection
+//! regularly checks that the server answers and that the session is working.
 
 use std::io;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::error::{Error, Result};
 
-/// The longest look, with its connecting; a shorter pause between two is the limit instead.
+/// Maximum time of one check, including the connection; a shorter pause between checks is the limit instead.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// So many looks in a row that find nothing at work: an answer may be on its way during one.
+/// Number of failed checks in a row that end the work. An answer may be on its way during one.
 const MOST_DOUBTS: u32 = 3;
 
-/// Looks after one session of the server.
+/// Monitors one session of the server.
 pub(crate) struct Watch {
     pub(super) options: PgConnectOptions,
     pub(super) process: i32,
@@ -25,8 +25,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Does what takes long on the session. An error where the server answers no more, or works on it no more; the session must
-    /// not be used again then.
+    /// Runs long work on the session. Fails if the server no longer answers or no longer works on it; the session must
+    /// not be used after that.
     pub(crate) async fn over<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::pin!(work);
         let mut doubts = 0;
@@ -53,11 +53,11 @@ impl Watch {
         let look = async {
             let mut connection = self.options.connect().await?;
             let at_work = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut connection).await?;
-            // It answered: how it takes the goodbye does not matter.
+            // The server has answered, so the outcome of closing does not matter.
             let _ = connection.close().await;
             Ok(at_work)
         };
-        // A server that refuses a second connection is there.
+        // A server that refuses a second connection is alive.
         look.await.unwrap_or_else(|error: sqlx::Error| error.as_database_error().is_some())
     }
 }

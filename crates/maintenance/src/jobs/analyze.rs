@@ -1,4 +1,4 @@
-//! `analyze`: the planner is told what there is.
+//! `analyze`: updates the planner's statistics.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::{Job, JobContext};
 
-/// Analyzes what has changed, every hour.
+/// Analyzes changed tables, every hour.
 #[derive(Clone, Debug)]
 pub struct Analyze(
     /// The database.

@@ -1,4 +1,4 @@
-//! `audit`: what was recorded is sealed, and what is past its time goes.
+//! `audit`: seals new records and removes expired ones.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use crate::error::{Error, Result};
 use crate::job::{Job, JobContext};
 use crate::{checkpoint_sink, retain_audit, seal_audit};
 
-/// Seals the audit log every five minutes, and removes sealed batches that are older than they are kept.
+/// Seals the audit log every five minutes, and removes sealed batches after their retention time.
 #[derive(Clone)]
 pub struct SealAudit {
-    /// The file of the key that signs; read at each run.
+    /// The file of the signing key; read at each run.
     pub key: PathBuf,
-    /// Where checkpoints go, as [`checkpoint_sink`] takes it: where whoever administers the database cannot write.
+    /// The destination of checkpoints for [`checkpoint_sink`]: a place that the database's administrators cannot write
+    /// to.
     pub checkpoints: Option<String>,
-    /// For how many days records are kept; `None`: for ever.
+    /// How many days records are kept; `None` keeps them forever.
     pub keep_days: Option<u32>,
-    /// The clock that their age is told by.
+    /// The clock for their age.
     pub env: Arc<dyn Env>,
 }
 

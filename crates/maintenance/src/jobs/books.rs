@@ -1,4 +1,4 @@
-//! `books`: the platform's own books stay small.
+//! `books`: removes old rows of operational tables.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::job::{Job, JobContext};
 
-/// Rows deleted in one transaction.
+/// Number of rows deleted in one transaction.
 const BATCH: u64 = 5_000;
 
-/// Forgets runs of jobs after 90 days, and alerts that were told after a year, every night.
+/// Removes job runs after 90 days, and delivered alerts after a year, every night.
 #[derive(Clone)]
 pub struct TidyBooks {
-    /// The clock that their age is told by.
+    /// The clock for their age.
     pub env: Arc<dyn Env>,
 }
 
@@ -31,7 +31,7 @@ impl Job for TidyBooks {
     }
 
     async fn run(&self, context: &JobContext) -> Result<Value> {
-        let failed = Error::doing("tidying the books");
+        let failed = Error::doing("removing old rows of operational tables");
         let now = self.env.now();
         let mut runs = 0;
         loop {

@@ -1,4 +1,4 @@
-//! `integrity`: is a SQLite file sound?
+//! `integrity`: checks a SQLite file for damage.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::{Job, JobContext};
 
-/// Checks a SQLite file, every Sunday night; damage is a failure of the job, so that it shows.
+/// Checks a SQLite file, every Sunday night. Damage makes the job fail, so that status reports it.
 #[derive(Clone, Debug)]
 pub struct CheckIntegrity(
     /// The database.

@@ -1,4 +1,4 @@
-//! `purge`: what was soft-deleted long ago goes for good.
+//! `purge`: permanently removes rows that were soft-deleted long ago.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::job::{Job, JobContext};
 use crate::purge_deleted;
 use crate::sweep::Sweep;
 
-/// Removes requests and tasks for good that were soft-deleted so long ago, every night.
+/// Permanently removes requests and tasks some time after their soft deletion, every night.
 #[derive(Clone, Copy, Debug)]
 pub struct PurgeDeleted {
     /// How long they are kept.

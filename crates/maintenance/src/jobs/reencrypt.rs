@@ -1,4 +1,4 @@
-//! `reencrypt`: secrets come to the active key.
+//! `reencrypt`: re-encrypts secrets under the active key.
 
 use async_trait::async_trait;
 use rylie_repositories::Progress;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::job::{Job, JobContext};
 
-/// Values of one transaction.
+/// Number of values in one transaction.
 const BATCH: u64 = 500;
 
-/// Brings every secret to the active key and the form its column's policy writes, once a week; where all are, it only
-/// reads.
+/// Re-encrypts every secret under the active key, in the form that its column's policy writes, once a week. Only reads
+/// if all are current.
 #[derive(Clone, Copy, Debug)]
 pub struct Reencrypt;
 

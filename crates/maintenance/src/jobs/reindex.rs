@@ -1,4 +1,4 @@
-//! `reindex`: bloated indexes are built anew.
+//! `reindex`: rebuilds bloated indexes.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};

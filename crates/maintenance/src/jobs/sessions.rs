@@ -1,4 +1,4 @@
-//! `sessions`: expired sessions and tokens go.
+//! `sessions`: removes expired sessions and tokens.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `size`: sizes are kept, and a threshold is watched.
+//! `size`: stores sizes and checks a threshold.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::engine::{Engine, keep_sizes, sizes};
 use crate::error::Result;
 use crate::job::{Job, JobContext};
 
-/// Keeps the sizes of the database and its tables, every ten minutes; alerts where one is wanted, and tries again what
-/// could not be delivered.
+/// Stores the sizes of the database and its tables, every ten minutes. Sends alerts if configured, and retries failed
+/// deliveries.
 #[derive(Clone)]
 pub struct CaptureSize {
     /// The database.
     pub engine: Engine,
-    /// The clock that the sizes are kept by.
+    /// The clock for the time of the sizes.
     pub env: Arc<dyn Env>,
-    /// The size in bytes above which an alert is told; `None`: never.
+    /// The size in bytes above which an alert is sent; `None` sends none.
     pub alert_above: Option<i64>,
-    /// Whom.
+    /// The targets of alerts.
     pub notifiers: Vec<Notifier>,
 }
 

@@ -1,4 +1,4 @@
-//! `usage`: billing periods that have ended are closed.
+//! `usage`: closes billing periods that have ended.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::job::{Job, JobContext};
 use crate::sweep::Sweep;
 
-/// Closes every billing period that has ended, every hour: each user's own ends at a moment of its own.
+/// Closes every ended billing period, every hour: each user's period ends at a different time.
 #[derive(Clone, Copy, Debug)]
 pub struct CloseUsage;
 

@@ -1,4 +1,4 @@
-//! `usage-events`: events that nobody delivers again are forgotten.
+//! `usage-events`: removes old usage events.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::job::{Job, JobContext};
 use crate::remove_usage_events;
 use crate::sweep::Sweep;
 
-/// Forgets the events that usage was counted by, every night.
+/// Removes counted usage events, every night.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoveUsageEvents {
-    /// How long they are kept: longer than any sender tries again.
+    /// How long they are kept: longer than any sender retries.
     pub after: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! `vacuum`: the room of dead rows is given back.
+//! `vacuum`: reclaims the space of dead rows.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::{Job, JobContext};
 
-/// Vacuums what needs it, every night.
+/// Vacuums tables that need it, every night.
 #[derive(Clone, Debug)]
 pub struct Vacuum(
     /// The database.

@@ -1,10 +1,10 @@
-//! Times as people write them.
+//! Durations in text form.
 
 use std::time::Duration;
 
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-/// `30s`, `10m`, `2h`, `1d`; `None` for anything else, and for more than seven days.
+/// Parses `30s`, `10m`, `2h` or `1d`. Returns `None` for anything else, and for more than seven days.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let (number, seconds) = match text.char_indices().next_back()? {

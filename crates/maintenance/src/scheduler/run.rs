@@ -1,4 +1,4 @@
-//! One run: the work, its lease, its time limit, and the record of how it ended.
+//! One run: the work, its lease, its time limit, and the record of its outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,41 +19,41 @@ use crate::job::JobContext;
 const RUNS: &str = "rylie.job.runs";
 const DURATION: &str = "rylie.job.duration";
 
-/// How a run ended here.
+/// The outcome of a run in this process.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 #[non_exhaustive]
 pub enum RunOutcome {
-    /// It did what it should; in the job's own numbers.
+    /// It succeeded.
     Done {
-        /// What the job tells.
+        /// The job's report.
         report: Value,
     },
-    /// It failed; recorded, and not repeated before the next due time.
+    /// It failed. This is recorded, and the run is not repeated before the next due time.
     Failed {
-        /// Why, without any value of a row or parameter.
+        /// The error, without values of rows or parameters.
         error: String,
     },
-    /// Another process has taken it over, as this one did not answer for too long.
+    /// Another process has taken it over, because this one did not respond for too long.
     Lost,
-    /// A stop cut it short; another process takes it over.
+    /// A stop interrupted it; another process takes it over.
     CutShort,
 }
 
-/// A run that this process had.
+/// A run of this process.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct RunReport {
     /// Name of the job.
     pub job: String,
     /// When it was due.
     pub due: DateTime<Utc>,
-    /// How it ended.
+    /// Its outcome.
     #[serde(flatten)]
     pub outcome: RunOutcome,
 }
 
 impl Scheduler {
-    /// Does a claimed run and records how it ended.
+    /// Executes a claimed run and records its outcome.
     pub(super) async fn perform(&self, number: usize, lease: Lease, cut_short: watch::Receiver<bool>) -> RunReport {
         let scheduled = &self.0.jobs[number];
         let span = tracing::info_span!("rylie.job", job = lease.job, due = %lease.due, attempt = lease.attempt);
@@ -66,7 +66,7 @@ impl Scheduler {
 
     async fn work(&self, scheduled: &Scheduled, lease: &Lease, mut cut_short: watch::Receiver<bool>) -> Ended {
         let context = Arc::new(JobContext::new(Arc::clone(&self.0.store), lease.clone()));
-        // A task of its own, so that a panic ends the run and not the scheduler. It ends with the set.
+        // A separate task, so that a panic ends the run and not the scheduler. Dropping the set aborts it.
         let mut work = JoinSet::new();
         let (job, its_context) = (Arc::clone(&scheduled.job), Arc::clone(&context));
         work.spawn(async move { job.run(&its_context).await }.in_current_span());
@@ -75,7 +75,7 @@ impl Scheduler {
                 Ok(Ok(report)) => Ended::Done(report),
                 Ok(Err(Error::LeaseLost)) => Ended::Lost,
                 Ok(Err(error)) => Ended::Failed(in_words(&error)),
-                Err(_) => Ended::Failed("the job panicked; its message is in the log of the process".to_owned()),
+                Err(_) => Ended::Failed("the job panicked; see the message in the log of the process".to_owned()),
             },
             () = self.lose(lease) => Ended::Lost,
             () = tokio::time::sleep(scheduled.schedule.timeout) => {
@@ -83,12 +83,12 @@ impl Scheduler {
             }
             Ok(_) = cut_short.wait_for(|cut| *cut) => Ended::CutShort,
         };
-        // Whatever else happened, a run that was committed is done.
+        // A run that has committed is done, whatever else happened.
         if context.is_finished() && !matches!(ended, Ended::Done(_)) { Ended::Finished } else { ended.after(&context) }
     }
 
-    /// Keeps the lease, and returns when it is lost: another one has it, or the database did not answer for as long as
-    /// it lasts.
+    /// Renews the lease, and returns when it is lost: another process has it, or the database did not answer for the
+    /// length of the lease.
     async fn lose(&self, lease: &Lease) {
         let length = self.0.options.lease;
         let mut kept = Instant::now();
@@ -102,12 +102,12 @@ impl Scheduler {
                     tracing::error!(
                         error = in_words(&error),
                         job = lease.job,
-                        "the lease could not be kept; the run is cut short"
+                        "the lease could not be renewed; the run is interrupted"
                     );
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(error = in_words(&error), job = lease.job, "keeping the lease; trying again");
+                    tracing::warn!(error = in_words(&error), job = lease.job, "renewing the lease failed; retrying");
                 }
             }
         }
@@ -131,11 +131,11 @@ impl Scheduler {
             Ok(true) => ended.into(),
             Ok(false) => RunOutcome::Lost,
             Err(error) => {
-                // The lease ends, and another process does the run again, which does nothing the second time.
+                // The lease expires, and another process repeats the run, which does nothing the second time.
                 tracing::error!(
                     error = in_words(&error),
                     job = lease.job,
-                    "recording how a run ended; it will be repeated"
+                    "recording the outcome of a run failed; it will be repeated"
                 );
                 RunOutcome::Lost
             }
@@ -164,7 +164,7 @@ enum Ended {
     Done(Value),
     /// Done, and recorded by the job in its own unit.
     FinishedWith(Value),
-    /// As that, but what it tells is lost.
+    /// Likewise, but the report is lost.
     Finished,
     Failed(String),
     Lost,
@@ -192,9 +192,9 @@ impl From<Ended> for RunOutcome {
     }
 }
 
-/// Tells the recorder units and meanings.
+/// Registers units and descriptions at the recorder.
 pub(super) fn describe() {
-    describe_counter!(RUNS, Unit::Count, "Runs of jobs that ended here: done, failed, lost, or cut_short");
+    describe_counter!(RUNS, Unit::Count, "Runs of jobs that ended in this process: done, failed, lost, or cut_short");
     describe_histogram!(DURATION, Unit::Seconds, "Duration of runs of jobs");
 }
 

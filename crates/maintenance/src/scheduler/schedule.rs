@@ -1,4 +1,4 @@
-//! When a job is due.
+//! The schedule of a job.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -15,23 +15,24 @@ use crate::job::{Job, Missed};
 /// The settings of one job's schedule by name, as text: `enabled`, `cron`, `zone`, `missed`, `cap`, `timeout`, `jitter`.
 pub type ScheduleSettings = BTreeMap<String, String>;
 
-/// A due time that is not older than this is on time and not missed.
+/// Maximum delay of a due time that counts as on time and not missed.
 const ON_TIME: TimeDelta = TimeDelta::minutes(1);
 
-/// In the place of a cron expression.
+/// Replaces a cron expression: the job is never due.
 const NEVER: &str = "never";
 
-/// The most due times that are made up for, whatever `cap` says.
+/// Maximum number of due times that are made up for, regardless of `cap`.
 const MOST: u32 = 1_000;
 
-/// When a job is due, and how its runs are treated.
+/// The due times of a job, and how its runs are treated.
 ///
-/// Due times are those of the zone's wall clock. When it jumps forward, a job at one fixed time that falls into the gap
-/// is due at the gap's end, and a repeating one leaves the gap out; when it goes back, a fixed time is due once, the
-/// first time it shows, and a repeating one goes on through both hours (the rules of Vixie cron).
+/// Due times follow the wall clock of the zone, by the rules of Vixie cron:
+///
+/// - The clock jumps forward: a fixed time in the gap is due at the gap's end, and a repeating job skips the gap.
+/// - The clock goes back: a fixed time is due once, at its first occurrence, and a repeating job runs through both hours.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// `None`: never.
+    /// `None`: the job is never due.
     cron: Option<Cron>,
     zone: Tz,
     text: String,
@@ -40,7 +41,7 @@ pub struct Schedule {
     pub(crate) jitter: Duration,
 }
 
-/// What is to be done about a job now.
+/// The next step for a job.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Plan {
     Nothing,
@@ -49,7 +50,8 @@ pub(crate) enum Plan {
 }
 
 impl Schedule {
-    /// The job's own schedule, with what the settings say over it. [`Error::Schedule`] names the first that is wrong.
+    /// Combines the job's schedule with the settings, which override it. Fails with [`Error::Schedule`], which names
+    /// the first wrong setting.
     pub fn of(job: &dyn Job, settings: &ScheduleSettings) -> Result<Self> {
         let read = Reader { job: job.name(), settings };
         read.refuse_unknown()?;
@@ -65,26 +67,26 @@ impl Schedule {
         })
     }
 
-    /// The cron expression, or `never`.
+    /// Returns the cron expression, or `never`.
     #[must_use]
     pub fn cron(&self) -> &str {
         &self.text
     }
 
-    /// The name of the time zone.
+    /// Returns the name of the time zone.
     #[must_use]
     pub fn zone(&self) -> &'static str {
         self.zone.name()
     }
 
-    /// The first due time after an instant; `None` if there is none within the calendar.
+    /// Returns the first due time after an instant; `None` if there is none within the calendar.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.cron.as_ref()?.find_next_occurrence(&after.with_timezone(&self.zone), false).ok()?;
         Some(next.with_timezone(&Utc))
     }
 
-    /// The due times after `settled` and not after `now`, the newest first, at most `most`.
+    /// Returns the due times after `settled` and up to `now`, newest first, at most `most`.
     fn due_between(&self, settled: DateTime<Utc>, now: DateTime<Utc>, most: u32) -> Vec<DateTime<Utc>> {
         let Some(cron) = &self.cron else { return Vec::new() };
         let mut found: Vec<DateTime<Utc>> = Vec::new();
@@ -129,7 +131,7 @@ impl Reader<'_> {
     fn refuse_unknown(&self) -> Result<()> {
         const KNOWN: [&str; 7] = ["enabled", "cron", "zone", "missed", "cap", "timeout", "jitter"];
         match self.settings.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-            Some(name) => Err(self.wrong(name, format!("there is no such setting; there are {}", KNOWN.join(", ")))),
+            Some(name) => Err(self.wrong(name, format!("it does not exist; the settings are {}", KNOWN.join(", ")))),
             None => Ok(()),
         }
     }
@@ -168,7 +170,7 @@ impl Reader<'_> {
         };
         match (missed, cap) {
             (Missed::All { .. }, Some(cap)) => Ok(Missed::All { cap }),
-            (_, Some(_)) => Err(self.wrong("cap", "it goes with missed = \"all\"")),
+            (_, Some(_)) => Err(self.wrong("cap", "it needs missed = \"all\"")),
             (missed, None) => Ok(missed),
         }
     }
@@ -224,7 +226,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Every due time within, found forwards.
+    /// Returns every due time in the range, in order.
     fn due_times(schedule: &Schedule, from: &str, to: &str) -> Vec<String> {
         let mut found = Vec::new();
         let mut after = at(from);
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn a_fixed_time_in_the_gap_of_spring_is_due_at_its_end() {
         let nightly = schedule("30 2 * * *", &[("zone", "Europe/Berlin")]).unwrap();
-        // On the 29th of March the clock goes from 2:00 to 3:00, which is 1:00 in UTC.
+        // On 29 March the clock jumps from 2:00 to 3:00, at 1:00 UTC.
         let found = due_times(&nightly, "2026-03-27T12:00:00Z", "2026-03-30T12:00:00Z");
         assert_eq!(found, ["28T01:30", "29T01:00", "30T00:30"]);
     }
@@ -246,7 +248,7 @@ mod tests {
     #[test]
     fn a_fixed_time_that_shows_twice_in_autumn_is_due_once() {
         let nightly = schedule("30 2 * * *", &[("zone", "Europe/Berlin")]).unwrap();
-        // On the 25th of October the clock shows 2:30 at 0:30 and at 1:30 in UTC.
+        // On 25 October the clock shows 2:30 twice, at 0:30 and 1:30 UTC.
         let found = due_times(&nightly, "2026-10-23T12:00:00Z", "2026-10-26T12:00:00Z");
         assert_eq!(found, ["24T00:30", "25T00:30", "26T01:30"]);
     }
@@ -312,8 +314,8 @@ mod tests {
     }
 
     proptest! {
-        /// Two processes that count from different instants agree on the due times, forwards and backwards, also around
-        /// both changes of the clock.
+        /// Two processes that count from different instants agree on the due times, forwards and backwards, and across
+        /// both clock changes.
         #[test]
         fn due_times_do_not_depend_on_when_one_begins_to_count(
             cron in prop::sample::select(vec!["30 2 * * *", "*/15 * * * *", "0 2,3 * * *", "0 0 29 2 *", "5 4 * * 0", "30 1 * * *", "0 */2 * * *"]),

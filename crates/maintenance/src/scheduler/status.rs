@@ -1,4 +1,4 @@
-//! How the jobs stand.
+//! The status of the jobs.
 
 use std::collections::HashMap;
 
@@ -10,54 +10,55 @@ use super::Scheduler;
 use crate::error::{Error, Result};
 use crate::scheduler::schedule::Plan;
 
-/// A due time that nobody has claimed for this long is overdue.
+/// The delay after which an unclaimed due time is overdue.
 const OVERDUE: TimeDelta = TimeDelta::minutes(10);
 
-/// How one job stands.
+/// The status of one job.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobStatus {
     /// Its name.
     pub name: String,
     /// Its cron expression, or `never`.
     pub cron: String,
-    /// The time zone of that.
+    /// Its time zone.
     pub zone: &'static str,
     /// When its last run began; `None` before the first one.
     pub last_run: Option<DateTime<Utc>>,
-    /// How that one stands.
+    /// Its status.
     pub last_status: Option<RunStatus>,
     /// When it ended.
     pub last_finished: Option<DateTime<Utc>>,
-    /// Which process had it.
+    /// The process that held it.
     pub last_holder: Option<String>,
-    /// The latest due time that a scheduler has taken, or skipped, and before the first one since when a scheduler knows the
-    /// job; `None` if none does.
+    /// The latest due time that a scheduler claimed or skipped. Before the first one, the time at which a scheduler
+    /// registered the job. `None` if none did.
     pub last_due: Option<DateTime<Utc>>,
-    /// Whether a due time passed some minutes ago, and no scheduler has taken it.
+    /// Whether a due time passed some minutes ago and no scheduler has claimed it.
     pub overdue: bool,
-    /// When it is due next; `None`: never.
+    /// The next due time; `None` if there is none.
     pub next_run: Option<DateTime<Utc>>,
-    /// Why the last run that failed did, also if others succeeded since.
+    /// The error of the last failed run, even if later runs succeeded.
     pub last_error: Option<String>,
-    /// When that was.
+    /// When that run failed.
     pub last_error_at: Option<DateTime<Utc>>,
-    /// What is wrong: its last run failed, its holder has died, or it is overdue, so no scheduler may be running.
+    /// The problem, if any: its last run failed, its holder has died, or it is overdue and possibly no scheduler is
+    /// running.
     pub problem: Option<&'static str>,
 }
 
-/// What would be run, and when.
+/// The next runs of a job.
 #[derive(Clone, Debug, Serialize)]
 pub struct Upcoming {
     /// Name of the job.
     pub name: String,
-    /// The due time that would be run now, if there is one.
+    /// The due time that would run now, if there is one.
     pub due: Option<DateTime<Utc>>,
     /// The next due time.
     pub next_run: Option<DateTime<Utc>>,
 }
 
 impl Scheduler {
-    /// How each job stands, by name. Changes nothing.
+    /// Returns the status of all jobs, sorted by name. Changes nothing.
     pub async fn status(&self) -> Result<Vec<JobStatus>> {
         let failed = Error::doing("reading the runs of jobs");
         let settled = self.settled().await?;
@@ -70,7 +71,7 @@ impl Scheduler {
             let failure = unit.job_runs().last_failure(name).await.map_err(&failed)?;
             let now = self.0.env.now();
             let last_due = settled.get(name).copied();
-            // A job that no scheduler has known yet was to be run all the same, since there is the database.
+            // A job that no scheduler has registered was due since the database exists.
             let first_due = scheduled.schedule.next_after(last_due.unwrap_or(begun));
             let overdue = first_due.is_some_and(|due| now > due + scheduled.late + OVERDUE);
             all.push(JobStatus {
@@ -92,7 +93,8 @@ impl Scheduler {
         Ok(all)
     }
 
-    /// What [`run_due`](Self::run_due) would run first for each job, and when it is due next. Changes nothing.
+    /// Returns the run that [`run_due`](Self::run_due) would start first for each job, and its next due time. Changes
+    /// nothing.
     pub async fn upcoming(&self) -> Result<Vec<Upcoming>> {
         let settled = self.settled().await?;
         let now = self.0.env.now();
@@ -116,7 +118,7 @@ impl Scheduler {
 
 fn problem(last: Option<&JobRun>, overdue: bool, known: bool) -> Option<&'static str> {
     match last {
-        Some(run) if run.abandoned => Some("its process died during the last run, and nobody has taken that over yet"),
+        Some(run) if run.abandoned => Some("its process died during the last run; no process has taken it over yet"),
         Some(run) if run.status == RunStatus::Failed && overdue => {
             Some("its last run failed, and it is overdue; is `rylie maintain run` running?")
         }

@@ -1,4 +1,4 @@
-//! Counting every secret by key and form.
+//! Counting all secrets by key and form.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,23 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// Rows read in one transaction.
+/// Number of rows read in one transaction.
 const BATCH: u64 = 1_000;
 
-/// How many values each secret column holds, by key and form.
+/// The number of values in each secret column, by key and form.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct KeyReport {
-    /// By table and column, such as `GA4Connection.accessToken`; a blind index is a column of its own. In each by the key's id,
-    /// `legacy-cbc`, `legacy-gcm`, `plain` and `unreadable`; the last four are always there but in a blind index.
+    /// By table and column, such as `GA4Connection.accessToken`; a blind index is a separate column. Each counts by key
+    /// id, `legacy-cbc`, `legacy-gcm`, `plain` and `unreadable`. The last four are always present, except in a blind
+    /// index.
     pub columns: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Which values do not open.
+    /// The values that do not open.
     pub unreadable: Vec<UnreadableSecret>,
 }
 
 impl KeyReport {
-    /// In which columns values are still under a key, and how many; those that name it and do not open included, as
-    /// they never would again without it.
+    /// Returns the number of values under a key, by column. Includes values that name the key and do not open, because
+    /// they could never open without it.
     #[must_use]
     pub fn under(&self, key: &str) -> BTreeMap<String, u64> {
         let mut found = BTreeMap::new();
@@ -56,10 +57,10 @@ impl KeyReport {
     }
 }
 
-/// Opens every value of every secret column, and counts it by key and form. Changes nothing.
+/// Opens every value of every secret column and counts it by key and form. Changes nothing.
 ///
-/// A value counts as unreadable if it is damaged, or its key is gone, or it does not open. One in a form that its column
-/// does not accept, or for which the old service's key is not at hand, counts by its form.
+/// A value counts as unreadable if it is damaged, its key is missing, or it does not open. A value in a form that its
+/// column does not accept, or that needs a missing key of the old service, counts by its form.
 pub async fn key_report(store: &dyn Store, progress: &Progress) -> Result<KeyReport> {
     let failed = Error::doing("counting secrets by key");
     let mut report = KeyReport::default();

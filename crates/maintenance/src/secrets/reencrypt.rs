@@ -1,35 +1,35 @@
-//! Bringing every secret to the active key and to the form that its column's policy writes.
+//! Re-encrypting all secrets under the active key, in the form that their column's policy writes.
 
 use rylie_repositories::{Grant, Progress, Retry, SecretColumn, SecretsReencrypted, Store, UnreadableSecret, retry};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// How often a batch is done again because other units changed its rows meanwhile.
+/// Number of attempts at a batch whose rows other units change concurrently.
 const TRIES: u32 = 5;
 
-/// What [`reencrypt`] did.
+/// The outcome of [`reencrypt`].
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Reencrypted {
-    /// How many rows were looked at: one with two secret columns counts twice.
+    /// Number of rows examined; a row with two secret columns counts twice.
     pub looked_at: u64,
-    /// How many values were written anew.
+    /// Number of values written.
     pub reencrypted: u64,
-    /// How many values other units kept changing; they are as those left them.
+    /// Number of values that other units kept changing; their values stay.
     pub changed_meanwhile: u64,
-    /// Which values do not open, or are in a form that their column does not accept. They were left as they are.
+    /// Values that do not open, or have a form that their column does not accept. They are unchanged.
     pub unreadable: Vec<UnreadableSecret>,
 }
 
-/// Brings every value of every secret column to the keyring's active key and to the form that the column's policy
-/// writes, `batch` rows a transaction.
+/// Re-encrypts every value of every secret column under the keyring's active key, in the form that the column's policy
+/// writes. Processes `batch` rows per transaction.
 ///
-/// It may be stopped at any point and run again: what is done is done, and is not touched a second time. Other
-/// units may write meanwhile; what they write stays. Several processes may run it at once. A process that
-/// has a copy of the keyring from before the rotation still seals under the old key: give it the new one first.
+/// It may be stopped at any point and repeated: finished values are not written again. Writes of concurrent units are
+/// kept. Several processes may run it concurrently. A process with a copy of the keyring from before the rotation still
+/// seals under the old key: distribute the new keyring first.
 ///
-/// In a database that is shared with the old service, a key of the old service that opens nothing of what it wrote is
-/// refused before anything is written.
+/// In a database that is shared with the old service, this fails before any write if the old service's key opens none
+/// of its values.
 pub async fn reencrypt(store: &dyn Store, batch: u64, progress: &Progress) -> Result<Reencrypted> {
     let total = total(store).await?;
     let mut done = Reencrypted::default();
@@ -58,7 +58,7 @@ impl Reencrypted {
     }
 }
 
-/// One batch, done again while others get in between.
+/// Processes one batch, and repeats it while concurrent units change its rows.
 async fn settle(
     store: &dyn Store,
     column: SecretColumn,
@@ -92,7 +92,7 @@ async fn one_batch(
     retry(Retry::default(), work).await.map_err(Error::doing("re-encrypting secrets"))
 }
 
-/// How many values there are, to tell the progress by.
+/// Returns the total number of values, for the progress.
 async fn total(store: &dyn Store) -> Result<u64> {
     let failed = Error::doing("counting secrets");
     let grant = Grant::job("reencrypt", "how many secrets there are").map_err(&failed)?;

@@ -1,4 +1,4 @@
-//! Removing for good what was soft-deleted long ago.
+//! Permanently removing rows that were soft-deleted long ago.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::sweep::{Removal, Sweep};
 
-/// What [`purge_deleted`] removed, or would remove.
+/// The number of rows that [`purge_deleted`] removed, or would remove in a dry run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct PurgedDeleted {
-    /// Requests, each with its tasks and mappings, which are not counted.
+    /// Requests. Their tasks and mappings are removed with them and not counted.
     pub requests: u64,
-    /// Tasks that were deleted by themselves.
+    /// Tasks that were deleted separately.
     pub tasks: u64,
 }
 
-/// Removes every request and task that was soft-deleted at least `age` ago, 500 a transaction; each is recorded. The limit of
-/// `sweep` holds for each of the two. Rows that others hold are left to the next run.
+/// Removes every request and task that was soft-deleted at least `age` ago, 500 per transaction; each is recorded. The
+/// limit of `sweep` applies to each of the two. Locked rows are left to the next run.
 pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<PurgedDeleted> {
     let removal = |what| Removal {
         what,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::sweep::{Removal, Sweep};
 
-/// What [`remove_expired`] deleted, or would delete.
+/// The number of rows that [`remove_expired`] deleted, or would delete in a dry run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct RemovedExpired {
     /// Expired sessions.
@@ -17,8 +17,8 @@ pub struct RemovedExpired {
     pub verification_tokens: u64,
 }
 
-/// Deletes every session and verification token that has expired by now, 10,000 a transaction. The limit of `sweep` holds
-/// for each of the two. Rows that others hold are left to the next run.
+/// Deletes every expired session and verification token, 10,000 per transaction. The limit of `sweep` applies to each
+/// of the two. Locked rows are left to the next run.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = |what| Removal {
         what,

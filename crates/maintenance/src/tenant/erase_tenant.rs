@@ -1,16 +1,17 @@
-//! Erasing one tenant, whole.
+//! Erasing one tenant completely.
 
 use rylie_entities::TenantId;
 use rylie_repositories::{Grant, Store, TenantCounts};
 
 use crate::error::{Error, Result};
 
-/// Deletes every row of the tenant for good, and returns how many of each table. In one transaction: all or nothing, and no
-/// other tenant's row is touched.
+/// Deletes every row of the tenant permanently and returns the number of rows of each table. All or nothing in one
+/// transaction; no other tenant's row changes.
 ///
-/// Audit records stay, as evidence, and this is recorded. A user whom a request or task of another tenant names is kept as an
-/// id without personal data, and counted apart ([`KEPT_USERS`](rylie_repositories::KEPT_USERS)). Refused where the database is
-/// marked as production: the mark is asked in the transaction that erases, at its end, so that one set meanwhile stops it.
+/// Audit records stay as evidence, and the erasure is recorded. A user that a request or task of another tenant
+/// references is kept as an id without personal data, and counted separately
+/// ([`KEPT_USERS`](rylie_repositories::KEPT_USERS)). Refused where the environment marker is production. The erasing
+/// transaction checks the marker at its end, so a marker that is set in the meantime also stops it.
 pub async fn erase_tenant(store: &dyn Store, tenant: &TenantId) -> Result<TenantCounts> {
     let failed = Error::doing("erasing a tenant");
     let grant = Grant::job("erase-tenant", "to delete a tenant's data for good").map_err(&failed)?;

@@ -1,4 +1,4 @@
-//! Exporting one tenant, whole, to a file.
+//! Exporting one tenant completely to a file.
 
 use std::path::Path;
 
@@ -10,21 +10,24 @@ use rylie_repositories::{Grant, PlatformUnit, Progress, Store, TenantCounts, Uni
 use super::tenant_file::{FORMAT, Finished, Header, Seal, Writer};
 use crate::error::{Error, Result};
 
-/// Rows read at once, and so held in memory.
+/// Number of rows read, and held in memory, at once.
 const BATCH: u64 = 500;
 
 const DOING: &str = "exporting a tenant";
 
-/// Writes every row of the tenant, audit records included, to the file `out`, and returns how many of each table. With them
-/// goes what it takes to check that the audit records are complete: [`check_tenant_audit`](crate::check_tenant_audit). With the
-/// `key` that signs checkpoints it signs up to where they go, so that none can be left off the end.
+/// Writes every row of the tenant, audit records included, to the file `out` and returns the number of rows of each
+/// table. The file also contains what [`check_tenant_audit`](crate::check_tenant_audit) needs to check that the audit
+/// records are complete. With the `key` that signs checkpoints it signs where they end, so that missing ones at the end
+/// are detected.
 ///
-/// A store with a keyring seals the file with it, so that an [import](crate::import_tenant) under the same keyring knows it.
+/// A store with a keyring seals the file, so that an [import](crate::import_tenant) under the same keyring recognises
+/// it.
 ///
-/// One consistent state of the database, in bounded memory. The file is for its owner alone and appears when it is
-/// whole; one that is there is never written over ([`Error::FileExists`]). Secrets stay sealed as they are stored, but sessions
-/// and API keys are in it: guard it as the database. `schema` names the database's newest migration: the file can be imported
-/// where it is the same. Recorded. Writes to the file system without yielding to other tasks.
+/// The export is one consistent state of the database, in bounded memory. Only the owner may read the file. It appears
+/// when it is complete, and an existing file is never overwritten ([`Error::FileExists`]). Secrets stay sealed as they
+/// are stored, but sessions and API keys are included: protect the file like the database. `schema` names the
+/// database's newest migration; an import needs the same one. Recorded. Blocks on the file system without yielding to
+/// other tasks.
 pub async fn export_tenant(
     store: &dyn Store,
     tenant: &TenantId,
@@ -40,7 +43,7 @@ pub async fn export_tenant(
     let (file, rows) = write(&*unit, tenant, schema, writer, out, key, progress).await?;
     drop(unit);
 
-    // Recorded first: no file without a record.
+    // Recorded first, so that no file exists without a record.
     let unit = store.platform(grant).await.map_err(&failed)?;
     let recorded = unit.tenant_transfer().record_transfer(Action::TenantExported, tenant, &rows).await;
     recorded.map_err(&failed)?;
@@ -86,7 +89,7 @@ async fn write(
     Ok((writer.finish(rows.clone(), seal, out)?, rows))
 }
 
-/// Writes how the tenant's audit records were sealed; says up to where they go.
+/// Writes how the tenant's audit records were sealed, and returns where they end.
 async fn write_seals(
     unit: &dyn PlatformUnit,
     tenant: &TenantId,
@@ -127,7 +130,7 @@ async fn write_seals(
     Ok(head)
 }
 
-/// Writes the next rows of a table; the last one's id, or `None` if there were none.
+/// Writes the next rows of a table and returns the last one's id, or `None` if there were none.
 async fn write_batch(
     unit: &dyn PlatformUnit,
     tenant: &TenantId,

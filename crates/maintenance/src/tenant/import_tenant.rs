@@ -1,4 +1,4 @@
-//! Importing one tenant, whole, from a file.
+//! Importing one tenant completely from a file.
 
 use std::path::Path;
 
@@ -12,34 +12,35 @@ use super::tenant_file::{Ending, Line, Reader};
 use crate::error::{Error, Result};
 use crate::tenant::tenant_named;
 
-/// Rows sent at once, and so held in memory.
+/// Number of rows sent, and held in memory, at once.
 const BATCH: usize = 500;
 
 const DOING: &str = "importing a tenant";
 
-/// What [`import_tenant`] did.
+/// The outcome of [`import_tenant`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ImportedTenant {
-    /// Whose rows they are.
+    /// The imported tenant.
     pub tenant: TenantId,
-    /// How many of each table were added.
+    /// Number of added rows of each table.
     pub rows: TenantCounts,
-    /// What was left out: `Session` counts rows, `User.apiKey` values. Empty for a file that was sealed with this keyring.
+    /// The number of omitted `Session` rows and `User.apiKey` values. Empty for a file that was sealed with this
+    /// keyring.
     pub left_out: TenantCounts,
 }
 
-/// Adds the rows of a file that [`export_tenant`](crate::export_tenant) wrote, on either engine, and returns how many. All in
-/// one transaction: it is imported whole or not at all.
+/// Adds the rows of a file that [`export_tenant`](crate::export_tenant) wrote, on either engine, and returns their
+/// number. All or nothing in one transaction.
 ///
-/// The file is checked from end to end before anything is written: [`Error::TenantFile`], with the number of the line, where
-/// it was cut short, changed, or holds another tenant's rows. [`Error::OtherSchema`] for a file of another version. A
-/// tenant, an id or a unique value that is there already is a conflict. Audit records are not imported: the log holds what
-/// happened in its own database. Secrets open where the keyring has the keys they were sealed by. Recorded.
+/// The whole file is checked before anything is written. Fails with [`Error::TenantFile`] and the line number if the
+/// file is cut off, changed, or contains another tenant's rows. Fails with [`Error::OtherSchema`] for a file of another
+/// version. An existing tenant, id or unique value is a conflict. Audit records are not imported, because a log
+/// contains only events of its own database. Secrets open if the keyring has the keys that sealed them. Recorded.
 ///
-/// Whoever wrote the file decides about this tenant and nothing beyond it. [`Error::SuperAdminInFile`] and
-/// [`Error::BeyondTenant`] refuse the rest: rights above the tenant, rows that name another tenant's user or agency, counters
-/// below zero. Sessions, and API keys that are not sealed, are imported only from a file that a store with the same keyring
-/// sealed; from any other file they are [left out](ImportedTenant::left_out).
+/// The author of a file controls this tenant only. [`Error::SuperAdminInFile`] and [`Error::BeyondTenant`] refuse
+/// rights above the tenant, references to another tenant's users or agency, and negative counters. Sessions and
+/// unsealed API keys are imported only from a file that a store with the same keyring sealed. From other files they are
+/// [omitted](ImportedTenant::left_out).
 pub async fn import_tenant(
     store: &dyn Store,
     file: &Path,
@@ -65,23 +66,23 @@ pub async fn import_tenant(
     Ok(ImportedTenant { tenant, rows, left_out })
 }
 
-/// Reads the whole file and says whose it is.
+/// Reads the whole file and returns its tenant.
 fn check(file: &Path, schema: &str) -> Result<(TenantId, Ending)> {
     let mut reader = Reader::open(file)?;
     let header = reader.header();
     if header.schema != schema {
         return Err(Error::OtherSchema { file: header.schema.clone(), database: schema.to_owned() });
     }
-    let tenant = tenant_named(&header.tenant).map_err(|_| reader.wrong("it names no tenant"))?;
+    let tenant = tenant_named(&header.tenant).map_err(|_| reader.wrong("it does not name a tenant"))?;
     let mut rules = TenantRules::of(&tenant).map_err(|beyond| refused(beyond, 1))?;
-    // A file that is not as it was written is told first: a row that is missing there is in the way of others.
+    // Damage of the file is reported first: a missing row makes other rows seem wrong.
     let (mut place, mut beyond) = (0, None);
     while let Some(line) = reader.next_row()? {
         place = place_of(&line)
             .filter(|here| *here >= place)
-            .ok_or_else(|| reader.wrong("its table is unknown here, or out of order"))?;
+            .ok_or_else(|| reader.wrong("its table is unknown, or out of order"))?;
         if line.row.get("tenantId").and_then(|id| id.as_str()) != Some(tenant.as_str()) {
-            return Err(reader.wrong("it is another tenant's row"));
+            return Err(reader.wrong("the row belongs to another tenant"));
         }
         if !TENANT_TABLES[place].outlives && beyond.is_none() {
             beyond = rules.check(&line.table, &line.row).err().map(|beyond| refused(beyond, reader.line_number()));
@@ -105,12 +106,12 @@ fn place_of(line: &Line) -> Option<usize> {
     TENANT_TABLES.iter().position(|table| table.name == line.table)
 }
 
-/// Counts for every table whose rows are imported.
+/// Returns zero counts for every table whose rows are imported.
 fn none_added() -> TenantCounts {
     TENANT_TABLES.iter().filter(|table| !table.outlives).map(|table| (table.name.to_owned(), 0)).collect()
 }
 
-/// An import under way.
+/// A running import.
 struct Import<'a> {
     unit: &'a dyn PlatformUnit,
     tenant: &'a TenantId,
@@ -139,8 +140,8 @@ impl Import<'_> {
         done += waiting.len() as u64;
         self.add(table, waiting, reader.line_number()).await?;
         progress.tell(done, of);
-        // What is committed is what was checked, also if somebody has written the file anew in between.
-        if reader.ending() == Some(checked) { Ok(()) } else { Err(reader.wrong("it was changed while it was read")) }
+        // Only the checked content is committed, even if the file was rewritten in between.
+        if reader.ending() == Some(checked) { Ok(()) } else { Err(reader.wrong("it was changed during the import")) }
     }
 
     async fn add(&mut self, table: Option<TenantTable>, mut rows: Vec<TenantRow>, line: u64) -> Result<()> {

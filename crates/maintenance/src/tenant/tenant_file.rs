@@ -1,8 +1,9 @@
-//! The file that holds one tenant: JSON lines (one JSON document a line, UTF-8).
+//! The file of one tenant: JSON lines (one JSON document per line, UTF-8).
 //!
-//! A header, lines that let the audit records be checked as complete, a line for each row with its table, a trailer with the number of rows and a digest of all lines before it: a
-//! file that was cut short or damaged is recognised. The digest is no signature: who may write the file may make one. The seal
-//! beside it takes the keyring.
+//! It has a header, lines that show how the audit records were sealed, one line per row with its table, and a trailer.
+//! The trailer contains the number of rows and a digest of all lines before it, so that cut or damaged files are
+//! recognised. The digest is not a signature: anyone who can write the file can compute it. The seal in the trailer
+//! needs the keyring.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -16,10 +17,10 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
-/// The form of the file that this version writes, and the one it reads.
+/// The version of the file format that this version reads and writes.
 pub(crate) const FORMAT: u32 = 1;
 
-/// The longest line that is read, in bytes. PostgreSQL holds no longer value than a GB, and none of ours comes near this.
+/// Maximum length of a line, in bytes. PostgreSQL's values have at most 1 GB, and ours are far shorter.
 const MAX_LINE: u64 = 256 << 20;
 
 /// The first line.
@@ -33,7 +34,7 @@ pub(crate) struct Header {
     pub(crate) schema: String,
     /// When the export began, in UTC.
     pub(crate) made_at: String,
-    /// How many rows follow of each table.
+    /// Number of rows of each table that follow.
     pub(crate) rows: TenantCounts,
 }
 
@@ -45,14 +46,15 @@ pub(crate) struct Line {
     pub(crate) row: TenantRow,
 }
 
-/// A line that says how an audit record was sealed; these come before the rows.
+/// A line on how an audit record was sealed. These lines precede the rows.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct SealLine {
     audit: Seal,
 }
 
-/// How the tenant's audit records were sealed: a batch, its leaves, the next batch; last the latest checkpoint and the signed head.
+/// How the tenant's audit records were sealed: a batch, its leaves, the next batch; at the end the latest checkpoint
+/// and the signed head.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Seal {
@@ -62,7 +64,7 @@ pub(crate) enum Seal {
     Head(String),
 }
 
-/// What a line holds.
+/// The content of a line.
 pub(crate) enum Content {
     Row(Line),
     Seal(Seal),
@@ -85,16 +87,16 @@ struct End {
     seal: Option<String>,
 }
 
-/// What the last line says, when it has been found right.
+/// The trailer, after it was checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Ending {
-    /// The digest of all lines before, in hexadecimal.
+    /// The digest of all lines before it, in hexadecimal.
     pub(crate) sha256: String,
     pub(crate) seal: Option<String>,
 }
 
-/// Writes to a temporary file beside the one it is to become, readable for its owner alone. Dropped before
-/// [`finish`](Self::finish), nothing is left.
+/// Writes to a temporary file in the folder of the final one, readable for its owner only. Dropping it before
+/// [`finish`](Self::finish) leaves nothing.
 pub(crate) struct Writer {
     to: BufWriter<NamedTempFile>,
     digest: Context,
@@ -102,13 +104,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Refuses a path that is taken.
+    /// Creates a writer. Fails if the path exists.
     pub(crate) fn create(out: &Path) -> Result<Self> {
         if out.symlink_metadata().is_ok() {
             return Err(Error::FileExists { path: out.to_owned() });
         }
         let file = tempfile::Builder::new().prefix(".rylie-tenant-").tempfile_in(folder(out));
-        let file = file.map_err(Error::file("making a file beside", out))?;
+        let file = file.map_err(Error::file("creating a temporary file next to", out))?;
         Ok(Self { to: BufWriter::new(file), digest: Context::new(&SHA256), written: TenantCounts::new() })
     }
 
@@ -125,12 +127,12 @@ impl Writer {
         self.line(&Line { table: table.to_owned(), row }, out)
     }
 
-    /// The digest of all lines so far, in hexadecimal.
+    /// Returns the digest of all lines so far, in hexadecimal.
     pub(crate) fn digest(&self) -> String {
         hex::encode(self.digest.clone().finish().as_ref())
     }
 
-    /// Writes the trailer and makes all of it durable; [`Finished::publish`] gives it its name.
+    /// Writes the trailer and makes the file durable. [`Finished::publish`] then gives it its name.
     pub(crate) fn finish(mut self, rows: TenantCounts, seal: Option<String>, out: &Path) -> Result<Finished> {
         if rows.iter().any(|(table, rows)| self.written.get(table).copied().unwrap_or(0) != *rows) {
             return Err(Error::TenantFile { line: 0, reason: "rows were lost while it was written; try again" });
@@ -152,20 +154,20 @@ impl Writer {
     }
 }
 
-/// A file that is whole, and has no name yet.
+/// A complete file that has no name yet.
 pub(crate) struct Finished {
     file: NamedTempFile,
 }
 
 impl Finished {
-    /// Gives the file its name, unless that was taken meanwhile.
+    /// Gives the file its name. Fails if the name was taken in the meantime.
     pub(crate) fn publish(self, out: &Path) -> Result<()> {
         self.file.persist_noclobber(out).map_err(|error| match error.error.kind() {
             std::io::ErrorKind::AlreadyExists => Error::FileExists { path: out.to_owned() },
             _ => Error::file("naming", out)(error.error),
         })?;
-        // The name, too, is to survive a crash.
-        File::open(folder(out)).and_then(|folder| folder.sync_all()).map_err(Error::file("making durable", out))
+        // The folder's entry must survive a crash as well.
+        File::open(folder(out)).and_then(|folder| folder.sync_all()).map_err(Error::file("syncing the folder of", out))
     }
 }
 
@@ -173,7 +175,7 @@ fn folder(out: &Path) -> &Path {
     out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Reads a file from its beginning, checking as it goes.
+/// Reads a file from its beginning and checks each line.
 pub(crate) struct Reader {
     from: BufReader<File>,
     digest: Context,
@@ -197,10 +199,10 @@ impl Reader {
         let mut reader = Self { from: BufReader::new(file), digest, line: 0, read, header, ending: None };
         let text = reader.next_line()?.ok_or_else(|| reader.wrong("it is empty"))?;
         reader.digest.update(&text);
-        let not_ours = "it does not begin as the file of a tenant does";
+        let not_ours = "it is not a tenant file";
         reader.header = serde_json::from_slice(&text).map_err(|_| reader.wrong(not_ours))?;
         if reader.header.rylie_tenant_format != FORMAT {
-            return Err(reader.wrong("it has a form that this version does not read; use the version that wrote it"));
+            return Err(reader.wrong("this version does not read its format; use the version that wrote it"));
         }
         Ok(reader)
     }
@@ -209,17 +211,17 @@ impl Reader {
         &self.header
     }
 
-    /// What the last line says; `None` before all of the file has been read.
+    /// Returns the checked trailer; `None` before all of the file has been read.
     pub(crate) fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
     }
 
-    /// The number of the line read last, from 1.
+    /// Returns the number of the last line read, from 1.
     pub(crate) fn line_number(&self) -> u64 {
         self.line
     }
 
-    /// The next row; `None` after the trailer has been read and found right.
+    /// Returns the next row; `None` after the trailer has been read and checked.
     pub(crate) fn next_row(&mut self) -> Result<Option<Line>> {
         loop {
             match self.next_content()? {
@@ -230,7 +232,7 @@ impl Reader {
         }
     }
 
-    /// The next row or seal; `None` after the trailer has been read and found right.
+    /// Returns the next row or seal; `None` after the trailer has been read and checked.
     pub(crate) fn next_content(&mut self) -> Result<Option<Content>> {
         let Some(text) = self.next_line()? else {
             return Err(self.wrong("the file ends too early: its last line is missing"));
@@ -244,14 +246,14 @@ impl Reader {
         if let Ok(SealLine { audit }) = serde_json::from_slice(&text) {
             return Ok(Some(Content::Seal(audit)));
         }
-        let line: Line = serde_json::from_slice(&text).map_err(|_| self.wrong("it is no row of a tenant"))?;
+        let line: Line = serde_json::from_slice(&text).map_err(|_| self.wrong("it is not a row of a tenant"))?;
         *self.read.entry(line.table.clone()).or_default() += 1;
         Ok(Some(Content::Row(line)))
     }
 
     fn check(&mut self, end: &End) -> Result<()> {
         if self.next_line()?.is_some() {
-            return Err(self.wrong("something follows the last line"));
+            return Err(self.wrong("data follows the last line"));
         }
         self.line -= 1;
         if end.sha256 != hex::encode(self.digest.clone().finish().as_ref()) {
@@ -260,7 +262,7 @@ impl Reader {
         let read = |table: &str| self.read.get(table).copied().unwrap_or(0);
         let counted = end.rows.iter().all(|(table, rows)| read(table) == *rows);
         if !counted || end.rows != self.header.rows || self.read.keys().any(|table| !end.rows.contains_key(table)) {
-            return Err(self.wrong("the numbers of rows do not agree"));
+            return Err(self.wrong("the numbers of rows do not match"));
         }
         Ok(())
     }
@@ -269,11 +271,11 @@ impl Reader {
         let mut text = Vec::new();
         self.line += 1;
         let read = self.from.by_ref().take(MAX_LINE).read_until(b'\n', &mut text);
-        read.map_err(|source| Error::File { doing: "reading the file of a tenant".to_owned(), source })?;
+        read.map_err(|source| Error::File { doing: "reading the tenant file".to_owned(), source })?;
         match text.last() {
             None => Ok(None),
             Some(b'\n') => Ok(Some(text)),
-            Some(_) => Err(self.wrong("it is cut short, or too long")),
+            Some(_) => Err(self.wrong("it is cut off, or too long")),
         }
     }
 

@@ -7,26 +7,26 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::sweep::Sweep;
 
-/// Users closed in one transaction: their rows are locked that long, some tens of milliseconds.
+/// Number of users closed in one transaction. Their rows are locked for its duration, some tens of milliseconds.
 const BATCH: u64 = 2_500;
 
-/// Walks a run: those of a user who is a hundred years behind. What is left is for the next run.
+/// Maximum number of walks in a run: enough for a user who is a hundred years behind. The next run does the rest.
 const MOST_WALKS: usize = 1_200;
 
-/// What closing did, or would do.
+/// The number of periods that were closed, or would be closed in a dry run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct ClosedUsage {
-    /// Billing periods that were closed; a user who is months behind counts for each, and once in a dry run.
+    /// Closed billing periods. A user who is months behind counts for each, but once in a dry run.
     pub users: u64,
 }
 
 const DOING: &str = "closing billing periods";
 
-/// Closes every billing period that has ended by now, each user's own, and returns how many were closed; with a month, only
-/// those that began in it, which are archived under it.
+/// Closes every billing period that has ended by now and returns the number of closed periods. With a month, only
+/// periods that began in it, which are archived under it.
 ///
-/// Run twice or by several processes at once, each period is closed once. A user whose period ended months ago is
-/// closed once for every month since, for a hundred years of them at most. Rows that others hold are left to the next run, or to the user's next use.
+/// Repeated and concurrent runs close each period once. A user whose period ended months ago is closed once for every
+/// month since, for a hundred years at most. Locked rows are left to the next run, or to the user's next use.
 pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
     let failed = Error::doing(DOING);
     let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
@@ -37,7 +37,7 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
         return Ok(ClosedUsage { users: ended });
     }
     let mut closed = 0;
-    // A walk closes one period of each user; who is months behind takes as many walks.
+    // A walk closes one period per user. A user who is months behind needs as many walks.
     for _ in 0..MOST_WALKS {
         let before = closed;
         walk(store, month, sweep, ended, &mut closed).await?;
@@ -48,7 +48,7 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
     Ok(ClosedUsage { users: closed })
 }
 
-/// Once over all users, from the first batch to the last or to the limit.
+/// Visits all users once, from the first batch to the last or to the limit.
 async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64, closed: &mut u64) -> Result<()> {
     let mut last = None;
     while *closed < sweep.limit() {
@@ -66,15 +66,13 @@ async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64
     Ok(())
 }
 
-/// Closes the period of every user with a package, ended or not: archived under the month of `at`, with a new period from
-/// `at` for a month. Returns how many were closed.
+/// Closes the period of every user with a package, ended or not, and returns the number of closed periods. They are
+/// archived under the month of `at`, and a new period of a month begins at `at`.
 ///
-/// A period that began at `at` or later is left alone: run twice or by several processes at once for the same `at`,
-/// each user is reset once. Batches that were done stay done when it is stopped or at its limit, and the next run for the
-/// same `at` does the rest.
+/// A period that began at `at` or later is skipped, so repeated and concurrent runs for the same `at` reset each user
+/// once. If a run stops or reaches its limit, finished batches stay, and the next run for the same `at` does the rest.
 ///
-/// It destroys what the periods under way have counted for the quota: ask
-/// `rylie_db::Database::guard_destructive` first.
+/// It destroys the counts of current periods, which the quotas use. Call `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
     let failed = Error::doing("resetting the usage of all users");
     let unit = enter(store, UnitOptions::read_only().on_primary()).await?;

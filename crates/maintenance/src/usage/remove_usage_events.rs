@@ -1,4 +1,4 @@
-//! Forgetting the events that usage was counted by.
+//! Removing counted usage events.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use rylie_repositories::{Kept, Store};
 use crate::error::Result;
 use crate::sweep::{Removal, Sweep};
 
-/// Removes every event that was counted at least `age` ago, 5,000 a transaction, and returns how many. One that is
-/// delivered once more after that is counted once more, so keep them for longer than any sender tries again.
+/// Removes every event that was counted at least `age` ago, 5,000 per transaction, and returns the number of events. An
+/// event that is delivered again after that is counted again, so keep events for longer than any sender retries.
 pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
     let removal = Removal {
         what: Kept::UsageEvents,

@@ -1,4 +1,4 @@
-//! Erasing a person from the sealed log: the values and their salts go, the commitments stay, and the proof holds.
+//! Erasing a person from the sealed log: values and salts are removed, commitments stay, and proofs still hold.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::audit::AuditRepository;
 use crate::audit::rows::{columns, commitments, lenient, record, signed, unsigned};
 use crate::tx::Tx;
 
-/// What is there of the user: as who acted, as in whose name, and as the row that was acted on.
+/// Selects the records that name the user: as actor, as impersonated user, or as target row.
 const NAMED: &str = "l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint FROM \"AuditLog\" a JOIN rylie_audit_leaf l ON l.record_id = a.id \
      JOIN rylie_audit_batch b ON b.batch = l.batch \
      WHERE a.\"userId\" = $1 OR a.\"onBehalfOf\" = $1 OR (a.resource = 'User' AND a.\"resourceId\" = $1) ORDER BY a.id LIMIT $2";
@@ -40,7 +40,7 @@ pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
     Ok(rows.len() as u64)
 }
 
-/// Records by the part that they lost, as the record of the erasure names them. They name nobody.
+/// Ids of records by the part that they lost, for the record of the erasure. They contain no personal data.
 #[derive(Default)]
 struct Erased {
     who: Vec<String>,
@@ -64,20 +64,20 @@ async fn erase_record(tx: &Tx, record: &Record, user: &str, erased: &mut Erased)
     Ok(())
 }
 
-/// What says that a part which is gone was erased.
+/// Whether an erasure explains a missing part.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Cover {
-    /// Nothing: it was emptied.
+    /// No erasure names it: it was emptied.
     None,
-    /// An erasure that waits to be sealed.
+    /// An erasure names it and waits to be sealed.
     Waiting,
-    /// An erasure that is sealed.
+    /// A sealed erasure names it.
     Sealed,
 }
 
-/// Of records of a batch that lack the part, what covers each: an erasure that names it. One that is sealed is in a later batch, as only
-/// what is sealed is erased; so a verification that reads the record reads the erasure, too. Whatever else stands in the details of
-/// one, and whoever wrote it, it names no record and makes no statement fail; only the platform's count.
+/// Finds, for each record of a batch that lacks the part, the erasure that names it. Only sealed records are erased, so
+/// a sealed erasure is in a later batch, and a verification that reads the record also reads the erasure. Only erasures
+/// of the platform count. Malformed details name no record and cause no error.
 pub(crate) async fn covers(
     tx: &Tx,
     part: &'static str,
@@ -119,7 +119,7 @@ pub(crate) async fn covers(
 
 async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<()> {
     if tx.across_tenants()?.get_database_backend() != DbBackend::Sqlite {
-        // Not a plain `SELECT`, which would count as reading.
+        // Not a plain `SELECT`, which would be classified as a read.
         let sql = "WITH done AS MATERIALIZED (SELECT rylie_audit_erase($1, $2, $3) AS erased) SELECT erased FROM done";
         let rows = tx.audit_rows(sql, vec![id.into(), part.into(), commitment.into()]).await?;
         return rows.first().map_or(Ok(()), |row| unsigned(row, "erased").map(|_| ()));

@@ -1,4 +1,4 @@
-//! What a verification of the audit log reads: in pages by key, so that its size does not matter.
+//! The reads of an audit log verification: in pages by key, so that the log may have any size.
 
 use rylie_audit::{
     Digest, Finding, Format, Part, Proof, Record, SealedBatch, SealedLeaf, SealedTenant, StoredRecord, inclusion_path,
@@ -13,23 +13,26 @@ use crate::audit::tenant::{checkpoint, count, digest, entry, place as tenant_pla
 use crate::tx::Tx;
 use crate::{Error, Result};
 
-/// The audit log and its seals, to be verified; one read-only transaction. Each call is one statement, except where it says otherwise.
+/// Reads the audit log and its seals for a verification, in one read-only transaction. Each call is one statement,
+/// unless stated otherwise.
 pub struct AuditReader {
     tx: Tx,
 }
 
-/// Leaves and their records, the columns of a leaf first; then what is wanted and in which order.
+/// Selects leaves with their records, the columns of a leaf first. The caller appends condition and order.
 const LEAVES: &str = "l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what, substr(f.checkpoint, 1, 26) AS checkpoint \
      FROM rylie_audit_leaf l LEFT JOIN rylie_audit_batch f ON f.batch = l.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id";
 
-/// Of a page's rows those that are not preceded by more text than this, so that long details do not fill the memory.
+/// Maximum text before a row of a page. Rows after it are left to the next page, so that long details do not fill the
+/// memory.
 const TEXT: i64 = 8 << 20;
 
-/// Joined to the records of a page: each must be found exactly once, under a leaf of a batch that is there or waiting.
+/// Joined to the records of a page. Each record must be found exactly once: under a leaf of an existing batch, or
+/// waiting.
 const PLACES: &str = "LEFT JOIN rylie_audit_leaf l ON l.record_id = page.id LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.batch >= 1 AND b.removed_at IS NULL \
      LEFT JOIN rylie_audit_pending p ON p.record_id = page.id";
 
-/// Of what waits the first that is gone, or waits under another position than the record has.
+/// Selects the first waiting record that is missing, or that waits under a position other than its own.
 const WAITING: &str = "SELECT p.record_id, a.id IS NULL AS gone FROM rylie_audit_pending p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id \
      WHERE a.id IS NULL OR a.position <> p.position ORDER BY p.position LIMIT 1";
 
@@ -38,20 +41,20 @@ impl AuditReader {
         Self { tx }
     }
 
-    /// How many batches there are, and how many records were ever sealed: for a progress bar.
+    /// Returns the number of batches and of records ever sealed, for a progress bar.
     pub async fn extent(&self) -> Result<(u64, u64)> {
         const SQL: &str = "SELECT batch, total FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
         let rows = self.tx.audit_rows(SQL, vec![]).await?;
         rows.first().map_or(Ok((0, 0)), |row| Ok((count(row, "batch"), count(row, "total"))))
     }
 
-    /// How many records wait to be sealed.
+    /// Returns the number of records that wait to be sealed.
     pub async fn waiting(&self) -> Result<u64> {
         let rows = self.tx.audit_rows("SELECT count(*) AS waiting FROM rylie_audit_pending", vec![]).await?;
         rows.first().map_or(Ok(0), |row| unsigned(row, "waiting"))
     }
 
-    /// The first batch after one; a number may be missing.
+    /// Returns the first batch after one. Numbers may be missing.
     pub async fn batch_after(&self, batch: u64) -> Result<Option<SealedBatch>> {
         const SQL: &str = "SELECT batch, checkpoint, records, total, removed_at IS NOT NULL AS removed, \
              CASE WHEN sealed_at BETWEEN '0001-01-01' AND '9999-12-31' THEN sealed_at END AS sealed_at \
@@ -60,7 +63,7 @@ impl AuditReader {
         Ok(rows.first().map(sealed_batch))
     }
 
-    /// Tenants of a batch in order, after a number; -1 for the first ones.
+    /// Returns the tenants of a batch in order, after a number; -1 for the beginning.
     pub async fn tenants(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<SealedTenant>> {
         const SQL: &str = "SELECT t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
              WHERE b.tenant = t.tenant AND b.batch < t.batch ORDER BY b.batch DESC LIMIT 1), 0) AS before \
@@ -69,8 +72,9 @@ impl AuditReader {
         Ok(rows.iter().map(|row| SealedTenant { entry: entry(row), total_before: count(row, "before") }).collect())
     }
 
-    /// Leaves of a batch in order, after a number (-1 for the first ones), each with its number and its tenant's. At most
-    /// `limit`, and fewer where details are long; none at the end alone. Up to two statements more where a record lacks a part.
+    /// Returns leaves of a batch in order, after a number (-1 for the beginning), each with its number and its
+    /// tenant's. At most `limit`, and fewer where details are long. Empty only at the end. Sends up to two more
+    /// statements where a record lacks a part.
     pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<(i64, i64, SealedLeaf)>> {
         let columns = columns(self.tx.engine());
         let sql = format!(
@@ -86,7 +90,7 @@ impl AuditReader {
         Ok(leaves)
     }
 
-    /// Notes which leaves of a batch lack a part that no erasure in the log names, and which one that is not sealed yet.
+    /// Sets the flags of leaves that lack a part: no erasure in the log names it, or the erasure is not sealed yet.
     async fn look_for_erasures(&self, batch: u64, leaves: Vec<&mut SealedLeaf>) -> Result<()> {
         let lacking = |part: fn(&Record) -> bool| -> Vec<String> {
             leaves.iter().filter(|leaf| leaf.record().is_some_and(part)).map(|leaf| leaf.id.clone()).collect()
@@ -103,10 +107,10 @@ impl AuditReader {
         Ok(())
     }
 
-    /// Looks through the log from a key on (`None` at the beginning): the key to go on from (`None` at the end), and what is
-    /// neither sealed nor waiting.
+    /// Searches the log from a key on (`None` at the beginning) for records that are neither sealed nor waiting.
+    /// Returns the key to continue from (`None` at the end) and the finding.
     pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<(Option<String>, Option<Finding>)> {
-        // What stands before every key, which only somebody who planted it can have written.
+        // The first page also covers keys that sort before every valid key, which only tampering produces.
         let page = if id.is_some() { "id > $1" } else { "id IS NULL OR id <= $1" };
         let sql = format!(
             "SELECT max(id) AS last, min(CASE WHEN places = 0 THEN coalesce(id, '') END) AS stray, \
@@ -118,24 +122,24 @@ impl AuditReader {
         let Some(row) = rows.first() else { return Ok((None, None)) };
         let text = |name| row.try_get::<Option<String>>("", name);
         let (Ok(last), Ok(stray), Ok(again)) = (text("last"), text("stray"), text("again")) else {
-            return Ok((None, Some(Finding::added("with a key that is no text".to_owned()))));
+            return Ok((None, Some(Finding::added("(its key is not text)".to_owned()))));
         };
         let finding = stray.map(Finding::added).or(again.map(Finding::sealed_again));
         Ok((if id.is_some() { last } else { Some(String::new()) }, finding))
     }
 
-    /// Whether the tables of the seals hold what the checkpoints up to the `last` batch count, and nothing else: what is outside of
-    /// all batches. Some statements.
+    /// Checks that the tables of the seals contain exactly what the checkpoints up to batch `last` count, outside of
+    /// the batches. Sends several statements.
     pub async fn structure(&self, last: u64) -> Result<Option<Finding>> {
         structure::tables(&self.tx, last).await
     }
 
-    /// And what is wrong within the batches of a range. Some statements.
+    /// Checks the batches of a range. Sends several statements.
     pub async fn structure_of(&self, first: u64, last: u64) -> Result<Option<Finding>> {
         structure::batches(&self.tx, first, last).await
     }
 
-    /// A record that waited to be sealed and is gone, or that waits under another position than its own.
+    /// Returns a waiting record that is missing, or that waits under a position other than its own.
     pub async fn wrongly_waiting(&self) -> Result<Option<Finding>> {
         let rows = self.tx.audit_rows(WAITING, vec![]).await?;
         Ok(rows.first().map(|row| {
@@ -144,7 +148,7 @@ impl AuditReader {
         }))
     }
 
-    /// The proof that a record was sealed; [`Error::NotFound`] for one that is not, or not yet. Five statements.
+    /// Returns the proof that a record was sealed. Fails with [`Error::NotFound`] if it is not sealed. Five statements.
     pub async fn prove(&self, id: &str) -> Result<Proof> {
         const SQL: &str = "SELECT batch, tenant_number FROM rylie_audit_leaf WHERE record_id = $1";
         let missing = Error::NotFound { entity: "sealed record" };
@@ -161,7 +165,7 @@ impl AuditReader {
         Ok(Proof::new(record, (index as u64, path), tenant, &checkpoint(&self.tx, batch).await?))
     }
 
-    /// The leaves of a tenant in a batch, in order.
+    /// Returns the leaves of a tenant in a batch, in order.
     pub async fn leaves_of(&self, batch: u64, tenant_number: i64) -> Result<Vec<SealedLeaf>> {
         let columns = columns(self.tx.engine());
         let sql = format!("SELECT {columns}, {LEAVES} WHERE l.batch = $1 AND l.tenant_number = $2 ORDER BY l.number");

@@ -1,4 +1,4 @@
-//! Rows of the log as the records that are sealed, and statements on the seals.
+//! Conversion of log rows into sealed records, and statements on the seals.
 
 use chrono::NaiveDateTime;
 use rylie_audit::{Commitments, Digest, Document, Format, Record, Salt, What, Who};
@@ -8,8 +8,8 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Va
 use crate::Result;
 use crate::tx::Tx;
 
-/// The columns of a record that is sealed or verified, of the log as `a`. Details are read as text, and a time that no reader can hold (as
-/// `infinity`) as none with its text in `oddTime`, so that no row makes its reader fail.
+/// Returns the columns of a record to seal or verify, of the log as `a`. Details are selected as text. A time outside
+/// the supported range, such as `infinity`, is null, with its text in `oddTime`. No row makes its reader fail.
 pub(crate) fn columns(engine: DbBackend) -> String {
     const TIME: &str =
         "CASE WHEN a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' THEN a.\"createdAt\" END AS \"createdAt\"";
@@ -22,7 +22,7 @@ pub(crate) fn columns(engine: DbBackend) -> String {
              CASE WHEN a.\"createdAt\" NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN to_jsonb(a.\"createdAt\") #>> '{{}}' END AS \"oddTime\""
         );
     }
-    // SQLite holds in a column whatever it is given.
+    // SQLite stores values of any type in a column.
     let text = |name: &str| {
         format!(
             "CASE WHEN typeof(a.\"{name}\") IN ('text', 'null') THEN a.\"{name}\" ELSE typeof(a.\"{name}\") || ' ' || hex(a.\"{name}\") END"
@@ -39,7 +39,7 @@ pub(crate) fn columns(engine: DbBackend) -> String {
     )
 }
 
-/// The salts and commitments of a leaf.
+/// Returns the salts and commitments of a leaf.
 pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
     let salt = |name| -> Result<Option<Salt>> {
         Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| bytes.try_into().ok().map(Salt)))
@@ -55,7 +55,7 @@ pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
     })
 }
 
-/// The record in the columns of [`columns`], as it is hashed in a batch of this format.
+/// Converts the selected [`columns`] into the record that a batch of this format hashes.
 pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Format) -> Result<Record> {
     let (created_at, unreadable) = time(row, format)?;
     let who = Who {
@@ -80,8 +80,9 @@ pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Forma
     })
 }
 
-/// When the record was made, and what of the row no record of ours has. In a batch of the first format a time is read as the driver
-/// reads it; since then SQLite's must be written as the driver writes it, so that no offset changes what it means.
+/// Returns the time of the record, and the text of an invalid time. In a batch of the first format a time is read as
+/// the driver reads it. In later formats SQLite's must have the driver's spelling, so that no offset changes its
+/// meaning.
 fn time(row: &QueryResult, format: Format) -> Result<(i64, Option<String>)> {
     let odd = text(row, "oddTime")?;
     let sqlite = row.try_as_pg_row().is_none();
@@ -96,7 +97,7 @@ fn time(row: &QueryResult, format: Format) -> Result<(i64, Option<String>)> {
     Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
 }
 
-/// A time as the driver writes it, or with three digits behind the seconds as the column's default does.
+/// Parses a time in the driver's spelling, or with three digits after the seconds as the column's default has.
 fn canonical(text: &str) -> Option<i64> {
     const WRITTEN: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.3f"];
     let time = NaiveDateTime::parse_from_str(text, WRITTEN[0]).ok()?;
@@ -105,7 +106,7 @@ fn canonical(text: &str) -> Option<i64> {
     (is_written && is_whole).then(|| time.and_utc().timestamp_millis())
 }
 
-/// A text; bytes that are none in hexadecimal digits.
+/// Returns a text column; bytes that are not text become hexadecimal digits.
 fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
     row.try_get("", name).or_else(|error| match row.try_get::<Option<Vec<u8>>>("", name) {
         Ok(bytes) => {
@@ -116,14 +117,14 @@ fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
 }
 
 impl Tx {
-    /// The rows of a statement of our own on the log and its seals, which concern all tenants.
+    /// Returns the rows of a statement on the log and its seals, across tenants.
     pub(crate) async fn audit_rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
         let connection = self.across_tenants()?;
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
         Ok(connection.query_all_raw(statement).await?)
     }
 
-    /// A list of texts as a table `list(value)`, bound as one value.
+    /// Returns a list of texts as a table `list(value)`, bound as one value.
     pub(crate) fn list_of(&self, texts: &[String]) -> Result<(&'static str, Value)> {
         Ok(match self.across_tenants()?.get_database_backend() {
             DbBackend::Sqlite => {
@@ -135,17 +136,17 @@ impl Tx {
     }
 }
 
-/// A count or number of ours in a column, which is never negative.
+/// Returns a count or number that this service wrote. It is never negative.
 pub(crate) fn unsigned(row: &QueryResult, name: &str) -> Result<u64> {
     Ok(u64::try_from(row.try_get::<i64>("", name)?).unwrap_or_default())
 }
 
-/// What a column holds, or nothing where it cannot be read: what somebody planted there is found wrong, and is no failure.
+/// Returns a column's value, or the default if it cannot be read. Planted values then fail verification, not the read.
 pub(crate) fn lenient<T: TryGetable + Default>(row: &QueryResult, name: &str) -> T {
     row.try_get("", name).unwrap_or_default()
 }
 
-/// The other way round; no count of ours comes near the limit.
+/// Converts a number for the database. No count comes near the limit.
 pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

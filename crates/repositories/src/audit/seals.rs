@@ -1,4 +1,4 @@
-//! Sealing the audit log: what waits becomes a batch with a signed checkpoint. Writers are not held up: they only insert.
+//! Sealing the audit log: waiting records become a batch with a signed checkpoint. Writers only insert and never wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,26 +20,27 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditSealRepository: Send + Sync {
-    /// Seals at most `limit` records that wait, oldest position first, under the next checkpoint, and fewer where details are
-    /// long; with nothing waiting it is a heartbeat of no records. The checkpoint declares that the records of batches up to
-    /// `removed` may be removed, and those that the one before declared.
+    /// Seals at most `limit` waiting records, oldest position first, under the next checkpoint; fewer where details are
+    /// long. With none waiting the checkpoint is a heartbeat. It declares that the records of batches up to `removed`,
+    /// and those of earlier declarations, may be removed.
     ///
-    /// [`Error::MayNotSeal`] where the login may not take the role `rylie_sealer`, here and where records are removed or erased.
-    /// `None` while another process seals. Nobody waits: recording only inserts, and a record that commits late is sealed
-    /// by a later batch, whatever its position.
+    /// Returns `None` while another process seals. Recording never waits, because it only inserts. A record that
+    /// commits late is sealed in a later batch, whatever its position. Sealing, removing and erasing fail with
+    /// [`Error::MayNotSeal`] if the login may not assume the role `rylie_sealer`.
     async fn seal(&self, key: &SigningKey, limit: u64, removed: u64) -> Result<Option<NewSeal>>;
 
-    /// The checkpoints after a batch, oldest first.
+    /// Returns the checkpoints after a batch, oldest first.
     async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<SignedCheckpoint>>;
 
-    /// The fingerprint of the database, which the next checkpoint names.
+    /// Returns the fingerprint of the database, which the next checkpoint names.
     async fn database(&self) -> Result<String>;
 
-    /// What a tenant's export carries of its audit records to be checked as complete: each batch that has some, oldest first,
-    /// after a batch. Two statements, and three a batch.
+    /// Returns the batches with records of a tenant, after a batch, oldest first. They prove that the tenant's export
+    /// is complete. Two statements, and three per batch.
     async fn tenant_batches(&self, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>>;
 
-    /// And the leaves of one of these batches in order, each with its number, after a number (-1 for the first ones).
+    /// Returns the leaves of one of these batches in order, each with its number, after a number (-1 for the
+    /// beginning).
     async fn tenant_leaves(
         &self,
         tenant: &TenantId,
@@ -48,26 +49,26 @@ pub trait AuditSealRepository: Send + Sync {
         limit: u64,
     ) -> Result<Vec<(i64, TenantLeaf)>>;
 
-    /// The last checkpoint.
+    /// Returns the last checkpoint.
     async fn last_checkpoint(&self) -> Result<Option<SignedCheckpoint>>;
 
-    /// The last batch that was sealed before `time`, as its checkpoint says; `None` if there is none or its records were
-    /// removed.
+    /// Returns the last batch that was sealed before `time`, by its checkpoint. `None` if there is none or its records
+    /// were removed.
     async fn last_before(&self, time: DateTime<Utc>) -> Result<Option<u64>>;
 
-    /// Removes the records of the oldest batches that the last checkpoint declares as removed, `limit` batches at most and
-    /// each as a whole; their checkpoints stay. Recorded. Fewer than `limit`: nothing else is declared.
+    /// Removes the records of the oldest batches that the last checkpoint declares as removed, at most `limit` batches
+    /// and each as a whole. Their checkpoints stay. Recorded. Fewer than `limit` means that nothing else is declared.
     ///
-    /// An error if a batch does not hold what was sealed: verify the log then.
+    /// Fails if a batch does not contain what was sealed; verify the log then.
     async fn remove_declared(&self, limit: u64) -> Result<RemovedBatches>;
 
-    /// Erases the personal parts of at most `limit` sealed records that name a user: who and from where, of what the user
-    /// did or was done in the user's name; row and details, of what was done to the user. Recorded by count. Fewer than `limit`: nothing
-    /// else that is sealed names the user.
+    /// Erases the personal parts of at most `limit` sealed records that name a user. Recorded by count. The actor part
+    /// is erased where the user acted or was impersonated; the target part where the user was the target. Fewer than
+    /// `limit` means that no other sealed record names the user.
     async fn erase(&self, user: UserId, limit: u64) -> Result<u64>;
 }
 
-/// What was sealed under a new checkpoint.
+/// The result of a sealing run.
 #[derive(Clone, Debug)]
 pub struct NewSeal {
     /// The checkpoint.
@@ -76,21 +77,22 @@ pub struct NewSeal {
     pub more: bool,
 }
 
-/// What [`AuditSealRepository::remove_declared`] removed.
+/// The result of [`AuditSealRepository::remove_declared`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RemovedBatches {
-    /// Batches.
+    /// Number of batches.
     pub batches: u64,
-    /// Their records.
+    /// Number of records.
     pub records: u64,
 }
 
-/// The records of a page of what waits that are not preceded by more text than this, so that long details do not fill the memory.
+/// Maximum text before a waiting record of a page. Records after it are left to a later batch, so that long details do
+/// not fill the memory.
 const TEXT: i64 = 32 << 20;
 
 const LAST: &str = "SELECT checkpoint FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
 
-/// Two numbers of our own; any other use of advisory locks would choose others.
+/// The advisory lock of sealing: two numbers that nothing else uses.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(7264, 5) AS locked";
 
 #[async_trait]
@@ -108,7 +110,7 @@ impl AuditSealRepository for Tx {
         let mut ids = BTreeSet::new();
         for (row, salts) in rows.iter().zip(salts.chunks_exact(2)) {
             let record = record(row, &Commitments::fresh(salts[0], salts[1]), Format::Two)?;
-            // One that waits twice is sealed once, and goes on waiting for a verification to name it.
+            // A record that waits twice is sealed once. The second entry stays, so that a verification reports it.
             if ids.insert(record.id.clone()) {
                 sealed_now.push(row.try_get::<i64>("", "waits")?);
                 records.push((record, salts));
@@ -118,10 +120,10 @@ impl AuditSealRepository for Tx {
         if quarantined > 0 {
             tracing::warn!(
                 quarantined,
-                "sealing audit records with values that no record of ours has, such as an infinite time"
+                "sealing quarantined audit records: values that no record of ours has, such as an infinite time"
             );
         }
-        // The bytes of a tenant, then the order within it.
+        // Sorted by the bytes of the tenant, then by the order within it.
         records.sort_by(|(a, _), (b, _)| (a.tenant.as_bytes(), a.order()).cmp(&(b.tenant.as_bytes(), b.order())));
         let last = last_checkpoint(self).await?;
         let batch = last.as_ref().map_or(0, |last| last.checkpoint().batch) + 1;
@@ -182,7 +184,7 @@ impl AuditSealRepository for Tx {
         const SQL: &str =
             "SELECT checkpoint FROM rylie_audit_batch WHERE removed_at IS NULL AND batch > $1 ORDER BY batch LIMIT $2";
         let (mut after, mut found) = (0, None);
-        // The column `sealed_at` is not signed, the checkpoint is.
+        // The checkpoint is signed; the column `sealed_at` is not.
         loop {
             let rows = self.audit_rows(SQL, vec![signed(after).into(), signed(CHECKPOINTS).into()]).await?;
             for row in &rows {
@@ -222,10 +224,10 @@ impl AuditSealRepository for Tx {
     }
 }
 
-/// Checkpoints looked at in one statement.
+/// Number of checkpoints read by one statement.
 const CHECKPOINTS: u64 = 1_000;
 
-/// What waits and is not sealed, oldest position first, with the number `found` of the page.
+/// Selects the waiting records, oldest position first, with the number `found` of the page.
 async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
     let columns = columns(tx.engine());
     let sql = format!(
@@ -237,7 +239,7 @@ async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
     tx.audit_rows(&sql, vec![signed(limit).into()]).await
 }
 
-/// SQLite's unit has the only right to write already.
+/// Takes the lock of sealing. SQLite's unit already has the exclusive right to write.
 async fn may_seal(tx: &Tx) -> Result<bool> {
     if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
         return Ok(true);
@@ -258,7 +260,7 @@ async fn fingerprint(tx: &Tx) -> Result<String> {
 
 type Salted<'s> = (Record, &'s [Salt]);
 
-/// An entry a tenant, with the running count.
+/// Returns one entry per tenant, with the running count.
 async fn entries(tx: &Tx, records: &[Salted<'_>]) -> Result<Vec<TenantEntry>> {
     let mut trees: BTreeMap<&str, Tree> = BTreeMap::new();
     for (record, _) in records {
@@ -317,7 +319,7 @@ async fn insert_entries(tx: &Tx, batch: u64, entries: &[TenantEntry]) -> Result<
     insert(tx, "rylie_audit_tenant (batch, number, tenant, records, total, root)", rows).await
 }
 
-/// Some thousand rows a statement, as many as it can bind.
+/// Inserts rows, some thousand per statement, as the limit on bound values allows.
 async fn insert(tx: &Tx, into: &str, rows: Vec<Vec<Value>>) -> Result<()> {
     for some in rows.chunks(1_000) {
         let mut bind = 0;
@@ -364,14 +366,14 @@ async fn remove_batch(tx: &Tx, batch: u64) -> Result<u64> {
     if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
         return remove_on_sqlite(tx, batch).await;
     }
-    // Not a plain `SELECT`, which would count as reading.
+    // Not a plain `SELECT`, which would be classified as a read.
     let sql =
         "WITH removed AS MATERIALIZED (SELECT rylie_audit_remove_batch($1, $2) AS records) SELECT records FROM removed";
     let rows = tx.audit_rows(sql, vec![signed(batch).into(), tx.now().into()]).await?;
     rows.first().map_or(Ok(0), |row| unsigned(row, "records"))
 }
 
-/// What PostgreSQL does in a function, whose rights the platform's role does not have.
+/// Removes a batch. On PostgreSQL a function does this with rights that the platform's role does not have.
 async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     let number = || vec![Value::from(signed(batch))];
     let sealed = tx.audit_rows("SELECT records FROM rylie_audit_batch WHERE batch = $1", number()).await?;
@@ -382,7 +384,7 @@ async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     if removed != sealed {
         return Err(Error::Invalid {
             what: "the batch",
-            reason: "it does not hold what was sealed: verify the log first",
+            reason: "it does not hold what was sealed; verify the log first",
         });
     }
     tx.run_across_tenants("DELETE FROM rylie_audit_leaf WHERE batch = $1", number()).await?;

@@ -1,5 +1,6 @@
-//! Whether the tables of the seals hold exactly what the checkpoints count: every leaf and every tenant's entry has its place in
-//! one batch, and every place is taken once. A superuser may have dropped keys and indexes, so nothing is taken from them.
+//! Checks that the tables of the seals contain exactly what the checkpoints count. Every leaf and every tenant's entry
+//! has one position in one batch, and every position is used once. No check relies on keys or indexes, because a
+//! superuser may have dropped them.
 
 use rylie_audit::{Finding, Tampering};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
@@ -9,7 +10,7 @@ use crate::audit::rows::{lenient, signed};
 use crate::audit::tenant::count;
 use crate::tx::Tx;
 
-/// A check of the batches from `$1` to `$2`. Its rows are what is wrong: a batch, and a record where one can be named.
+/// A check of the batches from `$1` to `$2`. It selects what is wrong: a batch, and a record where one can be named.
 struct Check {
     what: Tampering,
     detail: &'static str,
@@ -19,7 +20,7 @@ struct Check {
 const CHECKS: [Check; 5] = [
     Check {
         what: Tampering::Added,
-        detail: "a leaf was added to the batch, which has no place for it",
+        detail: "a leaf was added that the batch does not count",
         sql: "SELECT l.batch, l.record_id FROM rylie_audit_leaf l JOIN rylie_audit_batch b ON b.batch = l.batch \
              WHERE l.batch BETWEEN $1 AND $2 AND (l.number < 0 OR l.number >= b.records OR b.removed_at IS NOT NULL \
              OR NOT EXISTS (SELECT 1 FROM rylie_audit_tenant t WHERE t.batch = l.batch AND t.number = l.tenant_number)) \
@@ -27,7 +28,7 @@ const CHECKS: [Check; 5] = [
     },
     Check {
         what: Tampering::CountShort,
-        detail: "the numbers of its leaves are not those from 0 to its count, each once",
+        detail: "its number of leaves differs from its count, or a leaf's number repeats",
         sql: "SELECT b.batch, NULL AS record_id FROM rylie_audit_batch b LEFT JOIN (SELECT batch, count(*) AS rows, \
              count(DISTINCT number) AS numbers FROM rylie_audit_leaf WHERE batch BETWEEN $1 AND $2 GROUP BY batch) l ON l.batch = b.batch \
              WHERE b.batch BETWEEN $1 AND $2 AND b.removed_at IS NULL \
@@ -35,7 +36,7 @@ const CHECKS: [Check; 5] = [
     },
     Check {
         what: Tampering::CountShort,
-        detail: "a tenant has another number of leaves than its entry counts",
+        detail: "a tenant's number of leaves differs from the count of its entry",
         sql: "SELECT t.batch, NULL AS record_id FROM rylie_audit_tenant t JOIN rylie_audit_batch b ON b.batch = t.batch AND b.removed_at IS NULL \
              LEFT JOIN (SELECT batch, tenant_number, count(*) AS rows FROM rylie_audit_leaf WHERE batch BETWEEN $1 AND $2 \
              GROUP BY batch, tenant_number) l ON l.batch = t.batch AND l.tenant_number = t.number \
@@ -43,7 +44,7 @@ const CHECKS: [Check; 5] = [
     },
     Check {
         what: Tampering::CountShort,
-        detail: "its tenants' entries are not numbered one after the other, or count other records than the batch",
+        detail: "its tenants' entries are not numbered consecutively, or their counts do not add up to that of the batch",
         sql: "SELECT b.batch, NULL AS record_id FROM rylie_audit_batch b LEFT JOIN (SELECT batch, count(*) AS rows, \
              count(DISTINCT number) AS numbers, min(number) AS first, max(number) AS last, sum(records) AS records \
              FROM rylie_audit_tenant WHERE batch BETWEEN $1 AND $2 GROUP BY batch) t ON t.batch = b.batch \
@@ -58,13 +59,13 @@ const CHECKS: [Check; 5] = [
     },
 ];
 
-/// Leaves and entries of batches that there are not: before the first, or after the last, which is `$1`.
+/// Leaves and entries outside the existing batches: before the first, or after the last, which is `$1`.
 const OUTSIDE: [&str; 2] = [
     "SELECT batch, record_id FROM rylie_audit_leaf WHERE batch < 1 OR batch > $1 LIMIT 1",
     "SELECT batch, NULL AS record_id FROM rylie_audit_tenant WHERE batch < 1 OR batch > $1 LIMIT 1",
 ];
 
-/// SQLite holds in a column what it is given, and compares it in its own way.
+/// Selects numbers that are not integers. SQLite stores values of any type in a column and compares them by type.
 const NO_NUMBERS: &str = "SELECT 0 AS batch, NULL AS record_id FROM rylie_audit_batch WHERE typeof(batch) <> 'integer' \
      UNION ALL SELECT 0, NULL FROM rylie_audit_tenant WHERE typeof(batch) <> 'integer' OR typeof(number) <> 'integer' \
      UNION ALL SELECT 0, CAST(record_id AS text) FROM rylie_audit_leaf \
@@ -73,13 +74,13 @@ const NO_NUMBERS: &str = "SELECT 0 AS batch, NULL AS record_id FROM rylie_audit_
 const BATCHES: &str = "SELECT count(*) AS rows, count(DISTINCT batch) AS numbers, coalesce(min(batch), 1) AS first, coalesce(max(batch), 0) AS last \
      FROM rylie_audit_batch";
 
-/// What is wrong in the tables as a whole, the batches up to `last` left to [`batches`].
+/// Returns the first finding in the tables as a whole. [`batches`] checks the batches up to `last`.
 pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
     let found = tx.audit_rows(BATCHES, vec![]).await?;
     let [rows, numbers, first, end] =
         ["rows", "numbers", "first", "last"].map(|name| found.first().map_or(0, |row| count(row, name)));
     if (rows, numbers, first, end) != (last, last, 1, last) {
-        let detail = "the batches are not numbered from 1 on, each once";
+        let detail = "the batches are not numbered from 1, each once";
         return Ok(Some(Finding::in_batch(Tampering::ForgedCheckpoint, last, detail)));
     }
     let added = |row: &QueryResult| finding(row, Tampering::Added, "it belongs to a batch that was never sealed");
@@ -91,12 +92,12 @@ pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
     if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite
         && let Some(row) = tx.audit_rows(NO_NUMBERS, vec![]).await?.first()
     {
-        return Ok(Some(finding(row, Tampering::Changed, "a number of the seals is none")));
+        return Ok(Some(finding(row, Tampering::Changed, "a number in the tables of the seals is not an integer")));
     }
     Ok(None)
 }
 
-/// What is wrong in the batches of a range.
+/// Returns the first finding in the batches of a range.
 pub(crate) async fn batches(tx: &Tx, first: u64, last: u64) -> Result<Option<Finding>> {
     for Check { what, detail, sql } in CHECKS {
         if let Some(row) = tx.audit_rows(sql, vec![signed(first).into(), signed(last).into()]).await?.first() {

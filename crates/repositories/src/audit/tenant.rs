@@ -1,4 +1,4 @@
-//! What is sealed of one tenant: the way from its records to a signed checkpoint.
+//! The sealed records of one tenant: the path from its records to a signed checkpoint.
 
 use rylie_audit::{Digest, SignedCheckpoint, TenantBatch, TenantEntry, TenantLeaf, TenantPlace, inclusion_path};
 use rylie_entities::TenantId;
@@ -42,7 +42,7 @@ pub(crate) async fn leaves(
         .collect()
 }
 
-/// The entry of a tenant by its number in a batch, with its way to the root.
+/// Returns the entry of a tenant by its number in a batch, with its path to the root.
 pub(crate) async fn place(tx: &Tx, batch: u64, number: i64) -> Result<Option<TenantPlace>> {
     const SQL: &str = "SELECT tenant, records, total, root FROM rylie_audit_tenant WHERE batch = $1 ORDER BY number";
     let rows = tx.audit_rows(SQL, vec![signed(batch).into()]).await?;
@@ -73,7 +73,7 @@ pub(crate) fn count(row: &QueryResult, name: &str) -> u64 {
     unsigned(row, name).unwrap_or_default()
 }
 
-/// A digest of another length agrees with nothing.
+/// Returns a digest. A digest of the wrong length matches nothing.
 pub(crate) fn digest(row: &QueryResult, name: &str) -> Digest {
     Digest::from_bytes(&lenient::<Vec<u8>>(row, name)).unwrap_or(Digest::NONE)
 }

@@ -3,9 +3,9 @@
 super::google_connections::google_connections! {
     "Google Analytics 4", table "GA4Connection", entity ga4_connection as Ga4Connection, id Ga4ConnectionId,
     Ga4ConnectionRepository, secrets Ga4AccessToken Ga4RefreshToken, NewGa4Connection {
-        /// The property that is read.
+        /// The id of the Analytics property.
         property_id,
-        /// Its name.
+        /// The property's name.
         property_name
     }
 }

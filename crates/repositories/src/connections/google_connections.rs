@@ -1,6 +1,6 @@
-//! What the connections to Google's services have in common: everything but the names of two columns.
+//! The common part of the connections to Google's services: everything except the names of two columns.
 
-/// Makes the repository of the connections to one service: inputs, trait and implementation.
+/// Defines the repository of the connections to one service: inputs, trait and implementation.
 macro_rules! google_connections {
     (
         $service:literal, table $table:literal, entity $entity:ident as $row:ident, id $id:ident,
@@ -24,32 +24,32 @@ macro_rules! google_connections {
         #[cfg_attr(feature = "mock", mockall::automock)]
         #[async_trait]
         pub trait $repository: Send + Sync {
-            /// The user's connection, or `None` if there is none within reach.
+            /// Returns the user's connection, or `None` if there is none within reach.
             async fn find(&self, user: UserId) -> Result<Option<$row>>;
 
-            /// Saves the user's connection over the one before, if there is one. Recorded.
-            /// [`Error::NotFound`] if the user is not within reach, [`Error::NoKeyring`] if the store has no keyring,
-            /// [`Error::Contention`] if another unit saves the user's first connection at the same time.
+            /// Saves the user's connection and replaces an existing one. Recorded. Fails with [`Error::NotFound`] if
+            /// the user is not within reach, and with [`Error::NoKeyring`] if the store has no keyring. Fails with
+            /// [`Error::Contention`] if another unit saves the user's first connection concurrently.
             async fn save(&self, new: $new) -> Result<$row>;
 
-            /// Opens the tokens of the user's connection, in whichever form they are stored; `None` without a connection.
+            /// Opens the tokens of the user's connection, in any stored form; `None` without a connection. Fails with
             /// [`Error::NotFound`] if the user is not within reach.
             async fn open_tokens(&self, user: UserId) -> Result<Option<OpenedTokens>>;
 
-            /// Removes the user's connection. Recorded. [`Error::NotFound`] if there is none.
+            /// Removes the user's connection. Recorded. Fails with [`Error::NotFound`] if there is none.
             async fn remove(&self, user: UserId) -> Result<()>;
         }
 
-        /// A connection to be saved.
+        /// A connection to save.
         #[derive(Debug)]
         pub struct $new {
-            /// Whose it is: the signed-in user unless another is named.
+            /// The owning user; the signed-in user by default.
             pub user: Option<UserId>,
-            /// Opens Google's API.
+            /// The access token for Google's API.
             pub access_token: Secret<String>,
-            /// Gets a new access token.
+            /// The refresh token.
             pub refresh_token: Option<Secret<String>>,
-            /// When the access token ends.
+            /// When the access token expires.
             pub expires: Option<DateTime<Utc>>,
             $(#[$first_doc])*
             pub $first: Option<String>,
@@ -79,7 +79,7 @@ macro_rules! google_connections {
                     updated_at: Set(self.now()),
                     ..Default::default()
                 };
-                // Not one statement for both: what is sealed is bound to the id of the row it is written to.
+                // Two statements, because a sealed value is bound to the id of the row that stores it.
                 let saved = if before.is_some() {
                     self.update_one::<Entity>(row, Column::Id.eq(&id), TABLE).await?
                 } else {

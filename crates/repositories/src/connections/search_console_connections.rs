@@ -5,9 +5,9 @@ super::google_connections::google_connections! {
     entity search_console_connection as SearchConsoleConnection, id SearchConsoleConnectionId,
     SearchConsoleConnectionRepository, secrets SearchConsoleAccessToken SearchConsoleRefreshToken,
     NewSearchConsoleConnection {
-        /// The site that is read.
+        /// The site's URL.
         site_url,
-        /// Its name.
+        /// The site's name.
         site_name
     }
 }

@@ -16,14 +16,14 @@ use crate::tx::Tx;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
-    /// The account that a provider knows by this id.
+    /// Returns the account with this id at the provider.
     async fn find(&self, provider: &str, provider_account: &str) -> Result<Option<Account>>;
 
-    /// The accounts of a user, by provider.
+    /// Returns the accounts of a user, sorted by provider.
     async fn list_of(&self, user: UserId) -> Result<Vec<Account>>;
 
-    /// Ties an account at a provider to a user; the tokens are sealed.
-    /// [`Error::Conflict`](crate::Error::Conflict) if the account is tied already,
+    /// Links an account at a provider to a user and seals the tokens. Fails with
+    /// [`Error::Conflict`](crate::Error::Conflict) if the account is already linked, and with
     /// [`Error::NoKeyring`](crate::Error::NoKeyring) if there are tokens and the store has no keyring.
     async fn link(&self, new: NewAccount) -> Result<Account>;
 
@@ -33,17 +33,17 @@ pub trait AccountRepository: Send + Sync {
     /// Opens the refresh token, if the account has one.
     async fn open_refresh_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Opens the provider's statement of who signed in, if the account has one.
+    /// Opens the provider's signed statement of the user's identity, if the account has one.
     async fn open_id_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Unties an account. [`Error::NotFound`](crate::Error::NotFound) if there is none.
+    /// Unlinks an account. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is none.
     async fn unlink(&self, account: AccountId) -> Result<()>;
 }
 
-/// An account to be tied to a user.
+/// An account to link to a user.
 #[derive(Debug)]
 pub struct NewAccount {
-    /// Whose it is.
+    /// The owning user.
     pub user: UserId,
     /// `oauth`, `oidc` or `email`.
     pub kind: String,
@@ -51,15 +51,15 @@ pub struct NewAccount {
     pub provider: String,
     /// The account's id at the provider.
     pub provider_account: String,
-    /// Gets a new access token.
+    /// The refresh token.
     pub refresh_token: Option<Secret<String>>,
-    /// Opens the provider's API.
+    /// The access token for the provider's API.
     pub access_token: Option<Secret<String>>,
-    /// The provider's signed statement of who signed in.
+    /// The provider's signed statement of the user's identity.
     pub id_token: Option<Secret<String>>,
-    /// When the access token ends, in seconds since 1970.
+    /// When the access token expires, in seconds since 1970.
     pub expires_at: Option<i32>,
-    /// What the tokens allow, separated by spaces.
+    /// Scopes of the tokens, separated by spaces.
     pub scope: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! API keys: one a user, to call the service by program.
+//! API keys: one per user.
 
 use async_trait::async_trait;
 use rylie_audit::{Action, Event};
@@ -15,20 +15,20 @@ use crate::identity::sessions::random_token;
 use crate::secrets::vault::{Place, SecretColumn};
 use crate::tx::Tx;
 
-/// Issuing and revoking API keys. A key is shown once, when it is issued; then it is stored as the policy of
-/// `User.apiKey` says: sealed with a blind index, or in plain text while the old service looks it up.
+/// Issues and revokes API keys. A key is shown once, when it is issued. The policy of `User.apiKey` decides how it is
+/// stored: sealed with a blind index, or in plain text while the old service looks it up.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ApiKeyRepository: Send + Sync {
-    /// Gives the user a new key of 256 random bits, `rk_` before it, in place of the one before. Recorded.
-    /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach,
+    /// Issues a new key and replaces the previous one: `rk_` and 256 random bits. Recorded. Fails with
+    /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach, and with
     /// [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring.
     async fn issue(&self, user: UserId) -> Result<Secret<String>>;
 
-    /// Takes the user's key away; without one, nothing is done. Recorded.
+    /// Revokes the user's key; does nothing without one. Recorded.
     async fn revoke(&self, user: UserId) -> Result<()>;
 
-    /// Whether this is the user's key; the texts are compared in constant time.
+    /// Returns whether this is the user's key. The texts are compared in constant time.
     async fn confirm(&self, user: UserId, key: &Secret<String>) -> Result<bool>;
 }
 
@@ -36,14 +36,15 @@ pub trait ApiKeyRepository: Send + Sync {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ApiKeySignIn: Send + Sync {
-    /// The user with this key, or `None`. One statement, by unique indexes.
+    /// Returns the user with this key, or `None`. One statement, by unique indexes.
     ///
-    /// Found by blind index, under each key of the keyring that opens, so during a rotation too; and as plain text while
-    /// the column's policy accepts that. The row's own value is then compared in constant time.
+    /// The key is looked up by blind index under each usable key of the keyring, so also during a rotation. It is
+    /// looked up as plain text while the column's policy accepts that. The row's value is then compared in constant
+    /// time.
     async fn signed_in(&self, key: &Secret<String>) -> Result<Option<SignedInUser>>;
 }
 
-/// Longer than any key the platform issued.
+/// Longer than any key that the platform has issued.
 const MAX_BYTES: usize = 512;
 
 #[async_trait]
@@ -91,7 +92,7 @@ impl ApiKeyRepository for Tx {
 impl ApiKeySignIn for Tx {
     async fn signed_in(&self, key: &Secret<String>) -> Result<Option<SignedInUser>> {
         let text = key.expose();
-        // What is stored sealed must not be accepted as it is stored: whoever reads the table would be signed in.
+        // Do not accept a sealed value as it is stored: read access to the table would be enough to sign in.
         if text.is_empty() || text.len() > MAX_BYTES || StoredForm::of(text) != StoredForm::Plain {
             return Ok(None);
         }
@@ -101,7 +102,7 @@ impl ApiKeySignIn for Tx {
         if vault.accepts(StoredForm::Plain) {
             known = known.add(Column::ApiKey.eq(text.as_str()));
         }
-        // More than one when a writer that knows no index left an old one behind.
+        // More than one row matches if a writer without knowledge of the index left an old one behind.
         for user in self.rows::<Entity>().filter(known).all().await? {
             if holds(self, &user, key)? {
                 return self.sign_in(&user).map(Some);

@@ -11,25 +11,25 @@ use crate::Result;
 use crate::tx::Tx;
 use crate::users::{checked_email, lower_email, refuse_taken};
 
-/// Users by what they sign in with.
+/// Users by e-mail address.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait IdentityRepository: Send + Sync {
-    /// The user with this address, in any case and with blanks around it; `None` if there is none.
+    /// Returns the user with this address, or `None`. Case and surrounding blanks are ignored.
     async fn find_by_email(&self, email: &str) -> Result<Option<User>>;
 
-    /// Makes a user of no agency, with the role `USER`: the first sign-in of a stranger.
+    /// Creates a user without an agency, with the role `USER`, at a first sign-in. Fails with
     /// [`Error::Conflict`](crate::Error::Conflict) if the address is taken.
     async fn sign_up(&self, email: &str, name: Option<String>) -> Result<User>;
 
-    /// Notes that the address was confirmed now.
+    /// Stores that the address was confirmed now.
     async fn confirm_email(&self, user: UserId) -> Result<User>;
 }
 
 #[async_trait]
 impl IdentityRepository for Tx {
     async fn find_by_email(&self, email: &str) -> Result<Option<User>> {
-        // The old service stored addresses in any case, perhaps the same one twice: the exact text goes first.
+        // The old service stored addresses in any case, possibly duplicates: an exact match takes precedence.
         let Ok(lower) = checked_email(email) else { return Ok(None) };
         let found = self.rows::<Entity>().filter(lower_email().eq(lower)).all().await?;
         Ok(found.into_iter().max_by_key(|user| user.email == email.trim()))

@@ -16,16 +16,16 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
-    /// Begins a session of a user and returns its token, which is shown nowhere else: 256 random bits.
+    /// Begins a session of a user and returns its token: 256 random bits. The token is not shown again.
     async fn begin(&self, user: UserId, expires: DateTime<Utc>) -> Result<Token>;
 
-    /// The user of a session, or `None` if the token is unknown or the session has expired. Two statements.
+    /// Returns the user of a session, or `None` if the token is unknown or the session has expired. Two statements.
     async fn signed_in(&self, token: &Token) -> Result<Option<SignedInUser>>;
 
-    /// Lets the session last until `expires`. [`Error::NotFound`] if it is unknown or has expired.
+    /// Extends the session until `expires`. Fails with [`Error::NotFound`] if it is unknown or has expired.
     async fn extend(&self, token: &Token, expires: DateTime<Utc>) -> Result<()>;
 
-    /// Ends a session; one that does not exist is ended already.
+    /// Ends a session. Does nothing if there is none.
     async fn end(&self, token: &Token) -> Result<()>;
 
     /// Ends every session of a user. Returns how many.
@@ -74,11 +74,11 @@ fn valid(token: &Token, now: Timestamp) -> Condition {
     Condition::all().add(Column::SessionToken.eq(token)).add(Column::Expires.gt(now))
 }
 
-/// 256 bits of the system's randomness, in URL-safe text.
+/// Returns 256 random bits of the system, in URL-safe text.
 pub(crate) fn random_token() -> Result<Token> {
     use base64::Engine;
     let mut bytes = [0; 32];
-    let unavailable = |_| Error::Invalid { what: "the system's randomness", reason: "it is unavailable; try again" };
+    let unavailable = |_| Error::Invalid { what: "the random source", reason: "it failed; try again" };
     SystemRandom::new().fill(&mut bytes).map_err(unavailable)?;
     Ok(Token::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)))
 }

@@ -15,10 +15,10 @@ use crate::tx::Tx;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait VerificationTokenRepository: Send + Sync {
-    /// Makes a token for an address and returns it: 256 random bits.
+    /// Issues a token for an address and returns it: 256 random bits.
     async fn issue(&self, identifier: &str, expires: DateTime<Utc>) -> Result<Token>;
 
-    /// Uses a token up: `true` once, for the address it was made for, before it expires.
+    /// Consumes a token. Returns `true` once, for its address, before it expires.
     async fn consume(&self, identifier: &str, token: &Token) -> Result<bool>;
 }
 

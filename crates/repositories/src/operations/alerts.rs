@@ -1,4 +1,4 @@
-//! Thresholds that were crossed, and who is still to be told.
+//! Alerts and the deliveries of their messages.
 
 use std::time::Duration;
 
@@ -11,46 +11,47 @@ use serde::Serialize;
 use crate::Result;
 use crate::tx::Tx;
 
-/// Alerts: each is told once when its threshold is crossed, and once when the value is below it again.
+/// Alerts. Each sends one message when its threshold is crossed, and one when the value is below it again.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AlertRepository: Send + Sync {
-    /// Notes the value found. If that crosses the threshold, upwards or back, for one caller among all processes, a
-    /// delivery for each target is noted in the same unit and the event returned; else `None`.
+    /// Stores the current value. If it crosses the threshold, up or down, one caller among all processes gets the
+    /// event. A delivery for each target is stored in the same unit. Otherwise returns `None`.
     async fn check(&self, name: &str, threshold: i64, value: i64, targets: &[String]) -> Result<Option<AlertEvent>>;
 
-    /// Every alert, by name.
+    /// Returns all alerts, sorted by name.
     async fn alerts(&self) -> Result<Vec<Alert>>;
 
-    /// Deliveries that are not made, the oldest first.
+    /// Returns the deliveries that have not succeeded, oldest first.
     async fn undelivered(&self) -> Result<Vec<Delivery>>;
 
-    /// Takes one delivery to one of these targets that is to be tried by now, and keeps others from it for `hold`; no
-    /// result if there is none. If it is neither made nor failed by then, it is tried again.
+    /// Claims one due delivery to one of these targets for `hold`, or returns `None`. If it neither succeeds nor fails
+    /// in that time, it is due again.
     async fn take_delivery(&self, targets: &[String], hold: Duration) -> Result<Option<Delivery>>;
 
-    /// Notes that a delivery was made.
+    /// Stores that a delivery succeeded.
     async fn delivered(&self, id: &str) -> Result<()>;
 
-    /// Notes why a delivery failed, and when to try again.
+    /// Stores why a delivery failed, and when to retry.
     async fn delivery_failed(&self, id: &str, error: &str, again: DateTime<Utc>) -> Result<()>;
 
-    /// Deletes alerts that nobody has checked since `before`, and deliveries that are older, made or not. Returns how many.
+    /// Deletes alerts that were not checked since `before`, and deliveries that are older, successful or not. Returns
+    /// the number of rows.
     async fn forget_alerts(&self, before: DateTime<Utc>) -> Result<u64>;
 }
 
-/// What an alert tells.
+/// The event of an alert.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertEvent {
     /// The value is above the threshold.
     Crossed,
-    /// It is not any more.
+    /// The value is no longer above the threshold.
     Recovered,
 }
 
 impl AlertEvent {
-    /// The word for it in the database and in messages.
+    /// Returns the word for it in the database and in messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,43 +61,43 @@ impl AlertEvent {
     }
 }
 
-/// A threshold and how it stands.
+/// A threshold and its state.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Alert {
-    /// What is watched.
+    /// The name of the watched value.
     pub name: String,
-    /// The value from which on it is crossed.
+    /// The value from which it is crossed.
     pub threshold: i64,
-    /// Whether it is.
+    /// Whether it is crossed.
     pub crossed: bool,
-    /// The value found last.
+    /// The last value.
     pub value: i64,
-    /// Since when it stands so.
+    /// Time of the last change of state.
     pub changed_at: DateTime<Utc>,
-    /// When it was checked last.
+    /// Time of the last check.
     pub checked_at: DateTime<Utc>,
 }
 
-/// Something to be told to one target.
+/// A message to one target.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Delivery {
-    /// Its id: the same in every attempt, so that a receiver can tell a repetition.
+    /// Its id, the same in every attempt, so that a receiver can detect repetitions.
     pub id: String,
     /// Name of the alert.
     pub alert: String,
-    /// The target, as it is shown: no password and no path of a webhook is in it.
+    /// The displayed target, without passwords and webhook paths.
     pub target: String,
     /// `crossed` or `recovered`.
     pub event: String,
     /// The threshold.
     pub threshold: i64,
-    /// The value that was found.
+    /// The value that was stored.
     pub value: i64,
     /// When the threshold was crossed.
     pub created_at: DateTime<Utc>,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: i64,
-    /// When it is tried next.
+    /// Time of the next attempt.
     pub next_attempt: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub error: Option<String>,
@@ -109,7 +110,7 @@ impl AlertRepository for Tx {
     async fn check(&self, name: &str, threshold: i64, value: i64, targets: &[String]) -> Result<Option<AlertEvent>> {
         const REGISTER: &str = "INSERT INTO rylie_alerts (name, threshold, crossed, value, changed_at, checked_at) \
              VALUES ($1, $2, false, $3, $4, $4) ON CONFLICT DO NOTHING";
-        // The row's lock makes one caller after the other come here, and only the first finds it changed.
+        // The row lock serialises callers, and only the first one sees a change.
         const CHANGE: &str = "UPDATE rylie_alerts SET crossed = $2, value = $3, changed_at = $4, checked_at = $4, threshold = $5 \
              WHERE name = $1 AND crossed <> $2";
         const CHECK: &str = "UPDATE rylie_alerts SET value = $2, checked_at = $3, threshold = $4 WHERE name = $1";

@@ -1,4 +1,4 @@
-//! Removing what is no longer kept, in batches, so that no call holds locks for long.
+//! Removing expired rows in batches, so that no call holds locks for long.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::tx::Tx;
 use crate::usage::billing_period;
 use crate::{Error, Result};
 
-/// Rows that end by time.
+/// The kinds of rows that expire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Kept {
@@ -20,30 +20,30 @@ pub enum Kept {
     Sessions,
     /// Verification tokens, likewise.
     VerificationTokens,
-    /// Events that usage was counted by, from when they were counted. One that is removed counts again when it is
-    /// delivered again.
+    /// Usage events, by the time of counting. A removed event counts again if it is delivered again.
     UsageEvents,
-    /// Soft-deleted requests, from their deletion; with their tasks and mappings. Each is recorded as purged.
+    /// Soft-deleted requests, by the time of deletion, with their tasks and mappings. Each is recorded as purged.
     DeletedRequests,
-    /// Soft-deleted tasks, from their deletion. Each is recorded as purged.
+    /// Soft-deleted tasks, by the time of deletion. Each is recorded as purged.
     DeletedTasks,
 }
 
-/// Removing what is no longer kept, of everybody.
+/// Removes expired rows of all tenants.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ExpiryRepository: Send + Sync {
-    /// How many rows ended at least `age` ago. One statement, served by an index.
+    /// Returns the number of rows that expired at least `age` ago. One statement, served by an index.
     async fn count(&self, what: Kept, age: Duration) -> Result<u64>;
 
-    /// Deletes at most `batch` rows that ended at least `age` ago, the longest ago first. Returns how many.
+    /// Deletes at most `batch` rows that expired at least `age` ago, oldest first. Returns the number of deleted rows.
     ///
-    /// Fewer than `batch` means that none is left but those that another transaction holds or changes meanwhile, which are not waited for.
+    /// Fewer than `batch` means that none is left, except rows that another transaction locks or changes. Those are
+    /// skipped.
     async fn remove(&self, what: Kept, age: Duration, batch: u64) -> Result<u64>;
 }
 
 impl Kept {
-    /// The table, its key, when its rows end, and which rows are meant.
+    /// Returns the table, its key, the column of the expiry time, and the condition on the rows.
     fn parts(self) -> (&'static str, &'static str, &'static str, &'static str) {
         match self {
             Self::Sessions => ("Session", "id", "expires", "TRUE"),
@@ -58,18 +58,18 @@ impl Kept {
         matches!(self, Self::DeletedRequests | Self::DeletedTasks)
     }
 
-    /// `$1` is when they must have ended, `$2` the batch.
+    /// Returns the statement. `$1` is the latest expiry time, `$2` the batch size.
     fn delete(self, engine: DbBackend) -> String {
         let (table, key, ended, which) = self.parts();
-        // PostgreSQL finds rows again by where they lie, which costs no lookup in an index. Of tables whose rows are changed often
-        // it does not: one that moved before it was locked would be left.
+        // On PostgreSQL a physical row address avoids an index lookup. Tables whose rows change often use the key,
+        // because a row that moved before it was locked would be missed.
         let lie = engine != DbBackend::Sqlite && !self.is_recorded();
         let by = if lie { "ctid".to_owned() } else { format!(r#""{key}""#) };
         let rows =
             format!(r#"SELECT {by} FROM "{table}" WHERE {which} AND "{ended}" <= $1 ORDER BY "{ended}" LIMIT $2"#);
         match engine {
             DbBackend::Sqlite => format!(r#"DELETE FROM "{table}" WHERE {by} IN ({rows})"#),
-            // An array is made once; a sub-query could be run again for each row, and then lock more than the batch.
+            // An array is evaluated once. A sub-query could run again for each row and lock more than the batch.
             _ => format!(r#"DELETE FROM "{table}" WHERE {by} = ANY (ARRAY({rows} FOR UPDATE SKIP LOCKED))"#),
         }
     }
@@ -101,7 +101,7 @@ impl ExpiryRepository for Tx {
 }
 
 fn ago(tx: &Tx, age: Duration) -> Result<Timestamp> {
-    let too_long = Error::Invalid { what: "the age", reason: "it is longer than time is reckoned" };
+    let too_long = Error::Invalid { what: "the age", reason: "it exceeds the supported range of time" };
     let age = TimeDelta::from_std(age).map_err(|_| too_long)?;
     Ok(tx.now().utc().checked_sub_signed(age).map_or(billing_period::always().0, Timestamp::from))
 }

@@ -1,6 +1,6 @@
-//! What the scheduler ran: one row a job and due time.
+//! The scheduler's runs: one row per job and due time.
 //!
-//! Leases are measured by the database's clock alone. The processes' clocks may be wrong, and jump.
+//! Leases use the database's clock only. The clocks of the processes may be wrong, and may jump.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{Error, Result};
 
-/// The runs of jobs. No tenant's row is among them, so no access is recorded.
+/// Job runs. They contain no tenant's rows, so access is not recorded.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait JobRunRepository: Send + Sync {
-    /// Notes that a job is known from `at` on: its due times count from there. Nothing if it is known already.
+    /// Registers a job: its due times count from `at`. Does nothing if the job is already registered.
     async fn register(&self, job: &str, at: DateTime<Utc>) -> Result<()>;
 
-    /// The latest due time of each job that is settled (claimed, skipped, or noted by [`register`](Self::register)).
-    /// Jobs that were never registered are left out. One statement.
+    /// Returns the latest settled due time of each job: claimed, skipped, or stored by [`register`](Self::register).
+    /// Excludes jobs that were never registered. One statement.
     async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>>;
 
-    /// When the database became one of ours: what was due before was nobody's.
+    /// Returns when the database was initialised. Earlier due times do not count.
     async fn begun(&self) -> Result<DateTime<Utc>>;
 
-    /// Every run under way, and those whose holder has died. One statement.
+    /// Returns every running run, including abandoned ones. One statement.
     async fn running(&self) -> Result<Vec<JobRun>>;
 
-    /// The run that began last, under way or over.
+    /// Returns the run that began last, running or finished.
     async fn last_run(&self, job: &str) -> Result<Option<JobRun>>;
 
-    /// The run that failed last.
+    /// Returns the run that failed last.
     async fn last_failure(&self, job: &str) -> Result<Option<JobRun>>;
 
-    /// Takes a due time, for one caller among all processes: `None` if it or a later one is taken, or if another
-    /// run of the job is under way. A `manual` run stands beside the schedule and settles no due time.
+    /// Claims a due time for one caller among all processes. Returns `None` if it or a later one is claimed, or if
+    /// another run of the job is running. A `manual` run is independent of the schedule and settles no due time.
     async fn claim(
         &self,
         job: &str,
@@ -47,87 +47,87 @@ pub trait JobRunRepository: Send + Sync {
         lease: Duration,
     ) -> Result<Option<Lease>>;
 
-    /// Takes over a run whose lease has ended; `None` if its holder is alive or another one was quicker.
+    /// Takes over a run whose lease has expired. Returns `None` if its holder is alive or another process was faster.
     async fn take_over(&self, run: &Lease, holder: &str, lease: Duration) -> Result<Option<Lease>>;
 
-    /// Prolongs a lease from now on; `false` if it is lost.
+    /// Renews a lease from now; `false` if it is lost.
     async fn prolong(&self, held: &Lease, lease: Duration) -> Result<bool>;
 
-    /// Ends a lease early, so that another process may take the run over at once.
+    /// Releases a lease, so that another process may take the run over at once.
     async fn release(&self, held: &Lease) -> Result<()>;
 
-    /// Marks a run as done, or as failed with this error; `false`, and nothing is changed, if the lease is lost. In one
-    /// unit with what the run did, both take effect or neither does.
+    /// Finishes a run, as done or as failed with this error. Returns `false` and changes nothing if the lease is lost.
+    /// In one unit with the job's work, both take effect or neither does.
     #[allow(clippy::needless_lifetimes, reason = "the mock needs the name")]
     async fn finish<'a>(&self, held: &Lease, error: Option<&'a str>) -> Result<bool>;
 
     /// Settles a due time without a run.
     async fn skip(&self, job: &str, due: DateTime<Utc>) -> Result<()>;
 
-    /// Deletes at most `batch` runs that were due before `before`; each job's last settled due time stays, whatever its
-    /// age, and so does what is under way. Returns how many.
+    /// Deletes at most `batch` runs that were due before `before`. Each job's last settled due time and running runs
+    /// are kept at any age. Returns the number of deleted runs.
     async fn forget(&self, before: DateTime<Utc>, batch: u64) -> Result<u64>;
 }
 
-/// The right to do one run, for as long as nobody takes it over. `attempt` is the fencing token: it grows with each
-/// takeover, and what is written under an older one is refused.
+/// The right to execute one run until another process takes it over. `attempt` is the fencing token: each takeover
+/// increases it, and writes under an older one are refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Lease {
     /// Name of the job.
     pub job: String,
     /// When the run was due.
     pub due: DateTime<Utc>,
-    /// 1 at first, one more with each takeover.
+    /// 1 at first; each takeover adds 1.
     pub attempt: i64,
 }
 
-/// How a run stands.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum RunStatus {
-    /// Under way, or its holder has died.
+    /// Running, or its holder has died.
     Running,
-    /// It did what it should.
+    /// Succeeded.
     Done,
-    /// It did not.
+    /// Failed.
     Failed,
 }
 
-/// One run of a job. The times but `due` are the database's.
+/// One run of a job. All times except `due` are the database's.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct JobRun {
     /// Name of the job.
     pub job: String,
-    /// When it was due; for a manual run, when it was asked for.
+    /// When it was due; for a manual run, when it was requested.
     pub due: DateTime<Utc>,
-    /// Whether a person asked for it.
+    /// Whether a person requested it.
     pub manual: bool,
-    /// How it stands.
+    /// Its status.
     pub status: RunStatus,
-    /// Which process has or had it.
+    /// The process that holds or held it.
     pub holder: String,
-    /// How many processes have had it.
+    /// Number of processes that have held it.
     pub attempt: i64,
     /// When the last attempt began.
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished: Option<DateTime<Utc>>,
-    /// Why it failed; no value of a row or parameter is in it.
+    /// Why it failed, without values of rows or parameters.
     pub error: Option<String>,
-    /// Whether its lease has ended, so that another process takes it over.
+    /// Whether its lease has expired, so that another process may take it over.
     pub abandoned: bool,
 }
 
 impl JobRun {
-    /// What is to be shown to take the run over.
+    /// Returns the lease that is needed to take the run over.
     #[must_use]
     pub fn lease(&self) -> Lease {
         Lease { job: self.job.clone(), due: self.due, attempt: self.attempt }
     }
 }
 
-/// Now, by the database's clock.
+/// Returns the SQL of the current time of the database's clock.
 fn now(engine: DbBackend) -> &'static str {
     match engine {
         DbBackend::Postgres => "(clock_timestamp() AT TIME ZONE 'UTC')::timestamp(3)",
@@ -135,7 +135,7 @@ fn now(engine: DbBackend) -> &'static str {
     }
 }
 
-/// Now and `parameter` milliseconds.
+/// Returns the SQL of the current time plus `parameter` milliseconds.
 fn later(engine: DbBackend, parameter: &str) -> String {
     match engine {
         DbBackend::Postgres => format!("({} + {parameter} * interval '1 millisecond')", now(engine)),
@@ -151,7 +151,7 @@ fn stored(at: DateTime<Utc>) -> Value {
     Timestamp::from(at).into()
 }
 
-/// The conditions under which a lease is still held.
+/// The conditions of a lease that is still held.
 const HELD: &str = "job = $1 AND due = $2 AND attempt = $3 AND status = 'running'";
 
 fn held(lease: &Lease) -> Vec<Value> {
@@ -161,7 +161,7 @@ fn held(lease: &Lease) -> Vec<Value> {
 #[async_trait]
 impl JobRunRepository for Tx {
     async fn register(&self, job: &str, at: DateTime<Utc>) -> Result<()> {
-        // The unique index on registered rows lets one through where several processes register a job at once.
+        // The unique index on registered rows accepts one where several processes register a job concurrently.
         const SQL: &str = "INSERT INTO rylie_job_runs (job, due, status, manual) SELECT $1, $2, 'registered', false \
              WHERE NOT EXISTS (SELECT 1 FROM rylie_job_runs WHERE job = $1 AND NOT manual) ON CONFLICT DO NOTHING";
         let values = vec![job.into(), stored(at)];
@@ -213,7 +213,7 @@ impl JobRunRepository for Tx {
         lease: Duration,
     ) -> Result<Option<Lease>> {
         let engine = self.books()?.get_database_backend();
-        // Unique are (job, due), and the running run of a job: a due time is taken once, and no run overlaps another.
+        // Unique are (job, due) and a job's running run: a due time is claimed once, and no runs overlap.
         let sql = format!(
             "INSERT INTO rylie_job_runs (job, due, status, manual, holder, attempt, started, leased_until) \
              SELECT $1, $2, 'running', $3, $4, 1, {}, {} WHERE $3 OR NOT EXISTS (\

@@ -15,20 +15,20 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SettingsRepository: Send + Sync {
-    /// The settings, or `None` before the database was seeded.
+    /// Returns the settings, or `None` before the database was seeded.
     async fn find(&self) -> Result<Option<SystemSettings>>;
 
-    /// Makes the row with the defaults of the table, unless it is there. `true` if it was made.
+    /// Inserts the row with the defaults of the table, unless it exists. Returns whether it was inserted.
     async fn ensure(&self) -> Result<bool>;
 
-    /// Changes what is named in `changes`. Recorded, with old and new values.
-    /// [`Error::NotFound`] before the database was seeded.
+    /// Applies `changes`. Recorded, with old and new values. Fails with [`Error::NotFound`] before the database was
+    /// seeded.
     async fn update(&self, changes: SettingsChanges) -> Result<SystemSettings>;
 }
 
 macro_rules! changes {
     ($($(#[$doc:meta])* $field:ident: $type:ty,)+) => {
-        /// What to change of the settings; `None` leaves it.
+        /// Changes of the settings; `None` keeps the value.
         #[derive(Clone, Debug, Default, serde::Deserialize)]
         #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
         pub struct SettingsChanges {
@@ -40,7 +40,7 @@ macro_rules! changes {
                 ActiveModel { $($field: self.$field.clone().map_or(NotSet, Set),)+ ..Default::default() }
             }
 
-            /// Whether anything named here is other than in `settings`.
+            /// Returns whether a value differs from `settings`.
             #[must_use]
             pub fn differ_from(&self, settings: &SystemSettings) -> bool {
                 $(self.$field.as_ref().is_some_and(|new| *new != settings.$field) ||)+ false
@@ -58,35 +58,35 @@ macro_rules! changes {
 }
 
 changes! {
-    /// Only administrators may use the platform.
+    /// Whether only administrators may use the platform.
     maintenance_mode: bool,
-    /// Strangers may sign up.
+    /// Whether new users may sign up.
     new_user_registration: bool,
-    /// The platform sends mail.
+    /// Whether the platform sends mail.
     email_notifications: bool,
-    /// Ordinary events are recorded.
+    /// Whether ordinary events are recorded.
     audit_logging: bool,
-    /// Limit for an agency.
+    /// Maximum number of users in an agency.
     max_users_per_agency: i32,
-    /// Limit for a user.
+    /// Maximum number of requests of a user.
     max_requests_per_user: i32,
-    /// Limit for a file, in megabytes.
+    /// Maximum size of an uploaded file, in megabytes.
     max_file_upload_size: i32,
-    /// Mail server; empty for none.
+    /// Host of the mail server; empty for none.
     smtp_host: String,
-    /// Its port.
+    /// Port of the mail server.
     smtp_port: i32,
-    /// Name to sign in there.
+    /// User name at the mail server.
     smtp_user: String,
     /// Sender of the platform's mail.
     smtp_from_email: String,
-    /// Shown in maintenance mode.
+    /// Message shown in maintenance mode.
     maintenance_message: String,
-    /// Shown to a new user.
+    /// Message shown to a new user.
     welcome_message: String,
-    /// Calls a minute a user.
+    /// Calls allowed per minute and user.
     rate_limit_per_minute: i32,
-    /// How long a session lasts.
+    /// Lifetime of a session, in minutes.
     session_timeout_minutes: i32,
 }
 

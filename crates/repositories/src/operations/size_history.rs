@@ -1,4 +1,4 @@
-//! How the database grew.
+//! Database sizes over time.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,22 +9,22 @@ use serde::Serialize;
 use crate::Result;
 use crate::tx::Tx;
 
-/// Sizes over time, of the database and its tables.
+/// Sizes of the database and its tables over time.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SizeHistory: Send + Sync {
-    /// Keeps sizes as those of `at`; what is there for that instant already stays. One statement.
+    /// Stores sizes for `at`. Existing rows of that instant stay. One statement.
     async fn keep(&self, at: DateTime<Utc>, sizes: &[KeptSize]) -> Result<()>;
 
-    /// What was kept of a table (empty: of the database) at or after `since`, the oldest first.
+    /// Returns the stored sizes of a table (empty: of the database) at or after `since`, oldest first.
     async fn list(&self, table: &str, since: DateTime<Utc>) -> Result<Vec<PastSize>>;
 
-    /// Keeps the first of each day of what is older than `daily_before`, and nothing that is older than `before`. Returns
-    /// how many were deleted.
+    /// Thins the history: of rows older than `daily_before` it keeps the first of each day, and none older than
+    /// `before`. Returns the number of deleted rows.
     async fn thin(&self, daily_before: DateTime<Utc>, before: DateTime<Utc>) -> Result<u64>;
 }
 
-/// A size to be kept.
+/// A size to store.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeptSize {
     /// The table's name; empty for the database.
@@ -35,10 +35,10 @@ pub struct KeptSize {
     pub rows: Option<i64>,
 }
 
-/// A size that was kept.
+/// A stored size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct PastSize {
-    /// When it was taken.
+    /// When it was measured.
     pub at: DateTime<Utc>,
     /// Bytes on disk, indexes included.
     pub bytes: i64,

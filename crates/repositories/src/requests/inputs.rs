@@ -1,4 +1,4 @@
-//! What calls on requests take and give.
+//! Inputs and results of the calls on requests.
 
 use crate::label::labelled;
 use rylie_entities::request::Column;
@@ -7,20 +7,20 @@ use sea_orm::prelude::Json;
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
-/// A request to be made.
+/// A request to create.
 #[derive(Clone, Debug, Default)]
 pub struct NewRequest {
-    /// Who orders it: the signed-in user unless another is named, which only administrators may.
+    /// The ordering user; the signed-in user by default. Only administrators may name another.
     pub user: Option<UserId>,
-    /// One line; not empty.
+    /// A single line; not empty.
     pub title: String,
-    /// What is wanted.
+    /// The work to be done.
     pub description: String,
     /// The kind of work, such as `page`; not empty.
     pub kind: String,
-    /// How urgent it is; [`RequestPriority::Medium`] unless named.
+    /// Its priority; [`RequestPriority::Medium`] by default.
     pub priority: Option<RequestPriority>,
-    /// The package it is charged to.
+    /// The package that is charged.
     pub package: Option<PackageType>,
     /// Search terms.
     pub keywords: Option<Json>,
@@ -28,40 +28,40 @@ pub struct NewRequest {
     pub target_url: Option<String>,
 }
 
-/// What to change of a request; `None` leaves it.
+/// Changes of a request; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct RequestChanges {
-    /// One line; not empty.
+    /// A single line; not empty.
     pub title: Option<String>,
-    /// What is wanted.
+    /// The work to be done.
     pub description: Option<String>,
-    /// How urgent it is.
+    /// Its priority.
     pub priority: Option<RequestPriority>,
-    /// Where the result is.
+    /// URL of the result.
     pub content_url: Option<String>,
     /// Title of the result.
     pub page_title: Option<String>,
 }
 
-/// Which requests to list.
+/// Selects requests.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RequestFilter {
-    /// Only those with this status.
+    /// Only requests with this status.
     pub status: Option<RequestStatus>,
-    /// Only those of this user.
+    /// Only requests of this user.
     pub user: Option<UserId>,
-    /// Only those of this kind.
+    /// Only requests of this kind.
     pub kind: Option<String>,
-    /// Soft-deleted ones instead of the others.
+    /// Only soft-deleted requests, instead of the others.
     pub deleted: bool,
 }
 
-/// A request, who ordered it, and its tasks.
+/// A request with its user and its tasks.
 #[derive(Clone, Debug)]
 pub struct RequestWithTasks {
     /// The request.
     pub request: Request,
-    /// Who ordered it; `None` if the user has since moved to another tenant.
+    /// The ordering user; `None` if the user has since moved to another tenant.
     pub user: Option<User>,
     /// Its tasks that are not soft-deleted, oldest first.
     pub tasks: Vec<Task>,

@@ -1,4 +1,4 @@
-//! Many requests in one call.
+//! Bulk calls on requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub(super) async fn add(tx: &Tx, new: Vec<NewRequest>, progress: Progress) -> Re
     bulk.finish().await
 }
 
-/// The users who order, read through the fence: those of another tenant are not among them.
+/// Returns the ordering users, read through the tenant filter. Users of other tenants are not included.
 async fn owners(tx: &Tx, new: &[NewRequest]) -> Result<BTreeMap<UserId, User>> {
     let named: BTreeSet<_> = new.iter().map(|new| tx.user_or_own(new.user.clone())).collect::<Result<_>>()?;
     let among = tx.one_of(user::Column::Id, named.into_iter().map(|id| id.to_string()));

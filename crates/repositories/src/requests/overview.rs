@@ -1,4 +1,4 @@
-//! A list of requests as a dashboard shows it.
+//! The overview of requests for a dashboard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,36 +13,36 @@ use super::RequestFilter;
 use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Result, UserSummary};
 
-/// What a list of requests shows of each: the columns that are short.
+/// The short columns of a request.
 #[derive(Clone, Debug, DerivePartialModel, Eq, PartialEq, Serialize)]
 #[sea_orm(entity = "Entity")]
 pub struct RequestSummary {
-    /// The key.
+    /// The primary key.
     pub id: RequestId,
-    /// Who ordered it.
+    /// The ordering user.
     pub user_id: UserId,
-    /// One line.
+    /// The title; a single line.
     pub title: String,
     /// The kind of work.
     pub kind: String,
-    /// How far it is.
+    /// Its status.
     pub status: RequestStatus,
-    /// How urgent it is.
+    /// Its priority.
     pub priority: RequestPriority,
-    /// When it was made.
+    /// When the row was created.
     pub created_at: Timestamp,
     /// When it became `COMPLETED`.
     pub completed_at: Option<Timestamp>,
 }
 
-/// A request in a list, with who ordered it.
+/// A request in a list, with its user.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct RequestOverview {
     /// The request.
     pub request: RequestSummary,
-    /// Who ordered it; `None` if the user has since moved to another tenant.
+    /// The ordering user; `None` if the user has since moved to another tenant.
     pub user: Option<UserSummary>,
-    /// How many tasks it has that are not soft-deleted.
+    /// Number of tasks that are not soft-deleted.
     pub tasks: u64,
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn present(id: &RequestId) -> Condition {
     Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(false))
 }
 
-/// Those of the named requests that this unit reaches.
+/// Returns those of the requests that this unit reaches.
 pub(crate) fn present_among<'tx, 'id>(tx: &'tx Tx, ids: impl Iterator<Item = &'id RequestId>) -> Rows<'tx, Entity> {
     let named: BTreeSet<_> = ids.map(ToString::to_string).collect();
     tx.rows::<Entity>().filter(Condition::all().add(tx.one_of(Column::Id, named)).add(Column::Deleted.eq(false)))

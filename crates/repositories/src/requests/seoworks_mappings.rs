@@ -1,4 +1,4 @@
-//! Which task at SEOWorks serves which request.
+//! The SEOWorks task of each request.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,45 +15,45 @@ use crate::not_empty::not_empty;
 use crate::tx::Tx;
 use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
 
-/// Mappings between requests and tasks at SEOWorks.
+/// Mappings between requests and SEOWorks tasks.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SeoWorksMappingRepository: Send + Sync {
-    /// The mapping of a task at SEOWorks, or `None` if there is none within reach.
+    /// Returns the mapping of an SEOWorks task, or `None` if there is none within reach.
     async fn find_by_task(&self, seoworks_task: &str) -> Result<Option<SeoWorksTaskMapping>>;
 
-    /// The oldest first.
+    /// Returns one page, oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>>;
 
-    /// As [`list`](Self::list), as a walk by cursor: one statement a page, however far, and no total.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>>;
 
-    /// Makes a mapping. [`Error::NotFound`](crate::Error::NotFound) if the request is not within reach,
-    /// [`Error::Conflict`](crate::Error::Conflict) if the task at SEOWorks is mapped already.
+    /// Creates a mapping. Fails with [`Error::NotFound`](crate::Error::NotFound) if the request is not within reach,
+    /// and with [`Error::Conflict`](crate::Error::Conflict) if the SEOWorks task is already mapped.
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping>;
 
-    /// Makes many mappings, all or none; one whose task at SEOWorks is mapped already is moved to the request named here,
-    /// and of a task that is named twice the last one counts.
+    /// Saves many mappings, all or none. An SEOWorks task that is already mapped moves to the new request. If a task is
+    /// given twice, the last one counts.
     ///
-    /// Those for a request that is not within reach, and tasks that are mapped for another tenant, are left and count as not
-    /// found.
+    /// Mappings of a request that is not within reach, and tasks that are mapped for another tenant, are skipped and
+    /// count as not found.
     async fn save_many(&self, new: Vec<NewSeoWorksMapping>, progress: Progress) -> Result<BulkOutcome>;
 
-    /// Changes the status, in SEOWorks' words.
+    /// Changes the status, as SEOWorks names it.
     async fn set_status(&self, id: SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
 
     /// Removes a mapping.
     async fn remove(&self, id: SeoWorksTaskMappingId) -> Result<()>;
 }
 
-/// A mapping to be made.
+/// A mapping to create.
 #[derive(Clone, Debug)]
 pub struct NewSeoWorksMapping {
-    /// The request it serves.
+    /// The request.
     pub request: RequestId,
-    /// The task's id at SEOWorks; not empty.
+    /// The task's id in SEOWorks; not empty.
     pub seoworks_task: String,
-    /// The kind of work, in SEOWorks' words.
+    /// The task's kind, as SEOWorks names it.
     pub kind: String,
 }
 

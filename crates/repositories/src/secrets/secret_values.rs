@@ -1,4 +1,4 @@
-//! Every stored secret of everybody: counting them by key and form, and bringing them to the form and key of today.
+//! All stored secrets of all tenants: counting them by key and form, and re-encrypting them.
 
 mod old_key;
 mod read;
@@ -13,71 +13,72 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{Result, SecretColumn};
 
-/// The stored secrets of all tenants, column by column, in the order of their rows' ids.
+/// The stored secrets of all tenants, column by column, sorted by row id.
 ///
-/// A walk goes over every value once: each call takes the id after which it goes on, nothing at first, and gives the
-/// one for the next call, or nothing at the end.
+/// A walk visits every value once. Each call takes the id after which it continues, `None` at first. It returns the id
+/// for the next call, or `None` at the end.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SecretValueRepository: Send + Sync {
-    /// How many values the column holds. Reads the whole table.
+    /// Returns the number of values in the column. Reads the whole table.
     async fn count(&self, column: SecretColumn) -> Result<u64>;
 
-    /// Waits until every unit that has written to a table with secrets has ended, so that a later count sees what it
-    /// wrote. Nobody else writes to them until this unit ends: end it at once. On SQLite a unit that may write waits
-    /// by itself.
+    /// Waits until every unit that has written to a table with secrets has ended, so that a later count sees its
+    /// changes. Blocks other writers until this unit ends: end it at once. On SQLite a unit that may write waits when
+    /// it begins.
     ///
-    /// [`Error::Timeout`](crate::Error::Timeout) if one goes on longer than waiting for a lock may take.
+    /// Fails with [`Error::Timeout`](crate::Error::Timeout) if a writer runs longer than the lock timeout.
     async fn wait_for_writers(&self) -> Result<()>;
 
-    /// Looks at the next `batch` values, opens each, and counts them by key and form. One statement.
+    /// Opens the next `batch` values and counts them by key and form. One statement.
     async fn survey(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretSurvey>;
 
-    /// Brings those of the next `batch` values that are not under the active key, or not in the form that the column's
-    /// policy writes, to both. Recorded, if there were any.
+    /// Re-encrypts the next `batch` values that are not under the active key, or not in the form that the column's
+    /// policy writes. Recorded, if it changed any.
     ///
-    /// Two statements: one reads, one writes only where the value is still the one that was read, so that what
-    /// another unit wrote meanwhile stays. Every value is opened, and each new one again before it is written; what
-    /// the database stored is compared with what was sent. What does not open, or is in a form that the policy does not
-    /// accept, is left and named.
+    /// Sends two statements. The first reads; the second writes only where the value is unchanged, so that concurrent
+    /// writes are kept. Every value is opened, and each new one is opened before it is written. The stored value is
+    /// compared with the sent one. A value that does not open, or has a form that the policy does not accept, is left
+    /// and reported.
     ///
-    /// [`Error::Secret`](crate::Error::Secret) if the policy cannot be followed with these keys, and
-    /// [`Error::Invalid`](crate::Error::Invalid) if the old service's key, with which it is to write, opens nothing of what
-    /// the old service wrote.
+    /// Fails with [`Error::Secret`](crate::Error::Secret) if the keys do not fit the policy. Fails with
+    /// [`Error::Invalid`](crate::Error::Invalid) if the policy writes with the old service's key, and that key opens
+    /// none of the old service's values.
     async fn reencrypt(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretsReencrypted>;
 }
 
-/// What was found in some rows.
+/// Counts of the values in one batch of rows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SecretSurvey {
-    /// Where to go on; `None` at the end.
+    /// The id after which to continue; `None` at the end.
     pub next: Option<String>,
-    /// How many rows were looked at.
+    /// Number of rows examined.
     pub rows: u64,
-    /// How many values there are by the id of their key, or by `legacy-cbc`, `legacy-gcm`, `plain`.
+    /// Number of values by key id, or by `legacy-cbc`, `legacy-gcm`, `plain`.
     pub values: BTreeMap<String, u64>,
-    /// How many fingerprints of the column's blind index there are by the id of their key.
+    /// Number of fingerprints in the column's blind index, by key id.
     pub fingerprints: BTreeMap<String, u64>,
-    /// Which values do not open.
+    /// The values that do not open.
     pub unreadable: Vec<UnreadableSecret>,
 }
 
-/// What was done in some rows.
+/// The outcome of re-encrypting one batch of rows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SecretsReencrypted {
-    /// Where to go on; `None` at the end.
+    /// The id after which to continue; `None` at the end.
     pub next: Option<String>,
-    /// How many rows were looked at.
+    /// Number of rows examined.
     pub rows: u64,
-    /// How many of them were written.
+    /// Number of rows written.
     pub rewritten: u64,
-    /// How many another unit changed between reading and writing. What it wrote stays; the batch can be done again.
+    /// Number of rows that another unit changed between reading and writing. Its values stay; the batch can be
+    /// repeated.
     pub changed_meanwhile: u64,
-    /// Which values do not open, or must not; they were left.
+    /// The values that do not open or that the policy does not accept; they are unchanged.
     pub unreadable: Vec<UnreadableSecret>,
 }
 
-/// A value that does not open. The value itself is not told.
+/// A value that does not open, without the value itself.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct UnreadableSecret {
     /// The column.
@@ -87,7 +88,7 @@ pub struct UnreadableSecret {
     /// The id of the key that the value names, if it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Why not.
+    /// Why it does not open.
     pub reason: String,
 }
 

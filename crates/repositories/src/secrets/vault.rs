@@ -1,4 +1,4 @@
-//! Sealing and opening the secrets in columns.
+//! Sealing and opening secrets in columns.
 
 mod columns;
 mod keys;
@@ -20,18 +20,18 @@ pub use policy::{NewValues, SecretPolicies, SecretPolicy};
 /// The opened tokens of a connection.
 #[derive(Debug)]
 pub struct OpenedTokens {
-    /// Opens Google's API.
+    /// The access token for Google's API.
     pub access: Secret<String>,
-    /// Gets a new access token.
+    /// The refresh token.
     pub refresh: Option<Secret<String>>,
 }
 
-/// Where a secret is stored. The envelope is bound to it, so that it opens nowhere else.
+/// The location of a secret. The envelope is bound to it and opens nowhere else.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) column: SecretColumn,
     pub(crate) row: &'a str,
-    /// Bound as the tenant: a row follows its user from agency to agency, and need not be sealed anew.
+    /// Bound in place of the tenant: a row follows its user to another agency without being sealed again.
     pub(crate) owner: &'a str,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// One column's secrets, with a unit's keys.
+/// The secrets of one column, with a unit's keys.
 pub(crate) struct Vault<'tx> {
     keys: &'tx Keys,
     column: SecretColumn,
@@ -70,12 +70,12 @@ impl Vault<'_> {
         Ok(cipher.open(stored, &place.binding())?.0)
     }
 
-    /// Whether a stored text is as a new value would be: its form, and its key.
+    /// Returns whether a stored text has the form and the key of a new value.
     pub(crate) fn is_current(&self, stored: &str) -> Result<bool> {
         Ok(self.writer()?.is_current(stored)?)
     }
 
-    /// Whether the policy accepts a form; that a key for it is at hand is another thing.
+    /// Returns whether the policy accepts a form. It does not check that there is a key for it.
     pub(crate) fn accepts(&self, form: StoredForm) -> bool {
         let accepts = self.policy.accepts;
         match form {
@@ -86,12 +86,12 @@ impl Vault<'_> {
         }
     }
 
-    /// Makes the fingerprints by which the column is looked up.
+    /// Returns the blind index by which the column is looked up.
     pub(crate) fn blind_index(&self) -> Result<BlindIndex> {
         Ok(self.keys.keyring.blind_index(&self.column.lookup())?)
     }
 
-    /// What to store for look-ups beside a stored value: a fingerprint beside a sealed one, nothing beside others.
+    /// Returns the fingerprint to store with a sealed value; `None` for other forms.
     pub(crate) fn index_for(&self, stored: &Stored, secret: &Secret<String>) -> Result<Option<IndexColumn>> {
         match stored.form() {
             StoredForm::Sealed => Ok(Some(self.blind_index()?.fingerprint(secret.expose())?.into())),
@@ -99,28 +99,28 @@ impl Vault<'_> {
         }
     }
 
-    /// The key that seals.
+    /// Returns the id of the active key.
     pub(crate) fn active_key(&self) -> Result<&KeyId> {
         Ok(self.keys.keyring.active()?)
     }
 
-    /// The ids of the keys that open.
+    /// Returns the ids of the keys that can open values.
     pub(crate) fn usable_keys(&self) -> impl Iterator<Item = String> {
         let keys = self.keys.keyring.keys().filter(|(_, state)| *state != KeyState::Destroyed);
         keys.map(|(id, _)| id.to_string())
     }
 
-    /// Whether new values are encrypted with the old service's key.
+    /// Returns whether new values are encrypted with the old service's key.
     pub(crate) fn writes_for_old_service(&self) -> bool {
         self.policy.writes == Writes::Compat
     }
 
-    /// Whether the old service's key is at hand.
+    /// Returns whether the old service's key is available.
     pub(crate) fn has_legacy_key(&self) -> bool {
         self.keys.legacy.is_some()
     }
 
-    /// An error if the policy cannot be followed with these keys.
+    /// Fails if the keys do not fit the policy.
     pub(crate) fn check(&self) -> Result<()> {
         self.writer().map(|_| ())
     }
@@ -131,7 +131,7 @@ impl Vault<'_> {
         Ok(ColumnCipher::new(&self.keys.keyring, self.keys.legacy.as_ref(), policy)?)
     }
 
-    /// The accepted forms for which there is a key.
+    /// Returns the accepted forms for which there is a key.
     fn readable(&self) -> LegacyForms {
         let (accepts, key) = (self.policy.accepts, self.has_legacy_key());
         LegacyForms { cbc: accepts.cbc && key, gcm: accepts.gcm && key, plain: accepts.plain }

@@ -1,4 +1,4 @@
-//! Many tasks in one call.
+//! Bulk calls on tasks.
 
 use std::collections::HashMap;
 
@@ -45,7 +45,7 @@ pub(super) async fn set_status(
     change_many::<Entity>(tx, ids, change, progress).await
 }
 
-/// The first times stay: they are set only where there is none.
+/// Sets the start and completion times only where they are not set yet.
 fn with_status(tx: &Tx, status: TaskStatus) -> (ActiveModel, Vec<(Column, SimpleExpr)>) {
     let now = tx.now();
     let kept = |column: Column| (column, column.if_null(now));

@@ -1,4 +1,4 @@
-//! A column of the live database, and how its values travel: as text in SQL, by their type in JSON.
+//! A column of the live database, and how its values are transferred: as text in SQL, by type in JSON.
 
 use chrono::{NaiveDateTime, SubsecRound};
 use rylie_entities::TenantTable;
@@ -9,10 +9,10 @@ use serde_json::Value as Json;
 use super::{invalid, query_all};
 use crate::Result;
 
-/// A column as the database has it.
+/// A column of the live database.
 pub(super) struct Column {
     pub(super) name: String,
-    /// The type as the catalog names it.
+    /// The type, as the catalog names it.
     sql_type: String,
     kind: Kind,
 }
@@ -22,7 +22,7 @@ enum Kind {
     Integer,
     Boolean,
     Timestamp,
-    /// Everything else: enums, JSON and what else an adopted database has.
+    /// Any other type: enums, JSON and types of an adopted database.
     Text,
 }
 
@@ -58,18 +58,18 @@ impl Column {
         format!("\"{}\"", self.name.replace('"', "\"\""))
     }
 
-    /// The value as text.
+    /// Returns the SQL expression of the value as text.
     pub(super) fn read(&self, engine: DbBackend) -> String {
         let name = self.quoted();
         match (engine, self.kind) {
             (DbBackend::Sqlite, _) => format!("CAST({name} AS TEXT)"),
-            // Whatever `DateStyle` says.
+            // Independent of `DateStyle`.
             (_, Kind::Timestamp) => format!("to_char({name}, 'YYYY-MM-DD HH24:MI:SS.US')"),
             _ => format!("{name}::text"),
         }
     }
 
-    /// Where the value is bound as the parameter of this number.
+    /// Returns the SQL expression of the bound parameter of this number.
     pub(super) fn write(&self, engine: DbBackend, number: usize) -> String {
         match (engine, self.kind) {
             (DbBackend::Sqlite, _) => format!("${number}"),
@@ -88,7 +88,7 @@ impl Column {
                 _ => Err(unreadable()),
             },
             Kind::Timestamp => {
-                // SQLite's text stays as it is; PostgreSQL's gets the form in which the driver writes to SQLite.
+                // SQLite's text stays unchanged. PostgreSQL's gets the form that the driver writes to SQLite.
                 let text = if engine == DbBackend::Sqlite { &text } else { without_zeros(&text) };
                 parse_time(text).ok_or_else(unreadable)?;
                 Ok(Json::String(format!("{}Z", text.replacen(' ', "T", 1))))
@@ -117,7 +117,7 @@ fn without_zeros(text: &str) -> &str {
     text.strip_suffix(".000000").or_else(|| text.strip_suffix("000")).unwrap_or(text)
 }
 
-/// In the one spelling that times have on SQLite, and with the precision that they have on both engines.
+/// Returns the time in SQLite's spelling, with the precision of both engines.
 fn stored_time(text: &str) -> Result<String> {
     let time = text.strip_suffix('Z').filter(|text| text.contains('T')).map(|text| text.replacen('T', " ", 1));
     let time = time.and_then(|text| parse_time(&text)).ok_or_else(mistyped)?;
@@ -129,9 +129,9 @@ fn parse_time(text: &str) -> Option<NaiveDateTime> {
 }
 
 fn unreadable() -> crate::Error {
-    invalid("the database holds in one of its columns what the column's type does not allow")
+    invalid("the database stores a value that does not fit the type of its column")
 }
 
 fn mistyped() -> crate::Error {
-    invalid("a column of it has another type here")
+    invalid("a value does not fit the type of its column in this database")
 }

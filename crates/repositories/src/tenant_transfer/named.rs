@@ -1,7 +1,7 @@
-//! Users of an erased tenant whom rows of another tenant name.
+//! Users of an erased tenant that rows of another tenant reference.
 //!
-//! Users move between agencies and their requests stay, so such rows are in order, and they are not ours to change. The foreign
-//! key needs the user's id: everything else of the user goes.
+//! Users move between agencies and their requests stay, so such references are valid, and the rows belong to the other
+//! tenant. The foreign key needs the user's id; all other data of the user is removed.
 
 use rylie_entities::TenantId;
 use sea_orm::{ConnectionTrait, DbBackend};
@@ -10,10 +10,10 @@ use super::query_all;
 use crate::Result;
 use crate::tx::Tx;
 
-/// Columns of which nothing is personal, or which are set below.
+/// Columns without personal data, and columns that the statement below sets.
 const KEPT: &str = "'id', 'email', 'agencyId', 'tenantId', 'createdAt', 'updatedAt'";
 
-/// Leaves of the tenant's remaining users their ids and no agency; how many there were.
+/// Resets the tenant's remaining users to their ids, without an agency, and returns their number.
 pub(super) async fn empty(tx: &Tx, tenant: &TenantId) -> Result<u64> {
     let assignments = defaults(tx).await?.join(", ");
     let sql = format!(
@@ -22,10 +22,10 @@ pub(super) async fn empty(tx: &Tx, tenant: &TenantId) -> Result<u64> {
     tx.run_across_tenants(&sql, vec![tenant.into()]).await
 }
 
-/// Every other column that the live table has, set to its default.
+/// Returns an assignment of the default for every other column of the live table.
 async fn defaults(tx: &Tx) -> Result<Vec<String>> {
     let connection = tx.across_tenants()?;
-    // SQLite knows no `SET … = DEFAULT`.
+    // SQLite does not support `SET … = DEFAULT`.
     let sql = match connection.get_database_backend() {
         DbBackend::Sqlite => format!(
             r#"SELECT '"' || name || '" = ' || coalesce(dflt_value, 'NULL') FROM pragma_table_info('User') WHERE name NOT IN ({KEPT})"#

@@ -1,5 +1,5 @@
-//! What the rows of a tenant's file may say. Whoever wrote the file decides about this tenant, and about nothing beyond it:
-//! no right above the tenant, no row that names another tenant's, no tenant that is none.
+//! Checks of the rows of a tenant's file. The author of a file controls this tenant only. A row must not grant rights
+//! above the tenant, reference rows of another tenant, or belong to a reserved tenant id.
 
 use std::collections::HashSet;
 
@@ -13,16 +13,16 @@ use super::{TenantCounts, TenantRow};
 /// Why a row of a tenant's file is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BeyondTenant {
-    /// It gives a user the role of a super admin.
+    /// It makes a user a super admin.
     SuperAdmin {
-        /// The user's id, as the file has it.
+        /// The user's id in the file.
         user: String,
     },
-    /// It does something else that reaches beyond the tenant.
+    /// It reaches beyond the tenant in another way.
     Other(&'static str),
 }
 
-/// Looks at the rows of one file, in their order: users come before the rows that name them.
+/// Checks the rows of one file in order: users precede the rows that reference them.
 #[derive(Debug)]
 pub struct TenantRules<'a> {
     tenant: &'a TenantId,
@@ -31,15 +31,15 @@ pub struct TenantRules<'a> {
 }
 
 impl<'a> TenantRules<'a> {
-    /// The rules for a tenant's file. Nobody brings in the key of events of no tenant.
+    /// Creates the rules for a tenant's file. Fails for the reserved key of events without a tenant.
     pub fn of(tenant: &'a TenantId) -> Result<Self, BeyondTenant> {
         if *tenant == TenantId::platform() {
-            return Err(BeyondTenant::Other("names the platform, which is no tenant"));
+            return Err(BeyondTenant::Other("names the platform, which is not a tenant"));
         }
         Ok(Self { tenant, agencies: 0, users: HashSet::new() })
     }
 
-    /// Refuses a row that reaches beyond the tenant.
+    /// Fails for a row that reaches beyond the tenant.
     pub fn check(&mut self, table: &str, row: &TenantRow) -> Result<(), BeyondTenant> {
         let beyond = |reason| Err(BeyondTenant::Other(reason));
         match table {
@@ -60,14 +60,14 @@ impl<'a> TenantRules<'a> {
             _ => {}
         }
         if row.contains_key("agencyId") && text(row, "agencyId") != self.agency() {
-            return beyond("names another agency than the file's tenant");
+            return beyond("names an agency other than the file's tenant");
         }
         if text(row, "userId").is_some_and(|user| !self.users.contains(user)) {
             return beyond("names a user who is not in the file");
         }
         if row.iter().any(|(column, value)| is_counter(table, column) && value.as_i64().is_none_or(|number| number < 0))
         {
-            return beyond("counts a use that is no number from 0 on, which would get round the quota");
+            return beyond("has a usage counter below 0 or not a whole number, which would bypass the quota");
         }
         Ok(())
     }
@@ -81,14 +81,14 @@ impl<'a> TenantRules<'a> {
     }
 }
 
-/// Takes from a row what signs somebody in, as it would in a file that anybody can write; `false` if nothing is left of it.
-/// What was taken is counted.
+/// Removes sign-in data from a row, because an unsealed file may be forged. Returns `false` if nothing of the row
+/// remains. Counts what it removed.
 pub fn without_sign_ins(table: &str, row: &mut TenantRow, left_out: &mut TenantCounts) -> bool {
     if table == "Session" {
         *left_out.entry("Session".to_owned()).or_default() += 1;
         return false;
     }
-    // A sealed key takes the keyring to make, and opens for this user alone.
+    // Sealing a key needs the keyring, and the result opens for this user only.
     let planted = |row: &TenantRow| text(row, "apiKey").is_some_and(|key| StoredForm::of(key) != StoredForm::Sealed);
     if table == "User" && planted(row) {
         for column in ["apiKey", "apiKeyIndex", "apiKeyCreatedAt"] {
@@ -99,8 +99,8 @@ pub fn without_sign_ins(table: &str, row: &mut TenantRow, left_out: &mut TenantC
     true
 }
 
-/// The value of a column, without what would act in another tenant: that an event was counted there keeps it from being
-/// counted there again, and the row of a user who has come from there says so.
+/// Returns the value of a column, without a `countedIn` that names another tenant. That tenant could not count the
+/// event again. Events of a user who has moved from there contain such a value.
 pub(super) fn within<'v>(tenant: &TenantId, table: TenantTable, column: &str, value: &'v Value) -> &'v Value {
     let elsewhere = table.name == "UsageEvent" && column == "countedIn" && value.as_str() != Some(tenant.as_str());
     if elsewhere { &Value::Null } else { value }

@@ -1,4 +1,4 @@
-//! Billing periods: from an instant to the same day of the next month, or its last day. In UTC.
+//! Billing periods, in UTC. A period ends on the same day of the next month, or on that month's last day.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,16 +8,17 @@ use rylie_entities::Timestamp;
 
 use crate::Error;
 
-/// The end of a period that begins at `start`: the same day of the next month, or its last day.
+/// Returns the end of a period that begins at `start`: the same day of the next month, or its last day.
 pub(crate) fn a_month_after(start: Timestamp) -> Timestamp {
     // Out of range only in the year 262143.
     start.utc().checked_add_months(Months::new(1)).map_or(start, Timestamp::from)
 }
 
-/// The end of the period that follows the one from `start` to `end`.
+/// Returns the end of the period that follows the one from `start` to `end`.
 ///
-/// No column holds the day on which a customer's periods begin, and none is needed: a period cut short by a short month
-/// ends on that month's last day and began on a later one, and no two short months follow each other.
+/// No column stores the day of the month on which a customer's periods begin, because it can be derived. A period cut
+/// short by a short month ends on that month's last day and began on a later day. Two short months never follow each
+/// other.
 pub(crate) fn next_end(start: Timestamp, end: Timestamp) -> Timestamp {
     let (start, end) = (start.utc(), end.utc());
     let cut_short = start.day() > end.day() && is_last_of_month(end);
@@ -30,26 +31,26 @@ fn is_last_of_month(at: DateTime<Utc>) -> bool {
     at.day() == u32::from(at.num_days_in_month())
 }
 
-/// A month of the calendar, written `2026-01`.
+/// A calendar month, written `2026-01`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Month {
     first: NaiveDate,
 }
 
 impl Month {
-    /// The month of an instant.
+    /// Returns the month of an instant.
     #[must_use]
     pub fn of(at: DateTime<Utc>) -> Self {
         let day = at.date_naive();
         Self { first: day.with_day(1).unwrap_or(day) }
     }
 
-    /// Its first instant.
+    /// Returns its first instant.
     pub(crate) fn begin(self) -> Timestamp {
         self.first.and_time(chrono::NaiveTime::MIN).and_utc().into()
     }
 
-    /// The first instant after it.
+    /// Returns the first instant after it.
     pub(crate) fn end(self) -> Timestamp {
         a_month_after(self.begin())
     }
@@ -58,7 +59,7 @@ impl Month {
 impl FromStr for Month {
     type Err = Error;
 
-    /// [`Error::Invalid`] for anything but a month from `0001-01` to `9999-12`.
+    /// Parses a month from `0001-01` to `9999-12`; anything else is [`Error::Invalid`].
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = Error::Invalid { what: "the month", reason: "it must have the form YYYY-MM, such as 2026-01" };
         let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -80,7 +81,7 @@ impl fmt::Display for Month {
     }
 }
 
-/// Bounds that leave no period out.
+/// Returns bounds that include every period.
 pub(crate) fn always() -> (Timestamp, Timestamp) {
     let year = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default().and_time(chrono::NaiveTime::MIN);
     (year(1).and_utc().into(), (year(9999) + TimeDelta::days(364)).and_utc().into())
@@ -97,7 +98,7 @@ mod tests {
         format!("{day}T12:00:00.123Z").parse::<DateTime<Utc>>().unwrap().into()
     }
 
-    /// The ends of a period that begins on `day`, and of those after it.
+    /// Returns the ends of a period that begins on `day` and of those that follow it.
     fn ends(day: &str, count: usize) -> Vec<String> {
         let (mut start, mut end) = (at(day), a_month_after(at(day)));
         let mut ends = Vec::new();

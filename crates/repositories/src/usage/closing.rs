@@ -1,4 +1,4 @@
-//! Closing months of usage: archive and reset together, each user's own billing period.
+//! Closing billing periods: archives and resets each user's counters together.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Datelike, Utc};
@@ -13,61 +13,62 @@ use crate::tx::Tx;
 use crate::usage::billing_period::{self, Month};
 use crate::{Error, Result};
 
-/// Closing billing periods, in walks over the users in the order of their ids.
+/// Closes billing periods, in walks over the users sorted by id.
 ///
-/// A period is archived under the month in which it began. The next one begins where it ended and ends a month later: on the
-/// same day, or on the last day of a shorter month, which does not move the ends after it. All in UTC.
+/// A period is archived under the month in which it began. The next one begins at its end and lasts a month. It ends on
+/// the same day, or on the last day of a shorter month, which does not move later ends. All times are in UTC.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageClosing: Send + Sync {
-    /// Closes the period of the next `batch` users, `after` one, whose period has ended by now; with a month, only periods
-    /// that began in it. Archives their counters, sets them to zero and begins the next period.
+    /// Closes the ended period of the next `batch` users, after one. With a month, only periods that began in it.
+    /// Archives their counters, resets them to zero and begins the next period.
     ///
-    /// One statement on PostgreSQL and three on SQLite, however many users. It can be called again and by several
-    /// processes at once: a period is closed once, and rows that another process holds are left to it. A second
-    /// close of the same month adds to the archived row. A period that ended months ago takes as many
-    /// walks. Recorded, if anything was closed.
+    /// One statement on PostgreSQL and three on SQLite, for any number of users. It may be repeated and run
+    /// concurrently: a period is closed once, and rows that another process locks are skipped. A second close of the
+    /// same month adds to the archived row. Each walk closes one period per user, so a period that ended months ago
+    /// needs as many walks. Recorded, if anything was closed.
     async fn close_ended(&self, month: Option<Month>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
 
-    /// How many users have a period that has ended by now and is not closed; with a month, only those that began in it.
+    /// Returns the number of users with an ended, open period. With a month, only periods that began in it.
     async fn count_ended(&self, month: Option<Month>) -> Result<u64>;
 
-    /// Closes the period of the next `batch` users with a package, `after` one, ended or not. Archives under the month of
+    /// Closes the period of the next `batch` users with a package, after one, ended or not. Archives under the month of
     /// `at`; the new period begins at `at`.
     ///
-    /// A period that began at `at` or later is left alone, so a reset for one instant happens once, however often and
-    /// by however many processes it is called. Waits for rows that others hold. Recorded, if anything was closed.
+    /// A period that began at `at` or later is skipped, so a reset for one instant happens once, for any number of
+    /// calls and processes. Waits for rows that others lock. Recorded, if anything was closed.
     async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch>;
 
-    /// How many users [`reset_everyone`](Self::reset_everyone) would close the period of.
+    /// Returns the number of users whose period [`reset_everyone`](Self::reset_everyone) would close.
     async fn count_everyone(&self, at: DateTime<Utc>) -> Result<u64>;
 }
 
-/// What a call of [`UsageClosing`] did.
+/// The outcome of a call of [`UsageClosing`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClosedBatch {
-    /// Users whose period was closed.
+    /// Number of users whose period was closed.
     pub users: u64,
-    /// The last user of the batch, after whom to go on; `None` if there are no more.
+    /// The last user of the batch, after which to continue; `None` at the end.
     pub last: Option<UserId>,
 }
 
-/// Locks, archives and resets in one statement, which returns how many users and the last.
+/// Locks, archives and resets in one statement, which returns the number of users and the last one.
 const POSTGRES: &str = include_str!("closing/postgres.sql");
-/// SQLite has no data-modifying CTE: the last id first, then both changes up to it. The unit holds the write lock from its beginning, so both statements meet the same rows.
+/// SQLite has no data-modifying CTE: first the last id is read, then both changes run up to it. The unit holds the
+/// write lock from its beginning, so both statements see the same rows.
 const SQLITE_ARCHIVE: &str = include_str!("closing/sqlite_archive.sql");
 const SQLITE_RESET: &str = include_str!("closing/sqlite_reset.sql");
 
-/// What is closed, and what follows; in SQL. `$1` is now, `$2` the id after which the batch begins, `$3` its size and, in
-/// the statements of SQLite that change rows, its last id.
+/// The SQL parts of one way to close periods. `$1` is now, `$2` the id after which the batch begins, `$3` its size. In
+/// the statements of SQLite that change rows, `$3` is the last id.
 struct Closing {
-    /// Which users.
+    /// The condition on the users.
     due: &'static str,
-    /// How PostgreSQL locks them.
+    /// The row lock on PostgreSQL.
     lock: &'static str,
     /// The instant whose month the counters are archived under.
     archived_under: &'static str,
-    /// When the next period begins, and when it ends: on PostgreSQL, and on SQLite.
+    /// Begin and end of the next period; the end on PostgreSQL and on SQLite.
     next_start: &'static str,
     next_end: [&'static str; 2],
 }
@@ -111,7 +112,7 @@ impl Closing {
         parts.iter().fold(sql.to_owned(), |sql, (part, text)| sql.replace(part, text.trim()))
     }
 
-    /// Closes the next batch; `values` are those of `$1`, `$2`, `$3` and what `due` and `next_end` take.
+    /// Closes the next batch. `values` are `$1`, `$2`, `$3` and the parameters of `due` and `next_end`.
     async fn run(&self, tx: &Tx, mut values: Vec<Value>) -> Result<ClosedBatch> {
         let engine = tx.across_tenants()?.get_database_backend();
         let batch = if engine == DbBackend::Sqlite {
@@ -166,7 +167,7 @@ impl UsageClosing for Tx {
     }
 }
 
-/// What sorts before every id.
+/// Returns the id to start after; an empty text sorts before every id.
 fn start_of(after: Option<UserId>) -> String {
     after.map_or(String::new(), |after| after.to_string())
 }
@@ -179,16 +180,16 @@ fn size(batch: u64) -> Value {
     i64::try_from(batch).unwrap_or(i64::MAX).into()
 }
 
-/// Periods that are closed at once: those of a hundred years.
+/// Maximum number of periods closed at once: those of a hundred years.
 const MOST_PERIODS: usize = 1_200;
 
-/// Closes the periods of one user that have ended by now, at any door, and returns the user as it is then. One statement
-/// if none has. [`Error::Invalid`] for a period that ended more than a hundred years ago.
+/// Closes the ended periods of one user in any kind of unit and returns the updated user. One statement if none has
+/// ended. Fails with [`Error::Invalid`] for a period that ended more than a hundred years ago.
 pub(crate) async fn close_ended_of(tx: &Tx, mut user: User) -> Result<User> {
     let mut closed = 0;
     while let Some((start, end)) = ended(&user, tx.now()) {
         if closed == MOST_PERIODS {
-            let reason = "it ended more than a hundred years ago; give the user another one";
+            let reason = "it ended more than a hundred years ago; give the user a current billing period";
             return Err(Error::Invalid { what: "the user's billing period", reason });
         }
         let same =
@@ -201,7 +202,8 @@ pub(crate) async fn close_ended_of(tx: &Tx, mut user: User) -> Result<User> {
             user = tx.update_one::<user::Entity>(next_period(start, end), same, "User").await?;
             continue;
         }
-        // Somebody else was quicker, or the end is stored in a form that no statement finds: that one is not tried for ever.
+        // Another process was faster, or the end is stored in a form that no statement matches. Do not retry that one
+        // forever.
         user = tx.rows::<user::Entity>().filter(user::Column::Id.eq(&user.id)).get("User").await?;
         if ended(&user, tx.now()) == Some((start, end)) {
             return Err(Error::Contention);
@@ -230,8 +232,8 @@ fn next_period(start: Timestamp, end: Timestamp) -> user::ActiveModel {
     }
 }
 
-/// Adds the user's counters to the month's archived row, or makes it. Whoever archives for a user holds the user's row, so
-/// nobody makes it in between.
+/// Adds the user's counters to the month's archived row, or inserts it. Every caller holds the lock on the user's row,
+/// so no other process inserts it in between.
 async fn archive(tx: &Tx, user: &User, start: Timestamp) -> Result<()> {
     use monthly_usage::{ActiveModel, Column, Entity};
     let (month, year) = (start.utc().month().cast_signed(), start.utc().year());

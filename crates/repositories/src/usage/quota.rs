@@ -1,4 +1,4 @@
-//! How much of each kind of work a package allows.
+//! Quotas of each kind of work per package.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use crate::Error;
 
 /// How much of each kind of work a package allows in one billing period.
 ///
-/// Read from text in the order of the fields: `3,3,8,8`. [`Error::Invalid`] for anything but four whole numbers.
+/// Parsed from four numbers in the order of the fields, such as `3,3,8,8`. Anything else is [`Error::Invalid`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quota {
     /// Pages.
@@ -22,7 +22,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The limit of one kind of work.
+    /// Returns the limit of one kind of work.
     #[must_use]
     pub fn limit(&self, kind: TaskType) -> u32 {
         match kind {
@@ -50,19 +50,19 @@ impl FromStr for Quota {
     }
 }
 
-/// The quota of each package. A user without a package may use nothing.
+/// The quota of each package. A user without a package has none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quotas {
-    /// Of [`PackageType::Silver`].
+    /// The quota of [`PackageType::Silver`].
     pub silver: Quota,
-    /// Of [`PackageType::Gold`].
+    /// The quota of [`PackageType::Gold`].
     pub gold: Quota,
-    /// Of [`PackageType::Platinum`].
+    /// The quota of [`PackageType::Platinum`].
     pub platinum: Quota,
 }
 
 impl Quotas {
-    /// The quota of a package.
+    /// Returns the quota of a package.
     #[must_use]
     pub fn of(&self, package: PackageType) -> Quota {
         match package {

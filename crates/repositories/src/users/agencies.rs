@@ -13,49 +13,49 @@ use crate::audit::AuditRepository;
 use crate::tx::Tx;
 use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-/// Agencies: at the tenant's door the own one, at the platform's all.
+/// Agencies: a tenant unit reaches its own, a platform unit all.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgencyRepository: Send + Sync {
-    /// The agency, or `None` if there is no such agency within reach.
+    /// Returns the agency, or `None` if there is no such agency within reach.
     async fn find(&self, id: AgencyId) -> Result<Option<Agency>>;
 
-    /// The oldest first.
+    /// Returns one page, oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
 
-    /// As [`list`](Self::list), as a walk by cursor: one statement a page and no total. Across tenants each page sorts the
-    /// agencies, which are few.
+    /// As [`list`](Self::list), as a keyset walk: one statement per page, and no total. Across tenants each page sorts
+    /// all agencies, which are few.
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>>;
 
-    /// Changes what is named in `changes`. Recorded, with old and new values. [`Error::Forbidden`] for a scope that reaches
+    /// Applies `changes`. Recorded, with old and new values. Fails with [`Error::Forbidden`] for a scope that reaches
     /// only its own rows.
     async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency>;
 }
 
-/// Making and removing agencies.
+/// Adding and removing agencies.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgencyAdministration: Send + Sync {
-    /// Makes an agency. Recorded. [`Error::Conflict`] if the domain is taken.
+    /// Creates an agency. Recorded. Fails with [`Error::Conflict`] if the domain is taken.
     async fn add(&self, new: NewAgency) -> Result<Agency>;
 
-    /// The agency with this domain.
+    /// Returns the agency with this domain.
     async fn find_by_domain(&self, domain: &str) -> Result<Option<Agency>>;
 
-    /// Deletes the agency. Recorded. Its users and requests stay and become their users' own.
+    /// Deletes the agency. Recorded. Its users and requests stay; each user becomes a separate tenant.
     async fn remove(&self, id: AgencyId) -> Result<()>;
 }
 
-/// An agency to be made.
+/// An agency to create.
 #[derive(Clone, Debug, Default)]
 pub struct NewAgency {
     /// Shown to its users.
     pub name: String,
-    /// Its web domain, unique over all agencies.
+    /// Its web domain, unique across all agencies.
     pub domain: Option<String>,
 }
 
-/// What to change of an agency; `None` leaves it.
+/// Changes of an agency; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct AgencyChanges {
     /// Shown to its users.

@@ -1,4 +1,4 @@
-//! What users want to be told.
+//! Notification preferences of users.
 
 use async_trait::async_trait;
 use rylie_entities::user_preferences::{ActiveModel, Column, Entity};
@@ -9,24 +9,24 @@ use sea_orm::ColumnTrait;
 use crate::Result;
 use crate::tx::Tx;
 
-/// Preferences, one row a user.
+/// Preferences, one row per user.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PreferencesRepository: Send + Sync {
-    /// The user's preferences, or `None` if nothing was ever saved: the defaults of the table then hold.
+    /// Returns the user's preferences, or `None` if none were saved. The defaults of the table then apply.
     async fn find(&self, user: UserId) -> Result<Option<UserPreferences>>;
 
-    /// Saves what is named in `changes`, over the defaults when there is no row yet.
+    /// Saves `changes`, over the defaults if there is no row yet. Fails with
     /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach.
     async fn save(&self, user: UserId, changes: PreferencesChanges) -> Result<UserPreferences>;
 }
 
-/// What to change of a user's preferences; `None` leaves it.
+/// Changes of a user's preferences; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct PreferencesChanges {
     /// Any mail at all.
     pub email_notifications: Option<bool>,
-    /// Mail when a request is made.
+    /// Mail when a request is created.
     pub request_created: Option<bool>,
     /// Mail when a status changes.
     pub status_changed: Option<bool>,

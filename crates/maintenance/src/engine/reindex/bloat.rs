@@ -1,27 +1,27 @@
-//! How much air is in an index.
+//! Estimates the unused part of an index.
 //!
-//! The server's statistics do not say it (`pg_stats` hides what row-level security covers), so the width of an entry is
-//! measured on a sample of rows, in the platform's role where this login may take that.
+//! The server's statistics do not show it, because `pg_stats` hides tables with row-level security. So the width of an
+//! entry is measured on a sample of rows, in the platform's role if this login may assume it.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::engine::run_postgres;
 
-/// Smaller indexes are left alone: there is little to be won.
+/// Minimum size: rebuilding a smaller index gains little.
 const SMALLEST: i64 = 512 << 10;
 
-/// Rows of which the width is measured.
+/// Number of rows in the sample.
 const SAMPLE: u32 = 1_000;
 
-/// An index to be rebuilt.
+/// An index to rebuild.
 pub(super) struct Index {
     pub(super) name: String,
     pub(super) quoted: String,
     pub(super) bytes: i64,
 }
 
-/// Valid B-trees of this login, with what their entries are made of. An exclusion constraint's cannot be rebuilt
-/// concurrently.
+/// Selects valid B-trees of this login with the expressions of their entries. An index of an exclusion constraint
+/// cannot be rebuilt concurrently.
 const INDEXES: &str = "SELECT c.relname::text, format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid), \
        greatest(c.reltuples, 0)::float8, i.indrelid::regclass::text, \
        (SELECT string_agg(format('coalesce(pg_column_size(%s), 0)', pg_get_indexdef(i.indexrelid, k, true)), ' + ') \
@@ -37,7 +37,7 @@ const PLATFORM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ryl
 
 type Row = (String, String, i64, f64, String, String, bool);
 
-/// The indexes that are more than half air, or all of them.
+/// Returns the indexes of which more than half is unused, or all of them.
 pub(super) async fn indexes(connection: &mut PgConnection, all: bool) -> sqlx::Result<Vec<Index>> {
     let rows: Vec<Row> = sqlx::query_as(INDEXES).bind(all).bind(SMALLEST).fetch_all(&mut *connection).await?;
     let mut bloated = Vec::new();
@@ -46,7 +46,7 @@ pub(super) async fn indexes(connection: &mut PgConnection, all: bool) -> sqlx::R
     }
     let platform: bool = sqlx::query_scalar(PLATFORM).fetch_one(&mut *connection).await?;
     for (name, quoted, bytes, entries, table, widths, ours) in rows {
-        // A table of others is not read: what it calls would have our rights.
+        // Tables of other owners are not read: functions in their expressions would run with our rights.
         if all || ours && is_bloated(bytes, entries, width(connection, &table, &widths, platform).await?) {
             bloated.push(Index { name, quoted, bytes });
         }
@@ -54,7 +54,7 @@ pub(super) async fn indexes(connection: &mut PgConnection, all: bool) -> sqlx::R
     Ok(bloated)
 }
 
-/// The mean width of an entry's columns.
+/// Returns the mean width of an entry's columns.
 async fn width(connection: &mut PgConnection, table: &str, widths: &str, platform: bool) -> sqlx::Result<f64> {
     run_postgres(connection, "BEGIN READ ONLY").await?;
     if platform {
@@ -65,14 +65,14 @@ async fn width(connection: &mut PgConnection, table: &str, widths: &str, platfor
     run_postgres(connection, "ROLLBACK").await?;
     match width {
         Ok(width) => Ok(width.unwrap_or_default()),
-        // A table that this role may not read is judged by the longest entry that is usual.
+        // If this role may not read the table, assume the longest usual entry.
         Err(sqlx::Error::Database(_)) => Ok(64.0),
         Err(error) => Err(error),
     }
 }
 
-/// An entry has a header and a pointer of 12 bytes, and pages are filled to nine tenths. Equal keys take less than that,
-/// so what is found bloated is.
+/// Compares the size with an estimate. An entry has a header and a pointer of 12 bytes, and pages are filled to 90%.
+/// Equal keys take less than that, so an index that exceeds the estimate is bloated.
 fn is_bloated(bytes: i64, entries: f64, width: f64) -> bool {
     let aligned = (width / 8.0).ceil() * 8.0;
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]

@@ -7,21 +7,21 @@ use serde::Serialize;
 use super::Sizes;
 use crate::error::{Error, Result};
 
-/// How the database grew.
+/// The growth of the database.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Growth {
-    /// What was kept, the oldest first.
+    /// The stored sizes, oldest first.
     pub history: Vec<PastSize>,
-    /// Bytes that it grew by over those.
+    /// Growth over that time, in bytes.
     pub bytes: i64,
-    /// Bytes a day; none where less than a day was kept.
+    /// Bytes per day; `None` if the history covers less than a day.
     pub bytes_per_day: Option<i64>,
 }
 
-/// Keeps these sizes as those of `at`. Of what is older than 30 days the first of each day stays, and of what is older
-/// than two years nothing.
+/// Stores these sizes for `at`, and thins the history: after 30 days only the first of each day stays, after two years
+/// nothing.
 pub async fn keep_sizes(store: &dyn Store, at: DateTime<Utc>, sizes: &Sizes) -> Result<()> {
-    let failed = Error::doing("keeping the sizes");
+    let failed = Error::doing("storing the sizes");
     let whole = KeptSize { table: String::new(), bytes: sizes.database_bytes, rows: None };
     let tables = sizes.tables.iter().map(|table| KeptSize {
         table: table.name.clone(),
@@ -35,9 +35,9 @@ pub async fn keep_sizes(store: &dyn Store, at: DateTime<Utc>, sizes: &Sizes) -> 
     unit.commit().await.map_err(&failed)
 }
 
-/// How the database grew since an instant, up to what was kept last.
+/// Returns the growth of the database from an instant to the last stored size.
 pub async fn growth(store: &dyn Store, since: DateTime<Utc>) -> Result<Growth> {
-    let failed = Error::doing("reading the sizes that were kept");
+    let failed = Error::doing("reading the stored sizes");
     let unit = store.books().await.map_err(&failed)?;
     let history = unit.size_history().list("", since).await.map_err(&failed)?;
     let (Some(first), Some(last)) = (history.first(), history.last()) else { return Ok(Growth::default()) };

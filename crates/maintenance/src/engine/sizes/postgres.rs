@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::{Sizes, TableSize, TenantRows, by_tenant, count_tenants};
 use crate::engine::run_postgres;
 
-/// As the guide measures; `total` has what is stored beside the table's own file as well. Rows are the larger of the
-/// two estimates, as one may never have been made and the other begins anew with the server.
+/// Selects the sizes. `total` includes everything stored outside the table's main file. The number of rows is the
+/// larger of two estimates: one may be missing, and the other restarts with the server.
 const TABLES: &str = "SELECT c.relname::text, pg_total_relation_size(c.oid), pg_relation_size(c.oid), \
        pg_indexes_size(c.oid), greatest(c.reltuples::bigint, s.n_live_tup, 0) \
      FROM pg_class c LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid \

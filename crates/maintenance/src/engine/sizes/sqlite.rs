@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::{Sizes, TableSize, by_tenant, count_tenants};
 use crate::engine::pragma;
 
-/// The pages of each table and index, summed up by the engine.
+/// Selects the sizes of the pages of each table and index, aggregated by the engine.
 const PAGES: &str = "SELECT s.type, s.tbl_name, d.pgsize FROM dbstat d JOIN sqlite_schema s ON s.name = d.name \
      WHERE d.aggregate = TRUE";
 

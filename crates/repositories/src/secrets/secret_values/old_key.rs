@@ -1,4 +1,4 @@
-//! Whether the old service's key is the one with which the old service wrote.
+//! Checks that the configured old key is the one that the old service writes with.
 
 use rylie_crypto::{Error as CryptoError, StoredForm, Writes};
 
@@ -6,11 +6,11 @@ use super::read::may_be_ciphertexts;
 use crate::tx::Tx;
 use crate::{Error, Result, SecretColumn};
 
-/// How many values of a column are tried.
+/// Number of values of a column to try.
 const SAMPLE: i64 = 100;
 
-/// Refuses a key that opens none of the old service's ciphertexts, if there are any: what is written with it could be
-/// read by nobody else.
+/// Fails if the key opens none of the old service's ciphertexts, where there are any. The old service could not read
+/// values that were written with such a key.
 pub(super) async fn check(tx: &Tx) -> Result<()> {
     let mut wrong = false;
     for column in SecretColumn::ALL.into_iter().filter(|column| column.compat() == Writes::Compat) {
@@ -25,7 +25,7 @@ pub(super) async fn check(tx: &Tx) -> Result<()> {
                 Err(Error::Secret(CryptoError::LegacyUnreadable { .. } | CryptoError::LegacyKeyNotForCbc)) => {
                     wrong = true;
                 }
-                // The form is switched off: that tells nothing of the key.
+                // The form is switched off, so this proves nothing about the key.
                 Err(_) => {}
             }
         }

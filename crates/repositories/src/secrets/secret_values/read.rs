@@ -8,7 +8,7 @@ use crate::secrets::vault::{Place, Vault};
 use crate::tx::Tx;
 use crate::{Error, Result, SecretColumn};
 
-/// A row with a secret, or with what is left of one in the blind index.
+/// A row with a secret, or with a leftover in the blind index.
 pub(super) struct Row {
     pub(super) id: String,
     owner: String,
@@ -25,7 +25,7 @@ impl Row {
         vault.open(value, self.place(column))
     }
 
-    /// Says that the value was left, in words that hold nothing of it.
+    /// Reports that the value was left, without any part of it.
     pub(super) fn unreadable(&self, column: SecretColumn, error: &Error) -> UnreadableSecret {
         let reason = match error {
             Error::Secret(cause) => cause.to_string(),
@@ -45,14 +45,14 @@ impl Row {
     }
 }
 
-/// The id of the key that an envelope names; `None` for every other form.
+/// Returns the key id of an envelope; `None` for every other form.
 pub(super) fn key_of(value: &str) -> Option<String> {
     (StoredForm::of(value) == StoredForm::Sealed)
         .then(|| Sealed::parse(value).map(|sealed| sealed.key_id().to_owned()).ok())
         .flatten()
 }
 
-/// The next rows after an id, at most `batch`, and where to go on.
+/// Returns the next rows after an id, at most `batch`, and the id to continue after.
 pub(super) async fn rows(
     tx: &Tx,
     column: SecretColumn,
@@ -67,7 +67,7 @@ pub(super) async fn rows(
     Ok((rows, next))
 }
 
-/// Some rows whose value may be a ciphertext of the old service: they begin as its ciphertexts do.
+/// Returns some rows whose value may be a ciphertext of the old service, by its prefix.
 pub(super) async fn may_be_ciphertexts(tx: &Tx, column: SecretColumn, limit: i64) -> Result<Vec<Row>> {
     let pattern = format!("{}:%", "_".repeat(32));
     select(tx, column, &format!(r#""{}" LIKE $1 LIMIT $2"#, column.column()), [pattern.into(), limit.into()]).await
@@ -105,6 +105,6 @@ pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
 
 fn filled(column: SecretColumn) -> String {
     let value = format!(r#""{}" IS NOT NULL"#, column.column());
-    // A writer that knows no index may have taken the value away and left the index.
+    // A writer without knowledge of the index may have removed the value and left the index.
     column.index().map_or_else(|| value.clone(), |index| format!(r#"({value} OR "{index}" IS NOT NULL)"#))
 }

@@ -1,4 +1,4 @@
-//! Bringing values to the active key and to the form that their column's policy writes.
+//! Re-encrypting values under the active key, in the form that their column's policy writes.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::secrets::vault::Vault;
 use crate::tx::Tx;
 use crate::{Error, Result, SecretColumn};
 
-/// What a row holds, and what it is to hold.
+/// The stored and the new value of a row.
 struct Change<'r> {
     row: &'r Row,
     value: Option<Stored>,
@@ -52,12 +52,12 @@ pub(super) async fn reencrypt(
     Ok(done)
 }
 
-/// The change that a row needs; `None` if it is as it should be.
+/// Returns the change that a row needs; `None` if it is current.
 fn wanted<'r>(vault: &Vault<'_>, column: SecretColumn, row: &'r Row) -> Result<Option<Change<'r>>> {
     let Some(value) = &row.value else {
         return Ok(row.index.is_some().then_some(Change { row, value: None, index: None }));
     };
-    // Opened also where it stays: this is how damage is found.
+    // Opened even if it stays: this detects damage.
     let secret = row.open(vault, column, value)?;
     let current = vault.is_current(value)?;
     let stored = if current { Stored::new(value.as_str()) } else { sealed_again(vault, column, row, &secret)? };
@@ -69,16 +69,16 @@ fn wanted<'r>(vault: &Vault<'_>, column: SecretColumn, row: &'r Row) -> Result<O
     Ok(changed.then_some(Change { row, value: Some(stored), index }))
 }
 
-/// Sealed, and opened once more, before the old value is given up.
+/// Seals a value and opens the result, before the old value is replaced.
 fn sealed_again(vault: &Vault<'_>, column: SecretColumn, row: &Row, secret: &Secret<String>) -> Result<Stored> {
     let stored = vault.seal(secret, row.place(column))?;
     if row.open(vault, column, stored.as_str())? == *secret {
         return Ok(stored);
     }
-    Err(Error::Invalid { what: "a value sealed again", reason: "it does not open as what it was; it is left" })
+    Err(Error::Invalid { what: "the re-encrypted value", reason: "it does not open to the original; it was left" })
 }
 
-/// Writes where the old value is still there. Returns how many rows that was.
+/// Writes where the old value is unchanged. Returns the number of rows written.
 async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<u64> {
     let connection = tx.across_tenants()?;
     let engine = connection.get_database_backend();
@@ -90,7 +90,7 @@ async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<
         let (id, value): (String, Option<String>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         if sent.get(id.as_str()).copied().flatten() != value.as_deref() {
             return Err(Error::Invalid {
-                what: "what the database stored",
+                what: "the stored value",
                 reason: "it is not the value that was sent; look for a trigger or rule on the table",
             });
         }
@@ -98,7 +98,7 @@ async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<
     Ok(stored.len() as u64)
 }
 
-/// All changes in one text, so that their number meets no limit on bound values.
+/// Returns all changes as one document, so that the limit on bound values does not apply.
 fn document(changes: &[Change<'_>]) -> String {
     let change = |change: &Change<'_>| {
         json!({

@@ -12,7 +12,7 @@ pub(super) async fn survey(tx: &Tx, column: SecretColumn, after: Option<String>,
     let vault = tx.vault(column)?;
     let (rows, next) = rows(tx, column, after, batch).await?;
     let mut survey = SecretSurvey { next, rows: rows.len() as u64, ..Default::default() };
-    // So that a key under which nothing is left shows as such.
+    // Shows a key without values as zero.
     for key in vault.usable_keys() {
         survey.values.insert(key.clone(), 0);
         survey.fingerprints.insert(key, 0);
@@ -41,7 +41,7 @@ impl SecretSurvey {
     }
 }
 
-/// Whether nothing is wrong with the value: its form is switched off, or its key is not at hand.
+/// Returns whether the value is not damaged: its form is switched off, or its key is missing.
 fn is_only_not_opened(error: &Error) -> bool {
     matches!(error, Error::Secret(CryptoError::FormNotAccepted { .. } | CryptoError::LegacyKeyMissing))
 }

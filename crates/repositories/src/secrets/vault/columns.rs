@@ -1,4 +1,4 @@
-//! The one list of the columns that hold secrets.
+//! The list of the columns that hold secrets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{Error, Result};
 
-/// A column that holds secrets. Policies, re-encryption and the report of keys know the same ones.
+/// A column that holds secrets. Policies, re-encryption and the key report use this list.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum SecretColumn {
     /// `GA4Connection.accessToken`
@@ -30,7 +30,7 @@ pub enum SecretColumn {
 }
 
 impl SecretColumn {
-    /// All there are.
+    /// All columns.
     pub const ALL: [Self; 8] = [
         Self::Ga4AccessToken,
         Self::Ga4RefreshToken,
@@ -42,7 +42,7 @@ impl SecretColumn {
         Self::UserApiKey,
     ];
 
-    /// Table and column, as the database knows them, with a dot between.
+    /// Returns table and column as the database names them, separated by a dot.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,30 +57,30 @@ impl SecretColumn {
         }
     }
 
-    /// The table's name.
+    /// Returns the table's name.
     #[must_use]
     pub fn table(self) -> &'static str {
         self.name().split('.').next().unwrap_or_default()
     }
 
-    /// The column's name within its table.
+    /// Returns the column's name within its table.
     #[must_use]
     pub fn column(self) -> &'static str {
         self.name().split('.').nth(1).unwrap_or_default()
     }
 
-    /// The column of its blind index, if it is looked up by value.
+    /// Returns the column of its blind index, if it is looked up by value.
     #[must_use]
     pub fn index(self) -> Option<&'static str> {
         (self == Self::UserApiKey).then_some("apiKeyIndex")
     }
 
-    /// The column that names the user whose secret it is.
+    /// Returns the column with the id of the secret's user.
     pub(crate) fn owner(self) -> &'static str {
         if self == Self::UserApiKey { "id" } else { "userId" }
     }
 
-    /// The form in which the old service reads the column: it encrypts Google's tokens, and nothing else.
+    /// Returns the form in which the old service reads the column. It encrypts Google's tokens and nothing else.
     #[must_use]
     pub fn compat(self) -> Writes {
         match self {
@@ -94,7 +94,7 @@ impl SecretColumn {
         }
     }
 
-    /// How the column is looked up: before a tenant is known.
+    /// Returns the blind index lookup of the column, which precedes a known tenant.
     pub(crate) fn lookup(self) -> Lookup<'static> {
         Lookup { table: self.table(), column: self.column(), tenant: None, normalisation: Normalisation::Exact }
     }
@@ -104,7 +104,7 @@ impl FromStr for SecretColumn {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let unknown = Error::Invalid { what: "the secret column", reason: "there is none of this name" };
+        let unknown = Error::Invalid { what: "the secret column", reason: "there is no secret column of this name" };
         Self::ALL.into_iter().find(|column| column.name() == name).ok_or(unknown)
     }
 }

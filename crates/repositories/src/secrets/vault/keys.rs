@@ -1,4 +1,4 @@
-//! What a store seals and opens secrets with.
+//! The keys and policies of a store.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use rylie_crypto::{Keyring, LegacyKey};
 
 use super::policy::SecretPolicies;
 
-/// The keys that a store seals and opens secrets with, and the policies by which it does.
+/// The keys that a store seals and opens secrets with, and the policies of its columns.
 #[derive(Debug)]
 pub struct Keys {
     pub(super) keyring: Arc<Keyring>,
@@ -15,14 +15,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// With the old service's key, values in its ciphers' forms open too, and can be written. Policies are the
-    /// default ones.
+    /// Creates keys with the default policies. With the old service's key, values in its ciphers' forms can be opened
+    /// and written.
     #[must_use]
     pub fn new(keyring: Keyring, legacy: Option<LegacyKey>) -> Self {
         Self { keyring: Arc::new(keyring), legacy, policies: SecretPolicies::default() }
     }
 
-    /// With other policies.
+    /// Replaces the policies.
     #[must_use]
     pub fn with_policies(self, policies: SecretPolicies) -> Self {
         Self { policies, ..self }

@@ -1,4 +1,4 @@
-//! What a secret column writes, and which old forms it still accepts.
+//! The policy of a secret column: the form of new values, and the accepted old forms.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,18 @@ pub enum NewValues {
     Auto,
     /// Sealed by the keyring's active key. The old service cannot read it.
     Sealed,
-    /// What the old service reads in this column: see [`SecretColumn::compat`].
+    /// The form that the old service reads in this column: see [`SecretColumn::compat`].
     Compat,
 }
 
-/// What one column accepts and writes. By default every old form is accepted, and new values are as
-/// [`NewValues::Auto`] says.
+/// The policy of one column. By default every old form is accepted, and new values follow [`NewValues::Auto`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SecretPolicy {
-    /// The forms from before that still open; sealed values always do.
+    /// The legacy forms that still open. Sealed values always open.
     pub accepts: LegacyForms,
     /// The form of new values.
     pub writes: NewValues,
-    /// How much of a secret's length a sealed value hides.
+    /// How much of a secret's length the sealed value hides.
     pub padding: Padding,
 }
 
@@ -37,7 +36,7 @@ impl Default for SecretPolicy {
 }
 
 impl SecretPolicy {
-    /// The policy of `column`, in a database that is shared with the old service or is not.
+    /// Resolves the policy of `column`. `shared` states whether the old service uses the same database.
     pub(super) fn resolve(self, column: SecretColumn, shared: bool) -> ColumnPolicy {
         let compat = match self.writes {
             NewValues::Auto => shared,
@@ -49,7 +48,7 @@ impl SecretPolicy {
     }
 }
 
-/// The policy of each secret column; the default one for a column that none was set for.
+/// The policy of each secret column. Columns without one have the default policy.
 #[derive(Clone, Debug, Default)]
 pub struct SecretPolicies(BTreeMap<SecretColumn, SecretPolicy>);
 
@@ -59,7 +58,7 @@ impl SecretPolicies {
         self.0.insert(column, policy);
     }
 
-    /// The policy of a column.
+    /// Returns the policy of a column.
     #[must_use]
     pub fn of(&self, column: SecretColumn) -> SecretPolicy {
         self.0.get(&column).copied().unwrap_or_default()
