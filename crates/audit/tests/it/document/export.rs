@@ -1,9 +1,7 @@
 //! The export of a tenant.
 
 use chrono::{DateTime, SecondsFormat};
-use rylie_audit::{
-    Commitments, Document, Part, Record, TenantBatch, TenantCheck, TenantHead, TenantLeaf, What, Who,
-};
+use rylie_audit::{Commitments, Document, Part, Record, TenantBatch, TenantCheck, TenantHead, TenantLeaf, What, Who};
 use serde_json::{Value, json};
 
 use super::blocks::{block, check};
@@ -23,13 +21,8 @@ fn commitments(record: &Record) -> Commitments {
 }
 
 fn row(record: &Record) -> Value {
-    let erased = Who {
-        actor: "erased".to_owned(),
-        on_behalf_of: None,
-        address: None,
-        user_agent: None,
-        correlation: None,
-    };
+    let erased =
+        Who { actor: "erased".to_owned(), on_behalf_of: None, address: None, user_agent: None, correlation: None };
     let who = if let Part::Open { value, .. } = &record.who { value } else { &erased };
     let nothing = What { resource_id: None, details: None };
     let what = if let Part::Open { value, .. } = &record.what { value } else { &nothing };

@@ -68,8 +68,7 @@ struct Derived {
 #[test]
 fn derived_keys_are_as_documented() {
     check_json("derived", |derived: &mut Derived| {
-        let lookup =
-            Lookup { table: "", column: &derived.purpose, tenant: None, normalisation: Normalisation::Exact };
+        let lookup = Lookup { table: "", column: &derived.purpose, tenant: None, normalisation: Normalisation::Exact };
         derived.key = keyring().blind_index(&lookup).unwrap().fingerprint("key").unwrap().into_text();
         let key = hmac::Key::new(hmac::HMAC_SHA256, derived.key.as_bytes());
         let seal = |digest: &String| URL_SAFE_NO_PAD.encode(hmac::sign(&key, digest.as_bytes()));

@@ -55,11 +55,7 @@ fn reason(envelope: &str) -> &'static str {
 fn false_envelopes_are_refused_as_documented() {
     let refused: Vec<_> = changed()
         .into_iter()
-        .map(|(change, envelope)| Refused {
-            change: change.to_owned(),
-            reason: reason(&envelope).to_owned(),
-            envelope,
-        })
+        .map(|(change, envelope)| Refused { change: change.to_owned(), reason: reason(&envelope).to_owned(), envelope })
         .collect();
     check("refused", |_| blocks::lines(&refused));
 }
