@@ -10,7 +10,7 @@ use super::blocks::check;
 use super::{checkpoint, pkcs8};
 
 #[derive(Deserialize, Serialize)]
-struct Text {
+struct Variant {
     change: String,
     accepted: bool,
     text: String,
@@ -22,7 +22,7 @@ fn signed(body: &str) -> String {
     format!("{body}signature {}\n", STANDARD.encode(key.sign(body.as_bytes())))
 }
 
-fn texts() -> Vec<Text> {
+fn texts() -> Vec<Variant> {
     let whole = checkpoint().to_text();
     let (body, signature) = whole.split_once("signature ").unwrap();
     let key = checkpoint().key().to_string();
@@ -57,7 +57,7 @@ fn texts() -> Vec<Text> {
         ("another batch under the same signature", whole.replacen("batch 2", "batch 3", 1)),
         ("no signature", body.to_owned()),
     ]
-    .map(|(change, text)| Text { change: change.to_owned(), accepted: SignedCheckpoint::parse(&text).is_ok(), text })
+    .map(|(change, text)| Variant { change: change.to_owned(), accepted: SignedCheckpoint::parse(&text).is_ok(), text })
     .into()
 }
 

@@ -51,7 +51,7 @@ fn the_derived_keys_are_as_documented() {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Envelope {
+struct Vector {
     secret: String,
     padding: String,
     table: String,
@@ -64,7 +64,7 @@ struct Envelope {
     envelope: String,
 }
 
-impl Envelope {
+impl Vector {
     fn binding(&self) -> Binding<'_> {
         Binding::new(&self.table, &self.column, &self.row, &self.owner)
     }
@@ -80,7 +80,7 @@ impl Envelope {
 
 #[test]
 fn envelopes_are_written_and_opened_as_documented() {
-    check_json("envelopes", |vector: &mut Envelope| {
+    check_json("envelopes", |vector: &mut Vector| {
         let sealed =
             keyring().seal_with(salt(), vector.secret.as_bytes(), &vector.binding(), vector.padding()).unwrap();
         assert_eq!(*keyring().open(&sealed, &vector.binding()).unwrap().expose(), vector.secret);
@@ -90,7 +90,7 @@ fn envelopes_are_written_and_opened_as_documented() {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Wrapped {
+struct WrappedKey {
     /// The id and the key, as a keyring without provider has it.
     id: String,
     key: String,
@@ -100,7 +100,7 @@ struct Wrapped {
 
 #[test]
 fn a_wrapped_key_is_read_as_documented() {
-    check_json("wrapped", |vector: &mut Wrapped| {
+    check_json("wrapped", |vector: &mut WrappedKey| {
         let master = URL_SAFE_NO_PAD.decode(&vector.key).unwrap();
         let binding = Binding::new("keyring", "key", &vector.id, "");
         let sealed = keyring().seal_with(salt(), &master, &binding, Padding::None).unwrap();

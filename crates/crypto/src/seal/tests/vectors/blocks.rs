@@ -17,7 +17,7 @@ fn path() -> PathBuf {
 /// Returns where the content of a block begins and ends.
 fn bounds(document: &str, name: &str) -> (usize, usize) {
     let marker = format!(" vectors:{name}\n");
-    let start = document.find(&marker).unwrap_or_else(|| panic!("no block {name}")) + marker.len();
+    let start = document.find(&marker).unwrap() + marker.len();
     let end = document[start..].find("```").unwrap();
     (start, start + end)
 }
@@ -30,17 +30,17 @@ pub(super) fn block(name: &str) -> String {
     document[start..end].to_owned()
 }
 
-/// Checks that a block is what `make` computes from it, or writes it.
-pub(super) fn check(name: &str, make: impl FnOnce(&str) -> String) {
-    let made = make(&block(name));
+/// Checks that a block is what `compute` computes from it, or writes it.
+pub(super) fn check(name: &str, compute: impl FnOnce(&str) -> String) {
+    let computed = compute(&block(name));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         let _held = DOCUMENT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut document = fs::read_to_string(path()).unwrap();
         let (start, end) = bounds(&document, name);
-        document.replace_range(start..end, &made);
+        document.replace_range(start..end, &computed);
         fs::write(path(), document).unwrap();
     }
-    assert_eq!(block(name), made, "the block {name} is out of date: run this test with UPDATE_SNAPSHOTS=1");
+    assert_eq!(block(name), computed, "the block {name} is out of date: run this test with UPDATE_SNAPSHOTS=1");
 }
 
 /// Returns the values of a block.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{self, check, check_json, read_json};
-use super::{Envelope, SALT, keyring};
+use super::{SALT, Vector, keyring};
 use crate::{Error, Keyring, Sealed};
 
 #[derive(Deserialize, Serialize)]
@@ -14,7 +14,7 @@ struct Refused {
 }
 
 fn changed() -> Vec<(&'static str, String)> {
-    let good = read_json::<Envelope>("envelopes").remove(0).envelope;
+    let good = read_json::<Vector>("envelopes").remove(0).envelope;
     let start = good.rfind('.').unwrap() + 1;
     // Changes the first bit of a byte of the payload.
     let flip = |byte: usize| {
@@ -42,7 +42,7 @@ fn changed() -> Vec<(&'static str, String)> {
 }
 
 fn reason(envelope: &str) -> &'static str {
-    let vector = read_json::<Envelope>("envelopes").remove(0);
+    let vector = read_json::<Vector>("envelopes").remove(0);
     match Sealed::parse(envelope).and_then(|sealed| keyring().open(&sealed, &vector.binding())) {
         Err(Error::NotAnEnvelope { .. }) => "form",
         Err(Error::UnknownKey { .. } | Error::KeyDestroyed { .. }) => "key",

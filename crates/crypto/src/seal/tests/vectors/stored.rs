@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::blocks::check_json;
-use super::{Envelope, keyring};
+use super::{Vector, keyring};
 use crate::{Binding, ColumnCipher, ColumnPolicy, LegacyForms, LegacyKey, StoredForm};
 
 #[derive(Deserialize, Serialize)]
@@ -16,7 +16,7 @@ struct Form {
 #[test]
 fn forms_are_as_documented() {
     check_json("forms", |form: &mut Form| form.form = StoredForm::of(&form.text).to_string());
-    for vector in super::blocks::read_json::<Envelope>("envelopes") {
+    for vector in super::blocks::read_json::<Vector>("envelopes") {
         assert_eq!(StoredForm::of(&vector.envelope), StoredForm::Sealed);
     }
 }
