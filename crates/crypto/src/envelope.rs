@@ -1,4 +1,4 @@
-//! The text form of a sealed value; the README specifies it byte by byte.
+//! The text form of a sealed value; `docs/envelope-format.md` specifies it byte by byte.
 
 use std::fmt;
 

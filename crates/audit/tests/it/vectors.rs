@@ -1,4 +1,4 @@
-//! `vectors.json` was computed by another implementation, from the README alone.
+//! `vectors.json` was computed by another implementation, from the specification alone.
 
 use rylie_audit::{Digest, Record, SignedCheckpoint, TenantEntry, Tree, leaf_hash};
 use serde::Deserialize;

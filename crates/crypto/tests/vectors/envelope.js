@@ -1,11 +1,11 @@
-// Writes the README's vectors: a second implementation of the envelope and the blind index, in another language.
+// Writes vectors of docs/envelope-format.md: a second implementation of the envelope and the blind index, in another language.
 // Run: node tests/vectors/envelope.js
 const crypto = require('node:crypto');
 
 const MASTER = Buffer.from('r7ssH3mFNSYnDxUbXIOpkZhKf8nlDX3uy1cfB9y-Ick', 'base64url');
 const KEY_ID = 'vector-1';
 const SALT = Buffer.from([...Array(32).keys()]);
-const PLACE = ['GA4Connection', 'accessToken', 'cmwt6ln8p00xjeg7dn14141ug', 'agency-1'];
+const PLACE = ['GA4Connection', 'accessToken', 'cmwt6ln8p00xjeg7dn14141ug', 'cmwt6lm8x0005eg7d8vcigauj'];
 
 const hmac = (key, ...parts) => parts.reduce((mac, part) => mac.update(part), crypto.createHmac('sha256', key)).digest();
 

@@ -1,61 +1,115 @@
-//! The README's test vectors match this crate's output.
+//! The test vectors of `docs/envelope-format.md`. Inputs are read from the document, and results are computed by this
+//! crate. `UPDATE_SNAPSHOTS=1` writes the results into the document.
+
+mod blocks;
+mod lookup;
+mod refused;
+mod stored;
+
+use std::num::NonZeroU16;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use serde::{Deserialize, Serialize};
 
 use super::*;
-
-const README: &str = include_str!("../../../README.md");
-const PLACE: Binding<'static> = Binding::new("GA4Connection", "accessToken", "cmwt6ln8p00xjeg7dn14141ug", "agency-1");
+use blocks::{block, check, check_json};
 
 fn keyring() -> Keyring {
-    Keyring::parse(
-        r#"{"version":1,"keys":[{"id":"vector-1","state":"active","key":"r7ssH3mFNSYnDxUbXIOpkZhKf8nlDX3uy1cfB9y-Ick"}]}"#,
-    )
-    .unwrap()
+    Keyring::parse(&block("keyring")).unwrap()
 }
 
 fn salt() -> [u8; SALT] {
     std::array::from_fn(|position| u8::try_from(position).unwrap())
 }
 
-fn check(secret: &str, padding: Padding) {
-    let sealed = keyring().seal_with(salt(), secret.as_bytes(), &PLACE, padding).unwrap();
-
-    assert!(README.contains(sealed.as_str()), "not in the README: {}", sealed.as_str());
-    assert_eq!(keyring().open(&sealed, &PLACE).unwrap().expose(), secret);
+#[derive(Deserialize, Serialize)]
+struct Keys {
+    salt: String,
+    prk: String,
+    k: String,
+    commitment: String,
 }
 
 #[test]
-fn vector_1_a_token() {
-    check("ya29.example", Padding::None);
-}
-
-#[test]
-fn vector_2_the_empty_text() {
-    check("", Padding::None);
-}
-
-#[test]
-fn vector_3_a_block_of_64() {
-    check("grüße", Padding::Blocks(std::num::NonZeroU16::new(64).unwrap()));
-}
-
-#[test]
-fn the_readme_shows_the_steps_of_vector_1() {
+fn the_derived_keys_are_as_documented() {
     let keyring = keyring();
     let (id, material) = keyring.active_material().unwrap();
+    let document: serde_json::Value = serde_json::from_str(&block("keyring")).unwrap();
+    let master = URL_SAFE_NO_PAD.decode(document["keys"][2]["key"].as_str().unwrap()).unwrap();
+    let prk = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"rylie-crypto 1"), &master);
     let key = MessageKey::derive(id, material, &salt()).unwrap();
-    let aad = PLACE.associated_data(VERSION, id.as_str());
 
-    let steps = [&key.0[COMMIT_LABEL.len()..], key.commitment().as_ref(), &aad].map(hex::encode);
-    for step in steps {
-        assert!(README.contains(&step), "not in the README: {step}");
+    let keys = Keys {
+        salt: hex::encode(salt()),
+        prk: hex::encode(prk),
+        k: hex::encode(&key.0[COMMIT_LABEL.len()..]),
+        commitment: hex::encode(key.commitment()),
+    };
+    check("keys", |_| format!("{}\n", serde_json::to_string_pretty(&keys).unwrap()));
+}
+
+#[derive(Deserialize, Serialize)]
+struct Vector {
+    secret: String,
+    padding: String,
+    table: String,
+    column: String,
+    row: String,
+    owner: String,
+    #[serde(default)]
+    aad: String,
+    #[serde(default)]
+    envelope: String,
+}
+
+impl Vector {
+    fn binding(&self) -> Binding<'_> {
+        Binding::new(&self.table, &self.column, &self.row, &self.owner)
+    }
+
+    fn padding(&self) -> Padding {
+        match self.padding.as_str() {
+            "none" => Padding::None,
+            "padme" => Padding::Padme,
+            size => Padding::Blocks(size.parse::<NonZeroU16>().unwrap()),
+        }
     }
 }
 
 #[test]
-fn the_readme_shows_the_fingerprint() {
-    let lookup =
-        crate::Lookup { table: "User", column: "apiKey", tenant: None, normalisation: crate::Normalisation::Exact };
-    let print = keyring().blind_index(&lookup).unwrap().fingerprint("key-1").unwrap();
+fn envelopes_are_written_and_opened_as_documented() {
+    check_json("envelopes", |vector: &mut Vector| {
+        let sealed =
+            keyring().seal_with(salt(), vector.secret.as_bytes(), &vector.binding(), vector.padding()).unwrap();
+        assert_eq!(*keyring().open(&sealed, &vector.binding()).unwrap().expose(), vector.secret);
+        vector.aad = hex::encode(vector.binding().associated_data(VERSION, sealed.key_id()));
+        vector.envelope = sealed.into_text();
+    });
+}
 
-    assert!(README.contains(print.as_str()), "not in the README: {}", print.as_str());
+#[derive(Deserialize, Serialize)]
+struct WrappedKey {
+    /// The id and the key, as a keyring without provider has it.
+    id: String,
+    key: String,
+    #[serde(default)]
+    wrapped: String,
+}
+
+#[test]
+fn a_wrapped_key_is_read_as_documented() {
+    check_json("wrapped", |vector: &mut WrappedKey| {
+        let master = URL_SAFE_NO_PAD.decode(&vector.key).unwrap();
+        let binding = Binding::new("keyring", "key", &vector.id, "");
+        let sealed = keyring().seal_with(salt(), &master, &binding, Padding::None).unwrap();
+        vector.wrapped = URL_SAFE_NO_PAD.encode(sealed.into_text());
+
+        let document = |key: &str, value: &str| {
+            format!(r#"{{"version":1,"keys":[{{"id":"{}","state":"active","{key}":"{value}"}}]}}"#, vector.id)
+        };
+        let inner = Keyring::parse_wrapped(&document("wrapped", &vector.wrapped), &keyring()).unwrap();
+        assert_eq!(*inner.to_text().unwrap().expose(), document("key", &vector.key));
+    });
 }
