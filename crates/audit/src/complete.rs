@@ -42,11 +42,13 @@ pub struct TenantCheck {
     batch: u64,
     removed_to: u64,
     removed: u64,
+    ended: bool,
 }
 
 impl TenantCheck {
-    /// Adds the next batch and returns its checkpoint.
+    /// Adds the next batch and returns its checkpoint. Fails after [`end`](Self::end).
     pub fn batch(&mut self, batch: &TenantBatch) -> Result<SignedCheckpoint> {
+        self.refuse_after_end()?;
         self.close()?;
         let signed = SignedCheckpoint::parse(&batch.checkpoint)?;
         let (TenantBatch { place, .. }, sealed) = (batch, signed.checkpoint());
@@ -64,14 +66,22 @@ impl TenantCheck {
         Ok(signed)
     }
 
-    /// Adds the next leaf of the batch, in order.
-    pub fn leaf(&mut self, leaf: Digest) {
+    /// Adds the next leaf of the batch, in order. Fails before the first batch and after [`end`](Self::end): no root
+    /// would be compared with such a leaf.
+    pub fn leaf(&mut self, leaf: Digest) -> Result<()> {
+        self.refuse_after_end()?;
+        if self.open.is_none() {
+            return Err(wrong("a leaf outside a batch"));
+        }
         self.leaves.push(leaf);
+        Ok(())
     }
 
-    /// Ends the check with the latest checkpoint, which it returns.
+    /// Ends the check with the latest checkpoint, which it returns. Fails when called twice.
     pub fn end(&mut self, latest: &str) -> Result<SignedCheckpoint> {
+        self.refuse_after_end()?;
         self.close()?;
+        self.ended = true;
         let latest = SignedCheckpoint::parse(latest)?;
         if latest.checkpoint().batch < self.batch {
             return Err(wrong("the latest checkpoint is older than a batch"));
@@ -98,6 +108,10 @@ impl TenantCheck {
     #[must_use]
     pub fn removed(&self) -> u64 {
         self.removed
+    }
+
+    fn refuse_after_end(&self) -> Result<()> {
+        if self.ended { Err(wrong("a line after the latest checkpoint")) } else { Ok(()) }
     }
 
     fn close(&mut self) -> Result<()> {

@@ -337,7 +337,7 @@ async fn a_tenants_batches_show_that_none_was_left_out() {
         let mut check = TenantCheck::default();
         for at in kept {
             check.batch(&batches[*at])?;
-            leaves[*at].iter().for_each(|(_, leaf)| check.leaf(leaf.leaf));
+            leaves[*at].iter().try_for_each(|(_, leaf)| check.leaf(leaf.leaf))?;
         }
         check.end(&latest)?;
         Ok(check.total())

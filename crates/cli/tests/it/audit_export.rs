@@ -103,6 +103,9 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
     let id: Value = serde_json::from_str(&all[leaf]).unwrap();
     let id = id["audit"]["leaf"]["record"].as_str().unwrap().to_owned();
     let same = all.iter().position(|line| is_record(line) && line.contains(&id)).unwrap();
+    let starts = |text: &str| all.iter().rposition(|line| line.starts_with(text)).unwrap();
+    let (latest, head) = (starts(r#"{"audit":{"latest""#), starts(r#"{"audit":{"head""#));
+    let batch = starts(r#"{"audit":{"batch""#);
     let changed = |from: &str, to: &str| all.iter().map(|line| line.replace(from, to)).collect::<Vec<_>>();
     let mut twice = all.clone();
     twice.insert(same, all[same].replace("REPORT_SENT", "DELETED"));
@@ -126,6 +129,11 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
             "the latest checkpoint",
             all.iter().filter(|line| !line.starts_with(r#"{"audit":{"latest""#)).cloned().collect(),
         ),
+        ("a batch after the latest checkpoint", moved(&all, latest, batch)),
+        ("a leaf before the first batch", moved(&all, leaf, 0)),
+        ("a leaf after the latest checkpoint", moved(&all, leaf, latest)),
+        ("a second latest checkpoint", repeated(&all, latest)),
+        ("a second head", repeated(&all, head)),
         ("an action", changed("REPORT_SENT", "REPORT_LOST")),
         ("a time", changed(r#""createdAt":"20"#, r#""createdAt":"19"#)),
     ] {
@@ -133,6 +141,21 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
         let outcome = folder.run(["audit", "verify-export", "forged.jsonl", "--json"]);
         assert_eq!(outcome.expect(3).json()["ok"], false, "{what}");
     }
+}
+
+/// Returns the lines with one of them at another place.
+fn moved(lines: &[String], from: usize, to: usize) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    let line = lines.remove(from);
+    lines.insert(to.max(1), line);
+    lines
+}
+
+/// Returns the lines with one of them twice.
+fn repeated(lines: &[String], at: usize) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    lines.insert(at, lines[at].clone());
+    lines
 }
 
 /// Returns the lines without the last batch, its leaves and their records, as if it had never existed.

@@ -66,7 +66,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                 }
             }
             Content::Seal(Seal::Leaf(leaf)) => {
-                check.leaf(leaf.leaf);
+                check.leaf(leaf.leaf).map_err(|error| reader.not_sealed(&error))?;
                 if leaves.insert(leaf.record.clone(), (format, leaf)).is_some() {
                     return Err(reader.wrong("the record is sealed twice"));
                 }
@@ -80,8 +80,10 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                 latest = Some(signed);
             }
             Content::Seal(Seal::Head(text)) => {
-                let (signed, key) = TenantHead::parse(&text).map_err(|error| reader.not_sealed(&error))?;
-                head = Some((signed, key));
+                let signed = TenantHead::parse(&text).map_err(|error| reader.not_sealed(&error))?;
+                if head.replace(signed).is_some() {
+                    return Err(reader.wrong("it has two heads"));
+                }
             }
             Content::Row(line) if line.table == LOG => {
                 let id = line.row.get("id").and_then(|id| id.as_str()).unwrap_or_default();
@@ -105,7 +107,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
     if !leaves.is_empty() {
         return Err(reader.wrong("a sealed audit record is missing"));
     }
-    if latest.is_none() && check.total() > 0 {
+    if latest.is_none() && check.batch_number() > 0 {
         return Err(reader.wrong("the latest checkpoint is missing"));
     }
     let by_whom = |key: &PublicKey| match (trusted, outside.is_empty()) {

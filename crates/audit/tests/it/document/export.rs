@@ -83,7 +83,7 @@ fn read(lines: &str) -> (TenantHead, u64) {
         if let Some(batch) = audit.get("batch") {
             check.batch(&serde_json::from_value(batch.clone()).unwrap()).unwrap();
         } else if let Some(leaf) = audit.get("leaf") {
-            check.leaf(serde_json::from_value::<TenantLeaf>(leaf.clone()).unwrap().leaf);
+            check.leaf(serde_json::from_value::<TenantLeaf>(leaf.clone()).unwrap().leaf).unwrap();
         } else if let Some(latest) = audit.get("latest") {
             assert_eq!(check.end(latest.as_str().unwrap()).unwrap(), checkpoint());
         } else if let Some(text) = audit.get("head") {
