@@ -4,7 +4,7 @@
 //!
 //! A copy of the workspace is made in which every filter and check can be switched off by its number in the environment; it is
 //! built once, and the suite runs once for each. What is found in the code by its form cannot be forgotten in a list. The
-//! policies of PostgreSQL have the same in `it/attacks/policies.rs`.
+//! policies of PostgreSQL have the same in `it/isolation/attacks_without_policies.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -7,7 +7,7 @@ use rylie_db::maintenance::{Notifier, Smtp, check_size, deliver_alerts};
 use rylie_db::repositories::AlertEvent;
 use rylie_testkit::World;
 
-use crate::loopback::{MailServer, Webhook};
+use crate::support::loopback::{MailServer, Webhook};
 
 use super::world;
 

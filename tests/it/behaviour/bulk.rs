@@ -7,7 +7,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, NewSeoWorksMapping};
 use sea_orm::ConnectionTrait;
 
-use super::rows::{add_requests, beside, ids, is_sqlite};
+use crate::support::rows::{add_requests, beside, ids, is_sqlite};
 use super::world;
 
 fn new(title: &str) -> NewRequest {

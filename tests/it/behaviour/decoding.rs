@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, EntityTrait};
 use serde_json::json;
 
-use super::rows::beside;
+use crate::support::rows::beside;
 use super::world;
 
 fn minute(world: &rylie_testkit::World, minute: i64) -> Timestamp {

@@ -10,7 +10,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, UserFilter};
 use sea_orm::ConnectionTrait;
 
-use super::rows::{add_requests, beside};
+use crate::support::rows::{add_requests, beside};
 use super::world;
 
 #[expect(clippy::needless_pass_by_value, reason = "`is_refused(call.await)` reads better than with a reference")]

@@ -14,7 +14,7 @@ use rylie_testkit::World;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::recorded::{Metrics, Spans};
+use crate::support::telemetry::{Metrics, Spans};
 
 use super::world;
 

@@ -2,7 +2,7 @@
 
 use rylie_db::prelude::*;
 
-use super::rows::add_requests;
+use crate::support::rows::add_requests;
 use super::world;
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use rylie_db::prelude::*;
 use rylie_testkit::{TestAgency, TestUser, World};
 use serde_json::{Value, json};
 
-use crate::migration::sql::Sql;
-use crate::tenant_transfer::{dump, seal, tables_with_a_tenant};
+use crate::support::sql::Sql;
+use crate::support::tenant_rows::{dump, seal, tables_with_a_tenant};
 
 use super::world;
 

@@ -2,61 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::TimeDelta;
 use rylie_db::entities::TENANT_TABLES;
 use rylie_db::maintenance::{Error, ImportedTenant};
 use rylie_db::migration::Environment;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{
-    AuditFilter, Error as Refused, KEPT_USERS, NewGa4Connection, NewSeoWorksMapping, PreferencesChanges, TenantCounts,
+    AuditFilter, Error as Refused, KEPT_USERS, TenantCounts,
 };
-use rylie_testkit::{TestAgency, World};
+use rylie_testkit::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::migration::sql::{Sql, migrations};
-use crate::tenant_transfer::{dump, tables_with_a_tenant};
+use crate::support::sql::{Sql, migrations};
+use crate::support::tenant_rows::{dump, everything, full_agency, tables_with_a_tenant};
 
 use super::world;
-
-/// An agency with at least one row in every table of a tenant.
-async fn full_agency(world: &World) -> TestAgency<'_> {
-    let agency = world.agency().await.unwrap();
-    let user = world.user().of(&agency.agency).package(PackageType::Gold).build().await.unwrap();
-    let me = || user.user.id.clone();
-    let request = user.request().await.unwrap();
-    let unit = user.unit().await.unwrap();
-    unit.tasks().add(request.id.clone(), NewTask::new("wörk \"quoted\"\nline", TaskType::Page)).await.unwrap();
-    let mapping = NewSeoWorksMapping { request: request.id.clone(), seoworks_task: me().to_string(), kind: "page".into() };
-    unit.seoworks_mappings().add(mapping).await.unwrap();
-    unit.preferences().save(me(), PreferencesChanges::default()).await.unwrap();
-    let connection = NewGa4Connection {
-        user: None,
-        access_token: Secret::from("canary-access"),
-        refresh_token: None,
-        expires: None,
-        property_id: None,
-        property_name: None,
-    };
-    unit.ga4_connections().save(connection).await.unwrap();
-    unit.usage().use_page(me(), "event").await.unwrap();
-    unit.commit().await.unwrap();
-    let mut sql = Sql::connect(world.url()).await;
-    let copied = format!(
-        r#"INSERT INTO "SearchConsoleConnection" (id, "userId", "accessToken", "createdAt", "updatedAt", "tenantId")
-           SELECT 'copy-' || id, "userId", "accessToken", "createdAt", "updatedAt", "tenantId" FROM "GA4Connection" WHERE "userId" = '{}'"#,
-        me()
-    );
-    sql.run(&copied).await;
-    let account = format!(
-        r#"INSERT INTO "Account" (id, "userId", type, provider, "providerAccountId", "expires_at") VALUES ('account-{0}', '{0}', 'oauth', 'google', '{0}', 7)"#,
-        me()
-    );
-    sql.run(&account).await;
-    world.env().forward(TimeDelta::days(31));
-    rylie_db::maintenance::close_usage(&*world.store(), None, &rylie_db::maintenance::Sweep::default()).await.unwrap();
-    agency
-}
 
 struct Place {
     folder: TempDir,
@@ -97,18 +57,6 @@ fn job_error(error: rylie_db::Error) -> Error {
         rylie_db::Error::Maintenance(error) => error,
         other => panic!("{other}"),
     }
-}
-
-/// Every row of every table but the audit log, the tenant's and the others' apart.
-async fn everything(world: &World, tenant: &TenantId) -> [Vec<String>; 2] {
-    let mut sql = Sql::connect(world.url()).await;
-    let (mut own, mut others) = (Vec::new(), Vec::new());
-    for table in tables_with_a_tenant(&mut sql, world.url()).await.iter().filter(|table| *table != "AuditLog") {
-        own.extend(dump(&mut sql, world.url(), table, &format!("\"tenantId\" = '{}'", tenant.as_str())).await);
-        others.extend(dump(&mut sql, world.url(), table, &format!("\"tenantId\" <> '{}'", tenant.as_str())).await);
-    }
-    others.extend(dump(&mut sql, world.url(), "SystemSettings", "true").await);
-    [own, others]
 }
 
 #[tokio::test]
@@ -287,7 +235,7 @@ async fn a_forged_file_brings_in_nothing_that_does_not_fit() {
         let mut row: Value = serde_json::from_str(&lines[user]).unwrap();
         row["row"][column] = value;
         lines[user] = row.to_string();
-        crate::tenant_transfer::seal(lines)
+        crate::support::tenant_rows::seal(lines)
     };
     for (column, value) in [
         ("agencyId", json!(theirs.agency.id)),
@@ -302,7 +250,7 @@ async fn a_forged_file_brings_in_nothing_that_does_not_fit() {
         assert!(imported.is_err(), "{column}: {imported:?}");
         assert_eq!(everything(&world, tenant).await, before, "{column}");
     }
-    place.rewrite(&crate::tenant_transfer::seal(good));
+    place.rewrite(&crate::support::tenant_rows::seal(good));
     import(&world, &place.file()).await.unwrap();
 }
 
@@ -381,38 +329,6 @@ async fn a_mark_that_is_set_meanwhile_stops_the_erasing() {
 
     assert!(matches!(error, Error::Data { source: Refused::Protected, .. }), "{error:?}");
     assert!(rylie_db::Error::from(error).is_refusal());
-    assert_eq!(everything(&world, &tenant).await, before);
-}
-
-/// On SQLite nobody else writes meanwhile.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
-    let world = world().await;
-    if !world.is_postgres() {
-        return;
-    }
-    let ours = full_agency(&world).await;
-    let tenant = ours.agency.tenant_id.clone();
-    let before = everything(&world, &tenant).await;
-    // The agency goes last, and waits for this.
-    let mut other = Sql::connect(world.url()).await;
-    other.run(&format!(r#"BEGIN; SELECT 1 FROM "Agency" WHERE id = '{}' FOR UPDATE"#, ours.agency.id)).await;
-    let (database, of) = (world.connect_again(2).await.unwrap(), tenant.clone());
-    let erasing = tokio::spawn(async move { database.erase_tenant(&of).await });
-    let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
-                   AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM \"Agency\"%'";
-    // A connection of its own, as a transaction sees one state of the activity.
-    let mut looking = Sql::connect(world.url()).await;
-    while looking.one(waiting).await != "1" {
-        assert!(!erasing.is_finished(), "it did not wait");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    migrations(world.url()).await.mark_environment(Environment::Production, None).await.unwrap();
-    other.run("COMMIT").await;
-
-    let refused = erasing.await.unwrap().unwrap_err();
-
-    assert!(refused.is_refusal() && matches!(job_error(refused), Error::Data { source: Refused::Protected, .. }));
     assert_eq!(everything(&world, &tenant).await, before);
 }
 

@@ -9,7 +9,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Used};
 use rylie_testkit::{TestUser, World};
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 

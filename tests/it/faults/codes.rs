@@ -4,7 +4,7 @@ use rylie_db::repositories::Error;
 use rylie_testkit::World;
 
 use super::{Before, Kind, Scene, To, is_lost_before_commit, is_unknown, request};
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 /// A request whose title is a code fails with it: at once after `now`, and at the commit after `later`.
 const RAISING: &str = "CREATE FUNCTION raising() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \

@@ -7,7 +7,7 @@ use rylie_migration::{Migrations, Options, Progress};
 use rylie_testkit::{Cluster, DelayProxy, Lost, World};
 
 use super::PATIENCE;
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 /// Between two looks whether the server is still at work.
 const LOOK: Duration = Duration::from_secs(1);

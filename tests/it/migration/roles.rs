@@ -10,9 +10,10 @@ use rylie_migration::{
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::made::Made;
-use super::sql::{Sql, deploy, migrations};
-use super::tenant_key::fill;
+use crate::support::logins::url_as;
+use crate::support::made::Made;
+use crate::support::sql::{Sql, deploy, migrations};
+use crate::support::old_service::fill;
 
 /// Logins belong to the whole server, so each test has its own.
 async fn name(url: &str, kind: &str) -> String {
@@ -23,13 +24,6 @@ async fn name(url: &str, kind: &str) -> String {
 #[expect(clippy::unnecessary_wraps, reason = "as `Provision` takes it")]
 fn login(name: &str) -> Option<Login> {
     Some(Login { name: name.to_owned(), password: Some(Password::new("x").unwrap()) })
-}
-
-/// The same database, as this login; the server asks for the password, and so tells whether the verifier is right.
-pub(crate) fn url_as(url: &str, login: &str) -> String {
-    let options: PgConnectOptions = url.parse().unwrap();
-    let host = options.get_host().replace('/', "%2F");
-    format!("postgres://{login}:x@{host}:{}/{}", options.get_port(), options.get_database().unwrap())
 }
 
 /// A reader, and what it may see.

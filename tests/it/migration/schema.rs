@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use rylie_migration::{Catalog, Engine, MIGRATIONS, MigrationState};
+use rylie_migration::{Catalog, MIGRATIONS, MigrationState};
 
-use super::sql::{Sql, deploy, is_sqlite, migrations, schema};
-
-fn engine(url: &str) -> Engine {
-    if is_sqlite(url) { Engine::Sqlite } else { Engine::Postgres }
-}
+use crate::support::old_service::make_base;
+use crate::support::sql::{Sql, deploy, engine, migrations, schema};
 
 /// A migration that was applied, taken back and applied again has left no trace of that.
 pub(crate) async fn up_down_up_leaves_the_same_schema(url: &str) {
@@ -61,14 +58,6 @@ pub(crate) async fn down_to_the_first_leaves_the_base(url: &str) {
     migrations(url).await.down(MIGRATIONS.len() - 1, &mut |_| ()).await.unwrap();
 
     assert_eq!(schema(url).await, base);
-}
-
-/// The first migration's statements, sent by hand.
-pub(crate) async fn make_base(url: &str) {
-    let mut sql = Sql::connect(url).await;
-    for step in MIGRATIONS[0].up(engine(url)) {
-        sql.run(step.statement()).await;
-    }
 }
 
 /// The file that adoption compares with is what the first migration makes. PostgreSQL.

@@ -9,7 +9,7 @@ use rylie_testkit::{Replica, World};
 
 use super::promoted::{switch, url_at};
 use super::{FOR_EVER, REPLICA, Scene, add_request, caught_up, eventually, opens_on, seen};
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 /// Whoever promotes one replica, and forgets another one that had come further.
 #[tokio::test]
