@@ -4,8 +4,8 @@ use rylie_migration::{AdoptOptions, Error, Refusal, State};
 use rylie_testkit::{Cluster, PostgresDatabase};
 
 use crate::support::logins::give_away;
-use crate::support::raw::Raw;
 use crate::support::old_service::{fill, make_base};
+use crate::support::raw::Raw;
 use crate::support::sql::{Sql, deploy, migrations};
 
 const ROWS: &str = "SELECT id FROM \"Request\" ORDER BY id";

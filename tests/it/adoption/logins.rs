@@ -4,8 +4,8 @@ use rylie_migration::{AdoptOptions, Catalog, Error, Login, Provision, Refusal, S
 use rylie_testkit::{Cluster, PostgresDatabase};
 
 use crate::support::logins::give_away;
-use crate::support::raw::{DENIED, Outcome, Raw};
 use crate::support::old_service::{fill, make_base};
+use crate::support::raw::{DENIED, Outcome, Raw};
 use crate::support::sql::{Sql, deploy, migrations};
 
 /// The guide's statements. Roles belong to the server, so each test has its own names.

@@ -6,8 +6,8 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{NewAccount, NewGa4Connection};
 use rylie_testkit::World;
 
-use crate::support::sql::Sql;
 use crate::support::secrets::database;
+use crate::support::sql::Sql;
 
 async fn forms(world: &World) -> [StoredForm; 3] {
     let mut sql = Sql::connect(world.url()).await;

@@ -6,8 +6,8 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::AuditFilter;
 use rylie_testkit::World;
 
-use crate::support::audit::{Outside, found, record, sealed, superuser, verified, victim};
 use super::world;
+use crate::support::audit::{Outside, found, record, sealed, superuser, verified, victim};
 use crate::support::sql::{Sql, is_sqlite};
 
 #[tokio::test]
@@ -77,7 +77,8 @@ async fn values_that_cannot_be_read_are_a_changed_record() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
-    let change = if is_sqlite(world.url()) { "\"createdAt\" = 'never', action = x'ff'" } else { "\"createdAt\" = 'infinity'" };
+    let change =
+        if is_sqlite(world.url()) { "\"createdAt\" = 'never', action = x'ff'" } else { "\"createdAt\" = 'infinity'" };
     sql.run(&format!("UPDATE \"AuditLog\" SET {change} WHERE id = '{id}'")).await;
 
     let finding = found(&world, &outside).await;
@@ -127,7 +128,11 @@ async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
-    let zeros = if is_sqlite(world.url()) { format!("x'{}'", "00".repeat(32)) } else { format!("'\\x{}'::bytea", "00".repeat(32)) };
+    let zeros = if is_sqlite(world.url()) {
+        format!("x'{}'", "00".repeat(32))
+    } else {
+        format!("'\\x{}'::bytea", "00".repeat(32))
+    };
     for change in [format!("who = {zeros}"), format!("who = {zeros}, who_salt = NULL"), "what_salt = NULL".to_owned()] {
         sql.run(&format!("UPDATE rylie_audit_leaf SET {change} WHERE record_id = '{id}'")).await;
 
@@ -141,11 +146,15 @@ async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
 async fn empty(world: &World, sql: &mut Sql, id: &str, part: &str) {
     let record = world.database().audit_reader().await.unwrap().prove(id).await.unwrap().record;
     let (commitment, values) = match part {
-        "who" => (record.who.commitment(), "\"userId\" = 'erased', \"onBehalfOf\" = NULL, \"ipAddress\" = NULL, \"userAgent\" = NULL, \"correlationId\" = NULL"),
+        "who" => (
+            record.who.commitment(),
+            "\"userId\" = 'erased', \"onBehalfOf\" = NULL, \"ipAddress\" = NULL, \"userAgent\" = NULL, \"correlationId\" = NULL",
+        ),
         _ => (record.what.commitment(), "\"resourceId\" = NULL, details = NULL"),
     };
     let bytes = if is_sqlite(world.url()) { format!("x'{commitment}'") } else { format!("'\\x{commitment}'::bytea") };
-    sql.run(&format!("UPDATE rylie_audit_leaf SET {part} = {bytes}, {part}_salt = NULL WHERE record_id = '{id}'")).await;
+    sql.run(&format!("UPDATE rylie_audit_leaf SET {part} = {bytes}, {part}_salt = NULL WHERE record_id = '{id}'"))
+        .await;
     sql.run(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = '{id}'")).await;
 }
 
@@ -193,10 +202,13 @@ async fn what_others_record_in_the_name_of_an_erasure_covers_nothing_and_fails_n
     let mut privileged = superuser(&world).await;
     let id = victim(&mut privileged).await;
     empty(&world, &mut privileged, &id, "who").await;
-    for (number, (tenant, details)) in
-        [("north", format!(r#"{{"who": ["{id}"]}}"#)), ("platform", r#"{"who": 7}"#.to_owned()), ("platform", "[[]]".to_owned())]
-            .into_iter()
-            .enumerate()
+    for (number, (tenant, details)) in [
+        ("north", format!(r#"{{"who": ["{id}"]}}"#)),
+        ("platform", r#"{"who": 7}"#.to_owned()),
+        ("platform", "[[]]".to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
     {
         sql.run(&format!(
             "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", details) \
@@ -251,7 +263,8 @@ async fn details_that_are_deep_or_out_of_range_are_sealed_and_verify() {
     assert!(reader.prove("deep").await.unwrap().check().is_ok());
     drop(reader);
     let mut sql = superuser(&world).await;
-    sql.run(&format!("UPDATE \"AuditLog\" SET details = '{}{}' WHERE id = 'deep'", "[".repeat(501), "]".repeat(501))).await;
+    sql.run(&format!("UPDATE \"AuditLog\" SET details = '{}{}' WHERE id = 'deep'", "[".repeat(501), "]".repeat(501)))
+        .await;
     assert_eq!(found(&world, &outside).await.record.as_deref(), Some("deep"));
 }
 
@@ -259,7 +272,11 @@ async fn details_that_are_deep_or_out_of_range_are_sealed_and_verify() {
 async fn long_details_are_sealed_in_several_batches_and_verify() {
     let (world, outside) = (world().await, Outside::new());
     let mut sql = Sql::connect(world.url()).await;
-    let text = if is_sqlite(world.url()) { "json_quote(printf('%.*c', 4000000, 'x'))" } else { "to_jsonb(repeat('x', 4000000))" };
+    let text = if is_sqlite(world.url()) {
+        "json_quote(printf('%.*c', 4000000, 'x'))"
+    } else {
+        "to_jsonb(repeat('x', 4000000))"
+    };
     for number in 0..12 {
         insert(&mut sql, &format!("long{number}"), text).await;
     }
@@ -290,4 +307,3 @@ async fn of_sealers_at_once_one_seals_and_nothing_is_sealed_twice() {
     assert_eq!(verification.first_bad, None);
     assert_eq!(outside.checkpoints().last().unwrap().checkpoint().batch, verification.progress.batch);
 }
-

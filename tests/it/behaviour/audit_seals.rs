@@ -32,14 +32,20 @@ async fn a_changed_record_is_named() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
-    for change in ["action = 'NOTHING'", "\"userId\" = 'somebody'", "details = '{}'", "\"createdAt\" = '2020-01-01 00:00:00'"] {
+    for change in
+        ["action = 'NOTHING'", "\"userId\" = 'somebody'", "details = '{}'", "\"createdAt\" = '2020-01-01 00:00:00'"]
+    {
         let column = change.split(' ').next().unwrap();
         sql.run(&format!("CREATE TABLE kept AS SELECT {column} AS value FROM \"AuditLog\" WHERE id = '{id}'")).await;
         sql.run(&format!("UPDATE \"AuditLog\" SET {change} WHERE id = '{id}'")).await;
 
         let finding = found(&world, &outside).await;
 
-        assert_eq!((finding.what, finding.batch, finding.record.as_ref()), (Tampering::Changed, Some(1), Some(&id)), "{change}");
+        assert_eq!(
+            (finding.what, finding.batch, finding.record.as_ref()),
+            (Tampering::Changed, Some(1), Some(&id)),
+            "{change}"
+        );
         sql.run(&format!("UPDATE \"AuditLog\" SET {column} = (SELECT value FROM kept) WHERE id = '{id}'")).await;
         sql.run("DROP TABLE kept").await;
         assert_eq!(outside.verify(&world).await.first_bad, None, "{change}");
@@ -107,7 +113,11 @@ async fn reordered_records_are_named() {
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
     let number = sql.one(&format!("SELECT CAST(number AS text) FROM rylie_audit_leaf WHERE record_id = '{id}'")).await;
-    for (from, to) in [(number.clone(), "-7".to_owned()), (format!("{number} + 1"), number.clone()), ("-7".to_owned(), format!("{number} + 1"))] {
+    for (from, to) in [
+        (number.clone(), "-7".to_owned()),
+        (format!("{number} + 1"), number.clone()),
+        ("-7".to_owned(), format!("{number} + 1")),
+    ] {
         sql.run(&format!("UPDATE rylie_audit_leaf SET number = {to} WHERE batch = 1 AND number = {from}")).await;
     }
 
@@ -176,7 +186,8 @@ async fn an_older_copy_ends_before_the_checkpoint_outside() {
 async fn a_checkpoint_that_was_edited_is_noticed() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
-    sql.run("UPDATE rylie_audit_batch SET checkpoint = replace(checkpoint, 'batch 2', 'batch 3') WHERE batch = 2").await;
+    sql.run("UPDATE rylie_audit_batch SET checkpoint = replace(checkpoint, 'batch 2', 'batch 3') WHERE batch = 2")
+        .await;
 
     let finding = verified(&world, vec![]).await.first_bad.unwrap();
 
@@ -190,7 +201,10 @@ async fn a_key_that_is_not_trusted_is_noticed() {
     let stranger = Outside::new().key.public();
     let reader = world.database().audit_reader().await.unwrap();
 
-    let verification = verify_audit(&reader, Verifier::new(&[stranger], rylie_db::audit::Outside::default()), &mut |_, _| ()).await.unwrap();
+    let verification =
+        verify_audit(&reader, Verifier::new(&[stranger], rylie_db::audit::Outside::default()), &mut |_, _| ())
+            .await
+            .unwrap();
 
     assert_eq!(verification.first_bad.unwrap().what, Tampering::ForgedCheckpoint);
 }
@@ -284,7 +298,8 @@ async fn nobody_updates_or_deletes_not_even_the_owner() {
 async fn what_the_old_service_inserts_is_completed_and_sealed() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = Sql::connect(world.url()).await;
-    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('old', 'nobody', 'LOGIN', 'User')").await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('old', 'nobody', 'LOGIN', 'User')")
+        .await;
 
     assert_eq!(sql.tenant("AuditLog", "old").await, "platform");
     assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"AuditLog\" WHERE id = 'old' AND position > 0").await, "1");
@@ -414,7 +429,9 @@ async fn a_person_is_erased_and_the_proof_still_holds() {
     assert!(matches!(proof.record.who, Part::Erased(_)));
     assert!(proof.check().is_ok());
     let mut sql = Sql::connect(world.url()).await;
-    let left = format!("SELECT CAST(count(*) AS text) FROM \"AuditLog\" WHERE \"userId\" = '{admin}' OR \"resourceId\" = '{admin}'");
+    let left = format!(
+        "SELECT CAST(count(*) AS text) FROM \"AuditLog\" WHERE \"userId\" = '{admin}' OR \"resourceId\" = '{admin}'"
+    );
     assert_eq!(sql.one(&left).await, "0");
 }
 

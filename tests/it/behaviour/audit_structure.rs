@@ -127,8 +127,11 @@ async fn undo(sql: &mut Sql) {
 async fn a_leaf_under_another_tenants_number_is_named() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
-    sql.run("UPDATE rylie_audit_leaf SET tenant_number = 0 WHERE batch = 1 AND tenant_number = 1 \
-             AND number > (SELECT min(number) FROM rylie_audit_leaf WHERE batch = 1 AND tenant_number = 1)").await;
+    sql.run(
+        "UPDATE rylie_audit_leaf SET tenant_number = 0 WHERE batch = 1 AND tenant_number = 1 \
+             AND number > (SELECT min(number) FROM rylie_audit_leaf WHERE batch = 1 AND tenant_number = 1)",
+    )
+    .await;
 
     assert!(outside.verify(&world).await.first_bad.is_some());
 }

@@ -3,8 +3,8 @@
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
 use rylie_testkit::World;
 
-use crate::support::audit::{Outside, found, odd_rows, superuser};
 use super::world;
+use crate::support::audit::{Outside, found, odd_rows, superuser};
 use crate::support::sql::{Sql, is_sqlite};
 
 #[tokio::test]
@@ -40,16 +40,25 @@ fn details() -> Vec<String> {
         .collect();
     all.extend((0..100).map(|number| format!("[14.4285714285714286{number}, 0.1{number}234567890123456789]")));
     all.extend([120, 125, 126, 127, 128, 400].map(|depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth))));
-    all.extend(["null", "[null]", "1e400", "-0", "1.0", "1E2", "{}", "\"text\"", "18446744073709551616"].map(str::to_owned));
+    all.extend(
+        ["null", "[null]", "1e400", "-0", "1.0", "1E2", "{}", "\"text\"", "18446744073709551616"].map(str::to_owned),
+    );
     all
 }
 
 async fn with_details(world: &World) -> usize {
     let mut sql = Sql::connect(world.url()).await;
     let details = details();
-    let rows: Vec<String> =
-        details.iter().enumerate().map(|(number, details)| format!("('d{number}', 'x', 'x', 'y', '{details}')")).collect();
-    sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES {}", rows.join(", "))).await;
+    let rows: Vec<String> = details
+        .iter()
+        .enumerate()
+        .map(|(number, details)| format!("('d{number}', 'x', 'x', 'y', '{details}')"))
+        .collect();
+    sql.run(&format!(
+        "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES {}",
+        rows.join(", ")
+    ))
+    .await;
     details.len()
 }
 
@@ -112,11 +121,16 @@ async fn in_the_first_format(world: &World, outside: &Outside) {
     for (number, tenant, leaf) in leaves {
         let leaf = first(leaf.into_record().unwrap()).leaf();
         trees[usize::try_from(tenant).unwrap()].push(leaf);
-        sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {} WHERE batch = 1 AND number = {number}", bytes(leaf))).await;
+        sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {} WHERE batch = 1 AND number = {number}", bytes(leaf)))
+            .await;
     }
     for (number, (entry, tree)) in entries.iter_mut().zip(&trees).enumerate() {
         entry.root = tree.root();
-        sql.run(&format!("UPDATE rylie_audit_tenant SET root = {} WHERE batch = 1 AND number = {number}", bytes(entry.root))).await;
+        sql.run(&format!(
+            "UPDATE rylie_audit_tenant SET root = {} WHERE batch = 1 AND number = {number}",
+            bytes(entry.root)
+        ))
+        .await;
     }
     let mut checkpoint = outside.checkpoints().remove(0).checkpoint().clone();
     checkpoint.root = entries.iter().map(TenantEntry::leaf).collect::<Tree>().root();

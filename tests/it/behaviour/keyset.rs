@@ -10,8 +10,8 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, UserFilter};
 use sea_orm::ConnectionTrait;
 
-use crate::support::rows::{add_requests, beside};
 use super::world;
+use crate::support::rows::{add_requests, beside};
 
 #[expect(clippy::needless_pass_by_value, reason = "`is_refused(call.await)` reads better than with a reference")]
 fn is_refused<T>(result: Result<T, Error>) -> bool {
@@ -249,7 +249,8 @@ async fn processes_share_cursors_by_their_keyring() {
         let page = unit.requests().list_after(RequestFilter::default(), after(&cursor)).await;
         assert_eq!(page.is_ok(), good);
         // Without a keyring a process takes its own.
-        let own = unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap().next.unwrap();
+        let own =
+            unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap().next.unwrap();
         assert!(unit.requests().list_after(RequestFilter::default(), after(&own)).await.is_ok());
     }
 }

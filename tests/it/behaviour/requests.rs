@@ -23,7 +23,8 @@ async fn a_request_and_its_tasks_are_read_as_they_were_written() {
     task.metadata = Some(serde_json::json!({ "words": 300, "grüße": [null, true] }));
     task.due = Some(world.env().now() + TimeDelta::days(14));
     let request = NewRequest { keywords: Some(serde_json::json!(["suv", "lease"])), ..new("Pages") };
-    let made = unit.requests().add_with_tasks(request, vec![task, NewTask::new("post it", TaskType::GbpPost)]).await.unwrap();
+    let made =
+        unit.requests().add_with_tasks(request, vec![task, NewTask::new("post it", TaskType::GbpPost)]).await.unwrap();
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();

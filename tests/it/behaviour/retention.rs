@@ -114,4 +114,3 @@ async fn an_event_is_forgotten_when_no_sender_delivers_it_again() {
     assert_eq!(removed, 1);
     assert_eq!([deliver("recent").await, deliver("old").await], [true, false]);
 }
-

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
 
-use crate::support::rows::is_sqlite;
 use super::world;
+use crate::support::rows::is_sqlite;
 
 fn new(title: &str) -> NewRequest {
     NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
@@ -129,7 +129,9 @@ async fn a_call_that_is_cancelled_breaks_its_unit() {
         let mut polled = 0;
         let cancelled = futures_util::future::poll_fn(|context| {
             polled += 1;
-            if polled > polls { return std::task::Poll::Ready(true) }
+            if polled > polls {
+                return std::task::Poll::Ready(true);
+            }
             call.as_mut().poll(context).map(|_| false)
         });
         if !cancelled.await {
@@ -158,7 +160,8 @@ async fn units_that_lose_against_each_other_are_run_again() {
                 attempts.fetch_add(1, Ordering::Relaxed);
                 let unit = store.tenant(&scope).await?;
                 for id in [&first, &second] {
-                    let changes = rylie_db::repositories::RequestChanges { title: Some(title.into()), ..Default::default() };
+                    let changes =
+                        rylie_db::repositories::RequestChanges { title: Some(title.into()), ..Default::default() };
                     unit.requests().update(id.clone(), changes).await?;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -176,4 +179,3 @@ async fn units_that_lose_against_each_other_are_run_again() {
     // PostgreSQL ends a deadlock by ending one of the two; SQLite lets one writer in at a time.
     assert_eq!(attempts.load(Ordering::Relaxed), if is_sqlite(&world) { 2 } else { 3 });
 }
-

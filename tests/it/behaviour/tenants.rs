@@ -6,9 +6,7 @@ use rylie_db::entities::TENANT_TABLES;
 use rylie_db::maintenance::{Error, ImportedTenant};
 use rylie_db::migration::Environment;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{
-    AuditFilter, Error as Refused, KEPT_USERS, TenantCounts,
-};
+use rylie_db::repositories::{AuditFilter, Error as Refused, KEPT_USERS, TenantCounts};
 use rylie_testkit::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -132,9 +130,20 @@ async fn the_audit_log_keeps_the_tenants_records_and_tells_of_the_transfer() {
 
     assert_eq!(dump(&mut sql, world.url(), "AuditLog", &of_tenant).await, before);
     let unit = world.platform().await.unwrap();
-    let about = AuditFilter { resource_id: Some(tenant.as_str().to_owned()), resource: Some("Tenant".into()), ..Default::default() };
-    let mut actions: Vec<_> =
-        unit.audit().list(about, PageRequest::default()).await.unwrap().items.into_iter().map(|row| row.action).collect();
+    let about = AuditFilter {
+        resource_id: Some(tenant.as_str().to_owned()),
+        resource: Some("Tenant".into()),
+        ..Default::default()
+    };
+    let mut actions: Vec<_> = unit
+        .audit()
+        .list(about, PageRequest::default())
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|row| row.action)
+        .collect();
     actions.sort();
     assert_eq!(actions, ["TENANT_ERASED", "TENANT_EXPORTED", "TENANT_IMPORTED"]);
 }
@@ -260,7 +269,9 @@ async fn a_file_of_another_schema_is_refused() {
     let ours = world.agency().await.unwrap();
     let place = Place::new();
     let (store, out) = (world.store(), place.file());
-    rylie_db::maintenance::export_tenant(&*store, &ours.agency.tenant_id, "m2020", &out, None, &Progress::none()).await.unwrap();
+    rylie_db::maintenance::export_tenant(&*store, &ours.agency.tenant_id, "m2020", &out, None, &Progress::none())
+        .await
+        .unwrap();
 
     let error = job_error(import(&world, &out).await.unwrap_err());
 
@@ -290,7 +301,8 @@ async fn a_tenant_that_is_not_there_is_neither_exported_nor_erased() {
     let place = Place::new();
     for name in ["nobody", "user:nobody", "platform"] {
         let tenant = rylie_db::maintenance::tenant_named(name).unwrap();
-        let exported = world.database().export_tenant(&tenant, &place.file(), None, &Progress::none()).await.unwrap_err();
+        let exported =
+            world.database().export_tenant(&tenant, &place.file(), None, &Progress::none()).await.unwrap_err();
         let erased = world.database().erase_tenant(&tenant).await.unwrap_err();
         for error in [exported, erased] {
             let error = job_error(error);
@@ -339,8 +351,10 @@ async fn a_user_whom_another_tenants_request_names_does_not_keep_her_tenant_from
     let (ours, theirs) = (full_agency(&world).await, full_agency(&world).await);
     let mut sql = Sql::connect(world.url()).await;
     let (admin, tenant) = (ours.admin.user.id.as_str(), &ours.agency.tenant_id);
-    let moved =
-        format!(r#"UPDATE "Request" SET "userId" = '{admin}' WHERE "tenantId" = '{}'"#, theirs.agency.tenant_id.as_str());
+    let moved = format!(
+        r#"UPDATE "Request" SET "userId" = '{admin}' WHERE "tenantId" = '{}'"#,
+        theirs.agency.tenant_id.as_str()
+    );
     sql.run(&moved).await;
     sql.run(&format!(r#"UPDATE "User" SET name = 'Ann', "apiKey" = 'hash' WHERE id = '{admin}'"#)).await;
     let before = everything(&world, tenant).await;

@@ -1,7 +1,7 @@
 //! The schema is asked, not the code: a new table cannot be forgotten.
 
-use crate::support::raw::Raw;
 use super::{TABLES, walled};
+use crate::support::raw::Raw;
 
 /// Tables without a tenant, and why.
 const OF_NO_TENANT: [(&str, &str); 14] = [

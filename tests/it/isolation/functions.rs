@@ -3,8 +3,8 @@
 use rylie_db::prelude::*;
 use rylie_testkit::World;
 
-use crate::support::raw::{DENIED, Raw};
 use super::walled;
+use crate::support::raw::{DENIED, Raw};
 
 const READ: &str = "SELECT t.id FROM rylie_requests_by_id('a1', ARRAY['r-ann', 'r-bob']) t";
 

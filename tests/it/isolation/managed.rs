@@ -6,8 +6,8 @@ use rylie_db::prelude::*;
 use rylie_migration::{AdoptOptions, CheckStatus, Error, MIGRATIONS, Progress, Refusal, State};
 use rylie_testkit::Cluster;
 
-use crate::support::raw::Raw;
 use crate::support::old_service::{fill, make_base};
+use crate::support::raw::Raw;
 use crate::support::sql::{Sql, deploy, from, migrations};
 
 const ROWS: &str = "SELECT id FROM \"Request\" ORDER BY id";

@@ -20,9 +20,9 @@ mod walk_plans;
 use rylie_db::entities::TENANT_TABLES;
 use rylie_testkit::{Cluster, PostgresDatabase, World};
 
-use crate::support::sql::{Sql, deploy};
 use crate::support::old_service::{fill, fill_ours};
 use crate::support::raw::Raw;
+use crate::support::sql::{Sql, deploy};
 
 /// Every table with a tenant's key.
 pub(crate) const TABLES: [&str; TENANT_TABLES.len()] = {

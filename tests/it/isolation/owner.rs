@@ -5,9 +5,9 @@ use rylie_db::maintenance::seal_audit;
 use rylie_db::prelude::*;
 use rylie_testkit::PostgresDatabase;
 
+use super::{TABLES, walled};
 use crate::support::logins::give_away;
 use crate::support::raw::{DENIED, Raw};
-use super::{TABLES, walled};
 use crate::support::sql::{deploy, migrations};
 
 /// The same as [`walled`], owned by a role that may do nothing else; and where to connect as that role.

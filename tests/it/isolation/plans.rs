@@ -1,7 +1,7 @@
 //! The lists' plans, as the tenant's role: a policy lets only leak-proof operators into an index.
 
-use crate::support::raw::Raw;
 use super::walled;
+use crate::support::raw::Raw;
 
 /// Twenty tenants with rows, one of them with as many as all others.
 const ROWS: &str = "

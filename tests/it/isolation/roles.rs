@@ -5,8 +5,8 @@ use rylie_migration::{Catalog, MIGRATIONS, MigrationState, Migrations, Progress}
 use rylie_testkit::Cluster;
 
 use crate::support::logins::give_away;
-use crate::support::raw::Raw;
 use crate::support::old_service::make_base;
+use crate::support::raw::Raw;
 use crate::support::sql::{deploy, from, migrations};
 
 const ROLES: &str = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'rylie%' ORDER BY 1";

@@ -4,8 +4,8 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
 use rylie_migration::{CheckStatus, Login, Provision};
 
-use crate::support::raw::{DENIED, Raw};
 use super::walled;
+use crate::support::raw::{DENIED, Raw};
 use crate::support::sql::migrations;
 
 fn grant() -> Grant {

@@ -4,11 +4,11 @@ use rylie_db::prelude::*;
 use rylie_migration::{AdoptOptions, CheckStatus, Error, MIGRATIONS, Refusal, Step};
 use rylie_testkit::{Cluster, PostgresDatabase};
 
-use crate::support::logins::give_away;
-use crate::support::raw::Raw;
 use super::walled;
+use crate::support::logins::give_away;
 use crate::support::made::{Made, list, migrations_of};
 use crate::support::old_service::make_base;
+use crate::support::raw::Raw;
 use crate::support::sql::{deploy, migrations};
 
 const TRIGGER: &str = "() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$";

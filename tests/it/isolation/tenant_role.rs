@@ -3,8 +3,8 @@
 //! Whoever can send SQL of his own can also take another role (`RESET ROLE`, `SET ROLE rylie_platform`): the wall
 //! stands against a query of ours that is wrong, not against SQL of a stranger's. That is why no unit takes SQL.
 
-use crate::support::raw::{DENIED, Raw};
 use super::{TABLES, walled};
+use crate::support::raw::{DENIED, Raw};
 
 /// Which tables show a tenant what is not its own, or not what is.
 async fn leaks(raw: &mut Raw) -> Vec<&'static str> {

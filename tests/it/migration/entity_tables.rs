@@ -18,7 +18,9 @@ fn expected(table: &EntityTable, sqlite: bool) -> Vec<String> {
 
 async fn found(sql: &mut Sql, sqlite: bool, table: &str) -> Vec<String> {
     let columns = if sqlite {
-        format!("SELECT name || ' ' || lower(type) || ' ' || CASE \"notnull\" WHEN 0 THEN 'true' ELSE 'false' END FROM pragma_table_info('{table}')")
+        format!(
+            "SELECT name || ' ' || lower(type) || ' ' || CASE \"notnull\" WHEN 0 THEN 'true' ELSE 'false' END FROM pragma_table_info('{table}')"
+        )
     } else {
         format!(
             "SELECT attname || ' ' || format_type(atttypid, atttypmod) || ' ' || (NOT attnotnull)::text FROM pg_attribute \

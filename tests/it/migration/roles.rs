@@ -12,8 +12,8 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::support::logins::url_as;
 use crate::support::made::Made;
-use crate::support::sql::{Sql, deploy, migrations};
 use crate::support::old_service::fill;
+use crate::support::sql::{Sql, deploy, migrations};
 
 /// Logins belong to the whole server, so each test has its own.
 async fn name(url: &str, kind: &str) -> String {

@@ -32,7 +32,11 @@ impl Outside {
         seal_audit(&*world.store(), &self.key, &[&sink]).await.unwrap().records
     }
 
-    pub(crate) async fn retain(&self, world: &World, days: u32) -> Result<maintenance::RetainedAudit, maintenance::Error> {
+    pub(crate) async fn retain(
+        &self,
+        world: &World,
+        days: u32,
+    ) -> Result<maintenance::RetainedAudit, maintenance::Error> {
         retain_audit(&*world.store(), &self.key, &[&FileSink(self.file())], world.env().now(), days).await
     }
 
@@ -104,7 +108,8 @@ pub(crate) const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:
 
 /// Rows that were there before anybody kept them out, waiting to be sealed; how many.
 pub(crate) async fn odd_rows(world: &World) -> u64 {
-    let insert = "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";
+    let insert =
+        "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";
     if is_sqlite(world.url()) {
         let mut sql = Sql::connect(world.url()).await;
         let odd = ["'never'", "x'ff'", "'2026-01-01 00:00:00+05:00'", "7"];
@@ -117,7 +122,8 @@ pub(crate) async fn odd_rows(world: &World) -> u64 {
     for (number, time) in ODD.iter().enumerate() {
         let position = 7_000 + number;
         sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', {position}, {time})")).await;
-        sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({position}, 'odd{number}')")).await;
+        sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({position}, 'odd{number}')"))
+            .await;
     }
     ODD.len() as u64
 }

@@ -14,7 +14,9 @@ pub(crate) fn is_sqlite(world: &World) -> bool {
 /// A series of numbers as `n`, and the text of a time so many seconds after the beginning of 2025.
 fn series(world: &World, from: u64, to: u64, seconds: &str) -> (String, String) {
     if is_sqlite(world) {
-        let numbers = format!("(WITH RECURSIVE s(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM s WHERE n < {to}) SELECT n FROM s)");
+        let numbers = format!(
+            "(WITH RECURSIVE s(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM s WHERE n < {to}) SELECT n FROM s)"
+        );
         (numbers, format!("strftime('%Y-%m-%d %H:%M:%S', 1735689600 + ({seconds}), 'unixepoch')"))
     } else {
         let numbers = format!("generate_series({from}::bigint, {to}::bigint) s(n)");

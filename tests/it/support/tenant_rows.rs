@@ -50,7 +50,8 @@ pub(crate) async fn full_agency(world: &World) -> TestAgency<'_> {
     let request = user.request().await.unwrap();
     let unit = user.unit().await.unwrap();
     unit.tasks().add(request.id.clone(), NewTask::new("wörk \"quoted\"\nline", TaskType::Page)).await.unwrap();
-    let mapping = NewSeoWorksMapping { request: request.id.clone(), seoworks_task: me().to_string(), kind: "page".into() };
+    let mapping =
+        NewSeoWorksMapping { request: request.id.clone(), seoworks_task: me().to_string(), kind: "page".into() };
     unit.seoworks_mappings().add(mapping).await.unwrap();
     unit.preferences().save(me(), PreferencesChanges::default()).await.unwrap();
     let connection = NewGa4Connection {

@@ -19,7 +19,8 @@ async fn the_setting_that_the_triggers_look_at_gives_no_role_a_right() {
                 "DELETE FROM rylie_audit_leaf",
                 "TRUNCATE rylie_audit_tenant",
             ] {
-                let text = format!("BEGIN; SET LOCAL ROLE {role}; SET LOCAL rylie.audit_keeper = '{keeper}'; {attempt}");
+                let text =
+                    format!("BEGIN; SET LOCAL ROLE {role}; SET LOCAL rylie.audit_keeper = '{keeper}'; {attempt}");
                 let refused = sql.try_run(&text).await.unwrap_err().to_string();
                 sql.run("ROLLBACK").await;
                 assert!(refused.contains("permission denied"), "{role} {keeper} {attempt}: {refused}");
@@ -39,7 +40,11 @@ async fn only_the_sealer_removes_and_only_what_is_declared() {
         ("rylie_platform", "permission denied for function"),
         ("rylie_sealer", "no signed checkpoint declares the batch"),
     ] {
-        let refused = sql.try_run(&format!("BEGIN; SET LOCAL ROLE {role}; SELECT public.rylie_audit_remove_batch(1, now()::timestamp)")).await;
+        let refused = sql
+            .try_run(&format!(
+                "BEGIN; SET LOCAL ROLE {role}; SELECT public.rylie_audit_remove_batch(1, now()::timestamp)"
+            ))
+            .await;
         sql.run("ROLLBACK").await;
         assert!(refused.unwrap_err().to_string().contains(reason), "{role}");
     }

@@ -34,7 +34,8 @@ async fn no_doors_role_writes_to_the_seals() {
                 format!("TRUNCATE {table}"),
                 format!("LOCK TABLE {table} IN SHARE MODE"),
             ] {
-                let attempt = if table == "rylie_audit_pending" { attempt.replace("SET batch", "SET position") } else { attempt };
+                let attempt =
+                    if table == "rylie_audit_pending" { attempt.replace("SET batch", "SET position") } else { attempt };
                 let error = refused(&mut sql, role, &attempt).await.unwrap_or_default();
                 assert!(error.contains("permission denied"), "{role}: {attempt}: {error}");
             }
@@ -81,7 +82,9 @@ async fn a_declaration_that_is_no_checkpoint_removes_nothing() {
         third.replace("removed 1\n", "removed 9\n"),
         format!("{newest}{third}"),
     ] {
-        let insert = format!("INSERT INTO rylie_audit_batch (batch, sealed_at, records, total, checkpoint) VALUES (3, now(), 0, 0, '{text}')");
+        let insert = format!(
+            "INSERT INTO rylie_audit_batch (batch, sealed_at, records, total, checkpoint) VALUES (3, now(), 0, 0, '{text}')"
+        );
         let call = "SELECT public.rylie_audit_remove_batch(1, now()::timestamp)";
         assert_eq!(refused(&mut sql, "rylie_sealer", &insert).await, None);
         let error = refused(&mut sql, "rylie_sealer", &format!("{insert}; {call}")).await.unwrap_or_default();

@@ -22,5 +22,8 @@ async fn a_units_own_time_limit_ends_its_statements() {
 
     // The limit ends with the unit.
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.requests().set_status_many(asked, RequestStatus::Completed, Progress::none()).await.unwrap().changed, 5_000);
+    assert_eq!(
+        unit.requests().set_status_many(asked, RequestStatus::Completed, Progress::none()).await.unwrap().changed,
+        5_000
+    );
 }

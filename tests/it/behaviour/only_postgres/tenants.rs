@@ -32,9 +32,9 @@ async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
 
     let refused = erasing.await.unwrap().unwrap_err();
 
-    assert!(refused.is_refusal() && matches!(
-        refused,
-        rylie_db::Error::Maintenance(Error::Data { source: Refused::Protected, .. })
-    ));
+    assert!(
+        refused.is_refusal()
+            && matches!(refused, rylie_db::Error::Maintenance(Error::Data { source: Refused::Protected, .. }))
+    );
     assert_eq!(everything(&world, &tenant).await, before);
 }

@@ -10,7 +10,11 @@ use crate::support::sql::Sql;
 async fn texts_that_are_none_are_sealed_and_told_apart_on_sqlite() {
     let (world, outside) = (world().await, Outside::new());
     let mut sql = Sql::connect(world.url()).await;
-    for (id, action, details) in [("blob", "x'ff'", "x'00'"), ("bytes", "CAST(x'ff' AS text)", "'no JSON'"), ("twice", "'x'", "'{\"a\":1,\"a\":2}'")] {
+    for (id, action, details) in [
+        ("blob", "x'ff'", "x'00'"),
+        ("bytes", "CAST(x'ff' AS text)", "'no JSON'"),
+        ("twice", "'x'", "'{\"a\":1,\"a\":2}'"),
+    ] {
         sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', {action}, 'y', {details})")).await;
     }
     outside.seal(&world).await;
