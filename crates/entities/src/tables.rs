@@ -90,7 +90,7 @@ fn column_of<C: ColumnTrait>(column: &C) -> EntityColumn {
 fn kinds(kind: &ColumnType) -> (String, String) {
     let (postgres, sqlite) = match kind {
         ColumnType::Integer => ("integer", "INTEGER"),
-        ColumnType::BigInteger => ("bigint", "INTEGER"),
+        ColumnType::BigInteger => ("bigint", "BIGINT"),
         ColumnType::Boolean => ("boolean", "BOOLEAN"),
         ColumnType::Double => ("double precision", "REAL"),
         ColumnType::JsonBinary => ("jsonb", "JSON_TEXT"),
