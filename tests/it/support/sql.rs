@@ -70,7 +70,7 @@ pub(crate) async fn deploy(url: &str) -> Vec<String> {
 /// How many migrations there are from this one on: what takes that many back takes this one back last.
 pub(crate) fn from(migration: &str) -> usize {
     let behind = MIGRATIONS.iter().rev().position(|other| other.name().contains(migration));
-    behind.expect("no migration of this name") + 1
+    behind.unwrap_or_else(|| panic!("no migration has the name {migration}")) + 1
 }
 
 pub(crate) async fn migrations(url: &str) -> Migrations {
