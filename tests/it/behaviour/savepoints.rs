@@ -1,10 +1,11 @@
 //! Parts of a unit that are undone alone, units that fail, and units that are run again.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
+use tokio::sync::Barrier;
 
 use super::world;
 use crate::support::rows::is_sqlite;
@@ -151,11 +152,14 @@ async fn units_that_lose_against_each_other_are_run_again() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let (one, two) = (agency.request().await.unwrap().id, agency.request().await.unwrap().id);
-    let attempts = std::sync::Arc::new(AtomicU32::new(0));
+    let attempts = Arc::new(AtomicU32::new(0));
+    // On PostgreSQL both have their first row before either asks for its second: a deadlock. SQLite lets one writer in.
+    let (meet, both) = (!is_sqlite(&world), Arc::new(Barrier::new(2)));
     let work = |first: RequestId, second: RequestId, title: &'static str| {
-        let (store, scope, attempts) = (world.store(), agency.scope(), attempts.clone());
+        let (store, scope, attempts, both) = (world.store(), agency.scope(), attempts.clone(), both.clone());
         // Spawned, as a service does: the future can be sent.
         tokio::spawn(async move {
+            let waits = AtomicBool::new(meet);
             retry(Retry::default(), || async {
                 attempts.fetch_add(1, Ordering::Relaxed);
                 let unit = store.tenant(&scope).await?;
@@ -163,7 +167,9 @@ async fn units_that_lose_against_each_other_are_run_again() {
                     let changes =
                         rylie_db::repositories::RequestChanges { title: Some(title.into()), ..Default::default() };
                     unit.requests().update(id.clone(), changes).await?;
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if waits.swap(false, Ordering::Relaxed) {
+                        both.wait().await;
+                    }
                 }
                 unit.commit().await
             })
