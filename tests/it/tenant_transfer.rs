@@ -1,44 +1,10 @@
 //! Moves a tenant from one engine to the other, with helpers that compare rows on each engine.
 
-use ring::digest::{SHA256, digest};
 use rylie_db::prelude::*;
 use rylie_testkit::World;
-use serde_json::Value;
 
-use crate::migration::sql::{Sql, is_sqlite};
-
-/// Returns every table with a tenant key, ordered by name, from the schema.
-pub(crate) async fn tables_with_a_tenant(sql: &mut Sql, url: &str) -> Vec<String> {
-    let asked = if is_sqlite(url) {
-        "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND c.name = 'tenantId' ORDER BY 1"
-    } else {
-        "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relkind IN ('r', 'p') \
-         AND c.relnamespace = 'public'::regnamespace AND a.attname = 'tenantId' ORDER BY c.relname COLLATE \"C\""
-    };
-    sql.all(asked).await
-}
-
-/// Returns the rows of a table, each as text with every byte of every column.
-pub(crate) async fn dump(sql: &mut Sql, url: &str, table: &str, condition: &str) -> Vec<String> {
-    if !is_sqlite(url) {
-        return sql
-            .all(&format!("SELECT '{table} ' || t::text FROM \"{table}\" t WHERE {condition} ORDER BY id"))
-            .await;
-    }
-    let columns = sql.all(&format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_info('{table}')")).await;
-    let columns = columns.join(" || ',' || ");
-    sql.all(&format!("SELECT '{table} ' || {columns} FROM \"{table}\" WHERE {condition} ORDER BY id")).await
-}
-
-/// Returns the lines of a tenant file with an updated digest.
-pub(crate) fn seal(mut lines: Vec<String>) -> Vec<String> {
-    let mut end: Value = serde_json::from_str(&lines.pop().unwrap()).unwrap();
-    let text = lines.join("\n") + "\n";
-    let sha256: Vec<_> = digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    end["end"]["sha256"] = sha256.concat().into();
-    lines.push(end.to_string());
-    lines
-}
+use crate::support::sql::Sql;
+use crate::support::tenant_rows::dump;
 
 #[tokio::test]
 async fn a_tenant_moves_from_sqlite_to_postgresql_and_back() {

@@ -34,7 +34,7 @@ pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskTyp
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
 pub use secret_columns::{IndexColumn, SealedColumn, Token};
-pub use tables::{EntityColumn, EntityTable, tables};
+pub use tables::{EntityColumn, EntityReference, EntityTable, tables};
 pub use tenant::{TenantId, TenantOwned};
 pub use tenant_tables::{TENANT_TABLES, TenantTable};
 pub use timestamp::Timestamp;

@@ -1,7 +1,7 @@
 //! The entities as plain data, to compare them with a schema.
 
-use sea_orm::sea_query::ColumnType;
-use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
+use sea_orm::sea_query::{ColumnType, TableRef};
+use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, RelationDef, RelationTrait};
 
 /// A table as its entity declares it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,6 +12,17 @@ pub struct EntityTable {
     pub columns: Vec<EntityColumn>,
     /// Names of the primary key's columns.
     pub key: Vec<String>,
+    /// Its foreign keys as the entity declares them, in the order of the entity.
+    pub references: Vec<EntityReference>,
+}
+
+/// A foreign key as its entity declares it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EntityReference {
+    /// Names of the columns that refer to the other table.
+    pub columns: Vec<String>,
+    /// Name of the other table.
+    pub table: String,
 }
 
 /// A column as its entity declares it.
@@ -54,6 +65,18 @@ fn table<E: EntityTrait + Default>() -> EntityTable {
         name: E::default().table_name().to_owned(),
         columns: E::Column::iter().map(|column| column_of(&column)).collect(),
         key: E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned()).collect(),
+        references: E::Relation::iter().filter_map(|relation| reference(&relation.def())).collect(),
+    }
+}
+
+/// Returns nothing for a relation whose foreign key the other table has.
+fn reference(relation: &RelationDef) -> Option<EntityReference> {
+    match &relation.to_tbl {
+        TableRef::Table(name, _) if !relation.is_owner => Some(EntityReference {
+            columns: relation.from_col.iter().map(ToString::to_string).collect(),
+            table: name.1.to_string(),
+        }),
+        _ => None,
     }
 }
 
@@ -67,7 +90,7 @@ fn column_of<C: ColumnTrait>(column: &C) -> EntityColumn {
 fn kinds(kind: &ColumnType) -> (String, String) {
     let (postgres, sqlite) = match kind {
         ColumnType::Integer => ("integer", "INTEGER"),
-        ColumnType::BigInteger => ("bigint", "INTEGER"),
+        ColumnType::BigInteger => ("bigint", "BIGINT"),
         ColumnType::Boolean => ("boolean", "BOOLEAN"),
         ColumnType::Double => ("double precision", "REAL"),
         ColumnType::JsonBinary => ("jsonb", "JSON_TEXT"),
@@ -106,5 +129,7 @@ mod tests {
             ("timestamp(3) without time zone", true)
         );
         assert_eq!(task.key, ["id"]);
+        let parents: Vec<_> = task.references.iter().map(|reference| reference.table.as_str()).collect();
+        assert!(parents.contains(&"Request"), "{parents:?}");
     }
 }

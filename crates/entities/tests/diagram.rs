@@ -1,16 +1,10 @@
 //! `docs/schema.md` contains the entity-relationship diagram generated from the entities.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write;
 
-use rylie_entities::{
-    EntityTable, account, agency, audit_log, ga4_connection, monthly_usage, request, search_console_connection,
-    seoworks_task_mapping, session, system_settings, tables, task, usage_event, user, user_preferences,
-    verification_token,
-};
-use sea_orm::sea_query::TableRef;
-use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait};
+use rylie_entities::{EntityTable, tables};
 
 const INTRODUCTION: &str = "# Schema\n\n\
 This diagram is generated from the entities of `crates/entities`.\n\
@@ -18,17 +12,6 @@ This diagram is generated from the entities of `crates/entities`.\n\
 `PK` marks the primary key. A column with `\"null\"` accepts null.\n\
 Relations follow the foreign keys of the platform's tables.\n\
 `AuditLog` has no foreign key on purpose: its records outlive the users that they name.\n\n";
-
-fn belongs_to<E: EntityTrait>() -> Vec<RelationDef> {
-    E::Relation::iter().map(|relation| relation.def()).filter(|relation| !relation.is_owner).collect()
-}
-
-fn name(table: &TableRef) -> String {
-    match table {
-        TableRef::Table(name, _) => name.1.to_string(),
-        other => panic!("{other:?} is not a table"),
-    }
-}
 
 fn is_nullable(table: &EntityTable, name: &str) -> bool {
     table.columns.iter().any(|column| column.name == name && column.nullable)
@@ -46,34 +29,13 @@ fn diagram() -> String {
         }
         writeln!(text, "    }}").unwrap();
     }
-    macro_rules! relations {
-        ($($entity:ident),+) => { [$(belongs_to::<$entity::Entity>()),+].concat() };
-    }
-    let relations = relations!(
-        account,
-        agency,
-        audit_log,
-        ga4_connection,
-        monthly_usage,
-        request,
-        search_console_connection,
-        seoworks_task_mapping,
-        session,
-        system_settings,
-        task,
-        usage_event,
-        user,
-        user_preferences,
-        verification_token
-    );
-    for relation in relations {
-        let (parent, child) = (name(&relation.to_tbl), name(&relation.from_tbl));
-        let optional = tables().iter().any(|table| {
-            table.name == child && relation.from_col.iter().all(|name| is_nullable(table, &name.to_string()))
-        });
-        let end = if optional { "|o" } else { "||" };
-        let column = relation.from_col.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        writeln!(text, "    {parent} {end}--o{{ {child} : {column}").unwrap();
+    for table in tables() {
+        for reference in &table.references {
+            let optional = reference.columns.iter().all(|name| is_nullable(&table, name));
+            let end = if optional { "|o" } else { "||" };
+            let (parent, child, columns) = (&reference.table, &table.name, reference.columns.join(" "));
+            writeln!(text, "    {parent} {end}--o{{ {child} : {columns}").unwrap();
+        }
     }
     text + "```\n"
 }

@@ -7,7 +7,7 @@ use rylie_db::maintenance::{Notifier, Smtp, check_size, deliver_alerts};
 use rylie_db::repositories::AlertEvent;
 use rylie_testkit::World;
 
-use crate::loopback::{MailServer, Webhook};
+use crate::support::loopback::{MailServer, Webhook};
 
 use super::world;
 
@@ -40,7 +40,9 @@ async fn mail_and_webhook_are_told_once_of_a_crossing_and_once_of_a_recovery() {
     assert!(deliver(&world, &notifiers).await.is_empty());
     let mails = server.mails();
     assert_eq!(mails.len(), 1);
-    for part in ["To: ops@example.com", "From: alerts@example.com", "Subject: Database Size Alert", "now 11 GB, exceeding"] {
+    for part in
+        ["To: ops@example.com", "From: alerts@example.com", "Subject: Database Size Alert", "now 11 GB, exceeding"]
+    {
         assert!(mails[0].contains(part), "{part}: {}", mails[0]);
     }
     let told = hook.documents();

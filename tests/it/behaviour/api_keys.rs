@@ -4,8 +4,8 @@ use rylie_db::maintenance::reencrypt;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error};
 
-use crate::migration::sql::Sql;
-use crate::secrets_support::{database, rotate};
+use crate::support::secrets::{database, rotate};
+use crate::support::sql::Sql;
 
 use super::world;
 

@@ -49,7 +49,8 @@ async fn a_change_of_settings_is_recorded_field_by_field() {
     let unit = world.platform().await.unwrap();
     assert!(unit.settings().ensure().await.unwrap());
     assert!(!unit.settings().ensure().await.unwrap());
-    let changes = SettingsChanges { maintenance_mode: Some(true), max_users_per_agency: Some(50), ..Default::default() };
+    let changes =
+        SettingsChanges { maintenance_mode: Some(true), max_users_per_agency: Some(50), ..Default::default() };
     unit.settings().update(changes).await.unwrap();
 
     let filter = AuditFilter { action: Some("SETTINGS_CHANGED".into()), ..Default::default() };

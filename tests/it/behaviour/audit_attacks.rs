@@ -6,13 +6,13 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::AuditFilter;
 use rylie_testkit::World;
 
-use super::audit_seals::{Outside, found, record, sealed, superuser, verified, victim};
 use super::world;
-use crate::migration::sql::{Sql, is_sqlite};
+use crate::support::audit::{Outside, found, record, sealed, superuser, verified, victim};
+use crate::support::sql::{Sql, is_sqlite};
 
 #[tokio::test]
 async fn a_batch_that_was_removed_in_the_name_of_retention_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     sql.run("DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_leaf WHERE batch = 1)").await;
     sql.run("DELETE FROM rylie_audit_leaf WHERE batch = 1").await;
@@ -25,7 +25,7 @@ async fn a_batch_that_was_removed_in_the_name_of_retention_is_named() {
 
 #[tokio::test]
 async fn nothing_hides_in_a_batch_that_retention_removed() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     world.env().forward(chrono::TimeDelta::days(100));
     outside.retain(&world, 90).await.unwrap();
     assert_eq!(outside.verify(&world).await.first_bad, None);
@@ -41,7 +41,7 @@ async fn nothing_hides_in_a_batch_that_retention_removed() {
 
 #[tokio::test]
 async fn a_database_that_is_older_than_the_last_verification_is_noticed() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let progress = outside.verify(&world).await.progress;
     let mut sql = superuser(&world).await;
     sql.run("DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_leaf WHERE batch = 2)").await;
@@ -61,7 +61,7 @@ async fn a_database_that_is_older_than_the_last_verification_is_noticed() {
 
 #[tokio::test]
 async fn two_checkpoints_of_one_batch_outside_are_noticed() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut other = outside.checkpoints().remove(1).checkpoint().clone();
     other.total += 1;
     let mut kept = outside.checkpoints();
@@ -74,10 +74,11 @@ async fn two_checkpoints_of_one_batch_outside_are_noticed() {
 
 #[tokio::test]
 async fn values_that_cannot_be_read_are_a_changed_record() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
-    let change = if is_sqlite(world.url()) { "\"createdAt\" = 'never', action = x'ff'" } else { "\"createdAt\" = 'infinity'" };
+    let change =
+        if is_sqlite(world.url()) { "\"createdAt\" = 'never', action = x'ff'" } else { "\"createdAt\" = 'infinity'" };
     sql.run(&format!("UPDATE \"AuditLog\" SET {change} WHERE id = '{id}'")).await;
 
     let finding = found(&world, &outside).await;
@@ -87,7 +88,7 @@ async fn values_that_cannot_be_read_are_a_changed_record() {
 
 #[tokio::test]
 async fn a_record_with_an_empty_key_is_not_overlooked() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('', 'x', 'x', 'y', 'platform')").await;
 
@@ -98,7 +99,7 @@ async fn a_record_with_an_empty_key_is_not_overlooked() {
 
 #[tokio::test]
 async fn an_added_record_does_not_hide_in_a_batch_before_the_first() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let leaf = if is_sqlite(world.url()) { "x'00'" } else { "'\\x00'::bytea" };
     sql.run("INSERT INTO rylie_audit_batch SELECT 0, sealed_at, records, total, checkpoint, NULL FROM rylie_audit_batch WHERE batch = 1").await;
@@ -112,7 +113,7 @@ async fn an_added_record_does_not_hide_in_a_batch_before_the_first() {
 
 #[tokio::test]
 async fn a_sealed_record_that_waits_to_be_sealed_again_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
     sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES (9999, '{id}')")).await;
@@ -124,10 +125,14 @@ async fn a_sealed_record_that_waits_to_be_sealed_again_is_named() {
 
 #[tokio::test]
 async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
-    let zeros = if is_sqlite(world.url()) { format!("x'{}'", "00".repeat(32)) } else { format!("'\\x{}'::bytea", "00".repeat(32)) };
+    let zeros = if is_sqlite(world.url()) {
+        format!("x'{}'", "00".repeat(32))
+    } else {
+        format!("'\\x{}'::bytea", "00".repeat(32))
+    };
     for change in [format!("who = {zeros}"), format!("who = {zeros}, who_salt = NULL"), "what_salt = NULL".to_owned()] {
         sql.run(&format!("UPDATE rylie_audit_leaf SET {change} WHERE record_id = '{id}'")).await;
 
@@ -141,18 +146,22 @@ async fn a_part_that_is_made_to_look_erased_is_a_changed_record() {
 async fn empty(world: &World, sql: &mut Sql, id: &str, part: &str) {
     let record = world.database().audit_reader().await.unwrap().prove(id).await.unwrap().record;
     let (commitment, values) = match part {
-        "who" => (record.who.commitment(), "\"userId\" = 'erased', \"onBehalfOf\" = NULL, \"ipAddress\" = NULL, \"userAgent\" = NULL, \"correlationId\" = NULL"),
+        "who" => (
+            record.who.commitment(),
+            "\"userId\" = 'erased', \"onBehalfOf\" = NULL, \"ipAddress\" = NULL, \"userAgent\" = NULL, \"correlationId\" = NULL",
+        ),
         _ => (record.what.commitment(), "\"resourceId\" = NULL, details = NULL"),
     };
     let bytes = if is_sqlite(world.url()) { format!("x'{commitment}'") } else { format!("'\\x{commitment}'::bytea") };
-    sql.run(&format!("UPDATE rylie_audit_leaf SET {part} = {bytes}, {part}_salt = NULL WHERE record_id = '{id}'")).await;
+    sql.run(&format!("UPDATE rylie_audit_leaf SET {part} = {bytes}, {part}_salt = NULL WHERE record_id = '{id}'"))
+        .await;
     sql.run(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = '{id}'")).await;
 }
 
 #[tokio::test]
 async fn a_part_that_is_emptied_as_by_an_erasure_is_named() {
     for part in ["who", "what"] {
-        let (world, outside) = sealed().await;
+        let (world, outside) = sealed(world().await).await;
         let mut sql = superuser(&world).await;
         let id = victim(&mut sql).await;
         empty(&world, &mut sql, &id, part).await;
@@ -165,7 +174,7 @@ async fn a_part_that_is_emptied_as_by_an_erasure_is_named() {
 
 #[tokio::test]
 async fn an_erasure_covers_the_records_and_the_parts_that_it_names() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let agency = world.agency().await.unwrap();
     record(&agency, 2).await;
     outside.seal(&world).await;
@@ -188,15 +197,18 @@ async fn an_erasure_covers_the_records_and_the_parts_that_it_names() {
 
 #[tokio::test]
 async fn what_others_record_in_the_name_of_an_erasure_covers_nothing_and_fails_nothing() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = Sql::connect(world.url()).await;
     let mut privileged = superuser(&world).await;
     let id = victim(&mut privileged).await;
     empty(&world, &mut privileged, &id, "who").await;
-    for (number, (tenant, details)) in
-        [("north", format!(r#"{{"who": ["{id}"]}}"#)), ("platform", r#"{"who": 7}"#.to_owned()), ("platform", "[[]]".to_owned())]
-            .into_iter()
-            .enumerate()
+    for (number, (tenant, details)) in [
+        ("north", format!(r#"{{"who": ["{id}"]}}"#)),
+        ("platform", r#"{"who": 7}"#.to_owned()),
+        ("platform", "[[]]".to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
     {
         sql.run(&format!(
             "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", details) \
@@ -251,7 +263,8 @@ async fn details_that_are_deep_or_out_of_range_are_sealed_and_verify() {
     assert!(reader.prove("deep").await.unwrap().check().is_ok());
     drop(reader);
     let mut sql = superuser(&world).await;
-    sql.run(&format!("UPDATE \"AuditLog\" SET details = '{}{}' WHERE id = 'deep'", "[".repeat(501), "]".repeat(501))).await;
+    sql.run(&format!("UPDATE \"AuditLog\" SET details = '{}{}' WHERE id = 'deep'", "[".repeat(501), "]".repeat(501)))
+        .await;
     assert_eq!(found(&world, &outside).await.record.as_deref(), Some("deep"));
 }
 
@@ -259,7 +272,11 @@ async fn details_that_are_deep_or_out_of_range_are_sealed_and_verify() {
 async fn long_details_are_sealed_in_several_batches_and_verify() {
     let (world, outside) = (world().await, Outside::new());
     let mut sql = Sql::connect(world.url()).await;
-    let text = if is_sqlite(world.url()) { "json_quote(printf('%.*c', 4000000, 'x'))" } else { "to_jsonb(repeat('x', 4000000))" };
+    let text = if is_sqlite(world.url()) {
+        "json_quote(printf('%.*c', 4000000, 'x'))"
+    } else {
+        "to_jsonb(repeat('x', 4000000))"
+    };
     for number in 0..12 {
         insert(&mut sql, &format!("long{number}"), text).await;
     }
@@ -289,104 +306,4 @@ async fn of_sealers_at_once_one_seals_and_nothing_is_sealed_twice() {
     let verification = outside.verify(&world).await;
     assert_eq!(verification.first_bad, None);
     assert_eq!(outside.checkpoints().last().unwrap().checkpoint().batch, verification.progress.batch);
-}
-
-#[tokio::test]
-async fn nothing_is_replaced() {
-    let (world, _outside) = sealed().await;
-    if !is_sqlite(world.url()) {
-        return; // PostgreSQL has no statement that deletes a row without its triggers.
-    }
-    let mut sql = Sql::connect(world.url()).await;
-    let id = victim(&mut sql).await;
-    for attempt in [
-        format!("REPLACE INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('{id}', 'x', 'x', 'y')"),
-        format!("REPLACE INTO \"AuditLog\" (rowid, id, \"userId\", action, resource) SELECT rowid, 'new', 'x', 'x', 'y' FROM \"AuditLog\" WHERE id = '{id}'"),
-        "REPLACE INTO rylie_audit_batch SELECT batch, sealed_at, records, total, 'x', NULL FROM rylie_audit_batch".to_owned(),
-        "REPLACE INTO rylie_audit_tenant SELECT batch, number, tenant, records, 7, root FROM rylie_audit_tenant".to_owned(),
-        format!("REPLACE INTO rylie_audit_leaf (batch, number, tenant_number, record_id, leaf) VALUES (99, 1, 1, '{id}', x'00')"),
-        format!("UPDATE OR REPLACE \"AuditLog\" SET id = '{id}' WHERE id <> '{id}'"),
-    ] {
-        assert!(sql.try_run(&attempt).await.unwrap_err().to_string().contains("only added to"), "{attempt}");
-    }
-}
-
-async fn postgres() -> Option<(World, Outside, Sql)> {
-    let (world, outside) = sealed().await;
-    if is_sqlite(world.url()) {
-        return None; // SQLite has no roles.
-    }
-    let sql = Sql::connect(world.url()).await;
-    Some((world, outside, sql))
-}
-
-#[tokio::test]
-async fn the_setting_that_the_triggers_look_at_gives_no_role_a_right() {
-    let Some((_world, _outside, mut sql)) = postgres().await else { return };
-    for role in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_auditor", "rylie_sealer"] {
-        for keeper in ["retention", "erasure"] {
-            for attempt in [
-                "UPDATE \"AuditLog\" SET action = 'x'",
-                "DELETE FROM \"AuditLog\"",
-                "TRUNCATE \"AuditLog\"",
-                "UPDATE rylie_audit_batch SET removed_at = NULL",
-                "UPDATE rylie_audit_leaf SET number = 1",
-                "DELETE FROM rylie_audit_leaf",
-                "TRUNCATE rylie_audit_tenant",
-            ] {
-                let text = format!("BEGIN; SET LOCAL ROLE {role}; SET LOCAL rylie.audit_keeper = '{keeper}'; {attempt}");
-                let refused = sql.try_run(&text).await.unwrap_err().to_string();
-                sql.run("ROLLBACK").await;
-                assert!(refused.contains("permission denied"), "{role} {keeper} {attempt}: {refused}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn only_the_sealer_removes_and_only_what_is_declared() {
-    let Some((_world, _outside, mut sql)) = postgres().await else { return };
-    for (role, reason) in [
-        ("rylie_tenant", "permission denied for function"),
-        ("rylie_identity", "permission denied for function"),
-        ("rylie_auditor", "permission denied for function"),
-        ("rylie_platform", "permission denied for function"),
-        ("rylie_sealer", "no signed checkpoint declares the batch"),
-    ] {
-        let refused = sql.try_run(&format!("BEGIN; SET LOCAL ROLE {role}; SELECT public.rylie_audit_remove_batch(1, now()::timestamp)")).await;
-        sql.run("ROLLBACK").await;
-        assert!(refused.unwrap_err().to_string().contains(reason), "{role}");
-    }
-}
-
-#[tokio::test]
-async fn the_setting_does_not_outlive_the_function_that_made_it() {
-    let Some((world, outside, mut sql)) = postgres().await else { return };
-    world.env().forward(chrono::TimeDelta::days(100));
-    // Restores batches that were declared as removed, for the functions to find.
-    sql.run("SET session_replication_role = replica").await;
-    sql.run("CREATE TABLE kept AS SELECT * FROM \"AuditLog\"").await;
-    sql.run("CREATE TABLE leaves AS SELECT * FROM rylie_audit_leaf WHERE batch <= 2").await;
-    outside.retain(&world, 90).await.unwrap();
-    sql.run("INSERT INTO \"AuditLog\" SELECT * FROM kept ON CONFLICT DO NOTHING").await;
-    sql.run("INSERT INTO rylie_audit_leaf SELECT * FROM leaves").await;
-    sql.run("UPDATE rylie_audit_batch SET removed_at = NULL WHERE batch <= 2").await;
-    sql.run("SET session_replication_role = origin").await;
-    let id = sql.one("SELECT record_id FROM rylie_audit_leaf WHERE batch = 2 LIMIT 1").await;
-    let caught = "DO $$ BEGIN PERFORM public.rylie_audit_remove_batch(1, 'infinity'); PERFORM public.rylie_audit_remove_batch(1, 'infinity'); \
-         EXCEPTION WHEN OTHERS THEN NULL; END $$";
-    for call in [
-        "SELECT public.rylie_audit_remove_batch(1, 'infinity')".to_owned(),
-        format!("SELECT public.rylie_audit_erase('{id}', 'who', '\\x00')"),
-        format!("SELECT public.rylie_audit_erase('{id}', 'nothing', '\\x00')"),
-        // The second removal fails inside a savepoint of the caller, together with the first one.
-        "SAVEPOINT s; SELECT public.rylie_audit_remove_batch(1, 'infinity'); ROLLBACK TO s".to_owned(),
-        caught.to_owned(),
-    ] {
-        sql.run(&format!("BEGIN; {call}")).await;
-        assert_eq!(sql.one("SELECT coalesce(current_setting('rylie.audit_keeper', true), '')").await, "", "{call}");
-        let refused = sql.try_run("DELETE FROM \"AuditLog\"").await;
-        sql.run("ROLLBACK").await;
-        assert!(refused.unwrap_err().to_string().contains("only added to"), "{call}");
-    }
 }

@@ -1,113 +1,23 @@
 //! The log proves its integrity: tampering by a superuser is detected, proofs hold without the database, and the
 //! application cannot change the log.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rylie_db::audit::{self, FileSink, Finding, Part, Proof, SignedCheckpoint, SigningKey, Tampering, TenantCheck, Verifier};
+use rylie_db::audit::{self, FileSink, Part, Proof, Tampering, TenantCheck, Verifier};
 use rylie_db::entities::AuditLog;
-use rylie_db::maintenance::{self, erase_from_audit, retain_audit, seal_audit, verify_audit};
+use rylie_db::maintenance::{erase_from_audit, seal_audit, verify_audit};
 use rylie_db::prelude::*;
 use rylie_db::repositories::{self, AuditFilter, SettingsChanges};
 use rylie_testkit::{TestAgency, World};
-use tempfile::TempDir;
 
 use super::world;
-use crate::migration::sql::{Sql, is_sqlite};
-
-/// A signing key and a file of checkpoints, outside the database.
-pub(super) struct Outside {
-    folder: TempDir,
-    pub(super) key: SigningKey,
-}
-
-impl Outside {
-    pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = SigningKey::create(&folder.path().join("key")).unwrap();
-        Self { folder, key }
-    }
-
-    pub(super) fn file(&self) -> PathBuf {
-        self.folder.path().join("checkpoints")
-    }
-
-    pub(super) async fn seal(&self, world: &World) -> u64 {
-        let sink = FileSink(self.file());
-        seal_audit(&*world.store(), &self.key, &[&sink]).await.unwrap().records
-    }
-
-    pub(super) async fn retain(&self, world: &World, days: u32) -> Result<maintenance::RetainedAudit, maintenance::Error> {
-        retain_audit(&*world.store(), &self.key, &[&FileSink(self.file())], world.env().now(), days).await
-    }
-
-    pub(super) fn checkpoints(&self) -> Vec<SignedCheckpoint> {
-        SignedCheckpoint::parse_all(&std::fs::read_to_string(self.file()).unwrap()).unwrap()
-    }
-
-    pub(super) async fn verify(&self, world: &World) -> maintenance::Verification {
-        verified(world, self.checkpoints()).await
-    }
-}
-
-pub(super) async fn verified(world: &World, outside: Vec<SignedCheckpoint>) -> maintenance::Verification {
-    let reader = world.database().audit_reader().await.unwrap();
-    verify_audit(&reader, Verifier::new(&[], outside.into_iter().collect()), &mut |_, _| ()).await.unwrap()
-}
-
-pub(super) async fn record(agency: &TestAgency<'_>, count: usize) {
-    let unit = agency.unit().await.unwrap();
-    for number in 0..count {
-        let event = Event::new(Action::Other("REPORT_SENT".into())).on("Request", "r1").with("number", number);
-        unit.audit().record(event).await.unwrap();
-    }
-    unit.commit().await.unwrap();
-}
-
-/// Creates two batches with records of two tenants, then one unsealed record.
-pub(super) async fn sealed() -> (World, Outside) {
-    let (world, outside) = (world().await, Outside::new());
-    for _ in 0..2 {
-        let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
-        record(&ours, 3).await;
-        record(&theirs, 2).await;
-        assert!(outside.seal(&world).await > 5);
-    }
-    (world, outside)
-}
-
-/// Connects as a superuser with triggers disabled.
-pub(super) async fn superuser(world: &World) -> Sql {
-    let mut sql = Sql::connect(world.url()).await;
-    if is_sqlite(world.url()) {
-        for trigger in sql.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%_no_%'").await {
-            sql.run(&format!("DROP TRIGGER \"{trigger}\"")).await;
-        }
-        sql.run("DROP TRIGGER \"AuditLog_complete\"").await;
-        sql.run("DROP TRIGGER \"AuditLog_complete_tenant\"").await;
-    } else {
-        sql.run("SET session_replication_role = replica").await;
-    }
-    sql
-}
-
-/// Returns a sealed record of the first batch that is not the last one of its tenant.
-pub(super) async fn victim(sql: &mut Sql) -> String {
-    sql.one(
-        "SELECT a.record_id FROM rylie_audit_leaf a JOIN rylie_audit_leaf b ON b.batch = a.batch AND b.number = a.number + 1 \
-         AND b.tenant_number = a.tenant_number WHERE a.batch = 1 ORDER BY a.number LIMIT 1",
-    )
-    .await
-}
-
-pub(super) async fn found(world: &World, outside: &Outside) -> Finding {
-    outside.verify(world).await.first_bad.unwrap()
-}
+use crate::support::audit::{Outside, found, record, sealed, superuser, verified, victim};
+use crate::support::sql::{Sql, is_sqlite};
 
 #[tokio::test]
 async fn a_log_that_nobody_touched_verifies() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
 
     let verification = outside.verify(&world).await;
 
@@ -119,17 +29,23 @@ async fn a_log_that_nobody_touched_verifies() {
 
 #[tokio::test]
 async fn a_changed_record_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
-    for change in ["action = 'NOTHING'", "\"userId\" = 'somebody'", "details = '{}'", "\"createdAt\" = '2020-01-01 00:00:00'"] {
+    for change in
+        ["action = 'NOTHING'", "\"userId\" = 'somebody'", "details = '{}'", "\"createdAt\" = '2020-01-01 00:00:00'"]
+    {
         let column = change.split(' ').next().unwrap();
         sql.run(&format!("CREATE TABLE kept AS SELECT {column} AS value FROM \"AuditLog\" WHERE id = '{id}'")).await;
         sql.run(&format!("UPDATE \"AuditLog\" SET {change} WHERE id = '{id}'")).await;
 
         let finding = found(&world, &outside).await;
 
-        assert_eq!((finding.what, finding.batch, finding.record.as_ref()), (Tampering::Changed, Some(1), Some(&id)), "{change}");
+        assert_eq!(
+            (finding.what, finding.batch, finding.record.as_ref()),
+            (Tampering::Changed, Some(1), Some(&id)),
+            "{change}"
+        );
         sql.run(&format!("UPDATE \"AuditLog\" SET {column} = (SELECT value FROM kept) WHERE id = '{id}'")).await;
         sql.run("DROP TABLE kept").await;
         assert_eq!(outside.verify(&world).await.first_bad, None, "{change}");
@@ -138,7 +54,7 @@ async fn a_changed_record_is_named() {
 
 #[tokio::test]
 async fn a_record_changed_with_the_hash_kept_of_it_is_noticed() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
     sql.run(&format!("UPDATE \"AuditLog\" SET action = 'NOTHING' WHERE id = '{id}'")).await;
@@ -157,7 +73,7 @@ async fn a_record_changed_with_the_hash_kept_of_it_is_noticed() {
 
 #[tokio::test]
 async fn a_removed_record_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
     sql.run(&format!("DELETE FROM \"AuditLog\" WHERE id = '{id}'")).await;
@@ -169,7 +85,7 @@ async fn a_removed_record_is_named() {
 
 #[tokio::test]
 async fn a_record_removed_before_it_was_sealed_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     record(&world.agency().await.unwrap(), 1).await;
     let mut sql = superuser(&world).await;
     let id = sql.one("SELECT record_id FROM rylie_audit_pending ORDER BY position DESC LIMIT 1").await;
@@ -182,7 +98,7 @@ async fn a_record_removed_before_it_was_sealed_is_named() {
 
 #[tokio::test]
 async fn an_added_record_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('planted', 'x', 'x', 'y', 'platform')").await;
 
@@ -193,11 +109,15 @@ async fn an_added_record_is_named() {
 
 #[tokio::test]
 async fn reordered_records_are_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
     let number = sql.one(&format!("SELECT CAST(number AS text) FROM rylie_audit_leaf WHERE record_id = '{id}'")).await;
-    for (from, to) in [(number.clone(), "-7".to_owned()), (format!("{number} + 1"), number.clone()), ("-7".to_owned(), format!("{number} + 1"))] {
+    for (from, to) in [
+        (number.clone(), "-7".to_owned()),
+        (format!("{number} + 1"), number.clone()),
+        ("-7".to_owned(), format!("{number} + 1")),
+    ] {
         sql.run(&format!("UPDATE rylie_audit_leaf SET number = {to} WHERE batch = 1 AND number = {from}")).await;
     }
 
@@ -208,7 +128,7 @@ async fn reordered_records_are_named() {
 
 #[tokio::test]
 async fn a_record_removed_with_its_hash_leaves_the_count_short() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
     sql.run(&format!("DELETE FROM \"AuditLog\" WHERE id = '{id}'")).await;
@@ -221,7 +141,7 @@ async fn a_record_removed_with_its_hash_leaves_the_count_short() {
 
 #[tokio::test]
 async fn a_log_made_anew_from_a_batch_on_differs_from_the_checkpoint_outside() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     let id = victim(&mut sql).await;
     sql.run(&format!("UPDATE \"AuditLog\" SET action = 'NOTHING' WHERE id = '{id}'")).await;
@@ -249,7 +169,7 @@ fn superuser_traces(world: &World) -> Option<Tampering> {
 
 #[tokio::test]
 async fn an_older_copy_ends_before_the_checkpoint_outside() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
     sql.run("DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_leaf WHERE batch = 2)").await;
     sql.run("DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_pending)").await;
@@ -265,9 +185,10 @@ async fn an_older_copy_ends_before_the_checkpoint_outside() {
 
 #[tokio::test]
 async fn a_checkpoint_that_was_edited_is_noticed() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
-    sql.run("UPDATE rylie_audit_batch SET checkpoint = replace(checkpoint, 'batch 2', 'batch 3') WHERE batch = 2").await;
+    sql.run("UPDATE rylie_audit_batch SET checkpoint = replace(checkpoint, 'batch 2', 'batch 3') WHERE batch = 2")
+        .await;
 
     let finding = verified(&world, vec![]).await.first_bad.unwrap();
 
@@ -277,18 +198,21 @@ async fn a_checkpoint_that_was_edited_is_noticed() {
 
 #[tokio::test]
 async fn a_key_that_is_not_trusted_is_noticed() {
-    let (world, _outside) = sealed().await;
+    let (world, _outside) = sealed(world().await).await;
     let stranger = Outside::new().key.public();
     let reader = world.database().audit_reader().await.unwrap();
 
-    let verification = verify_audit(&reader, Verifier::new(&[stranger], rylie_db::audit::Outside::default()), &mut |_, _| ()).await.unwrap();
+    let verification =
+        verify_audit(&reader, Verifier::new(&[stranger], rylie_db::audit::Outside::default()), &mut |_, _| ())
+            .await
+            .unwrap();
 
     assert_eq!(verification.first_bad.unwrap().what, Tampering::ForgedCheckpoint);
 }
 
 #[tokio::test]
 async fn a_verification_goes_on_where_another_stopped() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let progress = outside.verify(&world).await.progress;
     record(&world.agency().await.unwrap(), 4).await;
     let new = outside.seal(&world).await;
@@ -303,7 +227,7 @@ async fn a_verification_goes_on_where_another_stopped() {
 
 #[tokio::test]
 async fn a_proof_holds_without_the_database_and_for_its_record_alone() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let id = victim(&mut Sql::connect(world.url()).await).await;
     let reader = world.database().audit_reader().await.unwrap();
     let text = serde_json::to_string(&reader.prove(&id).await.unwrap()).unwrap();
@@ -353,7 +277,7 @@ async fn a_tenants_batches_show_that_none_was_left_out() {
 
 #[tokio::test]
 async fn nobody_updates_or_deletes_not_even_the_owner() {
-    let (world, _outside) = sealed().await;
+    let (world, _outside) = sealed(world().await).await;
     let mut sql = Sql::connect(world.url()).await;
     let mut attempts = vec![
         "UPDATE \"AuditLog\" SET action = 'x'",
@@ -373,9 +297,10 @@ async fn nobody_updates_or_deletes_not_even_the_owner() {
 
 #[tokio::test]
 async fn what_the_old_service_inserts_is_completed_and_sealed() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = Sql::connect(world.url()).await;
-    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('old', 'nobody', 'LOGIN', 'User')").await;
+    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('old', 'nobody', 'LOGIN', 'User')")
+        .await;
 
     assert_eq!(sql.tenant("AuditLog", "old").await, "platform");
     assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"AuditLog\" WHERE id = 'old' AND position > 0").await, "1");
@@ -384,26 +309,6 @@ async fn what_the_old_service_inserts_is_completed_and_sealed() {
     assert_eq!(outside.verify(&world).await.first_bad, None);
     let reader = world.database().audit_reader().await.unwrap();
     assert_eq!(reader.prove("old").await.unwrap().record.id, "old");
-}
-
-#[tokio::test]
-async fn a_record_that_commits_late_is_sealed_by_a_later_batch() {
-    let (world, outside) = (world().await, Outside::new());
-    if is_sqlite(world.url()) {
-        return; // SQLite has one writer, so records commit in the order of their positions.
-    }
-    let (slow, quick) = (world.agency().await.unwrap(), world.agency().await.unwrap());
-    let late = slow.unit().await.unwrap();
-    late.audit().record(Event::new(Action::Deleted).on("Request", "late")).await.unwrap();
-    record(&quick, 1).await;
-    outside.seal(&world).await;
-    late.commit().await.unwrap();
-    outside.seal(&world).await;
-
-    let mut sql = Sql::connect(world.url()).await;
-    let batch = "SELECT l.batch::text FROM rylie_audit_leaf l JOIN \"AuditLog\" a ON a.id = l.record_id WHERE a.\"resourceId\" = 'late'";
-    assert_eq!(sql.one(batch).await, "2");
-    assert_eq!(outside.verify(&world).await.first_bad, None);
 }
 
 #[tokio::test]
@@ -490,7 +395,7 @@ async fn records_are_found_by_actor_time_and_correlation() {
 
 #[tokio::test]
 async fn retention_removes_old_batches_and_verification_says_so() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     world.env().forward(TimeDelta::days(100));
     record(&world.agency().await.unwrap(), 2).await;
     outside.seal(&world).await;
@@ -525,7 +430,9 @@ async fn a_person_is_erased_and_the_proof_still_holds() {
     assert!(matches!(proof.record.who, Part::Erased(_)));
     assert!(proof.check().is_ok());
     let mut sql = Sql::connect(world.url()).await;
-    let left = format!("SELECT CAST(count(*) AS text) FROM \"AuditLog\" WHERE \"userId\" = '{admin}' OR \"resourceId\" = '{admin}'");
+    let left = format!(
+        "SELECT CAST(count(*) AS text) FROM \"AuditLog\" WHERE \"userId\" = '{admin}' OR \"resourceId\" = '{admin}'"
+    );
     assert_eq!(sql.one(&left).await, "0");
 }
 
@@ -582,7 +489,7 @@ async fn a_copy_with_a_fingerprint_of_its_own_goes_on_with_the_log() {
     record(&agency, 3).await;
     outside.seal(&world).await;
 
-    crate::migration::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    crate::support::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
     record(&agency, 2).await;
     assert!(outside.seal(&world).await > 2, "the records, and that of the renewal");
 

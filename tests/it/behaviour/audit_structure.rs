@@ -5,8 +5,9 @@ use rylie_db::audit::{Outside as Checkpoints, Tampering, Verifier};
 use rylie_db::maintenance::{erase_from_audit, verify_audit};
 use rylie_testkit::World;
 
-use super::audit_seals::{found, record, sealed, superuser, victim};
-use crate::migration::sql::{Sql, is_sqlite};
+use super::world;
+use crate::support::audit::{found, record, sealed, superuser, victim};
+use crate::support::sql::{Sql, is_sqlite};
 
 fn bytes(world: &World, hex: &str) -> String {
     if is_sqlite(world.url()) { format!("x'{hex}'") } else { format!("'\\x{hex}'::bytea") }
@@ -22,7 +23,7 @@ async fn forge(world: &World, sql: &mut Sql, number: i64) {
 #[tokio::test]
 async fn a_record_does_not_hide_under_a_leaf_that_no_checkpoint_counts() {
     for number in [-1, i64::MIN, 5_000] {
-        let (world, outside) = sealed().await;
+        let (world, outside) = sealed(world().await).await;
         let mut sql = superuser(&world).await;
         forge(&world, &mut sql, number).await;
 
@@ -34,7 +35,7 @@ async fn a_record_does_not_hide_under_a_leaf_that_no_checkpoint_counts() {
 
 #[tokio::test]
 async fn a_verification_that_goes_on_finds_what_was_added_to_earlier_batches() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let progress = outside.verify(&world).await.progress;
     let mut sql = superuser(&world).await;
     forge(&world, &mut sql, -1).await;
@@ -48,7 +49,7 @@ async fn a_verification_that_goes_on_finds_what_was_added_to_earlier_batches() {
 
 #[tokio::test]
 async fn every_field_of_the_seals_is_held() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     record(&world.agency().await.unwrap(), 1).await;
     let mut sql = superuser(&world).await;
     if !is_sqlite(world.url()) {
@@ -125,17 +126,20 @@ async fn undo(sql: &mut Sql) {
 
 #[tokio::test]
 async fn a_leaf_under_another_tenants_number_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
-    sql.run("UPDATE rylie_audit_leaf SET tenant_number = 0 WHERE batch = 1 AND tenant_number = 1 \
-             AND number > (SELECT min(number) FROM rylie_audit_leaf WHERE batch = 1 AND tenant_number = 1)").await;
+    sql.run(
+        "UPDATE rylie_audit_leaf SET tenant_number = 0 WHERE batch = 1 AND tenant_number = 1 \
+             AND number > (SELECT min(number) FROM rylie_audit_leaf WHERE batch = 1 AND tenant_number = 1)",
+    )
+    .await;
 
     assert!(outside.verify(&world).await.first_bad.is_some());
 }
 
 #[tokio::test]
 async fn an_erasure_that_waits_to_be_sealed_is_told() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let agency = world.agency().await.unwrap();
     record(&agency, 2).await;
     outside.seal(&world).await;
@@ -153,7 +157,7 @@ async fn an_erasure_that_waits_to_be_sealed_is_told() {
 
 #[tokio::test]
 async fn an_erasure_whose_record_was_hidden_is_named() {
-    let (world, outside) = sealed().await;
+    let (world, outside) = sealed(world().await).await;
     let agency = world.agency().await.unwrap();
     record(&agency, 2).await;
     outside.seal(&world).await;

@@ -2,71 +2,11 @@
 //! depth.
 
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
-use rylie_db::prelude::*;
-use rylie_db::repositories::AuditFilter;
 use rylie_testkit::World;
 
-use super::audit_seals::{Outside, found, superuser};
 use super::world;
-use crate::migration::sql::{Sql, is_sqlite};
-
-const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:00:00 BC'", "'290000-01-01 00:00:00'"];
-
-#[tokio::test]
-async fn the_doors_of_tenants_and_identities_do_not_say_when() {
-    let world = world().await;
-    if is_sqlite(world.url()) {
-        return; // SQLite has no roles, and the service writes every row.
-    }
-    let mut sql = Sql::connect(world.url()).await;
-    for (role, position) in [("rylie_tenant", 9_001), ("rylie_identity", 9_002)] {
-        for (number, time) in ODD.iter().chain(&["'2020-01-01 00:00:00'"]).enumerate() {
-            sql.run(&format!(
-                "BEGIN; SET LOCAL ROLE {role}; SET LOCAL rylie.tenant = 'north'; INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", \"createdAt\", position) \
-                 VALUES ('{role}{number}', 'x', 'x', 'y', 'north', {time}, {position}); COMMIT"
-            ))
-            .await;
-        }
-    }
-
-    let wrong = "SELECT count(*)::text FROM \"AuditLog\" WHERE \"tenantId\" = 'north' \
-         AND (position > 9000 OR abs(extract(epoch FROM \"createdAt\" - now() AT TIME ZONE 'UTC')) > 600)";
-    assert_eq!(sql.one("SELECT count(*)::text FROM \"AuditLog\" WHERE \"tenantId\" = 'north'").await, "10");
-    assert_eq!(sql.one(wrong).await, "0");
-}
-
-#[tokio::test]
-async fn the_old_service_says_when_as_far_as_a_reader_can_hold_it() {
-    let world = world().await;
-    if is_sqlite(world.url()) {
-        return; // SQLite databases are not adopted.
-    }
-    let mut sql = Sql::connect(world.url()).await;
-    sql.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"createdAt\") VALUES ('old', 'x', 'x', 'y', '2020-01-01'), ('odd', 'x', 'x', 'y', 'infinity')").await;
-
-    assert_eq!(sql.one("SELECT \"createdAt\"::text FROM \"AuditLog\" WHERE id = 'old'").await, "2020-01-01 00:00:00");
-    assert_eq!(sql.one("SELECT isfinite(\"createdAt\")::text FROM \"AuditLog\" WHERE id = 'odd'").await, "true");
-}
-
-/// Inserts unsealed rows from before the restrictions existed. Returns their number.
-async fn odd_rows(world: &World) -> u64 {
-    let insert = "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";
-    if is_sqlite(world.url()) {
-        let mut sql = Sql::connect(world.url()).await;
-        let odd = ["'never'", "x'ff'", "'2026-01-01 00:00:00+05:00'", "7"];
-        for (number, time) in odd.iter().enumerate() {
-            sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', NULL, {time})")).await;
-        }
-        return odd.len() as u64;
-    }
-    let mut sql = superuser(world).await;
-    for (number, time) in ODD.iter().enumerate() {
-        let position = 7_000 + number;
-        sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', {position}, {time})")).await;
-        sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({position}, 'odd{number}')")).await;
-    }
-    ODD.len() as u64
-}
+use crate::support::audit::{Outside, found, odd_rows, superuser};
+use crate::support::sql::{Sql, is_sqlite};
 
 #[tokio::test]
 async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
@@ -88,57 +28,7 @@ async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
     assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some("odd0")));
 }
 
-#[tokio::test]
-async fn texts_that_are_none_are_sealed_and_told_apart_on_sqlite() {
-    let (world, outside) = (world().await, Outside::new());
-    if !is_sqlite(world.url()) {
-        return; // PostgreSQL stores only text in a text column.
-    }
-    let mut sql = Sql::connect(world.url()).await;
-    for (id, action, details) in [("blob", "x'ff'", "x'00'"), ("bytes", "CAST(x'ff' AS text)", "'no JSON'"), ("twice", "'x'", "'{\"a\":1,\"a\":2}'")] {
-        sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', {action}, 'y', {details})")).await;
-    }
-    outside.seal(&world).await;
-    assert_eq!(outside.verify(&world).await.first_bad, None);
-    let mut sql = superuser(&world).await;
-
-    for (id, change, back) in [
-        ("blob", "action = x'fe'", "action = x'ff'"),
-        ("twice", "details = '{\"a\":2}'", "details = '{\"a\":1,\"a\":2}'"),
-        ("twice", "\"createdAt\" = \"createdAt\" || '+05:00'", "\"createdAt\" = replace(\"createdAt\", '+05:00', '')"),
-    ] {
-        sql.run(&format!("UPDATE \"AuditLog\" SET {change} WHERE id = '{id}'")).await;
-        let finding = found(&world, &outside).await;
-        assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some(id)), "{change}");
-        sql.run(&format!("UPDATE \"AuditLog\" SET {back} WHERE id = '{id}'")).await;
-        assert_eq!(outside.verify(&world).await.first_bad, None, "{back}");
-    }
-}
-
-#[tokio::test]
-async fn rows_with_times_that_no_reader_can_hold_are_listed() {
-    let world = world().await;
-    if is_sqlite(world.url()) {
-        return; // SQLite stores a time as text, which the driver parses or rejects.
-    }
-    let odd = odd_rows(&world).await;
-    let unit = world.platform().await.unwrap();
-    let filter = || AuditFilter { action: Some("x".to_owned()), ..AuditFilter::default() };
-
-    let listed = unit.audit().list(filter(), PageRequest::new(10, 0)).await.unwrap().items;
-    let walked = unit.audit().list_after(filter(), KeysetRequest::first(10)).await.unwrap().items;
-
-    assert_eq!((listed.len() as u64, walked.len() as u64), (odd, odd));
-    let mut page = KeysetRequest::first(1);
-    for pages in 0.. {
-        assert!(pages < 20, "it is walked for ever");
-        let found = unit.audit().list_after(filter(), page).await.unwrap();
-        let Some(next) = found.next else { break };
-        page = KeysetRequest::after(1, next);
-    }
-}
-
-/// Returns details that are hard for a parser of numbers or documents.
+/// Details on which a reader of numbers or of documents may stumble.
 fn details() -> Vec<String> {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut all: Vec<String> = (0..200)
@@ -151,16 +41,25 @@ fn details() -> Vec<String> {
         .collect();
     all.extend((0..100).map(|number| format!("[14.4285714285714286{number}, 0.1{number}234567890123456789]")));
     all.extend([120, 125, 126, 127, 128, 400].map(|depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth))));
-    all.extend(["null", "[null]", "1e400", "-0", "1.0", "1E2", "{}", "\"text\"", "18446744073709551616"].map(str::to_owned));
+    all.extend(
+        ["null", "[null]", "1e400", "-0", "1.0", "1E2", "{}", "\"text\"", "18446744073709551616"].map(str::to_owned),
+    );
     all
 }
 
 async fn with_details(world: &World) -> usize {
     let mut sql = Sql::connect(world.url()).await;
     let details = details();
-    let rows: Vec<String> =
-        details.iter().enumerate().map(|(number, details)| format!("('d{number}', 'x', 'x', 'y', '{details}')")).collect();
-    sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES {}", rows.join(", "))).await;
+    let rows: Vec<String> = details
+        .iter()
+        .enumerate()
+        .map(|(number, details)| format!("('d{number}', 'x', 'x', 'y', '{details}')"))
+        .collect();
+    sql.run(&format!(
+        "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES {}",
+        rows.join(", ")
+    ))
+    .await;
     details.len()
 }
 
@@ -223,11 +122,16 @@ async fn in_the_first_format(world: &World, outside: &Outside) {
     for (number, tenant, leaf) in leaves {
         let leaf = first(leaf.into_record().unwrap()).leaf();
         trees[usize::try_from(tenant).unwrap()].push(leaf);
-        sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {} WHERE batch = 1 AND number = {number}", bytes(leaf))).await;
+        sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {} WHERE batch = 1 AND number = {number}", bytes(leaf)))
+            .await;
     }
     for (number, (entry, tree)) in entries.iter_mut().zip(&trees).enumerate() {
         entry.root = tree.root();
-        sql.run(&format!("UPDATE rylie_audit_tenant SET root = {} WHERE batch = 1 AND number = {number}", bytes(entry.root))).await;
+        sql.run(&format!(
+            "UPDATE rylie_audit_tenant SET root = {} WHERE batch = 1 AND number = {number}",
+            bytes(entry.root)
+        ))
+        .await;
     }
     let mut checkpoint = outside.checkpoints().remove(0).checkpoint().clone();
     checkpoint.root = entries.iter().map(TenantEntry::leaf).collect::<Tree>().root();

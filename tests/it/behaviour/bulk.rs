@@ -7,8 +7,8 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, NewSeoWorksMapping};
 use sea_orm::ConnectionTrait;
 
-use super::rows::{add_requests, beside, ids, is_sqlite};
 use super::world;
+use crate::support::rows::{add_requests, beside, ids, is_sqlite};
 
 fn new(title: &str) -> NewRequest {
     NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
@@ -27,7 +27,8 @@ async fn total(unit: &dyn TenantUnit, status: RequestStatus) -> u64 {
 async fn the_counts_tell_what_changed_and_what_was_not_found() {
     let world = world().await;
     let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
-    let (one, two, done) = (ours.request().await.unwrap(), ours.request().await.unwrap(), ours.request().await.unwrap());
+    let (one, two, done) =
+        (ours.request().await.unwrap(), ours.request().await.unwrap(), ours.request().await.unwrap());
     let foreign = theirs.request().await.unwrap();
     let unit = ours.unit().await.unwrap();
     unit.requests().set_status(done.id.clone(), RequestStatus::Completed).await.unwrap();
@@ -49,7 +50,11 @@ async fn the_counts_tell_what_changed_and_what_was_not_found() {
     drop(unit);
     let unit = ours.unit().await.unwrap();
     for removed in [&one, &two] {
-        let filter = AuditFilter { action: Some("DELETED".into()), resource_id: Some(removed.id.to_string()), ..Default::default() };
+        let filter = AuditFilter {
+            action: Some("DELETED".into()),
+            resource_id: Some(removed.id.to_string()),
+            ..Default::default()
+        };
         assert_eq!(unit.audit().list(filter, PageRequest::default()).await.unwrap().total, 1);
     }
 }
@@ -62,7 +67,8 @@ async fn a_plain_user_changes_the_own_rows_alone() {
     let asked = vec![ann.request().await.unwrap().id, agency.request().await.unwrap().id];
 
     let unit = ann.unit().await.unwrap();
-    let changed = unit.requests().set_status_many(asked.clone(), RequestStatus::Cancelled, Progress::none()).await.unwrap();
+    let changed =
+        unit.requests().set_status_many(asked.clone(), RequestStatus::Cancelled, Progress::none()).await.unwrap();
     assert_eq!(changed, outcome(2, 1, 1));
     assert_eq!(unit.requests().remove_many(asked, Progress::none()).await.unwrap(), outcome(2, 1, 1));
 }
@@ -180,7 +186,8 @@ async fn two_hundred_thousand_rows_are_changed_in_one_call_or_none_of_them() {
 async fn mappings_are_made_or_moved_and_those_of_others_are_left() {
     let world = world().await;
     let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
-    let (one, two, foreign) = (ours.request().await.unwrap(), ours.request().await.unwrap(), theirs.request().await.unwrap());
+    let (one, two, foreign) =
+        (ours.request().await.unwrap(), ours.request().await.unwrap(), theirs.request().await.unwrap());
     let mapping = |request: &RequestId, task: &str| NewSeoWorksMapping {
         request: request.clone(),
         seoworks_task: task.into(),
@@ -194,7 +201,8 @@ async fn mappings_are_made_or_moved_and_those_of_others_are_left() {
 
     let new = ["new", "new", "old"].map(|task| mapping(&two.id, task));
     let mixed = [mapping(&two.id, "theirs"), mapping(&foreign.id, "ours")];
-    let saved = unit.seoworks_mappings().save_many(new.into_iter().chain(mixed).collect(), Progress::none()).await.unwrap();
+    let saved =
+        unit.seoworks_mappings().save_many(new.into_iter().chain(mixed).collect(), Progress::none()).await.unwrap();
     assert_eq!(saved, outcome(4, 2, 2));
     let moved = unit.seoworks_mappings().find_by_task("old").await.unwrap().unwrap();
     assert_eq!(moved.request_id, two.id);

@@ -6,8 +6,8 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, EntityTrait};
 use serde_json::json;
 
-use super::rows::beside;
 use super::world;
+use crate::support::rows::beside;
 
 fn minute(world: &rylie_testkit::World, minute: i64) -> Timestamp {
     (world.env().now() + chrono::TimeDelta::minutes(minute)).into()

@@ -5,7 +5,7 @@ use rylie_db::entities::Env;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Reach};
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 

@@ -9,7 +9,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::NewGa4Connection;
 use rylie_testkit::TestUser;
 
-use crate::secrets_support::{database, rotate};
+use crate::support::secrets::{database, rotate};
 
 use super::world;
 

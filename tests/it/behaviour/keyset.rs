@@ -10,8 +10,8 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, UserFilter};
 use sea_orm::ConnectionTrait;
 
-use super::rows::{add_requests, beside};
 use super::world;
+use crate::support::rows::{add_requests, beside};
 
 #[expect(clippy::needless_pass_by_value, reason = "`is_refused(call.await)` reads better than with a reference")]
 fn is_refused<T>(result: Result<T, Error>) -> bool {
@@ -215,15 +215,18 @@ async fn a_forged_cursor_is_refused_before_anything_is_asked() {
     let unit = agency.unit().await.unwrap();
     let first = unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap();
     let text = first.next.unwrap().to_string();
-    let statements = unit.statements();
+    let (statements, mut asked) = (unit.statements(), 0);
 
     for place in 0..text.len() {
         let mut forged = text.clone().into_bytes();
         forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
-        // The last letter has two unused bits that must be zero; otherwise parsing fails.
+        // The first two letters hold the version, which parsing checks.
+        // The last letter holds two bits that mean nothing, which must be clear: parsing refuses them.
         let Ok(cursor) = Cursor::parse(std::str::from_utf8(&forged).unwrap()) else { continue };
         assert!(is_refused(unit.requests().list_after(RequestFilter::default(), after(&cursor)).await), "{place}");
+        asked += 1;
     }
+    assert!(asked >= text.len() - 3, "{asked} of {} forged cursors were parsed", text.len());
     assert!(is_refused(Cursor::parse(&text[..20])) && is_refused(Cursor::parse("")));
     assert_eq!(unit.statements(), statements);
 }
@@ -248,8 +251,9 @@ async fn processes_share_cursors_by_their_keyring() {
         let unit = store.tenant_read_only(&agency.scope()).await.unwrap();
         let page = unit.requests().list_after(RequestFilter::default(), after(&cursor)).await;
         assert_eq!(page.is_ok(), good);
-        // Without a keyring a process accepts its own cursors.
-        let own = unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap().next.unwrap();
+        // Without a keyring a process takes its own.
+        let own =
+            unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap().next.unwrap();
         assert!(unit.requests().list_after(RequestFilter::default(), after(&own)).await.is_ok());
     }
 }

@@ -14,7 +14,7 @@ use rylie_testkit::World;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::recorded::{Metrics, Spans};
+use crate::support::telemetry::{Metrics, Spans};
 
 use super::world;
 
@@ -56,7 +56,8 @@ async fn a_statement_is_told_as_the_conventions_say() {
     unit.tasks().add(request, NewTask::new("canary", TaskType::Page)).await.unwrap();
     unit.commit().await.unwrap();
 
-    let inserts: Vec<_> = spans.of(STATEMENT).into_iter().filter(|s| s.field("otel.name") == Some("INSERT Task")).collect();
+    let inserts: Vec<_> =
+        spans.of(STATEMENT).into_iter().filter(|s| s.field("otel.name") == Some("INSERT Task")).collect();
     let [insert] = inserts.as_slice() else { panic!("{:?}", spans.all()) };
     let mut expected = BTreeMap::from([
         ("otel.kind", "client".to_owned()),
@@ -181,8 +182,7 @@ async fn waits_for_a_connection_are_measured_and_those_in_vain_counted() {
     assert!(database.store().tenant(&agency.scope()).await.is_err());
     drop(holder);
 
-    let (waits, timeouts) =
-        (metrics.of("db.client.connection.wait_time"), metrics.of("db.client.connection.timeouts"));
+    let (waits, timeouts) = (metrics.of("db.client.connection.wait_time"), metrics.of("db.client.connection.timeouts"));
     assert_eq!((waits.len(), timeouts.len()), (1, 1));
     let pool = &waits[0].labels["db.client.connection.pool.name"];
     assert!(pool.ends_with(&namespace(&world)) && waits[0].labels == timeouts[0].labels, "{waits:?} {timeouts:?}");
@@ -253,8 +253,7 @@ async fn runs_of_jobs_are_told_and_counted_by_their_outcome() {
     let _listening = (metrics.listen(), spans.listen());
     let jobs: Vec<Arc<dyn Job>> = vec![Arc::new(Works(true)), Arc::new(Works(false))];
     let env = Arc::new(rylie_db::entities::SystemEnv);
-    let scheduler =
-        Scheduler::new(world.store(), env, jobs, &BTreeMap::new(), SchedulerOptions::default()).unwrap();
+    let scheduler = Scheduler::new(world.store(), env, jobs, &BTreeMap::new(), SchedulerOptions::default()).unwrap();
 
     scheduler.run_now("works").await.unwrap();
     scheduler.run_now("fails").await.unwrap();

@@ -2,8 +2,8 @@
 
 use rylie_db::prelude::*;
 
-use super::rows::add_requests;
 use super::world;
+use crate::support::rows::add_requests;
 
 #[tokio::test]
 async fn an_overview_has_users_and_task_counts_in_three_statements() {

@@ -22,7 +22,11 @@ async fn only_a_super_admin_with_a_reason_gets_a_grant() {
 async fn who_entered_and_why_is_recorded_even_if_the_unit_only_reads() {
     let world = world().await;
     let root = world.user().role(UserRole::SuperAdmin).build().await.unwrap();
-    let origin = Origin { address: Some("192.0.2.7".parse().unwrap()), user_agent: Some("test\u{7}".into()), ..Default::default() };
+    let origin = Origin {
+        address: Some("192.0.2.7".parse().unwrap()),
+        user_agent: Some("test\u{7}".into()),
+        ..Default::default()
+    };
     let grant = Grant::of(&root.signed_in, "a support case", origin).unwrap();
     drop(world.store().platform(grant).await.unwrap());
 

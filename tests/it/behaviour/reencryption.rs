@@ -7,8 +7,8 @@ use rylie_db::maintenance::{key_report, reencrypt};
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, NewGa4Connection};
 
-use crate::migration::sql::Sql;
-use crate::secrets_support::{CBC, GCM, database, rotate};
+use crate::support::secrets::{CBC, GCM, database, rotate};
+use crate::support::sql::Sql;
 
 use super::world;
 

@@ -23,7 +23,8 @@ async fn a_request_and_its_tasks_are_read_as_they_were_written() {
     task.metadata = Some(serde_json::json!({ "words": 300, "grüße": [null, true] }));
     task.due = Some(world.env().now() + TimeDelta::days(14));
     let request = NewRequest { keywords: Some(serde_json::json!(["suv", "lease"])), ..new("Pages") };
-    let made = unit.requests().add_with_tasks(request, vec![task, NewTask::new("post it", TaskType::GbpPost)]).await.unwrap();
+    let made =
+        unit.requests().add_with_tasks(request, vec![task, NewTask::new("post it", TaskType::GbpPost)]).await.unwrap();
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();
@@ -120,16 +121,21 @@ async fn requests_of_one_instant_are_ordered_by_their_ids() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let unit = agency.unit().await.unwrap();
+    let (mut made, mut instants) = (Vec::new(), HashSet::new());
     for number in 0..10 {
-        unit.requests().add(new(&number.to_string())).await.unwrap();
+        let request = unit.requests().add(new(&number.to_string())).await.unwrap();
+        instants.insert(request.created_at.utc());
+        made.push(request.id);
     }
-    let mut seen = HashSet::new();
+    assert_eq!(instants.len(), 1, "the requests are of one instant");
+    let mut seen = Vec::new();
     for offset in 0..10 {
         let page = unit.requests().list(RequestFilter::default(), PageRequest::new(1, offset)).await.unwrap();
-        seen.insert(page.items[0].id.clone());
+        seen.push(page.items[0].id.clone());
     }
 
-    assert_eq!(seen.len(), 10);
+    made.sort_by(|one, other| other.as_str().cmp(one.as_str()));
+    assert_eq!(seen, made, "the highest id comes first");
 }
 
 #[tokio::test]
@@ -270,7 +276,7 @@ async fn nothing_is_made_for_a_user_who_is_not_there_or_not_to_be_acted_for() {
     let left = agency.user().await.unwrap();
     let root = world.user().of(&agency.agency).role(UserRole::SuperAdmin).build().await.unwrap().user.id;
     let sql = format!(r#"UPDATE "User" SET "agencyId" = '{}' WHERE id = '{}'"#, other.agency.id, left.user.id);
-    super::rows::beside(&world).await.execute_unprepared(&sql).await.unwrap();
+    crate::support::rows::beside(&world).await.execute_unprepared(&sql).await.unwrap();
     let for_user = |user: &UserId| NewRequest { user: Some(user.clone()), ..new("t") };
     let task = || vec![NewTask::new("t", TaskType::Page)];
 

@@ -10,7 +10,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, RequestFilter};
 use rylie_testkit::World;
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 
@@ -113,27 +113,4 @@ async fn an_event_is_forgotten_when_no_sender_delivers_it_again() {
 
     assert_eq!(removed, 1);
     assert_eq!([deliver("recent").await, deliver("old").await], [true, false]);
-}
-
-/// The job skips locked rows until the next run, without waiting or failing.
-#[tokio::test]
-async fn a_row_that_another_transaction_holds_is_left() {
-    let world = world().await;
-    if crate::migration::sql::is_sqlite(world.url()) {
-        return; // On SQLite a writer locks the whole file.
-    }
-    let agency = world.agency().await.unwrap();
-    let (held, free) = (agency.request().await.unwrap(), agency.request().await.unwrap());
-    let unit = agency.unit().await.unwrap();
-    unit.requests().remove(held.id.clone()).await.unwrap();
-    unit.requests().remove(free.id).await.unwrap();
-    unit.commit().await.unwrap();
-    world.env().forward(TimeDelta::days(31));
-    let unit = agency.unit().await.unwrap();
-    unit.requests().restore(held.id.clone()).await.unwrap();
-
-    assert_eq!(purge(&world, Sweep::default()).await.requests, 1);
-
-    unit.commit().await.unwrap();
-    assert_eq!(purge(&world, Sweep::default()).await.requests, 0, "it was brought back meanwhile");
 }

@@ -15,7 +15,7 @@ use rylie_testkit::{TestEnv, World};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 

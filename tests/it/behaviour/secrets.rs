@@ -3,7 +3,7 @@
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, NewAccount, NewGa4Connection, NewSearchConsoleConnection};
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 

@@ -20,7 +20,10 @@ async fn the_default_seed_makes_the_super_admin_and_the_settings_once() {
 
     let unit = world.platform().await.unwrap();
     let admin = unit.identities().find_by_email("admin@example.com").await.unwrap().unwrap();
-    assert_eq!((admin.role, admin.name.as_deref(), admin.onboarding_completed), (UserRole::SuperAdmin, Some("System Admin"), true));
+    assert_eq!(
+        (admin.role, admin.name.as_deref(), admin.onboarding_completed),
+        (UserRole::SuperAdmin, Some("System Admin"), true)
+    );
     let settings = unit.settings().find().await.unwrap().unwrap();
     assert!(!settings.maintenance_mode && settings.new_user_registration && settings.audit_logging);
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use rylie_db::entities::Env;
 use rylie_db::maintenance::{Engine, Sizes, TableSize, growth, keep_sizes, sizes};
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 

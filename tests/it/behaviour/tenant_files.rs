@@ -5,8 +5,8 @@ use rylie_db::prelude::*;
 use rylie_testkit::{TestAgency, TestUser, World};
 use serde_json::{Value, json};
 
-use crate::migration::sql::Sql;
-use crate::tenant_transfer::{dump, seal, tables_with_a_tenant};
+use crate::support::sql::Sql;
+use crate::support::tenant_rows::{dump, seal, tables_with_a_tenant};
 
 use super::world;
 
@@ -145,9 +145,11 @@ async fn a_file_of_one_user_brings_no_agency_and_no_other_user() {
     let solo = world.user().package(PackageType::Gold).build().await.unwrap();
     let exported = Exported::of(&world, solo.user.tenant_id.clone(), &solo).await;
     let before = exported.rows().await;
-    for (table, column, value) in
-        [("User", "id", json!("another")), ("User", "agencyId", json!(exported.theirs.agency.id)), ("Request", "agencyId", json!("x"))]
-    {
+    for (table, column, value) in [
+        ("User", "id", json!("another")),
+        ("User", "agencyId", json!(exported.theirs.agency.id)),
+        ("Request", "agencyId", json!("x")),
+    ] {
         let imported = exported.import(&exported.forged(table, column, &value)).await;
         assert!(imported.is_err(), "{table}.{column} = {value}: {imported:?}");
         assert_eq!(exported.rows().await, before);

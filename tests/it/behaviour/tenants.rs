@@ -2,61 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::TimeDelta;
 use rylie_db::entities::TENANT_TABLES;
 use rylie_db::maintenance::{Error, ImportedTenant};
 use rylie_db::migration::Environment;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{
-    AuditFilter, Error as Refused, KEPT_USERS, NewGa4Connection, NewSeoWorksMapping, PreferencesChanges, TenantCounts,
-};
-use rylie_testkit::{TestAgency, World};
+use rylie_db::repositories::{AuditFilter, Error as Refused, KEPT_USERS, TenantCounts};
+use rylie_testkit::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::migration::sql::{Sql, migrations};
-use crate::tenant_transfer::{dump, tables_with_a_tenant};
+use crate::support::sql::{Sql, migrations};
+use crate::support::tenant_rows::{dump, everything, full_agency, tables_with_a_tenant};
 
 use super::world;
-
-/// Creates an agency with at least one row in every tenant-owned table.
-async fn full_agency(world: &World) -> TestAgency<'_> {
-    let agency = world.agency().await.unwrap();
-    let user = world.user().of(&agency.agency).package(PackageType::Gold).build().await.unwrap();
-    let me = || user.user.id.clone();
-    let request = user.request().await.unwrap();
-    let unit = user.unit().await.unwrap();
-    unit.tasks().add(request.id.clone(), NewTask::new("wörk \"quoted\"\nline", TaskType::Page)).await.unwrap();
-    let mapping = NewSeoWorksMapping { request: request.id.clone(), seoworks_task: me().to_string(), kind: "page".into() };
-    unit.seoworks_mappings().add(mapping).await.unwrap();
-    unit.preferences().save(me(), PreferencesChanges::default()).await.unwrap();
-    let connection = NewGa4Connection {
-        user: None,
-        access_token: Secret::from("canary-access"),
-        refresh_token: None,
-        expires: None,
-        property_id: None,
-        property_name: None,
-    };
-    unit.ga4_connections().save(connection).await.unwrap();
-    unit.usage().use_page(me(), "event").await.unwrap();
-    unit.commit().await.unwrap();
-    let mut sql = Sql::connect(world.url()).await;
-    let copied = format!(
-        r#"INSERT INTO "SearchConsoleConnection" (id, "userId", "accessToken", "createdAt", "updatedAt", "tenantId")
-           SELECT 'copy-' || id, "userId", "accessToken", "createdAt", "updatedAt", "tenantId" FROM "GA4Connection" WHERE "userId" = '{}'"#,
-        me()
-    );
-    sql.run(&copied).await;
-    let account = format!(
-        r#"INSERT INTO "Account" (id, "userId", type, provider, "providerAccountId", "expires_at") VALUES ('account-{0}', '{0}', 'oauth', 'google', '{0}', 7)"#,
-        me()
-    );
-    sql.run(&account).await;
-    world.env().forward(TimeDelta::days(31));
-    rylie_db::maintenance::close_usage(&*world.store(), None, &rylie_db::maintenance::Sweep::default()).await.unwrap();
-    agency
-}
 
 struct Place {
     folder: TempDir,
@@ -97,18 +55,6 @@ fn job_error(error: rylie_db::Error) -> Error {
         rylie_db::Error::Maintenance(error) => error,
         other => panic!("{other}"),
     }
-}
-
-/// Returns every row of every table except the audit log: the tenant's, then the others'.
-async fn everything(world: &World, tenant: &TenantId) -> [Vec<String>; 2] {
-    let mut sql = Sql::connect(world.url()).await;
-    let (mut own, mut others) = (Vec::new(), Vec::new());
-    for table in tables_with_a_tenant(&mut sql, world.url()).await.iter().filter(|table| *table != "AuditLog") {
-        own.extend(dump(&mut sql, world.url(), table, &format!("\"tenantId\" = '{}'", tenant.as_str())).await);
-        others.extend(dump(&mut sql, world.url(), table, &format!("\"tenantId\" <> '{}'", tenant.as_str())).await);
-    }
-    others.extend(dump(&mut sql, world.url(), "SystemSettings", "true").await);
-    [own, others]
 }
 
 #[tokio::test]
@@ -184,9 +130,20 @@ async fn the_audit_log_keeps_the_tenants_records_and_tells_of_the_transfer() {
 
     assert_eq!(dump(&mut sql, world.url(), "AuditLog", &of_tenant).await, before);
     let unit = world.platform().await.unwrap();
-    let about = AuditFilter { resource_id: Some(tenant.as_str().to_owned()), resource: Some("Tenant".into()), ..Default::default() };
-    let mut actions: Vec<_> =
-        unit.audit().list(about, PageRequest::default()).await.unwrap().items.into_iter().map(|row| row.action).collect();
+    let about = AuditFilter {
+        resource_id: Some(tenant.as_str().to_owned()),
+        resource: Some("Tenant".into()),
+        ..Default::default()
+    };
+    let mut actions: Vec<_> = unit
+        .audit()
+        .list(about, PageRequest::default())
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|row| row.action)
+        .collect();
     actions.sort();
     assert_eq!(actions, ["TENANT_ERASED", "TENANT_EXPORTED", "TENANT_IMPORTED"]);
 }
@@ -287,7 +244,7 @@ async fn a_forged_file_brings_in_nothing_that_does_not_fit() {
         let mut row: Value = serde_json::from_str(&lines[user]).unwrap();
         row["row"][column] = value;
         lines[user] = row.to_string();
-        crate::tenant_transfer::seal(lines)
+        crate::support::tenant_rows::seal(lines)
     };
     for (column, value) in [
         ("agencyId", json!(theirs.agency.id)),
@@ -302,7 +259,7 @@ async fn a_forged_file_brings_in_nothing_that_does_not_fit() {
         assert!(imported.is_err(), "{column}: {imported:?}");
         assert_eq!(everything(&world, tenant).await, before, "{column}");
     }
-    place.rewrite(&crate::tenant_transfer::seal(good));
+    place.rewrite(&crate::support::tenant_rows::seal(good));
     import(&world, &place.file()).await.unwrap();
 }
 
@@ -312,7 +269,9 @@ async fn a_file_of_another_schema_is_refused() {
     let ours = world.agency().await.unwrap();
     let place = Place::new();
     let (store, out) = (world.store(), place.file());
-    rylie_db::maintenance::export_tenant(&*store, &ours.agency.tenant_id, "m2020", &out, None, &Progress::none()).await.unwrap();
+    rylie_db::maintenance::export_tenant(&*store, &ours.agency.tenant_id, "m2020", &out, None, &Progress::none())
+        .await
+        .unwrap();
 
     let error = job_error(import(&world, &out).await.unwrap_err());
 
@@ -342,7 +301,8 @@ async fn a_tenant_that_is_not_there_is_neither_exported_nor_erased() {
     let place = Place::new();
     for name in ["nobody", "user:nobody", "platform"] {
         let tenant = rylie_db::maintenance::tenant_named(name).unwrap();
-        let exported = world.database().export_tenant(&tenant, &place.file(), None, &Progress::none()).await.unwrap_err();
+        let exported =
+            world.database().export_tenant(&tenant, &place.file(), None, &Progress::none()).await.unwrap_err();
         let erased = world.database().erase_tenant(&tenant).await.unwrap_err();
         for error in [exported, erased] {
             let error = job_error(error);
@@ -384,48 +344,17 @@ async fn a_mark_that_is_set_meanwhile_stops_the_erasing() {
     assert_eq!(everything(&world, &tenant).await, before);
 }
 
-/// On SQLite no other process can write during this.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mark_that_is_set_while_rows_are_being_erased_stops_it_as_well() {
-    let world = world().await;
-    if !world.is_postgres() {
-        return;
-    }
-    let ours = full_agency(&world).await;
-    let tenant = ours.agency.tenant_id.clone();
-    let before = everything(&world, &tenant).await;
-    // The agency is deleted last, and waits for this lock.
-    let mut other = Sql::connect(world.url()).await;
-    other.run(&format!(r#"BEGIN; SELECT 1 FROM "Agency" WHERE id = '{}' FOR UPDATE"#, ours.agency.id)).await;
-    let (database, of) = (world.connect_again(2).await.unwrap(), tenant.clone());
-    let erasing = tokio::spawn(async move { database.erase_tenant(&of).await });
-    let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
-                   AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM \"Agency\"%'";
-    // A separate connection, because a transaction sees one snapshot of the activity.
-    let mut looking = Sql::connect(world.url()).await;
-    while looking.one(waiting).await != "1" {
-        assert!(!erasing.is_finished(), "it did not wait");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    migrations(world.url()).await.mark_environment(Environment::Production, None).await.unwrap();
-    other.run("COMMIT").await;
-
-    let refused = erasing.await.unwrap().unwrap_err();
-
-    assert!(refused.is_refusal() && matches!(job_error(refused), Error::Data { source: Refused::Protected, .. }));
-    assert_eq!(everything(&world, &tenant).await, before);
-}
-
-/// A request of another tenant that a user of this tenant ordered stays unchanged. Of the user only the id remains, as
-/// the request's reference.
+/// A request of another tenant that one of this tenant's users ordered stays as it is: of the user her id is left, which it names.
 #[tokio::test]
 async fn a_user_whom_another_tenants_request_names_does_not_keep_her_tenant_from_being_erased() {
     let world = world().await;
     let (ours, theirs) = (full_agency(&world).await, full_agency(&world).await);
     let mut sql = Sql::connect(world.url()).await;
     let (admin, tenant) = (ours.admin.user.id.as_str(), &ours.agency.tenant_id);
-    let moved =
-        format!(r#"UPDATE "Request" SET "userId" = '{admin}' WHERE "tenantId" = '{}'"#, theirs.agency.tenant_id.as_str());
+    let moved = format!(
+        r#"UPDATE "Request" SET "userId" = '{admin}' WHERE "tenantId" = '{}'"#,
+        theirs.agency.tenant_id.as_str()
+    );
     sql.run(&moved).await;
     sql.run(&format!(r#"UPDATE "User" SET name = 'Ann', "apiKey" = 'hash' WHERE id = '{admin}'"#)).await;
     let before = everything(&world, tenant).await;

@@ -1,11 +1,12 @@
 //! Units of work.
 
 use std::task::Poll;
+use std::time::Duration;
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 
@@ -88,11 +89,22 @@ async fn a_unit_that_only_reads_refuses_to_write() {
 async fn more_units_than_connections_wait_for_their_turn() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
-    let waiting = (0..40).map(|_| agency.request());
+    let (store, scope) = (world.connect_again(2).await.unwrap().store(), agency.scope());
+    let write = async || {
+        let unit = store.tenant(&scope).await?;
+        unit.requests().add(new("t")).await?;
+        unit.commit().await
+    };
+    let held = [store.tenant_read_only(&scope).await.unwrap(), store.tenant_read_only(&scope).await.unwrap()];
+    let mut writes = Box::pin(futures_util::future::join_all((0..40).map(|_| write())));
+    let count = async || Sql::connect(world.url()).await.one(r#"SELECT CAST(count(*) AS text) FROM "Request""#).await;
 
-    let made = futures_util::future::join_all(waiting).await;
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut writes).await.is_err());
+    assert_eq!(count().await, "0", "a unit opened while every connection was in use");
+    drop(held);
 
-    assert!(made.iter().all(Result::is_ok));
+    assert!(writes.await.iter().all(Result::is_ok));
+    assert_eq!(count().await, "40");
 }
 
 #[tokio::test]

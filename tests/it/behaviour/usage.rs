@@ -9,7 +9,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Used};
 use rylie_testkit::{TestUser, World};
 
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 use super::world;
 
@@ -77,8 +77,9 @@ async fn what_goes_over_the_quota_is_refused_under_any_concurrency() {
 
     let outcomes = deliver(&world, &user, TaskType::Page, events).await;
 
-    let refused =
-        |outcome: &&Result<Used, Error>| matches!(outcome, Err(Error::QuotaExceeded { kind: TaskType::Page, limit: 5 }));
+    let refused = |outcome: &&Result<Used, Error>| {
+        matches!(outcome, Err(Error::QuotaExceeded { kind: TaskType::Page, limit: 5 }))
+    };
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 5);
     assert_eq!(outcomes.iter().filter(refused).count(), 25);
     assert_eq!(current_pages(&user).await, 5);
@@ -510,8 +511,12 @@ async fn assert_each_event_was_counted_once(world: &World) {
     assert_eq!(Sql::connect(world.url()).await.all(wrong).await, Vec::<String>::new());
 }
 
-/// Delivers one event in fifty concurrent calls, alternating between two users of the agency. Returns each outcome.
-async fn deliver_to_two(world: &World, users: [&TestUser<'_>; 2], scopes: [TenantScope; 2]) -> Vec<Result<Used, Error>> {
+/// Delivers one event fifty times at once, in turn for two users who are the agency's; what became of each.
+async fn deliver_to_two(
+    world: &World,
+    users: [&TestUser<'_>; 2],
+    scopes: [TenantScope; 2],
+) -> Vec<Result<Used, Error>> {
     let deliveries = (0..50).map(|number: usize| {
         let (store, scope, user) = (world.store(), scopes[number % 2].clone(), users[number % 2].user.id.clone());
         tokio::spawn(async move {
@@ -549,7 +554,8 @@ async fn an_event_stays_counted_in_its_agency_when_its_user_has_left() {
     let ann = world.user().of(&ours.agency).package(PackageType::Gold).build().await.unwrap();
     let bob = world.user().of(&ours.agency).package(PackageType::Gold).build().await.unwrap();
     let cleo = world.user().of(&theirs.agency).package(PackageType::Gold).build().await.unwrap();
-    let pages = async |unit: &dyn TenantUnit, user: &TestUser<'_>| unit.usage().use_page(user.user.id.clone(), "event").await;
+    let pages =
+        async |unit: &dyn TenantUnit, user: &TestUser<'_>| unit.usage().use_page(user.user.id.clone(), "event").await;
     use_pages(&ann, &["event"]).await;
     use_pages(&cleo, &["event"]).await;
 

@@ -113,7 +113,9 @@ async fn what_is_no_address_is_refused() {
     let agency = world.agency().await.unwrap();
     let unit = agency.unit().await.unwrap();
     let long = format!("{}@example.com", "x".repeat(250));
-    for email in ["", "ann", "@", "ann@", "@example.com", "a b@example.com", "a\0@example.com", "a\n@example.com", &long] {
+    for email in
+        ["", "ann", "@", "ann@", "@example.com", "a b@example.com", "a\0@example.com", "a\n@example.com", &long]
+    {
         assert!(matches!(unit.users().add(named(email)).await, Err(Error::Invalid { .. })), "{email:?}");
     }
 }

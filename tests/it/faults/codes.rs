@@ -4,7 +4,7 @@ use rylie_db::repositories::Error;
 use rylie_testkit::World;
 
 use super::{Before, Kind, Scene, To, is_lost_before_commit, is_unknown, request};
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 /// A request fails with the code in its title: immediately after `now`, and at the commit after `later`.
 const RAISING: &str = "CREATE FUNCTION raising() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \

@@ -12,7 +12,7 @@ use rylie_testkit::{Cluster, World};
 use tokio::sync::Mutex;
 
 use super::request;
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 const WRITERS: u64 = 16;
 

@@ -7,7 +7,7 @@ use rylie_migration::{Migrations, Options, Progress};
 use rylie_testkit::{Cluster, DelayProxy, Lost, World};
 
 use super::PATIENCE;
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 /// The interval of checks whether the server is still working.
 const LOOK: Duration = Duration::from_secs(1);

@@ -63,7 +63,7 @@ async fn connections_behind_callers_that_gave_up_are_counted_as_in_use() {
     let database =
         world.connect_with_settings(&[("max_connections", "1"), ("acquire_timeout_seconds", "1")]).await.unwrap();
     let store = database.store();
-    let mut beside = crate::migration::sql::Sql::connect(world.url()).await;
+    let mut beside = crate::support::sql::Sql::connect(world.url()).await;
     beside.run("BEGIN; LOCK TABLE \"Request\"").await;
     let unit = store.tenant(&scene.scope).await.unwrap();
     let list = unit.requests().list(RequestFilter::default(), PageRequest::default());

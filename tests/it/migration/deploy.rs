@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use rylie_migration::{Engine, Error, MIGRATIONS, MigrationState, Migrations, Options, Progress, Step};
 
-use super::made::{Made, list, migrations_of};
-use super::schema::make_base;
-use super::sql::{Sql, deploy, from, is_sqlite, migrations, schema};
-use super::tenant_key::{fill, record_base};
+use crate::support::made::{Made, list, migrations_of};
+use crate::support::old_service::{fill, make_base, record_base};
+use crate::support::sql::{Sql, deploy, from, is_sqlite, migrations, schema};
 
 /// Eight start together on an empty database: each migration is applied once, and all eight succeed.
 pub(crate) async fn eight_at_once_apply_each_migration_once(url: &str) {

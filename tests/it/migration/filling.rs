@@ -6,9 +6,8 @@ use std::time::Duration;
 use rylie_migration::{AdoptOptions, MIGRATIONS, Options, Progress, Step, steps_sent};
 use rylie_testkit::Cluster;
 
-use super::schema::make_base;
-use super::sql::{Sql, deploy, migrations};
-use super::tenant_key::{fill, record_base};
+use crate::support::old_service::{fill, make_base, record_base};
+use crate::support::sql::{Sql, deploy, migrations};
 
 /// The planner's statistics at the beginning of an adoption.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,8 @@
 
 use rylie_migration::{Environment, Error, MIGRATIONS, MigrationState, Refusal, Resolution, State};
 
-use super::roles::url_as;
-use super::sql::{Sql, deploy, from, migrations, schema};
+use crate::support::logins::url_as;
+use crate::support::sql::{Sql, deploy, from, migrations, schema};
 
 /// Production is neither reverted nor reset, not even by SeaORM's commands.
 pub(crate) async fn production_is_not_taken_back(url: &str) {

@@ -2,8 +2,8 @@
 
 use rylie_migration::{Error, MIGRATIONS, MigrationState, MigrationStatus, Migrations, Refusal, Resolution, Step};
 
-use super::made::{List, Made, list, migrations_of};
-use super::sql::{Sql, deploy, migrations};
+use crate::support::made::{List, Made, list, migrations_of};
+use crate::support::sql::{Sql, deploy, migrations};
 
 const A: &str = "m99990101_000001_make_a";
 const B: &str = "m99990101_000002_make_b";

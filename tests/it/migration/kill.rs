@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rylie_migration::{Engine, Error, MIGRATIONS, MigrationState, Progress, Refusal, Resolution, Step};
 
-use super::made::{List, Made, list, migrations_of};
-use super::sql::{Sql, deploy, from, migrations, schema};
+use crate::support::made::{List, Made, list, migrations_of};
+use crate::support::sql::{Sql, deploy, from, migrations, schema};
 
 const URL: &str = "RYLIE_TEST_KILLED_DEPLOY";
 /// The step before which the process kills itself.

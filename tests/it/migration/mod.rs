@@ -7,15 +7,16 @@
     reason = "tests; clippy knows only functions marked as such"
 )]
 
-pub(crate) mod adopt;
+mod cases;
 pub(crate) mod deploy;
+mod drift;
+mod entity_tables;
 pub(crate) mod filling;
 pub(crate) mod guards;
+mod guide;
 pub(crate) mod history;
 pub(crate) mod kill;
-pub(crate) mod made;
-pub(crate) mod reversal;
+mod plan;
 pub(crate) mod roles;
 pub(crate) mod schema;
-pub(crate) mod sql;
 pub(crate) mod tenant_key;

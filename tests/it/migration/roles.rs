@@ -10,9 +10,10 @@ use rylie_migration::{
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::made::Made;
-use super::sql::{Sql, deploy, migrations};
-use super::tenant_key::fill;
+use crate::support::logins::url_as;
+use crate::support::made::Made;
+use crate::support::old_service::fill;
+use crate::support::sql::{Sql, deploy, migrations};
 
 /// Returns a unique name: logins belong to the whole server.
 async fn name(url: &str, kind: &str) -> String {
@@ -25,14 +26,7 @@ fn login(name: &str) -> Option<Login> {
     Some(Login { name: name.to_owned(), password: Some(Password::new("x").unwrap()) })
 }
 
-/// Returns the URL as this login. The server asks for the password, which tests the verifier.
-pub(crate) fn url_as(url: &str, login: &str) -> String {
-    let options: PgConnectOptions = url.parse().unwrap();
-    let host = options.get_host().replace('/', "%2F");
-    format!("postgres://{login}:x@{host}:{}/{}", options.get_port(), options.get_database().unwrap())
-}
-
-/// Provisions a reader with this visibility.
+/// A reader, and what it may see.
 async fn reader(url: &str, sees: Option<Sees>) -> (Sql, String) {
     let name = name(url, "reader").await;
     let wanted = Provision { readonly: login(&name), sees, ..Provision::default() };

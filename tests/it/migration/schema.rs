@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use rylie_migration::{Catalog, Engine, MIGRATIONS, MigrationState};
+use rylie_migration::{Catalog, MIGRATIONS, MigrationState};
 
-use super::sql::{Sql, deploy, is_sqlite, migrations, schema};
-
-fn engine(url: &str) -> Engine {
-    if is_sqlite(url) { Engine::Sqlite } else { Engine::Postgres }
-}
+use crate::support::old_service::make_base;
+use crate::support::sql::{Sql, deploy, engine, migrations, schema};
 
 /// Applying, reverting and reapplying a migration leaves the same schema.
 pub(crate) async fn up_down_up_leaves_the_same_schema(url: &str) {
@@ -63,15 +60,7 @@ pub(crate) async fn down_to_the_first_leaves_the_base(url: &str) {
     assert_eq!(schema(url).await, base);
 }
 
-/// Sends the first migration's statements manually.
-pub(crate) async fn make_base(url: &str) {
-    let mut sql = Sql::connect(url).await;
-    for step in MIGRATIONS[0].up(engine(url)) {
-        sql.run(step.statement()).await;
-    }
-}
-
-/// The file that adoption compares with equals the first migration's result. PostgreSQL only.
+/// The file that adoption compares with is what the first migration makes. PostgreSQL.
 pub(crate) async fn the_file_of_the_base_is_what_the_first_migration_makes(url: &str) {
     make_base(url).await;
     compare_with_file(url, "base.json", &Catalog::base()).await;

@@ -109,7 +109,7 @@ async fn what_the_pooler_leads_to_instead_of_the_replica_serves_nothing() {
     eventually("it is told why", told).await;
 
     server.lock().unwrap().clone_from(&scene.replica.address());
-    let mut primary = crate::migration::sql::Sql::connect(scene.world.url()).await;
+    let mut primary = crate::support::sql::Sql::connect(scene.world.url()).await;
     let end = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
     primary.run(end).await;

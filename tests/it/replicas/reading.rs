@@ -70,7 +70,7 @@ async fn whoever_waits_is_served_by_the_replica_once_it_has_come_that_far() {
 #[tokio::test]
 async fn a_commit_that_waits_for_the_disk_is_read_as_well() {
     let scene = Scene::with(&[]).await;
-    let mut raw = crate::migration::sql::Sql::connect(scene.world.url()).await;
+    let mut raw = crate::support::sql::Sql::connect(scene.world.url()).await;
     raw.run("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$")
         .await;
     let database = scene.world.connect_with_settings(FOR_EVER).await.unwrap();

@@ -10,7 +10,7 @@ use rylie_testkit::{Replica, World};
 
 use super::promoted::{switch, url_at};
 use super::{FOR_EVER, REPLICA, Scene, add_request, caught_up, eventually, opens_on, seen};
-use crate::migration::sql::Sql;
+use crate::support::sql::Sql;
 
 /// One replica is promoted while another one, which was ahead, still follows the old primary.
 #[tokio::test]

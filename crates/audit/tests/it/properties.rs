@@ -29,12 +29,12 @@ proptest! {
     }
 
     #[test]
-    fn a_checkpoint_with_any_byte_changed_is_none(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+    fn a_checkpoint_with_any_byte_changed_is_none(at in any::<prop::sample::Index>(), to in 0_u8..128) {
         let mut bytes = include_str!("checkpoint.txt").trim_end().as_bytes().to_vec();
         let at = at.index(bytes.len());
         prop_assume!(bytes[at] != to);
         bytes[at] = to;
-        let Ok(text) = String::from_utf8(bytes) else { return Ok(()) };
+        let text = String::from_utf8(bytes).unwrap();
         prop_assert!(SignedCheckpoint::parse(&text).is_err());
     }
 

@@ -37,11 +37,6 @@ async fn has_database(url: &str, name: &str) -> bool {
         .unwrap()
 }
 
-/// Returns whether tests of the private server must be skipped because an existing server is used.
-fn uses_a_given_server() -> bool {
-    env::var_os("RYLIE_TEST_DATABASE_URL").is_some()
-}
-
 #[tokio::test]
 async fn two_databases_are_isolated() {
     let (ours, theirs) = (empty().await, empty().await);
@@ -55,14 +50,14 @@ async fn two_databases_are_isolated() {
 
 #[tokio::test]
 async fn text_is_utf8_and_sorted_by_code_point() {
-    let database = empty().await;
+    let database = Cluster::private().await.unwrap().empty_database().await.unwrap();
 
     let sorted: Vec<String> = sqlx::query_scalar("SELECT * FROM unnest('{ä,b,B,a}'::text[]) AS t ORDER BY t")
         .fetch_all(&mut connect(&database.url()).await)
         .await
         .unwrap();
 
-    assert!(uses_a_given_server() || sorted == ["B", "a", "b", "ä"]);
+    assert_eq!(sorted, ["B", "a", "b", "ä"]);
 }
 
 #[tokio::test]
@@ -149,10 +144,7 @@ async fn a_removed_database_is_gone_at_once() {
 
 #[tokio::test]
 async fn another_role_can_log_in() {
-    if uses_a_given_server() {
-        return;
-    }
-    let database = empty().await;
+    let database = Cluster::private().await.unwrap().empty_database().await.unwrap();
     execute(&database.url(), "CREATE ROLE another_role LOGIN").await;
 
     let user: String = sqlx::query_scalar("SELECT current_user::text")
@@ -165,10 +157,8 @@ async fn another_role_can_log_in() {
 
 #[tokio::test]
 async fn without_its_password_nobody_gets_in_from_the_network() {
-    if uses_a_given_server() {
-        return;
-    }
-    let address = Cluster::shared().await.unwrap().address();
+    let cluster = Cluster::private().await.unwrap();
+    let address = cluster.address();
 
     let refused = PgConnection::connect(&format!("postgres://postgres:guess@{address}/postgres")).await;
 
@@ -178,9 +168,6 @@ async fn without_its_password_nobody_gets_in_from_the_network() {
 
 #[tokio::test]
 async fn a_private_server_is_gone_with_its_last_value() {
-    if uses_a_given_server() {
-        return;
-    }
     let cluster = Cluster::private().await.unwrap();
     let database = cluster.empty_database().await.unwrap();
     let url = database.url();
@@ -197,9 +184,6 @@ async fn a_private_server_is_gone_with_its_last_value() {
 #[tokio::test]
 async fn a_private_server_ends_with_a_process_that_is_killed() {
     const VICTIM: &str = "RYLIE_TESTKIT_VICTIM";
-    if uses_a_given_server() {
-        return;
-    }
     if env::var_os(VICTIM).is_some() {
         let database = empty().await;
         println!("\n{}", database.url());
@@ -209,6 +193,7 @@ async fn a_private_server_ends_with_a_process_that_is_killed() {
         .args(["--exact", "cluster::a_private_server_ends_with_a_process_that_is_killed"])
         .arg("--nocapture")
         .env(VICTIM, "1")
+        .env_remove("RYLIE_TEST_DATABASE_URL")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

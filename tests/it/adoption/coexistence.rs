@@ -1,0 +1,73 @@
+//! A database that the old service still uses: isolated for us, and open for its owner until the adoption is finished.
+
+use rylie_migration::{AdoptOptions, Error, Refusal, State};
+use rylie_testkit::{Cluster, PostgresDatabase};
+
+use crate::support::logins::give_away;
+use crate::support::old_service::{fill, make_base};
+use crate::support::raw::Raw;
+use crate::support::sql::{Sql, deploy, migrations};
+
+const ROWS: &str = "SELECT id FROM \"Request\" ORDER BY id";
+
+/// Creates a database as Prisma does, adopted by its plain owner. Also returns the owner's URL.
+async fn adopted_by_owner(cluster: &Cluster) -> (PostgresDatabase, Raw, String) {
+    let database = cluster.empty_database().await.unwrap();
+    make_base(&database.url()).await;
+    fill(&mut Sql::connect(&database.url()).await).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    let owner = give_away(&database, &mut raw).await;
+    migrations(&owner).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+    (database, raw, owner)
+}
+
+#[tokio::test]
+async fn the_old_service_sees_everything_until_the_adoption_is_finished() {
+    let (database, mut raw, owner) = adopted_by_owner(Cluster::shared().await.unwrap()).await;
+    deploy(&database.url()).await;
+    let mut old_service = Raw::connect(&owner).await;
+    assert_eq!(old_service.rows(ROWS).await.unwrap(), ["r-ann", "r-bob", "r-solo"]);
+    old_service.run("UPDATE \"Request\" SET title = 'old' WHERE id = 'r-bob'").await;
+    assert_eq!(raw.as_tenant("a1", ROWS).await.unwrap(), ["r-ann"]);
+    let mut by_owner = migrations(&owner).await;
+    assert_eq!(by_owner.catalog().await.unwrap().tables["Request"].row_security.as_deref(), Some("enabled"));
+
+    assert!(by_owner.finish_adoption(&mut |_| ()).await.unwrap());
+
+    assert_eq!(by_owner.mark().await.unwrap().unwrap().state, State::Fresh);
+    assert_eq!(by_owner.missing_wall().await.unwrap(), None);
+    assert_eq!(old_service.rows(ROWS).await, Ok(vec![]));
+    assert_eq!(old_service.as_tenant("a1", ROWS).await.unwrap(), ["r-ann"]);
+    assert!(!by_owner.finish_adoption(&mut |_| ()).await.unwrap());
+    // A second adoption counts the rows again, and keeps the state.
+    let again = by_owner.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+    assert_eq!((again.tables["Request"], again.applied.len(), again.missing_wall), (3, 0, None));
+    assert_eq!(by_owner.mark().await.unwrap().unwrap().state, State::Fresh);
+}
+
+/// Killed between the marker and the last table: the next deploy forces the remaining policies.
+#[tokio::test]
+async fn a_killed_end_of_the_adoption_is_taken_up_again() {
+    let (database, mut raw, owner) = adopted_by_owner(Cluster::shared().await.unwrap()).await;
+    deploy(&database.url()).await;
+    raw.run("UPDATE rylie_database SET state = 'fresh'").await;
+
+    deploy(&owner).await;
+
+    assert_eq!(Raw::connect(&owner).await.rows(ROWS).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn the_adoption_is_not_finished_without_the_roles() {
+    let cluster = Cluster::private().await.unwrap();
+    let (database, _raw, owner) = adopted_by_owner(&cluster).await;
+
+    let refused = migrations(&owner).await.finish_adoption(&mut |_| ()).await;
+
+    assert!(matches!(refused, Err(Error::Refused(Refusal::NoWall { .. }))), "{refused:?}");
+    assert_eq!(migrations(&owner).await.mark().await.unwrap().unwrap().state, State::Coexistence);
+    assert_eq!(Raw::connect(&owner).await.rows(ROWS).await.unwrap().len(), 3);
+    // A superuser creates the roles and finishes immediately.
+    assert!(migrations(&database.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
+    assert_eq!(Raw::connect(&owner).await.rows(ROWS).await, Ok(vec![]));
+}

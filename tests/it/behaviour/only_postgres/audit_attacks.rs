@@ -1,0 +1,84 @@
+//! The setting that the triggers of the audit log look at. PostgreSQL: SQLite has no roles.
+
+use super::world;
+use crate::support::audit::sealed;
+use crate::support::sql::Sql;
+
+#[tokio::test]
+async fn the_setting_that_the_triggers_look_at_gives_no_role_a_right() {
+    let (world, _outside) = sealed(world().await).await;
+    let mut sql = Sql::connect(world.url()).await;
+    for role in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_auditor", "rylie_sealer"] {
+        for keeper in ["retention", "erasure"] {
+            for attempt in [
+                "UPDATE \"AuditLog\" SET action = 'x'",
+                "DELETE FROM \"AuditLog\"",
+                "TRUNCATE \"AuditLog\"",
+                "UPDATE rylie_audit_batch SET removed_at = NULL",
+                "UPDATE rylie_audit_leaf SET number = 1",
+                "DELETE FROM rylie_audit_leaf",
+                "TRUNCATE rylie_audit_tenant",
+            ] {
+                let text =
+                    format!("BEGIN; SET LOCAL ROLE {role}; SET LOCAL rylie.audit_keeper = '{keeper}'; {attempt}");
+                let refused = sql.try_run(&text).await.unwrap_err().to_string();
+                sql.run("ROLLBACK").await;
+                assert!(refused.contains("permission denied"), "{role} {keeper} {attempt}: {refused}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_sealer_removes_and_only_what_is_declared() {
+    let (world, _outside) = sealed(world().await).await;
+    let mut sql = Sql::connect(world.url()).await;
+    for (role, reason) in [
+        ("rylie_tenant", "permission denied for function"),
+        ("rylie_identity", "permission denied for function"),
+        ("rylie_auditor", "permission denied for function"),
+        ("rylie_platform", "permission denied for function"),
+        ("rylie_sealer", "no signed checkpoint declares the batch"),
+    ] {
+        let refused = sql
+            .try_run(&format!(
+                "BEGIN; SET LOCAL ROLE {role}; SELECT public.rylie_audit_remove_batch(1, now()::timestamp)"
+            ))
+            .await;
+        sql.run("ROLLBACK").await;
+        assert!(refused.unwrap_err().to_string().contains(reason), "{role}");
+    }
+}
+
+#[tokio::test]
+async fn the_setting_does_not_outlive_the_function_that_made_it() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = Sql::connect(world.url()).await;
+    world.env().forward(chrono::TimeDelta::days(100));
+    // Declared and not removed: the batches are put back for the functions to find.
+    sql.run("SET session_replication_role = replica").await;
+    sql.run("CREATE TABLE kept AS SELECT * FROM \"AuditLog\"").await;
+    sql.run("CREATE TABLE leaves AS SELECT * FROM rylie_audit_leaf WHERE batch <= 2").await;
+    outside.retain(&world, 90).await.unwrap();
+    sql.run("INSERT INTO \"AuditLog\" SELECT * FROM kept ON CONFLICT DO NOTHING").await;
+    sql.run("INSERT INTO rylie_audit_leaf SELECT * FROM leaves").await;
+    sql.run("UPDATE rylie_audit_batch SET removed_at = NULL WHERE batch <= 2").await;
+    sql.run("SET session_replication_role = origin").await;
+    let id = sql.one("SELECT record_id FROM rylie_audit_leaf WHERE batch = 2 LIMIT 1").await;
+    let caught = "DO $$ BEGIN PERFORM public.rylie_audit_remove_batch(1, 'infinity'); PERFORM public.rylie_audit_remove_batch(1, 'infinity'); \
+         EXCEPTION WHEN OTHERS THEN NULL; END $$";
+    for call in [
+        "SELECT public.rylie_audit_remove_batch(1, 'infinity')".to_owned(),
+        format!("SELECT public.rylie_audit_erase('{id}', 'who', '\\x00')"),
+        format!("SELECT public.rylie_audit_erase('{id}', 'nothing', '\\x00')"),
+        // The second removal fails: in a savepoint of the caller's, and with the first one in it.
+        "SAVEPOINT s; SELECT public.rylie_audit_remove_batch(1, 'infinity'); ROLLBACK TO s".to_owned(),
+        caught.to_owned(),
+    ] {
+        sql.run(&format!("BEGIN; {call}")).await;
+        assert_eq!(sql.one("SELECT coalesce(current_setting('rylie.audit_keeper', true), '')").await, "", "{call}");
+        let refused = sql.try_run("DELETE FROM \"AuditLog\"").await;
+        sql.run("ROLLBACK").await;
+        assert!(refused.unwrap_err().to_string().contains("only added to"), "{call}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Behaviour that only PostgreSQL has.
+
+mod audit_attacks;
+mod audit_roles;
+mod audit_seals;
+mod audit_values;
+mod retention;
+mod savepoints;
+mod tenants;
+
+use super::world;

@@ -1,0 +1,31 @@
+//! Retention beside other writers. PostgreSQL: SQLite has one writer at a time.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rylie_db::maintenance::{Sweep, purge_deleted};
+
+use super::world;
+
+const MONTH: Duration = Duration::from_hours(720);
+
+/// Rows that somebody works on are left to the next run: the job neither waits for them nor stops at them.
+#[tokio::test]
+async fn a_row_that_another_transaction_holds_is_left() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let (held, free) = (agency.request().await.unwrap(), agency.request().await.unwrap());
+    let unit = agency.unit().await.unwrap();
+    unit.requests().remove(held.id.clone()).await.unwrap();
+    unit.requests().remove(free.id).await.unwrap();
+    unit.commit().await.unwrap();
+    world.env().forward(TimeDelta::days(31));
+    let unit = agency.unit().await.unwrap();
+    unit.requests().restore(held.id.clone()).await.unwrap();
+
+    let purge = async || purge_deleted(&*world.store(), MONTH, &Sweep::default()).await.unwrap().requests;
+    assert_eq!(purge().await, 1);
+
+    unit.commit().await.unwrap();
+    assert_eq!(purge().await, 0, "it was brought back meanwhile");
+}

@@ -1,0 +1,13 @@
+//! What several tests need.
+
+pub(crate) mod audit;
+pub(crate) mod logins;
+pub(crate) mod loopback;
+pub(crate) mod made;
+pub(crate) mod old_service;
+pub(crate) mod raw;
+pub(crate) mod rows;
+pub(crate) mod secrets;
+pub(crate) mod sql;
+pub(crate) mod telemetry;
+pub(crate) mod tenant_rows;
