@@ -13,6 +13,7 @@ mod seed;
 mod sweep;
 mod tenant;
 mod usage;
+mod work;
 
 pub use alert::{Notifier, Smtp, check_size, deliver_alerts};
 pub use audit::{
@@ -26,10 +27,7 @@ pub use engine::{
 };
 pub use error::{EngineFault, Error, Result};
 pub use job::{Job, JobContext, Missed};
-pub use jobs::{
-    Analyze, CaptureSize, CheckIntegrity, CloseUsage, PurgeDeleted, Reencrypt, Reindex, RemoveExpired,
-    RemoveUsageEvents, SealAudit, TidyBooks, Vacuum,
-};
+pub use jobs::LibraryJob;
 pub use scheduler::{
     JobStatus, RunOutcome, RunReport, Schedule, ScheduleSettings, Scheduler, SchedulerOptions, Upcoming,
 };

@@ -5,9 +5,10 @@ mod remove_expired;
 
 use std::time::Duration;
 
-use rylie_repositories::{Grant, Kept, Progress, Store, UnitOptions};
+use rylie_repositories::{Kept, Progress, Store};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::work::Work;
 
 pub use purge_deleted::{PurgedDeleted, purge_deleted};
 pub use remove_expired::{RemovedExpired, remove_expired};
@@ -27,6 +28,28 @@ impl Sweep {
     pub(crate) fn limit(&self) -> u64 {
         self.limit.unwrap_or(u64::MAX)
     }
+
+    /// Works in batches of at most `size` rows, from `done` rows on and until `end`, or until a step returns no place from
+    /// which the next goes on. Returns how many rows are done; reports them as so many of `counted`.
+    pub(crate) async fn batches<P, F: Future<Output = Result<(u64, Option<P>)>>>(
+        &self,
+        size: u64,
+        counted: u64,
+        (mut done, end): (u64, u64),
+        step: impl Fn(u64, Option<P>) -> F,
+    ) -> Result<u64> {
+        let mut next = None;
+        while done < end {
+            let rows;
+            (rows, next) = step(size.min(self.limit() - done), next).await?;
+            done += rows;
+            self.progress.tell(done, counted.max(done));
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(done)
+    }
 }
 
 /// Rows that a job removes, and in whose name.
@@ -36,48 +59,25 @@ pub(crate) struct Removal {
     pub(crate) age: Duration,
     /// Rows deleted in one transaction.
     pub(crate) batch: u64,
-    /// The job's name, and why it works across tenants.
-    pub(crate) job: (&'static str, &'static str),
-    pub(crate) doing: &'static str,
+    pub(crate) work: Work,
 }
 
 impl Removal {
     /// Removes what has ended, a batch a transaction; returns how many rows, or would be in a dry run.
     pub(crate) async fn run(&self, store: &dyn Store, sweep: &Sweep) -> Result<u64> {
-        let ended = self.count(store).await?.min(sweep.limit());
+        let unit = self.work.read(store).await?;
+        let ended = unit.done(unit.expiry().count(self.what, self.age).await)?.min(sweep.limit());
+        drop(unit);
         sweep.progress.tell(0, ended);
         if sweep.dry_run {
             return Ok(ended);
         }
-        let mut removed = 0;
-        while removed < ended {
-            let batch = self.batch.min(sweep.limit() - removed);
-            let done = self.remove(store, batch).await?;
-            removed += done;
-            sweep.progress.tell(removed, ended.max(removed));
-            if done < batch {
-                break;
-            }
-        }
-        Ok(removed)
-    }
-
-    async fn count(&self, store: &dyn Store) -> Result<u64> {
-        let failed = Error::doing(self.doing);
-        let unit = store.platform_with(self.grant()?, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
-        unit.expiry().count(self.what, self.age).await.map_err(&failed)
-    }
-
-    async fn remove(&self, store: &dyn Store, batch: u64) -> Result<u64> {
-        let failed = Error::doing(self.doing);
-        let unit = store.platform(self.grant()?).await.map_err(&failed)?;
-        let removed = unit.expiry().remove(self.what, self.age, batch).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
-        Ok(removed)
-    }
-
-    fn grant(&self) -> Result<Grant> {
-        let (name, reason) = self.job;
-        Grant::job(name, reason).map_err(Error::doing(self.doing))
+        let remove = |batch, _| async move {
+            let unit = self.work.open(store).await?;
+            let removed = unit.expiry().remove(self.what, self.age, batch).await;
+            let removed = unit.commit(removed).await?;
+            Ok((removed, (removed == batch).then_some(())))
+        };
+        sweep.batches(self.batch, ended, (0, ended), remove).await
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::sweep::{Removal, Sweep};
+use crate::work::Work;
 
 /// What [`purge_deleted`] removed, or would remove.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -24,8 +25,11 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
         what,
         age,
         batch: 500,
-        job: ("purge-deleted", "requests and tasks that were soft-deleted long ago"),
-        doing: "purging soft-deleted requests and tasks",
+        work: Work {
+            job: "purge-deleted",
+            reason: "requests and tasks that were soft-deleted long ago",
+            doing: "purging soft-deleted requests and tasks",
+        },
     };
     let requests = removal(Kept::DeletedRequests).run(store, sweep).await?;
     let tasks = removal(Kept::DeletedTasks).run(store, sweep).await?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::sweep::{Removal, Sweep};
+use crate::work::Work;
 
 /// What [`remove_expired`] deleted, or would delete.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -24,8 +25,11 @@ pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedE
         what,
         age: Duration::ZERO,
         batch: 10_000,
-        job: ("remove-expired", "expired sessions and verification tokens"),
-        doing: "removing expired sessions and tokens",
+        work: Work {
+            job: "remove-expired",
+            reason: "expired sessions and verification tokens",
+            doing: "removing expired sessions and tokens",
+        },
     };
     let sessions = removal(Kept::Sessions).run(store, sweep).await?;
     let verification_tokens = removal(Kept::VerificationTokens).run(store, sweep).await?;

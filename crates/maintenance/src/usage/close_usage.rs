@@ -1,11 +1,12 @@
 //! Closing billing periods.
 
 use chrono::{DateTime, Utc};
-use rylie_repositories::{Grant, Month, PlatformUnit, Store, UnitOptions};
+use rylie_repositories::{Month, Store};
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sweep::Sweep;
+use crate::work::Work;
 
 /// Users closed in one transaction: their rows are locked that long, some tens of milliseconds.
 const BATCH: u64 = 2_500;
@@ -20,50 +21,35 @@ pub struct ClosedUsage {
     pub users: u64,
 }
 
-const DOING: &str = "closing billing periods";
-
 /// Closes every billing period that has ended by now, each user's own, and returns how many were closed; with a month, only
 /// those that began in it, which are archived under it.
 ///
 /// Run twice or by several processes at once, each period is closed once. A user whose period ended months ago is
 /// closed once for every month since, for a hundred years of them at most. Rows that others hold are left to the next run, or to the user's next use.
 pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let failed = Error::doing(DOING);
-    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
-    let ended = unit.usage_closing().count_ended(month).await.map_err(&failed)?.min(sweep.limit());
+    let unit = work("closing billing periods").read(store).await?;
+    let ended = unit.done(unit.usage_closing().count_ended(month).await)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, ended);
     if sweep.dry_run {
         return Ok(ClosedUsage { users: ended });
     }
+    // One walk goes over all users, from the first batch to the last or to the limit.
+    let close = |batch, last| async move {
+        let unit = work("closing billing periods").open(store).await?;
+        let done = unit.usage_closing().close_ended(month, last, batch).await;
+        unit.commit(done.map(|done| (done.users, done.last))).await
+    };
     let mut closed = 0;
     // A walk closes one period of each user; who is months behind takes as many walks.
     for _ in 0..MOST_WALKS {
         let before = closed;
-        walk(store, month, sweep, ended, &mut closed).await?;
+        closed = sweep.batches(BATCH, ended, (closed, sweep.limit()), close).await?;
         if closed == before {
             break;
         }
     }
     Ok(ClosedUsage { users: closed })
-}
-
-/// Once over all users, from the first batch to the last or to the limit.
-async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64, closed: &mut u64) -> Result<()> {
-    let mut last = None;
-    while *closed < sweep.limit() {
-        let unit = enter(store, UnitOptions::default()).await?;
-        let batch = BATCH.min(sweep.limit() - *closed);
-        let done = unit.usage_closing().close_ended(month, last, batch).await.map_err(Error::doing(DOING))?;
-        unit.commit().await.map_err(Error::doing(DOING))?;
-        *closed += done.users;
-        sweep.progress.tell(*closed, ended.max(*closed));
-        last = done.last;
-        if last.is_none() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Closes the period of every user with a package, ended or not: archived under the month of `at`, with a new period from
@@ -76,31 +62,22 @@ async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64
 /// It destroys what the periods under way have counted for the quota: ask
 /// `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let failed = Error::doing("resetting everybody's usage");
-    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
-    let all = unit.usage_closing().count_everyone(at).await.map_err(&failed)?.min(sweep.limit());
+    let unit = work("resetting everybody's usage").read(store).await?;
+    let all = unit.done(unit.usage_closing().count_everyone(at).await)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, all);
     if sweep.dry_run {
         return Ok(ClosedUsage { users: all });
     }
-    let (mut closed, mut last) = (ClosedUsage::default(), None);
-    while closed.users < sweep.limit() {
-        let unit = enter(store, UnitOptions::default()).await?;
-        let batch = BATCH.min(sweep.limit() - closed.users);
-        let batch = unit.usage_closing().reset_everyone(at, last, batch).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
-        closed.users += batch.users;
-        sweep.progress.tell(closed.users, all.max(closed.users));
-        last = batch.last;
-        if last.is_none() {
-            break;
-        }
-    }
-    Ok(closed)
+    let reset = |batch, last| async move {
+        let unit = work("resetting everybody's usage").open(store).await?;
+        let done = unit.usage_closing().reset_everyone(at, last, batch).await;
+        unit.commit(done.map(|done| (done.users, done.last))).await
+    };
+    let users = sweep.batches(BATCH, all, (0, sweep.limit()), reset).await?;
+    Ok(ClosedUsage { users })
 }
 
-async fn enter(store: &dyn Store, options: UnitOptions) -> Result<Box<dyn PlatformUnit>> {
-    let grant = Grant::job("close-usage", "closing billing periods").map_err(Error::doing(DOING))?;
-    store.platform_with(grant, options).await.map_err(Error::doing(DOING))
+fn work(doing: &'static str) -> Work {
+    Work { job: "close-usage", reason: "closing billing periods", doing }
 }

@@ -6,6 +6,7 @@ use rylie_repositories::{Kept, Store};
 
 use crate::error::Result;
 use crate::sweep::{Removal, Sweep};
+use crate::work::Work;
 
 /// Removes every event that was counted at least `age` ago, 5,000 a transaction, and returns how many. One that is
 /// delivered once more after that is counted once more, so keep them for longer than any sender tries again.
@@ -14,8 +15,11 @@ pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep
         what: Kept::UsageEvents,
         age,
         batch: 5_000,
-        job: ("remove-usage-events", "events that no sender delivers again"),
-        doing: "removing old usage events",
+        work: Work {
+            job: "remove-usage-events",
+            reason: "events that no sender delivers again",
+            doing: "removing old usage events",
+        },
     };
     removal.run(store, sweep).await
 }
