@@ -9,7 +9,7 @@ use rylie_audit::{
     TenantEntry, TenantLeaf, Tree,
 };
 use rylie_entities::{TenantId, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
+use sea_orm::{QueryResult, Value};
 
 use crate::audit::AuditRepository;
 use crate::audit::rows::{columns, record, signed, unsigned};
@@ -152,7 +152,7 @@ impl AuditSealRepository for Tx {
 
     async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<SignedCheckpoint>> {
         const SQL: &str = "SELECT checkpoint FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT $2";
-        let rows = self.audit_rows(SQL, vec![signed(batch).into(), signed(limit).into()]).await?;
+        let rows = self.across_tenants()?.rows(SQL, vec![signed(batch).into(), signed(limit).into()]).await?;
         rows.iter().map(|row| Ok(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)).collect()
     }
 
@@ -184,7 +184,7 @@ impl AuditSealRepository for Tx {
         let (mut after, mut found) = (0, None);
         // The column `sealed_at` is not signed, the checkpoint is.
         loop {
-            let rows = self.audit_rows(SQL, vec![signed(after).into(), signed(CHECKPOINTS).into()]).await?;
+            let rows = self.across_tenants()?.rows(SQL, vec![signed(after).into(), signed(CHECKPOINTS).into()]).await?;
             for row in &rows {
                 let sealed = SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?;
                 if sealed.checkpoint().time >= time {
@@ -203,7 +203,7 @@ impl AuditSealRepository for Tx {
         const SQL: &str =
             "SELECT batch FROM rylie_audit_batch WHERE removed_at IS NULL AND batch <= $1 ORDER BY batch LIMIT $2";
         let declared = last_checkpoint(self).await?.map_or(0, |last| last.checkpoint().removed);
-        let rows = self.audit_rows(SQL, vec![signed(declared).into(), signed(limit).into()]).await?;
+        let rows = self.across_tenants()?.rows(SQL, vec![signed(declared).into(), signed(limit).into()]).await?;
         let batches = rows.iter().map(|row| unsigned(row, "batch")).collect::<Result<Vec<_>>>()?;
         let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return Ok(RemovedBatches::default()) };
         let mut removed = RemovedBatches { batches: batches.len() as u64, records: 0 };
@@ -234,25 +234,25 @@ async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
          FROM (SELECT p.position AS waits, {columns} FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id \
          WHERE NOT EXISTS (SELECT 1 FROM rylie_audit_leaf s WHERE s.record_id = p.record_id) ORDER BY p.position LIMIT $1) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY waits"
     );
-    tx.audit_rows(&sql, vec![signed(limit).into()]).await
+    tx.across_tenants()?.rows(&sql, vec![signed(limit).into()]).await
 }
 
 /// SQLite's unit has the only right to write already.
 async fn may_seal(tx: &Tx) -> Result<bool> {
-    if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
+    if tx.across_tenants()?.is_sqlite() {
         return Ok(true);
     }
-    let rows = tx.audit_rows(LOCK, vec![]).await?;
+    let rows = tx.across_tenants()?.rows(LOCK, vec![]).await?;
     rows.first().map_or(Ok(false), |row| Ok(row.try_get("", "locked")?))
 }
 
 async fn last_checkpoint(tx: &Tx) -> Result<Option<SignedCheckpoint>> {
-    let rows = tx.audit_rows(LAST, vec![]).await?;
+    let rows = tx.across_tenants()?.rows(LAST, vec![]).await?;
     rows.first().map(|row| Ok(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)).transpose()
 }
 
 async fn fingerprint(tx: &Tx) -> Result<String> {
-    let rows = tx.audit_rows("SELECT fingerprint FROM rylie_database", vec![]).await?;
+    let rows = tx.across_tenants()?.rows("SELECT fingerprint FROM rylie_database", vec![]).await?;
     rows.first().map_or(Err(Error::NotFound { entity: "rylie_database" }), |row| Ok(row.try_get("", "fingerprint")?))
 }
 
@@ -280,7 +280,7 @@ async fn totals(tx: &Tx, tenants: &[String]) -> Result<BTreeMap<String, u64>> {
         "SELECT list.value AS tenant, coalesce((SELECT t.total FROM rylie_audit_tenant t WHERE t.tenant = list.value \
          ORDER BY t.batch DESC LIMIT 1), 0) AS total FROM {list}"
     );
-    let rows = tx.audit_rows(&sql, vec![value]).await?;
+    let rows = tx.across_tenants()?.rows(&sql, vec![value]).await?;
     rows.iter().map(|row| Ok((row.try_get("", "tenant")?, unsigned(row, "total")?))).collect()
 }
 
@@ -335,7 +335,7 @@ async fn insert(tx: &Tx, into: &str, rows: Vec<Vec<Value>>) -> Result<()> {
             })
             .collect();
         let sql = format!("INSERT INTO {into} VALUES {}", tuples.join(", "));
-        tx.run_across_tenants(&sql, some.concat()).await?;
+        tx.across_tenants()?.run(&sql, some.concat()).await?;
     }
     Ok(())
 }
@@ -345,7 +345,7 @@ async fn no_longer_waiting(tx: &Tx, positions: &[i64]) -> Result<()> {
     let (list, value) = tx.list_of(&texts)?;
     let sql =
         format!("DELETE FROM rylie_audit_pending WHERE position IN (SELECT CAST(list.value AS bigint) FROM {list})");
-    tx.run_across_tenants(&sql, vec![value]).await.map(|_| ())
+    tx.across_tenants()?.run(&sql, vec![value]).await.map(|_| ())
 }
 
 async fn insert_batch(tx: &Tx, sealed: &SignedCheckpoint) -> Result<()> {
@@ -361,33 +361,33 @@ async fn insert_batch(tx: &Tx, sealed: &SignedCheckpoint) -> Result<()> {
 }
 
 async fn remove_batch(tx: &Tx, batch: u64) -> Result<u64> {
-    if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
+    if tx.across_tenants()?.is_sqlite() {
         return remove_on_sqlite(tx, batch).await;
     }
     // Not a plain `SELECT`, which would count as reading.
     let sql =
         "WITH removed AS MATERIALIZED (SELECT rylie_audit_remove_batch($1, $2) AS records) SELECT records FROM removed";
-    let rows = tx.audit_rows(sql, vec![signed(batch).into(), tx.now().into()]).await?;
+    let rows = tx.across_tenants()?.rows(sql, vec![signed(batch).into(), tx.now().into()]).await?;
     rows.first().map_or(Ok(0), |row| unsigned(row, "records"))
 }
 
 /// What PostgreSQL does in a function, whose rights the platform's role does not have.
 async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     let number = || vec![Value::from(signed(batch))];
-    let sealed = tx.audit_rows("SELECT records FROM rylie_audit_batch WHERE batch = $1", number()).await?;
+    let sealed = tx.across_tenants()?.rows("SELECT records FROM rylie_audit_batch WHERE batch = $1", number()).await?;
     let sealed = sealed.first().map_or(Ok(0), |row| unsigned(row, "records"))?;
-    tx.run_across_tenants("INSERT INTO rylie_audit_keeper (task) VALUES ('retention')", vec![]).await?;
+    tx.across_tenants()?.run("INSERT INTO rylie_audit_keeper (task) VALUES ('retention')", vec![]).await?;
     let records = "DELETE FROM \"AuditLog\" WHERE id IN (SELECT record_id FROM rylie_audit_leaf WHERE batch = $1)";
-    let removed = tx.run_across_tenants(records, number()).await?;
+    let removed = tx.across_tenants()?.run(records, number()).await?;
     if removed != sealed {
         return Err(Error::Invalid {
             what: "the batch",
             reason: "it does not hold what was sealed: verify the log first",
         });
     }
-    tx.run_across_tenants("DELETE FROM rylie_audit_leaf WHERE batch = $1", number()).await?;
+    tx.across_tenants()?.run("DELETE FROM rylie_audit_leaf WHERE batch = $1", number()).await?;
     let mark = "UPDATE rylie_audit_batch SET removed_at = $2 WHERE batch = $1";
-    tx.run_across_tenants(mark, vec![signed(batch).into(), tx.now().into()]).await?;
-    tx.run_across_tenants("DELETE FROM rylie_audit_keeper", vec![]).await?;
+    tx.across_tenants()?.run(mark, vec![signed(batch).into(), tx.now().into()]).await?;
+    tx.across_tenants()?.run("DELETE FROM rylie_audit_keeper", vec![]).await?;
     Ok(removed)
 }

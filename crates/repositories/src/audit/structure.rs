@@ -2,7 +2,7 @@
 //! one batch, and every place is taken once. A superuser may have dropped keys and indexes, so nothing is taken from them.
 
 use rylie_audit::{Finding, Tampering};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
+use sea_orm::QueryResult;
 
 use crate::Result;
 use crate::audit::rows::{lenient, signed};
@@ -75,7 +75,7 @@ const BATCHES: &str = "SELECT count(*) AS rows, count(DISTINCT batch) AS numbers
 
 /// What is wrong in the tables as a whole, the batches up to `last` left to [`batches`].
 pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
-    let found = tx.audit_rows(BATCHES, vec![]).await?;
+    let found = tx.across_tenants()?.rows(BATCHES, vec![]).await?;
     let [rows, numbers, first, end] =
         ["rows", "numbers", "first", "last"].map(|name| found.first().map_or(0, |row| count(row, name)));
     if (rows, numbers, first, end) != (last, last, 1, last) {
@@ -84,12 +84,12 @@ pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
     }
     let added = |row: &QueryResult| finding(row, Tampering::Added, "it belongs to a batch that was never sealed");
     for sql in OUTSIDE {
-        if let Some(row) = tx.audit_rows(sql, vec![signed(last).into()]).await?.first() {
+        if let Some(row) = tx.across_tenants()?.rows(sql, vec![signed(last).into()]).await?.first() {
             return Ok(Some(added(row)));
         }
     }
-    if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite
-        && let Some(row) = tx.audit_rows(NO_NUMBERS, vec![]).await?.first()
+    if tx.across_tenants()?.is_sqlite()
+        && let Some(row) = tx.across_tenants()?.rows(NO_NUMBERS, vec![]).await?.first()
     {
         return Ok(Some(finding(row, Tampering::Changed, "a number of the seals is none")));
     }
@@ -99,7 +99,9 @@ pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
 /// What is wrong in the batches of a range.
 pub(crate) async fn batches(tx: &Tx, first: u64, last: u64) -> Result<Option<Finding>> {
     for Check { what, detail, sql } in CHECKS {
-        if let Some(row) = tx.audit_rows(sql, vec![signed(first).into(), signed(last).into()]).await?.first() {
+        if let Some(row) =
+            tx.across_tenants()?.rows(sql, vec![signed(first).into(), signed(last).into()]).await?.first()
+        {
             return Ok(Some(finding(row, what, detail)));
         }
     }

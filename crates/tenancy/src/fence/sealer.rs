@@ -1,7 +1,5 @@
 //! The role that seals, removes and erases. A unit takes it for the statements that need it, and no longer.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
-
 use crate::error::{Error, Result};
 use crate::fence::Tx;
 
@@ -18,13 +16,12 @@ impl Tx {
     }
 
     async fn take_role(&self, role: &'static str) -> Result<()> {
-        let connection = self.across_tenants()?;
-        if connection.get_database_backend() == DbBackend::Sqlite || !self.surroundings().pool.has_row_level_security()
-        {
+        let own = self.across_tenants()?;
+        if own.is_sqlite() || !self.surroundings().pool.has_row_level_security() {
             return Ok(());
         }
         // As `SET LOCAL ROLE`, and no write: a unit that may not seal has written nothing.
-        let take = Statement::from_string(DbBackend::Postgres, format!("SELECT set_config('role', '{role}', true)"));
-        connection.query_all_raw(take).await.map(drop).map_err(|error| Error::from(error).of_role())
+        let take = format!("SELECT set_config('role', '{role}', true)");
+        own.rows(&take, vec![]).await.map(drop).map_err(Error::of_role)
     }
 }

@@ -2,10 +2,7 @@
 
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
-use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryResult, Statement,
-    Value,
-};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::arrays::Arrays;
 use super::columns::number_of_columns;
@@ -172,42 +169,12 @@ impl Tx {
         }
     }
 
-    /// Runs a statement of our own that concerns all tenants. Returns how many rows it changed.
-    pub async fn run_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
-        let connection = self.across_tenants()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        Ok(connection.execute_raw(statement).await?.rows_affected())
-    }
-
-    /// Runs a `SELECT` of our own that counts rows of all tenants.
-    pub async fn count_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
-        let connection = self.across_tenants()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        let row = connection.query_one_raw(statement).await?;
-        let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-        Ok(rows.unwrap_or(0).cast_unsigned())
-    }
-
     /// The connection, for the platform's own books; refused to tenants and identities.
     pub fn books(&self) -> Result<Unfiltered<'_>> {
         match self.fence {
             Fence::Platform | Fence::Books => self.begun().map(Unfiltered),
             Fence::Tenant(_) | Fence::Identity => Err(self.refuse("read the platform's books")),
         }
-    }
-
-    /// Runs a statement on the platform's own books. Returns how many rows it changed.
-    pub async fn run_on_books(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
-        let connection = self.books()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        Ok(connection.execute_raw(statement).await?.rows_affected())
-    }
-
-    /// Reads from the platform's own books.
-    pub async fn rows_of_books(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
-        let connection = self.books()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        Ok(connection.query_all_raw(statement).await?)
     }
 
     pub(super) fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {
