@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, Condition};
 use crate::fence::{Decoded, Tx};
 
 /// A table whose rows are soft-deleted before they are removed for good.
-pub trait SoftDeleted: TenantOwned<ActiveModel: Send, Model: Send + Sync> + Decoded {
+pub trait SoftDeleted: TenantOwned + Decoded {
     /// Its name.
     const TABLE: &'static str;
     /// The function of PostgreSQL that reads rows of one tenant by their keys, in a transaction that is its call alone.

@@ -13,7 +13,11 @@ use crate::fence::{Fence, Tx};
 /// A table whose rows belong to no tenant.
 ///
 /// Sealed: a table of a tenant's that were declared as one would be read without the fence.
-pub trait Shared: EntityTrait + sealed::Sealed {}
+pub trait Shared:
+    EntityTrait<Model: IntoActiveModel<<Self as EntityTrait>::ActiveModel> + Send + Sync, ActiveModel: Send>
+    + sealed::Sealed
+{
+}
 impl Shared for system_settings::Entity {}
 impl Shared for verification_token::Entity {}
 
@@ -29,23 +33,13 @@ const MAX_BINDS: usize = 32_766;
 
 impl Tx {
     /// Adds a row to the unit's tenant, whatever tenant the model names.
-    pub async fn insert<E>(&self, row: E::ActiveModel) -> Result<E::Model>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    pub async fn insert<E: TenantOwned>(&self, row: E::ActiveModel) -> Result<E::Model> {
         let row = self.in_tenant::<E>(row);
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
     /// As [`Tx::insert`], unless a unique value of the row is taken: `false` then. Waits for another unit that is taking it.
-    pub async fn insert_unless_there<E>(&self, row: E::ActiveModel) -> Result<bool>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    pub async fn insert_unless_there<E: TenantOwned>(&self, row: E::ActiveModel) -> Result<bool> {
         let conflict = OnConflict::new().do_nothing().to_owned();
         let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
         Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
@@ -53,12 +47,7 @@ impl Tx {
 
     /// Adds rows to the unit's tenant: in one statement on PostgreSQL, on SQLite in as few as the number of bound values
     /// allows. Returns how many.
-    pub async fn insert_many<E>(&self, rows: Vec<E::ActiveModel>) -> Result<u64>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    pub async fn insert_many<E: TenantOwned>(&self, rows: Vec<E::ActiveModel>) -> Result<u64> {
         let connection = self.connection().await?;
         if connection.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
             let rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).collect();
@@ -87,27 +76,23 @@ impl Tx {
     }
 
     /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.
-    pub async fn update<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
-    where
-        E: TenantOwned,
-        E::ActiveModel: Send,
-    {
+    pub async fn update<E: TenantOwned>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+    ) -> Result<Vec<E::Model>> {
         let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
         let update = update.filter(self.fence.condition::<E>());
         Ok(update.exec_with_returning(self.connection().await?).await?)
     }
 
     /// As [`Tx::update`], for exactly one row: [`Error::NotFound`] if there is none.
-    pub async fn update_one<E>(
+    pub async fn update_one<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
         condition: impl IntoCondition,
         entity: &'static str,
-    ) -> Result<E::Model>
-    where
-        E: TenantOwned,
-        E::ActiveModel: Send,
-    {
+    ) -> Result<E::Model> {
         self.update::<E>(set, condition).await?.pop().ok_or(Error::NotFound { entity })
     }
 
@@ -138,21 +123,16 @@ impl Tx {
     }
 
     /// Adds a row to a table of no tenant.
-    pub async fn insert_shared<E>(&self, row: E::ActiveModel) -> Result<E::Model>
-    where
-        E: Shared,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    pub async fn insert_shared<E: Shared>(&self, row: E::ActiveModel) -> Result<E::Model> {
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
     /// Updates rows of a table of no tenant, and returns them.
-    pub async fn update_shared<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
-    where
-        E: Shared,
-        E::ActiveModel: Send,
-    {
+    pub async fn update_shared<E: Shared>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+    ) -> Result<Vec<E::Model>> {
         Ok(E::update_many().set(set).filter(condition).exec_with_returning(self.connection().await?).await?)
     }
 
