@@ -50,8 +50,8 @@ pub struct Mark {
 
 /// Reads the mark; `None` where the database has none.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
-    let failed = Error::doing("reading the database's mark");
-    if !connection.has_table("rylie_database").await.map_err(&failed)? {
+    const DOING: &str = "reading the database's mark";
+    if !connection.has_table("rylie_database").await.map_err(Error::doing(DOING))? {
         return Ok(None);
     }
     let sql = match connection.engine() {
@@ -64,9 +64,7 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
              'created_at', created_at, 'adopted_at', adopted_at) FROM rylie_database"
         }
     };
-    let json = connection.value(sql).await.map_err(&failed)?;
-    let parsed = json.map(|json| serde_json::from_str(&json)).transpose();
-    parsed.map_err(|error| failed(sqlx::Error::Decode(error.into())))
+    Ok(connection.documents(sql, DOING).await?.pop())
 }
 
 /// Sets what the database is used for, and says so in the audit log, in one transaction.
@@ -99,13 +97,10 @@ pub(crate) async fn renew_fingerprint(connection: &mut Connection) -> Result<Mar
 /// The mark, where this login may change it: right is by ownership, and no grant will do.
 async fn owned(connection: &mut Connection) -> Result<Mark> {
     let mark = read(connection).await?.ok_or(Refusal::NoMark)?;
-    if connection.engine() == Engine::Postgres {
-        let sql =
-            "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
-        let owner = connection.value(sql).await.map_err(Error::doing("finding out who owns the mark"))?;
-        if owner.as_deref() != Some("true") {
-            return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
-        }
+    let sql = "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
+    let owner = connection.ask_postgres(sql, "finding out who owns the mark").await?;
+    if connection.engine() == Engine::Postgres && owner.as_deref() != Some("true") {
+        return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
     }
     Ok(mark)
 }

@@ -68,7 +68,7 @@ pub struct Provision {
 }
 
 /// A login that was provisioned.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Provisioned {
     /// Its name.
     pub login: String,
@@ -119,24 +119,21 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
 
 /// Those that are on record; none where that is not readable.
 pub(crate) async fn provisioned(connection: &mut Connection) -> Result<Vec<Provisioned>> {
-    let failed = Error::doing("reading which logins were provisioned");
-    if connection.engine() == Engine::Sqlite || !connection.has_table("rylie_logins").await.map_err(&failed)? {
+    const DOING: &str = "reading which logins were provisioned";
+    let sqlite = connection.engine() == Engine::Sqlite;
+    if sqlite || !connection.has_table("rylie_logins").await.map_err(Error::doing(DOING))? {
         return Ok(Vec::new());
     }
     let sql = "SELECT (to_jsonb(l) || jsonb_build_object('platform', l.kind = 'app' AND EXISTS (SELECT FROM pg_roles p \
          WHERE p.rolname = 'rylie_platform' AND pg_has_role(r.oid, p.oid, 'MEMBER'))))::text \
          FROM rylie_logins l JOIN pg_roles r ON r.rolname = l.login ORDER BY l.login";
-    let rows = connection.values(sql).await.map_err(&failed)?;
-    rows.iter()
-        .map(|row| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into()))))
-        .collect()
+    connection.documents(sql, DOING).await
 }
 
 /// Whether this login may read which logins were provisioned; where nobody was, there is nothing to read.
 pub(crate) async fn may_read_provisioned(connection: &mut Connection) -> Result<bool> {
     let sql = "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_logins'), 'SELECT'), true)::text";
-    let may = connection.value(sql).await.map_err(Error::doing("reading which logins were provisioned"))?;
-    Ok(may.as_deref() == Some("true"))
+    Ok(connection.ask(sql, "reading which logins were provisioned").await?.as_deref() == Some("true"))
 }
 
 /// After a deploy: what is new is opened to those who were provisioned.
@@ -145,12 +142,8 @@ pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<
     for row in rows {
         let statements = opened(connection, &row).await?;
         let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-        let outcome = connection.execute(&sql).await;
-        if outcome.is_err() {
-            drop(connection.execute("ROLLBACK").await);
-        }
-        outcome
-            .map_err(Error::doing("opening new tables to the provisioned logins; run `rylie roles provision` again"))?;
+        let doing = "opening new tables to the provisioned logins; run `rylie roles provision` again";
+        connection.at_once(&sql, doing).await?;
     }
     Ok(())
 }
@@ -208,14 +201,7 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
         let reason = format!("is provisioned as {}", before.map_or("another kind", |before| before.kind.as_str()));
         return Err(Refusal::UnsafeRole { role: login.name.clone(), reason }.into());
     }
-    let none = || Provisioned {
-        login: login.name.clone(),
-        kind: kind.to_owned(),
-        tenant: None,
-        every_tenant: false,
-        reason: None,
-        platform: false,
-    };
+    let none = || Provisioned { login: login.name.clone(), kind: kind.to_owned(), ..Provisioned::default() };
     Ok(match sees.filter(|_| kind == "readonly") {
         None => before.cloned().unwrap_or_else(none),
         Some(Sees::Tenant(tenant)) if tenant.trim().is_empty() => {
@@ -270,22 +256,21 @@ async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<Str
     } else {
         (&["rylie_tenant", "rylie_identity"], &["rylie_doors", "rylie_platform"])
     };
-    let mut changes = Vec::new();
-    for door in gone {
-        let direct = format!(
+    let direct = |door: &str| {
+        format!(
             "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
              WHERE r.rolname = $1 AND d.rolname = '{door}'"
-        );
-        if connection.text(&direct, &row.login).await.map_err(&failed)?.is_some() {
+        )
+    };
+    let mut changes = Vec::new();
+    for door in gone {
+        if connection.text(&direct(door), &row.login).await.map_err(&failed)?.is_some() {
             changes.push(format!("REVOKE {door} FROM {name}"));
         }
     }
     for door in wanted {
-        let direct = format!(
-            "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
-             WHERE r.rolname = $1 AND d.rolname = '{door}' AND pg_has_role(r.oid, d.oid, {TAKE})"
-        );
-        if connection.text(&direct, &row.login).await.map_err(&failed)?.is_none() {
+        let taken = format!("{} AND pg_has_role(r.oid, d.oid, {TAKE})", direct(door));
+        if connection.text(&taken, &row.login).await.map_err(&failed)?.is_none() {
             changes.push(format!("GRANT {door} TO {name}{options}"));
         }
     }

@@ -152,34 +152,29 @@ impl World {
     /// Where the database is as seen through a slow or broken network; `None` on SQLite, which has no network.
     #[must_use]
     pub fn url_through(&self, proxy: &DelayProxy) -> Option<String> {
-        match &self.place {
-            Place::Sqlite { .. } => None,
-            Place::Postgres { database } => Some(database.url_through(proxy)),
-        }
+        self.on_postgres().map(|database| database.url_through(proxy))
     }
 
     /// Where the database is as seen through whatever is at this address, such as a pooler; `None` on SQLite.
     #[must_use]
     pub fn url_at(&self, address: &str) -> Option<String> {
-        match &self.place {
-            Place::Sqlite { .. } => None,
-            Place::Postgres { database } => Some(database.url_at(address)),
-        }
+        self.on_postgres().map(|database| database.url_at(address))
     }
 
     /// Where the database is on a replica, past the store; `None` on SQLite.
     #[must_use]
     pub fn replica_url(&self, replica: &Replica) -> Option<String> {
-        match &self.place {
-            Place::Sqlite { .. } => None,
-            Place::Postgres { database } => Some(replica.url(database)),
-        }
+        self.on_postgres().map(|database| replica.url(database))
     }
 
     /// Whether the engine is PostgreSQL.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
-        matches!(self.place, Place::Postgres { .. })
+        self.on_postgres().is_some()
+    }
+
+    fn on_postgres(&self) -> Option<&PostgresDatabase> {
+        if let Place::Postgres { database } = &self.place { Some(database) } else { None }
     }
 
     /// A unit across tenants, entered by the job `test`.

@@ -60,12 +60,9 @@ pub(crate) async fn close(migrations: &mut Migrations, progress: Listener<'_>) -
 
 /// Whether something is to be built or taken away that this login may.
 pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(false);
-    }
     let sql =
         "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND pg_has_role(relowner, 'MEMBER')";
-    let may = connection.value(sql).await.map_err(Error::doing("finding out who owns the tables"))?.is_some();
+    let may = connection.ask_postgres(sql, "finding out who owns the tables").await?.is_some();
     Ok(may && unsettled(connection).await?.is_some())
 }
 
@@ -83,8 +80,7 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
     let sql = format!(
         "SELECT 'yes' WHERE NOT ({open}) OR EXISTS (SELECT FROM pg_proc WHERE oid IN ({filling}) AND {other} AND pg_has_role(proowner, 'MEMBER'))"
     );
-    let unsettled =
-        connection.value(&sql).await.map_err(Error::doing("looking for what the old service's logins may see"))?;
+    let unsettled = connection.ask(&sql, "looking for what the old service's logins may see").await?;
     Ok(unsettled.map(|_| mark.state))
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::runner::{Blocker, describe as describe_process};
 use crate::connection::Connection;
-use crate::deploy::Progress;
+use crate::deploy::{Listener, Progress};
 use crate::error::{Error, Result};
 use crate::step::Target;
 
@@ -15,11 +15,7 @@ const KEY: i64 = 0x7279_6C69_6520_6D67;
 
 /// Takes the lock, asking again and again rather than waiting in the server: a waiting statement holds a snapshot,
 /// and the `CREATE INDEX CONCURRENTLY` of the holder would wait for that.
-pub(crate) async fn acquire(
-    connection: &mut Connection,
-    limit: Duration,
-    progress: &mut (dyn FnMut(Progress<'_>) + Send),
-) -> Result<()> {
+pub(crate) async fn acquire(connection: &mut Connection, limit: Duration, progress: Listener<'_>) -> Result<()> {
     let start = Instant::now();
     let mut pause = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
     while !try_acquire(connection).await? {

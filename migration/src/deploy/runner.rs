@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
-use crate::deploy::{Options, Progress};
+use crate::deploy::{Listener, Options, Progress};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::history::checksum::checksum;
@@ -51,7 +51,7 @@ struct Failure {
 
 impl Run<'_> {
     /// Does the steps and records it. `false` if, on SQLite, somebody else had done so in the meantime.
-    pub(crate) async fn go(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+    pub(crate) async fn go(mut self, progress: Listener<'_>) -> Result<bool> {
         let name = self.migration.name();
         let steps = self.steps();
         progress(Progress::Started { migration: name, steps: steps.len() });
@@ -63,7 +63,7 @@ impl Run<'_> {
         outcome
     }
 
-    async fn go_through(&mut self, steps: &[Step], progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+    async fn go_through(&mut self, steps: &[Step], progress: Listener<'_>) -> Result<bool> {
         let engine = self.connection.engine();
         if engine == Engine::Sqlite {
             return self.on_sqlite(steps).await;
@@ -116,7 +116,7 @@ impl Run<'_> {
     }
 
     /// Does the steps of an applied migration once more, and records nothing. PostgreSQL.
-    pub(crate) async fn again(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<()> {
+    pub(crate) async fn again(mut self, progress: Listener<'_>) -> Result<()> {
         let steps = steps_sent(self.migration, Engine::Postgres);
         progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
         self.step_by_step(&steps, 0, Recorded::Nothing, progress).await?;
@@ -129,7 +129,7 @@ impl Run<'_> {
         steps: &[Step],
         first: usize,
         recorded: Recorded,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+        progress: Listener<'_>,
     ) -> Result<()> {
         for (number, step) in steps.iter().enumerate().skip(first) {
             if recorded == Recorded::Each {
@@ -147,13 +147,7 @@ impl Run<'_> {
         if recorded == Recorded::Each { self.tell_journal(done).await } else { Ok(()) }
     }
 
-    async fn do_step(
-        &mut self,
-        steps: &[Step],
-        number: usize,
-        step: &Step,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
-    ) -> Result<()> {
+    async fn do_step(&mut self, steps: &[Step], number: usize, step: &Step, progress: Listener<'_>) -> Result<()> {
         match step {
             Step::Batches(sql) => self.in_batches(steps, number, sql, progress).await?,
             Step::Once(_) => {

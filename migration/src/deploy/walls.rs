@@ -31,7 +31,7 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
     let tables = tables.join(", ");
     let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE);
-    connection.value(&sql).await.map_err(Error::doing("looking for roles and policies"))
+    connection.ask(&sql, "looking for roles and policies").await
 }
 
 /// Whether something is missing that this login may build.

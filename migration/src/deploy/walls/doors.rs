@@ -27,8 +27,7 @@ const CLOSED: &str = "SELECT 'role ' || quote_ident(r.rolname) || ' may not take
 /// Whether something that is missing may be made by this login.
 pub(crate) async fn may_build(connection: &mut Connection) -> Result<bool> {
     let sql = MAY_BUILD.replace("$take", TAKE);
-    let yes = connection.value(&sql).await.map_err(Error::doing("looking for the right to make roles"))?;
-    Ok(yes.is_some())
+    Ok(connection.ask(&sql, "looking for the right to make roles").await?.is_some())
 }
 
 /// Opens them where the login may. Refused where a policy would bind who cannot take the role by which she sees.
@@ -41,8 +40,7 @@ pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
         .execute(OPEN)
         .await
         .map_err(Error::doing("giving the doors' roles to the login and the tables' owner"))?;
-    let closed = connection.value(&CLOSED.replace("$take", TAKE)).await;
-    match closed.map_err(Error::doing("looking who may take the doors' roles"))? {
+    match connection.ask(&CLOSED.replace("$take", TAKE), "looking who may take the doors' roles").await? {
         Some(reason) => Err(Refusal::DoorsClosed { reason }.into()),
         None => Ok(()),
     }
