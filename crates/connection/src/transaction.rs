@@ -65,25 +65,6 @@ enum Open {
     Sqlite(Held<Sqlite>),
 }
 
-/// Runs one statement that binds arrays, which breaks the transaction unless it is seen to succeed.
-macro_rules! on_arrays {
-    ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
-        let observed = $self.note(&$sql)?;
-        let mut open = $self.open.lock().await;
-        $self.ready(&mut open).await?;
-        $self.broken.store(true, Ordering::Relaxed);
-        let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
-        let within = held.within();
-        let $conn = held.conn().map_err(query_error)?;
-        let $query = sqlx::query_with(AssertSqlSafe($sql), $arrays).persistent($self.keeps_statements);
-        let done = answered(within, async { $call }.instrument(observed.span.clone())).await;
-        let done = $self.noted(held, done);
-        observed.end(&done);
-        $self.broken.store(done.is_err(), Ordering::Relaxed);
-        done
-    }};
-}
-
 impl Transaction {
     /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip. `limit` is the time
     /// limit of each statement, if the batch sets one.
@@ -215,22 +196,6 @@ impl Transaction {
         Ok(())
     }
 
-    /// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
-    pub async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
-        on_arrays!(self, sql, arrays, |query, conn| {
-            let done = query.execute(conn).await;
-            done.map(|done| done.rows_affected()).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
-        })
-    }
-
-    /// As [`execute_arrays`](Self::execute_arrays), for one that returns rows.
-    pub async fn query_arrays(&self, sql: String, arrays: PgArguments) -> Result<Vec<QueryResult>, DbErr> {
-        on_arrays!(self, sql, arrays, |query, conn| {
-            let rows = query.fetch_all(conn).await;
-            rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
-        })
-    }
-
     /// How many statements were sent, `BEGIN` and `COMMIT` left out.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
@@ -273,19 +238,60 @@ macro_rules! on_engine {
 }
 
 /// Runs one statement, which breaks the transaction unless it is seen to succeed.
-macro_rules! on_connection {
-    ($self:ident, $observed:ident, |$conn:ident| $call:expr) => {{
-        let mut open = $self.open.lock().await;
-        $self.ready(&mut open).await?;
+macro_rules! guarded {
+    ($self:ident, $observed:ident, |$open:ident| $call:expr) => {{
+        let mut $open = $self.open.lock().await;
+        $self.ready(&mut $open).await?;
         $self.broken.store(true, Ordering::Relaxed);
-        let done = async { on_engine!($self, open, |$conn| $call) }.instrument($observed.span.clone()).await;
+        let done = async { $call }.instrument($observed.span.clone()).await;
         $observed.end(&done);
         $self.broken.store(done.is_err(), Ordering::Relaxed);
         done
     }};
 }
 
+/// Runs one of SeaORM's statements.
+macro_rules! on_connection {
+    ($self:ident, $statement:ident, |$query:ident, $conn:ident| $call:expr) => {{
+        let observed = $self.note(&$statement.sql)?;
+        let (sql, values) = parts($statement)?;
+        guarded!($self, observed, |open| on_engine!($self, open, |$conn| {
+            let $query = sqlx::query_with(AssertSqlSafe(sql), values).persistent($self.keeps_statements);
+            $call
+        }))
+    }};
+}
+
+/// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
+macro_rules! on_arrays {
+    ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
+        let observed = $self.note(&$sql)?;
+        guarded!($self, observed, |open| {
+            let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
+            let within = held.within();
+            let $conn = held.conn().map_err(query_error)?;
+            let $query = sqlx::query_with(AssertSqlSafe($sql), $arrays).persistent($self.keeps_statements);
+            let done = answered(within, async { $call }).await;
+            $self.noted(held, done)
+        })
+    }};
+}
+
 impl Transaction {
+    /// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
+    pub async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
+        on_arrays!(self, sql, arrays, |query, conn| {
+            query.execute(conn).await.map(|done| done.rows_affected()).map_err(exec_error)
+        })
+    }
+
+    /// As [`execute_arrays`](Self::execute_arrays), for one that returns rows.
+    pub async fn query_arrays(&self, sql: String, arrays: PgArguments) -> Result<Vec<QueryResult>, DbErr> {
+        on_arrays!(self, sql, arrays, |query, conn| {
+            query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
+        })
+    }
+
     async fn execute(&self, open: &mut Option<Open>, sql: &str) -> Result<(), DbErr> {
         on_engine!(self, open, |conn| {
             sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(|_| ()).map_err(query_error)
@@ -311,46 +317,34 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        let observed = self.note(&stmt.sql)?;
-        let (sql, values) = parts(stmt)?;
-        on_connection!(self, observed, |conn| {
-            let done =
-                sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).execute(conn).await;
-            done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
-        })
+        on_connection!(self, stmt, |query, conn| query.execute(conn).await.map(Into::into).map_err(exec_error))
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let observed = self.note(sql)?;
-        on_connection!(self, observed, |conn| {
+        guarded!(self, observed, |open| on_engine!(self, open, |conn| {
             let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await;
-            done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
-        })
+            done.map(Into::into).map_err(exec_error)
+        }))
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let observed = self.note(&stmt.sql)?;
-        let (sql, values) = parts(stmt)?;
-        on_connection!(self, observed, |conn| {
-            let row = sqlx::query_with(AssertSqlSafe(sql), values)
-                .persistent(self.keeps_statements)
-                .fetch_optional(conn)
-                .await;
-            row.map(|row| row.map(Into::into)).map_err(query_error)
+        on_connection!(self, stmt, |query, conn| {
+            query.fetch_optional(conn).await.map(|row| row.map(Into::into)).map_err(query_error)
         })
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let observed = self.note(&stmt.sql)?;
-        let (sql, values) = parts(stmt)?;
-        on_connection!(self, observed, |conn| {
-            let rows =
-                sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).fetch_all(conn).await;
-            rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
+        on_connection!(self, stmt, |query, conn| {
+            query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
         })
     }
 }
 
 fn query_error(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+fn exec_error(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
 }

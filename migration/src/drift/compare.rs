@@ -87,7 +87,7 @@ impl Comparison {
                 self.note(format!("enum {name}"), &labels.join(", "), &words, fix, note);
             }
         }
-        self.unknown("enum", &expected.enums, &live.enums);
+        self.unknown("enum ", &expected.enums, &live.enums);
     }
 
     fn functions(&mut self, expected: &Snapshot, live: &Snapshot) {
@@ -107,7 +107,7 @@ impl Comparison {
                 self.differ(object, words(function.for_everybody), words(found.for_everybody), fix);
             }
         }
-        self.unknown("function", &expected.functions, &live.functions);
+        self.unknown("function ", &expected.functions, &live.functions);
     }
 
     fn tables(&mut self, expected: &Snapshot, live: &Snapshot) {
@@ -130,14 +130,14 @@ impl Comparison {
         for (name, table, found) in both() {
             self.switches(name, table, found);
             self.triggers(name, table, found);
-            self.dangerous("rule", name, &table.rules, &found.rules, |rule| {
+            self.dangerous(&format!("rule {name}."), "", &table.rules, &found.rules, |rule| {
                 mend::rule(name, rule, table.rules.get(rule))
             });
             if self.walled {
                 self.walls(name, table, found);
             }
         }
-        self.unknown("table", &expected.tables, &live.tables);
+        self.unknown("table ", &expected.tables, &live.tables);
     }
 
     fn columns(&mut self, name: &str, table: &Table, found: &Table) {
@@ -153,10 +153,7 @@ impl Comparison {
                 Some(found) => self.column(object, name, column, expected, found),
             }
         }
-        let unknown: Vec<_> = found.columns.keys().filter(|column| !table.columns.contains_key(*column)).collect();
-        for column in unknown {
-            self.extra(format!("column {name}.{column}"));
-        }
+        self.unknown(&format!("column {name}."), &table.columns, &found.columns);
     }
 
     fn column(&mut self, object: String, table: &str, column: &str, expected: &Column, found: &Column) {
@@ -202,8 +199,7 @@ impl Comparison {
                 self.differ(object, definition, live.map_or(NOTHING, String::as_str), fix);
             }
         }
-        let unknown = found.indexes.keys().filter(|index| !table.indexes.contains_key(*index));
-        unknown.for_each(|index| self.extra(format!("index {name}.{index}")));
+        self.unknown(&format!("index {name}."), &table.indexes, &found.indexes);
     }
 
     fn constraints(&mut self, name: &str, table: &Table, found: &Table, foreign: bool) {
@@ -297,31 +293,23 @@ impl Comparison {
             .filter(|(policy, definition)| !(policy.starts_with(OF_READERS) && definition.contains(" FOR SELECT ")))
             .map(|(policy, definition)| (policy.clone(), definition.clone()))
             .collect();
-        self.dangerous("policy", name, &table.policies, &live, |policy| {
+        self.dangerous(&format!("policy {name}."), "", &table.policies, &live, |policy| {
             mend::policy(name, policy, table.policies.get(policy))
         });
         if table.row_security != found.row_security {
             let fix = vec![mend::row_security(name, &table.row_security)];
             self.differ(format!("row security of table {name}"), &table.row_security, &found.row_security, fix);
         }
-        let mut roles: Vec<&String> = table.grants.keys().chain(found.grants.keys()).collect();
-        roles.sort();
-        roles.dedup();
-        for role in roles {
-            let (wanted, live) = (table.grants.get(role), found.grants.get(role));
-            if wanted != live {
-                let words = |rights: Option<&String>| rights.map_or(NOTHING.to_owned(), Clone::clone);
-                let fix = mend::grant(name, role, wanted);
-                self.differ(format!("rights of {role} on table {name}"), &words(wanted), &words(live), fix);
-            }
-        }
+        self.dangerous("rights of ", &format!(" on table {name}"), &table.grants, &found.grants, |role| {
+            mend::grant(name, role, table.grants.get(role))
+        });
     }
 
     /// Of a kind that changes what others see or do, so that also one too many is a difference.
     fn dangerous(
         &mut self,
-        kind: &str,
-        table: &str,
+        before: &str,
+        behind: &str,
         expected: &Definitions,
         live: &Definitions,
         fix: impl Fn(&str) -> Vec<String>,
@@ -333,7 +321,7 @@ impl Comparison {
             let (wanted, found) = (expected.get(name), live.get(name));
             if wanted != found {
                 let words = |definition: Option<&String>| definition.map_or(NOTHING.to_owned(), Clone::clone);
-                self.differ(format!("{kind} {table}.{name}"), &words(wanted), &words(found), fix(name));
+                self.differ(format!("{before}{name}{behind}"), &words(wanted), &words(found), fix(name));
             }
         }
     }
@@ -351,12 +339,12 @@ impl Comparison {
                 self.differ(format!("{kind} {name}"), definition, found, fix(name, definition));
             }
         }
-        self.unknown(kind, expected, live);
+        self.unknown(&format!("{kind} "), expected, live);
     }
 
-    fn unknown<T, U>(&mut self, kind: &str, expected: &BTreeMap<String, T>, live: &BTreeMap<String, U>) {
+    fn unknown<T, U>(&mut self, before: &str, expected: &BTreeMap<String, T>, live: &BTreeMap<String, U>) {
         let unknown = live.keys().filter(|name| !expected.contains_key(*name));
-        unknown.for_each(|name| self.extra(format!("{kind} {name}")));
+        unknown.for_each(|name| self.extra(format!("{before}{name}")));
     }
 }
 

@@ -80,11 +80,6 @@ async fn select(tx: &Tx, column: SecretColumn, condition: &str, values: [Value; 
     tx.across_tenants()?.rows(&sql, values.into()).await?.iter().map(Row::of).collect()
 }
 
-pub(super) async fn count(tx: &Tx, column: SecretColumn) -> Result<u64> {
-    let sql = format!(r#"SELECT count(*) FROM "{}" WHERE {}"#, column.table(), filled(column));
-    tx.across_tenants()?.count(&sql, vec![]).await
-}
-
 pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
     if tx.engine() == DbBackend::Postgres {
         let mut tables: Vec<String> =
@@ -95,7 +90,7 @@ pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
     Ok(())
 }
 
-fn filled(column: SecretColumn) -> String {
+pub(super) fn filled(column: SecretColumn) -> String {
     let value = format!(r#""{}" IS NOT NULL"#, column.column());
     // A writer that knows no index may have taken the value away and left the index.
     column.index().map_or_else(|| value.clone(), |index| format!(r#"({value} OR "{index}" IS NOT NULL)"#))
