@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::connection::Connection;
+use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::Engine;
@@ -67,31 +68,33 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
     Ok(connection.documents(sql, DOING).await?.pop())
 }
 
-/// Sets what the database is used for, and says so in the audit log, in one transaction.
-pub(crate) async fn set_environment(
-    connection: &mut Connection,
-    environment: Environment,
-    reason: Option<&str>,
-) -> Result<Mark> {
-    let mark = owned(connection).await?;
-    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-    if mark.environment == Environment::Production && environment != Environment::Production && reason.is_none() {
-        return Err(Refusal::NoReason.into());
+impl Migrations {
+    /// Marks what the database is used for. To leave production takes a reason. Each change goes into the audit log, in
+    /// the same transaction. Takes the tables' owner, a member of that role, or a superuser; no door's role may do it.
+    pub async fn mark_environment(&mut self, environment: Environment, reason: Option<&str>) -> Result<Mark> {
+        self.refuse_strangers().await?;
+        let mark = owned(&mut self.connection).await?;
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        if mark.environment == Environment::Production && environment != Environment::Production && reason.is_none() {
+            return Err(Refusal::NoReason.into());
+        }
+        let details = json!({ "from": mark.environment, "to": environment, "reason": reason });
+        let change = format!("UPDATE rylie_database SET environment = '{environment}'");
+        operator::change(&mut self.connection, &[change], "ENVIRONMENT_MARKED", "rylie_database", &details).await?;
+        Ok(Mark { environment, ..mark })
     }
-    let details = json!({ "from": mark.environment, "to": environment, "reason": reason });
-    let change = format!("UPDATE rylie_database SET environment = '{environment}'");
-    operator::change(connection, &[change], "ENVIRONMENT_MARKED", "rylie_database", &details).await?;
-    Ok(Mark { environment, ..mark })
-}
 
-/// A fingerprint of its own, and that in the audit log.
-pub(crate) async fn renew_fingerprint(connection: &mut Connection) -> Result<Mark> {
-    let mark = owned(connection).await?;
-    let new = operator::new_id(connection).await?;
-    let change = format!("UPDATE rylie_database SET fingerprint = '{new}'");
-    let details = json!({ "from": mark.fingerprint, "to": new });
-    operator::change(connection, &[change], "FINGERPRINT_RENEWED", "rylie_database", &details).await?;
-    Ok(Mark { fingerprint: new, ..mark })
+    /// Gives the database a fingerprint of its own, for a copy that must not be taken for the original. Audited.
+    pub async fn renew_fingerprint(&mut self) -> Result<Mark> {
+        self.refuse_strangers().await?;
+        let connection = &mut self.connection;
+        let mark = owned(connection).await?;
+        let new = operator::new_id(connection).await?;
+        let change = format!("UPDATE rylie_database SET fingerprint = '{new}'");
+        let details = json!({ "from": mark.fingerprint, "to": new });
+        operator::change(connection, &[change], "FINGERPRINT_RENEWED", "rylie_database", &details).await?;
+        Ok(Mark { fingerprint: new, ..mark })
+    }
 }
 
 /// The mark, where this login may change it: right is by ownership, and no grant will do.

@@ -12,13 +12,12 @@ use serde_json::json;
 use crate::adopt::Catalog;
 use crate::connection::{Connection, TAKE};
 use crate::deploy::coexistence::{self, LoginRights};
-use crate::deploy::walls;
+use crate::deploy::{Migrations, walls};
 use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::{Engine, Target};
 
 pub use check::{CheckStatus, RoleCheck};
-pub(crate) use check::{check, exempt};
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
 pub(crate) use statements::RECORDS;
@@ -85,36 +84,42 @@ pub struct Provisioned {
     pub platform: bool,
 }
 
-pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -> Result<Vec<Provisioned>> {
-    if connection.engine() == Engine::Sqlite {
-        return Err(Refusal::NotPostgres.into());
+impl Migrations {
+    /// Makes the logins of a service and of readers, with no right beyond what they are for. Done twice it changes
+    /// nothing. It goes into the audit log. PostgreSQL.
+    pub async fn provision(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
+        self.refuse_strangers().await?;
+        let connection = &mut self.connection;
+        if connection.engine() == Engine::Sqlite {
+            return Err(Refusal::NotPostgres.into());
+        }
+        if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
+            return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
+        }
+        connection.become_owner().await?;
+        refuse_unwalled(connection).await?;
+        let known = provisioned(connection).await?;
+        let mut changes = Vec::new();
+        let mut rows = Vec::new();
+        for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
+            let Some(login) = login else { continue };
+            refuse_unsafe(connection, &login.name).await?;
+            refuse_old(connection, &login.name, &known).await?;
+            let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
+            row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
+            changes.extend(make(connection, login, &row).await?);
+            changes.extend(opened(connection, &row).await?);
+            changes.push(statements::register(&row));
+            rows.push(row);
+        }
+        let details = json!({ "roles": rows });
+        let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
+        outcome.map_err(may_not)?;
+        for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
+            refuse_platform(connection, &row.login).await?;
+        }
+        Ok(rows)
     }
-    if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
-        return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
-    }
-    connection.become_owner().await?;
-    refuse_unwalled(connection).await?;
-    let known = provisioned(connection).await?;
-    let mut changes = Vec::new();
-    let mut rows = Vec::new();
-    for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
-        let Some(login) = login else { continue };
-        refuse_unsafe(connection, &login.name).await?;
-        refuse_old(connection, &login.name, &known).await?;
-        let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
-        row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
-        changes.extend(make(connection, login, &row).await?);
-        changes.extend(opened(connection, &row).await?);
-        changes.push(statements::register(&row));
-        rows.push(row);
-    }
-    let details = json!({ "roles": rows });
-    let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
-    outcome.map_err(may_not)?;
-    for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
-        refuse_platform(connection, &row.login).await?;
-    }
-    Ok(rows)
 }
 
 /// Those that are on record; none where that is not readable.

@@ -99,17 +99,21 @@ fn is_there() -> String {
     )
 }
 
-/// The adoption is not finished under the feet of a session that would see nothing from then on.
-pub(crate) async fn refuse_open_sessions(connection: &mut Connection) -> Result<()> {
-    let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();
-    if losing.is_empty() {
-        return Ok(());
-    }
-    let sql = "SELECT usename::text || ' (' || count(*) || ')' FROM pg_stat_activity WHERE datname = current_database() \
+impl Migrations {
+    /// Refused while a login that would lose something has a session open ([`Refusal::OpenSessions`]). Reads only; PostgreSQL.
+    pub async fn refuse_open_sessions(&mut self) -> Result<()> {
+        let connection = &mut self.connection;
+        let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();
+        if losing.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT usename::text || ' (' || count(*) || ')' FROM pg_stat_activity WHERE datname = current_database() \
          AND pid <> pg_backend_pid() AND usename IS NOT NULL AND usename = ANY (string_to_array($1, E'\\n')) GROUP BY usename ORDER BY 1";
-    let sql = format!("SELECT string_agg(found, ', ') FROM ({sql}) AS open (found)");
-    let open = connection.text(&sql, &losing.join("\n")).await.map_err(Error::doing("looking for open sessions"))?;
-    open.map_or(Ok(()), |logins| Err(Refusal::OpenSessions { logins }.into()))
+        let sql = format!("SELECT string_agg(found, ', ') FROM ({sql}) AS open (found)");
+        let open =
+            connection.text(&sql, &losing.join("\n")).await.map_err(Error::doing("looking for open sessions"))?;
+        open.map_or(Ok(()), |logins| Err(Refusal::OpenSessions { logins }.into()))
+    }
 }
 
 /// Steps that are done as the mark changes; none of the list, and never on record.
