@@ -2,174 +2,16 @@
 //!
 //! It remembers one checkpoint, one tenant's tree and the batch's, so a million records take no more memory than one.
 
+mod finding;
+mod stored;
+
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
 use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
 
-/// What was done to the log.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Tampering {
-    /// A sealed record, or the hash kept of it, is not what it was.
-    Changed,
-    /// A sealed record is gone, or one that waited to be sealed, or a batch that no checkpoint declares as removed by
-    /// retention.
-    Removed,
-    /// A record came in past the triggers, or into a sealed batch.
-    Added,
-    /// A sealed record lacks a personal part, and no erasure in the log names it.
-    Emptied,
-    /// Records of a batch changed places.
-    Reordered,
-    /// A tenant has fewer records than its sealed count says.
-    CountShort,
-    /// A checkpoint is not the one that was handed out: from its batch on everything was made anew.
-    Rehashed,
-    /// The database ends before a checkpoint that was handed out: it is an older copy.
-    RolledBack,
-    /// A checkpoint is missing, does not follow the one before, or is signed by nobody trusted.
-    ForgedCheckpoint,
-    /// The checkpoints outside are those of another database: the wrong ones were named, or all of this one was made anew.
-    OtherDatabase,
-}
-
-/// The first thing found wrong.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Finding {
-    /// What was done.
-    pub what: Tampering,
-    /// In which batch; absent for records in none.
-    pub batch: Option<u64>,
-    /// Of which tenant, where known.
-    pub tenant: Option<String>,
-    /// Which record, where it can be told; else what was done lies among the batch's or the tenant's.
-    pub record: Option<String>,
-    /// What does not agree, in words.
-    pub detail: String,
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(batch) = self.batch {
-            write!(f, "batch {batch}: ")?;
-        }
-        if let Some(record) = &self.record {
-            write!(f, "record {record}: ")?;
-        }
-        f.write_str(&self.detail)
-    }
-}
-
-/// A batch as the database holds it.
-#[derive(Clone, Debug)]
-pub struct SealedBatch {
-    /// Its number.
-    pub batch: u64,
-    /// The signed checkpoint.
-    pub checkpoint: String,
-    /// Whether retention removed its records.
-    pub removed: bool,
-    /// How many records its row counts; the checkpoint says so as well.
-    pub records: u64,
-    /// How many its row says were ever sealed; likewise.
-    pub total: u64,
-    /// When its row says it was sealed; likewise. `None` where that cannot be read.
-    pub sealed_at: Option<DateTime<Utc>>,
-}
-
-/// A tenant's entry as the database holds it, and the running count of that tenant's entry before.
-#[derive(Clone, Debug)]
-pub struct SealedTenant {
-    /// The entry.
-    pub entry: TenantEntry,
-    /// The running count in the last earlier batch that has the tenant; 0 if there is none.
-    pub total_before: u64,
-}
-
-/// A leaf as the database holds it.
-#[derive(Clone, Debug)]
-pub struct SealedLeaf {
-    /// The record it stands for.
-    pub id: String,
-    /// The hash that was kept.
-    pub leaf: Digest,
-    /// The record.
-    pub record: StoredRecord,
-    /// Whether it lacks a personal part and no erasure in the log names it.
-    pub emptied: bool,
-    /// Whether it lacks one and the erasure that names it is not sealed yet.
-    pub erasure_waits: bool,
-}
-
-/// A record as the database holds it.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every record is whole, and a box for each would cost more")]
-pub enum StoredRecord {
-    /// It is there.
-    Whole(Record),
-    /// It has a value that no record of ours has.
-    Unreadable,
-    /// There is none.
-    Gone,
-}
-
-impl SealedLeaf {
-    /// The record, if it is there and readable.
-    #[must_use]
-    pub fn record(&self) -> Option<&Record> {
-        match &self.record {
-            StoredRecord::Whole(record) => Some(record),
-            StoredRecord::Unreadable | StoredRecord::Gone => None,
-        }
-    }
-
-    /// The record, if it is there and readable.
-    #[must_use]
-    pub fn into_record(self) -> Option<Record> {
-        match self.record {
-            StoredRecord::Whole(record) => Some(record),
-            StoredRecord::Unreadable | StoredRecord::Gone => None,
-        }
-    }
-}
-
-/// How far a verification came, for one that goes on later.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// The last batch that was found good.
-    pub batch: u64,
-    /// The hash of its checkpoint.
-    pub checkpoint: Digest,
-    /// How many records were sealed up to it.
-    pub total: u64,
-}
-
-/// What a verification saw.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Seen {
-    /// Sealed records that were checked.
-    pub records: u64,
-    /// Batches that were checked.
-    pub batches: u64,
-    /// Records with an erased part.
-    pub erased: u64,
-    /// Those of them whose erasure is not sealed yet: until it is, nothing proves that it was one.
-    pub erasures_waiting: u64,
-    /// Records with a value that no record of ours has, such as the time `infinity`: sealed and unchanged, and set apart.
-    pub quarantined: u64,
-    /// Batches whose records retention removed.
-    pub removed_batches: u64,
-    /// Records of those.
-    pub removed_records: u64,
-    /// Who signed.
-    pub keys: BTreeSet<String>,
-}
+pub use finding::{Finding, Tampering};
+pub use stored::{Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord};
 
 /// The state of a verification under way.
 #[derive(Debug)]
@@ -465,45 +307,5 @@ impl Verifier {
             ),
             _ => Ok(()),
         }
-    }
-}
-
-impl Finding {
-    /// What is wrong with a batch as a whole.
-    #[must_use]
-    pub fn in_batch(what: Tampering, batch: u64, detail: &str) -> Self {
-        Self { what, batch: Some(batch), tenant: None, record: None, detail: detail.to_owned() }
-    }
-
-    fn of_tenant(what: Tampering, batch: u64, tenant: &str, detail: &str) -> Self {
-        Self { tenant: Some(tenant.to_owned()), ..Self::in_batch(what, batch, detail) }
-    }
-
-    /// A record that was added past the database's triggers.
-    #[must_use]
-    pub fn added(record: String) -> Self {
-        let detail = "the record was added past the triggers: it is neither sealed nor waiting to be".to_owned();
-        Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
-    }
-
-    /// A record that is sealed or waits to be sealed more than once.
-    #[must_use]
-    pub fn sealed_again(record: String) -> Self {
-        let detail = "the record is sealed, or waits to be sealed, more than once".to_owned();
-        Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
-    }
-
-    /// A record that waits to be sealed under another position than its own.
-    #[must_use]
-    pub fn waits_elsewhere(record: String) -> Self {
-        let detail = "the record waits to be sealed under another position than it has".to_owned();
-        Self { what: Tampering::Changed, batch: None, tenant: None, record: Some(record), detail }
-    }
-
-    /// A record that was removed before it was sealed.
-    #[must_use]
-    pub fn removed_unsealed(record: String) -> Self {
-        let detail = "the record waited to be sealed and is gone".to_owned();
-        Self { what: Tampering::Removed, batch: None, tenant: None, record: Some(record), detail }
     }
 }

@@ -2,6 +2,8 @@
 
 mod batches;
 mod blockers;
+mod sqlite;
+mod work;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,15 +16,14 @@ use crate::history::History;
 use crate::history::checksum::checksum;
 use crate::history::equivalents::steps_sent;
 use crate::history::journal;
-use crate::history::record;
 use crate::migrations::Migration;
 use crate::owners;
-use crate::step::{self, Direction, Engine, Step, Target};
+use crate::step::{Direction, Engine, Step, Target};
 
 pub use blockers::Blocker;
 pub(crate) use blockers::describe;
 
-use batches::Batch;
+use work::{Outcome, Work, do_work};
 
 /// Whether each step is recorded when it begins.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -247,40 +248,6 @@ impl Run<'_> {
         }
     }
 
-    /// Foreign keys are off meanwhile, as dropping a table would act on what refers to it, and checked at the end. The
-    /// write lock taken at once is what keeps two processes apart.
-    async fn on_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let failed = Error::doing("beginning a migration; another process may be writing, try again when it is done");
-        self.connection.execute("PRAGMA foreign_keys = OFF").await.map_err(&failed)?;
-        self.connection.execute("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        let outcome = self.inside_sqlite(steps).await;
-        let end = if matches!(outcome, Ok(true)) { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.connection.execute(end).await.map_err(Error::doing("ending a migration"));
-        self.connection.execute("PRAGMA foreign_keys = ON").await.map_err(Error::doing("ending a migration"))?;
-        let done = outcome?;
-        ended.map(|()| done)
-    }
-
-    async fn inside_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let applied = record::applied(self.connection).await?.iter().any(|name| name == self.migration.name());
-        if applied == (self.direction == Direction::Up) {
-            return Ok(false);
-        }
-        let entries = journal::entries(self.connection).await?;
-        self.tell_journal(journal::begin(Engine::Sqlite, self.migration, self.direction, 0)).await?;
-        let all = [steps, &self.ending(&self.link_before(&entries))].concat();
-        for (step, sql) in all.iter().enumerate() {
-            let done = step::apply(self.connection, sql).await;
-            done.map_err(|source| self.error(&all, Failure { step, source }, 1, Vec::new()))?;
-        }
-        self.verify().await?;
-        let orphan = "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1";
-        match self.connection.value(orphan).await.map_err(Error::doing("checking the foreign keys"))? {
-            Some(table) => Err(Error::Orphans { migration: self.migration.name(), table }),
-            None => Ok(true),
-        }
-    }
-
     fn error(&self, steps: &[Step], failure: Failure, attempts: u32, blockers: Vec<Blocker>) -> Error {
         let Failure { step, source } = failure;
         if let Some(refusal) = owners::refusal(&source) {
@@ -295,60 +262,6 @@ impl Run<'_> {
             Error::Step { migration, step, statement, source }
         }
     }
-}
-
-type Outcome = std::result::Result<Option<String>, Failure>;
-
-/// What is tried again as a whole.
-enum Work<'a> {
-    Step(&'a Step),
-    Batch(Batch),
-    /// A step, and that it is done, in one transaction.
-    Once {
-        step: &'a Step,
-        done: &'a str,
-    },
-    /// All steps in one transaction.
-    All(&'a [Step]),
-}
-
-async fn do_work(connection: &mut Connection, work: &Work<'_>, number: usize, limit: Duration) -> Outcome {
-    let at = |step| move |source| Failure { step, source };
-    let timeout = format!("SET lock_timeout = '{}ms'", limit.as_millis());
-    connection.execute(&timeout).await.map_err(at(number))?;
-    match work {
-        Work::Step(step) if connection.engine() == Engine::Postgres && owners::may_meet_another(step) => {
-            // One message is one transaction: what met a stranger's object is not kept.
-            let sql = format!("{}; {}", step.statement(), owners::check());
-            connection.execute(&sql).await.map(|()| None).map_err(at(number))
-        }
-        Work::Step(step) => step::apply(connection, step).await.map(|()| None).map_err(at(number)),
-        Work::Batch(batch) => batch.go(connection, limit).await.map_err(at(number)),
-        Work::Once { step, done } => {
-            let both = [step.statement(), *done].map(|sql| Step::sql(sql.to_owned()));
-            let outcome = in_transaction(connection, &both).await;
-            outcome.map(|()| None).map_err(|Failure { source, .. }| Failure { step: number, source })
-        }
-        Work::All(steps) => in_transaction(connection, steps).await.map(|()| None),
-    }
-}
-
-async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::result::Result<(), Failure> {
-    let at = |step| move |source| Failure { step, source };
-    connection.execute("BEGIN").await.map_err(at(0))?;
-    for (number, step) in steps.iter().enumerate() {
-        if let Err(source) = step::apply(connection, step).await {
-            // If this fails too, the connection is gone and the transaction with it.
-            drop(connection.execute("ROLLBACK").await);
-            return Err(Failure { step: number, source });
-        }
-    }
-    let last = steps.len().saturating_sub(1);
-    if let Err(source) = connection.execute(&owners::check()).await {
-        drop(connection.execute("ROLLBACK").await);
-        return Err(Failure { step: last, source });
-    }
-    connection.execute("COMMIT").await.map_err(at(last))
 }
 
 /// The class of the failure and the object it is about; a server's message may hold values.

@@ -240,23 +240,20 @@ impl JobRunRepository for Tx {
     }
 
     async fn prolong(&self, lease: &Lease, by: Duration) -> Result<bool> {
-        let engine = self.engine();
-        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", later(engine, "$4"));
+        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", later(self.engine(), "$4"));
         Ok(self.books()?.run(&sql, [held(lease), vec![millis(by)]].concat()).await? > 0)
     }
 
     async fn release(&self, lease: &Lease) -> Result<()> {
-        let engine = self.engine();
-        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", now(engine));
+        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", now(self.engine()));
         self.books()?.run(&sql, held(lease)).await.map(drop)
     }
 
     #[allow(clippy::needless_lifetimes, reason = "as the trait")]
     async fn finish<'a>(&self, lease: &Lease, error: Option<&'a str>) -> Result<bool> {
-        let engine = self.engine();
         let sql = format!(
             "UPDATE rylie_job_runs SET status = $4, error = $5, finished = {}, leased_until = NULL WHERE {HELD}",
-            now(engine)
+            now(self.engine())
         );
         let status = if error.is_some() { "failed" } else { "done" };
         let values = [held(lease), vec![status.into(), error.map(str::to_owned).into()]].concat();
@@ -280,11 +277,10 @@ impl JobRunRepository for Tx {
 
 impl Tx {
     async fn runs(&self, condition: &str, values: Vec<Value>) -> Result<Vec<JobRun>> {
-        let engine = self.engine();
         let sql = format!(
             "SELECT job, due, manual, status, holder, attempt, started, finished, error, \
              status = 'running' AND leased_until <= {} AS abandoned FROM rylie_job_runs WHERE {condition}",
-            now(engine)
+            now(self.engine())
         );
         self.books()?.rows(&sql, values).await?.iter().map(run).collect()
     }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Run, Work, is_timeout};
+use super::work::Work;
+use super::{Run, is_timeout};
 use crate::connection::Connection;
 use crate::deploy::{Listener, Progress};
 use crate::error::{Error, Result};

@@ -1,6 +1,8 @@
 //! `rylie audit verify`, `prove` and `verify-proof`
 
-use std::io::{self, IsTerminal, Write};
+mod progress;
+
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Veri
 use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
 use serde_json::json;
 
+use self::progress::{Bar, Noted};
 use super::outside::{Compared, kept};
 use crate::arguments::Global;
 use crate::commands::existing;
@@ -136,37 +139,6 @@ impl Verify {
         let wrong =
             |_| Failure::Usage(format!("{} is no state of a verification; remove it to begin anew", file.display()));
         serde_json::from_str(&read(file)?).map(Some).map_err(wrong)
-    }
-}
-
-/// How far it came, in a file: also while it is under way, so that it goes on where it was killed.
-struct Noted<'f> {
-    file: Option<&'f Path>,
-    /// How many records had been seen when it was last written.
-    records: u64,
-    failed: Option<Failure>,
-}
-
-impl Noted<'_> {
-    fn note(&mut self, seen: &Seen, progress: &Progress) {
-        const EVERY: u64 = 100_000;
-        if seen.records >= self.records + EVERY {
-            self.records = seen.records;
-            self.failed = self.save(progress).err();
-        }
-    }
-
-    fn write(mut self, progress: &Progress) -> Result<()> {
-        self.failed.take().map_or_else(|| self.save(progress), Err)
-    }
-
-    /// Under another name first: a file that is half written would be no state.
-    fn save(&self, progress: &Progress) -> Result<()> {
-        let Some(file) = self.file else { return Ok(()) };
-        let beside = file.with_extension("new");
-        write(&beside, &json!(progress).to_string())?;
-        let doing = || format!("writing {}", file.display());
-        std::fs::rename(&beside, file).map_err(|source| Failure::File { doing: doing(), source })
     }
 }
 
@@ -329,39 +301,7 @@ fn unproven(reason: &str) -> Report {
     Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
 }
 
-/// Progress on a terminal.
-struct Bar {
-    total: u64,
-    shown: bool,
-}
-
-impl Bar {
-    fn show(&mut self, seen: &Seen) {
-        const WIDTH: u64 = 30;
-        if !self.shown {
-            return;
-        }
-        let done = seen.records + seen.removed_records;
-        let filled = (done * WIDTH / self.total.max(1)).min(WIDTH);
-        let (filled, left) =
-            (usize::try_from(filled).unwrap_or_default(), usize::try_from(WIDTH - filled).unwrap_or_default());
-        // With standard error closed there is nobody left to tell.
-        let _ = write!(io::stderr(), "\r[{}{}] {done} of {} records", "#".repeat(filled), " ".repeat(left), self.total);
-    }
-
-    fn end(&mut self) {
-        if self.shown {
-            let _ = writeln!(io::stderr());
-        }
-    }
-}
-
 fn read(file: &Path) -> Result<String> {
     let doing = || format!("reading {}; check that it is there, readable and text", file.display());
     std::fs::read_to_string(file).map_err(|source| Failure::File { doing: doing(), source })
-}
-
-fn write(file: &Path, text: &str) -> Result<()> {
-    let doing = || format!("writing {}", file.display());
-    std::fs::write(file, format!("{text}\n")).map_err(|source| Failure::File { doing: doing(), source })
 }
