@@ -1,6 +1,8 @@
 //! Verification: a state machine that is given what the database holds, in order, and finds what was done to it.
 //!
 //! It remembers one checkpoint, one tenant's tree and the batch's, so a million records take no more memory than one.
+//!
+//! Longer than usual: its steps are methods of one state, in the order in which they are called.
 
 mod finding;
 mod stored;

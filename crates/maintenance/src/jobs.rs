@@ -17,8 +17,8 @@ use crate::engine::{Engine, analyze, check_integrity, keep_sizes, reindex, sizes
 use crate::error::{Error, Result};
 use crate::job::{Job, JobContext};
 use crate::secrets::reencrypt;
-use crate::sweep::{Sweep, purge_deleted, remove_expired};
-use crate::usage::{close_usage, remove_usage_events};
+use crate::sweep::{Sweep, purge_deleted, remove_expired, remove_usage_events};
+use crate::usage::close_usage;
 use crate::work::books;
 
 /// Rows of operational tables deleted in one transaction.

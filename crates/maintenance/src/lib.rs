@@ -33,6 +33,6 @@ pub use scheduler::{
 };
 pub use secrets::{KeyReport, Reencrypted, key_report, reencrypt};
 pub use seed::{Seed, SeedAgency, SeedUser, Seeded, seed};
-pub use sweep::{PurgedDeleted, RemovedExpired, Sweep, purge_deleted, remove_expired};
+pub use sweep::{PurgedDeleted, RemovedExpired, Sweep, purge_deleted, remove_expired, remove_usage_events};
 pub use tenant::{ImportedTenant, erase_tenant, export_tenant, import_tenant, tenant_named};
-pub use usage::{ClosedUsage, close_usage, remove_usage_events, reset_usage};
+pub use usage::{ClosedUsage, close_usage, reset_usage};

@@ -1,17 +1,12 @@
 //! What the jobs that work through many rows have in common.
 
-mod purge_deleted;
-mod remove_expired;
-
 use std::time::Duration;
 
 use rylie_repositories::{Kept, Progress, Store};
+use serde::Serialize;
 
 use crate::error::Result;
 use crate::work::Work;
-
-pub use purge_deleted::{PurgedDeleted, purge_deleted};
-pub use remove_expired::{RemovedExpired, remove_expired};
 
 /// How a job works through its rows.
 #[derive(Clone, Debug, Default)]
@@ -80,4 +75,74 @@ impl Removal {
         };
         sweep.batches(self.batch, ended, (0, ended), remove).await
     }
+}
+
+/// What [`remove_expired`] deleted, or would delete.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct RemovedExpired {
+    /// Expired sessions.
+    pub sessions: u64,
+    /// Expired verification tokens.
+    pub verification_tokens: u64,
+}
+
+/// Deletes every session and verification token that has expired by now, 10,000 a transaction. The limit of `sweep` holds
+/// for each of the two. Rows that others hold are left to the next run.
+pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
+    let removal = |what| Removal {
+        what,
+        age: Duration::ZERO,
+        batch: 10_000,
+        work: Work {
+            job: "remove-expired",
+            reason: "expired sessions and verification tokens",
+            doing: "removing expired sessions and tokens",
+        },
+    };
+    let sessions = removal(Kept::Sessions).run(store, sweep).await?;
+    let verification_tokens = removal(Kept::VerificationTokens).run(store, sweep).await?;
+    Ok(RemovedExpired { sessions, verification_tokens })
+}
+
+/// What [`purge_deleted`] removed, or would remove.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct PurgedDeleted {
+    /// Requests, each with its tasks and mappings, which are not counted.
+    pub requests: u64,
+    /// Tasks that were deleted by themselves.
+    pub tasks: u64,
+}
+
+/// Removes every request and task that was soft-deleted at least `age` ago, 500 a transaction; each is recorded. The limit of
+/// `sweep` holds for each of the two. Rows that others hold are left to the next run.
+pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<PurgedDeleted> {
+    let removal = |what| Removal {
+        what,
+        age,
+        batch: 500,
+        work: Work {
+            job: "purge-deleted",
+            reason: "requests and tasks that were soft-deleted long ago",
+            doing: "purging soft-deleted requests and tasks",
+        },
+    };
+    let requests = removal(Kept::DeletedRequests).run(store, sweep).await?;
+    let tasks = removal(Kept::DeletedTasks).run(store, sweep).await?;
+    Ok(PurgedDeleted { requests, tasks })
+}
+
+/// Removes every event that was counted at least `age` ago, 5,000 a transaction, and returns how many. One that is
+/// delivered once more after that is counted once more, so keep them for longer than any sender tries again.
+pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
+    let removal = Removal {
+        what: Kept::UsageEvents,
+        age,
+        batch: 5_000,
+        work: Work {
+            job: "remove-usage-events",
+            reason: "events that no sender delivers again",
+            doing: "removing old usage events",
+        },
+    };
+    removal.run(store, sweep).await
 }

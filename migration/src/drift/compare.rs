@@ -6,11 +6,9 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{Definitions, Snapshot};
 use super::{Deviation, Drift, mend};
+use crate::roles::DOORS;
 
 const NOTHING: &str = "nothing";
-
-/// The roles that policies and rights are for; they belong to the server, and may all be missing.
-const DOORS: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// Policies of logins that may read, made beside the migrations, one a login.
 const OF_READERS: &str = "rylie_reader_";

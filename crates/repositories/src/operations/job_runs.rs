@@ -1,6 +1,8 @@
 //! What the scheduler ran: one row a job and due time.
 //!
 //! Leases are measured by the database's clock alone. The processes' clocks may be wrong, and jump.
+//!
+//! Longer than usual: each statement stands near the promise that it keeps.
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 use crate::connection::{Connection, TAKE};
 use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
+use crate::roles::DOORS;
 use crate::step::{Engine, Target};
 
 /// Makes memberships of the doors' roles good for taking them. May be done any number of times.
@@ -11,8 +12,8 @@ pub(crate) const OPEN: &str = include_str!("doors.sql");
 /// Whether the login may make what is missing of roles and memberships, or nothing is: a superuser; who may make roles, before PostgreSQL 16;
 /// from then on who may make the missing ones and give the others away.
 const MAY_BUILD: &str = "SELECT 'yes' FROM pg_roles me WHERE me.rolname = session_user AND (me.rolsuper \
-     OR current_setting('server_version_num')::int < 160000 AND me.rolcreaterole OR 5 = (SELECT count(*) \
-     FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer']) name LEFT JOIN pg_roles door ON door.rolname = name \
+     OR current_setting('server_version_num')::int < 160000 AND me.rolcreaterole OR $number = (SELECT count(*) \
+     FROM unnest(ARRAY['$doors']) name LEFT JOIN pg_roles door ON door.rolname = name \
      WHERE CASE WHEN door.oid IS NULL THEN me.rolcreaterole ELSE pg_has_role(me.oid, door.oid, $take) \
      OR pg_has_role(me.oid, door.oid, 'MEMBER WITH ADMIN OPTION') END))";
 
@@ -26,7 +27,8 @@ const CLOSED: &str = "SELECT 'role ' || quote_ident(r.rolname) || ' may not take
 
 /// Whether something that is missing may be made by this login.
 pub(crate) async fn may_build(connection: &mut Connection) -> Result<bool> {
-    let sql = MAY_BUILD.replace("$take", TAKE);
+    let sql = MAY_BUILD.replace("$take", TAKE).replace("$doors", &DOORS.join("', '"));
+    let sql = sql.replace("$number", &DOORS.len().to_string());
     Ok(connection.ask(&sql, "looking for the right to make roles").await?.is_some())
 }
 

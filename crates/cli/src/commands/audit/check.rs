@@ -172,24 +172,13 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
         "checked {} records in {} batches, {rate} a second; {waiting} more wait to be sealed",
         seen.records, seen.batches
     );
-    if seen.removed_batches > 0 {
-        let removed = format!("; {} batches were removed by retention", seen.removed_batches);
-        text += &removed;
-    }
-    if seen.erased > 0 {
-        let erased = format!("; {} records have an erased part", seen.erased);
-        text += &erased;
-    }
-    if seen.quarantined > 0 {
-        let quarantined =
-            format!("; {} records have a value that no record of ours has, and are set apart", seen.quarantined);
-        text += &quarantined;
-    }
-    if seen.erasures_waiting > 0 {
-        let waiting =
-            format!(", {} of them by an erasure that is not sealed yet: seal, and verify again", seen.erasures_waiting);
-        text += &waiting;
-    }
+    let parts = [
+        (seen.removed_batches, "; ", " batches were removed by retention"),
+        (seen.erased, "; ", " records have an erased part"),
+        (seen.quarantined, "; ", " records have a value that no record of ours has, and are set apart"),
+        (seen.erasures_waiting, ", ", " of them by an erasure that is not sealed yet: seal, and verify again"),
+    ];
+    text.extend(parts.iter().filter(|(n, ..)| *n > 0).map(|(n, before, words)| format!("{before}{n}{words}")));
     for key in &seen.keys {
         text += "\nsigned by ";
         text += key;
@@ -302,6 +291,6 @@ fn unproven(reason: &str) -> Report {
 }
 
 fn read(file: &Path) -> Result<String> {
-    let doing = || format!("reading {}; check that it is there, readable and text", file.display());
-    std::fs::read_to_string(file).map_err(|source| Failure::File { doing: doing(), source })
+    let doing = format!("reading {}; check that it is there, readable and text", file.display());
+    std::fs::read_to_string(file).map_err(|source| Failure::File { doing, source })
 }

@@ -34,8 +34,8 @@ impl Noted<'_> {
         let Some(file) = self.file else { return Ok(()) };
         let beside = file.with_extension("new");
         write(&beside, &json!(progress).to_string())?;
-        let doing = || format!("writing {}", file.display());
-        std::fs::rename(&beside, file).map_err(|source| Failure::File { doing: doing(), source })
+        let doing = format!("writing {}", file.display());
+        std::fs::rename(&beside, file).map_err(|source| Failure::File { doing, source })
     }
 }
 
@@ -67,6 +67,6 @@ impl Bar {
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
-    let doing = || format!("writing {}", file.display());
-    std::fs::write(file, format!("{text}\n")).map_err(|source| Failure::File { doing: doing(), source })
+    let doing = format!("writing {}", file.display());
+    std::fs::write(file, format!("{text}\n")).map_err(|source| Failure::File { doing, source })
 }
