@@ -91,7 +91,7 @@ pub(crate) async fn covers(
              ELSE '[]'::jsonb END) AS named(value)"
         )
     };
-    let (list, value) = tx.list_of(&records)?;
+    let (list, value) = tx.list_of(&records);
     let sql = format!(
         "SELECT named.value AS id, max(CASE WHEN b.batch IS NOT NULL THEN 2 WHEN p.record_id IS NOT NULL THEN 1 ELSE 0 END) AS cover \
          FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id AND l.batch > $2 \

@@ -117,14 +117,14 @@ fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
 
 impl Tx {
     /// A list of texts as a table `list(value)`, bound as one value.
-    pub(crate) fn list_of(&self, texts: &[String]) -> Result<(&'static str, Value)> {
-        Ok(match self.engine() {
+    pub(crate) fn list_of(&self, texts: &[String]) -> (&'static str, Value) {
+        match self.engine() {
             DbBackend::Sqlite => {
                 let json = serde_json::Value::Array(texts.iter().map(|text| text.as_str().into()).collect());
                 ("json_each($1) AS list", json.to_string().into())
             }
             _ => ("unnest($1::text[]) AS list(value)", texts.to_vec().into()),
-        })
+        }
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) async fn entries(tx: &Tx, records: &[Salted<'_>]) -> Result<Vec<Tenan
 }
 
 async fn totals(tx: &Tx, tenants: &[String]) -> Result<BTreeMap<String, u64>> {
-    let (list, value) = tx.list_of(tenants)?;
+    let (list, value) = tx.list_of(tenants);
     let sql = format!(
         "SELECT list.value AS tenant, coalesce((SELECT t.total FROM rylie_audit_tenant t WHERE t.tenant = list.value \
          ORDER BY t.batch DESC LIMIT 1), 0) AS total FROM {list}"
@@ -135,7 +135,7 @@ async fn insert(tx: &Tx, into: &str, rows: Vec<Vec<Value>>) -> Result<()> {
 
 pub(super) async fn no_longer_waiting(tx: &Tx, positions: &[i64]) -> Result<()> {
     let texts: Vec<String> = positions.iter().map(ToString::to_string).collect();
-    let (list, value) = tx.list_of(&texts)?;
+    let (list, value) = tx.list_of(&texts);
     let sql =
         format!("DELETE FROM rylie_audit_pending WHERE position IN (SELECT CAST(list.value AS bigint) FROM {list})");
     tx.across_tenants()?.run(&sql, vec![value]).await.map(|_| ())
