@@ -62,27 +62,23 @@ impl Migrations {
         options: AdoptOptions,
         progress: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Adoption> {
-        adopt(self, options, progress).await
+        if self.engine() == Engine::Sqlite {
+            return Err(Refusal::NotPostgres.into());
+        }
+        if options.dry_run {
+            self.refuse_strangers().await?;
+            return look(&mut self.connection).await;
+        }
+        self.lock(progress).await?;
+        let outcome = adopt_locked(self, progress).await;
+        self.unlock().await;
+        outcome
     }
 
     /// Returns the current schema. PostgreSQL.
     pub async fn catalog(&mut self) -> Result<Catalog> {
         Catalog::read(&mut self.connection).await
     }
-}
-
-async fn adopt(migrations: &mut Migrations, options: AdoptOptions, progress: Listener<'_>) -> Result<Adoption> {
-    if migrations.engine() == Engine::Sqlite {
-        return Err(Refusal::NotPostgres.into());
-    }
-    if options.dry_run {
-        migrations.refuse_strangers().await?;
-        return look(&mut migrations.connection).await;
-    }
-    migrations.lock(progress).await?;
-    let outcome = adopt_locked(migrations, progress).await;
-    migrations.unlock().await;
-    outcome
 }
 
 async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Result<Adoption> {

@@ -1,5 +1,6 @@
 //! A single dedicated connection, so that settings and locks belong to a known session.
 
+mod ask;
 mod owner;
 mod watch;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::step::{Engine, Target};
 use watch::{Watch, promptly};
 
+pub(crate) use ask::parsed;
 pub(crate) use owner::TAKE;
 
 /// How often a second connection checks that the server is still working.
@@ -123,24 +125,29 @@ impl Connection {
 
     /// Returns the first column of the first row of a query without parameters.
     pub(crate) async fn value(&mut self, sql: &str) -> sqlx::Result<Option<String>> {
-        let sql = AssertSqlSafe(sql.to_owned());
-        let row: Option<Option<String>> = match self {
-            Self::Postgres { session, watch } => {
-                watch.over(sqlx::query_scalar(sql).persistent(false).fetch_optional(session.as_mut())).await?
-            }
-            Self::Sqlite(session) => sqlx::query_scalar(sql).persistent(false).fetch_optional(session.as_mut()).await?,
-        };
-        Ok(row.flatten())
+        Ok(self.column(sql, None).await?.into_iter().next().flatten())
     }
 
     /// Returns the first column of every row.
     pub(crate) async fn values(&mut self, sql: &str) -> sqlx::Result<Vec<String>> {
+        let null = || sqlx::Error::Decode("a null where none is expected".into());
+        self.column(sql, None).await?.into_iter().map(|value| value.ok_or_else(null)).collect()
+    }
+
+    /// The first column of every row of a query with at most one parameter.
+    async fn column(&mut self, sql: &str, bound: Option<&str>) -> sqlx::Result<Vec<Option<String>>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
             Self::Postgres { session, watch } => {
-                watch.over(sqlx::query_scalar(sql).persistent(false).fetch_all(session.as_mut())).await
+                let query = sqlx::query_scalar(sql).persistent(false);
+                let query = if let Some(value) = bound { query.bind(value) } else { query };
+                watch.over(query.fetch_all(session.as_mut())).await
             }
-            Self::Sqlite(session) => sqlx::query_scalar(sql).persistent(false).fetch_all(session.as_mut()).await,
+            Self::Sqlite(session) => {
+                let query = sqlx::query_scalar(sql).persistent(false);
+                let query = if let Some(value) = bound { query.bind(value) } else { query };
+                query.fetch_all(session.as_mut()).await
+            }
         }
     }
 
@@ -171,16 +178,6 @@ impl Target for Connection {
     }
 
     async fn text(&mut self, sql: &str, value: &str) -> sqlx::Result<Option<String>> {
-        let sql = AssertSqlSafe(sql.to_owned());
-        let row: Option<Option<String>> = match self {
-            Self::Postgres { session, watch } => {
-                let asking = sqlx::query_scalar(sql).bind(value).persistent(false).fetch_optional(session.as_mut());
-                watch.over(asking).await?
-            }
-            Self::Sqlite(session) => {
-                sqlx::query_scalar(sql).bind(value).persistent(false).fetch_optional(session.as_mut()).await?
-            }
-        };
-        Ok(row.flatten())
+        Ok(self.column(sql, Some(value)).await?.into_iter().next().flatten())
     }
 }

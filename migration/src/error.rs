@@ -1,4 +1,6 @@
-//! The crate's errors, each with the remedy in its message.
+//! What can go wrong, and what to do about it.
+//!
+//! Longer than usual: the errors and refusals of this crate are one list, each with its advice.
 
 use std::time::Duration;
 

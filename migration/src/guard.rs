@@ -84,30 +84,24 @@ async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
              ORDER BY 1 LIMIT 1"
         }
     };
-    connection.value(sql).await.map_err(Error::doing("looking for tables"))
+    connection.ask(sql, "looking for tables").await
 }
 
 /// Returns whether the current role may create a table. On SQLite every writer may.
 pub(crate) async fn may_create(connection: &mut Connection) -> Result<bool> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(true);
-    }
     let sql = "SELECT has_schema_privilege('public', 'CREATE')::text";
-    let answer = connection.value(sql).await.map_err(Error::doing("checking the right to create a table"))?;
-    Ok(answer.as_deref() == Some("true"))
+    let answer = connection.ask_postgres(sql, "looking for the right to make a table").await?;
+    Ok(connection.engine() == Engine::Sqlite || answer.as_deref() == Some("true"))
 }
 
 /// Fails before any change if the current role may not alter the tables. A no-op on SQLite and on an empty database.
 pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(());
-    }
     let sql = format!(
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
          AND c.relname IN ({}) AND NOT pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1 LIMIT 1",
         base_tables_list()
     );
-    match connection.value(&sql).await.map_err(Error::doing("finding the owner of the tables"))? {
+    match connection.ask_postgres(&sql, "finding out who owns the tables").await? {
         Some(table) => Err(Refusal::NotOwner { table }.into()),
         None => Ok(()),
     }
@@ -116,16 +110,13 @@ pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> 
 /// Fails for a superuser who does not act as the table owner: the owner's code, and any code it calls, would run with a
 /// superuser's rights.
 pub(crate) async fn refuse_exempt(connection: &mut Connection) -> Result<()> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(());
-    }
     let sql = format!(
         "SELECT DISTINCT quote_ident(o.rolname) FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner, pg_roles me \
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN ({}) \
          AND me.rolname = current_user AND me.rolsuper AND NOT o.rolsuper LIMIT 1",
         base_tables_list()
     );
-    match connection.value(&sql).await.map_err(Error::doing("finding the owner of the tables"))? {
+    match connection.ask_postgres(&sql, "finding out who owns the tables").await? {
         Some(owner) => Err(Refusal::OwnerMayNotCreate { owner }.into()),
         None => Ok(()),
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::connection::Connection;
+use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::Engine;
@@ -50,8 +51,8 @@ pub struct Mark {
 
 /// Reads the environment marker; `None` without one.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
-    let failed = Error::doing("reading the environment marker");
-    if !connection.has_table("rylie_database").await.map_err(&failed)? {
+    const DOING: &str = "reading the database's mark";
+    if !connection.has_table("rylie_database").await.map_err(Error::doing(DOING))? {
         return Ok(None);
     }
     let sql = match connection.engine() {
@@ -64,48 +65,45 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
              'created_at', created_at, 'adopted_at', adopted_at) FROM rylie_database"
         }
     };
-    let json = connection.value(sql).await.map_err(&failed)?;
-    let parsed = json.map(|json| serde_json::from_str(&json)).transpose();
-    parsed.map_err(|error| failed(sqlx::Error::Decode(error.into())))
+    Ok(connection.documents(sql, DOING).await?.pop())
 }
 
-/// Sets the environment and records the change in the audit log, in one transaction.
-pub(crate) async fn set_environment(
-    connection: &mut Connection,
-    environment: Environment,
-    reason: Option<&str>,
-) -> Result<Mark> {
-    let mark = owned(connection).await?;
-    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-    if mark.environment == Environment::Production && environment != Environment::Production && reason.is_none() {
-        return Err(Refusal::NoReason.into());
+impl Migrations {
+    /// Marks what the database is used for. To leave production takes a reason. Each change goes into the audit log, in
+    /// the same transaction. Takes the tables' owner, a member of that role, or a superuser; no door's role may do it.
+    pub async fn mark_environment(&mut self, environment: Environment, reason: Option<&str>) -> Result<Mark> {
+        self.refuse_strangers().await?;
+        let mark = owned(&mut self.connection).await?;
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        if mark.environment == Environment::Production && environment != Environment::Production && reason.is_none() {
+            return Err(Refusal::NoReason.into());
+        }
+        let details = json!({ "from": mark.environment, "to": environment, "reason": reason });
+        let change = format!("UPDATE rylie_database SET environment = '{environment}'");
+        operator::change(&mut self.connection, &[change], "ENVIRONMENT_MARKED", "rylie_database", &details).await?;
+        Ok(Mark { environment, ..mark })
     }
-    let details = json!({ "from": mark.environment, "to": environment, "reason": reason });
-    let change = format!("UPDATE rylie_database SET environment = '{environment}'");
-    operator::change(connection, &[change], "ENVIRONMENT_MARKED", "rylie_database", &details).await?;
-    Ok(Mark { environment, ..mark })
-}
 
-/// Sets a new fingerprint and records it in the audit log, in one transaction.
-pub(crate) async fn renew_fingerprint(connection: &mut Connection) -> Result<Mark> {
-    let mark = owned(connection).await?;
-    let new = operator::new_id(connection).await?;
-    let change = format!("UPDATE rylie_database SET fingerprint = '{new}'");
-    let details = json!({ "from": mark.fingerprint, "to": new });
-    operator::change(connection, &[change], "FINGERPRINT_RENEWED", "rylie_database", &details).await?;
-    Ok(Mark { fingerprint: new, ..mark })
+    /// Gives the database a fingerprint of its own, for a copy that must not be taken for the original. Audited.
+    pub async fn renew_fingerprint(&mut self) -> Result<Mark> {
+        self.refuse_strangers().await?;
+        let connection = &mut self.connection;
+        let mark = owned(connection).await?;
+        let new = operator::new_id(connection).await?;
+        let change = format!("UPDATE rylie_database SET fingerprint = '{new}'");
+        let details = json!({ "from": mark.fingerprint, "to": new });
+        operator::change(connection, &[change], "FINGERPRINT_RENEWED", "rylie_database", &details).await?;
+        Ok(Mark { fingerprint: new, ..mark })
+    }
 }
 
 /// Returns the environment marker if this login may change it. Only ownership counts, no grant.
 async fn owned(connection: &mut Connection) -> Result<Mark> {
     let mark = read(connection).await?.ok_or(Refusal::NoMark)?;
-    if connection.engine() == Engine::Postgres {
-        let sql =
-            "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
-        let owner = connection.value(sql).await.map_err(Error::doing("checking who owns the environment marker"))?;
-        if owner.as_deref() != Some("true") {
-            return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
-        }
+    let sql = "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
+    let owner = connection.ask_postgres(sql, "finding out who owns the mark").await?;
+    if connection.engine() == Engine::Postgres && owner.as_deref() != Some("true") {
+        return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
     }
     Ok(mark)
 }

@@ -141,7 +141,7 @@ async fn random_id(connection: &mut Connection) -> sqlx::Result<String> {
 pub(crate) async fn set_events_aside(connection: &mut Connection) -> Result<()> {
     let mine = "\"userId\" = 'operator' OR \"userId\" LIKE 'operator:%'";
     let any = format!("SELECT id FROM \"AuditLog\" WHERE {mine} LIMIT 1");
-    if connection.value(&any).await.map_err(Error::doing("looking for operators' events"))?.is_none() {
+    if connection.ask(&any, "looking for operators' events").await?.is_none() {
         return Ok(());
     }
     in_one(
@@ -174,12 +174,6 @@ pub(crate) async fn forget_events(connection: &mut Connection) -> Result<()> {
 }
 
 async fn in_one(connection: &mut Connection, statements: &[String]) -> Result<()> {
-    let failed = Error::doing("moving the operators' events of the audit log");
     let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-    let outcome = connection.execute(&sql).await;
-    if outcome.is_err() {
-        // Without an open transaction this only warns.
-        drop(connection.execute("ROLLBACK").await);
-    }
-    outcome.map_err(failed)
+    connection.at_once(&sql, "moving the operators' events of the audit log").await
 }

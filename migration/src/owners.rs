@@ -9,7 +9,7 @@ mod stranger;
 
 use std::sync::LazyLock;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, parsed};
 use crate::drift::Snapshot;
 use crate::error::{Error, Refusal, Result};
 use crate::history::record;
@@ -53,12 +53,11 @@ const CREATORS: &str = "WITH everybody AS (SELECT FROM pg_namespace n, aclexplod
 /// The error code with which a statement is rolled back if it would keep another role's object.
 pub(crate) const CODE: &str = "RY001";
 
-/// Returns all foreign objects. Reads only; needs no right.
+const DOING: &str = "looking for the owners of our objects";
+
+/// Everything of the kind. Reads only, and takes no right.
 pub(crate) async fn strangers(connection: &mut Connection) -> Result<Vec<Stranger>> {
-    let rows = values(connection, &STRANGERS).await?;
-    let failed = Error::doing("looking for the owners of our objects");
-    let read = |row: &String| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into())));
-    rows.iter().map(read).collect()
+    values(connection, &STRANGERS).await?.iter().map(|row| parsed(row, DOING)).collect()
 }
 
 /// Returns our functions without a fixed search path.
@@ -127,7 +126,7 @@ async fn values(connection: &mut Connection, sql: &str) -> Result<Vec<String>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(Vec::new());
     }
-    let failed = Error::doing("looking for the owners of our objects");
+    let failed = Error::doing(DOING);
     connection.execute("SET search_path = pg_catalog, pg_temp").await.map_err(&failed)?;
     let rows = connection.values(sql).await;
     connection.execute(crate::connection::SEARCH_PATH).await.map_err(&failed)?;

@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod grants;
+mod login;
 mod password;
 mod secrets;
 mod statements;
@@ -10,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::adopt::Catalog;
-use crate::connection::{Connection, TAKE};
+use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
-use crate::deploy::walls;
+use crate::deploy::{Migrations, walls};
 use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::{Engine, Target};
 
 pub use check::{CheckStatus, RoleCheck};
-pub(crate) use check::{check, exempt};
+use login::make;
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
 pub(crate) use statements::RECORDS;
@@ -27,8 +28,8 @@ use statements::{identifier, open_to_app, open_to_reader, without_reader};
 /// The longest login name: the name of a reader's policy contains it.
 const LONGEST_NAME: usize = 40;
 
-const RESERVED: [&str; 6] =
-    ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer", "rylie_auditor"];
+/// The roles of units and of the sealer, which the migrations make. They belong to the server, and may all be missing.
+pub(crate) const DOORS: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// A login to create or to update.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,8 +69,8 @@ pub struct Provision {
     pub sees: Option<Sees>,
 }
 
-/// A provisioned login.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// A login that was provisioned.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Provisioned {
     /// Its name.
     pub login: String,
@@ -86,58 +87,61 @@ pub struct Provisioned {
     pub platform: bool,
 }
 
-pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -> Result<Vec<Provisioned>> {
-    if connection.engine() == Engine::Sqlite {
-        return Err(Refusal::NotPostgres.into());
+impl Migrations {
+    /// Makes the logins of a service and of readers, with no right beyond what they are for. Done twice it changes
+    /// nothing. It goes into the audit log. PostgreSQL.
+    pub async fn provision(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
+        self.refuse_strangers().await?;
+        let connection = &mut self.connection;
+        if connection.engine() == Engine::Sqlite {
+            return Err(Refusal::NotPostgres.into());
+        }
+        if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
+            return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
+        }
+        connection.become_owner().await?;
+        refuse_unwalled(connection).await?;
+        let known = provisioned(connection).await?;
+        let mut changes = Vec::new();
+        let mut rows = Vec::new();
+        for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
+            let Some(login) = login else { continue };
+            refuse_unsafe(connection, &login.name).await?;
+            refuse_old(connection, &login.name, &known).await?;
+            let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
+            row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
+            changes.extend(make(connection, login, &row).await?);
+            changes.extend(opened(connection, &row).await?);
+            changes.push(statements::register(&row));
+            rows.push(row);
+        }
+        let details = json!({ "roles": rows });
+        let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
+        outcome.map_err(may_not)?;
+        for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
+            refuse_platform(connection, &row.login).await?;
+        }
+        Ok(rows)
     }
-    if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
-        return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
-    }
-    connection.become_owner().await?;
-    refuse_unwalled(connection).await?;
-    let known = provisioned(connection).await?;
-    let mut changes = Vec::new();
-    let mut rows = Vec::new();
-    for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
-        let Some(login) = login else { continue };
-        refuse_unsafe(connection, &login.name).await?;
-        refuse_old(connection, &login.name, &known).await?;
-        let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
-        row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
-        changes.extend(make(connection, login, &row).await?);
-        changes.extend(opened(connection, &row).await?);
-        changes.push(statements::register(&row));
-        rows.push(row);
-    }
-    let details = json!({ "roles": rows });
-    let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
-    outcome.map_err(may_not)?;
-    for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
-        refuse_platform(connection, &row.login).await?;
-    }
-    Ok(rows)
 }
 
 /// Returns the recorded logins; none if the record does not exist.
 pub(crate) async fn provisioned(connection: &mut Connection) -> Result<Vec<Provisioned>> {
-    let failed = Error::doing("reading which logins were provisioned");
-    if connection.engine() == Engine::Sqlite || !connection.has_table("rylie_logins").await.map_err(&failed)? {
+    const DOING: &str = "reading which logins were provisioned";
+    let sqlite = connection.engine() == Engine::Sqlite;
+    if sqlite || !connection.has_table("rylie_logins").await.map_err(Error::doing(DOING))? {
         return Ok(Vec::new());
     }
     let sql = "SELECT (to_jsonb(l) || jsonb_build_object('platform', l.kind = 'app' AND EXISTS (SELECT FROM pg_roles p \
          WHERE p.rolname = 'rylie_platform' AND pg_has_role(r.oid, p.oid, 'MEMBER'))))::text \
          FROM rylie_logins l JOIN pg_roles r ON r.rolname = l.login ORDER BY l.login";
-    let rows = connection.values(sql).await.map_err(&failed)?;
-    rows.iter()
-        .map(|row| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into()))))
-        .collect()
+    connection.documents(sql, DOING).await
 }
 
 /// Returns whether this login may read the record of logins, or no record exists.
 pub(crate) async fn may_read_provisioned(connection: &mut Connection) -> Result<bool> {
     let sql = "SELECT coalesce(has_table_privilege(to_regclass('public.rylie_logins'), 'SELECT'), true)::text";
-    let may = connection.value(sql).await.map_err(Error::doing("reading which logins were provisioned"))?;
-    Ok(may.as_deref() == Some("true"))
+    Ok(connection.ask(sql, "reading which logins were provisioned").await?.as_deref() == Some("true"))
 }
 
 /// Grants new objects to the provisioned logins after a deploy.
@@ -146,13 +150,8 @@ pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<
     for row in rows {
         let statements = opened(connection, &row).await?;
         let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-        let outcome = connection.execute(&sql).await;
-        if outcome.is_err() {
-            drop(connection.execute("ROLLBACK").await);
-        }
-        outcome.map_err(Error::doing(
-            "granting new tables to the provisioned logins; run `rylie roles provision` again",
-        ))?;
+        let doing = "opening new tables to the provisioned logins; run `rylie roles provision` again";
+        connection.at_once(&sql, doing).await?;
     }
     Ok(())
 }
@@ -183,7 +182,7 @@ async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
     let refused = |reason: &str| Refusal::UnsafeRole { role: name.to_owned(), reason: reason.to_owned() };
-    if RESERVED.contains(&name) || name.starts_with("pg_") {
+    if DOORS.contains(&name) || name == "rylie_auditor" || name.starts_with("pg_") {
         return Err(refused("is reserved").into());
     }
     let found = connection.text(statements::UNSAFE, name).await;
@@ -210,14 +209,7 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
         let reason = format!("is provisioned as {}", before.map_or("another kind", |before| before.kind.as_str()));
         return Err(Refusal::UnsafeRole { role: login.name.clone(), reason }.into());
     }
-    let none = || Provisioned {
-        login: login.name.clone(),
-        kind: kind.to_owned(),
-        tenant: None,
-        every_tenant: false,
-        reason: None,
-        platform: false,
-    };
+    let none = || Provisioned { login: login.name.clone(), kind: kind.to_owned(), ..Provisioned::default() };
     Ok(match sees.filter(|_| kind == "readonly") {
         None => before.cloned().unwrap_or_else(none),
         Some(Sees::Tenant(tenant)) if tenant.trim().is_empty() => {
@@ -233,67 +225,7 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
     })
 }
 
-/// Returns the statements that create the login. They run as the session's login and then become the owner again.
-async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> Result<Vec<String>> {
-    let failed = Error::doing("looking for the login");
-    let name = identifier(&login.name);
-    let owner = connection.value("SELECT quote_ident(current_user)").await.map_err(&failed)?.unwrap_or_default();
-    let exists =
-        connection.text("SELECT 'yes' FROM pg_roles WHERE rolname = $1", &login.name).await.map_err(&failed)?;
-    let mut changes = vec!["SET LOCAL ROLE NONE".to_owned()];
-    if exists.is_none() {
-        changes.push(format!("CREATE ROLE {name} LOGIN NOINHERIT"));
-    } else {
-        changes.push(format!("ALTER ROLE {name} LOGIN NOINHERIT"));
-    }
-    // A SCRAM verifier keeps the password out of the server's log.
-    changes.extend(
-        login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
-    );
-    if row.kind != "readonly" {
-        changes.extend(doors(connection, row).await?);
-    }
-    changes.push(format!("SET LOCAL ROLE {owner}"));
-    Ok(changes)
-}
-
-/// Returns the membership changes of a login. Through `rylie_doors` it may assume every unit's role; without the
-/// platform, only the tenant and identity roles. It inherits none of them.
-async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
-    let failed = Error::doing("looking for the login's roles");
-    let name = identifier(&row.login);
-    let later = "SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000";
-    let options = connection.value(later).await.map_err(&failed)?.map_or("", |_| " WITH INHERIT FALSE, SET TRUE");
-    let (wanted, gone): (&[&str], &[&str]) = if row.platform {
-        let wanted: &[&str] = if row.kind == "sealer" { &["rylie_doors", "rylie_sealer"] } else { &["rylie_doors"] };
-        (wanted, &["rylie_tenant", "rylie_identity"])
-    } else {
-        (&["rylie_tenant", "rylie_identity"], &["rylie_doors", "rylie_platform"])
-    };
-    let mut changes = Vec::new();
-    for door in gone {
-        let direct = format!(
-            "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
-             WHERE r.rolname = $1 AND d.rolname = '{door}'"
-        );
-        if connection.text(&direct, &row.login).await.map_err(&failed)?.is_some() {
-            changes.push(format!("REVOKE {door} FROM {name}"));
-        }
-    }
-    for door in wanted {
-        let direct = format!(
-            "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
-             WHERE r.rolname = $1 AND d.rolname = '{door}' AND pg_has_role(r.oid, d.oid, {TAKE})"
-        );
-        if connection.text(&direct, &row.login).await.map_err(&failed)?.is_none() {
-            changes.push(format!("GRANT {door} TO {name}{options}"));
-        }
-    }
-    Ok(changes)
-}
-
-/// Fails if a login without the platform is a member of the platform role by another way, which this function must not
-/// revoke.
+/// A login without the platform may be a member of its role by another way, which is not ours to take.
 async fn refuse_platform(connection: &mut Connection, login: &str) -> Result<()> {
     let sql = "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'rylie_platform', 'MEMBER')";
     match connection.text(sql, login).await.map_err(Error::doing("looking for the login's roles"))? {

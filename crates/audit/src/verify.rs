@@ -1,176 +1,19 @@
 //! Verification: a state machine that receives the database's contents in order and reports tampering.
 //!
-//! It keeps one checkpoint, one tenant's tree and the batch's tree, so its memory does not grow with the number of
-//! records.
+//! It remembers one checkpoint, one tenant's tree and the batch's, so a million records take no more memory than one.
+//!
+//! Longer than usual: its steps are methods of one state, in the order in which they are called.
+
+mod finding;
+mod stored;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
 use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
 
-/// The kinds of tampering.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Tampering {
-    /// A sealed record, or its stored hash, was changed.
-    Changed,
-    /// A sealed or pending record is missing, or a batch without a checkpoint that declares its removal by retention.
-    Removed,
-    /// A record was added without the triggers, or to a sealed batch.
-    Added,
-    /// A sealed record lacks a personal part, and no erasure in the log names it.
-    Emptied,
-    /// Records of a batch were reordered.
-    Reordered,
-    /// A tenant has fewer records than its sealed count.
-    CountShort,
-    /// A checkpoint differs from the published one: the log was rebuilt from its batch on.
-    Rehashed,
-    /// The database ends before a published checkpoint: it is an older copy.
-    RolledBack,
-    /// A checkpoint is missing, does not follow its predecessor, or is not signed by a trusted key.
-    ForgedCheckpoint,
-    /// The external checkpoints belong to another database: the wrong ones were named, or the whole log was rebuilt.
-    OtherDatabase,
-}
-
-/// The first finding of a verification.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Finding {
-    /// The kind of tampering.
-    pub what: Tampering,
-    /// The batch; absent for records in none.
-    pub batch: Option<u64>,
-    /// The tenant, if known.
-    pub tenant: Option<String>,
-    /// The record, if known; otherwise the change is among the records of the batch or the tenant.
-    pub record: Option<String>,
-    /// A description of the mismatch.
-    pub detail: String,
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(batch) = self.batch {
-            write!(f, "batch {batch}: ")?;
-        }
-        if let Some(record) = &self.record {
-            write!(f, "record {record}: ")?;
-        }
-        f.write_str(&self.detail)
-    }
-}
-
-/// A batch as stored.
-#[derive(Clone, Debug)]
-pub struct SealedBatch {
-    /// Its number.
-    pub batch: u64,
-    /// The signed checkpoint.
-    pub checkpoint: String,
-    /// Whether retention removed its records.
-    pub removed: bool,
-    /// The number of records in its row; the checkpoint states it, too.
-    pub records: u64,
-    /// The number of records ever sealed in its row; likewise.
-    pub total: u64,
-    /// The time of sealing in its row; likewise. `None` if it is unreadable.
-    pub sealed_at: Option<DateTime<Utc>>,
-}
-
-/// A tenant's entry as stored, with the running count of the tenant's previous entry.
-#[derive(Clone, Debug)]
-pub struct SealedTenant {
-    /// The entry.
-    pub entry: TenantEntry,
-    /// The running count of the last earlier batch with the tenant; 0 if there is none.
-    pub total_before: u64,
-}
-
-/// A leaf as stored.
-#[derive(Clone, Debug)]
-pub struct SealedLeaf {
-    /// The id of its record.
-    pub id: String,
-    /// The stored hash.
-    pub leaf: Digest,
-    /// The record.
-    pub record: StoredRecord,
-    /// Whether it lacks a personal part without an erasure in the log that names it.
-    pub emptied: bool,
-    /// Whether it lacks a personal part and the erasure that names it is not sealed yet.
-    pub erasure_waits: bool,
-}
-
-/// A record as stored.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "most records are readable, and a box for each would cost more")]
-pub enum StoredRecord {
-    /// Present and readable.
-    Whole(Record),
-    /// Has a value that we never write.
-    Unreadable,
-    /// Missing.
-    Gone,
-}
-
-impl SealedLeaf {
-    /// Returns the record, if it is present and readable.
-    #[must_use]
-    pub fn record(&self) -> Option<&Record> {
-        match &self.record {
-            StoredRecord::Whole(record) => Some(record),
-            StoredRecord::Unreadable | StoredRecord::Gone => None,
-        }
-    }
-
-    /// Returns the record, if it is present and readable.
-    #[must_use]
-    pub fn into_record(self) -> Option<Record> {
-        match self.record {
-            StoredRecord::Whole(record) => Some(record),
-            StoredRecord::Unreadable | StoredRecord::Gone => None,
-        }
-    }
-}
-
-/// The progress of a verification, for one that continues later.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// The last verified batch.
-    pub batch: u64,
-    /// The hash of its checkpoint.
-    pub checkpoint: Digest,
-    /// The number of records sealed up to it.
-    pub total: u64,
-}
-
-/// The counts of a verification.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Seen {
-    /// Checked sealed records.
-    pub records: u64,
-    /// Checked batches.
-    pub batches: u64,
-    /// Records with an erased part.
-    pub erased: u64,
-    /// Those whose erasure is not sealed yet: until then nothing proves it.
-    pub erasures_waiting: u64,
-    /// Quarantined records: they have a value that we never write, such as the time `infinity`, and were sealed with
-    /// it, unchanged.
-    pub quarantined: u64,
-    /// Batches whose records retention removed.
-    pub removed_batches: u64,
-    /// The records of those batches.
-    pub removed_records: u64,
-    /// The signing keys.
-    pub keys: BTreeSet<String>,
-}
+pub use finding::{Finding, Tampering};
+pub use stored::{Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord};
 
 /// A running verification.
 #[derive(Debug)]
@@ -464,45 +307,5 @@ impl Verifier {
             ),
             _ => Ok(()),
         }
-    }
-}
-
-impl Finding {
-    /// Creates a finding about a whole batch.
-    #[must_use]
-    pub fn in_batch(what: Tampering, batch: u64, detail: &str) -> Self {
-        Self { what, batch: Some(batch), tenant: None, record: None, detail: detail.to_owned() }
-    }
-
-    fn of_tenant(what: Tampering, batch: u64, tenant: &str, detail: &str) -> Self {
-        Self { tenant: Some(tenant.to_owned()), ..Self::in_batch(what, batch, detail) }
-    }
-
-    /// Creates a finding for a record that was added without the database's triggers.
-    #[must_use]
-    pub fn added(record: String) -> Self {
-        let detail = "the record was added without the triggers: it is neither sealed nor pending".to_owned();
-        Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
-    }
-
-    /// Creates a finding for a record that is sealed or pending more than once.
-    #[must_use]
-    pub fn sealed_again(record: String) -> Self {
-        let detail = "the record is sealed or pending more than once".to_owned();
-        Self { what: Tampering::Added, batch: None, tenant: None, record: Some(record), detail }
-    }
-
-    /// Creates a finding for a record that is pending under a wrong position.
-    #[must_use]
-    pub fn waits_elsewhere(record: String) -> Self {
-        let detail = "the record is pending under a position other than its own".to_owned();
-        Self { what: Tampering::Changed, batch: None, tenant: None, record: Some(record), detail }
-    }
-
-    /// Creates a finding for a record that was removed before it was sealed.
-    #[must_use]
-    pub fn removed_unsealed(record: String) -> Self {
-        let detail = "the record was pending and is gone".to_owned();
-        Self { what: Tampering::Removed, batch: None, tenant: None, record: Some(record), detail }
     }
 }

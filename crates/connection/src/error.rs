@@ -1,4 +1,6 @@
-//! Errors between a caller and the database.
+//! What can go wrong between a caller and the database.
+//!
+//! Longer than usual: one enum says how a database fails, beside the codes that it is told by.
 
 use std::fmt;
 use std::sync::Arc;

@@ -50,7 +50,18 @@ enum Inner {
     Sqlite(Lender<Sqlite>),
 }
 
-/// Runs a query on a connection that belongs to no unit, within the time limit of a statement.
+/// Does the same with the lender of either engine.
+macro_rules! on_lender {
+    ($pool:expr, |$lender:ident| $call:expr) => {
+        match &$pool.inner {
+            Inner::Postgres($lender) => $call,
+            Inner::Sqlite($lender) => $call,
+        }
+    };
+}
+pub(super) use on_lender;
+
+/// Asks the server something on a connection that belongs to no unit, within the time of a statement.
 macro_rules! asked {
     ($pool:expr, $lender:expr, |$conn:ident| $asking:expr) => {{
         let mut lent = $pool.lend($lender).await?;
@@ -190,18 +201,12 @@ impl Pool {
     /// Returns how many connections are open, and how many of them are idle.
     #[must_use]
     pub fn usage(&self) -> (u32, usize) {
-        match &self.inner {
-            Inner::Postgres(lender) => (lender.pool().size(), lender.idle()),
-            Inner::Sqlite(lender) => (lender.pool().size(), lender.idle()),
-        }
+        on_lender!(self, |lender| (lender.pool().size(), lender.idle()))
     }
 
     /// Checks that the database answers: one round trip.
     pub async fn ping(&self) -> Result<()> {
-        match &self.inner {
-            Inner::Postgres(lender) => asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop),
-            Inner::Sqlite(lender) => asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop),
-        }
+        on_lender!(self, |lender| asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop))
     }
 
     /// Returns the names of the recorded migrations; none if nothing was migrated. Two round trips.
@@ -214,19 +219,13 @@ impl Pool {
 
     /// Closes every connection and waits for those in use.
     pub async fn close(&self) {
-        match &self.inner {
-            Inner::Postgres(lender) => lender.close().await,
-            Inner::Sqlite(lender) => lender.close().await,
-        }
+        on_lender!(self, |lender| lender.close().await);
     }
 
     /// Returns whether [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        match &self.inner {
-            Inner::Postgres(lender) => lender.pool().is_closed(),
-            Inner::Sqlite(lender) => lender.pool().is_closed(),
-        }
+        on_lender!(self, |lender| lender.pool().is_closed())
     }
 
     /// Returns the units that hold a connection, the longest first.

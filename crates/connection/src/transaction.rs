@@ -16,22 +16,20 @@ mod log_position;
 mod observed;
 mod savepoints;
 mod statement;
+mod statements;
 mod storable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
-use sqlx::postgres::PgArguments;
-use sqlx::{AssertSqlSafe, Postgres, Sqlite};
+use sea_orm::{DbBackend, DbErr};
+use sqlx::{Postgres, Sqlite};
 use tokio::sync::Mutex;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
-use crate::bounds::answered;
 use crate::endpoint::Endpoint;
-use crate::error::{BROKEN, READ_ONLY, SAVEPOINT_ENDED, driver_error, is_read_only_server};
+use crate::error::{BROKEN, READ_ONLY, SAVEPOINT_ENDED};
 use crate::holders::Holding;
 use crate::lender::Lent;
 use crate::server::Server;
@@ -39,7 +37,7 @@ use crate::unit_options::Access;
 use held::Held;
 use observed::Observed;
 use savepoints::Savepoints;
-use storable::parts;
+use statements::query_error;
 
 pub(crate) use alone::rows_of;
 pub use storable::is_unstorable;
@@ -65,25 +63,6 @@ pub struct Transaction {
 enum Open {
     Postgres(Held<Postgres>),
     Sqlite(Held<Sqlite>),
-}
-
-/// Runs one statement that binds arrays. It breaks the transaction unless it succeeds.
-macro_rules! on_arrays {
-    ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
-        let observed = $self.note(&$sql)?;
-        let mut open = $self.open.lock().await;
-        $self.ready(&mut open).await?;
-        $self.broken.store(true, Ordering::Relaxed);
-        let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
-        let within = held.within();
-        let $conn = held.conn().map_err(query_error)?;
-        let $query = sqlx::query_with(AssertSqlSafe($sql), $arrays).persistent($self.keeps_statements);
-        let done = answered(within, async { $call }.instrument(observed.span.clone())).await;
-        let done = $self.noted(held, done);
-        observed.end(&done);
-        $self.broken.store(done.is_err(), Ordering::Relaxed);
-        done
-    }};
 }
 
 impl Transaction {
@@ -217,23 +196,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Runs a PostgreSQL statement that binds arrays. SeaORM's values cannot represent arrays with null items.
-    pub async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
-        on_arrays!(self, sql, arrays, |query, conn| {
-            let done = query.execute(conn).await;
-            done.map(|done| done.rows_affected()).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
-        })
-    }
-
-    /// Like [`execute_arrays`](Self::execute_arrays), for a statement that returns rows.
-    pub async fn query_arrays(&self, sql: String, arrays: PgArguments) -> Result<Vec<QueryResult>, DbErr> {
-        on_arrays!(self, sql, arrays, |query, conn| {
-            let rows = query.fetch_all(conn).await;
-            rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
-        })
-    }
-
-    /// Returns how many statements were sent, without `BEGIN` and `COMMIT`.
+    /// How many statements were sent, `BEGIN` and `COMMIT` left out.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
@@ -253,106 +216,4 @@ impl Transaction {
         }
         Ok(Observed::begin(&self.span, &self.endpoint, sql, None))
     }
-}
-
-/// Runs one sqlx call on the transaction's engine, within the time limit of the connection.
-macro_rules! on_engine {
-    ($self:ident, $open:expr, |$conn:ident| $call:expr) => {
-        match $open.as_mut() {
-            Some(Open::Postgres(held)) => {
-                let within = held.within();
-                let $conn = held.conn().map_err(query_error)?;
-                let done = answered(within, async { $call }).await;
-                $self.noted(held, done)
-            }
-            Some(Open::Sqlite(held)) => {
-                let $conn = held.conn().map_err(query_error)?;
-                $call
-            }
-            None => Err(query_error(sqlx::Error::WorkerCrashed)),
-        }
-    };
-}
-
-/// Runs one statement. It breaks the transaction unless it succeeds.
-macro_rules! on_connection {
-    ($self:ident, $observed:ident, |$conn:ident| $call:expr) => {{
-        let mut open = $self.open.lock().await;
-        $self.ready(&mut open).await?;
-        $self.broken.store(true, Ordering::Relaxed);
-        let done = async { on_engine!($self, open, |$conn| $call) }.instrument($observed.span.clone()).await;
-        $observed.end(&done);
-        $self.broken.store(done.is_err(), Ordering::Relaxed);
-        done
-    }};
-}
-
-impl Transaction {
-    async fn execute(&self, open: &mut Option<Open>, sql: &str) -> Result<(), DbErr> {
-        on_engine!(self, open, |conn| {
-            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(|_| ()).map_err(query_error)
-        })
-    }
-
-    /// Examines the result of a statement: the connection may be closed or unusable.
-    fn noted<T>(&self, held: &mut Held<Postgres>, done: sqlx::Result<Result<T, DbErr>>) -> Result<T, DbErr> {
-        let done = done.unwrap_or_else(|silence| Err(query_error(silence)));
-        let Some(error) = done.as_ref().err().and_then(driver_error) else { return done };
-        if self.access == Access::ReadOnly && is_read_only_server(error) {
-            return Err(DbErr::Type(READ_ONLY.to_owned()));
-        }
-        held.note(error);
-        done
-    }
-}
-
-#[async_trait]
-impl ConnectionTrait for Transaction {
-    fn get_database_backend(&self) -> DbBackend {
-        self.engine
-    }
-
-    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        let observed = self.note(&stmt.sql)?;
-        let (sql, values) = parts(stmt)?;
-        on_connection!(self, observed, |conn| {
-            let done =
-                sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).execute(conn).await;
-            done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
-        })
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let observed = self.note(sql)?;
-        on_connection!(self, observed, |conn| {
-            let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await;
-            done.map(Into::into).map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
-        })
-    }
-
-    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let observed = self.note(&stmt.sql)?;
-        let (sql, values) = parts(stmt)?;
-        on_connection!(self, observed, |conn| {
-            let row = sqlx::query_with(AssertSqlSafe(sql), values)
-                .persistent(self.keeps_statements)
-                .fetch_optional(conn)
-                .await;
-            row.map(|row| row.map(Into::into)).map_err(query_error)
-        })
-    }
-
-    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let observed = self.note(&stmt.sql)?;
-        let (sql, values) = parts(stmt)?;
-        on_connection!(self, observed, |conn| {
-            let rows =
-                sqlx::query_with(AssertSqlSafe(sql), values).persistent(self.keeps_statements).fetch_all(conn).await;
-            rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
-        })
-    }
-}
-
-fn query_error(error: sqlx::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }

@@ -1,6 +1,9 @@
 //! Configuration: code over environment over `rylie.toml` over defaults.
+//!
+//! Longer than usual: the settings and the builder that fills them share their names and their checks.
 
 mod maintenance;
+mod reader;
 mod replicas;
 mod schedule;
 mod secrets;
@@ -9,14 +12,14 @@ mod settings;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use rylie_crypto::Secret;
-use rylie_repositories::{Pool, PoolOptions, Quota, Quotas, SecretPolicies};
+use rylie_repositories::{Pool, PoolOptions, Quotas, SecretPolicies};
 
 use crate::error::{Error, Result};
 
 pub(crate) use maintenance::Maintenance;
+use reader::{Reader, wrong};
 pub(crate) use replicas::ReplicaSettings;
 use schedule::Schedules;
 use settings::{Known, masked, without_password};
@@ -290,52 +293,7 @@ fn platform_url(read: &Reader<'_>, database_url: &str) -> Result<Option<String>>
     Err(wrong("platform_url", "it needs PostgreSQL: both URLs must begin with postgres://".to_owned()))
 }
 
-/// Reads typed values. Errors name the setting and never show the value.
-struct Reader<'a>(&'a Values);
-
-impl Reader<'_> {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|(value, _)| value.as_str())
-    }
-
-    fn number(&self, name: &str, range: std::ops::RangeInclusive<u32>) -> Result<Option<u32>> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        match text.parse() {
-            Ok(number) if range.contains(&number) => Ok(Some(number)),
-            _ => Err(wrong(name, format!("it must be a whole number from {} to {}", range.start(), range.end()))),
-        }
-    }
-
-    fn seconds(&self, name: &str) -> Result<Option<Duration>> {
-        Ok(self.number(name, 0..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
-    }
-
-    /// Reads a positive number of seconds, with fractions, up to a day.
-    fn part_of_a_day(&self, name: &str) -> Result<Option<Duration>> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        match text.parse() {
-            Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
-            _ => Err(wrong(name, "it must be a number of seconds from 0.001 to 86400".to_owned())),
-        }
-    }
-
-    fn quota(&self, name: &str) -> Result<Option<Quota>> {
-        let reason = "it must be four whole numbers: pages,blogs,posts,improvements";
-        let quota = self.text(name).map(str::parse).transpose();
-        quota.map_err(|_| wrong(name, reason.to_owned()))
-    }
-
-    fn flag(&self, name: &str) -> Result<Option<bool>> {
-        match self.text(name) {
-            None => Ok(None),
-            Some("true" | "1") => Ok(Some(true)),
-            Some("false" | "0") => Ok(Some(false)),
-            Some(_) => Err(wrong(name, "it must be true or false".to_owned())),
-        }
-    }
-}
-
-/// Resolves a file name against the folder of the settings file. Addresses, as of object storage, stay unchanged.
+/// A setting that names a file, from the folder of the file of settings on; an address, as of object storage, is none.
 fn within(folder: &Path, name: &str, text: String) -> Result<String> {
     if text.is_empty() || text.contains("://") || !all().any(|known| known.name == name && known.is_file) {
         return Ok(text);
@@ -351,88 +309,5 @@ fn list(name: &str, items: &[toml::Value]) -> Result<String> {
     Ok(if words.is_empty() { "none".to_owned() } else { words.join(", ") })
 }
 
-fn wrong(name: &str, reason: String) -> Error {
-    Error::Config { setting: name.to_owned(), reason }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Config, Origin};
-
-    #[test]
-    fn a_password_is_never_shown() {
-        for url in [
-            "postgres://me:canary@host/db",
-            "postgres://host/db?user=me&password=canary",
-            "postgres://me:can%40canary@host/db",
-        ] {
-            let config = Config::builder().set("database_url", url).unwrap().set("encryption_key", "canary").unwrap();
-            let shown = format!("{:?}", config.build().unwrap());
-            assert!(!shown.contains("canary"), "{shown}");
-            assert!(shown.contains("host"), "{shown}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_url_is_not_shown_at_all() {
-        for url in ["host=db password=canary", "me:canary@host/db", "postgres://me:can?canary@host/db"] {
-            let shown = format!("{:?}", Config::new(url).unwrap());
-            assert!(!shown.contains("canary"), "{shown}");
-        }
-        assert!(format!("{:?}", Config::new("sqlite::memory:").unwrap()).contains("sqlite::memory:"));
-    }
-
-    #[test]
-    fn a_wrong_value_and_an_unknown_name_are_refused_without_showing_the_value() {
-        for (name, value) in [
-            ("max_connections", "canary"),
-            ("max_connections", "0"),
-            ("behind_pooler", "canary"),
-            ("max_conections", "canary"),
-            ("quota_gold", "1,2,3,canary"),
-        ] {
-            let built = Config::builder().set(name, value).and_then(super::ConfigBuilder::build);
-            let error = built.unwrap_err().to_string();
-            assert!(error.contains(name) && !error.contains("canary"), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_shown_default_of_a_quota_is_the_default() {
-        let mut shown = Config::builder();
-        for setting in Config::new("sqlite::memory:").unwrap().settings() {
-            if setting.name.starts_with("quota_") {
-                shown = shown.set(&setting.name, setting.value).unwrap();
-            }
-        }
-        assert_eq!(shown.build().unwrap().quotas, super::Quotas::default());
-    }
-
-    #[test]
-    fn a_later_source_goes_over_an_earlier_one() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, "max_connections = 3\nlock_timeout_seconds = 7\n").unwrap();
-        let config = Config::builder().file(file.path()).unwrap().set("max_connections", 4).unwrap().build().unwrap();
-        let of = |name| config.settings().into_iter().find(|setting| setting.name == name).unwrap();
-
-        assert_eq!((of("max_connections").value.as_str(), of("max_connections").origin), ("4", Origin::Code));
-        assert_eq!((of("lock_timeout_seconds").value.as_str(), of("lock_timeout_seconds").origin), ("7", Origin::File));
-        assert_eq!(of("database_url").origin, Origin::Default);
-    }
-
-    #[test]
-    fn a_file_of_settings_names_files_from_its_own_folder_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("rylie.toml");
-        let text = "keyring = 'keys/ring.json'\naudit_key = '/run/audit.key'\naudit_checkpoints = 's3://bucket/of'\n\
-                    database_url = 'sqlite://file.db'\n";
-        std::fs::write(&file, text).unwrap();
-        let config = Config::builder().file(&file).unwrap().build().unwrap();
-
-        assert_eq!(config.keyring().unwrap(), folder.path().join("keys/ring.json"));
-        assert_eq!(config.audit_key().unwrap(), std::path::Path::new("/run/audit.key"));
-        assert_eq!((config.audit_checkpoints(), config.database_url()), (Some("s3://bucket/of"), "sqlite://file.db"));
-        let by_code = Config::builder().file(&file).unwrap().set("keyring", "ring.json").unwrap().build().unwrap();
-        assert_eq!(by_code.keyring().unwrap(), std::path::Path::new("ring.json"));
-    }
-}
+mod tests;

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use rylie_maintenance::{
-    Analyze, CaptureSize, CheckIntegrity, CloseUsage, Engine, Job, Notifier, PurgeDeleted, Reencrypt, Reindex,
-    RemoveExpired, RemoveUsageEvents, Scheduler, SchedulerOptions, SealAudit, TidyBooks, Vacuum,
-};
+use rylie_maintenance::{Engine, Job, LibraryJob, Notifier, Scheduler, SchedulerOptions};
 
 use crate::Database;
 use crate::error::Result;
@@ -18,8 +15,8 @@ impl Database {
     /// `rylie maintain run`. Omitted are `audit` without the setting `audit_key`, `reencrypt` without a keyring, and
     /// `integrity` on PostgreSQL. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
-        let mut jobs = self.jobs()?;
-        jobs.extend(more);
+        let ours = self.jobs()?.into_iter().map(|job| Arc::new(job) as Arc<dyn Job>);
+        let jobs = ours.chain(more).collect();
         let settings = self.config().schedules.by_job();
         Ok(Scheduler::new(self.store(), self.env(), jobs, &settings, options)?)
     }
@@ -41,25 +38,25 @@ impl Database {
         Ok(Notifier::new(target, self.config().maintenance.smtp.as_ref())?)
     }
 
-    fn jobs(&self) -> Result<Vec<Arc<dyn Job>>> {
+    fn jobs(&self) -> Result<Vec<LibraryJob>> {
         let settings = &self.config().maintenance;
-        let mut jobs: Vec<Arc<dyn Job>> = vec![
-            Arc::new(RemoveExpired),
-            Arc::new(CloseUsage),
-            Arc::new(PurgeDeleted { after: settings.purge_after }),
-            Arc::new(RemoveUsageEvents { after: settings.usage_events_after }),
-            Arc::new(TidyBooks { env: self.env() }),
+        let mut jobs = vec![
+            LibraryJob::RemoveExpired,
+            LibraryJob::CloseUsage,
+            LibraryJob::PurgeDeleted { after: settings.purge_after },
+            LibraryJob::RemoveUsageEvents { after: settings.usage_events_after },
+            LibraryJob::TidyBooks { env: self.env() },
         ];
         if let Some(key) = settings.audit_key.clone() {
-            jobs.push(Arc::new(SealAudit {
+            jobs.push(LibraryJob::SealAudit {
                 key,
                 checkpoints: settings.audit_checkpoints.clone(),
                 keep_days: settings.audit_keep_days,
                 env: self.env(),
-            }));
+            });
         }
         if self.config().keyring().is_some() {
-            jobs.push(Arc::new(Reencrypt));
+            jobs.push(LibraryJob::Reencrypt);
         }
         if !self.config().pool.behind_pooler {
             jobs.extend(self.care()?);
@@ -67,23 +64,23 @@ impl Database {
         Ok(jobs)
     }
 
-    /// Returns the jobs on the engine.
-    fn care(&self) -> Result<Vec<Arc<dyn Job>>> {
+    /// Jobs on the engine itself.
+    fn care(&self) -> Result<Vec<LibraryJob>> {
         let (engine, settings) = (self.engine()?, &self.config().maintenance);
-        let size = CaptureSize {
+        let size = LibraryJob::CaptureSize {
             engine: engine.clone(),
             env: self.env(),
             alert_above: settings.size_alert_above,
             notifiers: settings.size_notify.clone(),
         };
-        let mut jobs: Vec<Arc<dyn Job>> = vec![
-            Arc::new(Vacuum(engine.clone())),
-            Arc::new(Analyze(engine.clone())),
-            Arc::new(Reindex(engine.clone())),
-            Arc::new(size),
+        let mut jobs = vec![
+            LibraryJob::Vacuum(engine.clone()),
+            LibraryJob::Analyze(engine.clone()),
+            LibraryJob::Reindex(engine.clone()),
+            size,
         ];
         if engine.is_sqlite() {
-            jobs.push(Arc::new(CheckIntegrity(engine)));
+            jobs.push(LibraryJob::CheckIntegrity(engine));
         }
         Ok(jobs)
     }

@@ -1,6 +1,6 @@
 //! The tenant key, which identifies the tenant of a row.
 
-use sea_orm::{Condition, DeriveValueType, EntityTrait};
+use sea_orm::{Condition, DeriveValueType, EntityTrait, IntoActiveModel};
 use serde::Serialize;
 
 crate::id! {
@@ -54,7 +54,9 @@ impl From<&TenantId> for sea_orm::Value {
 }
 
 /// A table in which every row belongs to a tenant.
-pub trait TenantOwned: EntityTrait {
+pub trait TenantOwned:
+    EntityTrait<Model: IntoActiveModel<<Self as EntityTrait>::ActiveModel> + Send + Sync, ActiveModel: Send>
+{
     /// The column with the tenant key.
     const TENANT: Self::Column;
 

@@ -11,7 +11,8 @@ use rylie_entities::Env;
 use rylie_repositories::{AlertEvent, Delivery, Store};
 
 use crate::bytes::pretty_bytes;
-use crate::error::{Error, Result, in_words};
+use crate::error::{Result, in_words};
+use crate::work::books;
 
 pub use mail::Smtp;
 pub use notifier::Notifier;
@@ -34,30 +35,28 @@ pub async fn check_size(
     threshold: i64,
     notifiers: &[Notifier],
 ) -> Result<Option<AlertEvent>> {
-    let failed = Error::doing("storing the size of the database");
-    let unit = store.books().await.map_err(&failed)?;
-    let event = unit.alerts().check(NAME, threshold, database_bytes, &targets(notifiers)).await.map_err(&failed)?;
-    unit.commit().await.map_err(&failed)?;
-    Ok(event)
+    let unit = books(store, "noting the size of the database").await?;
+    let event = unit.alerts().check(NAME, threshold, database_bytes, &targets(notifiers)).await;
+    unit.commit(event).await
 }
 
 /// Sends the due deliveries and returns those that are still open, with the error of the last attempt. A failed
 /// delivery is retried by later calls, after a minute at first and after an hour at most. Its id stays the same: a
 /// message that has arrived may be sent again if a process dies at that moment.
 pub async fn deliver_alerts(store: &dyn Store, env: &dyn Env, notifiers: &[Notifier]) -> Result<Vec<Delivery>> {
-    let failed = Error::doing("delivering alerts");
+    let doing = "delivering alerts";
     let targets = targets(notifiers);
     loop {
-        let unit = store.books().await.map_err(&failed)?;
-        let Some(delivery) = unit.alerts().take_delivery(&targets, HOLD).await.map_err(&failed)? else {
-            return unit.alerts().undelivered().await.map_err(&failed);
+        let unit = books(store, doing).await?;
+        let Some(delivery) = unit.done(unit.alerts().take_delivery(&targets, HOLD).await)? else {
+            return unit.done(unit.alerts().undelivered().await);
         };
-        unit.commit().await.map_err(&failed)?;
+        let delivery = unit.commit(Ok(delivery)).await?;
         let Some(notifier) = notifiers.iter().find(|notifier| notifier.target() == delivery.target) else { continue };
         let sent = notifier.send(&delivery, &words(&delivery)).await;
-        let unit = store.books().await.map_err(&failed)?;
-        match &sent {
-            Ok(()) => unit.alerts().delivered(&delivery.id).await.map_err(&failed)?,
+        let unit = books(store, doing).await?;
+        let noted = match &sent {
+            Ok(()) => unit.alerts().delivered(&delivery.id).await,
             Err(error) => {
                 let why = in_words(error);
                 tracing::error!(
@@ -66,10 +65,10 @@ pub async fn deliver_alerts(store: &dyn Store, env: &dyn Env, notifiers: &[Notif
                     "an alert could not be delivered; it will be retried"
                 );
                 let again = env.now() + pause(delivery.attempts);
-                unit.alerts().delivery_failed(&delivery.id, &why, again).await.map_err(&failed)?;
+                unit.alerts().delivery_failed(&delivery.id, &why, again).await
             }
-        }
-        unit.commit().await.map_err(&failed)?;
+        };
+        unit.commit(noted).await?;
         let outcome = if sent.is_ok() { "delivered" } else { "failed" };
         metrics::counter!("rylie.alert.deliveries", "outcome" => outcome).increment(1);
     }

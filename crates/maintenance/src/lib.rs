@@ -13,6 +13,7 @@ mod seed;
 mod sweep;
 mod tenant;
 mod usage;
+mod work;
 
 pub use alert::{Notifier, Smtp, check_size, deliver_alerts};
 pub use audit::{
@@ -26,15 +27,12 @@ pub use engine::{
 };
 pub use error::{EngineFault, Error, Result};
 pub use job::{Job, JobContext, Missed};
-pub use jobs::{
-    Analyze, CaptureSize, CheckIntegrity, CloseUsage, PurgeDeleted, Reencrypt, Reindex, RemoveExpired,
-    RemoveUsageEvents, SealAudit, TidyBooks, Vacuum,
-};
+pub use jobs::LibraryJob;
 pub use scheduler::{
     JobStatus, RunOutcome, RunReport, Schedule, ScheduleSettings, Scheduler, SchedulerOptions, Upcoming,
 };
 pub use secrets::{KeyReport, Reencrypted, key_report, reencrypt};
 pub use seed::{Seed, SeedAgency, SeedUser, Seeded, seed};
-pub use sweep::{PurgedDeleted, RemovedExpired, Sweep, purge_deleted, remove_expired};
+pub use sweep::{PurgedDeleted, RemovedExpired, Sweep, purge_deleted, remove_expired, remove_usage_events};
 pub use tenant::{ImportedTenant, erase_tenant, export_tenant, import_tenant, tenant_named};
-pub use usage::{ClosedUsage, close_usage, remove_usage_events, reset_usage};
+pub use usage::{ClosedUsage, close_usage, reset_usage};

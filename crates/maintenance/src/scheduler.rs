@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Result, in_words};
 use crate::job::Job;
+use crate::work::books;
 use schedule::Plan;
 
 pub use run::{RunOutcome, RunReport};
@@ -173,9 +174,8 @@ impl Scheduler {
     /// instead. Fails with [`Error::JobRunning`] while a run of it is running in any process.
     pub async fn run_now(&self, name: &str) -> Result<RunReport> {
         let number = self.number_of(name)?;
-        let failed = Error::doing("claiming a run");
-        let unit = self.0.store.books().await.map_err(&failed)?;
-        let running = unit.job_runs().running().await.map_err(&failed)?;
+        let unit = books(&*self.0.store, "claiming a run").await?;
+        let running = unit.done(unit.job_runs().running().await)?;
         let claimed = match running.iter().find(|run| run.job == name) {
             Some(run) if run.abandoned => self.take_over(&*unit, run).await,
             Some(_) => Ok(None),
@@ -184,19 +184,17 @@ impl Scheduler {
                 unit.job_runs().claim(name, due, true, &self.0.holder, self.0.options.lease).await
             }
         };
-        let Some(lease) = claimed.map_err(&failed)? else { return Err(Error::JobRunning { job: name.to_owned() }) };
-        unit.commit().await.map_err(&failed)?;
+        let Some(lease) = unit.done(claimed)? else { return Err(Error::JobRunning { job: name.to_owned() }) };
+        let lease = unit.commit(Ok(lease)).await?;
         let (_cut, cut_short) = watch::channel(false);
         Ok(self.perform(number, lease, cut_short).await)
     }
 
     /// Claims every run that is due or whose holder has died. Each then belongs to this process only.
     async fn claim_due(&self) -> Result<Vec<(usize, Lease)>> {
-        let failed = Error::doing("looking for due jobs");
-        let unit = self.0.store.books().await.map_err(&failed)?;
-        let claimed = self.claim_in(&*unit).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
-        Ok(claimed)
+        let unit = books(&*self.0.store, "looking for due jobs").await?;
+        let claimed = self.claim_in(&*unit).await;
+        unit.commit(claimed).await
     }
 
     async fn claim_in(&self, unit: &dyn BooksUnit) -> rylie_repositories::Result<Vec<(usize, Lease)>> {

@@ -1,11 +1,14 @@
 //! Seeding: the rows that must exist before the first sign-in.
 
 use rylie_entities::{PackageType, User, UserRole};
-use rylie_repositories::{Grant, NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, UserChanges};
+use rylie_repositories::{NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, UserChanges};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::work::Work;
+
+const WORK: Work = Work { job: "seed", reason: "super admin, settings and what the seed file names", doing: "seeding" };
 
 /// The rows to seed. The default is one super admin and the default settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -96,12 +99,9 @@ fn is_made_of_objects(file: &Value) -> bool {
 /// Seeds all rows or none. Existing rows are kept, or updated where the seed differs. A second run with the same seed
 /// does nothing.
 pub async fn seed(store: &dyn Store, seed: &Seed) -> Result<Seeded> {
-    let failed = Error::doing("seeding");
-    let grant = Grant::job("seed", "super admin, settings and what the seed file names").map_err(&failed)?;
-    let unit = store.platform(grant).await.map_err(&failed)?;
-    let seeded = seed_all(&*unit, seed).await.map_err(&failed)?;
-    unit.commit().await.map_err(&failed)?;
-    Ok(seeded)
+    let unit = WORK.open(store).await?;
+    let seeded = seed_all(&*unit, seed).await;
+    unit.commit(seeded).await
 }
 
 async fn seed_all(unit: &dyn PlatformUnit, seed: &Seed) -> rylie_repositories::Result<Seeded> {

@@ -1,16 +1,12 @@
 //! Common parts of the jobs that process many rows in batches.
 
-mod purge_deleted;
-mod remove_expired;
-
 use std::time::Duration;
 
-use rylie_repositories::{Grant, Kept, Progress, Store, UnitOptions};
+use rylie_repositories::{Kept, Progress, Store};
+use serde::Serialize;
 
-use crate::error::{Error, Result};
-
-pub use purge_deleted::{PurgedDeleted, purge_deleted};
-pub use remove_expired::{RemovedExpired, remove_expired};
+use crate::error::Result;
+use crate::work::Work;
 
 /// The options of such a job.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +23,28 @@ impl Sweep {
     pub(crate) fn limit(&self) -> u64 {
         self.limit.unwrap_or(u64::MAX)
     }
+
+    /// Works in batches of at most `size` rows, from `done` rows on and until `end`, or until a step returns no place from
+    /// which the next goes on. Returns how many rows are done; reports them as so many of `counted`.
+    pub(crate) async fn batches<P, F: Future<Output = Result<(u64, Option<P>)>>>(
+        &self,
+        size: u64,
+        counted: u64,
+        (mut done, end): (u64, u64),
+        step: impl Fn(u64, Option<P>) -> F,
+    ) -> Result<u64> {
+        let mut next = None;
+        while done < end {
+            let rows;
+            (rows, next) = step(size.min(self.limit() - done), next).await?;
+            done += rows;
+            self.progress.tell(done, counted.max(done));
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(done)
+    }
 }
 
 /// A removal of expired rows, and the job that does it.
@@ -36,49 +54,96 @@ pub(crate) struct Removal {
     pub(crate) age: Duration,
     /// Number of rows deleted in one transaction.
     pub(crate) batch: u64,
-    /// The job's name and its reason to work across tenants.
-    pub(crate) job: (&'static str, &'static str),
-    pub(crate) doing: &'static str,
+    pub(crate) work: Work,
 }
 
 impl Removal {
     /// Removes the expired rows, one batch per transaction. Returns the number of rows, in a dry run without removing
     /// them.
     pub(crate) async fn run(&self, store: &dyn Store, sweep: &Sweep) -> Result<u64> {
-        let ended = self.count(store).await?.min(sweep.limit());
+        let unit = self.work.read(store).await?;
+        let ended = unit.done(unit.expiry().count(self.what, self.age).await)?.min(sweep.limit());
+        drop(unit);
         sweep.progress.tell(0, ended);
         if sweep.dry_run {
             return Ok(ended);
         }
-        let mut removed = 0;
-        while removed < ended {
-            let batch = self.batch.min(sweep.limit() - removed);
-            let done = self.remove(store, batch).await?;
-            removed += done;
-            sweep.progress.tell(removed, ended.max(removed));
-            if done < batch {
-                break;
-            }
-        }
-        Ok(removed)
+        let remove = |batch, _| async move {
+            let unit = self.work.open(store).await?;
+            let removed = unit.expiry().remove(self.what, self.age, batch).await;
+            let removed = unit.commit(removed).await?;
+            Ok((removed, (removed == batch).then_some(())))
+        };
+        sweep.batches(self.batch, ended, (0, ended), remove).await
     }
+}
 
-    async fn count(&self, store: &dyn Store) -> Result<u64> {
-        let failed = Error::doing(self.doing);
-        let unit = store.platform_with(self.grant()?, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
-        unit.expiry().count(self.what, self.age).await.map_err(&failed)
-    }
+/// What [`remove_expired`] deleted, or would delete.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct RemovedExpired {
+    /// Expired sessions.
+    pub sessions: u64,
+    /// Expired verification tokens.
+    pub verification_tokens: u64,
+}
 
-    async fn remove(&self, store: &dyn Store, batch: u64) -> Result<u64> {
-        let failed = Error::doing(self.doing);
-        let unit = store.platform(self.grant()?).await.map_err(&failed)?;
-        let removed = unit.expiry().remove(self.what, self.age, batch).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
-        Ok(removed)
-    }
+/// Deletes every session and verification token that has expired by now, 10,000 a transaction. The limit of `sweep` holds
+/// for each of the two. Rows that others hold are left to the next run.
+pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
+    let removal = |what| Removal {
+        what,
+        age: Duration::ZERO,
+        batch: 10_000,
+        work: Work {
+            job: "remove-expired",
+            reason: "expired sessions and verification tokens",
+            doing: "removing expired sessions and tokens",
+        },
+    };
+    let sessions = removal(Kept::Sessions).run(store, sweep).await?;
+    let verification_tokens = removal(Kept::VerificationTokens).run(store, sweep).await?;
+    Ok(RemovedExpired { sessions, verification_tokens })
+}
 
-    fn grant(&self) -> Result<Grant> {
-        let (name, reason) = self.job;
-        Grant::job(name, reason).map_err(Error::doing(self.doing))
-    }
+/// What [`purge_deleted`] removed, or would remove.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct PurgedDeleted {
+    /// Requests, each with its tasks and mappings, which are not counted.
+    pub requests: u64,
+    /// Tasks that were deleted by themselves.
+    pub tasks: u64,
+}
+
+/// Removes every request and task that was soft-deleted at least `age` ago, 500 a transaction; each is recorded. The limit of
+/// `sweep` holds for each of the two. Rows that others hold are left to the next run.
+pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<PurgedDeleted> {
+    let removal = |what| Removal {
+        what,
+        age,
+        batch: 500,
+        work: Work {
+            job: "purge-deleted",
+            reason: "requests and tasks that were soft-deleted long ago",
+            doing: "purging soft-deleted requests and tasks",
+        },
+    };
+    let requests = removal(Kept::DeletedRequests).run(store, sweep).await?;
+    let tasks = removal(Kept::DeletedTasks).run(store, sweep).await?;
+    Ok(PurgedDeleted { requests, tasks })
+}
+
+/// Removes every event that was counted at least `age` ago, 5,000 a transaction, and returns how many. One that is
+/// delivered once more after that is counted once more, so keep them for longer than any sender tries again.
+pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
+    let removal = Removal {
+        what: Kept::UsageEvents,
+        age,
+        batch: 5_000,
+        work: Work {
+            job: "remove-usage-events",
+            reason: "events that no sender delivers again",
+            doing: "removing old usage events",
+        },
+    };
+    removal.run(store, sweep).await
 }

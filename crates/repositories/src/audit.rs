@@ -20,9 +20,7 @@ use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 pub use reader::AuditReader;
-#[cfg(feature = "mock")]
-pub use seals::MockAuditSealRepository;
-pub use seals::{AuditSealRepository, NewSeal, RemovedBatches};
+pub use seals::*;
 
 /// The audit log. A tenant unit reads and writes the tenant's part.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -80,8 +78,7 @@ impl AuditRepository for Tx {
     }
 
     async fn list(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditLog>> {
-        let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.listed(Order::Desc).page(page).await
+        self.rows::<Entity>().filter(filter.condition()).listed(Order::Desc).page(page).await
     }
 
     async fn list_after(&self, filter: AuditFilter, page: KeysetRequest) -> Result<KeysetPage<AuditLog>> {

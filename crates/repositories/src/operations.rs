@@ -8,14 +8,8 @@ mod protection;
 mod settings;
 mod size_history;
 
-pub use alerts::{Alert, AlertEvent, AlertRepository, Delivery};
-pub use expiry::{ExpiryRepository, Kept};
-pub use job_runs::{JobRun, JobRunRepository, Lease, RunStatus};
-pub use settings::{SettingsChanges, SettingsRepository};
-pub use size_history::{KeptSize, PastSize, SizeHistory};
-
-#[cfg(feature = "mock")]
-pub use {
-    alerts::MockAlertRepository, expiry::MockExpiryRepository, job_runs::MockJobRunRepository,
-    settings::MockSettingsRepository, size_history::MockSizeHistory,
-};
+pub use alerts::*;
+pub use expiry::*;
+pub use job_runs::*;
+pub use settings::*;
+pub use size_history::*;

@@ -24,9 +24,7 @@ use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Pr
 pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
 pub(crate) use present::{present, present_among};
-#[cfg(feature = "mock")]
-pub use seoworks_mappings::MockSeoWorksMappingRepository;
-pub use seoworks_mappings::{NewSeoWorksMapping, SeoWorksMappingRepository};
+pub use seoworks_mappings::*;
 
 /// Requests: a tenant unit reaches those within its scope, a platform unit all.
 ///
@@ -126,8 +124,7 @@ impl RequestRepository for Tx {
     }
 
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>> {
-        let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.listed(Order::Desc).page(page).await
+        self.rows::<Entity>().filter(filter.condition()).listed(Order::Desc).page(page).await
     }
 
     async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>> {

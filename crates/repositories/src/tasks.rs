@@ -139,8 +139,7 @@ impl TaskRepository for Tx {
     }
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
-        let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.listed(Order::Desc).page(page).await
+        self.rows::<Entity>().filter(filter.condition()).listed(Order::Desc).page(page).await
     }
 
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>> {

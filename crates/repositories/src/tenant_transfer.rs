@@ -12,8 +12,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event};
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
-use rylie_tenancy::Unfiltered;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{DbBackend, QueryResult, Value};
 use serde_json::Map;
 
 use crate::audit::AuditRepository;
@@ -121,7 +120,7 @@ impl TenantTransfer for Tx {
     }
 
     async fn columns(&self, table: TenantTable) -> Result<Vec<String>> {
-        let columns = Column::of(&self.across_tenants()?, table).await?;
+        let columns = Column::of(self, table).await?;
         Ok(columns.into_iter().map(|column| column.name).collect())
     }
 
@@ -132,25 +131,23 @@ impl TenantTransfer for Tx {
         after: &str,
         limit: u64,
     ) -> Result<Vec<TenantRow>> {
-        let connection = self.across_tenants()?;
-        let columns = Column::of(&connection, table).await?;
-        let read: Vec<_> = columns.iter().map(|column| column.read(connection.get_database_backend())).collect();
+        let columns = Column::of(self, table).await?;
+        let read: Vec<_> = columns.iter().map(|column| column.read(self.engine())).collect();
         let sql = format!(
             r#"SELECT {} FROM "{}" WHERE "tenantId" = $1 AND id > $2 ORDER BY id LIMIT $3"#,
             read.join(", "),
             table.name
         );
-        let values = [tenant.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-        let rows = query_all(&connection, &sql, values).await?;
-        rows.iter().map(|row| row_of(connection.get_database_backend(), row, &columns)).collect()
+        let values = vec![tenant.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+        let rows = self.across_tenants()?.rows(&sql, values).await?;
+        rows.iter().map(|row| row_of(self.engine(), row, &columns)).collect()
     }
 
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()> {
-        let connection = self.across_tenants()?;
-        let columns = Column::of(&connection, table).await?;
+        let columns = Column::of(self, table).await?;
         for some in rows.chunks((BOUND_AT_ONCE / columns.len().max(1)).max(1)) {
-            let (sql, values) = insert(connection.get_database_backend(), table, tenant, &columns, some)?;
-            self.run_across_tenants(&sql, values).await?;
+            let (sql, values) = insert(self.engine(), table, tenant, &columns, some)?;
+            self.across_tenants()?.run(&sql, values).await?;
         }
         Ok(())
     }
@@ -166,7 +163,7 @@ impl TenantTransfer for Tx {
             );
             let mut rows = 0;
             loop {
-                let done = self.run_across_tenants(&sql, vec![tenant.into()]).await?;
+                let done = self.across_tenants()?.run(&sql, vec![tenant.into()]).await?;
                 rows += done;
                 if done == 0 {
                     break;
@@ -198,16 +195,7 @@ impl TenantTransfer for Tx {
 
 async fn count(tx: &Tx, table: TenantTable, tenant: &TenantId) -> Result<u64> {
     let sql = format!(r#"SELECT count(*) FROM "{}" WHERE "tenantId" = $1"#, table.name);
-    tx.count_across_tenants(&sql, vec![tenant.into()]).await
-}
-
-async fn query_all(
-    connection: &Unfiltered<'_>,
-    sql: &str,
-    values: impl IntoIterator<Item = Value> + Send,
-) -> Result<Vec<QueryResult>> {
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-    Ok(connection.query_all_raw(statement).await?)
+    tx.across_tenants()?.count(&sql, vec![tenant.into()]).await
 }
 
 fn row_of(engine: DbBackend, row: &QueryResult, columns: &[Column]) -> Result<TenantRow> {

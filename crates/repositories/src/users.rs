@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rylie_audit::{Action, Event};
 use rylie_entities::user::{ActiveModel, Column, Entity};
 use rylie_entities::{AgencyId, PackageType, TenantId, User, UserId, UserRole};
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
@@ -17,13 +17,8 @@ use crate::tx::Tx;
 use crate::usage::billing_period::a_month_after;
 use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-pub use agencies::{AgencyAdministration, AgencyChanges, AgencyRepository, NewAgency};
-pub use preferences::{PreferencesChanges, PreferencesRepository};
-#[cfg(feature = "mock")]
-pub use {
-    agencies::{MockAgencyAdministration, MockAgencyRepository},
-    preferences::MockPreferencesRepository,
-};
+pub use agencies::*;
+pub use preferences::*;
 
 /// Users: a tenant unit reaches those of the tenant, a platform unit all.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -135,8 +130,7 @@ impl UserRepository for Tx {
     }
 
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>> {
-        let rows = self.rows::<Entity>().filter(filter.condition());
-        rows.listed(Order::Asc).page(page).await
+        self.rows::<Entity>().filter(filter.condition()).listed(Order::Asc).page(page).await
     }
 
     async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>> {
@@ -181,15 +175,9 @@ impl UserRepository for Tx {
     async fn update(&self, id: UserId, changes: UserChanges) -> Result<User> {
         let before = self.owner(Some(id)).await?;
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
-        if let Some(name) = changes.name {
-            set.name = Set(Some(name));
-        }
-        if let Some(image) = changes.image {
-            set.image = Set(Some(image));
-        }
-        if let Some(done) = changes.onboarding_completed {
-            set.onboarding_completed = Set(done);
-        }
+        set.name = changes.name.map_or(NotSet, |name| Set(Some(name)));
+        set.image = changes.image.map_or(NotSet, |image| Set(Some(image)));
+        set.onboarding_completed = changes.onboarding_completed.map_or(NotSet, Set);
         if let Some(package) = changes.package {
             self.administrators_only("change a package")?;
             set.active_package_type = Set(Some(package));

@@ -17,6 +17,7 @@ mod rows;
 mod savepoints;
 mod sealer;
 mod sign_in;
+mod texts;
 mod unfiltered;
 mod upserts;
 mod walk;
@@ -108,30 +109,23 @@ impl Fence {
 
 impl Tx {
     pub(crate) fn new(transaction: Transaction, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
-        let transaction = OnceCell::new_with(Some(transaction));
-        Self {
-            transaction,
-            autocommit: None,
-            fence,
-            who,
-            surroundings,
-            refusals: Refusals::default(),
-            changed_settings: AtomicBool::default(),
-        }
+        Self::of(OnceCell::new_with(Some(transaction)), None, fence, who, surroundings)
     }
 
     /// Creates a read-only unit that begins no transaction until it needs one.
     pub(crate) fn in_autocommit(autocommit: Autocommit, fence: Fence, who: Who, surroundings: Surroundings) -> Self {
-        let (transaction, autocommit) = (OnceCell::new(), Some(autocommit));
-        Self {
-            transaction,
-            autocommit,
-            fence,
-            who,
-            surroundings,
-            refusals: Refusals::default(),
-            changed_settings: AtomicBool::default(),
-        }
+        Self::of(OnceCell::new(), Some(autocommit), fence, who, surroundings)
+    }
+
+    fn of(
+        transaction: OnceCell<Transaction>,
+        autocommit: Option<Autocommit>,
+        fence: Fence,
+        who: Who,
+        surroundings: Surroundings,
+    ) -> Self {
+        let (refusals, changed_settings) = (Refusals::default(), AtomicBool::default());
+        Self { transaction, autocommit, fence, who, surroundings, refusals, changed_settings }
     }
 
     /// Replaces the keys of the unit's cursors.

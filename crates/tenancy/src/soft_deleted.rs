@@ -5,9 +5,9 @@ use sea_orm::{ColumnTrait, Condition};
 
 use crate::fence::{Decoded, Tx};
 
-/// A table whose rows are soft-deleted before they are purged.
-pub trait SoftDeleted: TenantOwned<ActiveModel: Send, Model: Send + Sync> + Decoded {
-    /// The table's name.
+/// A table whose rows are soft-deleted before they are removed for good.
+pub trait SoftDeleted: TenantOwned + Decoded {
+    /// Its name.
     const TABLE: &'static str;
     /// The PostgreSQL function that reads a tenant's rows by key. Its call is the whole transaction.
     const BY_ID: &'static str;

@@ -1,4 +1,6 @@
-//! A slow or broken network, inside the test process.
+//! A slow or broken network, in the test's own process.
+//!
+//! Longer than usual: the proxy's switches and the threads that obey them share one state.
 
 mod wire;
 

@@ -1,16 +1,18 @@
 //! A migrated database, with one-line builders for agencies and users.
 
+mod users;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
-use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRole};
-use rylie_db::prelude::{
-    Grant, NewAgency, NewRequest, NewUser, Origin, PlatformUnit, SignedInUser, Store, TenantScope, TenantUnit,
-};
+use rylie_db::entities::{Env, User, UserRole};
+use rylie_db::prelude::{Grant, NewAgency, NewUser, PlatformUnit, Store};
 use rylie_db::{Config, ConfigBuilder, Database};
 use tempfile::TempDir;
+
+pub use users::{TestAgency, TestUser, UserBuilder};
 
 use crate::{Cluster, DelayProxy, PostgresDatabase, Replica, Result, SqliteDatabase, TestEnv};
 
@@ -154,34 +156,29 @@ impl World {
     /// Returns the database's URL through a slow or broken network; `None` on SQLite, which has no network.
     #[must_use]
     pub fn url_through(&self, proxy: &DelayProxy) -> Option<String> {
-        match &self.place {
-            Place::Sqlite { .. } => None,
-            Place::Postgres { database } => Some(database.url_through(proxy)),
-        }
+        self.on_postgres().map(|database| database.url_through(proxy))
     }
 
     /// Returns the database's URL at this address, such as a pooler's; `None` on SQLite.
     #[must_use]
     pub fn url_at(&self, address: &str) -> Option<String> {
-        match &self.place {
-            Place::Sqlite { .. } => None,
-            Place::Postgres { database } => Some(database.url_at(address)),
-        }
+        self.on_postgres().map(|database| database.url_at(address))
     }
 
     /// Returns the database's URL on a replica, outside the store; `None` on SQLite.
     #[must_use]
     pub fn replica_url(&self, replica: &Replica) -> Option<String> {
-        match &self.place {
-            Place::Sqlite { .. } => None,
-            Place::Postgres { database } => Some(replica.url(database)),
-        }
+        self.on_postgres().map(|database| replica.url(database))
     }
 
     /// Returns whether the engine is PostgreSQL.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
-        matches!(self.place, Place::Postgres { .. })
+        self.on_postgres().is_some()
+    }
+
+    fn on_postgres(&self) -> Option<&PostgresDatabase> {
+        if let Place::Postgres { database } = &self.place { Some(database) } else { None }
     }
 
     /// Opens a platform unit for the job `test`.
@@ -227,115 +224,4 @@ async fn migrate(url: String) -> rylie_db::Result<()> {
     database.migrate().await?;
     database.close().await;
     Ok(())
-}
-
-/// Builds a user; [`build`](Self::build) inserts the row and signs the user in.
-#[derive(Debug)]
-#[must_use = "the user is inserted by `build`"]
-pub struct UserBuilder<'w> {
-    world: &'w World,
-    new: NewUser,
-}
-
-impl<'w> UserBuilder<'w> {
-    /// Sets the agency.
-    pub fn of(mut self, agency: &Agency) -> Self {
-        self.new.agency = Some(agency.id.clone());
-        self
-    }
-
-    /// Sets the role.
-    pub fn role(mut self, role: UserRole) -> Self {
-        self.new.role = Some(role);
-        self
-    }
-
-    /// Sets the package, with a billing period that begins now.
-    pub fn package(mut self, package: PackageType) -> Self {
-        self.new.package = Some(package);
-        self
-    }
-
-    /// Sets the email address.
-    pub fn email(mut self, email: &str) -> Self {
-        email.clone_into(&mut self.new.email);
-        self
-    }
-
-    /// Inserts the user and signs in.
-    pub async fn build(self) -> Result<TestUser<'w>> {
-        let unit = self.world.platform().await?;
-        let user = unit.users().add(self.new).await?;
-        unit.commit().await?;
-        self.world.sign_in(&user).await
-    }
-}
-
-/// A signed-in user.
-#[derive(Debug)]
-pub struct TestUser<'w> {
-    world: &'w World,
-    /// The row.
-    pub user: User,
-    /// The result of the sign-in.
-    pub signed_in: SignedInUser,
-    /// The session's token.
-    pub session: Token,
-}
-
-impl TestUser<'_> {
-    /// Returns the user's scope, with an empty origin.
-    #[must_use]
-    pub fn scope(&self) -> TenantScope {
-        TenantScope::of(&self.signed_in, Origin::default())
-    }
-
-    /// Opens a unit with the user's reach.
-    pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
-        Ok(self.world.store().tenant(&self.scope()).await?)
-    }
-
-    /// Adds and commits a request of the user. The clock advances by a second, so that the order is known.
-    pub async fn request(&self) -> Result<Request> {
-        self.world.env.forward(TimeDelta::seconds(1));
-        let unit = self.unit().await?;
-        let title = format!("Request {}", self.world.env.new_id());
-        let new = NewRequest { title, kind: "page".to_owned(), ..NewRequest::default() };
-        let request = unit.requests().add(new).await?;
-        unit.commit().await?;
-        Ok(request)
-    }
-}
-
-/// An agency with a signed-in administrator.
-#[derive(Debug)]
-pub struct TestAgency<'w> {
-    world: &'w World,
-    /// The row.
-    pub agency: Agency,
-    /// Its administrator.
-    pub admin: TestUser<'w>,
-}
-
-impl<'w> TestAgency<'w> {
-    /// Returns the administrator's scope.
-    #[must_use]
-    pub fn scope(&self) -> TenantScope {
-        self.admin.scope()
-    }
-
-    /// Opens a unit with the administrator's reach.
-    pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
-        self.admin.unit().await
-    }
-
-    /// Adds and commits a request of the administrator.
-    pub async fn request(&self) -> Result<Request> {
-        self.admin.request().await
-    }
-
-    /// Adds and signs in another user of the agency, with the role `USER`.
-    pub async fn user(&self) -> Result<TestUser<'w>> {
-        self.world.user().of(&self.agency).build().await
-    }
 }

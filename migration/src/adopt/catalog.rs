@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Refusal, Result};
 use crate::step::Engine;
 
 const SQL: &str = include_str!("catalog.sql");
@@ -63,8 +63,6 @@ impl Catalog {
         if connection.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());
         }
-        let failed = Error::doing("reading the schema");
-        let json = connection.value(SQL).await.map_err(&failed)?.unwrap_or_default();
-        serde_json::from_str(&json).map_err(|error| failed(sqlx::Error::Decode(error.into())))
+        connection.document(SQL, "reading the schema").await
     }
 }

@@ -62,12 +62,9 @@ pub(crate) async fn close(migrations: &mut Migrations, progress: Listener<'_>) -
 
 /// Returns whether something must be created or removed, and this login may do so.
 pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(false);
-    }
     let sql =
         "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND pg_has_role(relowner, 'MEMBER')";
-    let may = connection.value(sql).await.map_err(Error::doing("finding the owner of the tables"))?.is_some();
+    let may = connection.ask_postgres(sql, "finding out who owns the tables").await?.is_some();
     Ok(may && unsettled(connection).await?.is_some())
 }
 
@@ -85,8 +82,7 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
     let sql = format!(
         "SELECT 'yes' WHERE NOT ({open}) OR EXISTS (SELECT FROM pg_proc WHERE oid IN ({filling}) AND {other} AND pg_has_role(proowner, 'MEMBER'))"
     );
-    let unsettled =
-        connection.value(&sql).await.map_err(Error::doing("checking the policies for the old service's logins"))?;
+    let unsettled = connection.ask(&sql, "looking for what the old service's logins may see").await?;
     Ok(unsettled.map(|_| mark.state))
 }
 
@@ -105,17 +101,21 @@ fn is_there() -> String {
     )
 }
 
-/// Fails while sessions are open that would see no rows once the adoption is finished.
-pub(crate) async fn refuse_open_sessions(connection: &mut Connection) -> Result<()> {
-    let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();
-    if losing.is_empty() {
-        return Ok(());
-    }
-    let sql = "SELECT usename::text || ' (' || count(*) || ')' FROM pg_stat_activity WHERE datname = current_database() \
+impl Migrations {
+    /// Refused while a login that would lose something has a session open ([`Refusal::OpenSessions`]). Reads only; PostgreSQL.
+    pub async fn refuse_open_sessions(&mut self) -> Result<()> {
+        let connection = &mut self.connection;
+        let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();
+        if losing.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT usename::text || ' (' || count(*) || ')' FROM pg_stat_activity WHERE datname = current_database() \
          AND pid <> pg_backend_pid() AND usename IS NOT NULL AND usename = ANY (string_to_array($1, E'\\n')) GROUP BY usename ORDER BY 1";
-    let sql = format!("SELECT string_agg(found, ', ') FROM ({sql}) AS open (found)");
-    let open = connection.text(&sql, &losing.join("\n")).await.map_err(Error::doing("looking for open sessions"))?;
-    open.map_or(Ok(()), |logins| Err(Refusal::OpenSessions { logins }.into()))
+        let sql = format!("SELECT string_agg(found, ', ') FROM ({sql}) AS open (found)");
+        let open =
+            connection.text(&sql, &losing.join("\n")).await.map_err(Error::doing("looking for open sessions"))?;
+        open.map_or(Ok(()), |logins| Err(Refusal::OpenSessions { logins }.into()))
+    }
 }
 
 /// Steps that run when the state changes. They are not in the list of migrations and never recorded.

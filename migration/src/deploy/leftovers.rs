@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::deploy::Options;
 use crate::error::{Error, Result};
-use crate::step::{Engine, Target};
+use crate::step::Target;
 
 /// Skips tables on which another session holds the lock of an index build, and tables that this login may not change.
 /// Drops the copies that `REINDEX CONCURRENTLY` left, and rebuilds other indexes.
@@ -32,8 +32,5 @@ pub(crate) async fn mend(connection: &mut Connection, options: &Options) -> Resu
 }
 
 async fn statements(connection: &mut Connection) -> Result<Vec<String>> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(Vec::new());
-    }
-    connection.values(FIND).await.map_err(Error::doing("looking for invalid indexes"))
+    connection.list_postgres(FIND, "looking for invalid indexes").await
 }

@@ -1,25 +1,22 @@
 //! The lock that allows one migration at a time on a PostgreSQL database.
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
 use super::runner::{Blocker, describe as describe_process};
 use crate::connection::Connection;
-use crate::deploy::Progress;
+use crate::deploy::{Listener, Progress};
 use crate::error::{Error, Result};
 use crate::step::Target;
 
 /// The bytes of "rylie mg" as a number. All advisory locks of a database share one number space.
 const KEY: i64 = 0x7279_6C69_6520_6D67;
 
-/// Takes the lock. Polls instead of waiting in the server: a waiting statement holds a snapshot, and the holder's
-/// `CREATE INDEX CONCURRENTLY` would wait for that snapshot.
-pub(crate) async fn acquire(
-    connection: &mut Connection,
-    limit: Duration,
-    progress: &mut (dyn FnMut(Progress<'_>) + Send),
-) -> Result<()> {
+/// Takes the lock, asking again and again rather than waiting in the server: a waiting statement holds a snapshot,
+/// and the `CREATE INDEX CONCURRENTLY` of the holder would wait for that.
+pub(crate) async fn acquire(connection: &mut Connection, limit: Duration, progress: Listener<'_>) -> Result<()> {
     let start = Instant::now();
     let mut pause = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
     while !try_acquire(connection).await? {
@@ -82,6 +79,25 @@ impl Backoff {
         let percent = RandomState::new().build_hasher().finish() % 51;
         pause * u32::try_from(50 + percent).unwrap_or(100) / 100
     }
+}
+
+/// Readers and one writer side by side. The change of mode needs the file for itself for a moment and does not wait
+/// for it, so it is tried again; once made it is kept in the file.
+pub(crate) async fn use_wal(connection: &mut Connection) -> Result<()> {
+    let mut pause = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
+    for _ in 0..100 {
+        match connection.execute("PRAGMA journal_mode = WAL").await {
+            Err(error) if is_busy(&error) => tokio::time::sleep(pause.next()).await,
+            outcome => return outcome.map_err(Error::doing("switching the file to write-ahead logging")),
+        }
+    }
+    Err(Error::Locked { holder: None, waited: Duration::from_secs(20) })
+}
+
+/// `SQLITE_BUSY`, extended codes included.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 #[cfg(test)]

@@ -2,27 +2,28 @@
 
 mod batches;
 mod blockers;
+mod sqlite;
+mod work;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
-use crate::deploy::{Options, Progress};
+use crate::deploy::{Listener, Options, Progress};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::history::checksum::checksum;
 use crate::history::equivalents::steps_sent;
 use crate::history::journal;
-use crate::history::record;
 use crate::migrations::Migration;
 use crate::owners;
-use crate::step::{self, Direction, Engine, Step, Target};
+use crate::step::{Direction, Engine, Step, Target};
 
 pub use blockers::Blocker;
 pub(crate) use blockers::describe;
 
-use batches::Batch;
+use work::{Outcome, Work, do_work};
 
 /// Whether the beginning of each step is recorded.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -50,8 +51,8 @@ struct Failure {
 }
 
 impl Run<'_> {
-    /// Runs the steps and records the migration. Returns `false` if another process did so in the meantime (SQLite).
-    pub(crate) async fn go(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+    /// Does the steps and records it. `false` if, on SQLite, somebody else had done so in the meantime.
+    pub(crate) async fn go(mut self, progress: Listener<'_>) -> Result<bool> {
         let name = self.migration.name();
         let steps = self.steps();
         progress(Progress::Started { migration: name, steps: steps.len() });
@@ -63,7 +64,7 @@ impl Run<'_> {
         outcome
     }
 
-    async fn go_through(&mut self, steps: &[Step], progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+    async fn go_through(&mut self, steps: &[Step], progress: Listener<'_>) -> Result<bool> {
         let engine = self.connection.engine();
         if engine == Engine::Sqlite {
             return self.on_sqlite(steps).await;
@@ -115,8 +116,8 @@ impl Run<'_> {
         std::iter::once(Step::sql(record)).chain(epilogue).collect()
     }
 
-    /// Runs the steps of an applied migration again without recording it. PostgreSQL.
-    pub(crate) async fn again(mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<()> {
+    /// Does the steps of an applied migration once more, and records nothing. PostgreSQL.
+    pub(crate) async fn again(mut self, progress: Listener<'_>) -> Result<()> {
         let steps = steps_sent(self.migration, Engine::Postgres);
         progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
         self.step_by_step(&steps, 0, Recorded::Nothing, progress).await?;
@@ -129,7 +130,7 @@ impl Run<'_> {
         steps: &[Step],
         first: usize,
         recorded: Recorded,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+        progress: Listener<'_>,
     ) -> Result<()> {
         for (number, step) in steps.iter().enumerate().skip(first) {
             if recorded == Recorded::Each {
@@ -147,13 +148,7 @@ impl Run<'_> {
         if recorded == Recorded::Each { self.tell_journal(done).await } else { Ok(()) }
     }
 
-    async fn do_step(
-        &mut self,
-        steps: &[Step],
-        number: usize,
-        step: &Step,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
-    ) -> Result<()> {
+    async fn do_step(&mut self, steps: &[Step], number: usize, step: &Step, progress: Listener<'_>) -> Result<()> {
         match step {
             Step::Batches(sql) => self.in_batches(steps, number, sql, progress).await?,
             Step::Once(_) => {
@@ -255,41 +250,6 @@ impl Run<'_> {
         }
     }
 
-    /// Runs the migration in one transaction. Foreign keys are off, because dropping a table would affect the rows that
-    /// refer to it, and are checked before the commit. `BEGIN IMMEDIATE` takes the write lock, which keeps two
-    /// processes apart.
-    async fn on_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let failed = Error::doing("beginning a migration; another process may be writing, retry when it is done");
-        self.connection.execute("PRAGMA foreign_keys = OFF").await.map_err(&failed)?;
-        self.connection.execute("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        let outcome = self.inside_sqlite(steps).await;
-        let end = if matches!(outcome, Ok(true)) { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.connection.execute(end).await.map_err(Error::doing("ending a migration"));
-        self.connection.execute("PRAGMA foreign_keys = ON").await.map_err(Error::doing("ending a migration"))?;
-        let done = outcome?;
-        ended.map(|()| done)
-    }
-
-    async fn inside_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let applied = record::applied(self.connection).await?.iter().any(|name| name == self.migration.name());
-        if applied == (self.direction == Direction::Up) {
-            return Ok(false);
-        }
-        let entries = journal::entries(self.connection).await?;
-        self.tell_journal(journal::begin(Engine::Sqlite, self.migration, self.direction, 0)).await?;
-        let all = [steps, &self.ending(&self.link_before(&entries))].concat();
-        for (step, sql) in all.iter().enumerate() {
-            let done = step::apply(self.connection, sql).await;
-            done.map_err(|source| self.error(&all, Failure { step, source }, 1, Vec::new()))?;
-        }
-        self.verify().await?;
-        let orphan = "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1";
-        match self.connection.value(orphan).await.map_err(Error::doing("checking the foreign keys"))? {
-            Some(table) => Err(Error::Orphans { migration: self.migration.name(), table }),
-            None => Ok(true),
-        }
-    }
-
     fn error(&self, steps: &[Step], failure: Failure, attempts: u32, blockers: Vec<Blocker>) -> Error {
         let Failure { step, source } = failure;
         if let Some(refusal) = owners::refusal(&source) {
@@ -306,61 +266,7 @@ impl Run<'_> {
     }
 }
 
-type Outcome = std::result::Result<Option<String>, Failure>;
-
-/// The unit of a retry.
-enum Work<'a> {
-    Step(&'a Step),
-    Batch(Batch),
-    /// A step and the record that it is done, in one transaction.
-    Once {
-        step: &'a Step,
-        done: &'a str,
-    },
-    /// All steps in one transaction.
-    All(&'a [Step]),
-}
-
-async fn do_work(connection: &mut Connection, work: &Work<'_>, number: usize, limit: Duration) -> Outcome {
-    let at = |step| move |source| Failure { step, source };
-    let timeout = format!("SET lock_timeout = '{}ms'", limit.as_millis());
-    connection.execute(&timeout).await.map_err(at(number))?;
-    match work {
-        Work::Step(step) if connection.engine() == Engine::Postgres && owners::may_meet_another(step) => {
-            // One message is one transaction, so a failed check rolls the step back.
-            let sql = format!("{}; {}", step.statement(), owners::check());
-            connection.execute(&sql).await.map(|()| None).map_err(at(number))
-        }
-        Work::Step(step) => step::apply(connection, step).await.map(|()| None).map_err(at(number)),
-        Work::Batch(batch) => batch.go(connection, limit).await.map_err(at(number)),
-        Work::Once { step, done } => {
-            let both = [step.statement(), *done].map(|sql| Step::sql(sql.to_owned()));
-            let outcome = in_transaction(connection, &both).await;
-            outcome.map(|()| None).map_err(|Failure { source, .. }| Failure { step: number, source })
-        }
-        Work::All(steps) => in_transaction(connection, steps).await.map(|()| None),
-    }
-}
-
-async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::result::Result<(), Failure> {
-    let at = |step| move |source| Failure { step, source };
-    connection.execute("BEGIN").await.map_err(at(0))?;
-    for (number, step) in steps.iter().enumerate() {
-        if let Err(source) = step::apply(connection, step).await {
-            // If this fails too, the connection is lost and the transaction with it.
-            drop(connection.execute("ROLLBACK").await);
-            return Err(Failure { step: number, source });
-        }
-    }
-    let last = steps.len().saturating_sub(1);
-    if let Err(source) = connection.execute(&owners::check()).await {
-        drop(connection.execute("ROLLBACK").await);
-        return Err(Failure { step: last, source });
-    }
-    connection.execute("COMMIT").await.map_err(at(last))
-}
-
-/// Returns the error code and the affected object. Omits the server's message, which may contain values.
+/// The class of the failure and the object it is about; a server's message may hold values.
 fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
     match source.map(|source| source.as_database_error()) {
         Some(Some(told)) => {

@@ -32,7 +32,7 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
     let tables = tables.join(", ");
     let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE);
-    connection.value(&sql).await.map_err(Error::doing("looking for roles and policies"))
+    connection.ask(&sql, "looking for roles and policies").await
 }
 
 /// Returns whether something is missing that this login may create.
@@ -67,23 +67,35 @@ async fn build_again(migrations: &mut Migrations, progress: Listener<'_>) -> Res
     Ok(())
 }
 
-/// Ends the coexistence with the old service: the policies apply to the table owner from now on. Returns `false` if it
-/// had ended.
-pub(crate) async fn finish_adoption(migrations: &mut Migrations, progress: Listener<'_>) -> Result<bool> {
-    migrations.refuse_strangers().await?;
-    let Some(mark) = mark::read(&mut migrations.connection).await? else { return Err(Refusal::NotOurs.into()) };
-    migrations.apply_pending(progress).await?;
-    if let Some(reason) = missing(&mut migrations.connection).await? {
-        return Err(Refusal::NoWall { reason }.into());
+impl Migrations {
+    /// Ends the coexistence with the old service, which usually logs in as the tables' owner: row-level security binds
+    /// the owner from here on. Deploys first what is pending. `false` if it had ended before.
+    pub async fn finish_adoption(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
+        if self.engine() == Engine::Sqlite {
+            return Err(Refusal::NotPostgres.into());
+        }
+        self.lock(progress).await?;
+        let outcome = self.finish_locked(progress).await;
+        self.unlock().await;
+        outcome
     }
-    if mark.state == State::Fresh {
-        return Ok(false);
+
+    /// `false` if it had ended.
+    async fn finish_locked(&mut self, progress: Listener<'_>) -> Result<bool> {
+        self.refuse_strangers().await?;
+        let Some(mark) = mark::read(&mut self.connection).await? else { return Err(Refusal::NotOurs.into()) };
+        self.apply_pending(progress).await?;
+        if let Some(reason) = missing(&mut self.connection).await? {
+            return Err(Refusal::NoWall { reason }.into());
+        }
+        if mark.state == State::Fresh {
+            return Ok(false);
+        }
+        // The mark first: if what follows is interrupted, the next deploy sees that the tables do not agree with it.
+        let failed = Error::doing("marking the database as ours alone");
+        self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
+        build_again(self, progress).await?;
+        coexistence::settle(self, progress).await?;
+        Ok(true)
     }
-    // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do not
-    // match it.
-    let failed = Error::doing("ending the coexistence");
-    migrations.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
-    build_again(migrations, progress).await?;
-    coexistence::settle(migrations, progress).await?;
-    Ok(true)
 }

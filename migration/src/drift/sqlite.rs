@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Deviation, Drift};
 use crate::connection::Connection;
 use crate::deploy::Migrations;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const SCHEMA: &str = "SELECT json_group_array(json_array(type, name, tbl_name, coalesce(sql, ''))) FROM (SELECT * FROM sqlite_schema \
      WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name <> 'seaql_migrations' ORDER BY type = 'index', type = 'trigger', name)";
@@ -59,9 +59,7 @@ async fn expected() -> Result<Vec<Object>> {
 }
 
 async fn read(connection: &mut Connection) -> Result<Vec<Object>> {
-    let failed = Error::doing("reading the schema");
-    let json = connection.value(SCHEMA).await.map_err(&failed)?.unwrap_or_default();
-    serde_json::from_str(&json).map_err(|error| failed(sqlx::Error::Decode(error.into())))
+    connection.document(SCHEMA, "reading the schema").await
 }
 
 fn missing(kind: &str, name: &str, sql: &str) -> Deviation {

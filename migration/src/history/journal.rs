@@ -63,7 +63,8 @@ impl Entry {
 
 /// Reads the record. Empty if the table does not exist or this login may not read it.
 pub(crate) async fn entries(connection: &mut Connection) -> Result<BTreeMap<String, Entry>> {
-    let failed = Error::doing("reading the migration records");
+    const DOING: &str = "reading the record of migrations";
+    let failed = Error::doing(DOING);
     if !connection.has_table(TABLE).await.map_err(&failed)? || !is_readable(connection).await.map_err(&failed)? {
         return Ok(BTreeMap::new());
     }
@@ -71,12 +72,8 @@ pub(crate) async fn entries(connection: &mut Connection) -> Result<BTreeMap<Stri
         Engine::Postgres => READ.replace("$json", "json_build").replace("$true", "true").replace("$text", "::text"),
         Engine::Sqlite => READ.replace("$json", "json").replace("$true", "1").replace("$text", ""),
     };
-    let rows = connection.values(&sql).await.map_err(&failed)?;
-    let entries = rows.iter().map(|row| {
-        let entry: Entry = serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into())))?;
-        Ok((entry.name.clone(), entry))
-    });
-    entries.collect()
+    let entries: Vec<Entry> = connection.documents(&sql, DOING).await?;
+    Ok(entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect())
 }
 
 async fn is_readable(connection: &mut Connection) -> sqlx::Result<bool> {

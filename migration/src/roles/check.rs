@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::grants;
 use crate::connection::{Connection, TAKE};
-use crate::deploy::walls;
+use crate::deploy::{Migrations, walls};
 use crate::error::{Error, Result};
 use crate::owners;
 use crate::step::Engine;
@@ -94,25 +94,35 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
     ),
 ];
 
-pub(crate) async fn check(connection: &mut Connection) -> Result<Vec<RoleCheck>> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(Vec::new());
+impl Migrations {
+    /// Why the walls do not bind the login of this connection; `None` where they do. Reads only.
+    pub async fn exempt_login(&mut self) -> Result<Option<String>> {
+        self.connection.ask_postgres(CHECKS[0].2, "checking the login").await
     }
-    let mut checks = Vec::new();
-    for (id, status, sql, right, fix) in CHECKS {
-        let sql = sql.replace("$take", TAKE);
-        let wrong = connection.values(&sql).await.map_err(Error::doing("checking the roles"))?;
-        checks.push(outcome(id, status, &wrong, right, fix));
+
+    /// Whether the walls hold for the login of this connection, and the audit log for everybody. Reads only; on SQLite,
+    /// which has no roles, nothing is checked.
+    pub async fn check_roles(&mut self) -> Result<Vec<RoleCheck>> {
+        let connection = &mut self.connection;
+        if connection.engine() == Engine::Sqlite {
+            return Ok(Vec::new());
+        }
+        let mut checks = Vec::new();
+        for (id, status, sql, right, fix) in CHECKS {
+            let sql = sql.replace("$take", TAKE);
+            let wrong = connection.values(&sql).await.map_err(Error::doing("checking the roles"))?;
+            checks.push(outcome(id, status, &wrong, right, fix));
+        }
+        checks.push(unexpected_grants(connection).await?);
+        let wall: Vec<String> = walls::missing(connection).await?.into_iter().collect();
+        let (right, fix) = (
+            "row-level security is in force",
+            "run `rylie migrate deploy` as a superuser, or an owner who may create roles",
+        );
+        checks.push(outcome("roles.walls", CheckStatus::Fail, &wall, right, fix));
+        checks.extend(ownership(connection).await?);
+        Ok(checks)
     }
-    checks.push(unexpected_grants(connection).await?);
-    let wall: Vec<String> = walls::missing(connection).await?.into_iter().collect();
-    let (right, fix) = (
-        "row-level security is in force",
-        "run `rylie migrate deploy` as a superuser, or an owner who may create roles",
-    );
-    checks.push(outcome("roles.walls", CheckStatus::Fail, &wall, right, fix));
-    checks.extend(ownership(connection).await?);
-    Ok(checks)
 }
 
 async fn unexpected_grants(connection: &mut Connection) -> Result<RoleCheck> {
@@ -143,14 +153,6 @@ async fn ownership(connection: &mut Connection) -> Result<[RoleCheck; 3]> {
     let right = "only the table owner may create objects in schema public";
     let fix = format!("REVOKE CREATE ON SCHEMA public FROM {}", creators.join(", "));
     Ok([owned, path, outcome("roles.create", CheckStatus::Fail, &wrong, right, &fix)])
-}
-
-/// Returns the finding of the check `roles.service`.
-pub(crate) async fn exempt(connection: &mut Connection) -> Result<Option<String>> {
-    if connection.engine() == Engine::Sqlite {
-        return Ok(None);
-    }
-    connection.value(CHECKS[0].2).await.map_err(Error::doing("checking the login"))
 }
 
 fn outcome(id: &'static str, status: CheckStatus, wrong: &[String], right: &str, fix: &str) -> RoleCheck {

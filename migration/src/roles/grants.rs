@@ -11,11 +11,11 @@ use serde::Deserialize;
 use crate::connection::Connection;
 use crate::deploy::coexistence;
 use crate::drift::Snapshot;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::literal::literal;
 use crate::migrations::{BASE_TABLES, base_tables_list};
 use crate::roles::{self, Provisioned};
-use crate::step::{Engine, Target};
+use crate::step::Engine;
 
 const SQL: &str = include_str!("grants/grants.sql");
 
@@ -120,11 +120,8 @@ pub(crate) async fn settle(connection: &mut Connection) -> Result<bool> {
             );
             continue;
         }
-        let outcome = connection.execute(&right.fix()).await;
-        if outcome.is_err() {
-            drop(connection.execute("ROLLBACK").await);
-        }
-        outcome.map_err(Error::doing("revoking rights on our own tables that no migration grants"))?;
+        let doing = "taking back rights on our own tables that no migration grants";
+        connection.at_once(&right.fix(), doing).await?;
         changed = true;
     }
     Ok(changed)
@@ -133,9 +130,7 @@ pub(crate) async fn settle(connection: &mut Connection) -> Result<bool> {
 /// Returns whether there are rights to revoke, and this login may do so.
 pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
     let mine = "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.rylie_database') AND pg_has_role(relowner, 'MEMBER')";
-    if connection.engine() == Engine::Sqlite
-        || connection.value(mine).await.map_err(Error::doing("finding the owner of the tables"))?.is_none()
-    {
+    if connection.ask_postgres(mine, "finding out who owns the tables").await?.is_none() {
         return Ok(false);
     }
     Ok(unexpected(connection).await?.iter().any(|right| !right.base))
@@ -147,9 +142,7 @@ pub(crate) async fn unexpected(connection: &mut Connection) -> Result<Vec<Unexpe
     if connection.engine() == Engine::Sqlite {
         return Ok(Vec::new());
     }
-    let failed = Error::doing("reading the rights on our own tables");
-    let json = connection.value(&sql()).await.map_err(&failed)?.unwrap_or_default();
-    let found: Vec<Found> = serde_json::from_str(&json).map_err(|error| failed(sqlx::Error::Decode(error.into())))?;
+    let found: Vec<Found> = connection.document(&sql(), "reading the rights on our own tables").await?;
     let provisioned =
         if roles::may_read_provisioned(connection).await? { Some(roles::provisioned(connection).await?) } else { None };
     Ok(found.into_iter().filter_map(|found| check(found, provisioned.as_deref())).collect())

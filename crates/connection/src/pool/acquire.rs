@@ -7,7 +7,7 @@ use std::time::Instant;
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
-use super::{AuditingRole, Door, Inner, Pool, postgres, sqlite};
+use super::{AuditingRole, Door, Inner, Pool, on_lender, postgres, sqlite};
 use crate::error::{Error, Fault, Result};
 use crate::holders::{CallSite, Holding};
 use crate::lender::{Lender, Lent, NotLent};
@@ -109,15 +109,9 @@ impl Pool {
         statement: Statement,
         at: CallSite,
     ) -> Result<Result<Vec<QueryResult>>> {
-        Ok(match &self.inner {
-            Inner::Postgres(lender) => {
-                let (lent, _holding) = self.acquire(lender, at).await?;
-                rows_of(lent, table, statement, &self.endpoint).await
-            }
-            Inner::Sqlite(lender) => {
-                let (lent, _holding) = self.acquire(lender, at).await?;
-                rows_of(lent, table, statement, &self.endpoint).await
-            }
+        on_lender!(self, |lender| {
+            let (lent, _holding) = self.acquire(lender, at).await?;
+            Ok(rows_of(lent, table, statement, &self.endpoint).await)
         })
     }
 

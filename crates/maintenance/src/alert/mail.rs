@@ -8,6 +8,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use rylie_crypto::Secret;
 use rylie_repositories::Delivery;
 
+use super::notifier::NotSent;
 use crate::error::{Error, Result};
 
 /// The mail server for alerts.
@@ -28,11 +29,11 @@ pub(super) struct Mail {
     server: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     to: Mailbox,
-    target: String,
 }
 
 impl Mail {
-    pub(super) fn new(address: &str, smtp: &Smtp) -> Result<Self> {
+    /// With the target as it is shown.
+    pub(super) fn new(address: &str, smtp: &Smtp) -> Result<(String, Self)> {
         let mailbox = |what: &str, text: &str| {
             text.parse::<Mailbox>().map_err(|_| Error::invalid(what, "it must be an address such as ann@example.com"))
         };
@@ -45,16 +46,10 @@ impl Mail {
         let reason = "it must have the form smtp://user:password@host:587?tls=required or smtps://user:password@host";
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp.url.expose());
         let server = server.map_err(|_| Error::invalid("smtp_url", reason))?.timeout(Some(TIMEOUT)).build();
-        Ok(Self { server, from, target: format!("mailto:{}", to.email), to })
+        Ok((format!("mailto:{}", to.email), Self { server, from, to }))
     }
 
-    pub(super) fn target(&self) -> &str {
-        &self.target
-    }
-
-    pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> Result<()> {
-        let failed =
-            |source: Box<dyn std::error::Error + Send + Sync>| Error::Delivery { target: self.target.clone(), source };
+    pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> std::result::Result<(), NotSent> {
         let message = Message::builder()
             .from(self.from.clone())
             .to(self.to.clone())
@@ -62,9 +57,9 @@ impl Mail {
             // The same in every attempt, so that mail programs show a repetition once.
             .message_id(Some(format!("<{}@rylie-db>", delivery.id)))
             .header(ContentType::TEXT_PLAIN)
-            .body(format!("{words}\n"))
-            .map_err(|error| failed(error.into()))?;
-        self.server.send(message).await.map(drop).map_err(|error| failed(error.into()))
+            .body(format!("{words}\n"))?;
+        self.server.send(message).await?;
+        Ok(())
     }
 }
 
@@ -77,12 +72,6 @@ fn shows_password(url: &str) -> bool {
     let safe = scheme.eq_ignore_ascii_case("smtps") || tls == Some("tls=required");
     let password = server.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'));
     password && !safe
-}
-
-impl std::fmt::Debug for Mail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.target)
-    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,17 @@ use super::mail::{Mail, Smtp};
 use super::webhook::Webhook;
 use crate::error::{Error, Result};
 
-/// A target of alerts: a mail address or a webhook.
-#[derive(Clone, Debug)]
-pub struct Notifier(By);
+/// Why a message could not be sent.
+pub(super) type NotSent = Box<dyn std::error::Error + Send + Sync>;
 
-#[derive(Clone, Debug)]
+/// Whom an alert is told: a mail address or a webhook.
+#[derive(Clone)]
+pub struct Notifier {
+    target: String,
+    by: By,
+}
+
+#[derive(Clone)]
 enum By {
     Mail(Box<Mail>),
     Webhook(Webhook),
@@ -23,10 +29,10 @@ impl Notifier {
         let target = target.trim();
         if let Some(address) = target.strip_prefix("mailto:") {
             let smtp = smtp.ok_or_else(|| Error::invalid("a mail address to notify", "set smtp_url and smtp_from"))?;
-            return Mail::new(address, smtp).map(|mail| Self(By::Mail(Box::new(mail))));
+            return Mail::new(address, smtp).map(|(target, mail)| Self { target, by: By::Mail(Box::new(mail)) });
         }
         if target.starts_with("https://") || target.starts_with("http://") {
-            return Webhook::new(target).map(|webhook| Self(By::Webhook(webhook)));
+            return Webhook::new(target).map(|(target, webhook)| Self { target, by: By::Webhook(webhook) });
         }
         Err(Error::invalid(
             "a target to notify",
@@ -37,17 +43,21 @@ impl Notifier {
     /// Returns the target for display and storage. It omits the path of a webhook, which may be a secret.
     #[must_use]
     pub fn target(&self) -> &str {
-        match &self.0 {
-            By::Mail(mail) => mail.target(),
-            By::Webhook(webhook) => webhook.target(),
-        }
+        &self.target
     }
 
     pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> Result<()> {
-        match &self.0 {
+        let sent = match &self.by {
             By::Mail(mail) => mail.send(delivery, words).await,
             By::Webhook(webhook) => webhook.send(delivery, words).await,
-        }
+        };
+        sent.map_err(|source| Error::Delivery { target: self.target.clone(), source })
+    }
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.target)
     }
 }
 

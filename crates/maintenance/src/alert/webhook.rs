@@ -10,19 +10,18 @@ use ureq::Agent;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
+use super::notifier::NotSent;
 use crate::error::{Error, Result};
 
 /// Maximum time for the whole request.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
-pub(super) struct Webhook {
-    url: Secret<String>,
-    target: String,
-}
+pub(super) struct Webhook(Secret<String>);
 
 impl Webhook {
-    pub(super) fn new(url: &str) -> Result<Self> {
+    /// With the target as it is shown.
+    pub(super) fn new(url: &str) -> Result<(String, Self)> {
         let wrong = || Error::invalid("the address of a webhook", "it must be a URL such as https://example.com/hook");
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
@@ -31,14 +30,10 @@ impl Webhook {
         let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
         let mark = digest.as_ref().iter().take(4).fold(0_u32, |mark, byte| mark << 8 | u32::from(*byte));
         let target = format!("{}://{host}{port}/…#{mark:08x}", uri.scheme_str().unwrap_or("https"));
-        Ok(Self { url: Secret::new(url.to_owned()), target })
+        Ok((target, Self(Secret::new(url.to_owned()))))
     }
 
-    pub(super) fn target(&self) -> &str {
-        &self.target
-    }
-
-    pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> Result<()> {
+    pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> std::result::Result<(), NotSent> {
         let document = json!({
             "id": delivery.id,
             "alert": delivery.alert,
@@ -48,12 +43,10 @@ impl Webhook {
             "at": delivery.created_at,
             "text": words,
         });
-        let (url, body) = (self.url.clone(), document.to_string());
-        let failed =
-            |source: Box<dyn std::error::Error + Send + Sync>| Error::Delivery { target: self.target.clone(), source };
+        let (url, body) = (self.0.clone(), document.to_string());
         // The client blocks its thread.
         let posted = tokio::task::spawn_blocking(move || post(url.expose(), &body)).await;
-        posted.map_err(|error| failed(error.into()))?.map_err(|error| failed(without_address(&error).into()))
+        posted?.map_err(|error| without_address(&error).into())
     }
 }
 
@@ -90,11 +83,5 @@ fn without_address(error: &ureq::Error) -> String {
         ureq::Error::ConnectionFailed => "it refuses connections".to_owned(),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate or TLS is not acceptable".to_owned(),
         _ => "the request failed".to_owned(),
-    }
-}
-
-impl std::fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.target)
     }
 }

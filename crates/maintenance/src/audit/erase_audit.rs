@@ -1,25 +1,27 @@
 //! Erasing a person from the audit log.
 
 use rylie_entities::UserId;
-use rylie_repositories::{Grant, Store};
+use rylie_repositories::Store;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::work::Work;
 
 /// Number of records erased in one transaction.
 const BATCH: u64 = 1_000;
 
-/// Erases a user from the sealed records that name the user as actor, impersonated user or target row, and returns the
-/// number of records. Commitments stay, so every proof holds. Seal first: records that still wait are not erased. Free
-/// text in the details of other records is not searched.
+// Without the user's id: the record of the erasure is not to name whom it erased.
+const WORK: Work =
+    Work { job: "erase-from-audit", reason: "a person's right to erasure", doing: "erasing a user from the audit log" };
+
+/// Erases a user from the sealed records that name the user as who acted, in whose name, or as the row acted on; returns
+/// how many. Commitments stay, so every proof holds. Seal first: what still waits is not erased. Free text of other
+/// records' details is not searched.
 pub async fn erase_from_audit(store: &dyn Store, user: &UserId) -> Result<u64> {
-    let failed = Error::doing("erasing a user from the audit log");
     let mut erased = 0;
     loop {
-        // Without the user's id: the record of the erasure must not name the erased user.
-        let grant = Grant::job("erase-from-audit", "a person's right to erasure").map_err(&failed)?;
-        let unit = store.platform(grant).await.map_err(&failed)?;
-        let records = unit.audit_seals().erase(user.clone(), BATCH).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
+        let unit = WORK.open(store).await?;
+        let records = unit.audit_seals().erase(user.clone(), BATCH).await;
+        let records = unit.commit(records).await?;
         erased += records;
         if records < BATCH {
             return Ok(erased);

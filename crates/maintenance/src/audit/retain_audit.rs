@@ -2,15 +2,22 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{CheckpointSink, SigningKey};
-use rylie_repositories::{Grant, PlatformUnit, Store};
+use rylie_repositories::Store;
 
 use super::seal_audit::seal_and_declare;
 use crate::error::{Error, Result};
+use crate::work::Work;
 
 /// Number of batches removed in one transaction.
 const BATCHES: u64 = 20;
 
-/// The outcome of a run.
+const WORK: Work = Work {
+    job: "retain-audit",
+    reason: "records of the log past their time",
+    doing: "removing old records of the audit log",
+};
+
+/// What a run removed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RetainedAudit {
     /// Number of removed batches.
@@ -33,27 +40,22 @@ pub async fn retain_audit(
     now: DateTime<Utc>,
     days: u32,
 ) -> Result<RetainedAudit> {
-    let failed = Error::doing("removing expired audit records");
     let before = now.checked_sub_signed(TimeDelta::days(days.into())).filter(|_| days > 0).ok_or(Error::Retention)?;
-    let old = unit(store).await?.audit_seals().last_before(before).await.map_err(&failed)?;
+    let unit = WORK.open(store).await?;
+    let old = unit.done(unit.audit_seals().last_before(before).await)?;
+    drop(unit);
     if let Some(old) = old {
         seal_and_declare(store, key, sinks, old).await?;
     }
     let mut all = RetainedAudit::default();
     loop {
-        let unit = unit(store).await?;
-        let removed = unit.audit_seals().remove_declared(BATCHES).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
+        let unit = WORK.open(store).await?;
+        let removed = unit.audit_seals().remove_declared(BATCHES).await;
+        let removed = unit.commit(removed).await?;
         all.batches += removed.batches;
         all.records += removed.records;
         if removed.batches < BATCHES {
             return Ok(all);
         }
     }
-}
-
-async fn unit(store: &dyn Store) -> Result<Box<dyn PlatformUnit>> {
-    let failed = Error::doing("removing expired audit records");
-    let grant = Grant::job("retain-audit", "records of the log past their time").map_err(&failed)?;
-    store.platform(grant).await.map_err(&failed)
 }

@@ -1,9 +1,10 @@
 //! Sealing pending audit records.
 
 use rylie_audit::{CheckpointSink, Error as AuditError, SignedCheckpoint, SigningKey};
-use rylie_repositories::{Grant, NewSeal, PlatformUnit, Store, UnitOptions};
+use rylie_repositories::{NewSeal, Store};
 
 use crate::error::{Error, Result};
+use crate::work::Work;
 
 /// Number of records sealed in one transaction: some tens of megabytes of memory, and less than a second.
 const BATCH: u64 = 10_000;
@@ -11,7 +12,9 @@ const BATCH: u64 = 10_000;
 /// Number of checkpoints published at a time.
 const HANDED_OUT: u64 = 1_000;
 
-/// The outcome of a run.
+const HANDING_OUT: &str = "handing out checkpoints";
+
+/// What a run sealed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SealedAudit {
     /// Number of sealed records.
@@ -42,11 +45,9 @@ pub(crate) async fn seal_and_declare(
         hand_out(store, *sink).await?;
     }
     loop {
-        let failed = Error::doing("sealing the audit log");
-        let unit = unit(store).await?;
-        let sealing = unit.audit_seals().seal(key, BATCH, removed).await.map_err(&failed)?;
-        let NewSeal { checkpoint, more } = sealing.ok_or(Error::Sealing)?;
-        unit.commit().await.map_err(&failed)?;
+        let unit = work("records that wait to be sealed", "sealing the audit log").open(store).await?;
+        let sealing = unit.done(unit.audit_seals().seal(key, BATCH, removed).await)?;
+        let NewSeal { checkpoint, more } = unit.commit(Ok(sealing.ok_or(Error::Sealing)?)).await?;
         for sink in sinks.iter().filter(|sink| !sink.remembers()) {
             sink.keep(&checkpoint).map_err(handing_out)?;
         }
@@ -87,7 +88,8 @@ async fn agrees(store: &dyn Store, ours: Option<&SignedCheckpoint>, last: &Signe
     if ours.is_some_and(|ours| ours.hash() == last.hash()) {
         return Ok(());
     }
-    let (batch, database) = (last.checkpoint().batch, fingerprint(store).await?);
+    let unit = work("whose checkpoints are outside", HANDING_OUT).read(store).await?;
+    let (batch, database) = (last.checkpoint().batch, unit.done(unit.audit_seals().database().await)?);
     Err(handing_out(match ours {
         _ if last.checkpoint().database != database => AuditError::OtherDatabase,
         None => AuditError::RolledBack { batch },
@@ -95,27 +97,16 @@ async fn agrees(store: &dyn Store, ours: Option<&SignedCheckpoint>, last: &Signe
     }))
 }
 
-async fn fingerprint(store: &dyn Store) -> Result<String> {
-    let failed = Error::doing("publishing checkpoints");
-    let grant = Grant::job("seal-audit", "whose checkpoints are outside").map_err(&failed)?;
-    let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
-    unit.audit_seals().database().await.map_err(&failed)
-}
-
-/// Reads checkpoints in a unit that ends before they are sent to the sink, which may be slow.
+/// Read in a unit that has ended when the sink, which may be far away, is given them.
 async fn checkpoints_after(store: &dyn Store, after: u64) -> Result<Vec<SignedCheckpoint>> {
-    let failed = Error::doing("publishing checkpoints");
-    let grant = Grant::job("seal-audit", "checkpoints to be handed out").map_err(&failed)?;
-    let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
-    unit.audit_seals().checkpoints_after(after, HANDED_OUT).await.map_err(&failed)
+    let unit = work("checkpoints to be handed out", HANDING_OUT).read(store).await?;
+    unit.done(unit.audit_seals().checkpoints_after(after, HANDED_OUT).await)
 }
 
-async fn unit(store: &dyn Store) -> Result<Box<dyn PlatformUnit>> {
-    let failed = Error::doing("sealing the audit log");
-    let grant = Grant::job("seal-audit", "records that wait to be sealed").map_err(&failed)?;
-    store.platform(grant).await.map_err(&failed)
+fn work(reason: &'static str, doing: &'static str) -> Work {
+    Work { job: "seal-audit", reason, doing }
 }
 
 fn handing_out(error: AuditError) -> Error {
-    Error::Data { doing: "publishing checkpoints", source: error.into() }
+    Error::Data { doing: HANDING_OUT, source: error.into() }
 }

@@ -7,8 +7,11 @@ use rylie_repositories::{JobRun, RunStatus};
 use serde::Serialize;
 
 use super::Scheduler;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::scheduler::schedule::Plan;
+use crate::work::books;
+
+const DOING: &str = "reading the runs of jobs";
 
 /// The delay after which an unclaimed due time is overdue.
 const OVERDUE: TimeDelta = TimeDelta::minutes(10);
@@ -60,15 +63,14 @@ pub struct Upcoming {
 impl Scheduler {
     /// Returns the status of all jobs, sorted by name. Changes nothing.
     pub async fn status(&self) -> Result<Vec<JobStatus>> {
-        let failed = Error::doing("reading the runs of jobs");
         let settled = self.settled().await?;
-        let unit = self.0.store.books().await.map_err(&failed)?;
-        let begun = unit.job_runs().begun().await.map_err(&failed)?;
+        let unit = books(&*self.0.store, DOING).await?;
+        let begun = unit.done(unit.job_runs().begun().await)?;
         let mut all = Vec::new();
         for scheduled in &self.0.jobs {
             let name = scheduled.job.name();
-            let last = unit.job_runs().last_run(name).await.map_err(&failed)?;
-            let failure = unit.job_runs().last_failure(name).await.map_err(&failed)?;
+            let last = unit.done(unit.job_runs().last_run(name).await)?;
+            let failure = unit.done(unit.job_runs().last_failure(name).await)?;
             let now = self.0.env.now();
             let last_due = settled.get(name).copied();
             // A job that no scheduler has registered was due since the database exists.
@@ -108,10 +110,9 @@ impl Scheduler {
     }
 
     async fn settled(&self) -> Result<HashMap<String, DateTime<Utc>>> {
-        let failed = Error::doing("reading the runs of jobs");
         let names: Vec<String> = self.0.jobs.iter().map(|scheduled| scheduled.job.name().to_owned()).collect();
-        let unit = self.0.store.books().await.map_err(&failed)?;
-        let settled = unit.job_runs().settled(&names).await.map_err(&failed)?;
+        let unit = books(&*self.0.store, DOING).await?;
+        let settled = unit.done(unit.job_runs().settled(&names).await)?;
         Ok(settled.into_iter().collect())
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use rylie_repositories::{Grant, Progress, SecretColumn, SecretSurvey, Store, UnitOptions, UnreadableSecret};
+use rylie_repositories::{Progress, SecretColumn, SecretSurvey, Store, UnreadableSecret};
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::work::Work;
 
 /// Number of rows read in one transaction.
 const BATCH: u64 = 1_000;
 
-/// The number of values in each secret column, by key and form.
+const WORK: Work = Work { job: "key-report", reason: "counts secrets by key", doing: "counting secrets by key" };
+
+/// How many values each secret column holds, by key and form.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct KeyReport {
     /// By table and column, such as `GA4Connection.accessToken`; a blind index is a separate column. Each counts by key
@@ -62,15 +65,13 @@ impl KeyReport {
 /// A value counts as unreadable if it is damaged, its key is missing, or it does not open. A value in a form that its
 /// column does not accept, or that needs a missing key of the old service, counts by its form.
 pub async fn key_report(store: &dyn Store, progress: &Progress) -> Result<KeyReport> {
-    let failed = Error::doing("counting secrets by key");
     let mut report = KeyReport::default();
     let mut rows = 0;
     for column in SecretColumn::ALL {
         let mut after = None;
         loop {
-            let grant = Grant::job("key-report", "counts secrets by key").map_err(&failed)?;
-            let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
-            let mut survey = unit.secret_values().survey(column, after, BATCH).await.map_err(&failed)?;
+            let unit = WORK.read(store).await?;
+            let mut survey = unit.done(unit.secret_values().survey(column, after, BATCH).await)?;
             drop(unit);
             after = survey.next.take();
             rows += survey.rows;

@@ -4,6 +4,7 @@ use rylie_repositories::{Grant, Progress, Retry, SecretColumn, SecretsReencrypte
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::work::Work;
 
 /// Number of attempts at a batch whose rows other units change concurrently.
 const TRIES: u32 = 5;
@@ -94,12 +95,11 @@ async fn one_batch(
 
 /// Returns the total number of values, for the progress.
 async fn total(store: &dyn Store) -> Result<u64> {
-    let failed = Error::doing("counting secrets");
-    let grant = Grant::job("reencrypt", "how many secrets there are").map_err(&failed)?;
-    let unit = store.platform(grant).await.map_err(&failed)?;
+    let counting = Work { job: "reencrypt", reason: "how many secrets there are", doing: "counting secrets" };
+    let unit = counting.open(store).await?;
     let mut total = 0;
     for column in SecretColumn::ALL {
-        total += unit.secret_values().count(column).await.map_err(&failed)?;
+        total += unit.done(unit.secret_values().count(column).await)?;
     }
     Ok(total)
 }

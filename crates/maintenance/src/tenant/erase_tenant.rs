@@ -1,9 +1,13 @@
 //! Erasing one tenant completely.
 
 use rylie_entities::TenantId;
-use rylie_repositories::{Grant, Store, TenantCounts};
+use rylie_repositories::{Store, TenantCounts};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::work::Work;
+
+const WORK: Work =
+    Work { job: "erase-tenant", reason: "to delete a tenant's data for good", doing: "erasing a tenant" };
 
 /// Deletes every row of the tenant permanently and returns the number of rows of each table. All or nothing in one
 /// transaction; no other tenant's row changes.
@@ -13,10 +17,7 @@ use crate::error::{Error, Result};
 /// ([`KEPT_USERS`](rylie_repositories::KEPT_USERS)). Refused where the environment marker is production. The erasing
 /// transaction checks the marker at its end, so a marker that is set in the meantime also stops it.
 pub async fn erase_tenant(store: &dyn Store, tenant: &TenantId) -> Result<TenantCounts> {
-    let failed = Error::doing("erasing a tenant");
-    let grant = Grant::job("erase-tenant", "to delete a tenant's data for good").map_err(&failed)?;
-    let unit = store.platform(grant).await.map_err(&failed)?;
-    let rows = unit.tenant_transfer().erase(tenant).await.map_err(&failed)?;
-    unit.commit().await.map_err(&failed)?;
-    Ok(rows)
+    let unit = WORK.open(store).await?;
+    let rows = unit.tenant_transfer().erase(tenant).await;
+    unit.commit(rows).await
 }

@@ -5,15 +5,17 @@ use std::path::Path;
 use chrono::{DateTime, SecondsFormat};
 use rylie_audit::{Action, Digest, SignedCheckpoint, SigningKey, TenantHead};
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
-use rylie_repositories::{Grant, PlatformUnit, Progress, Store, TenantCounts, UnitOptions};
+use rylie_repositories::{PlatformUnit, Progress, Store, TenantCounts};
 
 use super::tenant_file::{FORMAT, Finished, Header, Seal, Writer};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::work::{JobUnit, Work};
 
 /// Number of rows read, and held in memory, at once.
 const BATCH: u64 = 500;
 
-const DOING: &str = "exporting a tenant";
+const WORK: Work =
+    Work { job: "export-tenant", reason: "to hand a tenant its data, or to move it", doing: "exporting a tenant" };
 
 /// Writes every row of the tenant, audit records included, to the file `out` and returns the number of rows of each
 /// table. The file also contains what [`check_tenant_audit`](crate::check_tenant_audit) needs to check that the audit
@@ -23,11 +25,10 @@ const DOING: &str = "exporting a tenant";
 /// A store with a keyring seals the file, so that an [import](crate::import_tenant) under the same keyring recognises
 /// it.
 ///
-/// The export is one consistent state of the database, in bounded memory. Only the owner may read the file. It appears
-/// when it is complete, and an existing file is never overwritten ([`Error::FileExists`]). Secrets stay sealed as they
-/// are stored, but sessions and API keys are included: protect the file like the database. `schema` names the
-/// database's newest migration; an import needs the same one. Recorded. Blocks on the file system without yielding to
-/// other tasks.
+/// One consistent state of the database, in bounded memory. The file is for its owner alone and appears when it is
+/// whole; one that is there is never written over ([`Error::FileExists`](crate::Error::FileExists)). Secrets stay sealed as they are stored, but sessions
+/// and API keys are in it: guard it as the database. `schema` names the database's newest migration: the file can be imported
+/// where it is the same. Recorded. Writes to the file system without yielding to other tasks.
 pub async fn export_tenant(
     store: &dyn Store,
     tenant: &TenantId,
@@ -36,24 +37,21 @@ pub async fn export_tenant(
     key: Option<&SigningKey>,
     progress: &Progress,
 ) -> Result<TenantCounts> {
-    let failed = Error::doing(DOING);
-    let grant = Grant::job("export-tenant", "to hand a tenant its data, or to move it").map_err(&failed)?;
-    let unit = store.platform_with(grant.clone(), UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+    let unit = WORK.read(store).await?;
     let writer = Writer::create(out)?;
-    let (file, rows) = write(&*unit, tenant, schema, writer, out, key, progress).await?;
+    let (file, rows) = write(&unit, tenant, schema, writer, out, key, progress).await?;
     drop(unit);
 
-    // Recorded first, so that no file exists without a record.
-    let unit = store.platform(grant).await.map_err(&failed)?;
+    // Recorded first: no file without a record.
+    let unit = WORK.open(store).await?;
     let recorded = unit.tenant_transfer().record_transfer(Action::TenantExported, tenant, &rows).await;
-    recorded.map_err(&failed)?;
-    unit.commit().await.map_err(&failed)?;
+    unit.commit(recorded).await?;
     file.publish(out)?;
     Ok(rows)
 }
 
 async fn write(
-    unit: &dyn PlatformUnit,
+    unit: &JobUnit<dyn PlatformUnit>,
     tenant: &TenantId,
     schema: &str,
     mut writer: Writer,
@@ -61,7 +59,7 @@ async fn write(
     key: Option<&SigningKey>,
     progress: &Progress,
 ) -> Result<(Finished, TenantCounts)> {
-    let inventory = unit.tenant_transfer().inventory(tenant).await.map_err(Error::doing(DOING))?;
+    let inventory = unit.done(unit.tenant_transfer().inventory(tenant).await)?;
     let header = Header {
         rylie_tenant_format: FORMAT,
         tenant: tenant.as_str().to_owned(),
@@ -85,18 +83,18 @@ async fn write(
             progress.tell(done, of);
         }
     }
-    let seal = unit.tenant_transfer().seal_file(&writer.digest()).await.map_err(Error::doing(DOING))?;
+    let seal = unit.done(unit.tenant_transfer().seal_file(&writer.digest()).await)?;
     Ok((writer.finish(rows.clone(), seal, out)?, rows))
 }
 
 /// Writes how the tenant's audit records were sealed, and returns where they end.
 async fn write_seals(
-    unit: &dyn PlatformUnit,
+    unit: &JobUnit<dyn PlatformUnit>,
     tenant: &TenantId,
     writer: &mut Writer,
     out: &Path,
 ) -> Result<TenantHead> {
-    let (failed, seals) = (Error::doing(DOING), unit.audit_seals());
+    let seals = unit.audit_seals();
     let mut head = TenantHead {
         tenant: tenant.as_str().to_owned(),
         batch: 0,
@@ -106,24 +104,24 @@ async fn write_seals(
         time: DateTime::UNIX_EPOCH,
     };
     loop {
-        let batches = seals.tenant_batches(tenant, head.batch, BATCH).await.map_err(&failed)?;
+        let batches = unit.done(seals.tenant_batches(tenant, head.batch, BATCH).await)?;
         if batches.is_empty() {
             break;
         }
         for batch in batches {
-            let checkpoint = SignedCheckpoint::parse(&batch.checkpoint).map_err(|error| failed(error.into()))?;
+            let checkpoint = unit.done(SignedCheckpoint::parse(&batch.checkpoint).map_err(Into::into))?;
             (head.batch, head.total) = (checkpoint.checkpoint().batch, batch.place.entry.total);
             writer.seal(Seal::Batch(batch), out)?;
             let mut last = -1;
             loop {
-                let leaves = seals.tenant_leaves(tenant, head.batch, last, BATCH).await.map_err(&failed)?;
+                let leaves = unit.done(seals.tenant_leaves(tenant, head.batch, last, BATCH).await)?;
                 let Some((number, _)) = leaves.last() else { break };
                 last = *number;
                 leaves.into_iter().try_for_each(|(_, leaf)| writer.seal(Seal::Leaf(leaf), out))?;
             }
         }
     }
-    if let Some(latest) = seals.last_checkpoint().await.map_err(&failed)? {
+    if let Some(latest) = unit.done(seals.last_checkpoint().await)? {
         (head.latest, head.checkpoint) = (latest.checkpoint().batch, latest.hash());
         writer.seal(Seal::Latest(latest.to_text()), out)?;
     }
@@ -132,7 +130,7 @@ async fn write_seals(
 
 /// Writes the next rows of a table and returns the last one's id, or `None` if there were none.
 async fn write_batch(
-    unit: &dyn PlatformUnit,
+    unit: &JobUnit<dyn PlatformUnit>,
     tenant: &TenantId,
     table: TenantTable,
     after: &str,
@@ -140,7 +138,7 @@ async fn write_batch(
     out: &Path,
     done: &mut u64,
 ) -> Result<Option<String>> {
-    let rows = unit.tenant_transfer().rows_after(table, tenant, after, BATCH).await.map_err(Error::doing(DOING))?;
+    let rows = unit.done(unit.tenant_transfer().rows_after(table, tenant, after, BATCH).await)?;
     let mut last = None;
     for row in rows {
         last = row.get("id").and_then(|id| id.as_str()).map(str::to_owned);

@@ -5,17 +5,19 @@ use std::path::Path;
 use rylie_audit::Action;
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
 use rylie_repositories::{
-    BeyondTenant, Grant, PlatformUnit, Progress, Store, TenantCounts, TenantRow, TenantRules, without_sign_ins,
+    BeyondTenant, PlatformUnit, Progress, Store, TenantCounts, TenantRow, TenantRules, without_sign_ins,
 };
 
 use super::tenant_file::{Ending, Line, Reader};
 use crate::error::{Error, Result};
 use crate::tenant::tenant_named;
+use crate::work::Work;
 
 /// Number of rows sent, and held in memory, at once.
 const BATCH: usize = 500;
 
-const DOING: &str = "importing a tenant";
+const WORK: Work =
+    Work { job: "import-tenant", reason: "to bring back a tenant, or to take one in", doing: "importing a tenant" };
 
 /// The outcome of [`import_tenant`].
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,12 +50,10 @@ pub async fn import_tenant(
     progress: &Progress,
 ) -> Result<ImportedTenant> {
     let (tenant, ending) = check(file, schema)?;
-    let failed = Error::doing(DOING);
-    let grant = Grant::job("import-tenant", "to bring back a tenant, or to take one in").map_err(&failed)?;
-    let unit = store.platform(grant).await.map_err(&failed)?;
-    unit.tenant_transfer().refuse_existing(&tenant).await.map_err(&failed)?;
+    let unit = WORK.open(store).await?;
+    unit.done(unit.tenant_transfer().refuse_existing(&tenant).await)?;
     let sealed_here = match &ending.seal {
-        Some(seal) => unit.tenant_transfer().is_sealed_here(&ending.sha256, seal).await.map_err(&failed)?,
+        Some(seal) => unit.done(unit.tenant_transfer().is_sealed_here(&ending.sha256, seal).await)?,
         None => false,
     };
     let mut import =
@@ -61,8 +61,7 @@ pub async fn import_tenant(
     import.add_all(file, &ending, progress).await?;
     let (rows, left_out) = (import.added, import.left_out);
     let recorded = unit.tenant_transfer().record_transfer(Action::TenantImported, &tenant, &rows).await;
-    recorded.map_err(&failed)?;
-    unit.commit().await.map_err(&failed)?;
+    unit.commit(recorded).await?;
     Ok(ImportedTenant { tenant, rows, left_out })
 }
 

@@ -1,11 +1,12 @@
 //! Closing billing periods.
 
 use chrono::{DateTime, Utc};
-use rylie_repositories::{Grant, Month, PlatformUnit, Store, UnitOptions};
+use rylie_repositories::{Month, Store};
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sweep::Sweep;
+use crate::work::Work;
 
 /// Number of users closed in one transaction. Their rows are locked for its duration, some tens of milliseconds.
 const BATCH: u64 = 2_500;
@@ -20,27 +21,30 @@ pub struct ClosedUsage {
     pub users: u64,
 }
 
-const DOING: &str = "closing billing periods";
-
-/// Closes every billing period that has ended by now and returns the number of closed periods. With a month, only
-/// periods that began in it, which are archived under it.
+/// Closes every billing period that has ended by now, each user's own, and returns how many were closed; with a month, only
+/// those that began in it, which are archived under it.
 ///
 /// Repeated and concurrent runs close each period once. A user whose period ended months ago is closed once for every
 /// month since, for a hundred years at most. Locked rows are left to the next run, or to the user's next use.
 pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let failed = Error::doing(DOING);
-    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
-    let ended = unit.usage_closing().count_ended(month).await.map_err(&failed)?.min(sweep.limit());
+    let unit = work("closing billing periods").read(store).await?;
+    let ended = unit.done(unit.usage_closing().count_ended(month).await)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, ended);
     if sweep.dry_run {
         return Ok(ClosedUsage { users: ended });
     }
+    // One walk goes over all users, from the first batch to the last or to the limit.
+    let close = |batch, last| async move {
+        let unit = work("closing billing periods").open(store).await?;
+        let done = unit.usage_closing().close_ended(month, last, batch).await;
+        unit.commit(done.map(|done| (done.users, done.last))).await
+    };
     let mut closed = 0;
     // A walk closes one period per user. A user who is months behind needs as many walks.
     for _ in 0..MOST_WALKS {
         let before = closed;
-        walk(store, month, sweep, ended, &mut closed).await?;
+        closed = sweep.batches(BATCH, ended, (closed, sweep.limit()), close).await?;
         if closed == before {
             break;
         }
@@ -48,57 +52,30 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
     Ok(ClosedUsage { users: closed })
 }
 
-/// Visits all users once, from the first batch to the last or to the limit.
-async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64, closed: &mut u64) -> Result<()> {
-    let mut last = None;
-    while *closed < sweep.limit() {
-        let unit = enter(store, UnitOptions::default()).await?;
-        let batch = BATCH.min(sweep.limit() - *closed);
-        let done = unit.usage_closing().close_ended(month, last, batch).await.map_err(Error::doing(DOING))?;
-        unit.commit().await.map_err(Error::doing(DOING))?;
-        *closed += done.users;
-        sweep.progress.tell(*closed, ended.max(*closed));
-        last = done.last;
-        if last.is_none() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Closes the period of every user with a package, ended or not, and returns the number of closed periods. They are
-/// archived under the month of `at`, and a new period of a month begins at `at`.
+/// Closes the period of every user with a package, ended or not: archived under the month of `at`, with a new period from
+/// `at` for a month. Returns how many were closed.
 ///
 /// A period that began at `at` or later is skipped, so repeated and concurrent runs for the same `at` reset each user
 /// once. If a run stops or reaches its limit, finished batches stay, and the next run for the same `at` does the rest.
 ///
 /// It destroys the counts of current periods, which the quotas use. Call `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let failed = Error::doing("resetting the usage of all users");
-    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
-    let all = unit.usage_closing().count_everyone(at).await.map_err(&failed)?.min(sweep.limit());
+    let unit = work("resetting everybody's usage").read(store).await?;
+    let all = unit.done(unit.usage_closing().count_everyone(at).await)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, all);
     if sweep.dry_run {
         return Ok(ClosedUsage { users: all });
     }
-    let (mut closed, mut last) = (ClosedUsage::default(), None);
-    while closed.users < sweep.limit() {
-        let unit = enter(store, UnitOptions::default()).await?;
-        let batch = BATCH.min(sweep.limit() - closed.users);
-        let batch = unit.usage_closing().reset_everyone(at, last, batch).await.map_err(&failed)?;
-        unit.commit().await.map_err(&failed)?;
-        closed.users += batch.users;
-        sweep.progress.tell(closed.users, all.max(closed.users));
-        last = batch.last;
-        if last.is_none() {
-            break;
-        }
-    }
-    Ok(closed)
+    let reset = |batch, last| async move {
+        let unit = work("resetting everybody's usage").open(store).await?;
+        let done = unit.usage_closing().reset_everyone(at, last, batch).await;
+        unit.commit(done.map(|done| (done.users, done.last))).await
+    };
+    let users = sweep.batches(BATCH, all, (0, sweep.limit()), reset).await?;
+    Ok(ClosedUsage { users })
 }
 
-async fn enter(store: &dyn Store, options: UnitOptions) -> Result<Box<dyn PlatformUnit>> {
-    let grant = Grant::job("close-usage", "closing billing periods").map_err(Error::doing(DOING))?;
-    store.platform_with(grant, options).await.map_err(Error::doing(DOING))
+fn work(doing: &'static str) -> Work {
+    Work { job: "close-usage", reason: "closing billing periods", doing }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rylie_audit::{Action, Event, Format, Part, Record};
 use rylie_entities::UserId;
-use sea_orm::{ConnectionTrait, DbBackend, Value};
+use sea_orm::Value;
 
 use crate::Result;
 use crate::audit::AuditRepository;
@@ -17,12 +17,8 @@ const NAMED: &str = "l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint
      WHERE a.\"userId\" = $1 OR a.\"onBehalfOf\" = $1 OR (a.resource = 'User' AND a.\"resourceId\" = $1) ORDER BY a.id LIMIT $2";
 
 pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
-    let rows = tx
-        .audit_rows(
-            &format!("SELECT {}, {NAMED}", columns(tx.engine())),
-            vec![user.as_str().into(), signed(limit).into()],
-        )
-        .await?;
+    let sql = format!("SELECT {}, {NAMED}", columns(tx.engine()));
+    let rows = tx.across_tenants()?.rows(&sql, vec![user.as_str().into(), signed(limit).into()]).await?;
     let mut erased = Erased::default();
     if !rows.is_empty() {
         tx.become_sealer().await?;
@@ -87,7 +83,7 @@ pub(crate) async fn covers(
     if records.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let named = if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite {
+    let named = if tx.across_tenants()?.is_sqlite() {
         format!("json_each(CASE WHEN json_valid(a.details) THEN a.details ELSE '{{}}' END, '$.{part}') AS named")
     } else {
         format!(
@@ -95,7 +91,7 @@ pub(crate) async fn covers(
              ELSE '[]'::jsonb END) AS named(value)"
         )
     };
-    let (list, value) = tx.list_of(&records)?;
+    let (list, value) = tx.list_of(&records);
     let sql = format!(
         "SELECT named.value AS id, max(CASE WHEN b.batch IS NOT NULL THEN 2 WHEN p.record_id IS NOT NULL THEN 1 ELSE 0 END) AS cover \
          FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id AND l.batch > $2 \
@@ -104,7 +100,7 @@ pub(crate) async fn covers(
          WHERE a.action = 'SUBJECT_ERASED' AND a.\"tenantId\" = 'platform' AND named.value IN (SELECT list.value FROM {list}) \
          GROUP BY named.value"
     );
-    let rows = tx.audit_rows(&sql, vec![value, signed(batch).into()]).await?;
+    let rows = tx.across_tenants()?.rows(&sql, vec![value, signed(batch).into()]).await?;
     let mut covers: BTreeMap<String, Cover> = records.into_iter().map(|id| (id, Cover::None)).collect();
     for row in &rows {
         let cover = match lenient::<i32>(row, "cover") {
@@ -118,10 +114,10 @@ pub(crate) async fn covers(
 }
 
 async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<()> {
-    if tx.across_tenants()?.get_database_backend() != DbBackend::Sqlite {
-        // Not a plain `SELECT`, which would be classified as a read.
+    if !tx.across_tenants()?.is_sqlite() {
+        // Not a plain `SELECT`, which would count as reading.
         let sql = "WITH done AS MATERIALIZED (SELECT rylie_audit_erase($1, $2, $3) AS erased) SELECT erased FROM done";
-        let rows = tx.audit_rows(sql, vec![id.into(), part.into(), commitment.into()]).await?;
+        let rows = tx.across_tenants()?.rows(sql, vec![id.into(), part.into(), commitment.into()]).await?;
         return rows.first().map_or(Ok(()), |row| unsigned(row, "erased").map(|_| ()));
     }
     let values: &str = if part == "who" {
@@ -129,9 +125,9 @@ async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) 
     } else {
         "\"resourceId\" = NULL, details = NULL"
     };
-    tx.run_across_tenants("INSERT INTO rylie_audit_keeper (task) VALUES ('erasure')", vec![]).await?;
+    tx.across_tenants()?.run("INSERT INTO rylie_audit_keeper (task) VALUES ('erasure')", vec![]).await?;
     let leaf = format!("UPDATE rylie_audit_leaf SET {part} = $2, {part}_salt = NULL WHERE record_id = $1");
-    tx.run_across_tenants(&leaf, vec![Value::from(id), commitment.into()]).await?;
-    tx.run_across_tenants(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = $1"), vec![id.into()]).await?;
-    tx.run_across_tenants("DELETE FROM rylie_audit_keeper", vec![]).await.map(|_| ())
+    tx.across_tenants()?.run(&leaf, vec![Value::from(id), commitment.into()]).await?;
+    tx.across_tenants()?.run(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = $1"), vec![id.into()]).await?;
+    tx.across_tenants()?.run("DELETE FROM rylie_audit_keeper", vec![]).await.map(|_| ())
 }

@@ -44,13 +44,14 @@ impl AuditReader {
     /// Returns the number of batches and of records ever sealed, for a progress bar.
     pub async fn extent(&self) -> Result<(u64, u64)> {
         const SQL: &str = "SELECT batch, total FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
-        let rows = self.tx.audit_rows(SQL, vec![]).await?;
+        let rows = self.tx.across_tenants()?.rows(SQL, vec![]).await?;
         rows.first().map_or(Ok((0, 0)), |row| Ok((count(row, "batch"), count(row, "total"))))
     }
 
     /// Returns the number of records that wait to be sealed.
     pub async fn waiting(&self) -> Result<u64> {
-        let rows = self.tx.audit_rows("SELECT count(*) AS waiting FROM rylie_audit_pending", vec![]).await?;
+        let rows =
+            self.tx.across_tenants()?.rows("SELECT count(*) AS waiting FROM rylie_audit_pending", vec![]).await?;
         rows.first().map_or(Ok(0), |row| unsigned(row, "waiting"))
     }
 
@@ -59,7 +60,7 @@ impl AuditReader {
         const SQL: &str = "SELECT batch, checkpoint, records, total, removed_at IS NOT NULL AS removed, \
              CASE WHEN sealed_at BETWEEN '0001-01-01' AND '9999-12-31' THEN sealed_at END AS sealed_at \
              FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT 1";
-        let rows = self.tx.audit_rows(SQL, vec![signed(batch).into()]).await?;
+        let rows = self.tx.across_tenants()?.rows(SQL, vec![signed(batch).into()]).await?;
         Ok(rows.first().map(sealed_batch))
     }
 
@@ -68,7 +69,8 @@ impl AuditReader {
         const SQL: &str = "SELECT t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
              WHERE b.tenant = t.tenant AND b.batch < t.batch ORDER BY b.batch DESC LIMIT 1), 0) AS before \
              FROM rylie_audit_tenant t WHERE t.batch = $1 AND t.number > $2 ORDER BY t.number LIMIT $3";
-        let rows = self.tx.audit_rows(SQL, vec![signed(batch).into(), after.into(), signed(limit).into()]).await?;
+        let rows =
+            self.tx.across_tenants()?.rows(SQL, vec![signed(batch).into(), after.into(), signed(limit).into()]).await?;
         Ok(rows.iter().map(|row| SealedTenant { entry: entry(row), total_before: count(row, "before") }).collect())
     }
 
@@ -82,7 +84,11 @@ impl AuditReader {
              AS before FROM (SELECT {columns}, {LEAVES} WHERE l.batch = $1 AND l.number > $2 ORDER BY l.number LIMIT $3) AS page) AS counted \
              WHERE coalesce(before, 0) < {TEXT} ORDER BY number"
         );
-        let rows = self.tx.audit_rows(&sql, vec![signed(batch).into(), after.into(), signed(limit).into()]).await?;
+        let rows = self
+            .tx
+            .across_tenants()?
+            .rows(&sql, vec![signed(batch).into(), after.into(), signed(limit).into()])
+            .await?;
         let number = |row: &QueryResult, name| row.try_get("", name).unwrap_or(i64::MAX);
         let mut leaves: Vec<_> =
             rows.iter().map(|row| (number(row, "number"), number(row, "tenant_number"), leaf(row))).collect();
@@ -118,7 +124,8 @@ impl AuditReader {
              FROM (SELECT page.id, count(*) AS rows, count(b.batch) + count(p.record_id) AS places \
              FROM (SELECT id FROM \"AuditLog\" WHERE {page} ORDER BY id LIMIT $2) AS page {PLACES} GROUP BY page.id) AS found"
         );
-        let rows = self.tx.audit_rows(&sql, vec![id.unwrap_or_default().into(), signed(limit).into()]).await?;
+        let rows =
+            self.tx.across_tenants()?.rows(&sql, vec![id.unwrap_or_default().into(), signed(limit).into()]).await?;
         let Some(row) = rows.first() else { return Ok((None, None)) };
         let text = |name| row.try_get::<Option<String>>("", name);
         let (Ok(last), Ok(stray), Ok(again)) = (text("last"), text("stray"), text("again")) else {
@@ -141,7 +148,7 @@ impl AuditReader {
 
     /// Returns a waiting record that is missing, or that waits under a position other than its own.
     pub async fn wrongly_waiting(&self) -> Result<Option<Finding>> {
-        let rows = self.tx.audit_rows(WAITING, vec![]).await?;
+        let rows = self.tx.across_tenants()?.rows(WAITING, vec![]).await?;
         Ok(rows.first().map(|row| {
             let record = lenient(row, "record_id");
             if lenient(row, "gone") { Finding::removed_unsealed(record) } else { Finding::waits_elsewhere(record) }
@@ -152,7 +159,7 @@ impl AuditReader {
     pub async fn prove(&self, id: &str) -> Result<Proof> {
         const SQL: &str = "SELECT batch, tenant_number FROM rylie_audit_leaf WHERE record_id = $1";
         let missing = Error::NotFound { entity: "sealed record" };
-        let Some(row) = self.tx.audit_rows(SQL, vec![id.into()]).await?.pop() else { return Err(missing) };
+        let Some(row) = self.tx.across_tenants()?.rows(SQL, vec![id.into()]).await?.pop() else { return Err(missing) };
         let (batch, tenant_number) = (unsigned(&row, "batch")?, row.try_get::<i64>("", "tenant_number")?);
         let leaves = self.leaves_of(batch, tenant_number).await?;
         let hashes: Vec<Digest> = leaves.iter().map(|leaf| leaf.leaf).collect();
@@ -169,7 +176,7 @@ impl AuditReader {
     pub async fn leaves_of(&self, batch: u64, tenant_number: i64) -> Result<Vec<SealedLeaf>> {
         let columns = columns(self.tx.engine());
         let sql = format!("SELECT {columns}, {LEAVES} WHERE l.batch = $1 AND l.tenant_number = $2 ORDER BY l.number");
-        let rows = self.tx.audit_rows(&sql, vec![signed(batch).into(), tenant_number.into()]).await?;
+        let rows = self.tx.across_tenants()?.rows(&sql, vec![signed(batch).into(), tenant_number.into()]).await?;
         Ok(rows.iter().map(leaf).collect())
     }
 }

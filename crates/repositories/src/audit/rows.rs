@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use rylie_audit::{Commitments, Digest, Document, Format, Record, Salt, What, Who};
 use rylie_entities::Timestamp;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 
 use crate::Result;
 use crate::tx::Tx;
@@ -117,22 +117,15 @@ fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
 }
 
 impl Tx {
-    /// Returns the rows of a statement on the log and its seals, across tenants.
-    pub(crate) async fn audit_rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
-        let connection = self.across_tenants()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        Ok(connection.query_all_raw(statement).await?)
-    }
-
-    /// Returns a list of texts as a table `list(value)`, bound as one value.
-    pub(crate) fn list_of(&self, texts: &[String]) -> Result<(&'static str, Value)> {
-        Ok(match self.across_tenants()?.get_database_backend() {
+    /// A list of texts as a table `list(value)`, bound as one value.
+    pub(crate) fn list_of(&self, texts: &[String]) -> (&'static str, Value) {
+        match self.engine() {
             DbBackend::Sqlite => {
                 let json = serde_json::Value::Array(texts.iter().map(|text| text.as_str().into()).collect());
                 ("json_each($1) AS list", json.to_string().into())
             }
             _ => ("unnest($1::text[]) AS list(value)", texts.to_vec().into()),
-        })
+        }
     }
 }
 

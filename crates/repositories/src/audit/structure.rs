@@ -3,7 +3,7 @@
 //! superuser may have dropped them.
 
 use rylie_audit::{Finding, Tampering};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
+use sea_orm::QueryResult;
 
 use crate::Result;
 use crate::audit::rows::{lenient, signed};
@@ -76,7 +76,7 @@ const BATCHES: &str = "SELECT count(*) AS rows, count(DISTINCT batch) AS numbers
 
 /// Returns the first finding in the tables as a whole. [`batches`] checks the batches up to `last`.
 pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
-    let found = tx.audit_rows(BATCHES, vec![]).await?;
+    let found = tx.across_tenants()?.rows(BATCHES, vec![]).await?;
     let [rows, numbers, first, end] =
         ["rows", "numbers", "first", "last"].map(|name| found.first().map_or(0, |row| count(row, name)));
     if (rows, numbers, first, end) != (last, last, 1, last) {
@@ -85,12 +85,12 @@ pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
     }
     let added = |row: &QueryResult| finding(row, Tampering::Added, "it belongs to a batch that was never sealed");
     for sql in OUTSIDE {
-        if let Some(row) = tx.audit_rows(sql, vec![signed(last).into()]).await?.first() {
+        if let Some(row) = tx.across_tenants()?.rows(sql, vec![signed(last).into()]).await?.first() {
             return Ok(Some(added(row)));
         }
     }
-    if tx.across_tenants()?.get_database_backend() == DbBackend::Sqlite
-        && let Some(row) = tx.audit_rows(NO_NUMBERS, vec![]).await?.first()
+    if tx.across_tenants()?.is_sqlite()
+        && let Some(row) = tx.across_tenants()?.rows(NO_NUMBERS, vec![]).await?.first()
     {
         return Ok(Some(finding(row, Tampering::Changed, "a number in the tables of the seals is not an integer")));
     }
@@ -100,7 +100,9 @@ pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
 /// Returns the first finding in the batches of a range.
 pub(crate) async fn batches(tx: &Tx, first: u64, last: u64) -> Result<Option<Finding>> {
     for Check { what, detail, sql } in CHECKS {
-        if let Some(row) = tx.audit_rows(sql, vec![signed(first).into(), signed(last).into()]).await?.first() {
+        if let Some(row) =
+            tx.across_tenants()?.rows(sql, vec![signed(first).into(), signed(last).into()]).await?.first()
+        {
             return Ok(Some(finding(row, what, detail)));
         }
     }

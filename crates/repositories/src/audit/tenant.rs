@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub(crate) async fn batches(tx: &Tx, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>> {
     const SQL: &str =
         "SELECT batch, number FROM rylie_audit_tenant WHERE tenant = $1 AND batch > $2 ORDER BY batch LIMIT $3";
-    let rows = tx.audit_rows(SQL, vec![tenant.into(), signed(after).into(), signed(limit).into()]).await?;
+    let rows = tx.across_tenants()?.rows(SQL, vec![tenant.into(), signed(after).into(), signed(limit).into()]).await?;
     let mut batches = Vec::with_capacity(rows.len());
     for row in &rows {
         let batch = unsigned(row, "batch")?;
@@ -33,7 +33,7 @@ pub(crate) async fn leaves(
          JOIN rylie_audit_leaf l ON l.batch = t.batch AND l.tenant_number = t.number \
          WHERE t.tenant = $1 AND t.batch = $2 AND l.number > $3 ORDER BY l.number LIMIT $4";
     let values = vec![tenant.into(), signed(batch).into(), after.into(), signed(limit).into()];
-    let rows = tx.audit_rows(SQL, values).await?;
+    let rows = tx.across_tenants()?.rows(SQL, values).await?;
     rows.iter()
         .map(|row| {
             let (record, commitments) = (row.try_get("", "record_id")?, commitments(row)?);
@@ -45,7 +45,7 @@ pub(crate) async fn leaves(
 /// Returns the entry of a tenant by its number in a batch, with its path to the root.
 pub(crate) async fn place(tx: &Tx, batch: u64, number: i64) -> Result<Option<TenantPlace>> {
     const SQL: &str = "SELECT tenant, records, total, root FROM rylie_audit_tenant WHERE batch = $1 ORDER BY number";
-    let rows = tx.audit_rows(SQL, vec![signed(batch).into()]).await?;
+    let rows = tx.across_tenants()?.rows(SQL, vec![signed(batch).into()]).await?;
     let entries: Vec<TenantEntry> = rows.iter().map(entry).collect();
     let leaves: Vec<Digest> = entries.iter().map(TenantEntry::leaf).collect();
     let index = usize::try_from(number).unwrap_or(usize::MAX);
@@ -55,7 +55,7 @@ pub(crate) async fn place(tx: &Tx, batch: u64, number: i64) -> Result<Option<Ten
 
 pub(crate) async fn checkpoint(tx: &Tx, batch: u64) -> Result<SignedCheckpoint> {
     const SQL: &str = "SELECT checkpoint FROM rylie_audit_batch WHERE batch = $1";
-    let rows = tx.audit_rows(SQL, vec![signed(batch).into()]).await?;
+    let rows = tx.across_tenants()?.rows(SQL, vec![signed(batch).into()]).await?;
     let row = rows.first().ok_or(Error::NotFound { entity: "rylie_audit_batch" })?;
     Ok(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use rylie_audit::Action;
 use rylie_entities::Timestamp;
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{DbBackend, Value};
 
 use crate::tx::Tx;
 use crate::usage::billing_period;
@@ -80,19 +80,16 @@ impl ExpiryRepository for Tx {
     async fn count(&self, what: Kept, age: Duration) -> Result<u64> {
         let (table, _, ended, which) = what.parts();
         let sql = format!(r#"SELECT count(*) FROM "{table}" WHERE {which} AND "{ended}" <= $1"#);
-        self.count_across_tenants(&sql, vec![ago(self, age)?.into()]).await
+        self.across_tenants()?.count(&sql, vec![ago(self, age)?.into()]).await
     }
 
     async fn remove(&self, what: Kept, age: Duration, batch: u64) -> Result<u64> {
-        let connection = self.across_tenants()?;
-        let sql = what.delete(connection.get_database_backend());
+        let sql = what.delete(self.engine());
         let values: Vec<Value> = vec![ago(self, age)?.into(), i64::try_from(batch).unwrap_or(i64::MAX).into()];
         if !what.is_recorded() {
-            return self.run_across_tenants(&sql, values).await;
+            return self.across_tenants()?.run(&sql, values).await;
         }
-        let sql = format!(r#"{sql} RETURNING "id""#);
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        let rows = connection.query_all_raw(statement).await?;
+        let rows = self.across_tenants()?.rows(&format!(r#"{sql} RETURNING "id""#), values).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<std::result::Result<_, _>>()?;
         let removed = ids.len() as u64;
         self.record_each(&Action::Purged, what.parts().0, ids).await?;

@@ -1,13 +1,15 @@
 //! The scheduler's runs: one row per job and due time.
 //!
-//! Leases use the database's clock only. The clocks of the processes may be wrong, and may jump.
+//! Leases are measured by the database's clock alone. The processes' clocks may be wrong, and jump.
+//!
+//! Longer than usual: each statement stands near the promise that it keeps.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_entities::Timestamp;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
+use sea_orm::{DbBackend, QueryResult, Value};
 use serde::Serialize;
 
 use crate::tx::Tx;
@@ -165,12 +167,12 @@ impl JobRunRepository for Tx {
         const SQL: &str = "INSERT INTO rylie_job_runs (job, due, status, manual) SELECT $1, $2, 'registered', false \
              WHERE NOT EXISTS (SELECT 1 FROM rylie_job_runs WHERE job = $1 AND NOT manual) ON CONFLICT DO NOTHING";
         let values = vec![job.into(), stored(at)];
-        self.run_on_books(SQL, values).await.map(drop)
+        self.books()?.run(SQL, values).await.map(drop)
     }
 
     async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>> {
         let names = serde_json::Value::from(jobs.to_vec()).to_string();
-        let each = match self.books()?.get_database_backend() {
+        let each = match self.engine() {
             DbBackend::Postgres => "json_array_elements_text($1::json) AS j(job)",
             _ => "(SELECT value AS job FROM json_each($1)) AS j",
         };
@@ -178,14 +180,14 @@ impl JobRunRepository for Tx {
             "SELECT j.job, (SELECT r.due FROM rylie_job_runs r WHERE r.job = j.job AND NOT r.manual ORDER BY r.due DESC LIMIT 1) AS due \
              FROM {each}"
         );
-        let rows = self.rows_of_books(&sql, vec![names.into()]).await?;
+        let rows = self.books()?.rows(&sql, vec![names.into()]).await?;
         let rows = rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index::<Option<Timestamp>>(1)?)));
         let rows: Result<Vec<(String, Option<Timestamp>)>> = rows.collect();
         Ok(rows?.into_iter().filter_map(|(job, due)| Some((job, due?.utc()))).collect())
     }
 
     async fn begun(&self) -> Result<DateTime<Utc>> {
-        let rows = self.rows_of_books("SELECT created_at FROM rylie_database", Vec::new()).await?;
+        let rows = self.books()?.rows("SELECT created_at FROM rylie_database", Vec::new()).await?;
         let mark = rows.first().ok_or(Error::NotFound { entity: "rylie_database" })?;
         Ok(mark.try_get::<Timestamp>("", "created_at")?.utc())
     }
@@ -212,8 +214,8 @@ impl JobRunRepository for Tx {
         holder: &str,
         lease: Duration,
     ) -> Result<Option<Lease>> {
-        let engine = self.books()?.get_database_backend();
-        // Unique are (job, due) and a job's running run: a due time is claimed once, and no runs overlap.
+        let engine = self.engine();
+        // Unique are (job, due), and the running run of a job: a due time is taken once, and no run overlaps another.
         let sql = format!(
             "INSERT INTO rylie_job_runs (job, due, status, manual, holder, attempt, started, leased_until) \
              SELECT $1, $2, 'running', $3, $4, 1, {}, {} WHERE $3 OR NOT EXISTS (\
@@ -222,12 +224,12 @@ impl JobRunRepository for Tx {
             later(engine, "$5")
         );
         let values = vec![job.into(), stored(due), manual.into(), holder.into(), millis(lease)];
-        let claimed = self.run_on_books(&sql, values).await? > 0;
+        let claimed = self.books()?.run(&sql, values).await? > 0;
         Ok(claimed.then(|| Lease { job: job.to_owned(), due, attempt: 1 }))
     }
 
     async fn take_over(&self, run: &Lease, holder: &str, lease: Duration) -> Result<Option<Lease>> {
-        let engine = self.books()?.get_database_backend();
+        let engine = self.engine();
         let sql = format!(
             "UPDATE rylie_job_runs SET holder = $4, attempt = attempt + 1, started = {now}, leased_until = {} \
              WHERE {HELD} AND leased_until <= {now}",
@@ -235,38 +237,35 @@ impl JobRunRepository for Tx {
             now = now(engine)
         );
         let values = [held(run), vec![holder.into(), millis(lease)]].concat();
-        let taken = self.run_on_books(&sql, values).await? > 0;
+        let taken = self.books()?.run(&sql, values).await? > 0;
         Ok(taken.then(|| Lease { attempt: run.attempt + 1, ..run.clone() }))
     }
 
     async fn prolong(&self, lease: &Lease, by: Duration) -> Result<bool> {
-        let engine = self.books()?.get_database_backend();
-        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", later(engine, "$4"));
-        Ok(self.run_on_books(&sql, [held(lease), vec![millis(by)]].concat()).await? > 0)
+        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", later(self.engine(), "$4"));
+        Ok(self.books()?.run(&sql, [held(lease), vec![millis(by)]].concat()).await? > 0)
     }
 
     async fn release(&self, lease: &Lease) -> Result<()> {
-        let engine = self.books()?.get_database_backend();
-        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", now(engine));
-        self.run_on_books(&sql, held(lease)).await.map(drop)
+        let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", now(self.engine()));
+        self.books()?.run(&sql, held(lease)).await.map(drop)
     }
 
     #[allow(clippy::needless_lifetimes, reason = "as the trait")]
     async fn finish<'a>(&self, lease: &Lease, error: Option<&'a str>) -> Result<bool> {
-        let engine = self.books()?.get_database_backend();
         let sql = format!(
             "UPDATE rylie_job_runs SET status = $4, error = $5, finished = {}, leased_until = NULL WHERE {HELD}",
-            now(engine)
+            now(self.engine())
         );
         let status = if error.is_some() { "failed" } else { "done" };
         let values = [held(lease), vec![status.into(), error.map(str::to_owned).into()]].concat();
-        Ok(self.run_on_books(&sql, values).await? > 0)
+        Ok(self.books()?.run(&sql, values).await? > 0)
     }
 
     async fn skip(&self, job: &str, due: DateTime<Utc>) -> Result<()> {
         const SQL: &str = "INSERT INTO rylie_job_runs (job, due, status, manual) VALUES ($1, $2, 'skipped', false) \
              ON CONFLICT DO NOTHING";
-        self.run_on_books(SQL, vec![job.into(), stored(due)]).await.map(drop)
+        self.books()?.run(SQL, vec![job.into(), stored(due)]).await.map(drop)
     }
 
     async fn forget(&self, before: DateTime<Utc>, batch: u64) -> Result<u64> {
@@ -274,19 +273,18 @@ impl JobRunRepository for Tx {
              SELECT r.job, r.due FROM rylie_job_runs r WHERE r.due < $1 AND r.status <> 'running' AND (r.manual OR EXISTS (\
              SELECT 1 FROM rylie_job_runs l WHERE l.job = r.job AND l.due > r.due AND NOT l.manual)) ORDER BY r.due LIMIT $2)";
         let batch = i64::try_from(batch).unwrap_or(i64::MAX);
-        self.run_on_books(SQL, vec![stored(before), batch.into()]).await
+        self.books()?.run(SQL, vec![stored(before), batch.into()]).await
     }
 }
 
 impl Tx {
     async fn runs(&self, condition: &str, values: Vec<Value>) -> Result<Vec<JobRun>> {
-        let engine = self.books()?.get_database_backend();
         let sql = format!(
             "SELECT job, due, manual, status, holder, attempt, started, finished, error, \
              status = 'running' AND leased_until <= {} AS abandoned FROM rylie_job_runs WHERE {condition}",
-            now(engine)
+            now(self.engine())
         );
-        self.rows_of_books(&sql, values).await?.iter().map(run).collect()
+        self.books()?.rows(&sql, values).await?.iter().map(run).collect()
     }
 }
 

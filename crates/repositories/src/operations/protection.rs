@@ -8,6 +8,6 @@ impl Tx {
     /// also sees a marker that was set since the unit began.
     pub(crate) async fn refuse_protected(&self) -> Result<()> {
         let sql = "SELECT count(*) FROM rylie_database WHERE environment IN ('staging', 'development')";
-        if self.count_across_tenants(sql, vec![]).await? == 0 { Err(Error::Protected) } else { Ok(()) }
+        if self.across_tenants()?.count(sql, vec![]).await? == 0 { Err(Error::Protected) } else { Ok(()) }
     }
 }

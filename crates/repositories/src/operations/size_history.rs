@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_entities::Timestamp;
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{DbBackend, Value};
 use serde::Serialize;
 
 use crate::Result;
@@ -61,7 +61,7 @@ impl SizeHistory for Tx {
             let values = some.iter().flat_map(|size| -> [Value; 4] {
                 [size.table.as_str().into(), at.into(), size.bytes.into(), size.rows.into()]
             });
-            self.run_on_books(&sql, values.collect()).await?;
+            self.books()?.run(&sql, values.collect()).await?;
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl SizeHistory for Tx {
     async fn list(&self, table: &str, since: DateTime<Utc>) -> Result<Vec<PastSize>> {
         const SQL: &str =
             "SELECT at, bytes, row_count FROM rylie_size_history WHERE table_name = $1 AND at >= $2 ORDER BY at";
-        let rows = self.rows_of_books(SQL, vec![table.into(), Timestamp::from(since).into()]).await?;
+        let rows = self.books()?.rows(SQL, vec![table.into(), Timestamp::from(since).into()]).await?;
         let sizes = rows.iter().map(|row| {
             Ok(PastSize {
                 at: row.try_get_by_index::<Timestamp>(0)?.utc(),
@@ -81,8 +81,8 @@ impl SizeHistory for Tx {
     }
 
     async fn thin(&self, daily_before: DateTime<Utc>, before: DateTime<Utc>) -> Result<u64> {
-        let day = |at: &str| match self.books().map(|books| books.get_database_backend()) {
-            Ok(sea_orm::DbBackend::Postgres) => format!("{at}::date"),
+        let day = |at: &str| match self.engine() {
+            DbBackend::Postgres => format!("{at}::date"),
             _ => format!("date({at})"),
         };
         let sql = format!(
@@ -91,6 +91,6 @@ impl SizeHistory for Tx {
             day("earlier.at"),
             day("rylie_size_history.at")
         );
-        self.run_on_books(&sql, vec![Timestamp::from(daily_before).into(), Timestamp::from(before).into()]).await
+        self.books()?.run(&sql, vec![Timestamp::from(daily_before).into(), Timestamp::from(before).into()]).await
     }
 }

@@ -2,12 +2,12 @@
 
 use chrono::{NaiveDateTime, SubsecRound};
 use rylie_entities::TenantTable;
-use rylie_tenancy::Unfiltered;
-use sea_orm::{ConnectionTrait, DbBackend, Value};
+use sea_orm::{DbBackend, Value};
 use serde_json::Value as Json;
 
-use super::{invalid, query_all};
+use super::invalid;
 use crate::Result;
+use crate::tx::Tx;
 
 /// A column of the live database.
 pub(super) struct Column {
@@ -31,12 +31,12 @@ const POSTGRES: &str = "SELECT attname::text, format_type(atttypid, atttypmod) F
 const SQLITE: &str = "SELECT name, lower(type) FROM pragma_table_info($1) ORDER BY name";
 
 impl Column {
-    pub(super) async fn of(connection: &Unfiltered<'_>, table: TenantTable) -> Result<Vec<Self>> {
-        let (sql, name) = match connection.get_database_backend() {
+    pub(super) async fn of(tx: &Tx, table: TenantTable) -> Result<Vec<Self>> {
+        let (sql, name) = match tx.engine() {
             DbBackend::Sqlite => (SQLITE, table.name.to_owned()),
             _ => (POSTGRES, format!("public.\"{}\"", table.name)),
         };
-        let rows = query_all(connection, sql, [name.into()]).await?;
+        let rows = tx.across_tenants()?.rows(sql, vec![name.into()]).await?;
         let column = |row: &sea_orm::QueryResult| {
             let sql_type: String = row.try_get_by_index(1)?;
             let kind = match sql_type.as_str() {

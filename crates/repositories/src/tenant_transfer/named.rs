@@ -4,9 +4,8 @@
 //! tenant. The foreign key needs the user's id; all other data of the user is removed.
 
 use rylie_entities::TenantId;
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::DbBackend;
 
-use super::query_all;
 use crate::Result;
 use crate::tx::Tx;
 
@@ -19,14 +18,13 @@ pub(super) async fn empty(tx: &Tx, tenant: &TenantId) -> Result<u64> {
     let sql = format!(
         r#"UPDATE "User" SET "agencyId" = NULL, email = 'erased-' || id || '@erased.invalid', {assignments} WHERE "tenantId" = $1"#
     );
-    tx.run_across_tenants(&sql, vec![tenant.into()]).await
+    tx.across_tenants()?.run(&sql, vec![tenant.into()]).await
 }
 
 /// Returns an assignment of the default for every other column of the live table.
 async fn defaults(tx: &Tx) -> Result<Vec<String>> {
-    let connection = tx.across_tenants()?;
-    // SQLite does not support `SET … = DEFAULT`.
-    let sql = match connection.get_database_backend() {
+    // SQLite knows no `SET … = DEFAULT`.
+    let sql = match tx.engine() {
         DbBackend::Sqlite => format!(
             r#"SELECT '"' || name || '" = ' || coalesce(dflt_value, 'NULL') FROM pragma_table_info('User') WHERE name NOT IN ({KEPT})"#
         ),
@@ -35,6 +33,6 @@ async fn defaults(tx: &Tx) -> Result<Vec<String>> {
              AND attnum > 0 AND NOT attisdropped AND attname NOT IN ({KEPT})"
         ),
     };
-    let rows = query_all(&connection, &sql, []).await?;
+    let rows = tx.across_tenants()?.rows(&sql, vec![]).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }

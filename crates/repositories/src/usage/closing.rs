@@ -6,7 +6,7 @@ use rylie_audit::{Action, Event};
 use rylie_entities::{MonthlyUsageId, Timestamp, User, UserId, monthly_usage, user};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
 
 use crate::audit::AuditRepository;
 use crate::tx::Tx;
@@ -114,13 +114,13 @@ impl Closing {
 
     /// Closes the next batch. `values` are `$1`, `$2`, `$3` and the parameters of `due` and `next_end`.
     async fn run(&self, tx: &Tx, mut values: Vec<Value>) -> Result<ClosedBatch> {
-        let engine = tx.across_tenants()?.get_database_backend();
+        let engine = tx.engine();
         let batch = if engine == DbBackend::Sqlite {
             let batch = self.batch(tx, SQLITE_BATCH, values.clone()).await?;
             if let Some(last) = &batch.last {
                 values[2] = last.into();
-                tx.run_across_tenants(&self.fill(SQLITE_ARCHIVE, engine), values.clone()).await?;
-                tx.run_across_tenants(&self.fill(SQLITE_RESET, engine), values).await?;
+                tx.across_tenants()?.run(&self.fill(SQLITE_ARCHIVE, engine), values.clone()).await?;
+                tx.across_tenants()?.run(&self.fill(SQLITE_RESET, engine), values).await?;
             }
             batch
         } else {
@@ -133,10 +133,8 @@ impl Closing {
     }
 
     async fn batch(&self, tx: &Tx, sql: &str, values: Vec<Value>) -> Result<ClosedBatch> {
-        let connection = tx.across_tenants()?;
-        let engine = connection.get_database_backend();
-        let statement = Statement::from_sql_and_values(engine, self.fill(sql, engine), values);
-        let Some(row) = connection.query_one_raw(statement).await? else { return Ok(ClosedBatch::default()) };
+        let rows = tx.across_tenants()?.rows(&self.fill(sql, tx.engine()), values).await?;
+        let Some(row) = rows.first() else { return Ok(ClosedBatch::default()) };
         let users: i64 = row.try_get_by_index(0)?;
         Ok(ClosedBatch { users: users.cast_unsigned(), last: row.try_get_by_index(1)? })
     }
@@ -152,7 +150,7 @@ impl UsageClosing for Tx {
 
     async fn count_ended(&self, month: Option<Month>) -> Result<u64> {
         let (from, to) = bounds(month);
-        self.count_across_tenants(COUNT_ENDED, vec![self.now().into(), from.into(), to.into()]).await
+        self.across_tenants()?.count(COUNT_ENDED, vec![self.now().into(), from.into(), to.into()]).await
     }
 
     async fn reset_everyone(&self, at: DateTime<Utc>, after: Option<UserId>, batch: u64) -> Result<ClosedBatch> {
@@ -163,7 +161,7 @@ impl UsageClosing for Tx {
 
     async fn count_everyone(&self, at: DateTime<Utc>) -> Result<u64> {
         let sql = format!(r#"SELECT count(*) FROM "User" WHERE {}"#, EVERYONE.due);
-        self.count_across_tenants(&sql, vec![Timestamp::from(at).into()]).await
+        self.across_tenants()?.count(&sql, vec![Timestamp::from(at).into()]).await
     }
 }
 

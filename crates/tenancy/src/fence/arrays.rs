@@ -1,8 +1,7 @@
 //! Inserts many rows in one statement on PostgreSQL. Each column is sent as one array, so the text is the same for any
 //! number of rows and stays prepared. The protocol's limit on bound values does not apply.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 use rylie_connection::{UNSTORABLE, is_unstorable};
@@ -11,11 +10,13 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IdenStatic, Ite
 use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 
-/// The table, a bit for each set column, and the number of values bound before the arrays.
+use super::texts::Texts;
+
+/// The table, a bit for each of its columns that is set, and how many values are bound before.
 type Key = (&'static str, u64, usize);
 
-/// One entry per combination of columns that is inserted.
-static TEXTS: LazyLock<RwLock<HashMap<Key, Arc<str>>>> = LazyLock::new(RwLock::default);
+/// As many as there are ways in which rows are added.
+static TEXTS: Texts<Key> = Texts::new();
 
 /// The arrays that a statement binds.
 #[derive(Default)]
@@ -50,12 +51,7 @@ impl Arrays {
             set.push(column);
         }
         let key = (E::default().table_name(), bits, before);
-        if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(text));
-        }
-        let text: Arc<str> = text::<E>(&set, before).into();
-        TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&text));
-        Ok(text)
+        Ok(TEXTS.get(&key).unwrap_or_else(|| TEXTS.keep(key, &text::<E>(&set, before))))
     }
 }
 

@@ -1,12 +1,10 @@
 //! Reads rows by their keys. Rendering the SQL dominates the client's time, so the text is cached.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, PoisonError, RwLock};
-
 use sea_orm::sea_query::Values;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, Statement, Value};
 
 use super::rows::decoded;
+use super::texts::Texts;
 use crate::error::Result;
 use crate::fence::{Fence, Rows, Tx};
 use crate::scope::Reach;
@@ -22,7 +20,7 @@ enum Form {
     ThroughFunction,
 }
 
-static TEXTS: LazyLock<RwLock<HashMap<Key, String>>> = LazyLock::new(RwLock::default);
+static TEXTS: Texts<Key> = Texts::new();
 
 impl Tx {
     /// Returns the row with this key, unless it is soft-deleted or out of this unit's reach.
@@ -78,13 +76,13 @@ impl Tx {
         let key = (E::TABLE, engine == DbBackend::Postgres, tenant.is_some(), form);
         values.extend(tenant.map(Into::into));
         values.extend((form == Form::OfOne).then_some(1_u64.into()));
-        if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Statement::from_sql_and_values(engine, text, values);
+        if let Some(text) = TEXTS.get(&key) {
+            return Statement::from_sql_and_values(engine, &*text, values);
         }
         let made = select().statement(engine);
         // Cache the text only if it binds exactly these values, in this order.
         if made.values == Some(Values(values)) {
-            TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(key, made.sql.clone());
+            TEXTS.keep(key, &made.sql);
         }
         made
     }

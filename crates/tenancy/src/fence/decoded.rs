@@ -36,106 +36,53 @@ by_name!(
     verification_token
 );
 
-/// Maps each field to its column, whose number is its index; nullable fields are in brackets.
+/// Reads the fields by their places: in the order of the table's columns, a field that may be null in brackets.
 macro_rules! by_place {
-    ($table:ident { $($field:tt = $column:ident),+ $(,)? }) => {
-        impl Decoded for $table::Entity {
+    ($($table:ident { $($field:tt)+ })+) => {
+        $(impl Decoded for $table::Entity {
             fn decoded(row: &QueryResult) -> Result<Self::Model, DbErr> {
-                by_place!(@ row, $table, {} $($field = $column,)+)
+                let mut places = 0..;
+                by_place!(@ row, places, $table, {} $($field)+)
             }
-        }
+        })+
+
+        #[cfg(test)]
+        const FIELDS: &[(&str, fn() -> Vec<String>)] = &[$((stringify!($($field)+), columns::<$table::Entity>)),+];
     };
-    (@ $row:ident, $table:ident, {$($done:tt)*} [$field:ident] = $column:ident, $($rest:tt)*) => {
-        by_place!(@ $row, $table, {$($done)* $field: nullable($row, $table::Column::$column as usize)?,} $($rest)*)
+    (@ $row:ident, $places:ident, $table:ident, {$($done:tt)*} [$field:ident] $($rest:tt)*) => {
+        by_place!(@ $row, $places, $table, {$($done)* $field: nullable($row, next(&mut $places))?,} $($rest)*)
     };
-    (@ $row:ident, $table:ident, {$($done:tt)*} $field:ident = $column:ident, $($rest:tt)*) => {
-        by_place!(@ $row, $table, {$($done)* $field: $row.try_get_by_index($table::Column::$column as usize)?,} $($rest)*)
+    (@ $row:ident, $places:ident, $table:ident, {$($done:tt)*} $field:ident $($rest:tt)*) => {
+        by_place!(@ $row, $places, $table, {$($done)* $field: $row.try_get_by_index(next(&mut $places))?,} $($rest)*)
     };
-    (@ $row:ident, $table:ident, {$($done:tt)*}) => {
+    (@ $row:ident, $places:ident, $table:ident, {$($done:tt)*}) => {
         Ok($table::Model { $($done)* })
     };
 }
 
-by_place!(request {
-    id = Id,
-    user_id = UserId,
-    [agency_id] = AgencyId,
-    title = Title,
-    description = Description,
-    kind = Kind,
-    priority = Priority,
-    status = Status,
-    [package_type] = PackageType,
-    pages_completed = PagesCompleted,
-    blogs_completed = BlogsCompleted,
-    gbp_posts_completed = GbpPostsCompleted,
-    improvements_completed = ImprovementsCompleted,
-    [keywords] = Keywords,
-    [target_url] = TargetUrl,
-    [target_cities] = TargetCities,
-    [target_models] = TargetModels,
-    [completed_tasks] = CompletedTasks,
-    [content_url] = ContentUrl,
-    [page_title] = PageTitle,
-    [completed_at] = CompletedAt,
-    created_at = CreatedAt,
-    updated_at = UpdatedAt,
-    [seoworks_task_id] = SeoworksTaskId,
-    tenant_id = TenantId,
-    deleted = Deleted,
-    [deleted_at] = DeletedAt,
-});
+by_place! {
+    request {
+        id user_id [agency_id] title description kind priority status [package_type] pages_completed blogs_completed
+        gbp_posts_completed improvements_completed [keywords] [target_url] [target_cities] [target_models]
+        [completed_tasks] [content_url] [page_title] [completed_at] created_at updated_at [seoworks_task_id] tenant_id
+        deleted [deleted_at]
+    }
+    task {
+        id user_id request_id title [description] kind status priority [target_url] [target_city] [target_model]
+        [keywords] [completed_url] [completed_title] [completed_notes] [due_date] [started_at] [completed_at] [metadata]
+        created_at updated_at tenant_id deleted [deleted_at]
+    }
+    user {
+        id email [email_verified] [name] [image] role [agency_id] [api_key] [api_key_created_at] onboarding_completed
+        [active_package_type] [current_billing_period_start] [current_billing_period_end] pages_used_this_period
+        blogs_used_this_period gbp_posts_used_this_period improvements_used_this_period created_at updated_at tenant_id
+        [api_key_index]
+    }
+}
 
-by_place!(task {
-    id = Id,
-    user_id = UserId,
-    request_id = RequestId,
-    title = Title,
-    [description] = Description,
-    kind = Kind,
-    status = Status,
-    priority = Priority,
-    [target_url] = TargetUrl,
-    [target_city] = TargetCity,
-    [target_model] = TargetModel,
-    [keywords] = Keywords,
-    [completed_url] = CompletedUrl,
-    [completed_title] = CompletedTitle,
-    [completed_notes] = CompletedNotes,
-    [due_date] = DueDate,
-    [started_at] = StartedAt,
-    [completed_at] = CompletedAt,
-    [metadata] = Metadata,
-    created_at = CreatedAt,
-    updated_at = UpdatedAt,
-    tenant_id = TenantId,
-    deleted = Deleted,
-    [deleted_at] = DeletedAt,
-});
-
-by_place!(user {
-    id = Id,
-    email = Email,
-    [email_verified] = EmailVerified,
-    [name] = Name,
-    [image] = Image,
-    role = Role,
-    [agency_id] = AgencyId,
-    [api_key] = ApiKey,
-    [api_key_created_at] = ApiKeyCreatedAt,
-    onboarding_completed = OnboardingCompleted,
-    [active_package_type] = ActivePackageType,
-    [current_billing_period_start] = CurrentBillingPeriodStart,
-    [current_billing_period_end] = CurrentBillingPeriodEnd,
-    pages_used_this_period = PagesUsedThisPeriod,
-    blogs_used_this_period = BlogsUsedThisPeriod,
-    gbp_posts_used_this_period = GbpPostsUsedThisPeriod,
-    improvements_used_this_period = ImprovementsUsedThisPeriod,
-    created_at = CreatedAt,
-    updated_at = UpdatedAt,
-    tenant_id = TenantId,
-    [api_key_index] = ApiKeyIndex,
-});
+fn next(places: &mut std::ops::RangeFrom<usize>) -> usize {
+    places.next().unwrap_or(usize::MAX)
+}
 
 fn nullable<T: TryGetable>(row: &QueryResult, place: usize) -> Result<Option<T>, DbErr> {
     let null = match (row.try_as_pg_row(), row.try_as_sqlite_row()) {
@@ -144,4 +91,20 @@ fn nullable<T: TryGetable>(row: &QueryResult, place: usize) -> Result<Option<T>,
         _ => false,
     };
     if null { Ok(None) } else { row.try_get_by_index(place).map(Some) }
+}
+
+#[cfg(test)]
+fn columns<E: EntityTrait>() -> Vec<String> {
+    <E::Column as sea_orm::Iterable>::iter().map(|column| format!("{column:?}").to_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn fields_that_are_read_by_place_are_in_the_order_of_their_columns() {
+        for (fields, columns) in super::FIELDS {
+            let fields: Vec<_> = fields.split_whitespace().map(|field| field.replace(['[', ']', '_'], "")).collect();
+            assert_eq!(fields, columns());
+        }
+    }
 }

@@ -28,17 +28,13 @@ impl Tx {
         }
     }
 
-    /// Like [`Tx::update`], also with expressions. Returns how many rows were updated.
-    pub async fn update_many<E>(
+    /// As [`Tx::update`], also with expressions; returns how many rows were updated.
+    pub async fn update_many<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
         expressions: Vec<(E::Column, SimpleExpr)>,
         condition: impl IntoCondition,
-    ) -> Result<u64>
-    where
-        E: TenantOwned,
-        E::ActiveModel: Send,
-    {
+    ) -> Result<u64> {
         let mut update = E::update_many().set(super::writes::without_tenant::<E>(set)).filter(condition);
         for (column, value) in expressions {
             update = update.col_expr(column, value);
@@ -47,17 +43,13 @@ impl Tx {
         Ok(update.exec(self.connection().await?).await?.rows_affected)
     }
 
-    /// Like [`Tx::update`]. Returns one column of the updated rows.
-    pub async fn update_returning<E>(
+    /// As [`Tx::update`]; returns one column of the rows that were updated.
+    pub async fn update_returning<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
         condition: impl IntoCondition,
         column: E::Column,
-    ) -> Result<Vec<String>>
-    where
-        E: TenantOwned,
-        E::ActiveModel: Send,
-    {
+    ) -> Result<Vec<String>> {
         let update = E::update_many().set(super::writes::without_tenant::<E>(set)).filter(condition);
         let mut update = update.filter(self.fence.condition::<E>()).into_query();
         update.returning_col(column);

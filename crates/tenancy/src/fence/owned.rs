@@ -1,7 +1,7 @@
 //! Adds rows in a user's name, in one statement that also reads the user.
 
 use rylie_entities::{TenantOwned, User, UserId, UserRole, user};
-use sea_orm::{ActiveEnum, IntoActiveModel};
+use sea_orm::ActiveEnum;
 
 use super::arrays::Arrays;
 use super::columns::all_columns;
@@ -23,8 +23,8 @@ impl Tx {
         children: Vec<C::ActiveModel>,
     ) -> Result<User>
     where
-        E: TenantOwned<Model: IntoActiveModel<E::ActiveModel> + Sync, ActiveModel: Send>,
-        C: TenantOwned<Model: IntoActiveModel<C::ActiveModel> + Sync, ActiveModel: Send>,
+        E: TenantOwned,
+        C: TenantOwned,
     {
         let connection = self.connection().await?;
         let mut arrays = Arrays::default();

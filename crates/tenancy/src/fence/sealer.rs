@@ -1,8 +1,6 @@
 //! The sealer role, which seals the audit log, removes batches and erases personal parts. A unit assumes it only for
 //! the statements that need it.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
-
 use crate::error::{Error, Result};
 use crate::fence::Tx;
 
@@ -19,13 +17,12 @@ impl Tx {
     }
 
     async fn take_role(&self, role: &'static str) -> Result<()> {
-        let connection = self.across_tenants()?;
-        if connection.get_database_backend() == DbBackend::Sqlite || !self.surroundings().pool.has_row_level_security()
-        {
+        let own = self.across_tenants()?;
+        if own.is_sqlite() || !self.surroundings().pool.has_row_level_security() {
             return Ok(());
         }
-        // The same as `SET LOCAL ROLE`, but not a write: a unit that may not seal has written nothing.
-        let take = Statement::from_string(DbBackend::Postgres, format!("SELECT set_config('role', '{role}', true)"));
-        connection.query_all_raw(take).await.map(drop).map_err(|error| Error::from(error).of_role())
+        // As `SET LOCAL ROLE`, and no write: a unit that may not seal has written nothing.
+        let take = format!("SELECT set_config('role', '{role}', true)");
+        own.rows(&take, vec![]).await.map(drop).map_err(Error::of_role)
     }
 }

@@ -1,33 +1,40 @@
 //! Unfiltered SQL in units that belong to no tenant.
 
-use async_trait::async_trait;
 use rylie_connection::Transaction;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
-/// The connection of a unit that belongs to no tenant, without the tenant filter.
-/// [`Tx::across_tenants`](super::Tx::across_tenants) and [`Tx::books`](super::Tx::books) return it, and fail in a
-/// tenant unit. It runs statements and cannot end the transaction.
+use crate::error::Result;
+
+/// The connection of a unit that is no tenant's. [`Tx::across_tenants`](super::Tx::across_tenants) and
+/// [`Tx::books`](super::Tx::books) give it, and refuse in a tenant's unit; it runs statements and ends nothing.
+#[derive(Clone, Copy)]
 pub struct Unfiltered<'tx>(pub(super) &'tx Transaction);
 
-#[async_trait]
-impl ConnectionTrait for Unfiltered<'_> {
-    fn get_database_backend(&self) -> DbBackend {
-        self.0.get_database_backend()
+impl Unfiltered<'_> {
+    /// Whether the engine is SQLite.
+    #[must_use]
+    pub fn is_sqlite(self) -> bool {
+        self.0.get_database_backend() == DbBackend::Sqlite
     }
 
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.0.execute_raw(statement).await
+    /// Runs a statement. Returns how many rows it changed.
+    pub async fn run(self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        Ok(self.0.execute_raw(self.statement(sql, values)).await?.rows_affected())
     }
 
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.0.execute_unprepared(sql).await
+    /// Returns the rows of a statement.
+    pub async fn rows(self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+        Ok(self.0.query_all_raw(self.statement(sql, values)).await?)
     }
 
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.0.query_one_raw(statement).await
+    /// Returns the number that a statement counts; 0 if it returns no row.
+    pub async fn count(self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let row = self.0.query_one_raw(self.statement(sql, values)).await?;
+        let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+        Ok(rows.unwrap_or(0).cast_unsigned())
     }
 
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.0.query_all_raw(statement).await
+    fn statement(self, sql: &str, values: Vec<Value>) -> Statement {
+        Statement::from_sql_and_values(self.0.get_database_backend(), sql, values)
     }
 }

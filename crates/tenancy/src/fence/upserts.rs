@@ -7,10 +7,7 @@ use std::collections::HashSet;
 
 use rylie_entities::TenantOwned;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, TableRef, Value, ValueTuple};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, IdenStatic, IntoActiveModel, Iterable, QueryFilter,
-    QueryTrait,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryFilter, QueryTrait};
 
 use crate::error::{Error, Result};
 use crate::fence::Tx;
@@ -23,14 +20,14 @@ const ATTEMPTS: usize = 2;
 const GIVEN: &str = "given";
 
 impl Tx {
-    /// Adds a row, or updates the one with the same `unique` column if this unit reaches it. Fails with
-    /// [`Error::NotFound`] if the row belongs to another tenant or user.
-    pub async fn upsert<E>(&self, row: E::ActiveModel, unique: E::Column, update: &[E::Column]) -> Result<E::Model>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    /// Adds a row, or updates the one that has the same `unique` column if this unit reaches it; [`Error::NotFound`] if the
+    /// row belongs to somebody else.
+    pub async fn upsert<E: TenantOwned>(
+        &self,
+        row: E::ActiveModel,
+        unique: E::Column,
+        update: &[E::Column],
+    ) -> Result<E::Model> {
         let row = self.in_tenant::<E>(row);
         let key = row.get(unique).into_value().ok_or_else(without_key)?;
         for _ in 0..ATTEMPTS {
@@ -47,21 +44,15 @@ impl Tx {
         Err(Error::NotFound { entity: "row" })
     }
 
-    /// Adds rows, or updates those with the same `unique` text column that this unit reaches.
-    ///
-    /// Returns how many were added or updated; the others are out of reach. One statement if all are new, two if this
-    /// unit reaches all.
-    pub async fn upsert_many<E>(
+    /// Adds rows, or updates those that have the same `unique` column, a text, and that this unit reaches. Returns how many
+    /// were added or updated: the others belong to somebody else. One statement where all are new, two where this unit
+    /// reaches all.
+    pub async fn upsert_many<E: TenantOwned>(
         &self,
         rows: Vec<E::ActiveModel>,
         unique: E::Column,
         update: &[E::Column],
-    ) -> Result<u64>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    ) -> Result<u64> {
         let mut saved = 0;
         for mut left in self.in_statements::<E>(rows) {
             let asked = left.len();

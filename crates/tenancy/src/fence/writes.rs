@@ -2,10 +2,7 @@
 
 use rylie_entities::{TenantOwned, system_settings, verification_token};
 use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
-use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryResult, Statement,
-    Value,
-};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::arrays::Arrays;
 use super::columns::number_of_columns;
@@ -15,8 +12,12 @@ use crate::fence::{Fence, Tx};
 
 /// A table whose rows belong to no tenant.
 ///
-/// Sealed: a tenant's table declared as shared would be read without the tenant filter.
-pub trait Shared: EntityTrait + sealed::Sealed {}
+/// Sealed: a table of a tenant's that were declared as one would be read without the fence.
+pub trait Shared:
+    EntityTrait<Model: IntoActiveModel<<Self as EntityTrait>::ActiveModel> + Send + Sync, ActiveModel: Send>
+    + sealed::Sealed
+{
+}
 impl Shared for system_settings::Entity {}
 impl Shared for verification_token::Entity {}
 
@@ -31,38 +32,22 @@ mod sealed {
 const MAX_BINDS: usize = 32_766;
 
 impl Tx {
-    /// Adds a row to the unit's tenant, regardless of the tenant in the model.
-    pub async fn insert<E>(&self, row: E::ActiveModel) -> Result<E::Model>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    /// Adds a row to the unit's tenant, whatever tenant the model names.
+    pub async fn insert<E: TenantOwned>(&self, row: E::ActiveModel) -> Result<E::Model> {
         let row = self.in_tenant::<E>(row);
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// Like [`Tx::insert`], but returns `false` if a unique value already exists. Waits for a concurrent unit that
-    /// inserts the same value.
-    pub async fn insert_unless_there<E>(&self, row: E::ActiveModel) -> Result<bool>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    /// As [`Tx::insert`], unless a unique value of the row is taken: `false` then. Waits for another unit that is taking it.
+    pub async fn insert_unless_there<E: TenantOwned>(&self, row: E::ActiveModel) -> Result<bool> {
         let conflict = OnConflict::new().do_nothing().to_owned();
         let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
         Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
     }
 
-    /// Adds rows to the unit's tenant and returns how many. One statement on PostgreSQL; on SQLite as few as the limit
-    /// on bound values allows.
-    pub async fn insert_many<E>(&self, rows: Vec<E::ActiveModel>) -> Result<u64>
-    where
-        E: TenantOwned,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    /// Adds rows to the unit's tenant: in one statement on PostgreSQL, on SQLite in as few as the number of bound values
+    /// allows. Returns how many.
+    pub async fn insert_many<E: TenantOwned>(&self, rows: Vec<E::ActiveModel>) -> Result<u64> {
         let connection = self.connection().await?;
         if connection.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
             let rows = rows.into_iter().map(|row| self.in_tenant::<E>(row)).collect();
@@ -90,28 +75,24 @@ impl Tx {
         })
     }
 
-    /// Updates the matching rows that this unit reaches, and returns them. The tenant cannot be set.
-    pub async fn update<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
-    where
-        E: TenantOwned,
-        E::ActiveModel: Send,
-    {
+    /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.
+    pub async fn update<E: TenantOwned>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+    ) -> Result<Vec<E::Model>> {
         let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
         let update = update.filter(self.fence.condition::<E>());
         Ok(update.exec_with_returning(self.connection().await?).await?)
     }
 
-    /// Like [`Tx::update`], for exactly one row. Fails with [`Error::NotFound`] if there is none.
-    pub async fn update_one<E>(
+    /// As [`Tx::update`], for exactly one row: [`Error::NotFound`] if there is none.
+    pub async fn update_one<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
         condition: impl IntoCondition,
         entity: &'static str,
-    ) -> Result<E::Model>
-    where
-        E: TenantOwned,
-        E::ActiveModel: Send,
-    {
+    ) -> Result<E::Model> {
         self.update::<E>(set, condition).await?.pop().ok_or(Error::NotFound { entity })
     }
 
@@ -141,22 +122,17 @@ impl Tx {
         }
     }
 
-    /// Adds a row to a table that belongs to no tenant.
-    pub async fn insert_shared<E>(&self, row: E::ActiveModel) -> Result<E::Model>
-    where
-        E: Shared,
-        E::Model: IntoActiveModel<E::ActiveModel> + Sync,
-        E::ActiveModel: Send,
-    {
+    /// Adds a row to a table of no tenant.
+    pub async fn insert_shared<E: Shared>(&self, row: E::ActiveModel) -> Result<E::Model> {
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// Updates rows of a table that belongs to no tenant, and returns them.
-    pub async fn update_shared<E>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> Result<Vec<E::Model>>
-    where
-        E: Shared,
-        E::ActiveModel: Send,
-    {
+    /// Updates rows of a table of no tenant, and returns them.
+    pub async fn update_shared<E: Shared>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+    ) -> Result<Vec<E::Model>> {
         Ok(E::update_many().set(set).filter(condition).exec_with_returning(self.connection().await?).await?)
     }
 
@@ -173,42 +149,12 @@ impl Tx {
         }
     }
 
-    /// Runs a statement across all tenants. Returns how many rows it changed.
-    pub async fn run_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
-        let connection = self.across_tenants()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        Ok(connection.execute_raw(statement).await?.rows_affected())
-    }
-
-    /// Runs a `SELECT` that counts rows of all tenants.
-    pub async fn count_across_tenants(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
-        let connection = self.across_tenants()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        let row = connection.query_one_raw(statement).await?;
-        let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-        Ok(rows.unwrap_or(0).cast_unsigned())
-    }
-
-    /// Returns the unfiltered connection, for operational tables. Fails in tenant and identity units.
+    /// The connection, for the platform's own books; refused to tenants and identities.
     pub fn books(&self) -> Result<Unfiltered<'_>> {
         match self.fence {
             Fence::Platform | Fence::Books => self.begun().map(Unfiltered),
             Fence::Tenant(_) | Fence::Identity => Err(self.refuse("read operational tables")),
         }
-    }
-
-    /// Runs a statement on operational tables. Returns how many rows it changed.
-    pub async fn run_on_books(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
-        let connection = self.books()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        Ok(connection.execute_raw(statement).await?.rows_affected())
-    }
-
-    /// Reads from operational tables.
-    pub async fn rows_of_books(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
-        let connection = self.books()?;
-        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-        Ok(connection.query_all_raw(statement).await?)
     }
 
     pub(super) fn in_tenant<E: TenantOwned>(&self, mut row: E::ActiveModel) -> E::ActiveModel {

@@ -2,15 +2,13 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::process::Child;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
-use super::process::{free_port, last_lines, own_folder, run_by_script};
+use super::process::{Script, free_port, own_folder, run_by_script};
 use super::server_url::ServerUrl;
 use crate::{Error, Result};
 
@@ -26,7 +24,7 @@ const SERVER_CONNECTIONS: u32 = 4;
 /// dropped or the process ends, even by a kill.
 #[derive(Debug)]
 pub struct Pooler {
-    script: Child,
+    script: Script,
     address: String,
     // Declared after `script`, so the folder is deleted after the pooler ends.
     folder: TempDir,
@@ -44,25 +42,11 @@ impl Pooler {
     }
 
     async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
-        let begun = Instant::now();
-        // PgBouncer 1.18 rejects these startup parameters of the driver.
+        // What the driver sends besides, PgBouncer 1.18 refuses.
         let options = PgConnectOptions::from_str(url).map_err(Error::sql("reading the pooler's address"))?;
         let options = options.extra_float_digits(None).statement_cache_capacity(0);
-        loop {
-            let refusal = match options.connect().await {
-                Ok(connection) => {
-                    // The pooler answered; a failure to close does not matter.
-                    let _ = connection.close().await;
-                    return Ok(());
-                }
-                Err(refusal) => refusal,
-            };
-            let gone = self.script.try_wait().map_err(Error::io("watching the pooler"))?;
-            if gone.is_some() || begun.elapsed() > PATIENCE {
-                return Err(Error::NotStarted { refusal, log: last_lines(&self.folder.path().join("log")) });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let log = self.folder.path().join("log");
+        self.script.wait_until_ready(&options, PATIENCE, "watching the pooler", &log).await
     }
 
     /// Returns host and port.
@@ -72,15 +56,7 @@ impl Pooler {
     }
 }
 
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        drop(self.script.stdin.take());
-        // Takes a few milliseconds. If waiting fails, the script still stops the pooler.
-        let _ = self.script.wait();
-    }
-}
-
-/// Finds the program. Packages install it with the daemons, often outside `PATH`.
+/// Packages put it where daemons are, which is not on everybody's path.
 fn program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from);

@@ -8,7 +8,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
 use crate::{Error, Result};
@@ -16,8 +19,8 @@ use crate::{Error, Result};
 /// Kilobytes that must be free in memory to put a server there. Containers often have far less.
 const ROOMY: u64 = 2 * 1024 * 1024;
 
-/// Runs a script that stops its program when its standard input closes.
-pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, user: Option<&User>) -> Result<Child> {
+/// Runs a script that ends what it started when its standard input closes.
+pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, user: Option<&User>) -> Result<Script> {
     let mut command = Command::new("sh");
     command
         .args(["-c", script, "sh"])
@@ -35,11 +38,58 @@ pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, u
     if let Some(User { uid, gid }) = user {
         command.uid(*uid).gid(*gid);
     }
-    command.spawn().map_err(Error::io("starting a private server"))
+    command.spawn().map(Script).map_err(Error::io("starting a private server"))
 }
 
-/// Returns the last lines of a log.
-pub(super) fn last_lines(log: &Path) -> String {
+/// A script that runs a program. Dropped, it ends the program.
+#[derive(Debug)]
+pub(super) struct Script(Child);
+
+impl Script {
+    /// Returns once the program takes connections; fails when it is gone or `patience` is over, with the end of its log.
+    pub(super) async fn wait_until_ready(
+        &mut self,
+        options: &PgConnectOptions,
+        patience: Duration,
+        doing: &'static str,
+        log: &Path,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let refusal = match options.connect().await {
+                Ok(connection) => {
+                    // It answered: how it takes the goodbye does not matter.
+                    let _ = connection.close().await;
+                    return Ok(());
+                }
+                Err(refusal) => refusal,
+            };
+            let gone = self.0.try_wait().map_err(Error::io(doing))?;
+            if gone.is_some() || begun.elapsed() > patience {
+                return Err(Error::NotStarted { refusal, log: last_lines(log) });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits for the end of a script whose program was ended.
+    pub(super) fn wait(&mut self) -> io::Result<()> {
+        // Waiting would close it, which means that nobody needs the folder any more.
+        let _input = self.0.stdin.take();
+        self.0.wait().map(drop)
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // A few milliseconds: the program is told to stop at once. Should waiting fail, the script still does its work.
+        let _ = self.0.wait();
+    }
+}
+
+/// The last lines of a log.
+fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")

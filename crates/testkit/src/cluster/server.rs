@@ -3,14 +3,15 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::str::FromStr;
+use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
 use super::copy::copy_to_replica;
-use super::process::{User, free_port, last_lines, own_folder, run_by_script};
+use super::process::{Script, User, free_port, own_folder, run_by_script};
 use super::random::random_hex;
 use super::server_url::ServerUrl;
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ const ATTEMPTS: usize = 3;
 /// A running server. Dropping the value stops it.
 #[derive(Debug)]
 pub(super) struct Server {
-    script: Child,
+    script: Script,
     url: ServerUrl,
     port: u16,
     user: Option<User>,
@@ -88,10 +89,7 @@ impl Server {
         // The server's child processes would survive for a moment, and still answer.
         let children = if signal == "-KILL" { children(process).map_err(Error::io(doing))? } else { Vec::new() };
         Command::new("kill").args([signal, process]).args(children).status().map_err(Error::io(doing))?;
-        // `wait` would close standard input, and the script would then delete the folder.
-        let _input = self.script.stdin.take();
-        self.script.wait().map_err(Error::io(doing))?;
-        Ok(())
+        self.script.wait().map_err(Error::io(doing))
     }
 
     /// Starts the server again, in the same folder and on the same port.
@@ -112,23 +110,9 @@ impl Server {
     }
 
     async fn wait_until_ready(&mut self) -> Result<()> {
-        let begun = Instant::now();
-        let url = self.url.database("postgres");
-        loop {
-            let refusal = match PgConnection::connect(&url).await {
-                Ok(connection) => {
-                    // The server answered; a failure to close does not matter.
-                    let _ = connection.close().await;
-                    return Ok(());
-                }
-                Err(refusal) => refusal,
-            };
-            let gone = self.script.try_wait().map_err(Error::io("watching the private PostgreSQL server"))?;
-            if gone.is_some() || begun.elapsed() > PATIENCE {
-                return Err(Error::NotStarted { refusal, log: last_lines(&self.folder.path().join("log")) });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let doing = "watching the private PostgreSQL server";
+        let options = PgConnectOptions::from_str(&self.url.database("postgres")).map_err(Error::sql(doing))?;
+        self.script.wait_until_ready(&options, PATIENCE, doing, &self.folder.path().join("log")).await
     }
 
     pub(super) fn url(&self) -> &ServerUrl {
@@ -148,17 +132,9 @@ fn children(process: &str) -> io::Result<Vec<String>> {
 }
 
 impl Setup<'_> {
-    fn run(&self) -> Result<Child> {
+    fn run(&self) -> Result<Script> {
         let port = self.port.to_string();
         let arguments: [&OsStr; 3] = [self.programs.as_ref(), self.folder.as_ref(), port.as_ref()];
         run_by_script(SCRIPT, &arguments, self.folder, self.user.as_ref())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.script.stdin.take());
-        // Takes a few milliseconds: the server stops immediately. If waiting fails, the script still stops it.
-        let _ = self.script.wait();
     }
 }

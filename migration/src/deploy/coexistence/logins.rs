@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::mark::{self, State};
 use crate::migrations::base_tables_list;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
@@ -30,13 +30,9 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<LoginRights>
     if connection.engine() == Engine::Sqlite {
         return Ok(Vec::new());
     }
-    let failed = Error::doing("reading which logins have rights on the tables");
     let walled = TABLES.map(|table| format!("'{table}'")).join(", ");
     let sql = SQL.replace("$base", &base_tables_list()).replace("$walled", &walled);
-    let rows = connection.values(&sql).await.map_err(&failed)?;
-    rows.iter()
-        .map(|row| serde_json::from_str(row).map_err(|error| failed(sqlx::Error::Decode(error.into()))))
-        .collect()
+    connection.documents(&sql, "reading which logins have rights on the tables").await
 }
 
 /// Returns the logins that lose rows when the adoption is finished; none before the adoption and after its end.

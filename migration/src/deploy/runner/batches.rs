@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Run, Work, is_timeout};
+use super::work::Work;
+use super::{Run, is_timeout};
 use crate::connection::Connection;
-use crate::deploy::Progress;
+use crate::deploy::{Listener, Progress};
 use crate::error::{Error, Result};
 use crate::history::equivalents::filled_table;
 use crate::literal::literal;
@@ -81,7 +82,7 @@ impl Run<'_> {
         steps: &[Step],
         number: usize,
         sql: &str,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+        progress: Listener<'_>,
     ) -> Result<()> {
         let of = self.estimate(sql).await?;
         let mut size = Size { rows: BATCH_ROWS, limit: self.options.batch_timeout };

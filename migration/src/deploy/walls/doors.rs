@@ -3,6 +3,7 @@
 use crate::connection::{Connection, TAKE};
 use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
+use crate::roles::DOORS;
 use crate::step::{Engine, Target};
 
 /// Turns memberships in the units' roles into ones that allow assuming them. Idempotent.
@@ -12,8 +13,8 @@ pub(crate) const OPEN: &str = include_str!("doors.sql");
 /// PostgreSQL 16, a login that may create roles may. From then on it must be able to create the missing roles, and to
 /// assume or grant the others.
 const MAY_BUILD: &str = "SELECT 'yes' FROM pg_roles me WHERE me.rolname = session_user AND (me.rolsuper \
-     OR current_setting('server_version_num')::int < 160000 AND me.rolcreaterole OR 5 = (SELECT count(*) \
-     FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer']) name LEFT JOIN pg_roles door ON door.rolname = name \
+     OR current_setting('server_version_num')::int < 160000 AND me.rolcreaterole OR $number = (SELECT count(*) \
+     FROM unnest(ARRAY['$doors']) name LEFT JOIN pg_roles door ON door.rolname = name \
      WHERE CASE WHEN door.oid IS NULL THEN me.rolcreaterole ELSE pg_has_role(me.oid, door.oid, $take) \
      OR pg_has_role(me.oid, door.oid, 'MEMBER WITH ADMIN OPTION') END))";
 
@@ -27,9 +28,9 @@ const CLOSED: &str = "SELECT 'role ' || quote_ident(r.rolname) || ' may not take
 
 /// Returns whether this login may create what is missing.
 pub(crate) async fn may_build(connection: &mut Connection) -> Result<bool> {
-    let sql = MAY_BUILD.replace("$take", TAKE);
-    let yes = connection.value(&sql).await.map_err(Error::doing("checking the right to create roles"))?;
-    Ok(yes.is_some())
+    let sql = MAY_BUILD.replace("$take", TAKE).replace("$doors", &DOORS.join("', '"));
+    let sql = sql.replace("$number", &DOORS.len().to_string());
+    Ok(connection.ask(&sql, "looking for the right to make roles").await?.is_some())
 }
 
 /// Grants the memberships if the login may. Fails if a policy would apply to a login or owner that cannot assume its
@@ -42,9 +43,8 @@ pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
     connection
         .execute(OPEN)
         .await
-        .map_err(Error::doing("granting the units' roles to the login and the table owner"))?;
-    let closed = connection.value(&CLOSED.replace("$take", TAKE)).await;
-    match closed.map_err(Error::doing("checking who may assume the units' roles"))? {
+        .map_err(Error::doing("giving the doors' roles to the login and the tables' owner"))?;
+    match connection.ask(&CLOSED.replace("$take", TAKE), "looking who may take the doors' roles").await? {
         Some(reason) => Err(Refusal::DoorsClosed { reason }.into()),
         None => Ok(()),
     }

@@ -1,6 +1,8 @@
 //! `rylie audit verify`, `prove` and `verify-proof`
 
-use std::io::{self, IsTerminal, Write};
+mod progress;
+
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Veri
 use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
 use serde_json::json;
 
+use self::progress::{Bar, Noted};
 use super::outside::{Compared, kept};
 use crate::arguments::Global;
 use crate::commands::existing;
@@ -145,37 +148,6 @@ impl Verify {
     }
 }
 
-/// The progress of a verification in a file. It is also saved during the run, so that a killed one can resume.
-struct Noted<'f> {
-    file: Option<&'f Path>,
-    /// The number of verified records at the last save.
-    records: u64,
-    failed: Option<Failure>,
-}
-
-impl Noted<'_> {
-    fn note(&mut self, seen: &Seen, progress: &Progress) {
-        const EVERY: u64 = 100_000;
-        if seen.records >= self.records + EVERY {
-            self.records = seen.records;
-            self.failed = self.save(progress).err();
-        }
-    }
-
-    fn write(mut self, progress: &Progress) -> Result<()> {
-        self.failed.take().map_or_else(|| self.save(progress), Err)
-    }
-
-    /// Writes a temporary file first: a half-written one would not be a valid state.
-    fn save(&self, progress: &Progress) -> Result<()> {
-        let Some(file) = self.file else { return Ok(()) };
-        let beside = file.with_extension("new");
-        write(&beside, &json!(progress).to_string())?;
-        let doing = || format!("writing {}", file.display());
-        std::fs::rename(&beside, file).map_err(|source| Failure::File { doing: doing(), source })
-    }
-}
-
 fn report(verification: &Verification, compared: &Compared, waiting: u64, took: Duration) -> Report {
     let Verification { first_bad, seen, progress } = verification;
     #[expect(
@@ -206,23 +178,13 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
         "checked {} records in {} batches, {rate} a second; {waiting} more wait to be sealed",
         seen.records, seen.batches
     );
-    if seen.removed_batches > 0 {
-        let removed = format!("; {} batches were removed by retention", seen.removed_batches);
-        text += &removed;
-    }
-    if seen.erased > 0 {
-        let erased = format!("; {} records have an erased part", seen.erased);
-        text += &erased;
-    }
-    if seen.quarantined > 0 {
-        let quarantined =
-            format!("; {} records are quarantined, because they have an irregular value", seen.quarantined);
-        text += &quarantined;
-    }
-    if seen.erasures_waiting > 0 {
-        let waiting = format!(", {} of them by an unsealed erasure: seal, and verify again", seen.erasures_waiting);
-        text += &waiting;
-    }
+    let parts = [
+        (seen.removed_batches, "; ", " batches were removed by retention"),
+        (seen.erased, "; ", " records have an erased part"),
+        (seen.quarantined, "; ", " records have a value that no record of ours has, and are set apart"),
+        (seen.erasures_waiting, ", ", " of them by an erasure that is not sealed yet: seal, and verify again"),
+    ];
+    text.extend(parts.iter().filter(|(n, ..)| *n > 0).map(|(n, before, words)| format!("{before}{n}{words}")));
     for key in &seen.keys {
         text += "\nsigned by ";
         text += key;
@@ -334,39 +296,7 @@ fn unproven(reason: &str) -> Report {
     Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
 }
 
-/// A progress bar on a terminal.
-struct Bar {
-    total: u64,
-    shown: bool,
-}
-
-impl Bar {
-    fn show(&mut self, seen: &Seen) {
-        const WIDTH: u64 = 30;
-        if !self.shown {
-            return;
-        }
-        let done = seen.records + seen.removed_records;
-        let filled = (done * WIDTH / self.total.max(1)).min(WIDTH);
-        let (filled, left) =
-            (usize::try_from(filled).unwrap_or_default(), usize::try_from(WIDTH - filled).unwrap_or_default());
-        // Standard error may be closed.
-        let _ = write!(io::stderr(), "\r[{}{}] {done} of {} records", "#".repeat(filled), " ".repeat(left), self.total);
-    }
-
-    fn end(&mut self) {
-        if self.shown {
-            let _ = writeln!(io::stderr());
-        }
-    }
-}
-
 fn read(file: &Path) -> Result<String> {
-    let doing = || format!("reading {}; check that it exists and is readable text", file.display());
-    std::fs::read_to_string(file).map_err(|source| Failure::File { doing: doing(), source })
-}
-
-fn write(file: &Path, text: &str) -> Result<()> {
-    let doing = || format!("writing {}", file.display());
-    std::fs::write(file, format!("{text}\n")).map_err(|source| Failure::File { doing: doing(), source })
+    let doing = format!("reading {}; check that it is there, readable and text", file.display());
+    std::fs::read_to_string(file).map_err(|source| Failure::File { doing, source })
 }

@@ -5,7 +5,8 @@ use rylie_repositories::{KeptSize, PastSize, Store};
 use serde::Serialize;
 
 use super::Sizes;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::work::books;
 
 /// The growth of the database.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -21,7 +22,6 @@ pub struct Growth {
 /// Stores these sizes for `at`, and thins the history: after 30 days only the first of each day stays, after two years
 /// nothing.
 pub async fn keep_sizes(store: &dyn Store, at: DateTime<Utc>, sizes: &Sizes) -> Result<()> {
-    let failed = Error::doing("storing the sizes");
     let whole = KeptSize { table: String::new(), bytes: sizes.database_bytes, rows: None };
     let tables = sizes.tables.iter().map(|table| KeptSize {
         table: table.name.clone(),
@@ -29,17 +29,16 @@ pub async fn keep_sizes(store: &dyn Store, at: DateTime<Utc>, sizes: &Sizes) -> 
         rows: Some(table.rows),
     });
     let kept: Vec<_> = std::iter::once(whole).chain(tables).collect();
-    let unit = store.books().await.map_err(&failed)?;
-    unit.size_history().keep(at, &kept).await.map_err(&failed)?;
-    unit.size_history().thin(at - TimeDelta::days(30), at - TimeDelta::days(730)).await.map_err(&failed)?;
-    unit.commit().await.map_err(&failed)
+    let unit = books(store, "keeping the sizes").await?;
+    unit.done(unit.size_history().keep(at, &kept).await)?;
+    let thinned = unit.size_history().thin(at - TimeDelta::days(30), at - TimeDelta::days(730)).await;
+    unit.commit(thinned).await.map(drop)
 }
 
 /// Returns the growth of the database from an instant to the last stored size.
 pub async fn growth(store: &dyn Store, since: DateTime<Utc>) -> Result<Growth> {
-    let failed = Error::doing("reading the stored sizes");
-    let unit = store.books().await.map_err(&failed)?;
-    let history = unit.size_history().list("", since).await.map_err(&failed)?;
+    let unit = books(store, "reading the sizes that were kept").await?;
+    let history = unit.done(unit.size_history().list("", since).await)?;
     let (Some(first), Some(last)) = (history.first(), history.last()) else { return Ok(Growth::default()) };
     let (bytes, hours) = (last.bytes - first.bytes, (last.at - first.at).num_hours());
     let bytes_per_day = (hours >= 24).then(|| bytes * 24 / hours);

@@ -1,7 +1,7 @@
 //! Reading the values of a column across tenants.
 
 use rylie_crypto::{Sealed, Secret, StoredForm};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{DbBackend, QueryResult, Value};
 
 use super::UnreadableSecret;
 use crate::secrets::vault::{Place, Vault};
@@ -77,33 +77,20 @@ async fn select(tx: &Tx, column: SecretColumn, condition: &str, values: [Value; 
     let (table, name, owner) = (column.table(), column.column(), column.owner());
     let index = column.index().map_or_else(|| "NULL".to_owned(), |index| format!(r#""{index}""#));
     let sql = format!(r#"SELECT "id", "{owner}", "{name}", {index} FROM "{table}" WHERE {condition}"#);
-    let connection = tx.across_tenants()?;
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-    connection.query_all_raw(statement).await?.iter().map(Row::of).collect()
-}
-
-pub(super) async fn count(tx: &Tx, column: SecretColumn) -> Result<u64> {
-    let sql = format!(r#"SELECT count(*) FROM "{}" WHERE {}"#, column.table(), filled(column));
-    let connection = tx.across_tenants()?;
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let row = connection.query_one_raw(statement).await?.ok_or(Error::NotFound { entity: column.table() })?;
-    Ok(u64::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or_default())
+    tx.across_tenants()?.rows(&sql, values.into()).await?.iter().map(Row::of).collect()
 }
 
 pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
-    let connection = tx.across_tenants()?;
-    let engine = connection.get_database_backend();
-    if engine == DbBackend::Postgres {
+    if tx.engine() == DbBackend::Postgres {
         let mut tables: Vec<String> =
             SecretColumn::ALL.iter().map(|column| format!(r#""{}""#, column.table())).collect();
         tables.dedup();
-        let sql = format!("LOCK TABLE {} IN SHARE MODE", tables.join(", "));
-        connection.execute_raw(Statement::from_string(engine, sql)).await?;
+        tx.across_tenants()?.run(&format!("LOCK TABLE {} IN SHARE MODE", tables.join(", ")), vec![]).await?;
     }
     Ok(())
 }
 
-fn filled(column: SecretColumn) -> String {
+pub(super) fn filled(column: SecretColumn) -> String {
     let value = format!(r#""{}" IS NOT NULL"#, column.column());
     // A writer without knowledge of the index may have removed the value and left the index.
     column.index().map_or_else(|| value.clone(), |index| format!(r#"({value} OR "{index}" IS NOT NULL)"#))

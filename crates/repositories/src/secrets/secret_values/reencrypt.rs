@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rylie_audit::{Action, Event};
 use rylie_crypto::{Secret, Stored};
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::DbBackend;
 use serde_json::json;
 
 use super::read::{Row, rows};
@@ -80,10 +80,7 @@ fn sealed_again(vault: &Vault<'_>, column: SecretColumn, row: &Row, secret: &Sec
 
 /// Writes where the old value is unchanged. Returns the number of rows written.
 async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<u64> {
-    let connection = tx.across_tenants()?;
-    let engine = connection.get_database_backend();
-    let statement = Statement::from_sql_and_values(engine, sql(engine, column), [Value::from(document(changes))]);
-    let stored = connection.query_all_raw(statement).await?;
+    let stored = tx.across_tenants()?.rows(&sql(tx.engine(), column), vec![document(changes).into()]).await?;
     let sent: BTreeMap<&str, Option<&str>> =
         changes.iter().map(|change| (change.row.id.as_str(), change.value.as_ref().map(Stored::as_str))).collect();
     for row in &stored {

@@ -1,0 +1,147 @@
+//! Sending statements: counted, observed and within their time.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sqlx::postgres::PgArguments;
+use sqlx::{AssertSqlSafe, Postgres};
+use tracing::Instrument;
+
+use super::held::Held;
+use super::storable::parts;
+use super::{Open, Transaction};
+use crate::bounds::answered;
+use crate::error::{READ_ONLY, driver_error, is_read_only_server};
+use crate::unit_options::Access;
+
+/// Runs one sqlx call on whichever engine the transaction is open on, within the time that the server has for it.
+macro_rules! on_engine {
+    ($self:ident, $open:expr, |$conn:ident| $call:expr) => {
+        match $open.as_mut() {
+            Some(Open::Postgres(held)) => {
+                let within = held.within();
+                let $conn = held.conn().map_err(query_error)?;
+                let done = answered(within, async { $call }).await;
+                $self.noted(held, done)
+            }
+            Some(Open::Sqlite(held)) => {
+                let $conn = held.conn().map_err(query_error)?;
+                $call
+            }
+            None => Err(query_error(sqlx::Error::WorkerCrashed)),
+        }
+    };
+}
+
+/// Runs one statement, which breaks the transaction unless it is seen to succeed.
+macro_rules! guarded {
+    ($self:ident, $observed:ident, |$open:ident| $call:expr) => {{
+        let mut $open = $self.open.lock().await;
+        $self.ready(&mut $open).await?;
+        $self.broken.store(true, Ordering::Relaxed);
+        let done = async { $call }.instrument($observed.span.clone()).await;
+        $observed.end(&done);
+        $self.broken.store(done.is_err(), Ordering::Relaxed);
+        done
+    }};
+}
+
+/// Runs one of SeaORM's statements.
+macro_rules! on_connection {
+    ($self:ident, $statement:ident, |$query:ident, $conn:ident| $call:expr) => {{
+        let observed = $self.note(&$statement.sql)?;
+        let (sql, values) = parts($statement)?;
+        guarded!($self, observed, |open| on_engine!($self, open, |$conn| {
+            let $query = sqlx::query_with(AssertSqlSafe(sql), values).persistent($self.keeps_statements);
+            $call
+        }))
+    }};
+}
+
+/// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
+macro_rules! on_arrays {
+    ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
+        let observed = $self.note(&$sql)?;
+        guarded!($self, observed, |open| {
+            let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
+            let within = held.within();
+            let $conn = held.conn().map_err(query_error)?;
+            let $query = sqlx::query_with(AssertSqlSafe($sql), $arrays).persistent($self.keeps_statements);
+            let done = answered(within, async { $call }).await;
+            $self.noted(held, done)
+        })
+    }};
+}
+
+impl Transaction {
+    /// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
+    pub async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
+        on_arrays!(self, sql, arrays, |query, conn| {
+            query.execute(conn).await.map(|done| done.rows_affected()).map_err(exec_error)
+        })
+    }
+
+    /// As [`execute_arrays`](Self::execute_arrays), for one that returns rows.
+    pub async fn query_arrays(&self, sql: String, arrays: PgArguments) -> Result<Vec<QueryResult>, DbErr> {
+        on_arrays!(self, sql, arrays, |query, conn| {
+            query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
+        })
+    }
+
+    pub(super) async fn execute(&self, open: &mut Option<Open>, sql: &str) -> Result<(), DbErr> {
+        on_engine!(self, open, |conn| {
+            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(|_| ()).map_err(query_error)
+        })
+    }
+
+    /// Looks at the end of a statement: the connection may have ended with it, or may be of no use any more.
+    fn noted<T>(&self, held: &mut Held<Postgres>, done: sqlx::Result<Result<T, DbErr>>) -> Result<T, DbErr> {
+        let done = done.unwrap_or_else(|silence| Err(query_error(silence)));
+        let Some(error) = done.as_ref().err().and_then(driver_error) else { return done };
+        if self.access == Access::ReadOnly && is_read_only_server(error) {
+            return Err(DbErr::Type(READ_ONLY.to_owned()));
+        }
+        held.note(error);
+        done
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.engine
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        on_connection!(self, stmt, |query, conn| query.execute(conn).await.map(Into::into).map_err(exec_error))
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let observed = self.note(sql)?;
+        guarded!(self, observed, |open| on_engine!(self, open, |conn| {
+            let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await;
+            done.map(Into::into).map_err(exec_error)
+        }))
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        on_connection!(self, stmt, |query, conn| {
+            query.fetch_optional(conn).await.map(|row| row.map(Into::into)).map_err(query_error)
+        })
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        on_connection!(self, stmt, |query, conn| {
+            query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
+        })
+    }
+}
+
+pub(super) fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+fn exec_error(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}

@@ -1,0 +1,93 @@
+//! The units of jobs. A unit knows what its job is doing, so that its errors begin with that.
+
+use std::ops::Deref;
+use std::panic::Location;
+
+use rylie_repositories::{BooksUnit, Grant, PlatformUnit, Result as DataResult, Store, UnitOptions};
+
+use crate::error::{Error, Result};
+
+/// What a job does across tenants, and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    /// The name in the audit log.
+    pub(crate) job: &'static str,
+    /// Why it reads or changes rows of all tenants; recorded.
+    pub(crate) reason: &'static str,
+    /// The beginning of its errors.
+    pub(crate) doing: &'static str,
+}
+
+impl Work {
+    /// Opens a platform unit, to write.
+    #[track_caller]
+    pub(crate) fn open(self, store: &dyn Store) -> impl Future<Output = Result<JobUnit<dyn PlatformUnit>>> {
+        self.open_with(store, UnitOptions::default(), Location::caller())
+    }
+
+    /// Opens a platform unit that only reads, on the primary.
+    #[track_caller]
+    pub(crate) fn read(self, store: &dyn Store) -> impl Future<Output = Result<JobUnit<dyn PlatformUnit>>> {
+        self.open_with(store, UnitOptions::read_only().on_primary(), Location::caller())
+    }
+
+    async fn open_with(
+        self,
+        store: &dyn Store,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> Result<JobUnit<dyn PlatformUnit>> {
+        let grant = Grant::job(self.job, self.reason).map_err(Error::doing(self.doing))?;
+        let unit = store.open_platform(grant, options, opened_at).await.map_err(Error::doing(self.doing))?;
+        Ok(JobUnit { unit, doing: self.doing })
+    }
+}
+
+/// Opens an operations unit. Its errors begin with `doing`.
+#[track_caller]
+pub(crate) fn books<'s>(
+    store: &'s dyn Store,
+    doing: &'static str,
+) -> impl Future<Output = Result<JobUnit<dyn BooksUnit>>> + use<'s> {
+    let opening = store.books();
+    async move { Ok(JobUnit { unit: opening.await.map_err(Error::doing(doing))?, doing }) }
+}
+
+/// A unit of a job. Dropped without [`commit`](Self::commit), it is rolled back.
+pub(crate) struct JobUnit<U: ?Sized> {
+    unit: Box<U>,
+    doing: &'static str,
+}
+
+impl<U: ?Sized> JobUnit<U> {
+    /// The value of a step, or its error with what the job was doing.
+    pub(crate) fn done<T>(&self, step: DataResult<T>) -> Result<T> {
+        step.map_err(Error::doing(self.doing))
+    }
+}
+
+impl JobUnit<dyn PlatformUnit> {
+    /// Commits if the last step succeeded, and returns its value.
+    pub(crate) async fn commit<T>(self, last: DataResult<T>) -> Result<T> {
+        let value = self.done(last)?;
+        self.unit.commit().await.map_err(Error::doing(self.doing))?;
+        Ok(value)
+    }
+}
+
+impl JobUnit<dyn BooksUnit> {
+    /// Commits if the last step succeeded, and returns its value.
+    pub(crate) async fn commit<T>(self, last: DataResult<T>) -> Result<T> {
+        let value = self.done(last)?;
+        self.unit.commit().await.map_err(Error::doing(self.doing))?;
+        Ok(value)
+    }
+}
+
+impl<U: ?Sized> Deref for JobUnit<U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        &self.unit
+    }
+}

@@ -1,0 +1,107 @@
+//! Takes migrations back: the newest ones, or all of them.
+
+use super::{Listener, Migrations, Progress, coexistence};
+use crate::error::{Error, Result};
+use crate::history::{journal, record};
+use crate::migrations::Migration;
+use crate::step::{Direction, Engine, Target};
+use crate::{guard, operator};
+
+impl Migrations {
+    /// Takes back the newest applied ones; the names in the order they went. Refused in production.
+    pub async fn down(&mut self, steps: usize, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
+        self.lock(progress).await?;
+        let outcome = self.down_locked(steps, progress).await;
+        self.unlock().await;
+        outcome
+    }
+
+    /// Takes back everything and applies it again: an empty database of ours. Refused in production and where the
+    /// database is not ours.
+    pub async fn reset(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
+        self.lock(progress).await?;
+        let outcome = self.reset_locked(progress).await;
+        self.unlock().await;
+        outcome
+    }
+
+    async fn down_locked(&mut self, steps: usize, progress: Listener<'_>) -> Result<Vec<String>> {
+        self.refuse_strangers().await?;
+        guard::refuse_production(&mut self.connection).await?;
+        guard::refuse_newer(&mut self.connection, self.list).await?;
+        self.become_owner().await?;
+        let history = self.history().await?;
+        history.refuse_altered()?;
+        let newest_first = self.list.iter().rev().filter(|migration| history.is_applied(migration.name()));
+        let mut gone = Vec::new();
+        for migration in newest_first.take(steps) {
+            let found = history.entries.get(migration.name()).is_some_and(|entry| entry.adopted);
+            let done = if found { self.leave(*migration).await? } else { self.take_back(*migration, progress).await? };
+            if done {
+                gone.push(migration.name().to_owned());
+            }
+        }
+        Ok(gone)
+    }
+
+    async fn take_back(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<bool> {
+        if migration.name() == operator::NEEDS_USERS {
+            operator::set_events_aside(&mut self.connection).await?;
+        }
+        let done = self.run(migration, Direction::Down, &[], progress).await?;
+        if migration.name() == coexistence::BINDS_LOGINS {
+            coexistence::close(self, progress).await?;
+        }
+        Ok(done)
+    }
+
+    /// The base of an adopted database was not made by us and is not taken away by us: only the record of it goes.
+    async fn leave(&mut self, migration: &'static dyn Migration) -> Result<bool> {
+        let sql = journal::gone(migration.name());
+        self.connection.execute(&sql).await.map_err(Error::doing("forgetting the adoption"))?;
+        record::uninstall(&mut self.connection).await?;
+        journal::uninstall(&mut self.connection).await?;
+        Ok(true)
+    }
+
+    async fn reset_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
+        self.refuse_strangers().await?;
+        guard::refuse_foreign(&mut self.connection).await?;
+        guard::refuse_production(&mut self.connection).await?;
+        self.become_owner().await?;
+        self.forget_events().await?;
+        self.forget_adoption().await?;
+        self.down_locked(self.list.len(), progress).await?;
+        record::uninstall(&mut self.connection).await?;
+        journal::uninstall(&mut self.connection).await?;
+        self.deploy_locked(progress).await
+    }
+
+    /// A reset empties an adopted database too.
+    async fn forget_adoption(&mut self) -> Result<()> {
+        if self.history().await?.entries.is_empty() {
+            return Ok(());
+        }
+        let sql = "UPDATE rylie_migrations SET adopted = false WHERE adopted";
+        self.connection.execute(sql).await.map_err(Error::doing("forgetting the adoption before the reset"))
+    }
+
+    /// The log's old foreign key does not come back over events of actors who are no users; a reset loses them anyway.
+    async fn forget_events(&mut self) -> Result<()> {
+        let failed = Error::doing("emptying the audit log before the reset");
+        if self.connection.has_table("AuditLog").await.map_err(&failed)? {
+            // A policy in force hides rows from a `DELETE`, also the owner's; `TRUNCATE` takes them all.
+            // The triggers that forbid it go first: the reset takes them back anyway.
+            let statements = match self.engine() {
+                Engine::Postgres => {
+                    ["DROP TRIGGER IF EXISTS \"AuditLog_no_truncate\" ON \"AuditLog\"", "TRUNCATE \"AuditLog\""]
+                }
+                Engine::Sqlite => ["DROP TRIGGER IF EXISTS \"AuditLog_no_delete\"", "DELETE FROM \"AuditLog\""],
+            };
+            for sql in statements {
+                self.connection.execute(sql).await.map_err(&failed)?;
+            }
+        }
+        operator::forget_events(&mut self.connection).await
+    }
+}

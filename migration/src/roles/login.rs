@@ -1,0 +1,65 @@
+//! The statements that make a login and its memberships.
+
+use super::statements::identifier;
+use super::{Login, Provisioned};
+use crate::connection::{Connection, TAKE};
+use crate::error::{Error, Result};
+use crate::step::Target;
+
+/// The statements that make the login, done as who is logged in, and back to the owner.
+pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> Result<Vec<String>> {
+    let failed = Error::doing("looking for the login");
+    let name = identifier(&login.name);
+    let owner = connection.value("SELECT quote_ident(current_user)").await.map_err(&failed)?.unwrap_or_default();
+    let exists =
+        connection.text("SELECT 'yes' FROM pg_roles WHERE rolname = $1", &login.name).await.map_err(&failed)?;
+    let mut changes = vec!["SET LOCAL ROLE NONE".to_owned()];
+    if exists.is_none() {
+        changes.push(format!("CREATE ROLE {name} LOGIN NOINHERIT"));
+    } else {
+        changes.push(format!("ALTER ROLE {name} LOGIN NOINHERIT"));
+    }
+    // A verifier: the server's log never sees the password.
+    changes.extend(
+        login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
+    );
+    if row.kind != "readonly" {
+        changes.extend(doors(connection, row).await?);
+    }
+    changes.push(format!("SET LOCAL ROLE {owner}"));
+    Ok(changes)
+}
+
+/// The memberships of a service's login: through `rylie_doors` it may take every door's role; without the platform, those of
+/// tenant and identity units alone. It inherits none of them.
+async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
+    let failed = Error::doing("looking for the login's roles");
+    let name = identifier(&row.login);
+    let later = "SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000";
+    let options = connection.value(later).await.map_err(&failed)?.map_or("", |_| " WITH INHERIT FALSE, SET TRUE");
+    let (wanted, gone): (&[&str], &[&str]) = if row.platform {
+        let wanted: &[&str] = if row.kind == "sealer" { &["rylie_doors", "rylie_sealer"] } else { &["rylie_doors"] };
+        (wanted, &["rylie_tenant", "rylie_identity"])
+    } else {
+        (&["rylie_tenant", "rylie_identity"], &["rylie_doors", "rylie_platform"])
+    };
+    let direct = |door: &str| {
+        format!(
+            "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
+             WHERE r.rolname = $1 AND d.rolname = '{door}'"
+        )
+    };
+    let mut changes = Vec::new();
+    for door in gone {
+        if connection.text(&direct(door), &row.login).await.map_err(&failed)?.is_some() {
+            changes.push(format!("REVOKE {door} FROM {name}"));
+        }
+    }
+    for door in wanted {
+        let taken = format!("{} AND pg_has_role(r.oid, d.oid, {TAKE})", direct(door));
+        if connection.text(&taken, &row.login).await.map_err(&failed)?.is_none() {
+            changes.push(format!("GRANT {door} TO {name}{options}"));
+        }
+    }
+    Ok(changes)
+}
