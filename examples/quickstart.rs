@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
         unit.requests().add(new).await?;
     }
     unit.commit().await?;
-    let unit = store.tenant_read_only(&ann).await?;
+    let unit = store.tenant(&ann).read_only().await?;
     for offset in [0, 3] {
         let page = unit.requests().list(RequestFilter::default(), PageRequest::new(3, offset)).await?;
         let titles: Vec<_> = page.items.iter().map(|request| request.title.as_str()).collect();
@@ -85,7 +85,7 @@ async fn main() -> Result<()> {
     let carl = unit.users().add(NewUser { email: email(&*clock, "carl"), ..Default::default() }).await?;
     unit.users().set_role(carl.id.clone(), UserRole::AgencyAdmin).await?;
     unit.commit().await?;
-    let unit = store.tenant_read_only(&ann).await?;
+    let unit = store.tenant(&ann).read_only().await?;
     let of_carl = AuditFilter { resource_id: Some(carl.id.to_string()), ..Default::default() };
     for record in unit.audit().list(of_carl, PageRequest::default()).await?.items {
         say(format!("{} by {}: {}", record.action, record.user_id, record.details.unwrap_or_default()));
@@ -110,7 +110,7 @@ async fn main() -> Result<()> {
     let closed = close_usage(&*store, None, &Sweep::default()).await?;
     let again = close_usage(&*store, None, &Sweep::default()).await?;
     say(format!("{} billing periods closed; run again: {}", closed.users, again.users));
-    let unit = store.tenant_read_only(&ann).await?;
+    let unit = store.tenant(&ann).read_only().await?;
     for month in unit.usage().list(Some(me), PageRequest::default()).await?.items {
         say(format!("{}-{:02}: {} pages, {} blog posts", month.year, month.month, month.pages_used, month.blogs_used));
     }

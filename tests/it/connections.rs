@@ -28,7 +28,7 @@ async fn a_connection_is_handed_on_without_a_question_to_the_server() {
 
     let (reads, before) = (200, proxy.round_trips());
     for _ in 0..reads {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
         unit.requests().get(request.clone()).await.unwrap();
     }
     let read = proxy.round_trips() - before;
@@ -48,13 +48,13 @@ async fn callers_are_served_in_turn_also_when_others_give_up() {
 
     // Reads that are given up in the middle keep their places until their connections are free again.
     for _ in 0..2 {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
         let read = unit.requests().get(request.clone());
         tokio::time::timeout(Duration::from_millis(100), read).await.unwrap_err();
     }
     let (store, scope, id) = (store.clone(), scope.clone(), request.clone());
     let waiting = tokio::spawn(async move {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
         unit.requests().get(id).await
     });
     sqlx::raw_sql("ROLLBACK").execute(&mut blocking).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_server_that_is_gone_is_asked_for_once() {
     drop(proxy);
 
     let asked = async {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
         (unit.requests().get(request).await.unwrap_err(), store.tenant(&scope).await.map(drop).unwrap_err())
     };
     // Once each is two seconds; once for each connection that there may be would be twenty.

@@ -88,7 +88,7 @@ impl Scene {
     async fn is_whole(&self) {
         let heals = async {
             loop {
-                let all = (0..PLACES).map(|_| self.store.tenant(&self.scope));
+                let all = (0..PLACES).map(|_| self.store.tenant(&self.scope).into_future());
                 let opened = futures_util::future::join_all(all).await;
                 if opened.iter().all(Result::is_ok) {
                     break;

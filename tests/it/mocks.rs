@@ -1,10 +1,11 @@
 //! How a service is tested without a database: what our users' tests look like.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rylie_db::entities::RequestStatus;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{Error, MockStore, MockTenantUnit};
+use rylie_db::repositories::{Error, MockPlatformUnit, MockStore, MockTenantUnit};
 
 /// The service under test: marks the pending requests of a tenant as begun.
 async fn begin_pending(store: &dyn Store, scope: &TenantScope) -> Result<u64, Error> {
@@ -77,8 +78,30 @@ async fn work_that_loses_is_tried_again_and_not_forever() {
 }
 
 #[tokio::test]
+async fn the_options_of_a_unit_reach_the_store() {
+    let mut store = MockStore::new();
+    let position = LogPosition::default();
+    let wanted = UnitOptions::autocommit().after(position).wait_for_replica(Duration::from_secs(1));
+    store.expect_open_tenant().times(1).returning(move |_, options, opened_at| {
+        assert_eq!((options, opened_at.file()), (wanted, file!()), "the line that opened it is the caller's");
+        Ok(Box::<MockTenantUnit>::default())
+    });
+    let wanted = UnitOptions::read_only().on_primary().statement_timeout(Duration::from_secs(2));
+    store.expect_open_platform().times(1).returning(move |_, options, _| {
+        assert_eq!(options, wanted);
+        Ok(Box::<MockPlatformUnit>::default())
+    });
+    let scope = scope();
+
+    let unit = store.tenant(&scope).read_only().after(position).wait_for_replica(Duration::from_secs(1)).autocommit();
+    unit.await.unwrap().commit().await.unwrap();
+    let unit = store.platform(Grant::job("job", "why").unwrap()).statement_timeout(Duration::from_secs(2));
+    unit.read_only().on_primary().await.unwrap().commit().await.unwrap();
+}
+
+#[tokio::test]
 async fn every_unit_and_its_savepoints_are_mocked() {
-    use rylie_db::repositories::{MockIdentityUnit, MockPlatformUnit};
+    use rylie_db::repositories::MockIdentityUnit;
 
     let mut store = MockStore::new();
     store.expect_open_identity().returning(|_| Ok(Box::<MockIdentityUnit>::default()));

@@ -15,6 +15,7 @@ mod timelines;
 mod two;
 mod walls;
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
 
 /// Which server a unit opens on.
 async fn opens_on(store: &dyn Store, scope: &TenantScope, options: UnitOptions) -> Server {
-    store.tenant_with(scope, options).await.unwrap().server()
+    store.open_tenant(scope, options, Location::caller()).await.unwrap().server()
 }
 
 /// Waits until the replica serves, and shows everything that was committed by now.
@@ -95,6 +96,6 @@ async fn add_request(store: &dyn Store, scope: &TenantScope) -> (RequestId, LogP
 
 /// Whether a unit sees a request, and where it looked.
 async fn seen(store: &dyn Store, scope: &TenantScope, options: UnitOptions, request: &RequestId) -> (bool, Server) {
-    let unit = store.tenant_with(scope, options).await.unwrap();
+    let unit = store.open_tenant(scope, options, Location::caller()).await.unwrap();
     (unit.requests().find(request.clone()).await.unwrap().is_some(), unit.server())
 }

@@ -247,8 +247,7 @@ async fn out_of_time(world: &World, user: &TestUser<'_>, said: &mut Said) {
     let mut other = sqlx::PgConnection::connect(world.url()).await.unwrap();
     let lock = format!(r#"BEGIN; SELECT 1 FROM "GA4Connection" WHERE "userId" = '{}' FOR UPDATE"#, user.user.id);
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut other).await.unwrap();
-    let limited = UnitOptions::default().statement_timeout(Duration::from_millis(50));
-    let unit = world.store().tenant_with(&user.scope(), limited).await.unwrap();
+    let unit = world.store().tenant(&user.scope()).statement_timeout(Duration::from_millis(50)).await.unwrap();
     said.fails(unit.ga4_connections().save(ga4()).await);
     drop(unit);
 

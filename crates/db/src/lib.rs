@@ -35,7 +35,7 @@ pub mod prelude {
     pub use rylie_repositories::{
         BulkOutcome, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, Loader, LogPosition, NewAgency,
         NewRequest, NewTask, NewUser, Page, PageRequest, PlatformUnit, Progress, RequestFilter, Retry, SignedInUser,
-        Store, TaskFilter, TenantScope, TenantUnit, UnitOptions, retry, stream_of,
+        Store, StoreExt, TaskFilter, TenantScope, TenantUnit, UnitOptions, retry, stream_of,
     };
 
     pub use crate::{Config, Database};

@@ -1,7 +1,7 @@
 //! Seeding: what a database must hold before anybody can sign in.
 
 use rylie_entities::{PackageType, User, UserRole};
-use rylie_repositories::{Grant, NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, UserChanges};
+use rylie_repositories::{Grant, NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, StoreExt, UserChanges};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

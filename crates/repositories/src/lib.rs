@@ -20,7 +20,10 @@ mod usage;
 mod users;
 
 pub use loader::{Loaded, Loader};
-pub use store::{DatabaseStore, KeySource, Store};
+pub use store::{
+    Configurable, DatabaseStore, KeySource, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant,
+    OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt,
+};
 pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 
 // What a caller needs of a unit of work. What sends a statement is not among it.

@@ -2,20 +2,20 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rylie_entities::{Request, RequestId, Task, TaskId};
 use tokio::sync::oneshot;
 
-use crate::{Error, Result, Store, TenantScope, TenantUnit, UnitOptions};
+use crate::{Error, LogPosition, Result, Store, TenantScope, TenantUnit, UnitOptions};
 
 /// Reads rows of one scope by id, and gathers the ids that are asked for while it is reading into the next statement: what
 /// many resolvers of one answer, or many requests in one tenant's name, would read one by one.
 ///
 /// Each batch is a unit of its own [in autocommit](UnitOptions::autocommit()), with both walls. It keeps nothing: a row is read after it was asked for, so
-/// whatever was committed before is seen; where there are replicas, as much of it as its units' options ask for
-/// ([`with`](Self::with)). A caller who is alone pays for nothing more than its read.
+/// whatever was committed before is seen; where there are replicas, as much of it as [`after`](Self::after) asks for. A caller who is alone pays for nothing more than its read.
 /// Share it behind an [`Arc`] among the callers of one scope.
 pub struct Loader<E: Loaded> {
     store: Arc<dyn Store>,
@@ -75,11 +75,17 @@ impl<E: Loaded> Loader<E> {
         Self { store, scope, options, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    /// The same, with other options of its units, such as the position in the log that they must show. They only read, whatever
-    /// the options say.
+    /// Shows everything that was committed before this position, as [`OpenReadOnly::after`](crate::OpenReadOnly::after).
     #[must_use]
-    pub fn with(mut self, options: UnitOptions) -> Self {
-        self.options = UnitOptions { read_only: true, autocommit: true, ..options };
+    pub fn after(mut self, position: LogPosition) -> Self {
+        self.options = self.options.after(position);
+        self
+    }
+
+    /// Reads the newest state, from the primary.
+    #[must_use]
+    pub fn on_primary(mut self) -> Self {
+        self.options = self.options.on_primary();
         self
     }
 
@@ -131,7 +137,7 @@ impl<E: Loaded> Loader<E> {
     }
 
     async fn read(&self, ids: Vec<E::Id>) -> Result<Vec<E>> {
-        let unit = self.store.tenant_with(&self.scope, self.options).await?;
+        let unit = self.store.open_tenant(&self.scope, self.options, Location::caller()).await?;
         E::find_many(&*unit, ids).await
     }
 

@@ -1,10 +1,11 @@
 //! The three doors.
 
+mod open;
+
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rylie_audit::{Action, Event, Origin};
 use rylie_entities::Env;
 use rylie_tenancy::{CallSite, CursorKeys, Opener};
 
@@ -13,11 +14,15 @@ use crate::secrets::Keys;
 use crate::tx::{Surroundings, Tx};
 use crate::unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 use crate::usage::Quotas;
-use crate::{Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
+use crate::{Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
 
-/// The three doors to the data: what a store provides. Callers take the doors of `dyn Store`, which add from where they
-/// are called: [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
-/// [`platform`](trait.Store.html#method.platform).
+pub use open::{
+    Configurable, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable,
+    Opening, StoreExt,
+};
+
+/// Opens units of work: the methods that a store implements. Callers use those of [`StoreExt`], which choose the options
+/// and note the calling line.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -42,93 +47,6 @@ pub trait Store: Send + Sync {
 
     /// A unit on the platform's own books.
     async fn open_books(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn BooksUnit>>;
-}
-
-/// The doors. Each opens a unit of work, which is one transaction and holds one connection (but
-/// [in autocommit](UnitOptions::autocommit())): open it late and close it soon. A pool that runs dry names the lines from which its longest holders were called.
-impl dyn Store + '_ {
-    /// A unit on the rows of one tenant that the scope reaches. One round trip.
-    #[track_caller]
-    pub fn tenant<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
-        self.open_tenant(scope, UnitOptions::default(), Location::caller())
-    }
-
-    /// As [`tenant`](#method.tenant), for reading only: on SQLite such units do not wait for each other, and on PostgreSQL a
-    /// replica may serve them, if there is one ([`UnitOptions::read_only()`]).
-    #[track_caller]
-    pub fn tenant_read_only<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
-        self.open_tenant(scope, UnitOptions::read_only(), Location::caller())
-    }
-
-    /// As [`tenant`](#method.tenant), with options.
-    #[track_caller]
-    pub fn tenant_with<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-        options: UnitOptions,
-    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
-        self.open_tenant(scope, options, Location::caller())
-    }
-
-    /// A unit on identities, before a tenant is known. One round trip.
-    #[track_caller]
-    pub fn identity(&self) -> impl Future<Output = Result<Box<dyn IdentityUnit>>> + Send + '_ {
-        self.open_identity(Location::caller())
-    }
-
-    /// A unit across tenants. Who and why is first written to the audit log, and committed there, so that the
-    /// record stays also when the unit is rolled back or only reads.
-    #[track_caller]
-    pub fn platform(&self, grant: Grant) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + '_ {
-        self.open_platform(grant, UnitOptions::default(), Location::caller())
-    }
-
-    /// As [`platform`](#method.platform) with a [`Grant::of`] a user; what is refused is recorded, in the log of the user's
-    /// tenant.
-    #[track_caller]
-    pub fn platform_for<'a>(
-        &'a self,
-        user: &'a SignedInUser,
-        reason: &'a str,
-        origin: Origin,
-    ) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + 'a {
-        let at = Location::caller();
-        async move {
-            match Grant::of(user, reason, origin.clone()) {
-                Ok(grant) => self.open_platform(grant, UnitOptions::default(), at).await,
-                Err(Error::Forbidden { action }) => {
-                    let unit = self.open_tenant(&TenantScope::of(user, origin), UnitOptions::default(), at).await?;
-                    unit.audit().record(Event::new(Action::AccessRefused).with("attempted", action)).await?;
-                    unit.commit().await?;
-                    Err(Error::Forbidden { action })
-                }
-                Err(error) => Err(error),
-            }
-        }
-    }
-
-    /// As [`platform`](#method.platform), with options.
-    #[track_caller]
-    pub fn platform_with(
-        &self,
-        grant: Grant,
-        options: UnitOptions,
-    ) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + '_ {
-        self.open_platform(grant, options, Location::caller())
-    }
-
-    /// A unit on the platform's own books: runs of jobs, sizes, alerts. One round trip, and nothing is recorded, as no
-    /// tenant's row is reached: beside the three doors, a drawer.
-    #[track_caller]
-    pub fn books(&self) -> impl Future<Output = Result<Box<dyn BooksUnit>>> + Send + '_ {
-        self.open_books(Location::caller())
-    }
 }
 
 /// The store over a database. Cheap to clone.

@@ -29,12 +29,12 @@ macro_rules! unit {
             async fn commit(self: Box<Self>) -> Result<()>;
 
             /// As [`commit`](Self::commit), and tells a position in the log behind it, so that a unit opened
-            /// [`after`](UnitOptions::after()) it sees the changes, wherever it reads. One round trip as well; none if
+            /// [`after`](OpenReadOnly::after()) it sees the changes, wherever it reads. One round trip as well; none if
             /// the unit only read, and then everything is after it.
             async fn commit_with_position(self: Box<Self>) -> Result<LogPosition>;
 
             /// A position in the log that everything this unit sees lies before: a unit opened
-            /// [`after`](UnitOptions::after()) it sees no older state. One round trip; none on SQLite.
+            /// [`after`](OpenReadOnly::after()) it sees no older state. One round trip; none on SQLite.
             async fn log_position(&self) -> Result<LogPosition>;
 
             /// Which server the unit works on.

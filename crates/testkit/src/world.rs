@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRole};
 use rylie_db::prelude::{
-    Grant, NewAgency, NewRequest, NewUser, Origin, PlatformUnit, SignedInUser, Store, TenantScope, TenantUnit,
+    Grant, NewAgency, NewRequest, NewUser, Origin, PlatformUnit, SignedInUser, Store, StoreExt, TenantScope, TenantUnit,
 };
 use rylie_db::{Config, ConfigBuilder, Database};
 use tempfile::TempDir;

@@ -7,7 +7,7 @@ use rylie_testkit::World;
 use super::world;
 
 async fn autocommit(world: &World, scope: &TenantScope) -> Box<dyn TenantUnit> {
-    world.store().tenant_with(scope, UnitOptions::autocommit()).await.unwrap()
+    world.store().tenant(scope).read_only().autocommit().await.unwrap()
 }
 
 #[tokio::test]

@@ -289,7 +289,7 @@ async fn nothing_is_made_for_a_user_who_is_not_there_or_not_to_be_acted_for() {
 
     for scope in [agency.scope(), other.scope()] {
         let store = world.store();
-        let unit = store.tenant_read_only(&scope).await.unwrap();
+        let unit = store.tenant(&scope).read_only().await.unwrap();
         assert_eq!(unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap().total, 0);
         assert_eq!(unit.tasks().list(TaskFilter::default(), PageRequest::default()).await.unwrap().total, 0);
     }

@@ -185,8 +185,7 @@ async fn a_units_own_time_limit_ends_its_statements() {
     }
     let agency = world.agency().await.unwrap();
     super::rows::add_requests(&world, &agency, 1, 50_000, "n").await;
-    let options = UnitOptions::default().statement_timeout(Duration::from_millis(1));
-    let unit = world.store().tenant_with(&agency.scope(), options).await.unwrap();
+    let unit = world.store().tenant(&agency.scope()).statement_timeout(Duration::from_millis(1)).await.unwrap();
     let asked = super::rows::ids(1, 5_000);
     let slow = unit.requests().set_status_many(asked.clone(), RequestStatus::Completed, Progress::none()).await;
     assert!(matches!(slow, Err(Error::Timeout)), "{slow:?}");

@@ -1,6 +1,6 @@
 //! What a server says of a lost connection, before the commit and during it.
 
-use rylie_db::repositories::Error;
+use rylie_db::repositories::{Error, StoreExt};
 use rylie_testkit::World;
 
 use super::{Before, Kind, Scene, To, is_lost_before_commit, is_unknown, request};

@@ -1,5 +1,6 @@
 //! Both walls stand on the replica as they do on the primary, together and each alone.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use rylie_db::entities::Request;
@@ -34,7 +35,7 @@ impl<'w> Two<'w> {
 
     /// Nothing of theirs is in ours, whichever way it is asked for.
     async fn stand_apart(&self, options: UnitOptions, server: Server) {
-        let unit = self.store.tenant_with(&self.ours.scope(), options).await.unwrap();
+        let unit = self.store.open_tenant(&self.ours.scope(), options, Location::caller()).await.unwrap();
         assert!(unit.requests().find_many(vec![self.secret.id.clone()]).await.unwrap().is_empty());
         let page = PageRequest::default();
         assert_eq!(unit.requests().find(self.secret.id.clone()).await.unwrap(), None);
@@ -52,7 +53,7 @@ impl<'w> Two<'w> {
         assert!(records.iter().all(|record| record.tenant_id.as_str() == self.ours.agency.id.as_str()));
         assert_eq!(unit.server(), server);
 
-        let unit = self.store.tenant_with(&self.theirs.scope(), options).await.unwrap();
+        let unit = self.store.open_tenant(&self.theirs.scope(), options, Location::caller()).await.unwrap();
         assert!(unit.requests().find(self.secret.id.clone()).await.unwrap().is_some(), "what is not seen is there");
         assert_eq!(unit.tasks().list(TaskFilter::default(), page).await.unwrap().total, 1, "what is not seen is there");
         assert_eq!(unit.server(), server);

@@ -1,6 +1,6 @@
 //! What node's crypto wrote for the old service, counted, moved over and rid of the old service's key.
 
-use rylie_db::prelude::{Config, Database, Grant, PlatformUnit, Secret};
+use rylie_db::prelude::{Config, Database, Grant, PlatformUnit, Secret, StoreExt};
 use serde_json::{Value, json};
 
 use crate::adopt::Prisma;

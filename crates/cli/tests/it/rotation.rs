@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rylie_db::Database;
 use rylie_db::entities::UserId;
-use rylie_db::prelude::{Grant, Retry, Secret, Store, TenantScope, retry};
+use rylie_db::prelude::{Grant, Retry, Secret, Store, StoreExt, TenantScope, retry};
 use rylie_db::repositories::{Error, NewGa4Connection};
 use rylie_testkit::World;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! Erasing a person from the audit log.
 
 use rylie_entities::UserId;
-use rylie_repositories::{Grant, Store};
+use rylie_repositories::{Grant, Store, StoreExt};
 
 use crate::error::{Error, Result};
 

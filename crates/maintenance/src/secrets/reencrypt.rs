@@ -1,6 +1,8 @@
 //! Bringing every secret to the active key and to the form that its column's policy writes.
 
-use rylie_repositories::{Grant, Progress, Retry, SecretColumn, SecretsReencrypted, Store, UnreadableSecret, retry};
+use rylie_repositories::{
+    Grant, Progress, Retry, SecretColumn, SecretsReencrypted, Store, StoreExt, UnreadableSecret, retry,
+};
 use serde::Serialize;
 
 use crate::error::{Error, Result};

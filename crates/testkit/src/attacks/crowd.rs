@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rylie_db::Database;
-use rylie_db::prelude::{NewRequest, RequestFilter, RequestId, Store, TenantScope, UnitOptions};
+use rylie_db::prelude::{NewRequest, RequestFilter, RequestId, Store, StoreExt, TenantScope};
 use rylie_db::repositories::{Error as StoreError, KeysetRequest};
 use tokio::task::JoinSet;
 
@@ -59,7 +59,7 @@ impl Caller {
 
     /// `true` once a commit was acknowledged.
     async fn work(self, end: End) -> Result<bool, StoreError> {
-        let unit = self.store.tenant_with(&self.scope, UnitOptions::default()).await?;
+        let unit = self.store.tenant(&self.scope).await?;
         self.sees_its_own(&*unit).await?;
         unit.requests().add(NewRequest { title: self.title.clone(), ..new_request("") }).await?;
         self.sees_its_own(&*unit).await?;

@@ -1,11 +1,12 @@
 //! Attacker and victim, and what they have.
 
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use rylie_db::entities::{MonthlyUsage, PackageType, Request, SeoWorksTaskMapping, Task, TaskType};
 use rylie_db::prelude::{
-    NewRequest, NewTask, PageRequest, RequestFilter, RequestId, Secret, TaskFilter, TenantScope, TenantUnit,
+    NewRequest, NewTask, PageRequest, RequestFilter, RequestId, Secret, StoreExt, TaskFilter, TenantScope, TenantUnit,
     UnitOptions, UserId,
 };
 use rylie_db::repositories::{
@@ -80,7 +81,8 @@ impl<'w> Stage<'w> {
     }
 
     async fn open(&self, scope: &TenantScope, options: UnitOptions) -> Result<Box<dyn TenantUnit>> {
-        let unit = self.world.store().tenant_with(scope, self.on_replicas.unwrap_or(options)).await?;
+        let unit =
+            self.world.store().open_tenant(scope, self.on_replicas.unwrap_or(options), Location::caller()).await?;
         if self.on_replicas.is_some() && unit.server() == Server::Primary {
             return Err(Error::NotOnReplica);
         }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use rylie_db::entities::{Env, Token};
-use rylie_db::prelude::Secret;
+use rylie_db::prelude::{Secret, StoreExt};
 
 use crate::Result;
 use crate::attacks::log::{Log, Seen};

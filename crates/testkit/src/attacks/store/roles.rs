@@ -1,7 +1,7 @@
 //! What a role does not allow within its own tenant, and who may enter across tenants.
 
 use rylie_db::entities::{PackageType, UserRole};
-use rylie_db::prelude::{Grant, NewRequest, NewUser, Origin, Progress};
+use rylie_db::prelude::{Grant, NewRequest, NewUser, Origin, Progress, StoreExt};
 use rylie_db::repositories::{AgencyChanges, UserChanges};
 
 use crate::Result;
