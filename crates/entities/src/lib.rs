@@ -30,7 +30,7 @@ mod timestamp;
 pub(crate) use id::id;
 
 pub use details::Details;
-pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UserRole};
+pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UnknownLabel, UserRole};
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
 pub use secret_columns::{IndexColumn, SealedColumn, Token};

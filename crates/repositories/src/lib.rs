@@ -33,7 +33,10 @@ pub use rylie_tenancy::{
     Savepoint, Server, SignedInUser, StoredMark, TenantScope, UnitOptions, retry, stream_of,
 };
 
-pub use audit::{AuditFilter, AuditReader, AuditRepository, AuditSealRepository, NewSeal, RemovedBatches};
+pub use audit::{
+    AuditExtent, AuditFilter, AuditReader, AuditRepository, AuditSealRepository, NewSeal, NumberedLeaf, RemovedBatches,
+    StrayPage,
+};
 pub use connections::{
     Ga4ConnectionRepository, NewGa4Connection, NewSearchConsoleConnection, SearchConsoleConnectionRepository,
 };

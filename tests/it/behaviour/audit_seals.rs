@@ -145,7 +145,7 @@ async fn a_record_changed_with_the_hash_kept_of_it_is_noticed() {
     let reader = world.database().audit_reader().await.unwrap();
     let leaves = reader.leaves(1, -1, 1_000).await.unwrap();
     drop(reader);
-    let forged = leaves.into_iter().find(|(_, _, leaf)| leaf.id == id).unwrap().2.into_record().unwrap().leaf();
+    let forged = leaves.into_iter().find(|place| place.leaf.id == id).unwrap().leaf.into_record().unwrap().leaf();
     let bytes = if is_sqlite(world.url()) { format!("x'{forged}'") } else { format!("'\\x{forged}'::bytea") };
     sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {bytes} WHERE record_id = '{id}'")).await;
 
