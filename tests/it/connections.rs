@@ -29,7 +29,7 @@ async fn a_connection_is_handed_on_without_a_question_to_the_server() {
     let (reads, before) = (200, proxy.round_trips());
     for _ in 0..reads {
         let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
-        unit.requests().get(request.clone()).await.unwrap();
+        unit.requests().get(&request).await.unwrap();
     }
     let read = proxy.round_trips() - before;
     // Beside the reads there are the first one's preparing, and a sign of life each second.
@@ -49,13 +49,13 @@ async fn callers_are_served_in_turn_also_when_others_give_up() {
     // Reads that are given up in the middle keep their places until their connections are free again.
     for _ in 0..2 {
         let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
-        let read = unit.requests().get(request.clone());
+        let read = unit.requests().get(&request);
         tokio::time::timeout(Duration::from_millis(100), read).await.unwrap_err();
     }
     let (store, scope, id) = (store.clone(), scope.clone(), request.clone());
     let waiting = tokio::spawn(async move {
         let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
-        unit.requests().get(id).await
+        unit.requests().get(&id).await
     });
     sqlx::raw_sql("ROLLBACK").execute(&mut blocking).await.unwrap();
 
@@ -74,7 +74,7 @@ async fn a_server_that_is_gone_is_asked_for_once() {
 
     let asked = async {
         let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
-        (unit.requests().get(request).await.unwrap_err(), store.tenant(&scope).await.map(drop).unwrap_err())
+        (unit.requests().get(&request).await.unwrap_err(), store.tenant(&scope).await.map(drop).unwrap_err())
     };
     // Once each is two seconds; once for each connection that there may be would be twenty.
     let (read, begun) = tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap();
@@ -92,7 +92,7 @@ async fn what_is_at_hand_is_closed_with_the_rest() {
     let database =
         Database::connect(Config::builder().set("database_url", url).unwrap().build().unwrap()).await.unwrap();
     let unit = database.store().tenant(&agency.scope()).await.unwrap();
-    unit.requests().add(NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() }).await.unwrap();
+    unit.requests().add(NewRequest::new("t", RequestKind::Page)).await.unwrap();
     unit.commit().await.unwrap();
     let mut beside = PgConnection::connect(world.url()).await.unwrap();
     let count =

@@ -12,8 +12,8 @@ async fn begin_pending(store: &dyn Store, scope: &TenantScope) -> Result<u64, Er
     let unit = store.tenant(scope).await?;
     let filter = RequestFilter { status: Some(RequestStatus::Pending), ..Default::default() };
     let pending = unit.requests().overview(filter, KeysetRequest::default()).await?;
-    let ids = pending.items.into_iter().map(|item| item.request.id).collect();
-    let begun = unit.requests().set_status_many(ids, RequestStatus::InProgress, Progress::none()).await?;
+    let ids: Vec<_> = pending.items.into_iter().map(|item| item.request.id).collect();
+    let begun = unit.requests().set_status_many(&ids, RequestStatus::InProgress).await?;
     unit.audit().record(Event::new(Action::Other("REQUESTS_BEGUN".into())).with("count", begun.changed)).await?;
     unit.commit().await?;
     Ok(begun.changed)
@@ -40,8 +40,8 @@ async fn what_was_begun_is_counted_recorded_and_committed() {
     unit.requests.expect_overview().times(1).returning(|_, _| Ok(KeysetPage { items: Vec::new(), next: None }));
     unit.requests
         .expect_set_status_many()
-        .withf(|ids, status, _| ids.is_empty() && *status == RequestStatus::InProgress)
-        .returning(|_, _, _| Ok(BulkOutcome { asked: 3, changed: 2, not_found: 1 }));
+        .withf(|ids, status| ids.is_empty() && *status == RequestStatus::InProgress)
+        .returning(|_, _| Ok(BulkOutcome { asked: 3, changed: 2, not_found: 1 }));
     unit.audit.expect_record().withf(|event| event.details()["count"] == 2).times(1).returning(|_| Ok(()));
     let commits = unit.commits.clone();
 

@@ -89,7 +89,7 @@ async fn caught_up(store: &dyn Store, scope: &TenantScope) -> LogPosition {
 
 async fn add_request(store: &dyn Store, scope: &TenantScope) -> (RequestId, LogPosition) {
     let unit = store.tenant(scope).await.unwrap();
-    let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+    let new = NewRequest::new("t", RequestKind::Page);
     let request = unit.requests().add(new).await.unwrap();
     (request.id, unit.commit_with_position().await.unwrap())
 }
@@ -97,5 +97,5 @@ async fn add_request(store: &dyn Store, scope: &TenantScope) -> (RequestId, LogP
 /// Whether a unit sees a request, and where it looked.
 async fn seen(store: &dyn Store, scope: &TenantScope, options: UnitOptions, request: &RequestId) -> (bool, Server) {
     let unit = store.open_tenant(scope, options, Location::caller()).await.unwrap();
-    (unit.requests().find(request.clone()).await.unwrap().is_some(), unit.server())
+    (unit.requests().find(&request).await.unwrap().is_some(), unit.server())
 }

@@ -40,7 +40,7 @@ impl Counted {
 }
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_unit_opens_in_one_round_trip_and_a_read_in_it_is_one_more() {
     let read = counted
         .of(async || {
             let unit = counted.store.tenant(&counted.scope).read_only().await.unwrap();
-            unit.requests().find(request.clone()).await.unwrap();
+            unit.requests().find(&request).await.unwrap();
         })
         .await;
     let listed = counted
@@ -78,7 +78,7 @@ async fn a_read_by_id_in_autocommit_is_one_round_trip_and_so_is_a_loaders_batch(
     let read = counted
         .of(async || {
             let unit = counted.store.tenant(&counted.scope).read_only().autocommit().await.unwrap();
-            unit.requests().find(request.clone()).await.unwrap();
+            unit.requests().find(&request).await.unwrap();
         })
         .await;
     let batch = counted.of(async || drop(loader.find(request.clone()).await.unwrap())).await;

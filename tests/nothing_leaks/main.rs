@@ -149,10 +149,10 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     };
     said.shows(&site);
     said.shows_also_as_json(&unit.search_console_connections().save(site).await.unwrap());
-    said.shows(&unit.ga4_connections().open_tokens(me.clone()).await.unwrap());
-    let key = unit.api_keys().issue(me.clone()).await.unwrap();
+    said.shows(&unit.ga4_connections().open_tokens(&me).await.unwrap());
+    let key = unit.api_keys().issue(&me).await.unwrap();
     said.shows(&key);
-    said.shows_also_as_json(&unit.users().get(me.clone()).await.unwrap());
+    said.shows_also_as_json(&unit.users().get(&me).await.unwrap());
     unit.commit().await.unwrap();
 
     let identity = database.store().identity().await.unwrap();
@@ -221,7 +221,7 @@ async fn wrong_key(world: &World, user: &TestUser<'_>, said: &mut Said) {
     let stranger = Config::builder().set("database_url", world.url()).unwrap().set("keyring", other.display()).unwrap();
     let stranger = Database::connect(stranger.build().unwrap()).await.unwrap();
     let unit = stranger.store().tenant(&user.scope()).await.unwrap();
-    said.fails(unit.ga4_connections().open_tokens(user.user.id.clone()).await);
+    said.fails(unit.ga4_connections().open_tokens(&user.user.id).await);
     drop(unit);
     said.shows_also_as_json(&reencrypt(&*stranger.store(), 10, &Progress::none()).await.unwrap());
 }
@@ -233,7 +233,7 @@ async fn tampered(world: &World, user: &TestUser<'_>, said: &mut Said) {
             .await
             .unwrap();
         let unit = user.unit().await.unwrap();
-        said.fails(unit.ga4_connections().open_tokens(me.clone()).await);
+        said.fails(unit.ga4_connections().open_tokens(&me).await);
         drop(unit);
         said.shows_also_as_json(&reencrypt(&*world.store(), 10, &Progress::none()).await.unwrap());
     }

@@ -155,7 +155,7 @@ impl Database {
         }
         // Recorded first: a record without a destruction is better than the other way round.
         let unit = self.platform(Grant::job("destroy-key", "no value is under it")?).await?;
-        unit.audit().record(Event::new(Action::KeyDestroyed).on("Key", key)).await?;
+        unit.audit().record(Event::new(Action::KeyDestroyed).on(key)).await?;
         unit.commit().await?;
         file.update(|keyring| keyring.destroy(key)).map_err(Error::NotToDestroy)?;
         self.reload_keys()

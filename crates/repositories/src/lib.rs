@@ -3,6 +3,7 @@
 mod label;
 mod loader;
 mod not_empty;
+mod patch;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
 mod store;
 mod tx;
@@ -20,6 +21,7 @@ mod usage;
 mod users;
 
 pub use loader::{Loaded, Loader};
+pub use patch::Patch;
 pub use store::{
     Configurable, DatabaseStore, KeySource, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant,
     OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt,

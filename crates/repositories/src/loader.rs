@@ -60,7 +60,7 @@ macro_rules! loaded {
             }
 
             async fn find_many(unit: &dyn TenantUnit, ids: Vec<$id>) -> Result<Vec<Self>> {
-                unit.$repository().find_many(ids).await
+                unit.$repository().find_many(&ids).await
             }
         })+
     };

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::label::labelled;
 use crate::not_empty::not_empty;
 use crate::tx::Tx;
-use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
+use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Tasks: at the tenant's door those within the scope's reach, at the platform's all.
 ///
@@ -27,11 +27,11 @@ use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Pr
 #[async_trait]
 pub trait TaskRepository: Send + Sync {
     /// The task, or `None` if there is no such task within reach.
-    async fn find(&self, id: TaskId) -> Result<Option<Task>>;
+    async fn find(&self, id: &TaskId) -> Result<Option<Task>>;
 
     /// Those of the named tasks that are there and within reach, in no particular order; the others are left out. One
     /// statement, however many.
-    async fn find_many(&self, ids: Vec<TaskId>) -> Result<Vec<Task>>;
+    async fn find_many(&self, ids: &[TaskId]) -> Result<Vec<Task>>;
 
     /// The newest first.
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>>;
@@ -40,37 +40,37 @@ pub trait TaskRepository: Send + Sync {
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>>;
 
     /// Adds a task to a request. [`Error::NotFound`] if the request is not within reach.
-    async fn add(&self, request: RequestId, new: NewTask) -> Result<Task>;
+    async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task>;
 
     /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`, `completedAt` when it becomes
     /// `COMPLETED`; the latter is cleared when it is no longer.
-    async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task>;
+    async fn set_status(&self, id: &TaskId, status: TaskStatus) -> Result<Task>;
 
     /// Soft-deletes the task. Recorded. [`Error::NotFound`] if it already is.
-    async fn remove(&self, id: TaskId) -> Result<()>;
+    async fn remove(&self, id: &TaskId) -> Result<()>;
 
     /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
-    async fn restore(&self, id: TaskId) -> Result<Task>;
+    async fn restore(&self, id: &TaskId) -> Result<Task>;
 
     /// Removes a soft-deleted task for good. Recorded. Administrators only. [`Error::NotFound`] if it is not soft-deleted.
-    async fn purge(&self, id: TaskId) -> Result<()>;
+    async fn purge(&self, id: &TaskId) -> Result<()>;
 
     /// Adds many tasks to requests, all or none. Those for a request that is not within reach are not made and count as
     /// not found.
-    async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome>;
+    async fn add_many(&self, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome>;
 
     /// As [`set_status`](Self::set_status), for any number of tasks, all or none: two statements for every 5,000.
-    async fn set_status_many(&self, ids: Vec<TaskId>, status: TaskStatus, progress: Progress) -> Result<BulkOutcome>;
+    async fn set_status_many(&self, ids: &[TaskId], status: TaskStatus) -> Result<BulkOutcome>;
 
     /// As [`remove`](Self::remove), for any number of tasks, all or none. Each is recorded.
-    async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+    async fn remove_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 
     /// As [`restore`](Self::restore), for any number of tasks, all or none: one statement for every 5,000, and those that
     /// record them. One that is not soft-deleted counts as not found.
-    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+    async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 
     /// As [`purge`](Self::purge), for any number of tasks, all or none. One that is not soft-deleted counts as not found.
-    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+    async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 }
 
 /// A task to be made.
@@ -129,12 +129,12 @@ impl TaskFilter {
 
 #[async_trait]
 impl TaskRepository for Tx {
-    async fn find(&self, id: TaskId) -> Result<Option<Task>> {
-        self.present::<Entity>(&id).await
+    async fn find(&self, id: &TaskId) -> Result<Option<Task>> {
+        self.present::<Entity>(id).await
     }
 
-    async fn find_many(&self, ids: Vec<TaskId>) -> Result<Vec<Task>> {
-        self.present_among::<Entity>(&ids).await
+    async fn find_many(&self, ids: &[TaskId]) -> Result<Vec<Task>> {
+        self.present_among::<Entity>(ids).await
     }
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
@@ -146,15 +146,15 @@ impl TaskRepository for Tx {
         self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Desc, &filter, &page).await
     }
 
-    async fn add(&self, request: RequestId, new: NewTask) -> Result<Task> {
-        let request = self.present::<request::Entity>(&request).await?.ok_or(Error::NotFound { entity: "Request" })?;
+    async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task> {
+        let request = self.present::<request::Entity>(request).await?.ok_or(Error::NotFound { entity: "Request" })?;
         let row = row(self, &Parent::of(&request), new)?;
         self.insert_many::<Entity>(vec![row.clone()]).await.map_err(|error| error.reference_is_missing("Request"))?;
         Ok(row.try_into_model()?)
     }
 
-    async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task> {
-        let before = self.present::<Entity>(&id).await?.ok_or(Error::NotFound { entity: "Task" })?;
+    async fn set_status(&self, id: &TaskId, status: TaskStatus) -> Result<Task> {
+        let before = self.present::<Entity>(id).await?.ok_or(Error::NotFound { entity: "Task" })?;
         let now = self.now();
         let starts = status == TaskStatus::InProgress && before.started_at.is_none();
         let completed_at = match status {
@@ -168,39 +168,39 @@ impl TaskRepository for Tx {
             updated_at: Set(now),
             ..Default::default()
         };
-        self.update_one::<Entity>(set, present(&id), "Task").await
+        self.update_one::<Entity>(set, present(id), "Task").await
     }
 
-    async fn remove(&self, id: TaskId) -> Result<()> {
-        self.soft_delete::<Entity>(&id).await
+    async fn remove(&self, id: &TaskId) -> Result<()> {
+        self.soft_delete::<Entity>(id).await
     }
 
-    async fn restore(&self, id: TaskId) -> Result<Task> {
-        self.restore_one::<Entity>(&id).await
+    async fn restore(&self, id: &TaskId) -> Result<Task> {
+        self.restore_one::<Entity>(id).await
     }
 
-    async fn purge(&self, id: TaskId) -> Result<()> {
-        self.purge_one::<Entity>(&id).await
+    async fn purge(&self, id: &TaskId) -> Result<()> {
+        self.purge_one::<Entity>(id).await
     }
 
-    async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome> {
-        many::add(self, new, progress).await
+    async fn add_many(&self, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome> {
+        many::add(self, new).await
     }
 
-    async fn set_status_many(&self, ids: Vec<TaskId>, status: TaskStatus, progress: Progress) -> Result<BulkOutcome> {
-        many::set_status(self, ids, status, progress).await
+    async fn set_status_many(&self, ids: &[TaskId], status: TaskStatus) -> Result<BulkOutcome> {
+        many::set_status(self, ids, status).await
     }
 
-    async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::SoftDelete, ids, progress).await
+    async fn remove_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::SoftDelete, ids).await
     }
 
-    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Restore, ids, progress).await
+    async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Restore, ids).await
     }
 
-    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Purge, ids, progress).await
+    async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Purge, ids).await
     }
 }
 

@@ -40,6 +40,9 @@ macro_rules! unit {
             /// Which server the unit works on.
             fn server(&self) -> Server;
 
+            /// Bulk calls of this unit report to `progress` from now on. Without this they report to nothing.
+            fn report_to(&self, progress: Progress);
+
             /// Begins a part of the unit that can be undone alone. One round trip.
             async fn savepoint(&self) -> Result<Savepoint<'_>>;
 
@@ -67,6 +70,10 @@ macro_rules! unit {
 
             fn server(&self) -> Server {
                 rylie_tenancy::Tx::server(self)
+            }
+
+            fn report_to(&self, progress: Progress) {
+                rylie_tenancy::Tx::report_to(self, progress);
             }
 
             async fn savepoint(&self) -> Result<Savepoint<'_>> {
@@ -111,6 +118,8 @@ macro_rules! unit {
             fn server(&self) -> Server {
                 Server::Primary
             }
+
+            fn report_to(&self, _: Progress) {}
 
             async fn savepoint(&self) -> Result<Savepoint<'_>> {
                 Ok(Savepoint::default())

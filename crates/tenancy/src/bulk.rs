@@ -1,7 +1,7 @@
 //! Many rows in one call.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use sea_orm::sea_query::SimpleExpr;
@@ -77,15 +77,16 @@ pub struct Bulk<'tx, T> {
 impl<'tx, T: Ord> Bulk<'tx, T> {
     /// On each of the rows once, in the order of their ids: so that two calls on the same rows wait for each other instead of
     /// blocking each other.
-    pub async fn on_each(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+    pub async fn on_each(tx: &'tx Tx, rows: impl IntoIterator<Item = T>) -> Result<Self> {
         let distinct = rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        Self::begin(tx, distinct, progress).await
+        Self::begin(tx, distinct).await
     }
 }
 
 impl<'tx, T> Bulk<'tx, T> {
     /// On all of the rows, in their order.
-    pub async fn begin(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+    pub async fn begin(tx: &'tx Tx, rows: Vec<T>) -> Result<Self> {
+        let progress = tx.progress();
         let outcome = BulkOutcome { asked: rows.len() as u64, ..Default::default() };
         progress.tell(0, outcome.asked);
         let savepoint = tx.savepoint().await?;
@@ -128,11 +129,10 @@ pub struct Change<E: SoftDeleted> {
 /// Changes those of the named rows that are present. Two statements for every 5,000; one where all are changed.
 pub async fn change_many<E: SoftDeleted>(
     tx: &Tx,
-    ids: Vec<impl Ord + ToString + Send>,
+    ids: &[impl Ord + Display + Sync],
     change: Change<E>,
-    progress: Progress,
 ) -> Result<BulkOutcome> {
-    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
+    let mut bulk = Bulk::on_each(tx, ids).await?;
     while let Some(ids) = bulk.next() {
         let asked = ids.len();
         let these = among::<E>(tx, &ids, false);

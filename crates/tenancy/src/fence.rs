@@ -22,8 +22,8 @@ mod upserts;
 mod walk;
 mod writes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rylie_audit::{Actor, Origin};
 use rylie_connection::{Door, Error as ConnectionError, LogPosition, Pool, Server, Transaction};
@@ -32,6 +32,7 @@ use sea_orm::{ColumnTrait, Condition, DbBackend};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
+use crate::bulk::Progress;
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
 use crate::scope::{Reach, TenantScope};
@@ -57,6 +58,8 @@ pub struct Tx {
     refusals: Refusals,
     /// Whether this unit has changed how events are recorded.
     changed_settings: AtomicBool,
+    /// What bulk calls report to.
+    progress: Mutex<Progress>,
 }
 
 /// What a store gives to each of its units.
@@ -117,6 +120,7 @@ impl Tx {
             surroundings,
             refusals: Refusals::default(),
             changed_settings: AtomicBool::default(),
+            progress: Mutex::default(),
         }
     }
 
@@ -131,7 +135,17 @@ impl Tx {
             surroundings,
             refusals: Refusals::default(),
             changed_settings: AtomicBool::default(),
+            progress: Mutex::default(),
         }
+    }
+
+    /// Bulk calls of this unit report to `progress` from now on.
+    pub fn report_to(&self, progress: Progress) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The same, with other keys of its cursors.

@@ -89,8 +89,8 @@ async fn a_walk_has_the_order_of_the_list_on_every_list() {
     let unit = agency.unit().await.unwrap();
     for n in 0..5 {
         world.env().forward(TimeDelta::milliseconds(n % 2));
-        unit.tasks().add(request.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
-        unit.audit().record(Event::new(Action::RequestCreated).on("Request", &n)).await.unwrap();
+        unit.tasks().add(&request.id, NewTask::new("t", TaskType::Page)).await.unwrap();
+        unit.audit().record(Event::new(Action::RequestCreated).on_row("Request", &n.to_string())).await.unwrap();
     }
 
     macro_rules! walked_as_listed {

@@ -10,7 +10,7 @@ use crate::migration::sql::Sql;
 use super::world;
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_unit_that_is_dropped_undoes_itself() {
     drop(unit);
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.requests().find(request.id).await.unwrap(), None);
+    assert_eq!(unit.requests().find(&request.id).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -80,8 +80,8 @@ async fn a_unit_that_only_reads_refuses_to_write() {
     let unit = world.store().tenant(&agency.scope()).read_only().await.unwrap();
 
     assert!(matches!(unit.requests().add(new("t")).await, Err(Error::Invalid { .. })));
-    assert!(matches!(unit.requests().remove(request.id.clone()).await, Err(Error::Invalid { .. })));
-    assert!(unit.requests().find(request.id).await.unwrap().is_some());
+    assert!(matches!(unit.requests().remove(&request.id).await, Err(Error::Invalid { .. })));
+    assert!(unit.requests().find(&request.id).await.unwrap().is_some());
 }
 
 #[tokio::test]

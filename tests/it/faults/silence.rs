@@ -67,7 +67,7 @@ async fn no_read_waits_for_ever() {
         scene.is_whole().await;
         let unit = scene.store.open_tenant(&scene.scope, options, Location::caller()).await.unwrap();
         scene.proxy.lose(Lost::ToClient);
-        lost(tokio::time::timeout(PATIENCE, unit.requests().get(id.clone())).await.unwrap().map(drop));
+        lost(tokio::time::timeout(PATIENCE, unit.requests().get(&id)).await.unwrap().map(drop));
     }
     scene.is_whole().await;
     scene.proxy.lose(Lost::ToClient);

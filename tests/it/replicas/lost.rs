@@ -117,7 +117,7 @@ async fn no_session_ever_misses_what_it_wrote() {
                     let wait = Duration::from_millis(number * 100);
                     let read = retry(Retry::default(), || async {
                         let unit = store.tenant(&scope).read_only().after(written).wait_for_replica(wait).await?;
-                        Ok::<_, Error>((unit.requests().find(request.clone()).await?, unit.server()))
+                        Ok::<_, Error>((unit.requests().find(&request).await?, unit.server()))
                     });
                     let (found, place) = read.await.unwrap();
                     assert!(found.is_some(), "on the {place}");

@@ -105,7 +105,7 @@ async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit()
     server.lock().unwrap().clone_from(&behind.address());
     loop {
         let unit = store.tenant(&scope).read_only().after(written).await.unwrap();
-        assert!(unit.requests().find(request.clone()).await.unwrap().is_some(), "on the {}", unit.server());
+        assert!(unit.requests().find(&request).await.unwrap().is_some(), "on the {}", unit.server());
         if unit.server() == Server::Primary {
             break;
         }

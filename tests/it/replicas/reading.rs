@@ -16,7 +16,7 @@ async fn reads_go_to_the_replica_and_whatever_may_write_to_the_primary() {
 
     let unit = store.tenant(scope).read_only().await.unwrap();
     assert_eq!(unit.server(), REPLICA);
-    let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+    let new = NewRequest::new("t", RequestKind::Page);
     let refused = unit.requests().add(new).await.unwrap_err();
     assert!(matches!(refused, Error::Invalid { what: "a write", .. }), "{refused:?}");
     drop(unit);
@@ -112,11 +112,11 @@ async fn reads_in_autocommit_go_to_the_replica_in_one_transaction() {
     let unit = store.tenant(scope).read_only().autocommit().await.unwrap();
     let elsewhere = store.tenant(scope).read_only().autocommit().on_primary().await.unwrap();
     assert_eq!((unit.server(), elsewhere.server()), (REPLICA, Server::Primary));
-    let status = async |unit: &dyn TenantUnit| unit.requests().get(request.clone()).await.unwrap().status;
+    let status = async |unit: &dyn TenantUnit| unit.requests().get(&request).await.unwrap().status;
     let before = (status(&*unit).await, status(&*elsewhere).await);
 
     let change = store.tenant(scope).await.unwrap();
-    change.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+    change.requests().set_status(&request, RequestStatus::InProgress).await.unwrap();
     let changed = alone.after(change.commit_with_position().await.unwrap());
     eventually("the replica has that", async || opens_on(store, scope, changed).await == REPLICA).await;
 
@@ -155,7 +155,7 @@ async fn what_is_refused_on_the_replica_is_recorded_on_the_primary() {
 
     let unit = scene.store.tenant(&member.scope()).read_only().await.unwrap();
     assert_eq!(unit.server(), REPLICA);
-    let refused = unit.requests().purge(request.id).await.unwrap_err();
+    let refused = unit.requests().purge(&request.id).await.unwrap_err();
     assert!(matches!(refused, Error::Forbidden { .. }), "{refused:?}");
     unit.commit().await.unwrap();
 

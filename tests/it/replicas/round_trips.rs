@@ -41,23 +41,23 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
 
     let read = async || {
         let unit = store.tenant(&scope).read_only().after(position).await.unwrap();
-        assert!(unit.requests().find(request.clone()).await.unwrap().is_some());
+        assert!(unit.requests().find(&request).await.unwrap().is_some());
         assert_eq!(unit.server(), REPLICA);
     };
     let by_id = async |unit: Box<dyn TenantUnit>| {
-        assert!(unit.requests().find(request.clone()).await.unwrap().is_some());
+        assert!(unit.requests().find(&request).await.unwrap().is_some());
     };
     let alone = async || by_id(store.tenant(&scope).read_only().autocommit().on_primary().await.unwrap()).await;
     let alone_on_replica =
         async || by_id(store.tenant(&scope).read_only().autocommit().after(position).await.unwrap()).await;
     let commit = async || {
         let unit = store.tenant(&scope).await.unwrap();
-        unit.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+        unit.requests().set_status(&request, RequestStatus::InProgress).await.unwrap();
         unit.commit().await.unwrap();
     };
     let commit_with_position = async || {
         let unit = store.tenant(&scope).await.unwrap();
-        unit.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+        unit.requests().set_status(&request, RequestStatus::InProgress).await.unwrap();
         unit.commit_with_position().await.unwrap();
     };
     let on_replica = async || store.tenant(&scope).read_only().await.unwrap();

@@ -27,7 +27,7 @@ impl<'w> Two<'w> {
         ours.request().await.unwrap();
         let secret = theirs.request().await.unwrap();
         let unit = theirs.unit().await.unwrap();
-        unit.tasks().add(secret.id.clone(), NewTask::new("theirs", TaskType::Page)).await.unwrap();
+        unit.tasks().add(&secret.id, NewTask::new("theirs", TaskType::Page)).await.unwrap();
         unit.commit().await.unwrap();
         caught_up(&*world.store(), &ours.scope()).await;
         Self { ours, theirs, secret, store: world.store() }
@@ -36,17 +36,17 @@ impl<'w> Two<'w> {
     /// Nothing of theirs is in ours, whichever way it is asked for.
     async fn stand_apart(&self, options: UnitOptions, server: Server) {
         let unit = self.store.open_tenant(&self.ours.scope(), options, Location::caller()).await.unwrap();
-        assert!(unit.requests().find_many(vec![self.secret.id.clone()]).await.unwrap().is_empty());
+        assert!(unit.requests().find_many(&[self.secret.id.clone()]).await.unwrap().is_empty());
         let page = PageRequest::default();
-        assert_eq!(unit.requests().find(self.secret.id.clone()).await.unwrap(), None);
-        assert!(unit.requests().get_with_tasks(self.secret.id.clone()).await.is_err());
+        assert_eq!(unit.requests().find(&self.secret.id).await.unwrap(), None);
+        assert!(unit.requests().get_with_tasks(&self.secret.id).await.is_err());
         assert_eq!(unit.requests().list(RequestFilter::default(), page).await.unwrap().total, 1);
         let walked = unit.requests().list_after(RequestFilter::default(), KeysetRequest::default()).await.unwrap();
         assert_eq!(walked.items.len(), 1);
         let by_user = RequestFilter { user: Some(self.secret.user_id.clone()), ..Default::default() };
         assert_eq!(unit.requests().list(by_user, page).await.unwrap().total, 0);
         assert_eq!(unit.tasks().list(TaskFilter::default(), page).await.unwrap().total, 0);
-        assert_eq!(unit.users().find(self.theirs.admin.user.id.clone()).await.unwrap(), None);
+        assert_eq!(unit.users().find(&self.theirs.admin.user.id).await.unwrap(), None);
         assert_eq!(unit.users().list(UserFilter::default(), page).await.unwrap().total, 1);
         assert_eq!(unit.agencies().list(page).await.unwrap().total, 1);
         let records = unit.audit().list(AuditFilter::default(), page).await.unwrap().items;
@@ -54,7 +54,7 @@ impl<'w> Two<'w> {
         assert_eq!(unit.server(), server);
 
         let unit = self.store.open_tenant(&self.theirs.scope(), options, Location::caller()).await.unwrap();
-        assert!(unit.requests().find(self.secret.id.clone()).await.unwrap().is_some(), "what is not seen is there");
+        assert!(unit.requests().find(&self.secret.id).await.unwrap().is_some(), "what is not seen is there");
         assert_eq!(unit.tasks().list(TaskFilter::default(), page).await.unwrap().total, 1, "what is not seen is there");
         assert_eq!(unit.server(), server);
     }

@@ -59,7 +59,7 @@ async fn a_column_that_is_added_or_dropped_beside_an_open_connection_does_no_har
     let mut raw = Raw::connect(world.url()).await;
     let read = async || {
         let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
-        unit.requests().get(request.id.clone()).await.unwrap()
+        unit.requests().get(&request.id).await.unwrap()
     };
 
     for change in ["", "ADD COLUMN live jsonb DEFAULT '{}'", "DROP COLUMN live", "ADD COLUMN live text"] {
@@ -83,5 +83,5 @@ async fn without_the_functions_a_transaction_serves() {
 
     let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
 
-    assert_eq!(unit.requests().get(request.id.clone()).await.unwrap(), request);
+    assert_eq!(unit.requests().get(&request.id).await.unwrap(), request);
 }

@@ -74,12 +74,12 @@ impl Adopted {
         let unit = self.unit(encryption_key).await;
         for (number, plain) in self.plains.iter().enumerate() {
             let user = || format!("n{number}").parse().unwrap();
-            let google = unit.ga4_connections().open_tokens(user()).await.unwrap().unwrap();
+            let google = unit.ga4_connections().open_tokens(&user()).await.unwrap().unwrap();
             assert_eq!((google.access.expose(), google.refresh.unwrap().expose()), (plain, plain), "{number}");
-            let console = unit.search_console_connections().open_tokens(user()).await.unwrap().unwrap();
+            let console = unit.search_console_connections().open_tokens(&user()).await.unwrap().unwrap();
             assert_eq!(console.access.expose(), plain, "{number}");
-            let account = unit.accounts().list_of(user()).await.unwrap().remove(0).id;
-            let opened = unit.accounts().open_access_token(account).await.unwrap().unwrap();
+            let account = unit.accounts().list_of(&user()).await.unwrap().remove(0).id;
+            let opened = unit.accounts().open_access_token(&account).await.unwrap().unwrap();
             assert_eq!(opened, Secret::from(plain.as_str()), "{number}");
         }
     }

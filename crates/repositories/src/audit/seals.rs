@@ -64,7 +64,7 @@ pub trait AuditSealRepository: Send + Sync {
     /// Erases the personal parts of at most `limit` sealed records that name a user: who and from where, of what the user
     /// did or was done in the user's name; row and details, of what was done to the user. Recorded by count. Fewer than `limit`: nothing
     /// else that is sealed names the user.
-    async fn erase(&self, user: UserId, limit: u64) -> Result<u64>;
+    async fn erase(&self, user: &UserId, limit: u64) -> Result<u64>;
 }
 
 /// What was sealed under a new checkpoint.
@@ -217,8 +217,8 @@ impl AuditSealRepository for Tx {
         Ok(removed)
     }
 
-    async fn erase(&self, user: UserId, limit: u64) -> Result<u64> {
-        crate::audit::erasure::erase(self, &user, limit).await
+    async fn erase(&self, user: &UserId, limit: u64) -> Result<u64> {
+        crate::audit::erasure::erase(self, user, limit).await
     }
 }
 

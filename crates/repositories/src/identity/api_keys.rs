@@ -23,13 +23,13 @@ pub trait ApiKeyRepository: Send + Sync {
     /// Gives the user a new key of 256 random bits, `rk_` before it, in place of the one before. Recorded.
     /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach,
     /// [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring.
-    async fn issue(&self, user: UserId) -> Result<Secret<String>>;
+    async fn issue(&self, user: &UserId) -> Result<Secret<String>>;
 
     /// Takes the user's key away; without one, nothing is done. Recorded.
-    async fn revoke(&self, user: UserId) -> Result<()>;
+    async fn revoke(&self, user: &UserId) -> Result<()>;
 
     /// Whether this is the user's key; the texts are compared in constant time.
-    async fn confirm(&self, user: UserId, key: &Secret<String>) -> Result<bool>;
+    async fn confirm(&self, user: &UserId, key: &Secret<String>) -> Result<bool>;
 }
 
 /// Signing in by API key, before a tenant is known.
@@ -48,7 +48,7 @@ const MAX_BYTES: usize = 512;
 
 #[async_trait]
 impl ApiKeyRepository for Tx {
-    async fn issue(&self, user: UserId) -> Result<Secret<String>> {
+    async fn issue(&self, user: &UserId) -> Result<Secret<String>> {
         let owner = self.owner(Some(user)).await?;
         let key = Secret::from(format!("rk_{}", random_token()?.expose()));
         let vault = self.vault(SecretColumn::UserApiKey)?;
@@ -61,11 +61,11 @@ impl ApiKeyRepository for Tx {
             ..Default::default()
         };
         self.update_one::<Entity>(set, Column::Id.eq(&owner.id), "User").await?;
-        self.record(Event::new(Action::ApiKeyIssued).on("User", &owner.id)).await?;
+        self.record(Event::new(Action::ApiKeyIssued).on(&owner.id)).await?;
         Ok(key)
     }
 
-    async fn revoke(&self, user: UserId) -> Result<()> {
+    async fn revoke(&self, user: &UserId) -> Result<()> {
         let owner = self.owner(Some(user)).await?;
         if owner.api_key.is_none() {
             return Ok(());
@@ -78,10 +78,10 @@ impl ApiKeyRepository for Tx {
             ..Default::default()
         };
         self.update_one::<Entity>(set, Column::Id.eq(&owner.id), "User").await?;
-        self.record(Event::new(Action::ApiKeyRevoked).on("User", &owner.id)).await
+        self.record(Event::new(Action::ApiKeyRevoked).on(&owner.id)).await
     }
 
-    async fn confirm(&self, user: UserId, key: &Secret<String>) -> Result<bool> {
+    async fn confirm(&self, user: &UserId, key: &Secret<String>) -> Result<bool> {
         let owner = self.owner(Some(user)).await?;
         holds(self, &owner, key)
     }

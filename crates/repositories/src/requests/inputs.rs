@@ -1,14 +1,15 @@
 //! What calls on requests take and give.
 
+use crate::Patch;
 use crate::label::labelled;
 use rylie_entities::request::Column;
-use rylie_entities::{PackageType, Request, RequestPriority, RequestStatus, Task, User, UserId};
+use rylie_entities::{PackageType, Request, RequestKind, RequestPriority, RequestStatus, Task, User, UserId};
 use sea_orm::prelude::Json;
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
 /// A request to be made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct NewRequest {
     /// Who orders it: the signed-in user unless another is named, which only administrators may.
     pub user: Option<UserId>,
@@ -16,8 +17,8 @@ pub struct NewRequest {
     pub title: String,
     /// What is wanted.
     pub description: String,
-    /// The kind of work, such as `page`; not empty.
-    pub kind: String,
+    /// The kind of work; not empty.
+    pub kind: RequestKind,
     /// How urgent it is; [`RequestPriority::Medium`] unless named.
     pub priority: Option<RequestPriority>,
     /// The package it is charged to.
@@ -28,7 +29,23 @@ pub struct NewRequest {
     pub target_url: Option<String>,
 }
 
-/// What to change of a request; `None` leaves it.
+impl NewRequest {
+    /// A request of the signed-in user with a title and a kind, and nothing else said.
+    pub fn new(title: impl Into<String>, kind: RequestKind) -> Self {
+        Self {
+            user: None,
+            title: title.into(),
+            description: String::new(),
+            kind,
+            priority: None,
+            package: None,
+            keywords: None,
+            target_url: None,
+        }
+    }
+}
+
+/// What to change of a request; `None` and [`Patch::Keep`] leave it.
 #[derive(Clone, Debug, Default)]
 pub struct RequestChanges {
     /// One line; not empty.
@@ -38,9 +55,9 @@ pub struct RequestChanges {
     /// How urgent it is.
     pub priority: Option<RequestPriority>,
     /// Where the result is.
-    pub content_url: Option<String>,
+    pub content_url: Patch<String>,
     /// Title of the result.
-    pub page_title: Option<String>,
+    pub page_title: Patch<String>,
 }
 
 /// Which requests to list.
@@ -51,7 +68,7 @@ pub struct RequestFilter {
     /// Only those of this user.
     pub user: Option<UserId>,
     /// Only those of this kind.
-    pub kind: Option<String>,
+    pub kind: Option<RequestKind>,
     /// Soft-deleted ones instead of the others.
     pub deleted: bool,
 }
@@ -73,6 +90,6 @@ impl RequestFilter {
             .add(Column::Deleted.eq(self.deleted))
             .add_option(self.status.map(|status| labelled(Column::Status, &status)))
             .add_option(self.user.map(|user| Column::UserId.eq(user)))
-            .add_option(self.kind.map(|kind| Column::Kind.eq(kind)))
+            .add_option(self.kind.map(|kind| Column::Kind.eq(kind.as_str())))
     }
 }

@@ -9,7 +9,7 @@ use crate::fence::Tx;
 impl Tx {
     /// The user whose rows are meant: the scope's own unless another is named. Read through the fence, so that
     /// nobody works in the name of another tenant's user.
-    pub async fn owner(&self, named: Option<UserId>) -> Result<User> {
+    pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
         let id = self.user_or_own(named)?;
         let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?;
         self.may_act_for(&owner)?;
@@ -17,9 +17,10 @@ impl Tx {
     }
 
     /// The id of the user whose rows are meant.
-    pub fn user_or_own(&self, named: Option<UserId>) -> Result<UserId> {
+    pub fn user_or_own(&self, named: Option<&UserId>) -> Result<UserId> {
         named
-            .or_else(|| self.scope().map(|scope| scope.user().id().clone()))
+            .or_else(|| self.scope().map(|scope| scope.user().id()))
+            .cloned()
             .ok_or(Error::Invalid { what: "the user", reason: "name one when you work across tenants" })
     }
 

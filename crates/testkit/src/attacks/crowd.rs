@@ -70,7 +70,7 @@ impl Caller {
                 let _savepoint = unit.savepoint().await?;
                 std::panic::resume_unwind(Box::new("a caller's panic"));
             }
-            End::Fail => drop(unit.requests().get(self.foreign_request.clone()).await),
+            End::Fail => drop(unit.requests().get(&self.foreign_request).await),
             End::Drop => {}
         }
         Ok(false)
@@ -78,8 +78,8 @@ impl Caller {
 
     /// Tells of a row too many or too few as an error: callers have no other voice.
     async fn sees_its_own(&self, unit: &dyn rylie_db::prelude::TenantUnit) -> Result<(), StoreError> {
-        let own = unit.requests().find(self.own_request.clone()).await?.is_some();
-        let foreign = unit.requests().find(self.foreign_request.clone()).await?.is_some();
+        let own = unit.requests().find(&self.own_request).await?.is_some();
+        let foreign = unit.requests().find(&self.foreign_request).await?.is_some();
         if own && !foreign { Ok(()) } else { Err(StoreError::Forbidden { action: FOREIGN }) }
     }
 }
