@@ -297,3 +297,37 @@ async fn nothing_is_made_for_a_user_who_is_not_there_or_not_to_be_acted_for() {
     let made = agency.unit().await.unwrap().requests().add(for_user(&ann.user.id)).await.unwrap();
     assert_eq!((made.user_id, made.agency_id), (ann.user.id, Some(agency.agency.id.clone())));
 }
+
+#[tokio::test]
+async fn a_nullable_column_is_kept_set_and_cleared() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let id = unit.requests().add(new("t")).await.unwrap().id;
+
+    let set = RequestChanges { content_url: "https://example.com/a".into(), page_title: "A".into(), ..Default::default() };
+    unit.requests().update(&id, set).await.unwrap();
+    let cleared = RequestChanges { page_title: Patch::Clear, ..Default::default() };
+    let cleared = unit.requests().update(&id, cleared).await.unwrap();
+
+    assert_eq!((cleared.content_url.as_deref(), cleared.page_title), (Some("https://example.com/a"), None));
+    assert_eq!(unit.requests().get(&id).await.unwrap().page_title, None);
+}
+
+#[tokio::test]
+async fn requests_are_listed_by_kind() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    for kind in [RequestKind::GbpPost, RequestKind::from("audit"), RequestKind::Page] {
+        unit.requests().add(NewRequest::new("t", kind)).await.unwrap();
+    }
+
+    for kind in ["gbp_post", "audit"] {
+        let filter = RequestFilter { kind: Some(kind.into()), ..Default::default() };
+        let listed = unit.requests().list(filter, PageRequest::default()).await.unwrap();
+        assert_eq!(listed.items.iter().map(|request| request.kind.as_str()).collect::<Vec<_>>(), [kind]);
+    }
+    let empty = unit.requests().add(NewRequest::new("t", RequestKind::from(""))).await;
+    assert!(matches!(empty, Err(Error::Invalid { .. })));
+}
