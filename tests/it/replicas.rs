@@ -97,5 +97,5 @@ async fn add_request(store: &dyn Store, scope: &TenantScope) -> (RequestId, LogP
 /// Whether a unit sees a request, and where it looked.
 async fn seen(store: &dyn Store, scope: &TenantScope, options: UnitOptions, request: &RequestId) -> (bool, Server) {
     let unit = store.open_tenant(scope, options, Location::caller()).await.unwrap();
-    (unit.requests().find(&request).await.unwrap().is_some(), unit.server())
+    (unit.requests().find(request).await.unwrap().is_some(), unit.server())
 }

@@ -233,7 +233,7 @@ async fn tampered(world: &World, user: &TestUser<'_>, said: &mut Said) {
             .await
             .unwrap();
         let unit = user.unit().await.unwrap();
-        said.fails(unit.ga4_connections().open_tokens(&me).await);
+        said.fails(unit.ga4_connections().open_tokens(me).await);
         drop(unit);
         said.shows_also_as_json(&reencrypt(&*world.store(), 10, &Progress::none()).await.unwrap());
     }

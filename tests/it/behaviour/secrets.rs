@@ -72,7 +72,7 @@ async fn a_sealed_token_does_not_open_in_another_row() {
     .await;
 
     let unit = theirs.unit().await.unwrap();
-    assert!(matches!(unit.ga4_connections().open_tokens(&to).await, Err(Error::Secret(_))));
+    assert!(matches!(unit.ga4_connections().open_tokens(to).await, Err(Error::Secret(_))));
 }
 
 #[tokio::test]

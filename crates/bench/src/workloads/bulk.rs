@@ -21,7 +21,7 @@ pub(crate) async fn update_status(name: &str) -> Result<()> {
     bulk(name, ROWS, BEFORE, |repetition| async move {
         let status = if repetition % 2 == 1 { RequestStatus::Completed } else { RequestStatus::Cancelled };
         let unit = store.tenant(scope).await?;
-        let done = unit.requests().set_status_many(&ids, status).await?;
+        let done = unit.requests().set_status_many(ids, status).await?;
         unit.commit().await?;
         // Rows that already have the status are found but not written.
         Ok(done.asked - done.not_found)

@@ -166,10 +166,10 @@ async fn close_a_month(world: &World, agency: &TestAgency<'_>) -> Result<Monthly
     let admin = &agency.admin.user.id;
     let unit = agency.unit().await?;
     let package = UserChanges { package: Patch::Set(PackageType::Gold), ..UserChanges::default() };
-    unit.users().update(&admin, package).await?;
-    unit.usage().use_page(&admin, "this month's").await?;
+    unit.users().update(admin, package).await?;
+    unit.usage().use_page(admin, "this month's").await?;
     world.env().forward(TimeDelta::days(32));
-    unit.usage().use_page(&admin, "the next month's").await?;
+    unit.usage().use_page(admin, "the next month's").await?;
     let closed = unit.usage().list(Some(admin.clone()), PageRequest::default()).await?.items.pop();
     unit.commit().await?;
     Ok(closed.ok_or(rylie_db::repositories::Error::NotFound { entity: "MonthlyUsage" })?)

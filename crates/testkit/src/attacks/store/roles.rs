@@ -17,10 +17,10 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
 async fn member(side: &Side<'_>) -> Result<Seen> {
     let (unit, member, mut seen) = (side.member.unit().await?, &side.member.user.id, Seen::default());
     seen.refused("adding a user", &unit.users().add(new_user(UserRole::User)).await);
-    seen.refused("becoming an administrator", &unit.users().set_role(&member, UserRole::AgencyAdmin).await);
-    seen.refused("deleting a user", &unit.users().remove(&member).await);
+    seen.refused("becoming an administrator", &unit.users().set_role(member, UserRole::AgencyAdmin).await);
+    seen.refused("deleting a user", &unit.users().remove(member).await);
     let package = UserChanges { package: Patch::Set(PackageType::Platinum), ..UserChanges::default() };
-    seen.refused("changing the package", &unit.users().update(&member, package).await);
+    seen.refused("changing the package", &unit.users().update(member, package).await);
     let agency = side.agency.agency.id.clone();
     seen.refused("changing the agency", &unit.agencies().update(&agency, AgencyChanges::default()).await);
     let own = unit.requests().add(new_request("the member's")).await?.id;
