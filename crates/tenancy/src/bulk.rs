@@ -1,14 +1,14 @@
 //! Many rows in one call.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Display};
-use std::sync::Arc;
+use std::fmt::Display;
 
 use sea_orm::sea_query::SimpleExpr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::fence::{Savepoint, Tx};
+use crate::progress::Progress;
 use crate::soft_deleted::{SoftDeleted, among};
 
 /// What a call on many rows did.
@@ -29,36 +29,6 @@ impl BulkOutcome {
     /// committed.
     pub fn all_found(self, entity: &'static str) -> Result<Self> {
         if self.not_found == 0 { Ok(self) } else { Err(Error::NotFound { entity }) }
-    }
-}
-
-/// Is told how far a call on many rows is. It runs between two statements, so it should be quick.
-#[derive(Clone, Default)]
-pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
-
-impl Progress {
-    /// Nobody is told.
-    #[must_use]
-    pub fn none() -> Self {
-        Self(None)
-    }
-
-    /// `told` gets how many rows are done, and of how many: at the beginning, after each statement, at the end.
-    pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(told)))
-    }
-
-    /// Tells that `done` of `of` rows are done.
-    pub fn tell(&self, done: u64, of: u64) {
-        if let Some(told) = &self.0 {
-            told(done, of);
-        }
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress(..)")
     }
 }
 

@@ -13,6 +13,7 @@ mod owned;
 mod owner;
 mod recording;
 mod refusals;
+mod reporting;
 mod rows;
 mod savepoints;
 mod sealer;
@@ -23,7 +24,7 @@ mod walk;
 mod writes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rylie_audit::{Actor, Origin};
 use rylie_connection::{Door, Error as ConnectionError, LogPosition, Pool, Server, Transaction};
@@ -32,9 +33,9 @@ use sea_orm::{ColumnTrait, Condition, DbBackend};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
-use crate::bulk::Progress;
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::scope::{Reach, TenantScope};
 use refusals::Refusals;
 
@@ -137,15 +138,6 @@ impl Tx {
             changed_settings: AtomicBool::default(),
             progress: Mutex::default(),
         }
-    }
-
-    /// Bulk calls of this unit report to `progress` from now on.
-    pub fn report_to(&self, progress: Progress) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
-    }
-
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The same, with other keys of its cursors.
