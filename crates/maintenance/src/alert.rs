@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use rylie_entities::Env;
-use rylie_repositories::{AlertEvent, Delivery, Store};
+use rylie_repositories::{AlertEvent, Delivery, Store, StoreExt};
 
 use crate::bytes::pretty_bytes;
 use crate::error::{Error, Result, in_words};

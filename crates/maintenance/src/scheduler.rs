@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_entities::Env;
-use rylie_repositories::{BooksUnit, JobRun, Lease, Store};
+use rylie_repositories::{BooksUnit, JobRun, Lease, Store, StoreExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

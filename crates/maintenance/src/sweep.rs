@@ -5,7 +5,7 @@ mod remove_expired;
 
 use std::time::Duration;
 
-use rylie_repositories::{Grant, Kept, Progress, Store, UnitOptions};
+use rylie_repositories::{Grant, Kept, Progress, Store, StoreExt};
 
 use crate::error::{Error, Result};
 
@@ -65,7 +65,7 @@ impl Removal {
 
     async fn count(&self, store: &dyn Store) -> Result<u64> {
         let failed = Error::doing(self.doing);
-        let unit = store.platform_with(self.grant()?, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+        let unit = store.platform(self.grant()?).read_only().on_primary().await.map_err(&failed)?;
         unit.expiry().count(self.what, self.age).await.map_err(&failed)
     }
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-pub use reader::AuditReader;
+pub use reader::{AuditExtent, AuditReader, NumberedLeaf, StrayPage};
 #[cfg(feature = "mock")]
 pub use seals::MockAuditSealRepository;
 pub use seals::{AuditSealRepository, NewSeal, RemovedBatches};

@@ -13,6 +13,7 @@ mod owned;
 mod owner;
 mod recording;
 mod refusals;
+mod reporting;
 mod rows;
 mod savepoints;
 mod sealer;
@@ -22,8 +23,8 @@ mod upserts;
 mod walk;
 mod writes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rylie_audit::{Actor, Origin};
 use rylie_connection::{Door, Error as ConnectionError, LogPosition, Pool, Server, Transaction};
@@ -34,6 +35,7 @@ use tokio::task::JoinHandle;
 
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::scope::{Reach, TenantScope};
 use refusals::Refusals;
 
@@ -57,6 +59,8 @@ pub struct Tx {
     refusals: Refusals,
     /// Whether this unit changed the setting for recording events.
     changed_settings: AtomicBool,
+    /// What bulk calls report to.
+    progress: Mutex<Progress>,
 }
 
 /// The context that a store gives to each of its units.
@@ -117,6 +121,7 @@ impl Tx {
             surroundings,
             refusals: Refusals::default(),
             changed_settings: AtomicBool::default(),
+            progress: Mutex::default(),
         }
     }
 
@@ -131,6 +136,7 @@ impl Tx {
             surroundings,
             refusals: Refusals::default(),
             changed_settings: AtomicBool::default(),
+            progress: Mutex::default(),
         }
     }
 

@@ -7,7 +7,8 @@ use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRole};
 use rylie_db::prelude::{
-    Grant, NewAgency, NewRequest, NewUser, Origin, PlatformUnit, SignedInUser, Store, TenantScope, TenantUnit,
+    Grant, NewAgency, NewRequest, NewUser, Origin, PlatformUnit, RequestKind, SignedInUser, Store, StoreExt,
+    TenantScope, TenantUnit,
 };
 use rylie_db::{Config, ConfigBuilder, Database};
 use tempfile::TempDir;
@@ -25,7 +26,7 @@ use crate::{Cluster, DelayProxy, PostgresDatabase, Replica, Result, SqliteDataba
 /// let request = ours.request().await?;
 ///
 /// let unit = theirs.unit().await?;
-/// assert_eq!(unit.requests().find(request.id).await?, None);
+/// assert_eq!(unit.requests().find(&request.id).await?, None);
 /// # Ok(())
 /// # }
 /// ```
@@ -209,7 +210,7 @@ impl World {
     pub async fn sign_in(&self, user: &User) -> Result<TestUser<'_>> {
         let unit = self.store().identity().await?;
         let expires = self.env.now() + TimeDelta::hours(8);
-        let session = unit.sessions().begin(user.id.clone(), expires).await?;
+        let session = unit.sessions().begin(&user.id, expires).await?;
         let signed_in = unit.sessions().signed_in(&session).await?;
         unit.commit().await?;
         let signed_in = signed_in.ok_or(rylie_db::repositories::Error::NotFound { entity: "Session" })?;
@@ -300,7 +301,7 @@ impl TestUser<'_> {
         self.world.env.forward(TimeDelta::seconds(1));
         let unit = self.unit().await?;
         let title = format!("Request {}", self.world.env.new_id());
-        let new = NewRequest { title, kind: "page".to_owned(), ..NewRequest::default() };
+        let new = NewRequest::new(title, RequestKind::Page);
         let request = unit.requests().add(new).await?;
         unit.commit().await?;
         Ok(request)

@@ -10,11 +10,11 @@ use super::rows::is_sqlite;
 use super::world;
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 fn named(email: &str) -> NewUser {
-    NewUser { email: email.into(), ..Default::default() }
+    NewUser::new(email)
 }
 
 async fn titles(unit: &dyn TenantUnit) -> Vec<String> {
@@ -159,7 +159,7 @@ async fn units_that_lose_against_each_other_are_run_again() {
                 let unit = store.tenant(&scope).await?;
                 for id in [&first, &second] {
                     let changes = rylie_db::repositories::RequestChanges { title: Some(title.into()), ..Default::default() };
-                    unit.requests().update(id.clone(), changes).await?;
+                    unit.requests().update(&id, changes).await?;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 unit.commit().await
@@ -185,14 +185,13 @@ async fn a_units_own_time_limit_ends_its_statements() {
     }
     let agency = world.agency().await.unwrap();
     super::rows::add_requests(&world, &agency, 1, 50_000, "n").await;
-    let options = UnitOptions::default().statement_timeout(Duration::from_millis(1));
-    let unit = world.store().tenant_with(&agency.scope(), options).await.unwrap();
+    let unit = world.store().tenant(&agency.scope()).statement_timeout(Duration::from_millis(1)).await.unwrap();
     let asked = super::rows::ids(1, 5_000);
-    let slow = unit.requests().set_status_many(asked.clone(), RequestStatus::Completed, Progress::none()).await;
+    let slow = unit.requests().set_status_many(&asked, RequestStatus::Completed).await;
     assert!(matches!(slow, Err(Error::Timeout)), "{slow:?}");
     drop(unit);
 
     // The limit ends with the unit.
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.requests().set_status_many(asked, RequestStatus::Completed, Progress::none()).await.unwrap().changed, 5_000);
+    assert_eq!(unit.requests().set_status_many(&asked, RequestStatus::Completed).await.unwrap().changed, 5_000);
 }

@@ -1,7 +1,7 @@
 //! Erasing a person from the audit log.
 
 use rylie_entities::UserId;
-use rylie_repositories::{Grant, Store};
+use rylie_repositories::{Grant, Store, StoreExt};
 
 use crate::error::{Error, Result};
 
@@ -18,7 +18,7 @@ pub async fn erase_from_audit(store: &dyn Store, user: &UserId) -> Result<u64> {
         // Without the user's id: the record of the erasure must not name the erased user.
         let grant = Grant::job("erase-from-audit", "a person's right to erasure").map_err(&failed)?;
         let unit = store.platform(grant).await.map_err(&failed)?;
-        let records = unit.audit_seals().erase(user.clone(), BATCH).await.map_err(&failed)?;
+        let records = unit.audit_seals().erase(user, BATCH).await.map_err(&failed)?;
         unit.commit().await.map_err(&failed)?;
         erased += records;
         if records < BATCH {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{CheckpointSink, SigningKey};
-use rylie_repositories::{Grant, PlatformUnit, Store};
+use rylie_repositories::{Grant, PlatformUnit, Store, StoreExt};
 
 use super::seal_audit::seal_and_declare;
 use crate::error::{Error, Result};

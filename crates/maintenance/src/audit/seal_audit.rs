@@ -1,7 +1,7 @@
 //! Sealing pending audit records.
 
 use rylie_audit::{CheckpointSink, Error as AuditError, SignedCheckpoint, SigningKey};
-use rylie_repositories::{Grant, NewSeal, PlatformUnit, Store, UnitOptions};
+use rylie_repositories::{Grant, NewSeal, PlatformUnit, Store, StoreExt};
 
 use crate::error::{Error, Result};
 
@@ -98,7 +98,7 @@ async fn agrees(store: &dyn Store, ours: Option<&SignedCheckpoint>, last: &Signe
 async fn fingerprint(store: &dyn Store) -> Result<String> {
     let failed = Error::doing("publishing checkpoints");
     let grant = Grant::job("seal-audit", "whose checkpoints are outside").map_err(&failed)?;
-    let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+    let unit = store.platform(grant).read_only().on_primary().await.map_err(&failed)?;
     unit.audit_seals().database().await.map_err(&failed)
 }
 
@@ -106,7 +106,7 @@ async fn fingerprint(store: &dyn Store) -> Result<String> {
 async fn checkpoints_after(store: &dyn Store, after: u64) -> Result<Vec<SignedCheckpoint>> {
     let failed = Error::doing("publishing checkpoints");
     let grant = Grant::job("seal-audit", "checkpoints to be handed out").map_err(&failed)?;
-    let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+    let unit = store.platform(grant).read_only().on_primary().await.map_err(&failed)?;
     unit.audit_seals().checkpoints_after(after, HANDED_OUT).await.map_err(&failed)
 }
 

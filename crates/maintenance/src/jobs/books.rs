@@ -7,6 +7,8 @@ use chrono::TimeDelta;
 use rylie_entities::Env;
 use serde_json::{Value, json};
 
+use rylie_repositories::StoreExt;
+
 use crate::error::{Error, Result};
 use crate::job::{Job, JobContext};
 

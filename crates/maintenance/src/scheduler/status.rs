@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rylie_repositories::{JobRun, RunStatus};
+use rylie_repositories::{JobRun, RunStatus, StoreExt};
 use serde::Serialize;
 
 use super::Scheduler;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rylie_repositories::{Grant, Progress, SecretColumn, SecretSurvey, Store, UnitOptions, UnreadableSecret};
+use rylie_repositories::{Grant, Progress, SecretColumn, SecretSurvey, Store, StoreExt, UnreadableSecret};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -69,7 +69,7 @@ pub async fn key_report(store: &dyn Store, progress: &Progress) -> Result<KeyRep
         let mut after = None;
         loop {
             let grant = Grant::job("key-report", "counts secrets by key").map_err(&failed)?;
-            let unit = store.platform_with(grant, UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+            let unit = store.platform(grant).read_only().on_primary().await.map_err(&failed)?;
             let mut survey = unit.secret_values().survey(column, after, BATCH).await.map_err(&failed)?;
             drop(unit);
             after = survey.next.take();

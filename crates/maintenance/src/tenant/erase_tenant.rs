@@ -1,7 +1,7 @@
 //! Erasing one tenant completely.
 
 use rylie_entities::TenantId;
-use rylie_repositories::{Grant, Store, TenantCounts};
+use rylie_repositories::{Grant, Store, StoreExt, TenantCounts};
 
 use crate::error::{Error, Result};
 

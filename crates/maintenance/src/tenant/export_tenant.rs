@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, SecondsFormat};
 use rylie_audit::{Action, Digest, SignedCheckpoint, SigningKey, TenantHead};
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
-use rylie_repositories::{Grant, PlatformUnit, Progress, Store, TenantCounts, UnitOptions};
+use rylie_repositories::{Grant, PlatformUnit, Progress, Store, StoreExt, TenantCounts};
 
 use super::tenant_file::{FORMAT, Finished, Header, Seal, Writer};
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ pub async fn export_tenant(
 ) -> Result<TenantCounts> {
     let failed = Error::doing(DOING);
     let grant = Grant::job("export-tenant", "to hand a tenant its data, or to move it").map_err(&failed)?;
-    let unit = store.platform_with(grant.clone(), UnitOptions::read_only().on_primary()).await.map_err(&failed)?;
+    let unit = store.platform(grant.clone()).read_only().on_primary().await.map_err(&failed)?;
     let writer = Writer::create(out)?;
     let (file, rows) = write(&*unit, tenant, schema, writer, out, key, progress).await?;
     drop(unit);

@@ -5,7 +5,8 @@ use std::path::Path;
 use rylie_audit::Action;
 use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
 use rylie_repositories::{
-    BeyondTenant, Grant, PlatformUnit, Progress, Store, TenantCounts, TenantRow, TenantRules, without_sign_ins,
+    BeyondTenant, Grant, PlatformUnit, Progress, Store, StoreExt, TenantCounts, TenantRow, TenantRules,
+    without_sign_ins,
 };
 
 use super::tenant_file::{Ending, Line, Reader};

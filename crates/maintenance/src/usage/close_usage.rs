@@ -1,7 +1,7 @@
 //! Closing billing periods.
 
 use chrono::{DateTime, Utc};
-use rylie_repositories::{Grant, Month, PlatformUnit, Store, UnitOptions};
+use rylie_repositories::{Grant, Month, Store, StoreExt};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ const DOING: &str = "closing billing periods";
 /// month since, for a hundred years at most. Locked rows are left to the next run, or to the user's next use.
 pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
     let failed = Error::doing(DOING);
-    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
+    let unit = store.platform(grant()?).read_only().on_primary().await.map_err(&failed)?;
     let ended = unit.usage_closing().count_ended(month).await.map_err(&failed)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, ended);
@@ -50,12 +50,13 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
 
 /// Visits all users once, from the first batch to the last or to the limit.
 async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64, closed: &mut u64) -> Result<()> {
+    let failed = Error::doing(DOING);
     let mut last = None;
     while *closed < sweep.limit() {
-        let unit = enter(store, UnitOptions::default()).await?;
+        let unit = store.platform(grant()?).await.map_err(&failed)?;
         let batch = BATCH.min(sweep.limit() - *closed);
-        let done = unit.usage_closing().close_ended(month, last, batch).await.map_err(Error::doing(DOING))?;
-        unit.commit().await.map_err(Error::doing(DOING))?;
+        let done = unit.usage_closing().close_ended(month, last, batch).await.map_err(&failed)?;
+        unit.commit().await.map_err(&failed)?;
         *closed += done.users;
         sweep.progress.tell(*closed, ended.max(*closed));
         last = done.last;
@@ -74,8 +75,8 @@ async fn walk(store: &dyn Store, month: Option<Month>, sweep: &Sweep, ended: u64
 ///
 /// It destroys the counts of current periods, which the quotas use. Call `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let failed = Error::doing("resetting the usage of all users");
-    let unit = enter(store, UnitOptions::read_only().on_primary()).await?;
+    let failed = Error::doing("resetting everybody's usage");
+    let unit = store.platform(grant()?).read_only().on_primary().await.map_err(&failed)?;
     let all = unit.usage_closing().count_everyone(at).await.map_err(&failed)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, all);
@@ -84,7 +85,7 @@ pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) ->
     }
     let (mut closed, mut last) = (ClosedUsage::default(), None);
     while closed.users < sweep.limit() {
-        let unit = enter(store, UnitOptions::default()).await?;
+        let unit = store.platform(grant()?).await.map_err(&failed)?;
         let batch = BATCH.min(sweep.limit() - closed.users);
         let batch = unit.usage_closing().reset_everyone(at, last, batch).await.map_err(&failed)?;
         unit.commit().await.map_err(&failed)?;
@@ -98,7 +99,6 @@ pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) ->
     Ok(closed)
 }
 
-async fn enter(store: &dyn Store, options: UnitOptions) -> Result<Box<dyn PlatformUnit>> {
-    let grant = Grant::job("close-usage", "closing billing periods").map_err(Error::doing(DOING))?;
-    store.platform_with(grant, options).await.map_err(Error::doing(DOING))
+fn grant() -> Result<Grant> {
+    Grant::job("close-usage", "closing billing periods").map_err(Error::doing(DOING))
 }

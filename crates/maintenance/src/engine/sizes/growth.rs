@@ -1,7 +1,7 @@
 //! Sizes over time.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rylie_repositories::{KeptSize, PastSize, Store};
+use rylie_repositories::{KeptSize, PastSize, Store, StoreExt};
 use serde::Serialize;
 
 use super::Sizes;
