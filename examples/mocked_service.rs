@@ -9,9 +9,9 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, MockStore, MockTenantUnit};
 
 /// The service: cancels requests of the signed-in user, and returns how many.
-async fn cancel(store: &dyn Store, scope: &TenantScope, ids: Vec<RequestId>) -> Result<u64, Error> {
+async fn cancel(store: &dyn Store, scope: &TenantScope, ids: &[RequestId]) -> Result<u64, Error> {
     let unit = store.tenant(scope).await?;
-    let done = unit.requests().set_status_many(ids, RequestStatus::Cancelled, Progress::none()).await?;
+    let done = unit.requests().set_status_many(ids, RequestStatus::Cancelled).await?;
     // If the unit is dropped without a commit, it rolls back.
     let done = done.all_found("Request")?;
     unit.commit().await?;
@@ -27,14 +27,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut unit = MockTenantUnit::default();
         unit.requests
             .expect_set_status_many()
-            .withf(|ids, status, _| ids.len() == 2 && *status == RequestStatus::Cancelled)
+            .withf(|ids, status| ids.len() == 2 && *status == RequestStatus::Cancelled)
             .times(1)
-            .returning(move |_, _, _| Ok(BulkOutcome { asked: 2, changed: 2 - not_found, not_found }));
+            .returning(move |_, _| Ok(BulkOutcome { asked: 2, changed: 2 - not_found, not_found }));
         let committed = unit.commits.clone();
         let mut store = MockStore::new();
         store.expect_open_tenant().times(1).return_once(|_, _, _| Ok(Box::new(unit)));
 
-        let done = cancel(&store, &scope, vec!["one".parse()?, "two".parse()?]).await;
+        let done = cancel(&store, &scope, &["one".parse()?, "two".parse()?]).await;
 
         assert_eq!(done.ok(), cancelled);
         assert_eq!(committed.load(Ordering::SeqCst), commits);

@@ -39,21 +39,21 @@ async fn main() -> Result<()> {
 
     title("3. A request with its tasks, in one transaction");
     let unit = store.tenant(&ann).await?;
-    let new = NewRequest { title: "Pages about SUVs".into(), kind: "page".into(), ..Default::default() };
+    let new = NewRequest::new("Pages about SUVs", RequestKind::Page);
     let tasks = vec![NewTask::new("Write the page", TaskType::Page), NewTask::new("Announce it", TaskType::GbpPost)];
     let made = unit.requests().add_with_tasks(new, tasks).await?;
-    unit.audit().record(Event::new(Action::RequestCreated).on("Request", &made.request.id)).await?;
+    unit.audit().record(Event::new(Action::RequestCreated).on(&made.request.id)).await?;
     say(format!("request {} with {} tasks, in {} statements", made.request.id, made.tasks.len(), unit.statements()));
     unit.commit().await?;
 
     title("4. A list, page by page");
     let unit = store.tenant(&ann).await?;
     for number in 1..=5 {
-        let new = NewRequest { title: format!("Blog post {number}"), kind: "blog".into(), ..Default::default() };
+        let new = NewRequest::new(format!("Blog post {number}"), RequestKind::Blog);
         unit.requests().add(new).await?;
     }
     unit.commit().await?;
-    let unit = store.tenant_read_only(&ann).await?;
+    let unit = store.tenant(&ann).read_only().await?;
     for offset in [0, 3] {
         let page = unit.requests().list(RequestFilter::default(), PageRequest::new(3, offset)).await?;
         let titles: Vec<_> = page.items.iter().map(|request| request.title.as_str()).collect();
@@ -65,9 +65,9 @@ async fn main() -> Result<()> {
     let unit = store.tenant(&bob).await?;
     let theirs = unit.requests().list(RequestFilter::default(), PageRequest::default()).await?;
     say(format!("bob's list has {} requests", theirs.total));
-    let found = unit.requests().find(made.request.id.clone()).await?;
+    let found = unit.requests().find(&made.request.id).await?;
     say(format!("bob asks for ann's request by its id: {}", if found.is_none() { "not found" } else { "LEAKED" }));
-    let refused = unit.requests().set_status(made.request.id.clone(), RequestStatus::Cancelled).await;
+    let refused = unit.requests().set_status(&made.request.id, RequestStatus::Cancelled).await;
     say(format!("bob cancels it: {}", refused.err().map_or("DONE".to_owned(), |error| error.to_string())));
     drop(unit);
 
@@ -75,7 +75,7 @@ async fn main() -> Result<()> {
     let unit = store.tenant(&ann).await?;
     let saved = unit.ga4_connections().save(token()).await?;
     say(format!("stored: {}…", &saved.access_token.stored()[..24]));
-    let opened = unit.ga4_connections().open_tokens(ann.user().id().clone()).await?;
+    let opened = unit.ga4_connections().open_tokens(ann.user().id()).await?;
     let same = opened.is_some_and(|tokens| tokens.access == Secret::from("ya29.example"));
     say(format!("opened again: {}", if same { "the same token" } else { "SOMETHING ELSE" }));
     unit.commit().await?;
@@ -83,9 +83,9 @@ async fn main() -> Result<()> {
     title("7. A role changes, and the change is recorded with it");
     let unit = store.tenant(&ann).await?;
     let carl = unit.users().add(NewUser { email: email(&*clock, "carl"), ..Default::default() }).await?;
-    unit.users().set_role(carl.id.clone(), UserRole::AgencyAdmin).await?;
+    unit.users().set_role(&carl.id, UserRole::AgencyAdmin).await?;
     unit.commit().await?;
-    let unit = store.tenant_read_only(&ann).await?;
+    let unit = store.tenant(&ann).read_only().await?;
     let of_carl = AuditFilter { resource_id: Some(carl.id.to_string()), ..Default::default() };
     for record in unit.audit().list(of_carl, PageRequest::default()).await?.items {
         say(format!("{} by {}: {}", record.action, record.user_id, record.details.unwrap_or_default()));
@@ -96,7 +96,7 @@ async fn main() -> Result<()> {
     let unit = store.tenant(&ann).await?;
     let me = ann.user().id().clone();
     for event in ["task-1", "task-2", "task-2"] {
-        let used = unit.usage().use_page(me.clone(), event).await?;
+        let used = unit.usage().use_page(&me, event).await?;
         say(format!(
             "{event}: {} of {} pages used{}",
             used.used,
@@ -104,13 +104,13 @@ async fn main() -> Result<()> {
             if used.repeated { ", counted before" } else { "" }
         ));
     }
-    unit.usage().use_blog(me.clone(), "task-3").await?;
+    unit.usage().use_blog(&me, "task-3").await?;
     unit.commit().await?;
     clock.forward(TimeDelta::days(32));
     let closed = close_usage(&*store, None, &Sweep::default()).await?;
     let again = close_usage(&*store, None, &Sweep::default()).await?;
     say(format!("{} billing periods closed; run again: {}", closed.users, again.users));
-    let unit = store.tenant_read_only(&ann).await?;
+    let unit = store.tenant(&ann).read_only().await?;
     for month in unit.usage().list(Some(me), PageRequest::default()).await?.items {
         say(format!("{}-{:02}: {} pages, {} blog posts", month.year, month.month, month.pages_used, month.blogs_used));
     }
@@ -160,7 +160,7 @@ async fn sign_in(store: &dyn Store, env: &dyn Env, agency: &AgencyId, who: &str)
     let unit = store.identity().await?;
     let user = unit.identities().find_by_email(&email(env, who)).await?.ok_or("no such user")?;
     assert_eq!(user.agency_id.as_ref(), Some(agency));
-    let session = unit.sessions().begin(user.id, env.now() + TimeDelta::hours(8)).await?;
+    let session = unit.sessions().begin(&user.id, env.now() + TimeDelta::hours(8)).await?;
     let user = unit.sessions().signed_in(&session).await?.ok_or("not signed in")?;
     unit.commit().await?;
     Ok(TenantScope::of(&user, Origin::default()))

@@ -98,19 +98,19 @@ impl Write {
             Self::Title => {
                 // The title changes each time: SQLite writes nothing, and waits for no disk, if a row stays the same.
                 let changes = RequestChanges { title: Some(format!("Title {number}")), ..Default::default() };
-                unit.requests().update(request.clone(), changes).await?;
+                unit.requests().update(request, changes).await?;
             }
             Self::Status => {
                 let status = if number.is_multiple_of(2) { RequestStatus::InProgress } else { RequestStatus::Pending };
-                unit.requests().set_status(request.clone(), status).await?;
+                unit.requests().set_status(request, status).await?;
             }
             Self::Request => {
-                let new = NewRequest { title: "A title".into(), kind: "page".into(), ..Default::default() };
+                let new = NewRequest::new("A title", RequestKind::Page);
                 unit.requests().add(new).await?;
             }
         }
         if recorded {
-            let event = Event::new(Action::Restored).on("Request", request).changed("title", "One", "Another title");
+            let event = Event::new(Action::Restored).on(request).changed("title", "One", "Another title");
             unit.audit().record(event).await?;
         }
         Ok(unit.commit().await?)

@@ -1,18 +1,19 @@
 //! Tests a service without a database, as users of the library do.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rylie_db::entities::RequestStatus;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{Error, MockStore, MockTenantUnit};
+use rylie_db::repositories::{Error, MockPlatformUnit, MockStore, MockTenantUnit};
 
 /// The service under test: begins the pending requests of a tenant.
 async fn begin_pending(store: &dyn Store, scope: &TenantScope) -> Result<u64, Error> {
     let unit = store.tenant(scope).await?;
     let filter = RequestFilter { status: Some(RequestStatus::Pending), ..Default::default() };
     let pending = unit.requests().overview(filter, KeysetRequest::default()).await?;
-    let ids = pending.items.into_iter().map(|item| item.request.id).collect();
-    let begun = unit.requests().set_status_many(ids, RequestStatus::InProgress, Progress::none()).await?;
+    let ids: Vec<_> = pending.items.into_iter().map(|item| item.request.id).collect();
+    let begun = unit.requests().set_status_many(&ids, RequestStatus::InProgress).await?;
     unit.audit().record(Event::new(Action::Other("REQUESTS_BEGUN".into())).with("count", begun.changed)).await?;
     unit.commit().await?;
     Ok(begun.changed)
@@ -39,8 +40,8 @@ async fn what_was_begun_is_counted_recorded_and_committed() {
     unit.requests.expect_overview().times(1).returning(|_, _| Ok(KeysetPage { items: Vec::new(), next: None }));
     unit.requests
         .expect_set_status_many()
-        .withf(|ids, status, _| ids.is_empty() && *status == RequestStatus::InProgress)
-        .returning(|_, _, _| Ok(BulkOutcome { asked: 3, changed: 2, not_found: 1 }));
+        .withf(|ids, status| ids.is_empty() && *status == RequestStatus::InProgress)
+        .returning(|_, _| Ok(BulkOutcome { asked: 3, changed: 2, not_found: 1 }));
     unit.audit.expect_record().withf(|event| event.details()["count"] == 2).times(1).returning(|_| Ok(()));
     let commits = unit.commits.clone();
 
@@ -77,8 +78,30 @@ async fn work_that_loses_is_tried_again_and_not_forever() {
 }
 
 #[tokio::test]
+async fn the_options_of_a_unit_reach_the_store() {
+    let mut store = MockStore::new();
+    let position = LogPosition::default();
+    let wanted = UnitOptions::autocommit().after(position).wait_for_replica(Duration::from_secs(1));
+    store.expect_open_tenant().times(1).returning(move |_, options, opened_at| {
+        assert_eq!((options, opened_at.file()), (wanted, file!()), "the line that opened it is the caller's");
+        Ok(Box::<MockTenantUnit>::default())
+    });
+    let wanted = UnitOptions::read_only().on_primary().statement_timeout(Duration::from_secs(2));
+    store.expect_open_platform().times(1).returning(move |_, options, _| {
+        assert_eq!(options, wanted);
+        Ok(Box::<MockPlatformUnit>::default())
+    });
+    let scope = scope();
+
+    let unit = store.tenant(&scope).read_only().after(position).wait_for_replica(Duration::from_secs(1)).autocommit();
+    unit.await.unwrap().commit().await.unwrap();
+    let unit = store.platform(Grant::job("job", "why").unwrap()).statement_timeout(Duration::from_secs(2));
+    unit.read_only().on_primary().await.unwrap().commit().await.unwrap();
+}
+
+#[tokio::test]
 async fn every_unit_and_its_savepoints_are_mocked() {
-    use rylie_db::repositories::{MockIdentityUnit, MockPlatformUnit};
+    use rylie_db::repositories::MockIdentityUnit;
 
     let mut store = MockStore::new();
     store.expect_open_identity().returning(|_| Ok(Box::<MockIdentityUnit>::default()));

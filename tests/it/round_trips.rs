@@ -30,8 +30,8 @@ impl Counted {
     async fn of(&self, work: impl AsyncFn()) -> u64 {
         work().await;
         work().await;
-        // The only connection becomes free after the end of the previous unit. The end of this one is one round trip.
-        let settled = self.store.tenant_read_only(&self.scope).await.unwrap();
+        // Whoever has the only connection, has it after the end of the unit before. This one's own end is one.
+        let settled = self.store.tenant(&self.scope).read_only().await.unwrap();
         let before = self.proxy.round_trips() + 1;
         drop(settled);
         work().await;
@@ -40,7 +40,7 @@ impl Counted {
 }
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 #[tokio::test]
@@ -51,13 +51,13 @@ async fn a_unit_opens_in_one_round_trip_and_a_read_in_it_is_one_more() {
     let opened = counted.of(async || drop(counted.store.tenant(&counted.scope).await.unwrap())).await;
     let read = counted
         .of(async || {
-            let unit = counted.store.tenant_read_only(&counted.scope).await.unwrap();
-            unit.requests().find(request.clone()).await.unwrap();
+            let unit = counted.store.tenant(&counted.scope).read_only().await.unwrap();
+            unit.requests().find(&request).await.unwrap();
         })
         .await;
     let listed = counted
         .of(async || {
-            let unit = counted.store.tenant_read_only(&counted.scope).await.unwrap();
+            let unit = counted.store.tenant(&counted.scope).read_only().await.unwrap();
             unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
             unit.requests().list_after(RequestFilter::default(), KeysetRequest::default()).await.unwrap();
         })
@@ -73,12 +73,12 @@ async fn a_read_by_id_in_autocommit_is_one_round_trip_and_so_is_a_loaders_batch(
     let loader = Loader::<Request>::new(counted.store.clone(), counted.scope.clone());
 
     let before = counted.proxy.round_trips();
-    drop(counted.store.tenant_with(&counted.scope, UnitOptions::autocommit()).await.unwrap());
+    drop(counted.store.tenant(&counted.scope).read_only().autocommit().await.unwrap());
     assert_eq!(counted.proxy.round_trips(), before);
     let read = counted
         .of(async || {
-            let unit = counted.store.tenant_with(&counted.scope, UnitOptions::autocommit()).await.unwrap();
-            unit.requests().find(request.clone()).await.unwrap();
+            let unit = counted.store.tenant(&counted.scope).read_only().autocommit().await.unwrap();
+            unit.requests().find(&request).await.unwrap();
         })
         .await;
     let batch = counted.of(async || drop(loader.find(request.clone()).await.unwrap())).await;
@@ -89,8 +89,8 @@ async fn a_read_by_id_in_autocommit_is_one_round_trip_and_so_is_a_loaders_batch(
 #[tokio::test]
 async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
     let counted = Counted::new().await;
-    // No more traffic reaches the client: a unit that ends nevertheless has not waited for an answer.
-    let unit = counted.store.tenant_read_only(&counted.scope).await.unwrap();
+    // Nothing passes to the client any more: who ends a unit and is done has not waited for an answer.
+    let unit = counted.store.tenant(&counted.scope).read_only().await.unwrap();
     unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
     let before = counted.proxy.bytes_to_client();
     unit.commit().await.unwrap();

@@ -13,7 +13,7 @@ async fn a_tenant_moves_from_sqlite_to_postgresql_and_back() {
     let agency = sqlite.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let unit = agency.unit().await.unwrap();
-    unit.tasks().add(request.id, NewTask::new("a task", TaskType::GbpPost)).await.unwrap();
+    unit.tasks().add(&request.id, NewTask::new("a task", TaskType::GbpPost)).await.unwrap();
     unit.commit().await.unwrap();
     let tenant = &agency.agency.tenant_id;
     let mut sql = Sql::connect(sqlite.url()).await;

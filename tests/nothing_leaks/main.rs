@@ -149,10 +149,10 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
     };
     said.shows(&site);
     said.shows_also_as_json(&unit.search_console_connections().save(site).await.unwrap());
-    said.shows(&unit.ga4_connections().open_tokens(me.clone()).await.unwrap());
-    let key = unit.api_keys().issue(me.clone()).await.unwrap();
+    said.shows(&unit.ga4_connections().open_tokens(&me).await.unwrap());
+    let key = unit.api_keys().issue(&me).await.unwrap();
     said.shows(&key);
-    said.shows_also_as_json(&unit.users().get(me.clone()).await.unwrap());
+    said.shows_also_as_json(&unit.users().get(&me).await.unwrap());
     unit.commit().await.unwrap();
 
     let identity = database.store().identity().await.unwrap();
@@ -224,7 +224,7 @@ async fn wrong_key(world: &World, user: &TestUser<'_>, said: &mut Said) {
     let stranger = Config::builder().set("database_url", world.url()).unwrap().set("keyring", other.display()).unwrap();
     let stranger = Database::connect(stranger.build().unwrap()).await.unwrap();
     let unit = stranger.store().tenant(&user.scope()).await.unwrap();
-    said.fails(unit.ga4_connections().open_tokens(user.user.id.clone()).await);
+    said.fails(unit.ga4_connections().open_tokens(&user.user.id).await);
     drop(unit);
     said.shows_also_as_json(&reencrypt(&*stranger.store(), 10, &Progress::none()).await.unwrap());
 }
@@ -236,7 +236,7 @@ async fn tampered(world: &World, user: &TestUser<'_>, said: &mut Said) {
             .await
             .unwrap();
         let unit = user.unit().await.unwrap();
-        said.fails(unit.ga4_connections().open_tokens(me.clone()).await);
+        said.fails(unit.ga4_connections().open_tokens(me).await);
         drop(unit);
         said.shows_also_as_json(&reencrypt(&*world.store(), 10, &Progress::none()).await.unwrap());
     }
@@ -247,8 +247,7 @@ async fn out_of_time(world: &World, user: &TestUser<'_>, said: &mut Said) {
     let mut other = sqlx::PgConnection::connect(world.url()).await.unwrap();
     let lock = format!(r#"BEGIN; SELECT 1 FROM "GA4Connection" WHERE "userId" = '{}' FOR UPDATE"#, user.user.id);
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut other).await.unwrap();
-    let limited = UnitOptions::default().statement_timeout(Duration::from_millis(50));
-    let unit = world.store().tenant_with(&user.scope(), limited).await.unwrap();
+    let unit = world.store().tenant(&user.scope()).statement_timeout(Duration::from_millis(50)).await.unwrap();
     said.fails(unit.ga4_connections().save(ga4()).await);
     drop(unit);
 

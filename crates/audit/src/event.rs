@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::Action;
+use crate::{Action, AuditTarget};
 
 /// An event before it is recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +22,17 @@ impl Event {
         Self { action, resource: "Platform", resource_id: None, changes: Map::new(), facts: Map::new() }
     }
 
-    /// Sets the row: the table and its key.
+    /// Names the row by its typed id; the id names the table.
     #[must_use]
-    pub fn on(mut self, resource: &'static str, id: &(impl ToString + ?Sized)) -> Self {
+    pub fn on<T: AuditTarget>(self, id: &T) -> Self {
+        self.on_row(T::RESOURCE, &id.to_string())
+    }
+
+    /// Names a row without a typed id: the table, or another kind of resource, and its key.
+    #[must_use]
+    pub fn on_row(mut self, resource: &'static str, key: &str) -> Self {
         self.resource = resource;
-        self.resource_id = Some(id.to_string());
+        self.resource_id = Some(key.to_owned());
         self
     }
 

@@ -5,6 +5,7 @@ mod actor;
 mod event;
 mod origin;
 mod proxies;
+mod target;
 
 mod checkpoint;
 mod complete;
@@ -27,6 +28,7 @@ pub use actor::Actor;
 pub use event::Event;
 pub use origin::Origin;
 pub use proxies::TrustedProxies;
+pub use target::AuditTarget;
 
 pub use checkpoint::{Checkpoint, Format, SignedCheckpoint};
 pub use complete::{TenantBatch, TenantCheck, TenantLeaf};

@@ -34,7 +34,7 @@ impl Service {
     /// Signs a user in and returns the scope. A user with an agency's number administers that agency.
     pub(crate) async fn scope(&self, number: u64) -> Result<TenantScope> {
         let unit = self.store.identity().await?;
-        let token = unit.sessions().begin(user(number)?, SystemEnv.now() + TimeDelta::hours(8)).await?;
+        let token = unit.sessions().begin(&user(number)?, SystemEnv.now() + TimeDelta::hours(8)).await?;
         let signed_in = unit.sessions().signed_in(&token).await?.ok_or("the session is missing")?;
         unit.commit().await?;
         Ok(TenantScope::of(&signed_in, Origin::default()))

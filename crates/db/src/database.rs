@@ -1,16 +1,19 @@
 //! The connected database: migrate it, and get a store.
 
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use rylie_audit::{Action, Event, SigningKey};
 use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
-    AuditReader, ConnectionError, DatabaseStore, Grant, Pool, Progress, ReplicaStatus, Replicas, Store, TenantCounts,
+    AuditReader, BooksUnit, ConnectionError, DatabaseStore, Grant, IdentityUnit, PlatformUnit, Pool, Progress,
+    ReplicaStatus, Replicas, Store, StoreExt, TenantCounts, TenantScope, TenantUnit, UnitOptions,
 };
 use sea_orm::DbBackend;
 
@@ -144,16 +147,16 @@ impl Database {
         may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
         self.reload_keys()?;
         // A unit that sealed before the rotation may not have committed yet.
-        let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "waits for writers")?).await?;
+        let unit = self.platform(Grant::job("destroy-key", "waits for writers")?).await?;
         unit.secret_values().wait_for_writers().await?;
         unit.commit().await?;
         let columns = rylie_maintenance::key_report(&*self.store, &Progress::none()).await?.under(key.as_str());
         if !columns.is_empty() {
             return Err(Error::KeyInUse { key: key.clone(), columns });
         }
-        // Recorded first: a record without a destruction is better than a destruction without a record.
-        let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "no value is under it")?).await?;
-        unit.audit().record(Event::new(Action::KeyDestroyed).on("Key", key)).await?;
+        // Recorded first: a record without a destruction is better than the other way round.
+        let unit = self.platform(Grant::job("destroy-key", "no value is under it")?).await?;
+        unit.audit().record(Event::new(Action::KeyDestroyed).on(key)).await?;
         unit.commit().await?;
         file.update(|keyring| keyring.destroy(key)).map_err(Error::NotToDestroy)?;
         self.reload_keys()
@@ -239,6 +242,41 @@ impl Database {
         if let Some(replicas) = &self.replicas {
             replicas.close().await;
         }
+    }
+}
+
+#[async_trait]
+impl Store for Database {
+    async fn open_tenant(
+        &self,
+        scope: &TenantScope,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> rylie_repositories::Result<Box<dyn TenantUnit>> {
+        self.store.open_tenant(scope, options, opened_at).await
+    }
+
+    async fn open_identity(
+        &self,
+        opened_at: &'static Location<'static>,
+    ) -> rylie_repositories::Result<Box<dyn IdentityUnit>> {
+        self.store.open_identity(opened_at).await
+    }
+
+    async fn open_platform(
+        &self,
+        grant: Grant,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> rylie_repositories::Result<Box<dyn PlatformUnit>> {
+        self.store.open_platform(grant, options, opened_at).await
+    }
+
+    async fn open_books(
+        &self,
+        opened_at: &'static Location<'static>,
+    ) -> rylie_repositories::Result<Box<dyn BooksUnit>> {
+        self.store.open_books(opened_at).await
     }
 }
 

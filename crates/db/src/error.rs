@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use rylie_crypto::KeyId;
+use rylie_entities::{InvalidId, UnknownLabel};
+use rylie_repositories::Retryable;
 
 /// The result of the facade's calls.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of the facade. No message contains a password or another secret.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +34,7 @@ pub enum Error {
 
     /// The keyring or the old service's key cannot be used.
     #[error("reading the keys; see `keyring` and `encryption_key` in the configuration")]
-    Keys(#[source] rylie_crypto::Error),
+    Keys(#[from] rylie_crypto::Error),
 
     /// The key cannot be destroyed: it is active, unknown, or already destroyed.
     #[error(transparent)]
@@ -60,9 +62,21 @@ pub enum Error {
     Repository(#[from] rylie_repositories::Error),
 }
 
-impl From<rylie_repositories::ConnectionError> for Error {
-    fn from(error: rylie_repositories::ConnectionError) -> Self {
-        Self::Repository(error.into())
+/// Each error of a data call is [`Error::Repository`].
+macro_rules! from_data {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::Repository(error.into())
+            }
+        })+
+    };
+}
+from_data!(rylie_repositories::ConnectionError, rylie_audit::Error, InvalidId, UnknownLabel);
+
+impl Retryable for Error {
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Repository(error) if error.is_retryable())
     }
 }
 
@@ -96,4 +110,35 @@ impl Error {
 fn in_words(columns: &BTreeMap<String, u64>) -> String {
     let columns = columns.iter().map(|(column, values)| format!("{values} of {column}"));
     columns.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use rylie_entities::{RequestId, RequestStatus};
+
+    use super::*;
+
+    /// As a caller with text from outside: each `?` converts another crate's error.
+    fn parsed(id: &str, status: &str) -> Result<(RequestId, RequestStatus)> {
+        Ok((id.parse()?, status.parse()?))
+    }
+
+    #[test]
+    fn text_from_outside_becomes_invalid() {
+        assert!(parsed("r", "PENDING").is_ok());
+        for (id, status, message) in [
+            ("", "PENDING", "the id is not acceptable: it must have 1 to 255 bytes and no control characters"),
+            ("r", "pending", "RequestStatus is not acceptable: it must be one of the labels of the database"),
+        ] {
+            let error = parsed(id, status).unwrap_err();
+            assert!(matches!(error, Error::Repository(rylie_repositories::Error::Invalid { .. })), "{error:?}");
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn an_error_is_retryable_if_that_of_the_data_call_is() {
+        assert!(Error::from(rylie_repositories::Error::Contention).is_retryable());
+        assert!(!Error::from(rylie_repositories::Error::UnitFailed).is_retryable());
+    }
 }

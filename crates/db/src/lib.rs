@@ -29,14 +29,14 @@ pub mod prelude {
     pub use rylie_audit::{Action, Actor, Event, Origin};
     pub use rylie_crypto::Secret;
     pub use rylie_entities::{
-        AgencyId, Env, PackageType, RequestId, RequestPriority, RequestStatus, SystemEnv, TaskId, TaskStatus, TaskType,
-        TenantId, Token, UserId, UserRole,
+        Agency, AgencyId, Env, PackageType, Request, RequestId, RequestKind, RequestPriority, RequestStatus, SystemEnv,
+        Task, TaskId, TaskStatus, TaskType, TenantId, Token, User, UserId, UserRole,
     };
     pub use rylie_repositories::{
         BulkOutcome, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, Loader, LogPosition, NewAgency,
-        NewRequest, NewTask, NewUser, Page, PageRequest, PlatformUnit, Progress, RequestFilter, Retry, SignedInUser,
-        Store, TaskFilter, TenantScope, TenantUnit, UnitOptions, retry, stream_of,
+        NewRequest, NewTask, NewUser, Page, PageRequest, Patch, PlatformUnit, Progress, RequestFilter, Retry,
+        SignedInUser, Store, StoreExt, TaskFilter, TenantScope, TenantUnit, UnitOptions, retry, stream_of,
     };
 
-    pub use crate::{Config, Database};
+    pub use crate::{Config, Database, Error, Result};
 }

@@ -3,6 +3,16 @@
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// The text is not a label of the enum.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a {of}: it must be one of {}", .labels.join(", "))]
+pub struct UnknownLabel {
+    /// The name of the enum.
+    pub of: &'static str,
+    /// The labels, in their order.
+    pub labels: &'static [&'static str],
+}
+
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident as $type:literal { $($(#[$label_doc:meta])* $variant:ident = $label:literal,)+ }) => {
         $(#[$doc])*
@@ -19,6 +29,18 @@ macro_rules! labels {
             #[must_use]
             pub fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label,)+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownLabel;
+
+            /// Parses the stored label.
+            fn from_str(text: &str) -> Result<Self, UnknownLabel> {
+                match text {
+                    $($label => Ok(Self::$variant),)+
+                    _ => Err(UnknownLabel { of: stringify!($name), labels: &[$($label),+] }),
+                }
             }
         }
 
@@ -107,5 +129,18 @@ labels! {
         GbpPost = "GBP_POST",
         /// An improvement of existing content.
         Improvement = "IMPROVEMENT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_parsed_and_another_text_names_the_labels() {
+        assert_eq!("IN_PROGRESS".parse(), Ok(RequestStatus::InProgress));
+        let error = "in_progress".parse::<RequestStatus>().unwrap_err();
+        let expected = "not a RequestStatus: it must be one of PENDING, IN_PROGRESS, COMPLETED, CANCELLED";
+        assert_eq!(error.to_string(), expected);
     }
 }

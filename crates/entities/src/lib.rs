@@ -21,6 +21,7 @@ mod enums;
 mod env;
 #[doc(hidden)]
 pub mod id;
+mod request_kind;
 mod secret_columns;
 mod tables;
 mod tenant;
@@ -30,9 +31,10 @@ mod timestamp;
 pub(crate) use id::id;
 
 pub use details::Details;
-pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UserRole};
+pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UnknownLabel, UserRole};
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
+pub use request_kind::RequestKind;
 pub use secret_columns::{IndexColumn, SealedColumn, Token};
 pub use tables::{EntityColumn, EntityReference, EntityTable, tables};
 pub use tenant::{TenantId, TenantOwned};

@@ -1,7 +1,7 @@
 //! Seeding: the rows that must exist before the first sign-in.
 
 use rylie_entities::{PackageType, User, UserRole};
-use rylie_repositories::{NewAgency, NewUser, PlatformUnit, SettingsChanges, Store, UserChanges};
+use rylie_repositories::{NewAgency, NewUser, Patch, PlatformUnit, SettingsChanges, Store, UserChanges};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -167,11 +167,11 @@ async fn seed_user(
     }
     let role = user.role.filter(|role| *role != before.role);
     if let Some(role) = role {
-        unit.users().set_role(before.id.clone(), role).await?;
+        unit.users().set_role(&before.id, role).await?;
     }
     let changes = changes(user, &before);
     if let Some(changes) = &changes {
-        unit.users().update(before.id, changes.clone()).await?;
+        unit.users().update(&before.id, changes.clone()).await?;
     }
     seeded.updated += u64::from(role.is_some() || changes.is_some());
     Ok(())
@@ -180,7 +180,9 @@ async fn seed_user(
 fn changes(user: &SeedUser, before: &User) -> Option<UserChanges> {
     let name = user.name.clone().filter(|name| before.name.as_ref() != Some(name));
     let package = user.package.filter(|package| before.active_package_type != Some(*package));
-    (name.is_some() || package.is_some()).then(|| UserChanges { name, package, ..Default::default() })
+    let changed = name.is_some() || package.is_some();
+    let (name, package) = (name.map_or(Patch::Keep, Patch::Set), package.map_or(Patch::Keep, Patch::Set));
+    changed.then(|| UserChanges { name, package, ..Default::default() })
 }
 
 fn new_user(user: &SeedUser) -> NewUser {

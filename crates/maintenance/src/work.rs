@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::panic::Location;
 
-use rylie_repositories::{BooksUnit, Grant, PlatformUnit, Result as DataResult, Store, UnitOptions};
+use rylie_repositories::{BooksUnit, Grant, PlatformUnit, Result as DataResult, Store, StoreExt, UnitOptions};
 
 use crate::error::{Error, Result};
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-pub use reader::AuditReader;
+pub use reader::{AuditExtent, AuditReader, NumberedLeaf, StrayPage};
 pub use seals::*;
 
 /// The audit log. A tenant unit reads and writes the tenant's part.

@@ -3,6 +3,7 @@
 mod label;
 mod loader;
 mod not_empty;
+mod patch;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
 mod store;
 mod tx;
@@ -20,7 +21,11 @@ mod usage;
 mod users;
 
 pub use loader::{Loaded, Loader};
-pub use store::{DatabaseStore, KeySource, Store};
+pub use patch::Patch;
+pub use store::{
+    Configurable, DatabaseStore, KeySource, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant,
+    OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt,
+};
 pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 
 // The parts of a unit of work that callers need. The types that send statements are not exported.
@@ -30,7 +35,10 @@ pub use rylie_tenancy::{
     Savepoint, Server, SignedInUser, StoredMark, TenantScope, UnitOptions, retry, stream_of,
 };
 
-pub use audit::{AuditFilter, AuditReader, AuditRepository, AuditSealRepository, NewSeal, RemovedBatches};
+pub use audit::{
+    AuditExtent, AuditFilter, AuditReader, AuditRepository, AuditSealRepository, NewSeal, NumberedLeaf, RemovedBatches,
+    StrayPage,
+};
 pub use connections::{
     Ga4ConnectionRepository, NewGa4Connection, NewSearchConsoleConnection, SearchConsoleConnectionRepository,
 };

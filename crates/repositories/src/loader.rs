@@ -2,21 +2,21 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rylie_entities::{Request, RequestId, Task, TaskId};
 use tokio::sync::oneshot;
 
-use crate::{Error, Result, Store, TenantScope, TenantUnit, UnitOptions};
+use crate::{Error, LogPosition, Result, Store, TenantScope, TenantUnit, UnitOptions};
 
 /// Reads rows of one scope by id. Ids that callers request during a read are collected into the next statement. Use it
 /// where many resolvers of one response, or many requests of one tenant, would read rows one by one.
 ///
-/// Each batch is a separate unit [in autocommit](UnitOptions::autocommit()), with both isolation layers. Nothing is
-/// cached: each row is read after it was requested, so earlier commits are visible. With replicas, the options of its
-/// units decide which ([`with`](Self::with)). A single caller pays for its read only. Share it behind an [`Arc`] among
-/// the callers of one scope.
+/// Each batch is a unit of its own [in autocommit](UnitOptions::autocommit()), with both walls. It keeps nothing: a row is read after it was asked for, so
+/// whatever was committed before is seen; where there are replicas, as much of it as [`after`](Self::after) asks for. A caller who is alone pays for nothing more than its read.
+/// Share it behind an [`Arc`] among the callers of one scope.
 pub struct Loader<E: Loaded> {
     store: Arc<dyn Store>,
     scope: TenantScope,
@@ -60,7 +60,7 @@ macro_rules! loaded {
             }
 
             async fn find_many(unit: &dyn TenantUnit, ids: Vec<$id>) -> Result<Vec<Self>> {
-                unit.$repository().find_many(ids).await
+                unit.$repository().find_many(&ids).await
             }
         })+
     };
@@ -75,11 +75,17 @@ impl<E: Loaded> Loader<E> {
         Self { store, scope, options, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    /// Replaces the options of its units, for example with a log position that they must show. The units stay
-    /// read-only.
+    /// Shows everything that was committed before this position, as [`OpenReadOnly::after`](crate::OpenReadOnly::after).
     #[must_use]
-    pub fn with(mut self, options: UnitOptions) -> Self {
-        self.options = UnitOptions { read_only: true, autocommit: true, ..options };
+    pub fn after(mut self, position: LogPosition) -> Self {
+        self.options = self.options.after(position);
+        self
+    }
+
+    /// Reads the newest state, from the primary.
+    #[must_use]
+    pub fn on_primary(mut self) -> Self {
+        self.options = self.options.on_primary();
         self
     }
 
@@ -131,7 +137,7 @@ impl<E: Loaded> Loader<E> {
     }
 
     async fn read(&self, ids: Vec<E::Id>) -> Result<Vec<E>> {
-        let unit = self.store.tenant_with(&self.scope, self.options).await?;
+        let unit = self.store.open_tenant(&self.scope, self.options, Location::caller()).await?;
         E::find_many(&*unit, ids).await
     }
 

@@ -19,7 +19,7 @@ use sea_orm::{ColumnTrait, DbBackend, TryIntoModel};
 use crate::not_empty::not_empty;
 use crate::tasks::{self, NewTask};
 use crate::tx::Tx;
-use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
+use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
@@ -32,17 +32,18 @@ pub use seoworks_mappings::*;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RequestRepository: Send + Sync {
-    /// Returns the request, or `None` if there is no such request within reach.
-    async fn find(&self, id: RequestId) -> Result<Option<Request>>;
+    /// The request, or `None` if there is no such request within reach.
+    async fn find(&self, id: &RequestId) -> Result<Option<Request>>;
 
-    /// Returns those of the requests that exist within reach, in no particular order. One statement for any number.
-    async fn find_many(&self, ids: Vec<RequestId>) -> Result<Vec<Request>>;
+    /// Those of the named requests that are there and within reach, in no particular order; the others are left out. One
+    /// statement, however many.
+    async fn find_many(&self, ids: &[RequestId]) -> Result<Vec<Request>>;
 
-    /// As [`find`](Self::find), but fails with [`Error::NotFound`].
-    async fn get(&self, id: RequestId) -> Result<Request>;
+    /// As [`find`](Self::find), or [`Error::NotFound`].
+    async fn get(&self, id: &RequestId) -> Result<Request>;
 
-    /// Returns the request with its user and its tasks, oldest first. Three statements for any number of tasks.
-    async fn get_with_tasks(&self, id: RequestId) -> Result<RequestWithTasks>;
+    /// The request with its user and its tasks, oldest first: three statements, however many tasks.
+    async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks>;
 
     /// Returns one page, newest first.
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>>;
@@ -61,61 +62,54 @@ pub trait RequestRepository: Send + Sync {
     /// in a platform unit. On SQLite three for some thousand tasks.
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks>;
 
-    /// Applies `changes`.
-    async fn update(&self, id: RequestId, changes: RequestChanges) -> Result<Request>;
+    /// Changes what is named in `changes`.
+    async fn update(&self, id: &RequestId, changes: RequestChanges) -> Result<Request>;
 
-    /// Changes the status. `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer.
-    async fn set_status(&self, id: RequestId, status: RequestStatus) -> Result<Request>;
+    /// Changes the status; `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer.
+    async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request>;
 
-    /// Soft-deletes the request. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
-    async fn remove(&self, id: RequestId) -> Result<()>;
+    /// Soft-deletes the request. Recorded. [`Error::NotFound`] if it already is.
+    async fn remove(&self, id: &RequestId) -> Result<()>;
 
-    /// Restores a soft-deleted request. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
-    async fn restore(&self, id: RequestId) -> Result<Request>;
+    /// Brings a soft-deleted request back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    async fn restore(&self, id: &RequestId) -> Result<Request>;
 
     /// Deletes a soft-deleted request permanently, with its tasks. Recorded. Administrators only. Fails with
     /// [`Error::NotFound`] if it is not soft-deleted.
-    async fn purge(&self, id: RequestId) -> Result<()>;
+    async fn purge(&self, id: &RequestId) -> Result<()>;
 
-    /// Creates many requests, all or none. A request for a user who is not within reach is skipped and counts as not
-    /// found.
-    async fn add_many(&self, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome>;
+    /// Makes many requests, all or none. Those for a user who is not within reach are not made and count as not found.
+    async fn add_many(&self, new: Vec<NewRequest>) -> Result<BulkOutcome>;
 
-    /// As [`set_status`](Self::set_status), for any number of requests, all or none. Two statements per 5,000.
-    async fn set_status_many(
-        &self,
-        ids: Vec<RequestId>,
-        status: RequestStatus,
-        progress: Progress,
-    ) -> Result<BulkOutcome>;
+    /// As [`set_status`](Self::set_status), for any number of requests, all or none: two statements for every 5,000.
+    async fn set_status_many(&self, ids: &[RequestId], status: RequestStatus) -> Result<BulkOutcome>;
 
     /// As [`remove`](Self::remove), for any number of requests, all or none. Each is recorded.
-    async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
+    async fn remove_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of requests, all or none. One statement per 5,000, and the
-    /// statements that record them. A request that is not soft-deleted counts as not found.
-    async fn restore_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
+    /// As [`restore`](Self::restore), for any number of requests, all or none: one statement for every 5,000, and those that
+    /// record them. One that is not soft-deleted counts as not found.
+    async fn restore_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 
-    /// As [`purge`](Self::purge), for any number of requests, all or none. A request that is not soft-deleted counts as
-    /// not found.
-    async fn purge_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome>;
+    /// As [`purge`](Self::purge), for any number of requests, all or none. One that is not soft-deleted counts as not found.
+    async fn purge_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 }
 
 #[async_trait]
 impl RequestRepository for Tx {
-    async fn find(&self, id: RequestId) -> Result<Option<Request>> {
-        self.present::<Entity>(&id).await
+    async fn find(&self, id: &RequestId) -> Result<Option<Request>> {
+        self.present::<Entity>(id).await
     }
 
-    async fn find_many(&self, ids: Vec<RequestId>) -> Result<Vec<Request>> {
-        self.present_among::<Entity>(&ids).await
+    async fn find_many(&self, ids: &[RequestId]) -> Result<Vec<Request>> {
+        self.present_among::<Entity>(ids).await
     }
 
-    async fn get(&self, id: RequestId) -> Result<Request> {
-        self.present::<Entity>(&id).await?.ok_or(Error::NotFound { entity: "Request" })
+    async fn get(&self, id: &RequestId) -> Result<Request> {
+        self.present::<Entity>(id).await?.ok_or(Error::NotFound { entity: "Request" })
     }
 
-    async fn get_with_tasks(&self, id: RequestId) -> Result<RequestWithTasks> {
+    async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks> {
         let request = RequestRepository::get(self, id).await?;
         let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(&request.user_id)).one().await?;
         let tasks = self.rows::<task::Entity>().filter(tasks::present_in(&request.id));
@@ -142,78 +136,73 @@ impl RequestRepository for Tx {
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks> {
         let named = new.user.clone();
         let Some(scope) = self.scope().filter(|_| self.engine() == DbBackend::Postgres) else {
-            let user = self.owner(named).await?;
+            let user = self.owner(named.as_ref()).await?;
             let (request, tasks) = rows(self, new, tasks, &user.id, user.agency_id.as_ref())?;
             self.insert_many::<Entity>(vec![request.clone()]).await?;
             self.insert_many::<task::Entity>(tasks.clone()).await?;
             return made(request, user, tasks);
         };
-        // A user of the scope's tenant belongs to the scope's agency.
-        let id = self.user_or_own(named)?;
+        // Whoever is of the scope's tenant is of the scope's agency.
+        let id = self.user_or_own(named.as_ref())?;
         let (request, tasks) = rows(self, new, tasks, &id, scope.user().agency())?;
         let user = self.insert_for::<Entity, task::Entity>(scope, &id, request.clone(), tasks.clone()).await?;
         made(request, user, tasks)
     }
 
-    async fn update(&self, id: RequestId, changes: RequestChanges) -> Result<Request> {
+    async fn update(&self, id: &RequestId, changes: RequestChanges) -> Result<Request> {
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
         if let Some(title) = changes.title {
             set.title = Set(not_empty("the title", title)?);
         }
         set.description = changes.description.map_or(NotSet, Set);
         set.priority = changes.priority.map_or(NotSet, Set);
-        set.content_url = changes.content_url.map_or(NotSet, |url| Set(Some(url)));
-        set.page_title = changes.page_title.map_or(NotSet, |title| Set(Some(title)));
-        self.update_one::<Entity>(set, present(&id), "Request").await
+        set.content_url = changes.content_url.into_active();
+        set.page_title = changes.page_title.into_active();
+        self.update_one::<Entity>(set, present(id), "Request").await
     }
 
-    async fn set_status(&self, id: RequestId, status: RequestStatus) -> Result<Request> {
+    async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request> {
         let set = with_status(self, status);
-        // The first completion time is kept.
-        let changing = present(&id).add(Column::Status.ne(status));
+        // Completed once stays completed at its first time.
+        let changing = present(id).add(Column::Status.ne(status));
         match rylie_tenancy::Tx::update::<Entity>(self, set, changing).await?.pop() {
             Some(request) => Ok(request),
             None => RequestRepository::get(self, id).await,
         }
     }
 
-    async fn remove(&self, id: RequestId) -> Result<()> {
-        self.soft_delete::<Entity>(&id).await
+    async fn remove(&self, id: &RequestId) -> Result<()> {
+        self.soft_delete::<Entity>(id).await
     }
 
-    async fn restore(&self, id: RequestId) -> Result<Request> {
-        self.restore_one::<Entity>(&id).await
+    async fn restore(&self, id: &RequestId) -> Result<Request> {
+        self.restore_one::<Entity>(id).await
     }
 
-    async fn purge(&self, id: RequestId) -> Result<()> {
-        self.purge_one::<Entity>(&id).await
+    async fn purge(&self, id: &RequestId) -> Result<()> {
+        self.purge_one::<Entity>(id).await
     }
 
-    async fn add_many(&self, new: Vec<NewRequest>, progress: Progress) -> Result<BulkOutcome> {
-        many::add(self, new, progress).await
+    async fn add_many(&self, new: Vec<NewRequest>) -> Result<BulkOutcome> {
+        many::add(self, new).await
     }
 
-    async fn set_status_many(
-        &self,
-        ids: Vec<RequestId>,
-        status: RequestStatus,
-        progress: Progress,
-    ) -> Result<BulkOutcome> {
+    async fn set_status_many(&self, ids: &[RequestId], status: RequestStatus) -> Result<BulkOutcome> {
         let changing = Column::Status.ne(status);
         let change = Change { set: with_status(self, status), expressions: Vec::new(), changing };
-        change_many::<Entity>(self, ids, change, progress).await
+        change_many::<Entity>(self, ids, change).await
     }
 
-    async fn remove_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::SoftDelete, ids, progress).await
+    async fn remove_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::SoftDelete, ids).await
     }
 
-    async fn restore_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Restore, ids, progress).await
+    async fn restore_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Restore, ids).await
     }
 
-    async fn purge_many(&self, ids: Vec<RequestId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Purge, ids, progress).await
+    async fn purge_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Purge, ids).await
     }
 }
 
@@ -255,7 +244,7 @@ fn row(tx: &Tx, new: NewRequest, user: &UserId, agency: Option<&AgencyId>) -> Re
         agency_id: Set(agency.cloned()),
         title: Set(not_empty("the title", new.title)?),
         description: Set(new.description),
-        kind: Set(not_empty("the kind of work", new.kind)?),
+        kind: Set(not_empty("the kind of work", new.kind.to_string())?),
         priority: Set(new.priority.unwrap_or(RequestPriority::Medium)),
         status: Set(RequestStatus::Pending),
         package_type: Set(new.package),

@@ -1,10 +1,11 @@
 //! The store opens units of work: tenant, identity, platform and operations units.
 
+mod open;
+
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rylie_audit::{Action, Event, Origin};
 use rylie_entities::Env;
 use rylie_tenancy::{CallSite, CursorKeys, Opener};
 
@@ -13,11 +14,15 @@ use crate::secrets::Keys;
 use crate::tx::{Surroundings, Tx};
 use crate::unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
 use crate::usage::Quotas;
-use crate::{Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
+use crate::{Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
 
-/// Opens units of work. Call the methods of `dyn Store`, which add the caller's source line:
-/// [`tenant`](trait.Store.html#method.tenant), [`identity`](trait.Store.html#method.identity) and
-/// [`platform`](trait.Store.html#method.platform).
+pub use open::{
+    Configurable, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable,
+    Opening, StoreExt,
+};
+
+/// Opens units of work: the methods that a store implements. Callers use those of [`StoreExt`], which choose the options
+/// and note the calling line.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -42,94 +47,6 @@ pub trait Store: Send + Sync {
 
     /// Opens a unit on operational tables.
     async fn open_books(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn BooksUnit>>;
-}
-
-/// Opens units of work. Each is one transaction and holds one connection, except
-/// [in autocommit](UnitOptions::autocommit()): open it late and close it early. When the pool is exhausted, the error
-/// names the source lines of the longest holders.
-impl dyn Store + '_ {
-    /// Opens a unit on the rows of one tenant, within the scope's reach. One round trip.
-    #[track_caller]
-    pub fn tenant<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
-        self.open_tenant(scope, UnitOptions::default(), Location::caller())
-    }
-
-    /// As [`tenant`](#method.tenant), read-only. On SQLite such units do not wait for each other. On PostgreSQL a
-    /// replica may serve them ([`UnitOptions::read_only()`]).
-    #[track_caller]
-    pub fn tenant_read_only<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
-        self.open_tenant(scope, UnitOptions::read_only(), Location::caller())
-    }
-
-    /// As [`tenant`](#method.tenant), with options.
-    #[track_caller]
-    pub fn tenant_with<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-        options: UnitOptions,
-    ) -> impl Future<Output = Result<Box<dyn TenantUnit>>> + Send + 'a {
-        self.open_tenant(scope, options, Location::caller())
-    }
-
-    /// Opens a unit on identities, before a tenant is known. One round trip.
-    #[track_caller]
-    pub fn identity(&self) -> impl Future<Output = Result<Box<dyn IdentityUnit>>> + Send + '_ {
-        self.open_identity(Location::caller())
-    }
-
-    /// Opens a unit across tenants. The grant is first written to the audit log in a separate transaction. The record
-    /// stays even if the unit rolls back or only reads.
-    #[track_caller]
-    pub fn platform(&self, grant: Grant) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + '_ {
-        self.open_platform(grant, UnitOptions::default(), Location::caller())
-    }
-
-    /// As [`platform`](#method.platform), with a [`Grant::of`] a user. A refusal is recorded in the log of the user's
-    /// tenant.
-    #[track_caller]
-    pub fn platform_for<'a>(
-        &'a self,
-        user: &'a SignedInUser,
-        reason: &'a str,
-        origin: Origin,
-    ) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + 'a {
-        let at = Location::caller();
-        async move {
-            match Grant::of(user, reason, origin.clone()) {
-                Ok(grant) => self.open_platform(grant, UnitOptions::default(), at).await,
-                Err(Error::Forbidden { action }) => {
-                    let unit = self.open_tenant(&TenantScope::of(user, origin), UnitOptions::default(), at).await?;
-                    unit.audit().record(Event::new(Action::AccessRefused).with("attempted", action)).await?;
-                    unit.commit().await?;
-                    Err(Error::Forbidden { action })
-                }
-                Err(error) => Err(error),
-            }
-        }
-    }
-
-    /// As [`platform`](#method.platform), with options.
-    #[track_caller]
-    pub fn platform_with(
-        &self,
-        grant: Grant,
-        options: UnitOptions,
-    ) -> impl Future<Output = Result<Box<dyn PlatformUnit>>> + Send + '_ {
-        self.open_platform(grant, options, Location::caller())
-    }
-
-    /// Opens a unit on operational tables: job runs, sizes, alerts. One round trip. Nothing is recorded, because the
-    /// unit reaches no tenant's row.
-    #[track_caller]
-    pub fn books(&self) -> impl Future<Output = Result<Box<dyn BooksUnit>>> + Send + '_ {
-        self.open_books(Location::caller())
-    }
 }
 
 /// The store over a database. Cheap to clone.

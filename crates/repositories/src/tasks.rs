@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::label::labelled;
 use crate::not_empty::not_empty;
 use crate::tx::Tx;
-use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
+use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Tasks: a tenant unit reaches those within its scope, a platform unit all.
 ///
@@ -26,11 +26,12 @@ use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Pr
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TaskRepository: Send + Sync {
-    /// Returns the task, or `None` if there is no such task within reach.
-    async fn find(&self, id: TaskId) -> Result<Option<Task>>;
+    /// The task, or `None` if there is no such task within reach.
+    async fn find(&self, id: &TaskId) -> Result<Option<Task>>;
 
-    /// Returns those of the tasks that exist within reach, in no particular order. One statement for any number.
-    async fn find_many(&self, ids: Vec<TaskId>) -> Result<Vec<Task>>;
+    /// Those of the named tasks that are there and within reach, in no particular order; the others are left out. One
+    /// statement, however many.
+    async fn find_many(&self, ids: &[TaskId]) -> Result<Vec<Task>>;
 
     /// Returns one page, newest first.
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>>;
@@ -38,40 +39,38 @@ pub trait TaskRepository: Send + Sync {
     /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>>;
 
-    /// Adds a task to a request. Fails with [`Error::NotFound`] if the request is not within reach.
-    async fn add(&self, request: RequestId, new: NewTask) -> Result<Task>;
+    /// Adds a task to a request. [`Error::NotFound`] if the request is not within reach.
+    async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task>;
 
-    /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`. `completedAt` is set when it becomes
-    /// `COMPLETED` and cleared when it is no longer.
-    async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task>;
+    /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`, `completedAt` when it becomes
+    /// `COMPLETED`; the latter is cleared when it is no longer.
+    async fn set_status(&self, id: &TaskId, status: TaskStatus) -> Result<Task>;
 
-    /// Soft-deletes the task. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
-    async fn remove(&self, id: TaskId) -> Result<()>;
+    /// Soft-deletes the task. Recorded. [`Error::NotFound`] if it already is.
+    async fn remove(&self, id: &TaskId) -> Result<()>;
 
-    /// Restores a soft-deleted task. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
-    async fn restore(&self, id: TaskId) -> Result<Task>;
+    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    async fn restore(&self, id: &TaskId) -> Result<Task>;
 
-    /// Deletes a soft-deleted task permanently. Recorded. Administrators only. Fails with [`Error::NotFound`] if it is
-    /// not soft-deleted.
-    async fn purge(&self, id: TaskId) -> Result<()>;
+    /// Removes a soft-deleted task for good. Recorded. Administrators only. [`Error::NotFound`] if it is not soft-deleted.
+    async fn purge(&self, id: &TaskId) -> Result<()>;
 
     /// Adds many tasks to requests, all or none. A task of a request that is not within reach is skipped and counts as
     /// not found.
-    async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome>;
+    async fn add_many(&self, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome>;
 
-    /// As [`set_status`](Self::set_status), for any number of tasks, all or none. Two statements per 5,000.
-    async fn set_status_many(&self, ids: Vec<TaskId>, status: TaskStatus, progress: Progress) -> Result<BulkOutcome>;
+    /// As [`set_status`](Self::set_status), for any number of tasks, all or none: two statements for every 5,000.
+    async fn set_status_many(&self, ids: &[TaskId], status: TaskStatus) -> Result<BulkOutcome>;
 
     /// As [`remove`](Self::remove), for any number of tasks, all or none. Each is recorded.
-    async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+    async fn remove_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of tasks, all or none. One statement per 5,000, and the statements
-    /// that record them. A task that is not soft-deleted counts as not found.
-    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+    /// As [`restore`](Self::restore), for any number of tasks, all or none: one statement for every 5,000, and those that
+    /// record them. One that is not soft-deleted counts as not found.
+    async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 
-    /// As [`purge`](Self::purge), for any number of tasks, all or none. A task that is not soft-deleted counts as not
-    /// found.
-    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome>;
+    /// As [`purge`](Self::purge), for any number of tasks, all or none. One that is not soft-deleted counts as not found.
+    async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 }
 
 /// A task to create.
@@ -130,12 +129,12 @@ impl TaskFilter {
 
 #[async_trait]
 impl TaskRepository for Tx {
-    async fn find(&self, id: TaskId) -> Result<Option<Task>> {
-        self.present::<Entity>(&id).await
+    async fn find(&self, id: &TaskId) -> Result<Option<Task>> {
+        self.present::<Entity>(id).await
     }
 
-    async fn find_many(&self, ids: Vec<TaskId>) -> Result<Vec<Task>> {
-        self.present_among::<Entity>(&ids).await
+    async fn find_many(&self, ids: &[TaskId]) -> Result<Vec<Task>> {
+        self.present_among::<Entity>(ids).await
     }
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
@@ -146,15 +145,15 @@ impl TaskRepository for Tx {
         self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Desc, &filter, &page).await
     }
 
-    async fn add(&self, request: RequestId, new: NewTask) -> Result<Task> {
-        let request = self.present::<request::Entity>(&request).await?.ok_or(Error::NotFound { entity: "Request" })?;
+    async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task> {
+        let request = self.present::<request::Entity>(request).await?.ok_or(Error::NotFound { entity: "Request" })?;
         let row = row(self, &Parent::of(&request), new)?;
         self.insert_many::<Entity>(vec![row.clone()]).await.map_err(|error| error.reference_is_missing("Request"))?;
         Ok(row.try_into_model()?)
     }
 
-    async fn set_status(&self, id: TaskId, status: TaskStatus) -> Result<Task> {
-        let before = self.present::<Entity>(&id).await?.ok_or(Error::NotFound { entity: "Task" })?;
+    async fn set_status(&self, id: &TaskId, status: TaskStatus) -> Result<Task> {
+        let before = self.present::<Entity>(id).await?.ok_or(Error::NotFound { entity: "Task" })?;
         let now = self.now();
         let starts = status == TaskStatus::InProgress && before.started_at.is_none();
         let completed_at = match status {
@@ -168,39 +167,39 @@ impl TaskRepository for Tx {
             updated_at: Set(now),
             ..Default::default()
         };
-        self.update_one::<Entity>(set, present(&id), "Task").await
+        self.update_one::<Entity>(set, present(id), "Task").await
     }
 
-    async fn remove(&self, id: TaskId) -> Result<()> {
-        self.soft_delete::<Entity>(&id).await
+    async fn remove(&self, id: &TaskId) -> Result<()> {
+        self.soft_delete::<Entity>(id).await
     }
 
-    async fn restore(&self, id: TaskId) -> Result<Task> {
-        self.restore_one::<Entity>(&id).await
+    async fn restore(&self, id: &TaskId) -> Result<Task> {
+        self.restore_one::<Entity>(id).await
     }
 
-    async fn purge(&self, id: TaskId) -> Result<()> {
-        self.purge_one::<Entity>(&id).await
+    async fn purge(&self, id: &TaskId) -> Result<()> {
+        self.purge_one::<Entity>(id).await
     }
 
-    async fn add_many(&self, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome> {
-        many::add(self, new, progress).await
+    async fn add_many(&self, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome> {
+        many::add(self, new).await
     }
 
-    async fn set_status_many(&self, ids: Vec<TaskId>, status: TaskStatus, progress: Progress) -> Result<BulkOutcome> {
-        many::set_status(self, ids, status, progress).await
+    async fn set_status_many(&self, ids: &[TaskId], status: TaskStatus) -> Result<BulkOutcome> {
+        many::set_status(self, ids, status).await
     }
 
-    async fn remove_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::SoftDelete, ids, progress).await
+    async fn remove_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::SoftDelete, ids).await
     }
 
-    async fn restore_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Restore, ids, progress).await
+    async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Restore, ids).await
     }
 
-    async fn purge_many(&self, ids: Vec<TaskId>, progress: Progress) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Purge, ids, progress).await
+    async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
+        self.each::<Entity>(Ending::Purge, ids).await
     }
 }
 

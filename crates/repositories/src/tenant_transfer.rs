@@ -189,7 +189,7 @@ impl TenantTransfer for Tx {
     }
 
     async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()> {
-        self.record(Event::new(action).on("Tenant", tenant.as_str()).with("rows", rows)).await
+        self.record(Event::new(action).on_row("Tenant", tenant.as_str()).with("rows", rows)).await
     }
 }
 

@@ -30,23 +30,23 @@ pub use quota::{Quota, Quotas};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageRepository: Send + Sync {
-    /// Counts one page. See [`use_one`](Self::use_one).
-    async fn use_page(&self, user: UserId, event: &str) -> Result<Used> {
+    /// Counts the use of a page. See [`use_one`](Self::use_one).
+    async fn use_page(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Page, event).await
     }
 
-    /// Counts one blog post. See [`use_one`](Self::use_one).
-    async fn use_blog(&self, user: UserId, event: &str) -> Result<Used> {
+    /// Counts the use of a blog post. See [`use_one`](Self::use_one).
+    async fn use_blog(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Blog, event).await
     }
 
-    /// Counts one business-profile post. See [`use_one`](Self::use_one).
-    async fn use_gbp_post(&self, user: UserId, event: &str) -> Result<Used> {
+    /// Counts the use of a business-profile post. See [`use_one`](Self::use_one).
+    async fn use_gbp_post(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::GbpPost, event).await
     }
 
-    /// Counts one improvement. See [`use_one`](Self::use_one).
-    async fn use_improvement(&self, user: UserId, event: &str) -> Result<Used> {
+    /// Counts the use of an improvement. See [`use_one`](Self::use_one).
+    async fn use_improvement(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Improvement, event).await
     }
 
@@ -59,13 +59,13 @@ pub trait UsageRepository: Send + Sync {
     /// change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
     /// another kind, or for another user of the tenant.
     ///
-    /// Fails with [`Error::QuotaExceeded`] if the user's package allows no more, or without a package. Nothing is
-    /// counted then, the event may be delivered again later, and the unit continues. An event is stored until the job
-    /// `remove_usage_events` removes it.
-    async fn use_one(&self, user: UserId, kind: TaskType, event: &str) -> Result<Used>;
+    /// [`Error::QuotaExceeded`] when the package of the user allows no more, and without a package: nothing is
+    /// counted, the event may be delivered again later, and the unit goes on. An event is remembered until
+    /// the job `remove_usage_events` removes it.
+    async fn use_one(&self, user: &UserId, kind: TaskType, event: &str) -> Result<Used>;
 
-    /// Returns one month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
-    async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>>;
+    /// One month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
+    async fn find(&self, user: &UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>>;
 
     /// Returns one page of one user or of all users within reach, latest month first.
     async fn list(&self, user: Option<UserId>, page: PageRequest) -> Result<Page<MonthlyUsage>>;
@@ -87,7 +87,7 @@ pub struct Used {
 
 #[async_trait]
 impl UsageRepository for Tx {
-    async fn use_one(&self, user: UserId, kind: TaskType, event: &str) -> Result<Used> {
+    async fn use_one(&self, user: &UserId, kind: TaskType, event: &str) -> Result<Used> {
         let event = checked(event)?;
         let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(user)).get("User").await?;
         let user = close_ended_of(self, user).await?;
@@ -103,7 +103,7 @@ impl UsageRepository for Tx {
         Err(counted_otherwise())
     }
 
-    async fn find(&self, user: UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>> {
+    async fn find(&self, user: &UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>> {
         let of_month =
             Condition::all().add(Column::UserId.eq(user)).add(Column::Year.eq(year)).add(Column::Month.eq(month));
         self.rows::<Entity>().filter(of_month).one().await

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rylie_audit::{Action, Event};
 use rylie_entities::user::{ActiveModel, Column, Entity};
 use rylie_entities::{AgencyId, PackageType, TenantId, User, UserId, UserRole};
-use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::audit::AuditRepository;
 use crate::tx::Tx;
 use crate::usage::billing_period::a_month_after;
-use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
+use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Patch, Result};
 
 pub use agencies::*;
 pub use preferences::*;
@@ -24,11 +24,11 @@ pub use preferences::*;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UserRepository: Send + Sync {
-    /// Returns the user, or `None` if there is no such user within reach.
-    async fn find(&self, id: UserId) -> Result<Option<User>>;
+    /// The user, or `None` if there is no such user within reach.
+    async fn find(&self, id: &UserId) -> Result<Option<User>>;
 
-    /// As [`find`](Self::find), but fails with [`Error::NotFound`].
-    async fn get(&self, id: UserId) -> Result<User>;
+    /// As [`find`](Self::find), or [`Error::NotFound`].
+    async fn get(&self, id: &UserId) -> Result<User>;
 
     /// Returns one page, oldest first.
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>>;
@@ -45,17 +45,17 @@ pub trait UserRepository: Send + Sync {
     /// tenant. Fails with [`Error::Conflict`] if the address is taken.
     async fn add(&self, new: NewUser) -> Result<User>;
 
-    /// Applies `changes`.
-    async fn update(&self, id: UserId, changes: UserChanges) -> Result<User>;
+    /// Changes what is named in `changes`.
+    async fn update(&self, id: &UserId, changes: UserChanges) -> Result<User>;
 
     /// Changes the role. Recorded with the old and the new one.
     ///
-    /// Fails with [`Error::Forbidden`] as [`add`](Self::add) does.
-    async fn set_role(&self, id: UserId, role: UserRole) -> Result<User>;
+    /// [`Error::Forbidden`] as for [`add`](Self::add).
+    async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User>;
 
     /// Deletes the user with sessions, accounts, connections and usage. Recorded. Audit records stay. Fails with
     /// [`Error::Reference`] while the user has requests or tasks.
-    async fn remove(&self, id: UserId) -> Result<()>;
+    async fn remove(&self, id: &UserId) -> Result<()>;
 }
 
 /// A user to create.
@@ -75,17 +75,25 @@ pub struct NewUser {
     pub onboarded: bool,
 }
 
-/// Changes of a user; `None` keeps the value.
+impl NewUser {
+    /// A user with an address to sign in with, and nothing else said.
+    pub fn new(email: impl Into<String>) -> Self {
+        Self { email: email.into(), ..Self::default() }
+    }
+}
+
+/// What to change of a user; `None` and [`Patch::Keep`] leave it.
 #[derive(Clone, Debug, Default)]
 pub struct UserChanges {
     /// The name that others see.
-    pub name: Option<String>,
-    /// URL of a picture.
-    pub image: Option<String>,
-    /// Whether the onboarding is completed.
+    pub name: Patch<String>,
+    /// Address of a picture.
+    pub image: Patch<String>,
+    /// Whether the first steps are done.
     pub onboarding_completed: Option<bool>,
-    /// The package paid for; administrators only. A billing period begins now if none is running.
-    pub package: Option<PackageType>,
+    /// The package paid for; administrators only. A billing period begins now if none is under way. Clearing it ends no
+    /// billing period.
+    pub package: Patch<PackageType>,
 }
 
 /// Selects users.
@@ -121,11 +129,11 @@ impl UserFilter {
 
 #[async_trait]
 impl UserRepository for Tx {
-    async fn find(&self, id: UserId) -> Result<Option<User>> {
+    async fn find(&self, id: &UserId) -> Result<Option<User>> {
         self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
     }
 
-    async fn get(&self, id: UserId) -> Result<User> {
+    async fn get(&self, id: &UserId) -> Result<User> {
         self.rows::<Entity>().filter(Column::Id.eq(id)).get("User").await
     }
 
@@ -168,20 +176,22 @@ impl UserRepository for Tx {
             ..Default::default()
         };
         let user = self.insert::<Entity>(row).await.map_err(|error| error.reference_is_missing("Agency"))?;
-        self.record(Event::new(Action::UserCreated).on("User", &user.id).with("role", role)).await?;
+        self.record(Event::new(Action::UserCreated).on(&user.id).with("role", role)).await?;
         Ok(user)
     }
 
-    async fn update(&self, id: UserId, changes: UserChanges) -> Result<User> {
+    async fn update(&self, id: &UserId, changes: UserChanges) -> Result<User> {
         let before = self.owner(Some(id)).await?;
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
-        set.name = changes.name.map_or(NotSet, |name| Set(Some(name)));
-        set.image = changes.image.map_or(NotSet, |image| Set(Some(image)));
-        set.onboarding_completed = changes.onboarding_completed.map_or(NotSet, Set);
-        if let Some(package) = changes.package {
+        set.name = changes.name.into_active();
+        set.image = changes.image.into_active();
+        if let Some(done) = changes.onboarding_completed {
+            set.onboarding_completed = Set(done);
+        }
+        if changes.package != Patch::Keep {
             self.administrators_only("change a package")?;
-            set.active_package_type = Set(Some(package));
-            if before.current_billing_period_end.is_none() {
+            set.active_package_type = changes.package.into_active();
+            if changes.package != Patch::Clear && before.current_billing_period_end.is_none() {
                 set.current_billing_period_start = Set(Some(self.now()));
                 set.current_billing_period_end = Set(Some(a_month_after(self.now())));
             }
@@ -189,23 +199,23 @@ impl UserRepository for Tx {
         self.update_one::<Entity>(set, Column::Id.eq(before.id), "User").await
     }
 
-    async fn set_role(&self, id: UserId, role: UserRole) -> Result<User> {
+    async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User> {
         may_assign(self, role)?;
-        let before = UserRepository::get(self, id.clone()).await?;
+        let before = UserRepository::get(self, id).await?;
         may_assign(self, before.role)?;
         let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
-        // The condition includes the old role: after a concurrent change the record would be wrong.
-        let unchanged = Condition::all().add(Column::Id.eq(&id)).add(Column::Role.eq(before.role));
+        // The old role again in the condition: a change made meanwhile would make the record wrong.
+        let unchanged = Condition::all().add(Column::Id.eq(id)).add(Column::Role.eq(before.role));
         let user = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await?.pop().ok_or(Error::Contention)?;
-        self.record(Event::new(Action::UserRoleUpdate).on("User", &id).changed("role", before.role, role)).await?;
+        self.record(Event::new(Action::UserRoleUpdate).on(id).changed("role", before.role, role)).await?;
         Ok(user)
     }
 
-    async fn remove(&self, id: UserId) -> Result<()> {
-        let user = UserRepository::get(self, id.clone()).await?;
+    async fn remove(&self, id: &UserId) -> Result<()> {
+        let user = UserRepository::get(self, id).await?;
         may_assign(self, user.role)?;
-        self.delete_one::<Entity>(Column::Id.eq(&id), "User").await?;
-        self.record(Event::new(Action::UserDeleted).on("User", &id).with("role", user.role)).await
+        self.delete_one::<Entity>(Column::Id.eq(id), "User").await?;
+        self.record(Event::new(Action::UserDeleted).on(id).with("role", user.role)).await
     }
 }
 

@@ -1,14 +1,14 @@
 //! Bulk calls: many rows in one call.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
+use std::fmt::Display;
 
 use sea_orm::sea_query::SimpleExpr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::fence::{Savepoint, Tx};
+use crate::progress::Progress;
 use crate::soft_deleted::{SoftDeleted, among};
 
 /// The result of a bulk call.
@@ -32,38 +32,7 @@ impl BulkOutcome {
     }
 }
 
-/// Receives the progress of a bulk call. It runs between two statements, so it should be quick.
-#[derive(Clone, Default)]
-pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
-
-impl Progress {
-    /// Creates a receiver that does nothing.
-    #[must_use]
-    pub fn none() -> Self {
-        Self(None)
-    }
-
-    /// Creates a receiver. `told` gets the number of finished rows and of all rows: at the beginning, after each
-    /// statement and at the end.
-    pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(told)))
-    }
-
-    /// Reports that `done` of `of` rows are finished.
-    pub fn tell(&self, done: u64, of: u64) {
-        if let Some(told) = &self.0 {
-            told(done, of);
-        }
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress(..)")
-    }
-}
-
-/// Rows per statement: few enough for a short statement, many enough to make the overhead small.
+/// Rows a statement: few enough that none takes long, many enough that their number hardly matters.
 const ROWS_A_STATEMENT: usize = 5_000;
 
 /// A running bulk call; an error undoes all of it.
@@ -76,17 +45,18 @@ pub struct Bulk<'tx, T> {
 }
 
 impl<'tx, T: Ord> Bulk<'tx, T> {
-    /// Begins a call on each distinct row, in the order of the ids. Concurrent calls on the same rows then wait for
-    /// each other instead of deadlocking.
-    pub async fn on_each(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+    /// On each of the rows once, in the order of their ids: so that two calls on the same rows wait for each other instead of
+    /// blocking each other.
+    pub async fn on_each(tx: &'tx Tx, rows: impl IntoIterator<Item = T>) -> Result<Self> {
         let distinct = rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        Self::begin(tx, distinct, progress).await
+        Self::begin(tx, distinct).await
     }
 }
 
 impl<'tx, T> Bulk<'tx, T> {
-    /// Begins a call on all rows, in their order.
-    pub async fn begin(tx: &'tx Tx, rows: Vec<T>, progress: Progress) -> Result<Self> {
+    /// On all of the rows, in their order.
+    pub async fn begin(tx: &'tx Tx, rows: Vec<T>) -> Result<Self> {
+        let progress = tx.progress();
         let outcome = BulkOutcome { asked: rows.len() as u64, ..Default::default() };
         progress.tell(0, outcome.asked);
         let savepoint = tx.savepoint().await?;
@@ -129,11 +99,10 @@ pub struct Change<E: SoftDeleted> {
 /// Changes the given rows that are not deleted. Two statements per 5,000 rows; one if all are changed.
 pub async fn change_many<E: SoftDeleted>(
     tx: &Tx,
-    ids: Vec<impl Ord + ToString + Send>,
+    ids: &[impl Ord + Display + Sync],
     change: Change<E>,
-    progress: Progress,
 ) -> Result<BulkOutcome> {
-    let mut bulk = Bulk::on_each(tx, ids, progress).await?;
+    let mut bulk = Bulk::on_each(tx, ids).await?;
     while let Some(ids) = bulk.next() {
         let asked = ids.len();
         let these = among::<E>(tx, &ids, false);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use rylie_connection::{Error as ConnectionError, Fault, Holder, Retryable};
-use rylie_entities::TaskType;
+use rylie_entities::{InvalidId, TaskType, UnknownLabel};
 use sea_orm::DbErr;
 
 /// The result of every repository and unit of work.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of a unit of work. No message contains the value of a parameter.
 #[derive(Debug, thiserror::Error)]
@@ -188,6 +188,18 @@ fn constraint_suffix(constraint: Option<&str>) -> String {
 impl Retryable for Error {
     fn is_retryable(&self) -> bool {
         Self::is_retryable(self)
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(_: InvalidId) -> Self {
+        Self::Invalid { what: "the id", reason: "it must have 1 to 255 bytes and no control characters" }
+    }
+}
+
+impl From<UnknownLabel> for Error {
+    fn from(error: UnknownLabel) -> Self {
+        Self::Invalid { what: error.of, reason: "it must be one of the labels of the database" }
     }
 }
 

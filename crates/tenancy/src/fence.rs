@@ -13,6 +13,7 @@ mod owned;
 mod owner;
 mod recording;
 mod refusals;
+mod reporting;
 mod rows;
 mod savepoints;
 mod sealer;
@@ -23,8 +24,8 @@ mod upserts;
 mod walk;
 mod writes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rylie_audit::{Actor, Origin};
 use rylie_connection::{Door, Error as ConnectionError, LogPosition, Pool, Server, Transaction};
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::scope::{Reach, TenantScope};
 use refusals::Refusals;
 
@@ -58,6 +60,8 @@ pub struct Tx {
     refusals: Refusals,
     /// Whether this unit changed the setting for recording events.
     changed_settings: AtomicBool,
+    /// What bulk calls report to.
+    progress: Mutex<Progress>,
 }
 
 /// The context that a store gives to each of its units.
@@ -125,7 +129,8 @@ impl Tx {
         surroundings: Surroundings,
     ) -> Self {
         let (refusals, changed_settings) = (Refusals::default(), AtomicBool::default());
-        Self { transaction, autocommit, fence, who, surroundings, refusals, changed_settings }
+        let progress = Mutex::default();
+        Self { transaction, autocommit, fence, who, surroundings, refusals, changed_settings, progress }
     }
 
     /// Replaces the keys of the unit's cursors.

@@ -9,7 +9,7 @@ use rylie_connection::{
 use rylie_entities::Env;
 
 use crate::cursor::CursorKeys;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fence::{AuditSwitch, Autocommit, Fence, Surroundings, Tx, Who};
 use crate::grant::Grant;
 use crate::scope::TenantScope;
@@ -59,8 +59,11 @@ impl Opener {
         &self.env
     }
 
-    /// Opens a unit on the rows of one tenant that the scope reaches.
+    /// A unit on the rows of one tenant that the scope reaches.
+    ///
+    /// [`Error::Invalid`] for options that need a read-only unit, of a unit that may write.
     pub async fn tenant(&self, scope: &TenantScope, options: UnitOptions, at: CallSite) -> Result<Tx> {
+        refuse_ignored(options)?;
         let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
         let fence = Fence::Tenant(scope.clone());
         if !(options.autocommit && options.read_only) {
@@ -79,8 +82,14 @@ impl Opener {
         self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await
     }
 
-    /// Opens a unit across tenants. First records who opens it and why, in a unit that commits on its own.
+    /// A unit across tenants. Who and why is first recorded, and committed, in a unit of its own.
+    ///
+    /// [`Error::Invalid`] for autocommit, and for options that need a read-only unit, of a unit that may write.
     pub async fn platform(&self, grant: &Grant, options: UnitOptions, at: CallSite) -> Result<Tx> {
+        refuse_ignored(options)?;
+        if options.autocommit {
+            return Err(Error::Invalid { what: OPTIONS, reason: "autocommit is for tenant units" });
+        }
         let who = Who { actor: grant.actor().clone(), origin: grant.origin().clone() };
         let open = |options| self.open(Door::Platform, options, at, Fence::Platform, who.clone());
         let record = open(UnitOptions::default()).await?;
@@ -132,4 +141,16 @@ impl Opener {
             pool: pool.clone(),
         }
     }
+}
+
+const OPTIONS: &str = "the options of the unit";
+
+/// Options without effect are an error.
+fn refuse_ignored(options: UnitOptions) -> Result<()> {
+    let for_reading = options.autocommit || options.after.is_some() || !options.wait_for_replica.is_zero();
+    if for_reading && !options.read_only {
+        let reason = "autocommit, a log position and a wait for a replica are for read-only units";
+        return Err(Error::Invalid { what: OPTIONS, reason });
+    }
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! Soft-deletes, restores and purges rows, one or many per call. Each is recorded.
 
+use std::fmt::Display;
+
 use rylie_audit::{Action, Event};
 use rylie_entities::Timestamp;
 use sea_orm::ActiveModelTrait;
 
-use crate::bulk::{Bulk, BulkOutcome, Progress};
+use crate::bulk::{Bulk, BulkOutcome};
 use crate::error::Result;
 use crate::fence::Tx;
 use crate::soft_deleted::{SoftDeleted, among, one};
@@ -34,13 +36,13 @@ impl Tx {
     /// Soft-deletes a row that is not deleted.
     pub async fn soft_delete<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<()> {
         self.update_one::<E>(marked::<E>(self.now(), true), one::<E>(id, false), E::TABLE).await?;
-        self.record(Event::new(Action::Deleted).on(E::TABLE, &id.to_string())).await
+        self.record(Event::new(Action::Deleted).on_row(E::TABLE, &id.to_string())).await
     }
 
     /// Restores a soft-deleted row.
     pub async fn restore_one<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<E::Model> {
         let row = self.update_one::<E>(marked::<E>(self.now(), false), one::<E>(id, true), E::TABLE).await?;
-        self.record(Event::new(Action::Restored).on(E::TABLE, &id.to_string())).await?;
+        self.record(Event::new(Action::Restored).on_row(E::TABLE, &id.to_string())).await?;
         Ok(row)
     }
 
@@ -48,20 +50,15 @@ impl Tx {
     pub async fn purge_one<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<()> {
         self.administrators_only(PURGE)?;
         self.delete_one::<E>(one::<E>(id, true), E::TABLE).await?;
-        self.record(Event::new(Action::Purged).on(E::TABLE, &id.to_string())).await
+        self.record(Event::new(Action::Purged).on_row(E::TABLE, &id.to_string())).await
     }
 
-    /// Soft-deletes rows, or restores or purges soft-deleted ones.
-    pub async fn each<E: SoftDeleted>(
-        &self,
-        ending: Ending,
-        ids: Vec<impl Ord + ToString + Send>,
-        progress: Progress,
-    ) -> Result<BulkOutcome> {
+    /// Soft-deletes rows that are present, or restores or purges soft-deleted ones.
+    pub async fn each<E: SoftDeleted>(&self, ending: Ending, ids: &[impl Ord + Display + Sync]) -> Result<BulkOutcome> {
         if ending == Ending::Purge {
             self.administrators_only(PURGE)?;
         }
-        let mut bulk = Bulk::on_each(self, ids, progress).await?;
+        let mut bulk = Bulk::on_each(self, ids).await?;
         while let Some(ids) = bulk.next() {
             let these = among::<E>(self, &ids, ending != Ending::SoftDelete);
             let ended = match ending {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::entities::{Env, User, UserRole};
-use rylie_db::prelude::{Grant, NewAgency, NewUser, PlatformUnit, Store};
+use rylie_db::prelude::{Grant, NewAgency, NewUser, PlatformUnit, Store, StoreExt};
 use rylie_db::{Config, ConfigBuilder, Database};
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ use crate::{Cluster, DelayProxy, PostgresDatabase, Replica, Result, SqliteDataba
 /// let request = ours.request().await?;
 ///
 /// let unit = theirs.unit().await?;
-/// assert_eq!(unit.requests().find(request.id).await?, None);
+/// assert_eq!(unit.requests().find(&request.id).await?, None);
 /// # Ok(())
 /// # }
 /// ```
@@ -206,7 +206,7 @@ impl World {
     pub async fn sign_in(&self, user: &User) -> Result<TestUser<'_>> {
         let unit = self.store().identity().await?;
         let expires = self.env.now() + TimeDelta::hours(8);
-        let session = unit.sessions().begin(user.id.clone(), expires).await?;
+        let session = unit.sessions().begin(&user.id, expires).await?;
         let signed_in = unit.sessions().signed_in(&session).await?;
         unit.commit().await?;
         let signed_in = signed_in.ok_or(rylie_db::repositories::Error::NotFound { entity: "Session" })?;

@@ -41,13 +41,13 @@ async fn every_repository_reads_what_the_old_service_wrote() {
         unit.audit().list(AuditFilter { resource: Some("y".into()), ..Default::default() }, all()).await.unwrap().total,
         3
     );
-    assert!(unit.preferences().find(ann.clone()).await.unwrap().is_some());
-    assert_eq!(unit.accounts().list_of(ann.clone()).await.unwrap().len(), 1);
+    assert!(unit.preferences().find(&ann).await.unwrap().is_some());
+    assert_eq!(unit.accounts().list_of(&ann).await.unwrap().len(), 1);
     assert!(unit.settings().find().await.unwrap().is_none());
-    // Tokens that the old service stored before it encrypted them.
-    let tokens = unit.ga4_connections().open_tokens(ann.clone()).await.unwrap().unwrap();
+    // The old service's tokens from before encryption.
+    let tokens = unit.ga4_connections().open_tokens(&ann).await.unwrap().unwrap();
     assert!(tokens.access == Secret::from("t"));
-    assert!(unit.search_console_connections().open_tokens(ann).await.unwrap().is_some());
+    assert!(unit.search_console_connections().open_tokens(&ann).await.unwrap().is_some());
     drop(unit);
 
     // Sessions of the old service remain valid.

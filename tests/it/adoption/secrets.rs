@@ -41,7 +41,7 @@ async fn nothing_configured_writes_for_the_old_service_until_the_adoption_is_fin
         property_name: None,
     };
     unit.ga4_connections().save(new).await.unwrap();
-    let key = unit.api_keys().issue(me.clone()).await.unwrap();
+    let key = unit.api_keys().issue(&me).await.unwrap();
     unit.commit().await.unwrap();
     let identity = shared.store().identity().await.unwrap();
     let new = NewAccount {
@@ -68,7 +68,7 @@ async fn nothing_configured_writes_for_the_old_service_until_the_adoption_is_fin
 
     assert_eq!(forms(&world).await, [StoredForm::Sealed; 3]);
     let identity = ours.store().identity().await.unwrap();
-    assert!(identity.accounts().open_access_token(account).await.unwrap().unwrap() == Secret::from("account"));
+    assert!(identity.accounts().open_access_token(&account).await.unwrap().unwrap() == Secret::from("account"));
     assert_eq!(identity.api_keys().signed_in(&key).await.unwrap().unwrap().id(), &me);
 }
 

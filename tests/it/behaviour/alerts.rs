@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use rylie_db::crypto::Secret;
 use rylie_db::maintenance::{Notifier, Smtp, check_size, deliver_alerts};
-use rylie_db::repositories::AlertEvent;
+use rylie_db::repositories::{AlertEvent, StoreExt};
 use rylie_testkit::World;
 
 use crate::support::loopback::{MailServer, Webhook};

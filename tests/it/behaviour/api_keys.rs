@@ -11,7 +11,7 @@ use super::world;
 
 async fn issued(user: &rylie_testkit::TestUser<'_>, database: &Database) -> Secret<String> {
     let unit = database.store().tenant(&user.scope()).await.unwrap();
-    let key = unit.api_keys().issue(user.user.id.clone()).await.unwrap();
+    let key = unit.api_keys().issue(&user.user.id).await.unwrap();
     unit.commit().await.unwrap();
     key
 }
@@ -44,7 +44,7 @@ async fn a_row_shows_neither_the_key_nor_its_index() {
     issued(&user, world.database()).await;
 
     let unit = user.unit().await.unwrap();
-    let row = unit.users().get(user.user.id.clone()).await.unwrap();
+    let row = unit.users().get(&user.user.id).await.unwrap();
 
     let shown = format!("{row:?} {}", serde_json::json!(row));
     assert!(!shown.contains("rylie1") && !shown.contains("ryidx1") && !shown.contains("rk_"), "{shown}");
@@ -67,8 +67,8 @@ async fn a_revoked_key_and_texts_that_are_none_find_nobody() {
     let user = world.user().build().await.unwrap();
     let key = issued(&user, world.database()).await;
     let unit = user.unit().await.unwrap();
-    unit.api_keys().revoke(user.user.id.clone()).await.unwrap();
-    unit.api_keys().revoke(user.user.id.clone()).await.unwrap();
+    unit.api_keys().revoke(&user.user.id).await.unwrap();
+    unit.api_keys().revoke(&user.user.id).await.unwrap();
     unit.commit().await.unwrap();
 
     for text in [key.expose(), "", "%", "x' OR '1'='1", "rylie1.x.y", &"k".repeat(100_000)] {
@@ -87,9 +87,9 @@ async fn a_key_is_confirmed_for_its_user_alone() {
     let key = issued(&one, world.database()).await;
 
     let unit = agency.unit().await.unwrap();
-    assert!(unit.api_keys().confirm(one.user.id.clone(), &key).await.unwrap());
-    assert!(!unit.api_keys().confirm(one.user.id.clone(), &"rk_other".into()).await.unwrap());
-    assert!(!unit.api_keys().confirm(two.user.id.clone(), &key).await.unwrap());
+    assert!(unit.api_keys().confirm(&one.user.id, &key).await.unwrap());
+    assert!(!unit.api_keys().confirm(&one.user.id, &"rk_other".into()).await.unwrap());
+    assert!(!unit.api_keys().confirm(&two.user.id, &key).await.unwrap());
 }
 
 #[tokio::test]
@@ -100,8 +100,8 @@ async fn another_tenants_user_gets_no_key() {
     let unit = ours.unit().await.unwrap();
 
     let them = theirs.admin.user.id.clone();
-    assert!(matches!(unit.api_keys().issue(them.clone()).await, Err(Error::NotFound { .. })));
-    assert!(matches!(unit.api_keys().revoke(them).await, Err(Error::NotFound { .. })));
+    assert!(matches!(unit.api_keys().issue(&them).await, Err(Error::NotFound { .. })));
+    assert!(matches!(unit.api_keys().revoke(&them).await, Err(Error::NotFound { .. })));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::world;
 async fn a_callers_event_commits_with_the_unit() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
-    let event = || Event::new(Action::Other("REPORT_SENT".into())).on("Request", "r1").with("pages", 3);
+    let event = || Event::new(Action::Other("REPORT_SENT".into())).on_row("Request", "r1").with("pages", 3);
     let unit = agency.unit().await.unwrap();
     unit.audit().record(event()).await.unwrap();
     unit.commit().await.unwrap();

@@ -61,7 +61,7 @@ async fn a_record_changed_with_the_hash_kept_of_it_is_noticed() {
     let reader = world.database().audit_reader().await.unwrap();
     let leaves = reader.leaves(1, -1, 1_000).await.unwrap();
     drop(reader);
-    let forged = leaves.into_iter().find(|(_, _, leaf)| leaf.id == id).unwrap().2.into_record().unwrap().leaf();
+    let forged = leaves.into_iter().find(|place| place.leaf.id == id).unwrap().leaf.into_record().unwrap().leaf();
     let bytes = if is_sqlite(world.url()) { format!("x'{forged}'") } else { format!("'\\x{forged}'::bytea") };
     sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {bytes} WHERE record_id = '{id}'")).await;
 
@@ -318,7 +318,7 @@ async fn a_refused_attempt_is_recorded_though_the_unit_was_dropped() {
     let user = agency.user().await.unwrap();
     let unit = user.unit().await.unwrap();
     for _ in 0..3 {
-        let refused = unit.users().set_role(user.user.id.clone(), UserRole::Admin).await;
+        let refused = unit.users().set_role(&user.user.id, UserRole::Admin).await;
         assert!(matches!(refused, Err(repositories::Error::Forbidden { .. })));
     }
     drop(unit);
@@ -363,7 +363,7 @@ async fn impersonation_names_both() {
     assert!(agency.scope().impersonated_by(&agency.admin.signed_in).is_err());
     let scope = agency.scope().impersonated_by(&root.signed_in).unwrap();
     let unit = world.store().tenant(&scope).await.unwrap();
-    unit.audit().record(Event::new(Action::Deleted).on("Request", "r")).await.unwrap();
+    unit.audit().record(Event::new(Action::Deleted).on_row("Request", "r")).await.unwrap();
     unit.commit().await.unwrap();
 
     let record = &eventually(&agency, "DELETED").await[0];
@@ -378,7 +378,7 @@ async fn records_are_found_by_actor_time_and_correlation() {
     let agency = world.agency().await.unwrap();
     let origin = Origin { correlation: Some("call-7".into()), ..Default::default() };
     let unit = world.store().tenant(&TenantScope::of(&agency.admin.signed_in, origin)).await.unwrap();
-    unit.audit().record(Event::new(Action::Deleted).on("Request", "r")).await.unwrap();
+    unit.audit().record(Event::new(Action::Deleted).on_row("Request", "r")).await.unwrap();
     unit.commit().await.unwrap();
     let now = world.env().now();
     let unit = agency.unit().await.unwrap();
@@ -450,7 +450,7 @@ async fn logging_switched_off_leaves_a_last_record_and_silences_no_security_even
     switch(false).await;
     record(&agency, 2).await;
     let unit = agency.unit().await.unwrap();
-    unit.audit().record(Event::new(Action::Deleted).on("Request", "r")).await.unwrap();
+    unit.audit().record(Event::new(Action::Deleted).on_row("Request", "r")).await.unwrap();
     unit.commit().await.unwrap();
     switch(true).await;
     record(&agency, 1).await;
@@ -473,8 +473,8 @@ async fn logging_switched_off_in_a_unit_that_is_dropped_stays_on() {
     unit.commit().await.unwrap();
     let unit = world.platform().await.unwrap();
     unit.settings().update(SettingsChanges { audit_logging: Some(false), ..Default::default() }).await.unwrap();
-    // For an ordinary event, the unit reads the setting in its own transaction.
-    unit.audit().record(Event::new(Action::Other("REPORT_SENT".into())).on("Request", "r1")).await.unwrap();
+    // An ordinary event, for which the unit asks the setting as it has it.
+    unit.audit().record(Event::new(Action::Other("REPORT_SENT".into())).on_row("Request", "r1")).await.unwrap();
     drop(unit);
 
     record(&agency, 1).await;

@@ -2,6 +2,7 @@
 //! depth.
 
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
+use rylie_db::repositories::NumberedLeaf;
 use rylie_testkit::World;
 
 use super::world;
@@ -119,7 +120,7 @@ async fn in_the_first_format(world: &World, outside: &Outside) {
     }
     let mut entries: Vec<TenantEntry> = tenants.into_iter().map(|tenant| tenant.entry).collect();
     let mut trees: Vec<Tree> = entries.iter().map(|_| Tree::default()).collect();
-    for (number, tenant, leaf) in leaves {
+    for NumberedLeaf { number, tenant_number: tenant, leaf } in leaves {
         let leaf = first(leaf.into_record().unwrap()).leaf();
         trees[usize::try_from(tenant).unwrap()].push(leaf);
         sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {} WHERE batch = 1 AND number = {number}", bytes(leaf)))

@@ -7,7 +7,7 @@ use rylie_testkit::World;
 use super::world;
 
 async fn autocommit(world: &World, scope: &TenantScope) -> Box<dyn TenantUnit> {
-    world.store().tenant_with(scope, UnitOptions::autocommit()).await.unwrap()
+    world.store().tenant(scope).read_only().autocommit().await.unwrap()
 }
 
 #[tokio::test]
@@ -17,25 +17,25 @@ async fn rows_are_read_by_id_and_none_of_another_tenant_or_that_was_removed() {
     let (request, removed) = (agency.request().await.unwrap(), agency.request().await.unwrap().id);
     let foreign = other.request().await.unwrap().id;
     let unit = agency.unit().await.unwrap();
-    let task = unit.tasks().add(request.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
-    unit.requests().remove(removed.clone()).await.unwrap();
+    let task = unit.tasks().add(&request.id, NewTask::new("t", TaskType::Page)).await.unwrap();
+    unit.requests().remove(&removed).await.unwrap();
     unit.commit().await.unwrap();
 
     // The first builds the SQL text, the second reuses it.
     for _ in 0..2 {
         let unit = autocommit(&world, &agency.scope()).await;
-        assert_eq!(unit.requests().get(request.id.clone()).await.unwrap(), request);
-        assert_eq!(unit.tasks().find_many(vec![task.id.clone()]).await.unwrap(), std::slice::from_ref(&task));
+        assert_eq!(unit.requests().get(&request.id).await.unwrap(), request);
+        assert_eq!(unit.tasks().find_many(&[task.id.clone()]).await.unwrap(), std::slice::from_ref(&task));
         for hidden in [&removed, &foreign] {
-            assert!(matches!(unit.requests().get(hidden.clone()).await, Err(Error::NotFound { entity: "Request" })));
+            assert!(matches!(unit.requests().get(&hidden).await, Err(Error::NotFound { entity: "Request" })));
         }
         let among = vec![foreign.clone(), request.id.clone(), removed.clone()];
-        assert_eq!(unit.requests().find_many(among).await.unwrap(), std::slice::from_ref(&request));
+        assert_eq!(unit.requests().find_many(&among).await.unwrap(), std::slice::from_ref(&request));
         assert_eq!(unit.statements(), 5);
     }
     let unit = autocommit(&world, &other.scope()).await;
-    assert_eq!(unit.requests().find(request.id.clone()).await.unwrap(), None);
-    assert!(unit.tasks().find_many(vec![task.id]).await.unwrap().is_empty());
+    assert_eq!(unit.requests().find(&request.id).await.unwrap(), None);
+    assert!(unit.tasks().find_many(&[task.id]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -47,9 +47,9 @@ async fn a_user_reaches_only_the_users_own_rows() {
 
     let unit = autocommit(&world, &ann.scope()).await;
 
-    let found = unit.requests().find_many(vec![theirs.id.clone(), hers.id.clone()]).await.unwrap();
+    let found = unit.requests().find_many(&[theirs.id.clone(), hers.id.clone()]).await.unwrap();
     assert_eq!(found, [hers]);
-    assert_eq!(unit.requests().find(theirs.id).await.unwrap(), None);
+    assert_eq!(unit.requests().find(&theirs.id).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -58,14 +58,14 @@ async fn each_read_sees_what_was_committed_before_it() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap().id;
     let unit = autocommit(&world, &agency.scope()).await;
-    let before = unit.requests().get(request.clone()).await.unwrap().status;
+    let before = unit.requests().get(&request).await.unwrap().status;
 
     let writing = agency.unit().await.unwrap();
-    writing.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+    writing.requests().set_status(&request, RequestStatus::InProgress).await.unwrap();
     writing.commit().await.unwrap();
 
-    let after = unit.requests().get(request).await.unwrap().status;
-    // Behind a pooler the first read began a transaction with one snapshot.
+    let after = unit.requests().get(&request).await.unwrap().status;
+    // Behind a pooler the first read began a transaction, which has one state.
     let expected = if module_path!().contains("behind_pooler") { before } else { RequestStatus::InProgress };
     assert_eq!((before, after), (RequestStatus::Pending, expected));
 }
@@ -76,15 +76,15 @@ async fn any_other_read_begins_a_transaction_that_serves_all_that_follow() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap().id;
     let unit = autocommit(&world, &agency.scope()).await;
-    unit.requests().get(request.clone()).await.unwrap();
+    unit.requests().get(&request).await.unwrap();
     let listed = unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
     assert_eq!(listed.total, 1);
 
     let writing = agency.unit().await.unwrap();
-    writing.requests().set_status(request.clone(), RequestStatus::Cancelled).await.unwrap();
+    writing.requests().set_status(&request, RequestStatus::Cancelled).await.unwrap();
     writing.commit().await.unwrap();
 
-    assert_eq!(unit.requests().get(request).await.unwrap().status, RequestStatus::Pending, "one state from then on");
+    assert_eq!(unit.requests().get(&request).await.unwrap().status, RequestStatus::Pending, "one state from then on");
     assert_eq!(unit.statements(), 3);
     unit.commit().await.unwrap();
 }
@@ -96,11 +96,11 @@ async fn nothing_is_written() {
     let request = agency.request().await.unwrap().id;
     let unit = autocommit(&world, &agency.scope()).await;
 
-    let refused = unit.requests().remove(request.clone()).await;
+    let refused = unit.requests().remove(&request).await;
 
     assert!(matches!(refused, Err(Error::Invalid { what: "a write", .. })), "{refused:?}");
     drop(unit);
-    assert!(agency.unit().await.unwrap().requests().find(request).await.unwrap().is_some());
+    assert!(agency.unit().await.unwrap().requests().find(&request).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -111,6 +111,6 @@ async fn a_hostile_id_finds_nothing_or_is_refused() {
     let unit = autocommit(&world, &agency.scope()).await;
 
     for id in ["' OR true --", "{\"a\"}", "$1", "\\", "%", "NULL", &"x".repeat(255)] {
-        assert_eq!(unit.requests().find(id.parse().unwrap()).await.unwrap(), None, "{id}");
+        assert_eq!(unit.requests().find(&id.parse().unwrap()).await.unwrap(), None, "{id}");
     }
 }

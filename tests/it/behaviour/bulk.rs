@@ -11,7 +11,7 @@ use super::world;
 use crate::support::rows::{add_requests, beside, ids, is_sqlite};
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 fn outcome(asked: u64, changed: u64, not_found: u64) -> BulkOutcome {
@@ -31,22 +31,22 @@ async fn the_counts_tell_what_changed_and_what_was_not_found() {
         (ours.request().await.unwrap(), ours.request().await.unwrap(), ours.request().await.unwrap());
     let foreign = theirs.request().await.unwrap();
     let unit = ours.unit().await.unwrap();
-    unit.requests().set_status(done.id.clone(), RequestStatus::Completed).await.unwrap();
+    unit.requests().set_status(&done.id, RequestStatus::Completed).await.unwrap();
 
     let missing = "no-such-request".parse().unwrap();
     let asked = vec![one.id.clone(), two.id.clone(), one.id.clone(), done.id, foreign.id.clone(), missing];
     let status = RequestStatus::Completed;
-    let changed = unit.requests().set_status_many(asked.clone(), status, Progress::none()).await.unwrap();
+    let changed = unit.requests().set_status_many(&asked, status).await.unwrap();
 
     assert_eq!(changed, outcome(5, 2, 2), "one is named twice, one was completed before");
     assert!(matches!(changed.all_found("Request"), Err(Error::NotFound { .. })));
-    assert!(unit.requests().get(one.id.clone()).await.unwrap().completed_at.is_some());
-    let removed = unit.requests().remove_many(asked, Progress::none()).await.unwrap();
+    assert!(unit.requests().get(&one.id).await.unwrap().completed_at.is_some());
+    let removed = unit.requests().remove_many(&asked).await.unwrap();
     assert_eq!(removed, outcome(5, 3, 2));
     unit.commit().await.unwrap();
 
     let unit = theirs.unit().await.unwrap();
-    assert_eq!(unit.requests().get(foreign.id.clone()).await.unwrap(), foreign);
+    assert_eq!(unit.requests().get(&foreign.id).await.unwrap(), foreign);
     drop(unit);
     let unit = ours.unit().await.unwrap();
     for removed in [&one, &two] {
@@ -67,10 +67,9 @@ async fn a_plain_user_changes_the_own_rows_alone() {
     let asked = vec![ann.request().await.unwrap().id, agency.request().await.unwrap().id];
 
     let unit = ann.unit().await.unwrap();
-    let changed =
-        unit.requests().set_status_many(asked.clone(), RequestStatus::Cancelled, Progress::none()).await.unwrap();
+    let changed = unit.requests().set_status_many(&asked, RequestStatus::Cancelled).await.unwrap();
     assert_eq!(changed, outcome(2, 1, 1));
-    assert_eq!(unit.requests().remove_many(asked, Progress::none()).await.unwrap(), outcome(2, 1, 1));
+    assert_eq!(unit.requests().remove_many(&asked).await.unwrap(), outcome(2, 1, 1));
 }
 
 #[tokio::test]
@@ -82,13 +81,13 @@ async fn many_requests_and_tasks_are_made_and_those_for_others_are_not() {
 
     let mut requests: Vec<_> = (0..6_000).map(|n| new(&n.to_string())).collect();
     requests.push(NewRequest { user: Some(theirs.admin.user.id.clone()), ..new("theirs") });
-    assert_eq!(unit.requests().add_many(requests, Progress::none()).await.unwrap(), outcome(6_001, 6_000, 1));
+    assert_eq!(unit.requests().add_many(requests).await.unwrap(), outcome(6_001, 6_000, 1));
     assert_eq!(total(&*unit, RequestStatus::Pending).await, 6_000);
 
     let request = unit.requests().list(RequestFilter::default(), PageRequest::new(1, 0)).await.unwrap().items.remove(0);
     let task = |request: &RequestId| (request.clone(), NewTask::new("t", TaskType::Page));
     let tasks = vec![task(&request.id), task(&foreign.id), task(&request.id)];
-    assert_eq!(unit.tasks().add_many(tasks, Progress::none()).await.unwrap(), outcome(3, 2, 1));
+    assert_eq!(unit.tasks().add_many(tasks).await.unwrap(), outcome(3, 2, 1));
     let tasks = unit.tasks().list(TaskFilter::default(), PageRequest::default()).await.unwrap();
     assert!(tasks.total == 2 && tasks.items.iter().all(|task| task.request_id == request.id));
 }
@@ -99,25 +98,25 @@ async fn many_tasks_keep_their_first_times() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let unit = agency.unit().await.unwrap();
-    let one = unit.tasks().add(request.id.clone(), NewTask::new("one", TaskType::Page)).await.unwrap().id;
-    let two = unit.tasks().add(request.id, NewTask::new("two", TaskType::Page)).await.unwrap().id;
-    let started = unit.tasks().set_status(one.clone(), TaskStatus::InProgress).await.unwrap().started_at;
+    let one = unit.tasks().add(&request.id, NewTask::new("one", TaskType::Page)).await.unwrap().id;
+    let two = unit.tasks().add(&request.id, NewTask::new("two", TaskType::Page)).await.unwrap().id;
+    let started = unit.tasks().set_status(&one, TaskStatus::InProgress).await.unwrap().started_at;
     world.env().forward(chrono::TimeDelta::hours(1));
     let both = || vec![one.clone(), two.clone()];
-    let set = async |status| unit.tasks().set_status_many(both(), status, Progress::none()).await.unwrap().changed;
+    let set = async |status| unit.tasks().set_status_many(&both(), status).await.unwrap().changed;
 
     assert_eq!(set(TaskStatus::Pending).await, 1);
     assert_eq!(set(TaskStatus::InProgress).await, 2);
     assert_eq!(set(TaskStatus::Completed).await, 2);
-    let first = unit.tasks().find(one.clone()).await.unwrap().unwrap();
-    let second = unit.tasks().find(two.clone()).await.unwrap().unwrap();
+    let first = unit.tasks().find(&one).await.unwrap().unwrap();
+    let second = unit.tasks().find(&two).await.unwrap().unwrap();
     assert_eq!(first.started_at, started);
     assert!(second.started_at > started && first.completed_at == second.completed_at && second.completed_at.is_some());
 
     assert_eq!(set(TaskStatus::InProgress).await, 2);
-    assert_eq!(unit.tasks().find(two.clone()).await.unwrap().unwrap().completed_at, None);
-    assert_eq!(unit.tasks().remove_many(both(), Progress::none()).await.unwrap(), outcome(2, 2, 0));
-    assert_eq!(unit.tasks().remove_many(both(), Progress::none()).await.unwrap(), outcome(2, 0, 2));
+    assert_eq!(unit.tasks().find(&two).await.unwrap().unwrap().completed_at, None);
+    assert_eq!(unit.tasks().remove_many(&both()).await.unwrap(), outcome(2, 2, 0));
+    assert_eq!(unit.tasks().remove_many(&both()).await.unwrap(), outcome(2, 0, 2));
 }
 
 #[tokio::test]
@@ -129,7 +128,7 @@ async fn a_call_that_fails_in_the_middle_leaves_nothing_and_the_unit_goes_on() {
     let mut requests: Vec<_> = (0..8_000).map(|n| new(&n.to_string())).collect();
     requests[7_000].title.clear();
 
-    let refused = unit.requests().add_many(requests, Progress::none()).await;
+    let refused = unit.requests().add_many(requests).await;
     assert!(matches!(refused, Err(Error::Invalid { .. })));
     unit.commit().await.unwrap();
 
@@ -162,7 +161,7 @@ async fn two_hundred_thousand_rows_are_changed_in_one_call_or_none_of_them() {
     refuse(&world, &refused).await;
 
     let unit = agency.unit().await.unwrap();
-    let failed = unit.requests().set_status_many(asked.clone(), RequestStatus::Completed, Progress::none()).await;
+    let failed = unit.requests().set_status_many(&asked, RequestStatus::Completed).await;
     assert!(failed.is_err());
     assert_eq!(total(&*unit, RequestStatus::Completed).await, 0);
 
@@ -170,7 +169,8 @@ async fn two_hundred_thousand_rows_are_changed_in_one_call_or_none_of_them() {
     let tell = Arc::clone(&told);
     let progress = Progress::new(move |done, of| tell.lock().unwrap().push((done, of)));
     let statements = unit.statements();
-    let changed = unit.requests().set_status_many(asked, RequestStatus::InProgress, progress).await.unwrap();
+    unit.report_to(progress);
+    let changed = unit.requests().set_status_many(&asked, RequestStatus::InProgress).await.unwrap();
     assert_eq!(changed, outcome(ROWS, ROWS, 0));
     assert_eq!(unit.statements() - statements, ROWS / 5_000);
     unit.commit().await.unwrap();
@@ -201,8 +201,7 @@ async fn mappings_are_made_or_moved_and_those_of_others_are_left() {
 
     let new = ["new", "new", "old"].map(|task| mapping(&two.id, task));
     let mixed = [mapping(&two.id, "theirs"), mapping(&foreign.id, "ours")];
-    let saved =
-        unit.seoworks_mappings().save_many(new.into_iter().chain(mixed).collect(), Progress::none()).await.unwrap();
+    let saved = unit.seoworks_mappings().save_many(new.into_iter().chain(mixed).collect()).await.unwrap();
     assert_eq!(saved, outcome(4, 2, 2));
     let moved = unit.seoworks_mappings().find_by_task("old").await.unwrap().unwrap();
     assert_eq!(moved.request_id, two.id);
@@ -220,21 +219,21 @@ async fn many_are_brought_back_and_removed_for_good_only_after_they_were_removed
     let (kept, gone, foreign) =
         (ours.request().await.unwrap(), ours.request().await.unwrap(), theirs.request().await.unwrap());
     let unit = theirs.unit().await.unwrap();
-    unit.requests().remove(foreign.id.clone()).await.unwrap();
+    unit.requests().remove(&foreign.id).await.unwrap();
     unit.commit().await.unwrap();
     let unit = ours.unit().await.unwrap();
-    unit.tasks().add(gone.id.clone(), NewTask::new("goes along", TaskType::Page)).await.unwrap();
+    unit.tasks().add(&gone.id, NewTask::new("goes along", TaskType::Page)).await.unwrap();
     let all = || vec![kept.id.clone(), gone.id.clone(), foreign.id.clone()];
 
-    assert_eq!(unit.requests().purge_many(all(), Progress::none()).await.unwrap(), outcome(3, 0, 3));
-    assert_eq!(unit.requests().remove_many(all(), Progress::none()).await.unwrap(), outcome(3, 2, 1));
-    let back = unit.requests().restore_many(vec![kept.id.clone(), foreign.id.clone()], Progress::none()).await;
+    assert_eq!(unit.requests().purge_many(&all()).await.unwrap(), outcome(3, 0, 3));
+    assert_eq!(unit.requests().remove_many(&all()).await.unwrap(), outcome(3, 2, 1));
+    let back = unit.requests().restore_many(&[kept.id.clone(), foreign.id.clone()]).await;
     assert_eq!(back.unwrap(), outcome(2, 1, 1));
-    assert_eq!(unit.requests().purge_many(all(), Progress::none()).await.unwrap(), outcome(3, 1, 2));
+    assert_eq!(unit.requests().purge_many(&all()).await.unwrap(), outcome(3, 1, 2));
     unit.commit().await.unwrap();
 
     let unit = ours.unit().await.unwrap();
-    assert_eq!(unit.requests().get(kept.id.clone()).await.unwrap().deleted_at, None);
+    assert_eq!(unit.requests().get(&kept.id).await.unwrap().deleted_at, None);
     for (action, id) in [("RESTORED", &kept.id), ("PURGED", &gone.id)] {
         let filter =
             AuditFilter { action: Some(action.into()), resource_id: Some(id.to_string()), ..Default::default() };
@@ -242,7 +241,7 @@ async fn many_are_brought_back_and_removed_for_good_only_after_they_were_removed
     }
     drop(unit);
     let unit = theirs.unit().await.unwrap();
-    assert!(unit.requests().restore(foreign.id).await.is_ok(), "another agency's stays as it was");
+    assert!(unit.requests().restore(&foreign.id).await.is_ok(), "another agency's stays as it was");
 }
 
 #[tokio::test]
@@ -252,16 +251,16 @@ async fn tasks_are_brought_back_and_purged_by_administrators_alone() {
     let user = agency.user().await.unwrap();
     let request = user.request().await.unwrap();
     let unit = user.unit().await.unwrap();
-    let task = unit.tasks().add(request.id, NewTask::new("a page", TaskType::Page)).await.unwrap();
+    let task = unit.tasks().add(&request.id, NewTask::new("a page", TaskType::Page)).await.unwrap();
     let ids = || vec![task.id.clone()];
-    assert_eq!(unit.tasks().remove_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
-    assert_eq!(unit.tasks().restore_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
-    assert_eq!(unit.tasks().remove_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
-    let refused = unit.tasks().purge_many(ids(), Progress::none()).await;
+    assert_eq!(unit.tasks().remove_many(&ids()).await.unwrap(), outcome(1, 1, 0));
+    assert_eq!(unit.tasks().restore_many(&ids()).await.unwrap(), outcome(1, 1, 0));
+    assert_eq!(unit.tasks().remove_many(&ids()).await.unwrap(), outcome(1, 1, 0));
+    let refused = unit.tasks().purge_many(&ids()).await;
     assert!(matches!(refused, Err(Error::Forbidden { .. })), "{refused:?}");
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.tasks().purge_many(ids(), Progress::none()).await.unwrap(), outcome(1, 1, 0));
-    assert_eq!(unit.tasks().restore_many(ids(), Progress::none()).await.unwrap(), outcome(1, 0, 1));
+    assert_eq!(unit.tasks().purge_many(&ids()).await.unwrap(), outcome(1, 1, 0));
+    assert_eq!(unit.tasks().restore_many(&ids()).await.unwrap(), outcome(1, 0, 1));
 }

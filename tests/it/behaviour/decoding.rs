@@ -52,7 +52,7 @@ async fn every_column_of_a_request_comes_from_its_place_whether_null_or_not() {
     let listed = unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap().items;
     for id in [empty, full] {
         let by_name = request::Entity::find_by_id(id.clone()).one(&beside).await.unwrap().unwrap();
-        assert_eq!(unit.requests().get(id.clone()).await.unwrap(), by_name);
+        assert_eq!(unit.requests().get(&id).await.unwrap(), by_name);
         assert!(listed.contains(&by_name));
     }
 }
@@ -64,8 +64,8 @@ async fn every_column_of_a_task_comes_from_its_place_whether_null_or_not() {
     let request = agency.request().await.unwrap().id;
     let unit = agency.unit().await.unwrap();
     let (empty, full) = (NewTask::new("empty", TaskType::Blog), NewTask::new("full", TaskType::GbpPost));
-    let empty = unit.tasks().add(request.clone(), empty).await.unwrap().id;
-    let full = unit.tasks().add(request, full).await.unwrap().id;
+    let empty = unit.tasks().add(&request, empty).await.unwrap().id;
+    let full = unit.tasks().add(&request, full).await.unwrap().id;
     unit.commit().await.unwrap();
     let beside = beside(&world).await;
     let text = |text: &str| Set(Some(text.to_owned()));
@@ -96,7 +96,7 @@ async fn every_column_of_a_task_comes_from_its_place_whether_null_or_not() {
     let unit = agency.unit().await.unwrap();
     for id in [empty, full] {
         let by_name = task::Entity::find_by_id(id.clone()).one(&beside).await.unwrap().unwrap();
-        assert_eq!(unit.tasks().find_many(vec![id]).await.unwrap(), [by_name]);
+        assert_eq!(unit.tasks().find_many(&[id]).await.unwrap(), [by_name]);
     }
 }
 
@@ -106,7 +106,7 @@ async fn every_column_of_a_user_comes_from_its_place_whether_null_or_not() {
     let agency = world.agency().await.unwrap();
     let (empty, full) = (agency.user().await.unwrap().user.id, agency.user().await.unwrap().user.id);
     let unit = agency.unit().await.unwrap();
-    unit.api_keys().issue(full.clone()).await.unwrap();
+    unit.api_keys().issue(&full).await.unwrap();
     unit.commit().await.unwrap();
     let beside = beside(&world).await;
     let at = |number| Set(Some(minute(&world, number)));
@@ -133,6 +133,6 @@ async fn every_column_of_a_user_comes_from_its_place_whether_null_or_not() {
     for id in [empty, full.clone()] {
         let by_name = user::Entity::find_by_id(id.clone()).one(&beside).await.unwrap().unwrap();
         assert_eq!(by_name.api_key.is_some(), id == full);
-        assert!(unit.users().find(id).await.unwrap() == Some(by_name));
+        assert!(unit.users().find(&id).await.unwrap() == Some(by_name));
     }
 }

@@ -55,7 +55,7 @@ async fn a_role_taken_away_is_gone_at_the_next_call() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let unit = world.platform().await.unwrap();
-    unit.users().set_role(agency.admin.user.id.clone(), UserRole::User).await.unwrap();
+    unit.users().set_role(&agency.admin.user.id, UserRole::User).await.unwrap();
     unit.commit().await.unwrap();
 
     let identity = world.store().identity().await.unwrap();
@@ -83,7 +83,7 @@ async fn a_stranger_signs_up_as_a_plain_user_of_no_agency() {
     let identity = world.store().identity().await.unwrap();
 
     let user = identity.identities().sign_up("New@Example.com", None).await.unwrap();
-    let user = identity.identities().confirm_email(user.id).await.unwrap();
+    let user = identity.identities().confirm_email(&user.id).await.unwrap();
 
     assert_eq!((user.email.as_str(), user.role, user.agency_id), ("new@example.com", UserRole::User, None));
     assert!(user.email_verified.is_some());

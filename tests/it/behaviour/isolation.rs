@@ -22,9 +22,9 @@ async fn another_agency_cannot_find_the_request() {
 
     let unit = theirs.unit().await.unwrap();
 
-    assert_eq!(unit.requests().find(request.id.clone()).await.unwrap(), None);
-    assert!(is_missing(unit.requests().get(request.id.clone()).await));
-    assert!(is_missing(unit.requests().get_with_tasks(request.id).await));
+    assert_eq!(unit.requests().find(&request.id).await.unwrap(), None);
+    assert!(is_missing(unit.requests().get(&request.id).await));
+    assert!(is_missing(unit.requests().get_with_tasks(&request.id).await));
 }
 
 #[tokio::test]
@@ -35,18 +35,18 @@ async fn another_agency_cannot_change_the_request() {
     let id = || request.id.clone();
 
     let unit = theirs.unit().await.unwrap();
-    assert!(is_missing(unit.requests().update(id(), RequestChanges::default()).await));
-    assert!(is_missing(unit.requests().set_status(id(), RequestStatus::Completed).await));
-    assert!(is_missing(unit.requests().remove(id()).await));
-    assert!(is_missing(unit.requests().restore(id()).await));
-    assert!(is_missing(unit.requests().purge(id()).await));
-    assert!(is_missing(unit.tasks().add(id(), NewTask::new("theirs", TaskType::Page)).await));
+    assert!(is_missing(unit.requests().update(&id(), RequestChanges::default()).await));
+    assert!(is_missing(unit.requests().set_status(&id(), RequestStatus::Completed).await));
+    assert!(is_missing(unit.requests().remove(&id()).await));
+    assert!(is_missing(unit.requests().restore(&id()).await));
+    assert!(is_missing(unit.requests().purge(&id()).await));
+    assert!(is_missing(unit.tasks().add(&id(), NewTask::new("theirs", TaskType::Page)).await));
     let mapping = NewSeoWorksMapping { request: id(), seoworks_task: "s".into(), kind: "page".into() };
     assert!(is_missing(unit.seoworks_mappings().add(mapping).await));
     unit.commit().await.unwrap();
 
     let unit = ours.unit().await.unwrap();
-    assert_eq!(unit.requests().get(id()).await.unwrap(), request);
+    assert_eq!(unit.requests().get(&id()).await.unwrap(), request);
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn nobody_orders_in_the_name_of_another_tenants_user() {
 
     let unit = theirs.unit().await.unwrap();
 
-    let new = NewRequest { user: Some(victim.clone()), title: "t".into(), kind: "page".into(), ..Default::default() };
+    let new = NewRequest { user: Some(victim.clone()), ..NewRequest::new("t", RequestKind::Page) };
     assert!(is_missing(unit.requests().add(new).await));
     let token = Secret::from("token");
     let connection = NewGa4Connection {
@@ -102,8 +102,8 @@ async fn nobody_orders_in_the_name_of_another_tenants_user() {
         property_name: None,
     };
     assert!(is_missing(unit.ga4_connections().save(connection).await));
-    assert!(is_missing(unit.preferences().save(victim.clone(), PreferencesChanges::default()).await));
-    assert!(is_missing(unit.usage().use_page(victim, "event").await));
+    assert!(is_missing(unit.preferences().save(&victim, PreferencesChanges::default()).await));
+    assert!(is_missing(unit.usage().use_page(&victim, "event").await));
 }
 
 #[tokio::test]
@@ -114,11 +114,11 @@ async fn another_agencys_users_and_settings_are_out_of_reach() {
 
     let unit = theirs.unit().await.unwrap();
 
-    assert_eq!(unit.users().find(victim.clone()).await.unwrap(), None);
-    assert!(is_missing(unit.users().update(victim.clone(), UserChanges::default()).await));
-    assert!(is_missing(unit.users().set_role(victim.clone(), UserRole::User).await));
-    assert!(is_missing(unit.users().remove(victim).await));
-    assert!(is_missing(unit.agencies().update(ours.agency.id.clone(), AgencyChanges::default()).await));
+    assert_eq!(unit.users().find(&victim).await.unwrap(), None);
+    assert!(is_missing(unit.users().update(&victim, UserChanges::default()).await));
+    assert!(is_missing(unit.users().set_role(&victim, UserRole::User).await));
+    assert!(is_missing(unit.users().remove(&victim).await));
+    assert!(is_missing(unit.agencies().update(&ours.agency.id, AgencyChanges::default()).await));
 }
 
 #[tokio::test]
@@ -129,10 +129,10 @@ async fn a_plain_user_reaches_only_the_own_rows() {
     let (anns, bobs) = (ann.request().await.unwrap(), bob.request().await.unwrap());
 
     let unit = ann.unit().await.unwrap();
-    assert!(unit.requests().find(anns.id.clone()).await.unwrap().is_some());
-    assert_eq!(unit.requests().find(bobs.id.clone()).await.unwrap(), None);
+    assert!(unit.requests().find(&anns.id).await.unwrap().is_some());
+    assert_eq!(unit.requests().find(&bobs.id).await.unwrap(), None);
     assert_eq!(unit.users().list(UserFilter::default(), PageRequest::default()).await.unwrap().total, 1);
-    assert!(is_missing(unit.tasks().add(bobs.id.clone(), NewTask::new("ann's", TaskType::Page)).await));
+    assert!(is_missing(unit.tasks().add(&bobs.id, NewTask::new("ann's", TaskType::Page)).await));
     drop(unit);
 
     let unit = agency.unit().await.unwrap();
@@ -168,7 +168,7 @@ async fn a_user_of_no_agency_is_a_tenant_alone() {
 
     assert_eq!(request.tenant_id.as_str(), format!("user:{}", ann.user.id));
     let unit = bob.unit().await.unwrap();
-    assert_eq!(unit.requests().find(request.id).await.unwrap(), None);
+    assert_eq!(unit.requests().find(&request.id).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -177,15 +177,15 @@ async fn another_tenants_task_is_missing() {
     let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
     let request = ours.request().await.unwrap();
     let unit = ours.unit().await.unwrap();
-    let task = unit.tasks().add(request.id, NewTask::new("ours", TaskType::Blog)).await.unwrap();
+    let task = unit.tasks().add(&request.id, NewTask::new("ours", TaskType::Blog)).await.unwrap();
     unit.commit().await.unwrap();
 
     let unit = theirs.unit().await.unwrap();
 
-    assert_eq!(unit.tasks().find(task.id.clone()).await.unwrap(), None);
-    assert!(is_missing(unit.tasks().set_status(task.id.clone(), TaskStatus::Completed).await));
-    assert!(is_missing(unit.tasks().remove(task.id.clone()).await));
-    assert!(is_missing(unit.tasks().restore(task.id).await));
+    assert_eq!(unit.tasks().find(&task.id).await.unwrap(), None);
+    assert!(is_missing(unit.tasks().set_status(&task.id, TaskStatus::Completed).await));
+    assert!(is_missing(unit.tasks().remove(&task.id).await));
+    assert!(is_missing(unit.tasks().restore(&task.id).await));
 }
 
 #[tokio::test]
@@ -195,8 +195,8 @@ async fn a_missing_row_and_another_tenants_give_the_same_error() {
     let request = ours.request().await.unwrap();
     let unit = theirs.unit().await.unwrap();
 
-    let foreign = unit.requests().remove(request.id).await.unwrap_err();
-    let missing = unit.requests().remove("no-such-id".parse().unwrap()).await.unwrap_err();
+    let foreign = unit.requests().remove(&request.id).await.unwrap_err();
+    let missing = unit.requests().remove(&"no-such-id".parse().unwrap()).await.unwrap_err();
 
     assert_eq!(format!("{foreign} {foreign:?}"), format!("{missing} {missing:?}"));
 }

@@ -34,7 +34,7 @@ async fn saved(database: &Database, user: &TestUser<'_>, token: &str) -> String 
 
 async fn opened(database: &Database, user: &TestUser<'_>) -> String {
     let unit = database.store().tenant(&user.scope()).await.unwrap();
-    let tokens = unit.ga4_connections().open_tokens(user.user.id.clone()).await.unwrap().unwrap();
+    let tokens = unit.ga4_connections().open_tokens(&user.user.id).await.unwrap().unwrap();
     tokens.access.expose().clone()
 }
 

@@ -89,8 +89,8 @@ async fn a_walk_has_the_order_of_the_list_on_every_list() {
     let unit = agency.unit().await.unwrap();
     for n in 0..5 {
         world.env().forward(TimeDelta::milliseconds(n % 2));
-        unit.tasks().add(request.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
-        unit.audit().record(Event::new(Action::RequestCreated).on("Request", &n)).await.unwrap();
+        unit.tasks().add(&request.id, NewTask::new("t", TaskType::Page)).await.unwrap();
+        unit.audit().record(Event::new(Action::RequestCreated).on_row("Request", &n.to_string())).await.unwrap();
     }
 
     macro_rules! walked_as_listed {
@@ -153,7 +153,7 @@ async fn a_walk_meets_each_surviving_row_once_while_others_come_and_go() {
     let walk = async {
         let (mut ids, mut page) = (Vec::new(), KeysetRequest::first(100));
         loop {
-            let unit = world.store().tenant_read_only(&agency.scope()).await.unwrap();
+            let unit = world.store().tenant(&agency.scope()).read_only().await.unwrap();
             let part = unit.requests().overview(RequestFilter::default(), page).await.unwrap();
             ids.extend(part.items.into_iter().map(|item| item.request.id.to_string()));
             let Some(next) = part.next else { break };
@@ -200,7 +200,7 @@ async fn a_cursor_is_good_for_its_list_filter_tenant_and_reach_alone() {
 
     let elsewhere = [theirs.scope(), ours.scope().own(), ann.scope()];
     for scope in elsewhere {
-        let unit = world.store().tenant_read_only(&scope).await.unwrap();
+        let unit = world.store().tenant(&scope).read_only().await.unwrap();
         assert!(is_refused(unit.requests().list_after(RequestFilter::default(), after(&cursor)).await));
     }
     let platform = world.platform().await.unwrap();
@@ -248,7 +248,7 @@ async fn processes_share_cursors_by_their_keyring() {
     for (keyring, good) in [(true, true), (false, false)] {
         let database = connect(keyring).await;
         let store = database.store();
-        let unit = store.tenant_read_only(&agency.scope()).await.unwrap();
+        let unit = store.tenant(&agency.scope()).read_only().await.unwrap();
         let page = unit.requests().list_after(RequestFilter::default(), after(&cursor)).await;
         assert_eq!(page.is_ok(), good);
         // Without a keyring a process takes its own.

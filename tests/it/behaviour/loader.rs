@@ -72,7 +72,7 @@ async fn many_rows_are_found_by_one_statement_and_none_of_another_tenant() {
     }
     let removed = agency.request().await.unwrap().id;
     let unit = agency.unit().await.unwrap();
-    unit.requests().remove(removed.clone()).await.unwrap();
+    unit.requests().remove(&removed).await.unwrap();
     unit.commit().await.unwrap();
     let foreign = other.request().await.unwrap().id;
     let unknown = RequestId::generate(world.env());
@@ -82,16 +82,16 @@ async fn many_rows_are_found_by_one_statement_and_none_of_another_tenant() {
     for _ in 0..2 {
         let unit = agency.unit().await.unwrap();
         let mut found: Vec<_> =
-            unit.requests().find_many(asked.clone()).await.unwrap().into_iter().map(|request| request.id).collect();
+            unit.requests().find_many(&asked).await.unwrap().into_iter().map(|request| request.id).collect();
         found.sort();
         ids.sort();
         assert_eq!((found, unit.statements()), (ids.clone(), 1));
-        assert!(unit.requests().find_many(Vec::new()).await.unwrap().is_empty());
-        assert!(unit.tasks().find_many(Vec::new()).await.unwrap().is_empty());
+        assert!(unit.requests().find_many(&[]).await.unwrap().is_empty());
+        assert!(unit.tasks().find_many(&[]).await.unwrap().is_empty());
     }
     let unit = agency.unit().await.unwrap();
-    let made = unit.tasks().add(ids[0].clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
-    assert_eq!(unit.tasks().find_many(vec![made.id.clone(), made.id.clone()]).await.unwrap(), [made]);
+    let made = unit.tasks().add(&ids[0], NewTask::new("t", TaskType::Page)).await.unwrap();
+    assert_eq!(unit.tasks().find_many(&[made.id.clone(), made.id.clone()]).await.unwrap(), [made]);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ fn namespace(world: &World) -> String {
 }
 
 fn canary_request() -> NewRequest {
-    NewRequest { title: "canary-title".into(), kind: "canary-kind".into(), ..NewRequest::default() }
+    NewRequest::new("canary-title", RequestKind::from("canary-kind"))
 }
 
 async fn add_agency(world: &World, new: NewAgency) -> rylie_db::repositories::Result<()> {
@@ -53,7 +53,7 @@ async fn a_statement_is_told_as_the_conventions_say() {
     let _listening = (metrics.listen(), spans.listen());
 
     let unit = agency.unit().await.unwrap();
-    unit.tasks().add(request, NewTask::new("canary", TaskType::Page)).await.unwrap();
+    unit.tasks().add(&request, NewTask::new("canary", TaskType::Page)).await.unwrap();
     unit.commit().await.unwrap();
 
     let inserts: Vec<_> =
@@ -129,8 +129,8 @@ async fn no_value_and_no_secret_is_in_a_span_or_a_label() {
         property_name: None,
     };
     unit.ga4_connections().save(tokens).await.unwrap();
-    unit.ga4_connections().open_tokens(user.user.id.clone()).await.unwrap();
-    let key = unit.api_keys().issue(user.user.id.clone()).await.unwrap();
+    unit.ga4_connections().open_tokens(&user.user.id).await.unwrap();
+    let key = unit.api_keys().issue(&user.user.id).await.unwrap();
     unit.commit().await.unwrap();
     let agency = NewAgency { name: "canary-name".into(), domain: Some("canary.example".into()) };
     add_agency(&world, agency.clone()).await.unwrap();

@@ -14,12 +14,12 @@ async fn an_overview_has_users_and_task_counts_in_three_statements() {
     let (hers, removed) = (ann.request().await.unwrap(), agency.request().await.unwrap());
     let unit = agency.unit().await.unwrap();
     for n in 0..3 {
-        let task = unit.tasks().add(hers.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
+        let task = unit.tasks().add(&hers.id, NewTask::new("t", TaskType::Page)).await.unwrap();
         if n == 0 {
-            unit.tasks().remove(task.id).await.unwrap();
+            unit.tasks().remove(&task.id).await.unwrap();
         }
     }
-    unit.requests().remove(removed.id).await.unwrap();
+    unit.requests().remove(&removed.id).await.unwrap();
     unit.commit().await.unwrap();
 
     for rows in [1, 50] {

@@ -60,12 +60,12 @@ async fn a_deleted_agency_leaves_users_and_requests_to_themselves() {
     let request = agency.request().await.unwrap();
     let unit = world.platform().await.unwrap();
 
-    unit.agency_administration().remove(agency.agency.id.clone()).await.unwrap();
+    unit.agency_administration().remove(&agency.agency.id).await.unwrap();
     unit.commit().await.unwrap();
 
     let unit = world.platform().await.unwrap();
-    let user = unit.users().get(agency.admin.user.id.clone()).await.unwrap();
-    let request = unit.requests().get(request.id).await.unwrap();
+    let user = unit.users().get(&agency.admin.user.id).await.unwrap();
+    let request = unit.requests().get(&request.id).await.unwrap();
     assert_eq!((user.agency_id, request.agency_id), (None, None));
     assert_eq!(user.tenant_id.as_str(), format!("user:{}", user.id));
     assert_eq!(request.tenant_id, user.tenant_id);

@@ -36,7 +36,7 @@ async fn stored(world: &rylie_testkit::World, text: &str) -> UserId {
 
 async fn open(database: &Database, user: &UserId) -> Result<String, Error> {
     let unit = database.store().platform(Grant::job("test", "opens").unwrap()).await.unwrap();
-    let tokens = unit.ga4_connections().open_tokens(user.clone()).await?;
+    let tokens = unit.ga4_connections().open_tokens(user).await?;
     Ok(tokens.unwrap().access.expose().clone())
 }
 

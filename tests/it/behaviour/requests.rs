@@ -11,7 +11,7 @@ use sea_orm::ConnectionTrait;
 use super::world;
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_request_and_its_tasks_are_read_as_they_were_written() {
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();
-    let read = unit.requests().get_with_tasks(made.request.id.clone()).await.unwrap();
+    let read = unit.requests().get_with_tasks(&made.request.id).await.unwrap();
 
     assert_eq!(read.request, made.request);
     assert_eq!(read.tasks, made.tasks);
@@ -50,7 +50,7 @@ async fn the_number_of_statements_does_not_grow_with_the_rows() {
         unit.commit().await.unwrap();
 
         let unit = agency.unit().await.unwrap();
-        let read = unit.requests().get_with_tasks(made.request.id).await.unwrap();
+        let read = unit.requests().get_with_tasks(&made.request.id).await.unwrap();
         assert_eq!((read.tasks.len(), unit.statements()), (count, 3), "the request, the user, the tasks");
     }
 }
@@ -90,7 +90,7 @@ async fn more_tasks_than_one_statement_can_bind_are_all_added() {
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.requests().get_with_tasks(made.request.id).await.unwrap().tasks.len(), 3_000);
+    assert_eq!(unit.requests().get_with_tasks(&made.request.id).await.unwrap().tasks.len(), 3_000);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_filter_by_status_finds_those_with_it() {
     let agency = world.agency().await.unwrap();
     let (one, _two) = (agency.request().await.unwrap(), agency.request().await.unwrap());
     let unit = agency.unit().await.unwrap();
-    unit.requests().set_status(one.id.clone(), RequestStatus::InProgress).await.unwrap();
+    unit.requests().set_status(&one.id, RequestStatus::InProgress).await.unwrap();
 
     let filter = RequestFilter { status: Some(RequestStatus::InProgress), ..Default::default() };
     let page = unit.requests().list(filter, PageRequest::default()).await.unwrap();
@@ -161,14 +161,14 @@ async fn a_status_carries_its_timestamps() {
     world.env().forward(TimeDelta::hours(1));
     let done_at = world.env().now();
 
-    let done = unit.requests().set_status(request.id.clone(), RequestStatus::Completed).await.unwrap();
+    let done = unit.requests().set_status(&request.id, RequestStatus::Completed).await.unwrap();
     assert_eq!(done.completed_at.map(Timestamp::utc), Some(done_at));
 
     world.env().forward(TimeDelta::hours(1));
-    let again = unit.requests().set_status(request.id.clone(), RequestStatus::Completed).await.unwrap();
+    let again = unit.requests().set_status(&request.id, RequestStatus::Completed).await.unwrap();
     assert_eq!(again.completed_at, done.completed_at, "completed once is completed at its first time");
 
-    let reopened = unit.requests().set_status(request.id, RequestStatus::InProgress).await.unwrap();
+    let reopened = unit.requests().set_status(&request.id, RequestStatus::InProgress).await.unwrap();
     assert_eq!(reopened.completed_at, None);
 }
 
@@ -178,12 +178,12 @@ async fn a_task_starts_once_and_completes() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let unit = agency.unit().await.unwrap();
-    let task = unit.tasks().add(request.id, NewTask::new("t", TaskType::Page)).await.unwrap();
+    let task = unit.tasks().add(&request.id, NewTask::new("t", TaskType::Page)).await.unwrap();
 
-    let started = unit.tasks().set_status(task.id.clone(), TaskStatus::InProgress).await.unwrap();
+    let started = unit.tasks().set_status(&task.id, TaskStatus::InProgress).await.unwrap();
     world.env().forward(TimeDelta::hours(1));
-    let done = unit.tasks().set_status(task.id.clone(), TaskStatus::Completed).await.unwrap();
-    let again = unit.tasks().set_status(task.id, TaskStatus::InProgress).await.unwrap();
+    let done = unit.tasks().set_status(&task.id, TaskStatus::Completed).await.unwrap();
+    let again = unit.tasks().set_status(&task.id, TaskStatus::InProgress).await.unwrap();
 
     assert!(started.started_at.is_some() && started.completed_at.is_none());
     assert!(done.completed_at > started.started_at);
@@ -197,22 +197,22 @@ async fn a_soft_deleted_request_is_left_out_restored_and_purged() {
     let request = agency.request().await.unwrap();
     let unit = agency.unit().await.unwrap();
     let id = || request.id.clone();
-    unit.tasks().add(id(), NewTask::new("t", TaskType::Page)).await.unwrap();
+    unit.tasks().add(&id(), NewTask::new("t", TaskType::Page)).await.unwrap();
 
-    unit.requests().remove(id()).await.unwrap();
-    assert_eq!(unit.requests().find(id()).await.unwrap(), None);
+    unit.requests().remove(&id()).await.unwrap();
+    assert_eq!(unit.requests().find(&id()).await.unwrap(), None);
     assert_eq!(unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap().total, 0);
     let deleted = RequestFilter { deleted: true, ..Default::default() };
     assert_eq!(unit.requests().list(deleted, PageRequest::default()).await.unwrap().total, 1);
-    assert!(matches!(unit.requests().remove(id()).await, Err(Error::NotFound { .. })), "it already is");
+    assert!(matches!(unit.requests().remove(&id()).await, Err(Error::NotFound { .. })), "it already is");
 
-    let restored = unit.requests().restore(id()).await.unwrap();
+    let restored = unit.requests().restore(&id()).await.unwrap();
     assert_eq!((restored.deleted, restored.deleted_at), (false, None));
-    assert!(matches!(unit.requests().purge(id()).await, Err(Error::NotFound { .. })), "only what is soft-deleted");
+    assert!(matches!(unit.requests().purge(&id()).await, Err(Error::NotFound { .. })), "only what is soft-deleted");
 
-    unit.requests().remove(id()).await.unwrap();
-    unit.requests().purge(id()).await.unwrap();
-    assert!(matches!(unit.requests().restore(id()).await, Err(Error::NotFound { .. })));
+    unit.requests().remove(&id()).await.unwrap();
+    unit.requests().purge(&id()).await.unwrap();
+    assert!(matches!(unit.requests().restore(&id()).await, Err(Error::NotFound { .. })));
     assert_eq!(unit.tasks().list(TaskFilter::default(), PageRequest::default()).await.unwrap().total, 0);
 }
 
@@ -230,10 +230,10 @@ async fn an_empty_title_and_a_nul_character_are_refused() {
     let keywords = NewRequest { keywords: Some(serde_json::json!({ "k": ["a\0b"] })), ..new("t") };
     assert!(matches!(unit.requests().add(keywords).await, Err(Error::Invalid { .. })));
     let changes = RequestChanges { title: Some(String::new()), ..Default::default() };
-    assert!(matches!(unit.requests().update(request.id.clone(), changes).await, Err(Error::Invalid { .. })));
+    assert!(matches!(unit.requests().update(&request.id, changes).await, Err(Error::Invalid { .. })));
 
-    // Rejected before sending, so the unit remains usable.
-    assert_eq!(unit.requests().get(request.id.clone()).await.unwrap(), request);
+    // Refused before it was sent: the unit goes on.
+    assert_eq!(unit.requests().get(&request.id).await.unwrap(), request);
     unit.commit().await.unwrap();
 }
 
@@ -244,7 +244,7 @@ async fn a_hostile_and_a_huge_text_are_stored_as_they_are() {
     let unit = agency.unit().await.unwrap();
     for title in ["'; DROP TABLE \"Request\"; --", "%_\\", "🦀\u{202e}", &"x".repeat(1_000_000)] {
         let made = unit.requests().add(new(title)).await.unwrap();
-        assert_eq!(unit.requests().get(made.id).await.unwrap().title, title);
+        assert_eq!(unit.requests().get(&made.id).await.unwrap().title, title);
     }
 }
 
@@ -257,15 +257,15 @@ async fn json_that_could_not_be_read_again_is_not_stored() {
     let unit = agency.unit().await.unwrap();
     let task = |levels| NewTask { metadata: Some(nested(levels)), ..NewTask::new("t", TaskType::Page) };
 
-    unit.tasks().add(request.id.clone(), task(99)).await.unwrap();
+    unit.tasks().add(&request.id, task(99)).await.unwrap();
     for levels in [100, 500] {
-        let refused = unit.tasks().add(request.id.clone(), task(levels)).await;
+        let refused = unit.tasks().add(&request.id, task(levels)).await;
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{levels}");
     }
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.requests().get_with_tasks(request.id).await.unwrap().tasks.len(), 1);
+    assert_eq!(unit.requests().get_with_tasks(&request.id).await.unwrap().tasks.len(), 1);
 }
 
 /// A scope is not updated when its user leaves, so the check reads the user's row.
@@ -295,11 +295,46 @@ async fn nothing_is_made_for_a_user_who_is_not_there_or_not_to_be_acted_for() {
 
     for scope in [agency.scope(), other.scope()] {
         let store = world.store();
-        let unit = store.tenant_read_only(&scope).await.unwrap();
+        let unit = store.tenant(&scope).read_only().await.unwrap();
         assert_eq!(unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap().total, 0);
         assert_eq!(unit.tasks().list(TaskFilter::default(), PageRequest::default()).await.unwrap().total, 0);
     }
     let ann = agency.user().await.unwrap();
     let made = agency.unit().await.unwrap().requests().add(for_user(&ann.user.id)).await.unwrap();
     assert_eq!((made.user_id, made.agency_id), (ann.user.id, Some(agency.agency.id.clone())));
+}
+
+#[tokio::test]
+async fn a_nullable_column_is_kept_set_and_cleared() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let id = unit.requests().add(new("t")).await.unwrap().id;
+
+    let set =
+        RequestChanges { content_url: "https://example.com/a".into(), page_title: "A".into(), ..Default::default() };
+    unit.requests().update(&id, set).await.unwrap();
+    let cleared = RequestChanges { page_title: Patch::Clear, ..Default::default() };
+    let cleared = unit.requests().update(&id, cleared).await.unwrap();
+
+    assert_eq!((cleared.content_url.as_deref(), cleared.page_title), (Some("https://example.com/a"), None));
+    assert_eq!(unit.requests().get(&id).await.unwrap().page_title, None);
+}
+
+#[tokio::test]
+async fn requests_are_listed_by_kind() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    for kind in [RequestKind::GbpPost, RequestKind::from("audit"), RequestKind::Page] {
+        unit.requests().add(NewRequest::new("t", kind)).await.unwrap();
+    }
+
+    for kind in ["gbp_post", "audit"] {
+        let filter = RequestFilter { kind: Some(kind.into()), ..Default::default() };
+        let listed = unit.requests().list(filter, PageRequest::default()).await.unwrap();
+        assert_eq!(listed.items.iter().map(|request| request.kind.as_str()).collect::<Vec<_>>(), [kind]);
+    }
+    let empty = unit.requests().add(NewRequest::new("t", RequestKind::from(""))).await;
+    assert!(matches!(empty, Err(Error::Invalid { .. })));
 }

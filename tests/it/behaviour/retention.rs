@@ -27,14 +27,14 @@ async fn what_was_soft_deleted_long_ago_is_purged_and_recorded() {
     let (old, recent, live) =
         (agency.request().await.unwrap(), agency.request().await.unwrap(), agency.request().await.unwrap());
     let unit = agency.unit().await.unwrap();
-    unit.tasks().add(old.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
-    let task = unit.tasks().add(live.id.clone(), NewTask::new("t", TaskType::Page)).await.unwrap();
-    unit.requests().remove(old.id.clone()).await.unwrap();
-    unit.tasks().remove(task.id.clone()).await.unwrap();
+    unit.tasks().add(&old.id, NewTask::new("t", TaskType::Page)).await.unwrap();
+    let task = unit.tasks().add(&live.id, NewTask::new("t", TaskType::Page)).await.unwrap();
+    unit.requests().remove(&old.id).await.unwrap();
+    unit.tasks().remove(&task.id).await.unwrap();
     unit.commit().await.unwrap();
     world.env().forward(TimeDelta::days(29));
     let unit = agency.unit().await.unwrap();
-    unit.requests().remove(recent.id.clone()).await.unwrap();
+    unit.requests().remove(&recent.id).await.unwrap();
     unit.commit().await.unwrap();
     assert_eq!(purge(&world, Sweep::default()).await, PurgedDeleted::default(), "29 days");
 
@@ -48,7 +48,7 @@ async fn what_was_soft_deleted_long_ago_is_purged_and_recorded() {
     let deleted = RequestFilter { deleted: true, ..Default::default() };
     let left = unit.requests().list(deleted, PageRequest::default()).await.unwrap().items;
     assert_eq!(left.iter().map(|request| &request.id).collect::<Vec<_>>(), [&recent.id]);
-    unit.requests().get(live.id).await.unwrap();
+    unit.requests().get(&live.id).await.unwrap();
     for id in [old.id.to_string(), task.id.to_string()] {
         let of_row = AuditFilter { action: Some("PURGED".into()), resource_id: Some(id), ..Default::default() };
         assert_eq!(unit.audit().list(of_row, PageRequest::default()).await.unwrap().total, 1);
@@ -64,7 +64,7 @@ async fn a_purge_goes_on_where_a_limit_stopped_it() {
     for _ in 0..5 {
         let request = agency.request().await.unwrap();
         let unit = agency.unit().await.unwrap();
-        unit.requests().remove(request.id).await.unwrap();
+        unit.requests().remove(&request.id).await.unwrap();
         unit.commit().await.unwrap();
     }
     world.env().forward(TimeDelta::days(31));
@@ -80,7 +80,7 @@ async fn a_job_tells_how_far_it_is() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let unit = agency.unit().await.unwrap();
-    unit.requests().remove(request.id).await.unwrap();
+    unit.requests().remove(&request.id).await.unwrap();
     unit.commit().await.unwrap();
     world.env().forward(TimeDelta::days(31));
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -100,7 +100,7 @@ async fn an_event_is_forgotten_when_no_sender_delivers_it_again() {
     let user = world.user().package(PackageType::Gold).build().await.unwrap();
     let deliver = async |event: &str| {
         let unit = user.unit().await.unwrap();
-        let used = unit.usage().use_page(user.user.id.clone(), event).await.unwrap();
+        let used = unit.usage().use_page(&user.user.id, event).await.unwrap();
         unit.commit().await.unwrap();
         used.repeated
     };

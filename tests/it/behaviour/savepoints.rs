@@ -11,11 +11,11 @@ use super::world;
 use crate::support::rows::is_sqlite;
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 fn named(email: &str) -> NewUser {
-    NewUser { email: email.into(), ..Default::default() }
+    NewUser::new(email)
 }
 
 async fn titles(unit: &dyn TenantUnit) -> Vec<String> {
@@ -166,7 +166,7 @@ async fn units_that_lose_against_each_other_are_run_again() {
                 for id in [&first, &second] {
                     let changes =
                         rylie_db::repositories::RequestChanges { title: Some(title.into()), ..Default::default() };
-                    unit.requests().update(id.clone(), changes).await?;
+                    unit.requests().update(&id, changes).await?;
                     if waits.swap(false, Ordering::Relaxed) {
                         both.wait().await;
                     }

@@ -80,7 +80,7 @@ impl Job for Recorder {
         self.may_write.acquire().await.unwrap().forget();
         let unit = context.store().platform(Grant::job("recorder", "to test").unwrap()).await.unwrap();
         let event = Event::new(Action::Other("RECORDED".to_owned()));
-        unit.audit().record(event.on("Job", &context.due().format("%FT%H:%M").to_string())).await.unwrap();
+        unit.audit().record(event.on_row("Job", &context.due().format("%FT%H:%M").to_string())).await.unwrap();
         self.wrote.notify_one();
         self.may_commit.acquire().await.unwrap().forget();
         context.finish(unit).await?;

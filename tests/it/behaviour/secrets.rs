@@ -32,7 +32,7 @@ async fn a_token_is_stored_sealed_and_opens_again() {
     assert!(!shown.contains("canary"), "{shown}");
     assert!(saved.access_token.stored().starts_with("rylie1."));
     let unit = agency.unit().await.unwrap();
-    let opened = unit.ga4_connections().open_tokens(me).await.unwrap().unwrap();
+    let opened = unit.ga4_connections().open_tokens(&me).await.unwrap().unwrap();
     assert!(opened.access == Secret::from("canary-access"));
     assert!(opened.refresh.unwrap() == Secret::from("canary-refresh"));
 }
@@ -48,11 +48,11 @@ async fn a_second_save_replaces_the_first() {
     let second = unit.ga4_connections().save(ga4("two", None)).await.unwrap();
 
     assert_eq!(first.id, second.id);
-    let opened = unit.ga4_connections().open_tokens(me.clone()).await.unwrap().unwrap();
+    let opened = unit.ga4_connections().open_tokens(&me).await.unwrap().unwrap();
     assert!(opened.access == Secret::from("two") && opened.refresh.is_none());
-    unit.ga4_connections().remove(me.clone()).await.unwrap();
-    assert!(unit.ga4_connections().find(me.clone()).await.unwrap().is_none());
-    assert!(matches!(unit.ga4_connections().remove(me).await, Err(Error::NotFound { .. })));
+    unit.ga4_connections().remove(&me).await.unwrap();
+    assert!(unit.ga4_connections().find(&me).await.unwrap().is_none());
+    assert!(matches!(unit.ga4_connections().remove(&me).await, Err(Error::NotFound { .. })));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_sealed_token_does_not_open_in_another_row() {
     .await;
 
     let unit = theirs.unit().await.unwrap();
-    assert!(matches!(unit.ga4_connections().open_tokens(to.clone()).await, Err(Error::Secret(_))));
+    assert!(matches!(unit.ga4_connections().open_tokens(to).await, Err(Error::Secret(_))));
 }
 
 #[tokio::test]
@@ -83,11 +83,11 @@ async fn a_sealed_token_opens_after_its_user_left_the_agency() {
     unit.ga4_connections().save(ga4("token", None)).await.unwrap();
     unit.commit().await.unwrap();
     let unit = world.platform().await.unwrap();
-    unit.agency_administration().remove(agency.agency.id.clone()).await.unwrap();
+    unit.agency_administration().remove(&agency.agency.id).await.unwrap();
     unit.commit().await.unwrap();
 
     let unit = world.platform().await.unwrap();
-    let opened = unit.ga4_connections().open_tokens(agency.admin.user.id.clone()).await.unwrap().unwrap();
+    let opened = unit.ga4_connections().open_tokens(&agency.admin.user.id).await.unwrap().unwrap();
     assert!(opened.access == Secret::from("token"));
 }
 
@@ -107,7 +107,7 @@ async fn search_console_and_account_tokens_are_sealed_too() {
     };
     let saved = unit.search_console_connections().save(new).await.unwrap();
     assert!(saved.access_token.stored().starts_with("rylie1."));
-    assert!(unit.search_console_connections().open_tokens(me.clone()).await.unwrap().is_some());
+    assert!(unit.search_console_connections().open_tokens(&me).await.unwrap().is_some());
     unit.commit().await.unwrap();
 
     let identity = world.store().identity().await.unwrap();
@@ -124,10 +124,10 @@ async fn search_console_and_account_tokens_are_sealed_too() {
     };
     let account = identity.accounts().link(new).await.unwrap();
     assert!(account.refresh_token.unwrap().stored().starts_with("rylie1."));
-    let opened = identity.accounts().open_access_token(account.id.clone()).await.unwrap().unwrap();
+    let opened = identity.accounts().open_access_token(&account.id).await.unwrap().unwrap();
     assert!(opened == Secret::from("canary-access"));
-    assert_eq!(identity.accounts().list_of(me).await.unwrap().len(), 1);
-    identity.accounts().unlink(account.id).await.unwrap();
+    assert_eq!(identity.accounts().list_of(&me).await.unwrap().len(), 1);
+    identity.accounts().unlink(&account.id).await.unwrap();
 }
 
 #[tokio::test]
@@ -139,6 +139,6 @@ async fn without_a_keyring_secrets_are_refused_and_the_rest_works() {
     let unit = bare.store().tenant(&agency.scope()).await.unwrap();
 
     assert!(matches!(unit.ga4_connections().save(ga4("token", None)).await, Err(Error::NoKeyring)));
-    let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+    let new = NewRequest::new("t", RequestKind::Page);
     unit.requests().add(new).await.unwrap();
 }

@@ -32,8 +32,8 @@ impl<'w> Exported<'w> {
         theirs.request().await.unwrap();
         let request = user.request().await.unwrap();
         let unit = user.unit().await.unwrap();
-        unit.tasks().add(request.id.clone(), NewTask::new("a task", TaskType::Page)).await.unwrap();
-        unit.usage().use_page(user.user.id.clone(), "event").await.unwrap();
+        unit.tasks().add(&request.id, NewTask::new("a task", TaskType::Page)).await.unwrap();
+        unit.usage().use_page(&user.user.id, "event").await.unwrap();
         unit.commit().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tenant.jsonl");
@@ -212,6 +212,6 @@ async fn an_event_of_a_file_is_counted_in_no_other_tenant() {
     exported.import(&exported.forged("UsageEvent", "countedIn", &elsewhere)).await.unwrap();
 
     let unit = customer.unit().await.unwrap();
-    let used = unit.usage().use_page(customer.user.id.clone(), "event").await.unwrap();
+    let used = unit.usage().use_page(&customer.user.id, "event").await.unwrap();
     assert!(!used.repeated, "{used:?}");
 }

@@ -92,7 +92,7 @@ async fn sealed_values_stay_sealed_and_open_again_after_the_import() {
     let unit = world.platform().await.unwrap();
     let mut sql = Sql::connect(world.url()).await;
     let user = sql.one(r#"SELECT "userId" FROM "GA4Connection""#).await.parse().unwrap();
-    let tokens = unit.ga4_connections().open_tokens(user).await.unwrap().unwrap();
+    let tokens = unit.ga4_connections().open_tokens(&user).await.unwrap().unwrap();
     assert_eq!(tokens.access.expose(), "canary-access");
 }
 

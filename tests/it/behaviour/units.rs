@@ -11,7 +11,7 @@ use crate::support::sql::Sql;
 use super::world;
 
 fn new(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_unit_that_is_dropped_undoes_itself() {
     drop(unit);
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.requests().find(request.id).await.unwrap(), None);
+    assert_eq!(unit.requests().find(&request.id).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -78,11 +78,25 @@ async fn a_unit_that_only_reads_refuses_to_write() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
-    let unit = world.store().tenant_read_only(&agency.scope()).await.unwrap();
+    let unit = world.store().tenant(&agency.scope()).read_only().await.unwrap();
 
     assert!(matches!(unit.requests().add(new("t")).await, Err(Error::Invalid { .. })));
-    assert!(matches!(unit.requests().remove(request.id.clone()).await, Err(Error::Invalid { .. })));
-    assert!(unit.requests().find(request.id).await.unwrap().is_some());
+    assert!(matches!(unit.requests().remove(&request.id).await, Err(Error::Invalid { .. })));
+    assert!(unit.requests().find(&request.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn options_that_a_unit_cannot_honour_are_refused() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let (store, scope, at) = (world.store(), agency.scope(), std::panic::Location::caller());
+
+    let writes_alone = UnitOptions { read_only: false, ..UnitOptions::autocommit() };
+    assert!(matches!(store.open_tenant(&scope, writes_alone, at).await, Err(Error::Invalid { .. })));
+    let writes_after = UnitOptions::default().after(LogPosition::default());
+    assert!(matches!(store.open_tenant(&scope, writes_after, at).await, Err(Error::Invalid { .. })));
+    let grant = Grant::job("test", "opens in autocommit").unwrap();
+    assert!(matches!(store.open_platform(grant, UnitOptions::autocommit(), at).await, Err(Error::Invalid { .. })));
 }
 
 #[tokio::test]
@@ -95,7 +109,7 @@ async fn more_units_than_connections_wait_for_their_turn() {
         unit.requests().add(new("t")).await?;
         unit.commit().await
     };
-    let held = [store.tenant_read_only(&scope).await.unwrap(), store.tenant_read_only(&scope).await.unwrap()];
+    let held = [store.tenant(&scope).read_only().await.unwrap(), store.tenant(&scope).read_only().await.unwrap()];
     let mut writes = Box::pin(futures_util::future::join_all((0..40).map(|_| write())));
     let count = async || Sql::connect(world.url()).await.one(r#"SELECT CAST(count(*) AS text) FROM "Request""#).await;
 
@@ -115,15 +129,15 @@ async fn a_pool_that_runs_dry_says_so() {
     let config = config.set("max_connections", 1).unwrap().set("acquire_timeout_seconds", 1).unwrap();
     let database = Database::connect(config.build().unwrap()).await.unwrap();
     let line = line!() + 1;
-    let held = database.store().tenant_read_only(&agency.scope()).await.unwrap();
+    let held = database.store().tenant(&agency.scope()).read_only().await.unwrap();
 
-    let refused = database.store().tenant_read_only(&agency.scope()).await.err().unwrap();
+    let refused = database.store().tenant(&agency.scope()).read_only().await.err().unwrap();
     let Error::PoolExhausted { size: 1, in_use: 1, waiting: 0, longest, .. } = &refused else { panic!("{refused:?}") };
     assert_eq!((longest[0].opened_at.file(), longest[0].opened_at.line()), (file!(), line));
     assert!(refused.to_string().contains(&format!("units.rs:{line} (")), "{refused}");
 
     drop(held);
-    assert!(database.store().tenant_read_only(&agency.scope()).await.is_ok());
+    assert!(database.store().tenant(&agency.scope()).read_only().await.is_ok());
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn deliver(world: &World, user: &TestUser<'_>, kind: TaskType, events: Vec
         let (store, scope) = (world.store(), user.scope());
         tokio::spawn(async move {
             let unit = store.tenant(&scope).await?;
-            let used = unit.usage().use_one(scope.user().id().clone(), kind, &event).await?;
+            let used = unit.usage().use_one(scope.user().id(), kind, &event).await?;
             unit.commit().await.map(|()| used)
         })
     });
@@ -37,19 +37,19 @@ async fn deliver(world: &World, user: &TestUser<'_>, kind: TaskType, events: Vec
 async fn use_pages(user: &TestUser<'_>, events: &[&str]) {
     let unit = user.unit().await.unwrap();
     for event in events {
-        unit.usage().use_page(user.user.id.clone(), event).await.unwrap();
+        unit.usage().use_page(&user.user.id, event).await.unwrap();
     }
     unit.commit().await.unwrap();
 }
 
 async fn current_pages(user: &TestUser<'_>) -> i32 {
     let unit = user.unit().await.unwrap();
-    unit.users().get(user.user.id.clone()).await.unwrap().pages_used_this_period
+    unit.users().get(&user.user.id).await.unwrap().pages_used_this_period
 }
 
 async fn archived_pages(user: &TestUser<'_>, year: i32, month: i32) -> Option<i32> {
     let unit = user.unit().await.unwrap();
-    unit.usage().find(user.user.id.clone(), year, month).await.unwrap().map(|archived| archived.pages_used)
+    unit.usage().find(&user.user.id, year, month).await.unwrap().map(|archived| archived.pages_used)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,7 +62,7 @@ async fn fifty_deliveries_with_duplicates_give_the_exact_count() {
 
     let counted: Vec<_> = outcomes.into_iter().map(Result::unwrap).filter(|used| !used.repeated).collect();
     let unit = user.unit().await.unwrap();
-    let row = unit.users().get(user.user.id.clone()).await.unwrap();
+    let row = unit.users().get(&user.user.id).await.unwrap();
     assert_eq!((row.gbp_posts_used_this_period, counted.len()), (17, 17));
     let mut used: Vec<_> = counted.iter().map(|used| (used.used, used.limit)).collect();
     used.sort_unstable();
@@ -91,7 +91,7 @@ async fn an_event_that_was_refused_counts_when_it_comes_again_in_the_next_period
     let user = customer(&world, PackageType::Silver).await;
     use_pages(&user, &["1", "2", "3"]).await;
     let unit = user.unit().await.unwrap();
-    let refused = unit.usage().use_page(user.user.id.clone(), "4").await;
+    let refused = unit.usage().use_page(&user.user.id, "4").await;
     assert!(matches!(refused, Err(Error::QuotaExceeded { limit: 3, .. })), "{refused:?}");
     unit.commit().await.unwrap();
 
@@ -107,10 +107,10 @@ async fn a_refused_use_leaves_the_unit_usable() {
     let user = customer(&world, PackageType::Silver).await;
     let unit = user.unit().await.unwrap();
     for event in ["1", "2", "3"] {
-        unit.usage().use_blog(user.user.id.clone(), event).await.unwrap();
+        unit.usage().use_blog(&user.user.id, event).await.unwrap();
     }
-    unit.usage().use_blog(user.user.id.clone(), "4").await.unwrap_err();
-    unit.usage().use_page(user.user.id.clone(), "5").await.unwrap();
+    unit.usage().use_blog(&user.user.id, "4").await.unwrap_err();
+    unit.usage().use_page(&user.user.id, "5").await.unwrap();
     unit.commit().await.unwrap();
 
     assert_eq!(current_pages(&user).await, 1);
@@ -126,14 +126,14 @@ async fn each_kind_of_work_has_its_own_counter_and_limit() {
     let unit = user.unit().await.unwrap();
 
     let used = [
-        unit.usage().use_page(me(), "a").await.unwrap(),
-        unit.usage().use_blog(me(), "b").await.unwrap(),
-        unit.usage().use_gbp_post(me(), "c").await.unwrap(),
-        unit.usage().use_improvement(me(), "d").await.unwrap(),
+        unit.usage().use_page(&me(), "a").await.unwrap(),
+        unit.usage().use_blog(&me(), "b").await.unwrap(),
+        unit.usage().use_gbp_post(&me(), "c").await.unwrap(),
+        unit.usage().use_improvement(&me(), "d").await.unwrap(),
     ];
 
     assert_eq!(used.map(|used| (used.used, used.limit)), [(1, 5), (1, 5), (1, 12), (1, 10)]);
-    let row = unit.users().get(me()).await.unwrap();
+    let row = unit.users().get(&me()).await.unwrap();
     let counters = [
         row.pages_used_this_period,
         row.blogs_used_this_period,
@@ -152,10 +152,10 @@ async fn an_event_stands_for_one_use_of_one_kind_by_one_user() {
     use_pages(&ann, &["event"]).await;
     let unit = agency.unit().await.unwrap();
 
-    let again = unit.usage().use_page(ann.user.id.clone(), "event").await.unwrap();
+    let again = unit.usage().use_page(&ann.user.id, "event").await.unwrap();
     assert_eq!(again, Used { used: 1, limit: 5, repeated: true });
     for (user, kind) in [(&ann, TaskType::Blog), (&bob, TaskType::Page)] {
-        let otherwise = unit.usage().use_one(user.user.id.clone(), kind, "event").await;
+        let otherwise = unit.usage().use_one(&user.user.id, kind, "event").await;
         assert!(matches!(otherwise, Err(Error::Conflict { .. })), "{otherwise:?}");
     }
     drop(unit);
@@ -179,7 +179,7 @@ async fn a_webhook_counts_at_the_platforms_door_too() {
     let user = customer(&world, PackageType::Gold).await;
     let unit = world.platform().await.unwrap();
 
-    let used = unit.usage().use_page(user.user.id.clone(), "event").await.unwrap();
+    let used = unit.usage().use_page(&user.user.id, "event").await.unwrap();
     unit.commit().await.unwrap();
 
     assert_eq!((used.used, current_pages(&user).await), (1, 1));
@@ -191,7 +191,7 @@ async fn without_a_package_nothing_may_be_used() {
     let user = world.user().build().await.unwrap();
     let unit = user.unit().await.unwrap();
 
-    let refused = unit.usage().use_page(user.user.id.clone(), "event").await;
+    let refused = unit.usage().use_page(&user.user.id, "event").await;
 
     assert!(matches!(refused, Err(Error::QuotaExceeded { limit: 0, .. })), "{refused:?}");
 }
@@ -202,10 +202,10 @@ async fn a_key_that_is_none_is_refused() {
     let user = customer(&world, PackageType::Gold).await;
     let unit = user.unit().await.unwrap();
     for event in ["", "a\nb", "a\0b", &"x".repeat(256)] {
-        let refused = unit.usage().use_page(user.user.id.clone(), event).await;
+        let refused = unit.usage().use_page(&user.user.id, event).await;
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
     }
-    unit.usage().use_page(user.user.id.clone(), &"ü".repeat(127)).await.unwrap();
+    unit.usage().use_page(&user.user.id, &"ü".repeat(127)).await.unwrap();
 }
 
 #[tokio::test]
@@ -236,10 +236,10 @@ async fn a_month_is_archived_and_reset_together() {
     assert_eq!(close(&world).await, 0, "closed once");
 
     let unit = user.unit().await.unwrap();
-    let archived = unit.usage().find(me(), 2026, 1).await.unwrap().unwrap();
+    let archived = unit.usage().find(&me(), 2026, 1).await.unwrap().unwrap();
     assert_eq!((archived.pages_used, archived.package_type), (2, PackageType::Gold));
     assert_eq!(archived.tenant_id, agency.agency.tenant_id);
-    let after = unit.users().get(me()).await.unwrap();
+    let after = unit.users().get(&me()).await.unwrap();
     assert_eq!((after.pages_used_this_period, after.blogs_used_this_period), (0, 0));
     assert_eq!(after.current_billing_period_start, user.user.current_billing_period_end);
 }
@@ -250,7 +250,7 @@ async fn ends(world: &World, by_use: bool) -> Vec<(u32, u32)> {
     let mut ends = Vec::new();
     for number in 0..13 {
         let unit = user.unit().await.unwrap();
-        let row = unit.users().get(user.user.id.clone()).await.unwrap();
+        let row = unit.users().get(&user.user.id).await.unwrap();
         let end: DateTime<Utc> = row.current_billing_period_end.unwrap().into();
         drop(unit);
         ends.push((end.month(), end.day()));
@@ -359,7 +359,7 @@ async fn a_second_close_of_the_same_month_adds_to_the_archived_row() {
             .await;
             if by_use {
                 let unit = user.unit().await.unwrap();
-                unit.usage().use_blog(user.user.id.clone(), &format!("blog-{event}")).await.unwrap();
+                unit.usage().use_blog(&user.user.id, &format!("blog-{event}")).await.unwrap();
                 unit.commit().await.unwrap();
             }
             close(&world).await;
@@ -400,7 +400,7 @@ async fn a_global_reset_for_one_instant_happens_once() {
     assert_eq!(archived_pages(&user, 2026, 2).await, Some(2), "under the month of the reset");
     assert_eq!(archived_pages(&without_period, 2026, 2).await, Some(1));
     let unit = user.unit().await.unwrap();
-    let row = unit.users().get(user.user.id.clone()).await.unwrap();
+    let row = unit.users().get(&user.user.id).await.unwrap();
     let (start, end) = (row.current_billing_period_start.unwrap().utc(), row.current_billing_period_end.unwrap().utc());
     drop(unit);
     assert_eq!((start, end), (at, "2026-03-04T12:00:00Z".parse().unwrap()));
@@ -422,7 +422,7 @@ async fn ten_closers_and_ten_counters_lose_and_double_nothing() {
         tasks.push(tokio::spawn(async move {
             for event in 0..5 {
                 let unit = store.tenant(&TenantScope::of(&user, Origin::default())).await.unwrap();
-                unit.usage().use_improvement(user.id().clone(), &format!("{number}-{event}")).await.unwrap();
+                unit.usage().use_improvement(&user.id(), &format!("{number}-{event}")).await.unwrap();
                 unit.commit().await.unwrap();
             }
         }));
@@ -477,7 +477,7 @@ async fn archived_and_current_never_lose_or_double_a_unit() {
                 let event = format!("event-{}", chance.below(60));
                 tokio::spawn(async move {
                     let unit = store.tenant(&scope).await.unwrap();
-                    if unit.usage().use_gbp_post(scope.user().id().clone(), &event).await.is_ok() {
+                    if unit.usage().use_gbp_post(&scope.user().id(), &event).await.is_ok() {
                         let _ = unit.commit().await;
                     }
                 })
@@ -521,7 +521,7 @@ async fn deliver_to_two(
         let (store, scope, user) = (world.store(), scopes[number % 2].clone(), users[number % 2].user.id.clone());
         tokio::spawn(async move {
             let unit = store.tenant(&scope).await?;
-            let used = unit.usage().use_page(user, "event").await?;
+            let used = unit.usage().use_page(&user, "event").await?;
             unit.commit().await.map(|()| used)
         })
     });
@@ -554,8 +554,7 @@ async fn an_event_stays_counted_in_its_agency_when_its_user_has_left() {
     let ann = world.user().of(&ours.agency).package(PackageType::Gold).build().await.unwrap();
     let bob = world.user().of(&ours.agency).package(PackageType::Gold).build().await.unwrap();
     let cleo = world.user().of(&theirs.agency).package(PackageType::Gold).build().await.unwrap();
-    let pages =
-        async |unit: &dyn TenantUnit, user: &TestUser<'_>| unit.usage().use_page(user.user.id.clone(), "event").await;
+    let pages = async |unit: &dyn TenantUnit, user: &TestUser<'_>| unit.usage().use_page(&user.user.id, "event").await;
     use_pages(&ann, &["event"]).await;
     use_pages(&cleo, &["event"]).await;
 

@@ -6,7 +6,7 @@ use rylie_db::repositories::{AuditFilter, Error, UserChanges};
 use super::world;
 
 fn named(email: &str) -> NewUser {
-    NewUser { email: email.into(), ..Default::default() }
+    NewUser::new(email)
 }
 
 #[tokio::test]
@@ -16,11 +16,11 @@ async fn a_role_change_is_recorded_with_the_old_and_the_new_role() {
     let user = agency.user().await.unwrap().user;
     let unit = agency.unit().await.unwrap();
 
-    unit.users().set_role(user.id.clone(), UserRole::AgencyAdmin).await.unwrap();
+    unit.users().set_role(&user.id, UserRole::AgencyAdmin).await.unwrap();
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.users().get(user.id.clone()).await.unwrap().role, UserRole::AgencyAdmin);
+    assert_eq!(unit.users().get(&user.id).await.unwrap().role, UserRole::AgencyAdmin);
     let filter = AuditFilter { action: Some("USER_ROLE_UPDATE".into()), ..Default::default() };
     let records = unit.audit().list(filter, PageRequest::default()).await.unwrap();
     assert_eq!(records.total, 1);
@@ -37,11 +37,11 @@ async fn a_role_change_that_is_not_committed_leaves_no_record() {
     let agency = world.agency().await.unwrap();
     let user = agency.user().await.unwrap().user;
     let unit = agency.unit().await.unwrap();
-    unit.users().set_role(user.id.clone(), UserRole::AgencyAdmin).await.unwrap();
+    unit.users().set_role(&user.id, UserRole::AgencyAdmin).await.unwrap();
     drop(unit);
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.users().get(user.id).await.unwrap().role, UserRole::User);
+    assert_eq!(unit.users().get(&user.id).await.unwrap().role, UserRole::User);
     let filter = AuditFilter { action: Some("USER_ROLE_UPDATE".into()), ..Default::default() };
     assert_eq!(unit.audit().list(filter, PageRequest::default()).await.unwrap().total, 0);
 }
@@ -54,11 +54,11 @@ async fn nobody_becomes_a_super_admin_within_a_tenant() {
     let unit = agency.unit().await.unwrap();
 
     let me = agency.admin.user.id.clone();
-    assert!(matches!(unit.users().set_role(me, UserRole::SuperAdmin).await, Err(Error::Forbidden { .. })));
+    assert!(matches!(unit.users().set_role(&me, UserRole::SuperAdmin).await, Err(Error::Forbidden { .. })));
     let new = NewUser { role: Some(UserRole::SuperAdmin), ..named("root@example.com") };
     assert!(matches!(unit.users().add(new).await, Err(Error::Forbidden { .. })));
-    assert!(matches!(unit.users().set_role(root.id.clone(), UserRole::User).await, Err(Error::Forbidden { .. })));
-    assert!(matches!(unit.users().remove(root.id).await, Err(Error::Forbidden { .. })));
+    assert!(matches!(unit.users().set_role(&root.id, UserRole::User).await, Err(Error::Forbidden { .. })));
+    assert!(matches!(unit.users().remove(&root.id).await, Err(Error::Forbidden { .. })));
 }
 
 #[tokio::test]
@@ -69,13 +69,18 @@ async fn a_plain_user_administers_nobody() {
     let me = user.user.id.clone();
     let unit = user.unit().await.unwrap();
 
-    assert!(matches!(unit.users().set_role(me.clone(), UserRole::Admin).await, Err(Error::Forbidden { .. })));
+    assert!(matches!(unit.users().set_role(&me, UserRole::Admin).await, Err(Error::Forbidden { .. })));
     assert!(matches!(unit.users().add(named("a@example.com")).await, Err(Error::Forbidden { .. })));
-    assert!(matches!(unit.users().remove(me.clone()).await, Err(Error::Forbidden { .. })));
-    let free = UserChanges { package: Some(PackageType::Platinum), ..Default::default() };
-    assert!(matches!(unit.users().update(me.clone(), free).await, Err(Error::Forbidden { .. })));
-    let name = UserChanges { name: Some("Ann".into()), ..Default::default() };
-    assert_eq!(unit.users().update(me, name).await.unwrap().name.as_deref(), Some("Ann"));
+    assert!(matches!(unit.users().remove(&me).await, Err(Error::Forbidden { .. })));
+    let free = UserChanges { package: Patch::Set(PackageType::Platinum), ..Default::default() };
+    assert!(matches!(unit.users().update(&me, free).await, Err(Error::Forbidden { .. })));
+    let name = UserChanges { name: "Ann".into(), ..Default::default() };
+    assert_eq!(unit.users().update(&me, name).await.unwrap().name.as_deref(), Some("Ann"));
+    let image = UserChanges { image: "https://example.com/ann.png".into(), ..Default::default() };
+    assert_eq!(unit.users().update(&me, image).await.unwrap().name.as_deref(), Some("Ann"), "it is kept");
+    let cleared = UserChanges { name: Patch::Clear, ..Default::default() };
+    let cleared = unit.users().update(&me, cleared).await.unwrap();
+    assert_eq!((cleared.name, cleared.image.as_deref()), (None, Some("https://example.com/ann.png")));
 }
 
 #[tokio::test]
@@ -126,12 +131,12 @@ async fn a_deleted_user_leaves_the_records_behind() {
     let agency = world.agency().await.unwrap();
     let user = agency.user().await.unwrap().user;
     let unit = agency.unit().await.unwrap();
-    unit.users().set_role(user.id.clone(), UserRole::Admin).await.unwrap();
-    unit.users().remove(user.id.clone()).await.unwrap();
+    unit.users().set_role(&user.id, UserRole::Admin).await.unwrap();
+    unit.users().remove(&user.id).await.unwrap();
     unit.commit().await.unwrap();
 
     let unit = agency.unit().await.unwrap();
-    assert_eq!(unit.users().find(user.id.clone()).await.unwrap(), None);
+    assert_eq!(unit.users().find(&user.id).await.unwrap(), None);
     let filter = AuditFilter { resource_id: Some(user.id.to_string()), ..Default::default() };
     let records = unit.audit().list(filter, PageRequest::default()).await.unwrap();
     let mut actions: Vec<_> = records.items.iter().map(|record| record.action.as_str()).collect();
@@ -147,7 +152,7 @@ async fn a_user_with_requests_is_not_deleted() {
     user.request().await.unwrap();
     let unit = agency.unit().await.unwrap();
 
-    assert!(matches!(unit.users().remove(user.user.id).await, Err(Error::Reference { .. })));
+    assert!(matches!(unit.users().remove(&user.user.id).await, Err(Error::Reference { .. })));
 }
 
 #[tokio::test]
@@ -160,9 +165,9 @@ async fn nobody_but_the_super_admin_acts_in_that_name() {
     let unit = agency.unit().await.unwrap();
     let id = || root.id.clone();
 
-    let name = UserChanges { name: Some("Mallory".into()), ..Default::default() };
-    assert!(matches!(unit.users().update(id(), name).await, Err(Error::Forbidden { .. })));
-    let new = NewRequest { user: Some(id()), title: "t".into(), kind: "page".into(), ..Default::default() };
+    let name = UserChanges { name: "Mallory".into(), ..Default::default() };
+    assert!(matches!(unit.users().update(&id(), name).await, Err(Error::Forbidden { .. })));
+    let new = NewRequest { user: Some(id()), ..NewRequest::new("t", RequestKind::Page) };
     assert!(matches!(unit.requests().add(new).await, Err(Error::Forbidden { .. })));
     let connection = NewGa4Connection {
         user: Some(id()),
@@ -173,7 +178,7 @@ async fn nobody_but_the_super_admin_acts_in_that_name() {
         property_name: None,
     };
     assert!(matches!(unit.ga4_connections().save(connection).await, Err(Error::Forbidden { .. })));
-    assert!(matches!(unit.ga4_connections().open_tokens(id()).await, Err(Error::Forbidden { .. })));
-    let preferences = unit.preferences().save(id(), PreferencesChanges::default()).await;
+    assert!(matches!(unit.ga4_connections().open_tokens(&id()).await, Err(Error::Forbidden { .. })));
+    let preferences = unit.preferences().save(&id(), PreferencesChanges::default()).await;
     assert!(matches!(preferences, Err(Error::Forbidden { .. })));
 }

@@ -36,8 +36,8 @@ async fn a_thousand_cancelled_begins_poison_no_connection() {
     let (proxy, config) = slow(&world).await;
     let database = Database::connect(config).await.unwrap();
     let (store, scope) = (database.store(), agency.scope());
-    // Fill the pool first, so that `BEGIN` is slow and not the connecting.
-    let full: Vec<_> = futures_util::future::join_all((0..10).map(|_| store.tenant(&scope))).await;
+    // The pool is filled first, so that it is `BEGIN` that is slow and not the connecting.
+    let full: Vec<_> = futures_util::future::join_all((0..10).map(|_| store.tenant(&scope).into_future())).await;
     drop(full);
 
     let (sent, mut given_up) = (proxy.bytes_to_server(), 0);
@@ -53,11 +53,11 @@ async fn a_thousand_cancelled_begins_poison_no_connection() {
     // Each acknowledged write is visible to all.
     for _ in 0..4 {
         let unit = store.tenant(&scope).await.unwrap();
-        let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+        let new = NewRequest::new("t", RequestKind::Page);
         let request = unit.requests().add(new).await.unwrap();
         unit.commit().await.unwrap();
         let unit = agency.unit().await.unwrap();
-        assert!(unit.requests().find(request.id).await.unwrap().is_some());
+        assert!(unit.requests().find(&request.id).await.unwrap().is_some());
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(left_open(world.url()).await, 0);
@@ -110,7 +110,7 @@ async fn a_connection_lost_before_the_commit_changes_nothing_and_one_lost_during
     let agency = world.agency().await.unwrap();
     let (proxy, config) = slow(&world).await;
     let database = Database::connect(config).await.unwrap();
-    let new = || NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+    let new = || NewRequest::new("t", RequestKind::Page);
 
     let unit = database.store().tenant(&agency.scope()).await.unwrap();
     unit.requests().add(new()).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_connection_lost_before_the_commit_changes_nothing_and_one_lost_during
         assert!(matches!(unknown, Error::OutcomeUnknown(_)) && !unknown.is_retryable(), "{unknown:?}");
         assert_eq!(proxy.commits(), commits + 1, "the commit was sent");
         let unit = agency.unit().await.unwrap();
-        assert_eq!(unit.requests().find(request.id).await.unwrap().is_some(), done, "{fault:?}");
+        assert_eq!(unit.requests().find(&request.id).await.unwrap().is_some(), done, "{fault:?}");
     }
 }
 
@@ -151,9 +151,9 @@ async fn cancelled_callers_behind_a_pooler_leave_nothing_to_each_other() {
         async move {
             let work = async {
                 let unit = store.tenant(&scope).await.unwrap();
-                assert!(unit.requests().find(foreign).await.unwrap().is_none());
-                assert!(unit.requests().find(own.clone()).await.unwrap().is_some());
-                unit.requests().set_status(own, RequestStatus::InProgress).await.unwrap();
+                assert!(unit.requests().find(&foreign).await.unwrap().is_none());
+                assert!(unit.requests().find(&own).await.unwrap().is_some());
+                unit.requests().set_status(&own, RequestStatus::InProgress).await.unwrap();
             };
             let patience = if task % 4 < 2 { Duration::from_millis(task % 17) } else { Duration::from_mins(1) };
             tokio::time::timeout(patience, work).await.is_ok()
@@ -164,7 +164,7 @@ async fn cancelled_callers_behind_a_pooler_leave_nothing_to_each_other() {
     let finished = finished.into_iter().filter(|finished| *finished).count();
     assert!((100..200).contains(&finished), "{finished} of 200 were left to finish");
     let unit = ours.unit().await.unwrap();
-    let seen = unit.requests().get(requests[0].id.clone()).await.unwrap();
+    let seen = unit.requests().get(&requests[0].id).await.unwrap();
     assert_eq!(seen.status, RequestStatus::Pending, "no task committed");
     drop(unit);
     tokio::time::sleep(Duration::from_millis(100)).await;

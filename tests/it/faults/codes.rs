@@ -1,6 +1,6 @@
 //! SQLSTATEs of a lost connection, before and during the commit.
 
-use rylie_db::repositories::Error;
+use rylie_db::repositories::{Error, StoreExt};
 use rylie_testkit::World;
 
 use super::{Before, Kind, Scene, To, is_lost_before_commit, is_unknown, request};

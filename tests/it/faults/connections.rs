@@ -28,8 +28,8 @@ async fn a_connection_is_handed_on_without_a_question_to_the_server() {
 
     let (reads, before) = (200, proxy.round_trips());
     for _ in 0..reads {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
-        unit.requests().get(request.clone()).await.unwrap();
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
+        unit.requests().get(&request).await.unwrap();
     }
     let read = proxy.round_trips() - before;
     // The total includes the preparation of the first read, and one health check each second.
@@ -48,14 +48,14 @@ async fn callers_are_served_in_turn_also_when_others_give_up() {
 
     // Cancelled reads keep their places until their connections are free again.
     for _ in 0..2 {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
-        let read = unit.requests().get(request.clone());
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
+        let read = unit.requests().get(&request);
         tokio::time::timeout(Duration::from_millis(100), read).await.unwrap_err();
     }
     let (store, scope, id) = (store.clone(), scope.clone(), request.clone());
     let waiting = tokio::spawn(async move {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
-        unit.requests().get(id).await
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
+        unit.requests().get(&id).await
     });
     sqlx::raw_sql("ROLLBACK").execute(&mut blocking).await.unwrap();
 
@@ -73,8 +73,8 @@ async fn a_server_that_is_gone_is_asked_for_once() {
     drop(proxy);
 
     let asked = async {
-        let unit = store.tenant_with(&scope, UnitOptions::autocommit()).await.unwrap();
-        (unit.requests().get(request).await.unwrap_err(), store.tenant(&scope).await.map(drop).unwrap_err())
+        let unit = store.tenant(&scope).read_only().autocommit().await.unwrap();
+        (unit.requests().get(&request).await.unwrap_err(), store.tenant(&scope).await.map(drop).unwrap_err())
     };
     // One health check takes two seconds; one for each possible connection would take twenty.
     let (read, begun) = tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap();
@@ -92,7 +92,7 @@ async fn what_is_at_hand_is_closed_with_the_rest() {
     let database =
         Database::connect(Config::builder().set("database_url", url).unwrap().build().unwrap()).await.unwrap();
     let unit = database.store().tenant(&agency.scope()).await.unwrap();
-    unit.requests().add(NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() }).await.unwrap();
+    unit.requests().add(NewRequest::new("t", RequestKind::Page)).await.unwrap();
     unit.commit().await.unwrap();
     let mut beside = PgConnection::connect(world.url()).await.unwrap();
     let count =

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use rylie_db::prelude::StoreExt;
 use rylie_testkit::{Cluster, DelayProxy, OnCommit, World};
 
 use super::{Before, KINDS, Kind, PATIENCE, Scene, To, is_lost_before_commit, is_unknown, request};

@@ -92,7 +92,7 @@ impl Scene {
     async fn is_whole(&self) {
         let heals = async {
             loop {
-                let all = (0..PLACES).map(|_| self.store.tenant(&self.scope));
+                let all = (0..PLACES).map(|_| self.store.tenant(&self.scope).into_future());
                 let opened = futures_util::future::join_all(all).await;
                 if opened.iter().all(Result::is_ok) {
                     break;
@@ -155,7 +155,7 @@ impl Kind {
             Self::Tenant => unit!(store.tenant(&scene.scope), |unit| unit.requests().add(request("t"))),
             Self::Identity => {
                 let expires = scene.now + TimeDelta::hours(1);
-                unit!(store.identity(), |unit| unit.sessions().begin(scene.user.clone(), expires))
+                unit!(store.identity(), |unit| unit.sessions().begin(&scene.user, expires))
             }
             Self::Platform => unit!(store.platform(Grant::job("test", "to test").unwrap()), |unit| {
                 let name = unused_name();
@@ -181,7 +181,7 @@ fn unused_name() -> String {
 }
 
 fn request(title: &str) -> NewRequest {
-    NewRequest { title: title.into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new(title, RequestKind::Page)
 }
 
 fn is_lost_before_commit(error: &Error) -> bool {

@@ -1,5 +1,6 @@
 //! A network that silently drops all traffic.
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,9 +65,9 @@ async fn no_read_waits_for_ever() {
 
     for options in [UnitOptions::read_only(), UnitOptions::autocommit()] {
         scene.is_whole().await;
-        let unit = scene.store.tenant_with(&scene.scope, options).await.unwrap();
+        let unit = scene.store.open_tenant(&scene.scope, options, Location::caller()).await.unwrap();
         scene.proxy.lose(Lost::ToClient);
-        lost(tokio::time::timeout(PATIENCE, unit.requests().get(id.clone())).await.unwrap().map(drop));
+        lost(tokio::time::timeout(PATIENCE, unit.requests().get(&id)).await.unwrap().map(drop));
     }
     scene.is_whole().await;
     scene.proxy.lose(Lost::ToClient);

@@ -11,7 +11,7 @@ use super::{PLACES, Scene, To, is_lost_before_commit};
 
 /// Starts more callers than places, so that some wait behind callers that cannot connect.
 async fn all_callers(scene: &Scene) -> Vec<Error> {
-    let callers = (0..PLACES * 4).map(|_| scene.store.tenant(&scene.scope));
+    let callers = (0..PLACES * 4).map(|_| scene.store.tenant(&scene.scope).into_future());
     let opened = futures_util::future::join_all(callers).await;
     opened.into_iter().map(|opened| opened.map(drop).unwrap_err()).collect()
 }
@@ -45,7 +45,8 @@ async fn a_server_that_says_nothing_is_no_pool_that_ran_dry() {
 async fn a_pool_that_runs_dry_beside_a_server_that_is_well_says_so() {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, To::Server).await;
-    let held = futures_util::future::join_all((0..PLACES).map(|_| scene.store.tenant(&scene.scope))).await;
+    let held =
+        futures_util::future::join_all((0..PLACES).map(|_| scene.store.tenant(&scene.scope).into_future())).await;
 
     for error in all_callers(&scene).await {
         let Error::PoolExhausted { in_use, size, longest, .. } = error else { panic!("{error:?}") };

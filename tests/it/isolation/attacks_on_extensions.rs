@@ -50,9 +50,9 @@ impl Notes {
     ) -> Result<Option<String>, Failure> {
         let found = if self.careless {
             let unit = store.platform(Grant::job("notes", "to read a title")?).await?;
-            unit.requests().find(request.clone()).await?
+            unit.requests().find(request).await?
         } else {
-            store.tenant(scope).await?.requests().find(request.clone()).await?
+            store.tenant(scope).await?.requests().find(request).await?
         };
         Ok(found.map(|request| request.title))
     }

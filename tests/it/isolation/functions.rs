@@ -58,8 +58,8 @@ async fn a_column_that_is_added_or_dropped_beside_an_open_connection_does_no_har
     let database = world.connect_again(1).await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
     let read = async || {
-        let unit = database.store().tenant_with(&agency.scope(), UnitOptions::autocommit()).await.unwrap();
-        unit.requests().get(request.id.clone()).await.unwrap()
+        let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
+        unit.requests().get(&request.id).await.unwrap()
     };
 
     for change in ["", "ADD COLUMN live jsonb DEFAULT '{}'", "DROP COLUMN live", "ADD COLUMN live text"] {
@@ -81,7 +81,7 @@ async fn without_the_functions_a_transaction_serves() {
     raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id").await;
     let database = world.connect_again(1).await.unwrap();
 
-    let unit = database.store().tenant_with(&agency.scope(), UnitOptions::autocommit()).await.unwrap();
+    let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
 
-    assert_eq!(unit.requests().get(request.id.clone()).await.unwrap(), request);
+    assert_eq!(unit.requests().get(&request.id).await.unwrap(), request);
 }

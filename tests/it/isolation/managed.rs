@@ -17,7 +17,7 @@ async fn doors_open(url: &str) {
     let service = Database::connect(Config::new(url).unwrap()).await.unwrap();
     assert!(service.health().await.unwrap().row_level_security);
     let unit = service.store().platform(Grant::job("test", "to test").unwrap()).await.unwrap();
-    unit.agency_administration().add(NewAgency { name: "North".into(), domain: None }).await.unwrap();
+    unit.agency_administration().add(NewAgency::new("North")).await.unwrap();
     unit.commit().await.unwrap();
     drop(service.store().identity().await.unwrap());
     drop(service.store().books().await.unwrap());

@@ -74,7 +74,7 @@ async fn who_may_not_make_roles_deploys_and_somebody_else_finishes() {
     let health = service.health().await.unwrap();
     assert!(health.is_ready() && !health.row_level_security);
     let unit = service.store().platform(Grant::job("test", "to test").unwrap()).await.unwrap();
-    let new = rylie_db::repositories::NewAgency { name: "Agency".into(), domain: None };
+    let new = rylie_db::repositories::NewAgency::new("Agency");
     unit.agency_administration().add(new).await.unwrap();
     unit.commit().await.unwrap();
 

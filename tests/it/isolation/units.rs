@@ -43,7 +43,7 @@ async fn sees_its_own(store: &Arc<dyn Store>, agency: &TestAgency<'_>) {
 }
 
 fn new_request() -> NewRequest {
-    NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() }
+    NewRequest::new("t", RequestKind::Page)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,7 +55,7 @@ pub(crate) async fn a_service_is_bound_and_ready(url: &str) {
     assert!(service.check_roles().await.unwrap().iter().all(|check| check.status == CheckStatus::Ok));
     assert_eq!(service.migrate().await.unwrap(), Vec::<String>::new());
     let unit = service.store().platform(Grant::job("test", "to test").unwrap()).await.unwrap();
-    unit.agency_administration().add(NewAgency { name: "North".into(), domain: None }).await.unwrap();
+    unit.agency_administration().add(NewAgency::new("North")).await.unwrap();
     unit.commit().await.unwrap();
 
     // Without a unit's database role the login has no right at all; it never has one on the environment marker.

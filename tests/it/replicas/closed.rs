@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rylie_db::prelude::StoreExt;
 use rylie_testkit::DelayProxy;
 use sqlx::{Connection, PgConnection};
 
@@ -28,5 +29,5 @@ async fn a_store_that_is_closed_in_the_middle_of_a_look_leaves_no_connection_ope
         sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut connection).await.unwrap() == 0
     };
     eventually("no connection is left", none).await;
-    assert!(store.tenant_read_only(&scene.scope).await.is_err(), "it serves nobody any more");
+    assert!(store.tenant(&scene.scope).read_only().await.is_err(), "it serves nobody any more");
 }

@@ -1,5 +1,6 @@
 //! Both isolation layers work on the replica as on the primary, together and each alone.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use rylie_db::entities::Request;
@@ -26,7 +27,7 @@ impl<'w> Two<'w> {
         ours.request().await.unwrap();
         let secret = theirs.request().await.unwrap();
         let unit = theirs.unit().await.unwrap();
-        unit.tasks().add(secret.id.clone(), NewTask::new("theirs", TaskType::Page)).await.unwrap();
+        unit.tasks().add(&secret.id, NewTask::new("theirs", TaskType::Page)).await.unwrap();
         unit.commit().await.unwrap();
         caught_up(&*world.store(), &ours.scope()).await;
         Self { ours, theirs, secret, store: world.store() }
@@ -34,26 +35,26 @@ impl<'w> Two<'w> {
 
     /// No row of theirs is visible in our units, by any query.
     async fn stand_apart(&self, options: UnitOptions, server: Server) {
-        let unit = self.store.tenant_with(&self.ours.scope(), options).await.unwrap();
-        assert!(unit.requests().find_many(vec![self.secret.id.clone()]).await.unwrap().is_empty());
+        let unit = self.store.open_tenant(&self.ours.scope(), options, Location::caller()).await.unwrap();
+        assert!(unit.requests().find_many(&[self.secret.id.clone()]).await.unwrap().is_empty());
         let page = PageRequest::default();
-        assert_eq!(unit.requests().find(self.secret.id.clone()).await.unwrap(), None);
-        assert!(unit.requests().get_with_tasks(self.secret.id.clone()).await.is_err());
+        assert_eq!(unit.requests().find(&self.secret.id).await.unwrap(), None);
+        assert!(unit.requests().get_with_tasks(&self.secret.id).await.is_err());
         assert_eq!(unit.requests().list(RequestFilter::default(), page).await.unwrap().total, 1);
         let walked = unit.requests().list_after(RequestFilter::default(), KeysetRequest::default()).await.unwrap();
         assert_eq!(walked.items.len(), 1);
         let by_user = RequestFilter { user: Some(self.secret.user_id.clone()), ..Default::default() };
         assert_eq!(unit.requests().list(by_user, page).await.unwrap().total, 0);
         assert_eq!(unit.tasks().list(TaskFilter::default(), page).await.unwrap().total, 0);
-        assert_eq!(unit.users().find(self.theirs.admin.user.id.clone()).await.unwrap(), None);
+        assert_eq!(unit.users().find(&self.theirs.admin.user.id).await.unwrap(), None);
         assert_eq!(unit.users().list(UserFilter::default(), page).await.unwrap().total, 1);
         assert_eq!(unit.agencies().list(page).await.unwrap().total, 1);
         let records = unit.audit().list(AuditFilter::default(), page).await.unwrap().items;
         assert!(records.iter().all(|record| record.tenant_id.as_str() == self.ours.agency.id.as_str()));
         assert_eq!(unit.server(), server);
 
-        let unit = self.store.tenant_with(&self.theirs.scope(), options).await.unwrap();
-        assert!(unit.requests().find(self.secret.id.clone()).await.unwrap().is_some(), "what is not seen is there");
+        let unit = self.store.open_tenant(&self.theirs.scope(), options, Location::caller()).await.unwrap();
+        assert!(unit.requests().find(&self.secret.id).await.unwrap().is_some(), "what is not seen is there");
         assert_eq!(unit.tasks().list(TaskFilter::default(), page).await.unwrap().total, 1, "what is not seen is there");
         assert_eq!(unit.server(), server);
     }

@@ -20,7 +20,7 @@ async fn lose_and_return(lose: impl FnOnce(&mut Replica)) {
     let (store, scope) = (&*scene.store, &scene.scope);
     let (request, _) = add_request(store, scope).await;
     caught_up(store, scope).await;
-    let under_way = store.tenant_read_only(scope).await.unwrap();
+    let under_way = store.tenant(scope).read_only().await.unwrap();
     assert_eq!((under_way.server(), list(&*under_way).await.unwrap()), (REPLICA, 1));
 
     lose(&mut scene.replica);
@@ -115,10 +115,9 @@ async fn no_session_ever_misses_what_it_wrote() {
                 while !done.load(Ordering::Relaxed) {
                     let (request, written) = add_request(&*store, &scope).await;
                     let wait = Duration::from_millis(number * 100);
-                    let after = UnitOptions::read_only().after(written).wait_for_replica(wait);
                     let read = retry(Retry::default(), || async {
-                        let unit = store.tenant_with(&scope, after).await?;
-                        Ok::<_, Error>((unit.requests().find(request.clone()).await?, unit.server()))
+                        let unit = store.tenant(&scope).read_only().after(written).wait_for_replica(wait).await?;
+                        Ok::<_, Error>((unit.requests().find(&request).await?, unit.server()))
                     });
                     let (found, place) = read.await.unwrap();
                     assert!(found.is_some(), "on the {place}");
@@ -152,7 +151,7 @@ async fn no_session_ever_misses_what_it_wrote() {
 async fn goes_on_at_the_primary(store: &dyn Store, scope: &TenantScope, fail: impl AsyncFn()) {
     let attempts = AtomicU32::new(0);
     let served = retry(Retry::default(), || async {
-        let unit = store.tenant_read_only(scope).await?;
+        let unit = store.tenant(scope).read_only().await?;
         list(&*unit).await?;
         if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
             assert_eq!(unit.server(), REPLICA);

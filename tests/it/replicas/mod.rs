@@ -15,6 +15,7 @@ mod round_trips;
 mod timelines;
 mod two;
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
 
 /// Returns the server that a unit opens on.
 async fn opens_on(store: &dyn Store, scope: &TenantScope, options: UnitOptions) -> Server {
-    store.tenant_with(scope, options).await.unwrap().server()
+    store.open_tenant(scope, options, Location::caller()).await.unwrap().server()
 }
 
 /// Waits until the replica serves and shows everything committed so far.
@@ -88,13 +89,13 @@ async fn caught_up(store: &dyn Store, scope: &TenantScope) -> LogPosition {
 
 async fn add_request(store: &dyn Store, scope: &TenantScope) -> (RequestId, LogPosition) {
     let unit = store.tenant(scope).await.unwrap();
-    let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+    let new = NewRequest::new("t", RequestKind::Page);
     let request = unit.requests().add(new).await.unwrap();
     (request.id, unit.commit_with_position().await.unwrap())
 }
 
 /// Returns whether a unit sees a request, and on which server.
 async fn seen(store: &dyn Store, scope: &TenantScope, options: UnitOptions, request: &RequestId) -> (bool, Server) {
-    let unit = store.tenant_with(scope, options).await.unwrap();
-    (unit.requests().find(request.clone()).await.unwrap().is_some(), unit.server())
+    let unit = store.open_tenant(scope, options, Location::caller()).await.unwrap();
+    (unit.requests().find(request).await.unwrap().is_some(), unit.server())
 }

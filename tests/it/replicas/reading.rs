@@ -14,9 +14,9 @@ async fn reads_go_to_the_replica_and_whatever_may_write_to_the_primary() {
     let scene = Scene::with(&[]).await;
     let (store, scope) = (&*scene.store, &scene.scope);
 
-    let unit = store.tenant_read_only(scope).await.unwrap();
+    let unit = store.tenant(scope).read_only().await.unwrap();
     assert_eq!(unit.server(), REPLICA);
-    let new = NewRequest { title: "t".into(), kind: "page".into(), ..Default::default() };
+    let new = NewRequest::new("t", RequestKind::Page);
     let refused = unit.requests().add(new).await.unwrap_err();
     assert!(matches!(refused, Error::Invalid { what: "a write", .. }), "{refused:?}");
     drop(unit);
@@ -91,7 +91,7 @@ async fn a_session_that_keeps_what_it_saw_never_goes_back() {
     scene.replica.pause().await.unwrap();
     add_request(store, scope).await;
 
-    let on_replica = store.tenant_read_only(scope).await.unwrap();
+    let on_replica = store.tenant(scope).read_only().await.unwrap();
     assert_eq!(on_replica.server(), REPLICA);
     let older = on_replica.log_position().await.unwrap();
     drop(on_replica);
@@ -109,14 +109,14 @@ async fn reads_in_autocommit_go_to_the_replica_in_one_transaction() {
     let (store, scope, alone) = (&*scene.store, &scene.scope, UnitOptions::autocommit());
     let (request, written) = add_request(store, scope).await;
     eventually("the replica has it", async || opens_on(store, scope, alone.after(written)).await == REPLICA).await;
-    let unit = store.tenant_with(scope, alone).await.unwrap();
-    let elsewhere = store.tenant_with(scope, alone.on_primary()).await.unwrap();
+    let unit = store.tenant(scope).read_only().autocommit().await.unwrap();
+    let elsewhere = store.tenant(scope).read_only().autocommit().on_primary().await.unwrap();
     assert_eq!((unit.server(), elsewhere.server()), (REPLICA, Server::Primary));
-    let status = async |unit: &dyn TenantUnit| unit.requests().get(request.clone()).await.unwrap().status;
+    let status = async |unit: &dyn TenantUnit| unit.requests().get(&request).await.unwrap().status;
     let before = (status(&*unit).await, status(&*elsewhere).await);
 
     let change = store.tenant(scope).await.unwrap();
-    change.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+    change.requests().set_status(&request, RequestStatus::InProgress).await.unwrap();
     let changed = alone.after(change.commit_with_position().await.unwrap());
     eventually("the replica has that", async || opens_on(store, scope, changed).await == REPLICA).await;
 
@@ -134,7 +134,7 @@ async fn a_unit_across_tenants_is_recorded_on_the_primary_and_reads_from_the_rep
     let store = &*scene.store;
     let grant = || Grant::job("report", "counts what there is").unwrap();
 
-    let unit = store.platform_with(grant(), UnitOptions::read_only()).await.unwrap();
+    let unit = store.platform(grant()).read_only().await.unwrap();
     assert_eq!(unit.server(), REPLICA);
     assert!(unit.requests().list(RequestFilter::default(), PageRequest::default()).await.is_ok());
     drop(unit);
@@ -153,9 +153,9 @@ async fn what_is_refused_on_the_replica_is_recorded_on_the_primary() {
     let (member, request) = (agency.user().await.unwrap(), agency.request().await.unwrap());
     caught_up(&*scene.store, &member.scope()).await;
 
-    let unit = scene.store.tenant_read_only(&member.scope()).await.unwrap();
+    let unit = scene.store.tenant(&member.scope()).read_only().await.unwrap();
     assert_eq!(unit.server(), REPLICA);
-    let refused = unit.requests().purge(request.id).await.unwrap_err();
+    let refused = unit.requests().purge(&request.id).await.unwrap_err();
     assert!(matches!(refused, Error::Forbidden { .. }), "{refused:?}");
     unit.commit().await.unwrap();
 

@@ -40,30 +40,29 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
     caught_up(&*store, &scope).await;
 
     let read = async || {
-        let unit = store.tenant_with(&scope, UnitOptions::read_only().after(position)).await.unwrap();
-        assert!(unit.requests().find(request.clone()).await.unwrap().is_some());
+        let unit = store.tenant(&scope).read_only().after(position).await.unwrap();
+        assert!(unit.requests().find(&request).await.unwrap().is_some());
         assert_eq!(unit.server(), REPLICA);
     };
-    let by_id = async |options: UnitOptions| {
-        let unit = store.tenant_with(&scope, options).await.unwrap();
-        assert!(unit.requests().find(request.clone()).await.unwrap().is_some());
+    let by_id = async |unit: Box<dyn TenantUnit>| {
+        assert!(unit.requests().find(&request).await.unwrap().is_some());
     };
-    let alone = async || by_id(UnitOptions::autocommit().on_primary()).await;
-    let alone_on_replica = async || by_id(UnitOptions::autocommit().after(position)).await;
+    let alone = async || by_id(store.tenant(&scope).read_only().autocommit().on_primary().await.unwrap()).await;
+    let alone_on_replica =
+        async || by_id(store.tenant(&scope).read_only().autocommit().after(position).await.unwrap()).await;
     let commit = async || {
         let unit = store.tenant(&scope).await.unwrap();
-        unit.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+        unit.requests().set_status(&request, RequestStatus::InProgress).await.unwrap();
         unit.commit().await.unwrap();
     };
     let commit_with_position = async || {
         let unit = store.tenant(&scope).await.unwrap();
-        unit.requests().set_status(request.clone(), RequestStatus::InProgress).await.unwrap();
+        unit.requests().set_status(&request, RequestStatus::InProgress).await.unwrap();
         unit.commit_with_position().await.unwrap();
     };
-    let (read_only, elsewhere) = (UnitOptions::read_only(), UnitOptions::read_only().on_primary());
-    let on_replica = async || store.tenant_with(&scope, read_only).await.unwrap();
-    let on_primary = async || store.tenant_with(&scope, elsewhere).await.unwrap();
-    // Probes may run in between; the minimum of several runs excludes them.
+    let on_replica = async || store.tenant(&scope).read_only().await.unwrap();
+    let on_primary = async || store.tenant(&scope).read_only().on_primary().await.unwrap();
+    // The looks of the tasks beside come in between; the least of some runs is without.
     let mut least = [u64::MAX; 5];
     for _ in 0..10 {
         least[0] = least[0].min(counted(&to_replica, on_replica, read).await);

@@ -41,7 +41,7 @@ async fn units_take_turns_and_go_on_with_the_other_when_one_is_lost() {
     let (store, scope, read) = (&*database.store(), &scene.scope, UnitOptions::read_only());
     let before: [_; 10] = servers(store, scope, read).await;
     assert!(take_turns(&before), "{before:?}");
-    let under_way = [store.tenant_read_only(scope).await.unwrap(), store.tenant_read_only(scope).await.unwrap()];
+    let under_way = [store.tenant(scope).read_only().await.unwrap(), store.tenant(scope).read_only().await.unwrap()];
 
     second.kill().unwrap();
 

@@ -57,7 +57,7 @@ pub(crate) async fn verified(world: &World, outside: Vec<SignedCheckpoint>) -> m
 pub(crate) async fn record(agency: &TestAgency<'_>, count: usize) {
     let unit = agency.unit().await.unwrap();
     for number in 0..count {
-        let event = Event::new(Action::Other("REPORT_SENT".into())).on("Request", "r1").with("number", number);
+        let event = Event::new(Action::Other("REPORT_SENT".into())).on_row("Request", "r1").with("number", number);
         unit.audit().record(event).await.unwrap();
     }
     unit.commit().await.unwrap();

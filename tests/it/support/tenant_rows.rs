@@ -49,11 +49,11 @@ pub(crate) async fn full_agency(world: &World) -> TestAgency<'_> {
     let me = || user.user.id.clone();
     let request = user.request().await.unwrap();
     let unit = user.unit().await.unwrap();
-    unit.tasks().add(request.id.clone(), NewTask::new("wörk \"quoted\"\nline", TaskType::Page)).await.unwrap();
+    unit.tasks().add(&request.id, NewTask::new("wörk \"quoted\"\nline", TaskType::Page)).await.unwrap();
     let mapping =
         NewSeoWorksMapping { request: request.id.clone(), seoworks_task: me().to_string(), kind: "page".into() };
     unit.seoworks_mappings().add(mapping).await.unwrap();
-    unit.preferences().save(me(), PreferencesChanges::default()).await.unwrap();
+    unit.preferences().save(&me(), PreferencesChanges::default()).await.unwrap();
     let connection = NewGa4Connection {
         user: None,
         access_token: Secret::from("canary-access"),
@@ -63,7 +63,7 @@ pub(crate) async fn full_agency(world: &World) -> TestAgency<'_> {
         property_name: None,
     };
     unit.ga4_connections().save(connection).await.unwrap();
-    unit.usage().use_page(me(), "event").await.unwrap();
+    unit.usage().use_page(&me(), "event").await.unwrap();
     unit.commit().await.unwrap();
     let mut sql = Sql::connect(world.url()).await;
     let copied = format!(

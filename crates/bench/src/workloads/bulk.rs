@@ -21,7 +21,7 @@ pub(crate) async fn update_status(name: &str) -> Result<()> {
     bulk(name, ROWS, BEFORE, |repetition| async move {
         let status = if repetition % 2 == 1 { RequestStatus::Completed } else { RequestStatus::Cancelled };
         let unit = store.tenant(scope).await?;
-        let done = unit.requests().set_status_many(ids.clone(), status, Progress::default()).await?;
+        let done = unit.requests().set_status_many(ids, status).await?;
         unit.commit().await?;
         // Rows that already have the status are found but not written.
         Ok(done.asked - done.not_found)
@@ -37,7 +37,7 @@ pub(crate) async fn insert_tasks(name: &str) -> Result<()> {
     let (store, scope) = (&service.store, &scope);
     bulk(name, ROWS, BEFORE, |repetition| async move {
         let unit = store.tenant(scope).await?;
-        let done = unit.tasks().add_many(new_tasks(repetition)?, Progress::default()).await?;
+        let done = unit.tasks().add_many(new_tasks(repetition)?).await?;
         unit.commit().await?;
         Ok(done.changed)
     })

@@ -34,8 +34,8 @@ pub(crate) async fn save_and_read(name: &str) -> Result<()> {
             let unit = store.tenant(scope).await?;
             unit.ga4_connections().save(new).await?;
             unit.commit().await?;
-            let unit = store.tenant_read_only(scope).await?;
-            let opened = unit.ga4_connections().open_tokens(user).await?.ok_or("no connection")?;
+            let unit = store.tenant(scope).read_only().await?;
+            let opened = unit.ga4_connections().open_tokens(&user).await?.ok_or("no connection")?;
             if opened.access == access { Ok(()) } else { Err("the opened token differs".into()) }
         }
     })

@@ -30,13 +30,11 @@ pub(crate) async fn with_ten_tasks(name: &str, callers: usize) -> Result<()> {
 
 fn request(number: u64) -> NewRequest {
     NewRequest {
-        title: format!("created {number}"),
         description: "A new request for content".into(),
-        kind: "page".into(),
         priority: Some(RequestPriority::High),
         keywords: Some(["suv", "lease"].into_iter().map(str::to_owned).collect()),
         target_url: Some("https://dealer.example/new".into()),
-        ..Default::default()
+        ..NewRequest::new(format!("created {number}"), RequestKind::Page)
     }
 }
 

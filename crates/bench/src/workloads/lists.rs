@@ -39,7 +39,7 @@ pub(crate) async fn keyset_of_the_large_tenant(name: &str, skipped: u64) -> Resu
     let scope = service.scope(1).await?;
     let mut page = KeysetRequest::first(50);
     if skipped > 0 {
-        let unit = service.store.tenant_read_only(&scope).await?;
+        let unit = service.store.tenant(&scope).read_only().await?;
         let mut walked = 0;
         while walked < skipped {
             let next = unit.requests().list_after(completed(), page).await?;
@@ -69,7 +69,7 @@ async fn pages(
     looped(name, callers, move |number| {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
-            let unit = store.tenant_read_only(&scopes[place(number, scopes.len())]).await?;
+            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().await?;
             let page = unit.requests().list(completed(), page).await?;
             if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }
@@ -88,7 +88,7 @@ async fn walks(
     looped(name, 1, move |number| {
         let (store, scopes, filter, page) = (Arc::clone(&store), Arc::clone(&scopes), filter.clone(), page.clone());
         async move {
-            let unit = store.tenant_read_only(&scopes[place(number, scopes.len())]).await?;
+            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().await?;
             let page = unit.requests().list_after(filter, page).await?;
             if page.items.len() == 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }

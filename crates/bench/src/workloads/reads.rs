@@ -1,5 +1,6 @@
 //! One request by its id.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use rylie_db::entities::Request;
@@ -22,9 +23,9 @@ pub(crate) async fn by_id(name: &str, callers: usize) -> Result<()> {
             let of_second = number % 21 == 20;
             let id =
                 if of_second { 1 + 100 * scatter(number, settings::requests() / 100) } else { large_tenants(number) };
-            let unit = store.tenant_with(&scopes[usize::from(of_second)], UnitOptions::autocommit()).await?;
+            let unit = store.tenant(&scopes[usize::from(of_second)]).read_only().autocommit().await?;
             let id = request(id)?;
-            let found = unit.requests().get(id.clone()).await?;
+            let found = unit.requests().get(&id).await?;
             if found.id == id { Ok(()) } else { Err("the wrong request was read".into()) }
         }
     })
@@ -42,8 +43,8 @@ pub(crate) async fn of_one_tenant(name: &str, callers: usize, options: UnitOptio
     looped(name, callers, move |number| {
         let (store, scope) = (Arc::clone(&store), Arc::clone(&scope));
         async move {
-            let unit = store.tenant_with(&scope, options).await?;
-            let found = unit.requests().get(request(large_tenants(number))?).await?;
+            let unit = store.open_tenant(&scope, options, Location::caller()).await?;
+            let found = unit.requests().get(&request(large_tenants(number))?).await?;
             if found.agency_id.as_ref() == scope.user().agency() {
                 Ok(())
             } else {
@@ -77,7 +78,7 @@ fn large_tenants(number: u64) -> u64 {
 }
 
 async fn policies_bind(service: &Service, scope: &TenantScope) -> Result<()> {
-    let unit = service.store.tenant_read_only(scope).await?;
-    let (own, other) = (unit.requests().find(request(5)?).await?, unit.requests().find(request(1)?).await?);
+    let unit = service.store.tenant(scope).read_only().await?;
+    let (own, other) = (unit.requests().find(&request(5)?).await?, unit.requests().find(&request(1)?).await?);
     if own.is_some() && other.is_none() { Ok(()) } else { Err("the isolation layers do not apply".into()) }
 }

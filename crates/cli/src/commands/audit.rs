@@ -139,7 +139,7 @@ impl Sealing {
             return Ok(SigningKey::load(path)?);
         }
         let reader = database.audit_reader().await?;
-        let (batches, _) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let batches = reader.extent().await.map_err(rylie_db::Error::from)?.batches;
         drop(reader);
         if batches == 0 {
             let key = SigningKey::create(path)?;

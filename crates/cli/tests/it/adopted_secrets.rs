@@ -1,6 +1,6 @@
 //! Values that node's crypto wrote for the old service are counted, re-encrypted and freed from the old service's key.
 
-use rylie_db::prelude::{Config, Database, Grant, PlatformUnit, Secret};
+use rylie_db::prelude::{Config, Database, Grant, PlatformUnit, Secret, StoreExt};
 use serde_json::{Value, json};
 
 use crate::adopt::Prisma;
@@ -75,12 +75,12 @@ impl Adopted {
         let unit = self.unit(encryption_key).await;
         for (number, plain) in self.plains.iter().enumerate() {
             let user = || format!("n{number}").parse().unwrap();
-            let google = unit.ga4_connections().open_tokens(user()).await.unwrap().unwrap();
+            let google = unit.ga4_connections().open_tokens(&user()).await.unwrap().unwrap();
             assert_eq!((google.access.expose(), google.refresh.unwrap().expose()), (plain, plain), "{number}");
-            let console = unit.search_console_connections().open_tokens(user()).await.unwrap().unwrap();
+            let console = unit.search_console_connections().open_tokens(&user()).await.unwrap().unwrap();
             assert_eq!(console.access.expose(), plain, "{number}");
-            let account = unit.accounts().list_of(user()).await.unwrap().remove(0).id;
-            let opened = unit.accounts().open_access_token(account).await.unwrap().unwrap();
+            let account = unit.accounts().list_of(&user()).await.unwrap().remove(0).id;
+            let opened = unit.accounts().open_access_token(&account).await.unwrap().unwrap();
             assert_eq!(opened, Secret::from(plain.as_str()), "{number}");
         }
     }

@@ -20,7 +20,7 @@ pub async fn erase_from_audit(store: &dyn Store, user: &UserId) -> Result<u64> {
     let mut erased = 0;
     loop {
         let unit = WORK.open(store).await?;
-        let records = unit.audit_seals().erase(user.clone(), BATCH).await;
+        let records = unit.audit_seals().erase(user, BATCH).await;
         let records = unit.commit(records).await?;
         erased += records;
         if records < BATCH {

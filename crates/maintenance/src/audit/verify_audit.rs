@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use rylie_audit::{Finding, Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, Verifier};
-use rylie_repositories::AuditReader;
+use rylie_repositories::{AuditReader, NumberedLeaf};
 
 use crate::error::{Error, Result};
 
@@ -72,12 +72,12 @@ async fn check(reader: &AuditReader, verifier: &mut Verifier, tell: Tell<'_>) ->
     verifier.end()?;
     let mut key: Option<String> = None;
     loop {
-        let (next, stray) = reader.stray_after(key.as_deref(), PAGE * 5).await?;
-        found(stray)?;
-        if next.is_none() {
+        let page = reader.stray_after(key.as_deref(), PAGE * 5).await?;
+        found(page.finding)?;
+        if page.next.is_none() {
             break;
         }
-        key = next;
+        key = page.next;
     }
     found(reader.wrongly_waiting().await?)?;
     let last = verifier.progress().batch;
@@ -126,7 +126,7 @@ struct Leaves<'r> {
     reader: &'r AuditReader,
     batch: u64,
     after: i64,
-    page: VecDeque<(i64, i64, SealedLeaf)>,
+    page: VecDeque<NumberedLeaf>,
     ended: bool,
 }
 
@@ -138,12 +138,12 @@ impl Leaves<'_> {
             self.page = self.reader.leaves(self.batch, self.after, PAGE).await?.into();
             self.ended = self.page.is_empty();
         }
-        if self.page.front().is_none_or(|(_, of, _)| *of > tenant) {
+        if self.page.front().is_none_or(|next| next.tenant_number > tenant) {
             return Ok(None);
         }
-        Ok(self.page.pop_front().map(|(number, _, leaf)| {
-            self.after = number;
-            leaf
+        Ok(self.page.pop_front().map(|next| {
+            self.after = next.number;
+            next.leaf
         }))
     }
 }

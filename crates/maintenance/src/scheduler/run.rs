@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use metrics::{Unit, describe_counter, describe_histogram};
-use rylie_repositories::{Lease, Retry, retry};
+use rylie_repositories::{Lease, Retry, StoreExt, retry};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;

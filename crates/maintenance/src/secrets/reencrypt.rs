@@ -1,6 +1,8 @@
 //! Re-encrypting all secrets under the active key, in the form that their column's policy writes.
 
-use rylie_repositories::{Grant, Progress, Retry, SecretColumn, SecretsReencrypted, Store, UnreadableSecret, retry};
+use rylie_repositories::{
+    Grant, Progress, Retry, SecretColumn, SecretsReencrypted, Store, StoreExt, UnreadableSecret, retry,
+};
 use serde::Serialize;
 
 use crate::error::{Error, Result};

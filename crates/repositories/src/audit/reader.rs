@@ -19,7 +19,36 @@ pub struct AuditReader {
     tx: Tx,
 }
 
-/// Selects leaves with their records, the columns of a leaf first. The caller appends condition and order.
+/// The size of the sealed log, from [`AuditReader::extent`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AuditExtent {
+    /// The number of the newest batch.
+    pub batches: u64,
+    /// Records that were ever sealed, removed ones included.
+    pub records: u64,
+}
+
+/// A leaf with its place in the batch, from [`AuditReader::leaves`].
+#[derive(Clone, Debug)]
+pub struct NumberedLeaf {
+    /// The number of the leaf in its batch; the next page begins after the last one.
+    pub number: i64,
+    /// The number of the leaf's tenant in the batch.
+    pub tenant_number: i64,
+    /// The leaf.
+    pub leaf: SealedLeaf,
+}
+
+/// A page of the search for records outside the seals, from [`AuditReader::stray_after`].
+#[derive(Debug, Default)]
+pub struct StrayPage {
+    /// The key after which the next page begins; `None` at the end of the log.
+    pub next: Option<String>,
+    /// A record that is neither sealed nor waiting, or that is sealed twice.
+    pub finding: Option<Finding>,
+}
+
+/// Leaves and their records, the columns of a leaf first; then what is wanted and in which order.
 const LEAVES: &str = "l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what, substr(f.checkpoint, 1, 26) AS checkpoint \
      FROM rylie_audit_leaf l LEFT JOIN rylie_audit_batch f ON f.batch = l.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id";
 
@@ -41,11 +70,12 @@ impl AuditReader {
         Self { tx }
     }
 
-    /// Returns the number of batches and of records ever sealed, for a progress bar.
-    pub async fn extent(&self) -> Result<(u64, u64)> {
+    /// How many batches there are, and how many records were ever sealed: for a progress bar.
+    pub async fn extent(&self) -> Result<AuditExtent> {
         const SQL: &str = "SELECT batch, total FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
         let rows = self.tx.across_tenants()?.rows(SQL, vec![]).await?;
-        rows.first().map_or(Ok((0, 0)), |row| Ok((count(row, "batch"), count(row, "total"))))
+        let extent = |row: &QueryResult| AuditExtent { batches: count(row, "batch"), records: count(row, "total") };
+        Ok(rows.first().map(extent).unwrap_or_default())
     }
 
     /// Returns the number of records that wait to be sealed.
@@ -74,10 +104,9 @@ impl AuditReader {
         Ok(rows.iter().map(|row| SealedTenant { entry: entry(row), total_before: count(row, "before") }).collect())
     }
 
-    /// Returns leaves of a batch in order, after a number (-1 for the beginning), each with its number and its
-    /// tenant's. At most `limit`, and fewer where details are long. Empty only at the end. Sends up to two more
-    /// statements where a record lacks a part.
-    pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<(i64, i64, SealedLeaf)>> {
+    /// Leaves of a batch in order, after a number (-1 for the first ones), each with its number and its tenant's. At most
+    /// `limit`, and fewer where details are long; none at the end alone. Up to two statements more where a record lacks a part.
+    pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<NumberedLeaf>> {
         let columns = columns(self.tx.engine());
         let sql = format!(
             "SELECT * FROM (SELECT page.*, sum(length(page.details)) OVER (ORDER BY page.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
@@ -90,9 +119,12 @@ impl AuditReader {
             .rows(&sql, vec![signed(batch).into(), after.into(), signed(limit).into()])
             .await?;
         let number = |row: &QueryResult, name| row.try_get("", name).unwrap_or(i64::MAX);
-        let mut leaves: Vec<_> =
-            rows.iter().map(|row| (number(row, "number"), number(row, "tenant_number"), leaf(row))).collect();
-        self.look_for_erasures(batch, leaves.iter_mut().map(|(_, _, leaf)| leaf).collect()).await?;
+        let numbered = |row| {
+            let (number, tenant_number) = (number(row, "number"), number(row, "tenant_number"));
+            NumberedLeaf { number, tenant_number, leaf: leaf(row) }
+        };
+        let mut leaves: Vec<_> = rows.iter().map(numbered).collect();
+        self.look_for_erasures(batch, leaves.iter_mut().map(|numbered| &mut numbered.leaf).collect()).await?;
         Ok(leaves)
     }
 
@@ -113,10 +145,10 @@ impl AuditReader {
         Ok(())
     }
 
-    /// Searches the log from a key on (`None` at the beginning) for records that are neither sealed nor waiting.
-    /// Returns the key to continue from (`None` at the end) and the finding.
-    pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<(Option<String>, Option<Finding>)> {
-        // The first page also covers keys that sort before every valid key, which only tampering produces.
+    /// Looks through the log from a key on (`None` at the beginning): the key to go on from (`None` at the end), and what is
+    /// neither sealed nor waiting.
+    pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<StrayPage> {
+        // What stands before every key, which only somebody who planted it can have written.
         let page = if id.is_some() { "id > $1" } else { "id IS NULL OR id <= $1" };
         let sql = format!(
             "SELECT max(id) AS last, min(CASE WHEN places = 0 THEN coalesce(id, '') END) AS stray, \
@@ -126,13 +158,14 @@ impl AuditReader {
         );
         let rows =
             self.tx.across_tenants()?.rows(&sql, vec![id.unwrap_or_default().into(), signed(limit).into()]).await?;
-        let Some(row) = rows.first() else { return Ok((None, None)) };
+        let Some(row) = rows.first() else { return Ok(StrayPage::default()) };
         let text = |name| row.try_get::<Option<String>>("", name);
         let (Ok(last), Ok(stray), Ok(again)) = (text("last"), text("stray"), text("again")) else {
-            return Ok((None, Some(Finding::added("(its key is not text)".to_owned()))));
+            let finding = Some(Finding::added("(its key is not text)".to_owned()));
+            return Ok(StrayPage { next: None, finding });
         };
         let finding = stray.map(Finding::added).or(again.map(Finding::sealed_again));
-        Ok((if id.is_some() { last } else { Some(String::new()) }, finding))
+        Ok(StrayPage { next: if id.is_some() { last } else { Some(String::new()) }, finding })
     }
 
     /// Checks that the tables of the seals contain exactly what the checkpoints up to batch `last` count, outside of

@@ -24,8 +24,8 @@ macro_rules! google_connections {
         #[cfg_attr(feature = "mock", mockall::automock)]
         #[async_trait]
         pub trait $repository: Send + Sync {
-            /// Returns the user's connection, or `None` if there is none within reach.
-            async fn find(&self, user: UserId) -> Result<Option<$row>>;
+            /// The user's connection, or `None` if there is none within reach.
+            async fn find(&self, user: &UserId) -> Result<Option<$row>>;
 
             /// Saves the user's connection and replaces an existing one. Recorded. Fails with [`Error::NotFound`] if
             /// the user is not within reach, and with [`Error::NoKeyring`] if the store has no keyring. Fails with
@@ -34,10 +34,10 @@ macro_rules! google_connections {
 
             /// Opens the tokens of the user's connection, in any stored form; `None` without a connection. Fails with
             /// [`Error::NotFound`] if the user is not within reach.
-            async fn open_tokens(&self, user: UserId) -> Result<Option<OpenedTokens>>;
+            async fn open_tokens(&self, user: &UserId) -> Result<Option<OpenedTokens>>;
 
-            /// Removes the user's connection. Recorded. Fails with [`Error::NotFound`] if there is none.
-            async fn remove(&self, user: UserId) -> Result<()>;
+            /// Removes the user's connection. Recorded. [`Error::NotFound`] if there is none.
+            async fn remove(&self, user: &UserId) -> Result<()>;
         }
 
         /// A connection to save.
@@ -57,17 +57,25 @@ macro_rules! google_connections {
             pub $second: Option<String>,
         }
 
+        impl $new {
+            /// A connection of the signed-in user with an access token, and nothing else said.
+            #[must_use]
+            pub fn new(access_token: Secret<String>) -> Self {
+                Self { user: None, access_token, refresh_token: None, expires: None, $first: None, $second: None }
+            }
+        }
+
         const TABLE: &str = $table;
 
         #[async_trait]
         impl $repository for Tx {
-            async fn find(&self, user: UserId) -> Result<Option<$row>> {
+            async fn find(&self, user: &UserId) -> Result<Option<$row>> {
                 self.rows::<Entity>().filter(Column::UserId.eq(user)).one().await
             }
 
             async fn save(&self, new: $new) -> Result<$row> {
-                let owner = self.owner(new.user).await?;
-                let before = $repository::find(self, owner.id.clone()).await?;
+                let owner = self.owner(new.user.as_ref()).await?;
+                let before = $repository::find(self, &owner.id).await?;
                 let id = before.as_ref().map_or_else(|| $id::generate(self.env()), |row| row.id.clone());
                 let place = |column| Place::new(column, id.as_str(), &owner.id);
                 let mut row = ActiveModel {
@@ -89,24 +97,24 @@ macro_rules! google_connections {
                     row.created_at = Set(self.now());
                     self.insert::<Entity>(row).await.map_err(Error::conflict_is_contention)?
                 };
-                self.record(Event::new(Action::ConnectionSaved).on(TABLE, &saved.id)).await?;
+                self.record(Event::new(Action::ConnectionSaved).on(&saved.id)).await?;
                 Ok(saved)
             }
 
-            async fn open_tokens(&self, user: UserId) -> Result<Option<OpenedTokens>> {
+            async fn open_tokens(&self, user: &UserId) -> Result<Option<OpenedTokens>> {
                 let owner = self.owner(Some(user)).await?;
-                let Some(row) = $repository::find(self, owner.id).await? else { return Ok(None) };
+                let Some(row) = $repository::find(self, &owner.id).await? else { return Ok(None) };
                 let place = |column| Place::new(column, row.id.as_str(), &row.user_id);
                 let access = self.open(&row.access_token, place(SecretColumn::$access))?;
                 let refresh = self.open_optional(row.refresh_token.as_ref(), place(SecretColumn::$refresh))?;
                 Ok(Some(OpenedTokens { access, refresh }))
             }
 
-            async fn remove(&self, user: UserId) -> Result<()> {
+            async fn remove(&self, user: &UserId) -> Result<()> {
                 let owner = self.owner(Some(user)).await?;
-                let row = $repository::find(self, owner.id).await?.ok_or(Error::NotFound { entity: TABLE })?;
+                let row = $repository::find(self, &owner.id).await?.ok_or(Error::NotFound { entity: TABLE })?;
                 self.delete_one::<Entity>(Column::Id.eq(&row.id), TABLE).await?;
-                self.record(Event::new(Action::ConnectionRemoved).on(TABLE, &row.id)).await
+                self.record(Event::new(Action::ConnectionRemoved).on(&row.id)).await
             }
         }
     };

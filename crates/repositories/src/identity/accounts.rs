@@ -19,8 +19,8 @@ pub trait AccountRepository: Send + Sync {
     /// Returns the account with this id at the provider.
     async fn find(&self, provider: &str, provider_account: &str) -> Result<Option<Account>>;
 
-    /// Returns the accounts of a user, sorted by provider.
-    async fn list_of(&self, user: UserId) -> Result<Vec<Account>>;
+    /// The accounts of a user, by provider.
+    async fn list_of(&self, user: &UserId) -> Result<Vec<Account>>;
 
     /// Links an account at a provider to a user and seals the tokens. Fails with
     /// [`Error::Conflict`](crate::Error::Conflict) if the account is already linked, and with
@@ -28,16 +28,16 @@ pub trait AccountRepository: Send + Sync {
     async fn link(&self, new: NewAccount) -> Result<Account>;
 
     /// Opens the access token, if the account has one.
-    async fn open_access_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+    async fn open_access_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
     /// Opens the refresh token, if the account has one.
-    async fn open_refresh_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+    async fn open_refresh_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Opens the provider's signed statement of the user's identity, if the account has one.
-    async fn open_id_token(&self, account: AccountId) -> Result<Option<Secret<String>>>;
+    /// Opens the provider's statement of who signed in, if the account has one.
+    async fn open_id_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Unlinks an account. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is none.
-    async fn unlink(&self, account: AccountId) -> Result<()>;
+    /// Unties an account. [`Error::NotFound`](crate::Error::NotFound) if there is none.
+    async fn unlink(&self, account: &AccountId) -> Result<()>;
 }
 
 /// An account to link to a user.
@@ -63,6 +63,28 @@ pub struct NewAccount {
     pub scope: Option<String>,
 }
 
+impl NewAccount {
+    /// An account of a user at a provider, without tokens.
+    pub fn new(
+        user: UserId,
+        kind: impl Into<String>,
+        provider: impl Into<String>,
+        provider_account: impl Into<String>,
+    ) -> Self {
+        Self {
+            user,
+            kind: kind.into(),
+            provider: provider.into(),
+            provider_account: provider_account.into(),
+            refresh_token: None,
+            access_token: None,
+            id_token: None,
+            expires_at: None,
+            scope: None,
+        }
+    }
+}
+
 #[async_trait]
 impl AccountRepository for Tx {
     async fn find(&self, provider: &str, provider_account: &str) -> Result<Option<Account>> {
@@ -71,7 +93,7 @@ impl AccountRepository for Tx {
         self.rows::<Entity>().filter(known_as).one().await
     }
 
-    async fn list_of(&self, user: UserId) -> Result<Vec<Account>> {
+    async fn list_of(&self, user: &UserId) -> Result<Vec<Account>> {
         let rows = self.rows::<Entity>().filter(Column::UserId.eq(user));
         rows.order(Order::Asc, Column::Provider, Column::Id).all().await
     }
@@ -100,26 +122,26 @@ impl AccountRepository for Tx {
         self.insert::<Entity>(row).await
     }
 
-    async fn open_access_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+    async fn open_access_token(&self, account: &AccountId) -> Result<Option<Secret<String>>> {
         open(self, account, SecretColumn::AccountAccessToken, |account| account.access_token.as_ref()).await
     }
 
-    async fn open_refresh_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+    async fn open_refresh_token(&self, account: &AccountId) -> Result<Option<Secret<String>>> {
         open(self, account, SecretColumn::AccountRefreshToken, |account| account.refresh_token.as_ref()).await
     }
 
-    async fn open_id_token(&self, account: AccountId) -> Result<Option<Secret<String>>> {
+    async fn open_id_token(&self, account: &AccountId) -> Result<Option<Secret<String>>> {
         open(self, account, SecretColumn::AccountIdToken, |account| account.id_token.as_ref()).await
     }
 
-    async fn unlink(&self, account: AccountId) -> Result<()> {
+    async fn unlink(&self, account: &AccountId) -> Result<()> {
         self.delete_one::<Entity>(Column::Id.eq(account), "Account").await
     }
 }
 
 async fn open(
     tx: &Tx,
-    account: AccountId,
+    account: &AccountId,
     column: SecretColumn,
     of: fn(&Account) -> Option<&SealedColumn>,
 ) -> Result<Option<Secret<String>>> {

@@ -23,13 +23,13 @@ pub trait ApiKeyRepository: Send + Sync {
     /// Issues a new key and replaces the previous one: `rk_` and 256 random bits. Recorded. Fails with
     /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach, and with
     /// [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring.
-    async fn issue(&self, user: UserId) -> Result<Secret<String>>;
+    async fn issue(&self, user: &UserId) -> Result<Secret<String>>;
 
-    /// Revokes the user's key; does nothing without one. Recorded.
-    async fn revoke(&self, user: UserId) -> Result<()>;
+    /// Takes the user's key away; without one, nothing is done. Recorded.
+    async fn revoke(&self, user: &UserId) -> Result<()>;
 
-    /// Returns whether this is the user's key. The texts are compared in constant time.
-    async fn confirm(&self, user: UserId, key: &Secret<String>) -> Result<bool>;
+    /// Whether this is the user's key; the texts are compared in constant time.
+    async fn confirm(&self, user: &UserId, key: &Secret<String>) -> Result<bool>;
 }
 
 /// Signing in by API key, before a tenant is known.
@@ -49,7 +49,7 @@ const MAX_BYTES: usize = 512;
 
 #[async_trait]
 impl ApiKeyRepository for Tx {
-    async fn issue(&self, user: UserId) -> Result<Secret<String>> {
+    async fn issue(&self, user: &UserId) -> Result<Secret<String>> {
         let owner = self.owner(Some(user)).await?;
         let key = Secret::from(format!("rk_{}", random_token()?.expose()));
         let vault = self.vault(SecretColumn::UserApiKey)?;
@@ -62,11 +62,11 @@ impl ApiKeyRepository for Tx {
             ..Default::default()
         };
         self.update_one::<Entity>(set, Column::Id.eq(&owner.id), "User").await?;
-        self.record(Event::new(Action::ApiKeyIssued).on("User", &owner.id)).await?;
+        self.record(Event::new(Action::ApiKeyIssued).on(&owner.id)).await?;
         Ok(key)
     }
 
-    async fn revoke(&self, user: UserId) -> Result<()> {
+    async fn revoke(&self, user: &UserId) -> Result<()> {
         let owner = self.owner(Some(user)).await?;
         if owner.api_key.is_none() {
             return Ok(());
@@ -79,10 +79,10 @@ impl ApiKeyRepository for Tx {
             ..Default::default()
         };
         self.update_one::<Entity>(set, Column::Id.eq(&owner.id), "User").await?;
-        self.record(Event::new(Action::ApiKeyRevoked).on("User", &owner.id)).await
+        self.record(Event::new(Action::ApiKeyRevoked).on(&owner.id)).await
     }
 
-    async fn confirm(&self, user: UserId, key: &Secret<String>) -> Result<bool> {
+    async fn confirm(&self, user: &UserId, key: &Secret<String>) -> Result<bool> {
         let owner = self.owner(Some(user)).await?;
         holds(self, &owner, key)
     }

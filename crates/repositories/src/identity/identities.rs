@@ -22,8 +22,8 @@ pub trait IdentityRepository: Send + Sync {
     /// [`Error::Conflict`](crate::Error::Conflict) if the address is taken.
     async fn sign_up(&self, email: &str, name: Option<String>) -> Result<User>;
 
-    /// Stores that the address was confirmed now.
-    async fn confirm_email(&self, user: UserId) -> Result<User>;
+    /// Notes that the address was confirmed now.
+    async fn confirm_email(&self, user: &UserId) -> Result<User>;
 }
 
 #[async_trait]
@@ -52,7 +52,7 @@ impl IdentityRepository for Tx {
         self.insert::<Entity>(row).await
     }
 
-    async fn confirm_email(&self, user: UserId) -> Result<User> {
+    async fn confirm_email(&self, user: &UserId) -> Result<User> {
         let set =
             ActiveModel { email_verified: Set(Some(self.now())), updated_at: Set(self.now()), ..Default::default() };
         self.update_one::<Entity>(set, Column::Id.eq(user), "User").await

@@ -16,8 +16,8 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
-    /// Begins a session of a user and returns its token: 256 random bits. The token is not shown again.
-    async fn begin(&self, user: UserId, expires: DateTime<Utc>) -> Result<Token>;
+    /// Begins a session of a user and returns its token, which is shown nowhere else: 256 random bits.
+    async fn begin(&self, user: &UserId, expires: DateTime<Utc>) -> Result<Token>;
 
     /// Returns the user of a session, or `None` if the token is unknown or the session has expired. Two statements.
     async fn signed_in(&self, token: &Token) -> Result<Option<SignedInUser>>;
@@ -29,12 +29,12 @@ pub trait SessionRepository: Send + Sync {
     async fn end(&self, token: &Token) -> Result<()>;
 
     /// Ends every session of a user. Returns how many.
-    async fn end_all(&self, user: UserId) -> Result<u64>;
+    async fn end_all(&self, user: &UserId) -> Result<u64>;
 }
 
 #[async_trait]
 impl SessionRepository for Tx {
-    async fn begin(&self, user: UserId, expires: DateTime<Utc>) -> Result<Token> {
+    async fn begin(&self, user: &UserId, expires: DateTime<Utc>) -> Result<Token> {
         let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(user)).get("User").await?;
         let token = random_token()?;
         let row = ActiveModel {
@@ -65,7 +65,7 @@ impl SessionRepository for Tx {
         self.delete::<Entity>(Column::SessionToken.eq(token)).await.map(|_| ())
     }
 
-    async fn end_all(&self, user: UserId) -> Result<u64> {
+    async fn end_all(&self, user: &UserId) -> Result<u64> {
         self.delete::<Entity>(Column::UserId.eq(user)).await
     }
 }

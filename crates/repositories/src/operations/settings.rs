@@ -47,7 +47,7 @@ macro_rules! changes {
             }
 
             fn event(&self, before: &SystemSettings) -> Event {
-                let mut event = Event::new(Action::SettingsChanged).on("SystemSettings", &before.id);
+                let mut event = Event::new(Action::SettingsChanged).on(&before.id);
                 $(if let Some(new) = &self.$field && *new != before.$field {
                     event = event.changed(stringify!($field), &before.$field, new);
                 })+

@@ -1,14 +1,15 @@
 //! Inputs and results of the calls on requests.
 
+use crate::Patch;
 use crate::label::labelled;
 use rylie_entities::request::Column;
-use rylie_entities::{PackageType, Request, RequestPriority, RequestStatus, Task, User, UserId};
+use rylie_entities::{PackageType, Request, RequestKind, RequestPriority, RequestStatus, Task, User, UserId};
 use sea_orm::prelude::Json;
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
-/// A request to create.
-#[derive(Clone, Debug, Default)]
+/// A request to be made.
+#[derive(Clone, Debug)]
 pub struct NewRequest {
     /// The ordering user; the signed-in user by default. Only administrators may name another.
     pub user: Option<UserId>,
@@ -16,9 +17,9 @@ pub struct NewRequest {
     pub title: String,
     /// The work to be done.
     pub description: String,
-    /// The kind of work, such as `page`; not empty.
-    pub kind: String,
-    /// Its priority; [`RequestPriority::Medium`] by default.
+    /// The kind of work; not empty.
+    pub kind: RequestKind,
+    /// How urgent it is; [`RequestPriority::Medium`] unless named.
     pub priority: Option<RequestPriority>,
     /// The package that is charged.
     pub package: Option<PackageType>,
@@ -28,7 +29,23 @@ pub struct NewRequest {
     pub target_url: Option<String>,
 }
 
-/// Changes of a request; `None` keeps the value.
+impl NewRequest {
+    /// A request of the signed-in user with a title and a kind, and nothing else said.
+    pub fn new(title: impl Into<String>, kind: RequestKind) -> Self {
+        Self {
+            user: None,
+            title: title.into(),
+            description: String::new(),
+            kind,
+            priority: None,
+            package: None,
+            keywords: None,
+            target_url: None,
+        }
+    }
+}
+
+/// What to change of a request; `None` and [`Patch::Keep`] leave it.
 #[derive(Clone, Debug, Default)]
 pub struct RequestChanges {
     /// A single line; not empty.
@@ -37,10 +54,10 @@ pub struct RequestChanges {
     pub description: Option<String>,
     /// Its priority.
     pub priority: Option<RequestPriority>,
-    /// URL of the result.
-    pub content_url: Option<String>,
+    /// Where the result is.
+    pub content_url: Patch<String>,
     /// Title of the result.
-    pub page_title: Option<String>,
+    pub page_title: Patch<String>,
 }
 
 /// Selects requests.
@@ -50,9 +67,9 @@ pub struct RequestFilter {
     pub status: Option<RequestStatus>,
     /// Only requests of this user.
     pub user: Option<UserId>,
-    /// Only requests of this kind.
-    pub kind: Option<String>,
-    /// Only soft-deleted requests, instead of the others.
+    /// Only those of this kind.
+    pub kind: Option<RequestKind>,
+    /// Soft-deleted ones instead of the others.
     pub deleted: bool,
 }
 
@@ -73,6 +90,6 @@ impl RequestFilter {
             .add(Column::Deleted.eq(self.deleted))
             .add_option(self.status.map(|status| labelled(Column::Status, &status)))
             .add_option(self.user.map(|user| Column::UserId.eq(user)))
-            .add_option(self.kind.map(|kind| Column::Kind.eq(kind)))
+            .add_option(self.kind.map(|kind| Column::Kind.eq(kind.as_str())))
     }
 }

@@ -13,7 +13,7 @@ use sea_orm::sea_query::Order;
 use super::{present, present_among};
 use crate::not_empty::not_empty;
 use crate::tx::Tx;
-use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Progress, Result};
+use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Mappings between requests and SEOWorks tasks.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -35,15 +35,15 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     /// Saves many mappings, all or none. An SEOWorks task that is already mapped moves to the new request. If a task is
     /// given twice, the last one counts.
     ///
-    /// Mappings of a request that is not within reach, and tasks that are mapped for another tenant, are skipped and
-    /// count as not found.
-    async fn save_many(&self, new: Vec<NewSeoWorksMapping>, progress: Progress) -> Result<BulkOutcome>;
+    /// Those for a request that is not within reach, and tasks that are mapped for another tenant, are left and count as not
+    /// found.
+    async fn save_many(&self, new: Vec<NewSeoWorksMapping>) -> Result<BulkOutcome>;
 
-    /// Changes the status, as SEOWorks names it.
-    async fn set_status(&self, id: SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
+    /// Changes the status, in SEOWorks' words.
+    async fn set_status(&self, id: &SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
 
     /// Removes a mapping.
-    async fn remove(&self, id: SeoWorksTaskMappingId) -> Result<()>;
+    async fn remove(&self, id: &SeoWorksTaskMappingId) -> Result<()>;
 }
 
 /// A mapping to create.
@@ -55,6 +55,13 @@ pub struct NewSeoWorksMapping {
     pub seoworks_task: String,
     /// The task's kind, as SEOWorks names it.
     pub kind: String,
+}
+
+impl NewSeoWorksMapping {
+    /// The mapping of a task at SEOWorks to a request.
+    pub fn new(request: RequestId, seoworks_task: impl Into<String>, kind: impl Into<String>) -> Self {
+        Self { request, seoworks_task: seoworks_task.into(), kind: kind.into() }
+    }
 }
 
 #[async_trait]
@@ -76,9 +83,9 @@ impl SeoWorksMappingRepository for Tx {
         self.insert::<Entity>(row(self, new, &request)?).await
     }
 
-    async fn save_many(&self, new: Vec<NewSeoWorksMapping>, progress: Progress) -> Result<BulkOutcome> {
+    async fn save_many(&self, new: Vec<NewSeoWorksMapping>) -> Result<BulkOutcome> {
         let by_task: BTreeMap<_, _> = new.into_iter().map(|new| (new.seoworks_task.clone(), new)).collect();
-        let mut bulk = Bulk::begin(self, by_task.into_values().collect(), progress).await?;
+        let mut bulk = Bulk::begin(self, by_task.into_values().collect()).await?;
         while let Some(new) = bulk.next() {
             let asked = new.len();
             let requests = present_among(self, new.iter().map(|new| &new.request));
@@ -96,12 +103,12 @@ impl SeoWorksMappingRepository for Tx {
         bulk.finish().await
     }
 
-    async fn set_status(&self, id: SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping> {
+    async fn set_status(&self, id: &SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping> {
         let set = ActiveModel { status: Set(status.to_owned()), updated_at: Set(self.now()), ..Default::default() };
         self.update_one::<Entity>(set, Column::Id.eq(id), "SEOWorksTaskMapping").await
     }
 
-    async fn remove(&self, id: SeoWorksTaskMappingId) -> Result<()> {
+    async fn remove(&self, id: &SeoWorksTaskMappingId) -> Result<()> {
         self.delete_one::<Entity>(Column::Id.eq(id), "SEOWorksTaskMapping").await
     }
 }

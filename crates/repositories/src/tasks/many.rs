@@ -12,10 +12,10 @@ use sea_orm::sea_query::SimpleExpr;
 use super::{NewTask, Parent, row};
 use crate::requests::present_among;
 use crate::tx::Tx;
-use crate::{BulkOutcome, Progress, Result};
+use crate::{BulkOutcome, Result};
 
-pub(super) async fn add(tx: &Tx, new: Vec<(RequestId, NewTask)>, progress: Progress) -> Result<BulkOutcome> {
-    let mut bulk = Bulk::begin(tx, new, progress).await?;
+pub(super) async fn add(tx: &Tx, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome> {
+    let mut bulk = Bulk::begin(tx, new).await?;
     while let Some(new) = bulk.next() {
         let asked = new.len();
         let parents = present_among(tx, new.iter().map(|(request, _)| request));
@@ -34,15 +34,10 @@ pub(super) async fn add(tx: &Tx, new: Vec<(RequestId, NewTask)>, progress: Progr
     bulk.finish().await
 }
 
-pub(super) async fn set_status(
-    tx: &Tx,
-    ids: Vec<TaskId>,
-    status: TaskStatus,
-    progress: Progress,
-) -> Result<BulkOutcome> {
+pub(super) async fn set_status(tx: &Tx, ids: &[TaskId], status: TaskStatus) -> Result<BulkOutcome> {
     let (set, expressions) = with_status(tx, status);
     let change = Change { set, expressions, changing: Column::Status.ne(status) };
-    change_many::<Entity>(tx, ids, change, progress).await
+    change_many::<Entity>(tx, ids, change).await
 }
 
 /// Sets the start and completion times only where they are not set yet.

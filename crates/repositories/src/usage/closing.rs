@@ -208,7 +208,7 @@ pub(crate) async fn close_ended_of(tx: &Tx, mut user: User) -> Result<User> {
         }
     }
     if closed > 0 {
-        tx.record(Event::new(Action::UsageClosed).on("User", &user.id)).await?;
+        tx.record(Event::new(Action::UsageClosed).on(&user.id)).await?;
     }
     Ok(user)
 }

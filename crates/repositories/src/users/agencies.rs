@@ -17,8 +17,8 @@ use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgencyRepository: Send + Sync {
-    /// Returns the agency, or `None` if there is no such agency within reach.
-    async fn find(&self, id: AgencyId) -> Result<Option<Agency>>;
+    /// The agency, or `None` if there is no such agency within reach.
+    async fn find(&self, id: &AgencyId) -> Result<Option<Agency>>;
 
     /// Returns one page, oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
@@ -29,7 +29,7 @@ pub trait AgencyRepository: Send + Sync {
 
     /// Applies `changes`. Recorded, with old and new values. Fails with [`Error::Forbidden`] for a scope that reaches
     /// only its own rows.
-    async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency>;
+    async fn update(&self, id: &AgencyId, changes: AgencyChanges) -> Result<Agency>;
 }
 
 /// Adding and removing agencies.
@@ -42,8 +42,8 @@ pub trait AgencyAdministration: Send + Sync {
     /// Returns the agency with this domain.
     async fn find_by_domain(&self, domain: &str) -> Result<Option<Agency>>;
 
-    /// Deletes the agency. Recorded. Its users and requests stay; each user becomes a separate tenant.
-    async fn remove(&self, id: AgencyId) -> Result<()>;
+    /// Deletes the agency. Recorded. Its users and requests stay and become their users' own.
+    async fn remove(&self, id: &AgencyId) -> Result<()>;
 }
 
 /// An agency to create.
@@ -55,7 +55,14 @@ pub struct NewAgency {
     pub domain: Option<String>,
 }
 
-/// Changes of an agency; `None` keeps the value.
+impl NewAgency {
+    /// An agency with a name, and no domain.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), domain: None }
+    }
+}
+
+/// What to change of an agency; `None` leaves it.
 #[derive(Clone, Debug, Default)]
 pub struct AgencyChanges {
     /// Shown to its users.
@@ -66,7 +73,7 @@ pub struct AgencyChanges {
 
 #[async_trait]
 impl AgencyRepository for Tx {
-    async fn find(&self, id: AgencyId) -> Result<Option<Agency>> {
+    async fn find(&self, id: &AgencyId) -> Result<Option<Agency>> {
         self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
     }
 
@@ -78,11 +85,11 @@ impl AgencyRepository for Tx {
         self.rows::<Entity>().walk(Order::Asc, &(), &page).await
     }
 
-    async fn update(&self, id: AgencyId, changes: AgencyChanges) -> Result<Agency> {
+    async fn update(&self, id: &AgencyId, changes: AgencyChanges) -> Result<Agency> {
         self.administrators_only("change the agency")?;
-        let before = self.rows::<Entity>().filter(Column::Id.eq(&id)).get("Agency").await?;
+        let before = self.rows::<Entity>().filter(Column::Id.eq(id)).get("Agency").await?;
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
-        let mut event = Event::new(Action::AgencyChanged).on("Agency", &id);
+        let mut event = Event::new(Action::AgencyChanged).on(id);
         if let Some(name) = changes.name {
             let name = checked_name(name)?;
             event = event.changed("name", &before.name, &name);
@@ -112,7 +119,7 @@ impl AgencyAdministration for Tx {
             updated_at: Set(self.now()),
         };
         let agency = self.insert::<Entity>(row).await?;
-        self.record(Event::new(Action::AgencyCreated).on("Agency", &agency.id)).await?;
+        self.record(Event::new(Action::AgencyCreated).on(&agency.id)).await?;
         Ok(agency)
     }
 
@@ -120,9 +127,9 @@ impl AgencyAdministration for Tx {
         self.rows::<Entity>().filter(Column::Domain.eq(domain)).one().await
     }
 
-    async fn remove(&self, id: AgencyId) -> Result<()> {
-        self.delete_one::<Entity>(Column::Id.eq(&id), "Agency").await?;
-        self.record(Event::new(Action::AgencyDeleted).on("Agency", &id)).await
+    async fn remove(&self, id: &AgencyId) -> Result<()> {
+        self.delete_one::<Entity>(Column::Id.eq(id), "Agency").await?;
+        self.record(Event::new(Action::AgencyDeleted).on(id)).await
     }
 }
 

@@ -6,22 +6,22 @@ use rylie_entities::{UserId, UserPreferences, UserPreferencesId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
 
-use crate::Result;
 use crate::tx::Tx;
+use crate::{Patch, Result};
 
 /// Preferences, one row per user.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PreferencesRepository: Send + Sync {
-    /// Returns the user's preferences, or `None` if none were saved. The defaults of the table then apply.
-    async fn find(&self, user: UserId) -> Result<Option<UserPreferences>>;
+    /// The user's preferences, or `None` if nothing was ever saved: the defaults of the table then hold.
+    async fn find(&self, user: &UserId) -> Result<Option<UserPreferences>>;
 
     /// Saves `changes`, over the defaults if there is no row yet. Fails with
     /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach.
-    async fn save(&self, user: UserId, changes: PreferencesChanges) -> Result<UserPreferences>;
+    async fn save(&self, user: &UserId, changes: PreferencesChanges) -> Result<UserPreferences>;
 }
 
-/// Changes of a user's preferences; `None` keeps the value.
+/// What to change of a user's preferences; `None` and [`Patch::Keep`] leave it.
 #[derive(Clone, Debug, Default)]
 pub struct PreferencesChanges {
     /// Any mail at all.
@@ -37,24 +37,24 @@ pub struct PreferencesChanges {
     /// Mail about offers.
     pub marketing_emails: Option<bool>,
     /// IANA name of the time zone.
-    pub timezone: Option<String>,
+    pub timezone: Patch<String>,
     /// Language tag, such as `en`.
-    pub language: Option<String>,
+    pub language: Patch<String>,
 }
 
 #[async_trait]
 impl PreferencesRepository for Tx {
-    async fn find(&self, user: UserId) -> Result<Option<UserPreferences>> {
+    async fn find(&self, user: &UserId) -> Result<Option<UserPreferences>> {
         self.rows::<Entity>().filter(Column::UserId.eq(user)).one().await
     }
 
-    async fn save(&self, user: UserId, changes: PreferencesChanges) -> Result<UserPreferences> {
+    async fn save(&self, user: &UserId, changes: PreferencesChanges) -> Result<UserPreferences> {
         let owner = self.owner(Some(user)).await?;
-        let before = PreferencesRepository::find(self, owner.id.clone()).await?;
+        let before = PreferencesRepository::find(self, &owner.id).await?;
         let old = before.as_ref();
         let kept = |new: Option<bool>, old: Option<bool>, default: bool| Set(new.or(old).unwrap_or(default));
-        let text = |new: Option<String>, old: Option<Option<String>>, default: &str| {
-            Set(new.map(Some).or(old).unwrap_or_else(|| Some(default.to_owned())))
+        let text = |new: Patch<String>, old: Option<Option<String>>, default: &str| {
+            Set(new.or(old.unwrap_or_else(|| Some(default.to_owned()))))
         };
         let row = ActiveModel {
             id: Set(old.map_or_else(|| UserPreferencesId::generate(self.env()), |row| row.id.clone())),

@@ -21,7 +21,7 @@ impl Tx {
 
     /// Records the same event for each of many rows.
     pub async fn record_each(&self, action: &Action, resource: &'static str, ids: Vec<String>) -> Result<()> {
-        let event = |id: String| row(self, &Event::new(action.clone()).on(resource, &id));
+        let event = |id: String| row(self, &Event::new(action.clone()).on_row(resource, &id));
         let rows = ids.into_iter().map(event).collect();
         self.insert_many::<Entity>(rows).await.map(|_| ())
     }

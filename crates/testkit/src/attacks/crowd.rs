@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rylie_db::Database;
-use rylie_db::prelude::{NewRequest, RequestFilter, RequestId, Store, TenantScope, UnitOptions};
+use rylie_db::prelude::{NewRequest, RequestFilter, RequestId, Store, StoreExt, TenantScope};
 use rylie_db::repositories::{Error as StoreError, KeysetRequest};
 use tokio::task::JoinSet;
 
@@ -59,7 +59,7 @@ impl Caller {
 
     /// Returns `true` once a commit is acknowledged.
     async fn work(self, end: End) -> Result<bool, StoreError> {
-        let unit = self.store.tenant_with(&self.scope, UnitOptions::default()).await?;
+        let unit = self.store.tenant(&self.scope).await?;
         self.sees_its_own(&*unit).await?;
         unit.requests().add(NewRequest { title: self.title.clone(), ..new_request("") }).await?;
         self.sees_its_own(&*unit).await?;
@@ -70,7 +70,7 @@ impl Caller {
                 let _savepoint = unit.savepoint().await?;
                 std::panic::resume_unwind(Box::new("a caller's panic"));
             }
-            End::Fail => drop(unit.requests().get(self.foreign_request.clone()).await),
+            End::Fail => drop(unit.requests().get(&self.foreign_request).await),
             End::Drop => {}
         }
         Ok(false)
@@ -78,8 +78,8 @@ impl Caller {
 
     /// Returns an error for a missing or foreign row. An error is the only output of a caller.
     async fn sees_its_own(&self, unit: &dyn rylie_db::prelude::TenantUnit) -> Result<(), StoreError> {
-        let own = unit.requests().find(self.own_request.clone()).await?.is_some();
-        let foreign = unit.requests().find(self.foreign_request.clone()).await?.is_some();
+        let own = unit.requests().find(&self.own_request).await?.is_some();
+        let foreign = unit.requests().find(&self.foreign_request).await?.is_some();
         if own && !foreign { Ok(()) } else { Err(StoreError::Forbidden { action: FOREIGN }) }
     }
 }

@@ -1,12 +1,13 @@
 //! Attacker and victim, and their rows.
 
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use rylie_db::entities::{MonthlyUsage, PackageType, Request, SeoWorksTaskMapping, Task, TaskType};
 use rylie_db::prelude::{
-    NewRequest, NewTask, PageRequest, RequestFilter, RequestId, Secret, TaskFilter, TenantScope, TenantUnit,
-    UnitOptions, UserId,
+    NewRequest, NewTask, PageRequest, Patch, RequestFilter, RequestId, RequestKind, Secret, StoreExt, TaskFilter,
+    TenantScope, TenantUnit, UnitOptions, UserId,
 };
 use rylie_db::repositories::{
     NewAccount, NewGa4Connection, NewSearchConsoleConnection, NewSeoWorksMapping, PreferencesChanges, Server,
@@ -80,7 +81,8 @@ impl<'w> Stage<'w> {
     }
 
     async fn open(&self, scope: &TenantScope, options: UnitOptions) -> Result<Box<dyn TenantUnit>> {
-        let unit = self.world.store().tenant_with(scope, self.on_replicas.unwrap_or(options)).await?;
+        let unit =
+            self.world.store().open_tenant(scope, self.on_replicas.unwrap_or(options), Location::caller()).await?;
         if self.on_replicas.is_some() && unit.server() == Server::Primary {
             return Err(Error::NotOnReplica);
         }
@@ -103,13 +105,13 @@ impl<'w> Side<'w> {
         let request = unit.requests().add(new_request("kept")).await?;
         unit.requests().add(new_request("another")).await?;
         let deleted_request = unit.requests().add(new_request("deleted")).await?;
-        unit.requests().remove(deleted_request.id.clone()).await?;
-        let task = unit.tasks().add(request.id.clone(), NewTask::new("kept", TaskType::Page)).await?;
-        let deleted_task = unit.tasks().add(request.id.clone(), NewTask::new("deleted", TaskType::Page)).await?;
-        unit.tasks().remove(deleted_task.id.clone()).await?;
+        unit.requests().remove(&deleted_request.id).await?;
+        let task = unit.tasks().add(&request.id, NewTask::new("kept", TaskType::Page)).await?;
+        let deleted_task = unit.tasks().add(&request.id, NewTask::new("deleted", TaskType::Page)).await?;
+        unit.tasks().remove(&deleted_task.id).await?;
         let mapping =
             unit.seoworks_mappings().add(mapped_to(request.id.clone(), &format!("seoworks-{}", request.id))).await?;
-        unit.preferences().save(admin.clone(), PreferencesChanges::default()).await?;
+        unit.preferences().save(&admin, PreferencesChanges::default()).await?;
         unit.ga4_connections().save(ga4(None)).await?;
         unit.search_console_connections().save(search_console(None)).await?;
         unit.commit().await?;
@@ -147,9 +149,9 @@ impl<'w> Side<'w> {
         picture.push(format!("{:?}", unit.agencies().list(page).await?.items));
         picture.push(format!("{:?}", unit.seoworks_mappings().list(page).await?.items));
         picture.push(format!("{:?}", unit.usage().list(None, page).await?.items));
-        picture.push(format!("{:?}", unit.preferences().find(admin()).await?));
-        picture.push(format!("{:?}", unit.ga4_connections().find(admin()).await?));
-        picture.push(format!("{:?}", unit.search_console_connections().find(admin()).await?));
+        picture.push(format!("{:?}", unit.preferences().find(&admin()).await?));
+        picture.push(format!("{:?}", unit.ga4_connections().find(&admin()).await?));
+        picture.push(format!("{:?}", unit.search_console_connections().find(&admin()).await?));
         Ok(picture)
     }
 
@@ -163,11 +165,11 @@ impl<'w> Side<'w> {
 async fn close_a_month(world: &World, agency: &TestAgency<'_>) -> Result<MonthlyUsage> {
     let admin = &agency.admin.user.id;
     let unit = agency.unit().await?;
-    let package = UserChanges { package: Some(PackageType::Gold), ..UserChanges::default() };
-    unit.users().update(admin.clone(), package).await?;
-    unit.usage().use_page(admin.clone(), "this month's").await?;
+    let package = UserChanges { package: Patch::Set(PackageType::Gold), ..UserChanges::default() };
+    unit.users().update(admin, package).await?;
+    unit.usage().use_page(admin, "this month's").await?;
     world.env().forward(TimeDelta::days(32));
-    unit.usage().use_page(admin.clone(), "the next month's").await?;
+    unit.usage().use_page(admin, "the next month's").await?;
     let closed = unit.usage().list(Some(admin.clone()), PageRequest::default()).await?.items.pop();
     unit.commit().await?;
     Ok(closed.ok_or(rylie_db::repositories::Error::NotFound { entity: "MonthlyUsage" })?)
@@ -200,7 +202,7 @@ pub(super) fn whole_list() -> PageRequest {
 }
 
 pub(super) fn new_request(title: &str) -> NewRequest {
-    NewRequest { title: title.to_owned(), kind: "page".to_owned(), ..NewRequest::default() }
+    NewRequest::new(title.to_owned(), RequestKind::Page)
 }
 
 pub(super) fn ga4(user: Option<UserId>) -> NewGa4Connection {

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRole};
-use rylie_db::prelude::{NewRequest, NewUser, Origin, SignedInUser, TenantScope, TenantUnit};
+use rylie_db::prelude::{NewRequest, NewUser, Origin, RequestKind, SignedInUser, StoreExt, TenantScope, TenantUnit};
 
 use super::World;
 use crate::Result;
@@ -78,7 +78,7 @@ impl TestUser<'_> {
         self.world.env.forward(TimeDelta::seconds(1));
         let unit = self.unit().await?;
         let title = format!("Request {}", self.world.env.new_id());
-        let new = NewRequest { title, kind: "page".to_owned(), ..NewRequest::default() };
+        let new = NewRequest::new(title, RequestKind::Page);
         let request = unit.requests().add(new).await?;
         unit.commit().await?;
         Ok(request)

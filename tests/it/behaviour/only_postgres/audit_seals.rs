@@ -11,7 +11,7 @@ async fn a_record_that_commits_late_is_sealed_by_a_later_batch() {
     let (world, outside) = (world().await, Outside::new());
     let (slow, quick) = (world.agency().await.unwrap(), world.agency().await.unwrap());
     let late = slow.unit().await.unwrap();
-    late.audit().record(Event::new(Action::Deleted).on("Request", "late")).await.unwrap();
+    late.audit().record(Event::new(Action::Deleted).on_row("Request", "late")).await.unwrap();
     record(&quick, 1).await;
     outside.seal(&world).await;
     late.commit().await.unwrap();

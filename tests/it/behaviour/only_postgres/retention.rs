@@ -16,12 +16,12 @@ async fn a_row_that_another_transaction_holds_is_left() {
     let agency = world.agency().await.unwrap();
     let (held, free) = (agency.request().await.unwrap(), agency.request().await.unwrap());
     let unit = agency.unit().await.unwrap();
-    unit.requests().remove(held.id.clone()).await.unwrap();
-    unit.requests().remove(free.id).await.unwrap();
+    unit.requests().remove(&held.id).await.unwrap();
+    unit.requests().remove(&free.id).await.unwrap();
     unit.commit().await.unwrap();
     world.env().forward(TimeDelta::days(31));
     let unit = agency.unit().await.unwrap();
-    unit.requests().restore(held.id.clone()).await.unwrap();
+    unit.requests().restore(&held.id).await.unwrap();
 
     let purge = async || purge_deleted(&*world.store(), MONTH, &Sweep::default()).await.unwrap().requests;
     assert_eq!(purge().await, 1);

@@ -21,7 +21,7 @@ async fn set_period(world: &World, start: &str, end: &str) {
 
 async fn use_page(user: &TestUser<'_>) -> Result<(), rylie_db::repositories::Error> {
     let unit = user.unit().await.unwrap();
-    unit.usage().use_page(user.user.id.clone(), "event").await?;
+    unit.usage().use_page(&user.user.id, "event").await?;
     unit.commit().await
 }
 

@@ -109,17 +109,17 @@ impl Verify {
         // Skip the check of migrations: a login that may only read the log cannot read them.
         let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
-        let (batches, total) = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let extent = reader.extent().await.map_err(rylie_db::Error::from)?;
         let (outside, place) = match &self.trust.checkpoint {
             Some(file) => (named, Some(file.display().to_string())),
-            None => kept(database.config(), batches > 0)?,
+            None => kept(database.config(), extent.batches > 0)?,
         };
         let compared = Compared { place, checkpoints: outside.count(), earlier: earlier.is_some() };
         let mut verifier = Verifier::new(&keys, outside);
         if let Some(progress) = earlier {
             verifier = verifier.resume(progress);
         }
-        let mut bar = Bar { total, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
+        let mut bar = Bar { total: extent.records, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
         let mut noted = Noted { file: self.state.as_deref(), records: 0, failed: None };
         let begun = Instant::now();
         let mut tell = |seen: &Seen, progress: &Progress| {

@@ -8,7 +8,7 @@ use clap::Args;
 use rylie_db::Database;
 use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{JobStatus, RunOutcome, RunReport, SchedulerOptions, Upcoming};
-use rylie_db::repositories::Delivery;
+use rylie_db::repositories::{Delivery, StoreExt};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 

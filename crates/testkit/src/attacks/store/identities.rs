@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use rylie_db::entities::{Env, Token};
-use rylie_db::prelude::Secret;
+use rylie_db::prelude::{Secret, StoreExt};
 
 use crate::Result;
 use crate::attacks::log::{Log, Seen};
@@ -42,10 +42,10 @@ async fn sessions(stage: &Stage<'_>) -> Result<Seen> {
         seen.unless(unit.sessions().signed_in(&Token::new(text)).await?.is_none(), "a user was signed in");
     }
     let now = stage.world().env().now();
-    let expired = unit.sessions().begin(admin.user.id.clone(), now - TimeDelta::milliseconds(1)).await?;
-    seen.unless(unit.sessions().signed_in(&expired).await?.is_none(), "an expired session is valid");
+    let expired = unit.sessions().begin(&admin.user.id, now - TimeDelta::milliseconds(1)).await?;
+    seen.unless(unit.sessions().signed_in(&expired).await?.is_none(), "an expired session is good");
     seen.unless(unit.sessions().extend(&expired, now + TimeDelta::days(1)).await.is_err(), "… and was extended");
-    let ended = unit.sessions().begin(admin.user.id.clone(), now + TimeDelta::days(1)).await?;
+    let ended = unit.sessions().begin(&admin.user.id, now + TimeDelta::days(1)).await?;
     let good = unit.sessions().signed_in(&ended).await?;
     seen.unless(
         good.is_some_and(|user| user.tenant().as_str() == stage.victim.tenant()),
@@ -60,8 +60,8 @@ async fn sessions(stage: &Stage<'_>) -> Result<Seen> {
 async fn keys(stage: &Stage<'_>) -> Result<Seen> {
     let (member, mut seen) = (stage.victim.member.user.id.clone(), Seen::default());
     let unit = stage.victim.unit().await?;
-    let key = unit.api_keys().issue(member.clone()).await?;
-    let stored = unit.users().get(member.clone()).await?.api_key;
+    let key = unit.api_keys().issue(&member).await?;
+    let stored = unit.users().get(&member).await?.api_key;
     unit.commit().await?;
     let unit = stage.world().store().identity().await?;
     let good = unit.api_keys().signed_in(&key).await?;

@@ -76,7 +76,7 @@ async fn walks(stage: &Stage<'_>) -> Result<Seen> {
 
 async fn related(stage: &Stage<'_>) -> Result<Seen> {
     let (unit, own, mut seen) = (stage.unit(&stage.attacker.scope()).await?, &stage.attacker, Seen::default());
-    let loaded = unit.requests().get_with_tasks(own.request.id.clone()).await?;
+    let loaded = unit.requests().get_with_tasks(&own.request.id).await?;
     only(&mut seen, "tasks of a request", own.tenant(), loaded.tasks.iter().map(|task| task.tenant_id.as_str()));
     only(&mut seen, "user of a request", own.tenant(), loaded.user.iter().map(|user| user.tenant_id.as_str()));
     let overview = unit.requests().overview(RequestFilter::default(), KeysetRequest::default()).await?;

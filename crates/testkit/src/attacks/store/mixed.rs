@@ -1,7 +1,7 @@
 //! Calls on many rows, some of another tenant: those count as not found, and the others are changed.
 
 use rylie_db::entities::{RequestStatus, TaskStatus, TaskType};
-use rylie_db::prelude::{BulkOutcome, NewRequest, NewTask, Progress, RequestFilter, RequestId};
+use rylie_db::prelude::{BulkOutcome, NewRequest, NewTask, RequestFilter, RequestId};
 use rylie_db::repositories::Error;
 
 use crate::Result;
@@ -23,17 +23,17 @@ async fn requests(stage: &Stage<'_>) -> Result<Seen> {
     let own = unit.requests().add(new_request("mine")).await?.id;
     let (both, requests) = (|foreign: &RequestId| vec![own.clone(), foreign.clone()], unit.requests());
     let (kept, deleted) = (&stage.victim.request.id, &stage.victim.deleted_request.id);
-    let done = requests.set_status_many(both(kept), RequestStatus::Cancelled, Progress::none()).await?;
+    let done = requests.set_status_many(&both(kept), RequestStatus::Cancelled).await?;
     seen.same("requests.set_status_many", &done, &ONE_OF_TWO);
-    let done = requests.remove_many(both(kept), Progress::none()).await?;
+    let done = requests.remove_many(&both(kept)).await?;
     seen.same("requests.remove_many", &done, &ONE_OF_TWO);
-    let done = requests.restore_many(both(deleted), Progress::none()).await?;
+    let done = requests.restore_many(&both(deleted)).await?;
     seen.same("requests.restore_many", &done, &ONE_OF_TWO);
-    requests.remove(own.clone()).await?;
-    let done = requests.purge_many(both(deleted), Progress::none()).await?;
+    requests.remove(&own).await?;
+    let done = requests.purge_many(&both(deleted)).await?;
     seen.same("requests.purge_many", &done, &ONE_OF_TWO);
     let foreign = NewRequest { user: Some(stage.victim.agency.admin.user.id.clone()), ..new_request("mine") };
-    let done = requests.add_many(vec![new_request("mine"), foreign], Progress::none()).await?;
+    let done = requests.add_many(vec![new_request("mine"), foreign]).await?;
     seen.same("requests.add_many", &done, &ONE_OF_TWO);
     unit.commit().await?;
     Ok(seen)
@@ -42,21 +42,21 @@ async fn requests(stage: &Stage<'_>) -> Result<Seen> {
 async fn tasks(stage: &Stage<'_>) -> Result<Seen> {
     let (unit, mut seen) = (stage.attacker.unit().await?, Seen::default());
     let new = || NewTask::new("mine", TaskType::Page);
-    let own = unit.tasks().add(stage.attacker.request.id.clone(), new()).await?.id;
+    let own = unit.tasks().add(&stage.attacker.request.id, new()).await?.id;
     let (kept, deleted) = (stage.victim.task.id.clone(), stage.victim.deleted_task.id.clone());
     let (kept, deleted) = (vec![own.clone(), kept], vec![own.clone(), deleted]);
     let tasks = unit.tasks();
-    let done = tasks.set_status_many(kept.clone(), TaskStatus::Completed, Progress::none()).await?;
+    let done = tasks.set_status_many(&kept, TaskStatus::Completed).await?;
     seen.same("tasks.set_status_many", &done, &ONE_OF_TWO);
-    let done = tasks.remove_many(kept, Progress::none()).await?;
+    let done = tasks.remove_many(&kept).await?;
     seen.same("tasks.remove_many", &done, &ONE_OF_TWO);
-    let done = tasks.restore_many(deleted.clone(), Progress::none()).await?;
+    let done = tasks.restore_many(&deleted).await?;
     seen.same("tasks.restore_many", &done, &ONE_OF_TWO);
-    tasks.remove(own).await?;
-    let done = tasks.purge_many(deleted, Progress::none()).await?;
+    tasks.remove(&own).await?;
+    let done = tasks.purge_many(&deleted).await?;
     seen.same("tasks.purge_many", &done, &ONE_OF_TWO);
     let to = |side: &Side<'_>| (side.request.id.clone(), new());
-    let done = tasks.add_many(vec![to(&stage.attacker), to(&stage.victim)], Progress::none()).await?;
+    let done = tasks.add_many(vec![to(&stage.attacker), to(&stage.victim)]).await?;
     seen.same("tasks.add_many", &done, &ONE_OF_TWO);
     unit.commit().await?;
     Ok(seen)
@@ -67,10 +67,10 @@ async fn upsert(stage: &Stage<'_>) -> Result<Seen> {
     let (own, foreign) = (&stage.attacker, &stage.victim);
     let taken = mapped_to(own.request.id.clone(), &foreign.mapping.seoworks_task_id);
     let kept = mapped_to(own.request.id.clone(), &own.mapping.seoworks_task_id);
-    let done = unit.seoworks_mappings().save_many(vec![kept.clone(), taken], Progress::none()).await?;
+    let done = unit.seoworks_mappings().save_many(vec![kept.clone(), taken]).await?;
     seen.same("a task that another tenant has", &done, &ONE_OF_TWO);
     let elsewhere = mapped_to(foreign.request.id.clone(), "mine");
-    let done = unit.seoworks_mappings().save_many(vec![kept, elsewhere], Progress::none()).await?;
+    let done = unit.seoworks_mappings().save_many(vec![kept, elsewhere]).await?;
     seen.same("a request that another tenant has", &done, &ONE_OF_TWO);
     unit.commit().await?;
     Ok(seen)

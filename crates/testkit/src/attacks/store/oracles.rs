@@ -47,7 +47,7 @@ async fn event(stage: &Stage<'_>) -> Result<Seen> {
     let mut seen = Seen::default();
     for side in [&stage.victim, &stage.attacker] {
         let unit = side.unit().await?;
-        let used = unit.usage().use_page(side.agency.admin.user.id.clone(), "of both").await?;
+        let used = unit.usage().use_page(&side.agency.admin.user.id, "of both").await?;
         seen.unless(!used.repeated, "an event that another tenant has counted was not counted");
         unit.commit().await?;
     }

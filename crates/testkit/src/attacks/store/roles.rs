@@ -1,7 +1,7 @@
 //! Restrictions of a role within its own tenant, and access across tenants.
 
 use rylie_db::entities::{PackageType, UserRole};
-use rylie_db::prelude::{Grant, NewRequest, NewUser, Origin, Progress};
+use rylie_db::prelude::{Grant, NewRequest, NewUser, Origin, Patch, StoreExt};
 use rylie_db::repositories::{AgencyChanges, UserChanges};
 
 use crate::Result;
@@ -17,17 +17,17 @@ pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
 async fn member(side: &Side<'_>) -> Result<Seen> {
     let (unit, member, mut seen) = (side.member.unit().await?, &side.member.user.id, Seen::default());
     seen.refused("adding a user", &unit.users().add(new_user(UserRole::User)).await);
-    seen.refused("becoming an administrator", &unit.users().set_role(member.clone(), UserRole::AgencyAdmin).await);
-    seen.refused("deleting a user", &unit.users().remove(member.clone()).await);
-    let package = UserChanges { package: Some(PackageType::Platinum), ..UserChanges::default() };
-    seen.refused("changing the package", &unit.users().update(member.clone(), package).await);
+    seen.refused("becoming an administrator", &unit.users().set_role(member, UserRole::AgencyAdmin).await);
+    seen.refused("deleting a user", &unit.users().remove(member).await);
+    let package = UserChanges { package: Patch::Set(PackageType::Platinum), ..UserChanges::default() };
+    seen.refused("changing the package", &unit.users().update(member, package).await);
     let agency = side.agency.agency.id.clone();
-    seen.refused("changing the agency", &unit.agencies().update(agency, AgencyChanges::default()).await);
+    seen.refused("changing the agency", &unit.agencies().update(&agency, AgencyChanges::default()).await);
     let own = unit.requests().add(new_request("the member's")).await?.id;
-    unit.requests().remove(own.clone()).await?;
-    seen.refused("purging a request", &unit.requests().purge(own.clone()).await);
-    seen.refused("purging requests", &unit.requests().purge_many(vec![own], Progress::none()).await);
-    seen.refused("purging tasks", &unit.tasks().purge_many(Vec::new(), Progress::none()).await);
+    unit.requests().remove(&own).await?;
+    seen.refused("purging a request", &unit.requests().purge(&own).await);
+    seen.refused("purging requests", &unit.requests().purge_many(&[own]).await);
+    seen.refused("purging tasks", &unit.tasks().purge_many(&[]).await);
     Ok(seen)
 }
 
@@ -37,14 +37,14 @@ async fn super_admins(stage: &Stage<'_>) -> Result<Seen> {
     let (unit, above) = (side.unit().await?, || made.user.id.clone());
     let (users, member) = (unit.users(), side.member.user.id.clone());
     seen.refused("making a super admin", &users.add(new_user(UserRole::SuperAdmin)).await);
-    seen.refused("raising a user to super admin", &users.set_role(member, UserRole::SuperAdmin).await);
-    seen.refused("lowering a super admin", &users.set_role(above(), UserRole::User).await);
-    seen.refused("changing a super admin", &users.update(above(), UserChanges::default()).await);
-    seen.refused("deleting a super admin", &users.remove(above()).await);
-    seen.refused("issuing a super admin's key", &unit.api_keys().issue(above()).await);
+    seen.refused("raising a user to super admin", &users.set_role(&member, UserRole::SuperAdmin).await);
+    seen.refused("lowering a super admin", &users.set_role(&above(), UserRole::User).await);
+    seen.refused("changing a super admin", &users.update(&above(), UserChanges::default()).await);
+    seen.refused("deleting a super admin", &users.remove(&above()).await);
+    seen.refused("taking a super admin's key", &unit.api_keys().issue(&above()).await);
     let ordered = NewRequest { user: Some(above()), ..new_request("in that name") };
     seen.refused("ordering as a super admin", &unit.requests().add(ordered.clone()).await);
-    seen.refused("bulk ordering as a super admin", &unit.requests().add_many(vec![ordered], Progress::none()).await);
+    seen.refused("ordering much as a super admin", &unit.requests().add_many(vec![ordered]).await);
     Ok(seen)
 }
 

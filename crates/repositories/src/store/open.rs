@@ -1,0 +1,264 @@
+//! The builder that opens a unit of work.
+
+use std::panic::Location;
+use std::pin::Pin;
+use std::time::Duration;
+
+use rylie_audit::{Action, Event, Origin};
+use rylie_tenancy::CallSite;
+
+use super::Store;
+use crate::unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
+use crate::{Error, Grant, LogPosition, Result, SignedInUser, TenantScope, UnitOptions};
+
+/// Opens the units of any [`Store`], also of a `dyn Store` and of a mock.
+///
+/// A unit of work is one transaction and holds one connection, except
+/// [in autocommit](OpenReadOnly::autocommit()). Open it late and close it soon. `Error::PoolExhausted` names the
+/// lines that opened the oldest units.
+///
+/// ```
+/// # use rylie_repositories::{LogPosition, Result, Store, StoreExt, TenantScope};
+/// # async fn example(store: &dyn Store, scope: &TenantScope, position: LogPosition) -> Result<()> {
+/// let writes = store.tenant(scope).await?;
+/// let reads = store.tenant(scope).read_only().after(position).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait StoreExt: Store {
+    /// Opens a unit on the rows of one tenant that the scope reaches. One round trip.
+    #[track_caller]
+    fn tenant<'a>(&'a self, scope: &'a TenantScope) -> OpenUnit<'a, Self, OfTenant<'a>> {
+        OpenUnit::new(self, OfTenant(scope), Location::caller())
+    }
+
+    /// Opens a unit on identities, before a tenant is known. One round trip.
+    #[track_caller]
+    fn identity(&self) -> OpenUnit<'_, Self, OfIdentities> {
+        OpenUnit::new(self, OfIdentities, Location::caller())
+    }
+
+    /// Opens a unit across tenants. The grant is first recorded and committed, so the record remains when the unit is
+    /// rolled back. Four round trips.
+    #[track_caller]
+    fn platform(&self, grant: Grant) -> OpenUnit<'_, Self, OfPlatform> {
+        OpenUnit::new(self, OfPlatform(grant), Location::caller())
+    }
+
+    /// As [`platform`](Self::platform), with the grant of a user. [`Error::Forbidden`] for any user but a super admin;
+    /// the refusal is recorded in the log of the user's tenant.
+    #[track_caller]
+    fn platform_for<'a>(
+        &'a self,
+        user: &'a SignedInUser,
+        reason: &'a str,
+        origin: Origin,
+    ) -> OpenUnit<'a, Self, OfSuperAdmin<'a>> {
+        OpenUnit::new(self, OfSuperAdmin { user, reason, origin }, Location::caller())
+    }
+
+    /// Opens a unit on the operational tables: runs of jobs, sizes, alerts. One round trip. It reaches no tenant's row,
+    /// so nothing is recorded.
+    #[track_caller]
+    fn books(&self) -> OpenUnit<'_, Self, OfOperations> {
+        OpenUnit::new(self, OfOperations, Location::caller())
+    }
+}
+
+impl<S: Store + ?Sized> StoreExt for S {}
+
+/// A unit that may write, before it is opened. `.await` opens it.
+#[must_use = "the unit opens when this is awaited"]
+#[derive(Debug)]
+pub struct OpenUnit<'a, S: ?Sized, K> {
+    store: &'a S,
+    kind: K,
+    options: UnitOptions,
+    opened_at: CallSite,
+}
+
+impl<'a, S: ?Sized, K> OpenUnit<'a, S, K> {
+    fn new(store: &'a S, kind: K, opened_at: CallSite) -> Self {
+        Self { store, kind, options: UnitOptions::default(), opened_at }
+    }
+}
+
+impl<'a, S: ?Sized, K: Configurable> OpenUnit<'a, S, K> {
+    /// Makes the unit read-only: it refuses writes, and every statement sees the same state of the database. SQLite units
+    /// then do not wait for each other. A replica may serve the unit if one is configured; it shows an older state, see
+    /// [`after`](OpenReadOnly::after()) and [`on_primary`](OpenReadOnly::on_primary()).
+    pub fn read_only(self) -> OpenReadOnly<'a, S, K> {
+        OpenReadOnly(Self { options: UnitOptions { read_only: true, ..self.options }, ..self })
+    }
+
+    /// Limits the time of each statement, instead of the pool's limit. A longer statement fails with
+    /// [`Error::Timeout`]. PostgreSQL only: SQLite has no such limit.
+    pub fn statement_timeout(self, limit: Duration) -> Self {
+        Self { options: self.options.statement_timeout(limit), ..self }
+    }
+}
+
+impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenUnit<'a, S, K> {
+    type Output = Result<Box<K::Unit>>;
+    type IntoFuture = Opening<'a, K::Unit>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.kind.open(self.store, self.options, self.opened_at)
+    }
+}
+
+/// A read-only unit, before it is opened. `.await` opens it.
+#[must_use = "the unit opens when this is awaited"]
+#[derive(Debug)]
+pub struct OpenReadOnly<'a, S: ?Sized, K>(OpenUnit<'a, S, K>);
+
+impl<S: ?Sized, K> OpenReadOnly<'_, S, K> {
+    /// Shows everything that was committed before this position, from `commit_with_position` or `log_position` of a
+    /// unit. A replica serves the unit only if it has replayed the position.
+    pub fn after(self, position: LogPosition) -> Self {
+        self.with(|options| options.after(position))
+    }
+
+    /// Waits at most this long for a replica that has replayed the position. Then the primary serves the unit. Without
+    /// this the unit does not wait.
+    pub fn wait_for_replica(self, limit: Duration) -> Self {
+        self.with(|options| options.wait_for_replica(limit))
+    }
+
+    /// Reads the newest state, from the primary.
+    pub fn on_primary(self) -> Self {
+        self.with(UnitOptions::on_primary)
+    }
+
+    /// Limits the time of each statement, as [`OpenUnit::statement_timeout`].
+    pub fn statement_timeout(self, limit: Duration) -> Self {
+        self.with(|options| options.statement_timeout(limit))
+    }
+
+    fn with(self, change: impl FnOnce(UnitOptions) -> UnitOptions) -> Self {
+        Self(OpenUnit { options: change(self.0.options), ..self.0 })
+    }
+}
+
+impl<S: ?Sized> OpenReadOnly<'_, S, OfTenant<'_>> {
+    /// Reads requests and tasks by id without a transaction, one round trip each. Two reads may see different states.
+    /// See [`UnitOptions::autocommit()`] for the reads that begin a transaction.
+    pub fn autocommit(self) -> Self {
+        self.with(|options| UnitOptions { autocommit: true, ..options })
+    }
+}
+
+impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenReadOnly<'a, S, K> {
+    type Output = Result<Box<K::Unit>>;
+    type IntoFuture = Opening<'a, K::Unit>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.0.into_future()
+    }
+}
+
+/// The future that opens a unit.
+pub type Opening<'a, U> = Pin<Box<dyn Future<Output = Result<Box<U>>> + Send + 'a>>;
+
+/// A kind of unit, with what opening it needs. The kinds are those of [`StoreExt`].
+pub trait Openable<'a>: sealed::Sealed {
+    /// The unit.
+    type Unit: ?Sized;
+
+    /// Opens it.
+    fn open<S: Store + ?Sized>(self, store: &'a S, options: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit>;
+}
+
+/// A kind of unit that has options.
+pub trait Configurable: sealed::Sealed {}
+
+/// A tenant unit.
+#[derive(Debug)]
+pub struct OfTenant<'a>(&'a TenantScope);
+
+impl Configurable for OfTenant<'_> {}
+
+impl<'a> Openable<'a> for OfTenant<'a> {
+    type Unit = dyn TenantUnit;
+
+    fn open<S: Store + ?Sized>(self, store: &'a S, options: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
+        store.open_tenant(self.0, options, at)
+    }
+}
+
+/// An identity unit.
+#[derive(Debug)]
+pub struct OfIdentities;
+
+impl<'a> Openable<'a> for OfIdentities {
+    type Unit = dyn IdentityUnit;
+
+    fn open<S: Store + ?Sized>(self, store: &'a S, _: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
+        store.open_identity(at)
+    }
+}
+
+/// A platform unit.
+#[derive(Debug)]
+pub struct OfPlatform(Grant);
+
+impl Configurable for OfPlatform {}
+
+impl<'a> Openable<'a> for OfPlatform {
+    type Unit = dyn PlatformUnit;
+
+    fn open<S: Store + ?Sized>(self, store: &'a S, options: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
+        store.open_platform(self.0, options, at)
+    }
+}
+
+/// A platform unit of a super admin.
+#[derive(Debug)]
+pub struct OfSuperAdmin<'a> {
+    user: &'a SignedInUser,
+    reason: &'a str,
+    origin: Origin,
+}
+
+impl Configurable for OfSuperAdmin<'_> {}
+
+impl<'a> Openable<'a> for OfSuperAdmin<'a> {
+    type Unit = dyn PlatformUnit;
+
+    fn open<S: Store + ?Sized>(self, store: &'a S, options: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
+        let Self { user, reason, origin } = self;
+        Box::pin(async move {
+            match Grant::of(user, reason, origin.clone()) {
+                Ok(grant) => store.open_platform(grant, options, at).await,
+                Err(Error::Forbidden { action }) => {
+                    let unit = store.open_tenant(&TenantScope::of(user, origin), UnitOptions::default(), at).await?;
+                    unit.audit().record(Event::new(Action::AccessRefused).with("attempted", action)).await?;
+                    unit.commit().await?;
+                    Err(Error::Forbidden { action })
+                }
+                Err(error) => Err(error),
+            }
+        })
+    }
+}
+
+/// A unit on the operational tables.
+#[derive(Debug)]
+pub struct OfOperations;
+
+impl<'a> Openable<'a> for OfOperations {
+    type Unit = dyn BooksUnit;
+
+    fn open<S: Store + ?Sized>(self, store: &'a S, _: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
+        store.open_books(at)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::OfTenant<'_> {}
+    impl Sealed for super::OfIdentities {}
+    impl Sealed for super::OfPlatform {}
+    impl Sealed for super::OfSuperAdmin<'_> {}
+    impl Sealed for super::OfOperations {}
+}
