@@ -124,7 +124,7 @@ async fn save(store: Arc<dyn Store>, scope: &TenantScope, token: &str) -> Result
 async fn assert_nothing_lost(world: &World, acknowledged: &BTreeMap<UserId, String>) {
     let unit = world.store().platform(Grant::job("test", "opens everything").unwrap()).await.unwrap();
     for (user, token) in acknowledged {
-        let opened = unit.ga4_connections().open_tokens(&user).await.unwrap().unwrap();
+        let opened = unit.ga4_connections().open_tokens(user).await.unwrap().unwrap();
         assert_eq!(opened.access.expose(), token, "{user}");
         assert_eq!(opened.refresh.unwrap().expose(), token, "{user}");
     }
