@@ -56,7 +56,7 @@ pub enum LibraryJob {
         key: PathBuf,
         /// The place of checkpoints, as [`checkpoint_sink`] takes it: one that the database's administrators cannot write.
         checkpoints: Option<String>,
-        /// For how many days records are kept; `None`: for ever.
+        /// How many days records are kept; `None` keeps them forever.
         keep_days: Option<u32>,
         /// The clock that measures their age.
         env: Arc<dyn Env>,

@@ -43,7 +43,7 @@ macro_rules! unit {
             /// Bulk calls of this unit report to `progress` from now on. Without this they report to nothing.
             fn report_to(&self, progress: Progress);
 
-            /// Begins a part of the unit that can be undone alone. One round trip.
+            /// Begins a savepoint: a part of the unit that can be undone alone. One round trip.
             async fn savepoint(&self) -> Result<Savepoint<'_>>;
 
             /// Returns the number of statements sent so far, without begin, end and savepoints.

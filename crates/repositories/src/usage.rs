@@ -30,22 +30,22 @@ pub use quota::{Quota, Quotas};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageRepository: Send + Sync {
-    /// Counts the use of a page. See [`use_one`](Self::use_one).
+    /// Counts one page. See [`use_one`](Self::use_one).
     async fn use_page(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Page, event).await
     }
 
-    /// Counts the use of a blog post. See [`use_one`](Self::use_one).
+    /// Counts one blog post. See [`use_one`](Self::use_one).
     async fn use_blog(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Blog, event).await
     }
 
-    /// Counts the use of a business-profile post. See [`use_one`](Self::use_one).
+    /// Counts one business-profile post. See [`use_one`](Self::use_one).
     async fn use_gbp_post(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::GbpPost, event).await
     }
 
-    /// Counts the use of an improvement. See [`use_one`](Self::use_one).
+    /// Counts one improvement. See [`use_one`](Self::use_one).
     async fn use_improvement(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Improvement, event).await
     }
@@ -64,7 +64,7 @@ pub trait UsageRepository: Send + Sync {
     /// the job `remove_usage_events` removes it.
     async fn use_one(&self, user: &UserId, kind: TaskType, event: &str) -> Result<Used>;
 
-    /// One month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
+    /// Returns one month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
     async fn find(&self, user: &UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>>;
 
     /// Returns one page of one user or of all users within reach, latest month first.

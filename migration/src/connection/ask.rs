@@ -40,7 +40,7 @@ impl Connection {
     pub(crate) async fn at_once(&mut self, sql: &str, doing: &'static str) -> Result<()> {
         let outcome = self.execute(sql).await;
         if outcome.is_err() {
-            // Without a transaction it says so, which does not matter.
+            // Without an open transaction this only warns.
             drop(self.execute("ROLLBACK").await);
         }
         outcome.map_err(Error::doing(doing))

@@ -102,7 +102,8 @@ fn is_there() -> String {
 }
 
 impl Migrations {
-    /// Refused while a login that would lose something has a session open ([`Refusal::OpenSessions`]). Reads only; PostgreSQL.
+    /// Fails while a login that would lose rows has an open session ([`Refusal::OpenSessions`]). Reads only;
+    /// PostgreSQL.
     pub async fn refuse_open_sessions(&mut self) -> Result<()> {
         let connection = &mut self.connection;
         let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();

@@ -68,8 +68,9 @@ async fn build_again(migrations: &mut Migrations, progress: Listener<'_>) -> Res
 }
 
 impl Migrations {
-    /// Ends the coexistence with the old service, which usually logs in as the tables' owner: row-level security binds
-    /// the owner from here on. Deploys first what is pending. `false` if it had ended before.
+    /// Ends the coexistence with the old service: row-level security applies to the table owner from now on. The old
+    /// service usually logs in as that owner. Deploys pending migrations first. Returns `false` if the coexistence had
+    /// ended before.
     pub async fn finish_adoption(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
         if self.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());
@@ -91,7 +92,8 @@ impl Migrations {
         if mark.state == State::Fresh {
             return Ok(false);
         }
-        // The mark first: if what follows is interrupted, the next deploy sees that the tables do not agree with it.
+        // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do not
+        // match it.
         let failed = Error::doing("marking the database as ours alone");
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;

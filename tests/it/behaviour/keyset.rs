@@ -251,7 +251,7 @@ async fn processes_share_cursors_by_their_keyring() {
         let unit = store.tenant(&agency.scope()).read_only().await.unwrap();
         let page = unit.requests().list_after(RequestFilter::default(), after(&cursor)).await;
         assert_eq!(page.is_ok(), good);
-        // Without a keyring a process takes its own.
+        // Without a keyring a process accepts its own cursors.
         let own =
             unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap().next.unwrap();
         assert!(unit.requests().list_after(RequestFilter::default(), after(&own)).await.is_ok());

@@ -157,7 +157,7 @@ async fn units_that_lose_against_each_other_are_run_again() {
     let (meet, both) = (!is_sqlite(&world), Arc::new(Barrier::new(2)));
     let work = |first: RequestId, second: RequestId, title: &'static str| {
         let (store, scope, attempts, both) = (world.store(), agency.scope(), attempts.clone(), both.clone());
-        // Spawned, as a service does: the future can be sent.
+        // Spawned as in a service: the future is `Send`.
         tokio::spawn(async move {
             let waits = AtomicBool::new(meet);
             retry(Retry::default(), || async {

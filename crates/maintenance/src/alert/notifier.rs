@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Why a message could not be sent.
 pub(super) type NotSent = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whom an alert is told: a mail address or a webhook.
+/// A target of alerts: a mail address or a webhook.
 #[derive(Clone)]
 pub struct Notifier {
     target: String,

@@ -17,7 +17,7 @@ const WORK: Work = Work {
     doing: "removing old records of the audit log",
 };
 
-/// What a run removed.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RetainedAudit {
     /// Number of removed batches.

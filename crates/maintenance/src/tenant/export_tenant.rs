@@ -42,7 +42,7 @@ pub async fn export_tenant(
     let (file, rows) = write(&unit, tenant, schema, writer, out, key, progress).await?;
     drop(unit);
 
-    // Recorded first: no file without a record.
+    // Recorded first, so that no file exists without a record.
     let unit = WORK.open(store).await?;
     let recorded = unit.tenant_transfer().record_transfer(Action::TenantExported, tenant, &rows).await;
     unit.commit(recorded).await?;

@@ -215,7 +215,7 @@ impl JobRunRepository for Tx {
         lease: Duration,
     ) -> Result<Option<Lease>> {
         let engine = self.engine();
-        // Unique are (job, due), and the running run of a job: a due time is taken once, and no run overlaps another.
+        // Unique are (job, due) and a job's running run: a due time is claimed once, and no runs overlap.
         let sql = format!(
             "INSERT INTO rylie_job_runs (job, due, status, manual, holder, attempt, started, leased_until) \
              SELECT $1, $2, 'running', $3, $4, 1, {}, {} WHERE $3 OR NOT EXISTS (\

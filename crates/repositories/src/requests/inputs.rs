@@ -8,7 +8,7 @@ use sea_orm::prelude::Json;
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
-/// A request to be made.
+/// A request to create.
 #[derive(Clone, Debug)]
 pub struct NewRequest {
     /// The ordering user; the signed-in user by default. Only administrators may name another.
@@ -19,7 +19,7 @@ pub struct NewRequest {
     pub description: String,
     /// The kind of work; not empty.
     pub kind: RequestKind,
-    /// How urgent it is; [`RequestPriority::Medium`] unless named.
+    /// Its priority; [`RequestPriority::Medium`] by default.
     pub priority: Option<RequestPriority>,
     /// The package that is charged.
     pub package: Option<PackageType>,
@@ -54,7 +54,7 @@ pub struct RequestChanges {
     pub description: Option<String>,
     /// Its priority.
     pub priority: Option<RequestPriority>,
-    /// Where the result is.
+    /// URL of the result.
     pub content_url: Patch<String>,
     /// Title of the result.
     pub page_title: Patch<String>,

@@ -39,7 +39,7 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     /// found.
     async fn save_many(&self, new: Vec<NewSeoWorksMapping>) -> Result<BulkOutcome>;
 
-    /// Changes the status, in SEOWorks' words.
+    /// Changes the status, as SEOWorks names it.
     async fn set_status(&self, id: &SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
 
     /// Removes a mapping.

@@ -5,8 +5,9 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::error::Result;
 
-/// The connection of a unit that is no tenant's. [`Tx::across_tenants`](super::Tx::across_tenants) and
-/// [`Tx::books`](super::Tx::books) give it, and refuse in a tenant's unit; it runs statements and ends nothing.
+/// The connection of a unit that belongs to no tenant, without the tenant filter.
+/// [`Tx::across_tenants`](super::Tx::across_tenants) and [`Tx::books`](super::Tx::books) return it, and fail in a
+/// tenant unit. It runs statements and cannot end the transaction.
 #[derive(Clone, Copy)]
 pub struct Unfiltered<'tx>(pub(super) &'tx Transaction);
 

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// Kilobytes that must be free in memory to put a server there. Containers often have far less.
 const ROOMY: u64 = 2 * 1024 * 1024;
 
-/// Runs a script that ends what it started when its standard input closes.
+/// Runs a script that stops its program when its standard input closes.
 pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, user: Option<&User>) -> Result<Script> {
     let mut command = Command::new("sh");
     command
@@ -74,7 +74,7 @@ impl Script {
 
     /// Waits for the end of a script whose program was ended.
     pub(super) fn wait(&mut self) -> io::Result<()> {
-        // Waiting would close it, which means that nobody needs the folder any more.
+        // `wait` would close standard input, and the script would then delete the folder.
         let _input = self.0.stdin.take();
         self.0.wait().map(drop)
     }
@@ -88,7 +88,7 @@ impl Drop for Script {
     }
 }
 
-/// The last lines of a log.
+/// Returns the last lines of a log.
 fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();

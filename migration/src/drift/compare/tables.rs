@@ -16,7 +16,7 @@ impl Comparison {
         for (name, table, found) in both() {
             self.indexes(name, table, found);
         }
-        // What foreign keys refer to comes before them.
+        // Unique and primary keys come first, because foreign keys refer to them.
         for foreign in [false, true] {
             for (name, table, found) in both() {
                 self.constraints(name, table, found, foreign);
@@ -75,7 +75,7 @@ impl Comparison {
         }
     }
 
-    /// The index of a constraint is made by the constraint, and named there.
+    /// Compares indexes. A constraint creates its own index, so that index is reported with the constraint.
     fn indexes(&mut self, name: &str, table: &Table, found: &Table) {
         for (index, definition) in &table.indexes {
             let live = found.indexes.get(index);
@@ -200,7 +200,7 @@ impl Comparison {
         });
     }
 
-    /// Of a kind that changes what others see or do, so that also one too many is a difference.
+    /// Compares objects that change what others see or do: a surplus one is a difference, too.
     fn dangerous(
         &mut self,
         before: &str,
@@ -222,7 +222,7 @@ impl Comparison {
     }
 }
 
-/// Prisma's tools and hands name the same index otherwise.
+/// Finds an index with the same definition under another name, as Prisma or an operator may have named it.
 fn same_under_another_name<'a>(
     definition: &str,
     name: &str,
