@@ -130,7 +130,7 @@ impl Connection {
 
     /// Returns the first column of every row.
     pub(crate) async fn values(&mut self, sql: &str) -> sqlx::Result<Vec<String>> {
-        let null = || sqlx::Error::Decode("a null where none is expected".into());
+        let null = || sqlx::Error::Decode("an unexpected null".into());
         self.column(sql, None).await?.into_iter().map(|value| value.ok_or_else(null)).collect()
     }
 

@@ -51,7 +51,7 @@ pub struct Mark {
 
 /// Reads the environment marker; `None` without one.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
-    const DOING: &str = "reading the database's mark";
+    const DOING: &str = "reading the environment marker";
     if !connection.has_table("rylie_database").await.map_err(Error::doing(DOING))? {
         return Ok(None);
     }
@@ -102,7 +102,7 @@ impl Migrations {
 async fn owned(connection: &mut Connection) -> Result<Mark> {
     let mark = read(connection).await?.ok_or(Refusal::NoMark)?;
     let sql = "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
-    let owner = connection.ask_postgres(sql, "finding out who owns the mark").await?;
+    let owner = connection.ask_postgres(sql, "checking who owns the environment marker").await?;
     if connection.engine() == Engine::Postgres && owner.as_deref() != Some("true") {
         return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
     }

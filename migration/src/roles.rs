@@ -150,7 +150,7 @@ pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<
     for row in rows {
         let statements = opened(connection, &row).await?;
         let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-        let doing = "opening new tables to the provisioned logins; run `rylie roles provision` again";
+        let doing = "granting new tables to the provisioned logins; run `rylie roles provision` again";
         connection.at_once(&sql, doing).await?;
     }
     Ok(())

@@ -177,7 +177,7 @@ impl Job for LibraryJob {
 }
 
 async fn tidy_books(store: &dyn Store, now: DateTime<Utc>) -> Result<Value> {
-    let (doing, mut runs) = ("tidying the books", 0);
+    let (doing, mut runs) = ("removing old rows of operational tables", 0);
     loop {
         let unit = books(store, doing).await?;
         let done = unit.job_runs().forget(now - TimeDelta::days(90), BOOKS_BATCH).await;

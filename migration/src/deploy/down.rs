@@ -58,7 +58,7 @@ impl Migrations {
     /// Deletes only the record of an adopted database's base: we did not create the base, so we do not drop it.
     async fn leave(&mut self, migration: &'static dyn Migration) -> Result<bool> {
         let sql = journal::gone(migration.name());
-        self.connection.execute(&sql).await.map_err(Error::doing("forgetting the adoption"))?;
+        self.connection.execute(&sql).await.map_err(Error::doing("deleting the record of the adoption"))?;
         record::uninstall(&mut self.connection).await?;
         journal::uninstall(&mut self.connection).await?;
         Ok(true)
@@ -83,7 +83,7 @@ impl Migrations {
             return Ok(());
         }
         let sql = "UPDATE rylie_migrations SET adopted = false WHERE adopted";
-        self.connection.execute(sql).await.map_err(Error::doing("forgetting the adoption before the reset"))
+        self.connection.execute(sql).await.map_err(Error::doing("deleting the record of the adoption before the reset"))
     }
 
     /// Deletes the audit log: its old foreign key cannot be restored while events have actors who are not users. A

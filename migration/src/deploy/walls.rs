@@ -94,7 +94,7 @@ impl Migrations {
         }
         // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do not
         // match it.
-        let failed = Error::doing("marking the database as ours alone");
+        let failed = Error::doing("ending the coexistence");
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;
         coexistence::settle(self, progress).await?;

@@ -77,25 +77,25 @@ impl Finding {
         Self::of_record(
             Tampering::Added,
             record,
-            "the record was added past the triggers: it is neither sealed nor waiting to be",
+            "the record was added without the triggers: it is neither sealed nor pending",
         )
     }
 
     /// Creates a finding for a record that is sealed or pending more than once.
     #[must_use]
     pub fn sealed_again(record: String) -> Self {
-        Self::of_record(Tampering::Added, record, "the record is sealed, or waits to be sealed, more than once")
+        Self::of_record(Tampering::Added, record, "the record is sealed or pending more than once")
     }
 
     /// Creates a finding for a record that is pending under a wrong position.
     #[must_use]
     pub fn waits_elsewhere(record: String) -> Self {
-        Self::of_record(Tampering::Changed, record, "the record waits to be sealed under another position than it has")
+        Self::of_record(Tampering::Changed, record, "the record is pending under a position other than its own")
     }
 
     /// Creates a finding for a record that was removed before it was sealed.
     #[must_use]
     pub fn removed_unsealed(record: String) -> Self {
-        Self::of_record(Tampering::Removed, record, "the record waited to be sealed and is gone")
+        Self::of_record(Tampering::Removed, record, "the record was pending and is gone")
     }
 }

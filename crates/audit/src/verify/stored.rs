@@ -50,7 +50,7 @@ pub struct SealedLeaf {
 
 /// A record as stored.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every record is whole, and a box for each would cost more")]
+#[expect(clippy::large_enum_variant, reason = "most records are readable, and a box for each would cost more")]
 pub enum StoredRecord {
     /// Present and readable.
     Whole(Record),

@@ -12,7 +12,7 @@ const BATCH: u64 = 10_000;
 /// Number of checkpoints published at a time.
 const HANDED_OUT: u64 = 1_000;
 
-const HANDING_OUT: &str = "handing out checkpoints";
+const HANDING_OUT: &str = "publishing checkpoints";
 
 /// The outcome of a run.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -60,7 +60,7 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
 ///
 /// It destroys the counts of current periods, which the quotas use. Call `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let unit = work("resetting everybody's usage").read(store).await?;
+    let unit = work("resetting the usage of all users").read(store).await?;
     let all = unit.done(unit.usage_closing().count_everyone(at).await)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, all);
@@ -68,7 +68,7 @@ pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) ->
         return Ok(ClosedUsage { users: all });
     }
     let reset = |batch, last| async move {
-        let unit = work("resetting everybody's usage").open(store).await?;
+        let unit = work("resetting the usage of all users").open(store).await?;
         let done = unit.usage_closing().reset_everyone(at, last, batch).await;
         unit.commit(done.map(|done| (done.users, done.last))).await
     };

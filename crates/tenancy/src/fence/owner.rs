@@ -21,7 +21,7 @@ impl Tx {
         named
             .or_else(|| self.scope().map(|scope| scope.user().id()))
             .cloned()
-            .ok_or(Error::Invalid { what: "the user", reason: "name one when you work across tenants" })
+            .ok_or(Error::Invalid { what: "the user", reason: "a user id is required in a unit across tenants" })
     }
 
     /// Fails if the user is a super admin other than the caller: within a tenant nobody else may change one or act in

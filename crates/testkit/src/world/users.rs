@@ -9,7 +9,7 @@ use crate::Result;
 
 /// Builds a user; [`build`](Self::build) inserts the row and signs the user in.
 #[derive(Debug)]
-#[must_use = "nothing is made before `build`"]
+#[must_use = "the user is inserted by `build`"]
 pub struct UserBuilder<'w> {
     pub(super) world: &'w World,
     pub(super) new: NewUser,

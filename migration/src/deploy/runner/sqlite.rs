@@ -10,7 +10,7 @@ impl Run<'_> {
     /// refer to it, and are checked before the commit. `BEGIN IMMEDIATE` takes the write lock, which keeps two
     /// processes apart.
     pub(super) async fn on_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let failed = Error::doing("beginning a migration; another process may be writing, try again when it is done");
+        let failed = Error::doing("beginning a migration; another process may be writing, retry when it is done");
         self.connection.execute("PRAGMA foreign_keys = OFF").await.map_err(&failed)?;
         self.connection.execute("BEGIN IMMEDIATE").await.map_err(&failed)?;
         let outcome = self.inside_sqlite(steps).await;

@@ -176,7 +176,7 @@ async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     if removed != sealed {
         return Err(Error::Invalid {
             what: "the batch",
-            reason: "it does not hold what was sealed: verify the log first",
+            reason: "it does not hold what was sealed; verify the log first",
         });
     }
     tx.across_tenants()?.run("DELETE FROM rylie_audit_leaf WHERE batch = $1", number()).await?;
