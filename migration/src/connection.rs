@@ -134,7 +134,7 @@ impl Connection {
         self.column(sql, None).await?.into_iter().map(|value| value.ok_or_else(null)).collect()
     }
 
-    /// The first column of every row of a query with at most one parameter.
+    /// Returns the first column of every row of a query with at most one parameter.
     async fn column(&mut self, sql: &str, bound: Option<&str>) -> sqlx::Result<Vec<Option<String>>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {

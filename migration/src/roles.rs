@@ -28,7 +28,7 @@ use statements::{identifier, open_to_app, open_to_reader, without_reader};
 /// The longest login name: the name of a reader's policy contains it.
 const LONGEST_NAME: usize = 40;
 
-/// The roles of units and of the sealer, which the migrations make. They belong to the server, and may all be missing.
+/// The roles of units and of the sealer, which the migrations create. They belong to the server and may all be missing.
 pub(crate) const DOORS: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// A login to create or to update.

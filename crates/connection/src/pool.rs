@@ -50,7 +50,7 @@ enum Inner {
     Sqlite(Lender<Sqlite>),
 }
 
-/// Does the same with the lender of either engine.
+/// Runs the same code on the lender of either engine.
 macro_rules! on_lender {
     ($pool:expr, |$lender:ident| $call:expr) => {
         match &$pool.inner {

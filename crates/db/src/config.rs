@@ -1,6 +1,6 @@
 //! Configuration: code over environment over `rylie.toml` over defaults.
 //!
-//! Longer than usual: the settings and the builder that fills them share their names and their checks.
+//! This file is long because the settings and their builder share names and checks.
 
 mod maintenance;
 mod reader;

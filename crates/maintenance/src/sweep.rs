@@ -24,8 +24,8 @@ impl Sweep {
         self.limit.unwrap_or(u64::MAX)
     }
 
-    /// Works in batches of at most `size` rows, from `done` rows on and until `end`, or until a step returns no place from
-    /// which the next goes on. Returns how many rows are done; reports them as so many of `counted`.
+    /// Runs `step` in batches of at most `size` rows, from `done` rows on. Stops at `end`, or when a step returns no
+    /// position to continue from. Returns the number of processed rows, and reports it with the total `counted`.
     pub(crate) async fn batches<P, F: Future<Output = Result<(u64, Option<P>)>>>(
         &self,
         size: u64,

@@ -59,9 +59,9 @@ pub trait UsageRepository: Send + Sync {
     /// change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
     /// another kind, or for another user of the tenant.
     ///
-    /// [`Error::QuotaExceeded`] when the package of the user allows no more, and without a package: nothing is
-    /// counted, the event may be delivered again later, and the unit goes on. An event is remembered until
-    /// the job `remove_usage_events` removes it.
+    /// Fails with [`Error::QuotaExceeded`] if the user's package allows no more, or without a package. Nothing is
+    /// counted then, the event may be delivered again later, and the unit continues. An event is stored until the job
+    /// `remove_usage_events` removes it.
     async fn use_one(&self, user: &UserId, kind: TaskType, event: &str) -> Result<Used>;
 
     /// Returns one month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.

@@ -50,7 +50,7 @@ pub trait UserRepository: Send + Sync {
 
     /// Changes the role. Recorded with the old and the new one.
     ///
-    /// [`Error::Forbidden`] as for [`add`](Self::add).
+    /// Fails with [`Error::Forbidden`] as [`add`](Self::add) does.
     async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User>;
 
     /// Deletes the user with sessions, accounts, connections and usage. Recorded. Audit records stay. Fails with
@@ -76,13 +76,13 @@ pub struct NewUser {
 }
 
 impl NewUser {
-    /// A user with an address to sign in with, and nothing else said.
+    /// Creates a user with an address only.
     pub fn new(email: impl Into<String>) -> Self {
         Self { email: email.into(), ..Self::default() }
     }
 }
 
-/// What to change of a user; `None` and [`Patch::Keep`] leave it.
+/// Changes of a user; `None` and [`Patch::Keep`] keep the value.
 #[derive(Clone, Debug, Default)]
 pub struct UserChanges {
     /// The name that others see.
@@ -91,8 +91,8 @@ pub struct UserChanges {
     pub image: Patch<String>,
     /// Whether the onboarding is completed.
     pub onboarding_completed: Option<bool>,
-    /// The package paid for; administrators only. A billing period begins now if none is under way. Clearing it ends no
-    /// billing period.
+    /// The package paid for; administrators only. A billing period begins now if none is running. Clearing the package
+    /// does not end the billing period.
     pub package: Patch<PackageType>,
 }
 

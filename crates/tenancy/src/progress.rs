@@ -1,4 +1,4 @@
-//! How far a call on many rows is.
+//! Progress of bulk calls.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Takes migrations back: the newest ones, or all of them.
+//! Reverts migrations: the newest ones, or all.
 
 use super::{Listener, Migrations, Progress, coexistence};
 use crate::error::{Error, Result};

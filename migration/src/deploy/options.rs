@@ -1,4 +1,4 @@
-//! How long a deploy waits, and what it reports meanwhile.
+//! Time limits and progress of a deploy.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub enum Progress<'a> {
     Step {
         /// Its name.
         migration: &'a str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
         /// The statement that is sent.
         statement: &'a str,
@@ -65,7 +65,7 @@ pub enum Progress<'a> {
     Rows {
         /// Its name.
         migration: &'a str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
         /// The number of rows that the step has processed so far.
         done: u64,

@@ -81,7 +81,7 @@ impl Migrations {
         outcome
     }
 
-    /// `false` if it had ended.
+    /// Returns `false` if the coexistence had ended before.
     async fn finish_locked(&mut self, progress: Listener<'_>) -> Result<bool> {
         self.refuse_strangers().await?;
         let Some(mark) = mark::read(&mut self.connection).await? else { return Err(Refusal::NotOurs.into()) };

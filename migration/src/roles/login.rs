@@ -1,4 +1,4 @@
-//! The statements that make a login and its memberships.
+//! Statements that create a login and its memberships.
 
 use super::statements::identifier;
 use super::{Login, Provisioned};

@@ -1,4 +1,4 @@
-//! An audit log with seals, its checkpoints outside the database, and a superuser who tampers with it.
+//! A sealed audit log, its external checkpoints, and a superuser who tampers with it.
 
 use std::path::PathBuf;
 
@@ -103,7 +103,7 @@ pub(crate) async fn found(world: &World, outside: &Outside) -> Finding {
     outside.verify(world).await.first_bad.unwrap()
 }
 
-/// Times that no reader can hold. PostgreSQL.
+/// Times outside the supported range. PostgreSQL only.
 pub(crate) const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:00:00 BC'", "'290000-01-01 00:00:00'"];
 
 /// Inserts unsealed rows from before the restrictions existed. Returns their number.

@@ -1,4 +1,4 @@
-//! A database as the old service made and filled it.
+//! A database as the old service created and filled it.
 
 use rylie_migration::MIGRATIONS;
 

@@ -1,4 +1,4 @@
-//! Rows of tenants as text, and the lines of a tenant's file.
+//! Tenants' rows as text, and the lines of a tenant file.
 
 use chrono::TimeDelta;
 use ring::digest::{SHA256, digest};

@@ -1,4 +1,4 @@
-//! What a verification finds wrong.
+//! Findings of a verification.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What a verification is given, what it saw of it, and how far it came.
+//! The input, the counts and the progress of a verification.
 
 use std::collections::BTreeSet;
 

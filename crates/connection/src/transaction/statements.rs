@@ -1,4 +1,4 @@
-//! Sending statements: counted, observed and within their time.
+//! Statements of a transaction: counted, observed and limited in time.
 
 use std::sync::atomic::Ordering;
 
@@ -47,7 +47,7 @@ macro_rules! guarded {
     }};
 }
 
-/// Runs one of SeaORM's statements.
+/// Runs one SeaORM statement.
 macro_rules! on_connection {
     ($self:ident, $statement:ident, |$query:ident, $conn:ident| $call:expr) => {{
         let observed = $self.note(&$statement.sql)?;

@@ -1,4 +1,4 @@
-//! Settings as typed values.
+//! Reading of settings as typed values.
 
 use std::time::Duration;
 

@@ -24,11 +24,11 @@ pub struct AuditReader {
 pub struct AuditExtent {
     /// The number of the newest batch.
     pub batches: u64,
-    /// Records that were ever sealed, removed ones included.
+    /// The number of records ever sealed, including removed ones.
     pub records: u64,
 }
 
-/// A leaf with its place in the batch, from [`AuditReader::leaves`].
+/// A leaf with its number in the batch, from [`AuditReader::leaves`].
 #[derive(Clone, Debug)]
 pub struct NumberedLeaf {
     /// The number of the leaf in its batch; the next page begins after the last one.
@@ -39,7 +39,7 @@ pub struct NumberedLeaf {
     pub leaf: SealedLeaf,
 }
 
-/// A page of the search for records outside the seals, from [`AuditReader::stray_after`].
+/// A page of the search for unsealed records, from [`AuditReader::stray_after`].
 #[derive(Debug, Default)]
 pub struct StrayPage {
     /// The key after which the next page begins; `None` at the end of the log.

@@ -58,7 +58,7 @@ macro_rules! google_connections {
         }
 
         impl $new {
-            /// A connection of the signed-in user with an access token, and nothing else said.
+            /// Creates a connection of the signed-in user with an access token only.
             #[must_use]
             pub fn new(access_token: Secret<String>) -> Self {
                 Self { user: None, access_token, refresh_token: None, expires: None, $first: None, $second: None }

@@ -64,7 +64,7 @@ pub struct NewAccount {
 }
 
 impl NewAccount {
-    /// An account of a user at a provider, without tokens.
+    /// Creates a user's account with a provider, without tokens.
     pub fn new(
         user: UserId,
         kind: impl Into<String>,

@@ -1,8 +1,8 @@
 //! The scheduler's runs: one row per job and due time.
 //!
-//! Leases are measured by the database's clock alone. The processes' clocks may be wrong, and jump.
+//! Leases use the database's clock only. The clocks of the processes may be wrong, and may jump.
 //!
-//! Longer than usual: each statement stands near the promise that it keeps.
+//! This file is long because each statement is next to the guarantee that it implements.
 
 use std::time::Duration;
 

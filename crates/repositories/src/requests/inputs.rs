@@ -30,7 +30,7 @@ pub struct NewRequest {
 }
 
 impl NewRequest {
-    /// A request of the signed-in user with a title and a kind, and nothing else said.
+    /// Creates a request of the signed-in user with a title and a kind only.
     pub fn new(title: impl Into<String>, kind: RequestKind) -> Self {
         Self {
             user: None,
@@ -45,7 +45,7 @@ impl NewRequest {
     }
 }
 
-/// What to change of a request; `None` and [`Patch::Keep`] leave it.
+/// Changes of a request; `None` and [`Patch::Keep`] keep the value.
 #[derive(Clone, Debug, Default)]
 pub struct RequestChanges {
     /// A single line; not empty.
@@ -67,9 +67,9 @@ pub struct RequestFilter {
     pub status: Option<RequestStatus>,
     /// Only requests of this user.
     pub user: Option<UserId>,
-    /// Only those of this kind.
+    /// Only requests of this kind.
     pub kind: Option<RequestKind>,
-    /// Soft-deleted ones instead of the others.
+    /// Only soft-deleted requests, instead of the others.
     pub deleted: bool,
 }
 

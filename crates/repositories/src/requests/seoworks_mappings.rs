@@ -33,7 +33,8 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping>;
 
     /// Saves many mappings, all or none. An SEOWorks task that is already mapped moves to the new request. If a task is
-    /// given twice, the last one counts.
+    /// given twice, the last one counts. Mappings of a request that is not within reach, and tasks that are mapped for
+    /// another tenant, are skipped and count as not found.
     ///
     /// Those for a request that is not within reach, and tasks that are mapped for another tenant, are left and count as not
     /// found.
@@ -58,7 +59,7 @@ pub struct NewSeoWorksMapping {
 }
 
 impl NewSeoWorksMapping {
-    /// The mapping of a task at SEOWorks to a request.
+    /// Creates a mapping of an SEOWorks task to a request.
     pub fn new(request: RequestId, seoworks_task: impl Into<String>, kind: impl Into<String>) -> Self {
         Self { request, seoworks_task: seoworks_task.into(), kind: kind.into() }
     }

@@ -56,7 +56,7 @@ pub struct NewAgency {
 }
 
 impl NewAgency {
-    /// An agency with a name, and no domain.
+    /// Creates an agency with a name and without a domain.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), domain: None }
     }

@@ -21,7 +21,7 @@ pub trait PreferencesRepository: Send + Sync {
     async fn save(&self, user: &UserId, changes: PreferencesChanges) -> Result<UserPreferences>;
 }
 
-/// What to change of a user's preferences; `None` and [`Patch::Keep`] leave it.
+/// Changes of a user's preferences; `None` and [`Patch::Keep`] keep the value.
 #[derive(Clone, Debug, Default)]
 pub struct PreferencesChanges {
     /// Any mail at all.

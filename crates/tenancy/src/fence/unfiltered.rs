@@ -12,7 +12,7 @@ use crate::error::Result;
 pub struct Unfiltered<'tx>(pub(super) &'tx Transaction);
 
 impl Unfiltered<'_> {
-    /// Whether the engine is SQLite.
+    /// Returns whether the engine is SQLite.
     #[must_use]
     pub fn is_sqlite(self) -> bool {
         self.0.get_database_backend() == DbBackend::Sqlite
@@ -28,7 +28,7 @@ impl Unfiltered<'_> {
         Ok(self.0.query_all_raw(self.statement(sql, values)).await?)
     }
 
-    /// Returns the number that a statement counts; 0 if it returns no row.
+    /// Returns the result of a counting statement; 0 if it returns no row.
     pub async fn count(self, sql: &str, values: Vec<Value>) -> Result<u64> {
         let row = self.0.query_one_raw(self.statement(sql, values)).await?;
         let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;

@@ -41,12 +41,13 @@ pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, u
     command.spawn().map(Script).map_err(Error::io("starting a private server"))
 }
 
-/// A script that runs a program. Dropped, it ends the program.
+/// A script that runs a program. Dropping it stops the program.
 #[derive(Debug)]
 pub(super) struct Script(Child);
 
 impl Script {
-    /// Returns once the program takes connections; fails when it is gone or `patience` is over, with the end of its log.
+    /// Waits until the program accepts connections. Fails with the end of its log when it has exited or `patience` is
+    /// over.
     pub(super) async fn wait_until_ready(
         &mut self,
         options: &PgConnectOptions,
@@ -58,7 +59,7 @@ impl Script {
         loop {
             let refusal = match options.connect().await {
                 Ok(connection) => {
-                    // It answered: how it takes the goodbye does not matter.
+                    // It answered; errors on closing do not matter.
                     let _ = connection.close().await;
                     return Ok(());
                 }
@@ -72,7 +73,7 @@ impl Script {
         }
     }
 
-    /// Waits for the end of a script whose program was ended.
+    /// Waits until the script of a stopped program ends.
     pub(super) fn wait(&mut self) -> io::Result<()> {
         // `wait` would close standard input, and the script would then delete the folder.
         let _input = self.0.stdin.take();
@@ -83,7 +84,7 @@ impl Script {
 impl Drop for Script {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // A few milliseconds: the program is told to stop at once. Should waiting fail, the script still does its work.
+        // Takes a few milliseconds: the program stops immediately. If waiting fails, the script still stops it.
         let _ = self.0.wait();
     }
 }

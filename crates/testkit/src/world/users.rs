@@ -1,4 +1,4 @@
-//! Users and agencies of a world, signed in.
+//! Signed-in users and agencies of a test database.
 
 use chrono::TimeDelta;
 use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRole};

@@ -1,4 +1,4 @@
-//! What is tried until its locks are to be had.
+//! Work that is retried until it gets its locks.
 
 use std::time::Duration;
 

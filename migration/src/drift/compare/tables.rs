@@ -1,4 +1,4 @@
-//! Tables, and what belongs to each.
+//! Comparison of tables and their parts.
 
 use super::{Comparison, NOTHING, OF_READERS};
 use crate::drift::mend;

@@ -1,4 +1,4 @@
-//! The setting that the triggers of the audit log look at. PostgreSQL: SQLite has no roles.
+//! The setting that the audit log's triggers read. PostgreSQL only: SQLite has no roles.
 
 use super::world;
 use crate::support::audit::sealed;

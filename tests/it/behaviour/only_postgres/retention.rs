@@ -1,4 +1,4 @@
-//! Retention beside other writers. PostgreSQL: SQLite has one writer at a time.
+//! Retention with concurrent writers. PostgreSQL only: SQLite has one writer at a time.
 
 use std::time::Duration;
 

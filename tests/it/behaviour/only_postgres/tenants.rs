@@ -1,4 +1,4 @@
-//! An erasure that meets another writer. PostgreSQL: SQLite has one writer at a time.
+//! An erasure with a concurrent writer. PostgreSQL only: SQLite has one writer at a time.
 
 use rylie_db::maintenance::Error;
 use rylie_db::migration::Environment;

@@ -1,4 +1,4 @@
-//! The statements that make a batch, and those that remove one.
+//! The statements that seal and remove a batch.
 
 use std::collections::BTreeMap;
 

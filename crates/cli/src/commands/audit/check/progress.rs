@@ -1,4 +1,4 @@
-//! How far a verification came: on a terminal, and in a file.
+//! The progress of a verification: on a terminal, and in a file.
 
 use std::io::{self, Write};
 use std::path::Path;
