@@ -55,8 +55,8 @@ pub trait UsageRepository: Send + Sync {
     /// Exact under any concurrency. A repeated event is not counted again and is not an error. Sends four short
     /// statements. The user's row stays locked until the unit ends, so count late in a unit.
     ///
-    /// Two events are the same if they have the same key, and the same user or tenant. A later move of the user does not
-    /// change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
+    /// Two events are the same if they have the same key, and the same user or tenant. A later move of the user does
+    /// not change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
     /// another kind, or for another user of the tenant.
     ///
     /// Fails with [`Error::QuotaExceeded`] if the user's package allows no more, or without a package. Nothing is

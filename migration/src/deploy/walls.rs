@@ -92,8 +92,8 @@ impl Migrations {
         if mark.state == State::Fresh {
             return Ok(false);
         }
-        // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do not
-        // match it.
+        // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do
+        // not match it.
         let failed = Error::doing("ending the coexistence");
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;

@@ -35,9 +35,6 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     /// Saves many mappings, all or none. An SEOWorks task that is already mapped moves to the new request. If a task is
     /// given twice, the last one counts. Mappings of a request that is not within reach, and tasks that are mapped for
     /// another tenant, are skipped and count as not found.
-    ///
-    /// Those for a request that is not within reach, and tasks that are mapped for another tenant, are left and count as not
-    /// found.
     async fn save_many(&self, new: Vec<NewSeoWorksMapping>) -> Result<BulkOutcome>;
 
     /// Changes the status, as SEOWorks names it.
