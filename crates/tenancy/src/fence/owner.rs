@@ -24,8 +24,8 @@ impl Tx {
             .ok_or(Error::Invalid { what: "the user", reason: "a user id is required in a unit across tenants" })
     }
 
-    /// Fails if the user is a super admin other than the caller: within a tenant nobody else may change one or act in
-    /// that name.
+    /// Fails if the user is a super admin other than the caller: within a tenant no other user may change a super admin
+    /// or act in that name.
     pub fn may_act_for(&self, user: &User) -> Result<()> {
         let own = self.scope().is_none_or(|scope| *scope.user().id() == user.id);
         if !own && user.role == UserRole::SuperAdmin {
