@@ -130,11 +130,11 @@ impl Connection {
 
     /// Returns the first column of every row.
     pub(crate) async fn values(&mut self, sql: &str) -> sqlx::Result<Vec<String>> {
-        let null = || sqlx::Error::Decode("a null where none is expected".into());
+        let null = || sqlx::Error::Decode("an unexpected null".into());
         self.column(sql, None).await?.into_iter().map(|value| value.ok_or_else(null)).collect()
     }
 
-    /// The first column of every row of a query with at most one parameter.
+    /// Returns the first column of every row of a query with at most one parameter.
     async fn column(&mut self, sql: &str, bound: Option<&str>) -> sqlx::Result<Vec<Option<String>>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {

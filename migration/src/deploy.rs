@@ -114,8 +114,8 @@ impl Migrations {
         History::read(&mut self.connection, self.list).await
     }
 
-    /// The logins that have rights on the old service's tables, and what each loses when the adoption is finished. Reads only;
-    /// PostgreSQL.
+    /// Returns the logins with rights on the old service's tables, and what each loses when the adoption is finished.
+    /// Reads only; PostgreSQL.
     pub async fn logins(&mut self) -> Result<Vec<LoginRights>> {
         coexistence::logins(&mut self.connection).await
     }
@@ -126,8 +126,7 @@ impl Migrations {
         coexistence::losing(&mut self.connection).await
     }
 
-    /// What keeps row-level security from binding this database, in words; `None` where it does, and on SQLite, which
-    /// has none. Reads only.
+    /// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none. Reads only.
     pub async fn missing_wall(&mut self) -> Result<Option<String>> {
         walls::missing(&mut self.connection).await
     }
@@ -137,7 +136,8 @@ impl Migrations {
         mark::read(&mut self.connection).await
     }
 
-    /// Refused where the database is marked as production, or has no mark. `doing` goes into the message: "erase a tenant".
+    /// Fails if the environment marker says production, or if the database has none. The message contains `doing`, for
+    /// example "erase a tenant".
     pub async fn guard_destructive(&mut self, doing: &str) -> Result<()> {
         guard::guard_destructive(self.mark().await?.map(|mark| mark.environment), doing)
     }
@@ -147,12 +147,12 @@ impl Migrations {
         guard::guard_fingerprint(self.mark().await?.map(|mark| mark.fingerprint), expected)
     }
 
-    /// The logins that were provisioned. Reads only; PostgreSQL.
+    /// Returns the provisioned logins. Reads only; PostgreSQL.
     pub async fn provisioned(&mut self) -> Result<Vec<Provisioned>> {
         roles::provisioned(&mut self.connection).await
     }
 
-    /// On SQLite each migration's transaction is the lock.
+    /// Takes the migration lock. On SQLite, each migration's transaction is the lock.
     pub(crate) async fn lock(&mut self, progress: Listener<'_>) -> Result<()> {
         match self.engine() {
             Engine::Postgres => lock::acquire(&mut self.connection, self.options.wait, progress).await,

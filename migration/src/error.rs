@@ -1,6 +1,6 @@
-//! What can go wrong, and what to do about it.
+//! The crate's errors, each with the remedy in its message.
 //!
-//! Longer than usual: the errors and refusals of this crate are one list, each with its advice.
+//! This file is long because the crate's errors and refusals form one list, each with its remedy.
 
 use std::time::Duration;
 

@@ -90,7 +90,7 @@ async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
 /// Returns whether the current role may create a table. On SQLite every writer may.
 pub(crate) async fn may_create(connection: &mut Connection) -> Result<bool> {
     let sql = "SELECT has_schema_privilege('public', 'CREATE')::text";
-    let answer = connection.ask_postgres(sql, "looking for the right to make a table").await?;
+    let answer = connection.ask_postgres(sql, "checking the right to create a table").await?;
     Ok(connection.engine() == Engine::Sqlite || answer.as_deref() == Some("true"))
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn refuse_not_owner(connection: &mut Connection) -> Result<()> 
          AND c.relname IN ({}) AND NOT pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1 LIMIT 1",
         base_tables_list()
     );
-    match connection.ask_postgres(&sql, "finding out who owns the tables").await? {
+    match connection.ask_postgres(&sql, "finding the owner of the tables").await? {
         Some(table) => Err(Refusal::NotOwner { table }.into()),
         None => Ok(()),
     }
@@ -116,7 +116,7 @@ pub(crate) async fn refuse_exempt(connection: &mut Connection) -> Result<()> {
          AND me.rolname = current_user AND me.rolsuper AND NOT o.rolsuper LIMIT 1",
         base_tables_list()
     );
-    match connection.ask_postgres(&sql, "finding out who owns the tables").await? {
+    match connection.ask_postgres(&sql, "finding the owner of the tables").await? {
         Some(owner) => Err(Refusal::OwnerMayNotCreate { owner }.into()),
         None => Ok(()),
     }

@@ -51,7 +51,7 @@ pub struct Mark {
 
 /// Reads the environment marker; `None` without one.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
-    const DOING: &str = "reading the database's mark";
+    const DOING: &str = "reading the environment marker";
     if !connection.has_table("rylie_database").await.map_err(Error::doing(DOING))? {
         return Ok(None);
     }
@@ -69,8 +69,9 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Option<Mark>> {
 }
 
 impl Migrations {
-    /// Marks what the database is used for. To leave production takes a reason. Each change goes into the audit log, in
-    /// the same transaction. Takes the tables' owner, a member of that role, or a superuser; no door's role may do it.
+    /// Sets the environment marker. Leaving production requires a reason. Each change is recorded in the audit log, in
+    /// the same transaction. Only the table owner, a member of that role or a superuser may do it, and none of the
+    /// units' roles.
     pub async fn mark_environment(&mut self, environment: Environment, reason: Option<&str>) -> Result<Mark> {
         self.refuse_strangers().await?;
         let mark = owned(&mut self.connection).await?;
@@ -84,7 +85,7 @@ impl Migrations {
         Ok(Mark { environment, ..mark })
     }
 
-    /// Gives the database a fingerprint of its own, for a copy that must not be taken for the original. Audited.
+    /// Gives the database a new fingerprint, so that a copy is not mistaken for the original. Audited.
     pub async fn renew_fingerprint(&mut self) -> Result<Mark> {
         self.refuse_strangers().await?;
         let connection = &mut self.connection;
@@ -101,7 +102,7 @@ impl Migrations {
 async fn owned(connection: &mut Connection) -> Result<Mark> {
     let mark = read(connection).await?.ok_or(Refusal::NoMark)?;
     let sql = "SELECT pg_has_role(relowner, 'USAGE')::text FROM pg_class WHERE oid = 'public.rylie_database'::regclass";
-    let owner = connection.ask_postgres(sql, "finding out who owns the mark").await?;
+    let owner = connection.ask_postgres(sql, "checking who owns the environment marker").await?;
     if connection.engine() == Engine::Postgres && owner.as_deref() != Some("true") {
         return Err(Refusal::NotOwner { table: "rylie_database".to_owned() }.into());
     }

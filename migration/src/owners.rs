@@ -55,7 +55,7 @@ pub(crate) const CODE: &str = "RY001";
 
 const DOING: &str = "looking for the owners of our objects";
 
-/// Everything of the kind. Reads only, and takes no right.
+/// Returns all foreign objects. Reads only; needs no right.
 pub(crate) async fn strangers(connection: &mut Connection) -> Result<Vec<Stranger>> {
     values(connection, &STRANGERS).await?.iter().map(|row| parsed(row, DOING)).collect()
 }

@@ -28,7 +28,7 @@ use statements::{identifier, open_to_app, open_to_reader, without_reader};
 /// The longest login name: the name of a reader's policy contains it.
 const LONGEST_NAME: usize = 40;
 
-/// The roles of units and of the sealer, which the migrations make. They belong to the server, and may all be missing.
+/// The roles of units and of the sealer, which the migrations create. They belong to the server and may all be missing.
 pub(crate) const DOORS: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// A login to create or to update.
@@ -69,7 +69,7 @@ pub struct Provision {
     pub sees: Option<Sees>,
 }
 
-/// A login that was provisioned.
+/// A provisioned login.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Provisioned {
     /// Its name.
@@ -88,8 +88,8 @@ pub struct Provisioned {
 }
 
 impl Migrations {
-    /// Makes the logins of a service and of readers, with no right beyond what they are for. Done twice it changes
-    /// nothing. It goes into the audit log. PostgreSQL.
+    /// Creates the logins of a service and of readers, with only the rights that they need. Idempotent, and recorded in
+    /// the audit log. PostgreSQL.
     pub async fn provision(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
         self.refuse_strangers().await?;
         let connection = &mut self.connection;
@@ -150,7 +150,7 @@ pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<
     for row in rows {
         let statements = opened(connection, &row).await?;
         let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-        let doing = "opening new tables to the provisioned logins; run `rylie roles provision` again";
+        let doing = "granting new tables to the provisioned logins; run `rylie roles provision` again";
         connection.at_once(&sql, doing).await?;
     }
     Ok(())
@@ -225,7 +225,8 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
     })
 }
 
-/// A login without the platform may be a member of its role by another way, which is not ours to take.
+/// Fails if a login without the platform is a member of the platform role by another way, which this function must not
+/// revoke.
 async fn refuse_platform(connection: &mut Connection, login: &str) -> Result<()> {
     let sql = "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'rylie_platform', 'MEMBER')";
     match connection.text(sql, login).await.map_err(Error::doing("looking for the login's roles"))? {

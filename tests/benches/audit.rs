@@ -1,8 +1,8 @@
 //! Measures the cost of recording, sealing and verifying.
 //!
 //! ```text
-//! cargo bench -p rylie-tests --bench audit                    # audited writes beside bare ones, then sixteen writers with and without sealing
-//! cargo bench -p rylie-tests --bench audit -- verify 1000000  # so many records sealed, and verified by a process of its own
+//! cargo bench -p rylie-tests --bench audit                    # audited and plain writes, then sixteen writers with and without sealing
+//! cargo bench -p rylie-tests --bench audit -- verify 1000000  # seals so many records, and verifies them in a separate process
 //! ```
 //!
 //! Uses throw-away databases, or `RYLIE_TEST_DATABASE_URL`. Rounds alternate; medians are printed.

@@ -30,7 +30,7 @@ impl Counted {
     async fn of(&self, work: impl AsyncFn()) -> u64 {
         work().await;
         work().await;
-        // Whoever has the only connection, has it after the end of the unit before. This one's own end is one.
+        // The only connection becomes free after the end of the previous unit. The end of this one is one round trip.
         let settled = self.store.tenant(&self.scope).read_only().await.unwrap();
         let before = self.proxy.round_trips() + 1;
         drop(settled);
@@ -89,7 +89,7 @@ async fn a_read_by_id_in_autocommit_is_one_round_trip_and_so_is_a_loaders_batch(
 #[tokio::test]
 async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
     let counted = Counted::new().await;
-    // Nothing passes to the client any more: who ends a unit and is done has not waited for an answer.
+    // No more traffic reaches the client: a unit that ends nevertheless has not waited for an answer.
     let unit = counted.store.tenant(&counted.scope).read_only().await.unwrap();
     unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
     let before = counted.proxy.bytes_to_client();

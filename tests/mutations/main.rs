@@ -2,9 +2,9 @@
 //!
 //! `cargo test -p rylie-tests --test mutations -- --ignored --nocapture`
 //!
-//! A copy of the workspace is made in which every filter and check can be switched off by its number in the environment; it is
-//! built once, and the suite runs once for each. What is found in the code by its form cannot be forgotten in a list. The
-//! policies of PostgreSQL have the same in `it/isolation/attacks_without_policies.rs`.
+//! A copy of the workspace has a switch for every filter and check, set by its number in the environment. The copy is
+//! built once, and the suite runs once for each switch. Points are found by their form in the code, so none can be
+//! missing from a list. `it/isolation/attacks_without_policies.rs` does the same for PostgreSQL's policies.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

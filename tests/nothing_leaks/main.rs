@@ -207,7 +207,7 @@ async fn break_everything(world: &World, said: &mut Said) {
 
     wrong_key(world, &user, said).await;
     tampered(world, &user, said).await;
-    // SQLite has no such limit, and no session that another one ends.
+    // SQLite has no such limit, and no sessions that another session can end.
     if world.is_postgres() {
         out_of_time(world, &user, said).await;
     }

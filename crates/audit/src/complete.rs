@@ -66,8 +66,8 @@ impl TenantCheck {
         Ok(signed)
     }
 
-    /// Adds the next leaf of the batch, in order. Fails before the first batch and after [`end`](Self::end): no root
-    /// would be compared with such a leaf.
+    /// Adds the next leaf of the batch, in order. Fails before the first batch and after [`end`](Self::end), because no
+    /// root covers such a leaf.
     pub fn leaf(&mut self, leaf: Digest) -> Result<()> {
         self.refuse_after_end()?;
         if self.open.is_none() {

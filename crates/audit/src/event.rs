@@ -22,13 +22,13 @@ impl Event {
         Self { action, resource: "Platform", resource_id: None, changes: Map::new(), facts: Map::new() }
     }
 
-    /// Names the row by its typed id; the id names the table.
+    /// Sets the row by its typed id, which determines the table.
     #[must_use]
     pub fn on<T: AuditTarget>(self, id: &T) -> Self {
         self.on_row(T::RESOURCE, &id.to_string())
     }
 
-    /// Names a row without a typed id: the table, or another kind of resource, and its key.
+    /// Sets a row without a typed id: the table, or another kind of resource, and its key.
     #[must_use]
     pub fn on_row(mut self, resource: &'static str, key: &str) -> Self {
         self.resource = resource;

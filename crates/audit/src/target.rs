@@ -1,4 +1,4 @@
-//! Which ids an event can name.
+//! Typed ids that an event can name.
 
 use std::fmt::Display;
 
@@ -8,9 +8,9 @@ use rylie_entities::{
     SessionId, SystemSettingsId, TaskId, UserId, UserPreferencesId,
 };
 
-/// The typed id of what an [`Event`](crate::Event) was done to. Implement it for the ids of other tables.
+/// The typed id of an [`Event`](crate::Event)'s target. Implement it for the ids of other tables.
 pub trait AuditTarget: Display {
-    /// The name in the log: the table's name, where there is a table.
+    /// The resource's name in the log: the table's name, if there is a table.
     const RESOURCE: &'static str;
 }
 

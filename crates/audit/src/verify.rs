@@ -1,8 +1,9 @@
 //! Verification: a state machine that receives the database's contents in order and reports tampering.
 //!
-//! It remembers one checkpoint, one tenant's tree and the batch's, so a million records take no more memory than one.
+//! It keeps one checkpoint, one tenant's tree and the batch's tree, so its memory does not grow with the number of
+//! records.
 //!
-//! Longer than usual: its steps are methods of one state, in the order in which they are called.
+//! This file is long because its steps are methods of one state, in the order in which they are called.
 
 mod finding;
 mod stored;

@@ -1,6 +1,6 @@
-//! What can go wrong between a caller and the database.
+//! Errors between a caller and the database.
 //!
-//! Longer than usual: one enum says how a database fails, beside the codes that it is told by.
+//! This file is long because one enum and the server's error codes describe all failures of a database.
 
 use std::fmt;
 use std::sync::Arc;

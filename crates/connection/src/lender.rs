@@ -1,10 +1,10 @@
 //! A cache of idle connections.
 //!
-//! The driver's pool asks the server for a sign of life whenever a connection comes back, and lets nobody have it meanwhile: as
-//! many round trips again as a short unit takes. So a connection that comes back clean is kept at hand here for the next caller.
-//! Once a second all that are at hand go back to the driver's pool, which sees to their health, their age and their number.
+//! The driver's pool pings the server whenever a connection is returned, and blocks the connection meanwhile: as many
+//! round trips as a short unit takes. So clean connections are cached here for the next caller. Once a second the
+//! cached ones go back to the driver's pool, which manages their health, age and number.
 //!
-//! Longer than usual: a connection's way out of the cache and back is one state machine.
+//! This file is long because one state machine leases a connection and returns it to the cache.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

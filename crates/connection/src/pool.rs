@@ -50,7 +50,7 @@ enum Inner {
     Sqlite(Lender<Sqlite>),
 }
 
-/// Does the same with the lender of either engine.
+/// Runs the same code on the lender of either engine.
 macro_rules! on_lender {
     ($pool:expr, |$lender:ident| $call:expr) => {
         match &$pool.inner {
@@ -61,7 +61,7 @@ macro_rules! on_lender {
 }
 pub(super) use on_lender;
 
-/// Asks the server something on a connection that belongs to no unit, within the time of a statement.
+/// Runs a query on a connection that belongs to no unit, within the time limit of a statement.
 macro_rules! asked {
     ($pool:expr, $lender:expr, |$conn:ident| $asking:expr) => {{
         let mut lent = $pool.lend($lender).await?;

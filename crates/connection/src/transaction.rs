@@ -196,7 +196,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// How many statements were sent, `BEGIN` and `COMMIT` left out.
+    /// Returns how many statements were sent, without `BEGIN` and `COMMIT`.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }

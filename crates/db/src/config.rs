@@ -1,6 +1,6 @@
 //! Configuration: code over environment over `rylie.toml` over defaults.
 //!
-//! Longer than usual: the settings and the builder that fills them share their names and their checks.
+//! This file is long because the settings and their builder share names and checks.
 
 mod maintenance;
 mod reader;
@@ -293,7 +293,7 @@ fn platform_url(read: &Reader<'_>, database_url: &str) -> Result<Option<String>>
     Err(wrong("platform_url", "it needs PostgreSQL: both URLs must begin with postgres://".to_owned()))
 }
 
-/// A setting that names a file, from the folder of the file of settings on; an address, as of object storage, is none.
+/// Resolves a file name against the folder of the settings file. Addresses, as of object storage, stay unchanged.
 fn within(folder: &Path, name: &str, text: String) -> Result<String> {
     if text.is_empty() || text.contains("://") || !all().any(|known| known.name == name && known.is_file) {
         return Ok(text);

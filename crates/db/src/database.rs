@@ -154,7 +154,7 @@ impl Database {
         if !columns.is_empty() {
             return Err(Error::KeyInUse { key: key.clone(), columns });
         }
-        // Recorded first: a record without a destruction is better than the other way round.
+        // Recorded first: a record without a destruction is better than a destruction without a record.
         let unit = self.platform(Grant::job("destroy-key", "no value is under it")?).await?;
         unit.audit().record(Event::new(Action::KeyDestroyed).on(key)).await?;
         unit.commit().await?;

@@ -62,7 +62,7 @@ pub enum Error {
     Repository(#[from] rylie_repositories::Error),
 }
 
-/// Each error of a data call is [`Error::Repository`].
+/// Converts each error of a data call to [`Error::Repository`].
 macro_rules! from_data {
     ($($error:ty),+) => {
         $(impl From<$error> for Error {
@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    /// As a caller with text from outside: each `?` converts another crate's error.
+    /// Parses external text as a caller does: each `?` converts another crate's error.
     fn parsed(id: &str, status: &str) -> Result<(RequestId, RequestStatus)> {
         Ok((id.parse()?, status.parse()?))
     }

@@ -64,7 +64,7 @@ impl Database {
         Ok(jobs)
     }
 
-    /// Jobs on the engine itself.
+    /// Returns the jobs on the engine.
     fn care(&self) -> Result<Vec<LibraryJob>> {
         let (engine, settings) = (self.engine()?, &self.config().maintenance);
         let size = LibraryJob::CaptureSize {

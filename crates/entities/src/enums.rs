@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct UnknownLabel {
     /// The name of the enum.
     pub of: &'static str,
-    /// The labels, in their order.
+    /// The labels, in the order of the enum.
     pub labels: &'static [&'static str],
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// The kind of work of a request. The column is a text, because the old service may write other kinds.
+/// The kind of work of a request. The column is text, because the old service may write other kinds.
 ///
 /// ```
 /// use rylie_entities::RequestKind;
@@ -23,9 +23,9 @@ pub enum RequestKind {
     Blog,
     /// A post on a Google Business Profile: `gbp_post`.
     GbpPost,
-    /// Upkeep of a site: `maintenance`.
+    /// Maintenance of a site: `maintenance`.
     Maintenance,
-    /// Any other kind, by its text.
+    /// Any other kind, as stored.
     Other(String),
 }
 

@@ -12,7 +12,7 @@ pub struct EntityTable {
     pub columns: Vec<EntityColumn>,
     /// Names of the primary key's columns.
     pub key: Vec<String>,
-    /// Its foreign keys as the entity declares them, in the order of the entity.
+    /// Its foreign keys, in the order of the entity.
     pub references: Vec<EntityReference>,
 }
 
@@ -69,7 +69,7 @@ fn table<E: EntityTrait + Default>() -> EntityTable {
     }
 }
 
-/// Returns nothing for a relation whose foreign key the other table has.
+/// Returns the foreign key of a relation; `None` if the other table has it.
 fn reference(relation: &RelationDef) -> Option<EntityReference> {
     match &relation.to_tbl {
         TableRef::Table(name, _) if !relation.is_owner => Some(EntityReference {

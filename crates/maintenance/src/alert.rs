@@ -35,7 +35,7 @@ pub async fn check_size(
     threshold: i64,
     notifiers: &[Notifier],
 ) -> Result<Option<AlertEvent>> {
-    let unit = books(store, "noting the size of the database").await?;
+    let unit = books(store, "storing the size of the database").await?;
     let event = unit.alerts().check(NAME, threshold, database_bytes, &targets(notifiers)).await;
     unit.commit(event).await
 }

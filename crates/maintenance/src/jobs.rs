@@ -1,4 +1,4 @@
-//! The library's jobs as the scheduler runs them: one table.
+//! The library's jobs for the scheduler, in one table.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,47 +21,49 @@ use crate::sweep::{Sweep, purge_deleted, remove_expired, remove_usage_events};
 use crate::usage::close_usage;
 use crate::work::books;
 
-/// Rows of operational tables deleted in one transaction.
+/// Number of rows of operational tables deleted in one transaction.
 const BOOKS_BATCH: u64 = 5_000;
 
-/// Secrets re-encrypted in one transaction.
+/// Number of secrets re-encrypted in one transaction.
 const SECRETS_BATCH: u64 = 500;
 
-/// A job of the library. Its variants hold what it needs beyond a store.
+/// A job of the library. Each variant contains the job's parameters except the store.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum LibraryJob {
     /// `sessions`: deletes expired sessions and verification tokens, every hour.
     RemoveExpired,
-    /// `usage`: closes every billing period that has ended, every hour.
+    /// `usage`: closes every ended billing period, every hour: each user's period ends at a different time.
     CloseUsage,
-    /// `purge`: permanently removes requests and tasks that were soft-deleted long ago, every night.
+    /// `purge`: permanently removes requests and tasks some time after their soft deletion, every night.
     PurgeDeleted {
         /// How long they are kept.
         after: Duration,
     },
-    /// `usage-events`: removes the events by which usage was counted, every night.
+    /// `usage-events`: removes counted usage events, every night.
     RemoveUsageEvents {
         /// How long they are kept: longer than any sender retries.
         after: Duration,
     },
-    /// `books`: removes runs of jobs after 90 days and delivered alerts after a year, every night.
+    /// `books`: removes job runs after 90 days, and delivered alerts after a year, every night.
     TidyBooks {
-        /// The clock that measures their age.
+        /// The clock for their age.
         env: Arc<dyn Env>,
     },
-    /// `audit`: seals the audit log every five minutes, and removes sealed batches that are past their time.
+    /// `audit`: seals the audit log every five minutes, and removes sealed batches after their retention time.
     SealAudit {
         /// The file of the signing key; read at each run.
         key: PathBuf,
-        /// The place of checkpoints, as [`checkpoint_sink`] takes it: one that the database's administrators cannot write.
+        /// The destination of checkpoints for [`checkpoint_sink`]: a place that the database's administrators cannot
+        /// write to.
         checkpoints: Option<String>,
-        /// For how many days records are kept; `None`: for ever.
+        /// How many days records are kept; `None` keeps them forever.
         keep_days: Option<u32>,
-        /// The clock that measures their age.
+        /// The clock for their age.
         env: Arc<dyn Env>,
     },
-    /// `reencrypt`: moves every secret to the active key and its column's form, once a week. It only reads where all are.
+    /// `reencrypt`: re-encrypts every secret under the active key, in the form that its column's policy writes, once a
+    /// week. Only reads if all are current.
     Reencrypt,
     /// `vacuum`: vacuums the tables that need it, every night.
     Vacuum(Engine),
@@ -69,15 +71,16 @@ pub enum LibraryJob {
     Analyze(Engine),
     /// `reindex`: rebuilds bloated indexes, every Sunday night.
     Reindex(Engine),
-    /// `integrity`: checks a SQLite file, every Sunday night. Damage fails the job, so that it shows.
+    /// `integrity`: checks a SQLite file, every Sunday night. Damage makes the job fail, so that status reports it.
     CheckIntegrity(Engine),
-    /// `size`: keeps the sizes of the database and its tables, every ten minutes, and sends the alerts that are due.
+    /// `size`: stores the sizes of the database and its tables, every ten minutes. Sends alerts if configured, and
+    /// retries failed deliveries.
     CaptureSize {
         /// The database.
         engine: Engine,
-        /// The clock of the kept sizes.
+        /// The clock for the time of the sizes.
         env: Arc<dyn Env>,
-        /// The size in bytes above which an alert is sent; `None`: never.
+        /// The size in bytes above which an alert is sent; `None` sends none.
         alert_above: Option<i64>,
         /// The targets of alerts.
         notifiers: Vec<Notifier>,
@@ -85,7 +88,7 @@ pub enum LibraryJob {
 }
 
 impl LibraryJob {
-    /// Its name, and the cron expression of its default schedule, in UTC.
+    /// Returns the job's name and the cron expression of its default schedule, in UTC.
     fn schedule(&self) -> (&'static str, &'static str) {
         match self {
             Self::RemoveExpired => ("sessions", "17 * * * *"),
@@ -177,7 +180,7 @@ impl Job for LibraryJob {
 }
 
 async fn tidy_books(store: &dyn Store, now: DateTime<Utc>) -> Result<Value> {
-    let (doing, mut runs) = ("tidying the books", 0);
+    let (doing, mut runs) = ("removing old rows of operational tables", 0);
     loop {
         let unit = books(store, doing).await?;
         let done = unit.job_runs().forget(now - TimeDelta::days(90), BOOKS_BATCH).await;

@@ -24,8 +24,8 @@ impl Sweep {
         self.limit.unwrap_or(u64::MAX)
     }
 
-    /// Works in batches of at most `size` rows, from `done` rows on and until `end`, or until a step returns no place from
-    /// which the next goes on. Returns how many rows are done; reports them as so many of `counted`.
+    /// Runs `step` in batches of at most `size` rows, from `done` rows on. Stops at `end`, or when a step returns no
+    /// position to continue from. Returns the number of processed rows, and reports it with the total `counted`.
     pub(crate) async fn batches<P, F: Future<Output = Result<(u64, Option<P>)>>>(
         &self,
         size: u64,
@@ -78,7 +78,7 @@ impl Removal {
     }
 }
 
-/// What [`remove_expired`] deleted, or would delete.
+/// The number of rows that [`remove_expired`] deleted, or would delete in a dry run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct RemovedExpired {
     /// Expired sessions.
@@ -87,8 +87,8 @@ pub struct RemovedExpired {
     pub verification_tokens: u64,
 }
 
-/// Deletes every session and verification token that has expired by now, 10,000 a transaction. The limit of `sweep` holds
-/// for each of the two. Rows that others hold are left to the next run.
+/// Deletes every expired session and verification token, 10,000 per transaction. The limit of `sweep` applies to each
+/// of the two. Locked rows are left to the next run.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = |what| Removal {
         what,
@@ -105,17 +105,17 @@ pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedE
     Ok(RemovedExpired { sessions, verification_tokens })
 }
 
-/// What [`purge_deleted`] removed, or would remove.
+/// The number of rows that [`purge_deleted`] removed, or would remove in a dry run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct PurgedDeleted {
-    /// Requests, each with its tasks and mappings, which are not counted.
+    /// Requests. Their tasks and mappings are removed with them and not counted.
     pub requests: u64,
-    /// Tasks that were deleted by themselves.
+    /// Tasks that were deleted separately.
     pub tasks: u64,
 }
 
-/// Removes every request and task that was soft-deleted at least `age` ago, 500 a transaction; each is recorded. The limit of
-/// `sweep` holds for each of the two. Rows that others hold are left to the next run.
+/// Removes every request and task that was soft-deleted at least `age` ago, 500 per transaction; each is recorded. The
+/// limit of `sweep` applies to each of the two. Locked rows are left to the next run.
 pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<PurgedDeleted> {
     let removal = |what| Removal {
         what,
@@ -132,8 +132,8 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
     Ok(PurgedDeleted { requests, tasks })
 }
 
-/// Removes every event that was counted at least `age` ago, 5,000 a transaction, and returns how many. One that is
-/// delivered once more after that is counted once more, so keep them for longer than any sender tries again.
+/// Removes every event that was counted at least `age` ago, 5,000 per transaction, and returns the number of events. An
+/// event that is delivered again after that is counted again, so keep events for longer than any sender retries.
 pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
     let removal = Removal {
         what: Kept::UsageEvents,

@@ -1,4 +1,4 @@
-//! The units of jobs. A unit knows what its job is doing, so that its errors begin with that.
+//! The units of jobs. A unit knows its job's action and begins its errors with it.
 
 use std::ops::Deref;
 use std::panic::Location;
@@ -7,25 +7,25 @@ use rylie_repositories::{BooksUnit, Grant, PlatformUnit, Result as DataResult, S
 
 use crate::error::{Error, Result};
 
-/// What a job does across tenants, and why.
+/// A job's action across tenants, and its reason.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work {
-    /// The name in the audit log.
+    /// The job's name in the audit log.
     pub(crate) job: &'static str,
-    /// Why it reads or changes rows of all tenants; recorded.
+    /// The reason to read or change rows of all tenants. Recorded.
     pub(crate) reason: &'static str,
-    /// The beginning of its errors.
+    /// The job's action, with which its errors begin.
     pub(crate) doing: &'static str,
 }
 
 impl Work {
-    /// Opens a platform unit, to write.
+    /// Opens a platform unit that may write.
     #[track_caller]
     pub(crate) fn open(self, store: &dyn Store) -> impl Future<Output = Result<JobUnit<dyn PlatformUnit>>> {
         self.open_with(store, UnitOptions::default(), Location::caller())
     }
 
-    /// Opens a platform unit that only reads, on the primary.
+    /// Opens a read-only platform unit on the primary.
     #[track_caller]
     pub(crate) fn read(self, store: &dyn Store) -> impl Future<Output = Result<JobUnit<dyn PlatformUnit>>> {
         self.open_with(store, UnitOptions::read_only().on_primary(), Location::caller())
@@ -53,14 +53,14 @@ pub(crate) fn books<'s>(
     async move { Ok(JobUnit { unit: opening.await.map_err(Error::doing(doing))?, doing }) }
 }
 
-/// A unit of a job. Dropped without [`commit`](Self::commit), it is rolled back.
+/// A unit of a job. Dropping it without [`commit`](Self::commit) rolls it back.
 pub(crate) struct JobUnit<U: ?Sized> {
     unit: Box<U>,
     doing: &'static str,
 }
 
 impl<U: ?Sized> JobUnit<U> {
-    /// The value of a step, or its error with what the job was doing.
+    /// Returns the value of a step, or its error with the job's action.
     pub(crate) fn done<T>(&self, step: DataResult<T>) -> Result<T> {
         step.map_err(Error::doing(self.doing))
     }

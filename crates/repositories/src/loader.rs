@@ -14,9 +14,10 @@ use crate::{Error, LogPosition, Result, Store, TenantScope, TenantUnit, UnitOpti
 /// Reads rows of one scope by id. Ids that callers request during a read are collected into the next statement. Use it
 /// where many resolvers of one response, or many requests of one tenant, would read rows one by one.
 ///
-/// Each batch is a unit of its own [in autocommit](UnitOptions::autocommit()), with both walls. It keeps nothing: a row is read after it was asked for, so
-/// whatever was committed before is seen; where there are replicas, as much of it as [`after`](Self::after) asks for. A caller who is alone pays for nothing more than its read.
-/// Share it behind an [`Arc`] among the callers of one scope.
+/// Each batch is a separate unit [in autocommit](UnitOptions::autocommit()), with both isolation layers. Nothing is
+/// cached: each row is read after it was requested, so earlier commits are visible. With replicas, only commits before
+/// the position of [`after`](Self::after) are certain to be visible. A single caller pays for its read only. Share it
+/// behind an [`Arc`] among the callers of one scope.
 pub struct Loader<E: Loaded> {
     store: Arc<dyn Store>,
     scope: TenantScope,
@@ -75,14 +76,15 @@ impl<E: Loaded> Loader<E> {
         Self { store, scope, options, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    /// Shows everything that was committed before this position, as [`OpenReadOnly::after`](crate::OpenReadOnly::after).
+    /// Reads everything that was committed before this position, as [`OpenReadOnly::after`](crate::OpenReadOnly::after)
+    /// does.
     #[must_use]
     pub fn after(mut self, position: LogPosition) -> Self {
         self.options = self.options.after(position);
         self
     }
 
-    /// Reads the newest state, from the primary.
+    /// Reads the latest data, from the primary.
     #[must_use]
     pub fn on_primary(mut self) -> Self {
         self.options = self.options.on_primary();

@@ -1,9 +1,9 @@
-//! A change of a nullable column.
+//! Changes of nullable columns.
 
 use sea_orm::sea_query::Nullable;
 use sea_orm::{ActiveValue, Value};
 
-/// What a call does to a nullable column.
+/// The change of a nullable column.
 ///
 /// ```
 /// use rylie_repositories::{Patch, UserChanges};
@@ -14,17 +14,17 @@ use sea_orm::{ActiveValue, Value};
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Patch<T> {
-    /// Leaves the column as it is.
+    /// Keeps the value.
     #[default]
     Keep,
-    /// Makes the column null.
+    /// Sets the column to null.
     Clear,
-    /// Writes a value.
+    /// Sets a value.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// The value of the column afterwards, where it was `before`.
+    /// Returns the new value of a column with the value `before`.
     pub(crate) fn or(self, before: Option<T>) -> Option<T> {
         match self {
             Self::Keep => before,

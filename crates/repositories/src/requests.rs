@@ -32,17 +32,16 @@ pub use seoworks_mappings::*;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RequestRepository: Send + Sync {
-    /// The request, or `None` if there is no such request within reach.
+    /// Returns the request, or `None` if there is no such request within reach.
     async fn find(&self, id: &RequestId) -> Result<Option<Request>>;
 
-    /// Those of the named requests that are there and within reach, in no particular order; the others are left out. One
-    /// statement, however many.
+    /// Returns those of the requests that exist within reach, in no particular order. One statement for any number.
     async fn find_many(&self, ids: &[RequestId]) -> Result<Vec<Request>>;
 
-    /// As [`find`](Self::find), or [`Error::NotFound`].
+    /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     async fn get(&self, id: &RequestId) -> Result<Request>;
 
-    /// The request with its user and its tasks, oldest first: three statements, however many tasks.
+    /// Returns the request with its user and its tasks, oldest first. Three statements for any number of tasks.
     async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks>;
 
     /// Returns one page, newest first.
@@ -62,36 +61,38 @@ pub trait RequestRepository: Send + Sync {
     /// in a platform unit. On SQLite three for some thousand tasks.
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks>;
 
-    /// Changes what is named in `changes`.
+    /// Applies `changes`.
     async fn update(&self, id: &RequestId, changes: RequestChanges) -> Result<Request>;
 
-    /// Changes the status; `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer.
+    /// Changes the status. `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer.
     async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request>;
 
-    /// Soft-deletes the request. Recorded. [`Error::NotFound`] if it already is.
+    /// Soft-deletes the request. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
     async fn remove(&self, id: &RequestId) -> Result<()>;
 
-    /// Brings a soft-deleted request back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    /// Restores a soft-deleted request. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: &RequestId) -> Result<Request>;
 
     /// Deletes a soft-deleted request permanently, with its tasks. Recorded. Administrators only. Fails with
     /// [`Error::NotFound`] if it is not soft-deleted.
     async fn purge(&self, id: &RequestId) -> Result<()>;
 
-    /// Makes many requests, all or none. Those for a user who is not within reach are not made and count as not found.
+    /// Creates many requests, all or none. A request for a user who is not within reach is skipped and counts as not
+    /// found.
     async fn add_many(&self, new: Vec<NewRequest>) -> Result<BulkOutcome>;
 
-    /// As [`set_status`](Self::set_status), for any number of requests, all or none: two statements for every 5,000.
+    /// As [`set_status`](Self::set_status), for any number of requests, all or none. Two statements per 5,000.
     async fn set_status_many(&self, ids: &[RequestId], status: RequestStatus) -> Result<BulkOutcome>;
 
     /// As [`remove`](Self::remove), for any number of requests, all or none. Each is recorded.
     async fn remove_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of requests, all or none: one statement for every 5,000, and those that
-    /// record them. One that is not soft-deleted counts as not found.
+    /// As [`restore`](Self::restore), for any number of requests, all or none. One statement per 5,000, and the
+    /// statements that record them. A request that is not soft-deleted counts as not found.
     async fn restore_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 
-    /// As [`purge`](Self::purge), for any number of requests, all or none. One that is not soft-deleted counts as not found.
+    /// As [`purge`](Self::purge), for any number of requests, all or none. A request that is not soft-deleted counts as
+    /// not found.
     async fn purge_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 }
 
@@ -142,7 +143,7 @@ impl RequestRepository for Tx {
             self.insert_many::<task::Entity>(tasks.clone()).await?;
             return made(request, user, tasks);
         };
-        // Whoever is of the scope's tenant is of the scope's agency.
+        // A user of the scope's tenant belongs to the scope's agency.
         let id = self.user_or_own(named.as_ref())?;
         let (request, tasks) = rows(self, new, tasks, &id, scope.user().agency())?;
         let user = self.insert_for::<Entity, task::Entity>(scope, &id, request.clone(), tasks.clone()).await?;
@@ -163,7 +164,7 @@ impl RequestRepository for Tx {
 
     async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request> {
         let set = with_status(self, status);
-        // Completed once stays completed at its first time.
+        // The first completion time is kept.
         let changing = present(id).add(Column::Status.ne(status));
         match rylie_tenancy::Tx::update::<Entity>(self, set, changing).await?.pop() {
             Some(request) => Ok(request),

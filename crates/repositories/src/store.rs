@@ -21,8 +21,8 @@ pub use open::{
     Opening, StoreExt,
 };
 
-/// Opens units of work: the methods that a store implements. Callers use those of [`StoreExt`], which choose the options
-/// and note the calling line.
+/// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
+/// the calling line.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync {

@@ -26,11 +26,10 @@ use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Re
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TaskRepository: Send + Sync {
-    /// The task, or `None` if there is no such task within reach.
+    /// Returns the task, or `None` if there is no such task within reach.
     async fn find(&self, id: &TaskId) -> Result<Option<Task>>;
 
-    /// Those of the named tasks that are there and within reach, in no particular order; the others are left out. One
-    /// statement, however many.
+    /// Returns those of the tasks that exist within reach, in no particular order. One statement for any number.
     async fn find_many(&self, ids: &[TaskId]) -> Result<Vec<Task>>;
 
     /// Returns one page, newest first.
@@ -39,37 +38,39 @@ pub trait TaskRepository: Send + Sync {
     /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>>;
 
-    /// Adds a task to a request. [`Error::NotFound`] if the request is not within reach.
+    /// Adds a task to a request. Fails with [`Error::NotFound`] if the request is not within reach.
     async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task>;
 
-    /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`, `completedAt` when it becomes
-    /// `COMPLETED`; the latter is cleared when it is no longer.
+    /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`. `completedAt` is set when it becomes
+    /// `COMPLETED` and cleared when it is no longer.
     async fn set_status(&self, id: &TaskId, status: TaskStatus) -> Result<Task>;
 
-    /// Soft-deletes the task. Recorded. [`Error::NotFound`] if it already is.
+    /// Soft-deletes the task. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
     async fn remove(&self, id: &TaskId) -> Result<()>;
 
-    /// Brings a soft-deleted task back. Recorded. [`Error::NotFound`] if it is not soft-deleted.
+    /// Restores a soft-deleted task. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: &TaskId) -> Result<Task>;
 
-    /// Removes a soft-deleted task for good. Recorded. Administrators only. [`Error::NotFound`] if it is not soft-deleted.
+    /// Deletes a soft-deleted task permanently. Recorded. Administrators only. Fails with [`Error::NotFound`] if it is
+    /// not soft-deleted.
     async fn purge(&self, id: &TaskId) -> Result<()>;
 
     /// Adds many tasks to requests, all or none. A task of a request that is not within reach is skipped and counts as
     /// not found.
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome>;
 
-    /// As [`set_status`](Self::set_status), for any number of tasks, all or none: two statements for every 5,000.
+    /// As [`set_status`](Self::set_status), for any number of tasks, all or none. Two statements per 5,000.
     async fn set_status_many(&self, ids: &[TaskId], status: TaskStatus) -> Result<BulkOutcome>;
 
     /// As [`remove`](Self::remove), for any number of tasks, all or none. Each is recorded.
     async fn remove_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 
-    /// As [`restore`](Self::restore), for any number of tasks, all or none: one statement for every 5,000, and those that
-    /// record them. One that is not soft-deleted counts as not found.
+    /// As [`restore`](Self::restore), for any number of tasks, all or none. One statement per 5,000, and the statements
+    /// that record them. A task that is not soft-deleted counts as not found.
     async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 
-    /// As [`purge`](Self::purge), for any number of tasks, all or none. One that is not soft-deleted counts as not found.
+    /// As [`purge`](Self::purge), for any number of tasks, all or none. A task that is not soft-deleted counts as not
+    /// found.
     async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 }
 

@@ -28,22 +28,22 @@ macro_rules! unit {
             /// the commit does not learn the outcome either.
             async fn commit(self: Box<Self>) -> Result<()>;
 
-            /// As [`commit`](Self::commit), and tells a position in the log behind it, so that a unit opened
-            /// [`after`](OpenReadOnly::after()) it sees the changes, wherever it reads. One round trip as well; none if
-            /// the unit only read, and then everything is after it.
+            /// As [`commit`](Self::commit), and returns a log position behind the changes. A unit opened
+            /// [`after`](OpenReadOnly::after()) it sees them on any server. One round trip. If the unit only read:
+            /// none, and the position precedes everything.
             async fn commit_with_position(self: Box<Self>) -> Result<LogPosition>;
 
-            /// A position in the log that everything this unit sees lies before: a unit opened
+            /// Returns a log position behind everything that this unit sees. A unit opened
             /// [`after`](OpenReadOnly::after()) it sees no older state. One round trip; none on SQLite.
             async fn log_position(&self) -> Result<LogPosition>;
 
             /// Returns the server that the unit works on.
             fn server(&self) -> Server;
 
-            /// Bulk calls of this unit report to `progress` from now on. Without this they report to nothing.
+            /// Sets the receiver of the progress of later bulk calls. By default nothing receives it.
             fn report_to(&self, progress: Progress);
 
-            /// Begins a part of the unit that can be undone alone. One round trip.
+            /// Begins a savepoint: a part of the unit that can be undone alone. One round trip.
             async fn savepoint(&self) -> Result<Savepoint<'_>>;
 
             /// Returns the number of statements sent so far, without begin, end and savepoints.

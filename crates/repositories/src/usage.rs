@@ -30,22 +30,22 @@ pub use quota::{Quota, Quotas};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageRepository: Send + Sync {
-    /// Counts the use of a page. See [`use_one`](Self::use_one).
+    /// Counts one page. See [`use_one`](Self::use_one).
     async fn use_page(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Page, event).await
     }
 
-    /// Counts the use of a blog post. See [`use_one`](Self::use_one).
+    /// Counts one blog post. See [`use_one`](Self::use_one).
     async fn use_blog(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Blog, event).await
     }
 
-    /// Counts the use of a business-profile post. See [`use_one`](Self::use_one).
+    /// Counts one business-profile post. See [`use_one`](Self::use_one).
     async fn use_gbp_post(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::GbpPost, event).await
     }
 
-    /// Counts the use of an improvement. See [`use_one`](Self::use_one).
+    /// Counts one improvement. See [`use_one`](Self::use_one).
     async fn use_improvement(&self, user: &UserId, event: &str) -> Result<Used> {
         self.use_one(user, TaskType::Improvement, event).await
     }
@@ -55,16 +55,16 @@ pub trait UsageRepository: Send + Sync {
     /// Exact under any concurrency. A repeated event is not counted again and is not an error. Sends four short
     /// statements. The user's row stays locked until the unit ends, so count late in a unit.
     ///
-    /// Two events are the same if they have the same key, and the same user or tenant. A later move of the user does not
-    /// change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
+    /// Two events are the same if they have the same key, and the same user or tenant. A later move of the user does
+    /// not change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
     /// another kind, or for another user of the tenant.
     ///
-    /// [`Error::QuotaExceeded`] when the package of the user allows no more, and without a package: nothing is
-    /// counted, the event may be delivered again later, and the unit goes on. An event is remembered until
-    /// the job `remove_usage_events` removes it.
+    /// Fails with [`Error::QuotaExceeded`] if the user's package allows no more, or without a package. Nothing is
+    /// counted then, the event may be delivered again later, and the unit continues. An event is stored until the job
+    /// `remove_usage_events` removes it.
     async fn use_one(&self, user: &UserId, kind: TaskType, event: &str) -> Result<Used>;
 
-    /// One month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
+    /// Returns one month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.
     async fn find(&self, user: &UserId, year: i32, month: i32) -> Result<Option<MonthlyUsage>>;
 
     /// Returns one page of one user or of all users within reach, latest month first.

@@ -24,10 +24,10 @@ pub use preferences::*;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UserRepository: Send + Sync {
-    /// The user, or `None` if there is no such user within reach.
+    /// Returns the user, or `None` if there is no such user within reach.
     async fn find(&self, id: &UserId) -> Result<Option<User>>;
 
-    /// As [`find`](Self::find), or [`Error::NotFound`].
+    /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     async fn get(&self, id: &UserId) -> Result<User>;
 
     /// Returns one page, oldest first.
@@ -45,12 +45,12 @@ pub trait UserRepository: Send + Sync {
     /// tenant. Fails with [`Error::Conflict`] if the address is taken.
     async fn add(&self, new: NewUser) -> Result<User>;
 
-    /// Changes what is named in `changes`.
+    /// Applies `changes`.
     async fn update(&self, id: &UserId, changes: UserChanges) -> Result<User>;
 
     /// Changes the role. Recorded with the old and the new one.
     ///
-    /// [`Error::Forbidden`] as for [`add`](Self::add).
+    /// Fails with [`Error::Forbidden`] as [`add`](Self::add) does.
     async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User>;
 
     /// Deletes the user with sessions, accounts, connections and usage. Recorded. Audit records stay. Fails with
@@ -76,23 +76,23 @@ pub struct NewUser {
 }
 
 impl NewUser {
-    /// A user with an address to sign in with, and nothing else said.
+    /// Creates a user with an address only.
     pub fn new(email: impl Into<String>) -> Self {
         Self { email: email.into(), ..Self::default() }
     }
 }
 
-/// What to change of a user; `None` and [`Patch::Keep`] leave it.
+/// Changes of a user; `None` and [`Patch::Keep`] keep the value.
 #[derive(Clone, Debug, Default)]
 pub struct UserChanges {
     /// The name that others see.
     pub name: Patch<String>,
-    /// Address of a picture.
+    /// URL of a picture.
     pub image: Patch<String>,
-    /// Whether the first steps are done.
+    /// Whether the onboarding is completed.
     pub onboarding_completed: Option<bool>,
-    /// The package paid for; administrators only. A billing period begins now if none is under way. Clearing it ends no
-    /// billing period.
+    /// The package paid for; administrators only. A billing period begins now if none is running. Clearing the package
+    /// does not end the billing period.
     pub package: Patch<PackageType>,
 }
 
@@ -204,7 +204,7 @@ impl UserRepository for Tx {
         let before = UserRepository::get(self, id).await?;
         may_assign(self, before.role)?;
         let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
-        // The old role again in the condition: a change made meanwhile would make the record wrong.
+        // The condition includes the old role: after a concurrent change the record would be wrong.
         let unchanged = Condition::all().add(Column::Id.eq(id)).add(Column::Role.eq(before.role));
         let user = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await?.pop().ok_or(Error::Contention)?;
         self.record(Event::new(Action::UserRoleUpdate).on(id).changed("role", before.role, role)).await?;

@@ -32,7 +32,7 @@ impl BulkOutcome {
     }
 }
 
-/// Rows a statement: few enough that none takes long, many enough that their number hardly matters.
+/// Rows per statement: few enough for a short statement, many enough to make the overhead small.
 const ROWS_A_STATEMENT: usize = 5_000;
 
 /// A running bulk call; an error undoes all of it.
@@ -45,8 +45,8 @@ pub struct Bulk<'tx, T> {
 }
 
 impl<'tx, T: Ord> Bulk<'tx, T> {
-    /// On each of the rows once, in the order of their ids: so that two calls on the same rows wait for each other instead of
-    /// blocking each other.
+    /// Begins a call on each distinct row, in the order of the ids. Concurrent calls on the same rows then wait for
+    /// each other instead of deadlocking.
     pub async fn on_each(tx: &'tx Tx, rows: impl IntoIterator<Item = T>) -> Result<Self> {
         let distinct = rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         Self::begin(tx, distinct).await
@@ -54,7 +54,7 @@ impl<'tx, T: Ord> Bulk<'tx, T> {
 }
 
 impl<'tx, T> Bulk<'tx, T> {
-    /// On all of the rows, in their order.
+    /// Begins a call on all rows, in their order.
     pub async fn begin(tx: &'tx Tx, rows: Vec<T>) -> Result<Self> {
         let progress = tx.progress();
         let outcome = BulkOutcome { asked: rows.len() as u64, ..Default::default() };

@@ -60,7 +60,7 @@ pub struct Tx {
     refusals: Refusals,
     /// Whether this unit changed the setting for recording events.
     changed_settings: AtomicBool,
-    /// What bulk calls report to.
+    /// The receiver of the progress of bulk calls.
     progress: Mutex<Progress>,
 }
 

@@ -59,9 +59,9 @@ impl Opener {
         &self.env
     }
 
-    /// A unit on the rows of one tenant that the scope reaches.
+    /// Opens a unit on the rows of one tenant that the scope reaches.
     ///
-    /// [`Error::Invalid`] for options that need a read-only unit, of a unit that may write.
+    /// Fails with [`Error::Invalid`] if a unit that may write has an option for read-only units.
     pub async fn tenant(&self, scope: &TenantScope, options: UnitOptions, at: CallSite) -> Result<Tx> {
         refuse_ignored(options)?;
         let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
@@ -82,9 +82,9 @@ impl Opener {
         self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await
     }
 
-    /// A unit across tenants. Who and why is first recorded, and committed, in a unit of its own.
+    /// Opens a unit across tenants. First records who opens it and why, in a unit that commits on its own.
     ///
-    /// [`Error::Invalid`] for autocommit, and for options that need a read-only unit, of a unit that may write.
+    /// Fails with [`Error::Invalid`] for autocommit, and if a unit that may write has an option for read-only units.
     pub async fn platform(&self, grant: &Grant, options: UnitOptions, at: CallSite) -> Result<Tx> {
         refuse_ignored(options)?;
         if options.autocommit {
@@ -145,7 +145,7 @@ impl Opener {
 
 const OPTIONS: &str = "the options of the unit";
 
-/// Options without effect are an error.
+/// Fails for options that would have no effect.
 fn refuse_ignored(options: UnitOptions) -> Result<()> {
     let for_reading = options.autocommit || options.after.is_some() || !options.wait_for_replica.is_zero();
     if for_reading && !options.read_only {

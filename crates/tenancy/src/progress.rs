@@ -1,25 +1,26 @@
-//! How far a call on many rows is.
+//! Progress of bulk calls.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Is told how far a call on many rows is. It runs between two statements, so it should be quick.
+/// Receives the progress of a bulk call. It runs between two statements, so it should be quick.
 #[derive(Clone, Default)]
 pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
 
 impl Progress {
-    /// Nobody is told.
+    /// Creates a receiver that does nothing.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// `told` gets how many rows are done, and of how many: at the beginning, after each statement, at the end.
+    /// Creates a receiver. `told` gets the number of finished rows and of all rows: at the beginning, after each
+    /// statement and at the end.
     pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(told)))
     }
 
-    /// Tells that `done` of `of` rows are done.
+    /// Reports that `done` of `of` rows are finished.
     pub fn tell(&self, done: u64, of: u64) {
         if let Some(told) = &self.0 {
             told(done, of);

@@ -53,7 +53,7 @@ impl Tx {
         self.record(Event::new(Action::Purged).on_row(E::TABLE, &id.to_string())).await
     }
 
-    /// Soft-deletes rows that are present, or restores or purges soft-deleted ones.
+    /// Soft-deletes rows, or restores or purges soft-deleted ones.
     pub async fn each<E: SoftDeleted>(&self, ending: Ending, ids: &[impl Ord + Display + Sync]) -> Result<BulkOutcome> {
         if ending == Ending::Purge {
             self.administrators_only(PURGE)?;

@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, Condition};
 
 use crate::fence::{Decoded, Tx};
 
-/// A table whose rows are soft-deleted before they are removed for good.
+/// A table whose rows are soft-deleted before they are purged.
 pub trait SoftDeleted: TenantOwned + Decoded {
     /// Its name.
     const TABLE: &'static str;

@@ -1,6 +1,6 @@
-//! A slow or broken network, in the test's own process.
+//! A slow or broken network, inside the test process.
 //!
-//! Longer than usual: the proxy's switches and the threads that obey them share one state.
+//! This file is long because the proxy's switches and its threads share one state.
 
 mod wire;
 

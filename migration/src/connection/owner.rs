@@ -15,7 +15,7 @@ impl Connection {
     /// New objects then belong to the owner, who can alter them later, and code in the schema does not run with a
     /// superuser's rights. A no-op on SQLite, on an empty database, and if the tables have several owners.
     pub(crate) async fn become_owner(&mut self) -> Result<()> {
-        const DOING: &str = "finding out who owns the tables";
+        const DOING: &str = "finding the owner of the tables";
         let sql = format!(
             "SELECT quote_ident(r.rolname) FROM pg_roles r WHERE r.rolname <> current_user AND pg_has_role(current_user, r.oid, {TAKE}) \
              AND has_schema_privilege(r.oid, 'public', 'CREATE') AND ARRAY[r.oid] = ARRAY(SELECT DISTINCT c.relowner FROM pg_class c \

@@ -64,7 +64,7 @@ pub(crate) async fn close(migrations: &mut Migrations, progress: Listener<'_>) -
 pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
     let sql =
         "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.\"User\"') AND pg_has_role(relowner, 'MEMBER')";
-    let may = connection.ask_postgres(sql, "finding out who owns the tables").await?.is_some();
+    let may = connection.ask_postgres(sql, "finding the owner of the tables").await?.is_some();
     Ok(may && unsettled(connection).await?.is_some())
 }
 
@@ -82,7 +82,7 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
     let sql = format!(
         "SELECT 'yes' WHERE NOT ({open}) OR EXISTS (SELECT FROM pg_proc WHERE oid IN ({filling}) AND {other} AND pg_has_role(proowner, 'MEMBER'))"
     );
-    let unsettled = connection.ask(&sql, "looking for what the old service's logins may see").await?;
+    let unsettled = connection.ask(&sql, "checking the policies for the old service's logins").await?;
     Ok(unsettled.map(|_| mark.state))
 }
 
@@ -102,7 +102,8 @@ fn is_there() -> String {
 }
 
 impl Migrations {
-    /// Refused while a login that would lose something has a session open ([`Refusal::OpenSessions`]). Reads only; PostgreSQL.
+    /// Fails while a login that would lose rows has an open session ([`Refusal::OpenSessions`]). Reads only;
+    /// PostgreSQL.
     pub async fn refuse_open_sessions(&mut self) -> Result<()> {
         let connection = &mut self.connection;
         let losing: Vec<String> = losing(connection).await?.into_iter().map(|login| login.login).collect();

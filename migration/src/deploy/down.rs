@@ -1,4 +1,4 @@
-//! Takes migrations back: the newest ones, or all of them.
+//! Reverts migrations: the newest ones, or all.
 
 use super::{Listener, Migrations, Progress, coexistence};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::step::{Direction, Engine, Target};
 use crate::{guard, operator};
 
 impl Migrations {
-    /// Takes back the newest applied ones; the names in the order they went. Refused in production.
+    /// Reverts the newest applied migrations and returns their names in that order. Refused in production.
     pub async fn down(&mut self, steps: usize, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
         self.lock(progress).await?;
         let outcome = self.down_locked(steps, progress).await;
@@ -16,7 +16,7 @@ impl Migrations {
         outcome
     }
 
-    /// Takes back everything and applies it again: an empty database of ours. Refused in production and where the
+    /// Reverts all migrations and applies them again, which leaves an empty database. Refused in production, and if the
     /// database is not ours.
     pub async fn reset(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
         self.lock(progress).await?;
@@ -55,10 +55,10 @@ impl Migrations {
         Ok(done)
     }
 
-    /// The base of an adopted database was not made by us and is not taken away by us: only the record of it goes.
+    /// Deletes only the record of an adopted database's base: we did not create the base, so we do not drop it.
     async fn leave(&mut self, migration: &'static dyn Migration) -> Result<bool> {
         let sql = journal::gone(migration.name());
-        self.connection.execute(&sql).await.map_err(Error::doing("forgetting the adoption"))?;
+        self.connection.execute(&sql).await.map_err(Error::doing("deleting the record of the adoption"))?;
         record::uninstall(&mut self.connection).await?;
         journal::uninstall(&mut self.connection).await?;
         Ok(true)
@@ -77,21 +77,22 @@ impl Migrations {
         self.deploy_locked(progress).await
     }
 
-    /// A reset empties an adopted database too.
+    /// Clears the adoption, since a reset empties an adopted database too.
     async fn forget_adoption(&mut self) -> Result<()> {
         if self.history().await?.entries.is_empty() {
             return Ok(());
         }
         let sql = "UPDATE rylie_migrations SET adopted = false WHERE adopted";
-        self.connection.execute(sql).await.map_err(Error::doing("forgetting the adoption before the reset"))
+        self.connection.execute(sql).await.map_err(Error::doing("deleting the record of the adoption before the reset"))
     }
 
-    /// The log's old foreign key does not come back over events of actors who are no users; a reset loses them anyway.
+    /// Deletes the audit log: its old foreign key cannot be restored while events have actors who are not users. A
+    /// reset loses the events anyway.
     async fn forget_events(&mut self) -> Result<()> {
         let failed = Error::doing("emptying the audit log before the reset");
         if self.connection.has_table("AuditLog").await.map_err(&failed)? {
-            // A policy in force hides rows from a `DELETE`, also the owner's; `TRUNCATE` takes them all.
-            // The triggers that forbid it go first: the reset takes them back anyway.
+            // A forced policy hides rows from `DELETE`, even from the owner; `TRUNCATE` removes all rows. The triggers
+            // that forbid it are dropped first, as the reset reverts them anyway.
             let statements = match self.engine() {
                 Engine::Postgres => {
                     ["DROP TRIGGER IF EXISTS \"AuditLog_no_truncate\" ON \"AuditLog\"", "TRUNCATE \"AuditLog\""]

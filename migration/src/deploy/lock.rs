@@ -14,8 +14,8 @@ use crate::step::Target;
 /// The bytes of "rylie mg" as a number. All advisory locks of a database share one number space.
 const KEY: i64 = 0x7279_6C69_6520_6D67;
 
-/// Takes the lock, asking again and again rather than waiting in the server: a waiting statement holds a snapshot,
-/// and the `CREATE INDEX CONCURRENTLY` of the holder would wait for that.
+/// Takes the lock. Polls instead of waiting in the server: a waiting statement holds a snapshot, and the holder's
+/// `CREATE INDEX CONCURRENTLY` would wait for that snapshot.
 pub(crate) async fn acquire(connection: &mut Connection, limit: Duration, progress: Listener<'_>) -> Result<()> {
     let start = Instant::now();
     let mut pause = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
@@ -81,8 +81,8 @@ impl Backoff {
     }
 }
 
-/// Readers and one writer side by side. The change of mode needs the file for itself for a moment and does not wait
-/// for it, so it is tried again; once made it is kept in the file.
+/// Switches the file to WAL mode: concurrent readers and one writer. The switch needs exclusive access for a moment and
+/// does not wait for it, so it is retried. The mode persists in the file.
 pub(crate) async fn use_wal(connection: &mut Connection) -> Result<()> {
     let mut pause = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
     for _ in 0..100 {
@@ -94,7 +94,7 @@ pub(crate) async fn use_wal(connection: &mut Connection) -> Result<()> {
     Err(Error::Locked { holder: None, waited: Duration::from_secs(20) })
 }
 
-/// `SQLITE_BUSY`, extended codes included.
+/// Returns whether the error is `SQLITE_BUSY`, extended codes included.
 fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
     code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)

@@ -1,25 +1,25 @@
-//! How long a deploy waits, and what it reports meanwhile.
+//! Time limits and progress of a deploy.
 
 use std::time::Duration;
 
 use crate::connection::LOOK;
 
-/// How long to wait for what.
+/// Time limits and numbers of attempts.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For another migration of the same database to end.
+    /// How long to wait for another migration of the same database.
     pub wait: Duration,
-    /// For a lock that others would queue behind, each time. PostgreSQL.
+    /// How long one attempt waits for a lock that other sessions would queue behind. PostgreSQL.
     pub lock_timeout: Duration,
-    /// For other transactions to end where nobody queues behind (`… CONCURRENTLY`). PostgreSQL.
+    /// How long a `… CONCURRENTLY` statement waits for other transactions; no session queues behind it. PostgreSQL.
     pub patience: Duration,
-    /// How often a statement that did not get its locks is tried. PostgreSQL.
+    /// How many times a statement is attempted if it does not get its locks. PostgreSQL.
     pub attempts: u32,
-    /// Between two looks of a second connection whether the server is still at work on a statement, which has no time limit.
-    /// Three that find it gone end the deploy. PostgreSQL.
+    /// How often a second connection checks that the server still executes a statement that has no time limit. Three
+    /// consecutive checks without the statement end the deploy. PostgreSQL.
     pub look: Duration,
-    /// For one batch of rows, whose writers wait as long. A batch that takes longer is undone and tried again with half as
-    /// many rows. PostgreSQL.
+    /// The time limit of one batch of rows; other writers of these rows wait as long. A batch that exceeds it is rolled
+    /// back and retried with half as many rows. PostgreSQL.
     pub batch_timeout: Duration,
 }
 
@@ -36,54 +36,54 @@ impl Default for Options {
     }
 }
 
-/// What is being done, for a progress bar or a log.
+/// The progress of an operation, for a progress bar or a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Progress<'a> {
     /// Another process is migrating this database.
     Waiting {
-        /// Its number on the server.
+        /// The holder's process id on the server.
         holder: Option<i32>,
     },
     /// A migration begins.
     Started {
         /// Its name.
         migration: &'a str,
-        /// How many steps it has.
+        /// The number of its steps.
         steps: usize,
     },
-    /// A step of it begins.
+    /// A step of a migration begins.
     Step {
         /// Its name.
         migration: &'a str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
-        /// What is sent.
+        /// The statement that is sent.
         statement: &'a str,
     },
-    /// A batch of a step is committed.
+    /// A batch of a step was committed.
     Rows {
         /// Its name.
         migration: &'a str,
-        /// Counted from one.
+        /// The step's number, from one.
         step: usize,
-        /// How many rows the step has looked at so far.
+        /// The number of rows that the step has processed so far.
         done: u64,
-        /// How many there are, by the server's estimate; `None` where it has none.
+        /// The total number of rows as the server estimates it; `None` without an estimate.
         of: Option<u64>,
     },
-    /// It is applied, or taken back.
+    /// A migration was applied or reverted.
     Finished {
         /// Its name.
         migration: &'a str,
     },
-    /// Everything is applied, and row-level security does not bind the database all the same: this login may not make
-    /// what is missing. A later deploy by one that may does so.
+    /// All migrations are applied, but row-level security is not in force: this login may not create what is missing. A
+    /// later deploy by a login with the right completes it.
     WithoutWall {
         /// What is missing.
         reason: &'a str,
     },
 }
 
-/// Where progress is told.
+/// The callback that receives progress.
 pub(crate) type Listener<'a> = &'a mut (dyn FnMut(Progress<'_>) + Send);

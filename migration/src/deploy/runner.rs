@@ -51,7 +51,7 @@ struct Failure {
 }
 
 impl Run<'_> {
-    /// Does the steps and records it. `false` if, on SQLite, somebody else had done so in the meantime.
+    /// Runs the steps and records the migration. Returns `false` if another process did so in the meantime (SQLite).
     pub(crate) async fn go(mut self, progress: Listener<'_>) -> Result<bool> {
         let name = self.migration.name();
         let steps = self.steps();
@@ -116,7 +116,7 @@ impl Run<'_> {
         std::iter::once(Step::sql(record)).chain(epilogue).collect()
     }
 
-    /// Does the steps of an applied migration once more, and records nothing. PostgreSQL.
+    /// Runs the steps of an applied migration again without recording it. PostgreSQL.
     pub(crate) async fn again(mut self, progress: Listener<'_>) -> Result<()> {
         let steps = steps_sent(self.migration, Engine::Postgres);
         progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
@@ -266,7 +266,7 @@ impl Run<'_> {
     }
 }
 
-/// The class of the failure and the object it is about; a server's message may hold values.
+/// Returns the error code and the affected object. Omits the server's message, which may contain values.
 fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
     match source.map(|source| source.as_database_error()) {
         Some(Some(told)) => {

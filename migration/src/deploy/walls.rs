@@ -68,8 +68,9 @@ async fn build_again(migrations: &mut Migrations, progress: Listener<'_>) -> Res
 }
 
 impl Migrations {
-    /// Ends the coexistence with the old service, which usually logs in as the tables' owner: row-level security binds
-    /// the owner from here on. Deploys first what is pending. `false` if it had ended before.
+    /// Ends the coexistence with the old service: row-level security applies to the table owner from now on. The old
+    /// service usually logs in as that owner. Deploys pending migrations first. Returns `false` if the coexistence had
+    /// ended before.
     pub async fn finish_adoption(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<bool> {
         if self.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());
@@ -80,7 +81,7 @@ impl Migrations {
         outcome
     }
 
-    /// `false` if it had ended.
+    /// Returns `false` if the coexistence had ended before.
     async fn finish_locked(&mut self, progress: Listener<'_>) -> Result<bool> {
         self.refuse_strangers().await?;
         let Some(mark) = mark::read(&mut self.connection).await? else { return Err(Refusal::NotOurs.into()) };
@@ -91,8 +92,9 @@ impl Migrations {
         if mark.state == State::Fresh {
             return Ok(false);
         }
-        // The mark first: if what follows is interrupted, the next deploy sees that the tables do not agree with it.
-        let failed = Error::doing("marking the database as ours alone");
+        // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do
+        // not match it.
+        let failed = Error::doing("ending the coexistence");
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;
         coexistence::settle(self, progress).await?;

@@ -10,7 +10,7 @@ use crate::roles::DOORS;
 
 const NOTHING: &str = "nothing";
 
-/// Policies of logins that may read, made beside the migrations, one a login.
+/// Prefix of the readers' policies, one per login. Provisioning creates them, not a migration.
 const OF_READERS: &str = "rylie_reader_";
 
 /// Compares in the order in which a database is built, which is also the order for fixes.

@@ -63,7 +63,7 @@ impl Entry {
 
 /// Reads the record. Empty if the table does not exist or this login may not read it.
 pub(crate) async fn entries(connection: &mut Connection) -> Result<BTreeMap<String, Entry>> {
-    const DOING: &str = "reading the record of migrations";
+    const DOING: &str = "reading the migration records";
     let failed = Error::doing(DOING);
     if !connection.has_table(TABLE).await.map_err(&failed)? || !is_readable(connection).await.map_err(&failed)? {
         return Ok(BTreeMap::new());

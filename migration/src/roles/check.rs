@@ -95,13 +95,13 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
 ];
 
 impl Migrations {
-    /// Why the walls do not bind the login of this connection; `None` where they do. Reads only.
+    /// Returns why the isolation layers do not apply to this connection's login; `None` if they do. Reads only.
     pub async fn exempt_login(&mut self) -> Result<Option<String>> {
         self.connection.ask_postgres(CHECKS[0].2, "checking the login").await
     }
 
-    /// Whether the walls hold for the login of this connection, and the audit log for everybody. Reads only; on SQLite,
-    /// which has no roles, nothing is checked.
+    /// Checks that the isolation layers apply to this connection's login, and that no login may change the audit log.
+    /// Reads only. SQLite has no roles, so nothing is checked there.
     pub async fn check_roles(&mut self) -> Result<Vec<RoleCheck>> {
         let connection = &mut self.connection;
         if connection.engine() == Engine::Sqlite {

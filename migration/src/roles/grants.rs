@@ -120,7 +120,7 @@ pub(crate) async fn settle(connection: &mut Connection) -> Result<bool> {
             );
             continue;
         }
-        let doing = "taking back rights on our own tables that no migration grants";
+        let doing = "revoking rights on our own tables that no migration grants";
         connection.at_once(&right.fix(), doing).await?;
         changed = true;
     }
@@ -130,7 +130,7 @@ pub(crate) async fn settle(connection: &mut Connection) -> Result<bool> {
 /// Returns whether there are rights to revoke, and this login may do so.
 pub(crate) async fn can_be_settled(connection: &mut Connection) -> Result<bool> {
     let mine = "SELECT 'yes' FROM pg_class WHERE oid = to_regclass('public.rylie_database') AND pg_has_role(relowner, 'MEMBER')";
-    if connection.ask_postgres(mine, "finding out who owns the tables").await?.is_none() {
+    if connection.ask_postgres(mine, "finding the owner of the tables").await?.is_none() {
         return Ok(false);
     }
     Ok(unexpected(connection).await?.iter().any(|right| !right.base))

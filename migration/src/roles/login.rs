@@ -1,4 +1,4 @@
-//! The statements that make a login and its memberships.
+//! Statements that create a login and its memberships.
 
 use super::statements::identifier;
 use super::{Login, Provisioned};
@@ -6,7 +6,7 @@ use crate::connection::{Connection, TAKE};
 use crate::error::{Error, Result};
 use crate::step::Target;
 
-/// The statements that make the login, done as who is logged in, and back to the owner.
+/// Returns the statements that create the login. They run as the session's login and then become the owner again.
 pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login");
     let name = identifier(&login.name);
@@ -19,7 +19,7 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provi
     } else {
         changes.push(format!("ALTER ROLE {name} LOGIN NOINHERIT"));
     }
-    // A verifier: the server's log never sees the password.
+    // A SCRAM verifier keeps the password out of the server's log.
     changes.extend(
         login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
     );
@@ -30,8 +30,8 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provi
     Ok(changes)
 }
 
-/// The memberships of a service's login: through `rylie_doors` it may take every door's role; without the platform, those of
-/// tenant and identity units alone. It inherits none of them.
+/// Returns the membership changes of a login. Through `rylie_doors` it may assume every unit's role; without the
+/// platform, only the tenant and identity roles. It inherits none of them.
 async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's roles");
     let name = identifier(&row.login);

@@ -22,7 +22,7 @@ GRANT USAGE ON SCHEMA public TO rylie_readonly;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO rylie_readonly;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO rylie_readonly;";
 
-/// What a login of the old service writes, each in a transaction of its own that is rolled back.
+/// Writes of an old service's login, each in a transaction that is rolled back.
 const WRITES: [&str; 19] = [
     "INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('n', 'n', now()) RETURNING id",
     "INSERT INTO \"User\" (id, email, \"agencyId\", \"updatedAt\") VALUES ('n', 'n@x', 'a1', now()) RETURNING id",

@@ -1,4 +1,4 @@
-//! Databases that the old service made: their adoption, its reversal, and the time in which both services work.
+//! Databases of the old service: their adoption, its reversal, and the coexistence of both services.
 
 pub(crate) mod adopt;
 mod coexistence;

@@ -44,7 +44,7 @@ async fn every_repository_reads_what_the_old_service_wrote() {
     assert!(unit.preferences().find(&ann).await.unwrap().is_some());
     assert_eq!(unit.accounts().list_of(&ann).await.unwrap().len(), 1);
     assert!(unit.settings().find().await.unwrap().is_none());
-    // The old service's tokens from before encryption.
+    // Tokens that the old service stored before it encrypted them.
     let tokens = unit.ga4_connections().open_tokens(&ann).await.unwrap().unwrap();
     assert!(tokens.access == Secret::from("t"));
     assert!(unit.search_console_connections().open_tokens(&ann).await.unwrap().is_some());

@@ -473,7 +473,7 @@ async fn logging_switched_off_in_a_unit_that_is_dropped_stays_on() {
     unit.commit().await.unwrap();
     let unit = world.platform().await.unwrap();
     unit.settings().update(SettingsChanges { audit_logging: Some(false), ..Default::default() }).await.unwrap();
-    // An ordinary event, for which the unit asks the setting as it has it.
+    // For an ordinary event, the unit reads the setting in its own transaction.
     unit.audit().record(Event::new(Action::Other("REPORT_SENT".into())).on_row("Request", "r1")).await.unwrap();
     drop(unit);
 

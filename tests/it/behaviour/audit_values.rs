@@ -29,7 +29,7 @@ async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
     assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some("odd0")));
 }
 
-/// Details on which a reader of numbers or of documents may stumble.
+/// Returns details that are hard for a parser of numbers or documents.
 fn details() -> Vec<String> {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut all: Vec<String> = (0..200)

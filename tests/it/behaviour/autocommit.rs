@@ -65,7 +65,7 @@ async fn each_read_sees_what_was_committed_before_it() {
     writing.commit().await.unwrap();
 
     let after = unit.requests().get(&request).await.unwrap().status;
-    // Behind a pooler the first read began a transaction, which has one state.
+    // Behind a pooler the first read began a transaction with one snapshot.
     let expected = if module_path!().contains("behind_pooler") { before } else { RequestStatus::InProgress };
     assert_eq!((before, after), (RequestStatus::Pending, expected));
 }

@@ -220,8 +220,8 @@ async fn a_forged_cursor_is_refused_before_anything_is_asked() {
     for place in 0..text.len() {
         let mut forged = text.clone().into_bytes();
         forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
-        // The first two letters hold the version, which parsing checks.
-        // The last letter holds two bits that mean nothing, which must be clear: parsing refuses them.
+        // The first two letters contain the version, which parsing checks. The last letter has two unused bits that
+        // must be zero; otherwise parsing fails.
         let Ok(cursor) = Cursor::parse(std::str::from_utf8(&forged).unwrap()) else { continue };
         assert!(is_refused(unit.requests().list_after(RequestFilter::default(), after(&cursor)).await), "{place}");
         asked += 1;
@@ -251,7 +251,7 @@ async fn processes_share_cursors_by_their_keyring() {
         let unit = store.tenant(&agency.scope()).read_only().await.unwrap();
         let page = unit.requests().list_after(RequestFilter::default(), after(&cursor)).await;
         assert_eq!(page.is_ok(), good);
-        // Without a keyring a process takes its own.
+        // Without a keyring a process accepts its own cursors.
         let own =
             unit.requests().list_after(RequestFilter::default(), KeysetRequest::first(3)).await.unwrap().next.unwrap();
         assert!(unit.requests().list_after(RequestFilter::default(), after(&own)).await.is_ok());

@@ -1,4 +1,4 @@
-//! Behaviour that each engine has. Every engine mounts this folder once, and its `world()` is a database there.
+//! Behaviour of every engine. Each engine mounts this folder once, and its `world()` creates a database there.
 
 mod alerts;
 mod api_keys;

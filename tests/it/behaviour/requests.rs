@@ -232,7 +232,7 @@ async fn an_empty_title_and_a_nul_character_are_refused() {
     let changes = RequestChanges { title: Some(String::new()), ..Default::default() };
     assert!(matches!(unit.requests().update(&request.id, changes).await, Err(Error::Invalid { .. })));
 
-    // Refused before it was sent: the unit goes on.
+    // Rejected before sending, so the unit remains usable.
     assert_eq!(unit.requests().get(&request.id).await.unwrap(), request);
     unit.commit().await.unwrap();
 }

@@ -153,11 +153,11 @@ async fn units_that_lose_against_each_other_are_run_again() {
     let agency = world.agency().await.unwrap();
     let (one, two) = (agency.request().await.unwrap().id, agency.request().await.unwrap().id);
     let attempts = Arc::new(AtomicU32::new(0));
-    // On PostgreSQL both have their first row before either asks for its second: a deadlock. SQLite lets one writer in.
+    // On PostgreSQL both hold their first row before either requests its second: a deadlock. SQLite admits one writer.
     let (meet, both) = (!is_sqlite(&world), Arc::new(Barrier::new(2)));
     let work = |first: RequestId, second: RequestId, title: &'static str| {
         let (store, scope, attempts, both) = (world.store(), agency.scope(), attempts.clone(), both.clone());
-        // Spawned, as a service does: the future can be sent.
+        // Spawned as in a service: the future is `Send`.
         tokio::spawn(async move {
             let waits = AtomicBool::new(meet);
             retry(Retry::default(), || async {

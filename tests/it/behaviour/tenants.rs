@@ -344,7 +344,8 @@ async fn a_mark_that_is_set_meanwhile_stops_the_erasing() {
     assert_eq!(everything(&world, &tenant).await, before);
 }
 
-/// A request of another tenant that one of this tenant's users ordered stays as it is: of the user her id is left, which it names.
+/// A request of another tenant that a user of this tenant ordered stays unchanged. Of the user only the id remains, as
+/// the request's reference.
 #[tokio::test]
 async fn a_user_whom_another_tenants_request_names_does_not_keep_her_tenant_from_being_erased() {
     let world = world().await;

@@ -511,7 +511,7 @@ async fn assert_each_event_was_counted_once(world: &World) {
     assert_eq!(Sql::connect(world.url()).await.all(wrong).await, Vec::<String>::new());
 }
 
-/// Delivers one event fifty times at once, in turn for two users who are the agency's; what became of each.
+/// Delivers one event in fifty concurrent calls, alternating between two users of the agency. Returns each outcome.
 async fn deliver_to_two(
     world: &World,
     users: [&TestUser<'_>; 2],

@@ -36,7 +36,7 @@ async fn a_thousand_cancelled_begins_poison_no_connection() {
     let (proxy, config) = slow(&world).await;
     let database = Database::connect(config).await.unwrap();
     let (store, scope) = (database.store(), agency.scope());
-    // The pool is filled first, so that it is `BEGIN` that is slow and not the connecting.
+    // Fill the pool first, so that `BEGIN` is slow and not the connecting.
     let full: Vec<_> = futures_util::future::join_all((0..10).map(|_| store.tenant(&scope).into_future())).await;
     drop(full);
 

@@ -50,7 +50,7 @@ async fn the_suite_is_red_without_any_one_policy_and_names_its_table() {
     Attacks::on(&world).by_sql().await.unwrap().assert_held();
 }
 
-/// Drops a table's policy after the suite has made its rows.
+/// Drops a table's policy after the suite has inserted its rows.
 struct DropPolicy(&'static str);
 
 #[async_trait]
@@ -66,7 +66,7 @@ impl Extension for DropPolicy {
     }
 }
 
-/// Without a policy a table shows no row to any tenant: the suite reports that the tenant's own rows are missing.
+/// Without a policy no tenant sees a row of the table: the suite reports the tenant's own rows as missing.
 #[tokio::test]
 async fn the_suite_is_red_where_a_table_has_no_policy_at_all() {
     let world = World::postgres().await.unwrap();
@@ -80,7 +80,7 @@ async fn the_suite_is_red_where_a_table_has_no_policy_at_all() {
     Attacks::on(&world).by_sql().await.unwrap().assert_held();
 }
 
-/// A tenant's unit that writes its audit record fails, so not even the rows for the attacks can be made.
+/// A tenant unit fails to write its audit record, so the rows for the attacks cannot be inserted.
 #[tokio::test]
 async fn the_suite_does_not_begin_where_the_audit_log_has_no_policy() {
     let world = World::postgres().await.unwrap();

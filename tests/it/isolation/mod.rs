@@ -24,7 +24,7 @@ use crate::support::old_service::{fill, fill_ours};
 use crate::support::raw::Raw;
 use crate::support::sql::{Sql, deploy};
 
-/// Every table with a tenant's key.
+/// Every table with a tenant key.
 pub(crate) const TABLES: [&str; TENANT_TABLES.len()] = {
     let mut names = [""; TENANT_TABLES.len()];
     let mut at = 0;

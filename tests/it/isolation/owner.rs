@@ -18,7 +18,7 @@ pub(super) async fn owned_by_plain_role() -> (PostgresDatabase, Raw, String) {
     (database, raw, owner)
 }
 
-/// What the platform's door does to users and agencies: their rows go along, whoever owns the tables.
+/// Changes of users and agencies in the platform role cascade to their rows, for any table owner.
 async fn cascades_work(raw: &mut Raw) {
     let mut at_door = async |sql: &str| raw.as_role("rylie_platform", "SELECT 1", sql).await.unwrap();
     let tenants = "SELECT \"tenantId\" FROM \"Task\" WHERE id = 't-ann' UNION SELECT \"tenantId\" FROM \"Session\" WHERE id = 'c-ann'";

@@ -5,7 +5,7 @@ use rylie_testkit::World;
 
 use crate::support::sql::{Sql, is_sqlite};
 
-/// `name type null`, in the words that both engines' catalogs are brought to.
+/// Lists `name type null`, in a form that both engines' catalogs are converted to.
 fn expected(table: &EntityTable, sqlite: bool) -> Vec<String> {
     let kind = |column: &EntityColumn| {
         if sqlite { column.sqlite_kind.to_lowercase() } else { column.kind.clone() }
@@ -39,15 +39,14 @@ async fn compare_all(world: World) {
         assert_eq!(found(&mut sql, sqlite, &table.name).await, expected(&table, sqlite), "{}", table.name);
     }
 
-    // The other way round: a new table that no entity describes is found here.
+    // The reverse: finds a new table without an entity.
     let query = if sqlite {
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     } else {
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
     };
     let mut found = sql.all(query).await;
-    // Tables of the machinery, which no repository hands out.
-    // The platform's own books are read and written by statements, not as entities.
+    // Internal tables without a repository. The operational tables are read and written by statements, not as entities.
     found.retain(|table| table != "seaql_migrations" && !table.starts_with("rylie_"));
     found.sort();
     assert_eq!(found, tables().into_iter().map(|table| table.name).collect::<Vec<_>>());

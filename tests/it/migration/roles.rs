@@ -26,7 +26,7 @@ fn login(name: &str) -> Option<Login> {
     Some(Login { name: name.to_owned(), password: Some(Password::new("x").unwrap()) })
 }
 
-/// A reader, and what it may see.
+/// Provisions a reader with this visibility.
 async fn reader(url: &str, sees: Option<Sees>) -> (Sql, String) {
     let name = name(url, "reader").await;
     let wanted = Provision { readonly: login(&name), sees, ..Provision::default() };

@@ -60,7 +60,7 @@ pub(crate) async fn down_to_the_first_leaves_the_base(url: &str) {
     assert_eq!(schema(url).await, base);
 }
 
-/// The file that adoption compares with is what the first migration makes. PostgreSQL.
+/// The file that adoption compares with equals the first migration's result. PostgreSQL only.
 pub(crate) async fn the_file_of_the_base_is_what_the_first_migration_makes(url: &str) {
     make_base(url).await;
     compare_with_file(url, "base.json", &Catalog::base()).await;

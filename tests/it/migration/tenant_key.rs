@@ -53,7 +53,7 @@ pub(crate) async fn old_rows_are_filled_in(url: &str) {
     }
 }
 
-/// More rows than one batch has.
+/// More rows than one batch.
 pub(crate) async fn more_rows_than_a_batch_are_filled_in(url: &str) {
     make_base(url).await;
     let mut sql = Sql::connect(url).await;

@@ -186,7 +186,7 @@ async fn a_unit_in_the_way_of_the_replay_goes_on_at_the_primary() {
     scene.replica.run("SELECT pg_reload_conf()").await.unwrap();
 
     goes_on_at_the_primary(store, scope, async || {
-        // What the unit has read is locked on the primary, and so on the replica, which does not wait for the unit.
+        // The primary locks what the unit has read, and so does the replica, which does not wait for the unit.
         let mut raw = crate::support::sql::Sql::connect(scene.world.url()).await;
         raw.run("BEGIN; LOCK TABLE \"Request\" IN ACCESS EXCLUSIVE MODE; SELECT pg_switch_wal(); COMMIT").await;
         let position = store.tenant(scope).await.unwrap().log_position().await.unwrap();

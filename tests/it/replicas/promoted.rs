@@ -99,7 +99,7 @@ async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit()
     let after = UnitOptions::read_only().after(written);
     eventually("the replica has it", async || opens_on(&*store, &scope, after).await == REPLICA).await;
 
-    // While the connections that lead to the one are in use, a new one is made, and leads to the other.
+    // While the connections to the first server are in use, a new one leads to the second.
     let mut in_use = vec![store.tenant(&scope).read_only().after(written).await.unwrap()];
     assert_ne!(in_use[0].server(), Server::Primary);
     server.lock().unwrap().clone_from(&behind.address());

@@ -62,7 +62,7 @@ async fn a_unit_on_the_replica_opens_in_one_round_trip_and_a_position_costs_none
     };
     let on_replica = async || store.tenant(&scope).read_only().await.unwrap();
     let on_primary = async || store.tenant(&scope).read_only().on_primary().await.unwrap();
-    // The looks of the tasks beside come in between; the least of some runs is without.
+    // Probes may run in between; the minimum of several runs excludes them.
     let mut least = [u64::MAX; 5];
     for _ in 0..10 {
         least[0] = least[0].min(counted(&to_replica, on_replica, read).await);

@@ -1,4 +1,4 @@
-//! An audit log with seals, its checkpoints outside the database, and a superuser who tampers with it.
+//! A sealed audit log, its external checkpoints, and a superuser who tampers with it.
 
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ pub(crate) async fn record(agency: &TestAgency<'_>, count: usize) {
     unit.commit().await.unwrap();
 }
 
-/// Two batches with records of two tenants, then one that waits.
+/// Creates two batches with records of two tenants, then one unsealed record.
 pub(crate) async fn sealed(world: World) -> (World, Outside) {
     let outside = Outside::new();
     for _ in 0..2 {
@@ -75,7 +75,7 @@ pub(crate) async fn sealed(world: World) -> (World, Outside) {
     (world, outside)
 }
 
-/// A superuser, whom no trigger stops.
+/// Connects as a superuser with triggers disabled.
 pub(crate) async fn superuser(world: &World) -> Sql {
     let mut sql = Sql::connect(world.url()).await;
     if is_sqlite(world.url()) {
@@ -90,7 +90,7 @@ pub(crate) async fn superuser(world: &World) -> Sql {
     sql
 }
 
-/// A sealed record of the first batch, which is not the last one of its tenant.
+/// Returns a sealed record of the first batch that is not the last one of its tenant.
 pub(crate) async fn victim(sql: &mut Sql) -> String {
     sql.one(
         "SELECT a.record_id FROM rylie_audit_leaf a JOIN rylie_audit_leaf b ON b.batch = a.batch AND b.number = a.number + 1 \
@@ -103,10 +103,10 @@ pub(crate) async fn found(world: &World, outside: &Outside) -> Finding {
     outside.verify(world).await.first_bad.unwrap()
 }
 
-/// Times that no reader can hold. PostgreSQL.
+/// Times outside the supported range. PostgreSQL only.
 pub(crate) const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:00:00 BC'", "'290000-01-01 00:00:00'"];
 
-/// Rows that were there before anybody kept them out, waiting to be sealed; how many.
+/// Inserts unsealed rows from before the restrictions existed. Returns their number.
 pub(crate) async fn odd_rows(world: &World) -> u64 {
     let insert =
         "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";

@@ -5,14 +5,14 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::raw::Raw;
 
-/// The same database, as this login; the server asks for the password, and so tells whether the verifier is right.
+/// Returns the URL as this login. The server asks for the password, which tests the verifier.
 pub(crate) fn url_as(url: &str, login: &str) -> String {
     let options: PgConnectOptions = url.parse().unwrap();
     let host = options.get_host().replace('/', "%2F");
     format!("postgres://{login}:x@{host}:{}/{}", options.get_port(), options.get_database().unwrap())
 }
 
-/// Gives the database to a new role that may do nothing else, and tells where to connect as that role.
+/// Gives the database to a new role without further rights. Returns the URL of that role.
 pub(crate) async fn give_away(database: &PostgresDatabase, raw: &mut Raw) -> String {
     let role = format!("{}_owner", database.name());
     raw.run(&format!("CREATE ROLE \"{role}\" LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO \"{role}\"")).await;

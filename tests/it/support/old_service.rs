@@ -1,4 +1,4 @@
-//! A database as the old service made and filled it.
+//! A database as the old service created and filled it.
 
 use rylie_migration::MIGRATIONS;
 
@@ -6,7 +6,7 @@ use super::sql::{Sql, engine};
 
 pub(crate) const NOW: &str = "'2026-01-01 00:00:00.000'";
 
-/// Children of a user: table, and the columns it needs beyond `id` and `"userId"`.
+/// Tables below a user, with the columns that they need in addition to `id` and `"userId"`.
 pub(crate) const OF_USER: [(&str, &str, &str); 6] = [
     ("Account", "type, provider, \"providerAccountId\"", "'oauth', 'google', '$id'"),
     ("Session", "\"sessionToken\", expires", "'$id', $now"),
@@ -20,7 +20,7 @@ pub(crate) const OF_USER: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// The first migration's statements, sent by hand.
+/// Sends the first migration's statements manually.
 pub(crate) async fn make_base(url: &str) {
     let mut sql = Sql::connect(url).await;
     for step in MIGRATIONS[0].up(engine(url)) {
@@ -33,7 +33,8 @@ pub(crate) async fn record_base(sql: &mut Sql) {
     sql.run("INSERT INTO seaql_migrations VALUES ('m20261123_000001_create_base_tables', 0)").await;
 }
 
-/// Two agencies; Ann of the first, Bob of the second, Solo of none; each with a request, a task and all that a user has.
+/// Adds two agencies; Ann of the first, Bob of the second, Solo of none. Each has a request, a task and the other rows
+/// of a user.
 pub(crate) async fn fill(sql: &mut Sql) {
     for agency in ["a1", "a2"] {
         sql.run(&format!("INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('{agency}', 'n', {NOW})")).await;
@@ -68,7 +69,7 @@ pub(crate) async fn fill(sql: &mut Sql) {
     }
 }
 
-/// What else they have in the tables that we made beside the base.
+/// Adds rows to the tables that we added to the base.
 pub(crate) async fn fill_ours(sql: &mut Sql) {
     for (user, tenant) in [("ann", "a1"), ("bob", "a2"), ("solo", "user:solo")] {
         sql.run(&format!(

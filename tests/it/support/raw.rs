@@ -8,7 +8,7 @@ pub(crate) type Outcome = Result<Vec<String>, String>;
 
 pub(crate) const DENIED: &str = "42501";
 
-/// A connection that knows nothing of the fence.
+/// A connection without the tenant filter.
 pub(crate) struct Raw(PgConnection);
 
 impl Raw {
@@ -16,7 +16,7 @@ impl Raw {
         Self(PgConnection::connect(url).await.unwrap())
     }
 
-    /// The first column of every row, as text.
+    /// Returns the first column of every row, as text.
     pub(crate) async fn rows(&mut self, sql: &str) -> Outcome {
         let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.0).await.map_err(|e| code(&e))?;
         Ok(rows.iter().map(|row| row.try_get_unchecked::<Option<String>, _>(0).unwrap().unwrap_or_default()).collect())
@@ -26,12 +26,12 @@ impl Raw {
         self.rows(sql).await.unwrap_or_else(|code| panic!("{code}: {sql}"));
     }
 
-    /// In a transaction of the tenant's role that is rolled back.
+    /// Runs SQL in a transaction of the tenant role, which is rolled back.
     pub(crate) async fn as_tenant(&mut self, tenant: &str, sql: &str) -> Outcome {
         self.as_role("rylie_tenant", &format!("SELECT set_config('rylie.tenant', '{tenant}', true)"), sql).await
     }
 
-    /// In a transaction of a role that is rolled back, after a first statement.
+    /// Runs SQL in a transaction of a role, after a first statement, and rolls it back.
     pub(crate) async fn as_role(&mut self, role: &str, first: &str, sql: &str) -> Outcome {
         self.run(&format!("BEGIN; SET LOCAL ROLE {role}")).await;
         self.run(first).await;
@@ -40,7 +40,7 @@ impl Raw {
         outcome
     }
 
-    /// What `COPY … TO STDOUT` gives to a tenant, line by line.
+    /// Returns the answer to a tenant's `COPY … TO STDOUT`, line by line.
     pub(crate) async fn copied_out(&mut self, tenant: &str, sql: &str) -> Outcome {
         self.run(&format!("BEGIN; SET LOCAL ROLE rylie_tenant; SET LOCAL rylie.tenant = '{tenant}'")).await;
         let copied = match self.0.copy_out_raw(sql).await {

@@ -28,7 +28,7 @@ fn id(world: &World) -> &'static str {
     if is_sqlite(world) { "printf('r-%07d', n)" } else { "'r-' || lpad(n::text, 7, '0')" }
 }
 
-/// Requests of the administrator with the ids `r-0000001` and so on; `seconds` is SQL over `n`.
+/// Adds requests of the administrator with the ids `r-0000001` and so on; `seconds` is SQL over `n`.
 pub(crate) async fn add_requests(world: &World, agency: &TestAgency<'_>, from: u64, to: u64, seconds: &str) {
     let ((numbers, at), id) = (series(world, from, to, seconds), id(world));
     let (user, tenant) = (&agency.admin.user.id, &agency.agency.id);
@@ -39,7 +39,7 @@ pub(crate) async fn add_requests(world: &World, agency: &TestAgency<'_>, from: u
     beside(world).await.execute_unprepared(&sql).await.unwrap();
 }
 
-/// The ids that [`add_requests`] gives.
+/// Returns the ids of [`add_requests`].
 pub(crate) fn ids(from: u64, to: u64) -> Vec<rylie_db::prelude::RequestId> {
     (from..=to).map(|n| format!("r-{n:07}").parse().unwrap()).collect()
 }

@@ -62,7 +62,7 @@ pub(crate) fn engine(url: &str) -> Engine {
     if is_sqlite(url) { Engine::Sqlite } else { Engine::Postgres }
 }
 
-/// Applies everything; the names applied.
+/// Applies all migrations. Returns their names.
 pub(crate) async fn deploy(url: &str) -> Vec<String> {
     migrations(url).await.deploy(&mut |_| ()).await.unwrap()
 }

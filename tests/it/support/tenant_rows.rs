@@ -1,4 +1,4 @@
-//! Rows of tenants as text, and the lines of a tenant's file.
+//! Tenants' rows as text, and the lines of a tenant file.
 
 use chrono::TimeDelta;
 use ring::digest::{SHA256, digest};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::sql::{Sql, is_sqlite};
 
-/// Every table with a tenant's key, in the order of names: what the schema says.
+/// Returns every table with a tenant key, ordered by name, from the schema.
 pub(crate) async fn tables_with_a_tenant(sql: &mut Sql, url: &str) -> Vec<String> {
     let asked = if is_sqlite(url) {
         "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND c.name = 'tenantId' ORDER BY 1"
@@ -20,7 +20,7 @@ pub(crate) async fn tables_with_a_tenant(sql: &mut Sql, url: &str) -> Vec<String
     sql.all(asked).await
 }
 
-/// The rows of a table, each as text with every byte of every column.
+/// Returns the rows of a table, each as text with every byte of every column.
 pub(crate) async fn dump(sql: &mut Sql, url: &str, table: &str, condition: &str) -> Vec<String> {
     if !is_sqlite(url) {
         return sql
@@ -32,7 +32,7 @@ pub(crate) async fn dump(sql: &mut Sql, url: &str, table: &str, condition: &str)
     sql.all(&format!("SELECT '{table} ' || {columns} FROM \"{table}\" WHERE {condition} ORDER BY id")).await
 }
 
-/// The lines of a tenant's file with the digest that they have now.
+/// Returns the lines of a tenant file with an updated digest.
 pub(crate) fn seal(mut lines: Vec<String>) -> Vec<String> {
     let mut end: Value = serde_json::from_str(&lines.pop().unwrap()).unwrap();
     let text = lines.join("\n") + "\n";
@@ -42,7 +42,7 @@ pub(crate) fn seal(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// An agency with at least one row in every table of a tenant.
+/// Creates an agency with at least one row in every tenant-owned table.
 pub(crate) async fn full_agency(world: &World) -> TestAgency<'_> {
     let agency = world.agency().await.unwrap();
     let user = world.user().of(&agency.agency).package(PackageType::Gold).build().await.unwrap();
@@ -82,7 +82,7 @@ pub(crate) async fn full_agency(world: &World) -> TestAgency<'_> {
     agency
 }
 
-/// Every row of every table but the audit log, the tenant's and the others' apart.
+/// Returns every row of every table except the audit log: the tenant's, then the others'.
 pub(crate) async fn everything(world: &World, tenant: &TenantId) -> [Vec<String>; 2] {
     let mut sql = Sql::connect(world.url()).await;
     let (mut own, mut others) = (Vec::new(), Vec::new());

@@ -1,47 +1,46 @@
-//! What a verification finds wrong.
+//! Findings of a verification.
 
 use serde::{Deserialize, Serialize};
 
-/// What was done to the log.
+/// The kinds of tampering.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Tampering {
-    /// A sealed record, or the hash kept of it, is not what it was.
+    /// A sealed record, or its stored hash, was changed.
     Changed,
-    /// A sealed record is gone, or one that waited to be sealed, or a batch that no checkpoint declares as removed by
-    /// retention.
+    /// A sealed or pending record is missing, or a batch without a checkpoint that declares its removal by retention.
     Removed,
-    /// A record came in past the triggers, or into a sealed batch.
+    /// A record was added without the triggers, or to a sealed batch.
     Added,
     /// A sealed record lacks a personal part, and no erasure in the log names it.
     Emptied,
-    /// Records of a batch changed places.
+    /// Records of a batch were reordered.
     Reordered,
-    /// A tenant has fewer records than its sealed count says.
+    /// A tenant has fewer records than its sealed count.
     CountShort,
-    /// A checkpoint is not the one that was handed out: from its batch on everything was made anew.
+    /// A checkpoint differs from the published one: the log was rebuilt from its batch on.
     Rehashed,
-    /// The database ends before a checkpoint that was handed out: it is an older copy.
+    /// The database ends before a published checkpoint: it is an older copy.
     RolledBack,
-    /// A checkpoint is missing, does not follow the one before, or is signed by nobody trusted.
+    /// A checkpoint is missing, does not follow its predecessor, or is not signed by a trusted key.
     ForgedCheckpoint,
-    /// The checkpoints outside are those of another database: the wrong ones were named, or all of this one was made anew.
+    /// The external checkpoints belong to another database: the wrong ones were named, or the whole log was rebuilt.
     OtherDatabase,
 }
 
-/// The first thing found wrong.
+/// The first finding of a verification.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Finding {
-    /// What was done.
+    /// The kind of tampering.
     pub what: Tampering,
-    /// In which batch; absent for records in none.
+    /// The batch; absent for records in none.
     pub batch: Option<u64>,
-    /// Of which tenant, where known.
+    /// The tenant, if known.
     pub tenant: Option<String>,
-    /// Which record, where it can be told; else what was done lies among the batch's or the tenant's.
+    /// The record, if known; otherwise the change is among the records of the batch or the tenant.
     pub record: Option<String>,
-    /// What does not agree, in words.
+    /// A description of the mismatch.
     pub detail: String,
 }
 
@@ -58,7 +57,7 @@ impl std::fmt::Display for Finding {
 }
 
 impl Finding {
-    /// What is wrong with a batch as a whole.
+    /// Creates a finding about a whole batch.
     #[must_use]
     pub fn in_batch(what: Tampering, batch: u64, detail: &str) -> Self {
         Self { what, batch: Some(batch), tenant: None, record: None, detail: detail.to_owned() }
@@ -72,31 +71,31 @@ impl Finding {
         Self { what, batch: None, tenant: None, record: Some(record), detail: detail.to_owned() }
     }
 
-    /// A record that was added past the database's triggers.
+    /// Creates a finding for a record that was added without the database's triggers.
     #[must_use]
     pub fn added(record: String) -> Self {
         Self::of_record(
             Tampering::Added,
             record,
-            "the record was added past the triggers: it is neither sealed nor waiting to be",
+            "the record was added without the triggers: it is neither sealed nor pending",
         )
     }
 
-    /// A record that is sealed or waits to be sealed more than once.
+    /// Creates a finding for a record that is sealed or pending more than once.
     #[must_use]
     pub fn sealed_again(record: String) -> Self {
-        Self::of_record(Tampering::Added, record, "the record is sealed, or waits to be sealed, more than once")
+        Self::of_record(Tampering::Added, record, "the record is sealed or pending more than once")
     }
 
-    /// A record that waits to be sealed under another position than its own.
+    /// Creates a finding for a record that is pending under a wrong position.
     #[must_use]
     pub fn waits_elsewhere(record: String) -> Self {
-        Self::of_record(Tampering::Changed, record, "the record waits to be sealed under another position than it has")
+        Self::of_record(Tampering::Changed, record, "the record is pending under a position other than its own")
     }
 
-    /// A record that was removed before it was sealed.
+    /// Creates a finding for a record that was removed before it was sealed.
     #[must_use]
     pub fn removed_unsealed(record: String) -> Self {
-        Self::of_record(Tampering::Removed, record, "the record waited to be sealed and is gone")
+        Self::of_record(Tampering::Removed, record, "the record was pending and is gone")
     }
 }

@@ -1,4 +1,4 @@
-//! What a verification is given, what it saw of it, and how far it came.
+//! The input, the counts and the progress of a verification.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Record, TenantEntry};
 
-/// A batch as the database holds it.
+/// A batch as stored.
 #[derive(Clone, Debug)]
 pub struct SealedBatch {
     /// Its number.
@@ -16,93 +16,94 @@ pub struct SealedBatch {
     pub checkpoint: String,
     /// Whether retention removed its records.
     pub removed: bool,
-    /// How many records its row counts; the checkpoint says so as well.
+    /// The number of records in its row; the checkpoint states it, too.
     pub records: u64,
-    /// How many its row says were ever sealed; likewise.
+    /// The number of records ever sealed in its row; likewise.
     pub total: u64,
-    /// When its row says it was sealed; likewise. `None` where that cannot be read.
+    /// The time of sealing in its row; likewise. `None` if it is unreadable.
     pub sealed_at: Option<DateTime<Utc>>,
 }
 
-/// A tenant's entry as the database holds it, and the running count of that tenant's entry before.
+/// A tenant's entry as stored, with the running count of the tenant's previous entry.
 #[derive(Clone, Debug)]
 pub struct SealedTenant {
     /// The entry.
     pub entry: TenantEntry,
-    /// The running count in the last earlier batch that has the tenant; 0 if there is none.
+    /// The running count of the last earlier batch with the tenant; 0 if there is none.
     pub total_before: u64,
 }
 
-/// A leaf as the database holds it.
+/// A leaf as stored.
 #[derive(Clone, Debug)]
 pub struct SealedLeaf {
-    /// The record it stands for.
+    /// The id of its record.
     pub id: String,
-    /// The hash that was kept.
+    /// The stored hash.
     pub leaf: Digest,
     /// The record.
     pub record: StoredRecord,
-    /// Whether it lacks a personal part and no erasure in the log names it.
+    /// Whether it lacks a personal part without an erasure in the log that names it.
     pub emptied: bool,
-    /// Whether it lacks one and the erasure that names it is not sealed yet.
+    /// Whether it lacks a personal part and the erasure that names it is not sealed yet.
     pub erasure_waits: bool,
 }
 
-/// A record as the database holds it.
+/// A record as stored.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every record is whole, and a box for each would cost more")]
+#[expect(clippy::large_enum_variant, reason = "most records are readable, and a box for each would cost more")]
 pub enum StoredRecord {
-    /// It is there.
+    /// Present and readable.
     Whole(Record),
-    /// It has a value that no record of ours has.
+    /// Has a value that we never write.
     Unreadable,
-    /// There is none.
+    /// Missing.
     Gone,
 }
 
 impl SealedLeaf {
-    /// The record, if it is there and readable.
+    /// Returns the record, if it is present and readable.
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
         if let StoredRecord::Whole(record) = &self.record { Some(record) } else { None }
     }
 
-    /// The record, if it is there and readable.
+    /// Returns the record, if it is present and readable.
     #[must_use]
     pub fn into_record(self) -> Option<Record> {
         if let StoredRecord::Whole(record) = self.record { Some(record) } else { None }
     }
 }
 
-/// How far a verification came, for one that goes on later.
+/// The progress of a verification, for one that continues later.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// The last batch that was found good.
+    /// The last verified batch.
     pub batch: u64,
     /// The hash of its checkpoint.
     pub checkpoint: Digest,
-    /// How many records were sealed up to it.
+    /// The number of records sealed up to it.
     pub total: u64,
 }
 
-/// What a verification saw.
+/// The counts of a verification.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Seen {
-    /// Sealed records that were checked.
+    /// Checked sealed records.
     pub records: u64,
-    /// Batches that were checked.
+    /// Checked batches.
     pub batches: u64,
     /// Records with an erased part.
     pub erased: u64,
-    /// Those of them whose erasure is not sealed yet: until it is, nothing proves that it was one.
+    /// Those whose erasure is not sealed yet: until then nothing proves it.
     pub erasures_waiting: u64,
-    /// Records with a value that no record of ours has, such as the time `infinity`: sealed and unchanged, and set apart.
+    /// Quarantined records: they have a value that we never write, such as the time `infinity`, and were sealed with
+    /// it, unchanged.
     pub quarantined: u64,
     /// Batches whose records retention removed.
     pub removed_batches: u64,
-    /// Records of those.
+    /// The records of those batches.
     pub removed_records: u64,
-    /// Who signed.
+    /// The signing keys.
     pub keys: BTreeSet<String>,
 }

@@ -143,7 +143,7 @@ fn a_record_that_is_missing_or_changed_is_noticed() {
     }
 }
 
-/// Returns the lines with one of them at another place.
+/// Returns the lines with one of them moved.
 fn moved(lines: &[String], from: usize, to: usize) -> Vec<String> {
     let mut lines = lines.to_vec();
     let line = lines.remove(from);
@@ -151,7 +151,7 @@ fn moved(lines: &[String], from: usize, to: usize) -> Vec<String> {
     lines
 }
 
-/// Returns the lines with one of them twice.
+/// Returns the lines with one of them repeated.
 fn repeated(lines: &[String], at: usize) -> Vec<String> {
     let mut lines = lines.to_vec();
     lines.insert(at, lines[at].clone());

@@ -1,4 +1,4 @@
-//! Sending statements: counted, observed and within their time.
+//! Statements of a transaction: counted, observed and limited in time.
 
 use std::sync::atomic::Ordering;
 
@@ -15,7 +15,7 @@ use crate::bounds::answered;
 use crate::error::{READ_ONLY, driver_error, is_read_only_server};
 use crate::unit_options::Access;
 
-/// Runs one sqlx call on whichever engine the transaction is open on, within the time that the server has for it.
+/// Runs one sqlx call on the transaction's engine, within the time limit of the connection.
 macro_rules! on_engine {
     ($self:ident, $open:expr, |$conn:ident| $call:expr) => {
         match $open.as_mut() {
@@ -34,7 +34,7 @@ macro_rules! on_engine {
     };
 }
 
-/// Runs one statement, which breaks the transaction unless it is seen to succeed.
+/// Runs one statement. It breaks the transaction unless it succeeds.
 macro_rules! guarded {
     ($self:ident, $observed:ident, |$open:ident| $call:expr) => {{
         let mut $open = $self.open.lock().await;
@@ -47,7 +47,7 @@ macro_rules! guarded {
     }};
 }
 
-/// Runs one of SeaORM's statements.
+/// Runs one SeaORM statement.
 macro_rules! on_connection {
     ($self:ident, $statement:ident, |$query:ident, $conn:ident| $call:expr) => {{
         let observed = $self.note(&$statement.sql)?;
@@ -59,7 +59,7 @@ macro_rules! on_connection {
     }};
 }
 
-/// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
+/// Runs a PostgreSQL statement that binds arrays. SeaORM's values cannot represent arrays with null items.
 macro_rules! on_arrays {
     ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
         let observed = $self.note(&$sql)?;
@@ -75,14 +75,14 @@ macro_rules! on_arrays {
 }
 
 impl Transaction {
-    /// Runs a statement of PostgreSQL's that binds arrays, which SeaORM's values cannot hold where some items are null.
+    /// Runs a PostgreSQL statement that binds arrays. SeaORM's values cannot represent arrays with null items.
     pub async fn execute_arrays(&self, sql: String, arrays: PgArguments) -> Result<u64, DbErr> {
         on_arrays!(self, sql, arrays, |query, conn| {
             query.execute(conn).await.map(|done| done.rows_affected()).map_err(exec_error)
         })
     }
 
-    /// As [`execute_arrays`](Self::execute_arrays), for one that returns rows.
+    /// Like [`execute_arrays`](Self::execute_arrays), for a statement that returns rows.
     pub async fn query_arrays(&self, sql: String, arrays: PgArguments) -> Result<Vec<QueryResult>, DbErr> {
         on_arrays!(self, sql, arrays, |query, conn| {
             query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(query_error)
@@ -95,7 +95,7 @@ impl Transaction {
         })
     }
 
-    /// Looks at the end of a statement: the connection may have ended with it, or may be of no use any more.
+    /// Examines the result of a statement: the connection may be closed or unusable.
     fn noted<T>(&self, held: &mut Held<Postgres>, done: sqlx::Result<Result<T, DbErr>>) -> Result<T, DbErr> {
         let done = done.unwrap_or_else(|silence| Err(query_error(silence)));
         let Some(error) = done.as_ref().err().and_then(driver_error) else { return done };

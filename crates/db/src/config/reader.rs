@@ -1,4 +1,4 @@
-//! Settings as typed values.
+//! Reading of settings as typed values.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rylie_repositories::Quota;
 use super::Values;
 use crate::error::{Error, Result};
 
-/// Reads typed values; an error names the setting and never shows the value.
+/// Reads typed values. Errors name the setting and never show the value.
 pub(super) struct Reader<'a>(pub(super) &'a Values);
 
 impl Reader<'_> {
@@ -27,7 +27,7 @@ impl Reader<'_> {
         Ok(self.number(name, 0..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
     }
 
-    /// Seconds and fractions of one; more than none, as nothing answers at once.
+    /// Reads a positive number of seconds, with fractions, up to a day.
     pub(super) fn part_of_a_day(&self, name: &str) -> Result<Option<Duration>> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.parse() {

@@ -1,4 +1,4 @@
-//! A unit has the options of its kind alone.
+//! A unit has only the options of its kind.
 use rylie_db::prelude::*;
 
 async fn open(store: &dyn Store, grant: Grant) {

@@ -1,4 +1,4 @@
-//! A log position is an option of read-only units alone.
+//! Only read-only units have the option of a log position.
 use rylie_db::prelude::*;
 
 async fn open(store: &dyn Store, scope: &TenantScope, position: LogPosition) {

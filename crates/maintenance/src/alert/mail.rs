@@ -32,7 +32,7 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    /// With the target as it is shown.
+    /// Creates the target and returns it after its displayed form.
     pub(super) fn new(address: &str, smtp: &Smtp) -> Result<(String, Self)> {
         let mailbox = |what: &str, text: &str| {
             text.parse::<Mailbox>().map_err(|_| Error::invalid(what, "it must be an address such as ann@example.com"))

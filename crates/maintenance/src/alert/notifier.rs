@@ -6,10 +6,10 @@ use super::mail::{Mail, Smtp};
 use super::webhook::Webhook;
 use crate::error::{Error, Result};
 
-/// Why a message could not be sent.
+/// The cause of a failed delivery.
 pub(super) type NotSent = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whom an alert is told: a mail address or a webhook.
+/// A target of alerts: a mail address or a webhook.
 #[derive(Clone)]
 pub struct Notifier {
     target: String,

@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct Webhook(Secret<String>);
 
 impl Webhook {
-    /// With the target as it is shown.
+    /// Creates the target and returns it after its displayed form.
     pub(super) fn new(url: &str) -> Result<(String, Self)> {
         let wrong = || Error::invalid("the address of a webhook", "it must be a URL such as https://example.com/hook");
         let uri: Uri = url.parse().map_err(|_| wrong())?;

@@ -22,8 +22,8 @@ pub struct CheckedTenantAudit {
     pub tenant: String,
     /// Sealed records that are present and unchanged, except for removed personal parts.
     pub records: u64,
-    /// Records of these that lack a personal part. The export does not show whether an erasure removed it or somebody
-    /// emptied it, because erasures are records of the platform. [`verify_audit`](crate::verify_audit) shows it.
+    /// Records of these that lack a personal part. The export does not show whether an erasure or tampering removed it,
+    /// because erasures are records of the platform. [`verify_audit`](crate::verify_audit) shows it.
     pub emptied: u64,
     /// Sealed records that retention has removed.
     pub removed: u64,

@@ -9,13 +9,13 @@ use crate::work::Work;
 /// Number of records erased in one transaction.
 const BATCH: u64 = 1_000;
 
-// Without the user's id: the record of the erasure is not to name whom it erased.
+// Without the user's id: the record of the erasure must not name the erased user.
 const WORK: Work =
     Work { job: "erase-from-audit", reason: "a person's right to erasure", doing: "erasing a user from the audit log" };
 
-/// Erases a user from the sealed records that name the user as who acted, in whose name, or as the row acted on; returns
-/// how many. Commitments stay, so every proof holds. Seal first: what still waits is not erased. Free text of other
-/// records' details is not searched.
+/// Erases a user from the sealed records that name the user as actor, impersonated user or target row, and returns the
+/// number of records. Commitments stay, so every proof holds. Seal first: records that still wait are not erased. Free
+/// text in the details of other records is not searched.
 pub async fn erase_from_audit(store: &dyn Store, user: &UserId) -> Result<u64> {
     let mut erased = 0;
     loop {

@@ -11,13 +11,10 @@ use crate::work::Work;
 /// Number of batches removed in one transaction.
 const BATCHES: u64 = 20;
 
-const WORK: Work = Work {
-    job: "retain-audit",
-    reason: "records of the log past their time",
-    doing: "removing old records of the audit log",
-};
+const WORK: Work =
+    Work { job: "retain-audit", reason: "records of the log past their time", doing: "removing expired audit records" };
 
-/// What a run removed.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RetainedAudit {
     /// Number of removed batches.

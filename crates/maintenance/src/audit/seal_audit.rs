@@ -12,9 +12,9 @@ const BATCH: u64 = 10_000;
 /// Number of checkpoints published at a time.
 const HANDED_OUT: u64 = 1_000;
 
-const HANDING_OUT: &str = "handing out checkpoints";
+const HANDING_OUT: &str = "publishing checkpoints";
 
-/// What a run sealed.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SealedAudit {
     /// Number of sealed records.
@@ -97,7 +97,7 @@ async fn agrees(store: &dyn Store, ours: Option<&SignedCheckpoint>, last: &Signe
     }))
 }
 
-/// Read in a unit that has ended when the sink, which may be far away, is given them.
+/// Reads checkpoints in a unit that ends before they are sent to the sink, which may be slow.
 async fn checkpoints_after(store: &dyn Store, after: u64) -> Result<Vec<SignedCheckpoint>> {
     let unit = work("checkpoints to be handed out", HANDING_OUT).read(store).await?;
     unit.done(unit.audit_seals().checkpoints_after(after, HANDED_OUT).await)

@@ -13,7 +13,7 @@ const BATCH: u64 = 1_000;
 
 const WORK: Work = Work { job: "key-report", reason: "counts secrets by key", doing: "counting secrets by key" };
 
-/// How many values each secret column holds, by key and form.
+/// The number of values in each secret column, by key and form.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct KeyReport {
     /// By table and column, such as `GA4Connection.accessToken`; a blind index is a separate column. Each counts by key

@@ -25,10 +25,11 @@ const WORK: Work =
 /// A store with a keyring seals the file, so that an [import](crate::import_tenant) under the same keyring recognises
 /// it.
 ///
-/// One consistent state of the database, in bounded memory. The file is for its owner alone and appears when it is
-/// whole; one that is there is never written over ([`Error::FileExists`](crate::Error::FileExists)). Secrets stay sealed as they are stored, but sessions
-/// and API keys are in it: guard it as the database. `schema` names the database's newest migration: the file can be imported
-/// where it is the same. Recorded. Writes to the file system without yielding to other tasks.
+/// The export is one consistent state of the database, in bounded memory. Only the owner may read the file. It appears
+/// when it is complete, and an existing file is never overwritten ([`Error::FileExists`](crate::Error::FileExists)).
+/// Secrets stay sealed as they are stored, but sessions and API keys are included: protect the file like the database.
+/// `schema` names the database's newest migration; an import needs the same one. Recorded. Blocks on the file system
+/// without yielding to other tasks.
 pub async fn export_tenant(
     store: &dyn Store,
     tenant: &TenantId,
@@ -42,7 +43,7 @@ pub async fn export_tenant(
     let (file, rows) = write(&unit, tenant, schema, writer, out, key, progress).await?;
     drop(unit);
 
-    // Recorded first: no file without a record.
+    // Recorded first, so that no file exists without a record.
     let unit = WORK.open(store).await?;
     let recorded = unit.tenant_transfer().record_transfer(Action::TenantExported, tenant, &rows).await;
     unit.commit(recorded).await?;

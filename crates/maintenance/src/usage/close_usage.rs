@@ -21,8 +21,8 @@ pub struct ClosedUsage {
     pub users: u64,
 }
 
-/// Closes every billing period that has ended by now, each user's own, and returns how many were closed; with a month, only
-/// those that began in it, which are archived under it.
+/// Closes every billing period that has ended by now and returns the number of closed periods. With a month, only
+/// periods that began in it, which are archived under it.
 ///
 /// Repeated and concurrent runs close each period once. A user whose period ended months ago is closed once for every
 /// month since, for a hundred years at most. Locked rows are left to the next run, or to the user's next use.
@@ -34,7 +34,7 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
     if sweep.dry_run {
         return Ok(ClosedUsage { users: ended });
     }
-    // One walk goes over all users, from the first batch to the last or to the limit.
+    // Visits all users once, from the first batch to the last or to the limit.
     let close = |batch, last| async move {
         let unit = work("closing billing periods").open(store).await?;
         let done = unit.usage_closing().close_ended(month, last, batch).await;
@@ -52,15 +52,15 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
     Ok(ClosedUsage { users: closed })
 }
 
-/// Closes the period of every user with a package, ended or not: archived under the month of `at`, with a new period from
-/// `at` for a month. Returns how many were closed.
+/// Closes the period of every user with a package, ended or not, and returns the number of closed periods. They are
+/// archived under the month of `at`, and a new period of a month begins at `at`.
 ///
 /// A period that began at `at` or later is skipped, so repeated and concurrent runs for the same `at` reset each user
 /// once. If a run stops or reaches its limit, finished batches stay, and the next run for the same `at` does the rest.
 ///
 /// It destroys the counts of current periods, which the quotas use. Call `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let unit = work("resetting everybody's usage").read(store).await?;
+    let unit = work("resetting the usage of all users").read(store).await?;
     let all = unit.done(unit.usage_closing().count_everyone(at).await)?.min(sweep.limit());
     drop(unit);
     sweep.progress.tell(0, all);
@@ -68,7 +68,7 @@ pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) ->
         return Ok(ClosedUsage { users: all });
     }
     let reset = |batch, last| async move {
-        let unit = work("resetting everybody's usage").open(store).await?;
+        let unit = work("resetting the usage of all users").open(store).await?;
         let done = unit.usage_closing().reset_everyone(at, last, batch).await;
         unit.commit(done.map(|done| (done.users, done.last))).await
     };

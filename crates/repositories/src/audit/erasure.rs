@@ -115,7 +115,7 @@ pub(crate) async fn covers(
 
 async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<()> {
     if !tx.across_tenants()?.is_sqlite() {
-        // Not a plain `SELECT`, which would count as reading.
+        // Not a plain `SELECT`, which would be classified as a read.
         let sql = "WITH done AS MATERIALIZED (SELECT rylie_audit_erase($1, $2, $3) AS erased) SELECT erased FROM done";
         let rows = tx.across_tenants()?.rows(sql, vec![id.into(), part.into(), commitment.into()]).await?;
         return rows.first().map_or(Ok(()), |row| unsigned(row, "erased").map(|_| ()));

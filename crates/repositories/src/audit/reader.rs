@@ -24,11 +24,11 @@ pub struct AuditReader {
 pub struct AuditExtent {
     /// The number of the newest batch.
     pub batches: u64,
-    /// Records that were ever sealed, removed ones included.
+    /// The number of records ever sealed, including removed ones.
     pub records: u64,
 }
 
-/// A leaf with its place in the batch, from [`AuditReader::leaves`].
+/// A leaf with its number in the batch, from [`AuditReader::leaves`].
 #[derive(Clone, Debug)]
 pub struct NumberedLeaf {
     /// The number of the leaf in its batch; the next page begins after the last one.
@@ -39,7 +39,7 @@ pub struct NumberedLeaf {
     pub leaf: SealedLeaf,
 }
 
-/// A page of the search for records outside the seals, from [`AuditReader::stray_after`].
+/// A page of the search for unsealed records, from [`AuditReader::stray_after`].
 #[derive(Debug, Default)]
 pub struct StrayPage {
     /// The key after which the next page begins; `None` at the end of the log.
@@ -48,7 +48,7 @@ pub struct StrayPage {
     pub finding: Option<Finding>,
 }
 
-/// Leaves and their records, the columns of a leaf first; then what is wanted and in which order.
+/// Selects leaves with their records, the columns of a leaf first. The caller appends condition and order.
 const LEAVES: &str = "l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what, substr(f.checkpoint, 1, 26) AS checkpoint \
      FROM rylie_audit_leaf l LEFT JOIN rylie_audit_batch f ON f.batch = l.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id";
 
@@ -70,7 +70,7 @@ impl AuditReader {
         Self { tx }
     }
 
-    /// How many batches there are, and how many records were ever sealed: for a progress bar.
+    /// Returns the number of batches and of records ever sealed, for a progress bar.
     pub async fn extent(&self) -> Result<AuditExtent> {
         const SQL: &str = "SELECT batch, total FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
         let rows = self.tx.across_tenants()?.rows(SQL, vec![]).await?;
@@ -104,8 +104,9 @@ impl AuditReader {
         Ok(rows.iter().map(|row| SealedTenant { entry: entry(row), total_before: count(row, "before") }).collect())
     }
 
-    /// Leaves of a batch in order, after a number (-1 for the first ones), each with its number and its tenant's. At most
-    /// `limit`, and fewer where details are long; none at the end alone. Up to two statements more where a record lacks a part.
+    /// Returns leaves of a batch in order, after a number (-1 for the beginning), each with its number and its
+    /// tenant's. At most `limit`, and fewer where details are long. Empty only at the end. Sends up to two more
+    /// statements where a record lacks a part.
     pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<NumberedLeaf>> {
         let columns = columns(self.tx.engine());
         let sql = format!(
@@ -145,10 +146,10 @@ impl AuditReader {
         Ok(())
     }
 
-    /// Looks through the log from a key on (`None` at the beginning): the key to go on from (`None` at the end), and what is
-    /// neither sealed nor waiting.
+    /// Searches the log from a key on (`None` at the beginning) for records that are neither sealed nor waiting.
+    /// Returns the key to continue from (`None` at the end) and the finding.
     pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<StrayPage> {
-        // What stands before every key, which only somebody who planted it can have written.
+        // The first page also covers keys that sort before every valid key, which only tampering produces.
         let page = if id.is_some() { "id > $1" } else { "id IS NULL OR id <= $1" };
         let sql = format!(
             "SELECT max(id) AS last, min(CASE WHEN places = 0 THEN coalesce(id, '') END) AS stray, \

@@ -117,7 +117,7 @@ fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
 }
 
 impl Tx {
-    /// A list of texts as a table `list(value)`, bound as one value.
+    /// Returns a list of texts as a table `list(value)`, bound as one value.
     pub(crate) fn list_of(&self, texts: &[String]) -> (&'static str, Value) {
         match self.engine() {
             DbBackend::Sqlite => {

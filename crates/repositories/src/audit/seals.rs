@@ -67,9 +67,9 @@ pub trait AuditSealRepository: Send + Sync {
     /// Fails if a batch does not contain what was sealed; verify the log then.
     async fn remove_declared(&self, limit: u64) -> Result<RemovedBatches>;
 
-    /// Erases the personal parts of at most `limit` sealed records that name a user: who and from where, of what the user
-    /// did or was done in the user's name; row and details, of what was done to the user. Recorded by count. Fewer than `limit`: nothing
-    /// else that is sealed names the user.
+    /// Erases the personal parts of at most `limit` sealed records that name a user. Recorded by count. The actor part
+    /// is erased where the user acted or was impersonated; the target part where the user was the target. Fewer than
+    /// `limit` means that no other sealed record names the user.
     async fn erase(&self, user: &UserId, limit: u64) -> Result<u64>;
 }
 

@@ -24,7 +24,7 @@ macro_rules! google_connections {
         #[cfg_attr(feature = "mock", mockall::automock)]
         #[async_trait]
         pub trait $repository: Send + Sync {
-            /// The user's connection, or `None` if there is none within reach.
+            /// Returns the user's connection, or `None` if there is none within reach.
             async fn find(&self, user: &UserId) -> Result<Option<$row>>;
 
             /// Saves the user's connection and replaces an existing one. Recorded. Fails with [`Error::NotFound`] if
@@ -36,7 +36,7 @@ macro_rules! google_connections {
             /// [`Error::NotFound`] if the user is not within reach.
             async fn open_tokens(&self, user: &UserId) -> Result<Option<OpenedTokens>>;
 
-            /// Removes the user's connection. Recorded. [`Error::NotFound`] if there is none.
+            /// Removes the user's connection. Recorded. Fails with [`Error::NotFound`] if there is none.
             async fn remove(&self, user: &UserId) -> Result<()>;
         }
 
@@ -58,7 +58,7 @@ macro_rules! google_connections {
         }
 
         impl $new {
-            /// A connection of the signed-in user with an access token, and nothing else said.
+            /// Creates a connection of the signed-in user with an access token only.
             #[must_use]
             pub fn new(access_token: Secret<String>) -> Self {
                 Self { user: None, access_token, refresh_token: None, expires: None, $first: None, $second: None }

@@ -19,7 +19,7 @@ pub trait AccountRepository: Send + Sync {
     /// Returns the account with this id at the provider.
     async fn find(&self, provider: &str, provider_account: &str) -> Result<Option<Account>>;
 
-    /// The accounts of a user, by provider.
+    /// Returns the accounts of a user, sorted by provider.
     async fn list_of(&self, user: &UserId) -> Result<Vec<Account>>;
 
     /// Links an account at a provider to a user and seals the tokens. Fails with
@@ -33,10 +33,10 @@ pub trait AccountRepository: Send + Sync {
     /// Opens the refresh token, if the account has one.
     async fn open_refresh_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Opens the provider's statement of who signed in, if the account has one.
+    /// Opens the provider's signed statement of the user's identity, if the account has one.
     async fn open_id_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Unties an account. [`Error::NotFound`](crate::Error::NotFound) if there is none.
+    /// Unlinks an account. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is none.
     async fn unlink(&self, account: &AccountId) -> Result<()>;
 }
 
@@ -64,7 +64,7 @@ pub struct NewAccount {
 }
 
 impl NewAccount {
-    /// An account of a user at a provider, without tokens.
+    /// Creates a user's account with a provider, without tokens.
     pub fn new(
         user: UserId,
         kind: impl Into<String>,

@@ -25,10 +25,10 @@ pub trait ApiKeyRepository: Send + Sync {
     /// [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring.
     async fn issue(&self, user: &UserId) -> Result<Secret<String>>;
 
-    /// Takes the user's key away; without one, nothing is done. Recorded.
+    /// Revokes the user's key; does nothing without one. Recorded.
     async fn revoke(&self, user: &UserId) -> Result<()>;
 
-    /// Whether this is the user's key; the texts are compared in constant time.
+    /// Returns whether this is the user's key. The texts are compared in constant time.
     async fn confirm(&self, user: &UserId, key: &Secret<String>) -> Result<bool>;
 }
 

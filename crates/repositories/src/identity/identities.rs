@@ -22,7 +22,7 @@ pub trait IdentityRepository: Send + Sync {
     /// [`Error::Conflict`](crate::Error::Conflict) if the address is taken.
     async fn sign_up(&self, email: &str, name: Option<String>) -> Result<User>;
 
-    /// Notes that the address was confirmed now.
+    /// Stores that the address was confirmed now.
     async fn confirm_email(&self, user: &UserId) -> Result<User>;
 }
 

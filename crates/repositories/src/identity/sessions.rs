@@ -16,7 +16,7 @@ use crate::{Error, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
-    /// Begins a session of a user and returns its token, which is shown nowhere else: 256 random bits.
+    /// Begins a session of a user and returns its token: 256 random bits. The token is not shown again.
     async fn begin(&self, user: &UserId, expires: DateTime<Utc>) -> Result<Token>;
 
     /// Returns the user of a session, or `None` if the token is unknown or the session has expired. Two statements.

@@ -1,8 +1,8 @@
 //! The scheduler's runs: one row per job and due time.
 //!
-//! Leases are measured by the database's clock alone. The processes' clocks may be wrong, and jump.
+//! Leases use the database's clock only. The clocks of the processes may be wrong, and may jump.
 //!
-//! Longer than usual: each statement stands near the promise that it keeps.
+//! This file is long because each statement is next to the guarantee that it implements.
 
 use std::time::Duration;
 
@@ -215,7 +215,7 @@ impl JobRunRepository for Tx {
         lease: Duration,
     ) -> Result<Option<Lease>> {
         let engine = self.engine();
-        // Unique are (job, due), and the running run of a job: a due time is taken once, and no run overlaps another.
+        // Unique are (job, due) and a job's running run: a due time is claimed once, and no runs overlap.
         let sql = format!(
             "INSERT INTO rylie_job_runs (job, due, status, manual, holder, attempt, started, leased_until) \
              SELECT $1, $2, 'running', $3, $4, 1, {}, {} WHERE $3 OR NOT EXISTS (\

@@ -8,7 +8,7 @@ use sea_orm::prelude::Json;
 use sea_orm::{ColumnTrait, Condition};
 use serde::Serialize;
 
-/// A request to be made.
+/// A request to create.
 #[derive(Clone, Debug)]
 pub struct NewRequest {
     /// The ordering user; the signed-in user by default. Only administrators may name another.
@@ -19,7 +19,7 @@ pub struct NewRequest {
     pub description: String,
     /// The kind of work; not empty.
     pub kind: RequestKind,
-    /// How urgent it is; [`RequestPriority::Medium`] unless named.
+    /// Its priority; [`RequestPriority::Medium`] by default.
     pub priority: Option<RequestPriority>,
     /// The package that is charged.
     pub package: Option<PackageType>,
@@ -30,7 +30,7 @@ pub struct NewRequest {
 }
 
 impl NewRequest {
-    /// A request of the signed-in user with a title and a kind, and nothing else said.
+    /// Creates a request of the signed-in user with a title and a kind only.
     pub fn new(title: impl Into<String>, kind: RequestKind) -> Self {
         Self {
             user: None,
@@ -45,7 +45,7 @@ impl NewRequest {
     }
 }
 
-/// What to change of a request; `None` and [`Patch::Keep`] leave it.
+/// Changes of a request; `None` and [`Patch::Keep`] keep the value.
 #[derive(Clone, Debug, Default)]
 pub struct RequestChanges {
     /// A single line; not empty.
@@ -54,7 +54,7 @@ pub struct RequestChanges {
     pub description: Option<String>,
     /// Its priority.
     pub priority: Option<RequestPriority>,
-    /// Where the result is.
+    /// URL of the result.
     pub content_url: Patch<String>,
     /// Title of the result.
     pub page_title: Patch<String>,
@@ -67,9 +67,9 @@ pub struct RequestFilter {
     pub status: Option<RequestStatus>,
     /// Only requests of this user.
     pub user: Option<UserId>,
-    /// Only those of this kind.
+    /// Only requests of this kind.
     pub kind: Option<RequestKind>,
-    /// Soft-deleted ones instead of the others.
+    /// Only soft-deleted requests, instead of the others.
     pub deleted: bool,
 }
 

@@ -33,13 +33,11 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping>;
 
     /// Saves many mappings, all or none. An SEOWorks task that is already mapped moves to the new request. If a task is
-    /// given twice, the last one counts.
-    ///
-    /// Those for a request that is not within reach, and tasks that are mapped for another tenant, are left and count as not
-    /// found.
+    /// given twice, the last one counts. Mappings of a request that is not within reach, and tasks that are mapped for
+    /// another tenant, are skipped and count as not found.
     async fn save_many(&self, new: Vec<NewSeoWorksMapping>) -> Result<BulkOutcome>;
 
-    /// Changes the status, in SEOWorks' words.
+    /// Changes the status, as SEOWorks names it.
     async fn set_status(&self, id: &SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
 
     /// Removes a mapping.
@@ -58,7 +56,7 @@ pub struct NewSeoWorksMapping {
 }
 
 impl NewSeoWorksMapping {
-    /// The mapping of a task at SEOWorks to a request.
+    /// Creates a mapping of an SEOWorks task to a request.
     pub fn new(request: RequestId, seoworks_task: impl Into<String>, kind: impl Into<String>) -> Self {
         Self { request, seoworks_task: seoworks_task.into(), kind: kind.into() }
     }

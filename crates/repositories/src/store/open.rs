@@ -26,7 +26,7 @@ use crate::{Error, Grant, LogPosition, Result, SignedInUser, TenantScope, UnitOp
 /// # }
 /// ```
 pub trait StoreExt: Store {
-    /// Opens a unit on the rows of one tenant that the scope reaches. One round trip.
+    /// Opens a unit on the rows of one tenant, within the scope's reach. One round trip.
     #[track_caller]
     fn tenant<'a>(&'a self, scope: &'a TenantScope) -> OpenUnit<'a, Self, OfTenant<'a>> {
         OpenUnit::new(self, OfTenant(scope), Location::caller())
@@ -38,15 +38,15 @@ pub trait StoreExt: Store {
         OpenUnit::new(self, OfIdentities, Location::caller())
     }
 
-    /// Opens a unit across tenants. The grant is first recorded and committed, so the record remains when the unit is
-    /// rolled back. Four round trips.
+    /// Opens a unit across tenants. The grant is first written to the audit log in a separate transaction. The record
+    /// stays even if the unit rolls back or only reads. Four round trips.
     #[track_caller]
     fn platform(&self, grant: Grant) -> OpenUnit<'_, Self, OfPlatform> {
         OpenUnit::new(self, OfPlatform(grant), Location::caller())
     }
 
-    /// As [`platform`](Self::platform), with the grant of a user. [`Error::Forbidden`] for any user but a super admin;
-    /// the refusal is recorded in the log of the user's tenant.
+    /// As [`platform`](Self::platform), with a grant of a user. Fails with [`Error::Forbidden`] unless the user is a
+    /// super admin. A refusal is recorded in the log of the user's tenant.
     #[track_caller]
     fn platform_for<'a>(
         &'a self,
@@ -57,8 +57,8 @@ pub trait StoreExt: Store {
         OpenUnit::new(self, OfSuperAdmin { user, reason, origin }, Location::caller())
     }
 
-    /// Opens a unit on the operational tables: runs of jobs, sizes, alerts. One round trip. It reaches no tenant's row,
-    /// so nothing is recorded.
+    /// Opens a unit on operational tables: job runs, sizes, alerts. One round trip. Nothing is recorded, because the
+    /// unit reaches no tenant's row.
     #[track_caller]
     fn books(&self) -> OpenUnit<'_, Self, OfOperations> {
         OpenUnit::new(self, OfOperations, Location::caller())
@@ -67,7 +67,7 @@ pub trait StoreExt: Store {
 
 impl<S: Store + ?Sized> StoreExt for S {}
 
-/// A unit that may write, before it is opened. `.await` opens it.
+/// A unit that may write and is not open yet. `.await` opens it.
 #[must_use = "the unit opens when this is awaited"]
 #[derive(Debug)]
 pub struct OpenUnit<'a, S: ?Sized, K> {
@@ -84,14 +84,14 @@ impl<'a, S: ?Sized, K> OpenUnit<'a, S, K> {
 }
 
 impl<'a, S: ?Sized, K: Configurable> OpenUnit<'a, S, K> {
-    /// Makes the unit read-only: it refuses writes, and every statement sees the same state of the database. SQLite units
-    /// then do not wait for each other. A replica may serve the unit if one is configured; it shows an older state, see
-    /// [`after`](OpenReadOnly::after()) and [`on_primary`](OpenReadOnly::on_primary()).
+    /// Makes the unit read-only: writes are refused, and every statement sees the same snapshot of the database. On
+    /// SQLite such units do not wait for each other. If replicas are configured, the unit may read somewhat older data
+    /// from one: see [`after`](OpenReadOnly::after()) and [`on_primary`](OpenReadOnly::on_primary()).
     pub fn read_only(self) -> OpenReadOnly<'a, S, K> {
         OpenReadOnly(Self { options: UnitOptions { read_only: true, ..self.options }, ..self })
     }
 
-    /// Limits the time of each statement, instead of the pool's limit. A longer statement fails with
+    /// Sets the time limit of each statement, instead of the pool's limit. A statement that takes longer fails with
     /// [`Error::Timeout`]. PostgreSQL only: SQLite has no such limit.
     pub fn statement_timeout(self, limit: Duration) -> Self {
         Self { options: self.options.statement_timeout(limit), ..self }
@@ -107,30 +107,30 @@ impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenUnit<'a, S, K> {
     }
 }
 
-/// A read-only unit, before it is opened. `.await` opens it.
+/// A read-only unit that is not open yet. `.await` opens it.
 #[must_use = "the unit opens when this is awaited"]
 #[derive(Debug)]
 pub struct OpenReadOnly<'a, S: ?Sized, K>(OpenUnit<'a, S, K>);
 
 impl<S: ?Sized, K> OpenReadOnly<'_, S, K> {
-    /// Shows everything that was committed before this position, from `commit_with_position` or `log_position` of a
-    /// unit. A replica serves the unit only if it has replayed the position.
+    /// Reads everything that was committed before this position, which a unit's `commit_with_position` or
+    /// `log_position` returned. Only a replica that has replayed the position may serve the unit.
     pub fn after(self, position: LogPosition) -> Self {
         self.with(|options| options.after(position))
     }
 
-    /// Waits at most this long for a replica that has replayed the position. Then the primary serves the unit. Without
-    /// this the unit does not wait.
+    /// Waits up to this long for a replica that has replayed the position. Then the primary serves the unit. By default
+    /// the unit does not wait.
     pub fn wait_for_replica(self, limit: Duration) -> Self {
         self.with(|options| options.wait_for_replica(limit))
     }
 
-    /// Reads the newest state, from the primary.
+    /// Reads the latest data, from the primary.
     pub fn on_primary(self) -> Self {
         self.with(UnitOptions::on_primary)
     }
 
-    /// Limits the time of each statement, as [`OpenUnit::statement_timeout`].
+    /// Sets the time limit of each statement, as [`OpenUnit::statement_timeout`] does.
     pub fn statement_timeout(self, limit: Duration) -> Self {
         self.with(|options| options.statement_timeout(limit))
     }
@@ -160,12 +160,12 @@ impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenReadOnly<'a, S, 
 /// The future that opens a unit.
 pub type Opening<'a, U> = Pin<Box<dyn Future<Output = Result<Box<U>>> + Send + 'a>>;
 
-/// A kind of unit, with what opening it needs. The kinds are those of [`StoreExt`].
+/// A kind of unit, with the parameters for opening it. [`StoreExt`] returns the kinds.
 pub trait Openable<'a>: sealed::Sealed {
     /// The unit.
     type Unit: ?Sized;
 
-    /// Opens it.
+    /// Opens the unit.
     fn open<S: Store + ?Sized>(self, store: &'a S, options: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit>;
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn empty(tx: &Tx, tenant: &TenantId) -> Result<u64> {
 
 /// Returns an assignment of the default for every other column of the live table.
 async fn defaults(tx: &Tx) -> Result<Vec<String>> {
-    // SQLite knows no `SET … = DEFAULT`.
+    // SQLite does not support `SET … = DEFAULT`.
     let sql = match tx.engine() {
         DbBackend::Sqlite => format!(
             r#"SELECT '"' || name || '" = ' || coalesce(dflt_value, 'NULL') FROM pragma_table_info('User') WHERE name NOT IN ({KEPT})"#

@@ -17,7 +17,7 @@ use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgencyRepository: Send + Sync {
-    /// The agency, or `None` if there is no such agency within reach.
+    /// Returns the agency, or `None` if there is no such agency within reach.
     async fn find(&self, id: &AgencyId) -> Result<Option<Agency>>;
 
     /// Returns one page, oldest first.
@@ -42,7 +42,7 @@ pub trait AgencyAdministration: Send + Sync {
     /// Returns the agency with this domain.
     async fn find_by_domain(&self, domain: &str) -> Result<Option<Agency>>;
 
-    /// Deletes the agency. Recorded. Its users and requests stay and become their users' own.
+    /// Deletes the agency. Recorded. Its users and requests stay; each user becomes a separate tenant.
     async fn remove(&self, id: &AgencyId) -> Result<()>;
 }
 
@@ -56,13 +56,13 @@ pub struct NewAgency {
 }
 
 impl NewAgency {
-    /// An agency with a name, and no domain.
+    /// Creates an agency with a name and without a domain.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), domain: None }
     }
 }
 
-/// What to change of an agency; `None` leaves it.
+/// Changes of an agency; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct AgencyChanges {
     /// Shown to its users.

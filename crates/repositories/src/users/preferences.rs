@@ -13,7 +13,7 @@ use crate::{Patch, Result};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PreferencesRepository: Send + Sync {
-    /// The user's preferences, or `None` if nothing was ever saved: the defaults of the table then hold.
+    /// Returns the user's preferences, or `None` if none were saved. The defaults of the table then apply.
     async fn find(&self, user: &UserId) -> Result<Option<UserPreferences>>;
 
     /// Saves `changes`, over the defaults if there is no row yet. Fails with
@@ -21,7 +21,7 @@ pub trait PreferencesRepository: Send + Sync {
     async fn save(&self, user: &UserId, changes: PreferencesChanges) -> Result<UserPreferences>;
 }
 
-/// What to change of a user's preferences; `None` and [`Patch::Keep`] leave it.
+/// Changes of a user's preferences; `None` and [`Patch::Keep`] keep the value.
 #[derive(Clone, Debug, Default)]
 pub struct PreferencesChanges {
     /// Any mail at all.

@@ -12,10 +12,10 @@ use sqlx::postgres::PgArguments;
 
 use super::texts::Texts;
 
-/// The table, a bit for each of its columns that is set, and how many values are bound before.
+/// The table, a bit for each set column, and the number of values bound before the arrays.
 type Key = (&'static str, u64, usize);
 
-/// As many as there are ways in which rows are added.
+/// One entry per combination of columns that is inserted.
 static TEXTS: Texts<Key> = Texts::new();
 
 /// The arrays that a statement binds.

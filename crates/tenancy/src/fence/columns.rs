@@ -7,7 +7,7 @@ use sea_orm::{DbBackend, EntityTrait, Iterable, QueryTrait};
 
 use super::texts::Texts;
 
-/// By table, and whether they are for PostgreSQL. As many as there are tables, and kept as long as the process runs.
+/// By table and whether PostgreSQL. One entry per table and engine, kept while the process runs.
 static TEXTS: Texts<(&'static str, bool)> = Texts::new();
 
 /// Adds all columns of the table, in the order of decoding.
@@ -19,7 +19,7 @@ pub(super) fn number_of_columns<E: EntityTrait>() -> usize {
     E::Column::iter().count()
 }
 
-/// As [`select_all`] adds them.
+/// Returns the columns as [`select_all`] adds them.
 pub(super) fn all_columns<E: EntityTrait>(engine: DbBackend) -> Arc<str> {
     let table = E::default().table_name();
     let key = (table, engine == DbBackend::Postgres);

@@ -36,7 +36,7 @@ by_name!(
     verification_token
 );
 
-/// Reads the fields by their places: in the order of the table's columns, a field that may be null in brackets.
+/// Reads the fields by their position, in the order of the table's columns. A nullable field is in brackets.
 macro_rules! by_place {
     ($($table:ident { $($field:tt)+ })+) => {
         $(impl Decoded for $table::Entity {

@@ -28,7 +28,7 @@ impl Tx {
         }
     }
 
-    /// As [`Tx::update`], also with expressions; returns how many rows were updated.
+    /// Like [`Tx::update`], also with expressions. Returns how many rows were updated.
     pub async fn update_many<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
@@ -43,7 +43,7 @@ impl Tx {
         Ok(update.exec(self.connection().await?).await?.rows_affected)
     }
 
-    /// As [`Tx::update`]; returns one column of the rows that were updated.
+    /// Like [`Tx::update`]. Returns one column of the updated rows.
     pub async fn update_returning<E: TenantOwned>(
         &self,
         set: E::ActiveModel,

@@ -1,4 +1,4 @@
-//! What bulk calls of a unit report to.
+//! The receiver of the progress of a unit's bulk calls.
 
 use std::sync::PoisonError;
 
@@ -6,7 +6,7 @@ use crate::fence::Tx;
 use crate::progress::Progress;
 
 impl Tx {
-    /// Bulk calls of this unit report to `progress` from now on.
+    /// Sets the receiver of the progress of later bulk calls.
     pub fn report_to(&self, progress: Progress) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }

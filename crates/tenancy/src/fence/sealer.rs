@@ -21,7 +21,7 @@ impl Tx {
         if own.is_sqlite() || !self.surroundings().pool.has_row_level_security() {
             return Ok(());
         }
-        // As `SET LOCAL ROLE`, and no write: a unit that may not seal has written nothing.
+        // The same as `SET LOCAL ROLE`, but not a write: a unit that may not seal has written nothing.
         let take = format!("SELECT set_config('role', '{role}', true)");
         own.rows(&take, vec![]).await.map(drop).map_err(Error::of_role)
     }

@@ -1,10 +1,10 @@
-//! Texts of SQL that are made once: writing one out takes longer than all else that a small read does on this side.
+//! Cached SQL texts: rendering one dominates the client's time for a small read.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-/// Texts by what tells them apart. Each is kept as long as the process runs, so there must be few.
+/// SQL texts by key. Each is kept while the process runs, so the number of keys must be small.
 pub(super) struct Texts<K>(LazyLock<RwLock<HashMap<K, Arc<str>>>>);
 
 impl<K: Eq + Hash> Texts<K> {

@@ -5,13 +5,14 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::error::Result;
 
-/// The connection of a unit that is no tenant's. [`Tx::across_tenants`](super::Tx::across_tenants) and
-/// [`Tx::books`](super::Tx::books) give it, and refuse in a tenant's unit; it runs statements and ends nothing.
+/// The connection of a unit that belongs to no tenant, without the tenant filter.
+/// [`Tx::across_tenants`](super::Tx::across_tenants) and [`Tx::books`](super::Tx::books) return it, and fail in a
+/// tenant unit. It runs statements and cannot end the transaction.
 #[derive(Clone, Copy)]
 pub struct Unfiltered<'tx>(pub(super) &'tx Transaction);
 
 impl Unfiltered<'_> {
-    /// Whether the engine is SQLite.
+    /// Returns whether the engine is SQLite.
     #[must_use]
     pub fn is_sqlite(self) -> bool {
         self.0.get_database_backend() == DbBackend::Sqlite
@@ -27,7 +28,7 @@ impl Unfiltered<'_> {
         Ok(self.0.query_all_raw(self.statement(sql, values)).await?)
     }
 
-    /// Returns the number that a statement counts; 0 if it returns no row.
+    /// Returns the result of a counting statement; 0 if it returns no row.
     pub async fn count(self, sql: &str, values: Vec<Value>) -> Result<u64> {
         let row = self.0.query_one_raw(self.statement(sql, values)).await?;
         let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;

@@ -20,8 +20,8 @@ const ATTEMPTS: usize = 2;
 const GIVEN: &str = "given";
 
 impl Tx {
-    /// Adds a row, or updates the one that has the same `unique` column if this unit reaches it; [`Error::NotFound`] if the
-    /// row belongs to somebody else.
+    /// Adds a row, or updates the one with the same `unique` column if this unit reaches it. Fails with
+    /// [`Error::NotFound`] if the row belongs to another tenant or user.
     pub async fn upsert<E: TenantOwned>(
         &self,
         row: E::ActiveModel,
@@ -44,9 +44,10 @@ impl Tx {
         Err(Error::NotFound { entity: "row" })
     }
 
-    /// Adds rows, or updates those that have the same `unique` column, a text, and that this unit reaches. Returns how many
-    /// were added or updated: the others belong to somebody else. One statement where all are new, two where this unit
-    /// reaches all.
+    /// Adds rows, or updates those with the same `unique` text column that this unit reaches.
+    ///
+    /// Returns how many were added or updated; the others are out of reach. One statement if all are new, two if this
+    /// unit reaches all.
     pub async fn upsert_many<E: TenantOwned>(
         &self,
         rows: Vec<E::ActiveModel>,

@@ -12,7 +12,7 @@ use crate::fence::{Fence, Tx};
 
 /// A table whose rows belong to no tenant.
 ///
-/// Sealed: a table of a tenant's that were declared as one would be read without the fence.
+/// Sealed: a tenant's table declared as shared would be read without the tenant filter.
 pub trait Shared:
     EntityTrait<Model: IntoActiveModel<<Self as EntityTrait>::ActiveModel> + Send + Sync, ActiveModel: Send>
     + sealed::Sealed
@@ -32,21 +32,22 @@ mod sealed {
 const MAX_BINDS: usize = 32_766;
 
 impl Tx {
-    /// Adds a row to the unit's tenant, whatever tenant the model names.
+    /// Adds a row to the unit's tenant, regardless of the tenant in the model.
     pub async fn insert<E: TenantOwned>(&self, row: E::ActiveModel) -> Result<E::Model> {
         let row = self.in_tenant::<E>(row);
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// As [`Tx::insert`], unless a unique value of the row is taken: `false` then. Waits for another unit that is taking it.
+    /// Like [`Tx::insert`], but returns `false` if a unique value already exists. Waits for a concurrent unit that
+    /// inserts the same value.
     pub async fn insert_unless_there<E: TenantOwned>(&self, row: E::ActiveModel) -> Result<bool> {
         let conflict = OnConflict::new().do_nothing().to_owned();
         let insert = E::insert_many([self.in_tenant::<E>(row)]).on_conflict(conflict);
         Ok(insert.exec_without_returning(self.connection().await?).await? > 0)
     }
 
-    /// Adds rows to the unit's tenant: in one statement on PostgreSQL, on SQLite in as few as the number of bound values
-    /// allows. Returns how many.
+    /// Adds rows to the unit's tenant and returns how many. One statement on PostgreSQL; on SQLite as few as the limit
+    /// on bound values allows.
     pub async fn insert_many<E: TenantOwned>(&self, rows: Vec<E::ActiveModel>) -> Result<u64> {
         let connection = self.connection().await?;
         if connection.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
@@ -75,7 +76,7 @@ impl Tx {
         })
     }
 
-    /// Updates the rows that match and that this unit reaches, and returns them. The tenant cannot be set.
+    /// Updates the matching rows that this unit reaches, and returns them. The tenant cannot be set.
     pub async fn update<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
@@ -86,7 +87,7 @@ impl Tx {
         Ok(update.exec_with_returning(self.connection().await?).await?)
     }
 
-    /// As [`Tx::update`], for exactly one row: [`Error::NotFound`] if there is none.
+    /// Like [`Tx::update`], for exactly one row. Fails with [`Error::NotFound`] if there is none.
     pub async fn update_one<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
@@ -122,12 +123,12 @@ impl Tx {
         }
     }
 
-    /// Adds a row to a table of no tenant.
+    /// Adds a row to a table that belongs to no tenant.
     pub async fn insert_shared<E: Shared>(&self, row: E::ActiveModel) -> Result<E::Model> {
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
     }
 
-    /// Updates rows of a table of no tenant, and returns them.
+    /// Updates rows of a table that belongs to no tenant, and returns them.
     pub async fn update_shared<E: Shared>(
         &self,
         set: E::ActiveModel,
@@ -149,7 +150,7 @@ impl Tx {
         }
     }
 
-    /// The connection, for the platform's own books; refused to tenants and identities.
+    /// Returns the unfiltered connection, for operational tables. Fails in tenant and identity units.
     pub fn books(&self) -> Result<Unfiltered<'_>> {
         match self.fence {
             Fence::Platform | Fence::Books => self.begun().map(Unfiltered),

@@ -42,7 +42,7 @@ impl Pooler {
     }
 
     async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
-        // What the driver sends besides, PgBouncer 1.18 refuses.
+        // PgBouncer 1.18 rejects these startup parameters of the driver.
         let options = PgConnectOptions::from_str(url).map_err(Error::sql("reading the pooler's address"))?;
         let options = options.extra_float_digits(None).statement_cache_capacity(0);
         let log = self.folder.path().join("log");
@@ -56,7 +56,7 @@ impl Pooler {
     }
 }
 
-/// Packages put it where daemons are, which is not on everybody's path.
+/// Finds the program. Packages install it with the daemons, often outside `PATH`.
 fn program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from);

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// Kilobytes that must be free in memory to put a server there. Containers often have far less.
 const ROOMY: u64 = 2 * 1024 * 1024;
 
-/// Runs a script that ends what it started when its standard input closes.
+/// Runs a script that stops its program when its standard input closes.
 pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, user: Option<&User>) -> Result<Script> {
     let mut command = Command::new("sh");
     command
@@ -41,12 +41,13 @@ pub(super) fn run_by_script(script: &str, arguments: &[&OsStr], folder: &Path, u
     command.spawn().map(Script).map_err(Error::io("starting a private server"))
 }
 
-/// A script that runs a program. Dropped, it ends the program.
+/// A script that runs a program. Dropping it stops the program.
 #[derive(Debug)]
 pub(super) struct Script(Child);
 
 impl Script {
-    /// Returns once the program takes connections; fails when it is gone or `patience` is over, with the end of its log.
+    /// Waits until the program accepts connections. Fails with the end of its log when it has exited or `patience` is
+    /// over.
     pub(super) async fn wait_until_ready(
         &mut self,
         options: &PgConnectOptions,
@@ -58,7 +59,7 @@ impl Script {
         loop {
             let refusal = match options.connect().await {
                 Ok(connection) => {
-                    // It answered: how it takes the goodbye does not matter.
+                    // It answered; errors on closing do not matter.
                     let _ = connection.close().await;
                     return Ok(());
                 }
@@ -72,9 +73,9 @@ impl Script {
         }
     }
 
-    /// Waits for the end of a script whose program was ended.
+    /// Waits until the script of a stopped program ends.
     pub(super) fn wait(&mut self) -> io::Result<()> {
-        // Waiting would close it, which means that nobody needs the folder any more.
+        // `wait` would close standard input, and the script would then delete the folder.
         let _input = self.0.stdin.take();
         self.0.wait().map(drop)
     }
@@ -83,12 +84,12 @@ impl Script {
 impl Drop for Script {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // A few milliseconds: the program is told to stop at once. Should waiting fail, the script still does its work.
+        // Takes a few milliseconds: the program stops immediately. If waiting fails, the script still stops it.
         let _ = self.0.wait();
     }
 }
 
-/// The last lines of a log.
+/// Returns the last lines of a log.
 fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();

@@ -1,4 +1,4 @@
-//! Users and agencies of a world, signed in.
+//! Signed-in users and agencies of a test database.
 
 use chrono::TimeDelta;
 use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRole};
@@ -7,40 +7,40 @@ use rylie_db::prelude::{NewRequest, NewUser, Origin, RequestKind, SignedInUser, 
 use super::World;
 use crate::Result;
 
-/// Makes a user; [`build`](Self::build) makes the row and signs the user in.
+/// Builds a user; [`build`](Self::build) inserts the row and signs the user in.
 #[derive(Debug)]
-#[must_use = "nothing is made before `build`"]
+#[must_use = "the user is inserted by `build`"]
 pub struct UserBuilder<'w> {
     pub(super) world: &'w World,
     pub(super) new: NewUser,
 }
 
 impl<'w> UserBuilder<'w> {
-    /// Of this agency.
+    /// Sets the agency.
     pub fn of(mut self, agency: &Agency) -> Self {
         self.new.agency = Some(agency.id.clone());
         self
     }
 
-    /// With this role.
+    /// Sets the role.
     pub fn role(mut self, role: UserRole) -> Self {
         self.new.role = Some(role);
         self
     }
 
-    /// With this package, and a billing period that begins now.
+    /// Sets the package, with a billing period that begins now.
     pub fn package(mut self, package: PackageType) -> Self {
         self.new.package = Some(package);
         self
     }
 
-    /// With this address.
+    /// Sets the email address.
     pub fn email(mut self, email: &str) -> Self {
         email.clone_into(&mut self.new.email);
         self
     }
 
-    /// Makes the user and signs in.
+    /// Inserts the user and signs in.
     pub async fn build(self) -> Result<TestUser<'w>> {
         let unit = self.world.platform().await?;
         let user = unit.users().add(self.new).await?;
@@ -49,31 +49,31 @@ impl<'w> UserBuilder<'w> {
     }
 }
 
-/// A user who is signed in.
+/// A signed-in user.
 #[derive(Debug)]
 pub struct TestUser<'w> {
     pub(super) world: &'w World,
     /// The row.
     pub user: User,
-    /// What the session gave.
+    /// The result of the sign-in.
     pub signed_in: SignedInUser,
     /// The session's token.
     pub session: Token,
 }
 
 impl TestUser<'_> {
-    /// The user's scope, from nowhere in particular.
+    /// Returns the user's scope, with an empty origin.
     #[must_use]
     pub fn scope(&self) -> TenantScope {
         TenantScope::of(&self.signed_in, Origin::default())
     }
 
-    /// A unit within the user's reach.
+    /// Opens a unit with the user's reach.
     pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
         Ok(self.world.store().tenant(&self.scope()).await?)
     }
 
-    /// A request of the user's, committed. The clock moves on by a second, so that the order is known.
+    /// Adds and commits a request of the user. The clock advances by a second, so that the order is known.
     pub async fn request(&self) -> Result<Request> {
         self.world.env.forward(TimeDelta::seconds(1));
         let unit = self.unit().await?;
@@ -85,7 +85,7 @@ impl TestUser<'_> {
     }
 }
 
-/// An agency with an administrator, who is signed in.
+/// An agency with a signed-in administrator.
 #[derive(Debug)]
 pub struct TestAgency<'w> {
     pub(super) world: &'w World,
@@ -96,23 +96,23 @@ pub struct TestAgency<'w> {
 }
 
 impl<'w> TestAgency<'w> {
-    /// The administrator's scope.
+    /// Returns the administrator's scope.
     #[must_use]
     pub fn scope(&self) -> TenantScope {
         self.admin.scope()
     }
 
-    /// A unit within the administrator's reach.
+    /// Opens a unit with the administrator's reach.
     pub async fn unit(&self) -> Result<Box<dyn TenantUnit>> {
         self.admin.unit().await
     }
 
-    /// A request of the administrator's, committed.
+    /// Adds and commits a request of the administrator.
     pub async fn request(&self) -> Result<Request> {
         self.admin.request().await
     }
 
-    /// Another user of the agency, with the role `USER`, signed in.
+    /// Adds and signs in another user of the agency, with the role `USER`.
     pub async fn user(&self) -> Result<TestUser<'w>> {
         self.world.user().of(&self.agency).build().await
     }

@@ -6,10 +6,11 @@ use crate::history::{journal, record};
 use crate::step::{self, Direction, Engine, Step, Target};
 
 impl Run<'_> {
-    /// Foreign keys are off meanwhile, as dropping a table would act on what refers to it, and checked at the end. The
-    /// write lock taken at once is what keeps two processes apart.
+    /// Runs the migration in one transaction. Foreign keys are off, because dropping a table would affect the rows that
+    /// refer to it, and are checked before the commit. `BEGIN IMMEDIATE` takes the write lock, which keeps two
+    /// processes apart.
     pub(super) async fn on_sqlite(&mut self, steps: &[Step]) -> Result<bool> {
-        let failed = Error::doing("beginning a migration; another process may be writing, try again when it is done");
+        let failed = Error::doing("beginning a migration; another process may be writing, retry when it is done");
         self.connection.execute("PRAGMA foreign_keys = OFF").await.map_err(&failed)?;
         self.connection.execute("BEGIN IMMEDIATE").await.map_err(&failed)?;
         let outcome = self.inside_sqlite(steps).await;

@@ -1,4 +1,4 @@
-//! What is tried until its locks are to be had.
+//! Work that is retried until it gets its locks.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::step::{self, Engine, Step, Target};
 
 pub(super) type Outcome = std::result::Result<Option<String>, Failure>;
 
-/// What is tried again as a whole.
+/// The unit of a retry.
 pub(super) enum Work<'a> {
     Step(&'a Step),
     Batch(Batch),
-    /// A step, and that it is done, in one transaction.
+    /// A step and the record that it is done, in one transaction.
     Once {
         step: &'a Step,
         done: &'a str,
@@ -29,7 +29,7 @@ pub(super) async fn do_work(connection: &mut Connection, work: &Work<'_>, number
     connection.execute(&timeout).await.map_err(at(number))?;
     match work {
         Work::Step(step) if connection.engine() == Engine::Postgres && owners::may_meet_another(step) => {
-            // One message is one transaction: what met a stranger's object is not kept.
+            // One message is one transaction, so a failed check rolls the step back.
             let sql = format!("{}; {}", step.statement(), owners::check());
             connection.execute(&sql).await.map(|()| None).map_err(at(number))
         }
@@ -49,7 +49,7 @@ async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::res
     connection.execute("BEGIN").await.map_err(at(0))?;
     for (number, step) in steps.iter().enumerate() {
         if let Err(source) = step::apply(connection, step).await {
-            // If this fails too, the connection is gone and the transaction with it.
+            // If this fails too, the connection is lost and the transaction with it.
             drop(connection.execute("ROLLBACK").await);
             return Err(Failure { step: number, source });
         }

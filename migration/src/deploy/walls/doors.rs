@@ -30,7 +30,7 @@ const CLOSED: &str = "SELECT 'role ' || quote_ident(r.rolname) || ' may not take
 pub(crate) async fn may_build(connection: &mut Connection) -> Result<bool> {
     let sql = MAY_BUILD.replace("$take", TAKE).replace("$doors", &DOORS.join("', '"));
     let sql = sql.replace("$number", &DOORS.len().to_string());
-    Ok(connection.ask(&sql, "looking for the right to make roles").await?.is_some())
+    Ok(connection.ask(&sql, "checking the right to create roles").await?.is_some())
 }
 
 /// Grants the memberships if the login may. Fails if a policy would apply to a login or owner that cannot assume its
@@ -43,8 +43,8 @@ pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
     connection
         .execute(OPEN)
         .await
-        .map_err(Error::doing("giving the doors' roles to the login and the tables' owner"))?;
-    match connection.ask(&CLOSED.replace("$take", TAKE), "looking who may take the doors' roles").await? {
+        .map_err(Error::doing("granting the units' roles to the login and the table owner"))?;
+    match connection.ask(&CLOSED.replace("$take", TAKE), "checking who may assume the units' roles").await? {
         Some(reason) => Err(Refusal::DoorsClosed { reason }.into()),
         None => Ok(()),
     }

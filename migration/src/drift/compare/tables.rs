@@ -1,4 +1,4 @@
-//! Tables, and what belongs to each.
+//! Comparison of tables and their parts.
 
 use super::{Comparison, NOTHING, OF_READERS};
 use crate::drift::mend;
@@ -16,7 +16,7 @@ impl Comparison {
         for (name, table, found) in both() {
             self.indexes(name, table, found);
         }
-        // What foreign keys refer to comes before them.
+        // Unique and primary keys come first, because foreign keys refer to them.
         for foreign in [false, true] {
             for (name, table, found) in both() {
                 self.constraints(name, table, found, foreign);
@@ -54,13 +54,13 @@ impl Comparison {
     fn column(&mut self, object: String, table: &str, column: &str, expected: &Column, found: &Column) {
         if expected.kind != found.kind {
             let fix = mend::column_type(table, column, expected);
-            let note = "it rewrites the table while everybody waits, and values that do not fit stop it; policies, triggers and views that use the \
-                        column are dropped before and made again after; on a big table put a new column beside it";
+            let note = "it rewrites the table under an exclusive lock, and fails on values that do not convert; drop policies, triggers and views \
+                        that use the column before, and create them again after; on a big table, add a new column instead";
             self.note(object.clone(), &expected.kind, &found.kind, fix, Some(note));
         }
         if expected.generated != found.generated {
             let words = |column: &Column| column.generated.clone().unwrap_or_else(|| "not generated".to_owned());
-            let note = "how a column is generated cannot be changed in place: put a new one beside it";
+            let note = "the generation of a column cannot be changed in place: add a new column";
             self.note(object.clone(), &words(expected), &words(found), Vec::new(), Some(note));
         } else if expected.default != found.default {
             let words = |column: &Column| {
@@ -70,12 +70,12 @@ impl Comparison {
         }
         if expected.nullable != found.nullable {
             let words = |column: &Column| if column.nullable { "nullable" } else { "not null" };
-            let note = (!expected.nullable).then_some("rows without a value stop it: fill them in first");
+            let note = (!expected.nullable).then_some("it fails on rows without a value: fill them first");
             self.note(object, words(expected), words(found), mend::nullability(table, column, expected.nullable), note);
         }
     }
 
-    /// The index of a constraint is made by the constraint, and named there.
+    /// Compares indexes. A constraint creates its own index, so that index is reported with the constraint.
     fn indexes(&mut self, name: &str, table: &Table, found: &Table) {
         for (index, definition) in &table.indexes {
             let live = found.indexes.get(index);
@@ -116,7 +116,7 @@ impl Comparison {
             } else {
                 let fix = mend::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
                 let note = (!definition.starts_with("PRIMARY") && !definition.starts_with("UNIQUE"))
-                    .then_some("rows that break it stop the validation, and are named by its error");
+                    .then_some("the validation fails on rows that violate it; its error names them");
                 self.note(object, definition, live.map_or(NOTHING, String::as_str), fix, note);
             }
         }
@@ -138,13 +138,13 @@ impl Comparison {
                 words(table.unlogged),
                 words(found.unlogged),
                 fix,
-                Some("it rewrites the table while everybody waits"),
+                Some("it rewrites the table under an exclusive lock"),
             );
         }
         if table.foreign_keys_off != found.foreign_keys_off {
             let fix = mend::foreign_keys_on(name, table);
             let note =
-                "rows written meanwhile were not checked: drop and add the foreign keys, NOT VALID, then validate them";
+                "rows written since were not checked: drop the foreign keys, add them NOT VALID, then validate them";
             self.note(
                 format!("foreign keys of table {name}"),
                 "checked",
@@ -176,7 +176,7 @@ impl Comparison {
         }
         for trigger in found.triggers.keys().filter(|trigger| !table.triggers.contains_key(*trigger)) {
             let fix = vec![format!("DROP TRIGGER {} ON {}", mend::quoted(trigger), mend::quoted(name))];
-            let note = Some("it runs on every write of a table of ours: find out whose it is first");
+            let note = Some("it may run on every write to one of our tables: find its purpose first");
             self.note(format!("trigger {name}.{trigger}"), NOTHING, &found.triggers[trigger].definition, fix, note);
         }
     }
@@ -200,7 +200,7 @@ impl Comparison {
         });
     }
 
-    /// Of a kind that changes what others see or do, so that also one too many is a difference.
+    /// Compares objects that change what others see or do: a surplus one is a difference, too.
     fn dangerous(
         &mut self,
         before: &str,
@@ -222,7 +222,7 @@ impl Comparison {
     }
 }
 
-/// Prisma's tools and hands name the same index otherwise.
+/// Finds an index with the same definition under another name, as Prisma or an operator may have named it.
 fn same_under_another_name<'a>(
     definition: &str,
     name: &str,

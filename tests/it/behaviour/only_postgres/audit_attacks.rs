@@ -1,4 +1,4 @@
-//! The setting that the triggers of the audit log look at. PostgreSQL: SQLite has no roles.
+//! The setting that the audit log's triggers read. PostgreSQL only: SQLite has no roles.
 
 use super::world;
 use crate::support::audit::sealed;
@@ -55,7 +55,7 @@ async fn the_setting_does_not_outlive_the_function_that_made_it() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = Sql::connect(world.url()).await;
     world.env().forward(chrono::TimeDelta::days(100));
-    // Declared and not removed: the batches are put back for the functions to find.
+    // Restores batches that were declared as removed, for the functions to find.
     sql.run("SET session_replication_role = replica").await;
     sql.run("CREATE TABLE kept AS SELECT * FROM \"AuditLog\"").await;
     sql.run("CREATE TABLE leaves AS SELECT * FROM rylie_audit_leaf WHERE batch <= 2").await;
@@ -71,7 +71,7 @@ async fn the_setting_does_not_outlive_the_function_that_made_it() {
         "SELECT public.rylie_audit_remove_batch(1, 'infinity')".to_owned(),
         format!("SELECT public.rylie_audit_erase('{id}', 'who', '\\x00')"),
         format!("SELECT public.rylie_audit_erase('{id}', 'nothing', '\\x00')"),
-        // The second removal fails: in a savepoint of the caller's, and with the first one in it.
+        // The second removal fails inside a savepoint of the caller, together with the first one.
         "SAVEPOINT s; SELECT public.rylie_audit_remove_batch(1, 'infinity'); ROLLBACK TO s".to_owned(),
         caught.to_owned(),
     ] {

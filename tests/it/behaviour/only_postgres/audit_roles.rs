@@ -14,7 +14,7 @@ use crate::support::sql::{Sql, migrations};
 
 const SEALS: [&str; 4] = ["rylie_audit_batch", "rylie_audit_tenant", "rylie_audit_leaf", "rylie_audit_pending"];
 
-/// The error of a statement in a transaction of the role, rolled back; none if it was done.
+/// Runs a statement in a transaction of the role, and rolls it back. Returns its error, if any.
 async fn refused(sql: &mut Sql, role: &str, statement: &str) -> Option<String> {
     let done = sql.try_run(&format!("BEGIN; SET LOCAL ROLE {role}; {statement}")).await;
     sql.run("ROLLBACK").await;

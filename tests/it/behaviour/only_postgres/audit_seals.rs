@@ -1,4 +1,5 @@
-//! Records that commit out of order. PostgreSQL: SQLite has one writer, so the first to get a position commits first.
+//! Records that commit out of order. PostgreSQL only: SQLite has one writer, so records commit in the order of their
+//! positions.
 
 use rylie_db::prelude::*;
 

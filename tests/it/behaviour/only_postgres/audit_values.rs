@@ -1,4 +1,5 @@
-//! Times in the audit log that a role or the old service gives. PostgreSQL: SQLite has no roles, and keeps a time as text.
+//! Times in the audit log that a role or the old service writes. PostgreSQL only: SQLite has no roles, and stores a
+//! time as text.
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::AuditFilter;

@@ -1,4 +1,4 @@
-//! Behaviour that only PostgreSQL has.
+//! Behaviour of PostgreSQL only.
 
 mod audit_attacks;
 mod audit_roles;

@@ -1,4 +1,4 @@
-//! Retention beside other writers. PostgreSQL: SQLite has one writer at a time.
+//! Retention with concurrent writers. PostgreSQL only: SQLite has one writer at a time.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::world;
 
 const MONTH: Duration = Duration::from_hours(720);
 
-/// Rows that somebody works on are left to the next run: the job neither waits for them nor stops at them.
+/// The job skips locked rows until the next run, without waiting or failing.
 #[tokio::test]
 async fn a_row_that_another_transaction_holds_is_left() {
     let world = world().await;

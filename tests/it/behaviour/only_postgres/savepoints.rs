@@ -1,4 +1,4 @@
-//! A unit's own time limit. PostgreSQL: SQLite has no such limit.
+//! The time limit of a unit. PostgreSQL only: SQLite has no such limit.
 
 use std::time::Duration;
 

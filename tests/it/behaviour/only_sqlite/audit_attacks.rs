@@ -1,4 +1,4 @@
-//! `REPLACE` deletes a row without its triggers. SQLite: PostgreSQL has no such statement.
+//! `REPLACE` deletes a row without firing its triggers. SQLite only: PostgreSQL has no such statement.
 
 use super::world;
 use crate::support::audit::{sealed, victim};

@@ -1,4 +1,4 @@
-//! Values in columns of text that are no text. SQLite: PostgreSQL holds only text there.
+//! Values of other types in text columns. SQLite only: PostgreSQL stores only text there.
 
 use rylie_db::audit::Tampering;
 

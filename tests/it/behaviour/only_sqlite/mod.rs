@@ -1,4 +1,4 @@
-//! Behaviour that only SQLite has.
+//! Behaviour of SQLite only.
 
 mod audit_attacks;
 mod audit_values;

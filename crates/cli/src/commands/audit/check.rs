@@ -181,8 +181,8 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
     let parts = [
         (seen.removed_batches, "; ", " batches were removed by retention"),
         (seen.erased, "; ", " records have an erased part"),
-        (seen.quarantined, "; ", " records have a value that no record of ours has, and are set apart"),
-        (seen.erasures_waiting, ", ", " of them by an erasure that is not sealed yet: seal, and verify again"),
+        (seen.quarantined, "; ", " records are quarantined, because they have an irregular value"),
+        (seen.erasures_waiting, ", ", " of them by an unsealed erasure: seal, and verify again"),
     ];
     text.extend(parts.iter().filter(|(n, ..)| *n > 0).map(|(n, before, words)| format!("{before}{n}{words}")));
     for key in &seen.keys {
@@ -297,6 +297,6 @@ fn unproven(reason: &str) -> Report {
 }
 
 fn read(file: &Path) -> Result<String> {
-    let doing = format!("reading {}; check that it is there, readable and text", file.display());
+    let doing = format!("reading {}; check that it exists and is readable text", file.display());
     std::fs::read_to_string(file).map_err(|source| Failure::File { doing, source })
 }

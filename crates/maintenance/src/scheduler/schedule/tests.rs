@@ -30,7 +30,7 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-/// Every due time within, found forwards.
+/// Returns every due time in the range, in order.
 fn due_times(schedule: &Schedule, from: &str, to: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut after = at(from);
@@ -44,7 +44,7 @@ fn due_times(schedule: &Schedule, from: &str, to: &str) -> Vec<String> {
 #[test]
 fn a_fixed_time_in_the_gap_of_spring_is_due_at_its_end() {
     let nightly = schedule("30 2 * * *", &[("zone", "Europe/Berlin")]).unwrap();
-    // On the 29th of March the clock goes from 2:00 to 3:00, which is 1:00 in UTC.
+    // On 29 March the clock jumps from 2:00 to 3:00, at 1:00 UTC.
     let found = due_times(&nightly, "2026-03-27T12:00:00Z", "2026-03-30T12:00:00Z");
     assert_eq!(found, ["28T01:30", "29T01:00", "30T00:30"]);
 }
@@ -52,7 +52,7 @@ fn a_fixed_time_in_the_gap_of_spring_is_due_at_its_end() {
 #[test]
 fn a_fixed_time_that_shows_twice_in_autumn_is_due_once() {
     let nightly = schedule("30 2 * * *", &[("zone", "Europe/Berlin")]).unwrap();
-    // On the 25th of October the clock shows 2:30 at 0:30 and at 1:30 in UTC.
+    // On 25 October the clock shows 2:30 twice, at 0:30 and 1:30 UTC.
     let found = due_times(&nightly, "2026-10-23T12:00:00Z", "2026-10-26T12:00:00Z");
     assert_eq!(found, ["24T00:30", "25T00:30", "26T01:30"]);
 }
@@ -118,8 +118,8 @@ fn what_is_wrong_is_named() {
 }
 
 proptest! {
-    /// Two processes that count from different instants agree on the due times, forwards and backwards, also around
-    /// both changes of the clock.
+    /// Two processes that count from different instants agree on the due times, forwards and backwards, and across
+    /// both clock changes.
     #[test]
     fn due_times_do_not_depend_on_when_one_begins_to_count(
         cron in prop::sample::select(vec!["30 2 * * *", "*/15 * * * *", "0 2,3 * * *", "0 0 29 2 *", "5 4 * * 0", "30 1 * * *", "0 */2 * * *"]),

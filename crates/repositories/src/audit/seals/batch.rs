@@ -1,4 +1,4 @@
-//! The statements that make a batch, and those that remove one.
+//! The statements that seal and remove a batch.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,16 @@ use crate::audit::rows::{columns, signed, unsigned};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
-/// The records of a page of what waits that are not preceded by more text than this, so that long details do not fill the memory.
+/// Maximum text before a waiting record of a page. Records after it are left to a later batch, so that long details do
+/// not fill the memory.
 const TEXT: i64 = 32 << 20;
 
 const LAST: &str = "SELECT checkpoint FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
 
-/// Two numbers of our own; any other use of advisory locks would choose others.
+/// The advisory lock of sealing: two numbers that nothing else uses.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(7264, 5) AS locked";
 
-/// What waits and is not sealed, oldest position first, with the number `found` of the page.
+/// Selects the waiting records, oldest position first, with the number `found` of the page.
 pub(super) async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
     let columns = columns(tx.engine());
     let sql = format!(
@@ -30,7 +31,7 @@ pub(super) async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
     tx.across_tenants()?.rows(&sql, vec![signed(limit).into()]).await
 }
 
-/// SQLite's unit has the only right to write already.
+/// Takes the lock of sealing. SQLite's unit already has the exclusive right to write.
 pub(super) async fn may_seal(tx: &Tx) -> Result<bool> {
     if tx.across_tenants()?.is_sqlite() {
         return Ok(true);
@@ -51,7 +52,7 @@ pub(super) async fn fingerprint(tx: &Tx) -> Result<String> {
 
 pub(super) type Salted<'s> = (Record, &'s [Salt]);
 
-/// An entry a tenant, with the running count.
+/// Returns one entry per tenant, with the running count.
 pub(super) async fn entries(tx: &Tx, records: &[Salted<'_>]) -> Result<Vec<TenantEntry>> {
     let mut trees: BTreeMap<&str, Tree> = BTreeMap::new();
     for (record, _) in records {
@@ -110,7 +111,7 @@ pub(super) async fn insert_entries(tx: &Tx, batch: u64, entries: &[TenantEntry])
     insert(tx, "rylie_audit_tenant (batch, number, tenant, records, total, root)", rows).await
 }
 
-/// Some thousand rows a statement, as many as it can bind.
+/// Inserts rows, some thousand per statement, as the limit on bound values allows.
 async fn insert(tx: &Tx, into: &str, rows: Vec<Vec<Value>>) -> Result<()> {
     for some in rows.chunks(1_000) {
         let mut bind = 0;
@@ -157,14 +158,14 @@ pub(super) async fn remove_batch(tx: &Tx, batch: u64) -> Result<u64> {
     if tx.across_tenants()?.is_sqlite() {
         return remove_on_sqlite(tx, batch).await;
     }
-    // Not a plain `SELECT`, which would count as reading.
+    // Not a plain `SELECT`, which would be classified as a read.
     let sql =
         "WITH removed AS MATERIALIZED (SELECT rylie_audit_remove_batch($1, $2) AS records) SELECT records FROM removed";
     let rows = tx.across_tenants()?.rows(sql, vec![signed(batch).into(), tx.now().into()]).await?;
     rows.first().map_or(Ok(0), |row| unsigned(row, "records"))
 }
 
-/// What PostgreSQL does in a function, whose rights the platform's role does not have.
+/// Removes a batch. On PostgreSQL a function does this with rights that the platform's role does not have.
 async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     let number = || vec![Value::from(signed(batch))];
     let sealed = tx.across_tenants()?.rows("SELECT records FROM rylie_audit_batch WHERE batch = $1", number()).await?;
@@ -175,7 +176,7 @@ async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     if removed != sealed {
         return Err(Error::Invalid {
             what: "the batch",
-            reason: "it does not hold what was sealed: verify the log first",
+            reason: "it does not hold what was sealed; verify the log first",
         });
     }
     tx.across_tenants()?.run("DELETE FROM rylie_audit_leaf WHERE batch = $1", number()).await?;

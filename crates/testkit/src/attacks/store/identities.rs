@@ -43,7 +43,7 @@ async fn sessions(stage: &Stage<'_>) -> Result<Seen> {
     }
     let now = stage.world().env().now();
     let expired = unit.sessions().begin(&admin.user.id, now - TimeDelta::milliseconds(1)).await?;
-    seen.unless(unit.sessions().signed_in(&expired).await?.is_none(), "an expired session is good");
+    seen.unless(unit.sessions().signed_in(&expired).await?.is_none(), "an expired session is valid");
     seen.unless(unit.sessions().extend(&expired, now + TimeDelta::days(1)).await.is_err(), "… and was extended");
     let ended = unit.sessions().begin(&admin.user.id, now + TimeDelta::days(1)).await?;
     let good = unit.sessions().signed_in(&ended).await?;

@@ -41,10 +41,10 @@ async fn super_admins(stage: &Stage<'_>) -> Result<Seen> {
     seen.refused("lowering a super admin", &users.set_role(&above(), UserRole::User).await);
     seen.refused("changing a super admin", &users.update(&above(), UserChanges::default()).await);
     seen.refused("deleting a super admin", &users.remove(&above()).await);
-    seen.refused("taking a super admin's key", &unit.api_keys().issue(&above()).await);
+    seen.refused("issuing a super admin's key", &unit.api_keys().issue(&above()).await);
     let ordered = NewRequest { user: Some(above()), ..new_request("in that name") };
     seen.refused("ordering as a super admin", &unit.requests().add(ordered.clone()).await);
-    seen.refused("ordering much as a super admin", &unit.requests().add_many(vec![ordered]).await);
+    seen.refused("bulk ordering as a super admin", &unit.requests().add_many(vec![ordered]).await);
     Ok(seen)
 }
 

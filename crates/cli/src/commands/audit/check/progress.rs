@@ -1,4 +1,4 @@
-//! How far a verification came: on a terminal, and in a file.
+//! The progress of a verification: on a terminal, and in a file.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::failure::{Failure, Result};
 
-/// How far it came, in a file: also while it is under way, so that it goes on where it was killed.
+/// The progress of a verification in a file. It is also saved during the run, so that a killed one can resume.
 pub(super) struct Noted<'f> {
     pub(super) file: Option<&'f Path>,
-    /// How many records had been seen when it was last written.
+    /// The number of verified records at the last save.
     pub(super) records: u64,
     pub(super) failed: Option<Failure>,
 }
@@ -29,7 +29,7 @@ impl Noted<'_> {
         self.failed.take().map_or_else(|| self.save(progress), Err)
     }
 
-    /// Under another name first: a file that is half written would be no state.
+    /// Writes a temporary file first: a half-written one would not be a valid state.
     fn save(&self, progress: &Progress) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         let beside = file.with_extension("new");
@@ -39,7 +39,7 @@ impl Noted<'_> {
     }
 }
 
-/// Progress on a terminal.
+/// A progress bar on a terminal.
 pub(super) struct Bar {
     pub(super) total: u64,
     pub(super) shown: bool,
@@ -55,7 +55,7 @@ impl Bar {
         let filled = (done * WIDTH / self.total.max(1)).min(WIDTH);
         let (filled, left) =
             (usize::try_from(filled).unwrap_or_default(), usize::try_from(WIDTH - filled).unwrap_or_default());
-        // With standard error closed there is nobody left to tell.
+        // Standard error may be closed.
         let _ = write!(io::stderr(), "\r[{}{}] {done} of {} records", "#".repeat(filled), " ".repeat(left), self.total);
     }
 
