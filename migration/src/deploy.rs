@@ -254,6 +254,11 @@ impl Migrations {
         mark::set_environment(&mut self.connection, environment, reason).await
     }
 
+    /// Returns the first table, but those of extensions and of the migrations' record; `None` for an empty database. Reads only.
+    pub async fn first_table(&mut self) -> Result<Option<String>> {
+        guard::first_table(&mut self.connection).await
+    }
+
     /// Gives the database a fingerprint of its own, for a copy that must not be taken for the original. Audited.
     pub async fn renew_fingerprint(&mut self) -> Result<Mark> {
         self.refuse_strangers().await?;
@@ -277,9 +282,11 @@ impl Migrations {
         roles::provision(&mut self.connection, wanted).await
     }
 
-    /// The logins that were provisioned. Reads only; PostgreSQL.
+    /// The logins that were provisioned, and those that read every row for backups. Reads only; PostgreSQL.
     pub async fn provisioned(&mut self) -> Result<Vec<Provisioned>> {
-        roles::provisioned(&mut self.connection).await
+        let mut logins = roles::provisioned(&mut self.connection).await?;
+        logins.extend(roles::provisioned_for_backups(&mut self.connection).await?);
+        Ok(logins)
     }
 
     /// Why the walls do not bind the login of this connection; `None` where they do. Reads only.

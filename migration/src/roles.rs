@@ -1,5 +1,6 @@
 //! The logins of the service and of readers. PostgreSQL.
 
+mod backup;
 mod check;
 pub(crate) mod grants;
 mod password;
@@ -17,6 +18,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::{Engine, Target};
 
+pub(crate) use backup::provisioned_for_backups;
 pub use check::{CheckStatus, RoleCheck};
 pub(crate) use check::{check, exempt};
 pub use password::Password;
@@ -65,6 +67,9 @@ pub struct Provision {
     pub readonly: Option<Login>,
     /// What the reader sees; `None` leaves it as it is, and a new one without any tenant's row.
     pub sees: Option<Sees>,
+    /// A login for backups: reads every row of every table, also of tables to come, past row-level security. Making it takes a
+    /// superuser.
+    pub backup: Option<Login>,
 }
 
 /// A login that was provisioned.
@@ -72,7 +77,7 @@ pub struct Provision {
 pub struct Provisioned {
     /// Its name.
     pub login: String,
-    /// `app`, `sealer` or `readonly`.
+    /// `app`, `sealer`, `readonly` or `backup`.
     pub kind: String,
     /// The one tenant whose rows a reader sees.
     pub tenant: Option<String>,
@@ -89,8 +94,10 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
     if connection.engine() == Engine::Sqlite {
         return Err(Refusal::NotPostgres.into());
     }
-    if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
-        return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
+    if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() && wanted.backup.is_none() {
+        return Err(Error::Usage(
+            "name a login to provision: an app, a sealer, a reader, or one for backups".to_owned(),
+        ));
     }
     connection.become_owner().await?;
     refuse_unwalled(connection).await?;
@@ -107,6 +114,10 @@ pub(crate) async fn provision(connection: &mut Connection, wanted: &Provision) -
         changes.extend(opened(connection, &row).await?);
         changes.push(statements::register(&row));
         rows.push(row);
+    }
+    if let Some(login) = &wanted.backup {
+        changes.extend(backup::make(connection, login, &known).await?);
+        rows.push(backup::row(&login.name));
     }
     let details = json!({ "roles": rows });
     let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;

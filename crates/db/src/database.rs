@@ -141,6 +141,7 @@ impl Database {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
         let file = KeyFile::new(path);
         may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
+        self.config.refuse_key_in_backup(key)?;
         self.reload_keys()?;
         // A unit that sealed before the rotation may not have committed yet.
         let unit = (&*self.store as &dyn Store).platform(Grant::job("destroy-key", "waits for writers")?).await?;

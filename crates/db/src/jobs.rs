@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use rylie_maintenance::{
-    Analyze, CaptureSize, CheckIntegrity, CloseUsage, Engine, Job, Notifier, PurgeDeleted, Reencrypt, Reindex,
-    RemoveExpired, RemoveUsageEvents, Scheduler, SchedulerOptions, SealAudit, TidyBooks, Vacuum,
+    Analyze, BackupFolder, CaptureSize, CheckIntegrity, CloseUsage, Engine, Job, Notifier, PurgeDeleted, Reencrypt,
+    Reindex, RemoveExpired, RemoveUsageEvents, Scheduler, SchedulerOptions, SealAudit, TidyBooks, Vacuum,
 };
 
 use crate::Database;
+use crate::backup::{MakeBackup, VerifyBackup};
 use crate::error::Result;
 
 impl Database {
     /// The scheduler of this database's jobs, as the settings `[schedule.<job>]` say. `more` are jobs of the service's own.
     ///
     /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by `rylie maintain run`.
-    /// Left out are `audit` without the setting `audit_key`, `reencrypt` without a keyring, `integrity` but on SQLite,
+    /// Left out are `backup` without the setting `backups`, `backup-verify` without that and `audit_key`, `audit` without the setting `audit_key`, `reencrypt` without a keyring, `integrity` but on SQLite,
     /// and the care of the engine `behind_pooler`, as that takes sessions of its own.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let mut jobs = self.jobs()?;
@@ -58,6 +59,14 @@ impl Database {
         }
         if self.config().keyring().is_some() {
             jobs.push(Arc::new(Reencrypt));
+        }
+        if let Some(place) = self.config().backups() {
+            let (config, folder) = (Arc::new(self.config().clone()), BackupFolder::new(place)?);
+            jobs.push(Arc::new(MakeBackup { config: Arc::clone(&config), folder: folder.clone() }));
+            if settings.audit_key.is_some() {
+                let (env, notifiers) = (self.env(), self.notifiers());
+                jobs.push(Arc::new(VerifyBackup { config, folder, env, notifiers }));
+            }
         }
         if !self.config().pool.behind_pooler {
             jobs.extend(self.care()?);

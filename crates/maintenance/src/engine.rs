@@ -40,6 +40,7 @@ const CHECK: &str = "client_connection_check_interval";
 #[derive(Clone)]
 pub struct Engine {
     at: At,
+    url: String,
     look: Duration,
 }
 
@@ -63,7 +64,7 @@ impl Engine {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(wrong)?;
             let options = options.create_if_missing(false).busy_timeout(LOCK).disable_statement_logging();
-            return Ok(Self { at: At::Sqlite(Box::new(options)), look: LOOK });
+            return Ok(Self { at: At::Sqlite(Box::new(options)), url: url.to_owned(), look: LOOK });
         }
         let options = PgConnectOptions::from_str(url).map_err(wrong)?;
         let options = options.application_name("rylie-maintenance").disable_statement_logging().options([
@@ -77,7 +78,7 @@ impl Engine {
             // Names without a schema are ours, whatever the login's own path says.
             ("search_path", "pg_catalog,public,pg_temp".to_owned()),
         ]);
-        Ok(Self { at: At::Postgres(Box::new(options)), look: LOOK })
+        Ok(Self { at: At::Postgres(Box::new(options)), url: url.to_owned(), look: LOOK })
     }
 
     /// The same with another pause between two looks whether the server is still at work; ten seconds by default. Three looks
@@ -91,6 +92,11 @@ impl Engine {
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         matches!(self.at, At::Sqlite(_))
+    }
+
+    /// Its URL, password included: for a program that connects by itself.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) async fn connect(&self) -> Result<Session> {

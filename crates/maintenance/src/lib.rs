@@ -2,6 +2,7 @@
 
 mod alert;
 mod audit;
+mod backup;
 mod bytes;
 mod engine;
 mod error;
@@ -14,10 +15,14 @@ mod sweep;
 mod tenant;
 mod usage;
 
-pub use alert::{Notifier, Smtp, check_size, deliver_alerts};
+pub use alert::{Notifier, Smtp, check_backup_age, check_size, deliver_alerts};
 pub use audit::{
     CheckedTenantAudit, RetainedAudit, SealedAudit, Verification, check_tenant_audit, checkpoint_sink,
     erase_from_audit, kept_checkpoints, retain_audit, seal_audit, verify_audit,
+};
+pub use backup::{
+    Backup, BackupCheck, BackupFile, BackupFolder, CheckStatus, CreateOptions, ListedBackup, Locale, Manifest,
+    PruneRule, RecoveryCertificate, Scratch, create_backup, prune_backups, restore_into,
 };
 pub use bytes::{parse_bytes, pretty_bytes};
 pub use engine::{

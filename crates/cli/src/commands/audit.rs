@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rylie_db::audit::{CheckpointSink, SignedCheckpoint, SigningKey};
+use rylie_db::audit::{CheckpointSink, Outside, SignedCheckpoint, SigningKey};
 use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{RetainedAudit, SealedAudit, checkpoint_sink, erase_from_audit, retain_audit, seal_audit};
 use rylie_db::{Config, Database};
@@ -118,7 +118,7 @@ impl Sealing {
     }
 
     pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
-        let key = self.signing_key(database).await?;
+        let key = signing_key(self.key.as_deref(), database).await?;
         let sink = self.sink(database)?;
         let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         Ok(seal_audit(&*database.store(), &key, &sinks).await?)
@@ -129,35 +129,10 @@ impl Sealing {
         Ok(target.map(checkpoint_sink).transpose()?)
     }
 
-    /// Made where there is none, but only for a log that nobody sealed yet: a wrong path must not change the key unseen.
-    async fn signing_key(&self, database: &Database) -> Result<SigningKey> {
-        let path = key_file(self.key.as_deref(), database.config());
-        if path.exists() {
-            return Ok(SigningKey::load(path)?);
-        }
-        let reader = database.audit_reader().await?;
-        let (batches, _) = reader.extent().await.map_err(rylie_db::Error::from)?;
-        drop(reader);
-        if batches == 0 {
-            let key = SigningKey::create(path)?;
-            // With standard error closed there is nobody left to tell.
-            let _ = writeln!(
-                io::stderr(),
-                "rylie: made the signing key {}, for its owner alone; keep it away from the database",
-                path.display()
-            );
-            return Ok(key);
-        }
-        Err(Failure::Refused(format!(
-            "the log was sealed by a key, and {} is not there; give its path with --key, or make a new one with `rylie audit keygen`",
-            path.display()
-        )))
-    }
-
     /// Removes what is older than so many days, or than the settings say, and seals what is there, the record of that included.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
-        let (key, sink) = (self.signing_key(database).await?, self.sink(database)?);
+        let (key, sink) = (signing_key(self.key.as_deref(), database).await?, self.sink(database)?);
         let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         let removed = match days.or(database.config().audit_keep_days()) {
             Some(days) => retain_audit(&*store, &key, &sinks, SystemEnv.now(), days).await?,
@@ -211,12 +186,42 @@ impl Keygen {
     }
 }
 
+/// Made where there is none, but only for a log that nobody sealed yet: a wrong path must not change the key unseen.
+pub(super) async fn signing_key(flag: Option<&Path>, database: &Database) -> Result<SigningKey> {
+    let path = key_file(flag, database.config());
+    if path.exists() {
+        return Ok(SigningKey::load(path)?);
+    }
+    let reader = database.audit_reader().await?;
+    let (batches, _) = reader.extent().await.map_err(rylie_db::Error::from)?;
+    drop(reader);
+    if batches == 0 {
+        let key = SigningKey::create(path)?;
+        // With standard error closed there is nobody left to tell.
+        let _ = writeln!(
+            io::stderr(),
+            "rylie: made the signing key {}, for its owner alone; keep it away from the database",
+            path.display()
+        );
+        return Ok(key);
+    }
+    Err(Failure::Refused(format!(
+        "the log was sealed by a key, and {} is not there; give its path with --key, or make a new one with `rylie audit keygen`",
+        path.display()
+    )))
+}
+
 /// The signing key; `None` where no flag names one and there is none in the place that the settings name, or that is usual, or
 /// it is another user's.
 pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Result<Option<SigningKey>> {
     let path = key_file(flag, settings);
     let readable = || std::fs::File::open(path).is_ok();
     Ok((flag.is_some() || readable()).then(|| SigningKey::load(path)).transpose()?)
+}
+
+/// The checkpoints at the place that the settings name; a log that was sealed has some there.
+pub(super) fn kept_checkpoints(settings: &Config, sealed: bool) -> Result<Outside> {
+    Ok(outside::kept(settings, sealed)?.0)
 }
 
 /// What the flag says, else the settings.

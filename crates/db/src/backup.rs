@@ -1,0 +1,119 @@
+//! Backups of the configured database. They need no pool, and work while migrations are pending.
+
+mod drill;
+mod jobs;
+
+use std::sync::Arc;
+
+use rylie_audit::{Event, SigningKey};
+use rylie_crypto::KeyId;
+use rylie_entities::{Env, SystemEnv};
+use rylie_maintenance::{
+    Backup, BackupFolder, CreateOptions, Engine, PruneRule, create_backup, prune_backups, restore_into,
+};
+use rylie_migration::Migrations;
+use rylie_repositories::{ConnectionError, Grant, Pool, Progress, Store};
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::error::{Error, Result};
+
+pub use drill::{Drill, Drilled};
+pub(crate) use jobs::{MakeBackup, VerifyBackup};
+
+impl Config {
+    /// Where backups are kept, if a folder is set.
+    #[must_use]
+    pub fn backups(&self) -> Option<&str> {
+        self.backups.as_deref()
+    }
+
+    /// The PostgreSQL server on which drills restore, if it is not that of the database.
+    #[must_use]
+    pub fn backup_scratch_url(&self) -> Option<&str> {
+        self.backup_scratch_url.as_deref()
+    }
+
+    /// Makes a backup as the login of the setting `backup_url`, else that of `database_url`; see
+    /// [`create_backup`](rylie_maintenance::create_backup).
+    pub async fn create_backup(
+        &self,
+        folder: &BackupFolder,
+        jobs: u32,
+        key: Option<&SigningKey>,
+        progress: &Progress,
+    ) -> Result<Backup> {
+        let url = self.backup_url.as_deref().map_or_else(|| self.direct_url(), Ok)?;
+        self.guard_fingerprint().await?;
+        let options = CreateOptions { jobs };
+        Ok(create_backup(&Engine::new(url)?, folder, SystemEnv.now(), options, key, progress).await?)
+    }
+
+    /// Removes old backups; see [`prune_backups`](rylie_maintenance::prune_backups).
+    pub async fn prune_backups(&self, folder: &BackupFolder, rule: PruneRule) -> Result<Vec<String>> {
+        Ok(prune_backups(folder, rule, SystemEnv.now()).await?)
+    }
+
+    /// Restores a backup into the empty database at `url`, after a check of its files. Refused for a database that holds a
+    /// table, and for a SQLite file that exists.
+    pub async fn restore_backup(&self, backup: &Backup, url: &str, jobs: u32, progress: &Progress) -> Result<()> {
+        let check = backup.check_files().await?;
+        backup.signed_by()?;
+        if check.is_failed() {
+            return Err(rylie_maintenance::Error::BackupDamaged {
+                id: backup.manifest.id.clone(),
+                reason: check.detail,
+            }
+            .into());
+        }
+        if !backup.manifest.is_sqlite() {
+            let mut target = Migrations::connect_to_read(url).await?;
+            if let Some(table) = target.first_table().await? {
+                let reason = format!("the target holds table {table}; a backup is restored into an empty database");
+                return Err(rylie_maintenance::Error::BackupRefused { reason }.into());
+            }
+        }
+        Ok(restore_into(backup, url, jobs, progress).await?)
+    }
+
+    /// Records what was done to a backup in the audit log of the database. A login that may only read cannot, and a lost
+    /// database cannot either: the error is for a warning.
+    pub async fn record_backup(&self, event: Event) -> Result<()> {
+        if self.is_file_missing() {
+            return Err(Error::Repository(rylie_repositories::Error::NotFound { entity: "database" }));
+        }
+        // Records need no keys, which may be elsewhere.
+        let mut config = self.clone();
+        config.keyring = None;
+        let database = Database::connect(config).await?;
+        let store: Arc<dyn Store> = database.store();
+        let unit = store.platform(Grant::job("backup", "to record what was done to a backup")?).await?;
+        unit.audit().record(event).await?;
+        unit.commit().await?;
+        drop(store);
+        database.close().await;
+        Ok(())
+    }
+
+    /// The fingerprint that a backup of this database has: that of the setting, else that of the database; `None` where
+    /// neither can be read.
+    async fn expected_fingerprint(&self) -> Option<String> {
+        if let Some(fingerprint) = &self.fingerprint {
+            return Some(fingerprint.clone());
+        }
+        let mark: std::result::Result<_, ConnectionError> = Pool::mark_at(&self.url, &self.pool).await;
+        mark.ok().flatten().map(|mark| mark.fingerprint)
+    }
+
+    /// [`Error::KeyInBackup`] if a backup in the configured folder holds values under the key.
+    pub(crate) fn refuse_key_in_backup(&self, key: &KeyId) -> Result<()> {
+        let Some(place) = self.backups() else { return Ok(()) };
+        for listed in BackupFolder::new(place)?.list()? {
+            let keys = listed.backup.as_ref().map(|backup| backup.manifest.keys.as_slice()).unwrap_or_default();
+            if keys.iter().any(|needed| needed == key.as_str()) {
+                return Err(Error::KeyInBackup { key: key.clone(), backup: listed.id });
+            }
+        }
+        Ok(())
+    }
+}
