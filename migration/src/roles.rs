@@ -294,8 +294,7 @@ async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<Str
     for door in wanted {
         let direct = format!(
             "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
-             WHERE r.rolname = $1 AND d.rolname = '{door}' AND pg_has_role(r.oid, d.oid, {})",
-            TAKE
+             WHERE r.rolname = $1 AND d.rolname = '{door}' AND pg_has_role(r.oid, d.oid, {TAKE})"
         );
         if connection.text(&direct, &row.login).await.map_err(&failed)?.is_none() {
             changes.push(format!("GRANT {door} TO {name}{options}"));
