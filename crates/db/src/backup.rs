@@ -5,13 +5,14 @@ mod jobs;
 
 use std::sync::Arc;
 
-use rylie_audit::{Event, SigningKey};
+use rylie_audit::{Action, Event, SigningKey};
 use rylie_crypto::KeyId;
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Backup, BackupFolder, CreateOptions, Engine, PruneRule, create_backup, prune_backups, restore_into,
+    Backup, BackupFolder, CreateOptions, Engine, Erasure, PruneRule, RepeatedErasures, create_backup, note_erasures,
+    prune_backups, repeat_erasures, restore_into,
 };
-use rylie_migration::Migrations;
+use rylie_migration::{Environment, Migrations};
 use rylie_repositories::{ConnectionError, Grant, Pool, Progress, Store};
 
 use crate::config::Config;
@@ -54,26 +55,79 @@ impl Config {
         Ok(prune_backups(folder, rule, SystemEnv.now()).await?)
     }
 
-    /// Restores a backup into the empty database at `url`, after a check of its files. Refused for a database that holds a
-    /// table, and for a SQLite file that exists.
-    pub async fn restore_backup(&self, backup: &Backup, url: &str, jobs: u32, progress: &Progress) -> Result<()> {
+    /// Restores a backup into the empty database at `url`, after a check of its files, and repeats the erasures on the list of
+    /// the folder that were made after the backup. Refused for a database that holds a table, and for a SQLite file that
+    /// exists. The restore is in the audit log of the restored database.
+    ///
+    /// A database that is marked as production is marked as staging while erasures are repeated, and as production again
+    /// after that; both are audited. After an error it stays staging: do not open it.
+    pub async fn restore_backup(
+        &self,
+        folder: &BackupFolder,
+        backup: &Backup,
+        url: &str,
+        jobs: u32,
+        progress: &Progress,
+    ) -> Result<RepeatedErasures> {
+        let manifest = &backup.manifest;
         let check = backup.check_files().await?;
         backup.signed_by()?;
         if check.is_failed() {
-            return Err(rylie_maintenance::Error::BackupDamaged {
-                id: backup.manifest.id.clone(),
-                reason: check.detail,
-            }
-            .into());
+            let (id, reason) = (manifest.id.clone(), check.detail);
+            return Err(rylie_maintenance::Error::BackupDamaged { id, reason }.into());
         }
-        if !backup.manifest.is_sqlite() {
+        let erasures = folder.erasures()?.map(|(list, _)| list).unwrap_or_default();
+        let erasures: Vec<_> =
+            erasures.into_iter().filter(|erasure| erasure.database == manifest.fingerprint).collect();
+        if !manifest.is_sqlite() {
             let mut target = Migrations::connect_to_read(url).await?;
             if let Some(table) = target.first_table().await? {
                 let reason = format!("the target holds table {table}; a backup is restored into an empty database");
                 return Err(rylie_maintenance::Error::BackupRefused { reason }.into());
             }
         }
-        Ok(restore_into(backup, url, jobs, progress).await?)
+        restore_into(backup, url, jobs, progress).await?;
+        let repeated = self.repeat_erasures(backup, url, &erasures).await?;
+        let target = self.of_scratch(url);
+        let event = Event::new(Action::BackupRestored).on("Backup", &manifest.id).with("erased_again", &repeated);
+        target.record_backup(event).await?;
+        Ok(repeated)
+    }
+
+    async fn repeat_erasures(&self, backup: &Backup, url: &str, erasures: &[Erasure]) -> Result<RepeatedErasures> {
+        if erasures.is_empty() {
+            return Ok(RepeatedErasures::default());
+        }
+        let mut config = self.of_scratch(url);
+        config.keyring = None;
+        let mut migrations = Migrations::connect(url).await?;
+        let environment = migrations.mark().await?.map(|mark| mark.environment);
+        if environment == Some(Environment::Production) {
+            let reason = format!("erasures after the backup {} are repeated", backup.manifest.id);
+            migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
+        }
+        let database = Database::connect(config).await?;
+        let repeated = repeat_erasures(&*database.store(), erasures, backup.manifest.made_at).await;
+        database.close().await;
+        let repeated = repeated?;
+        if environment == Some(Environment::Production) {
+            migrations.mark_environment(Environment::Production, None).await?;
+        }
+        Ok(repeated)
+    }
+
+    /// Brings the list of erasures beside the backups up to date with the audit log of the database; see
+    /// [`note_erasures`](rylie_maintenance::note_erasures).
+    pub async fn note_erasures(&self, folder: &BackupFolder, key: &SigningKey) -> Result<usize> {
+        let mut config = self.clone();
+        config.keyring = None;
+        let database = Database::connect(config).await?;
+        let noted = match database.stored_fingerprint().await? {
+            Some(fingerprint) => note_erasures(&*database.store(), folder, key, &fingerprint).await,
+            None => Ok(0),
+        };
+        database.close().await;
+        Ok(noted?)
     }
 
     /// Records what was done to a backup in the audit log of the database. A login that may only read cannot, and a lost

@@ -93,6 +93,11 @@ impl Database {
         Ok(rylie_migration::guard_destructive(marked, doing)?)
     }
 
+    /// The fingerprint in the database's marker.
+    pub(crate) async fn stored_fingerprint(&self) -> Result<Option<String>> {
+        Ok(self.pool.mark().await?.map(|mark| mark.fingerprint))
+    }
+
     /// Whether the walls hold for the service's login, and the audit log for everybody; empty on SQLite, which has no
     /// roles. Opens one connection beside the pool.
     pub async fn check_roles(&self) -> Result<Vec<RoleCheck>> {

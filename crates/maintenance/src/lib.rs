@@ -21,8 +21,9 @@ pub use audit::{
     erase_from_audit, kept_checkpoints, retain_audit, seal_audit, verify_audit,
 };
 pub use backup::{
-    Backup, BackupCheck, BackupFile, BackupFolder, CheckStatus, CreateOptions, ListedBackup, Locale, Manifest,
-    PruneRule, RecoveryCertificate, Scratch, create_backup, prune_backups, restore_into,
+    Backup, BackupCheck, BackupFile, BackupFolder, CheckStatus, CreateOptions, Erasure, ListedBackup, Locale, Manifest,
+    PruneRule, RecoveryCertificate, RepeatedErasures, Scratch, create_backup, note_erasures, prune_backups,
+    repeat_erasures, restore_into,
 };
 pub use bytes::{parse_bytes, pretty_bytes};
 pub use engine::{

@@ -137,6 +137,22 @@ async fn recorded(settings: &Config, event: Event) -> bool {
     outcome.is_ok()
 }
 
+/// Brings the list of erasures up to date, where the key that signs it can be read. The list of before stays otherwise.
+pub(super) async fn note_erasures(settings: &Config, folder: &BackupFolder, key: Option<&SigningKey>) {
+    let Some(key) = key else { return };
+    if settings.is_file_missing() {
+        return;
+    }
+    if let Err(error) = settings.note_erasures(folder, key).await {
+        let cause = in_one_line(&error);
+        // With standard error closed there is no reader.
+        let _ = writeln!(
+            io::stderr(),
+            "rylie: warning: the list of erasures beside the backups is not up to date: {cause}"
+        );
+    }
+}
+
 /// A time, to the second.
 fn shown(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()

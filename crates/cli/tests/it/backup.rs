@@ -322,6 +322,42 @@ async fn a_place_must_be_named_and_an_id_must_exist(fixture: Fixture) {
     assert_eq!(fixture.run(&["backup", "list", "--json"]).expect(0).json(), json!({ "backups": [] }));
 }
 
+async fn the_scheduler_makes_backups_proves_them_and_keeps_some(fixture: Fixture) {
+    let run = |job: &str| {
+        let mut command = fixture.command(&["maintain", "run", "--now", job, "--json"]);
+        Outcome::of(command.env("RYLIE_BACKUP_KEEP", "1").output().unwrap()).expect(0).json()
+    };
+    for _ in 0..2 {
+        assert_eq!(run("backup")["runs"][0]["outcome"], "done");
+        assert_eq!(run("backup-verify")["runs"][0]["outcome"], "done");
+    }
+
+    let listed = fixture.listed();
+    assert_eq!((listed.len(), &listed[0]["verified"]), (1, &json!(true)));
+}
+
+async fn an_old_or_missing_proof_is_an_alert(fixture: Fixture) {
+    let out = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hook = format!("http://{}/hook", out.local_addr().unwrap());
+    let received = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = out.accept().unwrap();
+        let (mut text, mut part) = (String::new(), [0; 4096]);
+        while !text.contains("verified backup") {
+            let read = stream.read(&mut part).unwrap();
+            assert!(read > 0, "{text}");
+            text.push_str(&String::from_utf8_lossy(&part[..read]));
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        text
+    });
+
+    let mut command = fixture.command(&["maintain", "run", "--now", "backup-verify"]);
+    Outcome::of(command.env("RYLIE_SIZE_NOTIFY", hook).output().unwrap()).expect(0);
+
+    assert!(received.join().unwrap().contains("There is no verified backup; the limit is 36 hours."));
+}
+
 /// In the largest file of the copy, so in rows.
 pub(crate) fn flip_a_bit(fixture: &Fixture, id: &Value) {
     let path = largest_file(fixture, id);
@@ -391,4 +427,6 @@ on_both! {
     a_stopped_run_leaves_older_backups_and_nothing_else,
     a_full_disk_leaves_no_backup,
     a_place_must_be_named_and_an_id_must_exist,
+    the_scheduler_makes_backups_proves_them_and_keeps_some,
+    an_old_or_missing_proof_is_an_alert,
 }

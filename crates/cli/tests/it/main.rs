@@ -9,6 +9,7 @@ mod audit;
 mod audit_export;
 mod backup;
 mod backup_defects;
+mod backup_erasures;
 mod backup_postgres;
 mod environment;
 mod foreign_files;

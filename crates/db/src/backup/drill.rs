@@ -132,7 +132,7 @@ impl Config {
     }
 
     /// The same keys for another database, and nothing that leads back to this one.
-    fn of_scratch(&self, url: &str) -> Self {
+    pub(super) fn of_scratch(&self, url: &str) -> Self {
         let mut config = self.clone();
         url.clone_into(&mut config.url);
         config.platform_url = None;

@@ -58,6 +58,9 @@ impl Job for MakeBackup {
         let id = &backup.manifest.id;
         let event = Event::new(Action::BackupCreated).on("Backup", id).with("sha256", &backup.sha256);
         self.config.record_backup(event).await.map_err(failed)?;
+        if let Some(key) = &key {
+            self.config.note_erasures(&self.folder, key).await.map_err(failed)?;
+        }
         Ok(json!({ "id": id, "bytes": backup.manifest.bytes() }))
     }
 }

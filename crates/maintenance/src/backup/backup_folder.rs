@@ -129,12 +129,18 @@ impl BackupFolder {
         Ok(names)
     }
 
+    /// Makes the folder where it does not exist.
+    pub(super) fn make(&self) -> Result<()> {
+        if self.path.is_dir() {
+            return Ok(());
+        }
+        make_private(&self.path).map_err(Error::file("making", &self.path))
+    }
+
     /// Begins a backup in a folder that no list shows. The folder is removed when the value is dropped.
     pub(super) fn begin(&self) -> Result<Incomplete> {
         let failed = Error::file("making a folder in", &self.path);
-        if !self.path.is_dir() {
-            make_private(&self.path).map_err(Error::file("making", &self.path))?;
-        }
+        self.make()?;
         let lock = self.lock()?;
         let mut folder = tempfile::Builder::new();
         #[cfg(unix)]

@@ -69,7 +69,7 @@ pub async fn create_backup(
     let made_at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
     let manifest = Manifest {
         format: FORMAT,
-        id: made_at.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect(),
+        id: made_at.chars().filter(char::is_ascii_alphanumeric).collect(),
         made_at: now,
         engine: if engine.is_sqlite() { "sqlite" } else { "postgres" }.to_owned(),
         server,

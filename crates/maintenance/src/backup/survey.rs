@@ -116,9 +116,6 @@ fn outcome(id: &str, differing: Vec<String>, fine: impl FnOnce() -> String) -> B
         return BackupCheck::ok(id, fine());
     }
     let more = differing.len().saturating_sub(MOST);
-    let mut detail = differing.into_iter().take(MOST).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        detail.push_str(&format!(", and {more} more"));
-    }
-    BackupCheck::failed(id, detail)
+    let first = differing.into_iter().take(MOST).collect::<Vec<_>>().join(", ");
+    BackupCheck::failed(id, if more > 0 { format!("{first}, and {more} more") } else { first })
 }

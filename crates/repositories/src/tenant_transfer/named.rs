@@ -3,8 +3,8 @@
 //! Users move between agencies and their requests stay, so such rows are in order, and they are not ours to change. The foreign
 //! key needs the user's id: everything else of the user goes.
 
-use rylie_entities::TenantId;
-use sea_orm::{ConnectionTrait, DbBackend};
+use rylie_entities::{TenantId, UserId};
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use super::query_all;
 use crate::Result;
@@ -15,11 +15,20 @@ const KEPT: &str = "'id', 'email', 'agencyId', 'tenantId', 'createdAt', 'updated
 
 /// Leaves of the tenant's remaining users their ids and no agency; how many there were.
 pub(super) async fn empty(tx: &Tx, tenant: &TenantId) -> Result<u64> {
+    empty_where(tx, "tenantId", tenant.into()).await
+}
+
+/// Leaves of one user the id, and no agency.
+pub(super) async fn empty_user(tx: &Tx, user: &UserId) -> Result<u64> {
+    empty_where(tx, "id", user.into()).await
+}
+
+async fn empty_where(tx: &Tx, column: &'static str, value: Value) -> Result<u64> {
     let assignments = defaults(tx).await?.join(", ");
     let sql = format!(
-        r#"UPDATE "User" SET "agencyId" = NULL, email = 'erased-' || id || '@erased.invalid', {assignments} WHERE "tenantId" = $1"#
+        r#"UPDATE "User" SET "agencyId" = NULL, email = 'erased-' || id || '@erased.invalid', {assignments} WHERE "{column}" = $1"#
     );
-    tx.run_across_tenants(&sql, vec![tenant.into()]).await
+    tx.run_across_tenants(&sql, vec![value]).await
 }
 
 /// Every other column that the live table has, set to its default.

@@ -4,7 +4,7 @@ use clap::Args;
 use rylie_db::audit::{Action, Event};
 use serde_json::{Value, json};
 
-use super::{DrillArgs, Place, document, recorded, verify};
+use super::{DrillArgs, Place, document, note_erasures, recorded, verify};
 use crate::arguments::Global;
 use crate::commands::{audit, existing};
 use crate::failure::Result;
@@ -42,6 +42,7 @@ impl Create {
         let manifest = &backup.manifest;
         let event = Event::new(Action::BackupCreated).on("Backup", &manifest.id).with("sha256", &backup.sha256);
         let is_recorded = recorded(&settings, event).await;
+        note_erasures(&settings, &folder, key.as_ref()).await;
         if self.verify {
             return verify::drill(global, &settings, &folder, &backup, &self.drill).await;
         }

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Place, document};
+use super::{Place, document, note_erasures};
 use crate::arguments::Global;
+use crate::commands::audit;
 use crate::failure::Result;
 use crate::progress;
 use crate::report::Report;
@@ -13,6 +14,9 @@ use crate::report::Report;
 ///
 /// The files are compared with their checksums first. Ends at the first error. A database that holds a table is refused
 /// (4), and so is a SQLite file that exists. On PostgreSQL it takes a superuser, and the roles of the backup must exist.
+///
+/// Tenants and users that were erased after the backup are erased again: those on the signed list beside the backups. `backup
+/// create`, `backup restore` and `tenant erase` bring that list up to date with the audit log.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  rylie backup restore 20261126T020000000Z --to postgres://postgres@localhost/restored"
@@ -33,11 +37,18 @@ pub(crate) struct Restore {
 impl Restore {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
-        let backup = self.place.folder(&settings)?.get(&self.id)?;
-        settings.restore_backup(&backup, &self.to, self.jobs, &progress::bytes(global, "restoring")).await?;
+        let folder = self.place.folder(&settings)?;
+        let backup = folder.get(&self.id)?;
+        note_erasures(&settings, &folder, audit::signing_key_if_any(None, &settings)?.as_ref()).await;
+        let progress = progress::bytes(global, "restoring");
+        let erased = settings.restore_backup(&folder, &backup, &self.to, self.jobs, &progress).await?;
         let rows: u64 = backup.manifest.rows.values().sum();
         let mut json = document(&backup);
         json["restored"] = json!(true);
-        Ok(Report::new(json, format!("restored {rows} rows of {}", backup.manifest.id)))
+        json["erased_again"] = json!(erased);
+        let mut text = format!("restored {rows} rows of {}", backup.manifest.id);
+        let again = erased.tenants.iter().chain(&erased.users);
+        text.extend(again.map(|id| format!("\nerased again {id}")));
+        Ok(Report::new(json, text))
     }
 }
