@@ -227,16 +227,12 @@ async fn audit(database: &Database, backup: &Backup, outside: Outside) -> Result
     let outside = newest.iter().fold(kept, Outside::and);
     let reader = database.audit_reader().await?;
     let verification = verify_audit(&reader, Verifier::new(&[], outside), &mut |_, _| {}).await?;
-    Ok(match verification.first_bad {
-        Some(finding) => BackupCheck::failed("audit", finding.to_string()),
-        None => {
-            let records = verification.seen.records;
-            BackupCheck::ok(
-                "audit",
-                format!("{records} sealed records, compared with {compared} checkpoints kept outside"),
-            )
-        }
-    })
+    if let Some(finding) = verification.first_bad {
+        return Ok(BackupCheck::failed("audit", finding.to_string()));
+    }
+    let records = verification.seen.records;
+    let detail = format!("{records} sealed records, compared with {compared} checkpoints kept outside");
+    Ok(BackupCheck::ok("audit", detail))
 }
 
 async fn secrets(database: &Database) -> Result<BackupCheck> {
