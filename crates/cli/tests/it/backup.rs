@@ -99,8 +99,8 @@ async fn a_backup_states_what_it_holds(fixture: Fixture) {
     assert_eq!((&made["verified"], &made["recorded"]), (&json!(false), &json!(true)));
     let manifest = std::fs::read(fixture.path(&made["id"], "manifest.json")).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, &manifest);
-    let hexadecimal: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(made["sha256"], hexadecimal);
+    let hexadecimal: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(made["sha256"], hexadecimal.concat());
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     assert!(manifest["checkpoint"].as_str().unwrap().starts_with("rylie audit checkpoint"));
     assert!(manifest["public_keys"][0].as_str().unwrap().starts_with("ed25519:"));
@@ -116,14 +116,14 @@ async fn only_its_owner_may_read_a_backup(fixture: Fixture) {
     let mut folders = vec![fixture.folder.path("backups")];
     let mut files = 0;
     while let Some(folder) = folders.pop() {
-        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o077, 0, "{folder:?}");
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", folder.display());
         for entry in folder.read_dir().unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else {
                 files += 1;
-                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{path:?}");
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `rylie backup restore`: who was erased after the backup is not back.
 
-use rylie_db::entities::Env;
+use rylie_db::entities::{Env, SystemEnv};
 use rylie_testkit::{Cluster, PostgresDatabase};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -71,7 +71,7 @@ async fn a_user_who_was_removed_after_the_backup_is_not_back(fixture: Fixture) {
     let request = other.request().await.unwrap();
     let made = fixture.create();
     // The command has the system's clock.
-    fixture.world.env().forward(chrono::Utc::now() - fixture.world.env().now());
+    fixture.world.env().forward(SystemEnv.now() - fixture.world.env().now());
     let unit = fixture.world.platform().await.unwrap();
     unit.users().remove(one.user.id.clone()).await.unwrap();
     unit.commit().await.unwrap();

@@ -147,9 +147,9 @@ fn replace_checksums(fixture: &Fixture, id: &Value) {
             let path = entry.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();
             let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-            let sha256: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
             let name = format!("dump/{}", path.file_name().unwrap().to_str().unwrap());
-            files.insert(name, serde_json::json!({ "bytes": bytes.len(), "sha256": sha256 }));
+            files.insert(name, serde_json::json!({ "bytes": bytes.len(), "sha256": sha256.concat() }));
         }
         manifest["files"] = files.into();
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rylie_db::audit::{Action, Event};
-use rylie_db::maintenance::{ListedBackup, PruneRule};
+use rylie_db::maintenance::{Backup, ListedBackup, Manifest, PruneRule};
 use serde_json::{Value, json};
 
 use super::{Place, age, recorded, shown};
@@ -65,13 +65,13 @@ fn one(listed: &ListedBackup) -> Value {
         "sha256": listed.backup.as_ref().ok().map(|backup| &backup.sha256),
         "made_at": manifest.map(|manifest| manifest.made_at),
         "engine": manifest.map(|manifest| &manifest.engine),
-        "bytes": manifest.map(rylie_db::maintenance::Manifest::bytes),
+        "bytes": manifest.map(Manifest::bytes),
         "rows": manifest.map(|manifest| &manifest.rows),
         "keys": manifest.map(|manifest| &manifest.keys),
         "verified": listed.verified().is_some(),
         "verified_at": certificate.map(|certificate| certificate.verified_at),
         "rto_seconds": certificate.map(|certificate| certificate.rto_seconds),
-        "certificate": certificate.and(listed.backup.as_ref().ok()).map(|backup| backup.certificate_path()),
+        "certificate": certificate.and(listed.backup.as_ref().ok()).map(Backup::certificate_path),
         "problem": listed.backup.as_ref().err(),
     })
 }

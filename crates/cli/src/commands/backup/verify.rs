@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use clap::Args;
 use rylie_db::audit::{Action, Event, Outside, PublicKey};
+use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{self, Backup, BackupCheck, BackupFolder, CheckStatus, RecoveryCertificate};
 use rylie_db::{Config, Drill};
 use serde_json::{Value, json};
@@ -150,7 +151,7 @@ impl CheckCertificate {
         if !keys.is_empty() && !keys.contains(&key) {
             return Ok(invalid("it is signed by a key that is not trusted"));
         }
-        let limit = self.max_age.and_then(|age| Utc::now().checked_sub_signed(TimeDelta::from_std(age).ok()?));
+        let limit = self.max_age.and_then(|age| SystemEnv.now().checked_sub_signed(TimeDelta::from_std(age).ok()?));
         if limit.is_some_and(|limit| certificate.verified_at < limit) {
             return Ok(invalid(&format!("it is stale: the drill was at {}", shown(certificate.verified_at))));
         }
