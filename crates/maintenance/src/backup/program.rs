@@ -130,9 +130,9 @@ fn first_error(stderr: &str) -> Option<String> {
     let after = |line: &str, word: &str| line.split_once(word).map(|(_, text)| text.trim().to_owned());
     let error = stderr.lines().find_map(|line| after(line, ": error: "))?;
     let server = stderr.lines().find_map(|line| after(line, ": detail: "));
-    let error = match error.split_once(" failed: ERROR:") {
+    let error = match error.split_once(": ERROR:") {
         // The message may quote a value that the column does not take.
-        Some((copy, _)) if copy.starts_with("COPY") => format!("{copy} failed"),
+        Some((copy, _)) if copy.starts_with("COPY failed") => copy.to_owned(),
         _ => error,
     };
     Some(server.map_or(error.clone(), |server| format!("{error} {server}")))
