@@ -96,6 +96,63 @@ async fn a_provisioned_login_backs_up_everything_and_may_change_nothing() {
     fixture.run(&["roles", "provision", "--app", &name]).expect(4);
 }
 
+/// Begins a backup, and returns when so many bytes of it are written, or when it has ended.
+fn begin_until(fixture: &Fixture, bytes: u64) -> std::process::Child {
+    // What killed runs left is not of this one.
+    let left = incomplete(fixture);
+    let mut command = fixture.command(&["backup", "create", "--quiet"]);
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let written = || -> u64 {
+        let new = incomplete(fixture).into_iter().filter(|folder| !left.contains(folder));
+        let files = new.flat_map(|folder| folder.join("dump").read_dir().into_iter().flatten().flatten());
+        files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+    };
+    while child.try_wait().unwrap().is_none() && written() < bytes {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    child
+}
+
+fn incomplete(fixture: &Fixture) -> Vec<std::path::PathBuf> {
+    let hidden = fixture.folder.path("backups").read_dir().unwrap().flatten();
+    let hidden = hidden.filter(|entry| entry.file_name().to_string_lossy().starts_with(".incomplete"));
+    hidden.map(|entry| entry.path()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_that_is_killed_stopped_or_loses_its_server_leaves_older_backups_alone() {
+    let cluster = Cluster::private().await.unwrap();
+    let fixture = Fixture::on(World::postgres_of(&cluster).await.unwrap()).await;
+    if is_newer_than_the_programs(&fixture).await {
+        fixture.run(&["backup", "create"]).expect(4);
+        return;
+    }
+    let bulk = "SELECT i AS id, repeat(md5(i::text), 10) AS text FROM generate_series(1, 200000) AS i";
+    fixture.sql(&format!("CREATE TABLE bulk AS {bulk}")).await;
+    let good = fixture.run(&["backup", "create", "--verify", "--json"]).expect(0).json();
+    let bytes = good["bytes"].as_u64().unwrap();
+
+    for percent in [10, 50, 90] {
+        let mut child = begin_until(&fixture, bytes * percent / 100);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut child = begin_until(&fixture, bytes / 10);
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let before = fixture.listed();
+    let mut child = begin_until(&fixture, bytes / 10);
+    cluster.crash().await.unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    cluster.start_again().await.unwrap();
+
+    let listed = fixture.listed();
+    assert_eq!(listed.len(), before.len());
+    assert!(listed.iter().all(|backup| backup["problem"].is_null()), "{listed:#?}");
+    assert_eq!((&listed.last().unwrap()["id"], &listed.last().unwrap()["verified"]), (&good["id"], &true.into()));
+    fixture.verify(&good["id"], 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_tools_alone_restore_a_backup() {
     let Some(fixture) = fixture().await else { return };

@@ -157,8 +157,8 @@ impl BackupFolder {
         let lock = owner_only(options.write(true).create(true).truncate(false)).open(&path).map_err(&failed)?;
         if lock.try_lock().is_ok() {
             for name in self.names(|name| name.starts_with(INCOMPLETE) || name.starts_with(REMOVED))? {
-                let left = self.path.join(name);
-                fs::remove_dir_all(&left).map_err(Error::file("removing", &left))?;
+                // An orphaned `pg_dump` may still write there. What cannot be removed is left to the next run.
+                let _ = fs::remove_dir_all(self.path.join(name));
             }
             lock.unlock().map_err(&failed)?;
         }
