@@ -55,8 +55,8 @@ impl Config {
         Ok(prune_backups(folder, rule, SystemEnv.now()).await?)
     }
 
-    /// Restores a backup into the empty database at `url`, after a check of its files, and repeats the erasures on the list of
-    /// the folder that were made after the backup. Refused for a database that holds a table, and for a SQLite file that
+    /// Restores a backup into the empty database at `url`, after a check of its files. Then it repeats the erasures on the
+    /// folder's list that were made after the backup. Refused for a database that holds a table, and for a SQLite file that
     /// exists. The restore is in the audit log of the restored database.
     ///
     /// A database that is marked as production is marked as staging while erasures are repeated, and as production again
@@ -116,7 +116,7 @@ impl Config {
         Ok(repeated)
     }
 
-    /// Brings the list of erasures beside the backups up to date with the audit log of the database; see
+    /// Brings the list of erasures in the folder up to date with the audit log of the database; see
     /// [`note_erasures`](rylie_maintenance::note_erasures).
     pub async fn note_erasures(&self, folder: &BackupFolder, key: &SigningKey) -> Result<usize> {
         let mut config = self.clone();

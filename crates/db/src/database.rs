@@ -139,8 +139,9 @@ impl Database {
 
     /// Destroys a key of the keyring's file, after it has looked that no value of this database is under it. Recorded.
     ///
+    /// [`Error::KeyInBackup`] while a backup in the configured folder needs it,
     /// [`Error::KeyInUse`] while there is one, [`Error::NotToDestroy`] for the active key and for none. Waits for units that
-    /// are still writing secrets. Other databases, and backups made before the last re-encryption, are not
+    /// are still writing secrets. Other databases, and backups elsewhere, are not
     /// looked at: what is under the key there is lost.
     pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;

@@ -148,7 +148,7 @@ pub(super) async fn note_erasures(settings: &Config, folder: &BackupFolder, key:
         // With standard error closed there is no reader.
         let _ = writeln!(
             io::stderr(),
-            "rylie: warning: the list of erasures beside the backups is not up to date: {cause}"
+            "rylie: warning: the list of erasures in the folder of the backups is not up to date: {cause}"
         );
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Reencrypt {
     batch: u64,
 }
 
-/// Destroy a key for good; refused while it is the active one, or a value of the database is under it
+/// Destroy a key for good; refused while it is the active one, or a value of the database or of a backup is under it
 ///
 /// What is under the key in other databases and in backups is lost: destroy it when the last backup made before the
 /// re-encryption has expired.

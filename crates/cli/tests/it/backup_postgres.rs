@@ -273,7 +273,7 @@ async fn a_restored_database_has_the_same_rows_and_only_an_empty_one_is_restored
     let again = Outcome::of(restored.env("DATABASE_URL", target.url()).output().unwrap()).expect(0).json();
     let rows = |of: &Value| {
         let mut rows = of["rows"].clone();
-        // The backup and the restore were recorded meanwhile.
+        // The backup and the restore were recorded after the copy.
         rows.as_object_mut().unwrap().retain(|table, _| table != "AuditLog" && table != "rylie_audit_pending");
         rows
     };

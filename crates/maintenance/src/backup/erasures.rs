@@ -1,4 +1,4 @@
-//! The list of erasures beside the backups: a restored copy is older than some of them, and they are repeated there.
+//! The list of erasures in the folder of the backups. A restored copy is older than some of them: they are repeated there.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{Action, PublicKey, SignedDocument, SigningKey};

@@ -19,7 +19,7 @@ pub struct PruneRule {
 /// Removes verified backups beyond the number to keep or over the age, and unverified ones that are older than the newest
 /// verified one and not among those kept. Returns their ids, the oldest first.
 ///
-/// The newest verified backup stays whatever the rule says, and so does everything newer. Its files are read before
+/// The newest verified backup stays under every rule, and so does everything newer. Its files are read before
 /// anything is removed: [`Error::BackupDamaged`] if one is damaged. Without a verified backup nothing is removed.
 pub async fn prune_backups(folder: &BackupFolder, rule: PruneRule, now: DateTime<Utc>) -> Result<Vec<String>> {
     let listed = folder.list()?;

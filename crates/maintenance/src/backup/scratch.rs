@@ -50,7 +50,7 @@ impl Scratch {
     /// file in the folder of the backups. Removes what killed drills left.
     ///
     /// [`Error::ScratchLacks`] if the server lacks a role, an extension or a right that the restore needs, or is older than
-    /// the server that was backed up. That error tells nothing about the backup.
+    /// the server that was backed up. That error states nothing about the backup.
     pub async fn open(url: &str, folder: &BackupFolder, manifest: &Manifest) -> Result<Self> {
         if manifest.is_sqlite() {
             let folder = folder.begin()?;

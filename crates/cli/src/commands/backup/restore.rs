@@ -15,7 +15,7 @@ use crate::report::Report;
 /// The files are compared with their checksums first. Ends at the first error. A database that holds a table is refused
 /// (4), and so is a SQLite file that exists. On PostgreSQL it takes a superuser, and the roles of the backup must exist.
 ///
-/// Tenants and users that were erased after the backup are erased again: those on the signed list beside the backups. `backup
+/// Tenants and users that were erased after the backup are erased again: those on the signed list in the folder. `backup
 /// create`, `backup restore` and `tenant erase` bring that list up to date with the audit log.
 #[derive(Args, Debug)]
 #[command(

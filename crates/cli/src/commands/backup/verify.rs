@@ -20,8 +20,8 @@ use crate::report::{Report, table};
 
 /// Restore a backup into a scratch database, check the copy, and sign a recovery certificate; 3 if it is damaged
 ///
-/// Checked are the manifest's signature, each file's checksum, rows per table and tenant, contents, migrations, drift,
-/// foreign keys, indexes (`amcheck`), the audit log against its checkpoints, and every sealed value. The scratch database
+/// Checked are signature and checksums, rows per table and tenant, contents, migrations and drift. Then follow foreign
+/// keys, indexes (`amcheck`), the audit log against its checkpoints, and every sealed value. The scratch database
 /// is removed afterwards. On PostgreSQL it takes a superuser of the server for it. A missing role, extension or right of
 /// that server is an error (1) and not damage.
 ///

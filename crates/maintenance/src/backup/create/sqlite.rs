@@ -31,7 +31,7 @@ pub(super) async fn copy(engine: &Engine, folder: &Path) -> Result<Copied> {
     Ok(Copied { survey, tool: format!("SQLite {version}"), server: version })
 }
 
-/// Opens a copy to read; no file appears beside it.
+/// Opens a copy to read; no other file appears.
 pub(in crate::backup) async fn open(path: &Path) -> Result<SqliteConnection> {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).read_only(true).immutable(true);
     options.disable_statement_logging().connect().await.map_err(Error::engine("opening the copy"))
