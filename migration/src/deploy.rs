@@ -136,6 +136,12 @@ impl Migrations {
         mark::read(&mut self.connection).await
     }
 
+    /// Returns the first table, except those of extensions and of the migration records; `None` for an empty database.
+    /// Reads only.
+    pub async fn first_table(&mut self) -> Result<Option<String>> {
+        guard::first_table(&mut self.connection).await
+    }
+
     /// Fails if the environment marker says production, or if the database has none. The message contains `doing`, for
     /// example "erase a tenant".
     pub async fn guard_destructive(&mut self, doing: &str) -> Result<()> {
@@ -147,9 +153,11 @@ impl Migrations {
         guard::guard_fingerprint(self.mark().await?.map(|mark| mark.fingerprint), expected)
     }
 
-    /// Returns the provisioned logins. Reads only; PostgreSQL.
+    /// Returns the provisioned logins, and those that read every row for backups. Reads only; PostgreSQL.
     pub async fn provisioned(&mut self) -> Result<Vec<Provisioned>> {
-        roles::provisioned(&mut self.connection).await
+        let mut logins = roles::provisioned(&mut self.connection).await?;
+        logins.extend(roles::provisioned_for_backups(&mut self.connection).await?);
+        Ok(logins)
     }
 
     /// Takes the migration lock. On SQLite, each migration's transaction is the lock.

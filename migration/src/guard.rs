@@ -72,7 +72,7 @@ pub(crate) async fn is_empty(connection: &mut Connection) -> Result<bool> {
     Ok(first_table(connection).await?.is_none())
 }
 
-async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
+pub(crate) async fn first_table(connection: &mut Connection) -> Result<Option<String>> {
     let sql = match connection.engine() {
         Engine::Postgres => {
             "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \

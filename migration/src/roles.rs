@@ -1,5 +1,6 @@
 //! The logins of the service, the sealer and readers. PostgreSQL.
 
+mod backup;
 mod check;
 pub(crate) mod grants;
 mod login;
@@ -18,6 +19,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::{Engine, Target};
 
+pub(crate) use backup::provisioned_for_backups;
 pub use check::{CheckStatus, RoleCheck};
 use login::make;
 pub use password::Password;
@@ -67,6 +69,9 @@ pub struct Provision {
     pub readonly: Option<Login>,
     /// The rows that the reader sees. `None` keeps the current setting; a new reader then sees no tenant's rows.
     pub sees: Option<Sees>,
+    /// A login for backups: reads every row of every table, also of tables to come, past row-level security. Making it takes a
+    /// superuser.
+    pub backup: Option<Login>,
 }
 
 /// A provisioned login.
@@ -74,7 +79,7 @@ pub struct Provision {
 pub struct Provisioned {
     /// Its name.
     pub login: String,
-    /// `app`, `sealer` or `readonly`.
+    /// `app`, `sealer`, `readonly` or `backup`.
     pub kind: String,
     /// The one tenant whose rows a reader sees.
     pub tenant: Option<String>,
@@ -96,8 +101,10 @@ impl Migrations {
         if connection.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());
         }
-        if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() {
-            return Err(Error::Usage("name a login to provision: an app, a sealer, or a reader".to_owned()));
+        if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() && wanted.backup.is_none() {
+            return Err(Error::Usage(
+                "name a login to provision: an app, a sealer, a reader, or one for backups".to_owned(),
+            ));
         }
         connection.become_owner().await?;
         refuse_unwalled(connection).await?;
@@ -114,6 +121,10 @@ impl Migrations {
             changes.extend(opened(connection, &row).await?);
             changes.push(statements::register(&row));
             rows.push(row);
+        }
+        if let Some(login) = &wanted.backup {
+            changes.extend(backup::make(connection, login, &known).await?);
+            rows.push(backup::row(&login.name));
         }
         let details = json!({ "roles": rows });
         let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
@@ -176,15 +187,21 @@ async fn refuse_unwalled(connection: &mut Connection) -> Result<()> {
     }
 }
 
-/// Fails if the name is invalid, or if the login already has rights that it must not have.
-async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
+/// Fails if a login cannot have this name.
+fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
-    let refused = |reason: &str| Refusal::UnsafeRole { role: name.to_owned(), reason: reason.to_owned() };
     if DOORS.contains(&name) || name == "rylie_auditor" || name.starts_with("pg_") {
-        return Err(refused("is reserved").into());
+        return Err(Refusal::UnsafeRole { role: name.to_owned(), reason: "is reserved".to_owned() }.into());
     }
+    Ok(())
+}
+
+/// Fails if the name is invalid, or if the login already has rights that it must not have.
+async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
+    check_name(name)?;
+    let refused = |reason: &str| Refusal::UnsafeRole { role: name.to_owned(), reason: reason.to_owned() };
     let found = connection.text(statements::UNSAFE, name).await;
     match found.map_err(Error::doing("looking for the login"))? {
         Some(reason) => Err(refused(&reason).into()),

@@ -74,6 +74,12 @@ actions! {
     AgencyChanged = "AGENCY_CHANGED",
     /// The record of a migration was fixed.
     MigrationResolved = "MIGRATION_RESOLVED",
+    /// A backup was made.
+    BackupCreated = "BACKUP_CREATED",
+    /// A backup was restored into a scratch database and checked.
+    BackupVerified = "BACKUP_VERIFIED",
+    /// Old backups were removed.
+    BackupsPruned = "BACKUPS_PRUNED",
     /// A backup was restored.
     BackupRestored = "BACKUP_RESTORED",
     /// Personal parts of the log's records were erased.

@@ -67,6 +67,21 @@ impl Outside {
         }
     }
 
+    /// Returns those up to a batch: what a copy of the database can have that was made after that batch was sealed.
+    #[must_use]
+    pub fn until(mut self, batch: u64) -> Self {
+        self.hashes.retain(|found, _| *found <= batch);
+        self.forked = self.forked.filter(|forked| *forked <= batch);
+        self
+    }
+
+    /// Adds one.
+    #[must_use]
+    pub fn and(mut self, checkpoint: &SignedCheckpoint) -> Self {
+        self.add(checkpoint);
+        self
+    }
+
     /// Returns whether this checkpoint is among them.
     #[must_use]
     pub fn contains(&self, checkpoint: &SignedCheckpoint) -> bool {

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod audit;
+mod backup;
 mod completions;
 mod config;
 mod drift;
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Maintain(maintain::Maintain),
     Size(size::Size),
+    /// Backups, proven by restoring them
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// One whole tenant: export, import, erase
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -67,6 +71,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Audit(audit) => audit.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
         Command::Size(size) => size.run(global).await,
+        Command::Backup(backup) => backup.run(global).await,
         Command::Tenant(tenant) => tenant.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),

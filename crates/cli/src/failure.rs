@@ -76,7 +76,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Audit(audit::Error::Malformed { .. } | audit::Error::Damaged { .. }) => 2,
             Self::Found(_) => 3,
-            Self::Database(error) if is_rewritten(error) => 3,
+            Self::Database(error) if is_rewritten(error) || is_damaged(error) => 3,
             Self::Refused(_) | Self::Keys(crypto::Error::KeyFileExists { .. }) => 4,
             Self::Database(error) if is_usage(error) => 2,
             Self::Database(error) if is_taken(error) => 4,
@@ -124,6 +124,10 @@ fn is_rewritten(error: &rylie_db::Error) -> bool {
     matches!(of_audit(error), Some(audit::Error::Diverged { .. } | audit::Error::RolledBack { .. }))
 }
 
+fn is_damaged(error: &rylie_db::Error) -> bool {
+    matches!(error, rylie_db::Error::Maintenance(rylie_db::maintenance::Error::BackupDamaged { .. }))
+}
+
 fn of_audit(error: &rylie_db::Error) -> Option<&audit::Error> {
     use rylie_db::maintenance::Error::Data;
     match error {
@@ -146,6 +150,13 @@ fn is_usage(error: &rylie_db::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// An error of the facade with its first cause, in one line.
+pub(crate) fn in_one_line(error: &rylie_db::Error) -> String {
+    let what = one_line(&error.to_string());
+    let cause = causes_of(error, &what).into_iter().next();
+    cause.map_or(what.clone(), |cause| format!("{what}: {cause}"))
 }
 
 /// Returns the chain of causes, without those that repeat an earlier message.

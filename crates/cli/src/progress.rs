@@ -61,14 +61,23 @@ fn is_told(told: &mut (usize, u64), step: usize, done: u64, of: Option<u64>) -> 
 pub(crate) fn rows(global: &Global, what: &'static str) -> repositories::Progress {
     match (global.quiet, io::stderr().is_terminal()) {
         (true, _) => repositories::Progress::none(),
-        (false, true) => bar(what),
-        (false, false) => tenths(what),
+        (false, true) => bar(what, "{msg} {bar:40} {pos}/{len} rows, {eta} left"),
+        (false, false) => tenths(what, "rows"),
     }
 }
 
-fn bar(what: &'static str) -> repositories::Progress {
+/// Reports how many bytes a job has copied.
+pub(crate) fn bytes(global: &Global, what: &'static str) -> repositories::Progress {
+    match (global.quiet, io::stderr().is_terminal()) {
+        (true, _) => repositories::Progress::none(),
+        (false, true) => bar(what, "{msg} {bar:40} {bytes} of about {total_bytes}, {eta} left"),
+        (false, false) => tenths(what, "bytes"),
+    }
+}
+
+fn bar(what: &'static str, template: &str) -> repositories::Progress {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} rows, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.set_message(what);
@@ -82,13 +91,13 @@ fn bar(what: &'static str) -> repositories::Progress {
 }
 
 /// Prints one line for each tenth, so that a log stays short.
-fn tenths(what: &'static str) -> repositories::Progress {
+fn tenths(what: &'static str, unit: &'static str) -> repositories::Progress {
     let told = AtomicU64::new(0);
     repositories::Progress::new(move |done, of| {
         let tenth = done.saturating_mul(10).checked_div(of).unwrap_or_default();
         if tenth > told.fetch_max(tenth, Ordering::Relaxed) {
             // Standard error may be closed.
-            let _ = writeln!(io::stderr(), "{what}: {done} of {of} rows");
+            let _ = writeln!(io::stderr(), "{what}: {done} of {of} {unit}");
         }
     })
 }

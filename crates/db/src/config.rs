@@ -39,6 +39,9 @@ pub struct Config {
     values: Values,
     pub(crate) url: String,
     pub(crate) platform_url: Option<String>,
+    pub(crate) backup_url: Option<String>,
+    pub(crate) backup_scratch_url: Option<String>,
+    pub(crate) backups: Option<String>,
     pub(crate) pool: PoolOptions,
     pub(crate) replicas: ReplicaSettings,
     pub(crate) fingerprint: Option<String>,
@@ -132,7 +135,10 @@ impl Config {
         Ok(Self {
             quotas,
             url: shared_if_in_memory(url),
-            platform_url: platform_url(&read, url)?,
+            platform_url: postgres_url(&read, "platform_url", url)?,
+            backup_url: postgres_url(&read, "backup_url", url)?,
+            backup_scratch_url: postgres_url(&read, "backup_scratch_url", url)?,
+            backups: read.text("backups").map(str::to_owned),
             pool,
             replicas: replicas::read(&read, url)?,
             fingerprint: read.text("fingerprint").map(str::to_owned),
@@ -284,13 +290,13 @@ fn shared_if_in_memory(url: &str) -> String {
 }
 
 /// Reads `platform_url`, which needs PostgreSQL: SQLite has no logins.
-fn platform_url(read: &Reader<'_>, database_url: &str) -> Result<Option<String>> {
-    let Some(url) = read.text("platform_url") else { return Ok(None) };
+fn postgres_url(read: &Reader<'_>, name: &str, database_url: &str) -> Result<Option<String>> {
+    let Some(url) = read.text(name) else { return Ok(None) };
     let is_postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
     if is_postgres(url) && is_postgres(database_url) {
         return Ok(Some(url.to_owned()));
     }
-    Err(wrong("platform_url", "it needs PostgreSQL: both URLs must begin with postgres://".to_owned()))
+    Err(wrong(name, "it needs PostgreSQL: both URLs must begin with postgres://".to_owned()))
 }
 
 /// Resolves a file name against the folder of the settings file. Addresses, as of object storage, stay unchanged.

@@ -97,6 +97,11 @@ impl Database {
         Ok(rylie_migration::guard_destructive(marked, doing)?)
     }
 
+    /// The fingerprint in the database's marker.
+    pub(crate) async fn stored_fingerprint(&self) -> Result<Option<String>> {
+        Ok(self.pool.mark().await?.map(|mark| mark.fingerprint))
+    }
+
     /// Checks that the isolation layers hold for the service's login, and that the audit log is protected from
     /// everyone. Empty on SQLite, which has no roles. Opens one connection outside the pool.
     pub async fn check_roles(&self) -> Result<Vec<RoleCheck>> {
@@ -138,13 +143,15 @@ impl Database {
 
     /// Destroys a key of the keyring's file after it has checked that no value of this database is under it. Recorded.
     ///
-    /// Waits for units that are still writing secrets. Fails with [`Error::KeyInUse`] while a value is under the key,
-    /// and with [`Error::NotToDestroy`] for the active or an unknown key. Other databases, and backups made before the
-    /// last re-encryption, are not checked: their values under the key are lost.
+    /// Waits for units that are still writing secrets. Fails with [`Error::KeyInBackup`] while a backup in the configured
+    /// folder needs the key, with [`Error::KeyInUse`] while a value is under the key, and with [`Error::NotToDestroy`]
+    /// for the active or an unknown key. Other databases, and backups elsewhere, are not checked: their values under
+    /// the key are lost.
     pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
         let file = KeyFile::new(path);
         may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
+        self.config.refuse_key_in_backup(key)?;
         self.reload_keys()?;
         // A unit that sealed before the rotation may not have committed yet.
         let unit = self.platform(Grant::job("destroy-key", "waits for writers")?).await?;

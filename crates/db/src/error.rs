@@ -49,6 +49,17 @@ pub enum Error {
         columns: BTreeMap<String, u64>,
     },
 
+    /// A key is not destroyed while a backup needs it.
+    #[error(
+        "the backup {backup} holds values under the key {key}; remove it with `rylie backup prune`, or keep the key"
+    )]
+    KeyInBackup {
+        /// The key.
+        key: KeyId,
+        /// The id of the newest backup that needs it.
+        backup: String,
+    },
+
     /// An error of a migration, an adoption or a guard.
     #[error(transparent)]
     Migration(Box<rylie_migration::Error>),
@@ -98,9 +109,14 @@ impl Error {
             Self::Maintenance(Maintenance::Data { source, .. }) => {
                 matches!(source, rylie_repositories::Error::Protected | rylie_repositories::Error::MayNotSeal)
             }
-            Self::Maintenance(Maintenance::BeyondTenant { .. } | Maintenance::SuperAdminInFile { .. })
+            Self::Maintenance(
+                Maintenance::BeyondTenant { .. }
+                | Maintenance::SuperAdminInFile { .. }
+                | Maintenance::BackupRefused { .. },
+            )
             | Self::Repository(rylie_repositories::Error::ForeignFile)
             | Self::KeyInUse { .. }
+            | Self::KeyInBackup { .. }
             | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,
             _ => false,
         }

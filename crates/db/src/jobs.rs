@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use rylie_maintenance::{Engine, Job, LibraryJob, Notifier, Scheduler, SchedulerOptions};
+use rylie_maintenance::{BackupFolder, Engine, Job, LibraryJob, Notifier, Scheduler, SchedulerOptions};
 
 use crate::Database;
+use crate::backup::{MakeBackup, VerifyBackup};
 use crate::error::Result;
 
 impl Database {
@@ -12,11 +13,12 @@ impl Database {
     /// jobs.
     ///
     /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by
-    /// `rylie maintain run`. Omitted are `audit` without the setting `audit_key`, `reencrypt` without a keyring, and
+    /// `rylie maintain run`. Omitted are `backup` without the setting `backups`, `backup-verify` without that and
+    /// `audit_key`, `audit` without the setting `audit_key`, `reencrypt` without a keyring, and
     /// `integrity` on PostgreSQL. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let ours = self.jobs()?.into_iter().map(|job| Arc::new(job) as Arc<dyn Job>);
-        let jobs = ours.chain(more).collect();
+        let jobs = ours.chain(self.backup_jobs()?).chain(more).collect();
         let settings = self.config().schedules.by_job();
         Ok(Scheduler::new(self.store(), self.env(), jobs, &settings, options)?)
     }
@@ -36,6 +38,18 @@ impl Database {
     /// Creates another target of alerts, with the mail server of the settings.
     pub fn notifier(&self, target: &str) -> Result<Notifier> {
         Ok(Notifier::new(target, self.config().maintenance.smtp.as_ref())?)
+    }
+
+    fn backup_jobs(&self) -> Result<Vec<Arc<dyn Job>>> {
+        let Some(place) = self.config().backups() else { return Ok(Vec::new()) };
+        let (config, folder) = (Arc::new(self.config().clone()), BackupFolder::new(place)?);
+        let mut jobs: Vec<Arc<dyn Job>> =
+            vec![Arc::new(MakeBackup { config: Arc::clone(&config), folder: folder.clone() })];
+        if self.config().maintenance.audit_key.is_some() {
+            let (env, notifiers) = (self.env(), self.notifiers());
+            jobs.push(Arc::new(VerifyBackup { config, folder, env, notifiers }));
+        }
+        Ok(jobs)
     }
 
     fn jobs(&self) -> Result<Vec<LibraryJob>> {

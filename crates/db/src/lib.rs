@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod config;
 mod database;
 mod error;
@@ -9,6 +10,7 @@ mod keys;
 mod migrations;
 mod new_migration;
 
+pub use backup::{Drill, Drilled};
 pub use config::{Config, ConfigBuilder, Origin as SettingOrigin, Setting};
 pub use database::Database;
 pub use error::{Error, Result};

@@ -20,6 +20,9 @@ pub use notifier::Notifier;
 /// The name of the watched value.
 const NAME: &str = "database_bytes";
 
+/// The age of the newest verified backup, in seconds.
+const BACKUP_AGE: &str = "verified_backup_age";
+
 /// How long a claimed delivery is reserved for one process.
 const HOLD: Duration = Duration::from_secs(90);
 
@@ -37,6 +40,21 @@ pub async fn check_size(
 ) -> Result<Option<AlertEvent>> {
     let unit = books(store, "storing the size of the database").await?;
     let event = unit.alerts().check(NAME, threshold, database_bytes, &targets(notifiers)).await;
+    unit.commit(event).await
+}
+
+/// Stores the age of the newest verified backup; `None` if there is none. An alert is sent once when it exceeds `limit`,
+/// and once when it is within it again; see [`check_size`].
+pub async fn check_backup_age(
+    store: &dyn Store,
+    age: Option<TimeDelta>,
+    limit: Duration,
+    notifiers: &[Notifier],
+) -> Result<Option<AlertEvent>> {
+    let (age, limit) =
+        (age.map_or(i64::MAX, |age| age.num_seconds()), i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
+    let unit = books(store, "storing the age of the newest verified backup").await?;
+    let event = unit.alerts().check(BACKUP_AGE, limit, age, &targets(notifiers)).await;
     unit.commit(event).await
 }
 
@@ -85,11 +103,28 @@ fn pause(attempts: i64) -> TimeDelta {
 
 /// Returns the text of the message.
 fn words(delivery: &Delivery) -> String {
+    if delivery.alert == BACKUP_AGE {
+        return words_of_age(delivery);
+    }
     let (size, threshold) = (pretty_bytes(delivery.value), pretty_bytes(delivery.threshold));
     if delivery.event == AlertEvent::Crossed.as_str() {
         format!("The database size is now {size}, exceeding the threshold of {threshold}.")
     } else {
         format!("The database size is {size} again, within the threshold of {threshold}.")
+    }
+}
+
+fn words_of_age(delivery: &Delivery) -> String {
+    const HOUR: i64 = 3_600;
+    let limit = delivery.threshold / HOUR;
+    if delivery.value == i64::MAX {
+        return format!("There is no verified backup; the limit is {limit} hours.");
+    }
+    let hours = delivery.value / HOUR;
+    if delivery.event == AlertEvent::Crossed.as_str() {
+        format!("The newest verified backup is {hours} hours old, exceeding the limit of {limit} hours.")
+    } else {
+        format!("The newest verified backup is {hours} hours old, within the limit of {limit} hours again.")
     }
 }
 

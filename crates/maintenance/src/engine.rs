@@ -40,6 +40,7 @@ const CHECK: &str = "client_connection_check_interval";
 #[derive(Clone)]
 pub struct Engine {
     at: At,
+    url: String,
     look: Duration,
 }
 
@@ -64,7 +65,7 @@ impl Engine {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(wrong)?;
             let options = options.create_if_missing(false).busy_timeout(LOCK).disable_statement_logging();
-            return Ok(Self { at: At::Sqlite(Box::new(options)), look: LOOK });
+            return Ok(Self { at: At::Sqlite(Box::new(options)), url: url.to_owned(), look: LOOK });
         }
         let options = PgConnectOptions::from_str(url).map_err(wrong)?;
         let options = options.application_name("rylie-maintenance").disable_statement_logging().options([
@@ -78,7 +79,7 @@ impl Engine {
             // Unqualified names resolve to our schema, independent of the login's search path.
             ("search_path", "pg_catalog,public,pg_temp".to_owned()),
         ]);
-        Ok(Self { at: At::Postgres(Box::new(options)), look: LOOK })
+        Ok(Self { at: At::Postgres(Box::new(options)), url: url.to_owned(), look: LOOK })
     }
 
     /// Sets the pause between two checks that the server still works; ten seconds by default. Three failed checks end
@@ -92,6 +93,11 @@ impl Engine {
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         matches!(self.at, At::Sqlite(_))
+    }
+
+    /// Its URL, password included: for a program that connects by itself.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) async fn connect(&self) -> Result<Session> {

@@ -160,6 +160,55 @@ pub enum Error {
         first: String,
     },
 
+    /// There is no such backup.
+    #[error("there is no backup {id} in {}; see `rylie backup list`", .folder.display())]
+    NoBackup {
+        /// The id.
+        id: String,
+        /// The folder of the backups.
+        folder: PathBuf,
+    },
+
+    /// A guard refused a backup, a drill or a restore. Nothing was changed.
+    #[error("{reason}")]
+    BackupRefused {
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// A backup is not as it was made.
+    #[error("the backup {id} is damaged: {reason}")]
+    BackupDamaged {
+        /// Its id.
+        id: String,
+        /// What is damaged.
+        reason: String,
+    },
+
+    /// The server of a drill lacks what the restore needs. This tells nothing about the backup.
+    #[error("the backup was not checked: {reason}")]
+    ScratchLacks {
+        /// What it lacks, and what to do.
+        reason: String,
+    },
+
+    /// One of PostgreSQL's programs failed.
+    #[error("{program}: {reason}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// Its first error, without values of rows.
+        reason: String,
+    },
+
+    /// A backup that a job makes or checks.
+    #[error("working on a backup")]
+    Backup {
+        /// Why it could not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
     /// A message could not be delivered.
     #[error("delivering an alert to {target}")]
     Delivery {

@@ -2,6 +2,7 @@
 
 mod alert;
 mod audit;
+mod backup;
 mod bytes;
 mod engine;
 mod error;
@@ -15,10 +16,15 @@ mod tenant;
 mod usage;
 mod work;
 
-pub use alert::{Notifier, Smtp, check_size, deliver_alerts};
+pub use alert::{Notifier, Smtp, check_backup_age, check_size, deliver_alerts};
 pub use audit::{
     CheckedTenantAudit, RetainedAudit, SealedAudit, Verification, check_tenant_audit, checkpoint_sink,
     erase_from_audit, kept_checkpoints, retain_audit, seal_audit, verify_audit,
+};
+pub use backup::{
+    Backup, BackupCheck, BackupFile, BackupFolder, CheckStatus, CreateOptions, Erasure, ListedBackup, Locale, Manifest,
+    PruneRule, RecoveryCertificate, RepeatedErasures, Scratch, create_backup, note_erasures, prune_backups,
+    repeat_erasures, restore_into,
 };
 pub use bytes::{parse_bytes, pretty_bytes};
 pub use engine::{

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event};
-use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
+use rylie_entities::{TENANT_TABLES, TenantId, TenantTable, UserId};
 use sea_orm::{DbBackend, QueryResult, Value};
 use serde_json::Map;
 
@@ -38,6 +38,10 @@ pub struct TenantInventory {
 /// A row as JSON. A value is text, a number, a boolean or null, by its column's type. Times are in RFC 3339, JSON
 /// columns are text. Secrets stay sealed, as they are stored.
 pub type TenantRow = Map<String, serde_json::Value>;
+
+/// The tables whose rows belong to one user, and go with the user.
+const OF_A_USER: [&str; 7] =
+    ["Account", "Session", "UserPreferences", "GA4Connection", "SearchConsoleConnection", "MonthlyUsage", "UsageEvent"];
 
 /// Export, import and erasure of whole tenants, in a platform unit.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -72,6 +76,11 @@ pub trait TenantTransfer: Send + Sync {
     /// column has its default. [`KEPT_USERS`] counts such users. Fails with [`Error::NotFound`] as
     /// [`inventory`](Self::inventory) does, and with [`Error::Protected`] where the environment marker is production.
     async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts>;
+
+    /// Deletes a user with sessions, accounts, connections, preferences and usage; recorded. A user whom a request or task
+    /// names is kept as an id, as by [`erase`](Self::erase). `false` if there is no such user.
+    /// [`Error::Protected`] where the database is marked as production.
+    async fn erase_user(&self, user: &UserId) -> Result<bool>;
 
     /// Returns the seal of a file's digest, or `None` without a keyring. Only a store with the same keyring can make
     /// it.
@@ -178,6 +187,23 @@ impl TenantTransfer for Tx {
         self.record_transfer(Action::TenantErased, tenant, &erased).await?;
         self.refuse_protected().await?;
         Ok(erased)
+    }
+
+    async fn erase_user(&self, user: &UserId) -> Result<bool> {
+        if self.across_tenants()?.count(r#"SELECT count(*) FROM "User" WHERE id = $1"#, vec![user.into()]).await? == 0 {
+            return Ok(false);
+        }
+        for table in OF_A_USER {
+            let sql = format!(r#"DELETE FROM "{table}" WHERE "userId" = $1"#);
+            self.across_tenants()?.run(&sql, vec![user.into()]).await?;
+        }
+        let sql = format!(r#"DELETE FROM "User" WHERE id = $1{UNNAMED}"#);
+        if self.across_tenants()?.run(&sql, vec![user.into()]).await? == 0 {
+            named::empty_user(self, user).await?;
+        }
+        self.record(Event::new(Action::UserDeleted).on(user)).await?;
+        self.refuse_protected().await?;
+        Ok(true)
     }
 
     async fn seal_file(&self, digest: &str) -> Result<Option<String>> {

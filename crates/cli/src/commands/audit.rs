@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rylie_db::audit::{CheckpointSink, SignedCheckpoint, SigningKey};
+use rylie_db::audit::{CheckpointSink, Outside, SignedCheckpoint, SigningKey};
 use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{RetainedAudit, SealedAudit, checkpoint_sink, erase_from_audit, retain_audit, seal_audit};
 use rylie_db::{Config, Database};
@@ -120,7 +120,7 @@ impl Sealing {
     }
 
     pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
-        let key = self.signing_key(database).await?;
+        let key = signing_key(self.key.as_deref(), database).await?;
         let sink = self.sink(database)?;
         let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         Ok(seal_audit(&*database.store(), &key, &sinks).await?)
@@ -131,37 +131,11 @@ impl Sealing {
         Ok(target.map(checkpoint_sink).transpose()?)
     }
 
-    /// Loads the key, or creates a missing one if nothing was sealed yet. Otherwise a wrong path would silently change
-    /// the key.
-    async fn signing_key(&self, database: &Database) -> Result<SigningKey> {
-        let path = key_file(self.key.as_deref(), database.config());
-        if path.exists() {
-            return Ok(SigningKey::load(path)?);
-        }
-        let reader = database.audit_reader().await?;
-        let batches = reader.extent().await.map_err(rylie_db::Error::from)?.batches;
-        drop(reader);
-        if batches == 0 {
-            let key = SigningKey::create(path)?;
-            // Standard error may be closed.
-            let _ = writeln!(
-                io::stderr(),
-                "rylie: created the signing key {} for its owner only; keep it away from the database",
-                path.display()
-            );
-            return Ok(key);
-        }
-        Err(Failure::Refused(format!(
-            "the log was sealed before, and the signing key {} is missing; give its path with --key, or create a new one with `rylie audit keygen`",
-            path.display()
-        )))
-    }
-
     /// Removes batches older than `days`, or than the settings allow, then seals all pending records, including that of
     /// the removal.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
-        let (key, sink) = (self.signing_key(database).await?, self.sink(database)?);
+        let (key, sink) = (signing_key(self.key.as_deref(), database).await?, self.sink(database)?);
         let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         let removed = match days.or(database.config().audit_keep_days()) {
             Some(days) => retain_audit(&*store, &key, &sinks, SystemEnv.now(), days).await?,
@@ -213,12 +187,43 @@ impl Keygen {
     }
 }
 
+/// Loads the key, or creates a missing one if nothing was sealed yet. Otherwise a wrong path would silently change the
+/// key.
+pub(super) async fn signing_key(flag: Option<&Path>, database: &Database) -> Result<SigningKey> {
+    let path = key_file(flag, database.config());
+    if path.exists() {
+        return Ok(SigningKey::load(path)?);
+    }
+    let reader = database.audit_reader().await?;
+    let batches = reader.extent().await.map_err(rylie_db::Error::from)?.batches;
+    drop(reader);
+    if batches == 0 {
+        let key = SigningKey::create(path)?;
+        // Standard error may be closed.
+        let _ = writeln!(
+            io::stderr(),
+            "rylie: created the signing key {} for its owner only; keep it away from the database",
+            path.display()
+        );
+        return Ok(key);
+    }
+    Err(Failure::Refused(format!(
+        "the log was sealed before, and the signing key {} is missing; give its path with --key, or create a new one with `rylie audit keygen`",
+        path.display()
+    )))
+}
+
 /// Loads the signing key. Returns `None` if no flag names it, and the file of the settings, or the default file, is
 /// missing or belongs to another user.
 pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Result<Option<SigningKey>> {
     let path = key_file(flag, settings);
     let readable = || std::fs::File::open(path).is_ok();
     Ok((flag.is_some() || readable()).then(|| SigningKey::load(path)).transpose()?)
+}
+
+/// Reads the checkpoints at the place that the settings name. Fails if a sealed log has none there.
+pub(super) fn kept_checkpoints(settings: &Config, sealed: bool) -> Result<Outside> {
+    Ok(outside::kept(settings, sealed)?.0)
 }
 
 /// Returns the path of the flag, or else of the settings.

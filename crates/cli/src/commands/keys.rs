@@ -47,7 +47,7 @@ pub(crate) struct Reencrypt {
     batch: u64,
 }
 
-/// Destroy a key permanently; refused while it is active, or a value of the database is under it
+/// Destroy a key permanently; refused while it is active, or a value of the database or of a backup is under it
 ///
 /// Values under the key in other databases and in backups are lost. Destroy it when the last backup from before the
 /// re-encryption has expired.

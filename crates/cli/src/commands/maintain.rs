@@ -20,6 +20,7 @@ use crate::progress;
 use crate::report::Report;
 use care::Care;
 use scheduler::Run;
+pub(super) use scheduler::stop;
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  rylie maintain sessions --quiet")]

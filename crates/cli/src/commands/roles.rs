@@ -43,10 +43,11 @@ pub(crate) enum Roles {
 #[command(after_help = "Example:\n  \
     rylie roles provision --app rylie_app --app-password-file app.txt\n  \
     rylie roles provision --sealer rylie_seals --sealer-password-file sealer.txt\n  \
+    rylie roles provision --backup rylie_backup --backup-password-file backup.txt\n  \
     rylie roles provision --readonly reports --readonly-password-file reports.txt --tenant agency-1")]
 pub(crate) struct Wanted {
     /// The service's login
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["readonly", "sealer"])]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["readonly", "sealer", "backup"])]
     app: Option<String>,
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "app")]
@@ -61,6 +62,12 @@ pub(crate) struct Wanted {
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "sealer")]
     sealer_password_file: Option<PathBuf>,
+    /// The login of backups: reads every row of every table, also of tables to come. Making it takes a superuser
+    #[arg(long, value_name = "NAME")]
+    backup: Option<String>,
+    /// Its password is the first line of this file
+    #[arg(long, value_name = "FILE", requires = "backup")]
+    backup_password_file: Option<PathBuf>,
     /// The reader's login
     #[arg(long, value_name = "NAME")]
     readonly: Option<String>,
@@ -97,12 +104,13 @@ impl Wanted {
         let app = login(self.app.as_ref(), self.app_password_file.as_deref(), &mut input)?;
         let sealer = login(self.sealer.as_ref(), self.sealer_password_file.as_deref(), &mut input)?;
         let readonly = login(self.readonly.as_ref(), self.readonly_password_file.as_deref(), &mut input)?;
+        let backup = login(self.backup.as_ref(), self.backup_password_file.as_deref(), &mut input)?;
         let sees = match (&self.tenant, self.cross_tenant) {
             (Some(tenant), _) => Some(Sees::Tenant(tenant.clone())),
             (None, true) => Some(Sees::EveryTenant { reason: self.reason.clone().unwrap_or_default() }),
             (None, false) => None,
         };
-        Ok(Provision { app, no_platform: self.no_platform, sealer, readonly, sees })
+        Ok(Provision { app, no_platform: self.no_platform, sealer, readonly, sees, backup })
     }
 }
 
@@ -117,7 +125,7 @@ impl StandardInput {
             let lines = if io::stdin().is_terminal() {
                 Vec::new()
             } else {
-                io::stdin().lock().lines().take(3).collect::<io::Result<Vec<String>>>().map_err(failed)?
+                io::stdin().lock().lines().take(4).collect::<io::Result<Vec<String>>>().map_err(failed)?
             };
             self.0 = Some(lines.into_iter().rev().collect());
         }
@@ -155,6 +163,7 @@ fn sees(role: &Provisioned) -> String {
         _ if role.kind == "app" && !role.platform => "by the roles of tenant and identity units".to_owned(),
         _ if role.kind == "app" => "by the roles of all units".to_owned(),
         _ if role.kind == "sealer" => "by the roles of all units, and seals".to_owned(),
+        _ if role.kind == "backup" => "every row, for backups".to_owned(),
         (_, true) => format!("every tenant: {}", role.reason.as_deref().unwrap_or_default()),
         (Some(tenant), false) => format!("tenant {tenant}"),
         (None, false) => "no tenant".to_owned(),

@@ -4,11 +4,11 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use rylie_db::maintenance::tenant_named;
+use rylie_db::maintenance::{BackupFolder, tenant_named};
 use rylie_db::repositories::TenantCounts;
 use serde_json::json;
 
-use super::{audit, migrated_database};
+use super::{audit, backup, migrated_database};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::progress;
@@ -112,7 +112,12 @@ impl Erase {
             return Err(Failure::Refused("that is not the tenant's id; nothing was erased".to_owned()));
         }
         let rows = database.erase_tenant(&tenant).await?;
+        let settings = database.config().clone();
         database.close().await;
+        if let Some(place) = settings.backups() {
+            let key = audit::signing_key_if_any(None, &settings)?;
+            backup::note_erasures(&settings, &BackupFolder::new(place)?, key.as_ref()).await;
+        }
         Ok(Report::new(json!({ "tenant": tenant, "rows": rows }), listed(&rows)))
     }
 }

@@ -22,6 +22,10 @@ pub(crate) struct Maintenance {
     pub(crate) size_alert_above: Option<i64>,
     pub(crate) size_notify: Vec<Notifier>,
     pub(crate) smtp: Option<Smtp>,
+    /// How many verified backups are kept by the job; `None`: all.
+    pub(crate) backup_keep: Option<usize>,
+    /// The age of the newest verified backup above which an alert is sent.
+    pub(crate) backup_alert_after: Duration,
 }
 
 impl Config {
@@ -68,5 +72,9 @@ pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
         size_alert_above: above.map_err(|error| wrong("size_alert_above", reason(error)))?,
         size_notify: notify.map_err(|error| wrong("size_notify", reason(error)))?,
         smtp,
+        backup_keep: read.number("backup_keep", 1..=100_000)?.and_then(|keep| usize::try_from(keep).ok()),
+        backup_alert_after: Duration::from_hours(
+            read.number("backup_alert_after_hours", 1..=100_000)?.unwrap_or(36).into(),
+        ),
     })
 }

@@ -76,7 +76,7 @@ impl Known {
 }
 
 /// The settings except those of secret columns.
-pub(super) const KNOWN: [Known; 25] = [
+pub(super) const KNOWN: [Known; 30] = [
     Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
     Known { shown: Shown::WithoutPassword, ..known("platform_url", "RYLIE_PLATFORM_URL", "") },
     Known { shown: Shown::WithoutPasswords, ..known("replica_urls", "RYLIE_REPLICA_URLS", "") },
@@ -98,6 +98,11 @@ pub(super) const KNOWN: [Known; 25] = [
     known("audit_key", "RYLIE_AUDIT_KEY", "").file(),
     known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", "").file(),
     known("audit_keep_days", "RYLIE_AUDIT_KEEP_DAYS", ""),
+    known("backups", "RYLIE_BACKUPS", "").file(),
+    Known { shown: Shown::WithoutPassword, ..known("backup_url", "RYLIE_BACKUP_URL", "") },
+    Known { shown: Shown::WithoutPassword, ..known("backup_scratch_url", "RYLIE_BACKUP_SCRATCH_URL", "") },
+    known("backup_keep", "RYLIE_BACKUP_KEEP", ""),
+    known("backup_alert_after_hours", "RYLIE_BACKUP_ALERT_AFTER_HOURS", "36"),
     known("size_alert_above", "RYLIE_SIZE_ALERT_ABOVE", ""),
     // The path of a webhook often contains its password.
     Known { shown: Shown::Never, ..known("size_notify", "RYLIE_SIZE_NOTIFY", "") },

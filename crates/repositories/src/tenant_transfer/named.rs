@@ -3,8 +3,8 @@
 //! Users move between agencies and their requests stay, so such references are valid, and the rows belong to the other
 //! tenant. The foreign key needs the user's id; all other data of the user is removed.
 
-use rylie_entities::TenantId;
-use sea_orm::DbBackend;
+use rylie_entities::{TenantId, UserId};
+use sea_orm::{DbBackend, Value};
 
 use crate::Result;
 use crate::tx::Tx;
@@ -14,11 +14,20 @@ const KEPT: &str = "'id', 'email', 'agencyId', 'tenantId', 'createdAt', 'updated
 
 /// Resets the tenant's remaining users to their ids, without an agency, and returns their number.
 pub(super) async fn empty(tx: &Tx, tenant: &TenantId) -> Result<u64> {
+    empty_where(tx, "tenantId", tenant.into()).await
+}
+
+/// Resets one user to the id, without an agency.
+pub(super) async fn empty_user(tx: &Tx, user: &UserId) -> Result<u64> {
+    empty_where(tx, "id", user.into()).await
+}
+
+async fn empty_where(tx: &Tx, column: &'static str, value: Value) -> Result<u64> {
     let assignments = defaults(tx).await?.join(", ");
     let sql = format!(
-        r#"UPDATE "User" SET "agencyId" = NULL, email = 'erased-' || id || '@erased.invalid', {assignments} WHERE "tenantId" = $1"#
+        r#"UPDATE "User" SET "agencyId" = NULL, email = 'erased-' || id || '@erased.invalid', {assignments} WHERE "{column}" = $1"#
     );
-    tx.across_tenants()?.run(&sql, vec![tenant.into()]).await
+    tx.across_tenants()?.run(&sql, vec![value]).await
 }
 
 /// Returns an assignment of the default for every other column of the live table.

@@ -70,7 +70,7 @@ impl Run {
 }
 
 /// Completes at the first signal. It listens from the start, so no signal is missed.
-fn stop() -> Result<impl Future<Output = ()> + Send> {
+pub(crate) fn stop() -> Result<impl Future<Output = ()> + Send> {
     let failed = |source| Failure::File { doing: "listening for signals".to_owned(), source };
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

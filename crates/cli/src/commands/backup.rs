@@ -1,0 +1,191 @@
+//! `rylie backup`
+
+mod create;
+mod keep;
+mod restore;
+mod verify;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use rylie_db::audit::{Event, SigningKey};
+use rylie_db::maintenance::{Backup as Made, BackupFolder};
+use rylie_db::{Config, Database};
+use serde_json::{Value, json};
+
+use super::{audit, existing, maintain};
+use crate::arguments::Global;
+use crate::failure::{Failure, Result, in_one_line};
+use crate::report::Report;
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  rylie backup create --out /var/backups/rylie --verify")]
+pub(crate) enum Backup {
+    Create(create::Create),
+    List(keep::List),
+    Verify(verify::Verify),
+    Prune(keep::Prune),
+    Restore(restore::Restore),
+    CheckCertificate(verify::CheckCertificate),
+}
+
+/// Where the backups are
+#[derive(Args, Debug)]
+struct Place {
+    /// The folder of the backups [default: `RYLIE_BACKUPS`, else `backups` in the file of settings]
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
+}
+
+/// How a drill is made
+#[derive(Args, Debug)]
+struct DrillArgs {
+    /// The PostgreSQL server for the scratch database, as a superuser of it [default: `RYLIE_BACKUP_SCRATCH_URL`, else the server of the database]
+    #[arg(long, value_name = "URL")]
+    scratch: Option<String>,
+
+    /// Compare the audit log with the checkpoints in this file [default: those at `audit_checkpoints` of the settings]
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+
+    /// The key that signs the certificate [default: as for `audit seal`]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// How many tables are copied at once; PostgreSQL only
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    jobs: u32,
+}
+
+impl Backup {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        let stop = maintain::stop()?;
+        tokio::select! {
+            biased;
+            done = self.work(global) => done,
+            () = stop => Err(Failure::NotReady("stopped by a signal; nothing unfinished is kept".to_owned())),
+        }
+    }
+
+    async fn work(&self, global: &Global) -> Result<Report> {
+        match self {
+            Self::Create(create) => create.run(global).await,
+            Self::List(list) => list.run(global),
+            Self::Verify(verify) => verify.run(global).await,
+            Self::Prune(prune) => prune.run(global).await,
+            Self::Restore(restore) => restore.run(global).await,
+            Self::CheckCertificate(certificate) => certificate.run(),
+        }
+    }
+}
+
+impl Place {
+    fn folder(&self, settings: &Config) -> Result<BackupFolder> {
+        let place = self.out.as_deref().or(settings.backups()).ok_or_else(|| {
+            Failure::Usage(
+                "no place of backups is named; add --out DIR, or set RYLIE_BACKUPS or `backups` in rylie.toml"
+                    .to_owned(),
+            )
+        })?;
+        Ok(BackupFolder::new(place)?)
+    }
+}
+
+impl DrillArgs {
+    /// Created where there is none, unless the audit log was sealed already.
+    async fn signing_key(&self, global: &Global) -> Result<SigningKey> {
+        if let Some(key) = audit::signing_key_if_any(self.key.as_deref(), &global.settings()?)? {
+            return Ok(key);
+        }
+        let database = Database::connect(existing(global)?).await?;
+        let key = audit::signing_key(self.key.as_deref(), &database).await;
+        database.close().await;
+        key
+    }
+}
+
+/// The document of `--json` for one backup.
+fn document(backup: &Made) -> Value {
+    let manifest = &backup.manifest;
+    json!({
+        "id": manifest.id,
+        "path": backup.path,
+        "sha256": backup.sha256,
+        "made_at": manifest.made_at,
+        "engine": manifest.engine,
+        "server": manifest.server,
+        "tool": manifest.tool,
+        "bytes": manifest.bytes(),
+        "migration_head": manifest.migrations.last(),
+        "rows": manifest.rows,
+        "tenants": manifest.tenants,
+        "keys": manifest.keys,
+    })
+}
+
+/// Whether the event is in the audit log. A login that may only read cannot record it; the backup is not worse for it.
+async fn recorded(settings: &Config, event: Event) -> bool {
+    let outcome = settings.record_backup(event).await;
+    if let Err(error) = &outcome {
+        let cause = in_one_line(error);
+        // With standard error closed there is no reader.
+        let _ = writeln!(io::stderr(), "rylie: warning: this is not in the audit log: {cause}");
+    }
+    outcome.is_ok()
+}
+
+/// Brings the list of erasures up to date, where the key that signs it can be read. The list of before stays otherwise.
+pub(super) async fn note_erasures(settings: &Config, folder: &BackupFolder, key: Option<&SigningKey>) {
+    let Some(key) = key else { return };
+    if settings.is_file_missing() {
+        return;
+    }
+    if let Err(error) = settings.note_erasures(folder, key).await {
+        let cause = in_one_line(&error);
+        // With standard error closed there is no reader.
+        let _ = writeln!(
+            io::stderr(),
+            "rylie: warning: the list of erasures in the folder of the backups is not up to date: {cause}"
+        );
+    }
+}
+
+/// A time, to the second.
+fn shown(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// An age: `36h`, `30d`, `8w`.
+fn age(text: &str) -> std::result::Result<Duration, String> {
+    let wrong = || "an age is a whole number with s, m, h, d or w, such as 30d".to_owned();
+    let (end, unit) = text.char_indices().next_back().ok_or_else(wrong)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..end].parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::age;
+
+    #[test]
+    fn an_age_has_a_unit() {
+        assert_eq!(age("30d"), Ok(Duration::from_hours(30 * 24)));
+        assert_eq!(age("2w"), Ok(Duration::from_hours(14 * 24)));
+        for text in ["", "30", "d", "-1d", "1y", "99999999999999999999d", "ß"] {
+            assert!(age(text).is_err(), "{text}");
+        }
+    }
+}

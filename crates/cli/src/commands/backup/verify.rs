@@ -1,0 +1,180 @@
+//! `rylie backup verify` and `check-certificate`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use clap::Args;
+use rylie_db::audit::{Action, Event, Outside, PublicKey};
+use rylie_db::entities::{Env, SystemEnv};
+use rylie_db::maintenance::{self, Backup, BackupCheck, BackupFolder, CheckStatus, RecoveryCertificate};
+use rylie_db::{Config, Drill};
+use serde_json::{Value, json};
+
+use super::{DrillArgs, Place, age, document, recorded, shown};
+use crate::arguments::Global;
+use crate::commands::audit;
+use crate::failure::{Failure, Result};
+use crate::progress;
+use crate::report::{Report, table};
+
+/// Restore a backup into a scratch database, check the copy, and sign a recovery certificate; 3 if it is damaged
+///
+/// Checked are signature and checksums, rows per table and tenant, contents, migrations and drift. Then follow foreign
+/// keys, indexes (`amcheck`), the audit log against its checkpoints, and every sealed value. The scratch database
+/// is removed afterwards. On PostgreSQL it takes a superuser of the server for it. A missing role, extension or right of
+/// that server is an error (1) and not damage.
+///
+/// The certificate states what was checked, the measured restore time and the age of the data. It is stored with the
+/// backup. A backup that fails loses the certificate of an earlier drill.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie backup verify 20261126T020000000Z --out /var/backups/rylie --json")]
+pub(crate) struct Verify {
+    /// The backup's id, as `rylie backup list` shows it
+    id: String,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    drill: DrillArgs,
+}
+
+/// Check the signature of a recovery certificate, without a database; 3 if it does not hold
+///
+/// The key it names is believed unless `--public-key` names another one.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rylie backup check-certificate certificate.txt --max-age 7d")]
+pub(crate) struct CheckCertificate {
+    /// The certificate
+    file: PathBuf,
+    /// Trust this key alone (several times: these)
+    #[arg(long, value_name = "KEY", env = "RYLIE_AUDIT_PUBLIC_KEY", value_delimiter = ',')]
+    public_key: Vec<String>,
+    /// A certificate of a drill that is older than this does not hold
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    max_age: Option<Duration>,
+    /// Compare it with the backup in this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
+}
+
+impl Verify {
+    pub(super) async fn run(&self, global: &Global) -> Result<Report> {
+        let settings = global.settings()?;
+        let folder = self.place.folder(&settings)?;
+        match folder.get(&self.id) {
+            Ok(backup) => drill(global, &settings, &folder, &backup, &self.drill).await,
+            Err(maintenance::Error::BackupDamaged { reason, .. }) => {
+                let json = json!({ "id": self.id });
+                Ok(unproven(json, &self.id, &[BackupCheck::failed("manifest", reason)]))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Makes the drill of a backup and reports it.
+pub(super) async fn drill(
+    global: &Global,
+    settings: &Config,
+    folder: &BackupFolder,
+    backup: &Backup,
+    arguments: &DrillArgs,
+) -> Result<Report> {
+    let key = arguments.signing_key(global).await?;
+    let outside = match &arguments.checkpoint {
+        Some(file) => Outside::read(file)?,
+        None => audit::kept_checkpoints(settings, backup.manifest.checkpoint.is_some())?,
+    };
+    let progress = progress::bytes(global, "restoring");
+    let drill = Drill {
+        folder,
+        scratch: arguments.scratch.as_deref().or(settings.backup_scratch_url()),
+        outside,
+        key: &key,
+        jobs: arguments.jobs,
+        progress: &progress,
+    };
+    let drilled = settings.verify_backup(backup, drill).await?;
+    let id = &backup.manifest.id;
+    let event = Event::new(Action::BackupVerified).on_row("Backup", id).with("passed", drilled.certificate.is_some());
+    let is_recorded = recorded(settings, event).await;
+    let mut json = document(backup);
+    json["recorded"] = json!(is_recorded);
+    let Some((certificate, path)) = &drilled.certificate else {
+        return Ok(unproven(json, id, &drilled.checks));
+    };
+    json["verified"] = json!(true);
+    json["rto_seconds"] = json!(certificate.rto_seconds);
+    json["rpo_seconds"] = json!(certificate.rpo_seconds);
+    json["certificate"] = json!(path);
+    json["checks"] = json!(drilled.checks);
+    let text = format!(
+        "{}\nverified {id}: restored in {:.2} s, data {} s old\ncertificate {}",
+        listed(&drilled.checks),
+        certificate.rto_seconds,
+        certificate.rpo_seconds,
+        path.display()
+    );
+    Ok(Report::new(json, text))
+}
+
+fn unproven(mut json: Value, id: &str, checks: &[BackupCheck]) -> Report {
+    json["verified"] = json!(false);
+    json["rto_seconds"] = Value::Null;
+    json["certificate"] = Value::Null;
+    json["checks"] = json!(checks);
+    let failed = checks.iter().find(|check| check.is_failed());
+    let reason = failed.map(|check| format!("{}: {}", check.id, check.detail)).unwrap_or_default();
+    let verdict = Failure::Found(format!("the backup {id} is not proven: {reason}; keep an older one"));
+    Report::new(json, listed(checks)).with_verdict(Some(verdict))
+}
+
+fn listed(checks: &[BackupCheck]) -> String {
+    table(checks.iter().map(|check| {
+        let status = match check.status {
+            CheckStatus::Ok => "ok    ",
+            CheckStatus::Failed => "FAILED",
+            CheckStatus::NotChecked => "-     ",
+        };
+        (check.id.as_str(), format!("{status}  {}", check.detail))
+    }))
+}
+
+impl CheckCertificate {
+    pub(super) fn run(&self) -> Result<Report> {
+        let keys = self.public_key.iter().map(|key| PublicKey::parse(key));
+        let keys: Vec<PublicKey> = keys.collect::<std::result::Result<_, _>>()?;
+        let (certificate, key) = match RecoveryCertificate::read(&self.file)? {
+            Ok(read) => read,
+            Err(error) => return Ok(invalid(&error.to_string())),
+        };
+        if !keys.is_empty() && !keys.contains(&key) {
+            return Ok(invalid("it is signed by a key that is not trusted"));
+        }
+        let limit = self.max_age.and_then(|age| SystemEnv.now().checked_sub_signed(TimeDelta::from_std(age).ok()?));
+        if limit.is_some_and(|limit| certificate.verified_at < limit) {
+            return Ok(invalid(&format!("it is stale: the drill was at {}", shown(certificate.verified_at))));
+        }
+        if let Some(place) = &self.out
+            && BackupFolder::new(place)?.get(&certificate.backup)?.sha256 != certificate.sha256
+        {
+            return Ok(invalid("it is stale: the backup has another manifest now"));
+        }
+        let mut json = json!(certificate);
+        json["ok"] = json!(true);
+        json["public_key"] = json!(key.to_string());
+        let text = format!(
+            "the backup {} was restored in {:.2} s on {} and passed every check at {}, signed by {key}",
+            certificate.backup,
+            certificate.rto_seconds,
+            certificate.restored_on,
+            shown(certificate.verified_at)
+        );
+        Ok(Report::new(json, text))
+    }
+}
+
+fn invalid(reason: &str) -> Report {
+    let verdict = Failure::Found(format!("the certificate does not hold: {reason}"));
+    Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
+}

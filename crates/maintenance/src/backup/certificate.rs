@@ -1,0 +1,60 @@
+//! The recovery certificate: a signed statement of what a drill restored and checked.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use rylie_audit::{PublicKey, SignedDocument, SigningKey};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::check::BackupCheck;
+use super::checksum::write_file;
+use crate::error::{Error, Result};
+
+const KIND: &str = "recovery certificate";
+
+/// What a drill proved. Its signature is verified without a database.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RecoveryCertificate {
+    /// The id of the backup.
+    pub backup: String,
+    /// The SHA-256 of the backup's manifest, which names the SHA-256 of each file.
+    pub sha256: String,
+    /// The fingerprint of the database that was backed up.
+    pub fingerprint: String,
+    /// When the snapshot of the backup was taken, UTC.
+    pub made_at: DateTime<Utc>,
+    /// When the drill ended, UTC.
+    pub verified_at: DateTime<Utc>,
+    /// The version of the server that it was restored on.
+    pub restored_on: String,
+    /// How long the restore took, in seconds: the recovery time.
+    pub rto_seconds: f64,
+    /// How old the data was at the beginning of the drill, in seconds: the recovery point.
+    pub rpo_seconds: i64,
+    /// The newest checkpoint of the audit log that it was compared with.
+    pub checkpoint: Option<String>,
+    /// What was checked.
+    pub checks: Vec<BackupCheck>,
+}
+
+impl RecoveryCertificate {
+    /// Signs it and writes it to a file for its owner alone.
+    pub(crate) fn write(&self, path: &Path, key: &SigningKey) -> Result<()> {
+        write_file(path, &SignedDocument::sign(KIND, &json!(self), key))
+    }
+
+    /// Reads a certificate whose signature is valid under the key that it names. The caller decides whether this key is
+    /// trusted.
+    pub fn parse(text: &str) -> rylie_audit::Result<(Self, PublicKey)> {
+        let SignedDocument { document, key } = SignedDocument::parse(KIND, text)?;
+        let malformed = |_| rylie_audit::Error::Malformed { what: KIND, reason: "its document has another form" };
+        Ok((serde_json::from_value(document).map_err(malformed)?, key))
+    }
+
+    /// Reads the file of a certificate; see [`parse`](Self::parse).
+    pub fn read(path: &Path) -> Result<rylie_audit::Result<(Self, PublicKey)>> {
+        let text = std::fs::read(path).map_err(Error::file("reading the certificate", path))?;
+        Ok(Self::parse(&String::from_utf8_lossy(&text)))
+    }
+}

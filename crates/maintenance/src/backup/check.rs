@@ -1,0 +1,52 @@
+//! The outcome of one check of a backup.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a check passed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckStatus {
+    /// It passed.
+    Ok,
+    /// It found damage.
+    Failed,
+    /// It could not be made; `detail` states why.
+    NotChecked,
+}
+
+/// One check of a backup.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BackupCheck {
+    /// What was checked: `files`, `rows`, `audit` and the like.
+    pub id: String,
+    /// The outcome.
+    pub status: CheckStatus,
+    /// What was found, without a value of a row.
+    pub detail: String,
+}
+
+impl BackupCheck {
+    /// A check that passed.
+    #[must_use]
+    pub fn ok(id: &str, detail: impl Into<String>) -> Self {
+        Self { id: id.to_owned(), status: CheckStatus::Ok, detail: detail.into() }
+    }
+
+    /// A check that found damage.
+    #[must_use]
+    pub fn failed(id: &str, detail: impl Into<String>) -> Self {
+        Self { id: id.to_owned(), status: CheckStatus::Failed, detail: detail.into() }
+    }
+
+    /// A check that could not be made.
+    #[must_use]
+    pub fn not_checked(id: &str, detail: impl Into<String>) -> Self {
+        Self { id: id.to_owned(), status: CheckStatus::NotChecked, detail: detail.into() }
+    }
+
+    /// Whether it found damage.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.status == CheckStatus::Failed
+    }
+}

@@ -1,0 +1,150 @@
+//! The list of erasures in the folder of the backups. A restored copy is older than some of them: they are repeated there.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rylie_audit::{Action, PublicKey, SignedDocument, SigningKey};
+use rylie_repositories::{AuditFilter, Error as DataError, Grant, PageRequest, PlatformUnit, Store, StoreExt};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::backup_folder::BackupFolder;
+use super::checksum::write_file;
+use crate::error::{Error, Result};
+use crate::tenant::{erase_tenant, tenant_named};
+
+const FILE: &str = "erasures.txt";
+const KIND: &str = "list of erasures";
+const DOING: &str = "reading which tenants and users were erased";
+
+/// A transaction may commit its record some time after the record's own time.
+const OVERLAP: TimeDelta = TimeDelta::days(1);
+
+/// A tenant or user that was erased.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Erasure {
+    /// The fingerprint of the database.
+    pub database: String,
+    /// `tenant` or `user`.
+    pub kind: String,
+    /// The tenant's or the user's id.
+    pub id: String,
+    /// The id of the erasure's record in the audit log.
+    pub record: String,
+    /// The time of that record.
+    pub at: DateTime<Utc>,
+}
+
+/// What was erased again in a restored copy.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct RepeatedErasures {
+    /// Tenants.
+    pub tenants: Vec<String>,
+    /// Users.
+    pub users: Vec<String>,
+}
+
+impl BackupFolder {
+    /// The erasures on the list, the oldest first, and the key that signed it; `None` where there is no list.
+    /// [`Error::BackupDamaged`] if it was changed after it was signed.
+    pub fn erasures(&self) -> Result<Option<(Vec<Erasure>, PublicKey)>> {
+        let path = self.path().join(FILE);
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(Error::file("reading", &path))?,
+        };
+        let damaged = || Error::BackupDamaged { id: FILE.to_owned(), reason: "its signature does not hold".to_owned() };
+        let signed = SignedDocument::parse(KIND, &String::from_utf8_lossy(&text)).map_err(|_| damaged())?;
+        let erasures = serde_json::from_value(signed.document["erasures"].clone()).map_err(|_| damaged())?;
+        Ok(Some((erasures, signed.key)))
+    }
+}
+
+/// Adds to the list what the audit log names as erased and the list does not have yet; returns how many. The list is signed
+/// again. One read-only platform unit.
+pub async fn note_erasures(
+    store: &dyn Store,
+    folder: &BackupFolder,
+    key: &SigningKey,
+    database: &str,
+) -> Result<usize> {
+    let failed = Error::doing(DOING);
+    let mut list = folder.erasures()?.map(|(list, _)| list).unwrap_or_default();
+    let newest = list.iter().filter(|erasure| erasure.database == database).map(|erasure| erasure.at).max();
+    let grant = Grant::job("backup", "which erasures a restore must repeat").map_err(&failed)?;
+    let unit = store.platform(grant).read_only().on_primary().await.map_err(&failed)?;
+    let before = list.len();
+    for (action, kind) in [(Action::TenantErased, "tenant"), (Action::UserDeleted, "user")] {
+        let filter = AuditFilter {
+            action: Some(action.as_str().to_owned()),
+            from: newest.and_then(|newest| newest.checked_sub_signed(OVERLAP)),
+            ..AuditFilter::default()
+        };
+        let mut offset = 0;
+        loop {
+            let page = PageRequest::new(PageRequest::MAX_LIMIT, offset);
+            let records = unit.audit().list(filter.clone(), page).await.map_err(&failed)?.items;
+            let end = (records.len() as u64) < PageRequest::MAX_LIMIT;
+            for record in records {
+                let (id, at) = (record.id.to_string(), record.created_at.utc());
+                let Some(erased) = record.resource_id else { continue };
+                if list.iter().all(|known| known.record != id) {
+                    let (database, kind) = (database.to_owned(), kind.to_owned());
+                    list.push(Erasure { database, kind, id: erased, record: id, at });
+                }
+            }
+            if end {
+                break;
+            }
+            offset += PageRequest::MAX_LIMIT;
+        }
+    }
+    drop(unit);
+    let added = list.len() - before;
+    if added > 0 {
+        list.sort_by_key(|erasure| erasure.at);
+        folder.make()?;
+        let text = SignedDocument::sign(KIND, &json!({ "erasures": list }), key);
+        write_file(&folder.path().join(FILE), &text)?;
+    }
+    Ok(added)
+}
+
+/// Erases again what was erased after the copy was made: the audit log of the copy does not have the record of it. The
+/// database must not be marked as production while this runs.
+pub async fn repeat_erasures(
+    store: &dyn Store,
+    erasures: &[Erasure],
+    made_at: DateTime<Utc>,
+) -> Result<RepeatedErasures> {
+    let failed = Error::doing("repeating erasures in the restored copy");
+    let limit = made_at.checked_sub_signed(OVERLAP).unwrap_or(made_at);
+    let mut repeated = RepeatedErasures::default();
+    for erasure in erasures.iter().filter(|erasure| erasure.at >= limit) {
+        let grant = Grant::job("backup", "erasures after the backup are repeated").map_err(&failed)?;
+        let unit = store.platform(grant).await.map_err(&failed)?;
+        if is_recorded(&*unit, erasure).await.map_err(&failed)? {
+            continue;
+        }
+        if erasure.kind == "user" {
+            let user = erasure.id.parse().map_err(|_| Error::NotATenant)?;
+            let found = unit.tenant_transfer().erase_user(&user).await.map_err(&failed)?;
+            unit.commit().await.map_err(&failed)?;
+            repeated.users.extend(found.then(|| erasure.id.clone()));
+            continue;
+        }
+        drop(unit);
+        match erase_tenant(store, &tenant_named(&erasure.id)?).await {
+            Ok(_) => repeated.tenants.push(erasure.id.clone()),
+            Err(Error::Data { source: DataError::NotFound { .. }, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(repeated)
+}
+
+/// Whether the copy was made after the erasure.
+async fn is_recorded(unit: &dyn PlatformUnit, erasure: &Erasure) -> rylie_repositories::Result<bool> {
+    let filter =
+        AuditFilter { resource_id: Some(erasure.id.clone()), from: Some(erasure.at), ..AuditFilter::default() };
+    let records = unit.audit().list(filter, PageRequest::new(PageRequest::MAX_LIMIT, 0)).await?;
+    Ok(records.items.iter().any(|record| record.id.to_string() == erasure.record))
+}

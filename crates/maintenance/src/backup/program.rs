@@ -1,0 +1,172 @@
+//! PostgreSQL's own programs: which of the installed ones fits, and running it.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::address::Address;
+use crate::error::{Error, Result};
+
+/// Folders that hold one folder a version; the second text is the path below that.
+const VERSIONED: [(&str, &str); 5] = [
+    ("/usr/lib/postgresql", "bin"),
+    ("/usr/libexec", ""),
+    ("/usr", "bin"),
+    ("/opt/homebrew/opt", "bin"),
+    ("/usr/local/opt", "bin"),
+];
+
+/// The longest wait for a program that only prints its version.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How often progress is reported.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Variables that would lead a program elsewhere than its arguments and [`Address::variables`] say.
+const FOREIGN: [&str; 4] = ["PGOPTIONS", "PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR"];
+
+/// An installed program.
+#[derive(Debug)]
+pub(super) struct Program {
+    name: &'static str,
+    path: PathBuf,
+    /// Major and minor version.
+    pub(super) version: (u32, u32),
+}
+
+impl Program {
+    /// The oldest installed program that is not older than `major`. [`Error::BackupRefused`] if all are older, and
+    /// [`Error::Program`] if there is none.
+    pub(super) async fn find(name: &'static str, major: u32) -> Result<Self> {
+        let mut found = Vec::new();
+        for folder in folders() {
+            let path = folder.join(name);
+            if path.is_file() && found.iter().all(|program: &Self| program.path != path) {
+                found.extend(version(&path).await.map(|version| Self { name, path, version }));
+            }
+        }
+        let newest = found.iter().map(|program| program.version).max();
+        let fits = found.into_iter().filter(|program| program.version.0 >= major);
+        if let Some(program) = fits.min_by_key(|program| (program.version.0, u32::MAX - program.version.1)) {
+            return Ok(program);
+        }
+        let install = format!("install the client programs of PostgreSQL {major}, such as postgresql-client-{major}");
+        match newest {
+            Some((found, minor)) => Err(Error::BackupRefused {
+                reason: format!(
+                    "{name} {found}.{minor} is older than the server, which is PostgreSQL {major}; {install}"
+                ),
+            }),
+            None => Err(Error::Program { program: name, reason: format!("it is not installed; {install}") }),
+        }
+    }
+
+    /// Its name and version, such as `pg_dump 15.18`.
+    pub(super) fn shown(&self) -> String {
+        format!("{} {}.{}", self.name, self.version.0, self.version.1)
+    }
+
+    /// Runs it and waits for its end; it is killed when the future is dropped. `tick` is called twice a second. The error
+    /// holds the program's first error, without values of rows.
+    pub(super) async fn run(&self, arguments: &[OsString], at: &Address, mut tick: impl FnMut()) -> Result<()> {
+        let failed = |reason: String| Error::Program { program: self.name, reason };
+        let mut command = Command::new(&self.path);
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command.args(arguments).env("LC_ALL", "C").env("PGCONNECT_TIMEOUT", "10").envs(at.variables());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let child = command.spawn().map_err(|error| failed(format!("it cannot be started: {error}")))?;
+        let ended = child.wait_with_output();
+        tokio::pin!(ended);
+        let output = loop {
+            tokio::select! {
+                biased;
+                output = &mut ended => break output,
+                () = tokio::time::sleep(TICK) => tick(),
+            }
+        };
+        let output = output.map_err(|error| failed(format!("it cannot be waited for: {error}")))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = first_error(&String::from_utf8_lossy(&output.stderr));
+        Err(failed(said.unwrap_or_else(|| format!("it ended with {}", output.status))))
+    }
+}
+
+/// Packages put the programs where not every path leads.
+fn folders() -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for (parent, below) in VERSIONED {
+        let entries = Path::new(parent).read_dir().into_iter().flatten().flatten();
+        folders.extend(entries.map(|entry| entry.path().join(below)));
+    }
+    folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
+    folders
+}
+
+/// Major and minor version, from `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+async fn version(path: &Path) -> Option<(u32, u32)> {
+    let mut command = Command::new(path);
+    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(ANSWER, command.output()).await.ok()?.ok()?;
+    parse_version(String::from_utf8(output.stdout).ok()?.split_once("(PostgreSQL)")?.1)
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().split(|letter: char| !letter.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+}
+
+/// The first error that a program printed, with the server's message. Lines of details are left out, as they may hold
+/// values of rows.
+fn first_error(stderr: &str) -> Option<String> {
+    let after = |line: &str, word: &str| line.split_once(word).map(|(_, text)| text.trim().to_owned());
+    let error = stderr.lines().find_map(|line| after(line, ": error: "))?;
+    let server = stderr.lines().find_map(|line| after(line, ": detail: "));
+    let error = match error.split_once(": ERROR:") {
+        // The message may quote a value that the column does not take.
+        Some((copy, _)) if copy.starts_with("COPY failed") => copy.to_owned(),
+        _ => error,
+    };
+    Some(server.map_or(error.clone(), |server| format!("{error} {server}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Program, first_error, parse_version};
+    use crate::error::Error;
+
+    #[tokio::test]
+    async fn a_server_that_is_newer_than_every_program_is_refused() {
+        let Err(Error::BackupRefused { reason }) = Program::find("pg_dump", 999).await else { panic!("it was found") };
+        assert!(reason.contains("is older than the server, which is PostgreSQL 999"), "{reason}");
+        let missing = Program::find("pg_no_such_program", 15).await;
+        assert!(matches!(missing, Err(Error::Program { .. })), "{missing:?}");
+    }
+
+    #[test]
+    fn versions_of_releases_and_betas_are_read() {
+        assert_eq!(parse_version(" 15.18 (Debian 15.18-0+deb12u1)\n"), Some((15, 18)));
+        assert_eq!(parse_version(" 18beta1\n"), Some((18, 0)));
+        assert_eq!(parse_version(" devel\n"), None);
+    }
+
+    #[test]
+    fn an_error_names_the_table_and_no_value_of_a_row() {
+        for said in [
+            "pg_restore: error: COPY failed for table \"User\": ERROR:  invalid input syntax for type integer: \"canary\"\nCONTEXT:  COPY User, line 1: \"canary\"",
+            "pg_restore: while PROCESSING TOC:\npg_restore: error: could not execute query: ERROR:  insert or update on table \"User\" violates foreign key constraint \"fk\"\nDETAIL:  Key (id)=(canary) is not present.",
+        ] {
+            let error = first_error(said).unwrap();
+            assert!(error.contains("\"User\"") && !error.contains("canary"), "{error}");
+        }
+        assert_eq!(first_error("pg_dump: warning: odd"), None);
+    }
+}
