@@ -25,9 +25,9 @@ async fn rows_are_read_by_id_and_none_of_another_tenant_or_that_was_removed() {
     for _ in 0..2 {
         let unit = autocommit(&world, &agency.scope()).await;
         assert_eq!(unit.requests().get(&request.id).await.unwrap(), request);
-        assert_eq!(unit.tasks().find_many(&[task.id.clone()]).await.unwrap(), std::slice::from_ref(&task));
+        assert_eq!(unit.tasks().find_many(std::slice::from_ref(&task.id)).await.unwrap(), std::slice::from_ref(&task));
         for hidden in [&removed, &foreign] {
-            assert!(matches!(unit.requests().get(&hidden).await, Err(Error::NotFound { entity: "Request" })));
+            assert!(matches!(unit.requests().get(hidden).await, Err(Error::NotFound { entity: "Request" })));
         }
         let among = vec![foreign.clone(), request.id.clone(), removed.clone()];
         assert_eq!(unit.requests().find_many(&among).await.unwrap(), std::slice::from_ref(&request));

@@ -166,7 +166,7 @@ async fn units_that_lose_against_each_other_are_run_again() {
                 for id in [&first, &second] {
                     let changes =
                         rylie_db::repositories::RequestChanges { title: Some(title.into()), ..Default::default() };
-                    unit.requests().update(&id, changes).await?;
+                    unit.requests().update(id, changes).await?;
                     if waits.swap(false, Ordering::Relaxed) {
                         both.wait().await;
                     }

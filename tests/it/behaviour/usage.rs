@@ -422,7 +422,7 @@ async fn ten_closers_and_ten_counters_lose_and_double_nothing() {
         tasks.push(tokio::spawn(async move {
             for event in 0..5 {
                 let unit = store.tenant(&TenantScope::of(&user, Origin::default())).await.unwrap();
-                unit.usage().use_improvement(&user.id(), &format!("{number}-{event}")).await.unwrap();
+                unit.usage().use_improvement(user.id(), &format!("{number}-{event}")).await.unwrap();
                 unit.commit().await.unwrap();
             }
         }));
@@ -477,7 +477,7 @@ async fn archived_and_current_never_lose_or_double_a_unit() {
                 let event = format!("event-{}", chance.below(60));
                 tokio::spawn(async move {
                     let unit = store.tenant(&scope).await.unwrap();
-                    if unit.usage().use_gbp_post(&scope.user().id(), &event).await.is_ok() {
+                    if unit.usage().use_gbp_post(scope.user().id(), &event).await.is_ok() {
                         let _ = unit.commit().await;
                     }
                 })

@@ -36,7 +36,7 @@ impl<'w> Two<'w> {
     /// No row of theirs is visible in our units, by any query.
     async fn stand_apart(&self, options: UnitOptions, server: Server) {
         let unit = self.store.open_tenant(&self.ours.scope(), options, Location::caller()).await.unwrap();
-        assert!(unit.requests().find_many(&[self.secret.id.clone()]).await.unwrap().is_empty());
+        assert!(unit.requests().find_many(std::slice::from_ref(&self.secret.id)).await.unwrap().is_empty());
         let page = PageRequest::default();
         assert_eq!(unit.requests().find(&self.secret.id).await.unwrap(), None);
         assert!(unit.requests().get_with_tasks(&self.secret.id).await.is_err());
