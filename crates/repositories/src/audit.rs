@@ -20,6 +20,7 @@ use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 pub use reader::AuditReader;
+pub(crate) use rows::canonical;
 #[cfg(feature = "mock")]
 pub use seals::MockAuditSealRepository;
 pub use seals::{AuditSealRepository, NewSeal, RemovedBatches};

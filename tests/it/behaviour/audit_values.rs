@@ -2,13 +2,15 @@
 //! depth.
 
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
+use rylie_db::maintenance::check_tenant_audit;
 use rylie_db::prelude::*;
 use rylie_db::repositories::AuditFilter;
 use rylie_testkit::World;
 
-use super::audit_seals::{Outside, found, superuser};
+use super::audit_seals::{Outside, found, record, superuser};
 use super::world;
 use crate::migration::sql::{Sql, is_sqlite};
+use crate::tenant_transfer::seal;
 
 const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:00:00 BC'", "'290000-01-01 00:00:00'"];
 
@@ -49,20 +51,20 @@ async fn the_old_service_says_when_as_far_as_a_reader_can_hold_it() {
 }
 
 /// Inserts unsealed rows from before the restrictions existed. Returns their number.
-async fn odd_rows(world: &World) -> u64 {
+async fn odd_rows(world: &World, tenant: &str) -> u64 {
     let insert = "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";
     if is_sqlite(world.url()) {
         let mut sql = Sql::connect(world.url()).await;
-        let odd = ["'never'", "x'ff'", "'2026-01-01 00:00:00+05:00'", "7"];
+        let odd = ["'never'", "x'ff'", "'2026-01-01 00:00:00+05:00'", "'2026-01-15 12:00:60'", "7"];
         for (number, time) in odd.iter().enumerate() {
-            sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', NULL, {time})")).await;
+            sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', '{tenant}', NULL, {time})")).await;
         }
         return odd.len() as u64;
     }
     let mut sql = superuser(world).await;
     for (number, time) in ODD.iter().enumerate() {
         let position = 7_000 + number;
-        sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', {position}, {time})")).await;
+        sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', '{tenant}', {position}, {time})")).await;
         sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({position}, 'odd{number}')")).await;
     }
     ODD.len() as u64
@@ -71,7 +73,7 @@ async fn odd_rows(world: &World) -> u64 {
 #[tokio::test]
 async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
     let (world, outside) = (world().await, Outside::new());
-    let odd = odd_rows(&world).await;
+    let odd = odd_rows(&world, "platform").await;
 
     assert!(outside.seal(&world).await >= odd);
 
@@ -86,6 +88,52 @@ async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
     sql.run(&format!("UPDATE \"AuditLog\" SET \"createdAt\" = {other} WHERE id = 'odd0'")).await;
     let finding = found(&world, &outside).await;
     assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some("odd0")));
+}
+
+#[tokio::test]
+async fn quarantined_records_are_exported_with_their_tenant_and_checked() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    let tenant = &agency.agency.tenant_id;
+    record(&agency, 1).await;
+    let mut odd = odd_rows(&world, tenant.as_str()).await;
+    if is_sqlite(world.url()) {
+        let mut sql = superuser(&world).await;
+        sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES ('place', 'x', 'x', 'y', '{}', 'abc', '2026-01-01 00:00:00')", tenant.as_str())).await;
+        sql.run("INSERT INTO rylie_audit_pending (position, record_id) VALUES (9001, 'place')").await;
+        odd += 1;
+    }
+    outside.seal(&world).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+
+    world.database().export_tenant(tenant, &file, Some(&outside.key), &Progress::none()).await.unwrap();
+
+    let trusted = [outside.key.public()];
+    let check = |file: &std::path::Path| check_tenant_audit(file, &trusted, &outside.checkpoints().into_iter().collect());
+    let checked = check(&file).unwrap();
+    assert_eq!((checked.quarantined, checked.emptied, checked.head.is_some()), (odd, 0, true));
+    assert!(checked.records > odd);
+    let lines: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    let changed = |change: &dyn Fn(&str) -> Option<String>| {
+        let lines: Vec<String> = lines.iter().map(|line| change(line).unwrap_or_else(|| line.clone())).collect();
+        assert_ne!(lines[..], std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>()[..]);
+        let forged = folder.path().join("forged");
+        std::fs::write(&forged, seal(lines).join("\n") + "\n").unwrap();
+        check(&forged)
+    };
+    // A record is not excused by a claim that it is quarantined, and a quarantined one is held to its values.
+    let excused = |line: &str| line.contains("\"leaf\":{").then(|| line.replace("}}}}", "},\"unreadable\":\"never\"}}}"));
+    let edited = |line: &str| line.contains("\"id\":\"odd0\"").then(|| line.replace("\"action\":\"x\"", "\"action\":\"z\""));
+    let array = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let leaf = value.pointer_mut("/audit/leaf")?;
+        *leaf = leaf.as_object().unwrap().values().cloned().collect();
+        Some(value.to_string())
+    };
+    assert!(changed(&excused).is_err());
+    assert!(changed(&edited).is_err());
+    assert!(changed(&array).is_err());
 }
 
 #[tokio::test]
@@ -121,7 +169,7 @@ async fn rows_with_times_that_no_reader_can_hold_are_listed() {
     if is_sqlite(world.url()) {
         return; // SQLite stores a time as text, which the driver parses or rejects.
     }
-    let odd = odd_rows(&world).await;
+    let odd = odd_rows(&world, "platform").await;
     let unit = world.platform().await.unwrap();
     let filter = || AuditFilter { action: Some("x".to_owned()), ..AuditFilter::default() };
 
