@@ -1,5 +1,6 @@
 //! Checks, without the database, that an export contains all sealed records of a tenant.
 
+use rylie_crypto::object;
 use serde::{Deserialize, Serialize};
 
 use crate::merkle::root_of_path;
@@ -10,6 +11,7 @@ use crate::{Commitments, Digest, Error, Result, SignedCheckpoint, TenantEntry, T
 #[serde(deny_unknown_fields)]
 pub struct TenantBatch {
     /// The tenant's entry and its path to the root.
+    #[serde(deserialize_with = "object")]
     pub place: TenantPlace,
     /// The signed checkpoint.
     pub checkpoint: String,
@@ -24,7 +26,12 @@ pub struct TenantLeaf {
     /// Its leaf.
     pub leaf: Digest,
     /// The salts and commitments of its parts.
+    #[serde(deserialize_with = "object")]
     pub commitments: Commitments,
+    /// The unreadable value of a quarantined record, which its row does not contain. See
+    /// [`Record::unreadable`](crate::Record::unreadable).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
 }
 
 /// A running check that no sealed batch of a tenant is missing.

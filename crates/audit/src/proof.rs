@@ -1,5 +1,6 @@
 //! Proofs that records were sealed, as files that are checked without the database.
 
+use rylie_crypto::{Object, object};
 use serde::{Deserialize, Serialize};
 
 use crate::merkle::root_of_path;
@@ -14,12 +15,14 @@ const FORMAT: &str = "rylie audit proof 1";
 pub struct Proof {
     format: String,
     /// The record, with each personal part open or erased.
+    #[serde(deserialize_with = "object")]
     pub record: Record,
     /// Its index among the tenant's records of the batch, from 0.
     pub index: u64,
     /// The path from its leaf to the tenant's root, the lowest neighbour first.
     pub path: Vec<Digest>,
     /// The tenant's entry.
+    #[serde(deserialize_with = "object")]
     pub tenant: TenantEntry,
     /// Its index in the batch, from 0.
     pub tenant_index: u64,
@@ -42,7 +45,7 @@ impl Proof {
     /// Parses a proof. [`check`](Self::check) verifies it.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed = |reason| Error::Malformed { what: "proof", reason };
-        let proof: Self =
+        let Object::<Self>(proof) =
             serde_json::from_str(text).map_err(|_| malformed("it is not the JSON that `rylie audit prove` writes"))?;
         if proof.format == FORMAT { Ok(proof) } else { Err(malformed("it has another format or version")) }
     }
@@ -74,6 +77,7 @@ impl Proof {
 #[serde(deny_unknown_fields)]
 pub struct TenantPlace {
     /// The entry.
+    #[serde(deserialize_with = "object")]
     pub entry: TenantEntry,
     /// Its index in the batch, from 0.
     pub index: u64,

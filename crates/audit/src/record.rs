@@ -1,7 +1,8 @@
 //! A record in its hashed form. Salted hashes commit to its personal parts, so that they can be erased later.
 
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::{Deserialize, Serialize};
+use rylie_crypto::object;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::encoding::Encoding;
@@ -128,6 +129,7 @@ impl Document {
 #[serde(rename_all = "snake_case")]
 pub enum Part<T> {
     /// Present, with the salt of its commitment.
+    #[serde(deserialize_with = "open", bound(deserialize = "T: Deserialize<'de>"))]
     Open {
         /// The values.
         value: T,
@@ -136,6 +138,17 @@ pub enum Part<T> {
     },
     /// Erased; only the commitment remains.
     Erased(Digest),
+}
+
+/// Reads an open part from objects only.
+fn open<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> std::result::Result<(T, Salt), D::Error> {
+    #[derive(Deserialize)]
+    struct Opened<T> {
+        #[serde(deserialize_with = "object", bound(deserialize = "T: Deserialize<'de>"))]
+        value: T,
+        salt: Salt,
+    }
+    object(deserializer).map(|Opened { value, salt }| (value, salt))
 }
 
 /// 16 random bytes that prevent guessing an erased value.

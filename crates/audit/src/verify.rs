@@ -21,6 +21,8 @@ pub use stored::{Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRe
 pub struct Verifier {
     trusted: BTreeSet<String>,
     outside: Outside,
+    /// The first checkpoint that was read, while no external checkpoint names a database of the log.
+    foreign: Option<u64>,
     begun: bool,
     progress: Progress,
     batch: Option<Batch>,
@@ -66,7 +68,8 @@ impl Verifier {
         }
         let progress = Progress { batch: 0, checkpoint: Digest::NONE, total: 0 };
         let (seen, link) = (Seen::default(), None);
-        Self { trusted, outside, begun: false, progress, batch: None, seen, link, removed: 0, declared: 0 }
+        let (foreign, begun, batch) = (None, false, None);
+        Self { trusted, outside, foreign, begun, progress, batch, seen, link, removed: 0, declared: 0 }
     }
 
     /// Continues after an earlier verification, whose batches are not checked again. Use [`link`](Self::link) to check
@@ -120,8 +123,9 @@ impl Verifier {
     }
 
     /// Returns the checkpoint of a batch, if it belongs to the batch, agrees with the external ones, and is signed by a
-    /// trusted key.
-    fn checkpoint(&self, number: u64, batch: &SealedBatch) -> Result<SignedCheckpoint, Box<Finding>> {
+    /// trusted key. A violation is the kind [`Tampering::OtherDatabase`] while the log shares no database with the
+    /// external checkpoints.
+    fn checkpoint(&mut self, number: u64, batch: &SealedBatch) -> Result<SignedCheckpoint, Box<Finding>> {
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));
         if batch.batch != number {
             return Err(found(Tampering::ForgedCheckpoint, "the batch and its checkpoint are missing"));
@@ -131,17 +135,25 @@ impl Verifier {
         if signed.checkpoint().batch != number {
             return Err(found(Tampering::ForgedCheckpoint, "its checkpoint belongs to another batch"));
         }
-        if !self.begun && self.outside.is_of_another_database(&signed) {
-            return Err(found(Tampering::OtherDatabase, "these checkpoints belong to another database"));
+        // A copy with a new fingerprint continues the log, so a later checkpoint may name the external ones' database.
+        if !self.outside.is_of_another_database(&signed) {
+            self.foreign = None;
+        } else if !self.begun {
+            self.foreign = Some(number);
         }
-        if self.outside.contradicts(&signed) {
+        let key = signed.key().to_string();
+        let (contradicts, untrusted) =
+            (self.outside.contradicts(&signed), !self.trusted.is_empty() && !self.trusted.contains(&key));
+        if let Some(first) = self.foreign.filter(|_| contradicts || untrusted) {
+            return Err(Box::new(Finding::other_database(first)));
+        }
+        if contradicts {
             return Err(found(
                 Tampering::Rehashed,
                 "its checkpoint differs from the published one; the log was rebuilt from this batch on",
             ));
         }
-        let key = signed.key().to_string();
-        if !self.trusted.is_empty() && !self.trusted.contains(&key) {
+        if untrusted {
             return Err(found(Tampering::ForgedCheckpoint, &format!("it is signed by {key}, which is not trusted")));
         }
         Ok(signed)
@@ -219,7 +231,7 @@ impl Verifier {
         if record.tenant != tenant.entry.tenant {
             return Err(found(Tampering::Changed, "the record was moved to another tenant"));
         }
-        if tenant.last.as_ref().is_some_and(|last| last.order() >= record.order()) {
+        if tenant.last.as_ref().is_some_and(|last| last.order() > record.order()) {
             return Err(found(Tampering::Reordered, "the record comes before one that was sealed earlier"));
         }
         if record.leaf() != sealed.leaf {
@@ -292,6 +304,9 @@ impl Verifier {
     /// Ends the verification.
     pub fn end(&self) -> Found {
         let found = |what, batch, detail: &str| Err(Box::new(Finding::in_batch(what, batch, detail)));
+        if let Some(first) = self.foreign {
+            return Err(Box::new(Finding::other_database(first)));
+        }
         if self.removed > self.declared {
             let first = self.declared.max(self.removed - self.seen.removed_batches) + 1;
             return found(

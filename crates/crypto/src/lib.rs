@@ -9,6 +9,7 @@ mod form;
 mod kdf;
 mod keyring;
 mod legacy;
+mod object;
 mod owner_only;
 mod padding;
 mod random;
@@ -24,6 +25,8 @@ pub use error::{Error, ProviderError, Result};
 pub use form::StoredForm;
 pub use keyring::{KeyFile, KeyId, KeyProvider, KeyState, Keyring};
 pub use legacy::{LegacyForms, LegacyKey};
+#[doc(hidden)]
+pub use object::{Object, object};
 pub use owner_only::{exposed_mode, owner_only};
 pub use padding::Padding;
 pub use secret::Secret;

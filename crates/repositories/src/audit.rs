@@ -20,6 +20,7 @@ use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 pub use reader::{AuditExtent, AuditReader, NumberedLeaf, StrayPage};
+pub(crate) use rows::canonical;
 pub use seals::*;
 
 /// The audit log. A tenant unit reads and writes the tenant's part.

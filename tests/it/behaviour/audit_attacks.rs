@@ -222,6 +222,67 @@ async fn what_others_record_in_the_name_of_an_erasure_covers_nothing_and_fails_n
     assert_eq!((finding.what, finding.record), (Tampering::Emptied, Some(id)));
 }
 
+#[tokio::test]
+async fn an_erasure_names_the_same_records_on_both_engines() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    insert(&mut sql, "7", "NULL").await;
+    outside.seal(&world).await;
+    let mut privileged = superuser(&world).await;
+    empty(&world, &mut privileged, "7", "who").await;
+    let mut number = 9_000;
+    for (details, names) in [
+        (r#"{"who": "7"}"#, false),
+        (r#"{"who": {"a": "7"}}"#, false),
+        (r#"{"who": [7]}"#, false),
+        (r#"{"who": [["7"], {"a": "7"}]}"#, false),
+        (r#"{"who": ["7"], "who": []}"#, false),
+        (r#"{"what": ["7"]}"#, false),
+        (r#"{"who": [], "who": [1, "7"]}"#, true),
+    ] {
+        number += 1;
+        let values = format!("('e{number}', 'x', 'SUBJECT_ERASED', 'Platform', 'platform', '{details}', '2026-01-01 00:00:00')");
+        privileged.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", details, \"createdAt\") VALUES {values}")).await;
+        privileged.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({number}, 'e{number}')")).await;
+
+        let verification = outside.verify(&world).await;
+
+        let found = verification.first_bad.map(|finding| (finding.what, finding.record.unwrap_or_default()));
+        assert_eq!(found, (!names).then(|| (Tampering::Emptied, "7".to_owned())), "{details}");
+    }
+}
+
+#[tokio::test]
+async fn records_of_one_position_are_sealed_and_verify() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut triggers = Vec::new();
+    if is_sqlite(world.url()) {
+        let complete = "SELECT sql FROM sqlite_schema WHERE name LIKE 'AuditLog_complete%'";
+        triggers = Sql::connect(world.url()).await.all(complete).await;
+    }
+    let mut sql = superuser(&world).await;
+    for (id, time, position) in [("b", "02", 9_001), ("c", "01", 9_002), ("a", "03", 9_003)] {
+        sql.run(&format!(
+            "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", \"createdAt\", position) \
+             VALUES ('{id}', 'x', 'x', 'y', 'platform', '2026-01-{time} 00:00:00', 9001)"
+        ))
+        .await;
+        sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({position}, '{id}')")).await;
+    }
+    for trigger in triggers {
+        sql.run(&trigger).await;
+    }
+    outside.seal(&world).await;
+
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let leaves = "SELECT record_id FROM rylie_audit_leaf WHERE record_id IN ('a', 'b', 'c') ORDER BY number";
+    assert_eq!(sql.all(leaves).await, ["b", "c", "a"]);
+    sql.run("UPDATE rylie_audit_leaf SET number = -number - 1 WHERE record_id IN ('a', 'c')").await;
+    sql.run("UPDATE rylie_audit_leaf SET number = -number WHERE record_id = 'c'").await;
+    sql.run("UPDATE rylie_audit_leaf SET number = -number - 2 WHERE record_id = 'a'").await;
+    assert_eq!(found(&world, &outside).await.what, Tampering::Changed, "their order is sealed");
+}
+
 /// Inserts `details` as the old service, or any writer with that right, could.
 async fn insert(sql: &mut Sql, id: &str, details: &str) {
     sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, details) VALUES ('{id}', 'x', 'LOGIN', 'User', {details})")).await;

@@ -498,3 +498,49 @@ async fn a_copy_with_a_fingerprint_of_its_own_goes_on_with_the_log() {
     let verification = outside.verify(&world).await;
     assert_eq!(verification.first_bad, None);
 }
+
+#[tokio::test]
+async fn checkpoints_from_after_a_change_of_the_fingerprint_suffice() {
+    let world = world().await;
+    let (agency, outside) = (world.agency().await.unwrap(), Outside::new());
+    record(&agency, 3).await;
+    outside.seal(&world).await;
+    let begun = outside.verify(&world).await.progress;
+    crate::migration::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    outside.seal(&world).await;
+    outside.seal(&world).await;
+    let newest = outside.checkpoints().split_off(2);
+    assert_eq!(newest.len(), 1);
+
+    assert_eq!(verified(&world, newest.clone()).await.first_bad, None);
+
+    let reader = world.database().audit_reader().await.unwrap();
+    let resumed = Verifier::new(&[], newest.iter().cloned().collect()).resume(begun);
+    assert_eq!(verify_audit(&reader, resumed, &mut |_, _| ()).await.unwrap().first_bad, None);
+    drop(reader);
+    let (foreign, others) = sealed().await;
+    for trusted in [vec![], vec![others.key.public()]] {
+        let reader = foreign.database().audit_reader().await.unwrap();
+        let verifier = Verifier::new(&trusted, newest.iter().cloned().collect());
+        let finding = verify_audit(&reader, verifier, &mut |_, _| ()).await.unwrap().first_bad.unwrap();
+        assert_eq!((finding.what, finding.batch), (Tampering::OtherDatabase, Some(1)), "{trusted:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_rebuilt_after_a_change_of_the_fingerprint_differs_from_the_checkpoint_outside() {
+    let world = world().await;
+    let outside = Outside::new();
+    outside.seal(&world).await;
+    crate::migration::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    outside.seal(&world).await;
+    let published = outside.checkpoints().pop().unwrap();
+    let forged = audit::Checkpoint { time: published.checkpoint().time + TimeDelta::seconds(1), ..published.checkpoint().clone() };
+    let mut sql = superuser(&world).await;
+    let text = forged.sign(&outside.key).to_text();
+    sql.run(&format!("UPDATE rylie_audit_batch SET checkpoint = '{text}' WHERE batch = 2")).await;
+
+    let finding = verified(&world, vec![published]).await.first_bad.unwrap();
+
+    assert_eq!((finding.what, finding.batch), (Tampering::Rehashed, Some(2)));
+}

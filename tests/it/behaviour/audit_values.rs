@@ -2,17 +2,20 @@
 //! depth.
 
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
+use rylie_db::maintenance::check_tenant_audit;
+use rylie_db::prelude::Progress;
 use rylie_db::repositories::NumberedLeaf;
 use rylie_testkit::World;
 
 use super::world;
-use crate::support::audit::{Outside, found, odd_rows, superuser};
+use crate::support::audit::{Outside, found, odd_rows, record, superuser};
 use crate::support::sql::{Sql, is_sqlite};
+use crate::support::tenant_rows::seal;
 
 #[tokio::test]
 async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
     let (world, outside) = (world().await, Outside::new());
-    let odd = odd_rows(&world).await;
+    let odd = odd_rows(&world, "platform").await;
 
     assert!(outside.seal(&world).await >= odd);
 
@@ -71,6 +74,52 @@ async fn every_proof_holds(world: &World, count: usize) {
         let text = serde_json::to_string_pretty(&proof).unwrap();
         assert!(Proof::parse(&text).unwrap().check().is_ok(), "{text}");
     }
+}
+
+#[tokio::test]
+async fn quarantined_records_are_exported_with_their_tenant_and_checked() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    let tenant = &agency.agency.tenant_id;
+    record(&agency, 1).await;
+    let mut odd = odd_rows(&world, tenant.as_str()).await;
+    if is_sqlite(world.url()) {
+        let mut sql = superuser(&world).await;
+        sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES ('place', 'x', 'x', 'y', '{}', 'abc', '2026-01-01 00:00:00')", tenant.as_str())).await;
+        sql.run("INSERT INTO rylie_audit_pending (position, record_id) VALUES (9001, 'place')").await;
+        odd += 1;
+    }
+    outside.seal(&world).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+
+    world.database().export_tenant(tenant, &file, Some(&outside.key), &Progress::none()).await.unwrap();
+
+    let trusted = [outside.key.public()];
+    let check = |file: &std::path::Path| check_tenant_audit(file, &trusted, &outside.checkpoints().into_iter().collect());
+    let checked = check(&file).unwrap();
+    assert_eq!((checked.quarantined, checked.emptied, checked.head.is_some()), (odd, 0, true));
+    assert!(checked.records > odd);
+    let lines: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    let changed = |change: &dyn Fn(&str) -> Option<String>| {
+        let lines: Vec<String> = lines.iter().map(|line| change(line).unwrap_or_else(|| line.clone())).collect();
+        assert_ne!(lines[..], std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>()[..]);
+        let forged = folder.path().join("forged");
+        std::fs::write(&forged, seal(lines).join("\n") + "\n").unwrap();
+        check(&forged)
+    };
+    // A record is not excused by a claim that it is quarantined, and a quarantined one is held to its values.
+    let excused = |line: &str| line.contains("\"leaf\":{").then(|| line.replace("}}}}", "},\"unreadable\":\"never\"}}}"));
+    let edited = |line: &str| line.contains("\"id\":\"odd0\"").then(|| line.replace("\"action\":\"x\"", "\"action\":\"z\""));
+    let array = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let leaf = value.pointer_mut("/audit/leaf")?;
+        *leaf = leaf.as_object().unwrap().values().cloned().collect();
+        Some(value.to_string())
+    };
+    assert!(changed(&excused).is_err());
+    assert!(changed(&edited).is_err());
+    assert!(changed(&array).is_err());
 }
 
 #[tokio::test]

@@ -107,21 +107,21 @@ pub(crate) async fn found(world: &World, outside: &Outside) -> Finding {
 pub(crate) const ODD: [&str; 4] = ["'infinity'", "'-infinity'", "'0044-03-15 00:00:00 BC'", "'290000-01-01 00:00:00'"];
 
 /// Inserts unsealed rows from before the restrictions existed. Returns their number.
-pub(crate) async fn odd_rows(world: &World) -> u64 {
+pub(crate) async fn odd_rows(world: &World, tenant: &str) -> u64 {
     let insert =
         "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position, \"createdAt\") VALUES";
     if is_sqlite(world.url()) {
         let mut sql = Sql::connect(world.url()).await;
-        let odd = ["'never'", "x'ff'", "'2026-01-01 00:00:00+05:00'", "7"];
+        let odd = ["'never'", "x'ff'", "'2026-01-01 00:00:00+05:00'", "'2026-01-15 12:00:60'", "7"];
         for (number, time) in odd.iter().enumerate() {
-            sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', NULL, {time})")).await;
+            sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', '{tenant}', NULL, {time})")).await;
         }
         return odd.len() as u64;
     }
     let mut sql = superuser(world).await;
     for (number, time) in ODD.iter().enumerate() {
         let position = 7_000 + number;
-        sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', 'platform', {position}, {time})")).await;
+        sql.run(&format!("{insert} ('odd{number}', 'x', 'x', 'y', '{tenant}', {position}, {time})")).await;
         sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({position}, 'odd{number}')"))
             .await;
     }

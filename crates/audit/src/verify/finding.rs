@@ -63,6 +63,10 @@ impl Finding {
         Self { what, batch: Some(batch), tenant: None, record: None, detail: detail.to_owned() }
     }
 
+    pub(super) fn other_database(batch: u64) -> Self {
+        Self::in_batch(Tampering::OtherDatabase, batch, "these checkpoints belong to another database")
+    }
+
     pub(super) fn of_tenant(what: Tampering, batch: u64, tenant: &str, detail: &str) -> Self {
         Self { tenant: Some(tenant.to_owned()), ..Self::in_batch(what, batch, detail) }
     }

@@ -226,3 +226,19 @@ fn a_proof_is_written_and_read_as_documented() {
 
     assert_eq!(Proof::parse(&blocks::block("proof")).unwrap().check().unwrap(), checkpoint());
 }
+
+/// Replaces the object at a pointer by the array of its members' values.
+fn with_array(document: &str, pointer: &str) -> String {
+    let mut document: serde_json::Value = serde_json::from_str(document).unwrap();
+    let object = document.pointer_mut(pointer).unwrap();
+    *object = object.as_object().unwrap().values().cloned().collect();
+    document.to_string()
+}
+
+#[test]
+fn an_array_in_place_of_an_object_of_a_proof_is_refused() {
+    let proof = blocks::block("proof");
+    for pointer in ["", "/record", "/record/who/open", "/record/who/open/value", "/record/what/open/value", "/tenant"] {
+        assert!(Proof::parse(&with_array(&proof, pointer)).is_err(), "{pointer}");
+    }
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Held, Key, KeyProvider, KeyState, Keyring, Material};
-use crate::{Error, KeyId, Result, Secret};
+use crate::{Error, KeyId, Object, Result, Secret};
 
 const VERSION: u32 = 1;
 /// More than the size of an entry, so that the buffer is never reallocated while it contains keys. (A provider's
@@ -19,7 +19,7 @@ const ENTRY: usize = 256;
 struct Document<'a> {
     version: u32,
     #[serde(borrow)]
-    keys: Vec<Entry<'a>>,
+    keys: Vec<Object<Entry<'a>>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -35,12 +35,12 @@ struct Entry<'a> {
 
 pub(super) fn read(text: &str, provider: Option<&dyn KeyProvider>) -> Result<Keyring> {
     // The parser's error quotes its input, which may be a key: keep only its position.
-    let document: Document<'_> = serde_json::from_str(text)
+    let Object::<Document<'_>>(document) = serde_json::from_str(text)
         .map_err(|error| Error::KeyringSyntax { line: error.line(), column: error.column() })?;
     if document.version != VERSION {
         return Err(Error::KeyringSyntax { line: 0, column: 0 });
     }
-    let keys = document.keys.iter().map(|entry| entry.read(provider));
+    let keys = document.keys.iter().map(|Object(entry)| entry.read(provider));
     Keyring::checked(keys.collect::<Result<_>>()?)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn write(keyring: &Keyring, provider: Option<&dyn KeyProvider>) -> Re
     let entries = keyring.keys.iter().zip(&spelled).map(|(key, text)| {
         let text = Some(text.as_str()).filter(|_| key.state() != KeyState::Destroyed);
         let (key_text, wrapped) = if provider.is_some() { (None, text) } else { (text, None) };
-        Entry { id: key.id.as_str(), state: key.state(), key: key_text, wrapped }
+        Object(Entry { id: key.id.as_str(), state: key.state(), key: key_text, wrapped })
     });
     let document = Document { version: VERSION, keys: entries.collect() };
 

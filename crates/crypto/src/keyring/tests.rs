@@ -35,6 +35,15 @@ fn a_keyring_opens_its_values_after_it_is_written_and_read() {
 }
 
 #[test]
+fn an_array_in_place_of_an_object_is_refused() {
+    let entry = entry("k1", "active", KEY);
+    assert!(Keyring::parse(&document(&[&entry])).is_ok());
+    for text in [format!("[1,[{entry}]]"), document(&[&format!(r#"["k1","active","{KEY}"]"#)])] {
+        assert!(matches!(Keyring::parse(&text), Err(Error::KeyringSyntax { line: 1, .. })), "{text}");
+    }
+}
+
+#[test]
 fn only_the_id_of_a_destroyed_key_remains() {
     let mut keyring = Keyring::generate().unwrap();
     let old = keyring.active().unwrap().clone();

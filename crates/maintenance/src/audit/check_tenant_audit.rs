@@ -25,6 +25,9 @@ pub struct CheckedTenantAudit {
     /// Records of these that lack a personal part. The export does not show whether an erasure or tampering removed it,
     /// because erasures are records of the platform. [`verify_audit`](crate::verify_audit) shows it.
     pub emptied: u64,
+    /// Records of these that are quarantined: their time or position is unreadable. The export has its text, and the
+    /// record was checked with it.
+    pub quarantined: u64,
     /// Sealed records that retention has removed.
     pub removed: u64,
     /// Records that were not sealed yet; nothing proves them.
@@ -48,7 +51,8 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
     let (mut check, mut leaves, mut latest) =
         (TenantCheck::default(), BTreeMap::<String, (Format, TenantLeaf)>::new(), None);
     let (mut format, mut ids) = (Format::Two, BTreeSet::new());
-    let (mut records, mut emptied, mut unsealed, mut head, mut keys) = (0, 0, 0, None, Vec::new());
+    let (mut records, mut emptied, mut quarantined, mut unsealed) = (0, 0, 0, 0);
+    let (mut head, mut keys) = (None, Vec::new());
     while let Some(content) = reader.next_content()? {
         let believed = |signed: &SignedCheckpoint| {
             (trusted.is_empty() || trusted.contains(&signed.key())) && (outside.is_empty() || outside.contains(signed))
@@ -100,6 +104,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                 records += 1;
                 let lacks = matches!(record.who, Part::Erased(_)) || matches!(record.what, Part::Erased(_));
                 emptied += u64::from(lacks);
+                quarantined += u64::from(record.unreadable.is_some());
             }
             Content::Row(_) => {}
         }
@@ -122,7 +127,8 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
     if head.as_ref().is_some_and(|head| !agrees(head, &tenant, &check, latest.as_ref())) {
         return Err(reader.wrong("it does not match its signed head: batches are missing, or the tenant differs"));
     }
-    Ok(CheckedTenantAudit { tenant, records, emptied, removed: check.removed(), unsealed, latest, head })
+    let removed = check.removed();
+    Ok(CheckedTenantAudit { tenant, records, emptied, quarantined, removed, unsealed, latest, head })
 }
 
 fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&SignedCheckpoint>) -> bool {
@@ -147,14 +153,16 @@ fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> 
     Some(Record {
         id: text("id")?,
         tenant: text("tenantId")?,
-        created_at: text("createdAt")?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
+        created_at: match text("createdAt") {
+            None if leaf.unreadable.is_some() => 0,
+            time => time?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
+        },
         position: row.get("position").and_then(serde_json::Value::as_i64),
         action: text("action")?,
         resource: text("resource")?,
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
-        // Exports contain no time outside the supported range.
-        unreadable: None,
+        unreadable: leaf.unreadable.clone(),
     })
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use ring::digest::{Context, SHA256};
 use rylie_audit::{TenantBatch, TenantLeaf};
+use rylie_crypto::{Object, object};
 use rylie_repositories::{TenantCounts, TenantRow};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -58,8 +59,8 @@ struct SealLine {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Seal {
-    Batch(TenantBatch),
-    Leaf(TenantLeaf),
+    Batch(#[serde(deserialize_with = "object")] TenantBatch),
+    Leaf(#[serde(deserialize_with = "object")] TenantLeaf),
     Latest(String),
     Head(String),
 }
@@ -74,6 +75,7 @@ pub(crate) enum Content {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Trailer {
+    #[serde(deserialize_with = "object")]
     end: End,
 }
 
@@ -200,7 +202,7 @@ impl Reader {
         let text = reader.next_line()?.ok_or_else(|| reader.wrong("it is empty"))?;
         reader.digest.update(&text);
         let not_ours = "it is not a tenant file";
-        reader.header = serde_json::from_slice(&text).map_err(|_| reader.wrong(not_ours))?;
+        Object(reader.header) = serde_json::from_slice(&text).map_err(|_| reader.wrong(not_ours))?;
         if reader.header.rylie_tenant_format != FORMAT {
             return Err(reader.wrong("this version does not read its format; use the version that wrote it"));
         }
@@ -237,16 +239,17 @@ impl Reader {
         let Some(text) = self.next_line()? else {
             return Err(self.wrong("the file ends too early: its last line is missing"));
         };
-        if let Ok(Trailer { end }) = serde_json::from_slice(&text) {
+        if let Ok(Object(Trailer { end })) = serde_json::from_slice(&text) {
             self.check(&end)?;
             self.ending = Some(Ending { sha256: end.sha256, seal: end.seal });
             return Ok(None);
         }
         self.digest.update(&text);
-        if let Ok(SealLine { audit }) = serde_json::from_slice(&text) {
+        if let Ok(Object(SealLine { audit })) = serde_json::from_slice(&text) {
             return Ok(Some(Content::Seal(audit)));
         }
-        let line: Line = serde_json::from_slice(&text).map_err(|_| self.wrong("it is not a row of a tenant"))?;
+        let Object::<Line>(line) =
+            serde_json::from_slice(&text).map_err(|_| self.wrong("it is not a row of a tenant"))?;
         *self.read.entry(line.table.clone()).or_default() += 1;
         Ok(Some(Content::Row(line)))
     }

@@ -73,7 +73,8 @@ pub(crate) enum Cover {
 
 /// Finds, for each record of a batch that lacks the part, the erasure that names it. Only sealed records are erased, so
 /// a sealed erasure is in a later batch, and a verification that reads the record also reads the erasure. Only erasures
-/// of the platform count. Malformed details name no record and cause no error.
+/// of the platform count. An erasure names the texts in the array under the name of the part, on SQLite as on
+/// PostgreSQL: of two members with one name the last counts. Other details name no record and cause no error.
 pub(crate) async fn covers(
     tx: &Tx,
     part: &'static str,
@@ -84,11 +85,16 @@ pub(crate) async fn covers(
         return Ok(BTreeMap::new());
     }
     let named = if tx.across_tenants()?.is_sqlite() {
-        format!("json_each(CASE WHEN json_valid(a.details) THEN a.details ELSE '{{}}' END, '$.{part}') AS named")
+        format!(
+            "json_each(coalesce((SELECT CASE WHEN member.type = 'array' THEN member.value END FROM \
+             json_each(CASE WHEN typeof(a.details) = 'text' AND json_valid(a.details) THEN a.details ELSE '{{}}' END) AS member \
+             WHERE member.key = '{part}' ORDER BY member.id DESC LIMIT 1), '[]')) AS named"
+        )
     } else {
         format!(
-            "LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(a.details->'{part}') = 'array' THEN a.details->'{part}' \
-             ELSE '[]'::jsonb END) AS named(value)"
+            "LATERAL (SELECT item #>> '{{}}' AS value, CASE jsonb_typeof(item) WHEN 'string' THEN 'text' END AS type \
+             FROM jsonb_array_elements(CASE WHEN jsonb_typeof(a.details->'{part}') = 'array' THEN a.details->'{part}' \
+             ELSE '[]'::jsonb END) AS item) AS named"
         )
     };
     let (list, value) = tx.list_of(&records);
@@ -97,7 +103,7 @@ pub(crate) async fn covers(
          FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id AND l.batch > $2 \
          LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.removed_at IS NULL AND l.number BETWEEN 0 AND b.records - 1 \
          LEFT JOIN rylie_audit_pending p ON p.record_id = a.id \
-         WHERE a.action = 'SUBJECT_ERASED' AND a.\"tenantId\" = 'platform' AND named.value IN (SELECT list.value FROM {list}) \
+         WHERE a.action = 'SUBJECT_ERASED' AND a.\"tenantId\" = 'platform' AND named.type = 'text' AND named.value IN (SELECT list.value FROM {list}) \
          GROUP BY named.value"
     );
     let rows = tx.across_tenants()?.rows(&sql, vec![value, signed(batch).into()]).await?;

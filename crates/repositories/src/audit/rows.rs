@@ -8,34 +8,49 @@ use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 use crate::Result;
 use crate::tx::Tx;
 
-/// Returns the columns of a record to seal or verify, of the log as `a`. Details are selected as text. A time outside
-/// the supported range, such as `infinity`, is null, with its text in `oddTime`. No row makes its reader fail.
+/// Returns the columns of a record to seal or verify, of the log as `a`. Details are selected as text. No row makes its
+/// reader fail.
 pub(crate) fn columns(engine: DbBackend) -> String {
-    const TIME: &str =
-        "CASE WHEN a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' THEN a.\"createdAt\" END AS \"createdAt\"";
     const TEXTS: [&str; 9] =
         ["id", "tenantId", "action", "resource", "userId", "onBehalfOf", "ipAddress", "userAgent", "correlationId"];
     if engine != DbBackend::Sqlite {
         let texts = TEXTS.map(|name| format!("a.\"{name}\"")).join(", ");
         return format!(
-            "{texts}, a.\"resourceId\", a.position, CAST(a.details AS text) AS details, {TIME}, \
-             CASE WHEN a.\"createdAt\" NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN to_jsonb(a.\"createdAt\") #>> '{{}}' END AS \"oddTime\""
+            "{texts}, a.\"resourceId\", a.position, CAST(a.details AS text) AS details, {}",
+            time_columns(engine)
         );
     }
-    // SQLite stores values of any type in a column.
-    let text = |name: &str| {
-        format!(
-            "CASE WHEN typeof(a.\"{name}\") IN ('text', 'null') THEN a.\"{name}\" ELSE typeof(a.\"{name}\") || ' ' || hex(a.\"{name}\") END"
-        )
-    };
-    let texts = TEXTS.map(|name| format!("{} AS \"{name}\"", text(name))).join(", ");
+    let texts = TEXTS.map(|name| format!("{} AS \"{name}\"", sqlite_text(name))).join(", ");
     format!(
         "{texts}, {} AS \"resourceId\", CASE WHEN typeof(a.position) = 'integer' THEN a.position END AS position, \
-         {} AS details, {TIME}, {} AS \"oddTime\", CASE WHEN typeof(a.position) NOT IN ('integer', 'null') \
+         {} AS details, {}",
+        sqlite_text("resourceId"),
+        sqlite_text("details"),
+        time_columns(engine)
+    )
+}
+
+/// Returns the columns that [`unreadable`] reads, of the log as `a`. A time outside the supported range, such as
+/// `infinity`, is null, with its text in `oddTime`.
+pub(crate) fn time_columns(engine: DbBackend) -> String {
+    const TIME: &str =
+        "CASE WHEN a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' THEN a.\"createdAt\" END AS \"createdAt\"";
+    if engine != DbBackend::Sqlite {
+        return format!(
+            "{TIME}, CASE WHEN a.\"createdAt\" NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN to_jsonb(a.\"createdAt\") #>> '{{}}' END AS \"oddTime\""
+        );
+    }
+    format!(
+        "{TIME}, {} AS \"oddTime\", CASE WHEN typeof(a.position) NOT IN ('integer', 'null') \
          THEN typeof(a.position) || ' ' || hex(a.position) END AS \"oddPosition\"",
-        text("resourceId"),
-        text("details"),
-        text("createdAt")
+        sqlite_text("createdAt")
+    )
+}
+
+/// Returns the text of a column on SQLite, which stores values of any type.
+fn sqlite_text(name: &str) -> String {
+    format!(
+        "CASE WHEN typeof(a.\"{name}\") IN ('text', 'null') THEN a.\"{name}\" ELSE typeof(a.\"{name}\") || ' ' || hex(a.\"{name}\") END"
     )
 }
 
@@ -80,6 +95,11 @@ pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Forma
     })
 }
 
+/// Returns the unreadable value of a quarantined record, from [`time_columns`].
+pub(crate) fn unreadable(row: &QueryResult, format: Format) -> Result<Option<String>> {
+    time(row, format).map(|(_, unreadable)| unreadable)
+}
+
 /// Returns the time of the record, and the text of an invalid time. In a batch of the first format a time is read as
 /// the driver reads it. In later formats SQLite's must have the driver's spelling, so that no offset changes its
 /// meaning.
@@ -97,12 +117,14 @@ fn time(row: &QueryResult, format: Format) -> Result<(i64, Option<String>)> {
     Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
 }
 
-/// Parses a time in the driver's spelling, or with three digits after the seconds as the column's default has.
-fn canonical(text: &str) -> Option<i64> {
+/// Parses a time in the driver's spelling, or with three digits after the seconds as the column's default has. Second
+/// 60 is unreadable: it would be equal to the first second of the next minute.
+pub(crate) fn canonical(text: &str) -> Option<i64> {
     const WRITTEN: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.3f"];
     let time = NaiveDateTime::parse_from_str(text, WRITTEN[0]).ok()?;
     let is_written = WRITTEN.iter().any(|form| time.format(form).to_string() == text);
-    let is_whole = time.and_utc().timestamp_subsec_nanos() % 1_000_000 == 0;
+    let nanoseconds = time.and_utc().timestamp_subsec_nanos();
+    let is_whole = nanoseconds % 1_000_000 == 0 && nanoseconds < 1_000_000_000;
     (is_written && is_whole).then(|| time.and_utc().timestamp_millis())
 }
 
@@ -159,6 +181,9 @@ mod tests {
             "2026-01-15T12:00:00",
             "2026-01-15 12:00:00.1",
             "2026-01-15 12:00:00.120000",
+            "2026-01-15 12:00:60",
+            "2026-01-15 12:00:60.120",
+            "2026-06-30 23:59:60",
             "never",
         ] {
             assert_eq!(canonical(odd), None, "{odd}");

@@ -1,10 +1,12 @@
 //! The sealed records of one tenant: the path from its records to a signed checkpoint.
 
-use rylie_audit::{Digest, SignedCheckpoint, TenantBatch, TenantEntry, TenantLeaf, TenantPlace, inclusion_path};
+use rylie_audit::{
+    Digest, Format, SignedCheckpoint, TenantBatch, TenantEntry, TenantLeaf, TenantPlace, inclusion_path,
+};
 use rylie_entities::TenantId;
 use sea_orm::QueryResult;
 
-use crate::audit::rows::{commitments, lenient, signed, unsigned};
+use crate::audit::rows::{commitments, lenient, signed, time_columns, unreadable, unsigned};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
@@ -29,15 +31,21 @@ pub(crate) async fn leaves(
     after: i64,
     limit: u64,
 ) -> Result<Vec<(i64, TenantLeaf)>> {
-    const SQL: &str = "SELECT l.number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what FROM rylie_audit_tenant t \
-         JOIN rylie_audit_leaf l ON l.batch = t.batch AND l.tenant_number = t.number \
-         WHERE t.tenant = $1 AND t.batch = $2 AND l.number > $3 ORDER BY l.number LIMIT $4";
+    let sql = format!(
+        "SELECT {}, l.number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint \
+         FROM rylie_audit_tenant t JOIN rylie_audit_leaf l ON l.batch = t.batch AND l.tenant_number = t.number \
+         JOIN rylie_audit_batch b ON b.batch = t.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id \
+         WHERE t.tenant = $1 AND t.batch = $2 AND l.number > $3 ORDER BY l.number LIMIT $4",
+        time_columns(tx.engine())
+    );
     let values = vec![tenant.into(), signed(batch).into(), after.into(), signed(limit).into()];
-    let rows = tx.across_tenants()?.rows(SQL, values).await?;
+    let rows = tx.across_tenants()?.rows(&sql, values).await?;
     rows.iter()
         .map(|row| {
             let (record, commitments) = (row.try_get("", "record_id")?, commitments(row)?);
-            Ok((row.try_get("", "number")?, TenantLeaf { record, leaf: digest(row, "leaf"), commitments }))
+            let unreadable = unreadable(row, Format::of(&lenient::<String>(row, "checkpoint")))?;
+            let leaf = TenantLeaf { record, leaf: digest(row, "leaf"), commitments, unreadable };
+            Ok((row.try_get("", "number")?, leaf))
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::invalid;
 use crate::Result;
+use crate::audit::canonical;
 use crate::tx::Tx;
 
 /// A column of the live database.
@@ -22,6 +23,10 @@ enum Kind {
     Integer,
     Boolean,
     Timestamp,
+    /// The time of an audit record; null if it is unreadable.
+    AuditTime,
+    /// The position of an audit record; null if it is unreadable.
+    AuditPosition,
     /// Any other type: enums, JSON and types of an adopted database.
     Text,
 }
@@ -49,7 +54,13 @@ impl Column {
                 }
                 _ => Kind::Text,
             };
-            Ok(Self { name: row.try_get_by_index(0)?, sql_type, kind })
+            let name: String = row.try_get_by_index(0)?;
+            let kind = match (table.name, name.as_str()) {
+                ("AuditLog", "createdAt") => Kind::AuditTime,
+                ("AuditLog", "position") => Kind::AuditPosition,
+                _ => kind,
+            };
+            Ok(Self { name, sql_type, kind })
         };
         rows.iter().map(column).collect()
     }
@@ -62,8 +73,17 @@ impl Column {
     pub(super) fn read(&self, engine: DbBackend) -> String {
         let name = self.quoted();
         match (engine, self.kind) {
+            (DbBackend::Sqlite, Kind::AuditTime) => {
+                format!("CASE WHEN typeof({name}) = 'text' AND {name} NOT GLOB '*[^-+0-9:. ]*' THEN {name} END")
+            }
+            (DbBackend::Sqlite, Kind::AuditPosition) => {
+                format!("CASE WHEN typeof({name}) = 'integer' THEN CAST({name} AS TEXT) END")
+            }
             (DbBackend::Sqlite, _) => format!("CAST({name} AS TEXT)"),
             // Independent of `DateStyle`.
+            (_, Kind::AuditTime) => format!(
+                "CASE WHEN {name} BETWEEN '0001-01-01' AND '9999-12-31' THEN to_char({name}, 'YYYY-MM-DD HH24:MI:SS.US') END"
+            ),
             (_, Kind::Timestamp) => format!("to_char({name}, 'YYYY-MM-DD HH24:MI:SS.US')"),
             _ => format!("{name}::text"),
         }
@@ -81,13 +101,14 @@ impl Column {
         let Some(text) = text else { return Ok(Json::Null) };
         match self.kind {
             Kind::Text => Ok(Json::String(text)),
-            Kind::Integer => text.parse::<i64>().map(Json::from).map_err(|_| unreadable()),
+            Kind::Integer | Kind::AuditPosition => text.parse::<i64>().map(Json::from).map_err(|_| unreadable()),
             Kind::Boolean => match text.as_str() {
                 "true" | "1" => Ok(Json::Bool(true)),
                 "false" | "0" => Ok(Json::Bool(false)),
                 _ => Err(unreadable()),
             },
-            Kind::Timestamp => {
+            Kind::AuditTime if engine == DbBackend::Sqlite && canonical(&text).is_none() => Ok(Json::Null),
+            Kind::Timestamp | Kind::AuditTime => {
                 // SQLite's text stays unchanged. PostgreSQL's gets the form that the driver writes to SQLite.
                 let text = if engine == DbBackend::Sqlite { &text } else { without_zeros(&text) };
                 parse_time(text).ok_or_else(unreadable)?;
@@ -99,13 +120,13 @@ impl Column {
     pub(super) fn value_of(&self, engine: DbBackend, json: &Json) -> Result<Value> {
         let text = match (self.kind, json) {
             (_, Json::Null) => return Ok(Value::String(None)),
-            (Kind::Integer, Json::Number(number)) if engine == DbBackend::Sqlite => {
+            (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if engine == DbBackend::Sqlite => {
                 return number.as_i64().map(Value::from).ok_or_else(mistyped);
             }
             (Kind::Boolean, Json::Bool(yes)) if engine == DbBackend::Sqlite => return Ok(Value::from(*yes)),
-            (Kind::Integer, Json::Number(number)) if number.is_i64() => number.to_string(),
+            (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if number.is_i64() => number.to_string(),
             (Kind::Boolean, Json::Bool(yes)) => yes.to_string(),
-            (Kind::Timestamp, Json::String(text)) => stored_time(text)?,
+            (Kind::Timestamp | Kind::AuditTime, Json::String(text)) => stored_time(text)?,
             (Kind::Text, Json::String(text)) => text.clone(),
             _ => return Err(mistyped()),
         };

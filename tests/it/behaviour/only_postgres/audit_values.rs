@@ -41,7 +41,7 @@ async fn the_old_service_says_when_as_far_as_a_reader_can_hold_it() {
 #[tokio::test]
 async fn rows_with_times_that_no_reader_can_hold_are_listed() {
     let world = world().await;
-    let odd = odd_rows(&world).await;
+    let odd = odd_rows(&world, "platform").await;
     let unit = world.platform().await.unwrap();
     let filter = || AuditFilter { action: Some("x".to_owned()), ..AuditFilter::default() };
 

@@ -56,7 +56,12 @@ fn an_export_is_written_and_checked_as_documented() {
     let batch = TenantBatch { place: place("a1"), checkpoint: latest.to_text() };
     let mut lines = vec![audit("batch", serde_json::to_string(&batch).unwrap())];
     for record in &records {
-        let leaf = TenantLeaf { record: record.id.clone(), leaf: record.leaf(), commitments: commitments(record) };
+        let leaf = TenantLeaf {
+            record: record.id.clone(),
+            leaf: record.leaf(),
+            commitments: commitments(record),
+            unreadable: record.unreadable.clone(),
+        };
         lines.push(audit("leaf", serde_json::to_string(&leaf).unwrap()));
     }
     lines.push(audit("latest", json!(latest.to_text()).to_string()));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rylie_db::Database;
 use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Verifier};
+use rylie_db::crypto::Object;
 use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
 use serde_json::json;
 
@@ -144,7 +145,7 @@ impl Verify {
                 file.display()
             ))
         };
-        serde_json::from_str(&read(file)?).map(Some).map_err(wrong)
+        serde_json::from_str::<Object<Progress>>(&read(file)?).map(|Object(progress)| Some(progress)).map_err(wrong)
     }
 }
 
@@ -257,7 +258,8 @@ impl VerifyExport {
     pub(crate) fn run(&self) -> Result<Report> {
         match check_tenant_audit(&self.file, &self.trust.keys()?, &self.trust.checkpoints()?) {
             Ok(checked) => {
-                let CheckedTenantAudit { tenant, records, emptied, removed, unsealed, latest, head } = checked;
+                let CheckedTenantAudit { tenant, records, emptied, quarantined, removed, unsealed, latest, head } =
+                    checked;
                 if head.is_none() && !self.unsigned {
                     return Ok(incomplete(
                         "the export is not signed, so batches at its end may be missing; export it where the signing key \
@@ -275,8 +277,13 @@ impl VerifyExport {
                          whether it was erased or removed by tampering"
                     )]);
                 }
+                if quarantined > 0 {
+                    text.extend([format!(
+                        "; {quarantined} of them are quarantined, because their time or position is irregular"
+                    )]);
+                }
                 let document = json!({
-                    "ok": true, "tenant": tenant, "records": records, "emptied": emptied, "removed_records": removed, "unsealed": unsealed, "batch": batch,
+                    "ok": true, "tenant": tenant, "records": records, "emptied": emptied, "quarantined": quarantined, "removed_records": removed, "unsealed": unsealed, "batch": batch,
                     "made_at": head.map(|head| head.time),
                 });
                 Ok(Report::new(document, text))
