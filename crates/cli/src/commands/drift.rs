@@ -21,8 +21,13 @@ pub(crate) struct Drift {}
 
 impl Drift {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let found = migrations_to_read(global).await?.drift().await?;
-        Ok(Report::new(json!(found), in_words(&found)).with_verdict(verdict(&found)))
+        let mut migrations = migrations_to_read(global).await?;
+        let found = migrations.drift().await?;
+        let first = match found.pending.is_empty() {
+            false if migrations.needs_adoption().await? => "rylie adopt",
+            _ => "rylie migrate deploy",
+        };
+        Ok(Report::new(json!(found), in_words(&found)).with_verdict(verdict(&found, first)))
     }
 }
 
@@ -43,11 +48,12 @@ fn difference(deviation: &Deviation) -> String {
     lines.join("\n")
 }
 
-fn verdict(found: &Found) -> Option<Failure> {
+/// `first`: the command that applies pending migrations.
+fn verdict(found: &Found, first: &str) -> Option<Failure> {
     if !found.pending.is_empty() {
         let count = found.pending.len();
         return Some(Failure::Found(format!(
-            "pending migrations: {count}; run `rylie migrate deploy` first, then compare"
+            "pending migrations: {count}; run `{first}` first, then compare"
         )));
     }
     let count = found.differences.len();
