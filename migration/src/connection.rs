@@ -178,7 +178,13 @@ pub(crate) fn create_private(path: &Path) {
 /// Parses the URL of a PostgreSQL database. Fails with [`Error::OtherSchema`] if Prisma's parameter `schema`, which the
 /// driver ignores, names another schema than `public`.
 fn address(url: &str) -> Result<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url).map_err(Error::Connect)?;
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        Error::Usage(if error.to_string().contains("invalid port") {
+            "the port of the database URL is not acceptable: it must be a number from 0 to 65535".to_owned()
+        } else {
+            "the database URL is not acceptable: it must have the form postgres://user@host:port/database".to_owned()
+        })
+    })?;
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
     if query.split('&').filter_map(|part| part.strip_prefix("schema=")).any(|schema| schema != "public") {

@@ -154,6 +154,8 @@ fn causes_of(error: &dyn StdError, what: &str) -> Vec<String> {
     let mut next = error.source();
     while let Some(cause) = next {
         let text = one_line(&cause.to_string());
+        // The driver's prefix would make a repeated reason look new.
+        let text = text.strip_prefix("error returned from database: ").unwrap_or(&text).to_owned();
         if !text.is_empty() && said.iter().all(|earlier| !earlier.contains(&text)) {
             said.push(text);
         }

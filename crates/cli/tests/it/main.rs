@@ -7,6 +7,7 @@ mod adopted_secrets;
 mod alerts_over_tls;
 mod audit;
 mod audit_export;
+mod causes;
 mod environment;
 mod foreign_files;
 mod guards;
