@@ -122,9 +122,10 @@ impl Config {
         let defaults = PoolOptions::default();
         let pool = PoolOptions {
             max_connections: read.number("max_connections", 1..=10_000)?.unwrap_or(defaults.max_connections),
-            acquire_timeout: read.seconds("acquire_timeout_seconds")?.unwrap_or(defaults.acquire_timeout),
-            statement_timeout: read.seconds("statement_timeout_seconds")?.unwrap_or(defaults.statement_timeout),
-            lock_timeout: read.seconds("lock_timeout_seconds")?.unwrap_or(defaults.lock_timeout),
+            acquire_timeout: read.seconds("acquire_timeout_seconds", 0)?.unwrap_or(defaults.acquire_timeout),
+            statement_timeout: read.seconds("statement_timeout_seconds", 0)?.unwrap_or(defaults.statement_timeout),
+            // PostgreSQL reads zero as no limit.
+            lock_timeout: read.seconds("lock_timeout_seconds", 1)?.unwrap_or(defaults.lock_timeout),
             network_timeout: read.part_of_a_day("network_timeout_seconds")?.unwrap_or(defaults.network_timeout),
             behind_pooler: read.flag("behind_pooler")?.unwrap_or(defaults.behind_pooler),
             ..defaults
@@ -317,9 +318,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a limit in seconds. PostgreSQL reads zero as "no limit", so it is refused.
-    fn seconds(&self, name: &str) -> Result<Option<Duration>> {
-        Ok(self.number(name, 1..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
+    /// Reads a number of seconds, of at least `least`.
+    fn seconds(&self, name: &str, least: u32) -> Result<Option<Duration>> {
+        Ok(self.number(name, least..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
     }
 
     /// Reads a positive number of seconds, with fractions, up to a day.
@@ -418,11 +419,9 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_zero_seconds_is_refused() {
-        for name in ["lock_timeout_seconds", "statement_timeout_seconds", "acquire_timeout_seconds"] {
-            let error = Config::builder().set(name, 0).unwrap().build().unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("from 1 to 86400"), "{error}");
-        }
+    fn a_wait_for_locks_without_limit_is_refused() {
+        let error = Config::builder().set("lock_timeout_seconds", 0).unwrap().build().unwrap_err().to_string();
+        assert!(error.contains("lock_timeout_seconds") && error.contains("from 1 to 86400"), "{error}");
     }
 
     #[test]
