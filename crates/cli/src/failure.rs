@@ -154,7 +154,10 @@ fn is_usage(error: &rylie_db::Error) -> bool {
             matches!(error, NotATenant | Invalid { .. } | Schedule { .. } | UnknownJob { .. })
         }
         rylie_db::Error::Migration(error) => {
-            matches!(**error, migration::Error::UnknownScheme | migration::Error::OtherSchema | migration::Error::Usage(_))
+            matches!(
+                **error,
+                migration::Error::UnknownScheme | migration::Error::OtherSchema | migration::Error::Usage(_)
+            )
         }
         _ => false,
     }

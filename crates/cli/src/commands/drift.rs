@@ -52,9 +52,7 @@ fn difference(deviation: &Deviation) -> String {
 fn verdict(found: &Found, first: &str) -> Option<Failure> {
     if !found.pending.is_empty() {
         let count = found.pending.len();
-        return Some(Failure::Found(format!(
-            "pending migrations: {count}; run `{first}` first, then compare"
-        )));
+        return Some(Failure::Found(format!("pending migrations: {count}; run `{first}` first, then compare")));
     }
     let count = found.differences.len();
     (count > 0).then(|| Failure::Found(format!("differences: {count}; each lists its fix")))

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rylie_db::Database;
 use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Verifier};
-use rylie_db::repositories;
 use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
+use rylie_db::repositories;
 use serde_json::json;
 
 use super::outside::{Compared, kept};
