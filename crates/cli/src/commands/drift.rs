@@ -23,10 +23,8 @@ impl Drift {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         let mut migrations = migrations_to_read(global).await?;
         let found = migrations.drift().await?;
-        let first = match found.pending.is_empty() {
-            false if migrations.needs_adoption().await? => "rylie adopt",
-            _ => "rylie migrate deploy",
-        };
+        let unadopted = !found.pending.is_empty() && migrations.needs_adoption().await?;
+        let first = if unadopted { "rylie adopt" } else { "rylie migrate deploy" };
         Ok(Report::new(json!(found), in_words(&found)).with_verdict(verdict(&found, first)))
     }
 }

@@ -113,9 +113,7 @@ impl Erase {
         database.close().await;
         Ok(Report::new(json!({ "tenant": tenant, "rows": rows }), listed(&rows)))
     }
-}
 
-impl Erase {
     fn confirm(&self) -> Result<()> {
         let reason = match (self.yes, io::stdin().is_terminal()) {
             (true, _) => return Ok(()),
