@@ -270,8 +270,12 @@ impl Migrations {
             .await
     }
 
-    /// Returns the migrations that a deploy would apply, oldest first. Reads only.
+    /// Returns the migrations that a deploy would apply, oldest first. Reads only. Refused where the deploy is refused
+    /// because of the recorded migrations or of objects of other roles.
     pub async fn pending(&mut self) -> Result<Vec<&'static dyn Migration>> {
-        Ok(self.history().await?.pending())
+        owners::refuse_strangers(&mut self.connection).await?;
+        let history = self.history().await?;
+        history.refuse_altered()?;
+        Ok(history.pending())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::adopt::Difference;
 use crate::deploy::runner::Blocker;
 use crate::owners::Stranger;
+use crate::reason::Reason;
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -19,12 +20,19 @@ pub enum Error {
     #[error("the database URL must begin with `postgres://` or `sqlite:`")]
     UnknownScheme,
 
-    /// The connection failed.
-    #[error("connecting to the database; check the URL, that the server runs, and that it accepts this login")]
+    /// The URL names another schema than `public`. Nothing was sent.
+    #[error(
+        "the parameter `schema` of the database URL is not acceptable: all tables are in the schema `public`; remove the \
+         parameter or set it to `public`"
+    )]
+    OtherSchema,
+
+    /// The connection failed. The message contains the server's reason, its SQLSTATE and a remedy.
+    #[error("connecting to the database failed: {}", Reason(.0))]
     Connect(#[source] sqlx::Error),
 
     /// A statement of the migration runner itself failed.
-    #[error("{doing}")]
+    #[error("{doing}: {}", Reason(.source))]
     Database {
         /// The operation that failed.
         doing: &'static str,
@@ -33,7 +41,10 @@ pub enum Error {
     },
 
     /// A step failed. Earlier steps persist, unless the migration is one transaction.
-    #[error("{migration}: step {step} failed ({statement}); fix the cause and run the same command again; it resumes")]
+    #[error(
+        "{migration}: step {step} failed ({statement}): {}; fix the cause and run the same command again; it resumes",
+        Reason(.source)
+    )]
     Step {
         /// The migration.
         migration: &'static str,

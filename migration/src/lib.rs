@@ -12,6 +12,7 @@ mod mark;
 mod migrations;
 mod operator;
 mod owners;
+mod reason;
 mod roles;
 mod seaorm;
 mod step;

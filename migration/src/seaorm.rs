@@ -2,6 +2,8 @@
 //!
 //! SeaORM's loop has no lock and does not retry; use `Migrations::deploy` for a live database.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use sea_orm_migration::sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
@@ -11,6 +13,7 @@ use sea_orm_migration::{
 };
 use sqlx::sqlite::SqliteJournalMode;
 
+use crate::connection::create_private;
 use crate::deploy::walls::doors;
 use crate::error::Refusal;
 use crate::history::equivalents::steps_sent;
@@ -182,6 +185,9 @@ impl Target for SeaOrm<'_, '_> {
 
 /// Connects for migrations: a single connection, which is one session, with a short lock timeout.
 pub async fn connect(url: String, schema: String) -> Result<DatabaseConnection, DbErr> {
+    if let Some((file, _)) = url.strip_prefix("sqlite://").and_then(|rest| rest.split_once("?mode=rwc")) {
+        create_private(Path::new(file));
+    }
     let mut options = ConnectOptions::new(url);
     options
         .min_connections(1)

@@ -8,7 +8,7 @@ use crate::Point;
 /// Returns whether the environment names this number, which turns the point off.
 const SWITCH: &str = r#"
 pub(crate) fn mutated(number: usize) -> bool {
-    std::env::var("RYLIE_MUTATION").is_ok_and(|named| named == number.to_string())
+    std::env::var("RYLIE_TEST_MUTATION").is_ok_and(|named| named == number.to_string())
 }
 "#;
 

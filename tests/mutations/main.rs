@@ -40,7 +40,7 @@ fn suite(copy: &Path, without: Option<usize>) -> Output {
     // Dependencies are built already.
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     cargo.env("CARGO_TARGET_DIR", target).env("RYLIE_ATTACK_SEED", "1");
-    cargo.env("RYLIE_MUTATION", without.map(|number| number.to_string()).unwrap_or_default());
+    cargo.env("RYLIE_TEST_MUTATION", without.map(|number| number.to_string()).unwrap_or_default());
     cargo.output().unwrap()
 }
 

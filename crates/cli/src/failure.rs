@@ -90,6 +90,18 @@ impl Failure {
         matches!(self, Self::Database(error) if matches!(**error, Keys(_) | Maintenance(_)))
     }
 
+    /// Returns whether the message contains the server's reason and the remedy.
+    fn says_all(&self) -> bool {
+        use migration::Error::{Connect, Database};
+        let Self::Database(error) = self else { return false };
+        match &**error {
+            rylie_db::Error::Migration(error) => matches!(**error, Connect(_) | Database { .. }),
+            rylie_db::Error::Connect { .. } => true,
+            rylie_db::Error::Repository(error) => matches!(error, repositories::Error::Database(_)),
+            _ => false,
+        }
+    }
+
     /// Returns the failure and its remedy in one line. With `causes`, each cause follows on its own line.
     pub(crate) fn explain(&self, causes: bool) -> String {
         let what = one_line(&self.to_string());
@@ -100,7 +112,7 @@ impl Failure {
             text.push_str(": ");
             text.push_str(&causes_below.remove(0));
         }
-        if !causes && !causes_below.is_empty() {
+        if !causes && !self.says_all() && !causes_below.is_empty() {
             text.push_str("; -v shows the cause");
         }
         text.push('\n');
@@ -146,7 +158,10 @@ fn is_usage(error: &rylie_db::Error) -> bool {
             matches!(error, NotATenant | Invalid { .. } | Schedule { .. } | UnknownJob { .. })
         }
         rylie_db::Error::Migration(error) => {
-            matches!(**error, migration::Error::UnknownScheme | migration::Error::Usage(_))
+            matches!(
+                **error,
+                migration::Error::UnknownScheme | migration::Error::OtherSchema | migration::Error::Usage(_)
+            )
         }
         _ => false,
     }

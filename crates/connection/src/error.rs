@@ -11,6 +11,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::bounds::is_silence;
 use crate::holders::Holder;
+use crate::remedy::remedy;
 
 /// The result of an operation on a connection.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -93,7 +94,7 @@ pub enum Error {
     OutcomeUnknown(#[source] Fault),
 
     /// Any other error that the database reports.
-    #[error("cannot read or write the database")]
+    #[error("cannot read or write the database: {}", .0.with_remedy())]
     Database(#[source] Fault),
 }
 
@@ -151,6 +152,15 @@ impl Fault {
         driver_error(&self.0).is_some_and(is_silence)
     }
 
+    /// Returns the server's reason without values, its SQLSTATE (or SQLite's code) and the remedy of the known cases.
+    #[must_use]
+    pub fn with_remedy(&self) -> String {
+        match driver_error(&self.0).and_then(remedy) {
+            Some(remedy) => format!("{self}; {remedy}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Returns whether the database reported one of these codes.
     #[must_use]
     pub fn has_code(&self, codes: &[&str]) -> bool {
@@ -172,6 +182,7 @@ impl fmt::Display for Fault {
                 }
             }
             Some(sqlx::Error::ColumnDecode { index, .. }) => write!(f, "column {index} contains an unexpected value"),
+            Some(sqlx::Error::PoolTimedOut) => write!(f, "no answer in time"),
             Some(error) => write!(f, "{error}"),
             None if matches!(self.0, DbErr::Type(_)) => write!(f, "a column contains an unexpected value"),
             None => write!(f, "{}", self.0),

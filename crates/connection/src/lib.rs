@@ -11,6 +11,7 @@ mod opening;
 mod pool;
 mod pool_options;
 mod probe;
+mod remedy;
 mod replicas;
 mod retry;
 mod server;

@@ -28,6 +28,16 @@ pub use settings::{Origin, Setting};
 /// The file that [`Config::load`] reads, in the working directory.
 const FILE: &str = "rylie.toml";
 
+/// The prefix of all environment variables except `DATABASE_URL` and `ENCRYPTION_KEY`.
+const VARIABLE_PREFIX: &str = "RYLIE_";
+
+/// Variables that are no settings: of the command line, and of tests.
+const OTHER_VARIABLES: [&str; 3] = ["RYLIE_AUDIT_PUBLIC_KEY", "RYLIE_ATTACK_SEED", "RYLIE_SEED"];
+
+fn is_of_others(variable: &str) -> bool {
+    variable.starts_with("RYLIE_TEST_") || OTHER_VARIABLES.contains(&variable)
+}
+
 /// Returns all settings in display order.
 fn all() -> impl Iterator<Item = &'static Known> {
     settings::KNOWN.iter().chain(&secrets::KNOWN)
@@ -118,9 +128,10 @@ impl Config {
         let defaults = PoolOptions::default();
         let pool = PoolOptions {
             max_connections: read.number("max_connections", 1..=10_000)?.unwrap_or(defaults.max_connections),
-            acquire_timeout: read.seconds("acquire_timeout_seconds")?.unwrap_or(defaults.acquire_timeout),
-            statement_timeout: read.seconds("statement_timeout_seconds")?.unwrap_or(defaults.statement_timeout),
-            lock_timeout: read.seconds("lock_timeout_seconds")?.unwrap_or(defaults.lock_timeout),
+            acquire_timeout: read.seconds("acquire_timeout_seconds", 0)?.unwrap_or(defaults.acquire_timeout),
+            statement_timeout: read.seconds("statement_timeout_seconds", 0)?.unwrap_or(defaults.statement_timeout),
+            // PostgreSQL reads zero as no limit.
+            lock_timeout: read.seconds("lock_timeout_seconds", 1)?.unwrap_or(defaults.lock_timeout),
             network_timeout: read.part_of_a_day("network_timeout_seconds")?.unwrap_or(defaults.network_timeout),
             behind_pooler: read.flag("behind_pooler")?.unwrap_or(defaults.behind_pooler),
             ..defaults
@@ -191,7 +202,7 @@ impl ConfigBuilder {
     pub fn file(mut self, path: &Path) -> Result<Self> {
         let unreadable = |reason: String| Error::Config { setting: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        let table: toml::Table = toml::from_str(&text).map_err(|error| unreadable(error.message().to_owned()))?;
+        let table: toml::Table = toml::from_str(&text).map_err(|error| unreadable(malformed(&text, &error)))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for (name, value) in table {
             self.put_from_file(folder, &name, value)?;
@@ -199,7 +210,8 @@ impl ConfigBuilder {
         Ok(self)
     }
 
-    /// Reads environment variables such as `DATABASE_URL` and `RYLIE_KEYRING`. Empty ones count as unset.
+    /// Reads environment variables such as `DATABASE_URL` and `RYLIE_KEYRING`. Empty ones count as unset. Fails with
+    /// [`Error::Config`] for an unknown variable with the prefix `RYLIE_`, except those of tests (`RYLIE_TEST_…`).
     pub fn environment(mut self) -> Result<Self> {
         Self::refuse_unknown_variables()?;
         for known in all() {
@@ -217,11 +229,11 @@ impl ConfigBuilder {
         Ok(self)
     }
 
-    /// Rejects unknown variables, because a misspelt policy would have no effect.
+    /// Rejects unknown variables, because a misspelt setting would have no effect.
     fn refuse_unknown_variables() -> Result<()> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let mut policies = names.filter(|name| name.starts_with(secrets::VARIABLE_PREFIX));
-        match policies.find(|name| all().all(|known| known.variable != name)) {
+        let mut ours = names.filter(|name| name.starts_with(VARIABLE_PREFIX) && !is_of_others(name));
+        match ours.find(|name| all().all(|known| known.variable != name)) {
             Some(name) => {
                 Err(wrong(&name, "there is no such variable; `rylie config show` lists the settings".to_owned()))
             }
@@ -313,6 +325,14 @@ fn list(name: &str, items: &[toml::Value]) -> Result<String> {
     let words = items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>();
     let words = words.ok_or_else(|| wrong(name, "each item of the list must be text".to_owned()))?;
     Ok(if words.is_empty() { "none".to_owned() } else { words.join(", ") })
+}
+
+/// Returns the position and the reason of a syntax error in the settings file, without content of the file.
+fn malformed(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let Some(before) = before else { return error.message().to_owned() };
+    let (line, last) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default());
+    format!("line {line}, column {}: {}", last.chars().count() + 1, error.message())
 }
 
 #[cfg(test)]

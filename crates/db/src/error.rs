@@ -22,8 +22,9 @@ pub enum Error {
         reason: String,
     },
 
-    /// The database does not answer, or refuses the login.
-    #[error("connecting to {url}; check the address, the login, and that the database exists")]
+    /// The database does not answer, or refuses the login. The message contains the server's reason, its SQLSTATE and a
+    /// remedy.
+    #[error("connecting to {url} failed: {}", reason(.source))]
     Connect {
         /// The address, its password masked.
         url: String,
@@ -120,6 +121,15 @@ impl Error {
             | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,
             _ => false,
         }
+    }
+}
+
+/// Returns the reason of a failed connection, without values.
+fn reason(source: &rylie_repositories::Error) -> String {
+    use rylie_repositories::Error::{ConnectionLost, Database, OutcomeUnknown};
+    match source {
+        ConnectionLost(fault) | OutcomeUnknown(fault) | Database(fault) => fault.with_remedy(),
+        other => other.to_string(),
     }
 }
 

@@ -68,6 +68,9 @@ impl Engine {
             return Ok(Self { at: At::Sqlite(Box::new(options)), url: url.to_owned(), look: LOOK });
         }
         let options = PgConnectOptions::from_str(url).map_err(wrong)?;
+        // The driver keeps the brackets of an IPv6 address and would look it up as a name.
+        let host = options.get_host().trim_matches(['[', ']']).to_owned();
+        let options = if host == options.get_host() { options } else { options.host(&host) };
         let options = options.application_name("rylie-maintenance").disable_statement_logging().options([
             ("statement_timeout", "0".to_owned()),
             ("lock_timeout", LOCK.as_millis().to_string()),

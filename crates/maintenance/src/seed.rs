@@ -1,7 +1,9 @@
 //! Seeding: the rows that must exist before the first sign-in.
 
 use rylie_entities::{PackageType, User, UserRole};
-use rylie_repositories::{NewAgency, NewUser, Patch, PlatformUnit, SettingsChanges, Store, UserChanges};
+use rylie_repositories::{
+    NewAgency, NewUser, PageRequest, Patch, PlatformUnit, SettingsChanges, Store, UserChanges, UserFilter,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,12 +12,13 @@ use crate::work::Work;
 
 const WORK: Work = Work { job: "seed", reason: "super admin, settings and what the seed file names", doing: "seeding" };
 
-/// The rows to seed. The default is one super admin and the default settings.
-#[derive(Clone, Debug, Deserialize)]
+/// The rows to seed. The default is one super admin, unless there is any, and the default settings.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub struct Seed {
-    /// Created as `SUPER_ADMIN` if missing; an existing user is unchanged.
-    pub super_admin: SeedUser,
+    /// Created as `SUPER_ADMIN` if missing; an existing user is unchanged. `None` creates `admin@example.com` in a
+    /// database without any super admin, and nobody else.
+    pub super_admin: Option<SeedUser>,
     /// Changes to the settings, whose row is created if it is missing.
     pub settings: Option<SettingsChanges>,
     /// Agencies with their users, identified by domain.
@@ -60,18 +63,6 @@ pub struct Seeded {
     pub updated: u64,
 }
 
-impl Default for Seed {
-    fn default() -> Self {
-        let super_admin = SeedUser {
-            email: "admin@example.com".to_owned(),
-            name: Some("System Admin".to_owned()),
-            role: Some(UserRole::SuperAdmin),
-            package: None,
-        };
-        Self { super_admin, settings: None, agencies: Vec::new(), users: Vec::new() }
-    }
-}
-
 impl Seed {
     /// Parses a seed file: a JSON object with `superAdmin`, `settings`, `agencies` and `users`, each optional. Fails
     /// with [`Error::SeedFile`] for any other content.
@@ -81,7 +72,9 @@ impl Seed {
         if !is_made_of_objects(&serde_json::from_str(text).map_err(Error::SeedFile)?) {
             return Err(Error::SeedShape);
         }
-        seed.super_admin.role = Some(UserRole::SuperAdmin);
+        if let Some(super_admin) = &mut seed.super_admin {
+            super_admin.role = Some(UserRole::SuperAdmin);
+        }
         Ok(seed)
     }
 }
@@ -107,11 +100,7 @@ pub async fn seed(store: &dyn Store, seed: &Seed) -> Result<Seeded> {
 async fn seed_all(unit: &dyn PlatformUnit, seed: &Seed) -> rylie_repositories::Result<Seeded> {
     let mut seeded = Seeded::default();
     seed_settings(unit, seed.settings.as_ref(), &mut seeded).await?;
-    let new = NewUser { onboarded: true, ..new_user(&seed.super_admin) };
-    if unit.identities().find_by_email(&new.email).await?.is_none() {
-        unit.users().add(new).await?;
-        seeded.created += 1;
-    }
+    seed_super_admin(unit, seed.super_admin.as_ref(), &mut seeded).await?;
     for agency in &seed.agencies {
         let known = unit.agency_administration().find_by_domain(&agency.domain).await?;
         let row = if let Some(row) = known {
@@ -130,6 +119,36 @@ async fn seed_all(unit: &dyn PlatformUnit, seed: &Seed) -> rylie_repositories::R
         seed_user(unit, user, new_user(user), &mut seeded).await?;
     }
     Ok(seeded)
+}
+
+async fn seed_super_admin(
+    unit: &dyn PlatformUnit,
+    named: Option<&SeedUser>,
+    seeded: &mut Seeded,
+) -> rylie_repositories::Result<()> {
+    let new = if let Some(user) = named {
+        new_user(user)
+    } else {
+        let filter = UserFilter { role: Some(UserRole::SuperAdmin), ..UserFilter::default() };
+        if !unit.users().list(filter, PageRequest::new(1, 0).counting_to(1)).await?.items.is_empty() {
+            return Ok(());
+        }
+        new_user(&default_super_admin())
+    };
+    if unit.identities().find_by_email(&new.email).await?.is_none() {
+        unit.users().add(NewUser { onboarded: true, ..new }).await?;
+        seeded.created += 1;
+    }
+    Ok(())
+}
+
+fn default_super_admin() -> SeedUser {
+    SeedUser {
+        email: "admin@example.com".to_owned(),
+        name: Some("System Admin".to_owned()),
+        role: Some(UserRole::SuperAdmin),
+        package: None,
+    }
 }
 
 async fn seed_settings(
@@ -204,7 +223,7 @@ mod tests {
     #[test]
     fn a_file_may_name_any_part_and_nothing_else() {
         let seed = Seed::from_json(r#"{"agencies": [{"name": "A", "domain": "a.example"}]}"#).unwrap();
-        assert_eq!(seed.super_admin.email, "admin@example.com");
+        assert!(seed.super_admin.is_none());
         assert!(Seed::from_json(r#"{"agencys": []}"#).is_err());
         assert!(Seed::from_json("").is_err());
         for list in [
@@ -221,6 +240,6 @@ mod tests {
     #[test]
     fn the_super_admin_of_a_file_is_one() {
         let seed = Seed::from_json(r#"{"superAdmin": {"email": "a@b.example", "role": "USER"}}"#).unwrap();
-        assert_eq!(seed.super_admin.role, Some(UserRole::SuperAdmin));
+        assert_eq!(seed.super_admin.unwrap().role, Some(UserRole::SuperAdmin));
     }
 }

@@ -138,7 +138,7 @@ pub enum Error {
     Audit(#[from] rylie_audit::Error),
 
     /// Any other error that the database reports.
-    #[error("cannot read or write the database")]
+    #[error("cannot read or write the database: {}", .0.with_remedy())]
     Database(#[source] Fault),
 }
 

@@ -23,21 +23,26 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provi
     changes.extend(
         login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
     );
-    if row.kind != "readonly" {
-        changes.extend(doors(connection, row).await?);
-    }
+    changes.extend(doors(connection, row).await?);
     changes.push(format!("SET LOCAL ROLE {owner}"));
     Ok(changes)
 }
 
 /// Returns the membership changes of a login. Through `rylie_doors` it may assume every unit's role; without the
-/// platform, only the tenant and identity roles. It inherits none of them.
+/// platform, only the tenant and identity roles. A reader of every tenant may assume `rylie_auditor`, which only reads,
+/// to verify the audit log. A login inherits none of these roles.
 async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's roles");
     let name = identifier(&row.login);
     let later = "SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000";
     let options = connection.value(later).await.map_err(&failed)?.map_or("", |_| " WITH INHERIT FALSE, SET TRUE");
-    let (wanted, gone): (&[&str], &[&str]) = if row.platform {
+    let (wanted, gone): (&[&str], &[&str]) = if row.kind == "readonly" {
+        let auditor = "SELECT 'yes' FROM pg_roles WHERE rolname = 'rylie_auditor'";
+        match connection.value(auditor).await.map_err(&failed)? {
+            Some(_) if row.every_tenant => (&["rylie_auditor"], &[]),
+            _ => (&[], &["rylie_auditor"]),
+        }
+    } else if row.platform {
         let wanted: &[&str] = if row.kind == "sealer" { &["rylie_doors", "rylie_sealer"] } else { &["rylie_doors"] };
         (wanted, &["rylie_tenant", "rylie_identity"])
     } else {

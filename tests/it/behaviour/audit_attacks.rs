@@ -241,9 +241,12 @@ async fn an_erasure_names_the_same_records_on_both_engines() {
         (r#"{"who": [], "who": [1, "7"]}"#, true),
     ] {
         number += 1;
-        let values = format!("('e{number}', 'x', 'SUBJECT_ERASED', 'Platform', 'platform', '{details}', '2026-01-01 00:00:00')");
+        let values =
+            format!("('e{number}', 'x', 'SUBJECT_ERASED', 'Platform', 'platform', '{details}', '2026-01-01 00:00:00')");
         privileged.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", details, \"createdAt\") VALUES {values}")).await;
-        privileged.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({number}, 'e{number}')")).await;
+        privileged
+            .run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({number}, 'e{number}')"))
+            .await;
 
         let verification = outside.verify(&world).await;
 

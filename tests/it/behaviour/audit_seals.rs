@@ -535,7 +535,10 @@ async fn a_log_rebuilt_after_a_change_of_the_fingerprint_differs_from_the_checkp
     crate::migration::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
     outside.seal(&world).await;
     let published = outside.checkpoints().pop().unwrap();
-    let forged = audit::Checkpoint { time: published.checkpoint().time + TimeDelta::seconds(1), ..published.checkpoint().clone() };
+    let forged = audit::Checkpoint {
+        time: published.checkpoint().time + TimeDelta::seconds(1),
+        ..published.checkpoint().clone()
+    };
     let mut sql = superuser(&world).await;
     let text = forged.sign(&outside.key).to_text();
     sql.run(&format!("UPDATE rylie_audit_batch SET checkpoint = '{text}' WHERE batch = 2")).await;

@@ -96,7 +96,8 @@ async fn quarantined_records_are_exported_with_their_tenant_and_checked() {
     world.database().export_tenant(tenant, &file, Some(&outside.key), &Progress::none()).await.unwrap();
 
     let trusted = [outside.key.public()];
-    let check = |file: &std::path::Path| check_tenant_audit(file, &trusted, &outside.checkpoints().into_iter().collect());
+    let check =
+        |file: &std::path::Path| check_tenant_audit(file, &trusted, &outside.checkpoints().into_iter().collect());
     let checked = check(&file).unwrap();
     assert_eq!((checked.quarantined, checked.emptied, checked.head.is_some()), (odd, 0, true));
     assert!(checked.records > odd);
@@ -109,8 +110,10 @@ async fn quarantined_records_are_exported_with_their_tenant_and_checked() {
         check(&forged)
     };
     // A record is not excused by a claim that it is quarantined, and a quarantined one is held to its values.
-    let excused = |line: &str| line.contains("\"leaf\":{").then(|| line.replace("}}}}", "},\"unreadable\":\"never\"}}}"));
-    let edited = |line: &str| line.contains("\"id\":\"odd0\"").then(|| line.replace("\"action\":\"x\"", "\"action\":\"z\""));
+    let excused =
+        |line: &str| line.contains("\"leaf\":{").then(|| line.replace("}}}}", "},\"unreadable\":\"never\"}}}"));
+    let edited =
+        |line: &str| line.contains("\"id\":\"odd0\"").then(|| line.replace("\"action\":\"x\"", "\"action\":\"z\""));
     let array = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
         let leaf = value.pointer_mut("/audit/leaf")?;

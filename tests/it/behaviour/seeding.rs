@@ -29,6 +29,18 @@ async fn the_default_seed_makes_the_super_admin_and_the_settings_once() {
 }
 
 #[tokio::test]
+async fn a_database_with_a_super_admin_gets_no_second_one() {
+    let world = world().await;
+    let named = Seed::from_json(r#"{ "superAdmin": { "email": "root@example.com" } }"#).unwrap();
+    assert_eq!(world.database().seed(&named).await.unwrap(), Seeded { created: 2, updated: 0 });
+
+    assert_eq!(world.database().seed(&Seed::default()).await.unwrap(), Seeded::default());
+
+    let unit = world.platform().await.unwrap();
+    assert!(unit.identities().find_by_email("admin@example.com").await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_file_is_seeded_once_and_its_changes_are_applied() {
     let world = world().await;
     let seed = Seed::from_json(FILE).unwrap();

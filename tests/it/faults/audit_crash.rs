@@ -14,14 +14,14 @@ use rylie_testkit::World;
 
 use crate::support::sql::Sql;
 
-/// The number of kills; `RYLIE_CRASHES` overrides it.
+/// The number of kills; `RYLIE_TEST_CRASHES` overrides it.
 const CRASHES: u64 = 15;
 
 /// The writer, which this test starts as a separate process.
 #[tokio::test]
 #[ignore = "started by the tests below"]
 async fn writes_until_it_is_killed() {
-    let Ok(url) = std::env::var("RYLIE_CRASH_URL") else { return };
+    let Ok(url) = std::env::var("RYLIE_TEST_CRASH_URL") else { return };
     let database = Database::connect(Config::new(&url).unwrap()).await.unwrap();
     for round in 0_u64.. {
         let unit = database.store().platform(Grant::job("writer", "to be killed").unwrap()).await.unwrap();
@@ -45,7 +45,10 @@ fn ready_after_the_first(round: u64) {
 #[tokio::test]
 #[ignore = "started by the tests below"]
 async fn seals_until_it_is_killed() {
-    let (Ok(url), Ok(folder)) = (std::env::var("RYLIE_CRASH_URL"), std::env::var("RYLIE_CRASH_FOLDER")) else { return };
+    let (Ok(url), Ok(folder)) = (std::env::var("RYLIE_TEST_CRASH_URL"), std::env::var("RYLIE_TEST_CRASH_FOLDER"))
+    else {
+        return;
+    };
     let database = Database::connect(Config::new(&url).unwrap()).await.unwrap();
     let (key, file) = (SigningKey::load(&key(&folder)).unwrap(), FileSink(checkpoints(&folder)));
     for round in 0_u64.. {
@@ -63,15 +66,15 @@ fn checkpoints(folder: impl AsRef<Path>) -> PathBuf {
 }
 
 fn crashes() -> u64 {
-    std::env::var("RYLIE_CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(CRASHES)
+    std::env::var("RYLIE_TEST_CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(CRASHES)
 }
 
 /// Starts one of the processes above, and kills it a random time after it is ready.
 fn start_and_kill(name: &str, url: &str, folder: &Path, seed: &mut u64) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", &format!("faults::audit_crash::{name}")])
-        .env("RYLIE_CRASH_URL", url)
-        .env("RYLIE_CRASH_FOLDER", folder)
+        .env("RYLIE_TEST_CRASH_URL", url)
+        .env("RYLIE_TEST_CRASH_FOLDER", folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -32,9 +32,9 @@ pub(crate) async fn a_second_deploy_has_nothing_to_do(url: &str) {
 }
 
 /// After a kill at any step, the next run completes the work. PostgreSQL only; on SQLite a migration is one
-/// transaction. Tests one step in ten, counted from a printed seed, or each step with `RYLIE_EVERY_STEP=1`.
+/// transaction. Tests one step in ten, counted from a printed seed, or each step with `RYLIE_TEST_EVERY_STEP=1`.
 pub(crate) async fn a_killed_deploy_is_taken_up_again(url: &str) {
-    let every = if std::env::var_os("RYLIE_EVERY_STEP").is_some() { 1 } else { 10 };
+    let every = if std::env::var_os("RYLIE_TEST_EVERY_STEP").is_some() { 1 } else { 10 };
     let seed =
         std::env::var("RYLIE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(std::process::id() as usize);
     println!("RYLIE_SEED={seed}");

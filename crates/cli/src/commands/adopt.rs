@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{migrations, migrations_to_read};
 use crate::arguments::Global;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::progress;
 use crate::report::Report;
 
@@ -15,7 +15,7 @@ use crate::report::Report;
 /// Compares it with the schema that Prisma creates, and lists every difference. Any other database is left untouched
 /// (exit code 4). Otherwise the base is recorded and the environment marker is set to production. The additions are
 /// applied with short locks while the old service continues to work. Unknown tables and columns stay. A second run
-/// changes nothing.
+/// changes nothing. Exit code 3 if row-level security is not in force afterwards.
 ///
 /// Until `--finish` each login of the old service keeps its access: the table owner, and every login with rights by
 /// grants. The report lists these logins, and what each one loses then. `--finish` is refused while one of them has an
@@ -44,7 +44,10 @@ impl Adopt {
         let options = AdoptOptions { dry_run: self.dry_run };
         let mut migrations = if self.dry_run { migrations_to_read(global).await? } else { migrations(global).await? };
         match migrations.adopt(options, &mut progress::lines(global)).await {
-            Ok(adoption) => Ok(Report::new(json!(adoption), in_words(&adoption, self.dry_run))),
+            Ok(adoption) => {
+                let report = Report::new(json!(adoption), in_words(&adoption, self.dry_run));
+                Ok(report.with_verdict(adoption.missing_wall.as_deref().map(not_in_force)))
+            }
             Err(error) => refused(error),
         }
     }
@@ -78,6 +81,13 @@ async fn finish(global: &Global, yes: bool) -> Result<Report> {
     Ok(Report::new(json, lines.join("\n")))
 }
 
+fn not_in_force(reason: &str) -> Failure {
+    Failure::Found(format!(
+        "row-level security is not in force for the service's units: {reason}; run `rylie migrate deploy` as a superuser, \
+         or as an owner who may create roles"
+    ))
+}
+
 /// The differences are the command's result, so they are its output. Tables and rows were not counted.
 fn refused(error: Error) -> Result<Report> {
     let Error::NotTheBase { differences } = &error else { return Err(error.into()) };
@@ -96,9 +106,6 @@ fn in_words(adoption: &Adoption, dry_run: bool) -> String {
     lines.extend(names.iter().map(|name| format!("{verb} {name}")));
     if names.is_empty() {
         lines.push("nothing to do: the database is adopted".to_owned());
-    }
-    if let Some(reason) = adoption.missing_wall.as_ref().filter(|_| !dry_run) {
-        lines.push(format!("row-level security is not in force for the service's units: {reason}"));
     }
     lines.join("\n")
 }

@@ -4,7 +4,6 @@ mod check;
 mod outside;
 mod records;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -24,7 +23,7 @@ const KEY_FILE: &str = "rylie-audit.key";
 
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Example:\n  rylie audit seal --checkpoints checkpoints.txt && rylie audit verify --checkpoint checkpoints.txt"
+    after_help = "Example:\n  rylie audit keygen && rylie audit seal --checkpoints checkpoints.txt && rylie audit verify --checkpoint checkpoints.txt"
 )]
 pub(crate) enum Audit {
     List(records::List),
@@ -41,8 +40,8 @@ pub(crate) enum Audit {
 /// Seal pending records under a signed checkpoint, even if there are none
 ///
 /// Run it every minute, for example, on another machine than the database's. The checkpoint goes to standard output and
-/// to `--checkpoints`. Keep that file where the administrators of the database cannot write. A missing signing key is
-/// created, unless something was sealed already.
+/// to `--checkpoints`. Keep that file where the administrators of the database cannot write. Refused without a signing
+/// key; `rylie audit keygen` creates one.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie audit seal --checkpoints /mnt/elsewhere/checkpoints.txt")]
 pub(crate) struct Sealing {
@@ -120,7 +119,7 @@ impl Sealing {
     }
 
     pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
-        let key = signing_key(self.key.as_deref(), database).await?;
+        let key = signing_key(self.key.as_deref(), database.config())?;
         let sink = self.sink(database)?;
         let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         Ok(seal_audit(&*database.store(), &key, &sinks).await?)
@@ -135,7 +134,7 @@ impl Sealing {
     /// the removal.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
-        let (key, sink) = (signing_key(self.key.as_deref(), database).await?, self.sink(database)?);
+        let (key, sink) = (signing_key(self.key.as_deref(), database.config())?, self.sink(database)?);
         let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
         let removed = match days.or(database.config().audit_keep_days()) {
             Some(days) => retain_audit(&*store, &key, &sinks, SystemEnv.now(), days).await?,
@@ -187,28 +186,15 @@ impl Keygen {
     }
 }
 
-/// Loads the key, or creates a missing one if nothing was sealed yet. Otherwise a wrong path would silently change the
-/// key.
-pub(super) async fn signing_key(flag: Option<&Path>, database: &Database) -> Result<SigningKey> {
-    let path = key_file(flag, database.config());
+/// Loads the key. A missing one is never created: a wrong path would silently change the key.
+pub(super) fn signing_key(flag: Option<&Path>, settings: &Config) -> Result<SigningKey> {
+    let path = key_file(flag, settings);
     if path.exists() {
         return Ok(SigningKey::load(path)?);
     }
-    let reader = database.audit_reader().await?;
-    let batches = reader.extent().await.map_err(rylie_db::Error::from)?.batches;
-    drop(reader);
-    if batches == 0 {
-        let key = SigningKey::create(path)?;
-        // Standard error may be closed.
-        let _ = writeln!(
-            io::stderr(),
-            "rylie: created the signing key {} for its owner only; keep it away from the database",
-            path.display()
-        );
-        return Ok(key);
-    }
     Err(Failure::Refused(format!(
-        "the log was sealed before, and the signing key {} is missing; give its path with --key, or create a new one with `rylie audit keygen`",
+        "the signing key {} is missing; give its path with --key, or create one with `rylie audit keygen`, and keep it \
+         away from the database",
         path.display()
     )))
 }

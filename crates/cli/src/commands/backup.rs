@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
+use rylie_db::Config;
 use rylie_db::audit::{Event, SigningKey};
 use rylie_db::maintenance::{Backup as Made, BackupFolder};
-use rylie_db::{Config, Database};
 use serde_json::{Value, json};
 
-use super::{audit, existing, maintain};
+use super::maintain;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, in_one_line};
 use crate::report::Report;
@@ -91,19 +91,6 @@ impl Place {
             )
         })?;
         Ok(BackupFolder::new(place)?)
-    }
-}
-
-impl DrillArgs {
-    /// Created where there is none, unless the audit log was sealed already.
-    async fn signing_key(&self, global: &Global) -> Result<SigningKey> {
-        if let Some(key) = audit::signing_key_if_any(self.key.as_deref(), &global.settings()?)? {
-            return Ok(key);
-        }
-        let database = Database::connect(existing(global)?).await?;
-        let key = audit::signing_key(self.key.as_deref(), &database).await;
-        database.close().await;
-        key
     }
 }
 

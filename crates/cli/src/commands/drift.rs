@@ -21,8 +21,11 @@ pub(crate) struct Drift {}
 
 impl Drift {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let found = migrations_to_read(global).await?.drift().await?;
-        Ok(Report::new(json!(found), in_words(&found)).with_verdict(verdict(&found)))
+        let mut migrations = migrations_to_read(global).await?;
+        let found = migrations.drift().await?;
+        let unadopted = !found.pending.is_empty() && migrations.needs_adoption().await?;
+        let first = if unadopted { "rylie adopt" } else { "rylie migrate deploy" };
+        Ok(Report::new(json!(found), in_words(&found)).with_verdict(verdict(&found, first)))
     }
 }
 
@@ -43,12 +46,11 @@ fn difference(deviation: &Deviation) -> String {
     lines.join("\n")
 }
 
-fn verdict(found: &Found) -> Option<Failure> {
+/// `first`: the command that applies pending migrations.
+fn verdict(found: &Found, first: &str) -> Option<Failure> {
     if !found.pending.is_empty() {
         let count = found.pending.len();
-        return Some(Failure::Found(format!(
-            "pending migrations: {count}; run `rylie migrate deploy` first, then compare"
-        )));
+        return Some(Failure::Found(format!("pending migrations: {count}; run `{first}` first, then compare")));
     }
     let count = found.differences.len();
     (count > 0).then(|| Failure::Found(format!("differences: {count}; each lists its fix")))

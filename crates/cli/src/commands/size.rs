@@ -7,7 +7,7 @@ use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{
     Growth, Notifier, Sizes, check_size, deliver_alerts, growth, keep_sizes, parse_bytes, pretty_bytes, sizes,
 };
-use rylie_db::repositories::{AlertEvent, Delivery};
+use rylie_db::repositories::Delivery;
 use serde_json::{Value, json};
 
 use super::existing;
@@ -20,9 +20,9 @@ const TENANTS: usize = 20;
 
 /// Show the size of the database, of each table with its indexes, and of each tenant
 ///
-/// A read-only login suffices. With `--alert-above` one alert is sent when the size crosses the threshold (exit code 3)
-/// and one when it recovers, over all runs and processes. The next run retries failed deliveries. Without `--notify`
-/// the targets of the setting `size_notify` get the alert.
+/// A read-only login suffices. With `--alert-above` the exit code is 3 while the size is above the threshold. One alert
+/// is sent when the size crosses the threshold and one when it recovers, over all runs and processes. The next run
+/// retries failed deliveries. Without `--notify` the targets of the setting `size_notify` get the alert.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie size --alert-above 10GB --notify mailto:ops@example.com")]
 pub(crate) struct Size {
@@ -78,7 +78,7 @@ impl Size {
             "event": event,
             "undelivered": undelivered,
         });
-        Ok(Report { json: document, verdict: verdict(sizes, threshold, event, &undelivered), ..report })
+        Ok(Report { json: document, verdict: verdict(sizes, threshold, &undelivered), ..report })
     }
 
     fn notifiers(&self, database: &Database) -> Result<Vec<Notifier>> {
@@ -89,19 +89,18 @@ impl Size {
     }
 }
 
-/// Reports a crossing once by the exit code, like a mail. An undelivered alert stays a failure until a target receives
-/// it.
-fn verdict(sizes: &Sizes, threshold: i64, event: Option<AlertEvent>, undelivered: &[Delivery]) -> Option<Failure> {
-    let crossed = event == Some(AlertEvent::Crossed);
+/// A size above the threshold is a finding in each run. An undelivered alert stays a failure until a target receives it.
+fn verdict(sizes: &Sizes, threshold: i64, undelivered: &[Delivery]) -> Option<Failure> {
+    let above = sizes.database_bytes > threshold;
     let (size, threshold) = (pretty_bytes(sizes.database_bytes), pretty_bytes(threshold));
     let found = format!("the database has {size}, more than the threshold of {threshold}");
     match undelivered.first() {
-        None => crossed.then_some(Failure::Found(found)),
+        None => above.then_some(Failure::Found(found)),
         Some(first) => {
             let why = first.error.as_deref().unwrap_or("another process is delivering it");
             let told =
                 format!("{} of its alerts are not delivered, and the next run retries them: {why}", undelivered.len());
-            Some(if crossed { Failure::Found(format!("{found}; {told}")) } else { Failure::NotReady(told) })
+            Some(if above { Failure::Found(format!("{found}; {told}")) } else { Failure::NotReady(told) })
         }
     }
 }

@@ -55,15 +55,15 @@ pub(crate) struct Import {
 /// Permanently delete every row of one tenant
 ///
 /// All or nothing; other tenants are not touched, and audit records stay. Refused where the environment marker is
-/// production. At a terminal it asks first.
+/// production. At a terminal it asks first; elsewhere it is refused without `--yes`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
-    rylie tenant export cmwt6ln8p00xjeg7dn14141ug --out north.jsonl && rylie tenant erase cmwt6ln8p00xjeg7dn14141ug")]
+    rylie tenant export cmwt6ln8p00xjeg7dn14141ug --out north.jsonl && rylie tenant erase cmwt6ln8p00xjeg7dn14141ug --yes")]
 pub(crate) struct Erase {
     /// An agency's id, or `user:<id>` for a user without an agency
     id: String,
-    /// Do not ask
-    #[arg(long)]
+    /// Erase without asking
+    #[arg(long, visible_alias = "force")]
     yes: bool,
 }
 
@@ -108,9 +108,7 @@ impl Erase {
     async fn run(&self, global: &Global) -> Result<Report> {
         let tenant = tenant_named(&self.id)?;
         let database = migrated_database(global).await?;
-        if !self.yes && io::stdin().is_terminal() && !confirmed(&self.id)? {
-            return Err(Failure::Refused("that is not the tenant's id; nothing was erased".to_owned()));
-        }
+        self.confirm()?;
         let rows = database.erase_tenant(&tenant).await?;
         let settings = database.config().clone();
         database.close().await;
@@ -119,6 +117,16 @@ impl Erase {
             backup::note_erasures(&settings, &BackupFolder::new(place)?, key.as_ref()).await;
         }
         Ok(Report::new(json!({ "tenant": tenant, "rows": rows }), listed(&rows)))
+    }
+
+    fn confirm(&self) -> Result<()> {
+        let reason = match (self.yes, io::stdin().is_terminal()) {
+            (true, _) => return Ok(()),
+            (false, true) if confirmed(&self.id)? => return Ok(()),
+            (false, true) => "that is not the tenant's id; nothing was erased",
+            (false, false) => "erasing a tenant is permanent; add --yes to confirm it",
+        };
+        Err(Failure::Refused(reason.to_owned()))
     }
 }
 

@@ -78,7 +78,9 @@ fn is_prismas(json: &Value) {
 async fn a_database_of_prisma_is_taken_over_and_loses_nothing() {
     let prisma = Prisma::new().await;
 
-    let json = prisma.adopt(&["--json"]).expect(0).json();
+    let adopted = prisma.adopt(&["--json"]).expect(3);
+    assert!(adopted.err.contains("row-level security is not in force"), "{adopted:?}");
+    let json = adopted.json();
 
     is_prismas(&json);
     assert_eq!(json["applied"].as_array().unwrap().len(), MIGRATIONS.len());
@@ -95,9 +97,9 @@ async fn a_database_of_prisma_is_taken_over_and_loses_nothing() {
 #[tokio::test]
 async fn adopting_twice_does_nothing_the_second_time() {
     let prisma = Prisma::new().await;
-    prisma.adopt(&[]).expect(0);
+    prisma.adopt(&[]).expect(3);
 
-    let json = prisma.adopt(&["--json"]).expect(0).json();
+    let json = prisma.adopt(&["--json"]).expect(3).json();
 
     is_prismas(&json);
     assert_eq!(json["applied"], json!([]));
@@ -106,7 +108,7 @@ async fn adopting_twice_does_nothing_the_second_time() {
 #[tokio::test]
 async fn the_adoption_is_finished_once_the_roles_are_there() {
     let prisma = Prisma::new().await;
-    prisma.adopt(&["--quiet"]).expect(0);
+    prisma.adopt(&["--quiet"]).expect(3);
     prisma.adopt(&["--finish"]).expect(4).line_says("row-level security is not in force");
 
     let url = prisma.superuser_url();
@@ -161,7 +163,8 @@ async fn an_adopted_database_is_seeded_and_guarded() {
     let prisma = Prisma::new().await;
     prisma.run("seed").expect(1).line_says("rylie adopt");
     prisma.run("migrate deploy").expect(4).line_says("adopt");
-    prisma.adopt(&["--quiet"]).expect(0);
+    prisma.run("drift").expect(3).line_says("run `rylie adopt` first");
+    prisma.adopt(&["--quiet"]).expect(3);
 
     prisma.run("seed").expect(0);
     assert_eq!(prisma.run("maintain sessions").expect(0).json()["deleted"], 1);

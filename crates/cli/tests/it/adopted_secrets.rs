@@ -38,7 +38,7 @@ impl Adopted {
                 .await;
             plains.push(plain);
         }
-        prisma.adopt(&["--quiet"]).expect(0);
+        prisma.adopt(&["--quiet"]).expect(3);
         let folder = Folder::new();
         folder.run(["keys", "generate", "--out", RING]).expect(0);
         Self { prisma, folder, encryption_key: node["key"].as_str().unwrap().to_owned(), plains }

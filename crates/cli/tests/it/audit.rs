@@ -13,6 +13,7 @@ use crate::support::Folder;
 fn sealed() -> Folder {
     let folder = Folder::migrated();
     folder.run(["seed"]).expect(0);
+    folder.run(["audit", "keygen"]).expect(0);
     folder.run(["audit", "seal", "--checkpoints", "outside"]).expect(0);
     folder
 }
@@ -263,6 +264,15 @@ fn what_holds_records_is_for_its_owner_alone_and_written_over_by_force_only() {
 #[test]
 fn erasing_asks_for_force() {
     sealed().run(["audit", "erase", "ann"]).expect(4);
+}
+
+#[test]
+fn without_a_signing_key_nothing_is_sealed_and_no_key_is_left() {
+    let folder = Folder::migrated();
+    for command in [&["audit", "seal"][..], &["maintain", "audit"], &["audit", "erase", "ann", "--force"]] {
+        folder.run(command).expect(4).says("rylie audit keygen");
+        assert!(!folder.path("rylie-audit.key").exists());
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::support::Folder;
 /// Exports an agency whose records were sealed twice, and deletes its database.
 fn exported() -> Folder {
     let folder = Folder::migrated();
+    folder.run(["audit", "keygen"]).expect(0);
     for name in ["North", "South"] {
         folder.write("seed.json", &format!(r#"{{"agencies": [{{"name": "{name}", "domain": "{name}.example", "users": [{{"email": "ann@{name}.example"}}]}}]}}"#));
         folder.run(["seed", "--file", "seed.json"]).expect(0);
@@ -65,6 +66,7 @@ fn an_export_verifies_without_the_database() {
 #[test]
 fn records_that_lack_a_personal_part_are_counted() {
     let folder = Folder::migrated();
+    folder.run(["audit", "keygen"]).expect(0);
     folder.write("seed.json", r#"{"agencies": [{"name": "North", "domain": "north.example"}]}"#);
     folder.run(["seed", "--file", "seed.json"]).expect(0);
     let insert = |id: &str, user: &str| {

@@ -35,6 +35,7 @@ impl Fixture {
             unit.commit().await.unwrap();
         }
         let fixture = Self { world, folder: Folder::new() };
+        fixture.run(&["audit", "keygen"]).expect(0);
         fixture.run(&["audit", "seal", "--checkpoints", "checkpoints.txt"]).expect(0);
         fixture
     }

@@ -15,8 +15,7 @@ const DESTRUCTIVE: [(&str, &[&str]); 5] = [
 ];
 
 /// Settings that change how the database is reached.
-const SETTINGS: [(&str, &str); 3] =
-    [("RYLIE_MAX_CONNECTIONS", "1"), ("RYLIE_BEHIND_POOLER", "true"), ("RYLIE_PRODUCTION", "false")];
+const SETTINGS: [(&str, &str); 2] = [("RYLIE_MAX_CONNECTIONS", "1"), ("RYLIE_BEHIND_POOLER", "true")];
 
 fn subsets<'a>(flags: &'a [&'a str]) -> impl Iterator<Item = Vec<&'a str>> {
     (0_u32..1 << flags.len()).map(|chosen| {

@@ -11,6 +11,7 @@ mod backup;
 mod backup_defects;
 mod backup_erasures;
 mod backup_postgres;
+mod causes;
 mod environment;
 mod foreign_files;
 mod guards;

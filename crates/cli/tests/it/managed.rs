@@ -66,6 +66,7 @@ impl Owned {
             "keys rotate",
             "environment show",
             "audit list",
+            "audit keygen",
             "audit seal --checkpoints outside",
             "audit verify --checkpoint outside",
             "maintain sessions",

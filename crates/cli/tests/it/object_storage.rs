@@ -122,6 +122,7 @@ fn listing(objects: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
 fn seeded() -> Folder {
     let folder = Folder::migrated();
     folder.run(["seed"]).expect(0);
+    folder.run(["audit", "keygen"]).expect(0);
     folder
 }
 
@@ -175,7 +176,6 @@ fn a_checkpoint_that_is_there_is_never_written_over() {
     let kept = storage.texts();
     // Another database has a different first checkpoint.
     let other = seeded();
-    other.run(["audit", "keygen"]).expect(0);
 
     for (blind, code, says) in [(false, 4, "belong to another database"), (true, 3, "another checkpoint of batch 1")] {
         // Simulates a concurrent creation of the object.

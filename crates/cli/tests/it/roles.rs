@@ -143,3 +143,32 @@ async fn the_sealers_login_seals_and_the_services_is_told_who_may() {
     provision(&folder, &database, &["--sealer", "rylie_sealer"], "").expect(4);
     provision(&folder, &database, &["--sealer", &app], "").expect(4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_every_tenant_verifies_the_audit_log_and_writes_nothing() {
+    let folder = Folder::new();
+    let (database, reader) = migrated(&folder).await;
+    folder.run(["seed", "--database-url", &database.url()]).expect(0);
+    folder.run(["audit", "keygen"]).expect(0);
+    folder.run(["audit", "seal", "--database-url", &database.url()]).expect(0);
+    let verify = ["audit", "verify", "--database-url", &url_as(&database, &reader, "x")];
+
+    provision(&folder, &database, &["--readonly", &reader, "--tenant", "a1"], "x\n").expect(0);
+    let refused = folder.run(verify).expect(1);
+    assert!(refused.err.contains("GRANT rylie_auditor TO") && !refused.err.contains("rylie_doors"), "{refused:?}");
+
+    let every = ["--readonly", &reader, "--cross-tenant", "--reason", "verifies the log"];
+    provision(&folder, &database, &every, "").expect(0);
+    let verified = folder.run(verify).expect(0);
+    assert!(!verified.err.contains("GRANT"), "{verified:?}");
+    folder.run(["migrate", "deploy", "--database-url", &database.url()]).expect(0);
+    folder.run(["drift", "--database-url", &database.url()]).expect(0);
+
+    let mut connection = PgConnection::connect(&url_as(&database, &reader, "x")).await.unwrap();
+    for role in ["rylie_doors", "rylie_platform", "rylie_tenant", "rylie_sealer"] {
+        let outcome = sqlx::raw_sql(AssertSqlSafe(format!("SET ROLE {role}"))).execute(&mut connection).await;
+        assert!(outcome.is_err(), "the reader may assume {role}");
+    }
+    provision(&folder, &database, &["--readonly", &reader, "--tenant", "a1"], "").expect(0);
+    folder.run(verify).expect(1);
+}

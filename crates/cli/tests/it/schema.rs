@@ -50,6 +50,19 @@ async fn a_plan_says_each_statement_and_its_lock_and_nothing_once_it_is_done() {
     assert_eq!(plan(), json!({ "statements": [] }));
 }
 
+#[tokio::test]
+async fn a_plan_is_refused_where_the_deploy_is() {
+    let folder = Folder::migrated();
+    let mut sql = SqliteConnection::connect(&folder.url()).await.unwrap();
+    let edit = "UPDATE rylie_migrations SET checksum = 'other' WHERE name = (SELECT max(name) FROM rylie_migrations)";
+    sqlx::raw_sql(edit).execute(&mut sql).await.unwrap();
+    sql.close().await.unwrap();
+
+    for command in ["deploy", "plan"] {
+        folder.run(["migrate", command]).expect(4).says("was edited after it was applied");
+    }
+}
+
 #[test]
 fn lint_finds_the_hole_in_a_file_and_none_in_our_own_migrations() {
     let folder = Folder::new();

@@ -87,3 +87,14 @@ fn a_malformed_file_is_told_by_line_and_column_and_never_quoted() {
         assert!(!outcome.err.contains("canary"), "{outcome:?}");
     }
 }
+
+#[test]
+fn a_database_with_a_super_admin_gets_no_second_one() {
+    let folder = Folder::migrated();
+    folder.write("seed.json", r#"{"superAdmin": {"email": "root@example.com"}}"#);
+    assert_eq!(folder.run(["seed", "--file", "seed.json", "--json"]).expect(0).json()["created"], 2);
+
+    assert_eq!(folder.run(["seed", "--json"]).expect(0).json(), json!({ "created": 0, "updated": 0 }));
+    folder.write("seed.json", FILE);
+    assert_eq!(folder.run(["seed", "--file", "seed.json", "--json"]).expect(0).json()["created"], 2);
+}

@@ -72,3 +72,40 @@ fn flags_stand_before_or_after_the_command() {
     folder.run(["--database-url", "sqlite://one.db?mode=rwc", "--json", "migrate", "deploy"]).expect(0).json();
     folder.run(["migrate", "--json", "status", "--database-url", "sqlite://one.db"]).expect(0).json();
 }
+
+#[test]
+fn an_unknown_variable_of_ours_is_bad_usage() {
+    let folder = Folder::new();
+    for variable in ["RYLIE_MAX_CONECTIONS", "RYLIE_SECRETS_WRITE", "RYLIE_DATABASE_URL"] {
+        folder.run_with(variable, "3", ["config", "show"]).expect(2).says(variable);
+    }
+    folder.run_with("RYLIE_TEST_DATABASE_URL", "3", ["config", "show"]).expect(0);
+    folder.run_with("RYLIE_AUDIT_PUBLIC_KEY", "3", ["config", "show"]).expect(0);
+}
+
+#[test]
+fn a_malformed_file_is_told_by_its_line() {
+    let folder = Folder::new();
+    folder.write("rylie.toml", "max_connections = 3\nfingerprint = canary\n");
+    let outcome = folder.run(["config", "show"]).expect(2);
+    outcome.says("rylie.toml: line 2, column 15: ");
+    assert!(!outcome.err.contains("canary"), "{outcome:?}");
+}
+
+#[test]
+fn a_schedule_that_is_never_due_is_bad_usage() {
+    let folder = Folder::migrated();
+    for (cron, says) in [("0 30 3 * * *", "five fields"), ("0 0 30 2 *", "never due")] {
+        folder.write("rylie.toml", &format!("[schedule.sessions]\ncron = '{cron}'\n"));
+        folder.run(["maintain", "status"]).expect(2).says(says);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_sqlite_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::migrated();
+    let mode = std::fs::metadata(folder.path("rylie.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+}

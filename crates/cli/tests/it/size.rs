@@ -37,14 +37,14 @@ fn an_empty_file_has_no_sizes() {
 }
 
 #[test]
-fn a_crossing_is_told_once_by_the_exit_code_and_a_recovery_ends_it() {
+fn each_look_above_the_threshold_is_a_finding_and_a_crossing_is_told_once() {
     let folder = Folder::migrated();
     let above = |size: &str| folder.run(["size", "--alert-above", size, "--json"]);
     assert_eq!(above("10GB").expect(0).json()["alert"]["above"], false);
     let crossed = above("1kB").expect(3);
     assert_eq!(crossed.json()["alert"]["event"], "crossed");
     crossed.line_says("more than the threshold of 1024 bytes");
-    let again = above("1kB").expect(0).json();
+    let again = above("1kB").expect(3).json();
     assert_eq!((&again["alert"]["above"], &again["alert"]["event"]), (&json!(true), &Value::Null));
     assert_eq!(above("10GB").expect(0).json()["alert"]["event"], "recovered");
     above("1kB").expect(3);
@@ -85,7 +85,7 @@ fn an_alert_that_nobody_got_is_a_failure_that_shows() {
     let outcome = folder.run(["size", "--alert-above", "1kB", "--notify", &url, "--json"]).expect(3);
     served.join().unwrap();
     assert!(outcome.json()["alert"]["undelivered"][0]["error"].as_str().unwrap().contains("status 503"));
-    folder.run(["size", "--alert-above", "1kB", "--notify", &url]).expect(1);
+    folder.run(["size", "--alert-above", "1kB", "--notify", &url]).expect(3);
     let outcome_of_status = folder.run(["maintain", "status", "--json"]).expect(3);
     outcome_of_status.line_says("is not delivered");
     let status = outcome_of_status.json();

@@ -29,8 +29,8 @@ async fn a_tenant_goes_out_away_and_in_again() {
     let (folder, id) = seeded().await;
 
     let out = export(&folder, &id, 0).unwrap();
-    let away = folder.run(["tenant", "erase", &id, "--json"]).expect(0).json();
-    folder.run(["tenant", "erase", &id]).expect(1).says("no such tenant");
+    let away = folder.run(["tenant", "erase", &id, "--yes", "--json"]).expect(0).json();
+    folder.run(["tenant", "erase", &id, "--yes"]).expect(1).says("no such tenant");
     let again = folder.run(["tenant", "import", "north.jsonl", "--json"]).expect(0).json();
     let over = folder.run(["tenant", "import", "north.jsonl"]).expect(1);
 
@@ -55,11 +55,21 @@ async fn a_file_that_is_there_is_not_written_over() {
 }
 
 #[tokio::test]
+async fn without_a_terminal_a_tenant_is_erased_only_with_a_flag() {
+    let (folder, id) = seeded().await;
+
+    folder.run(["tenant", "erase", &id]).expect(4).says("add --yes");
+    export(&folder, &id, 0);
+    folder.run(["tenant", "erase", &id, "--force"]).expect(0);
+    folder.run(["tenant", "erase", &id, "--yes"]).expect(1).says("no such tenant");
+}
+
+#[tokio::test]
 async fn in_production_a_tenant_is_not_erased() {
     let (folder, id) = seeded().await;
     folder.run(["environment", "mark", "production"]).expect(0);
 
-    folder.run(["tenant", "erase", &id]).expect(4).says("marked as production");
+    folder.run(["tenant", "erase", &id, "--yes"]).expect(4).says("marked as production");
 
     export(&folder, &id, 0);
 }
@@ -68,7 +78,7 @@ async fn in_production_a_tenant_is_not_erased() {
 async fn a_file_that_makes_a_super_admin_is_refused() {
     let (folder, id) = seeded().await;
     export(&folder, &id, 0);
-    folder.run(["tenant", "erase", &id]).expect(0);
+    folder.run(["tenant", "erase", &id, "--yes"]).expect(0);
     let text = std::fs::read_to_string(folder.path("north.jsonl")).unwrap();
     let (rows, end) = text.trim_end().rsplit_once('\n').unwrap();
     let forged = rows.replace(r#""role":"USER""#, r#""role":"SUPER_ADMIN""#) + "\n";
@@ -86,7 +96,7 @@ async fn a_file_that_makes_a_super_admin_is_refused() {
 async fn a_file_that_was_cut_short_is_told_by_its_line() {
     let (folder, id) = seeded().await;
     export(&folder, &id, 0);
-    folder.run(["tenant", "erase", &id]).expect(0);
+    folder.run(["tenant", "erase", &id, "--yes"]).expect(0);
     let text = std::fs::read_to_string(folder.path("north.jsonl")).unwrap();
     let lines: Vec<_> = text.lines().collect();
     folder.write("north.jsonl", &(lines[..2].join("\n") + "\n"));

@@ -6,14 +6,18 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
 
 use crate::error::{Error, Result};
-use crate::pool::Pool;
+use crate::pool::{Pool, sqlite_file};
 use crate::pool_options::PoolOptions;
 use crate::unit_options::Access;
 
 pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<SqlitePool> {
     Pool::refuse_foreign_file(url).await?;
     let in_memory = is_in_memory(url);
-    let connect = self::options(url)?
+    let options_of_url = self::options(url)?;
+    if !in_memory && url.contains("mode=rwc") {
+        sqlite_file::create_private(options_of_url.get_filename());
+    }
+    let connect = options_of_url
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(options.lock_timeout)

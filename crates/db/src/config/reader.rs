@@ -23,8 +23,9 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn seconds(&self, name: &str) -> Result<Option<Duration>> {
-        Ok(self.number(name, 0..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
+    /// Reads a number of seconds, of at least `least`.
+    pub(super) fn seconds(&self, name: &str, least: u32) -> Result<Option<Duration>> {
+        Ok(self.number(name, least..=86_400)?.map(|seconds| Duration::from_secs(seconds.into())))
     }
 
     /// Reads a positive number of seconds, with fractions, up to a day.

@@ -10,7 +10,8 @@ use super::{Reader, wrong};
 use crate::error::Result;
 
 /// The prefix of these variables. An unknown variable with it is an error.
-pub(super) const VARIABLE_PREFIX: &str = "RYLIE_SECRETS_";
+#[cfg(test)]
+const VARIABLE_PREFIX: &str = "RYLIE_SECRETS_";
 
 const WRITES: &str = "secrets.writes";
 const ACCEPTS: &str = "secrets.accepts";

@@ -39,6 +39,20 @@ fn a_wrong_value_and_an_unknown_name_are_refused_without_showing_the_value() {
 }
 
 #[test]
+fn a_wait_for_locks_without_limit_is_refused() {
+    let error = Config::builder().set("lock_timeout_seconds", 0).unwrap().build().unwrap_err().to_string();
+    assert!(error.contains("lock_timeout_seconds") && error.contains("from 1 to 86400"), "{error}");
+}
+
+#[test]
+fn a_malformed_file_is_told_by_line_and_column() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "max_connections = 3\n\nfingerprint = canary\n").unwrap();
+    let error = Config::builder().file(file.path()).err().unwrap().to_string();
+    assert!(error.contains("line 3, column 15: ") && !error.contains("canary"), "{error}");
+}
+
+#[test]
 fn the_shown_default_of_a_quota_is_the_default() {
     let mut shown = Config::builder();
     for setting in Config::new("sqlite::memory:").unwrap().settings() {

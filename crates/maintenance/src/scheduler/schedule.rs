@@ -151,6 +151,13 @@ impl Reader<'_> {
         let cron = Cron::from_str(text).map_err(|error| {
             self.wrong("cron", format!("it must be a cron expression such as `30 3 * * *`, or `never`: {error}"))
         })?;
+        // The parser accepts seconds and years too, and would shift the meaning of the fields.
+        if !text.starts_with('@') && text.split_whitespace().count() != 5 {
+            return Err(self.wrong("cron", "it must have five fields: minute, hour, day, month, weekday"));
+        }
+        if cron.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_err() {
+            return Err(self.wrong("cron", "it is never due: no such day exists; write `never` to turn the job off"));
+        }
         Ok(Some(cron))
     }
 

@@ -183,7 +183,7 @@ async fn a_private_server_is_gone_with_its_last_value() {
 /// Runs this test again as a child process, which is then killed.
 #[tokio::test]
 async fn a_private_server_ends_with_a_process_that_is_killed() {
-    const VICTIM: &str = "RYLIE_TESTKIT_VICTIM";
+    const VICTIM: &str = "RYLIE_TEST_VICTIM";
     if env::var_os(VICTIM).is_some() {
         let database = empty().await;
         println!("\n{}", database.url());

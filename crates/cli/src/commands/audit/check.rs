@@ -11,6 +11,7 @@ use rylie_db::Database;
 use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Verifier};
 use rylie_db::crypto::Object;
 use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
+use rylie_db::repositories;
 use serde_json::json;
 
 use self::progress::{Bar, Noted};
@@ -35,7 +36,8 @@ struct Trust {
 
 /// Check every sealed record, and report the first bad one; exit code 3 if there is one
 ///
-/// Reads only: a login that may read the log and its seals suffices (`GRANT rylie_auditor TO ann`). A rebuilt log or an
+/// Reads only: a login that may read the log and its seals suffices (`rylie roles provision --readonly` with
+/// `--cross-tenant`, or `GRANT rylie_auditor TO ann`). A rebuilt log or an
 /// older copy is detected only with checkpoints from outside, and a signature by a foreign key only with
 /// `--public-key`. Without `--checkpoint` the log is compared with the checkpoints at `RYLIE_AUDIT_CHECKPOINTS` or
 /// `audit_checkpoints` in the file of settings; at `s3://BUCKET/PREFIX` with the newest one.
@@ -104,13 +106,25 @@ impl Trust {
     }
 }
 
+/// Names the right that a login without access to the whole log needs. It permits reading only.
+fn whole_log(error: repositories::Error) -> Failure {
+    match error {
+        repositories::Error::Database(fault) if fault.has_code(&["42501"]) => Failure::NotReady(
+            "this login may not read the whole audit log; `GRANT rylie_auditor TO` it, or use a reader of `rylie roles provision \
+             --readonly NAME --cross-tenant`: both only read"
+                .to_owned(),
+        ),
+        error => rylie_db::Error::from(error).into(),
+    }
+}
+
 impl Verify {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         let (keys, named, earlier) = (self.trust.keys()?, self.trust.checkpoints()?, self.earlier()?);
         // Skip the check of migrations: a login that may only read the log cannot read them.
         let database = Database::connect(existing(global)?).await?;
         let reader = database.audit_reader().await?;
-        let extent = reader.extent().await.map_err(rylie_db::Error::from)?;
+        let extent = reader.extent().await.map_err(whole_log)?;
         let (outside, place) = match &self.trust.checkpoint {
             Some(file) => (named, Some(file.display().to_string())),
             None => kept(database.config(), extent.batches > 0)?,

@@ -80,7 +80,7 @@ pub(super) async fn drill(
     backup: &Backup,
     arguments: &DrillArgs,
 ) -> Result<Report> {
-    let key = arguments.signing_key(global).await?;
+    let key = audit::signing_key(arguments.key.as_deref(), settings)?;
     let outside = match &arguments.checkpoint {
         Some(file) => Outside::read(file)?,
         None => audit::kept_checkpoints(settings, backup.manifest.checkpoint.is_some())?,

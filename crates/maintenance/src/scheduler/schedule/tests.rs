@@ -101,6 +101,8 @@ fn what_is_wrong_is_named() {
         ("cron", ""),
         ("cron", "61 * * * *"),
         ("cron", "canary"),
+        ("cron", "0 30 3 * * *"),
+        ("cron", "0 0 30 2 *"),
         ("zone", "Mars/Olympus"),
         ("missed", "never"),
         ("cap", "0"),
