@@ -15,14 +15,14 @@ use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
+use crate::deploy::row_security;
 use crate::deploy::runner::Run;
-use crate::deploy::walls;
-use crate::deploy::{Listener, Migrations, Progress};
+use crate::deploy::{DeployProgress, Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
 use crate::guard;
 use crate::history::History;
 use crate::history::{checksum, journal, record};
-use crate::mark::{self, State};
+use crate::marker::{self, State};
 use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
 use crate::step::{Direction, Engine, Target};
 
@@ -52,7 +52,7 @@ pub struct Adoption {
     /// The logins with rights on the tables, and what each loses when the adoption is finished; empty afterwards.
     pub logins: Vec<LoginRights>,
     /// Why row-level security is not in force for our units; `None` if it is, and while migrations are pending.
-    pub missing_wall: Option<String>,
+    pub missing_row_security: Option<String>,
 }
 
 impl Migrations {
@@ -60,7 +60,7 @@ impl Migrations {
     pub async fn adopt(
         &mut self,
         options: AdoptOptions,
-        progress: &mut (dyn FnMut(Progress<'_>) + Send),
+        progress: &mut (dyn FnMut(DeployProgress<'_>) + Send),
     ) -> Result<Adoption> {
         if self.engine() == Engine::Sqlite {
             return Err(Refusal::NotPostgres.into());
@@ -96,7 +96,7 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     }
     adoption.applied.extend(migrations.deploy_locked(progress).await?);
     adoption.pending.clear();
-    adoption.missing_wall = walls::missing(&mut migrations.connection).await?;
+    adoption.missing_row_security = row_security::missing(&mut migrations.connection).await?;
     adoption.tables = count_rows(&mut migrations.connection).await?;
     Ok(adoption)
 }
@@ -106,7 +106,7 @@ async fn record_base(migrations: &mut Migrations, progress: Listener<'_>) -> Res
     let base = journal::applied(Engine::Postgres, BASE, "", true);
     let link = checksum::chain("", BASE.name(), &checksum::checksum(BASE, Engine::Postgres));
     let Migrations { connection, options, .. } = migrations;
-    let (direction, epilogue) = (Direction::Up, [base.as_str(), mark::ADOPTED]);
+    let (direction, epilogue) = (Direction::Up, [base.as_str(), marker::ADOPTED]);
     let run = Run { connection, options, migration: MARK, direction, previous: Some(&link), epilogue: &epilogue };
     run.go(progress).await.map(drop)
 }
@@ -134,14 +134,14 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
         extra: comparison.extra,
         differences: comparison.differences,
         applied: Vec::new(),
-        missing_wall: if pending.is_empty() { walls::missing(connection).await? } else { None },
+        missing_row_security: if pending.is_empty() { row_security::missing(connection).await? } else { None },
         pending,
         logins: logins(connection).await?,
     })
 }
 
 async fn logins(connection: &mut Connection) -> Result<Vec<LoginRights>> {
-    match mark::read(connection).await? {
+    match marker::read(connection).await? {
         Some(mark) if mark.state == State::Fresh => Ok(Vec::new()),
         _ => coexistence::logins(connection).await,
     }
@@ -158,8 +158,8 @@ async fn count_rows(connection: &mut Connection) -> Result<BTreeMap<String, u64>
 /// Begins a transaction that sees every row. Once the adoption is finished, only the platform role does; the owner sees
 /// none.
 async fn begin_to_see_all(connection: &mut Connection) -> Result<()> {
-    let walled = walls::missing(connection).await?.is_none();
-    let begin = if walled { "BEGIN; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on" } else { "BEGIN" };
+    let protected = row_security::missing(connection).await?.is_none();
+    let begin = if protected { "BEGIN; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on" } else { "BEGIN" };
     connection.execute(begin).await.map_err(Error::doing("counting rows"))
 }
 

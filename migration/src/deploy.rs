@@ -5,14 +5,14 @@ mod down;
 pub(crate) mod leftovers;
 pub(crate) mod lock;
 mod options;
+pub(crate) mod row_security;
 pub(crate) mod runner;
-pub(crate) mod walls;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::history::{History, MigrationStatus};
 use crate::history::{journal, record};
-use crate::mark::{self, Mark};
+use crate::marker::{self, Mark};
 use crate::migrations::{BASE, MIGRATIONS, Migration};
 use crate::roles::grants;
 use crate::roles::{self, Provisioned};
@@ -22,7 +22,7 @@ use coexistence::LoginRights;
 use runner::Run;
 
 pub(crate) use options::Listener;
-pub use options::{Options, Progress};
+pub use options::{DeployProgress, Options};
 
 /// The migrations of one database, over a dedicated connection.
 pub struct Migrations {
@@ -74,9 +74,9 @@ impl Migrations {
     ///
     /// Any number of processes may call it concurrently. An interrupted migration continues at its step. Refused if the
     /// applied migrations differ from this version's ([`Refusal::Edited`] and similar), or if a statement is in doubt.
-    pub async fn deploy(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
+    pub async fn deploy(&mut self, progress: &mut (dyn FnMut(DeployProgress<'_>) + Send)) -> Result<Vec<String>> {
         if !self.is_work_left().await? {
-            walls::tell(&mut self.connection, progress).await?;
+            row_security::report(&mut self.connection, progress).await?;
             return Ok(Vec::new());
         }
         self.lock(progress).await?;
@@ -94,7 +94,7 @@ impl Migrations {
         Ok(!history.pending().is_empty()
             || !history.without_entry().is_empty() && guard::may_create(&mut self.connection).await?
             || leftovers::are_there(&mut self.connection).await?
-            || walls::can_be_mended(&mut self.connection).await?
+            || row_security::can_be_fixed(&mut self.connection).await?
             || coexistence::can_be_settled(&mut self.connection).await?
             || grants::can_be_settled(&mut self.connection).await?)
     }
@@ -127,13 +127,13 @@ impl Migrations {
     }
 
     /// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none. Reads only.
-    pub async fn missing_wall(&mut self) -> Result<Option<String>> {
-        walls::missing(&mut self.connection).await
+    pub async fn missing_row_security(&mut self) -> Result<Option<String>> {
+        row_security::missing(&mut self.connection).await
     }
 
     /// Returns the environment marker; `None` without one. Reads only.
     pub async fn mark(&mut self) -> Result<Option<Mark>> {
-        mark::read(&mut self.connection).await
+        marker::read(&mut self.connection).await
     }
 
     /// Returns the first table, except those of extensions and of the migration records; `None` for an empty database.
@@ -178,7 +178,7 @@ impl Migrations {
 
     pub(crate) async fn deploy_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         let applied = self.apply_pending(progress).await?;
-        walls::tell(&mut self.connection, progress).await?;
+        row_security::report(&mut self.connection, progress).await?;
         Ok(applied)
     }
 
@@ -190,7 +190,7 @@ impl Migrations {
         journal::install(&mut self.connection).await?;
         self.history().await?.refuse_altered()?;
         self.trust_first_use().await?;
-        leftovers::mend(&mut self.connection, &self.options).await?;
+        leftovers::fix(&mut self.connection, &self.options).await?;
         let pending = self.history().await?.pending();
         if !pending.is_empty() {
             roles::suspend_defaults(&mut self.connection).await?;
@@ -207,7 +207,7 @@ impl Migrations {
             }
             closed |= grants::settle(&mut self.connection).await?;
         }
-        walls::build(self, progress).await?;
+        row_security::build(self, progress).await?;
         coexistence::settle(self, progress).await?;
         closed |= grants::settle(&mut self.connection).await?;
         roles::renew(&mut self.connection, closed || !pending.is_empty()).await?;
@@ -232,7 +232,7 @@ impl Migrations {
     /// Trusts migrations that an earlier version applied without a checksum: they are assumed to equal this version's.
     async fn trust_first_use(&mut self) -> Result<()> {
         let mut history = self.history().await?;
-        let adopted = mark::read(&mut self.connection).await?.is_some_and(|mark| mark.adopted_at.is_some());
+        let adopted = marker::read(&mut self.connection).await?.is_some_and(|mark| mark.adopted_at.is_some());
         let failed = Error::doing("recording what an earlier version applied");
         for migration in history.without_entry() {
             let previous = journal::link_before(&history.entries, migration.name());
@@ -251,8 +251,8 @@ impl Migrations {
         epilogue: &[&str],
         progress: Listener<'_>,
     ) -> Result<bool> {
-        if direction == Direction::Up && migration.builds_walls() && self.engine() == Engine::Postgres {
-            walls::doors::open(self).await?;
+        if direction == Direction::Up && migration.builds_row_security() && self.engine() == Engine::Postgres {
+            row_security::unit_roles::open(self).await?;
         }
         let Self { connection, options, .. } = self;
         let done = Run { connection, options, migration, direction, previous: None, epilogue }.go(progress).await?;
@@ -263,7 +263,7 @@ impl Migrations {
     }
 
     pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
-        walls::doors::open(self).await?;
+        row_security::unit_roles::open(self).await?;
         let Self { connection, options, .. } = self;
         Run { connection, options, migration, direction: Direction::Up, previous: None, epilogue: &[] }
             .again(progress)

@@ -3,7 +3,7 @@
 //! Reads only. The expected schema is a file next to the code, because production has no place to create it.
 
 mod compare;
-mod mend;
+mod fix;
 mod owners;
 mod snapshot;
 mod sqlite;
@@ -16,7 +16,7 @@ use crate::deploy::Migrations;
 use crate::deploy::coexistence;
 use crate::error::Result;
 use crate::guard;
-use crate::mark::{self, State};
+use crate::marker::{self, State};
 use crate::migrations::m20261123_000008_enable_row_level_security as row_level_security;
 use crate::roles::grants;
 use crate::step::Engine;
@@ -73,7 +73,7 @@ impl Migrations {
         if self.engine() == Engine::Sqlite {
             return sqlite::drift(&mut self.connection).await;
         }
-        let shared = mark::read(&mut self.connection).await?.is_some_and(|mark| mark.state == State::Coexistence);
+        let shared = marker::read(&mut self.connection).await?.is_some_and(|mark| mark.state == State::Coexistence);
         let mut expected = expected_in(shared);
         let live = Snapshot::read(&mut self.connection).await?;
         if shared {

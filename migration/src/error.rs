@@ -348,7 +348,7 @@ pub enum Refusal {
         "refused: row-level security is not in force: {reason}; run the same command as a superuser, or as a member of the table \
          owner that may create roles"
     )]
-    NoWall {
+    NoRowSecurity {
         /// What is missing.
         reason: String,
     },

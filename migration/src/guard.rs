@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::history::record;
-use crate::mark::{self, Environment};
+use crate::marker::{self, Environment};
 use crate::migrations::{BASE, BASE_TABLES, Migration, base_tables_list};
 use crate::step::Engine;
 
@@ -23,7 +23,7 @@ pub(crate) async fn refuse_unadopted(connection: &mut Connection) -> Result<()> 
 
 /// Fails in production: reverting loses data.
 pub(crate) async fn refuse_production(connection: &mut Connection) -> Result<()> {
-    match mark::read(connection).await? {
+    match marker::read(connection).await? {
         Some(mark) if mark.environment == Environment::Production => Err(Refusal::Production.into()),
         _ => Ok(()),
     }
@@ -55,7 +55,7 @@ pub(crate) async fn refuse_foreign(connection: &mut Connection) -> Result<()> {
 
 /// Returns whether the database has tables but no environment marker.
 pub(crate) async fn is_foreign(connection: &mut Connection) -> Result<bool> {
-    Ok(mark::read(connection).await?.is_none() && !is_empty(connection).await?)
+    Ok(marker::read(connection).await?.is_none() && !is_empty(connection).await?)
 }
 
 /// Fails if a later version applied migrations, which may depend on what would be reverted.

@@ -31,7 +31,7 @@ pub trait Migration: Send + Sync {
 
     /// Returns whether it belongs to row-level security. PostgreSQL's roles can be missing, at first or later. The
     /// steps therefore skip what needs a missing role, and run again once it exists.
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         false
     }
 }

@@ -117,8 +117,8 @@ pub(crate) fn may_meet_another(step: &Step) -> bool {
 
 /// Returns the refusal if the error comes from [`check`].
 pub(crate) fn refusal(error: &sqlx::Error) -> Option<Refusal> {
-    let told = error.as_database_error().filter(|told| told.code().as_deref() == Some(CODE))?;
-    let found = serde_json::from_str(told.message()).ok()?;
+    let reported = error.as_database_error().filter(|reported| reported.code().as_deref() == Some(CODE))?;
+    let found = serde_json::from_str(reported.message()).ok()?;
     Some(Refusal::Strangers { found: vec![found] })
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::adopt::Catalog;
 use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
-use crate::deploy::{Migrations, walls};
+use crate::deploy::{Migrations, row_security};
 use crate::error::{Error, Refusal, Result};
 use crate::operator;
 use crate::step::{Engine, Target};
@@ -31,7 +31,8 @@ use statements::{identifier, open_to_app, open_to_reader, without_reader};
 const LONGEST_NAME: usize = 40;
 
 /// The roles of units and of the sealer, which the migrations create. They belong to the server and may all be missing.
-pub(crate) const DOORS: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
+pub(crate) const UNIT_ROLES: [&str; 5] =
+    ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// A login to create or to update.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -107,7 +108,7 @@ impl Migrations {
             ));
         }
         connection.become_owner().await?;
-        refuse_unwalled(connection).await?;
+        refuse_unprotected(connection).await?;
         let known = provisioned(connection).await?;
         let mut changes = Vec::new();
         let mut rows = Vec::new();
@@ -178,11 +179,11 @@ pub(crate) async fn suspend_defaults(connection: &mut Connection) -> Result<()> 
     Ok(())
 }
 
-async fn refuse_unwalled(connection: &mut Connection) -> Result<()> {
+async fn refuse_unprotected(connection: &mut Connection) -> Result<()> {
     let registered = connection.has_table("rylie_logins").await.map_err(Error::doing("looking for tables"))?;
     let pending = (!registered).then(|| "migrations are pending; run `rylie migrate deploy`".to_owned());
-    match walls::missing(connection).await?.or(pending) {
-        Some(reason) => Err(Refusal::NoWall { reason }.into()),
+    match row_security::missing(connection).await?.or(pending) {
+        Some(reason) => Err(Refusal::NoRowSecurity { reason }.into()),
         None => Ok(()),
     }
 }
@@ -192,7 +193,7 @@ fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
-    if DOORS.contains(&name) || name == "rylie_auditor" || name.starts_with("pg_") {
+    if UNIT_ROLES.contains(&name) || name == "rylie_auditor" || name.starts_with("pg_") {
         return Err(Refusal::UnsafeRole { role: name.to_owned(), reason: "is reserved".to_owned() }.into());
     }
     Ok(())

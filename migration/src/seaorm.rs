@@ -14,7 +14,7 @@ use sea_orm_migration::{
 use sqlx::sqlite::SqliteJournalMode;
 
 use crate::connection::create_private;
-use crate::deploy::walls::doors;
+use crate::deploy::row_security::unit_roles;
 use crate::error::Refusal;
 use crate::history::equivalents::steps_sent;
 use crate::history::journal;
@@ -95,8 +95,8 @@ impl Adapted {
         };
         steps.insert(0, Step::sql(journal::create(engine)));
         if engine == Engine::Postgres {
-            if self.0.builds_walls() && direction == Direction::Up {
-                steps.insert(0, Step::sql(doors::OPEN));
+            if self.0.builds_row_security() && direction == Direction::Up {
+                steps.insert(0, Step::sql(unit_roles::OPEN));
             }
             // Check before and after, since this path has no transaction around a step and its check.
             steps.insert(0, Step::sql(owners::check_and_go_on()));

@@ -135,7 +135,7 @@ async fn failures(url: &str) -> [Error; 3] {
 
 /// Without this check PostgreSQL would warn and do nothing, or fail with another message.
 #[tokio::test]
-async fn whoever_does_not_own_the_tables_is_told_who_may_care_for_them() {
+async fn a_login_that_does_not_own_the_tables_learns_who_may_care_for_them() {
     let database = migrated().await;
     let mut sql = Sql::connect(&database.url()).await;
     let role = format!("carer_{}", database.name());
@@ -176,7 +176,7 @@ async fn sqlite_gives_free_pages_back() {
 }
 
 #[tokio::test]
-async fn sqlite_tells_a_damaged_file() {
+async fn sqlite_reports_a_damaged_file() {
     let world = World::sqlite().await.unwrap();
     assert!(check_integrity(&engine(&world)).await.unwrap().damage.is_empty());
     let mut sql = Sql::connect(world.url()).await;

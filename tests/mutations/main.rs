@@ -49,7 +49,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn every_part_of_the_fence_is_found_by_its_form() {
+fn every_part_of_the_tenant_filter_is_found_by_its_form() {
     let points = points::all(&root());
     let found = |what: &str| points.iter().filter(|point| point.what.starts_with(what)).count();
 

@@ -32,22 +32,22 @@ impl fmt::Display for Point {
 /// Points without a common form: file, text, and the replacement without it.
 pub(crate) const NAMED: [(&str, &str, &str); 6] = [
     (
-        "crates/tenancy/src/fence.rs",
+        "crates/tenancy/src/filter.rs",
         "let tenant = Condition::all().add(E::TENANT.eq(scope.tenant()));",
         "let tenant = if $ { Condition::all() } else { Condition::all().add(E::TENANT.eq(scope.tenant())) };",
     ),
     (
-        "crates/tenancy/src/fence.rs",
+        "crates/tenancy/src/filter.rs",
         "Reach::Own => tenant.add(E::owned_by(scope.user().id())),",
         "Reach::Own => if $ { tenant } else { tenant.add(E::owned_by(scope.user().id())) },",
     ),
     (
-        "crates/tenancy/src/fence/walk.rs",
+        "crates/tenancy/src/filter/walk.rs",
         r#"Reach::Tenant => vec!["tenant", scope.tenant().as_str()],"#,
         r#"Reach::Tenant => if $ { vec!["tenant"] } else { vec!["tenant", scope.tenant().as_str()] },"#,
     ),
     (
-        "crates/tenancy/src/fence/walk.rs",
+        "crates/tenancy/src/filter/walk.rs",
         r#"Reach::Own => vec!["own", scope.tenant().as_str(), scope.user().id().as_str()],"#,
         r#"Reach::Own => vec![if $ { "tenant" } else { "own" }, scope.tenant().as_str()],"#,
     ),
@@ -63,7 +63,7 @@ pub(crate) const NAMED: [(&str, &str, &str); 6] = [
     ),
 ];
 
-const FILTER: &str = "self.fence.condition::<E>()";
+const FILTER: &str = "self.kind.condition::<E>()";
 const CHECKS: [&str; 5] =
     ["self.administrators_only(", "tx.administrators_only(", "may_assign(", "self.may_act_for(", "tx.may_act_for("];
 

@@ -56,8 +56,8 @@ async fn nothing_leaks_on_either_engine() {
         assert!(said.0.len() > 40, "{} things were said", said.0.len());
         for canary in &canaries {
             assert!(!log.contains(canary.as_str()), "the log holds a canary:\n{}", around(&log, canary));
-            let told = said.0.iter().find(|text| text.contains(canary.as_str()));
-            assert!(told.is_none(), "{told:?} holds a canary");
+            let reported = said.0.iter().find(|text| text.contains(canary.as_str()));
+            assert!(reported.is_none(), "{reported:?} holds a canary");
         }
     }
 }

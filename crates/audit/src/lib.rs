@@ -38,10 +38,12 @@ pub use error::{Error, Result};
 pub use merkle::{Tree, inclusion_path, leaf_hash, root_of_path};
 pub use outside::Outside;
 pub use proof::{Proof, TenantPlace};
-pub use record::{Commitments, Committed, Document, Part, Record, Salt, What, Who};
+pub use record::{ActorPart, Commitments, Committed, Document, Part, Record, Salt, TargetPart};
 pub use signed_document::SignedDocument;
 pub use signing::{PublicKey, SigningKey};
 pub use sink::{CheckpointSink, FileSink, StandardOutput};
 pub use tenant_entry::TenantEntry;
 pub use tenant_head::TenantHead;
-pub use verify::{Finding, Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, Tampering, Verifier};
+pub use verify::{
+    Finding, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, Tampering, VerifiedUpTo, Verifier,
+};

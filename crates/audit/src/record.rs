@@ -26,9 +26,9 @@ pub struct Record {
     /// The kind of its target.
     pub resource: String,
     /// The actor and the origin. Personal.
-    pub who: Part<Who>,
+    pub who: Part<ActorPart>,
     /// The target and the changes. Personal.
-    pub what: Part<What>,
+    pub what: Part<TargetPart>,
     /// The unreadable value as the database writes it, such as the time `infinity`, if the row has one that we never
     /// write. The record is sealed with it, as quarantined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct Record {
 /// The actor part: who acted, and from where.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Who {
+pub struct ActorPart {
     /// A user's id, or `job:<name>`.
     pub actor: String,
     /// The user in whose name the actor worked.
@@ -54,7 +54,7 @@ pub struct Who {
 /// The target part: the row and the details.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "WrittenWhat", into = "WrittenWhat")]
-pub struct What {
+pub struct TargetPart {
     /// The id of the row.
     pub resource_id: Option<String>,
     /// The changes and facts.
@@ -72,7 +72,7 @@ pub enum Document {
     Value(Value),
 }
 
-/// The form of a [`What`] in a proof, with at most one of the three fields.
+/// The form of a [`TargetPart`] in a proof, with at most one of the three fields.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenWhat {
@@ -85,7 +85,7 @@ struct WrittenWhat {
     details: Option<Value>,
 }
 
-impl TryFrom<WrittenWhat> for What {
+impl TryFrom<WrittenWhat> for TargetPart {
     type Error = Error;
 
     fn try_from(written: WrittenWhat) -> Result<Self> {
@@ -100,8 +100,8 @@ impl TryFrom<WrittenWhat> for What {
     }
 }
 
-impl From<What> for WrittenWhat {
-    fn from(what: What) -> Self {
+impl From<TargetPart> for WrittenWhat {
+    fn from(what: TargetPart) -> Self {
         let (mut text, mut parsed, mut details) = (None, None, None);
         match what.details {
             Some(Document::Text(value)) => text = Some(value),
@@ -205,16 +205,16 @@ impl Commitments {
 
     /// Returns the actor part as it was sealed. It counts as erased if no value is left and the actor is `erased`.
     #[must_use]
-    pub fn who(&self, value: Who) -> Part<Who> {
+    pub fn who(&self, value: ActorPart) -> Part<ActorPart> {
         let actor = "erased".to_owned();
-        let nobody = Who { actor, on_behalf_of: None, address: None, user_agent: None, correlation: None };
+        let nobody = ActorPart { actor, on_behalf_of: None, address: None, user_agent: None, correlation: None };
         part(value, &nobody, self.who_salt, self.who)
     }
 
     /// Returns the target part, likewise.
     #[must_use]
-    pub fn what(&self, value: What) -> Part<What> {
-        part(value, &What { resource_id: None, details: None }, self.what_salt, self.what)
+    pub fn what(&self, value: TargetPart) -> Part<TargetPart> {
+        part(value, &TargetPart { resource_id: None, details: None }, self.what_salt, self.what)
     }
 }
 
@@ -233,7 +233,7 @@ pub trait Committed {
     fn commitment(&self, salt: &Salt) -> Digest;
 }
 
-impl Committed for Who {
+impl Committed for ActorPart {
     fn commitment(&self, salt: &Salt) -> Digest {
         let bytes = Encoding::of("rylie audit who 1").raw(&salt.0).text(&self.actor);
         let bytes = bytes.optional(self.on_behalf_of.as_deref()).optional(self.address.as_deref());
@@ -242,7 +242,7 @@ impl Committed for Who {
     }
 }
 
-impl Committed for What {
+impl Committed for TargetPart {
     fn commitment(&self, salt: &Salt) -> Digest {
         let bytes = Encoding::of("rylie audit what 1").raw(&salt.0).optional(self.resource_id.as_deref());
         let bytes = match &self.details {

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
 
 pub use finding::{Finding, Tampering};
-pub use stored::{Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord};
+pub use stored::{SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, VerifiedUpTo};
 
 /// A running verification.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Verifier {
     /// The first checkpoint that was read, while no external checkpoint names a database of the log.
     foreign: Option<u64>,
     begun: bool,
-    progress: Progress,
+    progress: VerifiedUpTo,
     batch: Option<Batch>,
     seen: Seen,
     /// The last checkpoint checked between the external one and the end of the earlier verification.
@@ -66,7 +66,7 @@ impl Verifier {
         if trusted.is_empty() {
             trusted.extend(outside.keys().cloned());
         }
-        let progress = Progress { batch: 0, checkpoint: Digest::NONE, total: 0 };
+        let progress = VerifiedUpTo { batch: 0, checkpoint: Digest::NONE, total: 0 };
         let (seen, link) = (Seen::default(), None);
         let (foreign, begun, batch) = (None, false, None);
         Self { trusted, outside, foreign, begun, progress, batch, seen, link, removed: 0, declared: 0 }
@@ -75,14 +75,14 @@ impl Verifier {
     /// Continues after an earlier verification, whose batches are not checked again. Use [`link`](Self::link) to check
     /// that the database still has its last checkpoint.
     #[must_use]
-    pub fn resume(mut self, progress: Progress) -> Self {
+    pub fn resume(mut self, progress: VerifiedUpTo) -> Self {
         self.progress = progress;
         self
     }
 
     /// Returns the progress, up to the last fully verified batch.
     #[must_use]
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &VerifiedUpTo {
         &self.progress
     }
 
@@ -290,7 +290,7 @@ impl Verifier {
             self.seen.removed_batches += 1;
             self.seen.removed_records += sealed.records;
         }
-        self.progress = Progress { batch: number, checkpoint: batch.signed.hash(), total: sealed.total };
+        self.progress = VerifiedUpTo { batch: number, checkpoint: batch.signed.hash(), total: sealed.total };
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rylie_db::migration::Progress;
+use rylie_db::migration::DeployProgress;
 use rylie_db::repositories;
 
 use crate::arguments::Global;
@@ -13,12 +13,12 @@ use crate::arguments::Global;
 const LINE_ROWS: u64 = 50_000;
 
 /// Returns a listener that prints started migrations and waits, and with `-v` each statement.
-pub(crate) fn lines(global: &Global) -> impl FnMut(Progress<'_>) + Send + use<> {
+pub(crate) fn lines(global: &Global) -> impl FnMut(DeployProgress<'_>) + Send + use<> {
     let (quiet, verbose) = (global.quiet, global.verbose > 0);
-    let mut told = (0, 0);
+    let mut reported = (0, 0);
     move |progress| {
-        if let Progress::Rows { step, done, of, .. } = progress
-            && !is_told(&mut told, step, done, of)
+        if let DeployProgress::Rows { step, done, of, .. } = progress
+            && !is_reported(&mut reported, step, done, of)
         {
             return;
         }
@@ -29,30 +29,30 @@ pub(crate) fn lines(global: &Global) -> impl FnMut(Progress<'_>) + Send + use<> 
     }
 }
 
-fn line(progress: Progress<'_>, verbose: bool) -> Option<String> {
+fn line(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
     match progress {
-        Progress::Waiting { holder: Some(process) } => {
+        DeployProgress::Waiting { holder: Some(process) } => {
             Some(format!("waiting for another migration (process {process})"))
         }
-        Progress::Waiting { holder: None } => Some("waiting for another migration".to_owned()),
-        Progress::Started { migration, steps } => Some(format!("{migration}: {steps} steps")),
-        Progress::Step { step, statement, .. } if verbose => {
+        DeployProgress::Waiting { holder: None } => Some("waiting for another migration".to_owned()),
+        DeployProgress::Started { migration, steps } => Some(format!("{migration}: {steps} steps")),
+        DeployProgress::Step { step, statement, .. } if verbose => {
             let words: Vec<&str> = statement.split_whitespace().collect();
             Some(format!("  {step}: {}", words.join(" ")))
         }
-        Progress::Rows { step, done, of: Some(of), .. } => Some(format!("  {step}: {done} of about {of} rows")),
-        Progress::Rows { step, done, of: None, .. } => Some(format!("  {step}: {done} rows")),
+        DeployProgress::Rows { step, done, of: Some(of), .. } => Some(format!("  {step}: {done} of about {of} rows")),
+        DeployProgress::Rows { step, done, of: None, .. } => Some(format!("  {step}: {done} rows")),
         _ => None,
     }
 }
 
 /// Returns whether to print: one line for each tenth of a large step keeps a log short.
-fn is_told(told: &mut (usize, u64), step: usize, done: u64, of: Option<u64>) -> bool {
+fn is_reported(reported: &mut (usize, u64), step: usize, done: u64, of: Option<u64>) -> bool {
     let part = (of.unwrap_or_default() / 10).max(LINE_ROWS);
     let now = (step, done / part);
-    let new = now.1 > 0 && now != *told;
+    let new = now.1 > 0 && now != *reported;
     if new {
-        *told = now;
+        *reported = now;
     }
     new
 }
@@ -92,10 +92,10 @@ fn bar(what: &'static str, template: &str) -> repositories::Progress {
 
 /// Prints one line for each tenth, so that a log stays short.
 fn tenths(what: &'static str, unit: &'static str) -> repositories::Progress {
-    let told = AtomicU64::new(0);
+    let reported = AtomicU64::new(0);
     repositories::Progress::new(move |done, of| {
         let tenth = done.saturating_mul(10).checked_div(of).unwrap_or_default();
-        if tenth > told.fetch_max(tenth, Ordering::Relaxed) {
+        if tenth > reported.fetch_max(tenth, Ordering::Relaxed) {
             // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{what}: {done} of {of} {unit}");
         }

@@ -74,14 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_login_nor_folder_is_told() {
+    fn neither_login_nor_folder_is_reported() {
         let postgres = PgConnectOptions::from_str("postgres://canary:canary@db.example:6432/app").unwrap();
         let sqlite = SqliteConnectOptions::from_str("sqlite:///home/canary/rylie.db").unwrap();
         let (postgres, sqlite) = (Endpoint::postgres(&postgres), Endpoint::sqlite(&sqlite));
 
         assert_eq!((&*postgres.pool, &*sqlite.pool), ("db.example:6432/app", "rylie.db"));
         assert_eq!((postgres.port, &*sqlite.namespace), (Some(6432), "rylie.db"));
-        let told = format!("{postgres:?}{:?}{sqlite:?}{:?}", postgres.labels(), sqlite.labels());
-        assert!(!told.contains("canary"), "{told}");
+        let reported = format!("{postgres:?}{:?}{sqlite:?}{:?}", postgres.labels(), sqlite.labels());
+        assert!(!reported.contains("canary"), "{reported}");
     }
 }

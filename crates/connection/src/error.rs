@@ -246,7 +246,7 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     let code = report.code().unwrap_or_default();
     match report.kind() {
         ErrorKind::UniqueViolation => {
-            let (entity, field) = taken(report);
+            let (entity, field) = cached(report);
             return Some(Error::Conflict { entity, field });
         }
         ErrorKind::ForeignKeyViolation => {
@@ -309,7 +309,7 @@ pub(crate) fn is_read_only_server(error: &sqlx::Error) -> bool {
 }
 
 /// Returns table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message.
-fn taken(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
+fn cached(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
     if let Some((table, column)) = report.constraint().and_then(|name| name.split_once('_')) {
         return (table.to_owned(), column.trim_end_matches("_key").replace("pkey", "id"));
     }

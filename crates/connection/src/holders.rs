@@ -32,11 +32,11 @@ pub(crate) struct Holders(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     waiting: AtomicUsize,
-    held: Mutex<Held>,
+    held: Mutex<HolderEntry>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HolderEntry {
     made: u64,
     since: BTreeMap<u64, (CallSite, Instant)>,
 }
@@ -49,12 +49,12 @@ impl Holders {
     }
 
     /// Records a held connection until the value is dropped.
-    pub(crate) fn hold(&self, at: CallSite) -> Holding {
+    pub(crate) fn hold(&self, at: CallSite) -> HolderGuard {
         let mut held = self.held();
         held.made += 1;
         let number = held.made;
         held.since.insert(number, (at, Instant::now()));
-        Holding { number, of: Arc::clone(&self.0) }
+        HolderGuard { number, of: Arc::clone(&self.0) }
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -71,13 +71,13 @@ impl Holders {
         held.since.values().map(|(at, since)| Holder { opened_at: at, held: since.elapsed() }).collect()
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, HolderEntry> {
         self.0.held()
     }
 }
 
 impl Shared {
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, HolderEntry> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -92,12 +92,12 @@ impl Drop for Waiting<'_> {
 }
 
 /// A connection that is held.
-pub(crate) struct Holding {
+pub(crate) struct HolderGuard {
     number: u64,
     of: Arc<Shared>,
 }
 
-impl Drop for Holding {
+impl Drop for HolderGuard {
     fn drop(&mut self) {
         self.of.held().since.remove(&self.number);
     }

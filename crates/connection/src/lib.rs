@@ -1,10 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod bounds;
+mod cache;
 mod endpoint;
 mod error;
 mod holders;
-mod lender;
 mod log_position;
 mod measures;
 mod opening;
@@ -21,8 +21,8 @@ mod unit_options;
 pub use error::{Error, Fault, Result, UNSTORABLE};
 pub use holders::{CallSite, Holder};
 pub use log_position::LogPosition;
-pub use opening::{auditing_role, begin, begin_on_replica, read_alone, reads_alone};
-pub use pool::{Alone, AuditingRole, Door, Pool, StoredMark};
+pub use opening::{auditing_role, begin, begin_on_replica, read_single_statement, reads_single_statement};
+pub use pool::{AuditingRole, DbRole, Pool, SingleStatement, StoredMarker};
 pub use pool_options::PoolOptions;
 pub use replicas::{ReplicaStatus, Replicas};
 pub use retry::{Retry, Retryable, retry};

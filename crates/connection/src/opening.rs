@@ -7,44 +7,44 @@ use sea_orm::{QueryResult, Statement};
 
 use crate::error::Result;
 use crate::holders::CallSite;
-use crate::pool::{Alone, AuditingRole, Door, Pool};
+use crate::pool::{AuditingRole, DbRole, Pool, SingleStatement};
 use crate::replicas::Replicas;
 use crate::retry::runs_again;
 use crate::transaction::Transaction;
 use crate::unit_options::UnitOptions;
 
 /// Begins a transaction on the pool's server.
-pub async fn begin(pool: &Pool, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
-    pool.begin(door, options, at).await
+pub async fn begin(pool: &Pool, db_role: &DbRole<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+    pool.begin(db_role, options, at).await
 }
 
 /// Begins a transaction on a replica. Returns `None` if no replica may serve it; the primary then does.
 pub async fn begin_on_replica(
     replicas: &Replicas,
-    door: &Door<'_>,
+    db_role: &DbRole<'_>,
     options: UnitOptions,
     at: CallSite,
 ) -> Option<Transaction> {
     if !options.may_use_replica() || runs_again() {
         return None;
     }
-    Box::pin(replicas.begin(door, options, at)).await
+    Box::pin(replicas.begin(db_role, options, at)).await
 }
 
 /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
 #[must_use]
-pub fn reads_alone(pool: &Pool, options: UnitOptions) -> Option<Alone> {
-    pool.reads_alone(options)
+pub fn reads_single_statement(pool: &Pool, options: UnitOptions) -> Option<SingleStatement> {
+    pool.reads_single_statement(options)
 }
 
 /// Runs one read-only statement on a table in its own transaction.
-pub async fn read_alone(
+pub async fn read_single_statement(
     pool: &Pool,
     table: &'static str,
     statement: &Statement,
     at: CallSite,
 ) -> Result<Vec<QueryResult>> {
-    pool.read_alone(table, statement, at).await
+    pool.read_single_statement(table, statement, at).await
 }
 
 /// Returns the role under which this login reads the audit log for verification.

@@ -1,7 +1,7 @@
 //! The connection pool, and how transactions begin.
 
 mod acquire;
-mod mark;
+mod marker;
 mod postgres;
 mod sqlite;
 mod sqlite_file;
@@ -14,16 +14,16 @@ use sea_orm::DbBackend;
 use sqlx::{Postgres, Sqlite};
 
 use crate::bounds::Bounds;
+use crate::cache::ConnectionCache;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::holders::{Holder, Holders};
-use crate::lender::Lender;
 use crate::measures::describe;
 use crate::pool_options::PoolOptions;
 use crate::server::Server;
 
-pub use acquire::Alone;
-pub use mark::StoredMark;
+pub use acquire::SingleStatement;
+pub use marker::StoredMarker;
 pub(crate) use postgres::connect_alone;
 
 /// A pool of connections to one database, of either engine. Cheap to clone.
@@ -34,7 +34,7 @@ pub struct Pool {
     endpoint: Arc<Endpoint>,
     options: PoolOptions,
     /// Whether units assume their database role, so that row-level security applies to them.
-    walls: Arc<AtomicBool>,
+    row_level_security: Arc<AtomicBool>,
     /// Whether units assume their database role and the login may not assume the platform role.
     platform_closed: Arc<AtomicBool>,
     /// Whether the functions that read a tenant's rows in one round trip exist.
@@ -46,16 +46,16 @@ pub struct Pool {
 
 #[derive(Clone)]
 enum Inner {
-    Postgres(Lender<Postgres>),
-    Sqlite(Lender<Sqlite>),
+    Postgres(ConnectionCache<Postgres>),
+    Sqlite(ConnectionCache<Sqlite>),
 }
 
 /// Runs the same code on the lender of either engine.
 macro_rules! on_lender {
-    ($pool:expr, |$lender:ident| $call:expr) => {
+    ($pool:expr, |$cache:ident| $call:expr) => {
         match &$pool.inner {
-            Inner::Postgres($lender) => $call,
-            Inner::Sqlite($lender) => $call,
+            Inner::Postgres($cache) => $call,
+            Inner::Sqlite($cache) => $call,
         }
     };
 }
@@ -63,18 +63,18 @@ pub(super) use on_lender;
 
 /// Runs a query on a connection that belongs to no unit, within the time limit of a statement.
 macro_rules! asked {
-    ($pool:expr, $lender:expr, |$conn:ident| $asking:expr) => {{
-        let mut lent = $pool.lend($lender).await?;
-        let within = lent.bounds().statement(None);
-        let $conn = lent.conn()?;
+    ($pool:expr, $cache:expr, |$conn:ident| $asking:expr) => {{
+        let mut leased = $pool.lease($cache).await?;
+        let within = leased.bounds().statement(None);
+        let $conn = leased.conn()?;
         match $crate::bounds::answered(within, $asking).await {
             Ok(Ok(answer)) => {
-                lent.give_back();
+                leased.give_back();
                 Ok(answer)
             }
             Ok(Err(error)) => Err($crate::error::Error::from(error)),
             Err(silence) => {
-                lent.end_after(&silence);
+                leased.end_after(&silence);
                 Err($crate::error::Error::unreachable(silence))
             }
         }
@@ -83,7 +83,7 @@ macro_rules! asked {
 pub(super) use asked;
 
 /// The database role that a unit's transaction assumes, with its tenant.
-pub enum Door<'a> {
+pub enum DbRole<'a> {
     /// The rows of this tenant.
     Tenant(&'a str),
     /// Identities, before the tenant is known.
@@ -117,11 +117,11 @@ impl Pool {
         let (inner, endpoint) = if url.starts_with("sqlite:") {
             let pool = sqlite::connect(url, &options).await?;
             let endpoint = Endpoint::sqlite(&pool.connect_options());
-            (Inner::Sqlite(Lender::new(pool, Bounds::SQLITE)), endpoint)
+            (Inner::Sqlite(ConnectionCache::new(pool, Bounds::SQLITE)), endpoint)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = postgres::connect(url, &options).await?;
             let endpoint = Endpoint::postgres(&pool.connect_options());
-            (Inner::Postgres(Lender::new(pool, Bounds::postgres(&options))), endpoint)
+            (Inner::Postgres(ConnectionCache::new(pool, Bounds::postgres(&options))), endpoint)
         } else {
             return Err(Error::Invalid {
                 what: "the database URL",
@@ -129,11 +129,20 @@ impl Pool {
             });
         };
         let endpoint = Arc::new(endpoint);
-        let (walls, platform_closed) = (Arc::default(), Arc::default());
+        let (row_level_security, platform_closed) = (Arc::default(), Arc::default());
         let (reads_through_functions, shared) = (Arc::default(), Arc::default());
         let holders = Holders::default();
-        let pool =
-            Self { inner, server, endpoint, options, walls, platform_closed, reads_through_functions, shared, holders };
+        let pool = Self {
+            inner,
+            server,
+            endpoint,
+            options,
+            row_level_security,
+            platform_closed,
+            reads_through_functions,
+            shared,
+            holders,
+        };
         pool.look_for_roles().await?;
         Ok(pool)
     }
@@ -157,11 +166,11 @@ impl Pool {
     /// Checks again, as after a migration, whether units can assume their database role and whether the old service
     /// shares the database.
     pub async fn look_for_roles(&self) -> Result<()> {
-        if let Inner::Postgres(lender) = &self.inner {
-            let takes = asked!(self, lender, |conn| postgres::may_take_roles(conn))?;
-            let functions = asked!(self, lender, |conn| postgres::has_functions(conn))?;
-            let shared = asked!(self, lender, |conn| postgres::is_shared_with_old_service(conn))?;
-            self.walls.store(takes.units, Ordering::Relaxed);
+        if let Inner::Postgres(cache) = &self.inner {
+            let takes = asked!(self, cache, |conn| postgres::may_take_roles(conn))?;
+            let functions = asked!(self, cache, |conn| postgres::has_functions(conn))?;
+            let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
+            self.row_level_security.store(takes.units, Ordering::Relaxed);
             self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
             self.reads_through_functions.store(functions, Ordering::Relaxed);
             self.shared.store(shared, Ordering::Relaxed);
@@ -182,7 +191,7 @@ impl Pool {
     /// SQLite, which has none.
     #[must_use]
     pub fn has_row_level_security(&self) -> bool {
-        self.walls.load(Ordering::Relaxed)
+        self.row_level_security.load(Ordering::Relaxed)
     }
 
     /// Returns whether this login serves tenant and identity units only, so that no platform unit opens on this pool.
@@ -201,31 +210,31 @@ impl Pool {
     /// Returns how many connections are open, and how many of them are idle.
     #[must_use]
     pub fn usage(&self) -> (u32, usize) {
-        on_lender!(self, |lender| (lender.pool().size(), lender.idle()))
+        on_lender!(self, |cache| (cache.pool().size(), cache.idle()))
     }
 
     /// Checks that the database answers: one round trip.
     pub async fn ping(&self) -> Result<()> {
-        on_lender!(self, |lender| asked!(self, lender, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop))
+        on_lender!(self, |cache| asked!(self, cache, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop))
     }
 
     /// Returns the names of the recorded migrations; none if nothing was migrated. Two round trips.
     pub async fn applied_migrations(&self) -> Result<Vec<String>> {
         match &self.inner {
-            Inner::Postgres(lender) => asked!(self, lender, |conn| postgres::applied_migrations(conn)),
-            Inner::Sqlite(lender) => asked!(self, lender, |conn| sqlite::applied_migrations(conn)),
+            Inner::Postgres(cache) => asked!(self, cache, |conn| postgres::applied_migrations(conn)),
+            Inner::Sqlite(cache) => asked!(self, cache, |conn| sqlite::applied_migrations(conn)),
         }
     }
 
     /// Closes every connection and waits for those in use.
     pub async fn close(&self) {
-        on_lender!(self, |lender| lender.close().await);
+        on_lender!(self, |cache| cache.close().await);
     }
 
     /// Returns whether [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        on_lender!(self, |lender| lender.pool().is_closed())
+        on_lender!(self, |cache| cache.pool().is_closed())
     }
 
     /// Returns the units that hold a connection, the longest first.
@@ -240,7 +249,7 @@ impl Pool {
             Inner::Postgres(_) if self.has_row_level_security() && !self.is_platform_closed() => {
                 Ok(AuditingRole::Platform)
             }
-            Inner::Postgres(lender) if asked!(self, lender, |conn| postgres::may_audit(conn))? => {
+            Inner::Postgres(cache) if asked!(self, cache, |conn| postgres::may_audit(conn))? => {
                 Ok(AuditingRole::Auditor)
             }
             _ => Ok(AuditingRole::Login),

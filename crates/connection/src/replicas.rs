@@ -17,14 +17,14 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::holders::CallSite;
-use crate::pool::{Door, Pool};
+use crate::pool::{DbRole, Pool};
 use crate::pool_options::PoolOptions;
 use crate::transaction::Transaction;
 use crate::unit_options::UnitOptions;
 
 use log::PrimaryLog;
-use look::Lookout;
-use replica::{Fit, Replica};
+use look::Probe;
+use replica::{Candidate, Replica};
 
 pub use replica::ReplicaStatus;
 
@@ -84,9 +84,9 @@ impl Replicas {
             urls,
         });
         let mut watching = inner.watching();
-        watching.spawn(watch::primary(Arc::downgrade(&inner), Lookout::new(url, options)));
+        watching.spawn(watch::primary(Arc::downgrade(&inner), Probe::new(url, options)));
         for (place, url) in inner.urls.iter().enumerate() {
-            watching.spawn(watch::replica(Arc::downgrade(&inner), place, Lookout::new(url, options)));
+            watching.spawn(watch::replica(Arc::downgrade(&inner), place, Probe::new(url, options)));
         }
         drop(watching);
         Ok(Self(inner))
@@ -95,8 +95,8 @@ impl Replicas {
     /// Returns the state of each replica at the last probe.
     #[must_use]
     pub fn status(&self) -> Vec<ReplicaStatus> {
-        let (log, walls) = (self.0.log(), self.0.primary.has_row_level_security());
-        self.0.replicas.iter().map(|replica| replica.status(&log, self.0.max_lag, walls)).collect()
+        let (log, row_level_security) = (self.0.log(), self.0.primary.has_row_level_security());
+        self.0.replicas.iter().map(|replica| replica.status(&log, self.0.max_lag, row_level_security)).collect()
     }
 
     /// Closes every connection and waits for those in use, once the primary's pool is closed.
@@ -116,11 +116,11 @@ impl Replicas {
 
     /// Begins on a replica that may serve the unit. Returns `None` if there is none or the chosen one fails; the
     /// primary then serves the unit.
-    pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
+    pub(crate) async fn begin(&self, db_role: &DbRole<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
         let fit = self.wait_for_fit(options).await?;
         // The batch fails unless the server's state still matches the last probe.
         let options = options.after(fit.replayed);
-        let begun = tokio::time::timeout(OPENS_WITHIN, fit.pool.begin(door, options, at)).await;
+        let begun = tokio::time::timeout(OPENS_WITHIN, fit.pool.begin(db_role, options, at)).await;
         let why = match begun.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut))) {
             Ok(transaction) => return Some(transaction),
             // The replica is healthy but busy.
@@ -133,7 +133,7 @@ impl Replicas {
         None
     }
 
-    async fn wait_for_fit(&self, options: UnitOptions) -> Option<Fit> {
+    async fn wait_for_fit(&self, options: UnitOptions) -> Option<Candidate> {
         // A limit beyond the clock's range means no limit.
         let until = Instant::now().checked_add(options.wait_for_replica);
         loop {
@@ -154,13 +154,13 @@ impl Replicas {
 
 impl Inner {
     /// Returns a replica that may serve the unit, in round-robin order.
-    fn fit(&self, options: UnitOptions) -> Option<Fit> {
-        let (after, walls) = (options.after.unwrap_or_default(), self.primary.has_row_level_security());
+    fn fit(&self, options: UnitOptions) -> Option<Candidate> {
+        let (after, row_level_security) = (options.after.unwrap_or_default(), self.primary.has_row_level_security());
         let (log, number) = (self.log(), self.replicas.len());
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         (0..number).map(|step| first.wrapping_add(step) % number).find_map(|replica| {
-            let standing = self.replicas[replica].fit(after, &log, self.max_lag, walls)?;
-            Some(Fit { replica, pool: standing.pool, replayed: standing.replayed })
+            let standing = self.replicas[replica].fit(after, &log, self.max_lag, row_level_security)?;
+            Some(Candidate { replica, pool: standing.pool, replayed: standing.replayed })
         })
     }
 

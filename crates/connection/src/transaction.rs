@@ -10,14 +10,14 @@
 //! whole or to a savepoint. Otherwise PostgreSQL would answer `COMMIT` with a rollback and no error, and SQLite would
 //! commit half of the work.
 
-mod alone;
-mod held;
 mod log_position;
-mod observed;
 mod savepoints;
+mod single_statement;
 mod statement;
 mod statements;
 mod storable;
+mod telemetry;
+mod transaction_connection;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,18 +28,18 @@ use sqlx::{Postgres, Sqlite};
 use tokio::sync::Mutex;
 use tracing::Span;
 
+use crate::cache::LeasedConnection;
 use crate::endpoint::Endpoint;
 use crate::error::{BROKEN, READ_ONLY, SAVEPOINT_ENDED};
-use crate::holders::Holding;
-use crate::lender::Lent;
+use crate::holders::HolderGuard;
 use crate::server::Server;
 use crate::unit_options::Access;
-use held::Held;
-use observed::Observed;
 use savepoints::Savepoints;
 use statements::query_error;
+use telemetry::Telemetry;
+use transaction_connection::TransactionConnection;
 
-pub(crate) use alone::rows_of;
+pub(crate) use single_statement::rows_of;
 pub use storable::is_unstorable;
 
 /// An open transaction. Dropping it rolls it back without waiting.
@@ -47,7 +47,7 @@ pub struct Transaction {
     engine: DbBackend,
     server: Server,
     access: Access,
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<EngineConnection>>,
     statements: AtomicU64,
     wrote: AtomicBool,
     /// True while a statement runs, and after one that did not succeed.
@@ -57,40 +57,40 @@ pub struct Transaction {
     keeps_statements: bool,
     span: Span,
     endpoint: Arc<Endpoint>,
-    _holding: Option<Holding>,
+    _holder: Option<HolderGuard>,
 }
 
-enum Open {
-    Postgres(Held<Postgres>),
-    Sqlite(Held<Sqlite>),
+enum EngineConnection {
+    Postgres(TransactionConnection<Postgres>),
+    Sqlite(TransactionConnection<Sqlite>),
 }
 
 impl Transaction {
     /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip. `limit` is the
     /// time limit of each statement, if the batch sets one.
     pub(crate) async fn begin_postgres(
-        lent: Lent<Postgres>,
+        leased: LeasedConnection<Postgres>,
         batch: String,
         limit: Option<Duration>,
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = Held::begin(lent, batch, limit).await?;
-        Ok(Self::new(DbBackend::Postgres, Open::Postgres(held), access, endpoint))
+        let held = TransactionConnection::begin(leased, batch, limit).await?;
+        Ok(Self::new(DbBackend::Postgres, EngineConnection::Postgres(held), access, endpoint))
     }
 
     /// Begins on a SQLite connection with `batch`, which must be a `BEGIN`.
     pub(crate) async fn begin_sqlite(
-        lent: Lent<Sqlite>,
+        leased: LeasedConnection<Sqlite>,
         batch: String,
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = Held::begin(lent, batch, None).await?;
-        Ok(Self::new(DbBackend::Sqlite, Open::Sqlite(held), access, endpoint))
+        let held = TransactionConnection::begin(leased, batch, None).await?;
+        Ok(Self::new(DbBackend::Sqlite, EngineConnection::Sqlite(held), access, endpoint))
     }
 
-    fn new(engine: DbBackend, open: Open, access: Access, endpoint: &Arc<Endpoint>) -> Self {
+    fn new(engine: DbBackend, open: EngineConnection, access: Access, endpoint: &Arc<Endpoint>) -> Self {
         Self {
             engine,
             server: Server::Primary,
@@ -101,15 +101,15 @@ impl Transaction {
             broken: AtomicBool::new(false),
             savepoints: Savepoints::default(),
             keeps_statements: true,
-            span: observed::unit(endpoint),
+            span: telemetry::unit(endpoint),
             endpoint: Arc::clone(endpoint),
-            _holding: None,
+            _holder: None,
         }
     }
 
     /// Registers the transaction as the holder of its connection.
-    pub(crate) fn held_by(self, holding: Holding) -> Self {
-        Self { _holding: Some(holding), ..self }
+    pub(crate) fn held_by(self, holder: HolderGuard) -> Self {
+        Self { _holder: Some(holder), ..self }
     }
 
     /// Sets whether statements stay prepared. Behind a transaction-mode pooler the next unit may get another server
@@ -129,15 +129,15 @@ impl Transaction {
         self.server
     }
 
-    fn into_open(self) -> Option<Open> {
+    fn into_open(self) -> Option<EngineConnection> {
         self.open.into_inner()
     }
 
     /// Commits the changes. Call [`settle`](Self::settle) first, so that every error here is an error of the commit.
     pub async fn commit(self) -> Result<(), DbErr> {
         let done = match self.into_open() {
-            Some(Open::Postgres(held)) => held.commit().await,
-            Some(Open::Sqlite(held)) => held.commit().await,
+            Some(EngineConnection::Postgres(held)) => held.commit().await,
+            Some(EngineConnection::Sqlite(held)) => held.commit().await,
             None => Err(sqlx::Error::WorkerCrashed),
         };
         done.map_err(query_error)
@@ -174,7 +174,7 @@ impl Transaction {
     }
 
     /// Runs before each statement, with the connection locked.
-    async fn ready(&self, open: &mut Option<Open>) -> Result<(), DbErr> {
+    async fn ready(&self, open: &mut Option<EngineConnection>) -> Result<(), DbErr> {
         if let Some(number) = self.savepoints.to_undo() {
             // Repeated if the caller is cancelled, which is harmless; hence not in one batch with the next statement.
             self.execute(open, &format!("ROLLBACK TO SAVEPOINT rylie_{number}")).await?;
@@ -206,7 +206,7 @@ impl Transaction {
         self.wrote.load(Ordering::Relaxed)
     }
 
-    fn note(&self, sql: &str) -> Result<Observed, DbErr> {
+    fn note(&self, sql: &str) -> Result<Telemetry, DbErr> {
         self.statements.fetch_add(1, Ordering::Relaxed);
         if !sql.starts_with("SELECT") {
             if self.access == Access::ReadOnly {
@@ -214,6 +214,6 @@ impl Transaction {
             }
             self.wrote.store(true, Ordering::Relaxed);
         }
-        Ok(Observed::begin(&self.span, &self.endpoint, sql, None))
+        Ok(Telemetry::begin(&self.span, &self.endpoint, sql, None))
     }
 }

@@ -13,20 +13,20 @@ pub struct Binding<'a> {
     /// The row's primary key.
     pub row: &'a str,
     /// The row's owner: the id of the user to whom the secret belongs.
-    pub tenant: &'a str,
+    pub owner: &'a str,
 }
 
 impl<'a> Binding<'a> {
     /// Creates a binding. The parameters are in the order in which they are authenticated.
     #[must_use]
-    pub const fn new(table: &'a str, column: &'a str, row: &'a str, tenant: &'a str) -> Self {
-        Self { table, column, row, tenant }
+    pub const fn new(table: &'a str, column: &'a str, row: &'a str, owner: &'a str) -> Self {
+        Self { table, column, row, owner }
     }
 
     /// Returns the associated data of an envelope with this binding.
     pub(crate) fn associated_data(&self, version: &str, key_id: &str) -> Vec<u8> {
-        let Self { table, column, row, tenant } = *self;
-        length_prefixed(&[version, key_id, table, column, row, tenant])
+        let Self { table, column, row, owner } = *self;
+        length_prefixed(&[version, key_id, table, column, row, owner])
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) use maintenance::Maintenance;
 use reader::{Reader, wrong};
 pub(crate) use replicas::ReplicaSettings;
 use schedule::Schedules;
-use settings::{Known, masked, without_password};
-pub use settings::{Origin, Setting};
+pub use settings::{Setting, SettingOrigin};
+use settings::{SettingSpec, masked, without_password};
 
 /// The file that [`Config::load`] reads, in the working directory.
 const FILE: &str = "rylie.toml";
@@ -39,7 +39,7 @@ fn is_of_others(variable: &str) -> bool {
 }
 
 /// Returns all settings in display order.
-fn all() -> impl Iterator<Item = &'static Known> {
+fn all() -> impl Iterator<Item = &'static SettingSpec> {
     settings::KNOWN.iter().chain(&secrets::KNOWN)
 }
 
@@ -63,7 +63,7 @@ pub struct Config {
     pub(crate) schedules: Schedules,
 }
 
-type Values = BTreeMap<&'static str, (String, Origin)>;
+type Values = BTreeMap<&'static str, (String, SettingOrigin)>;
 
 impl Config {
     /// Uses the database at `url` and defaults for the rest: `postgres://user@host/db` or `sqlite://file.db?mode=rwc`.
@@ -116,7 +116,7 @@ impl Config {
             let value = self.values.get(known.name).or_else(|| self.values.get(known.follows?));
             let (value, origin) = match value {
                 Some((value, origin)) => (masked(known, value), *origin),
-                None => (known.default.to_owned(), Origin::Default),
+                None => (known.default.to_owned(), SettingOrigin::Default),
             };
             Setting { name: known.name.to_owned(), value, origin }
         });
@@ -216,7 +216,7 @@ impl ConfigBuilder {
         Self::refuse_unknown_variables()?;
         for known in all() {
             match std::env::var(known.variable) {
-                Ok(value) if !value.is_empty() => self.put(known.name, value, Origin::Environment)?,
+                Ok(value) if !value.is_empty() => self.put(known.name, value, SettingOrigin::Environment)?,
                 Ok(_) | Err(std::env::VarError::NotPresent) => {}
                 Err(std::env::VarError::NotUnicode(_)) => {
                     return Err(Error::Config {
@@ -247,7 +247,7 @@ impl ConfigBuilder {
         reason = "`set(\"max_connections\", 4)` reads better than with a reference"
     )]
     pub fn set(mut self, name: &str, value: impl ToString) -> Result<Self> {
-        self.put(name, value.to_string(), Origin::Code)?;
+        self.put(name, value.to_string(), SettingOrigin::Code)?;
         Ok(self)
     }
 
@@ -273,10 +273,10 @@ impl ConfigBuilder {
                 return Err(wrong(name, "it must be text, a number, true, false or a list of texts".to_owned()));
             }
         };
-        self.put(name, text, Origin::File)
+        self.put(name, text, SettingOrigin::File)
     }
 
-    fn put(&mut self, name: &str, value: String, origin: Origin) -> Result<()> {
+    fn put(&mut self, name: &str, value: String, origin: SettingOrigin) -> Result<()> {
         if let Some(of_job) = name.strip_prefix(schedule::PREFIX) {
             return self.schedules.put(of_job, value, origin);
         }

@@ -12,7 +12,7 @@ use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
-    AuditReader, BooksUnit, ConnectionError, DatabaseStore, Grant, IdentityUnit, PlatformUnit, Pool, Progress,
+    AuditReader, ConnectionError, DatabaseStore, Grant, IdentityUnit, OperationsUnit, PlatformUnit, Pool, Progress,
     ReplicaStatus, Replicas, Store, StoreExt, TenantCounts, TenantScope, TenantUnit, UnitOptions,
 };
 use sea_orm::DbBackend;
@@ -279,11 +279,11 @@ impl Store for Database {
         self.store.open_platform(grant, options, opened_at).await
     }
 
-    async fn open_books(
+    async fn open_operations(
         &self,
         opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<Box<dyn BooksUnit>> {
-        self.store.open_books(opened_at).await
+    ) -> rylie_repositories::Result<Box<dyn OperationsUnit>> {
+        self.store.open_operations(opened_at).await
     }
 }
 
@@ -293,7 +293,7 @@ impl Config {
         let Some(url) = &self.platform_url else { return Ok(None) };
         let failed = |source: ConnectionError| Error::Connect { url: self.shown_platform_url(), source: source.into() };
         let platform = Pool::connect(url, self.pool).await.map_err(failed)?;
-        let same = |mark: Option<rylie_repositories::StoredMark>| mark.map(|mark| mark.fingerprint);
+        let same = |mark: Option<rylie_repositories::StoredMarker>| mark.map(|mark| mark.fingerprint);
         if same(platform.mark().await?) != same(service.mark().await?) {
             let reason = "it must name the same database as database_url".to_owned();
             return Err(Error::Config { setting: "platform_url".to_owned(), reason });

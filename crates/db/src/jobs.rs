@@ -59,7 +59,7 @@ impl Database {
             LibraryJob::CloseUsage,
             LibraryJob::PurgeDeleted { after: settings.purge_after },
             LibraryJob::RemoveUsageEvents { after: settings.usage_events_after },
-            LibraryJob::TidyBooks { env: self.env() },
+            LibraryJob::TidyOperations { env: self.env() },
         ];
         if let Some(key) = settings.audit_key.clone() {
             jobs.push(LibraryJob::SealAudit {

@@ -11,7 +11,7 @@ mod migrations;
 mod new_migration;
 
 pub use backup::{Drill, Drilled};
-pub use config::{Config, ConfigBuilder, Origin as SettingOrigin, Setting};
+pub use config::{Config, ConfigBuilder, Setting, SettingOrigin};
 pub use database::Database;
 pub use error::{Error, Result};
 pub use health::Health;

@@ -24,7 +24,7 @@ fn lint_here(scripts: &[Script]) -> Vec<Finding> {
         found.extend(idle_allowances(reading, &found));
         found.retain(|found| !is_allowed(reading, found));
         found.sort_by_key(|found| (found.text, found.offset));
-        findings.extend(found.iter().map(|found| found.tell(script)));
+        findings.extend(found.iter().map(|found| found.report(script)));
     }
     findings
 }
@@ -79,7 +79,7 @@ fn idle_allowances(reading: &Reading, found: &[Found]) -> Vec<Found> {
 }
 
 impl Found {
-    fn tell(&self, script: &Script) -> Finding {
+    fn report(&self, script: &Script) -> Finding {
         let (name, sql) =
             script.texts.get(self.text).map_or((String::new(), ""), |text| (text.name.clone(), text.sql.as_str()));
         let before = sql.get(..self.offset).unwrap_or(sql);

@@ -12,7 +12,7 @@ use rylie_repositories::{AlertEvent, Delivery, Store};
 
 use crate::bytes::pretty_bytes;
 use crate::error::{Result, in_words};
-use crate::work::books;
+use crate::work::operations;
 
 pub use mail::Smtp;
 pub use notifier::Notifier;
@@ -38,7 +38,7 @@ pub async fn check_size(
     threshold: i64,
     notifiers: &[Notifier],
 ) -> Result<Option<AlertEvent>> {
-    let unit = books(store, "storing the size of the database").await?;
+    let unit = operations(store, "storing the size of the database").await?;
     let event = unit.alerts().check(NAME, threshold, database_bytes, &targets(notifiers)).await;
     unit.commit(event).await
 }
@@ -53,7 +53,7 @@ pub async fn check_backup_age(
 ) -> Result<Option<AlertEvent>> {
     let (age, limit) =
         (age.map_or(i64::MAX, |age| age.num_seconds()), i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
-    let unit = books(store, "storing the age of the newest verified backup").await?;
+    let unit = operations(store, "storing the age of the newest verified backup").await?;
     let event = unit.alerts().check(BACKUP_AGE, limit, age, &targets(notifiers)).await;
     unit.commit(event).await
 }
@@ -65,14 +65,14 @@ pub async fn deliver_alerts(store: &dyn Store, env: &dyn Env, notifiers: &[Notif
     let doing = "delivering alerts";
     let targets = targets(notifiers);
     loop {
-        let unit = books(store, doing).await?;
+        let unit = operations(store, doing).await?;
         let Some(delivery) = unit.done(unit.alerts().take_delivery(&targets, HOLD).await)? else {
             return unit.done(unit.alerts().undelivered().await);
         };
         let delivery = unit.commit(Ok(delivery)).await?;
         let Some(notifier) = notifiers.iter().find(|notifier| notifier.target() == delivery.target) else { continue };
         let sent = notifier.send(&delivery, &words(&delivery)).await;
-        let unit = books(store, doing).await?;
+        let unit = operations(store, doing).await?;
         let noted = match &sent {
             Ok(()) => unit.alerts().delivered(&delivery.id).await,
             Err(error) => {

@@ -19,7 +19,7 @@ use crate::job::{Job, JobContext};
 use crate::secrets::reencrypt;
 use crate::sweep::{Sweep, purge_deleted, remove_expired, remove_usage_events};
 use crate::usage::close_usage;
-use crate::work::books;
+use crate::work::operations;
 
 /// Number of rows of operational tables deleted in one transaction.
 const BOOKS_BATCH: u64 = 5_000;
@@ -45,8 +45,8 @@ pub enum LibraryJob {
         /// How long they are kept: longer than any sender retries.
         after: Duration,
     },
-    /// `books`: removes job runs after 90 days, and delivered alerts after a year, every night.
-    TidyBooks {
+    /// `operations`: removes job runs after 90 days, and delivered alerts after a year, every night.
+    TidyOperations {
         /// The clock for their age.
         env: Arc<dyn Env>,
     },
@@ -95,7 +95,7 @@ impl LibraryJob {
             Self::CloseUsage => ("usage", "7 * * * *"),
             Self::PurgeDeleted { .. } => ("purge", "23 2 * * *"),
             Self::RemoveUsageEvents { .. } => ("usage-events", "33 2 * * *"),
-            Self::TidyBooks { .. } => ("books", "53 2 * * *"),
+            Self::TidyOperations { .. } => ("books", "53 2 * * *"),
             Self::SealAudit { .. } => ("audit", "*/5 * * * *"),
             Self::Reencrypt => ("reencrypt", "43 2 * * 6"),
             Self::Vacuum(_) => ("vacuum", "11 3 * * *"),
@@ -133,7 +133,7 @@ impl Job for LibraryJob {
             Self::RemoveUsageEvents { after } => {
                 json!({ "deleted": remove_usage_events(store, *after, sweep).await? })
             }
-            Self::TidyBooks { env } => tidy_books(store, env.now()).await?,
+            Self::TidyOperations { env } => tidy_books(store, env.now()).await?,
             Self::SealAudit { key, checkpoints, keep_days, env } => {
                 let unreadable =
                     |error: rylie_audit::Error| Error::Data { doing: "reading the signing key", source: error.into() };
@@ -182,7 +182,7 @@ impl Job for LibraryJob {
 async fn tidy_books(store: &dyn Store, now: DateTime<Utc>) -> Result<Value> {
     let (doing, mut runs) = ("removing old rows of operational tables", 0);
     loop {
-        let unit = books(store, doing).await?;
+        let unit = operations(store, doing).await?;
         let done = unit.job_runs().forget(now - TimeDelta::days(90), BOOKS_BATCH).await;
         let done = unit.commit(done).await?;
         runs += done;
@@ -190,7 +190,7 @@ async fn tidy_books(store: &dyn Store, now: DateTime<Utc>) -> Result<Value> {
             break;
         }
     }
-    let unit = books(store, doing).await?;
+    let unit = operations(store, doing).await?;
     let alerts = unit.alerts().forget_alerts(now - TimeDelta::days(365)).await;
     Ok(json!({ "runs": runs, "alerts": unit.commit(alerts).await? }))
 }

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_entities::Env;
-use rylie_repositories::{BooksUnit, JobRun, Lease, Store};
+use rylie_repositories::{JobRun, Lease, OperationsUnit, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result, in_words};
 use crate::job::Job;
-use crate::work::books;
+use crate::work::operations;
 use schedule::Plan;
 
 pub use run::{RunOutcome, RunReport};
@@ -174,7 +174,7 @@ impl Scheduler {
     /// instead. Fails with [`Error::JobRunning`] while a run of it is running in any process.
     pub async fn run_now(&self, name: &str) -> Result<RunReport> {
         let number = self.number_of(name)?;
-        let unit = books(&*self.0.store, "claiming a run").await?;
+        let unit = operations(&*self.0.store, "claiming a run").await?;
         let running = unit.done(unit.job_runs().running().await)?;
         let claimed = match running.iter().find(|run| run.job == name) {
             Some(run) if run.abandoned => self.take_over(&*unit, run).await,
@@ -192,12 +192,12 @@ impl Scheduler {
 
     /// Claims every run that is due or whose holder has died. Each then belongs to this process only.
     async fn claim_due(&self) -> Result<Vec<(usize, Lease)>> {
-        let unit = books(&*self.0.store, "looking for due jobs").await?;
+        let unit = operations(&*self.0.store, "looking for due jobs").await?;
         let claimed = self.claim_in(&*unit).await;
         unit.commit(claimed).await
     }
 
-    async fn claim_in(&self, unit: &dyn BooksUnit) -> rylie_repositories::Result<Vec<(usize, Lease)>> {
+    async fn claim_in(&self, unit: &dyn OperationsUnit) -> rylie_repositories::Result<Vec<(usize, Lease)>> {
         let names: Vec<String> = self.0.jobs.iter().map(|scheduled| scheduled.job.name().to_owned()).collect();
         let settled: HashMap<_, _> = unit.job_runs().settled(&names).await?.into_iter().collect();
         let running = unit.job_runs().running().await?;
@@ -221,7 +221,7 @@ impl Scheduler {
 
     async fn claim(
         &self,
-        unit: &dyn BooksUnit,
+        unit: &dyn OperationsUnit,
         scheduled: &Scheduled,
         settled: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -234,7 +234,7 @@ impl Scheduler {
         }
     }
 
-    async fn take_over(&self, unit: &dyn BooksUnit, run: &JobRun) -> rylie_repositories::Result<Option<Lease>> {
+    async fn take_over(&self, unit: &dyn OperationsUnit, run: &JobRun) -> rylie_repositories::Result<Option<Lease>> {
         let taken = unit.job_runs().take_over(&run.lease(), &self.0.holder, self.0.options.lease).await?;
         let Some(lease) = taken else { return Ok(None) };
         if lease.attempt <= MOST_ATTEMPTS {

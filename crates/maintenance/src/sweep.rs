@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rylie_repositories::{Kept, Progress, Store};
+use rylie_repositories::{Expirable, Progress, Store};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -38,7 +38,7 @@ impl Sweep {
             let rows;
             (rows, next) = step(size.min(self.limit() - done), next).await?;
             done += rows;
-            self.progress.tell(done, counted.max(done));
+            self.progress.report(done, counted.max(done));
             if next.is_none() {
                 break;
             }
@@ -49,7 +49,7 @@ impl Sweep {
 
 /// A removal of expired rows, and the job that does it.
 pub(crate) struct Removal {
-    pub(crate) what: Kept,
+    pub(crate) what: Expirable,
     /// How long rows are kept after they expired.
     pub(crate) age: Duration,
     /// Number of rows deleted in one transaction.
@@ -64,7 +64,7 @@ impl Removal {
         let unit = self.work.read(store).await?;
         let ended = unit.done(unit.expiry().count(self.what, self.age).await)?.min(sweep.limit());
         drop(unit);
-        sweep.progress.tell(0, ended);
+        sweep.progress.report(0, ended);
         if sweep.dry_run {
             return Ok(ended);
         }
@@ -100,8 +100,8 @@ pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedE
             doing: "removing expired sessions and tokens",
         },
     };
-    let sessions = removal(Kept::Sessions).run(store, sweep).await?;
-    let verification_tokens = removal(Kept::VerificationTokens).run(store, sweep).await?;
+    let sessions = removal(Expirable::Sessions).run(store, sweep).await?;
+    let verification_tokens = removal(Expirable::VerificationTokens).run(store, sweep).await?;
     Ok(RemovedExpired { sessions, verification_tokens })
 }
 
@@ -127,8 +127,8 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
             doing: "purging soft-deleted requests and tasks",
         },
     };
-    let requests = removal(Kept::DeletedRequests).run(store, sweep).await?;
-    let tasks = removal(Kept::DeletedTasks).run(store, sweep).await?;
+    let requests = removal(Expirable::DeletedRequests).run(store, sweep).await?;
+    let tasks = removal(Expirable::DeletedTasks).run(store, sweep).await?;
     Ok(PurgedDeleted { requests, tasks })
 }
 
@@ -136,7 +136,7 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
 /// event that is delivered again after that is counted again, so keep events for longer than any sender retries.
 pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
     let removal = Removal {
-        what: Kept::UsageEvents,
+        what: Expirable::UsageEvents,
         age,
         batch: 5_000,
         work: Work {

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::panic::Location;
 
-use rylie_repositories::{BooksUnit, Grant, PlatformUnit, Result as DataResult, Store, StoreExt, UnitOptions};
+use rylie_repositories::{Grant, OperationsUnit, PlatformUnit, Result as DataResult, Store, StoreExt, UnitOptions};
 
 use crate::error::{Error, Result};
 
@@ -45,11 +45,11 @@ impl Work {
 
 /// Opens an operations unit. Its errors begin with `doing`.
 #[track_caller]
-pub(crate) fn books<'s>(
+pub(crate) fn operations<'s>(
     store: &'s dyn Store,
     doing: &'static str,
-) -> impl Future<Output = Result<JobUnit<dyn BooksUnit>>> + use<'s> {
-    let opening = store.books();
+) -> impl Future<Output = Result<JobUnit<dyn OperationsUnit>>> + use<'s> {
+    let opening = store.operations();
     async move { Ok(JobUnit { unit: opening.await.map_err(Error::doing(doing))?, doing }) }
 }
 
@@ -75,7 +75,7 @@ impl JobUnit<dyn PlatformUnit> {
     }
 }
 
-impl JobUnit<dyn BooksUnit> {
+impl JobUnit<dyn OperationsUnit> {
     /// Commits if the last step succeeded, and returns its value.
     pub(crate) async fn commit<T>(self, last: DataResult<T>) -> Result<T> {
         let value = self.done(last)?;

@@ -26,13 +26,13 @@ pub use store::{
     Configurable, DatabaseStore, KeySource, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant,
     OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt,
 };
-pub use unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
+pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 
 // The parts of a unit of work that callers need. The types that send statements are not exported.
 pub use rylie_tenancy::{
     BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
     PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable, RowStream,
-    Savepoint, Server, SignedInUser, StoredMark, TenantScope, UnitOptions, retry, stream_of,
+    Savepoint, Server, SignedInUser, StoredMarker, TenantScope, UnitOptions, retry, stream_of,
 };
 
 pub use audit::{
@@ -47,8 +47,8 @@ pub use identity::{
     VerificationTokenRepository,
 };
 pub use operations::{
-    Alert, AlertEvent, AlertRepository, Delivery, ExpiryRepository, JobRun, JobRunRepository, Kept, KeptSize, Lease,
-    PastSize, RunStatus, SettingsChanges, SettingsRepository, SizeHistory,
+    Alert, AlertEvent, AlertRepository, Delivery, Expirable, ExpiryRepository, JobRun, JobRunRepository, KeptSize,
+    Lease, PastSize, RunStatus, SettingsChanges, SettingsRepository, SizeHistory,
 };
 pub use requests::{
     NewRequest, NewSeoWorksMapping, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary,
@@ -84,7 +84,7 @@ pub use {
     store::MockStore,
     tasks::MockTaskRepository,
     tenant_transfer::MockTenantTransfer,
-    unit::{MockBooksUnit, MockIdentityUnit, MockPlatformUnit, MockTenantUnit},
+    unit::{MockIdentityUnit, MockOperationsUnit, MockPlatformUnit, MockTenantUnit},
     usage::{MockUsageClosing, MockUsageRepository},
     users::{MockAgencyAdministration, MockAgencyRepository, MockPreferencesRepository, MockUserRepository},
 };

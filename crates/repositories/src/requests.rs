@@ -11,7 +11,7 @@ use rylie_entities::request::{ActiveModel, Column, Entity};
 use rylie_entities::{
     AgencyId, Request, RequestId, RequestPriority, RequestStatus, TenantId, User, UserId, task, user,
 };
-use rylie_tenancy::{Change, Ending, change_many};
+use rylie_tenancy::{Change, SoftDeleteOp, change_many};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, DbBackend, TryIntoModel};
@@ -195,15 +195,15 @@ impl RequestRepository for Tx {
     }
 
     async fn remove_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::SoftDelete, ids).await
+        self.apply_many::<Entity>(SoftDeleteOp::SoftDelete, ids).await
     }
 
     async fn restore_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Restore, ids).await
+        self.apply_many::<Entity>(SoftDeleteOp::Restore, ids).await
     }
 
     async fn purge_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Purge, ids).await
+        self.apply_many::<Entity>(SoftDeleteOp::Purge, ids).await
     }
 }
 

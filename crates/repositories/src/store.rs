@@ -11,8 +11,8 @@ use rylie_tenancy::{CallSite, CursorKeys, Opener};
 
 use crate::audit::AuditReader;
 use crate::secrets::Keys;
-use crate::tx::{Surroundings, Tx};
-use crate::unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
+use crate::tx::{Tx, UnitContext};
+use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::usage::Quotas;
 use crate::{Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
 
@@ -46,7 +46,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Box<dyn PlatformUnit>>;
 
     /// Opens a unit on operational tables.
-    async fn open_books(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn BooksUnit>>;
+    async fn open_operations(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn OperationsUnit>>;
 }
 
 /// The store over a database. Cheap to clone.
@@ -134,7 +134,7 @@ impl DatabaseStore {
     fn unit(&self, unit: rylie_tenancy::Tx) -> Tx {
         let KeysInUse { keys, cursors } = self.keys_in_use();
         let shared_with_old_service = self.opener.pool().is_shared_with_old_service();
-        Tx::new(unit.with_cursors(cursors), Surroundings { keys, shared_with_old_service, quotas: self.quotas })
+        Tx::new(unit.with_cursors(cursors), UnitContext { keys, shared_with_old_service, quotas: self.quotas })
     }
 
     /// Returns the source of time and ids of the units.
@@ -181,7 +181,7 @@ impl Store for DatabaseStore {
         Ok(Box::new(self.unit(self.opener.platform(&grant, options, at).await?)))
     }
 
-    async fn open_books(&self, at: CallSite) -> Result<Box<dyn BooksUnit>> {
-        Ok(Box::new(self.unit(self.opener.books(at).await?)))
+    async fn open_operations(&self, at: CallSite) -> Result<Box<dyn OperationsUnit>> {
+        Ok(Box::new(self.unit(self.opener.operations(at).await?)))
     }
 }

@@ -8,7 +8,7 @@ use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{
     Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, TenantId, UserId, request,
 };
-use rylie_tenancy::Ending;
+use rylie_tenancy::SoftDeleteOp;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
@@ -192,15 +192,15 @@ impl TaskRepository for Tx {
     }
 
     async fn remove_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::SoftDelete, ids).await
+        self.apply_many::<Entity>(SoftDeleteOp::SoftDelete, ids).await
     }
 
     async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Restore, ids).await
+        self.apply_many::<Entity>(SoftDeleteOp::Restore, ids).await
     }
 
     async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
-        self.each::<Entity>(Ending::Purge, ids).await
+        self.apply_many::<Entity>(SoftDeleteOp::Purge, ids).await
     }
 }
 

@@ -10,12 +10,12 @@ use crate::{Error, LogPosition, Result};
 /// A unit of work with the context that the platform's repositories need. It implements all of them.
 pub(crate) struct Tx {
     unit: rylie_tenancy::Tx,
-    surroundings: Surroundings,
+    unit_context: UnitContext,
 }
 
 /// The context that a store gives to each of its units.
 #[derive(Clone)]
-pub(crate) struct Surroundings {
+pub(crate) struct UnitContext {
     pub(crate) keys: Option<Arc<Keys>>,
     /// Whether the old service works on the same database and reads what this one writes.
     pub(crate) shared_with_old_service: bool,
@@ -23,8 +23,8 @@ pub(crate) struct Surroundings {
 }
 
 impl Tx {
-    pub(crate) fn new(unit: rylie_tenancy::Tx, surroundings: Surroundings) -> Self {
-        Self { unit, surroundings }
+    pub(crate) fn new(unit: rylie_tenancy::Tx, unit_context: UnitContext) -> Self {
+        Self { unit, unit_context }
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
@@ -40,15 +40,15 @@ impl Tx {
     }
 
     pub(crate) fn optional_keys(&self) -> Option<&Keys> {
-        self.surroundings.keys.as_deref()
+        self.unit_context.keys.as_deref()
     }
 
     pub(crate) fn quotas(&self) -> &Quotas {
-        &self.surroundings.quotas
+        &self.unit_context.quotas
     }
 
     pub(crate) fn is_shared_with_old_service(&self) -> bool {
-        self.surroundings.shared_with_old_service
+        self.unit_context.shared_with_old_service
     }
 }
 

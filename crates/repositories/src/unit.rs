@@ -228,7 +228,7 @@ unit! {
 
 unit! {
     /// A unit on operational tables, which jobs and engine maintenance write. It reaches no tenant's row.
-    BooksUnit, mocked by MockBooksUnit {
+    OperationsUnit, mocked by MockOperationsUnit {
         /// The runs of jobs.
         job_runs: JobRunRepository, mocked by MockJobRunRepository;
         /// Database sizes over time.

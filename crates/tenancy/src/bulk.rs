@@ -7,7 +7,7 @@ use sea_orm::sea_query::SimpleExpr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::fence::{Savepoint, Tx};
+use crate::filter::{Savepoint, Tx};
 use crate::progress::Progress;
 use crate::soft_deleted::{SoftDeleted, among};
 
@@ -58,7 +58,7 @@ impl<'tx, T> Bulk<'tx, T> {
     pub async fn begin(tx: &'tx Tx, rows: Vec<T>) -> Result<Self> {
         let progress = tx.progress();
         let outcome = BulkOutcome { asked: rows.len() as u64, ..Default::default() };
-        progress.tell(0, outcome.asked);
+        progress.report(0, outcome.asked);
         let savepoint = tx.savepoint().await?;
         Ok(Self { waiting: rows.into_iter(), savepoint, progress, done: 0, outcome })
     }
@@ -76,7 +76,7 @@ impl<'tx, T> Bulk<'tx, T> {
         self.done += asked;
         self.outcome.changed += changed;
         self.outcome.not_found += asked.saturating_sub(found);
-        self.progress.tell(self.done, self.outcome.asked);
+        self.progress.report(self.done, self.outcome.asked);
     }
 
     /// Keeps the changes.

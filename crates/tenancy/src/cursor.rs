@@ -24,14 +24,14 @@ pub struct Cursor(String);
 
 /// The last row of a page, in the order of the list.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Position {
+pub struct KeysetKey {
     /// The sort key as a number; for a time, its milliseconds since 1970.
     pub key: i64,
     /// The tie-breaker.
     pub id: String,
 }
 
-impl Position {
+impl KeysetKey {
     /// Creates a position in a list sorted by time.
     #[must_use]
     pub fn at(time: Timestamp, id: &str) -> Self {
@@ -73,13 +73,13 @@ impl Cursor {
         if bytes.len() > HEAD && bytes[0] == VERSION { Ok(bytes) } else { Err(REFUSED) }
     }
 
-    pub(crate) fn seal(position: &Position, key: &hmac::Key, list: &[u8]) -> Self {
+    pub(crate) fn seal(position: &KeysetKey, key: &hmac::Key, list: &[u8]) -> Self {
         let place = [&position.key.to_be_bytes(), position.id.as_bytes()].concat();
         let tag = hmac::sign(key, &signed(&place, list));
         Self(URL_SAFE_NO_PAD.encode([&[VERSION], tag.as_ref(), &place].concat()))
     }
 
-    pub(crate) fn open(&self, keys: &[hmac::Key], list: &[u8]) -> Result<Position> {
+    pub(crate) fn open(&self, keys: &[hmac::Key], list: &[u8]) -> Result<KeysetKey> {
         let bytes = self.bytes()?;
         let (tag, place) = bytes[1..].split_at(TAG);
         let signed = signed(place, list);
@@ -88,7 +88,7 @@ impl Cursor {
         }
         let (key, id) = place.split_first_chunk::<KEY>().ok_or(REFUSED)?;
         let id = String::from_utf8(id.to_vec()).map_err(|_| REFUSED)?;
-        Ok(Position { key: i64::from_be_bytes(*key), id })
+        Ok(KeysetKey { key: i64::from_be_bytes(*key), id })
     }
 }
 
@@ -151,8 +151,8 @@ pub fn derived_keys(keyring: &Keyring, purpose: &'static str) -> Result<Vec<hmac
 mod tests {
     use super::*;
 
-    fn position() -> Position {
-        Position { key: 0, id: "r1".to_owned() }
+    fn position() -> KeysetKey {
+        KeysetKey { key: 0, id: "r1".to_owned() }
     }
 
     fn keys() -> Vec<hmac::Key> {
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_longest_id_fits() {
-        let position = Position { id: "x".repeat(255), ..position() };
+        let position = KeysetKey { id: "x".repeat(255), ..position() };
         let cursor = Cursor::seal(&position, &keys()[0], b"list");
         assert_eq!(Cursor::parse(cursor.as_str()).unwrap().open(&keys(), b"list").unwrap(), position);
     }

@@ -3,7 +3,7 @@
 mod bulk;
 mod cursor;
 mod error;
-mod fence;
+mod filter;
 mod grant;
 mod keyset;
 mod opener;
@@ -15,21 +15,21 @@ mod soft_deleted;
 mod stream;
 
 pub use bulk::{Bulk, BulkOutcome, Change, change_many};
-pub use cursor::{Cursor, CursorKeys, Position, derived_keys};
+pub use cursor::{Cursor, CursorKeys, KeysetKey, derived_keys};
 pub use error::{Error, Result};
-pub use fence::{Decoded, Listed, Placed, Rows, Savepoint, Shared, Tx, Unfiltered};
+pub use filter::{Decoded, KeysetRow, KeysetTable, Rows, Savepoint, Shared, Tx, Unfiltered};
 pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
 pub use opener::Opener;
 pub use page::{Page, PageRequest};
 pub use progress::Progress;
 pub use scope::{Reach, SignedInUser, TenantScope};
-pub use soft_delete::Ending;
+pub use soft_delete::SoftDeleteOp;
 pub use soft_deleted::SoftDeleted;
 pub use stream::{RowStream, stream_of};
 
 // The parts of `rylie-connection` that other layers need; none of them sends a statement.
 pub use rylie_connection::{
     CallSite, Error as ConnectionError, Fault, Holder, LogPosition, Pool, PoolOptions, ReplicaStatus, Replicas, Retry,
-    Retryable, Server, StoredMark, UnitOptions, retry,
+    Retryable, Server, StoredMarker, UnitOptions, retry,
 };

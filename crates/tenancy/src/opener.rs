@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rylie_audit::{Action, Actor, Event, Origin};
 use rylie_connection::{
-    CallSite, Door, Pool, Replicas, Transaction, UnitOptions, auditing_role, begin, begin_on_replica,
+    CallSite, DbRole, Pool, Replicas, Transaction, UnitOptions, auditing_role, begin, begin_on_replica,
 };
 use rylie_entities::Env;
 
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
-use crate::fence::{AuditSwitch, Autocommit, Fence, Surroundings, Tx, Who};
+use crate::filter::{AuditSwitch, Autocommit, Caller, Tx, UnitContext, UnitKind};
 use crate::grant::Grant;
 use crate::scope::TenantScope;
 
@@ -64,22 +64,22 @@ impl Opener {
     /// Fails with [`Error::Invalid`] if a unit that may write has an option for read-only units.
     pub async fn tenant(&self, scope: &TenantScope, options: UnitOptions, at: CallSite) -> Result<Tx> {
         refuse_ignored(options)?;
-        let who = Who { actor: scope.actor(), origin: scope.origin().clone() };
-        let fence = Fence::Tenant(scope.clone());
+        let caller = Caller { actor: scope.actor(), origin: scope.origin().clone() };
+        let kind = UnitKind::Tenant(scope.clone());
         if !(options.autocommit && options.read_only) {
-            let door = Door::Tenant(scope.tenant().as_str());
-            return self.open(door, options, at, fence, who).await;
+            let db_role = DbRole::Tenant(scope.tenant().as_str());
+            return self.open(db_role, options, at, kind, caller).await;
         }
-        Ok(match self.begin_on_replica(&fence.door(), options, at).await {
-            Some(transaction) => Tx::new(transaction, fence, who, self.surroundings(&self.pool)),
-            None => Tx::in_autocommit(Autocommit::new(options, at), fence, who, self.surroundings(&self.pool)),
+        Ok(match self.begin_on_replica(&kind.db_role(), options, at).await {
+            Some(transaction) => Tx::new(transaction, kind, caller, self.unit_context(&self.pool)),
+            None => Tx::in_autocommit(Autocommit::new(options, at), kind, caller, self.unit_context(&self.pool)),
         })
     }
 
     /// Opens a unit on identities, before the tenant is known.
     pub async fn identity(&self, at: CallSite) -> Result<Tx> {
-        let who = Who { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
-        self.open(Door::Identity, UnitOptions::default(), at, Fence::Identity, who).await
+        let caller = Caller { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
+        self.open(DbRole::Identity, UnitOptions::default(), at, UnitKind::Identity, caller).await
     }
 
     /// Opens a unit across tenants. First records who opens it and why, in a unit that commits on its own.
@@ -90,8 +90,8 @@ impl Opener {
         if options.autocommit {
             return Err(Error::Invalid { what: OPTIONS, reason: "autocommit is for tenant units" });
         }
-        let who = Who { actor: grant.actor().clone(), origin: grant.origin().clone() };
-        let open = |options| self.open(Door::Platform, options, at, Fence::Platform, who.clone());
+        let caller = Caller { actor: grant.actor().clone(), origin: grant.origin().clone() };
+        let open = |options| self.open(DbRole::Platform, options, at, UnitKind::Platform, caller.clone());
         let record = open(UnitOptions::default()).await?;
         record.record(Event::new(Action::PlatformAccess).because(grant.reason())).await?;
         record.commit().await?;
@@ -99,42 +99,49 @@ impl Opener {
     }
 
     /// Opens a unit on operational tables only.
-    pub async fn books(&self, at: CallSite) -> Result<Tx> {
-        let who = Who { actor: Actor::Job("books".to_owned()), origin: Origin::default() };
-        self.open(Door::Platform, UnitOptions::default(), at, Fence::Books, who).await
+    pub async fn operations(&self, at: CallSite) -> Result<Tx> {
+        let caller = Caller { actor: Actor::Job("books".to_owned()), origin: Origin::default() };
+        self.open(DbRole::Platform, UnitOptions::default(), at, UnitKind::Operations, caller).await
     }
 
     /// Opens a read-only unit that verifies the audit log. It is not recorded, because its login may only read.
     pub async fn audit(&self, at: CallSite) -> Result<Tx> {
-        let who = Who { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
+        let caller = Caller { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
         let role = auditing_role(self.platform_pool()).await?;
         let options = UnitOptions::read_only().on_primary();
-        self.open(Door::Audit(role), options, at, Fence::Platform, who).await
+        self.open(DbRole::Audit(role), options, at, UnitKind::Platform, caller).await
     }
 
-    async fn open(&self, door: Door<'_>, options: UnitOptions, at: CallSite, fence: Fence, who: Who) -> Result<Tx> {
+    async fn open(
+        &self,
+        db_role: DbRole<'_>,
+        options: UnitOptions,
+        at: CallSite,
+        kind: UnitKind,
+        caller: Caller,
+    ) -> Result<Tx> {
         tracing::trace!(%at, "opening a unit");
-        let pool = match door {
-            Door::Platform | Door::Audit(_) => self.platform_pool(),
-            Door::Tenant(_) | Door::Identity => &self.pool,
+        let pool = match db_role {
+            DbRole::Platform | DbRole::Audit(_) => self.platform_pool(),
+            DbRole::Tenant(_) | DbRole::Identity => &self.pool,
         };
-        let transaction = match self.begin_on_replica(&door, options, at).await {
+        let transaction = match self.begin_on_replica(&db_role, options, at).await {
             Some(transaction) => transaction,
-            None => begin(pool, &door, options, at).await?,
+            None => begin(pool, &db_role, options, at).await?,
         };
-        Ok(Tx::new(transaction, fence, who, self.surroundings(pool)))
+        Ok(Tx::new(transaction, kind, caller, self.unit_context(pool)))
     }
 
     fn platform_pool(&self) -> &Pool {
         self.platform.as_ref().unwrap_or(&self.pool)
     }
 
-    async fn begin_on_replica(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
-        begin_on_replica(self.replicas.as_ref()?, door, options, at).await
+    async fn begin_on_replica(&self, db_role: &DbRole<'_>, options: UnitOptions, at: CallSite) -> Option<Transaction> {
+        begin_on_replica(self.replicas.as_ref()?, db_role, options, at).await
     }
 
-    fn surroundings(&self, pool: &Pool) -> Surroundings {
-        Surroundings {
+    fn unit_context(&self, pool: &Pool) -> UnitContext {
+        UnitContext {
             env: Arc::clone(&self.env),
             cursors: Arc::clone(&self.cursors),
             audit: Arc::clone(&self.audit),

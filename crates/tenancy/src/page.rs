@@ -93,7 +93,7 @@ mod tests {
     use super::PageRequest;
 
     #[test]
-    fn a_page_has_fifty_rows_unless_told_and_a_hundred_at_most() {
+    fn a_page_has_fifty_rows_unless_asked_and_a_hundred_at_most() {
         assert_eq!(PageRequest::parse(None, None).unwrap(), PageRequest::new(50, 0));
         assert_eq!(PageRequest::parse(Some("1000"), None).unwrap().limit(), 100);
         assert_eq!(PageRequest::parse(Some("0"), None).unwrap().limit(), 1);

@@ -14,16 +14,16 @@ impl Progress {
         Self(None)
     }
 
-    /// Creates a receiver. `told` gets the number of finished rows and of all rows: at the beginning, after each
+    /// Creates a receiver. `reported` gets the number of finished rows and of all rows: at the beginning, after each
     /// statement and at the end.
-    pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(told)))
+    pub fn new(reported: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(reported)))
     }
 
     /// Reports that `done` of `of` rows are finished.
-    pub fn tell(&self, done: u64, of: u64) {
-        if let Some(told) = &self.0 {
-            told(done, of);
+    pub fn report(&self, done: u64, of: u64) {
+        if let Some(reported) = &self.0 {
+            reported(done, of);
         }
     }
 }

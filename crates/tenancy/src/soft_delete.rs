@@ -8,12 +8,12 @@ use sea_orm::ActiveModelTrait;
 
 use crate::bulk::{Bulk, BulkOutcome};
 use crate::error::Result;
-use crate::fence::Tx;
+use crate::filter::Tx;
 use crate::soft_deleted::{SoftDeleted, among, one};
 
 /// An operation on soft-deletable rows.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub enum Ending {
+pub enum SoftDeleteOp {
     /// Marks the rows as deleted; they can be restored.
     SoftDelete,
     /// Restores soft-deleted rows.
@@ -22,7 +22,7 @@ pub enum Ending {
     Purge,
 }
 
-impl Ending {
+impl SoftDeleteOp {
     fn action(self) -> Action {
         match self {
             Self::SoftDelete => Action::Deleted,
@@ -54,20 +54,28 @@ impl Tx {
     }
 
     /// Soft-deletes rows, or restores or purges soft-deleted ones.
-    pub async fn each<E: SoftDeleted>(&self, ending: Ending, ids: &[impl Ord + Display + Sync]) -> Result<BulkOutcome> {
-        if ending == Ending::Purge {
+    pub async fn apply_many<E: SoftDeleted>(
+        &self,
+        op: SoftDeleteOp,
+        ids: &[impl Ord + Display + Sync],
+    ) -> Result<BulkOutcome> {
+        if op == SoftDeleteOp::Purge {
             self.administrators_only(PURGE)?;
         }
         let mut bulk = Bulk::on_each(self, ids).await?;
         while let Some(ids) = bulk.next() {
-            let these = among::<E>(self, &ids, ending != Ending::SoftDelete);
-            let ended = match ending {
-                Ending::Purge => self.delete_returning::<E>(these, E::ID).await?,
-                Ending::SoftDelete => self.update_returning::<E>(marked::<E>(self.now(), true), these, E::ID).await?,
-                Ending::Restore => self.update_returning::<E>(marked::<E>(self.now(), false), these, E::ID).await?,
+            let these = among::<E>(self, &ids, op != SoftDeleteOp::SoftDelete);
+            let ended = match op {
+                SoftDeleteOp::Purge => self.delete_returning::<E>(these, E::ID).await?,
+                SoftDeleteOp::SoftDelete => {
+                    self.update_returning::<E>(marked::<E>(self.now(), true), these, E::ID).await?
+                }
+                SoftDeleteOp::Restore => {
+                    self.update_returning::<E>(marked::<E>(self.now(), false), these, E::ID).await?
+                }
             };
             let changed = ended.len() as u64;
-            self.record_each(&ending.action(), E::TABLE, ended).await?;
+            self.record_each(&op.action(), E::TABLE, ended).await?;
             bulk.done(ids.len(), changed, changed);
         }
         bulk.finish().await

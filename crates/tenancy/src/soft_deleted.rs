@@ -3,7 +3,7 @@
 use rylie_entities::{TenantOwned, request, task};
 use sea_orm::{ColumnTrait, Condition};
 
-use crate::fence::{Decoded, Tx};
+use crate::filter::{Decoded, Tx};
 
 /// A table whose rows are soft-deleted before they are purged.
 pub trait SoftDeleted: TenantOwned + Decoded {

@@ -15,19 +15,19 @@
 //! through units run again with every policy of the database disabled.
 
 mod catalog;
-mod crowd;
+mod concurrency;
 mod extension;
+mod fixture;
 mod log;
 mod raw;
 mod report;
 mod seed;
 mod sql;
-mod stage;
 mod store;
 
 pub use extension::{Extension, Failure};
-pub use report::{Attack, Outcome, Report, Walls};
-pub use stage::{Side, Stage};
+pub use fixture::{Fixture, Side};
+pub use report::{Attack, Layers, Outcome, Report};
 
 use crate::{Result, World};
 use log::Log;
@@ -76,10 +76,10 @@ impl<'a> Attacks<'a> {
     /// On SQLite: through units; the tenant filter is the only layer. On PostgreSQL: through units against both layers,
     /// by SQL against row-level security alone, and through units against the tenant filter alone.
     pub async fn run(self) -> Result<Report> {
-        let mut report = self.through_the_doors().await?;
+        let mut report = self.through_units().await?;
         if self.world.is_postgres() {
             report.append(self.by_sql().await?);
-            report.append(Box::pin(self.without_policies(self.through_the_doors_behind(Walls::Fence))).await?);
+            report.append(Box::pin(self.without_policies(self.through_units_behind(Layers::TenantFilter))).await?);
         }
         Ok(report)
     }
@@ -87,50 +87,50 @@ impl<'a> Attacks<'a> {
     /// Runs only the reading attacks through tenant units, each on a unit that a replica serves: against both layers,
     /// and against the tenant filter alone. The world needs a replica ([`World::postgres_with_replica`]).
     pub async fn through_replicas(&self) -> Result<Report> {
-        let mut report = self.through_replicas_behind(Walls::Both).await?;
-        report.append(Box::pin(self.without_policies(self.through_replicas_behind(Walls::Fence))).await?);
+        let mut report = self.through_replicas_behind(Layers::Both).await?;
+        report.append(Box::pin(self.without_policies(self.through_replicas_behind(Layers::TenantFilter))).await?);
         Ok(report)
     }
 
     /// Runs only the attacks through units, against the layers that the engine has.
-    pub async fn through_the_doors(&self) -> Result<Report> {
-        let walls = if self.world.is_postgres() { Walls::Both } else { Walls::Fence };
-        self.through_the_doors_behind(walls).await
+    pub async fn through_units(&self) -> Result<Report> {
+        let layers = if self.world.is_postgres() { Layers::Both } else { Layers::TenantFilter };
+        self.through_units_behind(layers).await
     }
 
-    async fn through_the_doors_behind(&self, walls: Walls) -> Result<Report> {
-        let stage = Box::pin(Stage::set(self.world)).await?;
-        let mut log = Log::new(walls, self.seed);
-        Box::pin(store::attack(&stage, &mut log)).await?;
-        Box::pin(crowd::attack(&stage, &mut log, self.seed)).await;
-        extension::attack(&self.extensions, &stage, &mut log).await;
+    async fn through_units_behind(&self, layers: Layers) -> Result<Report> {
+        let fixture = Box::pin(Fixture::set(self.world)).await?;
+        let mut log = Log::new(layers, self.seed);
+        Box::pin(store::attack(&fixture, &mut log)).await?;
+        Box::pin(concurrency::attack(&fixture, &mut log, self.seed)).await;
+        extension::attack(&self.extensions, &fixture, &mut log).await;
         Ok(log.report())
     }
 
-    async fn through_replicas_behind(&self, walls: Walls) -> Result<Report> {
-        let stage = Box::pin(Stage::set_on_replicas(self.world)).await?;
-        let mut log = Log::new(walls, self.seed);
-        Box::pin(store::attack_reads(&stage, &mut log)).await;
+    async fn through_replicas_behind(&self, layers: Layers) -> Result<Report> {
+        let fixture = Box::pin(Fixture::set_on_replicas(self.world)).await?;
+        let mut log = Log::new(layers, self.seed);
+        Box::pin(store::attack_reads(&fixture, &mut log)).await;
         Ok(log.report())
     }
 
     async fn without_policies(&self, attacked: impl Future<Output = Result<Report>>) -> Result<Report> {
         let mut raw = Raw::connect(self.world.url()).await?;
-        let walled = catalog::walled(&mut raw).await?;
-        catalog::switch_policies_off(&mut raw, &walled).await?;
+        let protected = catalog::protected(&mut raw).await?;
+        catalog::switch_policies_off(&mut raw, &protected).await?;
         let report = attacked.await;
-        catalog::switch_policies_on(&mut raw, &walled).await?;
+        catalog::switch_policies_on(&mut raw, &protected).await?;
         report
     }
 
     /// Runs only the attacks by SQL in the tenant role, on every table, view, sequence and function in the catalog.
     /// Needs PostgreSQL; the report is empty on SQLite.
     pub async fn by_sql(&self) -> Result<Report> {
-        let mut log = Log::new(Walls::RowLevelSecurity, self.seed);
+        let mut log = Log::new(Layers::RowLevelSecurity, self.seed);
         if self.world.is_postgres() {
-            let stage = Box::pin(Stage::set(self.world)).await?;
-            extension::plant(&self.extensions, &stage, &mut log).await;
-            Box::pin(sql::attack(&stage, &self.trusted, &mut log)).await?;
+            let fixture = Box::pin(Fixture::set(self.world)).await?;
+            extension::plant(&self.extensions, &fixture, &mut log).await;
+            Box::pin(sql::attack(&fixture, &self.trusted, &mut log)).await?;
         }
         Ok(log.report())
     }

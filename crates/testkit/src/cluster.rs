@@ -6,10 +6,10 @@ mod pooler;
 mod process;
 mod programs;
 mod random;
+mod reaper;
 mod replica;
 mod server;
 mod server_url;
-mod undertaker;
 
 use std::collections::HashMap;
 use std::env;
@@ -22,10 +22,10 @@ use tokio::sync::{Mutex, OnceCell};
 pub use self::database::PostgresDatabase;
 pub use self::pooler::Pooler;
 use self::random::random_hex;
+use self::reaper::DatabaseReaper;
 pub use self::replica::Replica;
 use self::server::Server;
 use self::server_url::ServerUrl;
-use self::undertaker::Undertaker;
 use crate::{Error, Result};
 
 /// Names a server to use instead of a private one.
@@ -54,7 +54,7 @@ pub struct Template {
 #[derive(Debug)]
 struct Inner {
     url: ServerUrl,
-    undertaker: Undertaker,
+    reaper: DatabaseReaper,
     programs: Option<PathBuf>,
     // PostgreSQL copies a database only while it has no connections. Copying is bound by disk and processor, so one
     // copy at a time is no slower, and it cannot fail.
@@ -156,7 +156,7 @@ impl Cluster {
 
     fn over(url: ServerUrl, programs: Option<PathBuf>, server: Option<Server>) -> Result<Self> {
         Ok(Self(Arc::new(Inner {
-            undertaker: Undertaker::start(url.clone())?,
+            reaper: DatabaseReaper::start(url.clone())?,
             url,
             programs,
             creating: Mutex::default(),

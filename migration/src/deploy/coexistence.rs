@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use crate::connection::Connection;
 use crate::deploy::{Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
-use crate::mark::{self, State};
+use crate::marker::{self, State};
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
 use crate::step::{Engine, Step, Target};
@@ -73,7 +73,7 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(None);
     }
-    let Some(mark) = mark::read(connection).await? else { return Ok(None) };
+    let Some(mark) = marker::read(connection).await? else { return Ok(None) };
     let (open, other) = match mark.state {
         State::Coexistence => (is_open(), "NOT prosecdef"),
         State::Fresh => (format!("NOT ({})", is_there()), "prosecdef"),

@@ -1,6 +1,6 @@
 //! Reverts migrations: the newest ones, or all.
 
-use super::{Listener, Migrations, Progress, coexistence};
+use super::{DeployProgress, Listener, Migrations, coexistence};
 use crate::error::{Error, Result};
 use crate::history::{journal, record};
 use crate::migrations::Migration;
@@ -9,7 +9,11 @@ use crate::{guard, operator};
 
 impl Migrations {
     /// Reverts the newest applied migrations and returns their names in that order. Refused in production.
-    pub async fn down(&mut self, steps: usize, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
+    pub async fn down(
+        &mut self,
+        steps: usize,
+        progress: &mut (dyn FnMut(DeployProgress<'_>) + Send),
+    ) -> Result<Vec<String>> {
         self.lock(progress).await?;
         let outcome = self.down_locked(steps, progress).await;
         self.unlock().await;
@@ -18,7 +22,7 @@ impl Migrations {
 
     /// Reverts all migrations and applies them again, which leaves an empty database. Refused in production, and if the
     /// database is not ours.
-    pub async fn reset(&mut self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Vec<String>> {
+    pub async fn reset(&mut self, progress: &mut (dyn FnMut(DeployProgress<'_>) + Send)) -> Result<Vec<String>> {
         self.lock(progress).await?;
         let outcome = self.reset_locked(progress).await;
         self.unlock().await;

@@ -20,7 +20,7 @@ pub(crate) async fn are_there(connection: &mut Connection) -> Result<bool> {
 }
 
 /// Drops or rebuilds invalid indexes, with the lock timeout of an index build. Call it under the migration lock.
-pub(crate) async fn mend(connection: &mut Connection, options: &Options) -> Result<()> {
+pub(crate) async fn fix(connection: &mut Connection, options: &Options) -> Result<()> {
     let failed = Error::doing("rebuilding an invalid index; `-v` shows the blocking process");
     for statement in statements(connection).await? {
         tracing::info!(statement, "an index was left invalid");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::runner::{Blocker, describe as describe_process};
 use crate::connection::Connection;
-use crate::deploy::{Listener, Progress};
+use crate::deploy::{DeployProgress, Listener};
 use crate::error::{Error, Result};
 use crate::step::Target;
 
@@ -24,7 +24,7 @@ pub(crate) async fn acquire(connection: &mut Connection, limit: Duration, progre
         if start.elapsed() >= limit {
             return Err(Error::Locked { holder: describe(connection, holder).await?, waited: start.elapsed() });
         }
-        progress(Progress::Waiting { holder });
+        progress(DeployProgress::Waiting { holder });
         tokio::time::sleep(pause.next()).await;
     }
     Ok(())

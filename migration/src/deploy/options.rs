@@ -39,7 +39,7 @@ impl Default for Options {
 /// The progress of an operation, for a progress bar or a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Progress<'a> {
+pub enum DeployProgress<'a> {
     /// Another process is migrating this database.
     Waiting {
         /// The holder's process id on the server.
@@ -79,11 +79,11 @@ pub enum Progress<'a> {
     },
     /// All migrations are applied, but row-level security is not in force: this login may not create what is missing. A
     /// later deploy by a login with the right completes it.
-    WithoutWall {
+    WithoutRowSecurity {
         /// What is missing.
         reason: &'a str,
     },
 }
 
 /// The callback that receives progress.
-pub(crate) type Listener<'a> = &'a mut (dyn FnMut(Progress<'_>) + Send);
+pub(crate) type Listener<'a> = &'a mut (dyn FnMut(DeployProgress<'_>) + Send);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
-use crate::deploy::{Listener, Options, Progress};
+use crate::deploy::{DeployProgress, Listener, Options};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::history::checksum::checksum;
@@ -55,12 +55,12 @@ impl Run<'_> {
     pub(crate) async fn go(mut self, progress: Listener<'_>) -> Result<bool> {
         let name = self.migration.name();
         let steps = self.steps();
-        progress(Progress::Started { migration: name, steps: steps.len() });
+        progress(DeployProgress::Started { migration: name, steps: steps.len() });
         let outcome = self.go_through(&steps, progress).await;
         if let Err(error) = &outcome {
             self.note(error).await;
         }
-        progress(Progress::Finished { migration: name });
+        progress(DeployProgress::Finished { migration: name });
         outcome
     }
 
@@ -78,7 +78,7 @@ impl Run<'_> {
             History::resume_at(entry, &sum, self.direction.word(), steps)
         };
         if !self.leaves_no_trace() {
-            self.tell_journal(journal::begin(engine, self.migration, self.direction, first)).await?;
+            self.report_journal(journal::begin(engine, self.migration, self.direction, first)).await?;
         }
         let previous = self.link_before(&entries);
         if self.migration.in_transaction(engine) {
@@ -119,9 +119,9 @@ impl Run<'_> {
     /// Runs the steps of an applied migration again without recording it. PostgreSQL.
     pub(crate) async fn again(mut self, progress: Listener<'_>) -> Result<()> {
         let steps = steps_sent(self.migration, Engine::Postgres);
-        progress(Progress::Started { migration: self.migration.name(), steps: steps.len() });
+        progress(DeployProgress::Started { migration: self.migration.name(), steps: steps.len() });
         self.step_by_step(&steps, 0, Recorded::Nothing, progress).await?;
-        progress(Progress::Finished { migration: self.migration.name() });
+        progress(DeployProgress::Finished { migration: self.migration.name() });
         Ok(())
     }
 
@@ -135,9 +135,9 @@ impl Run<'_> {
         for (number, step) in steps.iter().enumerate().skip(first) {
             if recorded == Recorded::Each {
                 let doubt = matches!(step, Step::OnceNonTransactional(_)).then(|| step.summary());
-                self.tell_journal(journal::at_step(self.migration.name(), number + 1, doubt.as_deref())).await?;
+                self.report_journal(journal::at_step(self.migration.name(), number + 1, doubt.as_deref())).await?;
             }
-            progress(Progress::Step {
+            progress(DeployProgress::Step {
                 migration: self.migration.name(),
                 step: number + 1,
                 statement: step.statement(),
@@ -145,7 +145,7 @@ impl Run<'_> {
             self.do_step(steps, number, step, progress).await?;
         }
         let done = journal::at_step(self.migration.name(), steps.len() + 1, None);
-        if recorded == Recorded::Each { self.tell_journal(done).await } else { Ok(()) }
+        if recorded == Recorded::Each { self.report_journal(done).await } else { Ok(()) }
     }
 
     async fn do_step(&mut self, steps: &[Step], number: usize, step: &Step, progress: Listener<'_>) -> Result<()> {
@@ -160,7 +160,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn tell_journal(&mut self, sql: String) -> Result<()> {
+    async fn report_journal(&mut self, sql: String) -> Result<()> {
         self.connection.execute(&sql).await.map_err(Error::doing("recording the progress of a migration"))
     }
 
@@ -269,9 +269,9 @@ impl Run<'_> {
 /// Returns the error code and the affected object. Omits the server's message, which may contain values.
 fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
     match source.map(|source| source.as_database_error()) {
-        Some(Some(told)) => {
-            let code = told.code().unwrap_or_default().into_owned();
-            let object = told.constraint().or(told.table()).map(|name| format!(" {name}")).unwrap_or_default();
+        Some(Some(reported)) => {
+            let code = reported.code().unwrap_or_default().into_owned();
+            let object = reported.constraint().or(reported.table()).map(|name| format!(" {name}")).unwrap_or_default();
             format!("error {code}{object}")
         }
         Some(None) => "the connection was lost".to_owned(),

@@ -5,8 +5,8 @@ mod tables;
 use std::collections::BTreeMap;
 
 use super::snapshot::{Definitions, Snapshot};
-use super::{Deviation, Drift, mend};
-use crate::roles::DOORS;
+use super::{Deviation, Drift, fix};
+use crate::roles::UNIT_ROLES;
 
 const NOTHING: &str = "nothing";
 
@@ -15,20 +15,20 @@ const OF_READERS: &str = "rylie_reader_";
 
 /// Compares in the order in which a database is built, which is also the order for fixes.
 pub(super) fn compare(expected: &Snapshot, live: &Snapshot) -> Drift {
-    let mut comparison = Comparison { drift: Drift::default(), walled: true };
+    let mut comparison = Comparison { drift: Drift::default(), protected: true };
     comparison.roles(expected, live);
     comparison.enums(expected, live);
-    comparison.named("sequence", &expected.sequences, &live.sequences, mend::sequence);
+    comparison.named("sequence", &expected.sequences, &live.sequences, fix::sequence);
     comparison.functions(expected, live);
     comparison.tables(expected, live);
-    comparison.named("view", &expected.views, &live.views, |_, definition| mend::view(definition));
+    comparison.named("view", &expected.views, &live.views, |_, definition| fix::view(definition));
     comparison.drift
 }
 
 struct Comparison {
     drift: Drift,
     /// Whether the units' roles exist.
-    walled: bool,
+    protected: bool,
 }
 
 impl Comparison {
@@ -47,12 +47,12 @@ impl Comparison {
 
     /// Compares roles. If any is missing, there are no policies and grants either, which is reported as one difference.
     fn roles(&mut self, expected: &Snapshot, live: &Snapshot) {
-        let missing: Vec<&str> = DOORS.into_iter().filter(|role| !live.roles.contains_key(*role)).collect();
+        let missing: Vec<&str> = UNIT_ROLES.into_iter().filter(|role| !live.roles.contains_key(*role)).collect();
         if !missing.is_empty() {
-            self.walled = false;
+            self.protected = false;
             self.note(
                 "roles of the units".to_owned(),
-                &DOORS.join(", "),
+                &UNIT_ROLES.join(", "),
                 &format!("no {}", missing.join(", ")),
                 Vec::new(),
                 Some("run `rylie migrate deploy` as a superuser, or as an owner who may create roles: it creates them, their policies and their rights"),
@@ -72,7 +72,7 @@ impl Comparison {
                     format!("rights of {role} on schema public"),
                     rights,
                     found,
-                    mend::schema_grant(role, rights),
+                    fix::schema_grant(role, rights),
                 );
             }
         }
@@ -83,7 +83,7 @@ impl Comparison {
             let found = live.enums.get(name);
             if found != Some(labels) {
                 let words = found.map_or(NOTHING.to_owned(), |labels| labels.join(", "));
-                let (fix, note) = mend::labels(name, labels, found);
+                let (fix, note) = fix::labels(name, labels, found);
                 self.note(format!("enum {name}"), &labels.join(", "), &words, fix, note);
             }
         }
@@ -94,15 +94,15 @@ impl Comparison {
         for (name, function) in &expected.functions {
             let object = format!("function {name}");
             let Some(found) = live.functions.get(name) else {
-                self.differ(object, &function.definition, NOTHING, mend::function(name, function));
+                self.differ(object, &function.definition, NOTHING, fix::function(name, function));
                 continue;
             };
             if function.definition != found.definition {
-                self.differ(object.clone(), &function.definition, &found.definition, mend::function(name, function));
+                self.differ(object.clone(), &function.definition, &found.definition, fix::function(name, function));
             }
             if function.for_everybody != found.for_everybody {
                 let words = |everybody| if everybody { "executable by PUBLIC" } else { "executable by granted roles" };
-                let fix = vec![mend::execute(name, function.for_everybody)];
+                let fix = vec![fix::execute(name, function.for_everybody)];
                 self.differ(object, words(function.for_everybody), words(found.for_everybody), fix);
             }
         }

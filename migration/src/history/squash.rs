@@ -1,6 +1,6 @@
 //! Writes all migrations as one SQL file for an empty database.
 
-use crate::deploy::walls::doors;
+use crate::deploy::row_security::unit_roles;
 use crate::history::checksum::{chain, checksum};
 use crate::history::journal;
 use crate::history::record;
@@ -24,8 +24,8 @@ pub fn squash(engine: Engine) -> String {
     let mut link = String::new();
     for migration in MIGRATIONS {
         lines.push(format!("\n-- {}", migration.name()));
-        if engine == Engine::Postgres && migration.builds_walls() {
-            lines.push(format!("{};", doors::OPEN));
+        if engine == Engine::Postgres && migration.builds_row_security() {
+            lines.push(format!("{};", unit_roles::OPEN));
         }
         lines.extend(migration.up(engine).iter().filter_map(in_an_empty_database).map(|sql| format!("{sql};")));
         lines.push(format!("{};", journal::applied(engine, *migration, &link, false)));

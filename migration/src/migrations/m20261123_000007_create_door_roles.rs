@@ -1,7 +1,7 @@
 //! The database roles of the tenant, identity and platform units, with their rights.
 //!
 //! Roles belong to the whole server, and not every login may create them. Each step therefore checks first, does what
-//! the login may do, and leaves the rest to a later deploy (`walls.rs`). Other databases of the server may do the same
+//! the login may do, and leaves the rest to a later deploy (`row_security.rs`). Other databases of the server may do the same
 //! concurrently.
 
 use crate::migrations::Migration;
@@ -16,7 +16,7 @@ pub(crate) const DOORS_OPEN: &str = "4 = (SELECT count(*) FROM pg_roles WHERE ro
      AND pg_has_role(current_user, oid, 'MEMBER'))";
 
 /// A unit's role and its rights. No role may truncate a table, refer to it or add a trigger to it.
-struct Door {
+struct UnitRole {
     role: &'static str,
     rights: &'static [(&'static str, &'static [&'static str])],
 }
@@ -24,8 +24,8 @@ struct Door {
 const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
 
 /// Every role may at most add to the audit log and read it; none may change it.
-const DOORS: [Door; 3] = [
-    Door {
+const UNIT_ROLES: [UnitRole; 3] = [
+    UnitRole {
         role: "rylie_tenant",
         rights: &[
             (
@@ -45,7 +45,7 @@ const DOORS: [Door; 3] = [
             ("SELECT, INSERT", &["AuditLog"]),
         ],
     },
-    Door {
+    UnitRole {
         role: "rylie_identity",
         rights: &[
             // The identity role may only confirm a user's address; it can change neither role nor agency.
@@ -54,7 +54,7 @@ const DOORS: [Door; 3] = [
             ("INSERT", &["AuditLog"]),
         ],
     },
-    Door {
+    UnitRole {
         role: "rylie_platform",
         rights: &[
             (
@@ -89,7 +89,7 @@ impl Migration for CreateDoorRoles {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => std::iter::once(Step::sql(ROLES)).chain(DOORS.iter().map(grant)).collect(),
+            Engine::Postgres => std::iter::once(Step::sql(ROLES)).chain(UNIT_ROLES.iter().map(grant)).collect(),
             Engine::Sqlite => Vec::new(),
         }
     }
@@ -97,38 +97,38 @@ impl Migration for CreateDoorRoles {
     /// Keeps the roles: other databases of the server may use them, and without rights they are harmless.
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => DOORS.iter().map(revoke).collect(),
+            Engine::Postgres => UNIT_ROLES.iter().map(revoke).collect(),
             Engine::Sqlite => Vec::new(),
         }
     }
 
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         true
     }
 }
 
 /// Grants exactly these rights, and revokes those granted by hand.
-fn grant(door: &Door) -> Step {
-    let Door { role, rights } = door;
+fn grant(unit_role: &UnitRole) -> Step {
+    let UnitRole { role, rights } = unit_role;
     let grants = rights.iter().map(|(rights, tables)| format!("GRANT {rights} ON {} TO {role};", list(tables)));
     let grants = grants.collect::<Vec<_>>().join(" ");
     Step::sql(format!(
         "DO $$ BEGIN IF {DOORS_OPEN} THEN {} GRANT USAGE ON SCHEMA public TO {role}; {grants} END IF; END $$",
-        revoke_all(door)
+        revoke_all(unit_role)
     ))
 }
 
-fn revoke(door: &Door) -> Step {
-    let role = door.role;
+fn revoke(unit_role: &UnitRole) -> Step {
+    let role = unit_role.role;
     Step::sql(format!(
         "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN {} REVOKE USAGE ON SCHEMA public FROM {role}; END IF; END $$",
-        revoke_all(door)
+        revoke_all(unit_role)
     ))
 }
 
-fn revoke_all(door: &Door) -> String {
-    let tables: Vec<&str> = door.rights.iter().flat_map(|(_, tables)| tables.iter().copied()).collect();
-    format!("REVOKE ALL ON {} FROM {};", list(&tables), door.role)
+fn revoke_all(unit_role: &UnitRole) -> String {
+    let tables: Vec<&str> = unit_role.rights.iter().flat_map(|(_, tables)| tables.iter().copied()).collect();
+    format!("REVOKE ALL ON {} FROM {};", list(&tables), unit_role.role)
 }
 
 fn list(tables: &[&str]) -> String {

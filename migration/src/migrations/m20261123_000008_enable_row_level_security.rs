@@ -39,25 +39,25 @@ impl Migration for EnableRowLevelSecurity {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => TABLES.iter().map(|table| wall(table)).collect(),
+            Engine::Postgres => TABLES.iter().map(|table| row_security(table)).collect(),
             Engine::Sqlite => Vec::new(),
         }
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => TABLES.iter().map(|table| unwall(table)).collect(),
+            Engine::Postgres => TABLES.iter().map(|table| unprotect(table)).collect(),
             Engine::Sqlite => Vec::new(),
         }
     }
 
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         true
     }
 }
 
 /// Returns one statement per table, so that no session sees a partial change. Its lock lasts for a catalog change only.
-fn wall(table: &str) -> Step {
+fn row_security(table: &str) -> Step {
     let policy = |role: &str, condition: &str| {
         format!(
             "DROP POLICY IF EXISTS {role} ON \"{table}\"; \
@@ -76,7 +76,7 @@ fn wall(table: &str) -> Step {
     ))
 }
 
-fn unwall(table: &str) -> Step {
+fn unprotect(table: &str) -> Step {
     let drops = ["rylie_tenant", "rylie_identity", "rylie_platform"]
         .map(|role| format!("DROP POLICY IF EXISTS {role} ON \"{table}\";"));
     Step::sql(format!(

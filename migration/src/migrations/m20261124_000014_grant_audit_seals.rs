@@ -68,7 +68,7 @@ impl Migration for GrantAuditSeals {
         }
     }
 
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         true
     }
 }

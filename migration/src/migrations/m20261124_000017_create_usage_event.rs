@@ -52,7 +52,7 @@ impl Migration for CreateUsageEvent {
         vec![Step::sql("DROP TABLE IF EXISTS \"UsageEvent\"")]
     }
 
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         true
     }
 }

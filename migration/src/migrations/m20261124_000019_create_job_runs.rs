@@ -50,7 +50,7 @@ impl Migration for CreateJobRuns {
         vec![Step::sql("DROP TABLE IF EXISTS rylie_job_runs")]
     }
 
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         true
     }
 }

@@ -64,7 +64,7 @@ impl Migration for CreateSizesAndAlerts {
         TABLES.iter().rev().map(|table| Step::sql(format!("DROP TABLE IF EXISTS {table}"))).collect()
     }
 
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         true
     }
 }

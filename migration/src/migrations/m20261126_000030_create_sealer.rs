@@ -78,7 +78,7 @@ impl Migration for CreateSealer {
         }
     }
 
-    fn builds_walls(&self) -> bool {
+    fn builds_row_security(&self) -> bool {
         true
     }
 }

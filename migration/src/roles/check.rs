@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::grants;
 use crate::connection::{Connection, TAKE};
-use crate::deploy::{Migrations, walls};
+use crate::deploy::{Migrations, row_security};
 use crate::error::{Error, Result};
 use crate::owners;
 use crate::step::Engine;
@@ -48,7 +48,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
         "create a login for the service with `rylie roles provision --app NAME` and connect with it",
     ),
     (
-        "roles.doors",
+        "roles.units",
         CheckStatus::Warn,
         // From PostgreSQL 16 on a member may lack the right to assume the role, as the role's creator does.
         "SELECT quote_ident(session_user) || ' may not take ' || string_agg(name, ', ' ORDER BY name) \
@@ -76,7 +76,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
         "REVOKE UPDATE, DELETE, TRUNCATE ON \"AuditLog\" FROM that role",
     ),
     (
-        "roles.mark",
+        "roles.marker",
         CheckStatus::Fail,
         "SELECT DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(e.grantee)::text END || ' may ' || e.privilege_type \
          || ' on the production mark' FROM pg_class c, aclexplode(c.relacl) e WHERE c.relnamespace = 'public'::regnamespace \
@@ -114,12 +114,12 @@ impl Migrations {
             checks.push(outcome(id, status, &wrong, right, fix));
         }
         checks.push(unexpected_grants(connection).await?);
-        let wall: Vec<String> = walls::missing(connection).await?.into_iter().collect();
+        let row_security: Vec<String> = row_security::missing(connection).await?.into_iter().collect();
         let (right, fix) = (
             "row-level security is in force",
             "run `rylie migrate deploy` as a superuser, or an owner who may create roles",
         );
-        checks.push(outcome("roles.walls", CheckStatus::Fail, &wall, right, fix));
+        checks.push(outcome("roles.row_security", CheckStatus::Fail, &row_security, right, fix));
         checks.extend(ownership(connection).await?);
         Ok(checks)
     }

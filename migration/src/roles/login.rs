@@ -23,7 +23,7 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provi
     changes.extend(
         login.password.as_ref().map(|password| format!("ALTER ROLE {name} PASSWORD '{}'", password.verifier())),
     );
-    changes.extend(doors(connection, row).await?);
+    changes.extend(unit_roles(connection, row).await?);
     changes.push(format!("SET LOCAL ROLE {owner}"));
     Ok(changes)
 }
@@ -31,7 +31,7 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provi
 /// Returns the membership changes of a login. Through `rylie_doors` it may assume every unit's role; without the
 /// platform, only the tenant and identity roles. A reader of every tenant may assume `rylie_auditor`, which only reads,
 /// to verify the audit log. A login inherits none of these roles.
-async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
+async fn unit_roles(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's roles");
     let name = identifier(&row.login);
     let later = "SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000";
@@ -48,22 +48,22 @@ async fn doors(connection: &mut Connection, row: &Provisioned) -> Result<Vec<Str
     } else {
         (&["rylie_tenant", "rylie_identity"], &["rylie_doors", "rylie_platform"])
     };
-    let direct = |door: &str| {
+    let direct = |unit_role: &str| {
         format!(
             "SELECT 'yes' FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles d ON d.oid = m.roleid \
-             WHERE r.rolname = $1 AND d.rolname = '{door}'"
+             WHERE r.rolname = $1 AND d.rolname = '{unit_role}'"
         )
     };
     let mut changes = Vec::new();
-    for door in gone {
-        if connection.text(&direct(door), &row.login).await.map_err(&failed)?.is_some() {
-            changes.push(format!("REVOKE {door} FROM {name}"));
+    for unit_role in gone {
+        if connection.text(&direct(unit_role), &row.login).await.map_err(&failed)?.is_some() {
+            changes.push(format!("REVOKE {unit_role} FROM {name}"));
         }
     }
-    for door in wanted {
-        let taken = format!("{} AND pg_has_role(r.oid, d.oid, {TAKE})", direct(door));
+    for unit_role in wanted {
+        let taken = format!("{} AND pg_has_role(r.oid, d.oid, {TAKE})", direct(unit_role));
         if connection.text(&taken, &row.login).await.map_err(&failed)?.is_none() {
-            changes.push(format!("GRANT {door} TO {name}{options}"));
+            changes.push(format!("GRANT {unit_role} TO {name}{options}"));
         }
     }
     Ok(changes)

@@ -82,8 +82,8 @@ pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
     let policy = identifier(&format!("rylie_reader_{}", row.login));
     let mut changes: Vec<String> = vec![format!("GRANT SELECT ON {} TO {name}", RECORDS.join(", "))];
     for (table, current) in known(live) {
-        let (of_tenants, walled) = (current.columns.contains_key("tenantId"), is_walled(live, table));
-        let readable = if of_tenants { walled } else { row.every_tenant && table != "rylie_logins" };
+        let (of_tenants, protected) = (current.columns.contains_key("tenantId"), is_protected(live, table));
+        let readable = if of_tenants { protected } else { row.every_tenant && table != "rylie_logins" };
         let columns = columns(live, table, current);
         if readable && !columns.is_empty() && !RECORDS.contains(&table) {
             changes.push(format!("GRANT SELECT ({}) ON {} TO {name}", columns.join(", "), identifier(table)));
@@ -93,7 +93,7 @@ pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
             (Some(tenant), false) => format!("\"tenantId\" = {}", literal(tenant)),
             (None, false) => continue,
         };
-        if of_tenants && walled {
+        if of_tenants && protected {
             let on = identifier(table);
             changes.push(format!("CREATE POLICY {policy} ON {on} FOR SELECT TO {name} USING ({condition})"));
         }
@@ -108,7 +108,7 @@ fn known(live: &Catalog) -> Vec<(&'static str, &'static Table)> {
     there.map(|(name, table)| (name.as_str(), table)).collect()
 }
 
-fn is_walled(live: &Catalog, table: &str) -> bool {
+fn is_protected(live: &Catalog, table: &str) -> bool {
     live.tables.get(table).is_some_and(|table| table.row_security.is_some())
 }
 

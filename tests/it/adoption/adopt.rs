@@ -50,7 +50,7 @@ pub(crate) async fn a_database_of_prismas_is_adopted(url: &str) {
 }
 
 /// Rows whose user has moved to another agency are counted and stay unchanged.
-pub(crate) async fn rows_that_name_a_user_of_another_tenant_are_told(url: &str) {
+pub(crate) async fn rows_that_name_a_user_of_another_tenant_are_reported(url: &str) {
     let mut sql = made_by_prisma(url).await;
     sql.run("UPDATE \"User\" SET \"agencyId\" = 'a2' WHERE id = 'ann'").await;
 

@@ -35,13 +35,13 @@ async fn the_old_service_sees_everything_until_the_adoption_is_finished() {
     assert!(by_owner.finish_adoption(&mut |_| ()).await.unwrap());
 
     assert_eq!(by_owner.mark().await.unwrap().unwrap().state, State::Fresh);
-    assert_eq!(by_owner.missing_wall().await.unwrap(), None);
+    assert_eq!(by_owner.missing_row_security().await.unwrap(), None);
     assert_eq!(old_service.rows(ROWS).await, Ok(vec![]));
     assert_eq!(old_service.as_tenant("a1", ROWS).await.unwrap(), ["r-ann"]);
     assert!(!by_owner.finish_adoption(&mut |_| ()).await.unwrap());
     // A second adoption counts the rows again, and keeps the state.
     let again = by_owner.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
-    assert_eq!((again.tables["Request"], again.applied.len(), again.missing_wall), (3, 0, None));
+    assert_eq!((again.tables["Request"], again.applied.len(), again.missing_row_security), (3, 0, None));
     assert_eq!(by_owner.mark().await.unwrap().unwrap().state, State::Fresh);
 }
 
@@ -64,7 +64,7 @@ async fn the_adoption_is_not_finished_without_the_roles() {
 
     let refused = migrations(&owner).await.finish_adoption(&mut |_| ()).await;
 
-    assert!(matches!(refused, Err(Error::Refused(Refusal::NoWall { .. }))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Refused(Refusal::NoRowSecurity { .. }))), "{refused:?}");
     assert_eq!(migrations(&owner).await.mark().await.unwrap().unwrap().state, State::Coexistence);
     assert_eq!(Raw::connect(&owner).await.rows(ROWS).await.unwrap().len(), 3);
     // A superuser creates the roles and finishes immediately.

@@ -133,7 +133,7 @@ async fn the_guides_logins_do_what_they_did_before_the_adoption() {
 }
 
 #[tokio::test]
-async fn a_plain_owner_adopts_and_a_superuser_builds_the_wall_later() {
+async fn a_plain_owner_adopts_and_a_superuser_builds_row_security_later() {
     let place = of_the_guide(&Cluster::private().await.unwrap()).await;
     let (read, written) = (everything_read(&place.app).await, everything_written(&place.app).await);
     migrations(&place.owner).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_plain_owner_adopts_and_a_superuser_builds_the_wall_later() {
 
     deploy(&place.url()).await;
 
-    assert_eq!(migrations(&place.url()).await.missing_wall().await.unwrap(), None);
+    assert_eq!(migrations(&place.url()).await.missing_row_security().await.unwrap(), None);
     assert_eq!(everything_read(&place.app).await, read);
     assert_eq!(everything_written(&place.app).await, written);
 }

@@ -15,7 +15,7 @@ pub(crate) async fn an_adoption_is_taken_back_to_what_prisma_left(url: &str) {
     fill(&mut sql).await;
     let before = (schema(url).await, sql.all("SELECT u::text FROM \"User\" u ORDER BY id").await);
     let mut migrations = migrations(url).await;
-    assert_eq!(migrations.adopt(DRY, &mut |_| ()).await.unwrap().missing_wall, None);
+    assert_eq!(migrations.adopt(DRY, &mut |_| ()).await.unwrap().missing_row_security, None);
     migrations.adopt(REAL, &mut |_| ()).await.unwrap();
 
     assert!(matches!(migrations.down(1, &mut |_| ()).await, Err(Error::Refused(Refusal::Production))));

@@ -29,7 +29,7 @@ fn by_mail(url: String) -> Notifier {
 }
 
 #[tokio::test]
-async fn mail_and_webhook_are_told_once_of_a_crossing_and_once_of_a_recovery() {
+async fn mail_and_webhook_are_notified_once_of_a_crossing_and_once_of_a_recovery() {
     let (world, server, hook) = (world().await, MailServer::start().await, Webhook::start().await);
     let notifiers = [by_mail(server.url()), Notifier::new(&hook.url(), None).unwrap()];
     assert_eq!(check(&world, 9 * GB, &notifiers).await, None);
@@ -45,9 +45,9 @@ async fn mail_and_webhook_are_told_once_of_a_crossing_and_once_of_a_recovery() {
     {
         assert!(mails[0].contains(part), "{part}: {}", mails[0]);
     }
-    let told = hook.documents();
-    assert_eq!(told.len(), 1);
-    assert_eq!((&told[0]["event"], &told[0]["value"]), (&"crossed".into(), &(11 * GB).into()));
+    let reported = hook.documents();
+    assert_eq!(reported.len(), 1);
+    assert_eq!((&reported[0]["event"], &reported[0]["value"]), (&"crossed".into(), &(11 * GB).into()));
 
     assert_eq!(check(&world, 8 * GB, &notifiers).await, Some(AlertEvent::Recovered));
     assert_eq!(check(&world, 8 * GB, &notifiers).await, None);
@@ -57,7 +57,7 @@ async fn mail_and_webhook_are_told_once_of_a_crossing_and_once_of_a_recovery() {
 }
 
 #[tokio::test]
-async fn ten_processes_that_find_it_at_once_tell_it_once() {
+async fn ten_processes_that_find_it_at_once_report_it_once() {
     let (world, hook) = (world().await, Webhook::start().await);
     let notifiers = [Notifier::new(&hook.url(), None).unwrap()];
 
@@ -82,9 +82,9 @@ async fn an_alert_that_failed_shows_and_is_tried_again_under_the_same_id() {
     world.env().forward(TimeDelta::seconds(61));
     assert!(deliver(&world, &notifiers).await.is_empty());
 
-    let told = hook.documents();
-    assert_eq!(told.len(), 2);
-    assert_eq!(told[0]["id"], told[1]["id"]);
+    let reported = hook.documents();
+    assert_eq!(reported.len(), 2);
+    assert_eq!(reported[0]["id"], reported[1]["id"]);
 }
 
 #[tokio::test]
@@ -102,11 +102,11 @@ async fn one_target_that_is_away_does_not_keep_the_others_waiting() {
 }
 
 #[tokio::test]
-async fn what_a_dead_process_had_in_hand_is_told_by_another() {
+async fn what_a_dead_process_had_in_hand_is_reported_by_another() {
     let (world, hook) = (world().await, Webhook::start().await);
     let notifiers = [Notifier::new(&hook.url(), None).unwrap()];
     check(&world, 11 * GB, &notifiers).await;
-    let unit = world.store().books().await.unwrap();
+    let unit = world.store().operations().await.unwrap();
     let targets = [notifiers[0].target().to_owned()];
     let held = std::time::Duration::from_secs(90);
     unit.alerts().take_delivery(&targets, held).await.unwrap().unwrap();

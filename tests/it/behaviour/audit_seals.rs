@@ -330,7 +330,7 @@ async fn a_refused_attempt_is_recorded_though_the_unit_was_dropped() {
 }
 
 #[tokio::test]
-async fn a_refused_entry_by_the_platform_door_is_recorded() {
+async fn a_refused_entry_by_the_platform_unit_is_recorded() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
 
@@ -506,7 +506,7 @@ async fn checkpoints_from_after_a_change_of_the_fingerprint_suffice() {
     record(&agency, 3).await;
     outside.seal(&world).await;
     let begun = outside.verify(&world).await.progress;
-    crate::migration::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    crate::support::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
     outside.seal(&world).await;
     outside.seal(&world).await;
     let newest = outside.checkpoints().split_off(2);
@@ -518,7 +518,7 @@ async fn checkpoints_from_after_a_change_of_the_fingerprint_suffice() {
     let resumed = Verifier::new(&[], newest.iter().cloned().collect()).resume(begun);
     assert_eq!(verify_audit(&reader, resumed, &mut |_, _| ()).await.unwrap().first_bad, None);
     drop(reader);
-    let (foreign, others) = sealed().await;
+    let (foreign, others) = sealed(super::world().await).await;
     for trusted in [vec![], vec![others.key.public()]] {
         let reader = foreign.database().audit_reader().await.unwrap();
         let verifier = Verifier::new(&trusted, newest.iter().cloned().collect());
@@ -532,7 +532,7 @@ async fn a_log_rebuilt_after_a_change_of_the_fingerprint_differs_from_the_checkp
     let world = world().await;
     let outside = Outside::new();
     outside.seal(&world).await;
-    crate::migration::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    crate::support::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
     outside.seal(&world).await;
     let published = outside.checkpoints().pop().unwrap();
     let forged = audit::Checkpoint {

@@ -138,7 +138,7 @@ async fn a_leaf_under_another_tenants_number_is_named() {
 }
 
 #[tokio::test]
-async fn an_erasure_that_waits_to_be_sealed_is_told() {
+async fn an_erasure_that_waits_to_be_sealed_is_reported() {
     let (world, outside) = sealed(world().await).await;
     let agency = world.agency().await.unwrap();
     record(&agency, 2).await;

@@ -24,7 +24,7 @@ async fn total(unit: &dyn TenantUnit, status: RequestStatus) -> u64 {
 }
 
 #[tokio::test]
-async fn the_counts_tell_what_changed_and_what_was_not_found() {
+async fn the_counts_report_what_changed_and_what_was_not_found() {
     let world = world().await;
     let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
     let (one, two, done) =
@@ -165,9 +165,9 @@ async fn two_hundred_thousand_rows_are_changed_in_one_call_or_none_of_them() {
     assert!(failed.is_err());
     assert_eq!(total(&*unit, RequestStatus::Completed).await, 0);
 
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
-    let progress = Progress::new(move |done, of| tell.lock().unwrap().push((done, of)));
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let report = Arc::clone(&reported);
+    let progress = Progress::new(move |done, of| report.lock().unwrap().push((done, of)));
     let statements = unit.statements();
     unit.report_to(progress);
     let changed = unit.requests().set_status_many(&asked, RequestStatus::InProgress).await.unwrap();
@@ -177,9 +177,9 @@ async fn two_hundred_thousand_rows_are_changed_in_one_call_or_none_of_them() {
 
     let unit = agency.unit().await.unwrap();
     assert_eq!(total(&*unit, RequestStatus::InProgress).await, ROWS);
-    let told = told.lock().unwrap();
-    assert_eq!((told.first(), told.last()), (Some(&(0, ROWS)), Some(&(ROWS, ROWS))));
-    assert!(told.is_sorted());
+    let reported = reported.lock().unwrap();
+    assert_eq!((reported.first(), reported.last()), (Some(&(0, ROWS)), Some(&(ROWS, ROWS))));
+    assert!(reported.is_sorted());
 }
 
 #[tokio::test]

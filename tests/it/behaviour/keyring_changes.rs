@@ -39,7 +39,7 @@ async fn opened(database: &Database, user: &TestUser<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_rotation_takes_hold_in_a_process_that_was_not_told() {
+async fn a_rotation_takes_hold_in_a_process_that_was_not_notified() {
     let world = world().await;
     let user = world.user().build().await.unwrap();
     let (one, other) = (database(&world, &[]).await, database(&world, &[]).await);

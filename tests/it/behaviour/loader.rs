@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 use rylie_db::entities::Request;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{BooksUnit, Error};
+use rylie_db::repositories::{Error, OperationsUnit};
 use tokio::sync::Semaphore;
 
 use super::world;
@@ -57,8 +57,8 @@ impl Store for Counted {
         self.store.open_platform(grant, options, at).await
     }
 
-    async fn open_books(&self, at: &'static Location<'static>) -> Result<Box<dyn BooksUnit>, Error> {
-        self.store.open_books(at).await
+    async fn open_operations(&self, at: &'static Location<'static>) -> Result<Box<dyn OperationsUnit>, Error> {
+        self.store.open_operations(at).await
     }
 }
 

@@ -45,7 +45,7 @@ async fn add_agency(world: &World, new: NewAgency) -> rylie_db::repositories::Re
 }
 
 #[tokio::test]
-async fn a_statement_is_told_as_the_conventions_say() {
+async fn a_statement_is_reported_as_the_conventions_say() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap().id;
@@ -99,15 +99,15 @@ async fn each_statement_is_one_span_and_one_duration_and_its_name_is_of_a_small_
     unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
     drop(unit);
 
-    let told = spans.of(STATEMENT);
-    assert!(told.len() > 5 && told.len() == metrics.of(DURATION).len(), "{told:?}");
-    for span in &told {
+    let reported = spans.of(STATEMENT);
+    assert!(reported.len() > 5 && reported.len() == metrics.of(DURATION).len(), "{reported:?}");
+    for span in &reported {
         let operation = span.field("db.operation.name").unwrap();
         assert!(["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&operation), "{span:?}");
         let target = span.field("db.collection.name").map_or_else(|| namespace(&world), str::to_owned);
         assert_eq!(span.field("otel.name"), Some(format!("{operation} {target}").as_str()));
     }
-    let tables: BTreeSet<_> = told.iter().filter_map(|span| span.field("db.collection.name")).collect();
+    let tables: BTreeSet<_> = reported.iter().filter_map(|span| span.field("db.collection.name")).collect();
     assert!(tables.is_superset(&BTreeSet::from(["Agency", "AuditLog", "Request", "Session", "User"])), "{tables:?}");
 }
 
@@ -136,14 +136,14 @@ async fn no_value_and_no_secret_is_in_a_span_or_a_label() {
     add_agency(&world, agency.clone()).await.unwrap();
     add_agency(&world, agency).await.unwrap_err();
 
-    let told = format!("{:?} {:?}", spans.all(), metrics.all());
-    assert!(told.contains("INSERT GA4Connection") && told.contains("error.type"), "all of it was told");
+    let reported = format!("{:?} {:?}", spans.all(), metrics.all());
+    assert!(reported.contains("INSERT GA4Connection") && reported.contains("error.type"), "all of it was told");
     for value in ["canary", key.expose(), user.user.id.as_str(), request.id.as_str(), user.session.expose(), "user:"] {
-        assert!(!told.contains(value), "{value} is in {told}");
+        assert!(!reported.contains(value), "{value} is in {reported}");
     }
     if let Some(password) = PgConnectOptions::from_str(world.url()).ok().filter(|_| world.is_postgres()) {
         let login = format!("{}@", password.get_username());
-        assert!(!told.contains(&login), "{told}");
+        assert!(!reported.contains(&login), "{reported}");
     }
 }
 
@@ -206,7 +206,7 @@ async fn how_units_end_is_counted() {
 }
 
 #[tokio::test]
-async fn durations_are_told_in_seconds() {
+async fn durations_are_reported_in_seconds() {
     let world = world().await;
     let metrics = Metrics::default();
     let _listening = metrics.listen();
@@ -247,7 +247,7 @@ impl Job for Works {
 }
 
 #[tokio::test]
-async fn runs_of_jobs_are_told_and_counted_by_their_outcome() {
+async fn runs_of_jobs_are_reported_and_counted_by_their_outcome() {
     let world = world().await;
     let (metrics, spans) = (Metrics::default(), Spans::default());
     let _listening = (metrics.listen(), spans.listen());
@@ -265,6 +265,6 @@ async fn runs_of_jobs_are_told_and_counted_by_their_outcome() {
     assert_eq!(runs, [run("works", "done"), run("fails", "failed")]);
     let durations: Vec<_> = metrics.of("rylie.job.duration").into_iter().map(|m| m.labels["job"].clone()).collect();
     assert_eq!(durations, ["works", "fails"]);
-    let told: Vec<_> = spans.of("rylie.job").into_iter().map(|span| span.fields["job"].clone()).collect();
-    assert_eq!(told, ["works", "fails"]);
+    let reported: Vec<_> = spans.of("rylie.job").into_iter().map(|span| span.fields["job"].clone()).collect();
+    assert_eq!(reported, ["works", "fails"]);
 }

@@ -223,13 +223,13 @@ async fn progress_ends_where_it_said_it_would() {
     for _ in 0..3 {
         stored(&world, "short").await;
     }
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&reported);
 
     let progress = Progress::new(move |done, of| seen.lock().unwrap().push((done, of)));
     reencrypt(&*world.store(), 1, &progress).await.unwrap();
 
-    let told = told.lock().unwrap();
-    assert!(told.is_sorted() && told.len() > 3, "{told:?}");
-    assert_eq!(told.last(), Some(&(3, 3)));
+    let reported = reported.lock().unwrap();
+    assert!(reported.is_sorted() && reported.len() > 3, "{reported:?}");
+    assert_eq!(reported.last(), Some(&(3, 3)));
 }

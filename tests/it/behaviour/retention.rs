@@ -75,7 +75,7 @@ async fn a_purge_goes_on_where_a_limit_stopped_it() {
 }
 
 #[tokio::test]
-async fn a_job_tells_how_far_it_is() {
+async fn a_job_reports_how_far_it_is() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
@@ -83,15 +83,15 @@ async fn a_job_tells_how_far_it_is() {
     unit.requests().remove(&request.id).await.unwrap();
     unit.commit().await.unwrap();
     world.env().forward(TimeDelta::days(31));
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let reported = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let progress = {
-        let told = told.clone();
-        Progress::new(move |done, of| told.lock().unwrap().push((done, of)))
+        let reported = reported.clone();
+        Progress::new(move |done, of| reported.lock().unwrap().push((done, of)))
     };
 
     purge(&world, Sweep { progress, ..Sweep::default() }).await;
 
-    assert_eq!(*told.lock().unwrap(), [(0, 1), (1, 1), (0, 0)]);
+    assert_eq!(*reported.lock().unwrap(), [(0, 1), (1, 1), (0, 0)]);
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn a_unit_in_which_a_statement_failed_commits_nothing() {
 }
 
 #[tokio::test]
-async fn undoing_a_part_mends_a_unit_in_which_a_statement_failed() {
+async fn undoing_a_part_fixes_a_unit_in_which_a_statement_failed() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     // An address of another agency: the tenant filter hides it, so the database rejects it and the statement fails.

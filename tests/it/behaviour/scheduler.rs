@@ -240,10 +240,10 @@ async fn what_a_killed_holder_began_is_taken_over_and_has_one_effect() {
 async fn a_holder_that_was_paused_too_long_commits_nothing() {
     let world = world().await;
     let due = world.env().now();
-    let unit = world.store().books().await.unwrap();
+    let unit = world.store().operations().await.unwrap();
     let paused = unit.job_runs().claim("recorder", due, false, "one", Duration::ZERO).await.unwrap().unwrap();
     unit.commit().await.unwrap();
-    let unit = world.store().books().await.unwrap();
+    let unit = world.store().operations().await.unwrap();
     let heir = unit.job_runs().take_over(&paused, "other", Duration::from_mins(1)).await.unwrap().unwrap();
     unit.commit().await.unwrap();
 
@@ -368,7 +368,7 @@ async fn runs_are_forgotten_and_the_last_due_time_is_not() {
         one.run_due().await.unwrap();
     }
 
-    let unit = world.store().books().await.unwrap();
+    let unit = world.store().operations().await.unwrap();
     let later = env.now() + TimeDelta::days(1);
     assert_eq!(unit.job_runs().forget(later, 100).await.unwrap(), 3, "that it was registered, and two runs");
     unit.commit().await.unwrap();

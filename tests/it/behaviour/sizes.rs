@@ -36,7 +36,7 @@ fn of(bytes: i64) -> Sizes {
 }
 
 #[tokio::test]
-async fn growth_is_told_by_what_was_kept() {
+async fn growth_is_reported_by_what_was_kept() {
     let world = world().await;
     let begin = world.env().now();
     for (day, bytes) in [(0, 1_000), (1, 1_500), (2, 3_000)] {

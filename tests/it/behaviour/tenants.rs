@@ -115,7 +115,7 @@ async fn a_user_of_no_agency_is_a_tenant_too() {
 }
 
 #[tokio::test]
-async fn the_audit_log_keeps_the_tenants_records_and_tells_of_the_transfer() {
+async fn the_audit_log_keeps_the_tenants_records_and_reports_the_transfer() {
     let world = world().await;
     let ours = full_agency(&world).await;
     let tenant = &ours.agency.tenant_id;

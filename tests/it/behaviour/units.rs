@@ -30,8 +30,8 @@ async fn a_unit_that_is_dropped_undoes_itself() {
 async fn a_unit_with_writes_that_is_dropped_is_worth_a_warning() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
-    let told = Told::default();
-    let _listening = tracing::subscriber::set_default(told.clone());
+    let reported = Reported::default();
+    let _listening = tracing::subscriber::set_default(reported.clone());
 
     let unit = agency.unit().await.unwrap();
     unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
@@ -39,25 +39,25 @@ async fn a_unit_with_writes_that_is_dropped_is_worth_a_warning() {
     let unit = agency.unit().await.unwrap();
     unit.requests().add(new("kept")).await.unwrap();
     unit.commit().await.unwrap();
-    assert_eq!(told.warnings(), 0);
+    assert_eq!(reported.warnings(), 0);
 
     let unit = agency.unit().await.unwrap();
     unit.requests().add(new("lost")).await.unwrap();
     drop(unit);
-    assert_eq!(told.warnings(), 1);
+    assert_eq!(reported.warnings(), 1);
 }
 
 /// Counts the warnings of units.
 #[derive(Clone, Default)]
-struct Told(std::sync::Arc<std::sync::atomic::AtomicU32>);
+struct Reported(std::sync::Arc<std::sync::atomic::AtomicU32>);
 
-impl Told {
+impl Reported {
     fn warnings(&self) -> u32 {
         self.0.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
 
-impl tracing::Subscriber for Told {
+impl tracing::Subscriber for Reported {
     fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
         *of.level() == tracing::Level::WARN && of.target().starts_with("rylie_tenancy")
     }
@@ -141,7 +141,7 @@ async fn a_pool_that_runs_dry_says_so() {
 }
 
 #[tokio::test]
-async fn health_tells_the_engine_and_what_is_pending() {
+async fn health_reports_the_engine_and_what_is_pending() {
     let world = world().await;
     let health = world.database().health().await.unwrap();
 
@@ -155,7 +155,7 @@ async fn a_cancelled_call_leaves_nothing_half_written() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let (mut cancelled, mut finished) = ([0; 3], 0);
-    for (stage, cancelled) in cancelled.iter_mut().enumerate() {
+    for (fixture, cancelled) in cancelled.iter_mut().enumerate() {
         // A call may complete before the next poll, so a stage can be missed. Then the test retries.
         for attempt in 0..400 {
             if attempt >= 20 && *cancelled >= 3 {
@@ -172,7 +172,7 @@ async fn a_cancelled_call_leaves_nothing_half_written() {
             });
             let mut polled = 0;
             let ended = std::future::poll_fn(|context| {
-                polled += u32::from(doing.get() == stage);
+                polled += u32::from(doing.get() == fixture);
                 if polled > polls { Poll::Ready(false) } else { write.as_mut().poll(context).map(|()| true) }
             });
             if ended.await { finished += 1 } else { *cancelled += 1 }

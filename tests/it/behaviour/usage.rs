@@ -174,7 +174,7 @@ async fn another_tenant_may_have_the_same_key() {
 }
 
 #[tokio::test]
-async fn a_webhook_counts_at_the_platforms_door_too() {
+async fn a_webhook_counts_at_the_platform_unit_too() {
     let world = world().await;
     let user = customer(&world, PackageType::Gold).await;
     let unit = world.platform().await.unwrap();
@@ -446,9 +446,9 @@ async fn ten_closers_and_ten_counters_lose_and_double_nothing() {
 }
 
 /// A random number generator (splitmix64) with a seed, so that a failure can be reproduced.
-struct Chance(u64);
+struct SeededRng(u64);
 
-impl Chance {
+impl SeededRng {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -463,18 +463,18 @@ impl Chance {
 async fn archived_and_current_never_lose_or_double_a_unit() {
     let seed = std::env::var("RYLIE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand_seed);
     println!("RYLIE_SEED={seed}");
-    let mut chance = Chance(seed);
+    let mut rng = SeededRng(seed);
     let world = world().await;
     let users = [customer(&world, PackageType::Platinum).await, customer(&world, PackageType::Gold).await];
     for _round in 0..12 {
         let mut tasks = Vec::new();
         for _ in 0..8 {
             let store = world.store();
-            let task = if chance.below(4) == 0 {
+            let task = if rng.below(4) == 0 {
                 tokio::spawn(async move { drop(close_usage(&*store, None, &Sweep::default()).await) })
             } else {
-                let scope = users[usize::try_from(chance.below(2)).unwrap()].scope();
-                let event = format!("event-{}", chance.below(60));
+                let scope = users[usize::try_from(rng.below(2)).unwrap()].scope();
+                let event = format!("event-{}", rng.below(60));
                 tokio::spawn(async move {
                     let unit = store.tenant(&scope).await.unwrap();
                     if unit.usage().use_gbp_post(scope.user().id(), &event).await.is_ok() {
@@ -485,15 +485,15 @@ async fn archived_and_current_never_lose_or_double_a_unit() {
             tasks.push(task);
         }
         for task in &tasks {
-            for _ in 0..chance.below(200) {
+            for _ in 0..rng.below(200) {
                 tokio::task::yield_now().await;
             }
-            if chance.below(4) == 0 {
+            if rng.below(4) == 0 {
                 task.abort();
             }
         }
         futures_util::future::join_all(tasks).await;
-        world.env().forward(TimeDelta::days(i64::try_from(chance.below(40)).unwrap()));
+        world.env().forward(TimeDelta::days(i64::try_from(rng.below(40)).unwrap()));
         assert_each_event_was_counted_once(&world).await;
     }
 }

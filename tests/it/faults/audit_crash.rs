@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rylie_db::audit::{CheckpointSink, FileSink, Outside, Progress, SigningKey, Verifier};
+use rylie_db::audit::{CheckpointSink, FileSink, Outside, SigningKey, VerifiedUpTo, Verifier};
 use rylie_db::maintenance::{self, Verification, seal_audit, verify_audit};
 use rylie_db::prelude::*;
 use rylie_testkit::World;
@@ -102,7 +102,7 @@ async fn seal_after_the_killed_one(world: &World, key: &SigningKey, file: &FileS
 }
 
 /// Verifies the log from the end of an earlier verification.
-async fn verify(world: &World, file: &FileSink, earlier: Option<Progress>) -> Verification {
+async fn verify(world: &World, file: &FileSink, earlier: Option<VerifiedUpTo>) -> Verification {
     let reader = world.database().audit_reader().await.unwrap();
     let verifier = Verifier::new(&[], Outside::read(&file.0).unwrap());
     let verifier = earlier.into_iter().fold(verifier, Verifier::resume);

@@ -26,7 +26,7 @@ fn moment() -> u64 {
 
 /// The outcomes that writers got: a request with a task is one unit.
 #[derive(Default)]
-struct Told {
+struct Reported {
     acknowledged: Mutex<BTreeSet<String>>,
     /// Certainly not committed.
     lost: Mutex<BTreeSet<String>>,
@@ -44,38 +44,38 @@ async fn a_killed_server_keeps_what_it_acknowledged_and_the_pool_heals() {
     let settings = [("max_connections", "8"), ("network_timeout_seconds", "2"), ("acquire_timeout_seconds", "2")];
     let database = Arc::new(world.connect_with_settings(&settings).await.unwrap());
     let (done, count) = (Arc::new(AtomicBool::default()), Arc::new(AtomicU64::default()));
-    let told: Arc<Told> = Arc::default();
+    let reported: Arc<Reported> = Arc::default();
 
     let writers: Vec<_> = (0..WRITERS)
         .map(|_| {
-            let (database, scope, told) = (Arc::clone(&database), scope.clone(), Arc::clone(&told));
+            let (database, scope, reported) = (Arc::clone(&database), scope.clone(), Arc::clone(&reported));
             let (done, count) = (Arc::clone(&done), Arc::clone(&count));
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
                     let title = format!("w{}", count.fetch_add(1, Ordering::Relaxed));
                     match write(&*database.store(), &scope, &title).await {
-                        Ok(()) => drop(told.acknowledged.lock().await.insert(title)),
+                        Ok(()) => drop(reported.acknowledged.lock().await.insert(title)),
                         Err(Error::OutcomeUnknown(_)) => {}
-                        Err(Error::ConnectionLost(_)) => drop(told.lost.lock().await.insert(title)),
+                        Err(Error::ConnectionLost(_)) => drop(reported.lost.lock().await.insert(title)),
                         Err(other) => panic!("{other:?}"),
                     }
                 }
             })
         })
         .collect();
-    while told.acknowledged.lock().await.is_empty() {
+    while reported.acknowledged.lock().await.is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     tokio::time::sleep(Duration::from_millis(moment())).await;
 
     cluster.crash().await.unwrap();
-    let before = told.acknowledged.lock().await.clone();
-    while told.lost.lock().await.is_empty() {
+    let before = reported.acknowledged.lock().await.clone();
+    while reported.lost.lock().await.is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     cluster.start_again().await.unwrap();
     let back = Instant::now();
-    while told.acknowledged.lock().await.len() <= before.len() {
+    while reported.acknowledged.lock().await.len() <= before.len() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let healed = back.elapsed();
@@ -87,7 +87,7 @@ async fn a_killed_server_keeps_what_it_acknowledged_and_the_pool_heals() {
     assert!(healed < Duration::from_secs(5), "{healed:?}");
     let mut sql = Sql::connect(world.url()).await;
     let kept: BTreeSet<_> = sql.all("SELECT title FROM \"Request\"").await.into_iter().collect();
-    let (acknowledged, lost) = (told.acknowledged.lock().await, told.lost.lock().await);
+    let (acknowledged, lost) = (reported.acknowledged.lock().await, reported.lost.lock().await);
     assert!(!before.is_empty() && acknowledged.is_subset(&kept), "{:?}", acknowledged.difference(&kept));
     assert!(lost.is_disjoint(&kept), "{:?}", lost.intersection(&kept));
     let halves = "SELECT count(*)::text FROM \"Request\" r WHERE NOT EXISTS (SELECT FROM \"Task\" t WHERE t.\"requestId\" = r.id)";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rylie_db::maintenance::{Engine, reindex};
-use rylie_migration::{Migrations, Options, Progress};
+use rylie_migration::{DeployProgress, Migrations, Options};
 use rylie_testkit::{Cluster, DelayProxy, Lost, World};
 
 use super::PATIENCE;
@@ -20,8 +20,8 @@ async fn a_deploy_ends_when_the_server_falls_silent_and_goes_on_later() {
     let options = || Options { look: LOOK, ..Options::default() };
     let mut migrations = Migrations::connect_with(&database.url_through(&proxy), options()).await.unwrap();
 
-    let mut falls_silent = |progress: Progress<'_>| {
-        if matches!(progress, Progress::Step { step: 3, .. }) {
+    let mut falls_silent = |progress: DeployProgress<'_>| {
+        if matches!(progress, DeployProgress::Step { step: 3, .. }) {
             proxy.lose(Lost::Everything);
         }
     };

@@ -10,7 +10,7 @@ use super::{Before, KINDS, Kind, PATIENCE, Scene, To, is_lost_before_commit, is_
 const FAULTS: [(OnCommit, i64); 4] =
     [(OnCommit::CutBefore, 0), (OnCommit::SwallowBefore, 0), (OnCommit::CutAnswer, 1), (OnCommit::SwallowAnswer, 1)];
 
-async fn each_fault_is_told(to: To) {
+async fn each_fault_is_reported(to: To) {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, to).await;
     for (fault, done) in FAULTS {
@@ -36,16 +36,16 @@ async fn each_fault_is_told(to: To) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_commit_is_an_unknown_outcome() {
-    each_fault_is_told(To::Server).await;
+    each_fault_is_reported(To::Server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_commit_is_an_unknown_outcome_behind_a_pooler() {
-    each_fault_is_told(To::Pooler).await;
+    each_fault_is_reported(To::Pooler).await;
 }
 
 #[tokio::test]
-async fn a_commit_that_tells_its_position_may_be_lost_as_well() {
+async fn a_commit_that_reports_its_position_may_be_lost_as_well() {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, To::Server).await;
     for (fault, done) in FAULTS {
@@ -86,8 +86,8 @@ async fn a_server_lost_behind_a_pooler_during_a_commit_is_an_unknown_outcome() {
             behind.on_commit(OnCommit::Pass);
 
             assert!(is_unknown(&error), "{kind:?}, {fault:?}: {error:?}");
-            let told = error.source().unwrap().to_string();
-            assert!(told.contains("08P01"), "{told}");
+            let reported = error.source().unwrap().to_string();
+            assert!(reported.contains("08P01"), "{reported}");
             assert_eq!(scene.count(kind).await - rows, done, "{kind:?}, {fault:?}");
         }
     }

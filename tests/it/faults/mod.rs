@@ -112,10 +112,10 @@ enum Kind {
     Tenant,
     Identity,
     Platform,
-    Books,
+    Operations,
 }
 
-const KINDS: [Kind; 4] = [Kind::Tenant, Kind::Identity, Kind::Platform, Kind::Books];
+const KINDS: [Kind; 4] = [Kind::Tenant, Kind::Identity, Kind::Platform, Kind::Operations];
 
 /// The next step of a unit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -132,7 +132,7 @@ impl Kind {
             Self::Tenant => "\"Request\"",
             Self::Identity => "\"Session\"",
             Self::Platform => "\"Agency\"",
-            Self::Books => "rylie_job_runs",
+            Self::Operations => "rylie_job_runs",
         }
     }
 
@@ -161,9 +161,9 @@ impl Kind {
                 let name = unused_name();
                 unit.agency_administration().add(NewAgency { name, domain: None })
             }),
-            Self::Books => {
+            Self::Operations => {
                 let job = unused_name();
-                unit!(store.books(), |unit| async { unit.job_runs().register(&job, scene.now).await })
+                unit!(store.operations(), |unit| async { unit.job_runs().register(&job, scene.now).await })
             }
         }
     }

@@ -17,15 +17,15 @@ async fn all_callers(scene: &Scene) -> Vec<Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_refuses_connections_is_told_in_its_own_words() {
+async fn a_server_that_refuses_connections_is_reported_in_its_own_words() {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, To::Server).await;
     scene.proxy.close().await;
 
     for error in all_callers(&scene).await {
         assert!(is_lost_before_commit(&error), "{error:?}");
-        let told = error.source().unwrap().to_string();
-        assert!(told.contains("refused"), "{told}");
+        let reported = error.source().unwrap().to_string();
+        assert!(reported.contains("refused"), "{reported}");
     }
 }
 

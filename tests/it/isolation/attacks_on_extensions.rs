@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rylie_db::prelude::*;
 use rylie_testkit::World;
-use rylie_testkit::attacks::{Attacks, Extension, Failure, Report, Side, Stage};
+use rylie_testkit::attacks::{Attacks, Extension, Failure, Fixture, Report, Side};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// The migration of a user's extension.
@@ -28,15 +28,16 @@ impl Extension for Notes {
         "notes"
     }
 
-    async fn plant(&self, stage: &Stage<'_>, side: &Side<'_>) -> Result<(), Failure> {
+    async fn plant(&self, fixture: &Fixture<'_>, side: &Side<'_>) -> Result<(), Failure> {
         let (tenant, request) = (side.tenant(), &side.request.id);
         let sql = format!(r#"INSERT INTO "Note" VALUES ('note-{request}', 'text', '{request}', '{tenant}')"#);
-        run(stage.world().url(), &sql).await;
+        run(fixture.world().url(), &sql).await;
         Ok(())
     }
 
-    async fn attack(&self, stage: &Stage<'_>) -> Result<Vec<String>, Failure> {
-        let title = self.title_of(&*stage.world().store(), &stage.attacker.scope(), &stage.victim.request.id).await?;
+    async fn attack(&self, fixture: &Fixture<'_>) -> Result<Vec<String>, Failure> {
+        let title =
+            self.title_of(&*fixture.world().store(), &fixture.attacker.scope(), &fixture.victim.request.id).await?;
         Ok(title.map(|title| format!("the title {title:?} of the victim's request")).into_iter().collect())
     }
 }
@@ -77,7 +78,7 @@ fn broken(report: &Report) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_extension_that_is_walled_well_holds() {
+async fn an_extension_that_is_protected_well_holds() {
     let world = World::postgres().await.unwrap();
     run(world.url(), NOTES).await;
 
@@ -95,7 +96,7 @@ async fn an_extension_that_is_walled_well_holds() {
 async fn a_service_that_works_across_tenants_is_found_on_either_engine() {
     let careless = Notes { careless: true };
     for world in [World::sqlite().await.unwrap(), World::postgres().await.unwrap()] {
-        let report = Attacks::on(&world).with(&careless).through_the_doors().await.unwrap();
+        let report = Attacks::on(&world).with(&careless).through_units().await.unwrap();
 
         assert_eq!(broken(&report), ["notes: its own attack sees nothing"]);
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rylie_testkit::World;
-use rylie_testkit::attacks::{Attacks, Extension, Failure, Outcome, Report, Side, Stage};
+use rylie_testkit::attacks::{Attacks, Extension, Failure, Fixture, Outcome, Report, Side};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// Ways to break a table's row-level security, with the statements that restore it; `$` is the table.
@@ -59,8 +59,8 @@ impl Extension for DropPolicy {
         "a dropped policy"
     }
 
-    async fn plant(&self, stage: &Stage<'_>, _: &Side<'_>) -> Result<(), Failure> {
-        let mut connection = PgConnection::connect(stage.world().url()).await?;
+    async fn plant(&self, fixture: &Fixture<'_>, _: &Side<'_>) -> Result<(), Failure> {
+        let mut connection = PgConnection::connect(fixture.world().url()).await?;
         run(&mut connection, format!("DROP POLICY IF EXISTS rylie_tenant ON \"{}\"", self.0)).await;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Queries the schema instead of the code: a new table cannot be forgotten.
 
-use super::{TABLES, walled};
+use super::{TABLES, protected};
 use crate::support::raw::Raw;
 
 /// Tables without a tenant, with the reason.
@@ -29,15 +29,15 @@ async fn violations(raw: &mut Raw) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_table_of_a_tenant_is_walled() {
-    let (_database, mut raw) = walled().await;
+async fn every_table_of_a_tenant_is_protected() {
+    let (_database, mut raw) = protected().await;
 
     assert_eq!(violations(&mut raw).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_table_that_was_forgotten_is_found() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     raw.run("CREATE TABLE \"Planted\" (\"tenantId\" text)").await;
     raw.run("CREATE TABLE \"Keyless\" (id text)").await;
 
@@ -57,8 +57,8 @@ async fn a_table_that_was_forgotten_is_found() {
 
 /// Each part is needed: if one table lacks it, that table is reported.
 #[tokio::test]
-async fn whatever_is_taken_out_of_the_wall_is_found() {
-    let (_database, mut raw) = walled().await;
+async fn whatever_is_taken_out_of_row_security_is_found() {
+    let (_database, mut raw) = protected().await;
     for table in TABLES {
         for breach in [
             "ALTER TABLE \"$\" DISABLE ROW LEVEL SECURITY",

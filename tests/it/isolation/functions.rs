@@ -3,14 +3,14 @@
 use rylie_db::prelude::*;
 use rylie_testkit::World;
 
-use super::walled;
+use super::protected;
 use crate::support::raw::{DENIED, Raw};
 
 const READ: &str = "SELECT t.id FROM rylie_requests_by_id('a1', ARRAY['r-ann', 'r-bob']) t";
 
 #[tokio::test]
 async fn rows_of_the_named_tenant_alone_are_read_also_by_a_superuser() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     assert_eq!(raw.rows(READ).await.unwrap(), ["r-ann"]);
     assert_eq!(raw.rows("SELECT t.id FROM rylie_requests_by_id('', ARRAY['r-ann']) t").await, Ok(vec![]));
@@ -29,7 +29,7 @@ async fn rows_of_the_named_tenant_alone_are_read_also_by_a_superuser() {
 
 #[tokio::test]
 async fn neither_role_nor_tenant_outlives_the_call() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     let state = "SELECT concat_ws(' ', current_user, nullif(current_setting('rylie.tenant', true), ''), current_setting('plan_cache_mode'))";
     let before = raw.rows(state).await.unwrap();
 
@@ -42,7 +42,7 @@ async fn neither_role_nor_tenant_outlives_the_call() {
 
 #[tokio::test]
 async fn a_login_that_may_not_take_the_role_reads_nothing_through_them() {
-    let (database, mut raw) = walled().await;
+    let (database, mut raw) = protected().await;
     let stranger = format!("{}_stranger", database.name());
     raw.run(&format!("CREATE ROLE {stranger} LOGIN; GRANT SELECT ON \"Request\" TO {stranger}")).await;
     let mut stranger = Raw::connect(&database.url_as(&stranger)).await;

@@ -3,7 +3,7 @@
 //! From PostgreSQL 16 on, the creator of a role may grant it, but not assume it.
 
 use rylie_db::prelude::*;
-use rylie_migration::{AdoptOptions, CheckStatus, Error, MIGRATIONS, Progress, Refusal, State};
+use rylie_migration::{AdoptOptions, CheckStatus, DeployProgress, Error, MIGRATIONS, Refusal, State};
 use rylie_testkit::Cluster;
 
 use crate::support::old_service::{fill, make_base};
@@ -20,7 +20,7 @@ async fn doors_open(url: &str) {
     unit.agency_administration().add(NewAgency::new("North")).await.unwrap();
     unit.commit().await.unwrap();
     drop(service.store().identity().await.unwrap());
-    drop(service.store().books().await.unwrap());
+    drop(service.store().operations().await.unwrap());
     service.audit_reader().await.unwrap();
 }
 
@@ -33,7 +33,7 @@ async fn she_deploys_on_an_empty_database_and_takes_everything_back() {
     assert_eq!(deploy(&owner).await.len(), MIGRATIONS.len());
 
     let mut by_owner = migrations(&owner).await;
-    assert_eq!(by_owner.missing_wall().await.unwrap(), None);
+    assert_eq!(by_owner.missing_row_security().await.unwrap(), None);
     assert_eq!(by_owner.drift().await.unwrap().differences, []);
     let checks = by_owner.check_roles().await.unwrap();
     assert!(
@@ -47,7 +47,7 @@ async fn she_deploys_on_an_empty_database_and_takes_everything_back() {
     assert_eq!(Raw::connect(&owner).await.rows("SELECT id FROM \"Agency\"").await, Ok(vec![]));
 
     by_owner.reset(&mut |_| ()).await.unwrap();
-    assert_eq!(by_owner.missing_wall().await.unwrap(), None);
+    assert_eq!(by_owner.missing_row_security().await.unwrap(), None);
     doors_open(&owner).await;
 }
 
@@ -62,7 +62,7 @@ async fn she_adopts_and_finishes_and_the_old_service_works_until_then() {
     let mut by_owner = migrations(&owner).await;
     let adoption = by_owner.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
 
-    assert_eq!((adoption.tables["Request"], adoption.missing_wall), (3, None));
+    assert_eq!((adoption.tables["Request"], adoption.missing_row_security), (3, None));
     let mut old_service = Raw::connect(&owner).await;
     assert_eq!(old_service.rows(ROWS).await.unwrap().len(), 3);
     old_service.run("UPDATE \"Request\" SET title = 'old' WHERE id = 'r-bob'").await;
@@ -76,7 +76,7 @@ async fn she_adopts_and_finishes_and_the_old_service_works_until_then() {
 
 /// The state that an earlier version left: all migrations are recorded, and no login can assume a role.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_left_without_the_right_to_take_the_roles_is_mended_by_the_next_deploy() {
+async fn a_database_left_without_the_right_to_take_the_roles_is_fixed_by_the_next_deploy() {
     let cluster = Cluster::private().await.unwrap();
     let database = cluster.empty_database().await.unwrap();
     let owner = database.managed_owner().await.unwrap();
@@ -91,17 +91,17 @@ async fn a_database_left_without_the_right_to_take_the_roles_is_mended_by_the_ne
     raw.run(&take_away).await;
 
     let mut by_owner = migrations(&owner).await;
-    let reason = by_owner.missing_wall().await.unwrap().unwrap();
+    let reason = by_owner.missing_row_security().await.unwrap().unwrap();
     assert!(reason.starts_with(&format!("role {role} may not take rylie_")) && reason.contains(missing), "{reason}");
     let checks = by_owner.check_roles().await.unwrap();
-    let check = checks.iter().find(|check| check.id == "roles.doors").unwrap();
+    let check = checks.iter().find(|check| check.id == "roles.units").unwrap();
     assert!(check.status != CheckStatus::Ok && check.fix.contains("GRANT rylie_doors"), "{check:?}");
     let service = Database::connect(Config::new(&owner).unwrap()).await.unwrap();
     assert!(!service.health().await.unwrap().row_level_security);
 
     assert_eq!(deploy(&owner).await, Vec::<String>::new());
 
-    assert_eq!(by_owner.missing_wall().await.unwrap(), None);
+    assert_eq!(by_owner.missing_row_security().await.unwrap(), None);
     doors_open(&owner).await;
 }
 
@@ -121,7 +121,7 @@ async fn a_member_of_the_owner_who_may_make_roles_deploys_for_her() {
     migrations(&deployer).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
 
     for url in [&deployer, &owner] {
-        assert_eq!(migrations(url).await.missing_wall().await.unwrap(), None);
+        assert_eq!(migrations(url).await.missing_row_security().await.unwrap(), None);
         doors_open(url).await;
     }
     let others = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relowner <> \
@@ -146,18 +146,18 @@ async fn roles_that_another_owner_made_are_asked_for_by_the_statement_to_run() {
         raw.run(&format!("ALTER ROLE \"{role}\" NOCREATEROLE")).await;
     }
 
-    let mut told = Vec::new();
-    let mut listen = |progress: Progress<'_>| {
-        if let Progress::WithoutWall { reason } = progress {
-            told.push(reason.to_owned());
+    let mut reported = Vec::new();
+    let mut listen = |progress: DeployProgress<'_>| {
+        if let DeployProgress::WithoutRowSecurity { reason } = progress {
+            reported.push(reason.to_owned());
         }
     };
     let mut by_owner = migrations(&owner).await;
     assert_eq!(by_owner.deploy(&mut listen).await.unwrap().len(), MIGRATIONS.len());
     assert_eq!(by_owner.deploy(&mut listen).await.unwrap(), Vec::<String>::new());
-    assert_eq!(told.len(), 2);
-    let statement = told[0].split('`').nth(1).unwrap();
-    assert!(statement.starts_with(&format!("GRANT rylie_doors TO {role}")), "{told:?}");
+    assert_eq!(reported.len(), 2);
+    let statement = reported[0].split('`').nth(1).unwrap();
+    assert!(statement.starts_with(&format!("GRANT rylie_doors TO {role}")), "{reported:?}");
     let service = Database::connect(Config::new(&owner).unwrap()).await.unwrap();
     let health = service.health().await.unwrap();
     assert!(health.is_ready() && !health.row_level_security);
@@ -165,13 +165,13 @@ async fn roles_that_another_owner_made_are_asked_for_by_the_statement_to_run() {
 
     raw.run(statement).await;
     assert_eq!(by_owner.deploy(&mut |_| ()).await.unwrap(), Vec::<String>::new());
-    let sealer = by_owner.missing_wall().await.unwrap().unwrap();
+    let sealer = by_owner.missing_row_security().await.unwrap().unwrap();
     let statement = sealer.split('`').nth(1).unwrap();
     assert!(statement.starts_with(&format!("GRANT rylie_sealer TO {role}")), "{sealer}");
     raw.run(statement).await;
     assert_eq!(by_owner.deploy(&mut |_| ()).await.unwrap(), Vec::<String>::new());
 
-    assert_eq!(by_owner.missing_wall().await.unwrap(), None);
+    assert_eq!(by_owner.missing_row_security().await.unwrap(), None);
     doors_open(&owner).await;
 }
 
@@ -192,7 +192,7 @@ async fn roles_that_an_administrator_made_are_taken_by_who_may_give_them() {
 
     deploy(&owner).await;
 
-    assert_eq!(migrations(&owner).await.missing_wall().await.unwrap(), None);
+    assert_eq!(migrations(&owner).await.missing_row_security().await.unwrap(), None);
     doors_open(&owner).await;
 }
 

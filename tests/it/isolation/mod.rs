@@ -37,7 +37,7 @@ pub(crate) const TABLES: [&str; TENANT_TABLES.len()] = {
 
 /// Creates a migrated database with the rows of two agencies (`a1`: Ann, `a2`: Bob) and of Solo, and a superuser's
 /// connection.
-async fn walled() -> (PostgresDatabase, Raw) {
+async fn protected() -> (PostgresDatabase, Raw) {
     let cluster = Cluster::shared().await.unwrap();
     let template = cluster.template("walled", |url| async move { fill_new(&url).await }).await.unwrap();
     let database = cluster.clone_of(&template).await.unwrap();
@@ -72,5 +72,5 @@ async fn the_worlds_of_the_tests_run_with_row_level_security() {
     let world = World::postgres().await.unwrap();
 
     assert!(world.database().health().await.unwrap().row_level_security);
-    assert_eq!(world.database().migrations().await.unwrap().missing_wall().await.unwrap(), None);
+    assert_eq!(world.database().migrations().await.unwrap().missing_row_security().await.unwrap(), None);
 }

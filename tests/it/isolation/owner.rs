@@ -5,14 +5,14 @@ use rylie_db::maintenance::seal_audit;
 use rylie_db::prelude::*;
 use rylie_testkit::PostgresDatabase;
 
-use super::{TABLES, walled};
+use super::{TABLES, protected};
 use crate::support::logins::give_away;
 use crate::support::raw::{DENIED, Raw};
 use crate::support::sql::{deploy, migrations};
 
-/// Creates the same as [`walled`], owned by a role without further rights. Also returns the URL of that role.
+/// Creates the same as [`protected`], owned by a role without further rights. Also returns the URL of that role.
 pub(super) async fn owned_by_plain_role() -> (PostgresDatabase, Raw, String) {
-    let (database, mut raw) = walled().await;
+    let (database, mut raw) = protected().await;
     let owner = give_away(&database, &mut raw).await;
     deploy(&database.url()).await;
     (database, raw, owner)
@@ -45,7 +45,7 @@ async fn cascades_work(raw: &mut Raw) {
 
 #[tokio::test]
 async fn rows_go_along_where_a_superuser_owns_the_tables() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     cascades_work(&mut raw).await;
 }
 
@@ -57,7 +57,7 @@ async fn rows_go_along_where_a_plain_role_owns_the_tables() {
 }
 
 #[tokio::test]
-async fn the_owner_sees_nothing_without_a_doors_role() {
+async fn the_owner_sees_nothing_without_a_unit_role() {
     let (_database, _raw, owner) = owned_by_plain_role().await;
     let mut owner = Raw::connect(&owner).await;
 
@@ -79,7 +79,7 @@ async fn a_plain_owner_takes_everything_back_and_applies_it_again() {
 
     migrations.reset(&mut |_| ()).await.unwrap();
 
-    assert_eq!(migrations.missing_wall().await.unwrap(), None);
+    assert_eq!(migrations.missing_row_security().await.unwrap(), None);
     assert_eq!(migrations.catalog().await.unwrap().tables["Task"].row_security.as_deref(), Some("forced"));
     drop(database);
 }

@@ -1,6 +1,6 @@
 //! Plans of the lists in the tenant role: under a policy, only leak-proof operators can use an index.
 
-use super::walled;
+use super::protected;
 use crate::support::raw::Raw;
 
 /// Twenty tenants with rows, one of them with half of all rows.
@@ -31,7 +31,7 @@ async fn plan(raw: &mut Raw, statement: &str, parameters: &str) -> String {
 
 #[tokio::test]
 async fn lists_are_read_in_the_order_of_their_index() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     raw.run(ROWS).await;
 
     for (table, list, parameters, index) in [

@@ -2,11 +2,11 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::walled;
+use super::protected;
 use crate::support::raw::Raw;
 
 /// Runs a statement, and returns every field of the server's error.
-async fn told(connection: &mut PgConnection, tenant: &str, sql: &str) -> Result<(), Vec<Option<String>>> {
+async fn reported(connection: &mut PgConnection, tenant: &str, sql: &str) -> Result<(), Vec<Option<String>>> {
     let begin = format!("BEGIN; SET LOCAL ROLE rylie_tenant; SELECT set_config('rylie.tenant', '{tenant}', true)");
     sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await.unwrap();
     let outcome = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *connection).await;
@@ -116,20 +116,20 @@ fn statements() -> Vec<(&'static str, String)> {
 
 /// Bob belongs to `a2`; `nobody` does not exist.
 #[tokio::test]
-async fn a_hidden_parent_cannot_be_told_from_a_missing_one() {
-    let (database, _raw) = walled().await;
+async fn a_hidden_parent_cannot_be_distinguished_from_a_missing_one() {
+    let (database, _raw) = protected().await;
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
     for (parent, sql) in statements() {
         let (hidden, missing) = if parent == "user" { ("bob", "nobody") } else { ("r-bob", "r-nobody") };
         let placeholder = format!("${parent}");
-        let hidden = told(&mut connection, "a1", &sql.replace(&placeholder, hidden)).await;
-        let missing = told(&mut connection, "a1", &sql.replace(&placeholder, missing)).await;
+        let hidden = reported(&mut connection, "a1", &sql.replace(&placeholder, hidden)).await;
+        let missing = reported(&mut connection, "a1", &sql.replace(&placeholder, missing)).await;
 
         let error = hidden.as_ref().expect_err(&sql);
         assert!(["23503", "42501"].contains(&error[0].as_deref().unwrap()), "{sql}: {error:?}");
         assert_eq!(hidden, missing, "{sql}");
         let own = if parent == "user" { "ann" } else { "r-ann" };
-        let own = told(&mut connection, "a1", &sql.replace(&placeholder, own)).await;
+        let own = reported(&mut connection, "a1", &sql.replace(&placeholder, own)).await;
         // Ann has her one connection, and her month.
         let taken = |error: &Vec<Option<String>>| error[0].as_deref() == Some("23505");
         assert!(own.is_ok() || own.as_ref().is_err_and(taken), "{sql}: {own:?}");
@@ -139,7 +139,7 @@ async fn a_hidden_parent_cannot_be_told_from_a_missing_one() {
 /// The old service has no tenants: it may reference any user.
 #[tokio::test]
 async fn the_owner_and_the_platform_move_users_and_link_as_before() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     for table in super::TABLES {
         raw.run(&format!("ALTER TABLE \"{table}\" NO FORCE ROW LEVEL SECURITY")).await;
     }
@@ -157,7 +157,7 @@ async fn the_owner_and_the_platform_move_users_and_link_as_before() {
 /// The request stays in its agency, which continues to work on it and adds tasks for its user.
 #[tokio::test]
 async fn a_request_whose_user_has_moved_is_worked_on() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     raw.run("UPDATE \"User\" SET \"agencyId\" = 'a2' WHERE id = 'ann'").await;
 
     let update = "UPDATE \"Request\" SET status = 'COMPLETED', \"userId\" = \"userId\" RETURNING id";
@@ -178,7 +178,7 @@ async fn a_request_whose_user_has_moved_is_worked_on() {
 /// A statement may also add the parent, in any order.
 #[tokio::test]
 async fn a_parent_may_be_added_by_the_same_statement() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     let both = "WITH parent AS (INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\", \"tenantId\") \
                 VALUES ('p', 'ann', 'a1', 't', 'd', 'x', now(), 'a1')), \
                 child AS (INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\", \"tenantId\") \
@@ -190,7 +190,7 @@ async fn a_parent_may_be_added_by_the_same_statement() {
 /// Every foreign key of a table that the tenant role may write is guarded against revealing another tenant.
 #[tokio::test]
 async fn every_foreign_key_of_a_tenants_table_is_guarded() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     assert_eq!(unguarded_keys(&mut raw).await, Vec::<String>::new());
     raw.run("DROP TRIGGER \"Parent_userId_visible_update\" ON \"Task\"").await;
@@ -235,7 +235,7 @@ const KNOWN_UNIQUE: [(&str, &str); 7] = [
 
 #[tokio::test]
 async fn every_unique_index_that_spans_tenants_is_known() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     let known = KNOWN_UNIQUE.map(|(index, _)| format!("'{index}'")).join(", ");
     // Ids are random. An index on a guarded column is checked after its trigger.
     let sql = format!(

@@ -1,7 +1,7 @@
 //! Creation of the database roles: concurrently by several databases of a server, and by logins that may not.
 
 use rylie_db::prelude::*;
-use rylie_migration::{Catalog, MIGRATIONS, MigrationState, Migrations, Progress};
+use rylie_migration::{Catalog, DeployProgress, MIGRATIONS, MigrationState, Migrations};
 use rylie_testkit::Cluster;
 
 use crate::support::logins::give_away;
@@ -36,7 +36,7 @@ async fn databases_that_migrate_at_the_same_time_share_the_roles() {
             assert_eq!(applied.unwrap().len(), from("create_door_roles"));
         }
         for database in &databases {
-            assert_eq!(migrations(&database.url()).await.missing_wall().await.unwrap(), None);
+            assert_eq!(migrations(&database.url()).await.missing_row_security().await.unwrap(), None);
         }
         assert_eq!(
             raw.rows(ROLES).await.unwrap(),
@@ -59,16 +59,16 @@ async fn who_may_not_make_roles_deploys_and_somebody_else_finishes() {
     let mut raw = Raw::connect(&database.url()).await;
     let owner = give_away(&database, &mut raw).await;
 
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut by_owner = migrations(&owner).await;
-    let mut listen = |progress: Progress<'_>| {
-        if let Progress::WithoutWall { reason } = progress {
-            told.push(reason.to_owned());
+    let mut listen = |progress: DeployProgress<'_>| {
+        if let DeployProgress::WithoutRowSecurity { reason } = progress {
+            reported.push(reason.to_owned());
         }
     };
     assert_eq!(by_owner.deploy(&mut listen).await.unwrap().len(), MIGRATIONS.len());
     assert_eq!(by_owner.deploy(&mut listen).await.unwrap(), Vec::<String>::new());
-    assert_eq!(told, ["role rylie_doors does not exist"; 2]);
+    assert_eq!(reported, ["role rylie_doors does not exist"; 2]);
     assert!(by_owner.status().await.unwrap().iter().all(|migration| migration.state == MigrationState::Applied));
     let service = Database::connect(Config::new(&owner).unwrap()).await.unwrap();
     let health = service.health().await.unwrap();
@@ -80,7 +80,7 @@ async fn who_may_not_make_roles_deploys_and_somebody_else_finishes() {
 
     assert_eq!(deploy(&database.url()).await, Vec::<String>::new());
 
-    assert_eq!(by_owner.missing_wall().await.unwrap(), None);
+    assert_eq!(by_owner.missing_row_security().await.unwrap(), None);
     let catalog = by_owner.catalog().await.unwrap();
     assert!(catalog == Catalog::current(), "not the same as a superuser makes at once");
     assert_eq!(service.migrate().await.unwrap(), Vec::<String>::new());
@@ -91,7 +91,7 @@ async fn who_may_not_make_roles_deploys_and_somebody_else_finishes() {
 
 /// An owner that may create roles needs no superuser.
 #[tokio::test]
-async fn an_owner_who_may_make_roles_builds_the_wall_alone() {
+async fn an_owner_who_may_make_roles_builds_row_security_alone() {
     let cluster = Cluster::private().await.unwrap();
     let database = cluster.empty_database().await.unwrap();
     let mut raw = Raw::connect(&database.url()).await;
@@ -100,14 +100,14 @@ async fn an_owner_who_may_make_roles_builds_the_wall_alone() {
 
     deploy(&owner).await;
 
-    assert_eq!(migrations(&owner).await.missing_wall().await.unwrap(), None);
+    assert_eq!(migrations(&owner).await.missing_row_security().await.unwrap(), None);
     Raw::connect(&owner).await.run("SET ROLE rylie_sealer").await;
 }
 
 /// A dump restored on another server contains the record and no roles: the next deploy creates them.
 #[tokio::test]
 async fn what_is_lost_is_made_again_by_the_next_deploy() {
-    let (database, mut raw) = super::walled().await;
+    let (database, mut raw) = super::protected().await;
     for (lost, reason) in [
         ("DROP POLICY rylie_tenant ON \"Task\"", "table Task has no policy in force for rylie_tenant"),
         ("ALTER TABLE \"User\" DISABLE ROW LEVEL SECURITY", "table User has no policy in force for rylie_platform"),
@@ -116,18 +116,18 @@ async fn what_is_lost_is_made_again_by_the_next_deploy() {
     ] {
         raw.run(lost).await;
         let mut migrations = Migrations::connect(&database.url()).await.unwrap();
-        assert_eq!(migrations.missing_wall().await.unwrap().as_deref(), Some(reason));
+        assert_eq!(migrations.missing_row_security().await.unwrap().as_deref(), Some(reason));
 
         migrations.deploy(&mut |_| ()).await.unwrap();
 
-        assert_eq!(migrations.missing_wall().await.unwrap(), None);
+        assert_eq!(migrations.missing_row_security().await.unwrap(), None);
     }
 }
 
 /// A service in a database whose roles exist by another database's migration, but not yet by its own.
 #[tokio::test]
 async fn roles_of_another_database_are_not_taken_for_ones_own() {
-    drop(super::walled().await);
+    drop(super::protected().await);
     let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     make_base(&database.url()).await;
 

@@ -4,7 +4,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
 use rylie_migration::{CheckStatus, Login, Provision};
 
-use super::walled;
+use super::protected;
 use crate::support::raw::{DENIED, Raw};
 use crate::support::sql::migrations;
 
@@ -18,7 +18,7 @@ fn wanted(name: &str, no_platform: bool) -> Provision {
 
 #[tokio::test]
 async fn a_login_without_the_platform_serves_tenants_and_may_not_take_its_role() {
-    let (database, _raw) = walled().await;
+    let (database, _raw) = protected().await;
     let (app, jobs) = (format!("{}_app", database.name()), format!("{}_jobs", database.name()));
     let mut owner = migrations(&database.url()).await;
     // Twice, and on a login that could open every kind of unit.
@@ -27,8 +27,9 @@ async fn a_login_without_the_platform_serves_tenants_and_may_not_take_its_role()
         assert!(!owner.provision(&wanted(&app, true)).await.unwrap()[0].platform);
     }
     owner.provision(&wanted(&jobs, false)).await.unwrap();
-    let told: Vec<_> = owner.provisioned().await.unwrap().into_iter().map(|row| (row.login, row.platform)).collect();
-    assert_eq!(told, [(app.clone(), false), (jobs.clone(), true)]);
+    let reported: Vec<_> =
+        owner.provisioned().await.unwrap().into_iter().map(|row| (row.login, row.platform)).collect();
+    assert_eq!(reported, [(app.clone(), false), (jobs.clone(), true)]);
 
     let mut raw = Raw::connect(&database.url_as(&app)).await;
     for role in ["rylie_platform", "rylie_doors"] {
@@ -43,7 +44,7 @@ async fn a_login_without_the_platform_serves_tenants_and_may_not_take_its_role()
     assert!(alone.check_roles().await.unwrap().iter().all(|check| check.status == CheckStatus::Ok));
     assert_eq!(alone.migrate().await.unwrap(), Vec::<String>::new());
     assert!(matches!(alone.store().platform(grant()).await, Err(Error::NoPlatform)));
-    assert!(matches!(alone.store().books().await, Err(Error::NoPlatform)));
+    assert!(matches!(alone.store().operations().await, Err(Error::NoPlatform)));
     drop(alone.store().identity().await.unwrap());
 
     let config = Config::builder().set("database_url", database.url_as(&app)).unwrap();
@@ -51,13 +52,13 @@ async fn a_login_without_the_platform_serves_tenants_and_may_not_take_its_role()
     let both = Database::connect(config).await.unwrap();
     let unit = both.store().platform(grant()).await.unwrap();
     assert_eq!(unit.agencies().list(PageRequest::default()).await.unwrap().total, 2);
-    drop(both.store().books().await.unwrap());
+    drop(both.store().operations().await.unwrap());
     drop(both.store().identity().await.unwrap());
 }
 
 #[tokio::test]
 async fn a_login_for_the_platform_of_another_database_is_refused() {
-    let ((ours, _), (other, _)) = (walled().await, walled().await);
+    let ((ours, _), (other, _)) = (protected().await, protected().await);
     let mut raw = Raw::connect(&other.url()).await;
     raw.run("UPDATE rylie_database SET fingerprint = 'another'").await;
     let config = Config::builder().set("database_url", ours.url()).unwrap();

@@ -4,7 +4,7 @@ use rylie_db::prelude::*;
 use rylie_migration::{AdoptOptions, CheckStatus, Error, MIGRATIONS, Refusal, Step};
 use rylie_testkit::{Cluster, PostgresDatabase};
 
-use super::walled;
+use super::protected;
 use crate::support::logins::give_away;
 use crate::support::made::{Made, list, migrations_of};
 use crate::support::old_service::make_base;
@@ -146,8 +146,8 @@ async fn what_is_planted_between_the_check_and_its_use_is_not_kept() {
 }
 
 #[tokio::test]
-async fn what_is_given_away_or_opened_later_is_told_and_refused() {
-    let (database, mut raw) = walled().await;
+async fn what_is_given_away_or_opened_later_is_reported_and_refused() {
+    let (database, mut raw) = protected().await;
     let name = format!("{}_mallory", database.name());
     raw.run(&format!("CREATE ROLE {name} LOGIN")).await;
     assert_eq!(migrations(&database.url()).await.drift().await.unwrap().differences, []);
@@ -177,8 +177,8 @@ async fn what_is_given_away_or_opened_later_is_told_and_refused() {
 }
 
 #[tokio::test]
-async fn a_function_without_a_fixed_search_path_is_told_and_refused() {
-    let (database, mut raw) = walled().await;
+async fn a_function_without_a_fixed_search_path_is_reported_and_refused() {
+    let (database, mut raw) = protected().await;
     for path in ["RESET search_path", "SET search_path = public", "SET search_path = pg_catalog, public"] {
         raw.run(&format!("ALTER FUNCTION rylie_audit_erase(text, text, bytea) {path}")).await;
         let mut by_superuser = migrations(&database.url()).await;
@@ -203,8 +203,8 @@ fn refused_fix(function: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_may_create_in_the_schema_is_told() {
-    let (database, mut raw) = walled().await;
+async fn who_may_create_in_the_schema_is_reported() {
+    let (database, mut raw) = protected().await;
     let name = format!("{}_mallory", database.name());
     raw.run(&format!("CREATE ROLE {name} LOGIN")).await;
     for who in ["PUBLIC", &name] {
@@ -246,7 +246,7 @@ async fn a_superuser_does_not_run_the_code_of_an_owner_who_may_not_create() {
 /// A schema with the login's name precedes `public` on PostgreSQL's default search path.
 #[tokio::test]
 async fn a_schema_of_the_logins_name_shadows_nothing() {
-    let (database, mut raw) = walled().await;
+    let (database, mut raw) = protected().await;
     let login = format!("{}_app", database.name());
     raw.run(&format!(
         "CREATE ROLE \"{login}\" LOGIN; GRANT rylie_doors TO \"{login}\"; CREATE SCHEMA \"{login}\"; GRANT ALL ON SCHEMA \"{login}\" TO PUBLIC; \

@@ -3,7 +3,7 @@
 //! A session that can send any SQL can also assume another role (`RESET ROLE`, `SET ROLE rylie_platform`). This layer
 //! protects against a wrong query of ours, not against a stranger's SQL. No unit therefore takes SQL.
 
-use super::{TABLES, walled};
+use super::{TABLES, protected};
 use crate::support::raw::{DENIED, Raw};
 
 /// Lists the tables that show a tenant foreign rows, or hide its own.
@@ -23,7 +23,7 @@ async fn leaks(raw: &mut Raw) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn a_query_without_a_condition_sees_the_own_rows_only() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     assert_eq!(leaks(&mut raw).await, Vec::<&str>::new());
     let joined = "SELECT t.id FROM \"Task\" t JOIN \"Request\" r ON true JOIN \"User\" u ON true";
@@ -38,7 +38,7 @@ async fn a_query_without_a_condition_sees_the_own_rows_only() {
 /// Removing any one policy shows a leak. So the check above works, and each policy is needed.
 #[tokio::test]
 async fn each_policy_is_what_holds_its_table() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     for table in TABLES {
         for (breach, repair) in [
             ("ALTER TABLE \"$\" DISABLE ROW LEVEL SECURITY", "ALTER TABLE \"$\" ENABLE ROW LEVEL SECURITY"),
@@ -61,7 +61,7 @@ async fn each_policy_is_what_holds_its_table() {
 
 #[tokio::test]
 async fn with_no_tenant_set_nothing_is_seen() {
-    let (database, mut raw) = walled().await;
+    let (database, mut raw) = protected().await;
     let mut fresh = Raw::connect(&database.url()).await;
     // Once set, the setting is empty afterwards and no longer unknown.
     raw.as_tenant("a1", "SELECT 1").await.unwrap();
@@ -76,7 +76,7 @@ async fn with_no_tenant_set_nothing_is_seen() {
 
 #[tokio::test]
 async fn another_tenants_rows_are_neither_changed_nor_removed() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     for (sql, own) in [
         ("UPDATE \"Request\" SET title = 'mine' RETURNING id", "r-ann"),
@@ -94,7 +94,7 @@ async fn another_tenants_rows_are_neither_changed_nor_removed() {
 
 #[tokio::test]
 async fn a_row_is_neither_made_for_nor_moved_to_another_tenant() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     let task = "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\", \"tenantId\") VALUES ('x', 'ann', ";
     for sql in [
@@ -125,8 +125,8 @@ async fn a_row_is_neither_made_for_nor_moved_to_another_tenant() {
 }
 
 #[tokio::test]
-async fn the_wall_is_not_switched_off_from_inside() {
-    let (_database, mut raw) = walled().await;
+async fn row_security_is_not_switched_off_from_inside() {
+    let (_database, mut raw) = protected().await;
 
     for table in TABLES.iter().filter(|table| !["Account", "Session"].contains(table)) {
         let all = format!("SELECT id FROM \"{table}\"");
@@ -159,7 +159,7 @@ async fn the_wall_is_not_switched_off_from_inside() {
 /// A documented limit of this layer: a stranger's SQL on our connection.
 #[tokio::test]
 async fn whoever_may_send_any_sql_may_leave_the_role() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     for way_out in ["RESET ROLE", "SET ROLE rylie_platform", "SET rylie.tenant = 'a2'"] {
         let seen = raw.as_tenant("a1", &format!("{way_out}; SELECT id FROM \"Request\" WHERE id = 'r-bob'")).await;
@@ -169,7 +169,7 @@ async fn whoever_may_send_any_sql_may_leave_the_role() {
 
 #[tokio::test]
 async fn copying_gives_and_takes_no_others_rows() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     assert_eq!(raw.copied_out("a1", "COPY \"Request\" (id) TO STDOUT").await.unwrap(), ["r-ann"]);
     assert_eq!(raw.copied_out("a1", "COPY (SELECT id FROM \"User\") TO STDOUT").await.unwrap(), ["ann"]);
@@ -182,7 +182,7 @@ async fn copying_gives_and_takes_no_others_rows() {
 
 #[tokio::test]
 async fn identities_and_the_platforms_own_are_closed_to_tenants() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
 
     for table in ["Account", "Session", "VerificationToken", "SystemSettings", "rylie_database", "seaql_migrations"] {
         for sql in ["SELECT 1 FROM \"$\"", "DELETE FROM \"$\"", "INSERT INTO \"$\" DEFAULT VALUES"] {
@@ -197,8 +197,8 @@ async fn identities_and_the_platforms_own_are_closed_to_tenants() {
 }
 
 #[tokio::test]
-async fn the_audit_log_is_added_to_and_never_changed_at_any_door() {
-    let (_database, mut raw) = walled().await;
+async fn the_audit_log_is_added_to_and_never_changed_in_any_unit() {
+    let (_database, mut raw) = protected().await;
     let event = |tenant: &str| {
         format!(
             "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('x', 'ann', 'x', 'y', '{tenant}')"
@@ -219,8 +219,8 @@ async fn the_audit_log_is_added_to_and_never_changed_at_any_door() {
 }
 
 #[tokio::test]
-async fn the_identity_door_changes_nothing_of_a_user_but_the_confirmation() {
-    let (_database, mut raw) = walled().await;
+async fn the_identity_unit_changes_nothing_of_a_user_but_the_confirmation() {
+    let (_database, mut raw) = protected().await;
     let mut at_door = async |sql: &str| raw.as_role("rylie_identity", "SELECT 1", sql).await;
 
     assert_eq!(at_door("UPDATE \"User\" SET \"emailVerified\" = now() RETURNING 'x'").await.unwrap().len(), 3);
@@ -239,7 +239,7 @@ async fn the_identity_door_changes_nothing_of_a_user_but_the_confirmation() {
 /// A statement prepared for one tenant and run for another shows the other's rows.
 #[tokio::test]
 async fn a_prepared_statement_follows_the_tenant() {
-    let (_database, mut raw) = walled().await;
+    let (_database, mut raw) = protected().await;
     raw.run("PREPARE mine AS SELECT id FROM \"Request\"").await;
 
     for _ in 0..7 {

@@ -16,7 +16,7 @@ const WITNESS: &str = "CREATE TABLE witness (who text); GRANT INSERT ON witness 
      CREATE TRIGGER witness AFTER INSERT ON \"Request\" FOR EACH ROW EXECUTE FUNCTION witness()";
 
 #[tokio::test]
-async fn every_unit_runs_in_the_role_of_its_door() {
+async fn every_unit_runs_in_the_role_of_its_kind() {
     let world = World::postgres().await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
     raw.run(WITNESS).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rylie_migration::{Engine, Error, MIGRATIONS, MigrationState, Migrations, Options, Progress, Step};
+use rylie_migration::{DeployProgress, Engine, Error, MIGRATIONS, MigrationState, Migrations, Options, Step};
 
 use crate::support::made::{Made, list, migrations_of};
 use crate::support::old_service::{fill, make_base, record_base};
@@ -87,7 +87,7 @@ pub(crate) async fn a_held_lock_is_named(url: &str) {
     let mut migrations = Migrations::connect_with(url, options).await.unwrap();
     let mut waited = false;
 
-    let outcome = migrations.deploy(&mut |progress| waited |= matches!(progress, Progress::Waiting { .. })).await;
+    let outcome = migrations.deploy(&mut |progress| waited |= matches!(progress, DeployProgress::Waiting { .. })).await;
 
     assert!(waited);
     match outcome {
@@ -119,8 +119,11 @@ pub(crate) async fn a_table_in_use_is_waited_for_in_short_turns(url: &str) {
 
     match migrations.deploy(&mut |_| ()).await {
         Err(error @ Error::Blocked { .. }) => {
-            let told = error.to_string();
-            assert!(told.contains(&format!("process {pid} (")) && told.contains("idle in transaction, for "), "{told}");
+            let reported = error.to_string();
+            assert!(
+                reported.contains(&format!("process {pid} (")) && reported.contains("idle in transaction, for "),
+                "{reported}"
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -129,7 +132,7 @@ pub(crate) async fn a_table_in_use_is_waited_for_in_short_turns(url: &str) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         sql.run("COMMIT").await;
     };
-    let mut quiet = |_: Progress<'_>| ();
+    let mut quiet = |_: DeployProgress<'_>| ();
     let (outcome, ()) = tokio::join!(migrations.deploy(&mut quiet), ending);
     outcome.unwrap();
 }

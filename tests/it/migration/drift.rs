@@ -26,7 +26,7 @@ async fn migrated() -> (PostgresDatabase, Sql) {
 }
 
 /// Executes the proposed fixes, each statement separately.
-async fn mend(sql: &mut Sql, drift: &Drift) {
+async fn fix(sql: &mut Sql, drift: &Drift) {
     for statement in drift.differences.iter().flat_map(|difference| &difference.fix) {
         sql.run(statement).await;
     }
@@ -114,7 +114,7 @@ async fn missing_roles_are_one_difference() {
 }
 
 #[tokio::test]
-async fn a_role_that_was_given_more_is_named_and_mended() {
+async fn a_role_that_was_given_more_is_named_and_fixed() {
     let cluster = Cluster::private().await.unwrap();
     let database = cluster.empty_database().await.unwrap();
     deploy(&database.url()).await;
@@ -124,7 +124,7 @@ async fn a_role_that_was_given_more_is_named_and_mended() {
     let found = drift(&database.url()).await;
 
     assert_eq!(objects(&found), ["role rylie_doors", "role rylie_tenant", "rights of rylie_identity on schema public"]);
-    mend(&mut sql, &found).await;
+    fix(&mut sql, &found).await;
     assert_eq!(drift(&database.url()).await, Drift::default());
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rylie_migration::{AdoptOptions, MIGRATIONS, Options, Progress, Step, steps_sent};
+use rylie_migration::{AdoptOptions, DeployProgress, MIGRATIONS, Options, Step, steps_sent};
 use rylie_testkit::Cluster;
 
 use crate::support::old_service::{fill, make_base, record_base};
@@ -126,18 +126,18 @@ async fn with_slow_tasks(url: &str, tasks: u32, seconds: &str) -> Sql {
 /// reported.
 pub(crate) async fn a_batch_that_takes_too_long_is_made_smaller(url: &str) {
     let mut sql = with_slow_tasks(url, 120, "0.01").await;
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
 
-    let mut hear = |progress: Progress<'_>| {
-        if let Progress::Rows { done, .. } = progress {
-            told.push(done);
+    let mut hear = |progress: DeployProgress<'_>| {
+        if let DeployProgress::Rows { done, .. } = progress {
+            reported.push(done);
         }
     };
     migrations(url).await.deploy(&mut hear).await.unwrap();
 
     let filled = "SELECT count(*)::text FROM \"Task\" WHERE \"tenantId\" IS NOT NULL";
     assert_eq!(sql.one(filled).await, "120");
-    assert!(told.iter().any(|done| *done < 100), "120 rows of 10 ms each are more than one batch: {told:?}");
+    assert!(reported.iter().any(|done| *done < 100), "120 rows of 10 ms each are more than one batch: {reported:?}");
 }
 
 /// A single row that exceeds the time limit of a batch still gets its key.

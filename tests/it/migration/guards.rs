@@ -133,9 +133,9 @@ pub(crate) async fn production_is_left_with_a_reason_that_is_audited(url: &str) 
 pub(crate) async fn only_the_owner_marks(url: &str) {
     deploy(url).await;
     let mut sql = Sql::connect(url).await;
-    let doors = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'rylie%' AND (has_table_privilege(oid, 'rylie_database', 'INSERT') \
+    let unit_roles = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'rylie%' AND (has_table_privilege(oid, 'rylie_database', 'INSERT') \
          OR has_table_privilege(oid, 'rylie_database', 'UPDATE') OR has_table_privilege(oid, 'rylie_database', 'DELETE'))";
-    assert_eq!(sql.all(doors).await, Vec::<String>::new());
+    assert_eq!(sql.all(unit_roles).await, Vec::<String>::new());
     let role = format!("marker_{}", sql.one("SELECT current_database()::text").await);
     sql.run(&format!("CREATE ROLE \"{role}\"; GRANT ALL ON rylie_database TO \"{role}\"")).await;
     let mut migrations = migrations(url).await;
@@ -145,7 +145,7 @@ pub(crate) async fn only_the_owner_marks(url: &str) {
             .await
             .unwrap()
             .iter()
-            .any(|check| check.id == "roles.mark" && check.detail.contains(&role))
+            .any(|check| check.id == "roles.marker" && check.detail.contains(&role))
     );
     sql.run(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"")).await;
 }

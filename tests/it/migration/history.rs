@@ -120,7 +120,7 @@ pub(crate) async fn what_an_earlier_version_applied_is_trusted_on_first_use(url:
 }
 
 /// The record contains the step and the error class, and no value; the corrected migration continues.
-pub(crate) async fn a_failed_migration_says_where_and_goes_on_when_mended(url: &str) {
+pub(crate) async fn a_failed_migration_says_where_and_goes_on_when_fixed(url: &str) {
     let failing = |second: &'static str| {
         let mut made = Made::table(A, "a");
         made.up.push(Step::Sql(second.into()));
@@ -134,9 +134,9 @@ pub(crate) async fn a_failed_migration_says_where_and_goes_on_when_mended(url: &
     let detail = status.detail.unwrap();
     assert!(detail.contains("error") && !detail.contains("canary"), "{detail}");
 
-    let mut mended = migrations_of(url, failing("INSERT INTO a VALUES (1)")).await;
-    assert_eq!(mended.deploy(&mut |_| ()).await.unwrap(), [A]);
-    assert_eq!(state(&mut mended, A).await, MigrationState::Applied);
+    let mut fixed = migrations_of(url, failing("INSERT INTO a VALUES (1)")).await;
+    assert_eq!(fixed.deploy(&mut |_| ()).await.unwrap(), [A]);
+    assert_eq!(state(&mut fixed, A).await, MigrationState::Applied);
 }
 
 pub(crate) async fn a_check_that_does_not_hold_fails_the_migration(url: &str) {
@@ -150,7 +150,7 @@ pub(crate) async fn a_check_that_does_not_hold_fails_the_migration(url: &str) {
     assert_eq!(holds.deploy(&mut |_| ()).await.unwrap(), [A]);
 }
 
-pub(crate) async fn only_what_needs_mending_is_resolved(url: &str) {
+pub(crate) async fn only_what_needs_fixing_is_resolved(url: &str) {
     deploy(url).await;
     let mut migrations = migrations(url).await;
     let name = MIGRATIONS[3].name();

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rylie_migration::{Engine, Error, MIGRATIONS, MigrationState, Progress, Refusal, Resolution, Step};
+use rylie_migration::{DeployProgress, Engine, Error, MIGRATIONS, MigrationState, Refusal, Resolution, Step};
 
 use crate::support::made::{List, Made, list, migrations_of};
 use crate::support::sql::{Sql, deploy, from, migrations, schema};
@@ -40,8 +40,8 @@ fn five() -> List {
 async fn a_deploy_to_be_killed() {
     let Ok(url) = std::env::var(URL) else { return };
     let last: Option<usize> = std::env::var(STEP).ok().and_then(|step| step.parse().ok());
-    let mut kill = |progress: Progress<'_>| {
-        if matches!(progress, Progress::Step { migration: NAME, step, .. } if Some(step) == last) {
+    let mut kill = |progress: DeployProgress<'_>| {
+        if matches!(progress, DeployProgress::Step { migration: NAME, step, .. } if Some(step) == last) {
             Command::new("kill").args(["-9", &std::process::id().to_string()]).status().unwrap();
         }
     };

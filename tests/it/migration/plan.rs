@@ -262,8 +262,8 @@ async fn the_plan_of_an_empty_database_is_what_deploy_sends() {
     let planned = plan(&mut migrations(&url).await).await.unwrap();
 
     let mut sent = Vec::new();
-    let mut listener = |progress: rylie_migration::Progress<'_>| {
-        if let rylie_migration::Progress::Step { migration, statement, .. } = progress {
+    let mut listener = |progress: rylie_migration::DeployProgress<'_>| {
+        if let rylie_migration::DeployProgress::Step { migration, statement, .. } = progress {
             sent.push((migration.to_owned(), statement.to_owned()));
         }
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rylie_db::entities::Request;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Server, UserFilter};
-use rylie_testkit::attacks::{Attacks, Walls};
+use rylie_testkit::attacks::{Attacks, Layers};
 use rylie_testkit::{Replica, TestAgency, World};
 use sqlx::{Connection, PgConnection};
 
@@ -61,15 +61,15 @@ impl<'w> Two<'w> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_walls_hold_off_every_attack_on_the_replica() {
+async fn the_isolation_layers_hold_off_every_attack_on_the_replica() {
     let replica = replica().await;
     let world = World::postgres_with_replica(&replica).await.unwrap();
 
     let report = Attacks::on(&world).through_replicas().await.unwrap();
 
     report.assert_held();
-    let behind = |walls| report.attacks().iter().filter(|attack| attack.walls == walls).count();
-    assert_eq!((behind(Walls::Both), behind(Walls::Fence)), (9, 9), "{report}");
+    let behind = |layers| report.attacks().iter().filter(|attack| attack.layers == layers).count();
+    assert_eq!((behind(Layers::Both), behind(Layers::TenantFilter)), (9, 9), "{report}");
 }
 
 /// Options of units that may read from a replica, with the expected server.
@@ -90,7 +90,7 @@ async fn tenants_stand_apart_on_the_replica() {
 }
 
 #[tokio::test]
-async fn the_fence_alone_keeps_tenants_apart_on_the_replica() {
+async fn the_tenant_filter_alone_keeps_tenants_apart_on_the_replica() {
     let replica = replica().await;
     let world = World::postgres_with_replica(&replica).await.unwrap();
     let two = Two::of(&world).await;
@@ -144,7 +144,7 @@ async fn as_tenant(world: &World, replica: &Replica, tenant: &str, sql: &str) ->
 
 /// Replicas whose login bypasses a policy are not used.
 #[tokio::test]
-async fn a_login_without_the_second_wall_is_not_read_by() {
+async fn a_login_that_bypasses_policies_is_not_used() {
     let replica = replica().await;
     let world = World::postgres_with_replica(&replica).await.unwrap();
     let agency = world.agency().await.unwrap();
@@ -154,8 +154,8 @@ async fn a_login_without_the_second_wall_is_not_read_by() {
 
     let url = world.replica_url(&replica).unwrap().replacen("//postgres:", "//reader:", 1);
     let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
-    let told = async || database.replicas()[0].reason.contains("row-level security");
-    eventually("it is told why", told).await;
+    let reported = async || database.replicas()[0].reason.contains("row-level security");
+    eventually("it is told why", reported).await;
     let read = UnitOptions::read_only();
     assert_eq!(opens_on(&*database.store(), &agency.scope(), read).await, Server::Primary);
     raw.run("DROP OWNED BY reader; DROP ROLE reader").await;

@@ -78,8 +78,8 @@ async fn a_replica_that_answers_nothing_is_left_and_taken_again() {
     for _ in 0..3 {
         assert_eq!(opens_on(&*store, &agency.scope(), UnitOptions::read_only()).await, Server::Primary);
     }
-    let told = async || !database.replicas()[0].serving;
-    eventually("it is left", told).await;
+    let reported = async || !database.replicas()[0].serving;
+    eventually("it is left", reported).await;
 
     // Traffic in transit is lost; new requests are answered.
     proxy.delay_to_client(Duration::ZERO);

@@ -105,8 +105,8 @@ async fn what_the_pooler_leads_to_instead_of_the_replica_serves_nothing() {
     for _ in 0..20 {
         assert_eq!(opens_on(store, scope, read).await, Server::Primary);
     }
-    let told = async || database.replicas()[0].reason.contains("not in recovery");
-    eventually("it is told why", told).await;
+    let reported = async || database.replicas()[0].reason.contains("not in recovery");
+    eventually("it is told why", reported).await;
 
     server.lock().unwrap().clone_from(&scene.replica.address());
     let mut primary = crate::support::sql::Sql::connect(scene.world.url()).await;
@@ -117,14 +117,14 @@ async fn what_the_pooler_leads_to_instead_of_the_replica_serves_nothing() {
 }
 
 #[tokio::test]
-async fn a_pooler_that_the_settings_do_not_name_is_told() {
+async fn a_pooler_that_the_settings_do_not_name_is_reported() {
     let scene = Scene::with(&[]).await;
     let pooler = scene.replica.pooler_before(&scene.replica.address()).await.unwrap();
     let url = url_at(&scene.world, scene.replica.primary(), pooler.address());
     let database = scene.world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
 
-    let told = async || database.replicas()[0].reason.contains("behind_pooler");
-    eventually("it is told why", told).await;
+    let reported = async || database.replicas()[0].reason.contains("behind_pooler");
+    eventually("it is told why", reported).await;
 
     let read = UnitOptions::read_only();
     assert_eq!(opens_on(&*database.store(), &scene.scope, read).await, Server::Primary);

@@ -28,8 +28,8 @@ async fn a_replica_that_is_promoted_serves_no_unit_more() {
         let read = UnitOptions::read_only();
         assert_eq!(seen(&*store, &scope, read, &request).await, (true, Server::Primary));
     }
-    let told = async || database.replicas()[0].reason.contains("promoted");
-    eventually("it is told why", told).await;
+    let reported = async || database.replicas()[0].reason.contains("promoted");
+    eventually("it is told why", reported).await;
 }
 
 #[tokio::test]
@@ -49,8 +49,8 @@ async fn a_server_that_is_no_replica_of_the_primarys_database_serves_nothing() {
         ("postgres://nobody@127.0.0.1:1/none".to_owned(), "connection"),
     ] {
         let database = world.connect_with_settings(&[("replica_urls", &url)]).await.unwrap();
-        let told = async || database.replicas()[0].reason.contains(reason);
-        eventually(reason, told).await;
+        let reported = async || database.replicas()[0].reason.contains(reason);
+        eventually(reason, reported).await;
         assert!(!database.replicas()[0].serving);
         let read = UnitOptions::read_only();
         assert_eq!(opens_on(&*database.store(), &agency.scope(), read).await, Server::Primary);
@@ -111,8 +111,8 @@ async fn a_server_that_has_replayed_less_than_was_seen_does_not_serve_the_unit()
         }
         in_use.push(unit);
     }
-    let told = database.replicas()[0].reason.clone();
-    assert!(in_use.len() < 10, "{} were in use: {told}", in_use.len());
+    let reported = database.replicas()[0].reason.clone();
+    assert!(in_use.len() < 10, "{} were in use: {reported}", in_use.len());
 }
 
 /// Waits until a replica that no store uses has the world's database with its roles and rows.

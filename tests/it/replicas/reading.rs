@@ -23,7 +23,7 @@ async fn reads_go_to_the_replica_and_whatever_may_write_to_the_primary() {
 
     assert_eq!(store.tenant(scope).await.unwrap().server(), Server::Primary);
     assert_eq!(store.identity().await.unwrap().server(), Server::Primary);
-    assert_eq!(store.books().await.unwrap().server(), Server::Primary);
+    assert_eq!(store.operations().await.unwrap().server(), Server::Primary);
     assert_eq!(opens_on(store, scope, UnitOptions::read_only().on_primary()).await, Server::Primary);
     let status = scene.database.replicas();
     assert!(status[0].serving && status[0].reason.is_empty() && status[0].behind.is_some(), "{status:?}");

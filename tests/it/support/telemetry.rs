@@ -97,13 +97,13 @@ impl HistogramFn for Measure {
 
 /// A span with its attributes, including those recorded later.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Reported {
     pub(crate) name: &'static str,
     pub(crate) parent: Option<u64>,
     pub(crate) fields: BTreeMap<&'static str, String>,
 }
 
-impl Told {
+impl Reported {
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
@@ -111,7 +111,7 @@ impl Told {
 
 /// The spans of this project's crates, by number; the first is 1.
 #[derive(Clone, Default)]
-pub(crate) struct Spans(Arc<Mutex<Vec<Told>>>);
+pub(crate) struct Spans(Arc<Mutex<Vec<Reported>>>);
 
 impl Spans {
     /// Records this thread's spans until the guard is dropped.
@@ -119,16 +119,16 @@ impl Spans {
         tracing::subscriber::set_default(self.clone())
     }
 
-    pub(crate) fn all(&self) -> Vec<Told> {
+    pub(crate) fn all(&self) -> Vec<Reported> {
         self.0.lock().unwrap().clone()
     }
 
-    pub(crate) fn of(&self, name: &str) -> Vec<Told> {
-        self.all().into_iter().filter(|told| told.name == name).collect()
+    pub(crate) fn of(&self, name: &str) -> Vec<Reported> {
+        self.all().into_iter().filter(|reported| reported.name == name).collect()
     }
 
-    pub(crate) fn parent_of(&self, told: &Told) -> Option<Told> {
-        let number = usize::try_from(told.parent?).unwrap();
+    pub(crate) fn parent_of(&self, reported: &Reported) -> Option<Reported> {
+        let number = usize::try_from(reported.parent?).unwrap();
         self.0.lock().unwrap().get(number - 1).cloned()
     }
 }
@@ -138,11 +138,11 @@ impl tracing::Subscriber for Spans {
         of.is_span() && of.target().starts_with("rylie_")
     }
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        let mut told = Told { name: attributes.metadata().name(), ..Told::default() };
-        told.parent = attributes.parent().map(Id::into_u64);
-        attributes.record(&mut told);
+        let mut reported = Reported { name: attributes.metadata().name(), ..Reported::default() };
+        reported.parent = attributes.parent().map(Id::into_u64);
+        attributes.record(&mut reported);
         let mut spans = self.0.lock().unwrap();
-        spans.push(told);
+        spans.push(reported);
         Id::from_u64(spans.len() as u64)
     }
     fn record(&self, span: &Id, values: &Record<'_>) {
@@ -155,7 +155,7 @@ impl tracing::Subscriber for Spans {
     fn exit(&self, _: &Id) {}
 }
 
-impl Visit for Told {
+impl Visit for Reported {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.fields.insert(field.name(), value.to_owned());
     }

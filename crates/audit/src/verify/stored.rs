@@ -77,7 +77,7 @@ impl SealedLeaf {
 /// The progress of a verification, for one that continues later.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Progress {
+pub struct VerifiedUpTo {
     /// The last verified batch.
     pub batch: u64,
     /// The hash of its checkpoint.

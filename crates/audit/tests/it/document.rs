@@ -8,8 +8,8 @@ mod texts;
 use std::collections::BTreeMap;
 
 use rylie_audit::{
-    Checkpoint, Committed, Digest, Document, Format, Proof, Record, Salt, SignedCheckpoint, SigningKey, TenantEntry,
-    TenantPlace, Tree, What, Who, inclusion_path, leaf_hash,
+    ActorPart, Checkpoint, Committed, Digest, Document, Format, Proof, Record, Salt, SignedCheckpoint, SigningKey,
+    TargetPart, TenantEntry, TenantPlace, Tree, inclusion_path, leaf_hash,
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,14 +75,14 @@ fn target_parts_have_the_documented_commitments() {
     check_json("targets", |target: &mut Target| {
         let format = if target.version == 1 { Format::One } else { Format::Two };
         let details = target.details.clone().map(|text| Document::of(format, text));
-        target.commitment = What { resource_id: target.resource_id.clone(), details }.commitment(&target.salt);
+        target.commitment = TargetPart { resource_id: target.resource_id.clone(), details }.commitment(&target.salt);
     });
 }
 
 #[derive(Deserialize, Serialize)]
 struct ActorVector {
     salt: Salt,
-    value: Who,
+    value: ActorPart,
     #[serde(default = "none")]
     commitment: Digest,
 }

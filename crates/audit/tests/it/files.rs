@@ -78,7 +78,7 @@ fn a_file_that_holds_something_else_stays_as_it_is() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_told_by_its_line_and_not_by_its_words() {
+fn a_damaged_checkpoint_is_reported_by_its_line_and_not_by_its_words() {
     let folder = tempfile::tempdir().unwrap();
     let key = SigningKey::create(&folder.path().join("key")).unwrap();
     let [one, two, three] = [1, 2, 3].map(|batch| checkpoint(batch, &key).to_text());

@@ -46,7 +46,7 @@ impl Adopt {
         match migrations.adopt(options, &mut progress::lines(global)).await {
             Ok(adoption) => {
                 let report = Report::new(json!(adoption), in_words(&adoption, self.dry_run));
-                Ok(report.with_verdict(adoption.missing_wall.as_deref().map(not_in_force)))
+                Ok(report.with_verdict(adoption.missing_row_security.as_deref().map(not_in_force)))
             }
             Err(error) => refused(error),
         }

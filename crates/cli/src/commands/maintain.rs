@@ -1,6 +1,6 @@
 //! `rylie maintain`
 
-mod care;
+mod engine;
 mod scheduler;
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::arguments::Global;
 use crate::failure::Result;
 use crate::progress;
 use crate::report::Report;
-use care::Care;
+use engine::EngineArgs;
 use scheduler::Run;
 pub(super) use scheduler::stop;
 
@@ -27,7 +27,7 @@ pub(super) use scheduler::stop;
 pub(crate) enum Maintain {
     /// Delete expired sessions and verification tokens
     #[command(after_help = "Example:\n  rylie maintain sessions")]
-    Sessions(Extent),
+    Sessions(BatchArgs),
     Usage(Usage),
     Purge(Purge),
     UsageEvents(UsageEvents),
@@ -37,13 +37,13 @@ pub(crate) enum Maintain {
     /// On PostgreSQL nothing is blocked, and a locked table is skipped until the next run. SQLite rewrites its file if
     /// a tenth of it is free, and checkpoints the write-ahead log.
     #[command(after_help = "Example:\n  rylie maintain vacuum --json")]
-    Vacuum(Care),
+    Vacuum(EngineArgs),
     /// Update the planner's statistics
     #[command(after_help = "Example:\n  rylie maintain analyze")]
-    Analyze(Care),
+    Analyze(EngineArgs),
     /// Rebuild indexes that are more than half empty, concurrently, and drop the remains of failed rebuilds
     #[command(after_help = "Example:\n  rylie maintain reindex --all")]
-    Reindex(Care),
+    Reindex(EngineArgs),
     Run(Run),
     /// Show each job's last run, next run and last error; exit code 3 if a job failed or is overdue, or an alert was
     /// not delivered
@@ -53,7 +53,7 @@ pub(crate) enum Maintain {
 
 /// The limits of a job.
 #[derive(Args, Debug)]
-pub(crate) struct Extent {
+pub(crate) struct BatchArgs {
     /// Only count the affected rows
     #[arg(long)]
     dry_run: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Usage {
     #[arg(long, conflicts_with_all = ["period", "limit"])]
     reset: bool,
     #[command(flatten)]
-    extent: Extent,
+    batch: BatchArgs,
 }
 
 /// Permanently remove rows that were soft-deleted long ago: requests with their tasks, and tasks
@@ -87,7 +87,7 @@ pub(crate) struct Purge {
     #[arg(long, value_name = "AGE", default_value = "30d", value_parser = age)]
     older_than: Duration,
     #[command(flatten)]
-    extent: Extent,
+    batch: BatchArgs,
 }
 
 /// Remove the events by which usage was counted; an event that is delivered again later counts again
@@ -98,7 +98,7 @@ pub(crate) struct UsageEvents {
     #[arg(long, value_name = "AGE", default_value = "90d", value_parser = age)]
     older_than: Duration,
     #[command(flatten)]
-    extent: Extent,
+    batch: BatchArgs,
 }
 
 /// Seal the audit log, and remove sealed batches whose retention has ended
@@ -120,14 +120,14 @@ impl Maintain {
         let database = migrated_database(global).await?;
         let store = database.store();
         let report = match self {
-            Self::Sessions(extent) => sessions(&*store, extent, global).await?,
+            Self::Sessions(batch) => sessions(&*store, batch, global).await?,
             Self::Usage(usage) => usage.run(&database, global).await?,
             Self::Purge(purge) => purge.run(&*store, global).await?,
             Self::UsageEvents(events) => events.run(&*store, global).await?,
             Self::Audit(audit) => audit.sealing.maintain(&database, audit.keep_days).await?,
-            Self::Vacuum(care) => care.vacuum(&database).await?,
-            Self::Analyze(care) => care.analyze(&database).await?,
-            Self::Reindex(care) => care.reindex(&database).await?,
+            Self::Vacuum(engine) => engine.vacuum(&database).await?,
+            Self::Analyze(engine) => engine.analyze(&database).await?,
+            Self::Reindex(engine) => engine.reindex(&database).await?,
             Self::Run(run) => run.run(&database, global).await?,
             Self::Status => scheduler::status(&database).await?,
         };
@@ -136,54 +136,54 @@ impl Maintain {
     }
 }
 
-async fn sessions(store: &dyn Store, extent: &Extent, global: &Global) -> Result<Report> {
-    let removed = remove_expired(store, &extent.sweep(global, "sessions and tokens")).await?;
+async fn sessions(store: &dyn Store, batch: &BatchArgs, global: &Global) -> Result<Report> {
+    let removed = remove_expired(store, &batch.sweep(global, "sessions and tokens")).await?;
     let (sessions, tokens) = (removed.sessions, removed.verification_tokens);
     let text = format!("deleted {sessions} sessions and {tokens} verification tokens");
-    Ok(extent.report(json!({ "deleted": sessions, "verification_tokens": tokens }), text))
+    Ok(batch.report(json!({ "deleted": sessions, "verification_tokens": tokens }), text))
 }
 
 impl Usage {
     async fn run(&self, database: &Database, global: &Global) -> Result<Report> {
         let store = database.store();
         if self.reset {
-            if !self.extent.dry_run {
+            if !self.batch.dry_run {
                 database.guard_destructive("reset the usage of all users").await?;
             }
-            let reset = reset_usage(&*store, SystemEnv.now(), &self.extent.sweep(global, "users")).await?.users;
+            let reset = reset_usage(&*store, SystemEnv.now(), &self.batch.sweep(global, "users")).await?.users;
             let text = format!("archived and reset the usage of {reset} users");
-            return Ok(self.extent.report(json!({ "archived": reset }), text));
+            return Ok(self.batch.report(json!({ "archived": reset }), text));
         }
-        let closed = close_usage(&*store, self.period, &self.extent.sweep(global, "billing periods")).await?.users;
+        let closed = close_usage(&*store, self.period, &self.batch.sweep(global, "billing periods")).await?.users;
         // A user who is months behind has several periods to close; a dry run counts this user once.
-        let text = if self.extent.dry_run {
+        let text = if self.batch.dry_run {
             format!("archived the billing periods of {closed} users")
         } else {
             format!("archived {closed} billing periods")
         };
-        Ok(self.extent.report(json!({ "archived": closed }), text))
+        Ok(self.batch.report(json!({ "archived": closed }), text))
     }
 }
 
 impl Purge {
     async fn run(&self, store: &dyn Store, global: &Global) -> Result<Report> {
-        let sweep = self.extent.sweep(global, "soft-deleted rows");
+        let sweep = self.batch.sweep(global, "soft-deleted rows");
         let purged = purge_deleted(store, self.older_than, &sweep).await?;
         let (requests, tasks) = (purged.requests, purged.tasks);
         let json = json!({ "deleted": requests + tasks, "requests": requests, "tasks": tasks });
-        Ok(self.extent.report(json, format!("permanently deleted {requests} requests and {tasks} tasks")))
+        Ok(self.batch.report(json, format!("permanently deleted {requests} requests and {tasks} tasks")))
     }
 }
 
 impl UsageEvents {
     async fn run(&self, store: &dyn Store, global: &Global) -> Result<Report> {
-        let sweep = self.extent.sweep(global, "usage events");
+        let sweep = self.batch.sweep(global, "usage events");
         let deleted = remove_usage_events(store, self.older_than, &sweep).await?;
-        Ok(self.extent.report(json!({ "deleted": deleted }), format!("deleted {deleted} usage events")))
+        Ok(self.batch.report(json!({ "deleted": deleted }), format!("deleted {deleted} usage events")))
     }
 }
 
-impl Extent {
+impl BatchArgs {
     fn sweep(&self, global: &Global, what: &'static str) -> Sweep {
         Sweep { dry_run: self.dry_run, limit: self.limit, progress: progress::rows(global, what) }
     }

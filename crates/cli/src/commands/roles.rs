@@ -15,7 +15,7 @@ use crate::report::{Report, table};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  rylie roles check")]
 pub(crate) enum Roles {
-    Provision(Box<Wanted>),
+    Provision(Box<ProvisionArgs>),
 
     /// Show the provisioned logins, and what they see
     #[command(after_help = "Example:\n  rylie roles show --json")]
@@ -45,7 +45,7 @@ pub(crate) enum Roles {
     rylie roles provision --sealer rylie_seals --sealer-password-file sealer.txt\n  \
     rylie roles provision --backup rylie_backup --backup-password-file backup.txt\n  \
     rylie roles provision --readonly reports --readonly-password-file reports.txt --tenant agency-1")]
-pub(crate) struct Wanted {
+pub(crate) struct ProvisionArgs {
     /// The service's login
     #[arg(long, value_name = "NAME", required_unless_present_any = ["readonly", "sealer", "backup"])]
     app: Option<String>,
@@ -98,7 +98,7 @@ impl Roles {
     }
 }
 
-impl Wanted {
+impl ProvisionArgs {
     fn read(&self) -> Result<Provision> {
         let mut input = StandardInput::default();
         let app = login(self.app.as_ref(), self.app_password_file.as_deref(), &mut input)?;

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_expected_is_told() {
+    fn what_was_expected_is_reported() {
         assert!(complaint(r#"{"agencys": []}"#).contains("`agencies`"));
         assert_eq!(complaint(r#"{"users": [{}]}"#), "missing field `email`");
     }

@@ -98,9 +98,9 @@ fn verdict(sizes: &Sizes, threshold: i64, undelivered: &[Delivery]) -> Option<Fa
         None => above.then_some(Failure::Found(found)),
         Some(first) => {
             let why = first.error.as_deref().unwrap_or("another process is delivering it");
-            let told =
+            let reported =
                 format!("{} of its alerts are not delivered, and the next run retries them: {why}", undelivered.len());
-            Some(if above { Failure::Found(format!("{found}; {told}")) } else { Failure::NotReady(told) })
+            Some(if above { Failure::Found(format!("{found}; {reported}")) } else { Failure::NotReady(reported) })
         }
     }
 }

@@ -128,8 +128,8 @@ async fn the_end_is_refused_while_a_login_of_the_old_service_has_a_session() {
         r#"CREATE USER "{app}"; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{app}" "#
     );
     execute(&prisma.superuser_url(), &guide).await;
-    let told = prisma.adopt(&["--dry-run", "--json"]).expect(0).json();
-    let login = told["logins"].as_array().unwrap().iter().find(|login| login["login"] == json!(app)).unwrap();
+    let reported = prisma.adopt(&["--dry-run", "--json"]).expect(0).json();
+    let login = reported["logins"].as_array().unwrap().iter().find(|login| login["login"] == json!(app)).unwrap();
     assert_eq!(login["via"], json!(["direct grant"]));
     assert_eq!(login["loses_at_finish"].as_array().unwrap().len(), 12);
     assert!(prisma.adopt(&["--dry-run"]).expect(0).out.contains(&format!("login {app} (by direct grant)")));
@@ -147,7 +147,7 @@ async fn the_end_is_refused_while_a_login_of_the_old_service_has_a_session() {
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_and_changes_nothing() {
+async fn a_dry_run_reports_and_changes_nothing() {
     let prisma = Prisma::new().await;
 
     let json = prisma.adopt(&["--dry-run", "--json"]).expect(0).json();

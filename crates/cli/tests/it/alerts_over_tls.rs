@@ -9,7 +9,7 @@ use crate::tls_server::{Authority, Server, Tls};
 const HERE: &str = "127.0.0.1";
 
 /// Runs the command that reports the crossing or retries a failed delivery, with this authority trusted, if any.
-fn tell(folder: &Folder, target: &str, trusted: Option<&Authority>) -> Outcome {
+fn report(folder: &Folder, target: &str, trusted: Option<&Authority>) -> Outcome {
     let arguments = ["size", "--alert-above", "1kB", "--json", "--notify", target];
     match trusted {
         Some(authority) => folder.run_with("SSL_CERT_FILE", authority.file(folder), arguments),
@@ -40,21 +40,21 @@ fn with_mail(url: &str) -> Folder {
 }
 
 #[tokio::test]
-async fn a_webhook_is_told_where_its_certificate_is_trusted_and_tried_again_until_then() {
+async fn a_webhook_is_notified_where_its_certificate_is_trusted_and_tried_again_until_then() {
     let authority = Authority::new();
     let hook = Server::webhook(Some(authority.server(HERE)), "200 x".to_owned());
     let (folder, url) = (Folder::migrated(), format!("https://{HERE}:{}/hooks/canary", hook.port));
 
-    let outcome = tell(&folder, &url, None).expect(3);
+    let outcome = report(&folder, &url, None).expect(3);
     assert_eq!(outcome.json()["alert"]["undelivered"].as_array().unwrap().len(), 1);
     let error = failed(&folder);
     assert!(error.contains("certificate") && !error.contains("canary"), "{error}");
     assert!(hook.heard().is_empty());
 
-    tell(&folder, &url, Some(&authority)).expect(1);
+    report(&folder, &url, Some(&authority)).expect(1);
     assert!(hook.heard().is_empty(), "the retry is not due yet");
     pause_is_over(&folder).await;
-    tell(&folder, &url, Some(&authority)).expect(0);
+    report(&folder, &url, Some(&authority)).expect(0);
     let [document] = hook.heard().try_into().unwrap();
     assert!(document.contains("\"event\":\"crossed\""), "{document}");
 }
@@ -65,7 +65,7 @@ fn a_certificate_for_another_name_is_refused() {
     let hook = Server::webhook(Some(authority.server("other.example")), "200 x".to_owned());
     let folder = Folder::migrated();
 
-    tell(&folder, &format!("https://{HERE}:{}/hook", hook.port), Some(&authority)).expect(3);
+    report(&folder, &format!("https://{HERE}:{}/hook", hook.port), Some(&authority)).expect(3);
 
     assert!(failed(&folder).contains("certificate") && hook.heard().is_empty());
 }
@@ -78,7 +78,7 @@ fn a_webhook_that_redirects_to_plain_text_is_not_followed_and_has_failed() {
     let hook = Server::webhook(Some(authority.server(HERE)), away);
     let folder = Folder::migrated();
 
-    tell(&folder, &format!("https://{HERE}:{}/hook", hook.port), Some(&authority)).expect(3);
+    report(&folder, &format!("https://{HERE}:{}/hook", hook.port), Some(&authority)).expect(3);
 
     assert!(failed(&folder).contains("redirects"), "{}", failed(&folder));
     assert!(hook.heard().len() == 1 && plain.heard().is_empty());
@@ -93,14 +93,14 @@ async fn a_mail_goes_where_the_certificate_is_trusted_and_is_tried_again_until_t
         let (scheme, options) = if starttls { ("smtp", "?tls=required") } else { ("smtps", "") };
         let folder = with_mail(&format!("{scheme}://me:canary@{HERE}:{}{options}", server.port));
 
-        tell(&folder, "mailto:ops@example.com", None).expect(3);
+        report(&folder, "mailto:ops@example.com", None).expect(3);
         let error = failed(&folder);
         assert!(error.contains("certificate") && !error.contains("canary"), "{error}");
         let heard = server.heard();
         assert!(!heard.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{heard:?}");
 
         pause_is_over(&folder).await;
-        tell(&folder, "mailto:ops@example.com", Some(&authority)).expect(0);
+        report(&folder, "mailto:ops@example.com", Some(&authority)).expect(0);
         let heard = server.heard();
         assert!(heard.iter().any(|line| line.starts_with("AUTH PLAIN ")), "{heard:?}");
         assert_eq!(heard.iter().filter(|line| *line == "Subject: Database Size Alert").count(), 1, "{heard:?}");
@@ -112,7 +112,7 @@ fn a_mail_server_that_offers_no_tls_gets_neither_password_nor_mail() {
     let server = Server::mail(Tls::Absent);
     let folder = with_mail(&format!("smtp://me:canary@{HERE}:{}?tls=required", server.port));
 
-    tell(&folder, "mailto:ops@example.com", None).expect(3);
+    report(&folder, "mailto:ops@example.com", None).expect(3);
 
     let (error, heard) = (failed(&folder), server.heard());
     assert!(error.to_lowercase().contains("tls") && !error.contains("canary"), "{error}");
@@ -124,7 +124,7 @@ fn a_mail_server_that_offers_no_tls_gets_neither_password_nor_mail() {
 fn a_password_that_tls_would_not_protect_is_bad_usage() {
     for options in ["", "?tls=opportunistic"] {
         let folder = with_mail(&format!("smtp://me:canary@{HERE}:25{options}"));
-        let outcome = tell(&folder, "mailto:ops@example.com", None).expect(2);
+        let outcome = report(&folder, "mailto:ops@example.com", None).expect(2);
         assert!(
             outcome.err.contains("a password goes over TLS only") && !outcome.err.contains("canary"),
             "{outcome:?}"

@@ -218,7 +218,7 @@ fn an_older_copy_is_not_sealed_and_is_a_finding() {
 }
 
 #[test]
-fn checkpoints_of_another_database_are_told_as_such() {
+fn checkpoints_of_another_database_are_reported_as_such() {
     let (folder, other) = (sealed(), sealed());
     std::fs::copy(other.path("outside"), folder.path("others")).unwrap();
 

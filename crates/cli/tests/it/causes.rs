@@ -33,7 +33,7 @@ fn fails(command: &str, url: &str, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn a_server_that_is_down_is_told() {
+fn a_server_that_is_down_is_reported() {
     for command in COMMANDS {
         fails(command, "postgres://me:canary@127.0.0.1:1/db", 1, &["refused", "check that the server runs"]);
     }
@@ -64,7 +64,7 @@ fn an_ipv6_address_is_not_looked_up_as_a_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_told() {
+async fn a_wrong_password_is_reported() {
     let url = over_tcp(&empty().await).await;
     let (login, place) = url.rsplit_once('@').unwrap();
     let wrong = format!("{}:canary@{place}", login.rsplit_once(':').unwrap().0);
@@ -74,7 +74,7 @@ async fn a_wrong_password_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_database_is_told() {
+async fn a_missing_database_is_reported() {
     let url = empty().await.url().replacen("/rylie_test_", "/missing_", 1);
     for command in COMMANDS {
         fails(command, &url, 1, &["does not exist", "(3D000)", "create the database"]);
@@ -82,7 +82,7 @@ async fn a_missing_database_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_tls_is_told() {
+async fn a_server_without_tls_is_reported() {
     let url = over_tcp(&empty().await).await;
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{}{separator}sslmode=require", url.replace("sslmode=disable", "application_name=x"));
@@ -92,7 +92,7 @@ async fn a_server_without_tls_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_right_is_told() {
+async fn a_missing_right_is_reported() {
     let database = empty().await;
     Folder::new().run(["migrate", "deploy", "--database-url", &database.url()]).expect(0);
     let login = format!("{}_none", database.name());
@@ -103,7 +103,7 @@ async fn a_missing_right_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_told() {
+async fn a_full_disk_is_reported() {
     let database = empty().await;
     Folder::new().run(["migrate", "deploy", "--database-url", &database.url()]).expect(0);
     execute(

@@ -87,7 +87,7 @@ async fn a_file_that_its_application_has_open_stays_the_same_too() {
 }
 
 #[test]
-fn a_file_that_cannot_be_made_is_told_with_the_way_to_make_it() {
+fn a_file_that_cannot_be_made_is_reported_with_the_way_to_make_it() {
     for command in [&["migrate", "deploy"][..], &["migrate", "reset", "--force"]] {
         for address in ["sqlite://other.db", "sqlite:other.db?mode=rw", "sqlite://nowhere/other.db?mode=rwc"] {
             let folder = Folder::new();

@@ -72,7 +72,7 @@ async fn in_production_nothing_is_destroyed_on_postgres_either() {
 }
 
 #[test]
-fn another_database_is_told_by_its_fingerprint_and_left_untouched() {
+fn another_database_is_reported_by_its_fingerprint_and_left_untouched() {
     let (ours, other) = (Folder::migrated(), Folder::migrated());
     let shown = ours.run(["environment", "show", "--json"]).expect(0).json();
     let fingerprint = shown["fingerprint"].as_str().unwrap();

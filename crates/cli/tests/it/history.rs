@@ -75,7 +75,7 @@ async fn another_applications_file_is_neither_deployed_to_nor_reset() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_told_in_a_line() {
+async fn a_file_that_is_no_database_is_reported_in_a_line() {
     let folder = Folder::new();
     folder.write("rylie.db", &"this is no database. ".repeat(100));
     for command in ["migrate status", "migrate deploy", "drift", "environment show"] {

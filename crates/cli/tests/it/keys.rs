@@ -53,7 +53,7 @@ fn rotating_makes_a_new_key_active_and_keeps_the_old_one() {
 }
 
 #[test]
-fn a_keyring_that_is_not_named_or_not_there_is_told() {
+fn a_keyring_that_is_not_named_or_not_there_is_reported() {
     let folder = Folder::new();
     folder.run(["keys", "list"]).expect(2).says("RYLIE_KEYRING");
     folder.run(["keys", "generate"]).expect(2).says("RYLIE_KEYRING");

@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use crate::support::Folder;
 
 #[test]
-fn an_unmigrated_database_is_told() {
+fn an_unmigrated_database_is_reported() {
     for job in ["sessions", "usage"] {
         Folder::new().run(["maintain", job]).expect(1).says("run `rylie migrate deploy`");
     }

@@ -45,7 +45,7 @@ fn status_of_a_migrated_database_is_applied_and_exit_code_0() {
 }
 
 #[test]
-fn down_takes_back_one_migration_unless_told_otherwise() {
+fn down_takes_back_one_migration_unless_asked_otherwise() {
     let folder = Folder::migrated();
 
     assert_eq!(names(&folder.run(["migrate", "down", "--json"]).expect(0).json()["reverted"]).len(), 1);

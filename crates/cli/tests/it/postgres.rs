@@ -59,7 +59,7 @@ async fn eight_deploys_at_once_apply_each_migration_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_login_is_told_without_the_password() {
+async fn a_wrong_login_is_reported_without_the_password() {
     let database = empty().await;
     let url = database.url_as("nobody_of_this_name").replacen("nobody_of_this_name:", "nobody_of_this_name:canary", 1);
     assert!(url.contains(":canary"), "the URL has a password");

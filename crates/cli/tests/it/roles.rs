@@ -121,7 +121,7 @@ fn sqlite_has_no_logins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sealers_login_seals_and_the_services_is_told_who_may() {
+async fn the_sealers_login_seals_and_the_services_learns_who_may() {
     let folder = Folder::new();
     let (database, app) = migrated(&folder).await;
     let sealer = format!("{app}_s");

@@ -36,7 +36,7 @@ async fn rotation_under_four_writers_and_twenty_kills_loses_nothing_on_postgres(
 }
 
 async fn rotate_under_fire(world: World) {
-    let mut chance = Chance::new();
+    let mut rng = SeededRng::new();
     let folder = Folder::new();
     let mut acknowledged = BTreeMap::new();
     for _ in 0..IDLE_USERS {
@@ -60,12 +60,12 @@ async fn rotate_under_fire(world: World) {
         run(&world, &folder, &["keys", "rotate"]).expect(0);
         let before = reencrypted(&world).await;
         let mut child = start(&world, &folder, &["keys", "reencrypt", "--batch", "2"]);
-        tokio::time::sleep(chance.pause()).await;
+        tokio::time::sleep(rng.pause()).await;
         let killed = child.try_wait().unwrap().is_none();
         child.kill().unwrap();
         child.wait().unwrap();
         let worked = reencrypted(&world).await > before;
-        chance.learn(killed, worked);
+        rng.learn(killed, worked);
         kills += usize::from(killed);
         at_work += usize::from(killed && worked);
         runs += 1;
@@ -177,12 +177,12 @@ fn start(world: &World, folder: &Folder, arguments: &[&str]) -> Child {
 
 /// Random lifetimes of a re-encryption, from a printed seed (xorshift64, Marsaglia 2003). Their maximum adapts to the
 /// speed of the machine.
-struct Chance {
+struct SeededRng {
     state: u64,
     span: u64,
 }
 
-impl Chance {
+impl SeededRng {
     fn new() -> Self {
         let any = || RandomState::new().build_hasher().finish() | 1;
         let state = std::env::var("RYLIE_TEST_SEED").ok().map_or_else(any, |seed| seed.parse().unwrap());

@@ -105,7 +105,7 @@ fn a_signal_ends_it_in_order() {
 }
 
 #[test]
-fn that_no_scheduler_runs_is_told() {
+fn that_no_scheduler_runs_is_reported() {
     let folder = Folder::migrated();
     assert_eq!(folder.run(["maintain", "status", "--json"]).expect(0).json()["scheduler"]["overdue"], false);
     sqlite(&folder, &["UPDATE rylie_database SET created_at = '2026-01-01 00:00:00.000'"]);
@@ -122,7 +122,7 @@ fn that_no_scheduler_runs_is_told() {
 }
 
 #[test]
-fn the_log_of_the_scheduler_tells_the_cause() {
+fn the_log_of_the_scheduler_reports_the_cause() {
     let folder = Folder::migrated();
     sqlite(&folder, &["DROP TABLE rylie_job_runs"]);
     let mut child = folder.start(["maintain", "run"]);

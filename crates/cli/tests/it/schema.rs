@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, SqliteConnection};
 use crate::support::Folder;
 
 #[tokio::test]
-async fn drift_names_what_was_found_and_what_mends_it() {
+async fn drift_names_what_was_found_and_what_fixes_it() {
     let folder = Folder::migrated();
     folder.run(["drift"]).expect(0);
     let mut sql = SqliteConnection::connect(&folder.url()).await.unwrap();

@@ -73,7 +73,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_malformed_file_is_told_by_line_and_column_and_never_quoted() {
+fn a_malformed_file_is_reported_by_line_and_column_and_never_quoted() {
     let folder = Folder::migrated();
     for text in [
         "{\n  \"canary\": 1}",

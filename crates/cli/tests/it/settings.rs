@@ -84,7 +84,7 @@ fn an_unknown_variable_of_ours_is_bad_usage() {
 }
 
 #[test]
-fn a_malformed_file_is_told_by_its_line() {
+fn a_malformed_file_is_reported_by_its_line() {
     let folder = Folder::new();
     folder.write("rylie.toml", "max_connections = 3\nfingerprint = canary\n");
     let outcome = folder.run(["config", "show"]).expect(2);

@@ -37,7 +37,7 @@ fn an_empty_file_has_no_sizes() {
 }
 
 #[test]
-fn each_look_above_the_threshold_is_a_finding_and_a_crossing_is_told_once() {
+fn each_look_above_the_threshold_is_a_finding_and_a_crossing_is_reported_once() {
     let folder = Folder::migrated();
     let above = |size: &str| folder.run(["size", "--alert-above", size, "--json"]);
     assert_eq!(above("10GB").expect(0).json()["alert"]["above"], false);
@@ -69,7 +69,7 @@ fn webhook(status: u16) -> (String, std::thread::JoinHandle<String>) {
 }
 
 #[test]
-fn a_webhook_is_told_and_its_address_is_not() {
+fn a_webhook_is_notified_and_its_address_is_not() {
     let folder = Folder::migrated();
     let (url, served) = webhook(200);
     let outcome = folder.run(["size", "--alert-above", "1kB", "--notify", &url, "--json"]).expect(3);

@@ -93,7 +93,7 @@ async fn a_file_that_makes_a_super_admin_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_short_is_told_by_its_line() {
+async fn a_file_that_was_cut_short_is_reported_by_its_line() {
     let (folder, id) = seeded().await;
     export(&folder, &id, 0);
     folder.run(["tenant", "erase", &id, "--yes"]).expect(0);

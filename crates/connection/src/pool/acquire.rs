@@ -7,17 +7,17 @@ use std::time::Instant;
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
-use super::{AuditingRole, Door, Inner, Pool, on_lender, postgres, sqlite};
+use super::{AuditingRole, DbRole, Inner, Pool, on_lender, postgres, sqlite};
+use crate::cache::{ConnectionCache, LeasedConnection, NotLent};
 use crate::error::{Error, Fault, Result};
-use crate::holders::{CallSite, Holding};
-use crate::lender::{Lender, Lent, NotLent};
+use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
 use crate::transaction::{Transaction, rows_of};
 use crate::unit_options::UnitOptions;
 
 /// How a statement reads a tenant's rows in its own transaction.
-pub enum Alone {
+pub enum SingleStatement {
     /// Directly, if the tenant filter is the only isolation layer.
     Plainly,
     /// Through a function that first assumes the tenant role.
@@ -27,13 +27,13 @@ pub enum Alone {
 impl Pool {
     /// Begins a transaction. Replaces a connection that died while it was idle, except on a replica, where the primary
     /// takes over.
-    pub(crate) async fn begin(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
-        if self.is_platform_closed() && matches!(door, Door::Platform | Door::Audit(AuditingRole::Platform)) {
+    pub(crate) async fn begin(&self, db_role: &DbRole<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
+        if self.is_platform_closed() && matches!(db_role, DbRole::Platform | DbRole::Audit(AuditingRole::Platform)) {
             return Err(Error::NoPlatform);
         }
         let mut lost = Lost::default();
         loop {
-            match self.begin_on_one(door, options, at).await? {
+            match self.begin_on_one(db_role, options, at).await? {
                 Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
                 done => return done,
             }
@@ -41,23 +41,23 @@ impl Pool {
     }
 
     /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
-    pub(crate) fn reads_alone(&self, options: UnitOptions) -> Option<Alone> {
+    pub(crate) fn reads_single_statement(&self, options: UnitOptions) -> Option<SingleStatement> {
         if self.engine() == DbBackend::Sqlite {
-            return Some(Alone::Plainly);
+            return Some(SingleStatement::Plainly);
         }
         // A pooler may prepare a statement on one server connection and run it on another.
         if self.options.behind_pooler || options.statement_timeout.is_some() {
             return None;
         }
         match (self.has_row_level_security(), self.reads_through_functions.load(Ordering::Relaxed)) {
-            (false, _) => Some(Alone::Plainly),
-            (true, true) => Some(Alone::ThroughFunction),
+            (false, _) => Some(SingleStatement::Plainly),
+            (true, true) => Some(SingleStatement::ThroughFunction),
             (true, false) => None,
         }
     }
 
     /// Runs one read-only statement on a table in its own transaction.
-    pub(crate) async fn read_alone(
+    pub(crate) async fn read_single_statement(
         &self,
         table: &'static str,
         statement: &Statement,
@@ -74,13 +74,18 @@ impl Pool {
     }
 
     /// The outer error means that no connection is available; a retry would not change that.
-    async fn begin_on_one(&self, door: &Door<'_>, options: UnitOptions, at: CallSite) -> Result<Result<Transaction>> {
+    async fn begin_on_one(
+        &self,
+        db_role: &DbRole<'_>,
+        options: UnitOptions,
+        at: CallSite,
+    ) -> Result<Result<Transaction>> {
         let access = options.access();
-        let (begun, holding) = match &self.inner {
-            Inner::Postgres(lender) => {
-                let (lent, holding) = self.acquire(lender, at).await?;
+        let (begun, holder) = match &self.inner {
+            Inner::Postgres(cache) => {
+                let (leased, holder) = self.acquire(cache, at).await?;
                 let mut batch =
-                    postgres::begin(door, access, self.has_row_level_security(), self.options.behind_pooler);
+                    postgres::begin(db_role, access, self.has_row_level_security(), self.options.behind_pooler);
                 if self.server != Server::Primary {
                     batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
                 }
@@ -89,16 +94,16 @@ impl Pool {
                 if limit.is_none() && self.options.behind_pooler && !self.options.statement_timeout.is_zero() {
                     batch.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
                 }
-                (Transaction::begin_postgres(lent, batch, limit, access, &self.endpoint).await, holding)
+                (Transaction::begin_postgres(leased, batch, limit, access, &self.endpoint).await, holder)
             }
-            Inner::Sqlite(lender) => {
-                let (lent, holding) = self.acquire(lender, at).await?;
-                (Transaction::begin_sqlite(lent, sqlite::begin(access), access, &self.endpoint).await, holding)
+            Inner::Sqlite(cache) => {
+                let (leased, holder) = self.acquire(cache, at).await?;
+                (Transaction::begin_sqlite(leased, sqlite::begin(access), access, &self.endpoint).await, holder)
             }
         };
         let begun = begun.map(|transaction| {
             metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
-            transaction.held_by(holding).keeping_statements(!self.options.behind_pooler).on(self.server)
+            transaction.held_by(holder).keeping_statements(!self.options.behind_pooler).on(self.server)
         });
         Ok(begun.map_err(Error::from))
     }
@@ -109,9 +114,9 @@ impl Pool {
         statement: Statement,
         at: CallSite,
     ) -> Result<Result<Vec<QueryResult>>> {
-        on_lender!(self, |lender| {
-            let (lent, _holding) = self.acquire(lender, at).await?;
-            Ok(rows_of(lent, table, statement, &self.endpoint).await)
+        on_lender!(self, |cache| {
+            let (leased, _holder) = self.acquire(cache, at).await?;
+            Ok(rows_of(leased, table, statement, &self.endpoint).await)
         })
     }
 
@@ -130,35 +135,39 @@ impl Pool {
         may
     }
 
-    pub(super) async fn acquire<DB: Database>(&self, lender: &Lender<DB>, at: CallSite) -> Result<(Lent<DB>, Holding)> {
+    pub(super) async fn acquire<DB: Database>(
+        &self,
+        cache: &ConnectionCache<DB>,
+        at: CallSite,
+    ) -> Result<(LeasedConnection<DB>, HolderGuard)> {
         let since = Instant::now();
-        let lent = self.lend(lender).await?;
+        let leased = self.lease(cache).await?;
         metrics::histogram!(CONNECTION_WAIT, self.endpoint.labels_of_pool()).record(since.elapsed());
-        Ok((lent, self.holders.hold(at)))
+        Ok((leased, self.holders.hold(at)))
     }
 
     /// Leases a connection for work outside a unit.
-    pub(super) async fn lend<DB: Database>(&self, lender: &Lender<DB>) -> Result<Lent<DB>> {
+    pub(super) async fn lease<DB: Database>(&self, cache: &ConnectionCache<DB>) -> Result<LeasedConnection<DB>> {
         let (since, _waiting) = (Instant::now(), self.holders.wait());
-        match lender.lend().await {
-            Ok(lent) => Ok(lent),
-            Err(not_lent) => Err(Box::pin(self.not_lent(lender, not_lent, since)).await),
+        match cache.lease().await {
+            Ok(leased) => Ok(leased),
+            Err(not_lent) => Err(Box::pin(self.not_lent(cache, not_lent, since)).await),
         }
     }
 
     /// Explains a failed lease: units hold all connections, or the server is unreachable and all callers wait for it.
-    async fn not_lent<DB: Database>(&self, lender: &Lender<DB>, why: NotLent, since: Instant) -> Error {
+    async fn not_lent<DB: Database>(&self, cache: &ConnectionCache<DB>, why: NotLent, since: Instant) -> Error {
         let network = self.engine() == DbBackend::Postgres;
         match why {
             NotLent::NotConnected(sqlx::Error::PoolTimedOut) if network => {
-                Error::unreachable(lender.refusal().await.unwrap_or_else(|| Arc::new(sqlx::Error::PoolTimedOut)))
+                Error::unreachable(cache.refusal().await.unwrap_or_else(|| Arc::new(sqlx::Error::PoolTimedOut)))
             }
             NotLent::NotConnected(error) => Error::unreachable(error),
             NotLent::NoPlace => {
-                let doubtful = network && (lender.is_connecting() || self.holders.is_empty());
-                match if doubtful { lender.refusal().await } else { None } {
+                let doubtful = network && (cache.is_connecting() || self.holders.is_empty());
+                match if doubtful { cache.refusal().await } else { None } {
                     Some(refusal) => Error::unreachable(refusal),
-                    None => self.exhausted(lender.in_use(), since),
+                    None => self.exhausted(cache.in_use(), since),
                 }
             }
         }

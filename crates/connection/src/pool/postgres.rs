@@ -7,10 +7,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Row};
 
 use crate::bounds::answered;
+use crate::cache::GOODBYE_WITHIN;
 use crate::error::{Error, Result};
-use crate::lender::GOODBYE_WITHIN;
 use crate::log_position::LogPosition;
-use crate::pool::{AuditingRole, Door};
+use crate::pool::{AuditingRole, DbRole};
 use crate::pool_options::PoolOptions;
 use crate::unit_options::Access;
 
@@ -170,8 +170,8 @@ pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<bool> {
 }
 
 /// Returns `BEGIN`, the database role and the tenant in one text, which takes one round trip.
-pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool, behind_pooler: bool) -> String {
-    let mut begin = begin_at(door, access, walls);
+pub(super) fn begin(db_role: &DbRole<'_>, access: Access, row_level_security: bool, behind_pooler: bool) -> String {
+    let mut begin = begin_at(db_role, access, row_level_security);
     if behind_pooler {
         begin.push_str("; SET LOCAL search_path = ");
         begin.push_str(SEARCH_PATH);
@@ -179,26 +179,26 @@ pub(super) fn begin(door: &Door<'_>, access: Access, walls: bool, behind_pooler:
     begin
 }
 
-fn begin_at(door: &Door<'_>, access: Access, walls: bool) -> String {
+fn begin_at(db_role: &DbRole<'_>, access: Access, row_level_security: bool) -> String {
     let begin = match access {
         Access::ReadWrite => "BEGIN",
         // One snapshot for all statements, as SQLite gives every reader.
         Access::ReadOnly => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
-    let door = match door {
-        Door::Audit(AuditingRole::Platform) => "; SET LOCAL ROLE rylie_platform",
-        Door::Audit(AuditingRole::Auditor) => "; SET LOCAL ROLE rylie_auditor",
-        Door::Audit(AuditingRole::Login) => "; SET LOCAL row_security = off",
-        _ if !walls => "",
+    let db_role = match db_role {
+        DbRole::Audit(AuditingRole::Platform) => "; SET LOCAL ROLE rylie_platform",
+        DbRole::Audit(AuditingRole::Auditor) => "; SET LOCAL ROLE rylie_auditor",
+        DbRole::Audit(AuditingRole::Login) => "; SET LOCAL row_security = off",
+        _ if !row_level_security => "",
         // One statement instead of two saves server time; `SET LOCAL ROLE` has the same effect.
-        Door::Tenant(tenant) => {
+        DbRole::Tenant(tenant) => {
             let set = "; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', ";
             return [begin, set, &literal(tenant), ", true)"].concat();
         }
-        Door::Identity => "; SET LOCAL ROLE rylie_identity",
-        Door::Platform => "; SET LOCAL ROLE rylie_platform",
+        DbRole::Identity => "; SET LOCAL ROLE rylie_identity",
+        DbRole::Platform => "; SET LOCAL ROLE rylie_platform",
     };
-    [begin, door].concat()
+    [begin, db_role].concat()
 }
 
 /// Returns the end of a batch on a replica, which fails unless the server's state matches the last probe.

@@ -43,7 +43,7 @@ const TIMELINE_OF_REPLICA: &str = "greatest((SELECT timeline_id FROM pg_control_
      (SELECT min_recovery_end_timeline FROM pg_control_recovery()), (SELECT received_tli FROM pg_stat_wal_receiver))::bigint";
 
 /// The result of a probe.
-pub(super) struct Found {
+pub(super) struct ProbeResult {
     pub(super) identity: Identity,
     /// The written position of a primary, or the replayed position of a replica. `None` if the server is no longer a
     /// replica.
@@ -51,26 +51,26 @@ pub(super) struct Found {
 }
 
 /// Probes a server over its own connection, which is opened on first use and reopened after a failure.
-pub(super) struct Lookout {
+pub(super) struct Probe {
     url: String,
     options: PoolOptions,
     connection: Option<PgConnection>,
 }
 
-impl Lookout {
+impl Probe {
     pub(super) fn new(url: &str, options: PoolOptions) -> Self {
         Self { url: url.to_owned(), options, connection: None }
     }
 
-    pub(super) async fn primary(&mut self) -> Result<Found> {
+    pub(super) async fn primary(&mut self) -> Result<ProbeResult> {
         self.ask(ON_PRIMARY, TIMELINE_OF_PRIMARY).await
     }
 
-    pub(super) async fn replica(&mut self) -> Result<Found> {
+    pub(super) async fn replica(&mut self) -> Result<ProbeResult> {
         self.ask(&format!("CASE WHEN pg_is_in_recovery() THEN {ON_REPLICA} END"), TIMELINE_OF_REPLICA).await
     }
 
-    async fn ask(&mut self, position: &str, timeline: &str) -> Result<Found> {
+    async fn ask(&mut self, position: &str, timeline: &str) -> Result<ProbeResult> {
         let sql = format!(
             "SELECT {position}, system_identifier, \
              (SELECT oid::bigint FROM pg_database WHERE datname = current_database()), {timeline} FROM pg_control_system()"
@@ -83,7 +83,7 @@ impl Lookout {
                 None => pool::connect_alone(&self.url, &self.options).await.map_err(unless_pooler)?,
             };
             let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
-            let found = Found {
+            let found = ProbeResult {
                 position: row.try_get::<Option<i64>, _>(0)?.map(LogPosition::of_log),
                 identity: Identity { system: row.try_get(1)?, database: row.try_get(2)?, timeline: row.try_get(3)? },
             };

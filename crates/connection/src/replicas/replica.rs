@@ -31,19 +31,19 @@ pub(super) struct Replica {
 }
 
 enum State {
-    In(Standing),
+    In(ReplicaState),
     Out { reason: String },
 }
 
 #[derive(Clone)]
-pub(super) struct Standing {
+pub(super) struct ReplicaState {
     pub(super) pool: Pool,
     pub(super) identity: Identity,
     pub(super) replayed: LogPosition,
 }
 
 /// A replica's pool that may serve a unit.
-pub(super) struct Fit {
+pub(super) struct Candidate {
     pub(super) replica: usize,
     pub(super) pool: Pool,
     /// The replayed position that qualified it.
@@ -56,9 +56,17 @@ impl Replica {
     }
 
     /// Returns the replica's state if it serves, has replayed `after` and shows nothing older than `max_lag`.
-    pub(super) fn fit(&self, after: LogPosition, log: &PrimaryLog, max_lag: Duration, walls: bool) -> Option<Standing> {
+    pub(super) fn fit(
+        &self,
+        after: LogPosition,
+        log: &PrimaryLog,
+        max_lag: Duration,
+        row_level_security: bool,
+    ) -> Option<ReplicaState> {
         match &*self.state() {
-            State::In(standing) if standing.unfit(log, max_lag, walls).is_none() && standing.replayed >= after => {
+            State::In(standing)
+                if standing.unfit(log, max_lag, row_level_security).is_none() && standing.replayed >= after =>
+            {
                 Some(standing.clone())
             }
             _ => None,
@@ -74,7 +82,7 @@ impl Replica {
     }
 
     /// Puts the replica into service, or updates its replay position.
-    pub(super) fn serve(&self, standing: Standing) {
+    pub(super) fn serve(&self, standing: ReplicaState) {
         let before = std::mem::replace(&mut *self.state(), State::In(standing));
         if matches!(before, State::Out { .. }) {
             tracing::info!(replica = self.number, "a replica serves reads");
@@ -90,9 +98,11 @@ impl Replica {
         }
     }
 
-    pub(super) fn status(&self, log: &PrimaryLog, max_lag: Duration, walls: bool) -> ReplicaStatus {
+    pub(super) fn status(&self, log: &PrimaryLog, max_lag: Duration, row_level_security: bool) -> ReplicaStatus {
         let (behind, unfit) = match &*self.state() {
-            State::In(standing) => (standing.behind(log), standing.unfit(log, max_lag, walls).map(str::to_owned)),
+            State::In(standing) => {
+                (standing.behind(log), standing.unfit(log, max_lag, row_level_security).map(str::to_owned))
+            }
             State::Out { reason } => (None, Some(reason.clone())),
         };
         ReplicaStatus { number: self.number, serving: unfit.is_none(), behind, reason: unfit.unwrap_or_default() }
@@ -103,9 +113,9 @@ impl Replica {
     }
 }
 
-impl Standing {
-    fn unfit(&self, log: &PrimaryLog, max_lag: Duration, walls: bool) -> Option<&'static str> {
-        if self.pool.has_row_level_security() != walls {
+impl ReplicaState {
+    fn unfit(&self, log: &PrimaryLog, max_lag: Duration, row_level_security: bool) -> Option<&'static str> {
+        if self.pool.has_row_level_security() != row_level_security {
             return Some("its login and the primary's differ in row-level security; use logins with the same roles");
         }
         // The primary may have changed since the probe.

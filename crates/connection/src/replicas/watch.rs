@@ -4,8 +4,8 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::look::Lookout;
-use super::replica::{Replica, Standing};
+use super::look::Probe;
+use super::replica::{Replica, ReplicaState};
 use super::{Inner, replica_options};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
@@ -21,10 +21,10 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// Tracks the primary's log.
-pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
+pub(super) async fn primary(watched: Weak<Inner>, mut probe: Probe) {
     while let Some(inner) = still_in_use(&watched) {
         let asked = Instant::now();
-        match lookout.primary().await {
+        match probe.primary().await {
             Ok(found) => {
                 if let Some(position) = found.position {
                     inner.log().note(asked, position, found.identity, inner.max_lag);
@@ -40,11 +40,11 @@ pub(super) async fn primary(watched: Weak<Inner>, mut lookout: Lookout) {
 }
 
 /// Tracks the replica at this index: puts it into service, updates its replay position and takes it out.
-pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut lookout: Lookout) {
+pub(super) async fn replica(watched: Weak<Inner>, place: usize, mut probe: Probe) {
     let mut failures = 0;
     while let Some(inner) = still_in_use(&watched) {
         let Some(replica) = inner.replicas.get(place) else { return };
-        let looking = look_at(&inner, replica, &inner.urls[place], &mut lookout);
+        let looking = look_at(&inner, replica, &inner.urls[place], &mut probe);
         let looked = tokio::time::timeout(LONGEST_LOOK, looking).await;
         let looked = looked.unwrap_or_else(|_| Err(Error::unreachable(sqlx::Error::PoolTimedOut)));
         let behind = replica.status(&inner.log(), inner.max_lag, inner.primary.has_row_level_security()).behind;
@@ -73,9 +73,9 @@ fn still_in_use(watched: &Weak<Inner>) -> Option<Arc<Inner>> {
     watched.upgrade().filter(|inner| !inner.primary.is_closed())
 }
 
-async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Lookout) -> Result<()> {
+async fn look_at(inner: &Inner, replica: &Replica, url: &str, probe: &mut Probe) -> Result<()> {
     let refused = |reason| Error::Invalid { what: "a replica", reason };
-    let found = lookout.replica().await?;
+    let found = probe.replica().await?;
     let replayed = found.position.ok_or(refused("the server is not in recovery: it was promoted, or never was one"))?;
     let primary = inner.log().identity().ok_or(refused("the primary has not answered yet"))?;
     if let Some(differs) = found.identity.differs(primary) {
@@ -89,6 +89,6 @@ async fn look_at(inner: &Inner, replica: &Replica, url: &str, lookout: &mut Look
         // For example after a migration, which reaches the replica later.
         pool.look_for_roles().await?;
     }
-    replica.serve(Standing { pool, identity: found.identity, replayed });
+    replica.serve(ReplicaState { pool, identity: found.identity, replayed });
     Ok(())
 }

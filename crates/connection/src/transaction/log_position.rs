@@ -3,8 +3,8 @@
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement};
 use sqlx::{AssertSqlSafe, Postgres, Row};
 
-use super::held::Held;
-use super::{Open, Transaction};
+use super::transaction_connection::TransactionConnection;
+use super::{EngineConnection, Transaction};
 use crate::bounds::answered;
 use crate::log_position::{LogPosition, ON_PRIMARY, ON_REPLICA};
 use crate::server::Server;
@@ -26,15 +26,15 @@ impl Transaction {
     /// Like [`commit`](Self::commit), and returns a log position after the commit; still one round trip.
     pub async fn commit_with_position(self) -> Result<LogPosition, DbErr> {
         let done = match self.into_open() {
-            Some(Open::Postgres(held)) => held.commit_with_position().await,
-            Some(Open::Sqlite(held)) => held.commit().await.map(|()| LogPosition::default()),
+            Some(EngineConnection::Postgres(held)) => held.commit_with_position().await,
+            Some(EngineConnection::Sqlite(held)) => held.commit().await.map(|()| LogPosition::default()),
             None => Err(sqlx::Error::WorkerCrashed),
         };
         done.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
     }
 }
 
-impl Held<Postgres> {
+impl TransactionConnection<Postgres> {
     async fn commit_with_position(mut self) -> Result<LogPosition, sqlx::Error> {
         // The driver ends a transaction only by its own statement. So the batch begins another one, which is rolled
         // back in the background when the connection is returned.

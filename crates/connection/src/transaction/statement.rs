@@ -34,7 +34,7 @@ mod tests {
     use super::{collection, operation};
 
     #[test]
-    fn a_statement_is_told_by_its_kind() {
+    fn a_statement_is_reported_by_its_kind() {
         assert_eq!(operation("SELECT 'canary'"), "SELECT");
         assert_eq!(operation("WITH a AS (SELECT 1) SELECT 1"), "WITH");
         assert_eq!(operation("canary"), "OTHER");
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_table_is_told_and_nothing_else() {
+    fn the_one_table_is_reported_and_nothing_else() {
         for (sql, table) in [
             (r#"SELECT "a" FROM "User" WHERE "a" = $1"#, Some("User")),
             (r#"INSERT INTO "User" ("FROM") VALUES ($1) ON CONFLICT ("a") DO UPDATE SET "a" = $2"#, Some("User")),

@@ -8,9 +8,9 @@ use sqlx::postgres::PgArguments;
 use sqlx::{AssertSqlSafe, Postgres};
 use tracing::Instrument;
 
-use super::held::Held;
 use super::storable::parts;
-use super::{Open, Transaction};
+use super::transaction_connection::TransactionConnection;
+use super::{EngineConnection, Transaction};
 use crate::bounds::answered;
 use crate::error::{READ_ONLY, driver_error, is_read_only_server};
 use crate::unit_options::Access;
@@ -19,13 +19,13 @@ use crate::unit_options::Access;
 macro_rules! on_engine {
     ($self:ident, $open:expr, |$conn:ident| $call:expr) => {
         match $open.as_mut() {
-            Some(Open::Postgres(held)) => {
+            Some(EngineConnection::Postgres(held)) => {
                 let within = held.within();
                 let $conn = held.conn().map_err(query_error)?;
                 let done = answered(within, async { $call }).await;
                 $self.noted(held, done)
             }
-            Some(Open::Sqlite(held)) => {
+            Some(EngineConnection::Sqlite(held)) => {
                 let $conn = held.conn().map_err(query_error)?;
                 $call
             }
@@ -36,12 +36,12 @@ macro_rules! on_engine {
 
 /// Runs one statement. It breaks the transaction unless it succeeds.
 macro_rules! guarded {
-    ($self:ident, $observed:ident, |$open:ident| $call:expr) => {{
+    ($self:ident, $telemetry:ident, |$open:ident| $call:expr) => {{
         let mut $open = $self.open.lock().await;
         $self.ready(&mut $open).await?;
         $self.broken.store(true, Ordering::Relaxed);
-        let done = async { $call }.instrument($observed.span.clone()).await;
-        $observed.end(&done);
+        let done = async { $call }.instrument($telemetry.span.clone()).await;
+        $telemetry.end(&done);
         $self.broken.store(done.is_err(), Ordering::Relaxed);
         done
     }};
@@ -50,9 +50,9 @@ macro_rules! guarded {
 /// Runs one SeaORM statement.
 macro_rules! on_connection {
     ($self:ident, $statement:ident, |$query:ident, $conn:ident| $call:expr) => {{
-        let observed = $self.note(&$statement.sql)?;
+        let telemetry = $self.note(&$statement.sql)?;
         let (sql, values) = parts($statement)?;
-        guarded!($self, observed, |open| on_engine!($self, open, |$conn| {
+        guarded!($self, telemetry, |open| on_engine!($self, open, |$conn| {
             let $query = sqlx::query_with(AssertSqlSafe(sql), values).persistent($self.keeps_statements);
             $call
         }))
@@ -62,9 +62,11 @@ macro_rules! on_connection {
 /// Runs a PostgreSQL statement that binds arrays. SeaORM's values cannot represent arrays with null items.
 macro_rules! on_arrays {
     ($self:ident, $sql:ident, $arrays:ident, |$query:ident, $conn:ident| $call:expr) => {{
-        let observed = $self.note(&$sql)?;
-        guarded!($self, observed, |open| {
-            let Some(Open::Postgres(held)) = open.as_mut() else { return Err(query_error(sqlx::Error::WorkerCrashed)) };
+        let telemetry = $self.note(&$sql)?;
+        guarded!($self, telemetry, |open| {
+            let Some(EngineConnection::Postgres(held)) = open.as_mut() else {
+                return Err(query_error(sqlx::Error::WorkerCrashed));
+            };
             let within = held.within();
             let $conn = held.conn().map_err(query_error)?;
             let $query = sqlx::query_with(AssertSqlSafe($sql), $arrays).persistent($self.keeps_statements);
@@ -89,14 +91,18 @@ impl Transaction {
         })
     }
 
-    pub(super) async fn execute(&self, open: &mut Option<Open>, sql: &str) -> Result<(), DbErr> {
+    pub(super) async fn execute(&self, open: &mut Option<EngineConnection>, sql: &str) -> Result<(), DbErr> {
         on_engine!(self, open, |conn| {
             sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(|_| ()).map_err(query_error)
         })
     }
 
     /// Examines the result of a statement: the connection may be closed or unusable.
-    fn noted<T>(&self, held: &mut Held<Postgres>, done: sqlx::Result<Result<T, DbErr>>) -> Result<T, DbErr> {
+    fn noted<T>(
+        &self,
+        held: &mut TransactionConnection<Postgres>,
+        done: sqlx::Result<Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
         let done = done.unwrap_or_else(|silence| Err(query_error(silence)));
         let Some(error) = done.as_ref().err().and_then(driver_error) else { return done };
         if self.access == Access::ReadOnly && is_read_only_server(error) {
@@ -118,8 +124,8 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let observed = self.note(sql)?;
-        guarded!(self, observed, |open| on_engine!(self, open, |conn| {
+        let telemetry = self.note(sql)?;
+        guarded!(self, telemetry, |open| on_engine!(self, open, |conn| {
             let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await;
             done.map(Into::into).map_err(exec_error)
         }))

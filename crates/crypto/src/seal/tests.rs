@@ -68,9 +68,9 @@ fn a_moved_value_does_not_open() {
         Binding { table: "SearchConsoleConnection", ..PLACE },
         Binding { column: "refreshToken", ..PLACE },
         Binding { row: "row-2", ..PLACE },
-        Binding { tenant: "agency-2", ..PLACE },
-        Binding { row: "agency-1", tenant: "row-1", ..PLACE },
-        Binding { row: "row-1a", tenant: "gency-1", ..PLACE },
+        Binding { owner: "agency-2", ..PLACE },
+        Binding { row: "agency-1", owner: "row-1", ..PLACE },
+        Binding { row: "row-1a", owner: "gency-1", ..PLACE },
         Binding::new("", "", "", ""),
     ];
 
@@ -85,7 +85,7 @@ fn a_moved_value_does_not_open() {
 fn a_rebound_value_opens_at_its_new_binding_only() {
     let keyring = Keyring::generate().unwrap();
     let sealed = keyring.seal(&token(), &PLACE, Padding::Padme).unwrap();
-    let moved = Binding { tenant: "agency-2", ..PLACE };
+    let moved = Binding { owner: "agency-2", ..PLACE };
 
     let rebound = keyring.rebind(&sealed, &PLACE, &moved).unwrap();
 
@@ -177,8 +177,8 @@ proptest! {
         block in 1_u16..300,
     ) {
         let keyring = Keyring::generate().unwrap();
-        let [table, column, row, tenant] = &names;
-        let place = Binding::new(table, column, row, tenant);
+        let [table, column, row, owner] = &names;
+        let place = Binding::new(table, column, row, owner);
         let secret = Secret::new(bytes);
         let blocks = Padding::Blocks(std::num::NonZeroU16::new(block).unwrap());
 

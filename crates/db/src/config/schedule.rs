@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rylie_maintenance::ScheduleSettings;
 
-use super::settings::{Origin, Setting};
+use super::settings::{Setting, SettingOrigin};
 use super::wrong;
 use crate::error::Result;
 
@@ -13,10 +13,10 @@ pub(super) const PREFIX: &str = "schedule.";
 
 /// The values by job and setting. The scheduler checks the names of the jobs when it is created.
 #[derive(Clone, Default)]
-pub(crate) struct Schedules(BTreeMap<(String, String), (String, Origin)>);
+pub(crate) struct Schedules(BTreeMap<(String, String), (String, SettingOrigin)>);
 
 impl Schedules {
-    pub(super) fn put(&mut self, of_job: &str, value: String, origin: Origin) -> Result<()> {
+    pub(super) fn put(&mut self, of_job: &str, value: String, origin: SettingOrigin) -> Result<()> {
         let Some((job, setting)) = of_job.split_once('.') else {
             let reason = "it must be a table of a job, such as [schedule.sessions] with cron = \"17 * * * *\"";
             return Err(wrong(&format!("{PREFIX}{of_job}"), reason.to_owned()));

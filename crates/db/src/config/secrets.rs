@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use rylie_crypto::{LegacyForms, Padding, Writes};
 use rylie_repositories::{NewValues, SecretColumn, SecretPolicies, SecretPolicy};
 
-use super::settings::{Known, known};
+use super::settings::{SettingSpec, known};
 use super::{Reader, wrong};
 use crate::error::Result;
 
@@ -38,7 +38,7 @@ macro_rules! settings {
     };
 }
 
-pub(super) const KNOWN: [Known; 3 + 2 * SecretColumn::ALL.len()] = settings! {
+pub(super) const KNOWN: [SettingSpec; 3 + 2 * SecretColumn::ALL.len()] = settings! {
     "GA4Connection.accessToken" in "GA4CONNECTION_ACCESSTOKEN",
     "GA4Connection.refreshToken" in "GA4CONNECTION_REFRESHTOKEN",
     "SearchConsoleConnection.accessToken" in "SEARCHCONSOLECONNECTION_ACCESSTOKEN",

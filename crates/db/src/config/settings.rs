@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The source of a setting's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum SettingOrigin {
     /// The built-in default.
     Default,
     /// The file `rylie.toml`.
@@ -19,7 +19,7 @@ pub enum Origin {
     Code,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Default => "default",
@@ -38,10 +38,10 @@ pub struct Setting {
     /// Its value, masked if it is a secret.
     pub value: String,
     /// The source of the value.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
-pub(super) struct Known {
+pub(super) struct SettingSpec {
     pub(super) name: &'static str,
     pub(super) variable: &'static str,
     pub(super) default: &'static str,
@@ -61,11 +61,11 @@ enum Shown {
     Never,
 }
 
-pub(super) const fn known(name: &'static str, variable: &'static str, default: &'static str) -> Known {
-    Known { name, variable, default, shown: Shown::Whole, is_file: false, follows: None }
+pub(super) const fn known(name: &'static str, variable: &'static str, default: &'static str) -> SettingSpec {
+    SettingSpec { name, variable, default, shown: Shown::Whole, is_file: false, follows: None }
 }
 
-impl Known {
+impl SettingSpec {
     pub(super) const fn following(self, name: &'static str) -> Self {
         Self { follows: Some(name), ..self }
     }
@@ -76,10 +76,13 @@ impl Known {
 }
 
 /// The settings except those of secret columns.
-pub(super) const KNOWN: [Known; 30] = [
-    Known { shown: Shown::WithoutPassword, ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc") },
-    Known { shown: Shown::WithoutPassword, ..known("platform_url", "RYLIE_PLATFORM_URL", "") },
-    Known { shown: Shown::WithoutPasswords, ..known("replica_urls", "RYLIE_REPLICA_URLS", "") },
+pub(super) const KNOWN: [SettingSpec; 30] = [
+    SettingSpec {
+        shown: Shown::WithoutPassword,
+        ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc")
+    },
+    SettingSpec { shown: Shown::WithoutPassword, ..known("platform_url", "RYLIE_PLATFORM_URL", "") },
+    SettingSpec { shown: Shown::WithoutPasswords, ..known("replica_urls", "RYLIE_REPLICA_URLS", "") },
     known("replica_max_lag_seconds", "RYLIE_REPLICA_MAX_LAG_SECONDS", "5"),
     known("max_connections", "RYLIE_MAX_CONNECTIONS", "10"),
     known("acquire_timeout_seconds", "RYLIE_ACQUIRE_TIMEOUT_SECONDS", "5"),
@@ -92,27 +95,27 @@ pub(super) const KNOWN: [Known; 30] = [
     known("quota_silver", "RYLIE_QUOTA_SILVER", "3,3,8,8"),
     known("quota_gold", "RYLIE_QUOTA_GOLD", "5,5,12,10"),
     known("quota_platinum", "RYLIE_QUOTA_PLATINUM", "9,9,20,20"),
-    Known { shown: Shown::Never, ..known("encryption_key", "ENCRYPTION_KEY", "") },
+    SettingSpec { shown: Shown::Never, ..known("encryption_key", "ENCRYPTION_KEY", "") },
     known("purge_after_days", "RYLIE_PURGE_AFTER_DAYS", "30"),
     known("usage_events_after_days", "RYLIE_USAGE_EVENTS_AFTER_DAYS", "90"),
     known("audit_key", "RYLIE_AUDIT_KEY", "").file(),
     known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", "").file(),
     known("audit_keep_days", "RYLIE_AUDIT_KEEP_DAYS", ""),
     known("backups", "RYLIE_BACKUPS", "").file(),
-    Known { shown: Shown::WithoutPassword, ..known("backup_url", "RYLIE_BACKUP_URL", "") },
-    Known { shown: Shown::WithoutPassword, ..known("backup_scratch_url", "RYLIE_BACKUP_SCRATCH_URL", "") },
+    SettingSpec { shown: Shown::WithoutPassword, ..known("backup_url", "RYLIE_BACKUP_URL", "") },
+    SettingSpec { shown: Shown::WithoutPassword, ..known("backup_scratch_url", "RYLIE_BACKUP_SCRATCH_URL", "") },
     known("backup_keep", "RYLIE_BACKUP_KEEP", ""),
     known("backup_alert_after_hours", "RYLIE_BACKUP_ALERT_AFTER_HOURS", "36"),
     known("size_alert_above", "RYLIE_SIZE_ALERT_ABOVE", ""),
     // The path of a webhook often contains its password.
-    Known { shown: Shown::Never, ..known("size_notify", "RYLIE_SIZE_NOTIFY", "") },
-    Known { shown: Shown::WithoutPassword, ..known("smtp_url", "RYLIE_SMTP_URL", "") },
+    SettingSpec { shown: Shown::Never, ..known("size_notify", "RYLIE_SIZE_NOTIFY", "") },
+    SettingSpec { shown: Shown::WithoutPassword, ..known("smtp_url", "RYLIE_SMTP_URL", "") },
     known("smtp_from", "RYLIE_SMTP_FROM", ""),
 ];
 
 const MASK: &str = "***";
 
-pub(super) fn masked(known: &Known, value: &str) -> String {
+pub(super) fn masked(known: &SettingSpec, value: &str) -> String {
     match known.shown {
         Shown::Whole => value.to_owned(),
         Shown::WithoutPassword => without_password(value),

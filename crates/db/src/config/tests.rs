@@ -1,4 +1,4 @@
-use super::{Config, Origin};
+use super::{Config, SettingOrigin};
 
 #[test]
 fn a_password_is_never_shown() {
@@ -45,7 +45,7 @@ fn a_wait_for_locks_without_limit_is_refused() {
 }
 
 #[test]
-fn a_malformed_file_is_told_by_line_and_column() {
+fn a_malformed_file_is_reported_by_line_and_column() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, "max_connections = 3\n\nfingerprint = canary\n").unwrap();
     let error = Config::builder().file(file.path()).err().unwrap().to_string();
@@ -70,9 +70,12 @@ fn a_later_source_goes_over_an_earlier_one() {
     let config = Config::builder().file(file.path()).unwrap().set("max_connections", 4).unwrap().build().unwrap();
     let of = |name| config.settings().into_iter().find(|setting| setting.name == name).unwrap();
 
-    assert_eq!((of("max_connections").value.as_str(), of("max_connections").origin), ("4", Origin::Code));
-    assert_eq!((of("lock_timeout_seconds").value.as_str(), of("lock_timeout_seconds").origin), ("7", Origin::File));
-    assert_eq!(of("database_url").origin, Origin::Default);
+    assert_eq!((of("max_connections").value.as_str(), of("max_connections").origin), ("4", SettingOrigin::Code));
+    assert_eq!(
+        (of("lock_timeout_seconds").value.as_str(), of("lock_timeout_seconds").origin),
+        ("7", SettingOrigin::File)
+    );
+    assert_eq!(of("database_url").origin, SettingOrigin::Default);
 }
 
 #[test]

@@ -14,18 +14,18 @@ pub(super) fn type_name(what: &str) -> String {
 
 pub(super) fn write(name: &str, what: &str, difference: &Difference) -> String {
     let (policies, down) = (difference.policies(), down(difference));
-    let walls = !policies.is_empty();
-    let imports = if walls { "use crate::m20261123_000007_create_door_roles::DOORS_OPEN;\n" } else { "" };
+    let row_security = !policies.is_empty();
+    let imports = if row_security { "use crate::m20261123_000007_create_door_roles::DOORS_OPEN;\n" } else { "" };
     let mut postgres = steps(&difference.postgres());
     postgres.extend(policies.iter().map(|policy| {
         format!("Step::sql(format!(r#\"DO $$ BEGIN IF {{DOORS_OPEN}} THEN {policy} END IF; END $$\"#))")
     }));
-    let builds_walls = if walls { BUILDS_WALLS } else { "" };
+    let builds_row_security = if row_security { BUILDS_WALLS } else { "" };
     format!(
         "//! State in one sentence what changes, and why.\n{remarks}\n{imports}use crate::migrations::Migration;\nuse crate::step::{{Engine, Step}};\n\n\
          pub(crate) struct {type_name};\n\n\
          impl Migration for {type_name} {{\n    fn name(&self) -> &'static str {{\n        \"{name}\"\n    }}\n\n\
-         {up}\n{down}{builds_walls}}}\n",
+         {up}\n{down}{builds_row_security}}}\n",
         remarks = remarks(difference),
         type_name = type_name(what),
         up = method("up", &postgres, &steps(&difference.sqlite())),
@@ -33,7 +33,7 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference) -> String {
     )
 }
 
-const BUILDS_WALLS: &str = "\n    fn builds_walls(&self) -> bool {\n        true\n    }\n";
+const BUILDS_WALLS: &str = "\n    fn builds_row_security(&self) -> bool {\n        true\n    }\n";
 
 fn remarks(difference: &Difference) -> String {
     if difference.remarks.is_empty() {

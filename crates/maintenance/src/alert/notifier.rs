@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn two_webhooks_of_one_host_are_told_apart() {
+    fn two_webhooks_of_one_host_are_distinguished() {
         let [one, other] = ["https://h.example/a", "https://h.example/b"].map(|url| Notifier::new(url, None).unwrap());
         assert_ne!(one.target(), other.target());
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rylie_audit::{
-    Digest, Document, Format, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantCheck, TenantHead, TenantLeaf,
-    What, Who,
+    ActorPart, Digest, Document, Format, Outside, Part, PublicKey, Record, SignedCheckpoint, TargetPart, TenantCheck,
+    TenantHead, TenantLeaf,
 };
 use rylie_repositories::TenantRow;
 
@@ -141,7 +141,7 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
 /// Converts a row of an export into its record; `None` for an invalid row.
 fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
     let text = |name: &str| row.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-    let who = Who {
+    let who = ActorPart {
         actor: text("userId")?,
         on_behalf_of: text("onBehalfOf"),
         address: text("ipAddress"),
@@ -149,7 +149,7 @@ fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> 
         correlation: text("correlationId"),
     };
     let details = text("details").map(|text| Document::of(format, text));
-    let what = What { resource_id: text("resourceId"), details };
+    let what = TargetPart { resource_id: text("resourceId"), details };
     Some(Record {
         id: text("id")?,
         tenant: text("tenantId")?,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rylie_audit::{Finding, Progress, SealedBatch, SealedLeaf, SealedTenant, Seen, Verifier};
+use rylie_audit::{Finding, SealedBatch, SealedLeaf, SealedTenant, Seen, VerifiedUpTo, Verifier};
 use rylie_repositories::{AuditReader, NumberedLeaf};
 
 use crate::error::{Error, Result};
@@ -21,20 +21,20 @@ pub struct Verification {
     /// The counts of what was checked.
     pub seen: Seen,
     /// The point from which a later verification may continue.
-    pub progress: Progress,
+    pub progress: VerifiedUpTo,
 }
 
 /// Checks every batch that the verifier has not seen. Then checks the whole log: every record is sealed or waiting,
 /// exactly once, and the seals contain only what a checkpoint counts.
 ///
-/// Stops at the first finding. Calls `tell` with the counts and the progress after each batch and every two thousand
+/// Stops at the first finding. Calls `report` with the counts and the progress after each batch and every two thousand
 /// records. Memory does not grow with the log.
 pub async fn verify_audit(
     reader: &AuditReader,
     mut verifier: Verifier,
-    tell: &mut (dyn FnMut(&Seen, &Progress) + Send),
+    report: &mut (dyn FnMut(&Seen, &VerifiedUpTo) + Send),
 ) -> Result<Verification> {
-    let first_bad = match check(reader, &mut verifier, tell).await {
+    let first_bad = match check(reader, &mut verifier, report).await {
         Ok(()) => None,
         Err(Stop::Found(finding)) => Some(*finding),
         Err(Stop::Failed(source)) => return Err(Error::Data { doing: "verifying the audit log", source }),
@@ -60,14 +60,14 @@ impl From<rylie_repositories::Error> for Stop {
     }
 }
 
-type Tell<'t> = &'t mut (dyn FnMut(&Seen, &Progress) + Send);
+type Reporter<'t> = &'t mut (dyn FnMut(&Seen, &VerifiedUpTo) + Send);
 
-async fn check(reader: &AuditReader, verifier: &mut Verifier, tell: Tell<'_>) -> std::result::Result<(), Stop> {
+async fn check(reader: &AuditReader, verifier: &mut Verifier, report: Reporter<'_>) -> std::result::Result<(), Stop> {
     for number in verifier.links() {
         verifier.link(reader.batch_after(number - 1).await?.as_ref())?;
     }
     while let Some(batch) = reader.batch_after(verifier.progress().batch).await? {
-        check_batch(reader, verifier, &batch, tell).await?;
+        check_batch(reader, verifier, &batch, report).await?;
     }
     verifier.end()?;
     let mut key: Option<String> = None;
@@ -96,7 +96,7 @@ async fn check_batch(
     reader: &AuditReader,
     verifier: &mut Verifier,
     batch: &SealedBatch,
-    tell: Tell<'_>,
+    report: Reporter<'_>,
 ) -> std::result::Result<(), Stop> {
     let mut leaves = Leaves { reader, batch: batch.batch, after: -1, page: VecDeque::new(), ended: false };
     leaves.ended = !verifier.begin_batch(batch)?;
@@ -107,7 +107,7 @@ async fn check_batch(
         }
         let Some(tenant) = tenants.pop_front() else { break };
         verifier.begin_tenant(tenant)?;
-        while let Some(leaf) = leaves.next_of(number, || tell(verifier.seen(), verifier.progress())).await? {
+        while let Some(leaf) = leaves.next_of(number, || report(verifier.seen(), verifier.progress())).await? {
             verifier.record(leaf)?;
         }
         verifier.end_tenant()?;
@@ -117,7 +117,7 @@ async fn check_batch(
         verifier.surplus(&leaf.id)?;
     }
     verifier.end_batch()?;
-    tell(verifier.seen(), verifier.progress());
+    report(verifier.seen(), verifier.progress());
     Ok(())
 }
 
@@ -132,9 +132,9 @@ struct Leaves<'r> {
 
 impl Leaves<'_> {
     /// Returns the next leaf, if it belongs to this tenant or an earlier one.
-    async fn next_of(&mut self, tenant: i64, tell: impl FnOnce()) -> rylie_repositories::Result<Option<SealedLeaf>> {
+    async fn next_of(&mut self, tenant: i64, report: impl FnOnce()) -> rylie_repositories::Result<Option<SealedLeaf>> {
         if self.page.is_empty() && !self.ended {
-            tell();
+            report();
             self.page = self.reader.leaves(self.batch, self.after, PAGE).await?.into();
             self.ended = self.page.is_empty();
         }

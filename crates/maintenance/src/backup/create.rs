@@ -90,7 +90,7 @@ pub async fn create_backup(
     };
     let bytes = manifest.bytes();
     let backup = incomplete.publish(folder, manifest, key)?;
-    progress.tell(bytes, bytes);
+    progress.report(bytes, bytes);
     Ok(backup)
 }
 

@@ -48,7 +48,7 @@ pub async fn restore_into(backup: &Backup, url: &str, jobs: u32, progress: &Prog
         return restore_file(backup, Path::new(&file_of(url)?)).await;
     }
     let bytes = backup.manifest.bytes();
-    progress.tell(0, bytes);
+    progress.report(0, bytes);
     // Older programs do not read the archive of a newer one.
     let made_by = backup.manifest.tool.rsplit(' ').next().and_then(|version| version.split('.').next());
     let major = made_by.and_then(|major| major.parse().ok()).unwrap_or_default();
@@ -62,8 +62,8 @@ pub async fn restore_into(backup: &Backup, url: &str, jobs: u32, progress: &Prog
     ];
     let folder = backup.path.join(DUMP).into_os_string();
     let arguments: Vec<OsString> = words.into_iter().map(OsString::from).chain([folder]).collect();
-    program.run(&arguments, &Address::parse(url)?, || progress.tell(0, bytes)).await?;
-    progress.tell(bytes, bytes);
+    program.run(&arguments, &Address::parse(url)?, || progress.report(0, bytes)).await?;
+    progress.report(bytes, bytes);
     Ok(())
 }
 

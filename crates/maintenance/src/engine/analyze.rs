@@ -52,8 +52,8 @@ async fn in_postgres(connection: &mut PgConnection, all: bool) -> sqlx::Result<V
 async fn in_sqlite(connection: &mut SqliteConnection, all: bool) -> sqlx::Result<Vec<String>> {
     // 0x10002 checks every table, not only those that this session has used.
     run_sqlite(connection, if all { "ANALYZE" } else { "PRAGMA optimize = 0x10002" }).await?;
-    let told = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'";
-    if sqlx::query_scalar::<_, i64>(told).fetch_one(&mut *connection).await? == 0 {
+    let reported = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'";
+    if sqlx::query_scalar::<_, i64>(reported).fetch_one(&mut *connection).await? == 0 {
         return Ok(Vec::new());
     }
     sqlx::query_scalar("SELECT DISTINCT tbl FROM sqlite_stat1 ORDER BY tbl").fetch_all(connection).await

@@ -114,7 +114,7 @@ impl Scheduler {
     }
 
     async fn prolong(&self, lease: &Lease) -> rylie_repositories::Result<bool> {
-        let unit = self.0.store.books().await?;
+        let unit = self.0.store.operations().await?;
         let kept = unit.job_runs().prolong(lease, self.0.options.lease).await?;
         unit.commit().await?;
         Ok(kept)
@@ -144,7 +144,7 @@ impl Scheduler {
 
     async fn finish(&self, lease: &Lease, error: Option<&str>) -> rylie_repositories::Result<bool> {
         retry(Retry::default(), || async {
-            let unit = self.0.store.books().await?;
+            let unit = self.0.store.operations().await?;
             let finished = unit.job_runs().finish(lease, error).await?;
             unit.commit().await?;
             Ok(finished)
@@ -153,7 +153,7 @@ impl Scheduler {
     }
 
     async fn release(&self, lease: &Lease) -> rylie_repositories::Result<bool> {
-        let unit = self.0.store.books().await?;
+        let unit = self.0.store.operations().await?;
         unit.job_runs().release(lease).await?;
         unit.commit().await?;
         Ok(true)

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Scheduler;
 use crate::error::Result;
 use crate::scheduler::schedule::Plan;
-use crate::work::books;
+use crate::work::operations;
 
 const DOING: &str = "reading the runs of jobs";
 
@@ -64,7 +64,7 @@ impl Scheduler {
     /// Returns the status of all jobs, sorted by name. Changes nothing.
     pub async fn status(&self) -> Result<Vec<JobStatus>> {
         let settled = self.settled().await?;
-        let unit = books(&*self.0.store, DOING).await?;
+        let unit = operations(&*self.0.store, DOING).await?;
         let begun = unit.done(unit.job_runs().begun().await)?;
         let mut all = Vec::new();
         for scheduled in &self.0.jobs {
@@ -111,7 +111,7 @@ impl Scheduler {
 
     async fn settled(&self) -> Result<HashMap<String, DateTime<Utc>>> {
         let names: Vec<String> = self.0.jobs.iter().map(|scheduled| scheduled.job.name().to_owned()).collect();
-        let unit = books(&*self.0.store, DOING).await?;
+        let unit = operations(&*self.0.store, DOING).await?;
         let settled = unit.done(unit.job_runs().settled(&names).await)?;
         Ok(settled.into_iter().collect())
     }

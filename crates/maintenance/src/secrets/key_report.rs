@@ -76,7 +76,7 @@ pub async fn key_report(store: &dyn Store, progress: &Progress) -> Result<KeyRep
             after = survey.next.take();
             rows += survey.rows;
             report.add(column, survey);
-            progress.tell(rows, rows);
+            progress.report(rows, rows);
             if after.is_none() {
                 break;
             }

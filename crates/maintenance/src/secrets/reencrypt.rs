@@ -42,13 +42,13 @@ pub async fn reencrypt(store: &dyn Store, batch: u64, progress: &Progress) -> Re
             let mut of_batch = settle(store, column, after, batch).await?;
             after = of_batch.next.take();
             done.add(of_batch);
-            progress.tell(done.looked_at.min(total), total);
+            progress.report(done.looked_at.min(total), total);
             if after.is_none() {
                 break;
             }
         }
     }
-    progress.tell(total, total);
+    progress.report(total, total);
     Ok(done)
 }
 

@@ -76,12 +76,12 @@ async fn write(
     }
     let rows = inventory.rows;
     let (mut done, of) = (0, rows.values().sum());
-    progress.tell(done, of);
+    progress.report(done, of);
     for table in TENANT_TABLES {
         let mut after = String::new();
         while let Some(last) = write_batch(unit, tenant, *table, &after, &mut writer, out, &mut done).await? {
             after = last;
-            progress.tell(done, of);
+            progress.report(done, of);
         }
     }
     let seal = unit.done(unit.tenant_transfer().seal_file(&writer.digest()).await)?;

@@ -124,21 +124,21 @@ impl Import<'_> {
     async fn add_all(&mut self, file: &Path, checked: &Ending, progress: &Progress) -> Result<()> {
         let mut reader = Reader::open(file)?;
         let (mut done, of) = (0, reader.header().rows.values().fold(0, |sum: u64, rows| sum.saturating_add(*rows)));
-        progress.tell(done, of);
+        progress.report(done, of);
         let (mut waiting, mut table) = (Vec::new(), None);
         while let Some(line) = reader.next_row()? {
             let next = place_of(&line).map(|place| TENANT_TABLES[place]);
             if next != table || waiting.len() >= BATCH {
                 done += waiting.len() as u64;
                 self.add(table, std::mem::take(&mut waiting), reader.line_number()).await?;
-                progress.tell(done, of);
+                progress.report(done, of);
                 table = next;
             }
             waiting.push(line.row);
         }
         done += waiting.len() as u64;
         self.add(table, waiting, reader.line_number()).await?;
-        progress.tell(done, of);
+        progress.report(done, of);
         // Only the checked content is committed, even if the file was rewritten in between.
         if reader.ending() == Some(checked) { Ok(()) } else { Err(reader.wrong("it was changed during the import")) }
     }

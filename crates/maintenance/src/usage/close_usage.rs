@@ -30,7 +30,7 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
     let unit = work("closing billing periods").read(store).await?;
     let ended = unit.done(unit.usage_closing().count_ended(month).await)?.min(sweep.limit());
     drop(unit);
-    sweep.progress.tell(0, ended);
+    sweep.progress.report(0, ended);
     if sweep.dry_run {
         return Ok(ClosedUsage { users: ended });
     }
@@ -63,7 +63,7 @@ pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) ->
     let unit = work("resetting the usage of all users").read(store).await?;
     let all = unit.done(unit.usage_closing().count_everyone(at).await)?.min(sweep.limit());
     drop(unit);
-    sweep.progress.tell(0, all);
+    sweep.progress.report(0, all);
     if sweep.dry_run {
         return Ok(ClosedUsage { users: all });
     }

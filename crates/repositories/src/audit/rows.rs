@@ -1,7 +1,7 @@
 //! Conversion of log rows into sealed records, and statements on the seals.
 
 use chrono::NaiveDateTime;
-use rylie_audit::{Commitments, Digest, Document, Format, Record, Salt, What, Who};
+use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, Record, Salt, TargetPart};
 use rylie_entities::Timestamp;
 use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 
@@ -73,7 +73,7 @@ pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
 /// Converts the selected [`columns`] into the record that a batch of this format hashes.
 pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Format) -> Result<Record> {
     let (created_at, unreadable) = time(row, format)?;
-    let who = Who {
+    let who = ActorPart {
         actor: text(row, "userId")?.unwrap_or_default(),
         on_behalf_of: text(row, "onBehalfOf")?,
         address: text(row, "ipAddress")?,
@@ -81,7 +81,7 @@ pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Forma
         correlation: text(row, "correlationId")?,
     };
     let details = text(row, "details")?.map(|text| Document::of(format, text));
-    let what = What { resource_id: text(row, "resourceId")?, details };
+    let what = TargetPart { resource_id: text(row, "resourceId")?, details };
     Ok(Record {
         id: text(row, "id")?.unwrap_or_default(),
         tenant: text(row, "tenantId")?.unwrap_or_default(),

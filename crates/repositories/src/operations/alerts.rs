@@ -115,12 +115,12 @@ impl AlertRepository for Tx {
              WHERE name = $1 AND crossed <> $2";
         const CHECK: &str = "UPDATE rylie_alerts SET value = $2, checked_at = $3, threshold = $4 WHERE name = $1";
         let now = self.now();
-        self.books()?.run(REGISTER, vec![name.into(), threshold.into(), value.into(), now.into()]).await?;
+        self.operations()?.run(REGISTER, vec![name.into(), threshold.into(), value.into(), now.into()]).await?;
         let crossed = value > threshold;
         let values = vec![name.into(), crossed.into(), value.into(), now.into(), threshold.into()];
-        if self.books()?.run(CHANGE, values).await? == 0 {
+        if self.operations()?.run(CHANGE, values).await? == 0 {
             let values = vec![name.into(), value.into(), now.into(), threshold.into()];
-            self.books()?.run(CHECK, values).await?;
+            self.operations()?.run(CHECK, values).await?;
             return Ok(None);
         }
         let event = if crossed { AlertEvent::Crossed } else { AlertEvent::Recovered };
@@ -133,7 +133,7 @@ impl AlertRepository for Tx {
     async fn alerts(&self) -> Result<Vec<Alert>> {
         const SQL: &str =
             "SELECT name, threshold, crossed, value, changed_at, checked_at FROM rylie_alerts ORDER BY name";
-        let rows = self.books()?.rows(SQL, Vec::new()).await?;
+        let rows = self.operations()?.rows(SQL, Vec::new()).await?;
         let alerts = rows.iter().map(|row| {
             Ok(Alert {
                 name: row.try_get_by_index(0)?,
@@ -149,7 +149,7 @@ impl AlertRepository for Tx {
 
     async fn undelivered(&self) -> Result<Vec<Delivery>> {
         let sql = format!("{DELIVERY} WHERE delivered_at IS NULL ORDER BY created_at, id");
-        self.books()?.rows(&sql, Vec::new()).await?.iter().map(delivery).collect()
+        self.operations()?.rows(&sql, Vec::new()).await?.iter().map(delivery).collect()
     }
 
     async fn take_delivery(&self, targets: &[String], hold: Duration) -> Result<Option<Delivery>> {
@@ -164,7 +164,7 @@ impl AlertRepository for Tx {
         let until = Timestamp::from(now.checked_add_signed(hold).unwrap_or(DateTime::<Utc>::MAX_UTC));
         for delivery in due {
             let values = vec![delivery.id.as_str().into(), delivery.attempts.into(), until.into()];
-            if self.books()?.run(TAKE, values).await? > 0 {
+            if self.operations()?.run(TAKE, values).await? > 0 {
                 return Ok(Some(Delivery { attempts: delivery.attempts + 1, ..delivery }));
             }
         }
@@ -174,20 +174,21 @@ impl AlertRepository for Tx {
     async fn delivered(&self, id: &str) -> Result<()> {
         const SQL: &str =
             "UPDATE rylie_alert_deliveries SET delivered_at = $2, next_attempt = NULL, error = NULL WHERE id = $1";
-        self.books()?.run(SQL, vec![id.into(), self.now().into()]).await.map(drop)
+        self.operations()?.run(SQL, vec![id.into(), self.now().into()]).await.map(drop)
     }
 
     async fn delivery_failed(&self, id: &str, error: &str, again: DateTime<Utc>) -> Result<()> {
         const SQL: &str =
             "UPDATE rylie_alert_deliveries SET error = $2, next_attempt = $3 WHERE id = $1 AND delivered_at IS NULL";
-        self.books()?.run(SQL, vec![id.into(), error.into(), Timestamp::from(again).into()]).await.map(drop)
+        self.operations()?.run(SQL, vec![id.into(), error.into(), Timestamp::from(again).into()]).await.map(drop)
     }
 
     async fn forget_alerts(&self, before: DateTime<Utc>) -> Result<u64> {
         let before = Timestamp::from(before);
-        let alerts = self.books()?.run("DELETE FROM rylie_alerts WHERE checked_at < $1", vec![before.into()]).await?;
+        let alerts =
+            self.operations()?.run("DELETE FROM rylie_alerts WHERE checked_at < $1", vec![before.into()]).await?;
         let deliveries = "DELETE FROM rylie_alert_deliveries WHERE created_at < $1";
-        Ok(alerts + self.books()?.run(deliveries, vec![before.into()]).await?)
+        Ok(alerts + self.operations()?.run(deliveries, vec![before.into()]).await?)
     }
 }
 
@@ -211,7 +212,7 @@ impl Tx {
             value.into(),
             self.now().into(),
         ];
-        self.books()?.run(SQL, values).await.map(drop)
+        self.operations()?.run(SQL, values).await.map(drop)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// The kinds of rows that expire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Kept {
+pub enum Expirable {
     /// Sessions, from the instant at which they are no longer valid.
     Sessions,
     /// Verification tokens, likewise.
@@ -33,16 +33,16 @@ pub enum Kept {
 #[async_trait]
 pub trait ExpiryRepository: Send + Sync {
     /// Returns the number of rows that expired at least `age` ago. One statement, served by an index.
-    async fn count(&self, what: Kept, age: Duration) -> Result<u64>;
+    async fn count(&self, what: Expirable, age: Duration) -> Result<u64>;
 
     /// Deletes at most `batch` rows that expired at least `age` ago, oldest first. Returns the number of deleted rows.
     ///
     /// Fewer than `batch` means that none is left, except rows that another transaction locks or changes. Those are
     /// skipped.
-    async fn remove(&self, what: Kept, age: Duration, batch: u64) -> Result<u64>;
+    async fn remove(&self, what: Expirable, age: Duration, batch: u64) -> Result<u64>;
 }
 
-impl Kept {
+impl Expirable {
     /// Returns the table, its key, the column of the expiry time, and the condition on the rows.
     fn parts(self) -> (&'static str, &'static str, &'static str, &'static str) {
         match self {
@@ -77,13 +77,13 @@ impl Kept {
 
 #[async_trait]
 impl ExpiryRepository for Tx {
-    async fn count(&self, what: Kept, age: Duration) -> Result<u64> {
+    async fn count(&self, what: Expirable, age: Duration) -> Result<u64> {
         let (table, _, ended, which) = what.parts();
         let sql = format!(r#"SELECT count(*) FROM "{table}" WHERE {which} AND "{ended}" <= $1"#);
         self.across_tenants()?.count(&sql, vec![ago(self, age)?.into()]).await
     }
 
-    async fn remove(&self, what: Kept, age: Duration, batch: u64) -> Result<u64> {
+    async fn remove(&self, what: Expirable, age: Duration, batch: u64) -> Result<u64> {
         let sql = what.delete(self.engine());
         let values: Vec<Value> = vec![ago(self, age)?.into(), i64::try_from(batch).unwrap_or(i64::MAX).into()];
         if !what.is_recorded() {

@@ -167,7 +167,7 @@ impl JobRunRepository for Tx {
         const SQL: &str = "INSERT INTO rylie_job_runs (job, due, status, manual) SELECT $1, $2, 'registered', false \
              WHERE NOT EXISTS (SELECT 1 FROM rylie_job_runs WHERE job = $1 AND NOT manual) ON CONFLICT DO NOTHING";
         let values = vec![job.into(), stored(at)];
-        self.books()?.run(SQL, values).await.map(drop)
+        self.operations()?.run(SQL, values).await.map(drop)
     }
 
     async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>> {
@@ -180,14 +180,14 @@ impl JobRunRepository for Tx {
             "SELECT j.job, (SELECT r.due FROM rylie_job_runs r WHERE r.job = j.job AND NOT r.manual ORDER BY r.due DESC LIMIT 1) AS due \
              FROM {each}"
         );
-        let rows = self.books()?.rows(&sql, vec![names.into()]).await?;
+        let rows = self.operations()?.rows(&sql, vec![names.into()]).await?;
         let rows = rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index::<Option<Timestamp>>(1)?)));
         let rows: Result<Vec<(String, Option<Timestamp>)>> = rows.collect();
         Ok(rows?.into_iter().filter_map(|(job, due)| Some((job, due?.utc()))).collect())
     }
 
     async fn begun(&self) -> Result<DateTime<Utc>> {
-        let rows = self.books()?.rows("SELECT created_at FROM rylie_database", Vec::new()).await?;
+        let rows = self.operations()?.rows("SELECT created_at FROM rylie_database", Vec::new()).await?;
         let mark = rows.first().ok_or(Error::NotFound { entity: "rylie_database" })?;
         Ok(mark.try_get::<Timestamp>("", "created_at")?.utc())
     }
@@ -224,7 +224,7 @@ impl JobRunRepository for Tx {
             later(engine, "$5")
         );
         let values = vec![job.into(), stored(due), manual.into(), holder.into(), millis(lease)];
-        let claimed = self.books()?.run(&sql, values).await? > 0;
+        let claimed = self.operations()?.run(&sql, values).await? > 0;
         Ok(claimed.then(|| Lease { job: job.to_owned(), due, attempt: 1 }))
     }
 
@@ -237,18 +237,18 @@ impl JobRunRepository for Tx {
             now = now(engine)
         );
         let values = [held(run), vec![holder.into(), millis(lease)]].concat();
-        let taken = self.books()?.run(&sql, values).await? > 0;
-        Ok(taken.then(|| Lease { attempt: run.attempt + 1, ..run.clone() }))
+        let cached = self.operations()?.run(&sql, values).await? > 0;
+        Ok(cached.then(|| Lease { attempt: run.attempt + 1, ..run.clone() }))
     }
 
     async fn prolong(&self, lease: &Lease, by: Duration) -> Result<bool> {
         let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", later(self.engine(), "$4"));
-        Ok(self.books()?.run(&sql, [held(lease), vec![millis(by)]].concat()).await? > 0)
+        Ok(self.operations()?.run(&sql, [held(lease), vec![millis(by)]].concat()).await? > 0)
     }
 
     async fn release(&self, lease: &Lease) -> Result<()> {
         let sql = format!("UPDATE rylie_job_runs SET leased_until = {} WHERE {HELD}", now(self.engine()));
-        self.books()?.run(&sql, held(lease)).await.map(drop)
+        self.operations()?.run(&sql, held(lease)).await.map(drop)
     }
 
     #[allow(clippy::needless_lifetimes, reason = "as the trait")]
@@ -259,13 +259,13 @@ impl JobRunRepository for Tx {
         );
         let status = if error.is_some() { "failed" } else { "done" };
         let values = [held(lease), vec![status.into(), error.map(str::to_owned).into()]].concat();
-        Ok(self.books()?.run(&sql, values).await? > 0)
+        Ok(self.operations()?.run(&sql, values).await? > 0)
     }
 
     async fn skip(&self, job: &str, due: DateTime<Utc>) -> Result<()> {
         const SQL: &str = "INSERT INTO rylie_job_runs (job, due, status, manual) VALUES ($1, $2, 'skipped', false) \
              ON CONFLICT DO NOTHING";
-        self.books()?.run(SQL, vec![job.into(), stored(due)]).await.map(drop)
+        self.operations()?.run(SQL, vec![job.into(), stored(due)]).await.map(drop)
     }
 
     async fn forget(&self, before: DateTime<Utc>, batch: u64) -> Result<u64> {
@@ -273,7 +273,7 @@ impl JobRunRepository for Tx {
              SELECT r.job, r.due FROM rylie_job_runs r WHERE r.due < $1 AND r.status <> 'running' AND (r.manual OR EXISTS (\
              SELECT 1 FROM rylie_job_runs l WHERE l.job = r.job AND l.due > r.due AND NOT l.manual)) ORDER BY r.due LIMIT $2)";
         let batch = i64::try_from(batch).unwrap_or(i64::MAX);
-        self.books()?.run(SQL, vec![stored(before), batch.into()]).await
+        self.operations()?.run(SQL, vec![stored(before), batch.into()]).await
     }
 }
 
@@ -284,7 +284,7 @@ impl Tx {
              status = 'running' AND leased_until <= {} AS abandoned FROM rylie_job_runs WHERE {condition}",
             now(self.engine())
         );
-        self.books()?.rows(&sql, values).await?.iter().map(run).collect()
+        self.operations()?.rows(&sql, values).await?.iter().map(run).collect()
     }
 }
 

@@ -61,7 +61,7 @@ impl SizeHistory for Tx {
             let values = some.iter().flat_map(|size| -> [Value; 4] {
                 [size.table.as_str().into(), at.into(), size.bytes.into(), size.rows.into()]
             });
-            self.books()?.run(&sql, values.collect()).await?;
+            self.operations()?.run(&sql, values.collect()).await?;
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl SizeHistory for Tx {
     async fn list(&self, table: &str, since: DateTime<Utc>) -> Result<Vec<PastSize>> {
         const SQL: &str =
             "SELECT at, bytes, row_count FROM rylie_size_history WHERE table_name = $1 AND at >= $2 ORDER BY at";
-        let rows = self.books()?.rows(SQL, vec![table.into(), Timestamp::from(since).into()]).await?;
+        let rows = self.operations()?.rows(SQL, vec![table.into(), Timestamp::from(since).into()]).await?;
         let sizes = rows.iter().map(|row| {
             Ok(PastSize {
                 at: row.try_get_by_index::<Timestamp>(0)?.utc(),
@@ -91,6 +91,6 @@ impl SizeHistory for Tx {
             day("earlier.at"),
             day("rylie_size_history.at")
         );
-        self.books()?.run(&sql, vec![Timestamp::from(daily_before).into(), Timestamp::from(before).into()]).await
+        self.operations()?.run(&sql, vec![Timestamp::from(daily_before).into(), Timestamp::from(before).into()]).await
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rylie_entities::request::Entity;
 use rylie_entities::{RequestId, RequestPriority, RequestStatus, Timestamp, UserId, task, user};
-use rylie_tenancy::{Placed, Position};
+use rylie_tenancy::{KeysetKey, KeysetRow};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
@@ -46,9 +46,9 @@ pub struct RequestOverview {
     pub tasks: u64,
 }
 
-impl Placed for RequestSummary {
-    fn place(&self) -> Position {
-        Position::at(self.created_at, self.id.as_str())
+impl KeysetRow for RequestSummary {
+    fn place(&self) -> KeysetKey {
+        KeysetKey::at(self.created_at, self.id.as_str())
     }
 }
 

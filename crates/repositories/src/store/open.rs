@@ -8,7 +8,7 @@ use rylie_audit::{Action, Event, Origin};
 use rylie_tenancy::CallSite;
 
 use super::Store;
-use crate::unit::{BooksUnit, IdentityUnit, PlatformUnit, TenantUnit};
+use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::{Error, Grant, LogPosition, Result, SignedInUser, TenantScope, UnitOptions};
 
 /// Opens the units of any [`Store`], also of a `dyn Store` and of a mock.
@@ -60,7 +60,7 @@ pub trait StoreExt: Store {
     /// Opens a unit on operational tables: job runs, sizes, alerts. One round trip. Nothing is recorded, because the
     /// unit reaches no tenant's row.
     #[track_caller]
-    fn books(&self) -> OpenUnit<'_, Self, OfOperations> {
+    fn operations(&self) -> OpenUnit<'_, Self, OfOperations> {
         OpenUnit::new(self, OfOperations, Location::caller())
     }
 }
@@ -247,10 +247,10 @@ impl<'a> Openable<'a> for OfSuperAdmin<'a> {
 pub struct OfOperations;
 
 impl<'a> Openable<'a> for OfOperations {
-    type Unit = dyn BooksUnit;
+    type Unit = dyn OperationsUnit;
 
     fn open<S: Store + ?Sized>(self, store: &'a S, _: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
-        store.open_books(at)
+        store.open_operations(at)
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn foreign_keys(raw: &mut Raw) -> Result<Vec<ForeignKey>> {
 }
 
 /// Lists the tables with row-level security enabled, and whether it is forced.
-pub(super) async fn walled(raw: &mut Raw) -> Result<Vec<(String, String)>> {
+pub(super) async fn protected(raw: &mut Raw) -> Result<Vec<(String, String)>> {
     raw.pairs(
         "SELECT relname::text, relforcerowsecurity::text FROM pg_class \
          WHERE relnamespace = 'public'::regnamespace AND relrowsecurity ORDER BY 1",
@@ -48,8 +48,8 @@ pub(super) async fn walled(raw: &mut Raw) -> Result<Vec<(String, String)>> {
 }
 
 /// Disables all policies of these tables.
-pub(super) async fn switch_policies_off(raw: &mut Raw, walled: &[(String, String)]) -> Result<()> {
-    for (table, _) in walled {
+pub(super) async fn switch_policies_off(raw: &mut Raw, protected: &[(String, String)]) -> Result<()> {
+    for (table, _) in protected {
         let table = name(table);
         raw.run(&format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY")).await?;
     }
@@ -57,8 +57,8 @@ pub(super) async fn switch_policies_off(raw: &mut Raw, walled: &[(String, String
 }
 
 /// Enables the policies again, forced where they were.
-pub(super) async fn switch_policies_on(raw: &mut Raw, walled: &[(String, String)]) -> Result<()> {
-    for (table, forced) in walled {
+pub(super) async fn switch_policies_on(raw: &mut Raw, protected: &[(String, String)]) -> Result<()> {
+    for (table, forced) in protected {
         let force = if forced == "true" { "FORCE" } else { "NO FORCE" };
         let table = name(table);
         raw.run(&format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY")).await?;

@@ -2,19 +2,19 @@
 
 use std::fmt::{Debug, Display};
 
-use super::report::{Attack, Outcome, Report, Walls};
+use super::report::{Attack, Layers, Outcome, Report};
 use crate::Result;
 
 /// The attacks of a run so far.
 pub(super) struct Log {
-    walls: Walls,
+    layers: Layers,
     seed: u64,
     attacks: Vec<Attack>,
 }
 
 impl Log {
-    pub(super) fn new(walls: Walls, seed: u64) -> Self {
-        Self { walls, seed, attacks: Vec::new() }
+    pub(super) fn new(layers: Layers, seed: u64) -> Self {
+        Self { layers, seed, attacks: Vec::new() }
     }
 
     /// Records an attack. An unexpected failure proves nothing, so it does not count as held.
@@ -24,7 +24,7 @@ impl Log {
             |seen| seen.0,
         );
         let outcome = if seen.is_empty() { Outcome::Held } else { Outcome::Broke { seen } };
-        self.attacks.push(Attack { name: name.into(), walls: self.walls, outcome });
+        self.attacks.push(Attack { name: name.into(), layers: self.layers, outcome });
     }
 
     pub(super) fn report(self) -> Report {

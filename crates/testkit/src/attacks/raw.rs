@@ -89,17 +89,17 @@ pub(super) enum Answer {
     Refused {
         code: String,
         /// The rest of the server's answer: its message, and the object that it names.
-        told: String,
+        reported: String,
     },
 }
 
 impl Answer {
     fn refused(error: &sqlx::Error) -> Self {
         let Some(error) = error.as_database_error() else {
-            return Self::Refused { code: error.to_string(), told: String::new() };
+            return Self::Refused { code: error.to_string(), reported: String::new() };
         };
-        let told = format!("{} {}", error.message(), error.constraint().unwrap_or_default());
-        Self::Refused { code: error.code().map(Cow::into_owned).unwrap_or_default(), told }
+        let reported = format!("{} {}", error.message(), error.constraint().unwrap_or_default());
+        Self::Refused { code: error.code().map(Cow::into_owned).unwrap_or_default(), reported }
     }
 
     pub(super) fn is_denied(&self) -> bool {

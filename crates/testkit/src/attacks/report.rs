@@ -4,11 +4,11 @@ use std::fmt;
 
 /// The isolation layers that are active during an attack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Walls {
+pub enum Layers {
     /// The tenant filter of the repositories, and row-level security.
     Both,
     /// The tenant filter alone: SQLite, or PostgreSQL with its policies disabled.
-    Fence,
+    TenantFilter,
     /// Row-level security alone: SQL without a tenant condition.
     RowLevelSecurity,
 }
@@ -31,7 +31,7 @@ pub struct Attack {
     /// The attack's name: the sentence that holds if the layers do.
     pub name: String,
     /// The active isolation layers.
-    pub walls: Walls,
+    pub layers: Layers,
     /// The result.
     pub outcome: Outcome,
 }
@@ -88,7 +88,7 @@ impl fmt::Display for Report {
         let held = self.attacks.len() - breaches.len();
         writeln!(f, "{held} of {} attacks were held off (RYLIE_ATTACK_SEED={})", self.attacks.len(), self.seed)?;
         for attack in breaches {
-            writeln!(f, "BROKE [{}] {}", attack.walls, attack.name)?;
+            writeln!(f, "BROKE [{}] {}", attack.layers, attack.name)?;
             if let Outcome::Broke { seen } = &attack.outcome {
                 for line in seen {
                     writeln!(f, "    {line}")?;
@@ -99,11 +99,11 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for Walls {
+impl fmt::Display for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Both => "both isolation layers",
-            Self::Fence => "the tenant filter alone",
+            Self::TenantFilter => "the tenant filter alone",
             Self::RowLevelSecurity => "row-level security alone",
         })
     }

@@ -11,9 +11,9 @@ pub(super) fn given_or_random() -> u64 {
 
 /// `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). It suffices to scatter
 /// cancellations and needs no dependency.
-pub(super) struct Chance(u64);
+pub(super) struct SeededRng(u64);
 
-impl Chance {
+impl SeededRng {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }

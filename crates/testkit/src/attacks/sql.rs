@@ -9,14 +9,14 @@ mod reach;
 mod statements;
 mod tables;
 
+use super::fixture::Fixture;
 use super::log::Log;
 use super::raw::Raw;
-use super::stage::Stage;
 use crate::Result;
 
-pub(super) async fn attack(stage: &Stage<'_>, trusted: &[String], log: &mut Log) -> Result<()> {
-    let mut raw = Raw::connect(stage.world().url()).await?;
-    let sides = Sides { victim: stage.victim.tenant().to_owned(), attacker: stage.attacker.tenant().to_owned() };
+pub(super) async fn attack(fixture: &Fixture<'_>, trusted: &[String], log: &mut Log) -> Result<()> {
+    let mut raw = Raw::connect(fixture.world().url()).await?;
+    let sides = Sides { victim: fixture.victim.tenant().to_owned(), attacker: fixture.attacker.tenant().to_owned() };
     for table in super::catalog::tenant_tables(&mut raw).await? {
         log.note(format!("{table}: only own rows are visible"), tables::read(&mut raw, &table, &sides).await);
         log.note(

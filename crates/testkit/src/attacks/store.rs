@@ -7,31 +7,31 @@ mod mixed;
 mod oracles;
 mod roles;
 
+use super::fixture::Fixture;
 use super::log::{Log, Seen};
-use super::stage::Stage;
 use crate::Result;
 
-pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) -> Result<()> {
-    let before = stage.victim.picture().await?;
-    by_id::attack(stage, log).await;
-    mixed::attack(stage, log).await;
-    lists::attack(stage, log).await;
-    log.note("no attack from another tenant changes a row", unchanged(stage, &before).await);
-    oracles::attack(stage, log).await;
-    roles::attack(stage, log).await;
-    identities::attack(stage, log).await;
+pub(super) async fn attack(fixture: &Fixture<'_>, log: &mut Log) -> Result<()> {
+    let before = fixture.victim.picture().await?;
+    by_id::attack(fixture, log).await;
+    mixed::attack(fixture, log).await;
+    lists::attack(fixture, log).await;
+    log.note("no attack from another tenant changes a row", unchanged(fixture, &before).await);
+    oracles::attack(fixture, log).await;
+    roles::attack(fixture, log).await;
+    identities::attack(fixture, log).await;
     Ok(())
 }
 
 /// Runs only the attacks that read.
-pub(super) async fn attack_reads(stage: &Stage<'_>, log: &mut Log) {
-    by_id::attack(stage, log).await;
-    lists::attack(stage, log).await;
+pub(super) async fn attack_reads(fixture: &Fixture<'_>, log: &mut Log) {
+    by_id::attack(fixture, log).await;
+    lists::attack(fixture, log).await;
 }
 
-async fn unchanged(stage: &Stage<'_>, before: &[String]) -> Result<Seen> {
+async fn unchanged(fixture: &Fixture<'_>, before: &[String]) -> Result<Seen> {
     let mut seen = Seen::default();
-    for (was, is) in before.iter().zip(stage.victim.picture().await?) {
+    for (was, is) in before.iter().zip(fixture.victim.picture().await?) {
         seen.same("the victim's rows", &&is, &was);
     }
     Ok(seen)

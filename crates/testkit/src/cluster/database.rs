@@ -94,7 +94,7 @@ impl PostgresDatabase {
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         if !self.name.is_empty() {
-            self.cluster.undertaker.bury(std::mem::take(&mut self.name));
+            self.cluster.reaper.drop_later(std::mem::take(&mut self.name));
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
 use crate::error::Result;
-use crate::mark::{self, State};
+use crate::marker::{self, State};
 use crate::migrations::base_tables_list;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
 use crate::step::Engine;
@@ -30,13 +30,15 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<LoginRights>
     if connection.engine() == Engine::Sqlite {
         return Ok(Vec::new());
     }
-    let walled = TABLES.map(|table| format!("'{table}'")).join(", ");
-    let sql = SQL.replace("$base", &base_tables_list()).replace("$walled", &walled);
+    let protected = TABLES.map(|table| format!("'{table}'")).join(", ");
+    let sql = SQL.replace("$base", &base_tables_list()).replace("$walled", &protected);
     connection.documents(&sql, "reading which logins have rights on the tables").await
 }
 
 /// Returns the logins that lose rows when the adoption is finished; none before the adoption and after its end.
 pub(crate) async fn losing(connection: &mut Connection) -> Result<Vec<LoginRights>> {
-    let Some(State::Coexistence) = mark::read(connection).await?.map(|mark| mark.state) else { return Ok(Vec::new()) };
+    let Some(State::Coexistence) = marker::read(connection).await?.map(|mark| mark.state) else {
+        return Ok(Vec::new());
+    };
     Ok(read(connection).await?.into_iter().filter(|login| !login.loses_at_finish.is_empty()).collect())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::work::Work;
 use super::{Run, is_timeout};
 use crate::connection::Connection;
-use crate::deploy::{Listener, Progress};
+use crate::deploy::{DeployProgress, Listener};
 use crate::error::{Error, Result};
 use crate::history::equivalents::filled_table;
 use crate::literal::literal;
@@ -96,7 +96,7 @@ impl Run<'_> {
                 Ok(Some(last)) => {
                     key = last;
                     done += u64::from(size.rows - 1);
-                    progress(Progress::Rows { migration: self.migration.name(), step: number + 1, done, of });
+                    progress(DeployProgress::Rows { migration: self.migration.name(), step: number + 1, done, of });
                     size.adapt(began.elapsed());
                 }
                 // A statement that another session cancels ends before its time limit.

@@ -27,7 +27,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let entries = journal::entries(self.connection).await?;
-        self.tell_journal(journal::begin(Engine::Sqlite, self.migration, self.direction, 0)).await?;
+        self.report_journal(journal::begin(Engine::Sqlite, self.migration, self.direction, 0)).await?;
         let all = [steps, &self.ending(&self.link_before(&entries))].concat();
         for (step, sql) in all.iter().enumerate() {
             let done = step::apply(self.connection, sql).await;

@@ -1,14 +1,14 @@
 //! Comparison of tables and their parts.
 
 use super::{Comparison, NOTHING, OF_READERS};
-use crate::drift::mend;
+use crate::drift::fix;
 use crate::drift::snapshot::{Column, Definitions, Snapshot, Table};
 
 impl Comparison {
     pub(super) fn tables(&mut self, expected: &Snapshot, live: &Snapshot) {
         let both = || expected.tables.iter().filter_map(|(name, table)| Some((name, table, live.tables.get(name)?)));
         for (name, table) in expected.tables.iter().filter(|(name, _)| !live.tables.contains_key(*name)) {
-            self.differ(format!("table {name}"), "a table", NOTHING, mend::table(name, table, self.walled));
+            self.differ(format!("table {name}"), "a table", NOTHING, fix::table(name, table, self.protected));
         }
         for (name, table, found) in both() {
             self.columns(name, table, found);
@@ -26,10 +26,10 @@ impl Comparison {
             self.switches(name, table, found);
             self.triggers(name, table, found);
             self.dangerous(&format!("rule {name}."), "", &table.rules, &found.rules, |rule| {
-                mend::rule(name, rule, table.rules.get(rule))
+                fix::rule(name, rule, table.rules.get(rule))
             });
-            if self.walled {
-                self.walls(name, table, found);
+            if self.protected {
+                self.row_security(name, table, found);
             }
         }
         self.unknown("table ", &expected.tables, &live.tables);
@@ -42,8 +42,8 @@ impl Comparison {
                 None => {
                     let note = (!expected.nullable && expected.default.is_none() && expected.generated.is_none())
                         .then_some("fill the column before the statements that make it NOT NULL");
-                    let fix = mend::add_column(name, column, expected);
-                    self.note(object, &mend::column(expected), NOTHING, fix, note);
+                    let fix = fix::add_column(name, column, expected);
+                    self.note(object, &fix::column(expected), NOTHING, fix, note);
                 }
                 Some(found) => self.column(object, name, column, expected, found),
             }
@@ -53,7 +53,7 @@ impl Comparison {
 
     fn column(&mut self, object: String, table: &str, column: &str, expected: &Column, found: &Column) {
         if expected.kind != found.kind {
-            let fix = mend::column_type(table, column, expected);
+            let fix = fix::column_type(table, column, expected);
             let note = "it rewrites the table under an exclusive lock, and fails on values that do not convert; drop policies, triggers and views \
                         that use the column before, and create them again after; on a big table, add a new column instead";
             self.note(object.clone(), &expected.kind, &found.kind, fix, Some(note));
@@ -66,12 +66,12 @@ impl Comparison {
             let words = |column: &Column| {
                 column.default.as_ref().map_or("no default".to_owned(), |sql| format!("default {sql}"))
             };
-            self.differ(object.clone(), &words(expected), &words(found), mend::column_default(table, column, expected));
+            self.differ(object.clone(), &words(expected), &words(found), fix::column_default(table, column, expected));
         }
         if expected.nullable != found.nullable {
             let words = |column: &Column| if column.nullable { "nullable" } else { "not null" };
             let note = (!expected.nullable).then_some("it fails on rows without a value: fill them first");
-            self.note(object, words(expected), words(found), mend::nullability(table, column, expected.nullable), note);
+            self.note(object, words(expected), words(found), fix::nullability(table, column, expected.nullable), note);
         }
     }
 
@@ -87,10 +87,10 @@ impl Comparison {
             let object = format!("index {name}.{index}");
             let other = same_under_another_name(definition, index, &table.indexes, &found.indexes);
             if let (None, Some(other)) = (live, other) {
-                let fix = vec![mend::rename_index(other, index)];
+                let fix = vec![fix::rename_index(other, index)];
                 self.differ(object, &format!("the name {index}"), &format!("the name {other}"), fix);
             } else {
-                let fix = mend::index(index, definition, live.is_some(), table.constraints.get(index));
+                let fix = fix::index(index, definition, live.is_some(), table.constraints.get(index));
                 self.differ(object, definition, live.map_or(NOTHING, String::as_str), fix);
             }
         }
@@ -111,10 +111,10 @@ impl Comparison {
                 .iter()
                 .find(|(other, live)| *live == definition && !table.constraints.contains_key(*other));
             if let (None, Some((other, _))) = (live, other) {
-                let fix = vec![mend::rename_constraint(name, other, constraint)];
+                let fix = vec![fix::rename_constraint(name, other, constraint)];
                 self.differ(object, &format!("the name {constraint}"), &format!("the name {other}"), fix);
             } else {
-                let fix = mend::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
+                let fix = fix::constraint(name, constraint, definition, live, found.indexes.contains_key(constraint));
                 let note = (!definition.starts_with("PRIMARY") && !definition.starts_with("UNIQUE"))
                     .then_some("the validation fails on rows that violate it; its error names them");
                 self.note(object, definition, live.map_or(NOTHING, String::as_str), fix, note);
@@ -132,7 +132,7 @@ impl Comparison {
     fn switches(&mut self, name: &str, table: &Table, found: &Table) {
         if table.unlogged != found.unlogged {
             let words = |unlogged| if unlogged { "unlogged" } else { "logged" };
-            let fix = vec![format!("ALTER TABLE {} SET {}", mend::quoted(name), words(table.unlogged).to_uppercase())];
+            let fix = vec![format!("ALTER TABLE {} SET {}", fix::quoted(name), words(table.unlogged).to_uppercase())];
             self.note(
                 format!("table {name}"),
                 words(table.unlogged),
@@ -142,7 +142,7 @@ impl Comparison {
             );
         }
         if table.foreign_keys_off != found.foreign_keys_off {
-            let fix = mend::foreign_keys_on(name, table);
+            let fix = fix::foreign_keys_on(name, table);
             let note =
                 "rows written since were not checked: drop the foreign keys, add them NOT VALID, then validate them";
             self.note(
@@ -159,29 +159,29 @@ impl Comparison {
         for (trigger, expected) in &table.triggers {
             let object = format!("trigger {name}.{trigger}");
             let Some(live) = found.triggers.get(trigger) else {
-                self.differ(object, &expected.definition, NOTHING, mend::trigger(name, trigger, expected, false));
+                self.differ(object, &expected.definition, NOTHING, fix::trigger(name, trigger, expected, false));
                 continue;
             };
             if expected.definition != live.definition {
-                let fix = mend::trigger(name, trigger, expected, true);
+                let fix = fix::trigger(name, trigger, expected, true);
                 self.differ(object, &expected.definition, &live.definition, fix);
             } else if expected.state != live.state {
                 self.differ(
                     object,
                     &expected.state,
                     &live.state,
-                    vec![mend::trigger_state(name, trigger, &expected.state)],
+                    vec![fix::trigger_state(name, trigger, &expected.state)],
                 );
             }
         }
         for trigger in found.triggers.keys().filter(|trigger| !table.triggers.contains_key(*trigger)) {
-            let fix = vec![format!("DROP TRIGGER {} ON {}", mend::quoted(trigger), mend::quoted(name))];
+            let fix = vec![format!("DROP TRIGGER {} ON {}", fix::quoted(trigger), fix::quoted(name))];
             let note = Some("it may run on every write to one of our tables: find its purpose first");
             self.note(format!("trigger {name}.{trigger}"), NOTHING, &found.triggers[trigger].definition, fix, note);
         }
     }
 
-    fn walls(&mut self, name: &str, table: &Table, found: &Table) {
+    fn row_security(&mut self, name: &str, table: &Table, found: &Table) {
         let live: Definitions = found
             .policies
             .iter()
@@ -189,14 +189,14 @@ impl Comparison {
             .map(|(policy, definition)| (policy.clone(), definition.clone()))
             .collect();
         self.dangerous(&format!("policy {name}."), "", &table.policies, &live, |policy| {
-            mend::policy(name, policy, table.policies.get(policy))
+            fix::policy(name, policy, table.policies.get(policy))
         });
         if table.row_security != found.row_security {
-            let fix = vec![mend::row_security(name, &table.row_security)];
+            let fix = vec![fix::row_security(name, &table.row_security)];
             self.differ(format!("row security of table {name}"), &table.row_security, &found.row_security, fix);
         }
         self.dangerous("rights of ", &format!(" on table {name}"), &table.grants, &found.grants, |role| {
-            mend::grant(name, role, table.grants.get(role))
+            fix::grant(name, role, table.grants.get(role))
         });
     }
 

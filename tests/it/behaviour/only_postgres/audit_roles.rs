@@ -22,7 +22,7 @@ async fn refused(sql: &mut Sql, role: &str, statement: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn no_doors_role_writes_to_the_seals() {
+async fn no_unit_role_writes_to_the_seals() {
     let (world, _outside) = sealed(world().await).await;
     let mut sql = Sql::connect(world.url()).await;
     for role in ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_auditor"] {

@@ -9,7 +9,7 @@ use crate::support::audit::{ODD, odd_rows};
 use crate::support::sql::Sql;
 
 #[tokio::test]
-async fn the_doors_of_tenants_and_identities_do_not_say_when() {
+async fn the_units_of_tenants_and_identities_do_not_say_when() {
     let world = world().await;
     let mut sql = Sql::connect(world.url()).await;
     for (role, position) in [("rylie_tenant", 9_001), ("rylie_identity", 9_002)] {

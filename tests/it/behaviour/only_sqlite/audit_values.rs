@@ -7,7 +7,7 @@ use crate::support::audit::{Outside, found, superuser};
 use crate::support::sql::Sql;
 
 #[tokio::test]
-async fn texts_that_are_none_are_sealed_and_told_apart_on_sqlite() {
+async fn texts_that_are_none_are_sealed_and_distinguished_on_sqlite() {
     let (world, outside) = (world().await, Outside::new());
     let mut sql = Sql::connect(world.url()).await;
     for (id, action, details) in [

@@ -3,7 +3,7 @@
 use rylie_migration::Drift;
 use rylie_testkit::SqliteDatabase;
 
-use super::{drift, mend, migrated, objects};
+use super::{drift, fix, migrated, objects};
 use crate::support::sql::{Sql, deploy};
 
 /// Manual changes, with the first difference that each is reported as.
@@ -83,7 +83,7 @@ const ON_POSTGRES: &[(&str, &str)] = &[
 
 /// Uses one database: each drift is fixed before the next is planted.
 #[tokio::test]
-async fn each_planted_drift_is_named_and_what_is_proposed_mends_it() {
+async fn each_planted_drift_is_named_and_what_is_proposed_fixes_it() {
     let (database, mut sql) = migrated().await;
     let url = database.url();
     for (harm, object) in ON_POSTGRES {
@@ -98,7 +98,7 @@ async fn each_planted_drift_is_named_and_what_is_proposed_mends_it() {
             sql.run("SET timezone = 'UTC'").await;
         }
 
-        mend(&mut sql, &found).await;
+        fix(&mut sql, &found).await;
 
         assert_eq!(drift(&url).await.differences, [], "{harm}, then {:?}", found.differences);
     }
@@ -116,7 +116,7 @@ async fn one_change_is_one_difference() {
         sql.run(harm).await;
         let found = drift(&url).await;
         assert_eq!(objects(&found), [*object], "{harm}");
-        mend(&mut sql, &found).await;
+        fix(&mut sql, &found).await;
     }
 }
 
@@ -133,13 +133,13 @@ async fn labels_are_compared_and_missing_ones_put_in_their_place() {
         .await;
     let found = drift(&database.url()).await;
     assert_eq!(objects(&found), ["enum UserRole"]);
-    mend(&mut sql, &found).await;
+    fix(&mut sql, &found).await;
     assert_eq!(drift(&database.url()).await, Drift::default());
 }
 
 /// Every fix keeps the rows.
 #[tokio::test]
-async fn mending_keeps_the_rows() {
+async fn fixing_keeps_the_rows() {
     let (database, mut sql) = migrated().await;
     crate::support::old_service::fill(&mut sql).await;
     let before = sql.all("SELECT id || title FROM \"Request\" ORDER BY 1").await;
@@ -149,7 +149,7 @@ async fn mending_keeps_the_rows() {
     {
         sql.run(harm).await;
         let found = drift(&database.url()).await;
-        mend(&mut sql, &found).await;
+        fix(&mut sql, &found).await;
     }
     assert_eq!(sql.all("SELECT id || title FROM \"Request\" ORDER BY 1").await, before);
     assert_eq!(drift(&database.url()).await, Drift::default());
@@ -168,7 +168,7 @@ const ON_SQLITE: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn planted_drifts_are_named_and_mended_on_sqlite_too() {
+async fn planted_drifts_are_named_and_fixed_on_sqlite_too() {
     let database = SqliteDatabase::new().unwrap();
     deploy(&database.url()).await;
     let mut sql = Sql::connect(&database.url()).await;
@@ -176,7 +176,7 @@ async fn planted_drifts_are_named_and_mended_on_sqlite_too() {
         sql.run(harm).await;
         let found = drift(&database.url()).await;
         assert!(objects(&found).contains(object), "{harm}: {:?}", objects(&found));
-        mend(&mut sql, &found).await;
+        fix(&mut sql, &found).await;
         assert_eq!(drift(&database.url()).await.differences, [], "{harm}");
     }
 }

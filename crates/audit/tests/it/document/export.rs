@@ -1,7 +1,9 @@
 //! The export of a tenant.
 
 use chrono::{DateTime, SecondsFormat};
-use rylie_audit::{Commitments, Document, Part, Record, TenantBatch, TenantCheck, TenantHead, TenantLeaf, What, Who};
+use rylie_audit::{
+    ActorPart, Commitments, Document, Part, Record, TargetPart, TenantBatch, TenantCheck, TenantHead, TenantLeaf,
+};
 use serde_json::{Value, json};
 
 use super::blocks::{block, check};
@@ -21,10 +23,15 @@ fn commitments(record: &Record) -> Commitments {
 }
 
 fn row(record: &Record) -> Value {
-    let erased =
-        Who { actor: "erased".to_owned(), on_behalf_of: None, address: None, user_agent: None, correlation: None };
+    let erased = ActorPart {
+        actor: "erased".to_owned(),
+        on_behalf_of: None,
+        address: None,
+        user_agent: None,
+        correlation: None,
+    };
     let who = if let Part::Open { value, .. } = &record.who { value } else { &erased };
-    let nothing = What { resource_id: None, details: None };
+    let nothing = TargetPart { resource_id: None, details: None };
     let what = if let Part::Open { value, .. } = &record.what { value } else { &nothing };
     // The records of the vectors are of version 2.
     let details = what.details.as_ref().map(|details| match details {

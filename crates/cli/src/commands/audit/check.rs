@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use rylie_db::Database;
-use rylie_db::audit::{Outside, Progress, Proof, PublicKey, Seen, Tampering, Verifier};
+use rylie_db::audit::{Outside, Proof, PublicKey, Seen, Tampering, VerifiedUpTo, Verifier};
 use rylie_db::crypto::Object;
 use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
 use rylie_db::repositories;
@@ -24,7 +24,7 @@ use crate::report::Report;
 
 /// The keys and checkpoints that a verifier trusts
 #[derive(Args, Debug)]
-struct Trust {
+struct TrustArgs {
     /// Checkpoints that were kept outside the database: a file of `rylie audit seal`
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -45,7 +45,7 @@ struct Trust {
 #[command(after_help = "Example:\n  rylie audit verify --checkpoint checkpoints.txt --json")]
 pub(crate) struct Verify {
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
 
     /// Continue where the last run with this file stopped, and store the progress there
     #[arg(long, value_name = "FILE")]
@@ -77,7 +77,7 @@ pub(crate) struct VerifyProof {
     /// The proof
     file: PathBuf,
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
 }
 
 /// Check that a tenant's export holds every sealed audit record, without a database; exit code 3 if it does not
@@ -93,10 +93,10 @@ pub(crate) struct VerifyExport {
     #[arg(long)]
     unsigned: bool,
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
 }
 
-impl Trust {
+impl TrustArgs {
     fn keys(&self) -> Result<Vec<PublicKey>> {
         Ok(self.public_key.iter().map(|key| PublicKey::parse(key)).collect::<std::result::Result<_, _>>()?)
     }
@@ -137,11 +137,11 @@ impl Verify {
         let mut bar = Bar { total: extent.records, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
         let mut noted = Noted { file: self.state.as_deref(), records: 0, failed: None };
         let begun = Instant::now();
-        let mut tell = |seen: &Seen, progress: &Progress| {
+        let mut report_progress = |seen: &Seen, progress: &VerifiedUpTo| {
             bar.show(seen);
             noted.note(seen, progress);
         };
-        let verification = verify_audit(&reader, verifier, &mut tell).await?;
+        let verification = verify_audit(&reader, verifier, &mut report_progress).await?;
         let took = begun.elapsed();
         let waiting = reader.waiting().await.map_err(rylie_db::Error::from)?;
         bar.end();
@@ -151,7 +151,7 @@ impl Verify {
         Ok(report(&verification, &compared, waiting, took))
     }
 
-    fn earlier(&self) -> Result<Option<Progress>> {
+    fn earlier(&self) -> Result<Option<VerifiedUpTo>> {
         let Some(file) = self.state.as_deref().filter(|file| file.exists()) else { return Ok(None) };
         let wrong = |_| {
             Failure::Usage(format!(
@@ -159,7 +159,7 @@ impl Verify {
                 file.display()
             ))
         };
-        serde_json::from_str::<Object<Progress>>(&read(file)?).map(|Object(progress)| Some(progress)).map_err(wrong)
+        serde_json::from_str::<Object<VerifiedUpTo>>(&read(file)?).map(|Object(progress)| Some(progress)).map_err(wrong)
     }
 }
 

@@ -117,7 +117,7 @@ fn upcoming(jobs: &[Upcoming], only: Option<&str>) -> Report {
 pub(crate) async fn status(database: &Database) -> Result<Report> {
     let scheduler = database.scheduler(Vec::new(), SchedulerOptions::default())?;
     let jobs = scheduler.status().await?;
-    let unit = database.store().books().await.map_err(rylie_db::Error::from)?;
+    let unit = database.store().operations().await.map_err(rylie_db::Error::from)?;
     let undelivered = unit.alerts().undelivered().await.map_err(rylie_db::Error::from)?;
     let last_seen = jobs.iter().filter_map(|job| job.last_due).max();
     let missed = jobs.iter().any(|job| job.overdue);
@@ -127,20 +127,20 @@ pub(crate) async fn status(database: &Database) -> Result<Report> {
         text.extend([format!("\njobs are overdue; last sign of a scheduler: {seen}")]);
     }
     for delivery in &undelivered {
-        text.extend([format!("\n{}", untold(delivery))]);
+        text.extend([format!("\n{}", unreported(delivery))]);
     }
     let now = SystemEnv.now();
     let problems = jobs.iter().filter_map(|job| Some(format!("{}: {}", job.name, job.problem?)));
     // A recently created alert may still be in delivery.
     let late = undelivered.iter().filter(|delivery| delivery.error.is_some() || now > delivery.created_at + HOLD);
-    let problems: Vec<_> = problems.chain(late.map(untold)).collect();
+    let problems: Vec<_> = problems.chain(late.map(unreported)).collect();
     let verdict = (!problems.is_empty()).then(|| Failure::Found(problems.join("; ")));
     let scheduler = json!({ "last_seen": last_seen, "overdue": missed });
     let document = json!({ "jobs": jobs, "scheduler": scheduler, "undelivered": undelivered, "now": now });
     Ok(Report::new(document, text).with_verdict(verdict))
 }
 
-fn untold(delivery: &Delivery) -> String {
+fn unreported(delivery: &Delivery) -> String {
     let why = delivery.error.as_deref().unwrap_or("not attempted yet");
     format!("an alert for {} is not delivered: {why}", delivery.target)
 }

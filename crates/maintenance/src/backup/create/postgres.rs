@@ -34,7 +34,7 @@ pub(super) async fn copy(
     let of = expected.unwrap_or(bytes);
     let arguments = arguments(&dump, &snapshot, options);
     let at = Address::parse(engine.url())?;
-    let dumping = program.run(&arguments, &at, || progress.tell(written(&dump).min(of), of));
+    let dumping = program.run(&arguments, &at, || progress.report(written(&dump).min(of), of));
     let surveying = watch.over(async { survey_postgres(&mut connection).await.map_err(failed()) });
     let ((), survey) = tokio::try_join!(dumping, surveying)?;
     run_postgres(&mut connection, "ROLLBACK").await.map_err(failed())?;

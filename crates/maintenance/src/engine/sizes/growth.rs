@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Sizes;
 use crate::error::Result;
-use crate::work::books;
+use crate::work::operations;
 
 /// The growth of the database.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -29,7 +29,7 @@ pub async fn keep_sizes(store: &dyn Store, at: DateTime<Utc>, sizes: &Sizes) -> 
         rows: Some(table.rows),
     });
     let kept: Vec<_> = std::iter::once(whole).chain(tables).collect();
-    let unit = books(store, "storing the sizes").await?;
+    let unit = operations(store, "storing the sizes").await?;
     unit.done(unit.size_history().keep(at, &kept).await)?;
     let thinned = unit.size_history().thin(at - TimeDelta::days(30), at - TimeDelta::days(730)).await;
     unit.commit(thinned).await.map(drop)
@@ -37,7 +37,7 @@ pub async fn keep_sizes(store: &dyn Store, at: DateTime<Utc>, sizes: &Sizes) -> 
 
 /// Returns the growth of the database from an instant to the last stored size.
 pub async fn growth(store: &dyn Store, since: DateTime<Utc>) -> Result<Growth> {
-    let unit = books(store, "reading the stored sizes").await?;
+    let unit = operations(store, "reading the stored sizes").await?;
     let history = unit.done(unit.size_history().list("", since).await)?;
     let (Some(first), Some(last)) = (history.first(), history.last()) else { return Ok(Growth::default()) };
     let (bytes, hours) = (last.bytes - first.bytes, (last.at - first.at).num_hours());

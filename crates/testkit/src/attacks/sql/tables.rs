@@ -40,12 +40,12 @@ pub(super) async fn read(raw: &mut Raw, table: &str, sides: &Sides) -> Result<Se
     // Without a policy as security barrier, the condition would be evaluated on rows that are later filtered out.
     let computed = format!(r#"{all} WHERE 1 / (CASE WHEN "tenantId" = {victim} THEN 0 ELSE 1 END) = 0"#);
     seen.same("an error as an oracle", &ask(raw, &table, &sides.attacker, &computed).await?, &nothing());
-    let told = format!(
+    let reported = format!(
         "{}; CREATE FUNCTION pg_temp.told(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
            $$ BEGIN IF $1 = {victim} THEN RAISE EXCEPTION 'seen'; END IF; RETURN false; END $$",
         all_rights(&table)
     );
-    raw.enter(&told, &sides.attacker).await?;
+    raw.enter(&reported, &sides.attacker).await?;
     let answer = raw.answer(&format!(r#"{all} WHERE pg_temp.told("tenantId")"#)).await;
     raw.leave().await?;
     seen.same("a function as an oracle", &answer, &nothing());

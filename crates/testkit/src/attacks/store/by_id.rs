@@ -3,12 +3,12 @@
 use rylie_db::entities::{AgencyId, Env, RequestStatus, SeoWorksTaskMappingId, TaskStatus, TaskType};
 use rylie_db::prelude::{Action, NewTask, PageRequest, RequestId, Secret, TaskId, TenantUnit, UserId, UserRole};
 use rylie_db::repositories::{
-    AgencyChanges, AuditFilter, PreferencesChanges, RequestChanges, Result as Told, UserChanges,
+    AgencyChanges, AuditFilter, PreferencesChanges, RequestChanges, Result as Reported, UserChanges,
 };
 
 use crate::Result;
+use crate::attacks::fixture::{Fixture, Side, ga4, mapped_to, search_console};
 use crate::attacks::log::{Answer, Log, Seen};
-use crate::attacks::stage::{Side, Stage, ga4, mapped_to, search_console};
 
 /// The ids that a call can name.
 #[derive(Clone)]
@@ -60,24 +60,24 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn alike(&mut self, what: &str, call: impl AsyncFn(Names) -> Told<bool>) {
+    async fn alike(&mut self, what: &str, call: impl AsyncFn(Names) -> Reported<bool>) {
         let foreign = Answer::of(call(self.foreign.clone()).await);
         let missing = Answer::of(call(self.missing.clone()).await);
         self.seen.alike(what, &foreign, &missing);
     }
 }
 
-pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    let missing = Names::of_nothing(stage.world().env());
-    let foreign = Names::of(&stage.victim);
-    let by_another_tenant = attempt(stage.unit(&stage.attacker.scope()).await, foreign.clone(), missing.clone());
+pub(super) async fn attack(fixture: &Fixture<'_>, log: &mut Log) {
+    let missing = Names::of_nothing(fixture.world().env());
+    let foreign = Names::of(&fixture.victim);
+    let by_another_tenant = attempt(fixture.unit(&fixture.attacker.scope()).await, foreign.clone(), missing.clone());
     log.note("another tenant's row gives the answers for a missing row", by_another_tenant.await);
 
     // Every user sees the agency, except one without an agency.
     let foreign = Names { agency: missing.agency.clone(), ..foreign };
-    let by_a_colleague = attempt(stage.unit(&stage.victim.member.scope()).await, foreign, missing);
+    let by_a_colleague = attempt(fixture.unit(&fixture.victim.member.scope()).await, foreign, missing);
     log.note("a colleague's row gives a user of role USER the answers for a missing row", by_a_colleague.await);
-    log.note("refusals to that user are in the audit log", recorded(&stage.victim).await);
+    log.note("refusals to that user are in the audit log", recorded(&fixture.victim).await);
 }
 
 async fn attempt(unit: Result<Box<dyn TenantUnit>>, foreign: Names, missing: Names) -> Result<Seen> {

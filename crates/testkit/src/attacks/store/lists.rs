@@ -4,16 +4,16 @@ use rylie_db::prelude::{KeysetRequest, PageRequest, RequestFilter, TaskFilter, T
 use rylie_db::repositories::{AuditFilter, Error, UserFilter};
 
 use crate::Result;
+use crate::attacks::fixture::{Fixture, whole_list};
 use crate::attacks::log::{Log, Seen};
-use crate::attacks::stage::{Stage, whole_list};
 
-pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    log.note("lists and their totals contain only own rows", lists(stage).await);
-    log.note("walks contain only own rows", walks(stage).await);
-    log.note("related rows are own rows", related(stage).await);
-    log.note("a filter by another tenant's row finds nothing", filters(stage).await);
-    log.note("a cursor is valid only for its user, list and filter", cursors(stage).await);
-    log.note("lists of a user of role USER contain only that user's rows", own_reach(stage).await);
+pub(super) async fn attack(fixture: &Fixture<'_>, log: &mut Log) {
+    log.note("lists and their totals contain only own rows", lists(fixture).await);
+    log.note("walks contain only own rows", walks(fixture).await);
+    log.note("related rows are own rows", related(fixture).await);
+    log.note("a filter by another tenant's row finds nothing", filters(fixture).await);
+    log.note("a cursor is valid only for its user, list and filter", cursors(fixture).await);
+    log.note("lists of a user of role USER contain only that user's rows", own_reach(fixture).await);
 }
 
 /// Records every tenant other than the expected one.
@@ -33,8 +33,9 @@ macro_rules! only_own {
     };
 }
 
-async fn lists(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, own, mut seen) = (stage.unit(&stage.attacker.scope()).await?, stage.attacker.tenant(), Seen::default());
+async fn lists(fixture: &Fixture<'_>) -> Result<Seen> {
+    let (unit, own, mut seen) =
+        (fixture.unit(&fixture.attacker.scope()).await?, fixture.attacker.tenant(), Seen::default());
     let deleted = RequestFilter { deleted: true, ..RequestFilter::default() };
     only_own!(
         seen, own,
@@ -52,14 +53,15 @@ async fn lists(stage: &Stage<'_>) -> Result<Seen> {
     let agencies = unit.agencies().list(whole_list()).await?;
     seen.same("the total of agencies", &agencies.total, &1);
     let summaries = unit.users().summaries().await?;
-    let own_users = [&stage.attacker.agency.admin.user.id, &stage.attacker.member.user.id];
+    let own_users = [&fixture.attacker.agency.admin.user.id, &fixture.attacker.member.user.id];
     let foreign = summaries.iter().filter(|summary| !own_users.contains(&&summary.id)).count();
     seen.same("summaries of others", &foreign, &0);
     Ok(seen)
 }
 
-async fn walks(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, own, mut seen) = (stage.unit(&stage.attacker.scope()).await?, stage.attacker.tenant(), Seen::default());
+async fn walks(fixture: &Fixture<'_>) -> Result<Seen> {
+    let (unit, own, mut seen) =
+        (fixture.unit(&fixture.attacker.scope()).await?, fixture.attacker.tenant(), Seen::default());
     let all = || KeysetRequest::first(PageRequest::MAX_LIMIT);
     only_own!(
         seen, own,
@@ -74,8 +76,8 @@ async fn walks(stage: &Stage<'_>) -> Result<Seen> {
     Ok(seen)
 }
 
-async fn related(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, own, mut seen) = (stage.unit(&stage.attacker.scope()).await?, &stage.attacker, Seen::default());
+async fn related(fixture: &Fixture<'_>) -> Result<Seen> {
+    let (unit, own, mut seen) = (fixture.unit(&fixture.attacker.scope()).await?, &fixture.attacker, Seen::default());
     let loaded = unit.requests().get_with_tasks(&own.request.id).await?;
     only(&mut seen, "tasks of a request", own.tenant(), loaded.tasks.iter().map(|task| task.tenant_id.as_str()));
     only(&mut seen, "user of a request", own.tenant(), loaded.user.iter().map(|user| user.tenant_id.as_str()));
@@ -92,8 +94,8 @@ async fn related(stage: &Stage<'_>) -> Result<Seen> {
     Ok(seen)
 }
 
-async fn filters(stage: &Stage<'_>) -> Result<Seen> {
-    let (unit, victim, mut seen) = (stage.unit(&stage.attacker.scope()).await?, &stage.victim, Seen::default());
+async fn filters(fixture: &Fixture<'_>) -> Result<Seen> {
+    let (unit, victim, mut seen) = (fixture.unit(&fixture.attacker.scope()).await?, &fixture.victim, Seen::default());
     let user = || Some(victim.agency.admin.user.id.clone());
     let by_user = RequestFilter { user: user(), ..RequestFilter::default() };
     let by_request = TaskFilter { request: Some(victim.request.id.clone()), ..TaskFilter::default() };
@@ -124,9 +126,9 @@ fn found<T>(items: &[T]) -> u64 {
     items.len() as u64
 }
 
-async fn cursors(stage: &Stage<'_>) -> Result<Seen> {
-    let (victim, attacker, mut seen) = (&stage.victim, &stage.attacker, Seen::default());
-    let page = stage
+async fn cursors(fixture: &Fixture<'_>) -> Result<Seen> {
+    let (victim, attacker, mut seen) = (&fixture.victim, &fixture.attacker, Seen::default());
+    let page = fixture
         .unit(&victim.scope())
         .await?
         .requests()
@@ -137,7 +139,7 @@ async fn cursors(stage: &Stage<'_>) -> Result<Seen> {
         return Ok(seen);
     };
     let after = || KeysetRequest::after(1, cursor.clone());
-    let at = async |scope: TenantScope| stage.read_only(&scope).await;
+    let at = async |scope: TenantScope| fixture.read_only(&scope).await;
     for (whose, unit) in [
         ("another tenant's", at(attacker.scope()).await?),
         ("the same user's with less reach", at(victim.scope().own()).await?),
@@ -146,7 +148,7 @@ async fn cursors(stage: &Stage<'_>) -> Result<Seen> {
         let walked = unit.requests().list_after(RequestFilter::default(), after()).await;
         seen.unless(is_refused(&walked), format_args!("it was accepted in {whose} unit"));
     }
-    let unit = stage.unit(&victim.scope()).await?;
+    let unit = fixture.unit(&victim.scope()).await?;
     let filtered = RequestFilter { deleted: true, ..RequestFilter::default() };
     seen.unless(is_refused(&unit.requests().list_after(filtered, after()).await), "it was accepted for another filter");
     seen.unless(is_refused(&unit.tasks().list_after(TaskFilter::default(), after()).await), "… for another list");
@@ -160,9 +162,9 @@ fn is_refused<T>(walked: &Result<T, Error>) -> bool {
 }
 
 /// A user must not reach the administrator's rows.
-async fn own_reach(stage: &Stage<'_>) -> Result<Seen> {
-    let member = &stage.victim.member;
-    let (unit, mut seen) = (stage.unit(&member.scope()).await?, Seen::default());
+async fn own_reach(fixture: &Fixture<'_>) -> Result<Seen> {
+    let member = &fixture.victim.member;
+    let (unit, mut seen) = (fixture.unit(&member.scope()).await?, Seen::default());
     for (what, total, expected) in totals(&*unit).await? {
         seen.same(what, &total, &expected);
     }

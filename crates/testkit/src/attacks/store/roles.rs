@@ -5,13 +5,13 @@ use rylie_db::prelude::{Grant, NewRequest, NewUser, Origin, Patch, StoreExt};
 use rylie_db::repositories::{AgencyChanges, UserChanges};
 
 use crate::Result;
+use crate::attacks::fixture::{Fixture, Side, new_request};
 use crate::attacks::log::{Log, Seen};
-use crate::attacks::stage::{Side, Stage, new_request};
 
-pub(super) async fn attack(stage: &Stage<'_>, log: &mut Log) {
-    log.note("a user of role USER has no administrative rights", member(&stage.attacker).await);
-    log.note("an agency's administrator can neither create nor change a super admin", super_admins(stage).await);
-    log.note("only a super admin works across tenants, or impersonates", across_tenants(stage).await);
+pub(super) async fn attack(fixture: &Fixture<'_>, log: &mut Log) {
+    log.note("a user of role USER has no administrative rights", member(&fixture.attacker).await);
+    log.note("an agency's administrator can neither create nor change a super admin", super_admins(fixture).await);
+    log.note("only a super admin works across tenants, or impersonates", across_tenants(fixture).await);
 }
 
 async fn member(side: &Side<'_>) -> Result<Seen> {
@@ -31,9 +31,9 @@ async fn member(side: &Side<'_>) -> Result<Seen> {
     Ok(seen)
 }
 
-async fn super_admins(stage: &Stage<'_>) -> Result<Seen> {
-    let (side, mut seen) = (&stage.attacker, Seen::default());
-    let made = stage.world().user().of(&side.agency.agency).role(UserRole::SuperAdmin).build().await?;
+async fn super_admins(fixture: &Fixture<'_>) -> Result<Seen> {
+    let (side, mut seen) = (&fixture.attacker, Seen::default());
+    let made = fixture.world().user().of(&side.agency.agency).role(UserRole::SuperAdmin).build().await?;
     let (unit, above) = (side.unit().await?, || made.user.id.clone());
     let (users, member) = (unit.users(), side.member.user.id.clone());
     seen.refused("making a super admin", &users.add(new_user(UserRole::SuperAdmin)).await);
@@ -48,16 +48,16 @@ async fn super_admins(stage: &Stage<'_>) -> Result<Seen> {
     Ok(seen)
 }
 
-async fn across_tenants(stage: &Stage<'_>) -> Result<Seen> {
-    let (admin, mut seen) = (&stage.attacker.agency.admin.signed_in, Seen::default());
+async fn across_tenants(fixture: &Fixture<'_>) -> Result<Seen> {
+    let (admin, mut seen) = (&fixture.attacker.agency.admin.signed_in, Seen::default());
     seen.refused("a grant", &Grant::of(admin, "to see", Origin::default()));
-    let store = stage.world().store();
+    let store = fixture.world().store();
     let entered = store.platform_for(admin, "to see", Origin::default()).await.map(drop);
     seen.refused("a platform unit", &entered);
-    let alone = stage.world().user().role(UserRole::AgencyAdmin).build().await?;
+    let alone = fixture.world().user().role(UserRole::AgencyAdmin).build().await?;
     let added = alone.unit().await?.users().add(new_user(UserRole::User)).await;
     seen.refused("adding a user to a tenant that is not an agency", &added);
-    seen.refused("impersonation", &stage.victim.scope().impersonated_by(admin));
+    seen.refused("impersonation", &fixture.victim.scope().impersonated_by(admin));
     Ok(seen)
 }
 

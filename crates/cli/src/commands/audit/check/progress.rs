@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use rylie_db::audit::{Progress, Seen};
+use rylie_db::audit::{Seen, VerifiedUpTo};
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
@@ -17,7 +17,7 @@ pub(super) struct Noted<'f> {
 }
 
 impl Noted<'_> {
-    pub(super) fn note(&mut self, seen: &Seen, progress: &Progress) {
+    pub(super) fn note(&mut self, seen: &Seen, progress: &VerifiedUpTo) {
         const EVERY: u64 = 100_000;
         if seen.records >= self.records + EVERY {
             self.records = seen.records;
@@ -25,12 +25,12 @@ impl Noted<'_> {
         }
     }
 
-    pub(super) fn write(mut self, progress: &Progress) -> Result<()> {
+    pub(super) fn write(mut self, progress: &VerifiedUpTo) -> Result<()> {
         self.failed.take().map_or_else(|| self.save(progress), Err)
     }
 
     /// Writes a temporary file first: a half-written one would not be a valid state.
-    fn save(&self, progress: &Progress) -> Result<()> {
+    fn save(&self, progress: &VerifiedUpTo) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         let beside = file.with_extension("new");
         write(&beside, &json!(progress).to_string())?;

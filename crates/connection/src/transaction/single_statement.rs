@@ -1,0 +1,45 @@
+//! Single statements in their own transactions.
+
+use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
+use sea_query_sqlx::SqlxValues;
+use sqlx::{AssertSqlSafe, Database, Executor, IntoArguments};
+use tracing::Instrument;
+
+use super::storable::parts;
+use super::telemetry::{self, Telemetry};
+use crate::bounds::answered;
+use crate::cache::LeasedConnection;
+use crate::endpoint::Endpoint;
+use crate::error::{Result, ends_connection};
+use crate::server::Server;
+
+/// Runs one statement that reads a table, and returns its rows.
+pub(crate) async fn rows_of<DB: Database>(
+    mut leased: LeasedConnection<DB>,
+    table: &'static str,
+    statement: Statement,
+    endpoint: &Endpoint,
+) -> Result<Vec<QueryResult>>
+where
+    for<'conn> &'conn mut DB::Connection: Executor<'conn, Database = DB>,
+    SqlxValues: IntoArguments<DB>,
+    DB::Row: Into<QueryResult>,
+{
+    let unit = telemetry::unit(endpoint);
+    unit.record("rylie.server", Server::Primary.label());
+    let telemetry = Telemetry::begin(&unit, endpoint, &statement.sql, Some(table));
+    let (sql, values) = parts(statement)?;
+    let query = sqlx::query_with(AssertSqlSafe(sql), values);
+    let within = leased.bounds().statement(None);
+    let read = query.fetch_all(leased.conn()?).instrument(telemetry.span.clone());
+    let rows = answered(within, read).await.and_then(|rows| rows);
+    match &rows {
+        Ok(_) => leased.give_back(),
+        Err(error) if ends_connection(error) => leased.end_after(error),
+        Err(_) => drop(leased),
+    }
+    let rows = rows.map(|rows| rows.into_iter().map(Into::into).collect());
+    let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())));
+    telemetry.end(&rows);
+    Ok(rows?)
+}

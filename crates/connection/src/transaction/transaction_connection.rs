@@ -1,0 +1,170 @@
+//! A leased connection inside a transaction: never returned while the transaction is open.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Database, SqlSafeStr, SqlStr};
+use sqlx_core::transaction::TransactionManager;
+use tokio::runtime::Handle;
+
+use crate::bounds::{answered, is_silence};
+use crate::cache::LeasedConnection;
+use crate::error::{ends_connection, is_read_only_server};
+use crate::measures::UNITS;
+
+/// A leased connection inside a transaction.
+pub(super) struct TransactionConnection<DB: Database> {
+    /// `None` only during drop.
+    leased: Option<LeasedConnection<DB>>,
+    open: bool,
+    /// The longest wait for an answer.
+    within: Option<Duration>,
+    /// The failure that made the connection unusable.
+    loss: Option<Loss>,
+    /// The outcome, or the outcome if it is dropped now.
+    outcome: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Loss {
+    OfOne,
+    /// It stopped answering, or its server became read-only; others may be affected, too.
+    OfAll,
+}
+
+impl<DB: Database> TransactionConnection<DB> {
+    /// Begins a transaction. `limit` is the unit's own time limit for statements. If the batch fails halfway, the
+    /// connection is closed, not reused.
+    pub(super) async fn begin(
+        leased: LeasedConnection<DB>,
+        batch: String,
+        limit: Option<Duration>,
+    ) -> Result<Self, sqlx::Error> {
+        let (prompt, within) = (leased.bounds().prompt(), leased.bounds().statement(limit));
+        let mut beginning = Beginning(Some(leased));
+        let begun = match beginning.0.as_mut() {
+            Some(leased) => {
+                let begin = self::begin(leased, Some(AssertSqlSafe(batch).into_sql_str()));
+                answered(prompt, begin).await.and_then(|begun| begun)
+            }
+            None => Err(sqlx::Error::WorkerCrashed),
+        };
+        match (begun, beginning.0.take()) {
+            (Ok(()), Some(leased)) => {
+                Ok(Self { leased: Some(leased), open: true, within, loss: None, outcome: "rolled_back" })
+            }
+            (begun, leased) => {
+                let error = begun.err().unwrap_or(sqlx::Error::WorkerCrashed);
+                if let Some(leased) = leased {
+                    leased.end_after(&error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn conn(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
+        self.leased.as_mut().ok_or(sqlx::Error::WorkerCrashed)?.conn()
+    }
+
+    /// The longest wait for an answer on the connection.
+    pub(super) fn within(&self) -> Option<Duration> {
+        self.within
+    }
+
+    /// Records an error that may have ended the connection.
+    pub(super) fn note(&mut self, error: &sqlx::Error) {
+        if is_silence(error) || is_read_only_server(error) {
+            self.loss = Some(Loss::OfAll);
+        } else if ends_connection(error) {
+            self.loss = self.loss.or(Some(Loss::OfOne));
+        }
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.committing();
+        let within = self.within;
+        let done = answered(within, DB::TransactionManager::commit(self.conn()?)).await.and_then(|done| done);
+        if let Err(error) = done {
+            self.note(&error);
+            return Err(error);
+        }
+        self.open = false;
+        self.committed();
+        Ok(())
+    }
+
+    /// Records that the commit was sent: an error from now on is an error of the commit.
+    pub(super) fn committing(&mut self) {
+        self.outcome = "commit_failed";
+    }
+
+    /// Records that the changes are durable.
+    pub(super) fn committed(&mut self) {
+        self.outcome = "committed";
+    }
+}
+
+impl<DB: Database> Drop for TransactionConnection<DB> {
+    fn drop(&mut self) {
+        metrics::counter!(UNITS, "outcome" => self.outcome).increment(1);
+        let Some(leased) = self.leased.take() else { return };
+        let within = self.within;
+        match self.loss {
+            // The server rolls back when it notices the closed connection, or at its own idle limit.
+            Some(Loss::OfOne) => leased.cut(),
+            Some(Loss::OfAll) => leased.end_with_others(),
+            None if self.open => off_the_callers_path(leased, move |leased| roll_back(leased, within)),
+            None => leased.give_back(),
+        }
+    }
+}
+
+/// A connection during `BEGIN`. If the caller is cancelled, the driver would return it to the pool inside an open
+/// transaction.
+struct Beginning<DB: Database>(Option<LeasedConnection<DB>>);
+
+impl<DB: Database> Drop for Beginning<DB> {
+    fn drop(&mut self) {
+        if let Some(leased) = self.0.take() {
+            off_the_callers_path(leased, undo);
+        }
+    }
+}
+
+/// Runs the task in the background. Without a runtime it closes the connection, which ends any running work.
+fn off_the_callers_path<DB: Database, F>(leased: LeasedConnection<DB>, task: impl FnOnce(LeasedConnection<DB>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(task(leased))),
+        Err(_) => leased.cut(),
+    }
+}
+
+async fn begin<DB: Database>(leased: &mut LeasedConnection<DB>, batch: Option<SqlStr>) -> Result<(), sqlx::Error> {
+    DB::TransactionManager::begin(leased.conn()?, batch).await
+}
+
+/// Rolls back. Waits for running work, at most as long as for a statement, because the connection occupies a slot of
+/// the pool.
+async fn roll_back<DB: Database>(mut leased: LeasedConnection<DB>, within: Option<Duration>) {
+    let rolled_back = match leased.conn() {
+        Ok(conn) => answered(within, DB::TransactionManager::rollback(conn)).await.and_then(|done| done),
+        Err(error) => Err(error),
+    };
+    match rolled_back {
+        Ok(()) => leased.give_back(),
+        Err(error) => leased.end_after(&error),
+    }
+}
+
+/// Ends a transaction that may or may not have begun. A second `BEGIN` changes nothing if it had, and makes the driver
+/// aware of it.
+async fn undo<DB: Database>(mut leased: LeasedConnection<DB>) {
+    let within = leased.bounds().statement(None);
+    match answered(within, begin(&mut leased, None)).await.and_then(|begun| begun) {
+        Ok(()) => roll_back(leased, within).await,
+        Err(error) => leased.end_after(&error),
+    }
+}

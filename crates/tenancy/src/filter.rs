@@ -1,0 +1,306 @@
+//! The tenant filter, the first isolation layer. The transaction is private to this module: every access to a tenant's
+//! table passes here, and the tenant condition is added last.
+
+mod arrays;
+mod audit_switch;
+mod by_key;
+mod columns;
+mod decoded;
+mod keyset_table;
+mod many;
+mod owned;
+mod owner;
+mod recording;
+mod refusals;
+mod reporting;
+mod rows;
+mod savepoints;
+mod sealer;
+mod sign_in;
+mod single_statement;
+mod texts;
+mod unfiltered;
+mod upserts;
+mod walk;
+mod writes;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rylie_audit::{Actor, Origin};
+use rylie_connection::{DbRole, Error as ConnectionError, LogPosition, Pool, Server, Transaction};
+use rylie_entities::{Env, TenantId, TenantOwned, Timestamp};
+use sea_orm::{ColumnTrait, Condition, DbBackend};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+
+use crate::cursor::CursorKeys;
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::scope::{Reach, TenantScope};
+use refusals::Refusals;
+
+pub(crate) use audit_switch::AuditSwitch;
+pub use decoded::Decoded;
+pub use keyset_table::{KeysetRow, KeysetTable};
+pub use rows::Rows;
+pub use savepoints::Savepoint;
+pub(crate) use single_statement::Autocommit;
+pub use unfiltered::Unfiltered;
+pub use writes::Shared;
+
+/// An open unit of work: one transaction under one database role. Every repository is implemented on it.
+pub struct Tx {
+    /// Empty in autocommit until a read needs it, and after `commit`, which consumes the unit.
+    transaction: OnceCell<Transaction>,
+    autocommit: Option<Autocommit>,
+    kind: UnitKind,
+    caller: Caller,
+    unit_context: UnitContext,
+    refusals: Refusals,
+    /// Whether this unit changed the setting for recording events.
+    changed_settings: AtomicBool,
+    /// The receiver of the progress of bulk calls.
+    progress: Mutex<Progress>,
+}
+
+/// The context that a store gives to each of its units.
+#[derive(Clone)]
+pub(crate) struct UnitContext {
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) cursors: Arc<CursorKeys>,
+    pub(crate) audit: Arc<AuditSwitch>,
+    /// For records in their own transactions.
+    pub(crate) pool: Pool,
+}
+
+/// The rows that a unit reaches.
+#[derive(Clone, Debug)]
+pub(crate) enum UnitKind {
+    Tenant(TenantScope),
+    Identity,
+    Platform,
+    /// Operational tables only, no tenant's rows.
+    Operations,
+}
+
+/// The caller of a unit, recorded in the audit log.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    pub(crate) origin: Origin,
+}
+
+impl UnitKind {
+    pub(crate) fn db_role(&self) -> DbRole<'_> {
+        match self {
+            Self::Tenant(scope) => DbRole::Tenant(scope.tenant().as_str()),
+            Self::Identity => DbRole::Identity,
+            Self::Platform | Self::Operations => DbRole::Platform,
+        }
+    }
+
+    /// Returns the condition that every statement on `E` gets.
+    fn condition<E: TenantOwned>(&self) -> Condition {
+        let Self::Tenant(scope) = self else { return Condition::all() };
+        let tenant = Condition::all().add(E::TENANT.eq(scope.tenant()));
+        match scope.reach() {
+            Reach::Tenant => tenant,
+            Reach::Own => tenant.add(E::owned_by(scope.user().id())),
+        }
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(transaction: Transaction, kind: UnitKind, caller: Caller, unit_context: UnitContext) -> Self {
+        Self::of(OnceCell::new_with(Some(transaction)), None, kind, caller, unit_context)
+    }
+
+    /// Creates a read-only unit that begins no transaction until it needs one.
+    pub(crate) fn in_autocommit(
+        autocommit: Autocommit,
+        kind: UnitKind,
+        caller: Caller,
+        unit_context: UnitContext,
+    ) -> Self {
+        Self::of(OnceCell::new(), Some(autocommit), kind, caller, unit_context)
+    }
+
+    fn of(
+        transaction: OnceCell<Transaction>,
+        autocommit: Option<Autocommit>,
+        kind: UnitKind,
+        caller: Caller,
+        unit_context: UnitContext,
+    ) -> Self {
+        let (refusals, changed_settings) = (Refusals::default(), AtomicBool::default());
+        let progress = Mutex::default();
+        Self { transaction, autocommit, kind, caller, unit_context, refusals, changed_settings, progress }
+    }
+
+    /// Replaces the keys of the unit's cursors.
+    #[must_use]
+    pub fn with_cursors(mut self, cursors: Arc<CursorKeys>) -> Self {
+        self.unit_context.cursors = cursors;
+        self
+    }
+
+    /// Commits the changes.
+    pub async fn commit(mut self) -> Result<()> {
+        let done = match self.transaction.take() {
+            // A read-only transaction needs no commit; its rollback runs in the background.
+            Some(transaction) if !transaction.wrote() => Ok(()),
+            Some(transaction) => match transaction.settle().await {
+                Ok(()) => transaction.commit().await.map_err(|error| ConnectionError::during_commit(error).into()),
+                Err(before) => Err(before.into()),
+            },
+            None => Ok(()),
+        };
+        self.settings_committed();
+        self.refusals_recorded().await;
+        done
+    }
+
+    /// Like [`commit`](Self::commit), and returns a log position after the commit.
+    pub async fn commit_with_position(mut self) -> Result<LogPosition> {
+        let done = match self.transaction.take() {
+            Some(transaction) if transaction.wrote() => match transaction.settle().await {
+                Ok(()) => {
+                    let done = transaction.commit_with_position().await;
+                    done.map_err(|error| ConnectionError::during_commit_or_behind(error).into())
+                }
+                Err(before) => Err(before.into()),
+            },
+            // Without changes there is no position to wait for.
+            _ => Ok(LogPosition::default()),
+        };
+        self.settings_committed();
+        self.refusals_recorded().await;
+        done
+    }
+
+    /// Records that this unit changes the setting for recording events.
+    pub fn settings_changed(&self) {
+        self.changed_settings.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_changed_settings(&self) -> bool {
+        self.changed_settings.load(Ordering::Relaxed)
+    }
+
+    /// Runs after an error too: the commit may have taken effect.
+    fn settings_committed(&self) {
+        if self.has_changed_settings() {
+            self.unit_context.audit.forget();
+        }
+    }
+
+    async fn refusals_recorded(&self) {
+        if let Some(recording) = self.record_refusals() {
+            // A separate task, which continues if the caller is cancelled.
+            let _ = recording.await;
+        }
+    }
+
+    /// Returns the error for an action that the role does not allow. The attempt is recorded when the unit ends, by
+    /// commit or rollback.
+    pub fn refuse(&self, action: &'static str) -> Error {
+        self.refusals.note(action);
+        Error::Forbidden { action }
+    }
+
+    fn record_refusals(&self) -> Option<JoinHandle<()>> {
+        self.refusals.record(&self.kind, &self.caller, &self.unit_context)
+    }
+
+    /// Creates a savepoint.
+    pub async fn savepoint(&self) -> Result<Savepoint<'_>> {
+        Savepoint::make(self.connection().await?).await
+    }
+
+    /// Returns a log position after everything that this unit sees.
+    pub async fn log_position(&self) -> Result<LogPosition> {
+        Ok(self.connection().await?.log_position().await?)
+    }
+
+    /// Returns the server on which the unit works.
+    pub fn server(&self) -> Server {
+        self.transaction.get().map_or(Server::Primary, Transaction::server)
+    }
+
+    /// Returns how many statements were sent.
+    pub fn statements(&self) -> u64 {
+        let alone = self.autocommit.as_ref().map_or(0, Autocommit::statements);
+        alone + self.transaction.get().map_or(0, Transaction::statements)
+    }
+
+    /// Returns the database engine.
+    pub fn engine(&self) -> DbBackend {
+        self.unit_context.pool.engine()
+    }
+
+    /// Returns the source of time and ids.
+    pub fn env(&self) -> &dyn Env {
+        &*self.unit_context.env
+    }
+
+    pub(crate) fn unit_context(&self) -> &UnitContext {
+        &self.unit_context
+    }
+
+    pub(crate) fn kind(&self) -> &UnitKind {
+        &self.kind
+    }
+
+    /// Returns the current time.
+    pub fn now(&self) -> Timestamp {
+        self.unit_context.env.now().into()
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Returns the scope of a tenant unit, or `None` for the other kinds.
+    pub fn scope(&self) -> Option<&TenantScope> {
+        match &self.kind {
+            UnitKind::Tenant(scope) => Some(scope),
+            UnitKind::Identity | UnitKind::Platform | UnitKind::Operations => None,
+        }
+    }
+
+    /// Fails in a tenant unit that reaches only its user's own rows.
+    pub fn administrators_only(&self, action: &'static str) -> Result<()> {
+        match self.scope() {
+            Some(scope) if scope.reach() == Reach::Own => Err(self.refuse(action)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the tenant of the rows that this unit adds for `user`, who must have been read through this unit.
+    pub fn tenant_or(&self, tenant: TenantId) -> TenantId {
+        self.scope().map_or(tenant, |scope| scope.tenant().clone())
+    }
+
+    /// Returns the transaction. Begins it if the unit has none yet.
+    pub(crate) async fn connection(&self) -> Result<&Transaction> {
+        match &self.autocommit {
+            // Boxed: rarely needed, and otherwise part of the future of every statement.
+            Some(autocommit) => self.transaction.get_or_try_init(|| Box::pin(self.begin_late(autocommit))).await,
+            None => self.begun(),
+        }
+    }
+
+    fn begun(&self) -> Result<&Transaction> {
+        self.transaction.get().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        drop(self.record_refusals());
+        if self.transaction.get().is_some_and(Transaction::wrote) {
+            tracing::warn!(actor = self.caller.actor.to_text(), "a unit with writes was dropped and is rolled back");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Reads rows by their keys. Rendering the SQL dominates the client's time, so the text is cached.
+
+use sea_orm::sea_query::Values;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, Statement, Value};
+
+use super::rows::decoded;
+use super::texts::Texts;
+use crate::error::Result;
+use crate::filter::{Rows, Tx, UnitKind};
+use crate::scope::Reach;
+use crate::soft_deleted::{SoftDeleted, among, one};
+
+/// Table, whether PostgreSQL, whether with the tenant condition, and the form of the keys.
+type Key = (&'static str, bool, bool, Form);
+
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Form {
+    OfOne,
+    OfMany,
+    ThroughFunction,
+}
+
+static TEXTS: Texts<Key> = Texts::new();
+
+impl Tx {
+    /// Returns the row with this key, unless it is soft-deleted or out of this unit's reach.
+    pub async fn present<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<Option<E::Model>> {
+        if let Some(rows) = self.alone_among::<E>(std::slice::from_ref(id)) {
+            return Ok(rows.await?.into_iter().next());
+        }
+        let select = || self.rows::<E>().filter(one::<E>(id, false)).limit(1);
+        let statement = self.by_key::<E>(Form::OfOne, vec![id.to_string().into(), false.into()], select);
+        let row = self.connection().await?.query_one_raw(statement).await?;
+        Ok(row.map(|row| E::decoded(&row)).transpose()?)
+    }
+
+    /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, in no defined order.
+    pub async fn present_among<E: SoftDeleted>(&self, ids: &[impl ToString + Sync]) -> Result<Vec<E::Model>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(rows) = self.alone_among::<E>(ids) {
+            return rows.await;
+        }
+        let statement = self.among_keys::<E>(ids);
+        decoded::<E>(&self.connection().await?.query_all_raw(statement).await?)
+    }
+
+    pub(super) fn among_keys<E: SoftDeleted>(&self, ids: &[impl ToString]) -> Statement {
+        let select = || self.rows::<E>().filter(among::<E>(self, ids, false));
+        let keys = self.texts(ids.iter().map(ToString::to_string));
+        self.by_key::<E>(Form::OfMany, vec![keys, false.into()], select)
+    }
+
+    /// The function assumes the database role and sets the tenant. The tenant filter also applies to its result.
+    pub(super) fn through_function<E: SoftDeleted>(&self, ids: &[impl ToString]) -> Statement {
+        let tenant = self.scope().map(|scope| scope.tenant().as_str());
+        let arguments = [tenant.into(), self.texts(ids.iter().map(ToString::to_string))];
+        let values = [&arguments[..], &[false.into()]].concat();
+        let select = || self.rows::<E>().through(E::BY_ID, arguments).filter(E::DELETED.eq(false));
+        self.by_key::<E>(Form::ThroughFunction, values, select)
+    }
+
+    fn by_key<'tx, E: SoftDeleted>(
+        &'tx self,
+        form: Form,
+        mut values: Vec<Value>,
+        select: impl FnOnce() -> Rows<'tx, E>,
+    ) -> Statement {
+        let engine = self.engine();
+        let tenant = match self.kind() {
+            UnitKind::Tenant(scope) if scope.reach() == Reach::Own => return select().statement(engine),
+            UnitKind::Tenant(scope) => Some(scope.tenant()),
+            UnitKind::Identity | UnitKind::Platform | UnitKind::Operations => None,
+        };
+        let key = (E::TABLE, engine == DbBackend::Postgres, tenant.is_some(), form);
+        values.extend(tenant.map(Into::into));
+        values.extend((form == Form::OfOne).then_some(1_u64.into()));
+        if let Some(text) = TEXTS.get(&key) {
+            return Statement::from_sql_and_values(engine, &*text, values);
+        }
+        let made = select().statement(engine);
+        // Cache the text only if it binds exactly these values, in this order.
+        if made.values == Some(Values(values)) {
+            TEXTS.keep(key, &made.sql);
+        }
+        made
+    }
+}

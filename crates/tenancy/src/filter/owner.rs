@@ -1,0 +1,36 @@
+//! The user in whose name a unit works.
+
+use rylie_entities::{User, UserId, UserRole, user};
+use sea_orm::ColumnTrait;
+
+use crate::error::{Error, Result};
+use crate::filter::Tx;
+
+impl Tx {
+    /// Returns the user whose rows are meant: the scope's own unless another is named. Reads through the tenant filter,
+    /// so that no caller works in the name of another tenant's user.
+    pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
+        let id = self.user_or_own(named)?;
+        let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?;
+        self.may_act_for(&owner)?;
+        Ok(owner)
+    }
+
+    /// Returns the id of the user whose rows are meant.
+    pub fn user_or_own(&self, named: Option<&UserId>) -> Result<UserId> {
+        named
+            .or_else(|| self.scope().map(|scope| scope.user().id()))
+            .cloned()
+            .ok_or(Error::Invalid { what: "the user", reason: "a user id is required in a unit across tenants" })
+    }
+
+    /// Fails if the user is a super admin other than the caller: within a tenant no other user may change a super admin
+    /// or act in that name.
+    pub fn may_act_for(&self, user: &User) -> Result<()> {
+        let own = self.scope().is_none_or(|scope| *scope.user().id() == user.id);
+        if !own && user.role == UserRole::SuperAdmin {
+            return Err(self.refuse("change a super admin, or act in that name"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! Reads through the tenant filter.
+
+use std::marker::PhantomData;
+
+use rylie_connection::Transaction;
+use rylie_entities::TenantOwned;
+use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, Order, Query, SelectStatement};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PartialModelTrait, QueryResult, QuerySelect,
+    Statement, Value,
+};
+
+use super::columns::{number_of_columns, select_all};
+use super::decoded::Decoded;
+use super::keyset_table::KeysetTable;
+use super::writes::Shared;
+use crate::error::{Error, Result};
+use crate::filter::Tx;
+use crate::page::{Page, PageRequest};
+
+/// A select on one table. Its columns and the tenant condition are added when it is sent.
+#[must_use = "a select reads nothing until a method such as `all` is awaited"]
+pub struct Rows<'tx, E> {
+    tx: &'tx Tx,
+    select: Select,
+    tenant_filter: Condition,
+    of: PhantomData<E>,
+}
+
+struct Select(SelectStatement);
+
+impl QuerySelect for Select {
+    type QueryStatement = SelectStatement;
+
+    fn query(&mut self) -> &mut SelectStatement {
+        &mut self.0
+    }
+}
+
+impl Tx {
+    /// Selects the rows of a tenant's table that this unit reaches.
+    pub fn rows<E: TenantOwned>(&self) -> Rows<'_, E> {
+        self.rows_of_table(self.kind.condition::<E>())
+    }
+
+    /// Selects the rows of a table that belongs to no tenant.
+    pub fn shared_rows<E: Shared>(&self) -> Rows<'_, E> {
+        self.rows_of_table(Condition::all())
+    }
+
+    fn rows_of_table<E: EntityTrait>(&self, tenant_filter: Condition) -> Rows<'_, E> {
+        let select = Select(Query::select().from(E::default().table_ref()).take());
+        Rows { tx: self, select, tenant_filter, of: PhantomData }
+    }
+}
+
+impl<'tx, E> Rows<'tx, E>
+where
+    E: Decoded,
+    E::Model: Send + Sync,
+{
+    pub(super) fn tx(&self) -> &'tx Tx {
+        self.tx
+    }
+
+    /// Adds a condition.
+    pub fn filter(mut self, condition: impl IntoCondition) -> Self {
+        self.select.0.cond_where(condition);
+        self
+    }
+
+    /// Sorts by one column and breaks ties by another, in the same direction.
+    pub fn order(self, order: Order, by: E::Column, tie: E::Column) -> Self {
+        self.ordered([(by, order.clone()), (tie, order)])
+    }
+
+    /// Sorts in the order of the table's keyset walk.
+    pub fn listed(self, order: Order) -> Self
+    where
+        E: KeysetTable,
+    {
+        self.ordered(E::in_order(order))
+    }
+
+    fn ordered(mut self, by: impl IntoIterator<Item = (E::Column, Order)>) -> Self {
+        for (column, order) in by {
+            self.select.0.order_by_expr(column.into_expr(), order);
+        }
+        self
+    }
+
+    /// Limits the number of rows.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.select.0.limit(rows);
+        self
+    }
+
+    /// Returns the first row, if any.
+    pub async fn one(self) -> Result<Option<E::Model>> {
+        let (mut select, tx) = self.limit(1).filtered().await?;
+        let row = tx.query_one(select_all::<E>(tx.get_database_backend(), &mut select)).await?;
+        Ok(row.map(|row| E::decoded(&row)).transpose()?)
+    }
+
+    /// Returns the first row, or fails with [`Error::NotFound`].
+    pub async fn get(self, entity: &'static str) -> Result<E::Model> {
+        self.one().await?.ok_or(Error::NotFound { entity })
+    }
+
+    /// Returns all rows.
+    pub async fn all(self) -> Result<Vec<E::Model>> {
+        let (mut select, tx) = self.filtered().await?;
+        decoded::<E>(&tx.query_all(select_all::<E>(tx.get_database_backend(), &mut select)).await?)
+    }
+
+    /// Returns all rows with only the columns of `P`.
+    pub async fn all_as<P: PartialModelTrait>(self) -> Result<Vec<P>> {
+        let (select, tx) = self.filtered().await?;
+        let rows = tx.query_all(&P::select_cols(Select(select)).0).await?;
+        rows.iter().map(|row| Ok(P::from_query_result(row, "")?)).collect()
+    }
+
+    /// Returns the number of rows.
+    pub async fn count(self) -> Result<u64> {
+        let (select, tx) = self.filtered().await?;
+        counted(tx, &count(select, None)).await
+    }
+
+    /// Returns the number of rows for each text in a column.
+    pub async fn count_by(self, column: E::Column) -> Result<Vec<(String, i64)>> {
+        let (mut select, tx) = self.filtered().await?;
+        let column = column.into_expr();
+        select.expr(column.clone()).expr(Func::count(column.clone())).add_group_by([column]);
+        let rows = tx.query_all(&select).await?;
+        rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
+    }
+
+    /// Returns a page and the total of the whole list: one statement, or two if the list ends before the page.
+    pub async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
+        let (mut select, tx) = self.filtered().await?;
+        let total = count(select.clone(), page.counted_to());
+        select.limit(page.limit()).offset(page.offset());
+        select_all::<E>(tx.get_database_backend(), &mut select)
+            .expr(Expr::SubQuery(None, Box::new(total.clone().into())));
+        let rows = tx.query_all(&select).await?;
+        let read = rows.len() as u64;
+        let total = match rows.first() {
+            // A short page is the end of the list, regardless of the count.
+            Some(_) if read < page.limit() => page.offset() + read,
+            Some(row) => row.try_get_by_index::<i64>(number_of_columns::<E>())?.cast_unsigned(),
+            None if page.offset() == 0 => 0,
+            None => counted(tx, &total).await?,
+        };
+        Ok(Page { items: decoded::<E>(&rows)?, total, limit: page.limit(), offset: page.offset() })
+    }
+
+    /// Reads through a database function that takes these values and returns rows of the table.
+    pub(super) fn through(mut self, function: &'static str, values: [Value; 2]) -> Self {
+        let call = Func::cust(function).args(values.map(Expr::val));
+        self.select.0.from_clear().from_function(call, E::default().table_name());
+        self
+    }
+
+    /// Returns the statement.
+    pub(super) fn statement(self, engine: DbBackend) -> Statement {
+        let mut select = self.select.0;
+        engine.build(select_all::<E>(engine, select.cond_where(self.tenant_filter)))
+    }
+
+    async fn filtered(self) -> Result<(SelectStatement, &'tx Transaction)> {
+        let mut select = self.select.0;
+        select.cond_where(self.tenant_filter);
+        Ok((select, self.tx.connection().await?))
+    }
+}
+
+pub(super) fn decoded<E: Decoded>(rows: &[QueryResult]) -> Result<Vec<E::Model>> {
+    rows.iter().map(|row| Ok(E::decoded(row)?)).collect()
+}
+
+/// Returns a statement that counts the rows, up to `most`.
+fn count(mut rows: SelectStatement, most: Option<u64>) -> SelectStatement {
+    rows.clear_order_by();
+    let number = Func::count(Expr::col(Asterisk));
+    match most {
+        None => rows.expr(number).take(),
+        Some(most) => {
+            let some = rows.expr(Expr::val(1)).limit(most).take();
+            Query::select().expr(number).from_subquery(some, "counted").take()
+        }
+    }
+}
+
+async fn counted(tx: &Transaction, count: &SelectStatement) -> Result<u64> {
+    let row = tx.query_one(count).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))?.cast_unsigned())
+}

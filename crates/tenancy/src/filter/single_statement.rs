@@ -1,0 +1,58 @@
+//! Single-statement reads in units without a transaction.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rylie_connection::{
+    CallSite, SingleStatement, Transaction, UnitOptions, begin, read_single_statement, reads_single_statement,
+};
+
+use super::rows::decoded;
+use crate::error::Result;
+use crate::filter::Tx;
+use crate::soft_deleted::SoftDeleted;
+
+/// The options of a unit that begins its transaction on demand.
+pub(crate) struct Autocommit {
+    options: UnitOptions,
+    opened_at: CallSite,
+    statements: AtomicU64,
+}
+
+impl Autocommit {
+    pub(crate) fn new(options: UnitOptions, opened_at: CallSite) -> Self {
+        Self { options, opened_at, statements: AtomicU64::default() }
+    }
+
+    /// Returns how many single statements were sent.
+    pub(super) fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+}
+
+/// A pending read.
+type Reading<F> = Pin<Box<F>>;
+
+impl Tx {
+    pub(super) async fn begin_late(&self, autocommit: &Autocommit) -> Result<Transaction> {
+        Ok(begin(&self.unit_context.pool, &self.kind.db_role(), autocommit.options, autocommit.opened_at).await?)
+    }
+
+    /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, or `None` if reading
+    /// them needs a transaction. Boxed, so that units with a transaction have no larger futures.
+    pub(super) fn alone_among<E: SoftDeleted>(
+        &self,
+        ids: &[impl ToString],
+    ) -> Option<Reading<impl Future<Output = Result<Vec<E::Model>>> + Send>> {
+        let autocommit = self.autocommit.as_ref().filter(|_| !self.transaction.initialized())?;
+        let pool = &self.unit_context.pool;
+        let statement = match reads_single_statement(pool, autocommit.options)? {
+            SingleStatement::Plainly => self.among_keys::<E>(ids),
+            SingleStatement::ThroughFunction => self.through_function::<E>(ids),
+        };
+        Some(Box::pin(async move {
+            autocommit.statements.fetch_add(1, Ordering::Relaxed);
+            decoded::<E>(&read_single_statement(pool, E::TABLE, &statement, autocommit.opened_at).await?)
+        }))
+    }
+}
