@@ -50,7 +50,7 @@ enum Inner {
     Sqlite(ConnectionCache<Sqlite>),
 }
 
-/// Runs the same code on the lender of either engine.
+/// Runs the same code on the connection cache of either engine.
 macro_rules! on_lender {
     ($pool:expr, |$cache:ident| $call:expr) => {
         match &$pool.inner {

@@ -1,4 +1,6 @@
 //! The connected database: migrate it, and get a store.
+//!
+//! This file is long because each operation on a whole database is a method of the same type.
 
 use std::panic::Location;
 use std::path::Path;

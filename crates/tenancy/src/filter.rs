@@ -1,5 +1,7 @@
 //! The tenant filter, the first isolation layer. The transaction is private to this module: every access to a tenant's
 //! table passes here, and the tenant condition is added last.
+//!
+//! This file is long because the unit, its kind and its condition share private fields.
 
 mod arrays;
 mod audit_switch;

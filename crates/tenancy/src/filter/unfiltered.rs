@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 use crate::error::Result;
 
 /// The connection of a unit that belongs to no tenant, without the tenant filter.
-/// [`Tx::across_tenants`](super::Tx::across_tenants) and [`Tx::operations`](super::Tx::books) return it, and fail in a
+/// [`Tx::across_tenants`](super::Tx::across_tenants) and [`Tx::operations`](super::Tx::operations) return it, and fail in a
 /// tenant unit. It runs statements and cannot end the transaction.
 #[derive(Clone, Copy)]
 pub struct Unfiltered<'tx>(pub(super) &'tx Transaction);

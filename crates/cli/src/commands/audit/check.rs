@@ -1,4 +1,6 @@
-//! `rylie audit verify`, `prove` and `verify-proof`
+//! `rylie audit verify`, `prove` and `verify-proof`.
+//!
+//! This file is long because the three commands share their checkpoints, keys and wording.
 
 mod progress;
 
