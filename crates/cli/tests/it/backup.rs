@@ -195,7 +195,7 @@ async fn a_certificate_that_was_changed_is_stale_or_is_a_strangers_does_not_hold
     let other = fixture.run(&["audit", "keygen", "--out", "other.key"]).expect(0).out;
     let own = text.lines().find_map(|line| line.strip_prefix("key ")).unwrap().to_owned();
 
-    check(&["forged.txt"]).expect(3).line_says("its signature does not hold");
+    check(&["forged.txt"]).expect(3).line_says("its signature is invalid");
     check(&[certificate, "--max-age", "0s"]).expect(3).line_says("stale: the drill was at");
     check(&[certificate, "--public-key", other.trim()]).expect(3).line_says("a key that is not trusted");
     check(&["nothing.txt"]).expect(1);

@@ -51,7 +51,7 @@ impl BackupFolder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(Error::file("reading", &path))?,
         };
-        let damaged = || Error::BackupDamaged { id: FILE.to_owned(), reason: "its signature does not hold".to_owned() };
+        let damaged = || Error::BackupDamaged { id: FILE.to_owned(), reason: "its signature is invalid".to_owned() };
         let signed = SignedDocument::parse(KIND, &String::from_utf8_lossy(&text)).map_err(|_| damaged())?;
         let erasures = serde_json::from_value(signed.document["erasures"].clone()).map_err(|_| damaged())?;
         Ok(Some((erasures, signed.key)))
