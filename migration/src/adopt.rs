@@ -17,13 +17,14 @@ use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
 use crate::deploy::row_security;
 use crate::deploy::runner::Run;
-use crate::deploy::{DeployProgress, Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
 use crate::guard;
 use crate::history::History;
 use crate::history::{checksum, journal, record};
 use crate::marker::{self, State};
 use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
+use crate::options::{DeployProgress, Listener};
+use crate::session::Migrations;
 use crate::step::{Direction, Engine, Target};
 
 pub use catalog::{Catalog, Column, Table};

@@ -1,75 +1,27 @@
-//! Entry point of the crate: a connection and the operations on its database.
+//! Migrating: applying, reverting and inspecting the migrations of a database.
 
 pub(crate) mod coexistence;
 mod down;
 pub(crate) mod leftovers;
 pub(crate) mod lock;
-mod options;
 pub(crate) mod row_security;
 pub(crate) mod runner;
 
-use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::history::{History, MigrationStatus};
 use crate::history::{journal, record};
 use crate::marker::{self, Mark};
-use crate::migrations::{BASE, MIGRATIONS, Migration};
+use crate::migrations::{BASE, Migration};
+use crate::options::{DeployProgress, Listener};
 use crate::roles::grants;
 use crate::roles::{self, Provisioned};
+use crate::session::Migrations;
 use crate::step::{Direction, Engine, Target};
 use crate::{guard, operator, owners};
 use coexistence::LoginRights;
 use runner::Run;
 
-pub(crate) use options::Listener;
-pub use options::{DeployProgress, Options};
-
-/// The migrations of one database, over a dedicated connection.
-pub struct Migrations {
-    pub(crate) connection: Connection,
-    pub(crate) options: Options,
-    pub(crate) list: &'static [&'static dyn Migration],
-}
-
-impl std::fmt::Debug for Migrations {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Migrations").field("engine", &self.engine()).finish_non_exhaustive()
-    }
-}
-
 impl Migrations {
-    /// Connects. On PostgreSQL, bypass a transaction-mode pooler: locks and settings belong to the session.
-    pub async fn connect(url: &str) -> Result<Self> {
-        Self::connect_with(url, Options::default()).await
-    }
-
-    /// Connects with other time limits.
-    pub async fn connect_with(url: &str, options: Options) -> Result<Self> {
-        let connection = Connection::open(url).await?.looking_every(options.look);
-        Ok(Self { connection, options, list: MIGRATIONS })
-    }
-
-    /// Connects for reading only, as for [`status`](Self::status).
-    ///
-    /// Needs only the right to read, and PostgreSQL refuses every write. A SQLite file that does not exist counts as an
-    /// empty database and is not created.
-    pub async fn connect_to_read(url: &str) -> Result<Self> {
-        Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
-    }
-
-    /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our
-    /// list: only a database with the base on record can be migrated.
-    #[must_use]
-    pub fn with_list(self, list: &'static [&'static dyn Migration]) -> Self {
-        Self { list, ..self }
-    }
-
-    /// Returns the database engine.
-    #[must_use]
-    pub fn engine(&self) -> Engine {
-        self.connection.engine()
-    }
-
     /// Applies the pending migrations and returns the names of those that this call applied.
     ///
     /// Any number of processes may call it concurrently. An interrupted migration continues at its step. Refused if the

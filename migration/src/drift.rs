@@ -12,13 +12,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::deploy::Migrations;
 use crate::deploy::coexistence;
 use crate::error::Result;
 use crate::guard;
 use crate::marker::{self, State};
 use crate::migrations::m20261123_000008_enable_row_level_security as row_level_security;
 use crate::roles::grants;
+use crate::session::Migrations;
 use crate::step::Engine;
 
 pub use snapshot::Snapshot;

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::connection::Connection;
-use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
 use crate::operator;
+use crate::session::Migrations;
 use crate::step::Engine;
 
 /// The use of a database. Destructive commands obey it.

@@ -14,9 +14,10 @@ use serde_json::json;
 use crate::adopt::Catalog;
 use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
-use crate::deploy::{Migrations, row_security};
+use crate::deploy::row_security;
 use crate::error::{Error, Refusal, Result};
 use crate::operator;
+use crate::session::Migrations;
 use crate::step::{Engine, Target};
 
 pub(crate) use backup::provisioned_for_backups;

@@ -17,6 +17,9 @@ use crate::work::operations;
 pub use mail::Smtp;
 pub use notifier::Notifier;
 
+/// The cause of a failed delivery.
+type NotSent = Box<dyn std::error::Error + Send + Sync>;
+
 /// The name of the watched value.
 const NAME: &str = "database_bytes";
 

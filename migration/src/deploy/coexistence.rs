@@ -13,11 +13,12 @@ mod logins;
 use std::borrow::Cow;
 
 use crate::connection::Connection;
-use crate::deploy::{Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
 use crate::marker::{self, State};
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
+use crate::options::Listener;
+use crate::session::Migrations;
 use crate::step::{Engine, Step, Target};
 
 pub use logins::LoginRights;

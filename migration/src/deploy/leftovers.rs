@@ -1,8 +1,8 @@
 //! Repairs indexes that an interrupted `CONCURRENTLY` left invalid: no query uses them, but every write maintains them.
 
 use crate::connection::Connection;
-use crate::deploy::Options;
 use crate::error::{Error, Result};
+use crate::options::Options;
 use crate::step::Target;
 
 /// Skips tables on which another session holds the lock of an index build, and tables that this login may not change.

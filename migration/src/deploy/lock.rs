@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::runner::{Blocker, describe as describe_process};
 use crate::connection::Connection;
-use crate::deploy::{DeployProgress, Listener};
 use crate::error::{Error, Result};
+use crate::options::{DeployProgress, Listener};
 use crate::step::Target;
 
 /// The bytes of "rylie mg" as a number. All advisory locks of a database share one number space.

@@ -8,12 +8,13 @@ pub(crate) mod unit_roles;
 
 use crate::connection::{Connection, TAKE};
 use crate::deploy::coexistence;
-use crate::deploy::{DeployProgress, Listener, Migrations};
 use crate::error::{Error, Refusal, Result};
 use crate::history::record;
 use crate::marker::{self, State};
 use crate::migrations::MIGRATIONS;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
+use crate::options::{DeployProgress, Listener};
+use crate::session::Migrations;
 use crate::step::{Engine, Target};
 
 /// Finds the first missing item: a role, a membership, then a table's setting, policy or grant.

@@ -1,5 +1,6 @@
 //! Runs the steps of one migration: with short lock timeouts on PostgreSQL, in one transaction on SQLite.
 
+mod batch;
 mod batches;
 mod blockers;
 mod sqlite;
@@ -10,13 +11,13 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
-use crate::deploy::{DeployProgress, Listener, Options};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::history::checksum::checksum;
 use crate::history::equivalents::steps_sent;
 use crate::history::journal;
 use crate::migrations::Migration;
+use crate::options::{DeployProgress, Listener, Options};
 use crate::owners;
 use crate::step::{Direction, Engine, Step, Target};
 

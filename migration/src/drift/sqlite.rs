@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Deviation, Drift};
 use crate::connection::Connection;
-use crate::deploy::Migrations;
 use crate::error::Result;
+use crate::session::Migrations;
 
 const SCHEMA: &str = "SELECT json_group_array(json_array(type, name, tbl_name, coalesce(sql, ''))) FROM (SELECT * FROM sqlite_schema \
      WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name <> 'seaql_migrations' ORDER BY type = 'index', type = 'trigger', name)";

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
 use crate::history::checksum::checksum;
 use crate::history::journal::{self, Entry};
 use crate::history::record;
 use crate::history::{History, MigrationState};
+use crate::session::Migrations;
 use crate::{guard, operator};
 
 /// The outcome of the investigation.

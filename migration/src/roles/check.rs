@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::grants;
 use crate::connection::{Connection, TAKE};
-use crate::deploy::{Migrations, row_security};
+use crate::deploy::row_security;
 use crate::error::{Error, Result};
 use crate::owners;
+use crate::session::Migrations;
 use crate::step::Engine;
 
 /// The result of a check.

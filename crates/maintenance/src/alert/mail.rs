@@ -8,7 +8,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use rylie_crypto::Secret;
 use rylie_repositories::Delivery;
 
-use super::notifier::NotSent;
+use super::NotSent;
 use crate::error::{Error, Result};
 
 /// The mail server for alerts.

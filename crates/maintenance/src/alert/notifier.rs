@@ -6,9 +6,6 @@ use super::mail::{Mail, Smtp};
 use super::webhook::Webhook;
 use crate::error::{Error, Result};
 
-/// The cause of a failed delivery.
-pub(super) type NotSent = Box<dyn std::error::Error + Send + Sync>;
-
 /// A target of alerts: a mail address or a webhook.
 #[derive(Clone)]
 pub struct Notifier {

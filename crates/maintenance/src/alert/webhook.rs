@@ -10,7 +10,7 @@ use ureq::Agent;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-use super::notifier::NotSent;
+use super::NotSent;
 use crate::error::{Error, Result};
 
 /// Maximum time for the whole request.

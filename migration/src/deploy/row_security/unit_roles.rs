@@ -1,9 +1,9 @@
 //! Checks that the units' roles can be assumed. From PostgreSQL 16 on, membership alone does not allow it.
 
 use crate::connection::{Connection, TAKE};
-use crate::deploy::Migrations;
 use crate::error::{Error, Refusal, Result};
 use crate::roles::UNIT_ROLES;
+use crate::session::Migrations;
 use crate::step::{Engine, Target};
 
 /// Turns memberships in the units' roles into ones that allow assuming them. Idempotent.

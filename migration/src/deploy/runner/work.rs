@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Failure;
-use super::batches::Batch;
+use super::batch::Batch;
 use crate::connection::Connection;
 use crate::owners;
 use crate::step::{self, Engine, Step, Target};

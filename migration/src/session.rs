@@ -1,0 +1,54 @@
+//! A connection to the database that is migrated. Other modules add the operations.
+
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::migrations::{MIGRATIONS, Migration};
+use crate::options::Options;
+use crate::step::Engine;
+
+/// The migrations of one database, over a dedicated connection.
+pub struct Migrations {
+    pub(crate) connection: Connection,
+    pub(crate) options: Options,
+    pub(crate) list: &'static [&'static dyn Migration],
+}
+
+impl std::fmt::Debug for Migrations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Migrations").field("engine", &self.engine()).finish_non_exhaustive()
+    }
+}
+
+impl Migrations {
+    /// Connects. On PostgreSQL, bypass a transaction-mode pooler: locks and settings belong to the session.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::connect_with(url, Options::default()).await
+    }
+
+    /// Connects with other time limits.
+    pub async fn connect_with(url: &str, options: Options) -> Result<Self> {
+        let connection = Connection::open(url).await?.looking_every(options.look);
+        Ok(Self { connection, options, list: MIGRATIONS })
+    }
+
+    /// Connects for reading only, as for [`status`](Self::status).
+    ///
+    /// Needs only the right to read, and PostgreSQL refuses every write. A SQLite file that does not exist counts as an
+    /// empty database and is not created.
+    pub async fn connect_to_read(url: &str) -> Result<Self> {
+        Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
+    }
+
+    /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our
+    /// list: only a database with the base on record can be migrated.
+    #[must_use]
+    pub fn with_list(self, list: &'static [&'static dyn Migration]) -> Self {
+        Self { list, ..self }
+    }
+
+    /// Returns the database engine.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.connection.engine()
+    }
+}
