@@ -19,7 +19,7 @@ use points::Point;
 
 /// Points without which the suite still passes, with the reason why that is safe.
 const BEHIND_OTHERS: [(&str, &str); 5] = [
-    ("update_expr in crates/tenancy/src/fence/writes.rs", "its only caller has read the row through the fence"),
+    ("update_expr in crates/tenancy/src/filter/writes.rs", "its only caller has read the row through the fence"),
     (
         "signed_in in crates/repositories/src/identity/api_keys.rs",
         "the key that is opened is compared with the one given",

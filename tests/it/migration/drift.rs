@@ -73,7 +73,11 @@ async fn an_adopted_database_has_none_before_and_after_the_adoption_is_finished(
 /// In either state, the other state's flag is a drift.
 #[tokio::test]
 async fn what_is_forced_follows_the_mark() {
-    let (database, mut sql) = migrated().await;
+    // Logins of other tests' databases would count as logins of the old service.
+    let cluster = Cluster::private().await.unwrap();
+    let database = cluster.empty_database().await.unwrap();
+    deploy(&database.url()).await;
+    let mut sql = Sql::connect(&database.url()).await;
     sql.run("UPDATE rylie_database SET state = 'coexistence'").await;
 
     let found = drift(&database.url()).await;
