@@ -19,14 +19,14 @@ use points::Point;
 
 /// Points without which the suite still passes, with the reason why that is safe.
 const BEHIND_OTHERS: [(&str, &str); 5] = [
-    ("update_expr in crates/tenancy/src/filter/writes.rs", "its only caller has read the row through the fence"),
+    ("update_expr in crates/tenancy/src/filter/writes.rs", "its only caller has read the row through the filter"),
     (
         "signed_in in crates/repositories/src/identity/api_keys.rs",
         "the key that is opened is compared with the one given",
     ),
     ("owned_by in crates/entities/src/account.rs", "no tenant's unit has accounts"),
     ("owned_by in crates/entities/src/session.rs", "no tenant's unit has sessions"),
-    ("owned_by in crates/entities/src/usage_event.rs", "whose events they are was read through the fence"),
+    ("owned_by in crates/entities/src/usage_event.rs", "whose events they are was read through the filter"),
 ];
 
 fn root() -> PathBuf {
