@@ -51,7 +51,7 @@ async fn a_webhook_is_notified_where_its_certificate_is_trusted_and_tried_again_
     assert!(error.contains("certificate") && !error.contains("canary"), "{error}");
     assert!(hook.heard().is_empty());
 
-    report(&folder, &url, Some(&authority)).expect(1);
+    report(&folder, &url, Some(&authority)).expect(3);
     assert!(hook.heard().is_empty(), "the retry is not due yet");
     pause_is_over(&folder).await;
     assert_eq!(report(&folder, &url, Some(&authority)).expect(3).json()["alert"]["undelivered"], serde_json::json!([]));
