@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::history::{History, MigrationStatus};
 use crate::history::{journal, record};
 use crate::marker::{self, Mark};
-use crate::migrations::{BASE, Migration};
+use crate::migrations::{BASE, MARK, Migration};
 use crate::options::{DeployProgress, Listener};
 use crate::roles::grants;
 use crate::roles::{self, Provisioned};
@@ -129,6 +129,7 @@ impl Migrations {
     }
 
     pub(crate) async fn deploy_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
+        guard::refuse_unadopted(&mut self.connection).await?;
         let applied = self.apply_pending(progress).await?;
         row_security::report(&mut self.connection, progress).await?;
         Ok(applied)
@@ -136,7 +137,6 @@ impl Migrations {
 
     pub(crate) async fn apply_pending(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         self.refuse_strangers().await?;
-        guard::refuse_unadopted(&mut self.connection).await?;
         self.become_owner().await?;
         record::install(&mut self.connection).await?;
         journal::install(&mut self.connection).await?;
@@ -154,7 +154,10 @@ impl Migrations {
             if migration.name() == coexistence::BINDS_LOGINS {
                 coexistence::settle(self, progress).await?;
             }
-            if self.run(*migration, Direction::Up, &[], progress).await? {
+            // The marker may have been reverted while the base stayed on record: the old service still uses the tables.
+            let adopted = migration.name() == MARK.name() && self.base_is_adopted().await?;
+            let epilogue: &[&str] = if adopted { &[marker::ADOPTED] } else { &[] };
+            if self.run(*migration, Direction::Up, epilogue, progress).await? {
                 applied.push(migration.name().to_owned());
             }
             closed |= grants::settle(&mut self.connection).await?;
@@ -165,6 +168,10 @@ impl Migrations {
         roles::renew(&mut self.connection, closed || !pending.is_empty()).await?;
         owners::refuse_strangers(&mut self.connection).await?;
         Ok(applied)
+    }
+
+    async fn base_is_adopted(&mut self) -> Result<bool> {
+        Ok(self.history().await?.entries.get(BASE.name()).is_some_and(|entry| entry.adopted))
     }
 
     /// Fails if other roles own objects under our names. Called first, as the current table owner, so that no such

@@ -117,6 +117,10 @@ pub(crate) async fn a_superuser_adopts_for_the_owner(url: &str) {
     migrations(&owner).await.mark_environment(Environment::Staging, Some("a rehearsal")).await.unwrap();
     migrations(&owner).await.down(from("create_rylie_database"), &mut |_| ()).await.unwrap();
     deploy(&owner).await;
+    let mark = migrations(&owner).await.mark().await.unwrap().unwrap();
+    assert_eq!((mark.state, mark.environment), (State::Coexistence, Environment::Production));
+    let mut old = Sql::connect(&owner).await;
+    assert_eq!(old.one("SELECT count(*)::text FROM \"Task\" WHERE id = 'ot'").await, "1");
 }
 
 /// Runs statements in the form of Prisma's client.

@@ -39,13 +39,14 @@ pub(crate) async fn what_is_not_ours_is_not_reset(url: &str) {
     assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM \"User\"").await, "1");
 }
 
-/// A reset empties one of our databases and gives it a new fingerprint.
+/// A reset empties our tables, gives the database a new fingerprint, and keeps a table of the user's own.
 pub(crate) async fn a_reset_empties_a_database_of_ours(url: &str) {
     deploy(url).await;
     let mut migrations = migrations(url).await;
     let first = migrations.mark().await.unwrap().unwrap();
-    let before = schema(url).await;
     let mut sql = Sql::connect(url).await;
+    sql.run("CREATE TABLE mine (id integer)").await;
+    let before = schema(url).await;
     sql.run("INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('a', 'n', '2026-01-01 00:00:00.000')").await;
 
     assert_eq!(migrations.reset(&mut |_| ()).await.unwrap().len(), MIGRATIONS.len());
