@@ -130,6 +130,11 @@ impl Migrations {
 
     pub(crate) async fn deploy_locked(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         guard::refuse_unadopted(&mut self.connection).await?;
+        self.apply_and_report(progress).await
+    }
+
+    /// Applies the pending migrations and reports missing row-level security. The caller knows that the tables are ours.
+    async fn apply_and_report(&mut self, progress: Listener<'_>) -> Result<Vec<String>> {
         let applied = self.apply_pending(progress).await?;
         row_security::report(&mut self.connection, progress).await?;
         Ok(applied)

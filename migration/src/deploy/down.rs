@@ -1,6 +1,6 @@
 //! Reverts migrations: the newest ones, or all.
 
-use super::{DeployProgress, Listener, Migrations, coexistence, row_security};
+use super::{DeployProgress, Listener, Migrations, coexistence};
 use crate::error::{Error, Result};
 use crate::history::{journal, record};
 use crate::migrations::Migration;
@@ -79,9 +79,7 @@ impl Migrations {
         record::uninstall(&mut self.connection).await?;
         journal::uninstall(&mut self.connection).await?;
         // The marker was ours before the reset, so tables of the user's own do not make the database another one's.
-        let applied = self.apply_pending(progress).await?;
-        row_security::report(&mut self.connection, progress).await?;
-        Ok(applied)
+        self.apply_and_report(progress).await
     }
 
     /// Clears the adoption, since a reset empties an adopted database too.

@@ -9,6 +9,7 @@ pub(crate) mod unit_roles;
 use crate::connection::{Connection, TAKE};
 use crate::deploy::coexistence;
 use crate::error::{Error, Refusal, Result};
+use crate::guard;
 use crate::history::record;
 use crate::marker::{self, State};
 use crate::migrations::MIGRATIONS;
@@ -86,6 +87,7 @@ impl Migrations {
     async fn finish_locked(&mut self, progress: Listener<'_>) -> Result<bool> {
         self.refuse_strangers().await?;
         let Some(mark) = marker::read(&mut self.connection).await? else { return Err(Refusal::NotOurs.into()) };
+        guard::refuse_unadopted(&mut self.connection).await?;
         self.apply_pending(progress).await?;
         if let Some(reason) = missing(&mut self.connection).await? {
             return Err(Refusal::NoRowSecurity { reason }.into());
