@@ -139,14 +139,7 @@ async fn use_everything(world: &World, said: &mut Said) -> String {
 
     let unit = database.store().tenant(&user.scope()).await.unwrap();
     said.shows_also_as_json(&unit.ga4_connections().save(ga4()).await.unwrap());
-    let site = NewSearchConsoleConnection {
-        user: None,
-        access_token: "canary-access".into(),
-        refresh_token: None,
-        expires: None,
-        site_url: None,
-        site_name: None,
-    };
+    let site = NewSearchConsoleConnection::new("canary-access".into());
     said.shows(&site);
     said.shows_also_as_json(&unit.search_console_connections().save(site).await.unwrap());
     said.shows(&unit.ga4_connections().open_tokens(&me).await.unwrap());

@@ -32,14 +32,7 @@ async fn nothing_configured_writes_for_the_old_service_until_the_adoption_is_fin
     let shared = database(&world, &[]).await;
 
     let unit = shared.store().tenant(&user.scope()).await.unwrap();
-    let new = NewGa4Connection {
-        user: None,
-        access_token: Secret::from("google"),
-        refresh_token: None,
-        expires: None,
-        property_id: None,
-        property_name: None,
-    };
+    let new = NewGa4Connection::new(Secret::from("google"));
     unit.ga4_connections().save(new).await.unwrap();
     let key = unit.api_keys().issue(&me).await.unwrap();
     unit.commit().await.unwrap();
@@ -82,14 +75,7 @@ async fn without_the_old_services_key_a_shared_database_takes_no_google_token() 
     let keyless = Database::connect(keyless).await.unwrap();
 
     let unit = keyless.store().tenant(&user.scope()).await.unwrap();
-    let new = NewGa4Connection {
-        user: None,
-        access_token: Secret::from("google"),
-        refresh_token: None,
-        expires: None,
-        property_id: None,
-        property_name: None,
-    };
+    let new = NewGa4Connection::new(Secret::from("google"));
     let error = unit.ga4_connections().save(new).await.unwrap_err();
 
     assert!(matches!(error, rylie_db::repositories::Error::Secret(rylie_db::crypto::Error::LegacyKeyMissing)));

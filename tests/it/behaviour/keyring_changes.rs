@@ -14,14 +14,7 @@ use crate::support::secrets::{database, rotate};
 use super::world;
 
 fn new(token: &str) -> NewGa4Connection {
-    NewGa4Connection {
-        user: None,
-        access_token: Secret::from(token),
-        refresh_token: None,
-        expires: None,
-        property_id: None,
-        property_name: None,
-    }
+    NewGa4Connection::new(Secret::from(token))
 }
 
 /// Saves a token with one process, and returns the key that it was sealed under.

@@ -18,14 +18,7 @@ const COLUMN: &str = "GA4Connection.accessToken";
 async fn stored(world: &rylie_testkit::World, text: &str) -> UserId {
     let user = world.user().build().await.unwrap();
     let unit = user.unit().await.unwrap();
-    let new = NewGa4Connection {
-        user: None,
-        access_token: Secret::from("replaced"),
-        refresh_token: None,
-        expires: None,
-        property_id: None,
-        property_name: None,
-    };
+    let new = NewGa4Connection::new(Secret::from("replaced"));
     unit.ga4_connections().save(new).await.unwrap();
     unit.commit().await.unwrap();
     let mut sql = Sql::connect(world.url()).await;

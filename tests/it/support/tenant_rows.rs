@@ -54,14 +54,7 @@ pub(crate) async fn full_agency(world: &World) -> TestAgency<'_> {
         NewSeoWorksMapping { request: request.id.clone(), seoworks_task: me().to_string(), kind: "page".into() };
     unit.seoworks_mappings().add(mapping).await.unwrap();
     unit.preferences().save(&me(), PreferencesChanges::default()).await.unwrap();
-    let connection = NewGa4Connection {
-        user: None,
-        access_token: Secret::from("canary-access"),
-        refresh_token: None,
-        expires: None,
-        property_id: None,
-        property_name: None,
-    };
+    let connection = NewGa4Connection::new(Secret::from("canary-access"));
     unit.ga4_connections().save(connection).await.unwrap();
     unit.usage().use_page(&me(), "event").await.unwrap();
     unit.commit().await.unwrap();

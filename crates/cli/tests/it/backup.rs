@@ -23,14 +23,7 @@ impl Fixture {
             let agency = world.agency().await.unwrap();
             agency.request().await.unwrap();
             let unit = world.store().tenant(&agency.scope()).await.unwrap();
-            let new = NewGa4Connection {
-                user: None,
-                access_token: Secret::from("canary"),
-                refresh_token: None,
-                expires: None,
-                property_id: None,
-                property_name: None,
-            };
+            let new = NewGa4Connection::new(Secret::from("canary"));
             unit.ga4_connections().save(new).await.unwrap();
             unit.commit().await.unwrap();
         }
