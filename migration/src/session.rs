@@ -1,7 +1,7 @@
 //! A connection to the database that is migrated. Other modules add the operations.
 
 use crate::connection::Connection;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::migrations::{MIGRATIONS, Migration};
 use crate::options::Options;
 use crate::step::Engine;
@@ -44,6 +44,19 @@ impl Migrations {
     #[must_use]
     pub fn with_list(self, list: &'static [&'static dyn Migration]) -> Self {
         Self { list, ..self }
+    }
+
+    /// Names the sessions that blocked a statement for too long.
+    pub(crate) fn explained<T>(&self, outcome: Result<T>) -> Result<T> {
+        let is_wait = |source: &sqlx::Error| {
+            source.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
+        };
+        match outcome {
+            Err(Error::Database { doing, source }) if is_wait(&source) => {
+                Err(Error::Waited { doing, blockers: self.connection.blockers(), source })
+            }
+            other => other,
+        }
     }
 
     /// Returns the database engine.

@@ -9,7 +9,6 @@ pub(crate) mod unit_roles;
 use crate::connection::{Connection, TAKE};
 use crate::deploy::coexistence;
 use crate::error::{Error, Refusal, Result};
-use crate::guard;
 use crate::history::record;
 use crate::marker::{self, State};
 use crate::migrations::MIGRATIONS;
@@ -17,6 +16,7 @@ use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
 use crate::options::{DeployProgress, Listener};
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
+use crate::{guard, owners};
 
 /// Finds the first missing item: a role, a membership, then a table's setting, policy or grant.
 const MISSING: &str = include_str!("row_security/missing.sql");
@@ -80,7 +80,7 @@ impl Migrations {
         self.lock(progress).await?;
         let outcome = self.finish_locked(progress).await;
         self.unlock().await;
-        outcome
+        self.explained(outcome)
     }
 
     /// Returns `false` if the coexistence had ended before.
@@ -101,6 +101,7 @@ impl Migrations {
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;
         coexistence::settle(self, progress).await?;
+        owners::refuse_strangers(&mut self.connection).await?;
         Ok(true)
     }
 }
