@@ -2,6 +2,7 @@
 //!
 //! A view on one of our columns, or a foreign key to one of our tables, would stop the reversal half-way.
 
+use crate::adopt::Catalog;
 use crate::connection::Connection;
 use crate::drift::Snapshot;
 use crate::error::{Refusal, Result};
@@ -48,7 +49,9 @@ fn sql(steps: &[String]) -> String {
     });
     let functions = expected.functions.keys().filter_map(|function| function.split('(').next());
     let functions = functions.filter(|name| drops(&format!("DROP FUNCTION IF EXISTS {name}(")));
+    let base = Catalog::base();
     let constraints = expected.tables.values().flat_map(|table| table.constraints.keys());
+    let constraints = constraints.chain(base.tables.values().flat_map(|table| table.constraints.keys()));
     let triggers = expected.tables.values().flat_map(|table| table.triggers.keys());
     SQL.replace("$columns", &list(columns.collect(), "('', '')"))
         .replace("$relations", &list(relations.map(|name| literal(name)).collect(), "''"))

@@ -23,6 +23,15 @@ const MISSING: &str = include_str!("row_security/missing.sql");
 
 /// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none.
 pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String>> {
+    missing_for(connection, "true").await
+}
+
+/// As [`missing`], for a login that opens no units and so needs none of their roles.
+pub(crate) async fn missing_without_units(connection: &mut Connection) -> Result<Option<String>> {
+    missing_for(connection, "false").await
+}
+
+async fn missing_for(connection: &mut Connection, opens_units: &str) -> Result<Option<String>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(None);
     }
@@ -33,7 +42,7 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     }
     let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
     let tables = tables.join(", ");
-    let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE);
+    let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE).replace("$units", opens_units);
     connection.ask(&sql, "looking for roles and policies").await
 }
 

@@ -280,7 +280,7 @@ async fn a_deploy_that_waits_says_for_whom_and_shows_no_statement_of_the_driver(
         outcome.err.contains("waiting for a lock that process") && outcome.err.contains("a-long-report"),
         "{outcome:#?}"
     );
-    for driver in ["sqlx", "slow statement", "elapsed", "ALTER TABLE", "SELECT"] {
+    for driver in ["sqlx::query", "slow statement", "elapsed", "ALTER TABLE", "SELECT"] {
         assert!(!outcome.err.contains(driver), "{driver}: {outcome:#?}");
     }
 }

@@ -157,10 +157,8 @@ async fn a_column_that_does_not_fit_is_named_and_its_value_is_not() {
         let refused = folder.run(["tenant", "import", "changed.jsonl", "-v"]).expect(1);
         assert!(refused.err.contains(&format!("column {column} of table User")), "{refused:#?}");
         assert!(refused.err.contains(reason) && !refused.err.contains("canary-value"), "{refused:#?}");
-        folder
-            .run(["tenant", "import", "changed.jsonl"])
-            .expect(1)
-            .line_says(&format!("column {column} of table User"));
+        let refused = folder.run(["tenant", "import", "changed.jsonl"]).expect(1);
+        assert!(refused.err.contains(&format!("column {column} of table User")), "{refused:#?}");
     }
     folder.run(["tenant", "import", "north.jsonl"]).expect(0);
 }
