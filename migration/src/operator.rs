@@ -155,15 +155,28 @@ pub(crate) async fn set_events_aside(connection: &mut Connection, copy: &str) ->
     if connection.has_table(copy).await.map_err(Error::doing(DOING))? {
         new.push_str(&format!(" EXCEPT SELECT id FROM {copy}"));
     }
-    in_one(
-        connection,
-        &[
-            create_aside(),
-            format!("INSERT INTO {ASIDE} SELECT {COLUMNS} FROM \"AuditLog\" WHERE id IN ({new})"),
-            format!("DELETE FROM \"AuditLog\" WHERE {no_user}"),
-        ],
-    )
-    .await
+    let failed = Error::doing("moving audit records without a user");
+    // A record that is added between the copy and the removal would be lost.
+    let begin = match connection.engine() {
+        Engine::Postgres => "BEGIN; LOCK TABLE \"AuditLog\" IN SHARE ROW EXCLUSIVE MODE",
+        Engine::Sqlite => "BEGIN IMMEDIATE",
+    };
+    let moved = match connection.execute(begin).await {
+        Ok(()) => move_inside(connection, &new, no_user).await,
+        Err(error) => Err(error),
+    };
+    let ended = connection.execute(if moved.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+    moved.map_err(&failed)?;
+    ended.map_err(failed)
+}
+
+async fn move_inside(connection: &mut Connection, new: &str, no_user: &str) -> sqlx::Result<()> {
+    if connection.value(&format!("{new} LIMIT 1")).await?.is_some() {
+        connection.execute(&create_aside()).await?;
+        let copy = format!("INSERT INTO {ASIDE} SELECT {COLUMNS} FROM \"AuditLog\" WHERE id IN ({new})");
+        connection.execute(&copy).await?;
+    }
+    connection.execute(&format!("DELETE FROM \"AuditLog\" WHERE {no_user}")).await
 }
 
 /// Returns the statements that move the records back once the log may name any actor.
@@ -181,9 +194,4 @@ pub(crate) async fn events_back(connection: &mut Connection) -> Result<Vec<Strin
 pub(crate) async fn forget_events(connection: &mut Connection) -> Result<()> {
     let sql = format!("DROP TABLE IF EXISTS {ASIDE}");
     connection.execute(&sql).await.map_err(Error::doing("emptying the audit log before the reset"))
-}
-
-async fn in_one(connection: &mut Connection, statements: &[String]) -> Result<()> {
-    let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-    connection.at_once(&sql, "moving audit records without a user").await
 }
