@@ -25,8 +25,8 @@ impl Migrations {
     /// Reverts the newest applied migrations and returns their names in that order. Refused in production, and if other
     /// objects depend on what would be dropped ([`Refusal::Dependents`](crate::Refusal::Dependents)).
     ///
-    /// The audit log is not lost. The parts that the older schema cannot hold are copied to tables whose names begin with
-    /// `rylie_aside_`, and the next [`deploy`](Self::deploy) or [`adopt`](Self::adopt) restores it.
+    /// The audit log is not lost. The parts that the older schema cannot hold are copied to tables whose names begin
+    /// with `rylie_aside_`. The next [`deploy`](Self::deploy) or [`adopt`](Self::adopt) restores them.
     pub async fn down(
         &mut self,
         steps: usize,
