@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::{Digest, Error, PublicKey, Result, SigningKey};
 
 /// The first part of the origin; the database follows.
-const ORIGIN: &str = "rylie-audit/";
+pub(crate) const ORIGIN: &str = "rylie-audit/";
 
 /// The byte of `cosignature/v1` in key ids and verifier keys.
 const ALGORITHM: u8 = 4;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::WitnessState;
-use crate::cosignature::SIGNATURE;
+use crate::cosignature::{ORIGIN, SIGNATURE};
 use crate::{Cosignature, Error, Result, SigningKey, WitnessKey, Witnesses};
 
 /// A witness with its files. It holds a lock on the state while it lives, so a second one waits for no harm and fails.
@@ -29,10 +29,7 @@ impl Witness {
     pub fn open(key: SigningKey, name: &str, state: &Path, statements: &Path, begin: bool) -> Result<Self> {
         let name = WitnessKey::new(name, key.public())?;
         let lock = lock(state)?;
-        let mut signed = Witnesses::new(vec![name.clone()], None)?;
-        if statements.exists() {
-            signed.read(statements)?;
-        }
+        let signed = recent(statements, &name)?;
         let failed = |source| Error::File { doing: "reading the state", path: state.to_owned(), source };
         let seen = match fs::read_to_string(state) {
             Ok(text) => WitnessState::parse(&text)?,
@@ -71,10 +68,7 @@ impl Witness {
         if self.seen.batch == 0 {
             return Err(Error::Gap { batch: 1 });
         }
-        let mut signed = Witnesses::new(vec![self.name.clone()], None)?;
-        if self.statements.exists() {
-            signed.read(&self.statements)?;
-        }
+        let signed = recent(&self.statements, &self.name)?;
         let statement: Cosignature = self.seen.state(now);
         save(&self.state, &self.seen.to_text())?;
         let text = statement.sign(&self.name, &self.key);
@@ -117,27 +111,61 @@ fn save(path: &Path, text: &str) -> Result<()> {
 fn append(path: &Path, text: &str) -> Result<()> {
     let failed = |source| Error::File { doing: "adding a statement to", path: path.to_owned(), source };
     let mut file = OpenOptions::new().read(true).create(true).append(true).open(path).map_err(failed)?;
-    let mut whole = || -> io::Result<u64> {
-        let size = file.metadata()?.len();
-        let start = size.saturating_sub(TAIL);
-        file.seek(SeekFrom::Start(start))?;
-        let mut tail = Vec::new();
-        file.read_to_end(&mut tail)?;
-        let tail = String::from_utf8_lossy(&tail);
-        let mut end = 0;
-        let mut read = 0;
-        for line in tail.split_inclusive('\n') {
-            read += line.len();
-            if line.ends_with('\n')
-                && (line.starts_with(SIGNATURE) || line.trim().is_empty() && end + line.len() == read)
-            {
-                end = read;
-            }
-        }
-        Ok(start + end as u64)
-    };
-    let whole = whole().map_err(failed)?;
+    let (start, tail) = tail(&mut file).map_err(failed)?;
+    let end = notes(&tail).last().map_or(0, |(_, end)| end);
+    let torn = tail[end..].trim_ascii_start();
+    let is_begun = torn.starts_with(ORIGIN.as_bytes()) || ORIGIN.as_bytes().starts_with(torn);
+    if !is_begun || (start > 0 && end == 0) {
+        let reason = "it ends with text that is not a statement";
+        return Err(Error::Damaged { path: path.to_owned(), line: 1, reason });
+    }
+    let whole = start + end as u64;
     file.set_len(whole).and_then(|()| file.write_all(text.as_bytes())).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+/// Returns the statements of a witness at the end of a file, or all if none is there.
+fn recent(path: &Path, witness: &WitnessKey) -> Result<Witnesses> {
+    let failed = |source| Error::File { doing: "reading the statements of", path: path.to_owned(), source };
+    let mut signed = Witnesses::new(vec![witness.clone()], None)?;
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(signed),
+        Err(error) => return Err(failed(error)),
+    };
+    let (start, tail) = tail(&mut file).map_err(failed)?;
+    // The first one may be cut.
+    for (note, _) in notes(&tail).skip(usize::from(start > 0)) {
+        signed.add(&String::from_utf8_lossy(note)).map_err(|error| Error::damaged(path, 1, error))?;
+    }
+    if start > 0 && signed.witnessed() == 0 {
+        signed.read(path)?;
+    }
+    Ok(signed)
+}
+
+/// Returns the end of a file, and where it begins.
+fn tail(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
+    let start = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).map(|_| (start, tail))
+}
+
+/// Returns the complete statements of a text, each with its end.
+fn notes(text: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
+    let (mut begun, mut read) = (0, 0);
+    text.split_inclusive(|byte| *byte == b'\n').filter_map(move |line| {
+        read += line.len();
+        if line.trim_ascii().is_empty() && begun + line.len() == read {
+            begun = read;
+        }
+        if line.starts_with(SIGNATURE.as_bytes()) && line.ends_with(b"\n") {
+            let note = &text[begun..read];
+            begun = read;
+            return Some((note, read));
+        }
+        None
+    })
 }
 
 /// Several times the length of a statement, in bytes.

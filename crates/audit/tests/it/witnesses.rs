@@ -204,6 +204,38 @@ fn a_witness_that_was_killed_while_writing_goes_on() {
 }
 
 #[test]
+fn a_long_file_of_statements_is_continued_at_its_end() {
+    let files = Files::new();
+    let chain = chain(&files.sealer, &[1; 60]);
+    let mut key = None;
+    for until in 1..=chain.len() {
+        key = Some(files.sees("a", &chain[..until], NOW).unwrap());
+    }
+    let whole = fs::read(files.path("a.notes")).unwrap();
+    assert!(whole.len() > 9_000);
+    fs::write(files.path("a.notes"), &whole[..whole.len() - 3]).unwrap();
+
+    files.sees("a", &chain, NOW).unwrap();
+
+    assert_eq!(fs::read(files.path("a.notes")).unwrap(), whole);
+    assert_eq!(files.witnesses(vec![key.unwrap()], 1).witnessed(), 60);
+    fs::remove_file(files.path("a.state")).unwrap();
+    assert!(matches!(files.witness("a", true), Err(Error::StateLost { .. })));
+}
+
+#[test]
+fn a_file_that_holds_something_else_is_not_cut() {
+    let files = Files::new();
+    let chain = chain(&files.sealer, &[1]);
+    for text in ["a note of mine\n", "-----BEGIN PRIVATE KEY-----"] {
+        fs::write(files.path("a.notes"), text).unwrap();
+
+        assert!(matches!(files.sees("a", &chain, NOW), Err(Error::Damaged { .. })));
+        assert_eq!(fs::read_to_string(files.path("a.notes")).unwrap(), text);
+    }
+}
+
+#[test]
 fn of_two_processes_of_one_witness_one_works() {
     let files = Files::new();
     let held = files.witness("a", true).unwrap();
