@@ -120,9 +120,9 @@ pub enum Error {
         batch: u64,
     },
 
-    /// The state of a witness is missing, but the witness has signed before.
+    /// The state of a witness is missing, and the witness is not a new one.
     #[error(
-        "the state {} of this witness is missing, but it has signed statements: restore it, or begin with a new key and a new file of statements",
+        "the state {} of this witness is missing; restore it. A new witness needs `--begin`, a new key and a new file of statements",
         .path.display()
     )]
     StateLost {

@@ -315,9 +315,8 @@ fn structure(sqlite: bool) -> Vec<Case> {
         }
     }
     for table in ["leaf", "tenant"] {
-        let range = if table == "leaf" { "batch = 4 AND number IN (0, 1)" } else { "batch = 4 AND number IN (0, 1)" };
         cases.push(found(format!(
-            "UPDATE rylie_audit_{table} SET number = -number - 10 WHERE {range}; \
+            "UPDATE rylie_audit_{table} SET number = -number - 10 WHERE batch = 4 AND number IN (0, 1); \
              UPDATE rylie_audit_{table} SET number = 1 WHERE batch = 4 AND number = -10; \
              UPDATE rylie_audit_{table} SET number = 0 WHERE batch = 4 AND number = -11"
         )));
@@ -362,13 +361,11 @@ async fn every_tampering_of_a_superuser_is_refused_or_named_or_listed_as_out_of_
             refused += 1;
             continue;
         }
-        // Some values are what was there, such as null in place of null.
-        if !tampered.is_changed().await {
-            continue;
-        }
         let finding = tampered.finding().await;
         match (expected, &finding) {
             (Expected::Found, Some(_)) => named += 1,
+            // Some values are what was there, such as null in place of null.
+            (Expected::Found, None) if !tampered.is_changed().await => continue,
             (Expected::OutOfReach(reason), None) if TEXTS.iter().any(|text| text.contains(reason)) => listed += 1,
             _ => missed.push(format!("{sql}: expected {expected:?}, found {finding:?}")),
         }
@@ -383,7 +380,7 @@ async fn every_tampering_of_a_superuser_is_refused_or_named_or_listed_as_out_of_
 #[tokio::test]
 async fn a_log_that_the_holder_of_the_key_rebuilds_is_found_by_a_witness_alone() {
     let mut tampered = Tampered::new(world().await).await;
-    for from in [3, 5, 7] {
+    for from in [4, 5, 7] {
         let record = format!("SELECT record_id FROM rylie_audit_leaf WHERE batch = {from} ORDER BY number LIMIT 1");
         tampered.sql.run(&format!("UPDATE \"AuditLog\" SET \"userId\" = 'mallory' WHERE id = ({record})")).await;
         tampered.rebuild(from).await;
@@ -392,7 +389,7 @@ async fn a_log_that_the_holder_of_the_key_rebuilds_is_found_by_a_witness_alone()
         let finding = tampered.finding_by_witness().await.unwrap();
 
         assert_eq!(finding.what, rylie_db::audit::Tampering::Rehashed, "{from}: {finding:?}");
-        assert!(finding.batch >= Some(from), "{finding:?}");
+        assert_eq!(finding.batch, Some(7), "{finding:?}");
         tampered.restore().await;
     }
 }

@@ -108,7 +108,7 @@ fn a_history_that_is_rebuilt_with_the_right_key_is_found_by_a_witness() {
     assert_eq!(std::fs::read_to_string(folder.path("a.state")).unwrap(), state);
 }
 
-/// Seals the whole log anew after a change, with the same key, and publishes it to the file `rebuilt`.
+/// Changes a record, and seals the whole log again with the same key. Publishes it to the file `rebuilt`.
 fn rebuild(folder: &Folder) {
     sqlite(
         folder,
@@ -170,7 +170,7 @@ fn a_witness_refuses_an_older_place_another_log_and_a_lost_state() {
     let folder = sealed();
     copy(&folder, "outside", "older");
     folder.run(["audit", "seal"]).expect(0);
-    witness(&folder, "a", &[]).expect(4).line_says("state");
+    witness(&folder, "a", &[]).expect(4).line_says("needs `--begin`");
     witness(&folder, "a", &["--begin"]).expect(0);
 
     witness(&folder, "a", &["--checkpoints", "older"]).expect(3).line_says("rolled back");
@@ -185,7 +185,7 @@ fn a_witness_refuses_an_older_place_another_log_and_a_lost_state() {
     witness(&folder, "a", &["--public-key", stranger.trim()]).expect(3).line_says("not trusted");
     std::fs::remove_file(folder.path("a.state")).unwrap();
     for more in [&[][..], &["--begin"]] {
-        witness(&folder, "a", more).expect(4).line_says("it has signed statements");
+        witness(&folder, "a", more).expect(4).line_says("is missing; restore it");
     }
 }
 
