@@ -57,6 +57,19 @@ fn checkpoints_go_to_every_place_and_each_is_compared() {
 }
 
 #[test]
+fn a_place_that_cannot_be_reached_does_not_stop_sealing() {
+    let folder = sealed();
+    let batches = |file: &str| std::fs::read_to_string(folder.path(file)).unwrap_or_default().matches("batch ").count();
+
+    folder.run(["audit", "seal", "--checkpoints", "no-folder/file,outside"]).expect(1);
+    assert_eq!(batches("outside"), 3);
+    folder.run(["audit", "seal", "--checkpoints", "no-folder/file"]).expect(1);
+    std::fs::create_dir(folder.path("no-folder")).unwrap();
+    folder.run(["audit", "seal", "--checkpoints", "no-folder/file,outside"]).expect(0);
+    assert_eq!((batches("no-folder/file"), batches("outside")), (4, 4), "nothing was sealed without any place");
+}
+
+#[test]
 fn verification_takes_some_of_the_witnesses() {
     let folder = sealed();
     let [a, b] = ["a", "b"].map(|name| key_of(&witness(&folder, name, &["--begin"]).expect(0)));
