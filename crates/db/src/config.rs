@@ -263,7 +263,7 @@ impl ConfigBuilder {
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(flag) => flag.to_string(),
-            toml::Value::Array(items) => list(name, &items)?,
+            toml::Value::Array(items) => within(folder, name, list(name, &items)?)?,
             toml::Value::Table(table) => {
                 let mut inner = table.into_iter();
                 return inner
@@ -311,10 +311,20 @@ fn postgres_url(read: &Reader<'_>, name: &str, database_url: &str) -> Result<Opt
     Err(wrong(name, "it needs PostgreSQL: both URLs must begin with postgres://".to_owned()))
 }
 
-/// Resolves a file name against the folder of the settings file. Addresses, as of object storage, stay unchanged.
+/// Resolves a file name, or each of a list, against the folder of the settings file. Addresses, as of object storage,
+/// stay unchanged.
 fn within(folder: &Path, name: &str, text: String) -> Result<String> {
-    if text.is_empty() || text.contains("://") || !all().any(|known| known.name == name && known.is_file) {
-        return Ok(text);
+    let Some(known) = all().find(|known| known.name == name && known.is_file) else { return Ok(text) };
+    if known.is_list && text != "none" {
+        let resolved: Result<Vec<_>> = text.split(',').map(|one| resolve(folder, name, one.trim())).collect();
+        return Ok(resolved?.join(", "));
+    }
+    if known.is_list { Ok(text) } else { resolve(folder, name, &text) }
+}
+
+fn resolve(folder: &Path, name: &str, text: &str) -> Result<String> {
+    if text.is_empty() || text.contains("://") {
+        return Ok(text.to_owned());
     }
     let path = folder.join(text).into_os_string().into_string();
     path.map_err(|_| wrong(name, "the folder of the settings file must be valid UTF-8".to_owned()))

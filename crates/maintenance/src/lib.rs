@@ -18,8 +18,9 @@ mod work;
 
 pub use alert::{Notifier, Smtp, check_backup_age, check_size, deliver_alerts};
 pub use audit::{
-    CheckedTenantAudit, RetainedAudit, SealedAudit, Verification, check_tenant_audit, checkpoint_sink,
-    erase_from_audit, kept_checkpoints, retain_audit, seal_audit, verify_audit,
+    CheckedTenantAudit, ContinuedExport, ExportedBatch, RetainedAudit, SealedAudit, Verification, check_tenant_audit,
+    checkpoint_sink, checkpoint_sinks, continues_export, erase_from_audit, kept_checkpoints, read_checkpoints,
+    retain_audit, seal_audit, verify_audit, witness_audit,
 };
 pub use backup::{
     Backup, BackupCheck, BackupFile, BackupFolder, CheckStatus, CreateOptions, Erasure, ListedBackup, Locale, Manifest,

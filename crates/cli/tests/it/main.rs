@@ -35,3 +35,4 @@ mod size;
 mod support;
 mod tenant;
 mod tls_server;
+mod witness;

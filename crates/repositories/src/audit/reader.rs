@@ -94,6 +94,13 @@ impl AuditReader {
         Ok(rows.first().map(sealed_batch))
     }
 
+    /// Returns the texts of the checkpoints after a batch, ascending.
+    pub async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<String>> {
+        const SQL: &str = "SELECT checkpoint FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT $2";
+        let rows = self.tx.across_tenants()?.rows(SQL, vec![signed(batch).into(), signed(limit).into()]).await?;
+        Ok(rows.iter().map(|row| lenient(row, "checkpoint")).collect())
+    }
+
     /// Returns the tenants of a batch in order, after a number; -1 for the beginning.
     pub async fn tenants(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<SealedTenant>> {
         const SQL: &str = "SELECT t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
