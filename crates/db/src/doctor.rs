@@ -25,8 +25,8 @@ const DEEP: Duration = Duration::from_hours(1);
 impl Config {
     /// Diagnoses the configured database: every check of the engine with its outcome, and their root causes.
     ///
-    /// Reads only, except for the isolation probe, whose writes are refused or rolled back, and a deep run, which opens
-    /// secrets and is therefore recorded in the audit log. A part without its right, its extension or its time is
+    /// Reads only. The writes of the isolation probe are refused or rolled back. A deep run opens secrets, which is
+    /// recorded in the audit log. A part without its right, its extension or its time is
     /// reported as not checked. A database that cannot be reached is a finding, and no error. Takes a few seconds at
     /// most, unless the run is deep.
     ///
@@ -120,7 +120,7 @@ impl Database {
     }
 }
 
-/// What a run looks at.
+/// The subjects and thresholds of a run.
 struct Wanted<'a> {
     options: &'a DoctorOptions,
     limits: std::collections::BTreeMap<&'static str, rylie_maintenance::Limits>,

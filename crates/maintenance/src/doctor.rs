@@ -6,6 +6,7 @@
 mod activity;
 mod application;
 mod check;
+mod facts;
 mod fix;
 mod isolation;
 mod options;
@@ -14,6 +15,7 @@ mod report;
 mod root_cause;
 mod run;
 mod server;
+mod session;
 mod session_control;
 mod shardable;
 mod since;
@@ -24,15 +26,15 @@ use crate::doctor::check::CheckSpec;
 
 pub use activity::pool_outcome;
 pub use application::{AlertTarget, alert_target_outcome, backup_outcomes, job_outcomes, reach};
+pub use facts::DoctorFacts;
 pub use fix::{FixStep, fix_steps, run_fix};
 pub use options::{DoctorOptions, Threshold};
 pub use report::{
-    BackupPoint, CheckGroup, CheckResult, DoctorData, DoctorReport, Evidence, Fix, JobPoint, Limits, Outcome, Severity,
-    SizePoint, SlowStatement, TenantCost, Verdict, WaitEdge,
+    BackupPoint, Change, Changes, CheckGroup, CheckResult, DoctorData, DoctorReport, Evidence, Fix, JobPoint, Limits,
+    Outcome, Severity, SizePoint, SlowStatement, TenantCost, Verdict, WaitEdge,
 };
-pub use run::{DoctorFacts, diagnose};
+pub use run::diagnose;
 pub use session_control::{EndedSession, SessionEnd, SessionTarget, end_sessions, sessions_to_end};
-pub use since::{Change, Changes};
 
 /// Every check of both engines, in the order of the report.
 pub(crate) fn all_checks() -> impl Iterator<Item = &'static CheckSpec> {

@@ -37,7 +37,9 @@ async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() 
     let waiting: Vec<_> = (0..3)
         .map(|_| {
             let url = database.url();
-            tokio::spawn(async move { Raw::connect(&url).await.rows("UPDATE \"SystemSettings\" SET \"maintenanceMode\" = false").await })
+            tokio::spawn(async move {
+                Raw::connect(&url).await.rows("UPDATE \"SystemSettings\" SET \"maintenanceMode\" = false").await
+            })
         })
         .collect();
     let mut report = diagnose_with(&config, &["activity"], &AT_ONCE).await;
@@ -72,7 +74,9 @@ async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() 
 async fn a_backup_and_a_migration_are_protected_and_a_client_is_not() {
     let database = seeded(Cluster::shared().await.unwrap()).await;
     let engine = Engine::new(&database.url()).unwrap();
-    for (application, is_protected) in [("pg_dump", true), ("pg_basebackup", true), ("rylie migrate", true), ("report", false)] {
+    for (application, is_protected) in
+        [("pg_dump", true), ("pg_basebackup", true), ("rylie migrate", true), ("report", false)]
+    {
         let mut raw = Raw::connect(&database.url()).await;
         let process = pid(&mut raw).await;
         raw.run(&format!("SET application_name = '{application}'")).await;

@@ -20,7 +20,10 @@ async fn file() -> SqliteDatabase {
 async fn run(path: &Path, sql: &str) {
     let options = SqliteConnectOptions::new().filename(path).foreign_keys(false);
     let mut connection = options.connect().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut connection)
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {sql}"));
     connection.close().await.unwrap();
 }
 
@@ -38,20 +41,44 @@ async fn each_fault_of_a_file_is_found_by_its_check() {
          INSERT INTO \"User\" (id, email, \"agencyId\", \"updatedAt\") VALUES ('u1', 'u1@x', 'a1', '2026-01-01 00:00:00');";
     for (check, sql) in [
         ("sqlite.journal-mode", "PRAGMA journal_mode = DELETE"),
-        ("sqlite.foreign-key-rows", "INSERT INTO \"Session\" (id, \"sessionToken\", \"userId\", expires, \"tenantId\") VALUES ('s', 's', 'ghost', '2999-01-01 00:00:00', 'a1')"),
-        ("sqlite.free-pages", "CREATE TABLE big (id integer PRIMARY KEY, t blob); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO big SELECT i, randomblob(4000) FROM n; DROP TABLE big"),
+        (
+            "sqlite.foreign-key-rows",
+            "INSERT INTO \"Session\" (id, \"sessionToken\", \"userId\", expires, \"tenantId\") VALUES ('s', 's', 'ghost', '2999-01-01 00:00:00', 'a1')",
+        ),
+        (
+            "sqlite.free-pages",
+            "CREATE TABLE big (id integer PRIMARY KEY, t blob); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO big SELECT i, randomblob(4000) FROM n; DROP TABLE big",
+        ),
         ("sqlite.tenant-column", "CREATE TABLE \"Note\" (id text PRIMARY KEY, \"userId\" text)"),
         ("sqlite.tenant-index", "CREATE TABLE \"Extra\" (id text PRIMARY KEY, \"tenantId\" text NOT NULL)"),
         ("sqlite.audit-triggers", "DROP TRIGGER \"AuditLog_no_update\""),
         ("sqlite.no-primary-key", "CREATE TABLE loose (n int)"),
         ("application.drift", "DROP INDEX \"Request_pending_idx\""),
         ("application.audit-logging", "UPDATE \"SystemSettings\" SET \"auditLogging\" = 0"),
-        ("application.super-admins", "INSERT INTO \"User\" (id, email, role, \"updatedAt\") VALUES ('r1', 'r1@x', 'SUPER_ADMIN', '2026-01-01 00:00:00'), ('r2', 'r2@x', 'SUPER_ADMIN', '2026-01-01 00:00:00')"),
-        ("application.expired-sessions", "INSERT INTO \"Session\" (id, \"sessionToken\", \"userId\", expires) VALUES ('s', 's', 'u1', '2020-01-01 00:00:00')"),
-        ("application.secrets-plain", "INSERT INTO \"GA4Connection\" (id, \"userId\", \"accessToken\", \"updatedAt\") VALUES ('g', 'u1', 'ya29.canary', '2026-01-01 00:00:00')"),
-        ("application.secrets-keys", "INSERT INTO \"GA4Connection\" (id, \"userId\", \"accessToken\", \"updatedAt\") VALUES ('g', 'u1', 'rylie1.k1.short', '2026-01-01 00:00:00')"),
-        ("application.jobs-failing", "INSERT INTO rylie_job_runs (job, due, status, manual, finished, error) VALUES ('vacuum', '2026-01-01 00:00:00', 'failed', 0, '2026-01-01 00:00:00', 'x')"),
-        ("application.migrations", "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations)"),
+        (
+            "application.super-admins",
+            "INSERT INTO \"User\" (id, email, role, \"updatedAt\") VALUES ('r1', 'r1@x', 'SUPER_ADMIN', '2026-01-01 00:00:00'), ('r2', 'r2@x', 'SUPER_ADMIN', '2026-01-01 00:00:00')",
+        ),
+        (
+            "application.expired-sessions",
+            "INSERT INTO \"Session\" (id, \"sessionToken\", \"userId\", expires) VALUES ('s', 's', 'u1', '2020-01-01 00:00:00')",
+        ),
+        (
+            "application.secrets-plain",
+            "INSERT INTO \"GA4Connection\" (id, \"userId\", \"accessToken\", \"updatedAt\") VALUES ('g', 'u1', 'ya29.canary', '2026-01-01 00:00:00')",
+        ),
+        (
+            "application.secrets-keys",
+            "INSERT INTO \"GA4Connection\" (id, \"userId\", \"accessToken\", \"updatedAt\") VALUES ('g', 'u1', 'rylie1.k1.short', '2026-01-01 00:00:00')",
+        ),
+        (
+            "application.jobs-failing",
+            "INSERT INTO rylie_job_runs (job, due, status, manual, finished, error) VALUES ('vacuum', '2026-01-01 00:00:00', 'failed', 0, '2026-01-01 00:00:00', 'x')",
+        ),
+        (
+            "application.migrations",
+            "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations)",
+        ),
     ] {
         let database = file().await;
         run(database.path(), AGENCY).await;
@@ -68,7 +95,14 @@ async fn each_fault_of_a_file_is_found_by_its_check() {
 async fn faults_of_rights_journal_and_pages_are_found() {
     let database = file().await;
     let is = async |check: &str| status(&diagnose(&database.url(), &[check]).await, check);
-    for check in ["sqlite.file-rights", "sqlite.folder-rights", "sqlite.hot-journal", "sqlite.foreign-keys", "sqlite.integrity", "sqlite.writable"] {
+    for check in [
+        "sqlite.file-rights",
+        "sqlite.folder-rights",
+        "sqlite.hot-journal",
+        "sqlite.foreign-keys",
+        "sqlite.integrity",
+        "sqlite.writable",
+    ] {
         assert_eq!(is(check).await, Verdict::Ok, "{check}");
     }
     let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -106,7 +140,8 @@ async fn a_missing_file_is_a_finding_and_is_not_created() {
 #[tokio::test]
 async fn a_file_that_is_no_database_is_not_healthy() {
     let database = SqliteDatabase::new().unwrap();
-    std::fs::write(database.path(), "no database, but a text that is long enough to be read as one".repeat(100)).unwrap();
+    std::fs::write(database.path(), "no database, but a text that is long enough to be read as one".repeat(100))
+        .unwrap();
     let report = diagnose(&database.url(), &[]).await;
     assert!(found(&report).contains(&"server.reachable"), "{:?}", found(&report));
 }

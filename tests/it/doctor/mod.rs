@@ -2,8 +2,8 @@
 
 mod activity;
 mod file;
-mod plants;
 mod planted;
+mod plants;
 mod rights;
 mod schema;
 

@@ -9,7 +9,10 @@ use crate::support::raw::Raw;
 
 /// Undoes what plants change on the whole server.
 async fn tidy(raw: &mut Raw) {
-    raw.run("ALTER ROLE rylie_identity NOBYPASSRLS; UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'template1'").await;
+    raw.run(
+        "ALTER ROLE rylie_identity NOBYPASSRLS; UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'template1'",
+    )
+    .await;
     raw.run("SELECT pg_drop_replication_slot(slot_name)::text FROM pg_replication_slots").await;
     for role in ROLES {
         raw.run(&format!(
@@ -22,7 +25,7 @@ async fn tidy(raw: &mut Raw) {
 
 /// Plants each fault in its own database, and compares the findings of the group before and after.
 async fn each_is_found(plants: &[Plant], first: &str, group: &str) {
-    // A server of its own: some faults concern all its databases.
+    // A private server: some faults concern all its databases.
     let cluster = Cluster::private().await.unwrap();
     for Plant { check, sql, also } in plants {
         let database = seeded(&cluster).await;
@@ -31,7 +34,11 @@ async fn each_is_found(plants: &[Plant], first: &str, group: &str) {
             raw.run(first).await;
         }
         let before = diagnose(&database.url(), &[group]).await;
-        assert!(!status(&before, check).is_finding(), "{check} finds something before the plant: {:?}", before.check(check));
+        assert!(
+            !status(&before, check).is_finding(),
+            "{check} finds something before the plant: {:?}",
+            before.check(check)
+        );
 
         raw.run(sql).await;
         let after = diagnose(&database.url(), &[group]).await;
@@ -75,7 +82,9 @@ async fn many_faults_at_once_are_all_found() {
         .chain(TABLES)
         .filter(|plant| {
             // Faults of the whole server would disturb other tests.
-            !plant.sql.contains("ROLE") && !plant.sql.contains("twin") && !plant.sql.contains("POLICY rylie_tenant ON \"Task\"")
+            !plant.sql.contains("ROLE")
+                && !plant.sql.contains("twin")
+                && !plant.sql.contains("POLICY rylie_tenant ON \"Task\"")
         })
         .collect();
     for plant in &planted {
@@ -85,7 +94,8 @@ async fn many_faults_at_once_are_all_found() {
 
     let report = diagnose(&database.url(), &[]).await;
 
-    let missing: Vec<&str> = planted.iter().map(|plant| plant.check).filter(|check| !status(&report, check).is_finding()).collect();
+    let missing: Vec<&str> =
+        planted.iter().map(|plant| plant.check).filter(|check| !status(&report, check).is_finding()).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Faults as somebody plants them, each with the check that must find it. PostgreSQL.
+//! Planted faults, each with the check that must find it. PostgreSQL.
 
 /// A fault in a database.
 pub(super) struct Plant {
@@ -30,16 +30,25 @@ pub(super) const ISOLATION: &[Plant] = &[
     plant("isolation.row-security", "CREATE SCHEMA copies; CREATE TABLE copies.tasks AS SELECT * FROM \"Task\""),
     plant("isolation.forced", "ALTER TABLE \"Task\" NO FORCE ROW LEVEL SECURITY"),
     plant("isolation.policy", "DROP POLICY rylie_tenant ON \"Task\""),
-    plant("isolation.policy", "ALTER POLICY rylie_tenant ON \"Task\" USING (\"tenantId\" = current_setting('rylie.tenant', true) OR deleted)")
-        .also(&["isolation.extra-policy", "isolation.with-check"]),
+    plant(
+        "isolation.policy",
+        "ALTER POLICY rylie_tenant ON \"Task\" USING (\"tenantId\" = current_setting('rylie.tenant', true) OR deleted)",
+    )
+    .also(&["isolation.extra-policy", "isolation.with-check"]),
     plant("isolation.extra-policy", "CREATE POLICY open ON \"Task\" USING (true)"),
-    plant("isolation.extra-policy", "CREATE ROLE doctor_reader LOGIN; CREATE POLICY peek ON \"Task\" FOR SELECT TO doctor_reader USING (true)"),
+    plant(
+        "isolation.extra-policy",
+        "CREATE ROLE doctor_reader LOGIN; CREATE POLICY peek ON \"Task\" FOR SELECT TO doctor_reader USING (true)",
+    ),
     plant("isolation.with-check", "CREATE POLICY late ON \"Task\" FOR INSERT TO rylie_tenant WITH CHECK (true)"),
     plant("isolation.rules", "CREATE RULE quiet AS ON DELETE TO \"Task\" DO INSTEAD NOTHING"),
     plant("isolation.tenant-column", "CREATE TABLE \"Note\" (id text PRIMARY KEY, \"userId\" text)"),
     plant("isolation.tenant-nullable", "ALTER TABLE \"Task\" ALTER COLUMN \"tenantId\" DROP NOT NULL"),
     plant("isolation.tenant-index", GOOD_TABLE),
-    plant("isolation.composite-keys", "ALTER TABLE \"Session\" DROP CONSTRAINT \"Session_userId_tenantId_fkey\"; DROP TRIGGER \"Parent_userId_visible_insert\" ON \"Session\""),
+    plant(
+        "isolation.composite-keys",
+        "ALTER TABLE \"Session\" DROP CONSTRAINT \"Session_userId_tenantId_fkey\"; DROP TRIGGER \"Parent_userId_visible_insert\" ON \"Session\"",
+    ),
     plant(
         "isolation.definer-functions",
         "CREATE FUNCTION public.all_tasks() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'SELECT count(*) FROM public.\"Task\"'",
@@ -47,7 +56,10 @@ pub(super) const ISOLATION: &[Plant] = &[
     plant("isolation.search-path", "ALTER FUNCTION rylie_visible_user() RESET search_path"),
     plant("isolation.owners", "CREATE ROLE doctor_other; ALTER TABLE \"SystemSettings\" OWNER TO doctor_other"),
     plant("isolation.owners", "CREATE ROLE doctor_coder; ALTER FUNCTION rylie_visible_user() OWNER TO doctor_coder"),
-    plant("isolation.views", "CREATE VIEW tasks AS SELECT id FROM \"Task\"; CREATE VIEW of_tasks WITH (security_invoker = true) AS SELECT id FROM tasks"),
+    plant(
+        "isolation.views",
+        "CREATE VIEW tasks AS SELECT id FROM \"Task\"; CREATE VIEW of_tasks WITH (security_invoker = true) AS SELECT id FROM tasks",
+    ),
     plant("isolation.materialized-views", "CREATE MATERIALIZED VIEW tasks AS SELECT id FROM \"Task\""),
     plant(
         "isolation.partitions",
@@ -59,13 +71,17 @@ pub(super) const ISOLATION: &[Plant] = &[
         "isolation.event-triggers",
         "CREATE FUNCTION watched() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER watched ON ddl_command_end EXECUTE FUNCTION watched()",
     ),
-    plant("isolation.public-grants", "GRANT SELECT ON \"Task\" TO PUBLIC").also(&["isolation.grants", "isolation.probe-identity"]),
+    plant("isolation.public-grants", "GRANT SELECT ON \"Task\" TO PUBLIC")
+        .also(&["isolation.grants", "isolation.probe-identity"]),
     plant("isolation.public-grants", "GRANT SELECT (email) ON \"User\" TO PUBLIC").also(&["isolation.grants"]),
     plant("isolation.default-privileges", "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC"),
     plant("isolation.schema-create", "GRANT CREATE ON SCHEMA public TO PUBLIC"),
     plant("isolation.publications", "CREATE PUBLICATION outward FOR TABLE \"Task\""),
     plant("isolation.audit-rights", "GRANT DELETE ON \"AuditLog\" TO rylie_platform").also(&["isolation.grants"]),
-    plant("isolation.session-defaults", "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET rylie.tenant = %L', current_database(), 'a1'); END $$"),
+    plant(
+        "isolation.session-defaults",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET rylie.tenant = %L', current_database(), 'a1'); END $$",
+    ),
     plant("isolation.grants", "GRANT TRUNCATE ON \"Task\" TO rylie_tenant"),
     plant("isolation.superusers", "CREATE ROLE doctor_super SUPERUSER LOGIN"),
     plant("isolation.superusers", "CREATE ROLE doctor_app SUPERUSER LOGIN; GRANT rylie_doors TO doctor_app"),
@@ -73,7 +89,8 @@ pub(super) const ISOLATION: &[Plant] = &[
     plant("isolation.service-logins", "CREATE ROLE doctor_direct LOGIN; GRANT rylie_tenant TO doctor_direct"),
     plant("isolation.unit-roles", "ALTER ROLE rylie_identity BYPASSRLS").also(&["isolation.bypass-logins"]),
     plant("isolation.probe-identity", "GRANT SELECT ON \"Request\" TO rylie_identity").also(&["isolation.grants"]),
-    plant("isolation.probe-platform", "GRANT UPDATE ON rylie_database TO rylie_platform").also(&["isolation.grants", "isolation.audit-rights"]),
+    plant("isolation.probe-platform", "GRANT UPDATE ON rylie_database TO rylie_platform")
+        .also(&["isolation.grants", "isolation.audit-rights"]),
 ];
 
 /// Roles that plants create. They belong to the server, and are dropped after each plant.
@@ -108,9 +125,16 @@ pub(super) const TABLES: &[Plant] = &[
 
 pub(super) const SERVER: &[Plant] = &[
     plant("server.collation", "UPDATE pg_database SET datcollversion = '0' WHERE datname = current_database()"),
-    plant("server.replication-slots", "SELECT pg_create_physical_replication_slot('doctor_slot', true)::text").also(&["server.slot-limit"]),
-    plant("server.invalid-database", "CREATE TABLE placeholder (id int PRIMARY KEY); UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'template1'"),
-    plant("server.password-encryption", "CREATE ROLE doctor_other PASSWORD 'md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' LOGIN"),
+    plant("server.replication-slots", "SELECT pg_create_physical_replication_slot('doctor_slot', true)::text")
+        .also(&["server.slot-limit"]),
+    plant(
+        "server.invalid-database",
+        "CREATE TABLE placeholder (id int PRIMARY KEY); UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'template1'",
+    ),
+    plant(
+        "server.password-encryption",
+        "CREATE ROLE doctor_other PASSWORD 'md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' LOGIN",
+    ),
 ];
 
 /// An agency with a user, whom the other plants need.

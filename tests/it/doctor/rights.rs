@@ -53,7 +53,8 @@ async fn a_check_without_its_right_is_not_checked_and_says_why() {
         let _ = raw.rows(plant.sql).await;
     }
     // The plants' rights for everybody are not part of this.
-    raw.run("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC; REVOKE SELECT (email) ON \"User\" FROM PUBLIC").await;
+    raw.run("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC; REVOKE SELECT (email) ON \"User\" FROM PUBLIC")
+        .await;
 
     let all = diagnose(&database.url(), &[]).await;
     let guest = diagnose(&database.url_as("doctor_guest"), &[]).await;
@@ -64,7 +65,12 @@ async fn a_check_without_its_right_is_not_checked_and_says_why() {
         assert!(check.reason.as_deref().is_some_and(|reason| !reason.is_empty()), "{check:?}");
     }
     for check in guest.checks.iter().filter(|check| check.status == Verdict::Ok) {
-        assert!(!status(&all, &check.id).is_finding(), "{} is healthy for the guest only: {:?}", check.id, all.check(&check.id));
+        assert!(
+            !status(&all, &check.id).is_finding(),
+            "{} is healthy for the guest only: {:?}",
+            check.id,
+            all.check(&check.id)
+        );
     }
 }
 

@@ -98,7 +98,10 @@ async fn a_later_run_shows_what_changed() {
 
     let changes = later.changes.unwrap();
     let has = |changes: &[rylie_db::maintenance::Change], name: &str| changes.iter().any(|change| change.name == name);
-    assert!(has(&changes.checks, "isolation.row-security") && has(&changes.checks, "application.drift"), "{changes:#?}");
+    assert!(
+        has(&changes.checks, "isolation.row-security") && has(&changes.checks, "application.drift"),
+        "{changes:#?}"
+    );
     assert!(has(&changes.settings, "work_mem"), "{changes:#?}");
     assert!(has(&changes.sizes, "big"), "{changes:#?}");
     assert!(!changes.other_database);

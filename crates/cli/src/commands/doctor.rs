@@ -42,7 +42,7 @@ enum Action {
     Terminate(sessions::Terminate),
 }
 
-/// What a run looks at.
+/// The subjects, thresholds and outputs of a run.
 #[derive(Args, Debug)]
 struct Look {
     /// Look at these checks or groups only

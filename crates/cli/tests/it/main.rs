@@ -12,6 +12,7 @@ mod backup_defects;
 mod backup_erasures;
 mod backup_postgres;
 mod causes;
+mod doctor;
 mod environment;
 mod foreign_files;
 mod guards;

@@ -62,7 +62,7 @@ pub(super) static CHECKS: [CheckSpec; 36] = [
     alerts::UNDELIVERED,
     by_code(
         "application.alert-targets",
-        "The target of an alert cannot be reached, so nobody learns of a problem.",
+        "The target of an alert cannot be reached, so problems are not reported.",
         Look::Code,
     )
     .fix("correct size_notify or smtp_url; `rylie size --alert-above 1kB --notify TARGET` sends a test", "none"),

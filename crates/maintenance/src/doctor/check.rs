@@ -2,6 +2,9 @@
 
 use super::report::{CheckGroup, Limits, Severity};
 
+/// The id of the check that explains everything that was not checked.
+pub(crate) const REACHABLE: &str = "server.reachable";
+
 /// A check: what it looks at, what the finding means, and what an operator does about it.
 pub(crate) struct CheckSpec {
     /// The stable id: group, dot, name.

@@ -1,4 +1,4 @@
-//! What a run looks at, and from which values on it reports.
+//! The subjects and thresholds of a run.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -50,7 +50,7 @@ impl Threshold {
     }
 }
 
-/// What a run looks at.
+/// The subjects and thresholds of a run.
 #[derive(Clone, Debug, Default)]
 pub struct DoctorOptions {
     /// Ids of checks or groups. Empty: everything but the group `shardable`.

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::since::Changes;
-
 /// The outcome of a check.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -309,6 +307,34 @@ pub struct DoctorData {
     pub backups: Vec<BackupPoint>,
     /// The fingerprint of the database.
     pub fingerprint: Option<String>,
+}
+
+/// A value that differs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Change {
+    /// The check, setting, table or list.
+    pub name: String,
+    /// The earlier value; `None` if it is new.
+    pub before: Option<String>,
+    /// The present value; `None` if it is gone.
+    pub after: Option<String>,
+}
+
+/// The differences from an earlier run.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Changes {
+    /// When the earlier run began.
+    pub since: DateTime<Utc>,
+    /// Whether the earlier run was of another database.
+    pub other_database: bool,
+    /// Checks whose status differs, new findings first.
+    pub checks: Vec<Change>,
+    /// Settings of the server.
+    pub settings: Vec<Change>,
+    /// Plans of the library's lists.
+    pub plans: Vec<Change>,
+    /// Tables whose size differs by a tenth and by a megabyte.
+    pub sizes: Vec<Change>,
 }
 
 /// The report of a run.

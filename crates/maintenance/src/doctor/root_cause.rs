@@ -1,7 +1,7 @@
 //! One root cause instead of many symptoms.
 
+use super::check::REACHABLE;
 use super::report::{CheckResult, Verdict};
-use super::run::REACHABLE;
 
 /// When a finding explains another one.
 enum When {

@@ -1,17 +1,14 @@
 //! A run: every check of the engine, then their root causes.
 
-pub(super) mod measure;
-pub(super) mod placeholders;
-pub(super) mod postgres;
-pub(super) mod rights;
-pub(super) mod sqlite;
+mod measure;
+mod postgres;
+mod sqlite;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-
-use super::check::CheckSpec;
+use super::check::{CheckSpec, REACHABLE};
+use super::facts::DoctorFacts;
 use super::options::DoctorOptions;
 use super::report::{CheckResult, DoctorData, DoctorReport, Evidence, Fix, Limits, Outcome, Verdict};
 use super::{all_checks, root_cause};
@@ -22,28 +19,6 @@ const MOST: usize = 20;
 
 /// The time after which a run makes no further checks.
 const BUDGET: Duration = Duration::from_secs(20);
-
-/// The id of the check that explains everything that was not checked.
-pub(crate) const REACHABLE: &str = "server.reachable";
-
-/// What a run knows from outside the engine: the settings of the application, and the checks of other crates.
-#[derive(Clone, Debug, Default)]
-pub struct DoctorFacts {
-    /// The present time.
-    pub at: DateTime<Utc>,
-    /// Outcomes by the id of their check.
-    pub outcomes: BTreeMap<&'static str, Outcome>,
-    /// Names of the indexes that the migrations create.
-    pub own_indexes: BTreeSet<String>,
-    /// Names of the functions that the migrations create, without arguments.
-    pub own_functions: BTreeSet<String>,
-    /// Quotas by package: pages, posts, profile posts, improvements.
-    pub quotas: Vec<(&'static str, [i64; 4])>,
-    /// The ids of the keyring's keys, the active one first; `None` without a keyring.
-    pub keys: Option<Vec<String>>,
-    /// Measurements of other crates.
-    pub data: DoctorData,
-}
 
 /// The state of a run.
 pub(super) struct Run<'a> {
@@ -63,7 +38,7 @@ impl Run<'_> {
 
     /// Returns the reason for which no further check is made, if the time is up.
     pub(super) fn out_of_time(&self) -> Option<Outcome> {
-        (self.begun.elapsed() > BUDGET)
+        (!self.options.deep && self.begun.elapsed() > BUDGET)
             .then(|| Outcome::not_checked("the time for the whole run was used up; name this check with --only"))
     }
 

@@ -8,13 +8,13 @@ mod host_rules;
 mod settings;
 mod version;
 
-use super::check::{CheckSpec, Look, by_code};
+use super::check::{CheckSpec, Look, REACHABLE, by_code};
 
 pub(super) use certificate::certificate;
 pub(super) use clock::clock;
 
 pub(super) static CHECKS: [CheckSpec; 29] = [
-    by_code(super::run::REACHABLE, "The database cannot be reached, so nothing else was looked at.", Look::Code).fix(
+    by_code(REACHABLE, "The database cannot be reached, so nothing else was looked at.", Look::Code).fix(
         "start the server, or end sessions if it has no connection left; check the URL with `rylie config show`",
         "none",
     ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
-use super::run::placeholders::KIND;
+use super::session::placeholders::KIND;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 

@@ -2,38 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
-use super::report::{CheckResult, DoctorReport, Evidence, Fix, Limits, Verdict};
-
-/// A value that differs.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Change {
-    /// The check, setting, table or list.
-    pub name: String,
-    /// The earlier value; `None` if it is new.
-    pub before: Option<String>,
-    /// The present value; `None` if it is gone.
-    pub after: Option<String>,
-}
-
-/// The differences from an earlier run.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Changes {
-    /// When the earlier run began.
-    pub since: DateTime<Utc>,
-    /// Whether the earlier run was of another database.
-    pub other_database: bool,
-    /// Checks whose status differs, new findings first.
-    pub checks: Vec<Change>,
-    /// Settings of the server.
-    pub settings: Vec<Change>,
-    /// Plans of the library's lists.
-    pub plans: Vec<Change>,
-    /// Tables whose size differs by a tenth and by a megabyte.
-    pub sizes: Vec<Change>,
-}
+use super::report::{Change, Changes, CheckResult, DoctorReport, Evidence, Fix, Limits, Verdict};
 
 impl DoctorReport {
     /// Compares with an earlier run, and completes the checks that need one. Runs with other thresholds compare too.

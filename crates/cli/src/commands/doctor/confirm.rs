@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::failure::{Failure, Result};
 
-/// Returns if the user agrees. Refuses where nobody can be asked and `yes` is not set.
+/// Returns if the user agrees. Refuses without a terminal, unless `yes` is set.
 pub(super) fn confirm(question: &str, yes: bool) -> Result<()> {
     if yes {
         return Ok(());

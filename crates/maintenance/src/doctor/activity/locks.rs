@@ -2,7 +2,7 @@
 
 use crate::doctor::check::{CheckSpec, Need, postgres};
 
-/// Number of waiting sessions from which a blocker is critical, whatever their wait.
+/// A blocker of ten sessions is critical, independent of their wait.
 const BLOCKING_SQL: &str = "WITH RECURSIVE edge AS (SELECT a.pid AS waiter, b.pid AS blocker, extract(epoch FROM clock_timestamp() - a.state_change)::bigint AS waited \
        FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) b(pid) WHERE a.wait_event_type = 'Lock'), \
      chain AS (SELECT blocker AS root, waiter, waited FROM edge WHERE blocker NOT IN (SELECT waiter FROM edge) \

@@ -12,7 +12,7 @@ const WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) const UNDELIVERED: CheckSpec = both(
     "application.alerts-undelivered",
-    "An alert was not delivered, so nobody knows of it.",
+    "An alert was not delivered, so it is not known.",
     "SELECT 'critical', 'target ' || target, count(*) || ' alerts are not delivered, the first since ' || min(created_at), NULL, NULL FROM rylie_alert_deliveries \
      WHERE delivered_at IS NULL AND (error IS NOT NULL OR created_at < {ago 1}) GROUP BY target",
 )

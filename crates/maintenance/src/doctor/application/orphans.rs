@@ -4,7 +4,7 @@ use sqlx::Row;
 
 use crate::doctor::check::Need;
 use crate::doctor::report::{Outcome, Verdict};
-use crate::doctor::run::postgres::{Failed, Session};
+use crate::doctor::session::{Failed, Session};
 
 /// Rows of each table that a run looks at, unless it is deep.
 const ROWS: i64 = 20_000;

@@ -6,10 +6,10 @@
 use sqlx::Row;
 
 use crate::doctor::report::{Outcome, Verdict};
-use crate::doctor::run::postgres::{Failed, Session};
+use crate::doctor::session::{Failed, Session};
 
 /// A tenant that cannot exist: ids have no spaces.
-const NOBODY: &str = "rylie doctor probe";
+const ABSENT: &str = "rylie doctor probe";
 
 const TENANT: &str = "SET LOCAL ROLE rylie_tenant; SET LOCAL rylie.tenant = 'rylie doctor probe';";
 const IDENTITY: &str = "SET LOCAL ROLE rylie_identity; SET LOCAL rylie.tenant = 'rylie doctor probe';";
@@ -96,7 +96,7 @@ async fn names(session: &mut Session, sql: &str) -> Result<Vec<String>, Failed> 
 
 /// Returns the tables of which the role sees a row.
 async fn visible(session: &mut Session, role: &str, tables: &[String]) -> Result<Vec<String>, Failed> {
-    debug_assert!(role.contains(NOBODY));
+    debug_assert!(role.contains(ABSENT));
     let looks = tables.iter().map(|table| format!("SELECT '{table}'::text WHERE EXISTS (SELECT FROM public.{table})"));
     let sql = looks.collect::<Vec<_>>().join(" UNION ALL ");
     if sql.is_empty() {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sqlx::Row;
 
 use crate::doctor::report::{Limits, Outcome, Verdict};
-use crate::doctor::run::placeholders::literal;
-use crate::doctor::run::postgres::{Failed, Session};
+use crate::doctor::session::placeholders::literal;
+use crate::doctor::session::{Failed, Session};
 
 /// The lists, as `tests/it/isolation/plans.rs` expects their plans. `$tenant` is the largest tenant.
 const LISTS: [(&str, &str); 7] = [

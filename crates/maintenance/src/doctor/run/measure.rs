@@ -3,11 +3,11 @@
 use sqlx::Row;
 
 use super::Run;
-use super::placeholders::{KIND, fill};
-use super::postgres::Session;
 use crate::doctor::check::Need;
 use crate::doctor::queries;
 use crate::doctor::report::{Limits, SlowStatement, TenantCost, WaitEdge};
+use crate::doctor::session::Session;
+use crate::doctor::session::placeholders::{KIND, fill};
 
 const TABLES: &str = "SELECT c.relname::text, pg_total_relation_size(c.oid), pg_database_size(current_database()) FROM pg_class c \
      WHERE c.relkind IN ('r', 'm') AND c.relnamespace = 'public'::regnamespace ORDER BY 2 DESC LIMIT 40";

@@ -5,15 +5,18 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::Run;
-use super::placeholders::{fill, wrapped};
-use super::postgres::outcome;
 use crate::doctor::check::{CheckSpec, Look, Need};
 use crate::doctor::report::Outcome;
+use crate::doctor::session::placeholders::{fill, wrapped};
+use crate::doctor::session::{outcome, reason};
 use crate::doctor::sqlite as checks;
 use crate::engine::Engine;
 
 /// Maximum time of one check on a file.
 const CHECK: Duration = Duration::from_secs(3);
+
+/// The same in a deep run.
+const DEEP: Duration = Duration::from_hours(1);
 
 const TABLES: &str = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')";
 
@@ -38,7 +41,11 @@ pub(super) async fn run(engine: &Engine, run: &mut Run<'_>) -> Result<(), String
                 Outcome::not_checked(format!("there is no table {table}; run `rylie migrate deploy`"))
             }
             (None, None) => {
-                let looked = tokio::time::timeout(CHECK, look(&mut connection, spec, run, file.as_deref())).await;
+                let looked = tokio::time::timeout(
+                    if run.options.deep { DEEP } else { CHECK },
+                    look(&mut connection, spec, run, file.as_deref()),
+                )
+                .await;
                 match looked {
                     Ok(Some(outcome)) => outcome,
                     Ok(None) => continue,
@@ -54,7 +61,7 @@ pub(super) async fn run(engine: &Engine, run: &mut Run<'_>) -> Result<(), String
         };
         run.outcomes.insert(spec.id, outcome);
     }
-    checks::measure(&mut connection, run).await;
+    checks::measure(&mut connection, &mut run.data).await;
     let _ = connection.close().await;
     Ok(())
 }
@@ -85,12 +92,4 @@ async fn look(
         Ok(rows) => outcome(rows.iter().map(|row| std::array::from_fn(|column| row.try_get(column).ok().flatten()))),
         Err(error) => Outcome::not_checked(reason(&error)),
     })
-}
-
-/// Returns the reason of a failure without values.
-pub(crate) fn reason(error: &sqlx::Error) -> String {
-    match error.as_database_error() {
-        Some(error) => format!("SQLite refused: {}", error.message()),
-        None => format!("the file cannot be read: {error}"),
-    }
 }

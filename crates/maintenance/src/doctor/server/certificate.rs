@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use sqlx::Row;
 
 use crate::doctor::report::{Limits, Outcome, Verdict};
-use crate::doctor::run::postgres::Session;
+use crate::doctor::session::Session;
 
 const FILE: &str = "SELECT current_setting('ssl'), CASE WHEN current_setting('ssl') = 'on' THEN \
      encode(decode(substring(pg_read_file(current_setting('ssl_cert_file')) from '-----BEGIN CERTIFICATE-----(.*?)-----END'), 'base64'), 'hex') END";
@@ -38,8 +38,8 @@ pub(crate) async fn certificate(session: &mut Session, now: DateTime<Utc>, limit
     }
 }
 
-/// Returns the second of the two times in a certificate's validity (RFC 5280, section 4.1.2.5): a sequence of two
-/// times, each a UTCTime (tag 23) or a GeneralizedTime (tag 24). No other field has that form before it.
+/// Returns the second time of a certificate's validity (RFC 5280, section 4.1.2.5). The validity is a sequence of two
+/// times, each a UTCTime (tag 23) or a GeneralizedTime (tag 24). No field before it has that form.
 fn valid_until(der: &[u8]) -> Option<DateTime<Utc>> {
     (0..der.len()).find_map(|start| {
         let rest = der.get(start..)?.strip_prefix(&[0x30])?;

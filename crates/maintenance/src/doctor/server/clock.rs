@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sqlx::Row;
 
 use crate::doctor::report::{Limits, Outcome, Verdict};
-use crate::doctor::run::postgres::Session;
+use crate::doctor::session::Session;
 
 /// Compares the clocks. Half of the round trip is the error.
 pub(crate) async fn clock(session: &mut Session, limits: &Limits) -> Outcome {

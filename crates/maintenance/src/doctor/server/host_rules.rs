@@ -1,4 +1,4 @@
-//! Who may connect, and how.
+//! Rules and passwords of sessions.
 
 use crate::doctor::check::{CheckSpec, Need, postgres};
 

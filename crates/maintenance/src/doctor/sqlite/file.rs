@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::bytes::pretty_bytes;
 use crate::doctor::report::{Limits, Outcome, Verdict};
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn next_to(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -17,7 +17,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 pub(super) fn wal_size(path: &Path, limits: &Limits) -> Outcome {
-    let bytes = match fs::metadata(beside(path, "-wal")) {
+    let bytes = match fs::metadata(next_to(path, "-wal")) {
         Ok(file) => file.len(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
         Err(error) => return Outcome::not_checked(format!("its size cannot be read: {error}")),
@@ -43,7 +43,7 @@ fn mode(path: &Path) -> std::io::Result<u32> {
 pub(super) fn rights(path: &Path) -> Outcome {
     let mut outcome = Outcome::ok("the file is for its owner only");
     for suffix in ["", "-wal", "-shm"] {
-        match mode(&beside(path, suffix)) {
+        match mode(&next_to(path, suffix)) {
             Ok(mode) if mode & 0o077 != 0 => {
                 let level = if mode & 0o022 != 0 { Verdict::Critical } else { Verdict::Warning };
                 outcome = outcome.with(
@@ -95,7 +95,7 @@ pub(super) fn writable(path: &Path) -> Outcome {
 }
 
 pub(super) fn hot_journal(path: &Path) -> Outcome {
-    match fs::metadata(beside(path, "-journal")) {
+    match fs::metadata(next_to(path, "-journal")) {
         Ok(file) if file.len() > 0 => {
             Outcome::found(Verdict::Warning, "file -journal", format!("has {} bytes", file.len()))
         }

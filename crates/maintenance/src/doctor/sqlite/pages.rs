@@ -2,9 +2,8 @@
 
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use crate::doctor::report::{Limits, Outcome, Verdict};
-use crate::doctor::run::Run;
-use crate::doctor::run::sqlite::reason;
+use crate::doctor::report::{DoctorData, Limits, Outcome, Verdict};
+use crate::doctor::session::reason;
 
 /// The size up to which every run reads the whole file.
 const WHOLE: i64 = 256 << 20;
@@ -105,20 +104,20 @@ pub(super) async fn free_pages(connection: &mut SqliteConnection, limits: &Limit
 }
 
 /// Measures the file and its tables.
-pub(in crate::doctor) async fn measure(connection: &mut SqliteConnection, run: &mut Run<'_>) {
-    run.data.database_bytes = bytes(connection).await.ok();
+pub(in crate::doctor) async fn measure(connection: &mut SqliteConnection, data: &mut DoctorData) {
+    data.database_bytes = bytes(connection).await.ok();
     let sql = "SELECT tbl_name, sum(pgsize) FROM dbstat JOIN sqlite_schema s ON s.name = dbstat.name GROUP BY 1 ORDER BY 2 DESC LIMIT 40";
     for row in sqlx::query(sql).persistent(false).fetch_all(&mut *connection).await.unwrap_or_default() {
         if let (Ok(name), Ok(bytes)) = (row.try_get(0), row.try_get(1)) {
-            run.data.table_bytes.insert(name, bytes);
+            data.table_bytes.insert(name, bytes);
         }
     }
     for name in ["journal_mode", "synchronous", "page_size", "auto_vacuum", "encoding", "user_version"] {
         let sql = AssertSqlSafe(format!("SELECT CAST({name} AS text) FROM pragma_{name}"));
         if let Ok(value) = sqlx::query_scalar(sql).persistent(false).fetch_one(&mut *connection).await {
-            run.data.settings.insert(name.to_owned(), value);
+            data.settings.insert(name.to_owned(), value);
         }
     }
     let fingerprint = sqlx::query_scalar("SELECT fingerprint FROM rylie_database").persistent(false);
-    run.data.fingerprint = fingerprint.fetch_optional(connection).await.ok().flatten();
+    data.fingerprint = fingerprint.fetch_optional(connection).await.ok().flatten();
 }

@@ -6,7 +6,7 @@ pub(super) const DEAD_ROWS: CheckSpec = postgres(
     "tables.dead-rows",
     "Dead rows fill a table, so reads pass over them and it grows.",
     "SELECT CASE WHEN n_dead_tup * 100 >= {c} * (n_live_tup + n_dead_tup) THEN 'critical' WHEN n_dead_tup * 100 >= {w} * (n_live_tup + n_dead_tup) THEN 'warning' END, \
-       'table ' || relid::regclass, n_dead_tup || ' dead rows beside ' || n_live_tup || ' live ones; last vacuum ' \
+       'table ' || relid::regclass, n_dead_tup || ' dead rows and ' || n_live_tup || ' live ones; last vacuum ' \
          || coalesce(to_char(greatest(last_vacuum, last_autovacuum), 'YYYY-MM-DD HH24:MI'), 'never'), \
        'VACUUM (ANALYZE) ' || relid::regclass, 'SHARE UPDATE EXCLUSIVE; readers and writers continue' \
      FROM pg_stat_user_tables WHERE schemaname = 'public' AND n_dead_tup >= 1000",

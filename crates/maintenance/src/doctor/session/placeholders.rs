@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::DoctorFacts;
+use crate::doctor::facts::DoctorFacts;
 use crate::doctor::report::Limits;
 
 /// A statement is cut at its first literal, and its numbers are masked: values of parameters are never shown.

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row};
 
 use crate::doctor::check::Need;
 
-/// What the login may see.
+/// The rights of the login.
 pub(crate) struct Rights {
     pub(crate) version: i32,
     pub(crate) statistics: bool,
