@@ -87,6 +87,10 @@ pub(super) const ISOLATION: &[Plant] = &[
     plant("isolation.superusers", "CREATE ROLE doctor_app SUPERUSER LOGIN; GRANT rylie_doors TO doctor_app"),
     plant("isolation.bypass-logins", "CREATE ROLE doctor_bypass BYPASSRLS LOGIN"),
     plant("isolation.service-logins", "CREATE ROLE doctor_direct LOGIN; GRANT rylie_tenant TO doctor_direct"),
+    plant(
+        "isolation.service-logins",
+        "CREATE ROLE doctor_direct LOGIN; GRANT rylie_doors, pg_write_all_data TO doctor_direct",
+    ),
     plant("isolation.unit-roles", "ALTER ROLE rylie_identity BYPASSRLS").also(&["isolation.bypass-logins"]),
     plant("isolation.probe-identity", "GRANT SELECT ON \"Request\" TO rylie_identity").also(&["isolation.grants"]),
     plant("isolation.probe-platform", "GRANT UPDATE ON rylie_database TO rylie_platform")

@@ -25,6 +25,7 @@ pub(super) async fn look(database: &Database, wanted: &Wanted<'_>, part: Duratio
             return;
         }
     };
+    compare_marker(database, &reader, facts).await;
     let outside = outside(database, part).await;
     let verified = tokio::time::timeout(part, verify(&reader, wanted.options.deep, &outside)).await;
     let verified = verified
@@ -33,6 +34,30 @@ pub(super) async fn look(database: &Database, wanted: &Wanted<'_>, part: Duratio
     let aged = tokio::time::timeout(part, age(&reader, &outside, wanted, facts)).await;
     let aged = aged.unwrap_or_else(|_| Outcome::not_checked("the seals could not be read in time"));
     facts.outcomes.insert(checkpoint, aged);
+}
+
+/// Compares the fingerprint with that of the newest checkpoint, if nothing else was there to compare it with.
+async fn compare_marker(database: &Database, reader: &AuditReader, facts: &mut DoctorFacts) {
+    const ID: &str = "application.marker";
+    if facts.outcomes.get(ID).is_none_or(|outcome| outcome.reason.is_none()) {
+        return;
+    }
+    let Ok(Some(found)) = database.stored_fingerprint().await else { return };
+    let newest = match reader.extent().await {
+        Ok(extent) if extent.batches > 0 => reader.batch_after(extent.batches - 1).await.ok().flatten(),
+        _ => None,
+    };
+    let Some(signed) = newest.and_then(|batch| SignedCheckpoint::parse(&batch.checkpoint).ok()) else { return };
+    let sealed = &signed.checkpoint().database;
+    let outcome = if *sealed == found {
+        Outcome::ok("the fingerprint is that of the newest checkpoint")
+    } else {
+        let detail = format!(
+            "the fingerprint is {found}, and the newest checkpoint is of {sealed}; a copy gets its own by sealing"
+        );
+        Outcome::found(Verdict::Warning, "table rylie_database", detail)
+    };
+    facts.outcomes.insert(ID, outcome);
 }
 
 /// The checkpoints at the configured place; `None` if none is configured.

@@ -40,7 +40,11 @@ pub(super) const SERVICE: CheckSpec = postgres(
            AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'rylie_doors') \
        UNION ALL SELECT 'serves units and may create roles', 'ALTER ROLE ' || quote_ident(r.rolname) || ' NOCREATEROLE' \
          FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'rylie_doors' AND r.rolcanlogin AND r.rolcreaterole AND NOT r.rolsuper \
-           AND r.oid <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0)) w",
+           AND r.oid <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0) \
+       UNION ALL SELECT 'serves units and is a member of ' || quote_ident(p.rolname), 'REVOKE ' || quote_ident(p.rolname) || ' FROM ' || quote_ident(r.rolname) \
+         FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_auth_members o ON o.member = r.oid JOIN pg_roles p ON p.oid = o.roleid \
+         WHERE m.member = r.oid AND g.rolname = 'rylie_doors' AND r.rolcanlogin AND NOT r.rolsuper \
+           AND p.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_read_all_data', 'pg_write_all_data')) w",
 )
 .healthy("no login of the service passes the isolation layers")
 .needs(&[Need::Table("User")])
