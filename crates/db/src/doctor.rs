@@ -19,6 +19,9 @@ use crate::error::Result;
 /// Maximum time of one part that is not the engine's.
 const PART: Duration = Duration::from_secs(5);
 
+/// Maximum wait for a lock: a diagnosis must not join the queue that it reports.
+const LOCK: Duration = Duration::from_millis(300);
+
 /// Maximum time of a part in a deep run.
 const DEEP: Duration = Duration::from_hours(1);
 
@@ -93,6 +96,7 @@ impl Config {
             config.keyring = None;
         }
         config.replicas.urls.clear();
+        config.pool.lock_timeout = LOCK;
         let database = match limited(PART, Database::connect(config)).await {
             Ok(database) => database,
             Err(reason) => {

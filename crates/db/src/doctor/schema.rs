@@ -5,7 +5,7 @@ use std::time::Duration;
 use rylie_maintenance::{BackupFolder, DoctorFacts, Outcome, Verdict};
 use rylie_migration::{CheckStatus, Deviation, MigrationState, MigrationStatus, Migrations};
 
-use super::{Wanted, limited};
+use super::{LOCK, Wanted, limited};
 use crate::config::Config;
 
 /// Most differences that are listed; `rylie drift` has all.
@@ -18,7 +18,8 @@ pub(super) async fn look(config: &Config, wanted: &Wanted<'_>, part: Duration, f
     }
     // Not by `migrations_to_read`, which refuses the wrong fingerprint that is to be reported.
     let opened = match config.direct_url() {
-        Ok(url) => limited(part, Migrations::connect_to_read(url)).await,
+        Ok(_) if config.is_file_missing() => Err("the database was not reached".to_owned()),
+        Ok(url) => limited(part, async { Migrations::connect_to_read(url).await?.waiting_at_most(LOCK).await }).await,
         Err(error) => Err(error.to_string()),
     };
     let mut migrations = match opened {

@@ -97,7 +97,7 @@ fn cause_of(check: &CheckResult, all: &[CheckResult]) -> Option<&'static str> {
     let found = |id: &str| all.iter().find(|other| other.id == id && other.status.is_finding());
     if check.status == Verdict::NotChecked {
         let reason = check.reason.as_deref().unwrap_or_default();
-        if found(REACHABLE).is_some() && reason.contains("not reached") {
+        if found(REACHABLE).is_some() && !reason.contains("configured") {
             return Some(REACHABLE);
         }
         return found("queries.statistics")

@@ -91,7 +91,6 @@ impl DoctorReport {
 
 fn report(is_sqlite: bool, run: Run<'_>) -> DoctorReport {
     let unreachable = run.outcomes.get(REACHABLE).is_some_and(|outcome| !outcome.evidence.is_empty());
-    let missing = if unreachable { "the database was not reached" } else { "it was not looked at in this run" };
     let mut checks: Vec<CheckResult> = all_checks()
         .filter(|spec| spec.applies(is_sqlite) && run.options.includes(spec))
         .map(|spec| {
@@ -101,7 +100,8 @@ fn report(is_sqlite: bool, run: Run<'_>) -> DoctorReport {
                     "it concerns a move to Citus only; ask for it with `--only {}`",
                     spec.group().as_str()
                 )),
-                None => Outcome::not_checked(missing),
+                None if unreachable => Outcome::not_checked("the database was not reached"),
+                None => Outcome::not_checked(unmade(spec.id)),
             };
             result(spec, outcome, run.limits.get(spec.id).cloned())
         })
@@ -116,6 +116,17 @@ fn report(is_sqlite: bool, run: Run<'_>) -> DoctorReport {
         checks,
         data: run.data,
         changes: None,
+    }
+}
+
+/// Why a check has no outcome in a run that reached the database.
+fn unmade(id: &str) -> &'static str {
+    match id {
+        "activity.pool" => "only the service's process knows its pool; call `Database::doctor` there",
+        "queries.regressions" | "queries.changed-plans" => {
+            "it compares with an earlier run; name its document by --since"
+        }
+        _ => "it was not looked at in this run",
     }
 }
 

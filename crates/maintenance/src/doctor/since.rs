@@ -53,10 +53,14 @@ impl DoctorReport {
             checks,
             settings: differences(&earlier.data.settings, &self.data.settings, Clone::clone),
             plans,
-            sizes: differences(&earlier.data.table_bytes, &self.data.table_bytes, ToString::to_string)
-                .into_iter()
-                .filter(large)
-                .collect(),
+            sizes: if self.data.table_bytes.is_empty() {
+                Vec::new()
+            } else {
+                differences(&earlier.data.table_bytes, &self.data.table_bytes, ToString::to_string)
+                    .into_iter()
+                    .filter(large)
+                    .collect()
+            },
         });
     }
 }

@@ -80,22 +80,18 @@ fn finding(body: &mut String, check: &CheckResult, report: &DoctorReport) {
     if let Some(fix) = &check.fix {
         put(body, &format!("<p>Fix: <code>{}</code><br/>Lock: {}</p>\n", escaped(&fix.command), escaped(&fix.lock)));
     }
-    let symptoms: Vec<_> =
-        report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id)).collect();
-    if !symptoms.is_empty() {
+    let symptoms = report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id));
+    let (found, unmade): (Vec<&CheckResult>, Vec<_>) = symptoms.partition(|symptom| symptom.status.is_finding());
+    if !found.is_empty() {
         put(body, "<p>It explains:</p>\n<ul>");
-        for symptom in symptoms {
-            put(
-                body,
-                &format!(
-                    "<li>{} ({}): {}</li>",
-                    escaped(&symptom.id),
-                    symptom.status.as_str(),
-                    escaped(symptom.reason.as_ref().unwrap_or(&symptom.detail))
-                ),
-            );
+        for symptom in found {
+            let (id, detail) = (escaped(&symptom.id), escaped(&symptom.detail));
+            put(body, &format!("<li>{id} ({}): {detail}</li>", symptom.status.as_str()));
         }
         put(body, "</ul>\n");
+    }
+    if !unmade.is_empty() {
+        put(body, &format!("<p>It prevents {} checks.</p>\n", unmade.len()));
     }
     put(body, "</article>\n");
 }

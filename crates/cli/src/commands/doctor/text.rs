@@ -59,8 +59,11 @@ fn finding(text: &mut String, check: &CheckResult, report: &DoctorReport) {
         line(text, &format!("  fix: {}", fix.command));
         line(text, &format!("  lock: {}", fix.lock));
     }
-    for symptom in report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id)) {
-        line(text, &format!("  explains {}: {}", symptom.id, symptom.reason.as_ref().unwrap_or(&symptom.detail)));
+    let symptoms = report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id));
+    let (found, unmade): (Vec<_>, Vec<_>) = symptoms.partition(|symptom| symptom.status.is_finding());
+    found.iter().for_each(|symptom| line(text, &format!("  explains {}: {}", symptom.id, symptom.detail)));
+    if !unmade.is_empty() {
+        line(text, &format!("  prevents {} checks", unmade.len()));
     }
     text.push('\n');
 }
