@@ -28,7 +28,7 @@ const GOOD_TABLE: &str = "CREATE TABLE \"Extra\" (id text PRIMARY KEY, \"tenantI
 pub(super) const ISOLATION: &[Plant] = &[
     plant("isolation.row-security", "ALTER TABLE \"Task\" DISABLE ROW LEVEL SECURITY"),
     plant("isolation.row-security", "CREATE SCHEMA copies; CREATE TABLE copies.tasks AS SELECT * FROM \"Task\""),
-    plant("isolation.forced", "ALTER TABLE \"Task\" NO FORCE ROW LEVEL SECURITY"),
+    plant("isolation.forced", "ALTER TABLE \"Request\" NO FORCE ROW LEVEL SECURITY"),
     plant("isolation.policy", "DROP POLICY rylie_tenant ON \"Task\""),
     plant(
         "isolation.policy",
@@ -60,7 +60,7 @@ pub(super) const ISOLATION: &[Plant] = &[
         "isolation.views",
         "CREATE VIEW tasks AS SELECT id FROM \"Task\"; CREATE VIEW of_tasks WITH (security_invoker = true) AS SELECT id FROM tasks",
     ),
-    plant("isolation.materialized-views", "CREATE MATERIALIZED VIEW tasks AS SELECT id FROM \"Task\""),
+    plant("isolation.materialized-views", "CREATE MATERIALIZED VIEW copied_tasks AS SELECT id FROM \"Task\""),
     plant(
         "isolation.partitions",
         "CREATE TABLE parted (id text, \"tenantId\" text NOT NULL, PRIMARY KEY (\"tenantId\", id)) PARTITION BY LIST (\"tenantId\"); ALTER TABLE parted ENABLE ROW LEVEL SECURITY; \
@@ -157,7 +157,9 @@ pub(super) const APPLICATION: &[Plant] = &[
     plant("application.super-admins", "INSERT INTO \"User\" (id, email, role, \"updatedAt\") VALUES ('r1', 'r1@x', 'SUPER_ADMIN', now()), ('r2', 'r2@x', 'SUPER_ADMIN', now())"),
     plant("application.tenant-key", "ALTER TABLE \"User\" DISABLE TRIGGER USER; SET session_replication_role = replica; DO $$ DECLARE c text; BEGIN \
          FOR c IN SELECT conname FROM pg_constraint WHERE conrelid = '\"User\"'::regclass AND contype = 'c' LOOP EXECUTE format('ALTER TABLE \"User\" DROP CONSTRAINT %I', c); END LOOP; END $$; \
-         UPDATE \"User\" SET \"tenantId\" = 'other' WHERE id = 'u1'; ALTER TABLE \"User\" ENABLE TRIGGER USER; RESET session_replication_role"),
+         UPDATE \"User\" SET \"tenantId\" = 'other' WHERE id = 'u1'; ALTER TABLE \"User\" ENABLE TRIGGER USER; RESET session_replication_role",
+    )
+    .also(&["application.drift"]),
     plant("application.api-keys", "UPDATE \"User\" SET \"apiKey\" = 'rylie1.k1.' || repeat('a', 120) WHERE id = 'u1'"),
     plant("application.quotas", "UPDATE \"User\" SET \"activePackageType\" = 'SILVER', \"pagesUsedThisPeriod\" = 99 WHERE id = 'u1'"),
     plant(

@@ -13,7 +13,7 @@ use super::report::{Limits, Outcome};
 
 pub(super) use pages::measure;
 
-pub(super) static CHECKS: [CheckSpec; 16] = [
+pub(super) static CHECKS: [CheckSpec; 15] = [
     by_code("sqlite.integrity", "The file is damaged.", Look::SqliteCode)
         .fix("rylie backup restore the newest verified backup; keep the damaged file", "none"),
     by_code("sqlite.foreign-key-rows", "Rows refer to rows that do not exist.", Look::SqliteCode)
@@ -44,13 +44,6 @@ pub(super) static CHECKS: [CheckSpec; 16] = [
         .fix("chmod 700 the folder of the file", "none"),
     by_code("sqlite.writable", "The file or its folder cannot be written by this user.", Look::SqliteCode)
         .fix("give the file and its folder to the service's user", "none"),
-    by_code(
-        "sqlite.hot-journal",
-        "A rollback journal lies next to the file, from a crash or another program.",
-        Look::SqliteCode,
-    )
-    .warns()
-    .fix("open the file with its only user; SQLite then repairs it", "none"),
     by_code("sqlite.network-file", "The file is on a network file system, whose locks do not work.", Look::SqliteCode)
         .fix("move the file to a local disk", "none"),
     schema::STATISTICS,
@@ -79,7 +72,6 @@ pub(super) async fn by_code_of(
         ("sqlite.file-rights", Some(path)) => file::rights(path),
         ("sqlite.folder-rights", Some(path)) => file::folder_rights(path),
         ("sqlite.writable", Some(path)) => file::writable(path),
-        ("sqlite.hot-journal", Some(path)) => file::hot_journal(path),
         ("sqlite.network-file", Some(path)) => file::network(path),
         _ => Outcome::not_checked("it was not looked at"),
     }

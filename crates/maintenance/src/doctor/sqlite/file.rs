@@ -94,17 +94,6 @@ pub(super) fn writable(path: &Path) -> Outcome {
     }
 }
 
-pub(super) fn hot_journal(path: &Path) -> Outcome {
-    match fs::metadata(next_to(path, "-journal")) {
-        Ok(file) if file.len() > 0 => {
-            Outcome::found(Verdict::Warning, "file -journal", format!("has {} bytes", file.len()))
-        }
-        Ok(_) => Outcome::ok("there is no rollback journal"),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::ok("there is no rollback journal"),
-        Err(error) => Outcome::not_checked(format!("it cannot be read: {error}")),
-    }
-}
-
 /// Finds the mount of the file by the longest prefix.
 pub(super) fn network(path: &Path) -> Outcome {
     let (Ok(mounts), Ok(path)) = (fs::read_to_string("/proc/self/mounts"), fs::canonicalize(path)) else {
