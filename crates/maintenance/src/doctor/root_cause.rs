@@ -122,7 +122,12 @@ impl When {
         let (of_symptom, of_cause) = (objects(symptom), objects(cause));
         match self {
             Self::Always => true,
-            Self::SameObject => of_symptom.iter().any(|object| of_cause.contains(object)),
+            // The server does not say which prepared transaction holds a lock.
+            Self::SameObject => of_symptom.iter().any(|object| {
+                of_cause
+                    .iter()
+                    .any(|cause| cause == object || (object == "prepared transaction" && cause.starts_with(object)))
+            }),
             Self::EachNamed => {
                 let name = |object: &String| object.rsplit(' ').next().unwrap_or_default().to_owned();
                 let names: Vec<String> = of_cause.iter().map(name).filter(|name| !name.is_empty()).collect();

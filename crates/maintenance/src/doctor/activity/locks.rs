@@ -11,7 +11,7 @@ const BLOCKING_SQL: &str = "WITH RECURSIVE edge AS (SELECT a.pid AS waiter, b.pi
      SELECT CASE WHEN r.waited >= {c} OR r.waiters >= 10 THEN 'critical' WHEN r.waited >= {w} THEN 'warning' END, \
        CASE WHEN r.root = 0 THEN 'prepared transaction' ELSE 'pid ' || r.root END, \
        'blocks ' || r.waiters || ' sessions, the longest for ' || r.waited || ' s' || coalesce('; it is ' || state || ': ' || {query}, ''), \
-       CASE WHEN r.root <> 0 THEN 'rylie doctor terminate ' || r.root END, 'none; its transaction is rolled back' \
+       CASE WHEN r.root <> 0 THEN 'rylie doctor terminate ' || r.root ELSE 'end the prepared transaction; see activity.prepared-transactions' END, 'none; its transaction is rolled back' \
      FROM root r LEFT JOIN pg_stat_activity a ON a.pid = r.root";
 
 pub(super) const BLOCKING: CheckSpec =

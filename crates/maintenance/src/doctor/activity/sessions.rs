@@ -2,6 +2,7 @@
 
 use crate::doctor::check::{CheckSpec, Need, postgres};
 
+/// A login without `pg_read_all_stats` sees the sessions of others without their kind and state.
 pub(super) const CONNECTIONS: CheckSpec = postgres(
     "activity.connections",
     "The server has few connections left, and refuses sessions when there are none.",
@@ -10,7 +11,7 @@ pub(super) const CONNECTIONS: CheckSpec = postgres(
      FROM (SELECT sum(n) AS used, string_agg(n || ' ' || state, ', ' ORDER BY n DESC) AS states, \
          current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most \
        FROM (SELECT coalesce(state, 'of other logins') AS state, count(*) AS n FROM pg_stat_activity \
-         WHERE backend_type = 'client backend' GROUP BY 1) s) t",
+         WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend' GROUP BY 1) s) t",
 )
 .limits(80.0, 95.0, "percent")
 .fix("rylie doctor --only activity, end idle sessions, and lower max_connections of the services", "none");
