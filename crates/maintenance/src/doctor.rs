@@ -6,6 +6,7 @@
 mod activity;
 mod application;
 mod check;
+mod data;
 mod facts;
 mod fix;
 mod isolation;
@@ -26,12 +27,12 @@ use crate::doctor::check::CheckSpec;
 
 pub use activity::pool_outcome;
 pub use application::{AlertTarget, alert_target_outcome, backup_outcomes, job_outcomes, reach};
+pub use data::{BackupPoint, DoctorData, JobPoint, SizePoint, SlowStatement, TenantCost, WaitEdge};
 pub use facts::DoctorFacts;
 pub use fix::{FixStep, fix_steps, run_fix};
 pub use options::{DoctorOptions, Threshold};
 pub use report::{
-    BackupPoint, Change, Changes, CheckGroup, CheckResult, DoctorData, DoctorReport, Evidence, Fix, JobPoint, Limits,
-    Outcome, Severity, SizePoint, SlowStatement, TenantCost, Verdict, WaitEdge,
+    Change, Changes, CheckGroup, CheckResult, DoctorReport, Evidence, Fix, Limits, Outcome, Severity, Verdict,
 };
 pub use run::diagnose;
 pub use session_control::{EndedSession, SessionEnd, SessionTarget, end_sessions, sessions_to_end};

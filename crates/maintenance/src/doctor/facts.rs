@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::report::{DoctorData, Outcome};
+use super::data::DoctorData;
+use super::report::Outcome;
 
 /// Facts from outside the engine: the settings of the application, and the checks of other crates.
 #[derive(Clone, Debug, Default)]

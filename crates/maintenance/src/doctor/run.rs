@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::check::{CheckSpec, REACHABLE};
+use super::data::DoctorData;
 use super::facts::DoctorFacts;
 use super::options::DoctorOptions;
-use super::report::{CheckResult, DoctorData, DoctorReport, Evidence, Fix, Limits, Outcome, Verdict};
+use super::report::{CheckResult, DoctorReport, Evidence, Fix, Limits, Outcome, Verdict};
 use super::{all_checks, root_cause};
 use crate::engine::Engine;
 

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::backup::ListedBackup;
-use crate::doctor::report::{BackupPoint, Limits, Outcome, Verdict};
+use crate::doctor::data::BackupPoint;
+use crate::doctor::report::{Limits, Outcome, Verdict};
 
 /// Most backups of a report.
 const MOST: usize = 50;

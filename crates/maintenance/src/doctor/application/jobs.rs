@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::doctor::check::{CheckSpec, Need, both};
-use crate::doctor::report::{JobPoint, Outcome, Verdict};
+use crate::doctor::data::JobPoint;
+use crate::doctor::report::{Outcome, Verdict};
 use crate::scheduler::JobStatus;
 
 pub(super) const FAILING: CheckSpec = both(

@@ -4,8 +4,9 @@ use sqlx::Row;
 
 use super::Run;
 use crate::doctor::check::Need;
+use crate::doctor::data::{SlowStatement, TenantCost, WaitEdge};
 use crate::doctor::queries;
-use crate::doctor::report::{Limits, SlowStatement, TenantCost, WaitEdge};
+use crate::doctor::report::Limits;
 use crate::doctor::session::Session;
 use crate::doctor::session::placeholders::{KIND, fill};
 

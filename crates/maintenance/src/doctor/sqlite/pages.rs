@@ -2,7 +2,8 @@
 
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use crate::doctor::report::{DoctorData, Limits, Outcome, Verdict};
+use crate::doctor::data::DoctorData;
+use crate::doctor::report::{Limits, Outcome, Verdict};
 use crate::doctor::session::reason;
 
 /// The size up to which every run reads the whole file.
