@@ -87,6 +87,7 @@ impl Config {
             "application.secrets-open",
             "tables.growth",
             "tables.disk-full",
+            "application.marker",
         ];
         if !ids.iter().any(|id| wanted.has(id)) {
             return;
@@ -101,7 +102,7 @@ impl Config {
             Ok(database) => database,
             Err(reason) => {
                 for id in ids {
-                    facts.outcomes.insert(id, Outcome::not_checked(reason.clone()));
+                    facts.outcomes.entry(id).or_insert_with(|| Outcome::not_checked(reason.clone()));
                 }
                 return;
             }

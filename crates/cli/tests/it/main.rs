@@ -13,6 +13,7 @@ mod backup_erasures;
 mod backup_postgres;
 mod causes;
 mod doctor;
+mod doctor_operation;
 mod environment;
 mod foreign_files;
 mod guards;
