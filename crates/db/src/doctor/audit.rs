@@ -27,11 +27,11 @@ pub(super) async fn look(database: &Database, wanted: &Wanted<'_>, part: Duratio
     };
     compare_marker(database, &reader, facts).await;
     let outside = outside(database, part).await;
-    let verified = tokio::time::timeout(part, verify(&reader, wanted.options.deep, &outside)).await;
+    let verified = tokio::time::timeout(part, verify(&reader, wanted.options.deep, outside.as_ref())).await;
     let verified = verified
         .unwrap_or_else(|_| Outcome::not_checked("verification took too long; `rylie audit verify` has no limit"));
     facts.outcomes.insert(log, verified);
-    let aged = tokio::time::timeout(part, age(&reader, &outside, wanted, facts)).await;
+    let aged = tokio::time::timeout(part, age(&reader, outside.as_ref(), wanted, facts)).await;
     let aged = aged.unwrap_or_else(|_| Outcome::not_checked("the seals could not be read in time"));
     facts.outcomes.insert(checkpoint, aged);
 }
@@ -73,12 +73,12 @@ async fn outside(database: &Database, part: Duration) -> Option<Result<Outside, 
     })
 }
 
-async fn verify(reader: &AuditReader, deep: bool, outside: &Option<Result<Outside, String>>) -> Outcome {
+async fn verify(reader: &AuditReader, deep: bool, outside: Option<&Result<Outside, String>>) -> Outcome {
     let extent = match reader.extent().await {
         Ok(extent) => extent,
         Err(error) => return Outcome::not_checked(super::in_words(&error)),
     };
-    let outside = outside.as_ref().and_then(|outside| outside.as_ref().ok()).cloned().unwrap_or_default();
+    let outside = outside.and_then(|outside| outside.as_ref().ok()).cloned().unwrap_or_default();
     if extent.records > WHOLE && !deep {
         let found = match (reader.wrongly_waiting().await, reader.structure_of(extent.batches, extent.batches).await) {
             (Ok(waiting), Ok(structure)) => waiting.or(structure),
@@ -104,7 +104,7 @@ async fn verify(reader: &AuditReader, deep: bool, outside: &Option<Result<Outsid
 /// The age of the newest batch that the place outside confirms.
 async fn age(
     reader: &AuditReader,
-    outside: &Option<Result<Outside, String>>,
+    outside: Option<&Result<Outside, String>>,
     wanted: &Wanted<'_>,
     facts: &DoctorFacts,
 ) -> Outcome {

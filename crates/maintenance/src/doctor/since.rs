@@ -42,8 +42,8 @@ impl DoctorReport {
         checks.sort_by_key(|change| !matches!(change.after.as_deref(), Some("critical" | "warning")));
         let both = earlier.data.fingerprint.as_ref().zip(self.data.fingerprint.as_ref());
         let large = |change: &Change| {
-            let bytes = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-            let (before, after) = (bytes(&change.before), bytes(&change.after));
+            let bytes = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+            let (before, after) = (bytes(change.before.as_deref()), bytes(change.after.as_deref()));
             let differ = (after - before).abs();
             differ >= 1 << 20 && differ * 10 >= before
         };

@@ -69,8 +69,8 @@ fn finding(text: &mut String, check: &CheckResult, report: &DoctorReport) {
 }
 
 fn changed(kind: &str, change: &Change) -> String {
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-    format!("  {kind} {}: {} (before {})", change.name, value(&change.after), value(&change.before))
+    let (before, after) = (change.before.as_deref().unwrap_or("none"), change.after.as_deref().unwrap_or("none"));
+    format!("  {kind} {}: {after} (before {before})", change.name)
 }
 
 fn line(text: &mut String, line: &str) {

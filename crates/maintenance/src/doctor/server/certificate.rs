@@ -39,7 +39,7 @@ pub(crate) async fn certificate(session: &mut Session, now: DateTime<Utc>, limit
 }
 
 /// Returns the second time of a certificate's validity (RFC 5280, section 4.1.2.5). The validity is a sequence of two
-/// times, each a UTCTime (tag 23) or a GeneralizedTime (tag 24). No field before it has that form.
+/// times, each a `UTCTime` (tag 23) or a `GeneralizedTime` (tag 24). No field before it has that form.
 fn valid_until(der: &[u8]) -> Option<DateTime<Utc>> {
     (0..der.len()).find_map(|start| {
         let rest = der.get(start..)?.strip_prefix(&[0x30])?;

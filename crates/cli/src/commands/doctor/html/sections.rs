@@ -30,14 +30,14 @@ pub(super) fn changes(body: &mut String, report: &DoctorReport) {
     ];
     for (kind, changes) in all {
         for change in changes {
-            let text = |value: &Option<String>| escaped(value.as_deref().unwrap_or("none"));
+            let text = |value: Option<&str>| escaped(value.unwrap_or("none"));
             put(
                 body,
                 &format!(
                     "<tr><td>{kind}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
                     escaped(&change.name),
-                    text(&change.before),
-                    text(&change.after)
+                    text(change.before.as_deref()),
+                    text(change.after.as_deref())
                 ),
             );
         }
