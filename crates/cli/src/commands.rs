@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod completions;
 mod config;
+mod doctor;
 mod drift;
 mod environment;
 mod keys;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Maintain(maintain::Maintain),
     Size(size::Size),
+    Doctor(Box<doctor::Doctor>),
     /// Backups, proven by restoring them
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -71,6 +73,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Audit(audit) => audit.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
         Command::Size(size) => size.run(global).await,
+        Command::Doctor(doctor) => doctor.run(global).await,
         Command::Backup(backup) => backup.run(global).await,
         Command::Tenant(tenant) => tenant.run(global).await,
         Command::Config(config) => config.run(global),

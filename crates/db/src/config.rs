@@ -2,6 +2,7 @@
 //!
 //! This file is long because the settings and their builder share names and checks.
 
+mod doctor;
 mod maintenance;
 mod reader;
 mod replicas;
@@ -18,6 +19,7 @@ use rylie_repositories::{Pool, PoolOptions, Quotas, SecretPolicies};
 
 use crate::error::{Error, Result};
 
+use doctor::DoctorSettings;
 pub(crate) use maintenance::Maintenance;
 use reader::{Reader, wrong};
 pub(crate) use replicas::ReplicaSettings;
@@ -61,6 +63,7 @@ pub struct Config {
     pub(crate) quotas: Quotas,
     pub(crate) maintenance: Maintenance,
     pub(crate) schedules: Schedules,
+    pub(crate) doctor: DoctorSettings,
 }
 
 type Values = BTreeMap<&'static str, (String, SettingOrigin)>;
@@ -120,10 +123,10 @@ impl Config {
             };
             Setting { name: known.name.to_owned(), value, origin }
         });
-        shown.chain(self.schedules.settings()).collect()
+        shown.chain(self.schedules.settings()).chain(self.doctor.settings()).collect()
     }
 
-    fn of(values: Values, schedules: Schedules) -> Result<Self> {
+    fn of(values: Values, schedules: Schedules, doctor: DoctorSettings) -> Result<Self> {
         let read = Reader(&values);
         let defaults = PoolOptions::default();
         let pool = PoolOptions {
@@ -158,6 +161,7 @@ impl Config {
             secrets: secrets::read(&read)?,
             maintenance: maintenance::read(&read)?,
             schedules,
+            doctor,
             values,
         })
     }
@@ -193,6 +197,7 @@ impl std::fmt::Debug for Config {
 pub struct ConfigBuilder {
     values: Values,
     schedules: Schedules,
+    doctor: DoctorSettings,
 }
 
 impl ConfigBuilder {
@@ -253,7 +258,7 @@ impl ConfigBuilder {
 
     /// Checks every value. Fails with [`Error::Config`], which names the first wrong one.
     pub fn build(self) -> Result<Config> {
-        Config::of(self.values, self.schedules)
+        Config::of(self.values, self.schedules, self.doctor)
     }
 
     /// Stores the values of a file. Values in a table have the table's name as a prefix.
@@ -279,6 +284,9 @@ impl ConfigBuilder {
     fn put(&mut self, name: &str, value: String, origin: SettingOrigin) -> Result<()> {
         if let Some(of_job) = name.strip_prefix(schedule::PREFIX) {
             return self.schedules.put(of_job, value, origin);
+        }
+        if let Some(threshold) = name.strip_prefix(doctor::PREFIX) {
+            return self.doctor.put(threshold, value, origin);
         }
         let known = all().find(|known| known.name == name).ok_or_else(|| {
             let names: Vec<_> = all().map(|known| known.name).collect();

@@ -3,6 +3,7 @@
 mod backup;
 mod config;
 mod database;
+mod doctor;
 mod error;
 mod health;
 mod jobs;

@@ -4,6 +4,7 @@ mod alert;
 mod audit;
 mod backup;
 mod bytes;
+mod doctor;
 mod engine;
 mod error;
 mod job;
@@ -28,6 +29,12 @@ pub use backup::{
     repeat_erasures, restore_into,
 };
 pub use bytes::{parse_bytes, pretty_bytes};
+pub use doctor::{
+    AlertTarget, BackupPoint, Change, Changes, CheckGroup, CheckResult, DoctorData, DoctorFacts, DoctorOptions,
+    DoctorReport, EndedSession, Evidence, Fix, FixStep, JobPoint, Limits, Outcome, SessionEnd, SessionTarget, Severity,
+    SizePoint, SlowStatement, TenantCost, Threshold, Verdict, WaitEdge, alert_target_outcome, backup_outcomes,
+    check_ids, diagnose, end_sessions, fix_steps, job_outcomes, pool_outcome, reach, run_fix, sessions_to_end,
+};
 pub use engine::{
     Analyzed, Engine, Growth, Integrity, Reindexed, Sizes, TableSize, TenantRows, Vacuumed, analyze, check_integrity,
     growth, keep_sizes, reindex, sizes, vacuum,

@@ -12,6 +12,8 @@ mod backup_defects;
 mod backup_erasures;
 mod backup_postgres;
 mod causes;
+mod doctor;
+mod doctor_operation;
 mod environment;
 mod foreign_files;
 mod guards;
