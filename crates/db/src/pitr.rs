@@ -22,8 +22,10 @@ pub use drill::PitrDrill;
 pub(crate) use jobs::{CheckPitr, MakeBase};
 
 impl Config {
-    /// The folder of point-in-time recovery: the given one, or that of the setting `pitr_folder`.
+    /// The folder of point-in-time recovery: the given one, or that of the setting `pitr_folder`. Fails with
+    /// [`PitrRefused`](rylie_maintenance::Error::PitrRefused) on SQLite.
     pub fn pitr_folder(&self, place: Option<&str>) -> Result<PitrFolder> {
+        self.refuse_sqlite()?;
         let place = place.or(self.pitr.folder.as_deref()).ok_or_else(|| Error::Config {
             setting: "pitr_folder".to_owned(),
             reason: "it is not set; name the folder with --folder, RYLIE_PITR_FOLDER or in rylie.toml".to_owned(),
@@ -98,16 +100,14 @@ impl Config {
         run: bool,
         options: &RestoreOptions,
     ) -> Result<(Restored, RepeatedErasures)> {
-        self.refuse_sqlite()?;
         let list = self.backups().map(BackupFolder::new).transpose()?.map(|backups| backups.erasures()).transpose()?;
         let mut erasures = list.flatten().map(|(list, _)| list).unwrap_or_default();
         let fingerprint = folder.manifest()?.fingerprint;
         erasures.retain(|erasure| fingerprint.as_ref() == Some(&erasure.database));
         let replayed = restore_pitr(folder, target, into, options).await?;
-        let repeated = match replayed.reached {
-            Some(reached) => self.repeat_erasures("of a time", reached, &replayed.server.url(), &erasures).await?,
-            None => RepeatedErasures::default(),
-        };
+        let base = &replayed.base.manifest;
+        let reached = replayed.reached.unwrap_or(base.ended_at);
+        let repeated = self.repeat_erasures(&base.id, reached, &replayed.server.url(), &erasures).await?;
         Ok((replayed.keep(into, run).await?, repeated))
     }
 

@@ -272,6 +272,56 @@ async fn a_restore_reaches_a_time_after_a_promotion() {
     assert_eq!(pitr.probe_after(&["--to-time", &first]).await, [1]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_was_erased_after_the_time_is_not_back() {
+    let Some(pitr) = Pitr::with_base().await else { return };
+    let mut connection = PgConnection::connect(&pitr.url).await.unwrap();
+    let sql = "SELECT id FROM \"Agency\" ORDER BY id";
+    let agencies: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+    let before = pitr.commit(1).await;
+    pitr.fixture.run(&["tenant", "erase", &agencies[0], "--yes"]).expect(0);
+    pitr.run(&["check"]).expect(0);
+    let place = open_folder();
+    let into = place.path().join("restored");
+    let words = ["restore", "--to-time", &before, "--into", into.to_str().unwrap(), "--run", "--json"];
+
+    let restored = pitr.run(&words).expect(0).json();
+
+    assert_eq!(restored["erased_again"]["tenants"], serde_json::json!([agencies[0]]));
+    let _server = Restored(into);
+    let mut connection = PgConnection::connect(restored["url"].as_str().unwrap()).await.unwrap();
+    let left: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+    assert_eq!(left, agencies[1..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incremental_base_restores_from_17_on() {
+    let Some(pitr) = Pitr::with_base().await else { return };
+    let mut connection = PgConnection::connect(&pitr.url).await.unwrap();
+    let sql = "SELECT current_setting('server_version_num')::int";
+    let version: i32 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+    if version < 170_000 {
+        pitr.run(&["base", "--incremental"]).expect(4).line_says("an incremental base needs PostgreSQL 17");
+        return;
+    }
+    pitr.run(&["base", "--incremental"]).expect(4).line_says("ALTER SYSTEM SET summarize_wal = on");
+    pitr.sql("ALTER SYSTEM SET summarize_wal = on").await;
+    pitr.sql("SELECT pg_reload_conf()").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let full = pitr.run(&["base", "--json"]).expect(0).json();
+    pitr.commit(1).await;
+
+    let changes = pitr.run(&["base", "--incremental", "--keep", "1", "--json"]).expect(0).json();
+
+    assert_eq!(changes["parent"], full["id"]);
+    assert!(changes["bytes"].as_u64().unwrap() < full["bytes"].as_u64().unwrap() / 2, "{changes:#}");
+    assert_eq!(pitr.bases().len(), 2, "the full one stays");
+    let time = pitr.commit(2).await;
+    pitr.commit(3).await;
+    pitr.run(&["check"]).expect(0);
+    assert_eq!(pitr.probe_after(&["--to-time", &time]).await, [1, 2]);
+}
+
 async fn wait_for_row(url: &str, id: i32) {
     let begun = Instant::now();
     loop {
@@ -304,7 +354,6 @@ fn sqlite_is_refused() {
     let folder = crate::support::Folder::migrated();
     for words in [&["init"][..], &["check"], &["base"], &["status"], &["receive"], &["drill"]] {
         let words = [&["pitr"], words, &["--folder", "pitr"]].concat();
-        folder.run(&["audit", "keygen", "--out", "audit.key"]);
         folder.run(words).expect(4).says("SQLite has no log that could be replayed to a time");
     }
     let words = ["pitr", "restore", "--latest", "--into", "new", "--folder", "pitr"];

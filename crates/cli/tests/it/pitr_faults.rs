@@ -141,6 +141,8 @@ async fn a_killed_base_leaves_none_and_a_dropped_slot_is_named() {
     pitr.status(0);
 
     pitr.end_receiver("-TERM");
+    let is_active = "EXISTS (SELECT FROM pg_replication_slots WHERE active)";
+    pitr.sql(&format!("DO $$ BEGIN WHILE {is_active} LOOP PERFORM pg_sleep(0.05); END LOOP; END $$")).await;
     pitr.sql("SELECT pg_drop_replication_slot('rylie_pitr')").await;
     let found = findings(&pitr.status(3));
     assert!(found.contains("slot: \"the server has no replication slot rylie_pitr"), "{found}");

@@ -27,7 +27,7 @@ const OF_THE_COPY: [&str; 10] =
 pub struct PitrDrill<'a> {
     /// The folder of point-in-time recovery.
     pub folder: &'a PitrFolder,
-    /// Where the scratch cluster is made; as large as the cluster.
+    /// The folder for the scratch cluster, which is as large as the cluster.
     pub scratch: PathBuf,
     /// Checkpoints of the audit log that were kept outside.
     pub outside: Outside,

@@ -1,4 +1,4 @@
-//! What a base states about itself.
+//! The manifest of a base.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::lsn::Lsn;
 /// The number of the manifest's format.
 pub(super) const FORMAT: u32 = 1;
 
-/// What a base is, and what a restore needs to know of the server that it was copied from.
+/// The manifest of a base: its identity, and the facts about its server that a restore needs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct BaseManifest {
     /// The number of the format; 1.

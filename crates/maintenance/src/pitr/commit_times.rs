@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// The longest wait for one segment.
 const ONE: Duration = Duration::from_secs(60);
 
-/// Where the last commit of a segment is looked for.
+/// The part of the output that is searched for the last commit.
 const TAIL: u64 = 1 << 16;
 
 /// Reads commits of the segments of an archive.

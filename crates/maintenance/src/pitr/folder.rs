@@ -31,7 +31,7 @@ pub struct PitrFolder {
     path: PathBuf,
 }
 
-/// What the folder states about itself.
+/// The identity of the folder.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PitrManifest {
     /// The number of the format; 1.
@@ -90,13 +90,13 @@ impl PitrFolder {
         Ok(Self { path })
     }
 
-    /// Where it is; an absolute path.
+    /// Its absolute path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the WAL is.
+    /// The folder of the WAL.
     pub(super) fn wal(&self) -> PathBuf {
         self.path.join("wal")
     }
@@ -105,7 +105,7 @@ impl PitrFolder {
         self.path.join("bases")
     }
 
-    /// Where the certificate of the newest drill is.
+    /// The path of the certificate of the newest drill.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.path.join("certificate.txt")
@@ -229,7 +229,7 @@ impl PitrFolder {
         let lock = open_lock(&path)?;
         if lock.try_lock().is_ok() {
             for name in self.names(|name| name.starts_with(INCOMPLETE) || name.starts_with(REMOVED))? {
-                // An orphaned `pg_basebackup` may still write there. What cannot be removed is left to the next run.
+                // An orphaned `pg_basebackup` may still write there. The next run removes the rest.
                 let _ = fs::remove_dir_all(self.bases_path().join(name));
             }
             lock.unlock().map_err(Error::file("locking", &path))?;

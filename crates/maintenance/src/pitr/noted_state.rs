@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const MOMENT: &str = "SELECT pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text, pg_current_wal_insert_lsn()::text, \
      clock_timestamp() FROM pg_current_snapshot() AS s";
 
-/// What the database held at a time.
+/// The contents of the database at a time.
 #[derive(Clone, Debug)]
 pub struct NotedState {
     /// The time, by the server's clock, UTC.
@@ -57,8 +57,8 @@ impl NotedState {
 
 /// Notes a time and reads every row as of it. Writers continue.
 ///
-/// A snapshot contains a transaction a moment after its commit is in the WAL. So a moment is looked for at which no
-/// transaction with an id runs: two snapshots around the noted time are equal and contain every id that was given out.
+/// A snapshot contains a transaction a moment after its commit is in the WAL. So the function looks for a
+/// moment at which no transaction with an id runs. Two snapshots around it are equal and contain every id given out.
 /// Then the contents at the time are those of the snapshot. Waits up to 20 seconds for such a moment; without one
 /// [`is_exact`](NotedState::is_exact) is false.
 ///

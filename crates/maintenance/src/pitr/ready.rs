@@ -58,8 +58,8 @@ impl Readiness {
     }
 }
 
-/// Checks the server and the login, creates the replication slot, and makes the folder. What exists stays, so it can be
-/// repeated: after a failover it creates the slot on the new primary.
+/// Checks the server and the login, creates the replication slot, and makes the folder. It can be repeated and
+/// keeps existing parts: after a failover it creates the slot on the new primary.
 ///
 /// [`Error::PitrNotReady`] names everything that is missing, with the SQL for it; nothing is made then.
 /// [`Error::PitrRefused`] if the folder is that of another cluster.

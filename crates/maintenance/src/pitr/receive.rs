@@ -20,7 +20,7 @@ const HEALTHY: Duration = Duration::from_secs(60);
 
 /// Receives the WAL into the folder until the future is dropped. Starts the receiver again after each end.
 ///
-/// What the receiver acknowledges is on disk (`--synchronous`), and the server keeps the rest for the slot. So nothing is
+/// The receiver acknowledges WAL that is on disk (`--synchronous`), and the server keeps the rest for the slot. So nothing is
 /// lost if any process is killed. A future that is dropped kills the receiver.
 ///
 /// [`Error::PitrRefused`] if another process receives into the folder, and if the server is another cluster. Both are

@@ -10,7 +10,6 @@ use tempfile::TempDir;
 use super::commit_times::CommitTimes;
 use super::files::{blocking, copy_folder};
 use super::folder::{Base, PitrFolder, PitrManifest};
-use super::lsn::Lsn;
 use super::os_user::OsUser;
 use super::private_server::{PrivateServer, Programs};
 use super::target::{RestoreTarget, Window};
@@ -75,7 +74,7 @@ pub struct Replayed {
     user: Option<OsUser>,
 }
 
-/// What a restore needs of the WAL.
+/// The base, the segments and the settings of a restore.
 struct Plan {
     base: Base,
     segments: Vec<Segment>,
@@ -222,7 +221,7 @@ async fn needed(archive: &WalArchive, base: &Base, stretch: &Stretch, target: Re
         RestoreTarget::Latest if stretch.problem.is_some() => Ok(None),
         RestoreTarget::Latest => Ok(Some(all)),
         RestoreTarget::Position(lsn) => {
-            let before = archive.number_of(lsn) - archive.number_of(base.manifest.start);
+            let before = archive.number_of(lsn).saturating_sub(archive.number_of(base.manifest.start));
             let before = usize::try_from(before).unwrap_or(usize::MAX);
             Ok((before < all).then(|| all.min(before + 2)))
         }
@@ -253,23 +252,29 @@ async fn outside(
 
 /// The settings of the recovery. They are arguments of the server, so nothing is quoted and nothing is left behind.
 fn settings(target: RestoreTarget, timeline: u32) -> Vec<String> {
-    let (time, lsn) = match target {
-        RestoreTarget::Time(time) => (time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string(), String::new()),
-        RestoreTarget::Position(Lsn(lsn)) => (String::new(), Lsn(lsn).to_string()),
-        RestoreTarget::Latest => (String::new(), String::new()),
-    };
-    vec![
+    let mut settings = [
         // The WAL is in the directory: a command that always fails leads there.
-        "restore_command=false".to_owned(),
-        "recovery_target=".to_owned(),
-        "recovery_target_name=".to_owned(),
-        "recovery_target_xid=".to_owned(),
-        format!("recovery_target_time={time}"),
-        format!("recovery_target_lsn={lsn}"),
-        "recovery_target_inclusive=on".to_owned(),
-        "recovery_target_action=promote".to_owned(),
-        format!("recovery_target_timeline={timeline}"),
+        "restore_command=false",
+        "recovery_target_inclusive=on",
+        "recovery_target_action=promote",
+        "recovery_target=",
+        "recovery_target_name=",
+        "recovery_target_xid=",
+        "recovery_target_time=",
+        "recovery_target_lsn=",
     ]
+    .map(str::to_owned)
+    .to_vec();
+    settings.push(format!("recovery_target_timeline={timeline}"));
+    // The server takes only one target, and it must come after the empty ones.
+    match target {
+        RestoreTarget::Time(time) => {
+            settings.push(format!("recovery_target_time={}", time.format("%Y-%m-%d %H:%M:%S%.6f+00")));
+        }
+        RestoreTarget::Position(lsn) => settings.push(format!("recovery_target_lsn={lsn}")),
+        RestoreTarget::Latest => {}
+    }
+    settings
 }
 
 /// A private folder beside the result, so that the result can be renamed. As root it is one that the server's user may

@@ -1,4 +1,4 @@
-//! What the live server states about itself, its replication slot and its log.
+//! The live server: its identity, its replication slot and its WAL.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
@@ -28,7 +28,7 @@ pub(super) struct Server {
     connection: PgConnection,
 }
 
-/// What a server is.
+/// The identity of a server, and the settings that a restore needs.
 #[derive(Clone, Debug)]
 pub(super) struct ServerFacts {
     pub(super) system_identifier: String,
@@ -51,7 +51,7 @@ pub(super) struct SlotState {
     pub(super) is_active: bool,
     /// `reserved`, `extended`, `unreserved` or `lost`.
     pub(super) wal_status: String,
-    /// What the receiver has on disk.
+    /// The end of the WAL on the receiver's disk.
     pub(super) received: Option<Lsn>,
     /// How much of the WAL the server keeps for it.
     pub(super) retained_bytes: u64,

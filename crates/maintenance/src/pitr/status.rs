@@ -26,7 +26,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(300);
 pub struct WalFinding {
     /// `server`, `cluster`, `slot`, `receiver`, `wal`, `gap` or `base`.
     pub id: String,
-    /// What is wrong, and what to do.
+    /// The problem and its remedy.
     pub detail: String,
 }
 
@@ -37,7 +37,7 @@ pub struct PitrStatus {
     pub last_wal: Option<String>,
     /// When the newest part of the WAL arrived, UTC.
     pub last_wal_at: Option<DateTime<Utc>>,
-    /// What the receiver has on disk, as it told the server.
+    /// The end of the WAL on the receiver's disk, as it reported to the server.
     pub received: Option<Lsn>,
     /// The end of the WAL on the server.
     pub current: Option<Lsn>,
@@ -49,7 +49,7 @@ pub struct PitrStatus {
     pub receiving: bool,
     /// How much of the WAL the server keeps for the slot, in bytes.
     pub retained_bytes: Option<u64>,
-    /// The state of the slot's log: `reserved`, `extended`, `unreserved` or `lost`.
+    /// The state of the slot's WAL: `reserved`, `extended`, `unreserved` or `lost`.
     pub slot_status: Option<String>,
     /// When the oldest usable base was complete, UTC. Restores can go to this time and later ones.
     pub window_start: Option<DateTime<Utc>>,

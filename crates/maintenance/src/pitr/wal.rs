@@ -1,4 +1,4 @@
-//! The files of the write-ahead log: names, headers, timelines, and whether they are contiguous.
+//! The files of the write-ahead log (WAL): names, headers, timelines, and whether they are contiguous.
 //!
 //! The layout is that of `access/xlog_internal.h` and `access/timeline.h` of PostgreSQL.
 
@@ -53,7 +53,7 @@ pub(super) struct SegmentFile {
 }
 
 impl SegmentFile {
-    /// Where it is now: the receiver may have completed it since it was listed.
+    /// Its present path: the receiver may have completed it since it was listed.
     pub(super) fn present(&self) -> PathBuf {
         if self.is_partial && !self.path.exists() { self.path.with_extension("") } else { self.path.clone() }
     }
@@ -74,7 +74,7 @@ pub(super) struct WalArchive {
 pub(super) struct Stretch {
     /// The segments in order; only the last one may be partial.
     pub(super) segments: Vec<Segment>,
-    /// What ended it before the end of the WAL: a gap, or a damaged file.
+    /// The gap or the damaged file that ended it before the end of the WAL.
     pub(super) problem: Option<String>,
 }
 

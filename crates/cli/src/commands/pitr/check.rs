@@ -14,8 +14,8 @@ use crate::report::Report;
 
 /// Set up point-in-time recovery: check server and login, create replication slot and folder
 ///
-/// Names everything that is missing, with the SQL for it, and changes nothing then (4). What exists stays, so it can be
-/// repeated. After a failover it creates the slot on the new primary.
+/// Names everything that is missing, with the SQL for it, and changes nothing then (4). It can be repeated
+/// and keeps existing parts. After a failover it creates the slot on the new primary.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie pitr init --folder /var/lib/rylie/pitr")]
 pub(crate) struct Init {

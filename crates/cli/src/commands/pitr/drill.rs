@@ -27,7 +27,7 @@ use crate::report::Report;
 pub(crate) struct Drill {
     #[command(flatten)]
     place: Place,
-    /// Where the scratch cluster is made [default: the folder for temporary files]
+    /// The folder for the scratch cluster [default: the folder for temporary files]
     #[arg(long, value_name = "DIR")]
     scratch_dir: Option<PathBuf>,
     /// Compare the audit log with the checkpoints in this file [default: those at `audit_checkpoints` of the settings]
