@@ -1,6 +1,6 @@
 //! How far recovery can go: the WAL that was received, the slot, the window and the bases.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -90,7 +90,7 @@ pub async fn pitr_status(
 ) -> Result<PitrStatus> {
     let manifest = folder.manifest()?;
     let mut status = PitrStatus::default();
-    match of_server(engine, &manifest, folder, patience, limit, &mut status).await {
+    match of_server(engine, &manifest, folder, patience, limit, now, &mut status).await {
         Err(error @ Error::PitrRefused { .. }) => status.find("cluster", error.to_string()),
         Err(error) => status.find("server", format!("the server does not answer: {}", in_words(&error))),
         Ok(()) => {}
@@ -106,6 +106,7 @@ async fn of_server(
     folder: &PitrFolder,
     patience: Duration,
     limit: Duration,
+    now: DateTime<Utc>,
     status: &mut PitrStatus,
 ) -> Result<()> {
     let mut server = Server::connect(engine).await?;
@@ -138,9 +139,10 @@ async fn of_server(
     let lag = current.0.saturating_sub(slot.received.unwrap_or_default().0);
     status.lag_bytes = Some(lag);
     let archive = folder.archive(manifest)?;
-    let newest = archive.segments.values().map(|file| file.modified).max();
-    let silent = newest.and_then(|newest| SystemTime::now().duration_since(newest).ok()).unwrap_or_default();
-    let silent = if lag == 0 { Duration::ZERO } else { silent.max(begun.elapsed()) };
+    let newest: Option<DateTime<Utc>> = archive.segments.values().map(|file| file.modified).max().map(Into::into);
+    let since = newest.and_then(|newest| (now - newest).to_std().ok()).unwrap_or_default();
+    let silent = since + begun.elapsed();
+    let silent = if lag == 0 { Duration::ZERO } else { silent };
     status.lag_seconds = Some(i64::try_from(silent.as_secs()).unwrap_or(i64::MAX));
     if slot.is_lost() {
         status.find("slot", lost(&manifest.slot, &slot.wal_status));

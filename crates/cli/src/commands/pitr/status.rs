@@ -33,7 +33,7 @@ impl Status {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
         if self.place.is_pgbackrest(&settings) {
-            return Ok(of_pgbackrest(&settings).await?);
+            return of_pgbackrest(&settings).await;
         }
         let folder = self.place.folder(&settings)?;
         let limit = self.max_lag.map_or(settings.pitr_alert_after(), Duration::from_secs);
