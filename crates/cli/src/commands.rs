@@ -11,6 +11,7 @@ mod environment;
 mod keys;
 mod maintain;
 mod migrate;
+mod pitr;
 mod roles;
 mod seed;
 mod size;
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     /// Backups, proven by restoring them
     #[command(subcommand)]
     Backup(backup::Backup),
+    /// Point-in-time recovery of PostgreSQL: receive the WAL, make bases, restore to a time
+    #[command(subcommand)]
+    Pitr(pitr::Pitr),
     /// One whole tenant: export, import, erase
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -75,6 +79,7 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Size(size) => size.run(global).await,
         Command::Doctor(doctor) => doctor.run(global).await,
         Command::Backup(backup) => backup.run(global).await,
+        Command::Pitr(pitr) => pitr.run(global).await,
         Command::Tenant(tenant) => tenant.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),

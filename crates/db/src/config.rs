@@ -4,6 +4,7 @@
 
 mod doctor;
 mod maintenance;
+mod pitr;
 mod reader;
 mod replicas;
 mod schedule;
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 
 use doctor::DoctorSettings;
 pub(crate) use maintenance::Maintenance;
+pub(crate) use pitr::PitrSettings;
 use reader::{Reader, wrong};
 pub(crate) use replicas::ReplicaSettings;
 use schedule::Schedules;
@@ -54,6 +56,7 @@ pub struct Config {
     pub(crate) backup_url: Option<String>,
     pub(crate) backup_scratch_url: Option<String>,
     pub(crate) backups: Option<String>,
+    pub(crate) pitr: PitrSettings,
     pub(crate) pool: PoolOptions,
     pub(crate) replicas: ReplicaSettings,
     pub(crate) fingerprint: Option<String>,
@@ -153,6 +156,7 @@ impl Config {
             backup_url: postgres_url(&read, "backup_url", url)?,
             backup_scratch_url: postgres_url(&read, "backup_scratch_url", url)?,
             backups: read.text("backups").map(str::to_owned),
+            pitr: pitr::read(&read, url)?,
             pool,
             replicas: replicas::read(&read, url)?,
             fingerprint: read.text("fingerprint").map(str::to_owned),

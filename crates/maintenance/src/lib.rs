@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod job;
 mod jobs;
+mod pitr;
 mod scheduler;
 mod secrets;
 mod seed;
@@ -17,7 +18,7 @@ mod tenant;
 mod usage;
 mod work;
 
-pub use alert::{Notifier, Smtp, check_backup_age, check_size, deliver_alerts};
+pub use alert::{Notifier, Smtp, check_backup_age, check_size, check_wal_silence, deliver_alerts};
 pub use audit::{
     CheckedTenantAudit, ContinuedExport, ExportedBatch, RetainedAudit, SealedAudit, Verification, check_tenant_audit,
     checkpoint_sink, checkpoint_sinks, continues_export, erase_from_audit, kept_checkpoints, read_checkpoints,
@@ -42,6 +43,12 @@ pub use engine::{
 pub use error::{EngineFault, Error, Result};
 pub use job::{Job, JobContext, Missed};
 pub use jobs::LibraryJob;
+pub use pitr::{
+    Arrival, Base, BaseManifest, BaseOptions, ListedBase, Lsn, NotedState, PgBackRest, PgBackRestStatus, PitrFolder,
+    PitrManifest, PitrStatus, PrivateServer, Pruned, Readiness, Replayed, RestoreOptions, RestoreTarget, Restored,
+    WalFinding, Window, barman_version, init_pitr, make_base, note_state, pitr_ready, pitr_status, receive_wal,
+    replay_pitr, restore_pitr, wait_for_wal,
+};
 pub use scheduler::{
     JobStatus, RunOutcome, RunReport, Schedule, ScheduleSettings, Scheduler, SchedulerOptions, Upcoming,
 };

@@ -82,7 +82,7 @@ impl SettingSpec {
 }
 
 /// The settings except those of secret columns.
-pub(super) const KNOWN: [SettingSpec; 33] = [
+pub(super) const KNOWN: [SettingSpec; 39] = [
     SettingSpec {
         shown: Shown::WithoutPassword,
         ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc")
@@ -115,6 +115,12 @@ pub(super) const KNOWN: [SettingSpec; 33] = [
     SettingSpec { shown: Shown::WithoutPassword, ..known("backup_scratch_url", "RYLIE_BACKUP_SCRATCH_URL", "") },
     known("backup_keep", "RYLIE_BACKUP_KEEP", ""),
     known("backup_alert_after_hours", "RYLIE_BACKUP_ALERT_AFTER_HOURS", "36"),
+    known("pitr_folder", "RYLIE_PITR_FOLDER", "").file(),
+    SettingSpec { shown: Shown::WithoutPassword, ..known("pitr_url", "RYLIE_PITR_URL", "") },
+    known("pitr_slot", "RYLIE_PITR_SLOT", "rylie_pitr"),
+    known("pitr_keep", "RYLIE_PITR_KEEP", ""),
+    known("pitr_alert_after_seconds", "RYLIE_PITR_ALERT_AFTER_SECONDS", "30"),
+    known("pitr_stanza", "RYLIE_PITR_STANZA", ""),
     known("size_alert_above", "RYLIE_SIZE_ALERT_ABOVE", ""),
     // The path of a webhook often contains its password.
     SettingSpec { shown: Shown::Never, ..known("size_notify", "RYLIE_SIZE_NOTIFY", "") },
