@@ -41,7 +41,7 @@ pub enum Record {
     Erasure(u8),
 }
 
-/// What a checkpoint signs about its batch.
+/// The statement of a checkpoint about its batch.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Sealed {
     pub records: BTreeSet<Record>,
@@ -63,7 +63,7 @@ pub struct Witness {
     pub seen: Option<Chain>,
     /// Its statements, which are published and not lost.
     pub signed: Vec<Chain>,
-    /// What it is about to sign, or to store in the mutant that signs first.
+    /// The chain that it is about to sign, or to store in the mutant that signs first.
     pub next: Option<Chain>,
     pub lost: bool,
 }
@@ -85,7 +85,7 @@ pub struct State {
     pub salt: u8,
     /// How many of the first batches have lost their records.
     pub removed: usize,
-    /// What each sealer has read and not yet stored.
+    /// The records that each sealer has read and not yet stored.
     pub sealing: [Option<BTreeSet<Record>>; 2],
     pub published: Chain,
     pub witnesses: [Witness; 2],

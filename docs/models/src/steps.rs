@@ -98,7 +98,7 @@ fn publish(state: &State, rules: &Rules, steps: &mut Steps) {
     }
 }
 
-/// What a sealer takes that remembers the highest sealed position.
+/// Returns the records after the highest sealed position, for the mutant that seals ranges.
 fn newest_positions(state: &State) -> BTreeSet<Record> {
     let sealed = state.log.iter().flat_map(|batch| &batch.records);
     let last = sealed.filter_map(|record| if let Record::Plain(n) = record { Some(*n) } else { None }).max();

@@ -211,12 +211,11 @@ fn double(whole: &[u8], fraction: &[u8], exponent: Option<(bool, Vec<u8>)>) -> O
     let append = |m: u64, digit: u8| m.checked_mul(10)?.checked_add(digit.into());
     let mut full = false;
     for digit in whole {
-        match append(m, *digit).filter(|_| !full) {
-            Some(next) => m = next,
-            None => {
-                full = true;
-                e += 1;
-            }
+        if let Some(next) = append(m, *digit).filter(|_| !full) {
+            m = next;
+        } else {
+            full = true;
+            e += 1;
         }
     }
     if !full {
@@ -253,7 +252,7 @@ fn double(whole: &[u8], fraction: &[u8], exponent: Option<(bool, Vec<u8>)>) -> O
 /// The leaf of a record, by the section "Hashes".
 fn leaf(record: &Record, version: u8, details: Option<&str>, salts: [[u8; 16]; 2]) -> Vec<u8> {
     let (Part::Open { value: who, .. }, Part::Open { value: what, .. }) = (&record.who, &record.what) else {
-        panic!("the records of this test have both parts")
+        unreachable!("the records of this test have both parts")
     };
     let who = h(&[
         &text("rylie audit who 1"),

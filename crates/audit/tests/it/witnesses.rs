@@ -116,7 +116,9 @@ impl Files {
     fn witnesses(&self, keys: Vec<WitnessKey>, required: usize) -> Witnesses {
         let files: Vec<_> = keys.iter().map(|key| self.path(&format!("{}.notes", key.name()))).collect();
         let mut witnesses = Witnesses::new(keys, Some(required)).unwrap();
-        files.iter().for_each(|file| witnesses.read(file).unwrap());
+        for file in &files {
+            witnesses.read(file).unwrap();
+        }
         witnesses
     }
 }
@@ -307,7 +309,9 @@ fn a_state_is_read_as_it_was_written_and_another_text_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let chain = chain(&new_key(&folder, "key"), &[1, 2, 3]);
     let mut state = WitnessState::default();
-    chain.iter().for_each(|checkpoint| state.see(checkpoint, &[] as &[PublicKey]).unwrap());
+    for checkpoint in &chain {
+        state.see(checkpoint, &[] as &[PublicKey]).unwrap();
+    }
     let text = state.to_text();
 
     assert_eq!(WitnessState::parse(&text).unwrap(), state);

@@ -259,8 +259,7 @@ fn export(folder: &Folder, out: &str) {
 fn add_records(folder: &Folder, count: usize) {
     for _ in 0..count {
         let insert = "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") \
-                      SELECT lower(hex(randomblob(8))), 'ann', 'REPORT_SENT', 'Request', min(\"tenantId\") FROM \"AuditLog\" \
-                      WHERE action = 'AGENCY_CREATED'";
+                      SELECT lower(hex(randomblob(8))), 'ann', 'REPORT_SENT', 'Request', id FROM \"Agency\"";
         sqlite(folder, &[insert]);
     }
 }

@@ -245,6 +245,7 @@ fn leaf(row: &QueryResult) -> SealedLeaf {
     let read = |row| record(row, &commitments(row)?, format);
     let record = match row.try_get::<Option<String>>("", "id") {
         Ok(None) => StoredRecord::Gone,
+        _ if !has_whole_commitments(row) => StoredRecord::Unreadable,
         _ => read(row).map_or(StoredRecord::Unreadable, StoredRecord::Whole),
     };
     SealedLeaf {
@@ -254,4 +255,12 @@ fn leaf(row: &QueryResult) -> SealedLeaf {
         emptied: false,
         erasure_waits: false,
     }
+}
+
+/// Returns whether each salt and commitment of a leaf is absent or has its length.
+fn has_whole_commitments(row: &QueryResult) -> bool {
+    let is_whole = |name, length| {
+        row.try_get::<Option<Vec<u8>>>("", name).is_ok_and(|bytes| bytes.is_none_or(|bytes| bytes.len() == length))
+    };
+    is_whole("who_salt", 16) && is_whole("what_salt", 16) && is_whole("who", 32) && is_whole("what", 32)
 }
