@@ -28,9 +28,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const STOP_SECONDS: &str = "600";
 
 /// Settings that keep the server from everything outside: connections, archives, publishers, libraries, commands.
-const APART: [&str; 30] = [
+const APART: [&str; 29] = [
     "listen_addresses=",
-    "external_pid_file=",
     "unix_socket_permissions=0700",
     "ssl=off",
     "archive_mode=off",
@@ -108,9 +107,13 @@ impl PrivateServer {
         let mut command = programs.postgres.command();
         command.arg("-D").arg(data).current_dir(data).process_group(0);
         command.env_remove("PGDATA");
-        for (name, file) in
-            [("config_file", "conf"), ("hba_file", "hba"), ("ident_file", "ident"), ("unix_socket_directories", "")]
-        {
+        for (name, file) in [
+            ("config_file", "conf"),
+            ("hba_file", "hba"),
+            ("ident_file", "ident"),
+            ("external_pid_file", "pid"),
+            ("unix_socket_directories", ""),
+        ] {
             command.arg("-c").arg(format!("{name}={}", folder.path().join(file).display()));
         }
         let prepared = format!("max_prepared_transactions={}", base.max_prepared_transactions);
