@@ -1,10 +1,12 @@
 //! A connection to the database that is migrated. Other modules add the operations.
 
+use std::time::Duration;
+
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::migrations::{MIGRATIONS, Migration};
 use crate::options::Options;
-use crate::step::Engine;
+use crate::step::{Engine, Target};
 
 /// The migrations of one database, over a dedicated connection.
 pub struct Migrations {
@@ -37,6 +39,16 @@ impl Migrations {
     /// empty database and is not created.
     pub async fn connect_to_read(url: &str) -> Result<Self> {
         Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
+    }
+
+    /// Limits the wait for locks of other sessions, so that a read next to a blocked schema ends soon. PostgreSQL; SQLite
+    /// keeps its limit.
+    pub async fn waiting_at_most(mut self, limit: Duration) -> Result<Self> {
+        if self.engine() == Engine::Postgres {
+            let set = format!("SET lock_timeout = {}", limit.as_millis().max(1));
+            self.connection.execute(&set).await.map_err(Error::doing("limiting the wait for locks"))?;
+        }
+        Ok(self)
     }
 
     /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our

@@ -110,6 +110,24 @@ impl Engine {
         &self.url
     }
 
+    /// The options of a PostgreSQL URL without settings of ours, which would hide those of the server.
+    pub(crate) fn plain_options(&self) -> Option<PgConnectOptions> {
+        let At::Postgres(with_settings) = &self.at else { return None };
+        // The URL was parsed before.
+        Some(PgConnectOptions::from_str(&self.url).ok()?.host(with_settings.get_host()))
+    }
+
+    /// The options of a SQLite file.
+    pub(crate) fn sqlite_options(&self) -> Option<SqliteConnectOptions> {
+        if let At::Sqlite(options) = &self.at { Some(options.as_ref().clone()) } else { None }
+    }
+
+    /// The path of a SQLite file; `None` for a database in memory.
+    pub(crate) fn sqlite_file(&self) -> Option<std::path::PathBuf> {
+        let in_memory = self.url.contains(":memory:") || self.url.contains("mode=memory");
+        self.sqlite_options().filter(|_| !in_memory).map(|options| options.get_filename().to_owned())
+    }
+
     pub(crate) async fn connect(&self) -> Result<Session> {
         let failed = Error::engine("connecting for engine maintenance");
         match &self.at {
