@@ -64,7 +64,7 @@ impl Tampered {
     pub(crate) async fn restore(&mut self) {
         let mut all = String::from("BEGIN;");
         for (number, table) in TABLES.iter().enumerate() {
-            all += &format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{number};");
+            all.extend([format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{number};")]);
         }
         self.sql.run(&(all + "COMMIT")).await;
     }

@@ -79,7 +79,8 @@ impl ProveConsistency {
             }
             for text in page {
                 let next = SignedCheckpoint::parse(&text)?;
-                (after, _) = (next.checkpoint().batch, file.line(text.trim_end())?);
+                after = next.checkpoint().batch;
+                file.line(text.trim_end())?;
                 if let Err(error) = chain.add(next) {
                     return Ok(inconsistent(&format!("{error}; run `rylie audit verify`")));
                 }
