@@ -10,7 +10,7 @@ mod keys;
 mod migrations;
 mod new_migration;
 
-pub use backup::{Drill, Drilled};
+pub use backup::{Drill, Drilled, Restore, RestoreTenant, Restored, RestoredTenant, Retained};
 pub use config::{Config, ConfigBuilder, Setting, SettingOrigin};
 pub use database::Database;
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(500);
 
 /// Variables that would lead a program elsewhere than its arguments and [`Address::variables`] say.
-const FOREIGN: [&str; 4] = ["PGOPTIONS", "PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR"];
+pub(super) const FOREIGN: [&str; 4] = ["PGOPTIONS", "PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR"];
 
 /// An installed program.
 #[derive(Debug)]
@@ -65,6 +66,11 @@ impl Program {
         }
     }
 
+    #[cfg(unix)]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its name and version, such as `pg_dump 15.18`.
     pub(super) fn shown(&self) -> String {
         format!("{} {}.{}", self.name, self.version.0, self.version.1)
@@ -72,15 +78,29 @@ impl Program {
 
     /// Runs it and waits for its end; it is killed when the future is dropped. `tick` is called twice a second. The error
     /// holds the program's first error, without values of rows.
-    pub(super) async fn run(&self, arguments: &[OsString], at: &Address, mut tick: impl FnMut()) -> Result<()> {
+    pub(super) async fn run(&self, arguments: &[OsString], at: &Address, tick: impl FnMut()) -> Result<()> {
+        self.run_with(arguments, at, Stdio::null(), Stdio::null(), tick).await
+    }
+
+    /// As [`run`](Self::run), with an input and an output.
+    pub(super) async fn run_with(
+        &self,
+        arguments: &[OsString],
+        at: &Address,
+        input: Stdio,
+        output: Stdio,
+        mut tick: impl FnMut(),
+    ) -> Result<()> {
         let failed = |reason: String| Error::Program { program: self.name, reason };
         let mut command = Command::new(&self.path);
         for name in FOREIGN {
             command.env_remove(name);
         }
         command.args(arguments).env("LC_ALL", "C").env("PGCONNECT_TIMEOUT", "10").envs(at.variables());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(input).stdout(output).stderr(Stdio::piped()).kill_on_drop(true);
         let child = command.spawn().map_err(|error| failed(format!("it cannot be started: {error}")))?;
+        // It holds this process's ends of the program's pipes: their other ends would see no end.
+        drop(command);
         let ended = child.wait_with_output();
         tokio::pin!(ended);
         let output = loop {
@@ -97,6 +117,11 @@ impl Program {
         let said = first_error(&String::from_utf8_lossy(&output.stderr));
         Err(failed(said.unwrap_or_else(|| format!("it ended with {}", output.status))))
     }
+}
+
+/// A pipe to or from a program.
+pub(super) fn pipe() -> Result<(PipeReader, PipeWriter)> {
+    std::io::pipe().map_err(|source| Error::File { doing: "making a pipe".to_owned(), source })
 }
 
 /// Packages put the programs where not every path leads.
