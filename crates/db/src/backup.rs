@@ -1,6 +1,6 @@
 //! Backups of the configured database. They need no pool, and work while migrations are pending.
 
-mod drill;
+pub(crate) mod drill;
 mod jobs;
 mod keys;
 mod restore;
@@ -22,7 +22,7 @@ use crate::database::Database;
 use crate::error::{Error, Result};
 
 pub use drill::{Drill, Drilled};
-pub(crate) use jobs::{MakeBackup, VerifyBackup};
+pub(crate) use jobs::{MakeBackup, VerifyBackup, failed};
 pub use restore::{Restore, Restored};
 pub use restore_tenant::{RestoreTenant, RestoredTenant};
 pub use retention::Retained;
@@ -104,7 +104,7 @@ impl Config {
 
     /// The fingerprint that a backup of this database has: that of the setting, else that of the database; `None` where
     /// neither can be read.
-    async fn expected_fingerprint(&self) -> Option<String> {
+    pub(crate) async fn expected_fingerprint(&self) -> Option<String> {
         if let Some(fingerprint) = &self.fingerprint {
             return Some(fingerprint.clone());
         }

@@ -3,12 +3,12 @@
 //! A backup is a folder, or a prefix in object storage: the copy of the database, a manifest that states what the copy must contain, and after a drill a
 //! signed recovery certificate. A drill restores the copy into a scratch database and compares it with the manifest.
 
-mod address;
+pub(crate) mod address;
 mod attacks;
 mod backup_folder;
 mod certificate;
 mod check;
-mod checksum;
+pub(crate) mod checksum;
 mod create;
 mod encryption;
 mod erasures;
@@ -18,13 +18,13 @@ mod place;
 mod private_folder;
 #[cfg(unix)]
 mod private_server;
-mod program;
+pub(crate) mod program;
 mod prune;
 mod replacement;
 mod restore;
 mod scratch;
 mod stream;
-mod survey;
+pub(crate) mod survey;
 
 pub use backup_folder::{Backup, BackupFolder, ListedBackup};
 pub use certificate::RecoveryCertificate;

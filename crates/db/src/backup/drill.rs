@@ -16,7 +16,8 @@ use crate::config::{Config, ReplicaSettings};
 use crate::database::Database;
 use crate::error::{Error, Result};
 
-use checks::{audit, schema, secrets, signature};
+use checks::signature;
+pub(crate) use checks::{audit, schema, secrets};
 
 /// The checks that need a restored copy, in their order.
 const OF_THE_COPY: [&str; 9] =
@@ -168,7 +169,7 @@ impl Config {
         }
         let config = self.of_scratch(scratch.url());
         let database = Database::connect(config).await?;
-        let audit = audit(&database, &backup.manifest, drill.outside.clone()).await;
+        let audit = audit(&database, backup.manifest.checkpoint.as_deref(), drill.outside.clone()).await;
         let secrets = if backup.manifest.keys.is_empty() && self.keyring.is_none() {
             Ok(BackupCheck::ok("secrets", "no value is sealed"))
         } else {
@@ -180,7 +181,7 @@ impl Config {
     }
 
     /// The same keys for another database, and nothing that leads back to this one.
-    pub(super) fn of_scratch(&self, url: &str) -> Self {
+    pub(crate) fn of_scratch(&self, url: &str) -> Self {
         let mut config = self.clone();
         url.clone_into(&mut config.url);
         config.platform_url = None;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event, PublicKey};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
@@ -132,6 +133,36 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// Repeats erasures in the database at `url`, a copy of what was there at `made_at`. A copy that is marked as production is
+    /// marked as staging meanwhile.
+    pub(crate) async fn repeat_erasures(
+        &self,
+        id: &str,
+        made_at: DateTime<Utc>,
+        url: &str,
+        erasures: &[Erasure],
+    ) -> Result<RepeatedErasures> {
+        if erasures.is_empty() {
+            return Ok(RepeatedErasures::default());
+        }
+        let mut config = self.of_scratch(url);
+        config.keyring = None;
+        let mut migrations = Migrations::connect(url).await?;
+        let environment = migrations.mark().await?.map(|mark| mark.environment);
+        if environment == Some(Environment::Production) {
+            let reason = format!("erasures after the backup {id} are repeated");
+            migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
+        }
+        let database = Database::connect(config).await?;
+        let repeated = repeat_erasures(&*database.store(), erasures, made_at).await;
+        database.close().await;
+        let repeated = repeated?;
+        if environment == Some(Environment::Production) {
+            migrations.mark_environment(Environment::Production, None).await?;
+        }
+        Ok(repeated)
     }
 
     /// Erasures, retention and the record, before anyone uses the copy.

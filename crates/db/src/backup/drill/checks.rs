@@ -1,7 +1,7 @@
 //! The checks of a drill that need the platform: migrations, the audit log, the keys.
 
 use rylie_audit::{Outside, PublicKey, SignedCheckpoint, Verifier};
-use rylie_maintenance::{Backup, BackupCheck, Error as MaintenanceError, Manifest, key_report, verify_audit};
+use rylie_maintenance::{Backup, BackupCheck, Error as MaintenanceError, key_report, verify_audit};
 use rylie_migration::{MigrationState, Migrations};
 use rylie_repositories::Progress;
 
@@ -22,7 +22,7 @@ pub(super) async fn signature(backup: &Backup, trusted: &[PublicKey]) -> Result<
 }
 
 /// Migrations and drift of the copy.
-pub(super) async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
+pub(crate) async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
     let mut migrations = Migrations::connect_to_read(url).await?;
     let states = migrations.status().await?;
     let wrong = states.iter().find(|migration| {
@@ -51,8 +51,8 @@ pub(super) async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
 }
 
 /// The copy's audit log against its newest checkpoint, and against those that were kept outside.
-pub(super) async fn audit(database: &Database, manifest: &Manifest, outside: Outside) -> Result<BackupCheck> {
-    let newest = manifest.checkpoint.as_deref().map(SignedCheckpoint::parse).transpose();
+pub(crate) async fn audit(database: &Database, checkpoint: Option<&str>, outside: Outside) -> Result<BackupCheck> {
+    let newest = checkpoint.map(SignedCheckpoint::parse).transpose();
     let Ok(newest) = newest else {
         return Ok(BackupCheck::failed("audit", "the checkpoint of the manifest is damaged"));
     };
@@ -69,7 +69,7 @@ pub(super) async fn audit(database: &Database, manifest: &Manifest, outside: Out
     Ok(BackupCheck::ok("audit", detail))
 }
 
-pub(super) async fn secrets(database: &Database) -> Result<BackupCheck> {
+pub(crate) async fn secrets(database: &Database) -> Result<BackupCheck> {
     let report = key_report(&*database.store(), &Progress::none()).await?;
     let values: u64 = report.columns.values().flat_map(|column| column.values()).sum();
     Ok(match report.unreadable.first() {
