@@ -2,18 +2,19 @@
 
 pub(crate) mod drill;
 mod jobs;
+mod keys;
+mod restore;
+mod restore_tenant;
+mod retention;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use rylie_audit::{Action, Event, SigningKey};
+use rylie_audit::{Event, PublicKey, SigningKey};
 use rylie_crypto::KeyId;
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Backup, BackupFolder, CreateOptions, Engine, Erasure, PruneRule, RepeatedErasures, create_backup, note_erasures,
-    prune_backups, repeat_erasures, restore_into,
+    Backup, BackupFolder, CreateOptions, Engine, PruneRule, create_backup, note_erasures, prune_backups,
 };
-use rylie_migration::{Environment, Migrations};
 use rylie_repositories::{ConnectionError, Grant, Pool, Progress, Store, StoreExt};
 
 use crate::config::Config;
@@ -22,115 +23,60 @@ use crate::error::{Error, Result};
 
 pub use drill::{Drill, Drilled};
 pub(crate) use jobs::{MakeBackup, VerifyBackup, failed};
+pub use restore::{Restore, Restored};
+pub use restore_tenant::{RestoreTenant, RestoredTenant};
+pub use retention::Retained;
 
 impl Config {
-    /// Where backups are kept, if a folder is set.
+    /// Where backups are kept, if a place is set: a folder, or `s3://bucket/prefix`.
     #[must_use]
     pub fn backups(&self) -> Option<&str> {
         self.backups.as_deref()
     }
 
-    /// The PostgreSQL server on which drills restore, if it is not that of the database.
+    /// The PostgreSQL server on which drills restore, if one is set.
     #[must_use]
     pub fn backup_scratch_url(&self) -> Option<&str> {
         self.backup_scratch_url.as_deref()
     }
 
     /// Makes a backup as the login of the setting `backup_url`, else that of `database_url`; see
-    /// [`create_backup`](rylie_maintenance::create_backup).
+    /// [`create_backup`](rylie_maintenance::create_backup). `encrypt` is `keyring`, or an age recipient; `None` takes the
+    /// setting `backup_encrypt`, and without that the copy is plain.
     pub async fn create_backup(
         &self,
         folder: &BackupFolder,
         jobs: u32,
+        encrypt: Option<&str>,
         key: Option<&SigningKey>,
         progress: &Progress,
     ) -> Result<Backup> {
         let url = self.backup_url.as_deref().map_or_else(|| self.direct_url(), Ok)?;
         self.guard_fingerprint().await?;
-        let options = CreateOptions { jobs };
+        let encryption = self.backup_encryption(encrypt)?;
+        let options = CreateOptions { jobs, encrypt: encryption.as_ref().map(keys::Encryption::to) };
         Ok(create_backup(&Engine::new(url)?, folder, SystemEnv.now(), options, key, progress).await?)
     }
 
     /// Removes old backups; see [`prune_backups`](rylie_maintenance::prune_backups).
-    pub async fn prune_backups(&self, folder: &BackupFolder, rule: PruneRule) -> Result<Vec<String>> {
-        Ok(prune_backups(folder, rule, SystemEnv.now()).await?)
-    }
-
-    /// Restores a backup into the empty database at `url`, after a check of its files. Then it repeats the erasures on the
-    /// folder's list that were made after the backup. Refused for a database that holds a table, and for a SQLite file that
-    /// exists. The restore is in the audit log of the restored database.
-    ///
-    /// A database that is marked as production is marked as staging while erasures are repeated, and as production again
-    /// after that; both are audited. After an error it stays staging: do not open it.
-    pub async fn restore_backup(
+    pub async fn prune_backups(
         &self,
         folder: &BackupFolder,
-        backup: &Backup,
-        url: &str,
-        jobs: u32,
-        progress: &Progress,
-    ) -> Result<RepeatedErasures> {
-        let manifest = &backup.manifest;
-        let check = backup.check_files().await?;
-        backup.signed_by()?;
-        if check.is_failed() {
-            let (id, reason) = (manifest.id.clone(), check.detail);
-            return Err(rylie_maintenance::Error::BackupDamaged { id, reason }.into());
-        }
-        let erasures = folder.erasures()?.map(|(list, _)| list).unwrap_or_default();
-        let erasures: Vec<_> =
-            erasures.into_iter().filter(|erasure| erasure.database == manifest.fingerprint).collect();
-        if !manifest.is_sqlite() {
-            let mut target = Migrations::connect_to_read(url).await?;
-            if let Some(table) = target.first_table().await? {
-                let reason = format!("the target holds table {table}; a backup is restored into an empty database");
-                return Err(rylie_maintenance::Error::BackupRefused { reason }.into());
-            }
-        }
-        restore_into(backup, url, jobs, progress).await?;
-        let repeated = self.repeat_erasures(&manifest.id, manifest.made_at, url, &erasures).await?;
-        let target = self.of_scratch(url);
-        let event = Event::new(Action::BackupRestored).on_row("Backup", &manifest.id).with("erased_again", &repeated);
-        target.record_backup(event).await?;
-        Ok(repeated)
-    }
-
-    pub(crate) async fn repeat_erasures(
-        &self,
-        id: &str,
-        made_at: DateTime<Utc>,
-        url: &str,
-        erasures: &[Erasure],
-    ) -> Result<RepeatedErasures> {
-        if erasures.is_empty() {
-            return Ok(RepeatedErasures::default());
-        }
-        let mut config = self.of_scratch(url);
-        config.keyring = None;
-        let mut migrations = Migrations::connect(url).await?;
-        let environment = migrations.mark().await?.map(|mark| mark.environment);
-        if environment == Some(Environment::Production) {
-            let reason = format!("erasures after the backup {id} are repeated");
-            migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
-        }
-        let database = Database::connect(config).await?;
-        let repeated = repeat_erasures(&*database.store(), erasures, made_at).await;
-        database.close().await;
-        let repeated = repeated?;
-        if environment == Some(Environment::Production) {
-            migrations.mark_environment(Environment::Production, None).await?;
-        }
-        Ok(repeated)
+        rule: PruneRule,
+        trusted: &[PublicKey],
+    ) -> Result<Vec<String>> {
+        Ok(prune_backups(folder, rule, trusted, SystemEnv.now()).await?)
     }
 
     /// Brings the list of erasures in the folder up to date with the audit log of the database; see
     /// [`note_erasures`](rylie_maintenance::note_erasures).
     pub async fn note_erasures(&self, folder: &BackupFolder, key: &SigningKey) -> Result<usize> {
+        let trusted = self.known_audit_keys()?;
         let mut config = self.clone();
         config.keyring = None;
         let database = Database::connect(config).await?;
         let noted = match database.stored_fingerprint().await? {
-            Some(fingerprint) => note_erasures(&*database.store(), folder, key, &fingerprint).await,
+            Some(fingerprint) => note_erasures(&*database.store(), folder, key, &trusted, &fingerprint).await,
             None => Ok(0),
         };
         database.close().await;
@@ -166,13 +112,12 @@ impl Config {
         mark.ok().flatten().map(|mark| mark.fingerprint)
     }
 
-    /// [`Error::KeyInBackup`] if a backup in the configured folder holds values under the key.
-    pub(crate) fn refuse_key_in_backup(&self, key: &KeyId) -> Result<()> {
+    /// [`Error::KeyInBackup`] if a backup at the configured place needs the key: for its values, or to be opened.
+    pub(crate) async fn refuse_key_in_backup(&self, key: &KeyId) -> Result<()> {
         let Some(place) = self.backups() else { return Ok(()) };
-        for listed in BackupFolder::new(place)?.list()? {
-            let keys = listed.backup.as_ref().map(|backup| backup.manifest.keys.as_slice()).unwrap_or_default();
-            if keys.iter().any(|needed| needed == key.as_str()) {
-                return Err(Error::KeyInBackup { key: key.clone(), backup: listed.id });
+        for backup in BackupFolder::new(place)?.readable().await? {
+            if backup.manifest.needed_keys().any(|needed| needed == key.as_str()) {
+                return Err(Error::KeyInBackup { key: key.clone(), backup: backup.manifest.id });
             }
         }
         Ok(())

@@ -36,7 +36,7 @@ const FILE: &str = "rylie.toml";
 const VARIABLE_PREFIX: &str = "RYLIE_";
 
 /// Variables that are no settings: of the command line, and of tests.
-const OTHER_VARIABLES: [&str; 3] = ["RYLIE_AUDIT_PUBLIC_KEY", "RYLIE_ATTACK_SEED", "RYLIE_SEED"];
+const OTHER_VARIABLES: [&str; 2] = ["RYLIE_ATTACK_SEED", "RYLIE_SEED"];
 
 fn is_of_others(variable: &str) -> bool {
     variable.starts_with("RYLIE_TEST_") || OTHER_VARIABLES.contains(&variable)

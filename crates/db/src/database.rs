@@ -153,7 +153,7 @@ impl Database {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
         let file = KeyFile::new(path);
         may_be_destroyed(&file.load().map_err(Error::Keys)?, key)?;
-        self.config.refuse_key_in_backup(key)?;
+        self.config.refuse_key_in_backup(key).await?;
         self.reload_keys()?;
         // A unit that sealed before the rotation may not have committed yet.
         let unit = self.platform(Grant::job("destroy-key", "waits for writers")?).await?;
@@ -335,7 +335,7 @@ fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
 }
 
 /// Returns the last migration of a complete schema of this version.
-fn newest_migration() -> &'static str {
+pub(crate) fn newest_migration() -> &'static str {
     MIGRATIONS.last().map_or("", |migration| migration.name())
 }
 

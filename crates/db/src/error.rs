@@ -51,9 +51,7 @@ pub enum Error {
     },
 
     /// A key is not destroyed while a backup needs it.
-    #[error(
-        "the backup {backup} holds values under the key {key}; remove it with `rylie backup prune`, or keep the key"
-    )]
+    #[error("the backup {backup} needs the key {key}; remove it with `rylie backup prune`, or keep the key")]
     KeyInBackup {
         /// The key.
         key: KeyId,

@@ -12,7 +12,7 @@ mod migrations;
 mod new_migration;
 mod pitr;
 
-pub use backup::{Drill, Drilled};
+pub use backup::{Drill, Drilled, Restore, RestoreTenant, Restored, RestoredTenant, Retained};
 pub use config::{Config, ConfigBuilder, Setting, SettingOrigin};
 pub use database::Database;
 pub use error::{Error, Result};

@@ -100,8 +100,10 @@ impl Config {
         run: bool,
         options: &RestoreOptions,
     ) -> Result<(Restored, RepeatedErasures)> {
-        let list = self.backups().map(BackupFolder::new).transpose()?.map(|backups| backups.erasures()).transpose()?;
-        let mut erasures = list.flatten().map(|(list, _)| list).unwrap_or_default();
+        let mut erasures = match self.backups().map(BackupFolder::new).transpose()? {
+            Some(backups) => backups.erasures(&self.known_audit_keys()?).await?.unwrap_or_default(),
+            None => Vec::new(),
+        };
         let fingerprint = folder.manifest()?.fingerprint;
         erasures.retain(|erasure| fingerprint.as_ref() == Some(&erasure.database));
         let replayed = restore_pitr(folder, target, into, options).await?;

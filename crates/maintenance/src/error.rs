@@ -161,12 +161,32 @@ pub enum Error {
     },
 
     /// There is no such backup.
-    #[error("there is no backup {id} in {}; see `rylie backup list`", .folder.display())]
+    #[error("there is no backup {id} in {folder}; see `rylie backup list`")]
     NoBackup {
         /// The id.
         id: String,
-        /// The folder of the backups.
-        folder: PathBuf,
+        /// The address of the backups.
+        folder: String,
+    },
+
+    /// A backup is encrypted, and its key is missing or another one. Nothing was changed.
+    #[error("the backup {id} cannot be opened: {reason}")]
+    BackupLocked {
+        /// Its id.
+        id: String,
+        /// Which key it needs.
+        reason: String,
+    },
+
+    /// Object storage failed or refused a request.
+    #[error("{doing} {target}: {reason}")]
+    Store {
+        /// The operation.
+        doing: &'static str,
+        /// The address.
+        target: String,
+        /// What the storage said, without credentials.
+        reason: String,
     },
 
     /// A guard refused a backup, a drill or a restore. Nothing was changed.

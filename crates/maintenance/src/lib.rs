@@ -25,9 +25,9 @@ pub use audit::{
     retain_audit, seal_audit, verify_audit, witness_audit,
 };
 pub use backup::{
-    Backup, BackupCheck, BackupFile, BackupFolder, CheckStatus, CreateOptions, Erasure, ListedBackup, Locale, Manifest,
-    PruneRule, RecoveryCertificate, RepeatedErasures, Scratch, create_backup, note_erasures, prune_backups,
-    repeat_erasures, restore_into,
+    Backup, BackupCheck, BackupEncryption, BackupFile, BackupFolder, CheckStatus, CreateOptions, EncryptTo, Erasure,
+    ListedBackup, Locale, Manifest, OpenBackup, PruneRule, RecoveryCertificate, RepeatedErasures, Replacement, Scratch,
+    Unlock, create_backup, note_erasures, prune_backups, repeat_erasures, restore_into,
 };
 pub use bytes::{parse_bytes, pretty_bytes};
 pub use doctor::{
@@ -55,5 +55,7 @@ pub use scheduler::{
 pub use secrets::{KeyReport, Reencrypted, key_report, reencrypt};
 pub use seed::{Seed, SeedAgency, SeedUser, Seeded, seed};
 pub use sweep::{PurgedDeleted, RemovedExpired, Sweep, purge_deleted, remove_expired, remove_usage_events};
-pub use tenant::{ImportedTenant, erase_tenant, export_tenant, import_tenant, tenant_named};
+pub use tenant::{
+    ImportedTenant, ReplacedTenant, erase_tenant, export_tenant, import_tenant, replace_tenant, tenant_named,
+};
 pub use usage::{ClosedUsage, close_usage, reset_usage};

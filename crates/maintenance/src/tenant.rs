@@ -3,6 +3,7 @@
 mod erase_tenant;
 mod export_tenant;
 mod import_tenant;
+mod replace_tenant;
 mod tenant_file;
 
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 pub use erase_tenant::erase_tenant;
 pub use export_tenant::export_tenant;
 pub use import_tenant::{ImportedTenant, import_tenant};
+pub use replace_tenant::{ReplacedTenant, replace_tenant};
 pub(crate) use tenant_file::{Content, Reader, Seal};
 
 /// Parses the tenant that an operator names: an agency's id, or `user:` and the id of a user without an agency.

@@ -70,6 +70,18 @@ pub trait TenantTransfer: Send + Sync {
     /// exactly the table's columns with values of their types, otherwise [`Error::InvalidColumn`] names one. Fails with [`Error::Conflict`] where an id or another unique value is taken.
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
 
+    /// Adds rows that [`remove_rows`](Self::remove_rows) removed, as [`add_rows`](Self::add_rows) does. A user who was
+    /// kept as an id gets the data of the row back.
+    async fn put_back_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
+
+    /// Deletes every row of the tenant, except those that outlive it, and returns the counts of each table. For a caller
+    /// that puts rows back in the same unit and records it: it is not recorded. Keeps users as [`erase`](Self::erase) does.
+    async fn remove_rows(&self, tenant: &TenantId) -> Result<TenantCounts>;
+
+    /// Fails with [`Error::Protected`] where the environment marker is production or missing. Called last in a unit, this
+    /// also sees a marker that was set since the unit began.
+    async fn refuse_protected_database(&self) -> Result<()>;
+
     /// Deletes every row of the tenant, except those that outlive it, and returns the counts of each table. Recorded.
     ///
     /// A user that a request or task of another tenant references is kept as an id. It has no agency, and every other
@@ -161,29 +173,32 @@ impl TenantTransfer for Tx {
         Ok(())
     }
 
-    async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts> {
-        self.inventory(tenant).await?;
-        let mut erased = TenantCounts::new();
-        for table in TENANT_TABLES.iter().rev().filter(|table| !table.outlives) {
-            let free = if table.name == "User" { UNNAMED } else { "" };
-            let sql = format!(
-                r#"DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE "tenantId" = $1{free} LIMIT {ERASED_AT_ONCE})"#,
-                table.name
-            );
-            let mut rows = 0;
-            loop {
-                let done = self.across_tenants()?.run(&sql, vec![tenant.into()]).await?;
-                rows += done;
-                if done == 0 {
-                    break;
-                }
-            }
-            erased.insert(table.name.to_owned(), rows);
-            if table.name == "User" {
-                let kept = named::empty(self, tenant).await?;
-                erased.extend((kept > 0).then(|| (KEPT_USERS.to_owned(), kept)));
+    async fn put_back_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()> {
+        if table.name != "User" {
+            return self.add_rows(table, tenant, rows).await;
+        }
+        let columns = Column::of(self, table).await?;
+        for some in rows.chunks((BOUND_AT_ONCE / columns.len().max(1)).max(1)) {
+            let (sql, values) = insert(self.engine(), table, tenant, &columns, some)?;
+            let sql = format!("{sql} {}", named::put_back(&columns.iter().map(Column::quoted).collect::<Vec<_>>()));
+            if self.across_tenants()?.run(&sql, values).await? < some.len() as u64 {
+                return Err(Error::Conflict { entity: "User".to_owned(), field: "id".to_owned() });
             }
         }
+        Ok(())
+    }
+
+    async fn remove_rows(&self, tenant: &TenantId) -> Result<TenantCounts> {
+        remove(self, tenant).await
+    }
+
+    async fn refuse_protected_database(&self) -> Result<()> {
+        self.refuse_protected().await
+    }
+
+    async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts> {
+        self.inventory(tenant).await?;
+        let erased = remove(self, tenant).await?;
         self.record_transfer(Action::TenantErased, tenant, &erased).await?;
         self.refuse_protected().await?;
         Ok(erased)
@@ -217,6 +232,32 @@ impl TenantTransfer for Tx {
     async fn record_transfer(&self, action: Action, tenant: &TenantId, rows: &TenantCounts) -> Result<()> {
         self.record(Event::new(action).on_row("Tenant", tenant.as_str()).with("rows", rows)).await
     }
+}
+
+/// Children first.
+async fn remove(tx: &Tx, tenant: &TenantId) -> Result<TenantCounts> {
+    let mut removed = TenantCounts::new();
+    for table in TENANT_TABLES.iter().rev().filter(|table| !table.outlives) {
+        let free = if table.name == "User" { UNNAMED } else { "" };
+        let sql = format!(
+            r#"DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE "tenantId" = $1{free} LIMIT {ERASED_AT_ONCE})"#,
+            table.name
+        );
+        let mut rows = 0;
+        loop {
+            let done = tx.across_tenants()?.run(&sql, vec![tenant.into()]).await?;
+            rows += done;
+            if done == 0 {
+                break;
+            }
+        }
+        removed.insert(table.name.to_owned(), rows);
+        if table.name == "User" {
+            let kept = named::empty(tx, tenant).await?;
+            removed.extend((kept > 0).then(|| (KEPT_USERS.to_owned(), kept)));
+        }
+    }
+    Ok(removed)
 }
 
 async fn count(tx: &Tx, table: TenantTable, tenant: &TenantId) -> Result<u64> {

@@ -12,11 +12,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use rylie_db::Config;
-use rylie_db::audit::{Event, SigningKey};
+use rylie_db::audit::{Event, PublicKey, SigningKey};
 use rylie_db::maintenance::{Backup as Made, BackupFolder};
 use serde_json::{Value, json};
 
-use super::maintain;
+use super::{audit, maintain};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, in_one_line};
 use crate::report::Report;
@@ -35,21 +35,55 @@ pub(crate) enum Backup {
 /// Where the backups are
 #[derive(Args, Debug)]
 struct Place {
-    /// The folder of the backups [default: `RYLIE_BACKUPS`, else `backups` in the file of settings]
-    #[arg(long, value_name = "DIR")]
+    /// The folder of the backups, or `s3://BUCKET/PREFIX` [default: `RYLIE_BACKUPS`, else `backups` in the file of
+    /// settings]
+    #[arg(long, value_name = "PLACE")]
     out: Option<String>,
+}
+
+/// Which signatures are believed
+#[derive(Args, Debug)]
+struct Trust {
+    /// Believe this key too (several times: these); the key that seals the audit log is believed where it is readable
+    #[arg(long, value_name = "KEY", env = "RYLIE_AUDIT_PUBLIC_KEY", value_delimiter = ',')]
+    public_key: Vec<String>,
+}
+
+/// What opens an encrypted backup
+#[derive(Args, Debug)]
+struct Opening {
+    /// The file of the age identity that opens a backup [default: `RYLIE_BACKUP_IDENTITY`, else `backup_identity` in the
+    /// file of settings]. A backup under the keyring needs none
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+}
+
+/// Where a scratch database is made
+#[derive(Args, Debug)]
+struct ScratchArgs {
+    /// The PostgreSQL server for the scratch database, as a superuser of it [default: `RYLIE_BACKUP_SCRATCH_URL`, else a
+    /// private server from the installed programs, else the server of the database]
+    #[arg(long, value_name = "URL")]
+    scratch: Option<String>,
 }
 
 /// How a drill is made
 #[derive(Args, Debug)]
 struct DrillArgs {
-    /// The PostgreSQL server for the scratch database, as a superuser of it [default: `RYLIE_BACKUP_SCRATCH_URL`, else the server of the database]
-    #[arg(long, value_name = "URL")]
-    scratch: Option<String>,
+    #[command(flatten)]
+    scratch: ScratchArgs,
+    #[command(flatten)]
+    opening: Opening,
+    #[command(flatten)]
+    trust: Trust,
 
     /// Compare the audit log with the checkpoints in this file [default: those at `audit_checkpoints` of the settings]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+
+    /// Attack tenant isolation in the copy too, by SQL in the tenant's role; PostgreSQL only
+    #[arg(long)]
+    attacks: bool,
 
     /// The key that signs the certificate [default: as for `audit seal`]
     #[arg(long, value_name = "FILE")]
@@ -73,11 +107,11 @@ impl Backup {
     async fn work(&self, global: &Global) -> Result<Report> {
         match self {
             Self::Create(create) => create.run(global).await,
-            Self::List(list) => list.run(global),
+            Self::List(list) => list.run(global).await,
             Self::Verify(verify) => verify.run(global).await,
             Self::Prune(prune) => prune.run(global).await,
             Self::Restore(restore) => restore.run(global).await,
-            Self::CheckCertificate(certificate) => certificate.run(),
+            Self::CheckCertificate(certificate) => certificate.run().await,
         }
     }
 }
@@ -86,11 +120,28 @@ impl Place {
     fn folder(&self, settings: &Config) -> Result<BackupFolder> {
         let place = self.out.as_deref().or(settings.backups()).ok_or_else(|| {
             Failure::Usage(
-                "no place of backups is named; add --out DIR, or set RYLIE_BACKUPS or `backups` in rylie.toml"
+                "no place of backups is named; add --out PLACE, or set RYLIE_BACKUPS or `backups` in rylie.toml"
                     .to_owned(),
             )
         })?;
         Ok(BackupFolder::new(place)?)
+    }
+}
+
+impl Trust {
+    /// The keys of the flag, of the settings, and of the signing key that can be read.
+    fn keys(&self, settings: &Config, key: Option<&SigningKey>) -> Result<Vec<PublicKey>> {
+        let mut keys = settings.known_audit_keys()?;
+        for text in &self.public_key {
+            keys.push(PublicKey::parse(text)?);
+        }
+        keys.extend(key.map(SigningKey::public));
+        Ok(keys)
+    }
+
+    /// As [`keys`](Self::keys), with the signing key of the settings or the default file.
+    fn known(&self, settings: &Config) -> Result<Vec<PublicKey>> {
+        self.keys(settings, audit::signing_key_if_any(None, settings)?.as_ref())
     }
 }
 
@@ -99,7 +150,7 @@ fn document(backup: &Made) -> Value {
     let manifest = &backup.manifest;
     json!({
         "id": manifest.id,
-        "path": backup.path,
+        "path": backup.address(),
         "sha256": backup.sha256,
         "made_at": manifest.made_at,
         "engine": manifest.engine,
@@ -110,6 +161,9 @@ fn document(backup: &Made) -> Value {
         "rows": manifest.rows,
         "tenants": manifest.tenants,
         "keys": manifest.keys,
+        "encryption": manifest.encryption.as_ref().map(|encryption| {
+            json!({ "recipient": encryption.recipient, "key": encryption.key })
+        }),
     })
 }
 

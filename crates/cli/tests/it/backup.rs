@@ -37,6 +37,10 @@ impl Fixture {
         let mut command = self.folder.command(words);
         command.env("DATABASE_URL", self.world.url()).env("RYLIE_KEYRING", self.world.keyring());
         command.env("RYLIE_AUDIT_KEY", "audit.key").env("RYLIE_BACKUPS", "backups");
+        if self.world.is_postgres() {
+            // A private server for each drill would take a second.
+            command.env("RYLIE_BACKUP_SCRATCH_URL", self.world.url());
+        }
         command
     }
 
@@ -200,6 +204,28 @@ async fn a_certificate_that_was_changed_is_stale_or_is_a_strangers_does_not_hold
     assert_eq!(fixture.listed()[0]["verified"], false);
 }
 
+async fn a_certificate_that_a_stranger_signed_counts_for_nothing(fixture: Fixture) {
+    let [old, new] = [(); 2].map(|()| fixture.create()["id"].clone());
+    let other = fixture.run(&["audit", "keygen", "--out", "other.key"]).expect(0).out.trim().to_owned();
+    for id in [&old, &new] {
+        // Who may write the folder can sign with any key, once the manifest's signature is gone.
+        std::fs::remove_file(fixture.path(id, "manifest.sig")).unwrap();
+        let words = ["backup", "verify", id.as_str().unwrap(), "--key", "other.key"];
+        Outcome::of(fixture.command(&words).env("RYLIE_AUDIT_KEY", "other.key").output().unwrap()).expect(0);
+    }
+
+    let listed = fixture.listed();
+    assert!(
+        listed.iter().all(|backup| backup["verified"] == false && backup["unknown_signer"] == other),
+        "{listed:#?}"
+    );
+    assert!(fixture.run(&["backup", "list"]).expect(0).out.contains(&other));
+    let prune = ["backup", "prune", "--keep", "1", "--json"];
+    assert_eq!(fixture.run(&prune).expect(0).json()["removed"], json!([]));
+    let believed = Outcome::of(fixture.command(&prune).env("RYLIE_AUDIT_PUBLIC_KEY", &other).output().unwrap());
+    assert_eq!(believed.expect(0).json()["removed"], json!([old]), "a key that is named is believed");
+}
+
 async fn failed_and_unproven_runs_evict_no_good_backup(fixture: Fixture) {
     let create =
         |words: &[&str]| fixture.run(&[&["backup", "create", "--json"], words].concat()).expect(0).json()["id"].clone();
@@ -309,7 +335,9 @@ async fn a_full_disk_leaves_no_backup(fixture: Fixture) {
 async fn a_place_must_be_named_and_an_id_must_exist(fixture: Fixture) {
     let none = Outcome::of(fixture.command(&["backup", "list"]).env_remove("RYLIE_BACKUPS").output().unwrap());
     none.expect(2).says("no place of backups");
-    fixture.run(&["backup", "list", "--out", "s3://bucket/of"]).expect(2);
+    for wrong in ["ftp://bucket/of", "s3://", "s3:///of"] {
+        fixture.run(&["backup", "list", "--out", wrong]).expect(2);
+    }
     for id in ["20200101T000000000Z", "..", "../backups", "a/b"] {
         fixture.run(&["backup", "verify", id]).expect(1).line_says("there is no backup");
     }
@@ -361,13 +389,19 @@ pub(crate) fn flip_a_bit(fixture: &Fixture, id: &Value) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// The largest file of a backup: of its rows.
 pub(crate) fn largest_file(fixture: &Fixture, id: &Value) -> PathBuf {
-    let file = fixture.path(id, "database.sqlite");
-    if file.exists() {
-        return file;
-    }
-    let files = fixture.path(id, "dump").read_dir().unwrap().map(|entry| entry.unwrap().path());
-    files.max_by_key(|file| file.metadata().unwrap().len()).unwrap()
+    let mut files: Vec<PathBuf> = fixture
+        .path(id, "")
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .collect();
+    let dump = fixture.path(id, "dump");
+    files.extend(dump.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path()));
+    files.retain(|path| !path.file_name().unwrap().to_string_lossy().starts_with("manifest"));
+    files.into_iter().max_by_key(|file| file.metadata().unwrap().len()).unwrap()
 }
 
 /// Each behaviour on both engines.
@@ -414,6 +448,7 @@ on_both! {
     a_drill_proves_a_backup_and_signs_a_certificate,
     one_command_makes_and_proves_a_backup,
     a_certificate_that_was_changed_is_stale_or_is_a_strangers_does_not_hold,
+    a_certificate_that_a_stranger_signed_counts_for_nothing,
     failed_and_unproven_runs_evict_no_good_backup,
     nothing_is_removed_while_the_backup_that_would_remain_is_damaged,
     a_key_that_a_backup_needs_is_not_destroyed,

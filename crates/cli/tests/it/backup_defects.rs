@@ -4,14 +4,16 @@ use rylie_testkit::World;
 use serde_json::{Value, json};
 
 use crate::backup::{Fixture, flip_a_bit, largest_file, on_both, status};
+use crate::support::Outcome;
 
 /// Changes the manifest. Its signature goes, as it would show every change.
-fn edit_manifest(fixture: &Fixture, id: &Value, edit: impl FnOnce(&mut Value)) {
+pub(crate) fn edit_manifest(fixture: &Fixture, id: &Value, edit: impl FnOnce(&mut Value)) {
     let path = fixture.path(id, "manifest.json");
     let mut manifest = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     edit(&mut manifest);
     std::fs::write(path, manifest.to_string()).unwrap();
-    std::fs::remove_file(fixture.path(id, "manifest.sig")).unwrap();
+    // An earlier edit may have removed it.
+    let _ = std::fs::remove_file(fixture.path(id, "manifest.sig"));
 }
 
 /// A backup whose copy was made after `defect`, and whose manifest states what there was before.
@@ -77,6 +79,16 @@ async fn a_manifest_that_was_changed_is_named(fixture: Fixture) {
     std::fs::write(&path, text.replacen("\"Agency\": 2", "\"Agency\": 1", 1)).unwrap();
 
     fails(&fixture, &id, "manifest", "changed after it was signed");
+}
+
+async fn a_manifest_that_a_stranger_signed_is_named(fixture: Fixture) {
+    let id = fixture.create()["id"].clone();
+    fixture.run(&["audit", "keygen", "--out", "other.key"]).expect(0);
+    let words = ["backup", "verify", id.as_str().unwrap(), "--key", "other.key", "--json"];
+    let strange = Outcome::of(fixture.command(&words).env_remove("RYLIE_AUDIT_KEY").output().unwrap()).expect(3).json();
+
+    let (status, detail) = status(&strange, "manifest");
+    assert!(status == "failed" && detail.contains("unknown key"), "{strange:#}");
 }
 
 async fn an_emptied_table_is_named(fixture: Fixture) {
@@ -158,6 +170,7 @@ on_both! {
     a_missing_file_is_named,
     a_missing_manifest_is_named,
     a_manifest_that_was_changed_is_named,
+    a_manifest_that_a_stranger_signed_is_named,
     an_emptied_table_is_named,
     a_changed_row_is_named,
     a_missing_tenant_is_named,

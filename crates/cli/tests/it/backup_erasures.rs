@@ -8,6 +8,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use crate::backup::{Fixture, on_both};
 use crate::support::Outcome;
 
+/// A time that both engines read.
+const NOW: &str = "CURRENT_TIMESTAMP";
+
 /// An empty database, or the path of a file.
 struct Target {
     url: String,
@@ -21,6 +24,15 @@ impl Target {
         }
         let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
         Self { url: database.url(), _database: Some(database) }
+    }
+
+    /// A file is removed, so that another backup can be restored there; a database goes by itself.
+    fn remove(self) {
+        if let Some(path) = self.url.strip_prefix("sqlite://") {
+            for beside in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{path}{beside}"));
+            }
+        }
     }
 
     async fn count(&self, sql: &str) -> i64 {
@@ -69,6 +81,8 @@ async fn a_tenant_that_was_erased_after_the_backup_is_not_back(fixture: Fixture)
 async fn a_user_who_was_removed_after_the_backup_is_not_back(fixture: Fixture) {
     let (one, other) = (fixture.world.user().build().await.unwrap(), fixture.world.user().build().await.unwrap());
     let request = other.request().await.unwrap();
+    // Retention would remove those that have ended by the system's clock.
+    fixture.sql("UPDATE \"Session\" SET expires = '2099-01-01 00:00:00'").await;
     let made = fixture.create();
     // The command has the system's clock.
     fixture.world.env().forward(SystemEnv.now() - fixture.world.env().now());
@@ -108,6 +122,66 @@ async fn a_tenant_that_came_back_before_the_backup_stays(fixture: Fixture) {
     assert_eq!(target.count("SELECT count(*) FROM \"Agency\"").await, 2);
 }
 
+async fn a_thousand_erasures_stay_erased_whichever_older_backup_is_restored(fixture: Fixture) {
+    const NUMBER: usize = 1_000;
+    let sql: Vec<String> = (0..NUMBER)
+        .map(|number| {
+            format!(
+                "INSERT INTO \"User\" (id, email, \"updatedAt\") VALUES ('gone{number:04}', 'gone{number}@example.org', {NOW});"
+            )
+        })
+        .collect();
+    fixture.sql(&sql.concat()).await;
+    let before = fixture.create();
+    fixture.world.env().forward(SystemEnv.now() - fixture.world.env().now());
+    let mut between = None;
+    for number in 0..NUMBER {
+        let unit = fixture.world.platform().await.unwrap();
+        unit.users().remove(&format!("gone{number:04}").parse().unwrap()).await.unwrap();
+        unit.commit().await.unwrap();
+        if number == NUMBER / 2 {
+            between = Some(fixture.create());
+        }
+    }
+
+    for (made, again) in [(before, NUMBER), (between.unwrap(), NUMBER / 2 - 1)] {
+        let target = Target::of(&fixture).await;
+        let restored = restore(&fixture, &made, &target, 0).json();
+        assert_eq!(restored["erased_again"]["users"].as_array().unwrap().len(), again);
+        assert_eq!(target.count("SELECT count(*) FROM \"User\" WHERE id LIKE 'gone%'").await, 0);
+        assert_eq!(target.count("SELECT count(*) FROM \"User\" WHERE email LIKE 'gone%'").await, 0);
+        target.remove();
+    }
+}
+
+async fn a_list_of_erasures_that_another_key_signed_stops_the_restore(fixture: Fixture) {
+    let made = fixture.create();
+    fixture.run(&["tenant", "erase", &agencies(&made)[0], "--yes"]).expect(0);
+    std::fs::remove_file(fixture.folder.path("backups").join("erasures.txt")).unwrap();
+    fixture.run(&["audit", "keygen", "--out", "other.key"]).expect(0);
+    let mut other = fixture.command(&["backup", "create"]);
+    Outcome::of(other.env("RYLIE_AUDIT_KEY", "other.key").output().unwrap()).expect(0);
+    let target = Target::of(&fixture).await;
+
+    let stopped = restore(&fixture, &made, &target, 3);
+    assert!(stopped.err.contains("unknown key"), "{stopped:?}");
+}
+
+async fn retention_is_applied_before_the_copy_opens(fixture: Fixture) {
+    let requests = "SELECT count(*) FROM \"Request\"";
+    fixture.sql("UPDATE \"Session\" SET expires = '2020-01-01 00:00:00'").await;
+    let old = "UPDATE \"Request\" SET deleted = TRUE, \"deletedAt\" = '2020-01-01 00:00:00' WHERE id = (SELECT min(id) FROM \"Request\")";
+    fixture.sql(old).await;
+    let made = fixture.create();
+    let target = Target::of(&fixture).await;
+
+    let restored = restore(&fixture, &made, &target, 0).json();
+
+    assert_eq!((&restored["retention"]["sessions"], &restored["retention"]["requests"]), (&json!(2), &json!(1)));
+    assert_eq!(target.count("SELECT count(*) FROM \"Session\"").await, 0);
+    assert_eq!(target.count(requests).await, 1);
+}
+
 async fn a_list_of_erasures_that_was_changed_stops_the_restore(fixture: Fixture) {
     let made = fixture.create();
     fixture.run(&["tenant", "erase", &agencies(&made)[0], "--yes"]).expect(0);
@@ -125,5 +199,8 @@ on_both! {
     a_tenant_that_was_erased_after_the_backup_is_not_back,
     a_user_who_was_removed_after_the_backup_is_not_back,
     a_tenant_that_came_back_before_the_backup_stays,
+    a_list_of_erasures_that_another_key_signed_stops_the_restore,
     a_list_of_erasures_that_was_changed_stops_the_restore,
+    a_thousand_erasures_stay_erased_whichever_older_backup_is_restored,
+    retention_is_applied_before_the_copy_opens,
 }

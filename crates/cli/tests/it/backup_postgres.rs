@@ -262,12 +262,14 @@ async fn a_drill_leaves_no_database_and_removes_what_a_killed_one_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_database_has_the_same_rows_and_only_an_empty_one_is_restored_into() {
     let Some(fixture) = fixture().await else { return };
+    // Retention would remove those that have ended by the system's clock.
+    fixture.sql("UPDATE \"Session\" SET expires = '2099-01-01'").await;
     let made = fixture.create();
     let target: PostgresDatabase = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     let words = ["backup", "restore", made["id"].as_str().unwrap(), "--to", &target.url()];
 
     fixture.run(&words).expect(0);
-    fixture.run(&words).expect(4).says("the target holds table");
+    fixture.run(&words).expect(4).says("the target is not empty");
 
     let mut restored = fixture.command(&["backup", "create", "--json", "--out", "again"]);
     let again = Outcome::of(restored.env("DATABASE_URL", target.url()).output().unwrap()).expect(0).json();
@@ -310,7 +312,7 @@ async fn a_file_is_restored_where_there_is_none() {
     let words = ["backup", "restore", made["id"].as_str().unwrap(), "--to", &to];
 
     fixture.run(&words).expect(0);
-    fixture.run(&words).expect(4).line_says("exists");
+    fixture.run(&words).expect(4).line_says("the target is not empty");
 
     let status = Folder::new().run(["migrate", "status", "--database-url", &to]);
     status.expect(0);

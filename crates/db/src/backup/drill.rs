@@ -1,18 +1,23 @@
 //! A drill: restores a backup into a scratch database and checks it as the platform would use it.
 
-use rylie_audit::{Outside, SignedCheckpoint, SigningKey, Verifier};
+mod checks;
+
+use std::path::Path;
+
+use rylie_audit::{Outside, PublicKey, SigningKey};
 use rylie_crypto::{KeyFile, KeyState};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Backup, BackupCheck, BackupFolder, Error as MaintenanceError, RecoveryCertificate, Scratch, key_report,
-    verify_audit,
+    Backup, BackupCheck, Error as MaintenanceError, Manifest, OpenBackup, RecoveryCertificate, Scratch,
 };
-use rylie_migration::{MigrationState, Migrations};
 use rylie_repositories::Progress;
 
 use crate::config::{Config, ReplicaSettings};
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+use checks::signature;
+pub(crate) use checks::{audit, schema, secrets};
 
 /// The checks that need a restored copy, in their order.
 const OF_THE_COPY: [&str; 9] =
@@ -20,16 +25,21 @@ const OF_THE_COPY: [&str; 9] =
 
 /// How a drill is made.
 pub struct Drill<'a> {
-    /// The folder of the backups.
-    pub folder: &'a BackupFolder,
-    /// The server for the scratch database, if not that of the configured database; PostgreSQL only.
+    /// The server for the scratch database; `None` takes the setting `backup_scratch_url`. Without that it is a private
+    /// server, or that of the configured database. PostgreSQL only.
     pub scratch: Option<&'a str>,
+    /// The file of the age identity that opens the backup; `None` takes the setting.
+    pub identity: Option<&'a Path>,
+    /// The keys whose signature of a manifest is believed, besides `key`.
+    pub trusted: &'a [PublicKey],
     /// Checkpoints of the audit log that were kept outside. Newer ones than the backup are passed over.
     pub outside: Outside,
     /// The key that signs the certificate.
     pub key: &'a SigningKey,
     /// How many tables are restored at once.
     pub jobs: u32,
+    /// Whether tenant isolation is attacked in the copy.
+    pub attacks: bool,
     /// Receives the bytes that are restored.
     pub progress: &'a Progress,
 }
@@ -39,8 +49,8 @@ pub struct Drill<'a> {
 pub struct Drilled {
     /// Each check.
     pub checks: Vec<BackupCheck>,
-    /// The certificate and its file; `None` if a check failed.
-    pub certificate: Option<(RecoveryCertificate, std::path::PathBuf)>,
+    /// The certificate and its address; `None` if a check failed.
+    pub certificate: Option<(RecoveryCertificate, String)>,
 }
 
 impl Drilled {
@@ -59,22 +69,27 @@ impl Config {
     /// not be made: the certificate of before then stays.
     pub async fn verify_backup(&self, backup: &Backup, drill: Drill<'_>) -> Result<Drilled> {
         let begun = SystemEnv.now();
-        let mut checks = vec![self.origin(backup).await, signature(backup)?, self.keys(backup)?];
+        let trusted = [drill.trusted, &[drill.key.public()]].concat();
+        let mut checks = vec![self.origin(backup).await, signature(backup, &trusted).await?, self.keys(backup)?];
         checks.push(backup.check_files().await?);
-        let mut restored = None;
-        if checks.iter().any(BackupCheck::is_failed) {
-            checks.extend(OF_THE_COPY.map(|id| BackupCheck::not_checked(id, "an earlier check failed")));
+        let open = if checks.iter().any(BackupCheck::is_failed) {
+            None
         } else {
-            let url = drill.scratch.unwrap_or(&self.url);
-            let scratch = Scratch::open(url, drill.folder, &backup.manifest).await?;
+            self.open_for_drill(backup, drill.identity, &mut checks).await?
+        };
+        let mut restored = None;
+        if let Some(open) = open {
+            let scratch = self.open_scratch(drill.scratch, &backup.manifest).await?;
             let server = scratch.server().to_owned();
-            let outcome = self.check_copy(backup, &drill, &scratch, &mut checks).await;
+            let outcome = self.check_copy(&open, &drill, &scratch, &mut checks).await;
             let removed = scratch.remove().await;
             restored = outcome?.map(|seconds| (seconds, server));
             removed?;
+        } else {
+            checks.extend(OF_THE_COPY.map(|id| BackupCheck::not_checked(id, "an earlier check failed")));
         }
         let (Some((rto_seconds, restored_on)), false) = (restored, checks.iter().any(BackupCheck::is_failed)) else {
-            backup.withdraw_certificate()?;
+            backup.withdraw_certificate().await?;
             return Ok(Drilled { checks, certificate: None });
         };
         let manifest = &backup.manifest;
@@ -90,14 +105,40 @@ impl Config {
             checkpoint: manifest.checkpoint.clone(),
             checks: checks.clone(),
         };
-        let path = backup.certify(&certificate, drill.key)?;
-        Ok(Drilled { checks, certificate: Some((certificate, path)) })
+        let address = backup.certify(&certificate, drill.key).await?;
+        Ok(Drilled { checks, certificate: Some((certificate, address)) })
+    }
+
+    /// Opens the backup. A key that does not open it is a failed check.
+    async fn open_for_drill(
+        &self,
+        backup: &Backup,
+        identity: Option<&Path>,
+        checks: &mut Vec<BackupCheck>,
+    ) -> Result<Option<OpenBackup>> {
+        let failed = match self.open_backup(backup, identity).await {
+            Ok(open) => return Ok(Some(open)),
+            Err(Error::Maintenance(MaintenanceError::BackupLocked { reason, .. })) => {
+                BackupCheck::failed("encryption", reason)
+            }
+            Err(Error::Maintenance(MaintenanceError::BackupDamaged { reason, .. })) => {
+                BackupCheck::failed("encryption", reason)
+            }
+            Err(error) => return Err(error),
+        };
+        checks.push(failed);
+        Ok(None)
+    }
+
+    /// A scratch database on the named server, else on that of the setting, else where it is best.
+    pub(super) async fn open_scratch(&self, scratch: Option<&str>, manifest: &Manifest) -> Result<Scratch> {
+        Ok(Scratch::open(scratch.or(self.backup_scratch_url()), &self.url, manifest).await?)
     }
 
     /// The checks on the restored copy; how long the restore took, if it ended well.
     async fn check_copy(
         &self,
-        backup: &Backup,
+        backup: &OpenBackup,
         drill: &Drill<'_>,
         scratch: &Scratch,
         checks: &mut Vec<BackupCheck>,
@@ -111,13 +152,21 @@ impl Config {
                 checks.extend(others.map(|other| BackupCheck::not_checked(other, "the restore failed")));
                 return Ok(None);
             }
+            Err(MaintenanceError::BackupDamaged { reason, .. }) => {
+                checks.push(BackupCheck::failed("restore", reason));
+                let others = OF_THE_COPY.iter().filter(|other| **other != "restore");
+                checks.extend(others.map(|other| BackupCheck::not_checked(other, "the restore failed")));
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         checks.push(BackupCheck::ok("restore", format!("restored in {:.2} s", took.as_secs_f64())));
         checks.extend(scratch.compare(&backup.manifest).await?);
         checks.extend(schema(scratch.url()).await?);
-        let structure = scratch.check_structure().await?;
-        checks.extend(structure);
+        checks.extend(scratch.check_structure().await?);
+        if drill.attacks {
+            checks.push(scratch.attack().await?);
+        }
         let config = self.of_scratch(scratch.url());
         let database = Database::connect(config).await?;
         let audit = audit(&database, backup.manifest.checkpoint.as_deref(), drill.outside.clone()).await;
@@ -162,7 +211,7 @@ impl Config {
     fn keys(&self, backup: &Backup) -> Result<BackupCheck> {
         let needed = &backup.manifest.keys;
         let keyring = self.keyring().map(|path| KeyFile::new(path).load()).transpose();
-        let keyring = keyring.map_err(crate::error::Error::Keys)?;
+        let keyring = keyring.map_err(Error::Keys)?;
         let has = |key: &String| {
             keyring.as_ref().is_some_and(|keyring| {
                 keyring.keys().any(|(id, state)| id.as_str() == key && state != KeyState::Destroyed)
@@ -176,76 +225,4 @@ impl Config {
             None => BackupCheck::ok("keys", format!("{} keys", needed.len())),
         })
     }
-}
-
-fn signature(backup: &Backup) -> Result<BackupCheck> {
-    match backup.signed_by() {
-        Ok(Some(key)) => Ok(BackupCheck::ok("manifest", format!("signed by {key}"))),
-        Ok(None) => Ok(BackupCheck::not_checked("manifest", "it is not signed")),
-        Err(MaintenanceError::BackupDamaged { reason, .. }) => Ok(BackupCheck::failed("manifest", reason)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Migrations and drift of the copy.
-pub(crate) async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
-    let mut migrations = Migrations::connect_to_read(url).await?;
-    let states = migrations.status().await?;
-    let wrong = states.iter().find(|migration| {
-        !matches!(migration.state, MigrationState::Applied | MigrationState::Pending | MigrationState::Unknown)
-    });
-    if let Some(wrong) = wrong {
-        let failed = BackupCheck::failed("migrations", format!("{} is not as this version has it", wrong.name));
-        return Ok([failed, BackupCheck::not_checked("drift", "the migrations differ")]);
-    }
-    let count = |state| states.iter().filter(|migration| migration.state == state).count();
-    let (applied, pending) = (count(MigrationState::Applied), count(MigrationState::Pending));
-    let unknown = count(MigrationState::Unknown);
-    let fine =
-        BackupCheck::ok("migrations", format!("{applied} applied, {pending} pending, {unknown} of a newer version"));
-    if pending + unknown > 0 {
-        return Ok([fine, BackupCheck::not_checked("drift", "the copy is that of another version of the schema")]);
-    }
-    let drift = migrations.drift().await?;
-    Ok([
-        fine,
-        match drift.differences.first() {
-            Some(first) => BackupCheck::failed("drift", format!("{first} ({} differences)", drift.differences.len())),
-            None => BackupCheck::ok("drift", "the schema is as the migrations make it"),
-        },
-    ])
-}
-
-/// The copy's audit log against its newest checkpoint, and against those that were kept outside.
-pub(crate) async fn audit(database: &Database, checkpoint: Option<&str>, outside: Outside) -> Result<BackupCheck> {
-    let newest = checkpoint.map(SignedCheckpoint::parse).transpose();
-    let Ok(newest) = newest else {
-        return Ok(BackupCheck::failed("audit", "the checkpoint of the manifest is damaged"));
-    };
-    let kept = outside.until(newest.as_ref().map_or(0, |newest| newest.checkpoint().batch));
-    let compared = kept.count();
-    let outside = newest.iter().fold(kept, Outside::and);
-    let reader = database.audit_reader().await?;
-    let verification = verify_audit(&reader, Verifier::new(&[], outside), &mut |_, _| {}).await?;
-    if let Some(finding) = verification.first_bad {
-        return Ok(BackupCheck::failed("audit", finding.to_string()));
-    }
-    let records = verification.seen.records;
-    let detail = format!("{records} sealed records, compared with {compared} checkpoints kept outside");
-    Ok(BackupCheck::ok("audit", detail))
-}
-
-pub(crate) async fn secrets(database: &Database) -> Result<BackupCheck> {
-    let report = key_report(&*database.store(), &Progress::none()).await?;
-    let values: u64 = report.columns.values().flat_map(|column| column.values()).sum();
-    Ok(match report.unreadable.first() {
-        Some(first) => {
-            let number = report.unreadable.len();
-            BackupCheck::failed(
-                "secrets",
-                format!("{number} values do not open, the first in {}: {}", first.column, first.reason),
-            )
-        }
-        None => BackupCheck::ok("secrets", format!("{values} values open")),
-    })
 }

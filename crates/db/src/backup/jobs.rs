@@ -53,8 +53,11 @@ impl Job for MakeBackup {
 
     async fn run(&self, _context: &JobContext) -> Result<Value> {
         let key = self.config.signing_key_if_any()?;
-        let backup =
-            self.config.create_backup(&self.folder, JOBS, key.as_ref(), &Progress::none()).await.map_err(failed)?;
+        let backup = self
+            .config
+            .create_backup(&self.folder, JOBS, None, key.as_ref(), &Progress::none())
+            .await
+            .map_err(failed)?;
         let id = &backup.manifest.id;
         let event = Event::new(Action::BackupCreated).on_row("Backup", id).with("sha256", &backup.sha256);
         self.config.record_backup(event).await.map_err(failed)?;
@@ -82,7 +85,9 @@ impl Job for VerifyBackup {
     async fn run(&self, context: &JobContext) -> Result<Value> {
         let proven = self.prove().await;
         // Reported whether the drill succeeded or not.
-        let newest = self.folder.list()?.iter().find_map(|listed| Some(listed.verified()?.manifest.made_at));
+        let trusted = self.config.known_audit_keys().map_err(failed)?;
+        let newest =
+            self.folder.list(&trusted).await?.iter().find_map(|listed| Some(listed.verified()?.manifest.made_at));
         let age = newest.map(|made_at| self.env.now() - made_at);
         check_backup_age(context.store(), age, self.config.maintenance.backup_alert_after, &self.notifiers).await?;
         let undelivered = deliver_alerts(context.store(), &*self.env, &self.notifiers).await?.len();
@@ -94,7 +99,8 @@ impl Job for VerifyBackup {
 impl VerifyBackup {
     /// The id of the backup that was proven, and of those that were removed then.
     async fn prove(&self) -> Result<(Option<String>, Vec<String>)> {
-        let newest = self.folder.list()?.into_iter().next();
+        let trusted = self.config.known_audit_keys().map_err(failed)?;
+        let newest = self.folder.list(&trusted).await?.into_iter().next();
         let Some(backup) = newest.filter(|newest| newest.verified().is_none()) else { return Ok((None, Vec::new())) };
         let ListedBackup { id, backup, .. } = backup;
         let backup = backup.map_err(|reason| Error::BackupDamaged { id: id.clone(), reason })?;
@@ -104,11 +110,13 @@ impl VerifyBackup {
         })?;
         let outside = self.config.audit_checkpoints().map(kept_checkpoints).transpose()?.flatten();
         let drill = Drill {
-            folder: &self.folder,
-            scratch: self.config.backup_scratch_url(),
+            scratch: None,
+            identity: None,
+            trusted: &trusted,
             outside: outside.unwrap_or_else(Outside::default),
             key: &key,
             jobs: JOBS,
+            attacks: false,
             progress: &Progress::none(),
         };
         let drilled = self.config.verify_backup(&backup, drill).await.map_err(failed)?;
@@ -119,8 +127,11 @@ impl VerifyBackup {
             return Err(Error::BackupDamaged { id, reason: format!("{}: {}", check.id, check.detail) });
         }
         let Some(keep) = self.config.maintenance.backup_keep else { return Ok((Some(id), Vec::new())) };
-        let removed =
-            self.config.prune_backups(&self.folder, PruneRule { keep, max_age: None }).await.map_err(failed)?;
+        let removed = self
+            .config
+            .prune_backups(&self.folder, PruneRule { keep, max_age: None }, &trusted)
+            .await
+            .map_err(failed)?;
         if !removed.is_empty() {
             let event = Event::new(Action::BackupsPruned).with("backups", &removed);
             self.config.record_backup(event).await.map_err(failed)?;

@@ -18,6 +18,8 @@ pub(crate) struct Maintenance {
     pub(crate) purge_after: Duration,
     pub(crate) usage_events_after: Duration,
     pub(crate) audit_key: Option<PathBuf>,
+    /// Keys that sign for the audit log, besides `audit_key`; read where they are needed.
+    pub(crate) audit_public_key: Option<String>,
     pub(crate) audit_checkpoints: Option<String>,
     pub(crate) audit_witnesses: Vec<WitnessKey>,
     pub(crate) audit_witness_statements: Vec<PathBuf>,
@@ -26,6 +28,10 @@ pub(crate) struct Maintenance {
     pub(crate) size_alert_above: Option<i64>,
     pub(crate) size_notify: Vec<Notifier>,
     pub(crate) smtp: Option<Smtp>,
+    /// Whom backups are encrypted to: `keyring`, or an age recipient.
+    pub(crate) backup_encrypt: Option<String>,
+    /// The file of the age identity that opens backups.
+    pub(crate) backup_identity: Option<PathBuf>,
     /// How many verified backups are kept by the job; `None`: all.
     pub(crate) backup_keep: Option<usize>,
     /// The age of the newest verified backup above which an alert is sent.
@@ -90,6 +96,7 @@ pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
         purge_after: days("purge_after_days", 30)?,
         usage_events_after: days("usage_events_after_days", 90)?,
         audit_key: read.text("audit_key").map(PathBuf::from),
+        audit_public_key: read.text("audit_public_key").map(str::to_owned),
         audit_checkpoints: read.text("audit_checkpoints").map(str::to_owned),
         audit_witnesses: witnesses.map_err(|error| wrong("audit_witnesses", error.to_string()))?,
         audit_witness_statements: words(read, "audit_witness_statements").map(PathBuf::from).collect(),
@@ -98,6 +105,8 @@ pub(super) fn read(read: &Reader<'_>) -> Result<Maintenance> {
         size_alert_above: above.map_err(|error| wrong("size_alert_above", reason(error)))?,
         size_notify: notify.map_err(|error| wrong("size_notify", reason(error)))?,
         smtp,
+        backup_encrypt: read.text("backup_encrypt").map(str::to_owned),
+        backup_identity: read.text("backup_identity").map(PathBuf::from),
         backup_keep: read.number("backup_keep", 1..=100_000)?.and_then(|keep| usize::try_from(keep).ok()),
         backup_alert_after: Duration::from_hours(
             read.number("backup_alert_after_hours", 1..=100_000)?.unwrap_or(36).into(),

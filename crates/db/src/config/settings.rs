@@ -82,7 +82,7 @@ impl SettingSpec {
 }
 
 /// The settings except those of secret columns.
-pub(super) const KNOWN: [SettingSpec; 39] = [
+pub(super) const KNOWN: [SettingSpec; 42] = [
     SettingSpec {
         shown: Shown::WithoutPassword,
         ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc")
@@ -105,6 +105,7 @@ pub(super) const KNOWN: [SettingSpec; 39] = [
     known("purge_after_days", "RYLIE_PURGE_AFTER_DAYS", "30"),
     known("usage_events_after_days", "RYLIE_USAGE_EVENTS_AFTER_DAYS", "90"),
     known("audit_key", "RYLIE_AUDIT_KEY", "").file(),
+    known("audit_public_key", "RYLIE_AUDIT_PUBLIC_KEY", ""),
     known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", "").files(),
     known("audit_witnesses", "RYLIE_AUDIT_WITNESSES", ""),
     known("audit_witness_statements", "RYLIE_AUDIT_WITNESS_STATEMENTS", "").files(),
@@ -113,6 +114,8 @@ pub(super) const KNOWN: [SettingSpec; 39] = [
     known("backups", "RYLIE_BACKUPS", "").file(),
     SettingSpec { shown: Shown::WithoutPassword, ..known("backup_url", "RYLIE_BACKUP_URL", "") },
     SettingSpec { shown: Shown::WithoutPassword, ..known("backup_scratch_url", "RYLIE_BACKUP_SCRATCH_URL", "") },
+    known("backup_encrypt", "RYLIE_BACKUP_ENCRYPT", ""),
+    known("backup_identity", "RYLIE_BACKUP_IDENTITY", "").file(),
     known("backup_keep", "RYLIE_BACKUP_KEEP", ""),
     known("backup_alert_after_hours", "RYLIE_BACKUP_ALERT_AFTER_HOURS", "36"),
     known("pitr_folder", "RYLIE_PITR_FOLDER", "").file(),

@@ -4,19 +4,28 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use rylie_maintenance::{
-    BackupFolder, DoctorFacts, Outcome, SchedulerOptions, SizePoint, Verdict, alert_target_outcome, backup_outcomes,
-    growth as grown, job_outcomes, pretty_bytes, reach,
+    BackupFolder, DoctorFacts, ListedBackup, Outcome, SchedulerOptions, SizePoint, Verdict, alert_target_outcome,
+    backup_outcomes, growth as grown, job_outcomes, pretty_bytes, reach,
 };
 
 use super::{Wanted, limited};
 use crate::config::Config;
 use crate::database::Database;
+use crate::error::Result;
+
+async fn listed(config: &Config, place: &str) -> Result<Vec<ListedBackup>> {
+    let trusted = config.known_audit_keys()?;
+    Ok(BackupFolder::new(place)?.list(&trusted).await?)
+}
 
 /// Backups and targets of alerts, which need no database.
 pub(super) async fn files(config: &Config, wanted: &Wanted<'_>, facts: &mut DoctorFacts) {
     let (age, damage) = ("application.backup-age", "application.backup-damage");
     if wanted.has(age) || wanted.has(damage) {
-        let listed = config.backups().map(|place| BackupFolder::new(place).and_then(|folder| folder.list()));
+        let listed = match config.backups() {
+            None => None,
+            Some(place) => Some(listed(config, place).await),
+        };
         let (aged, damaged) = match listed {
             None => {
                 let reason = "no folder of backups is configured; set `backups`";

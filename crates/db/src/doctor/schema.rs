@@ -37,7 +37,10 @@ pub(super) async fn look(config: &Config, wanted: &Wanted<'_>, part: Duration, f
         .outcomes
         .insert("application.migrations", status.map_or_else(Outcome::not_checked, |status| of_migrations(&status)));
     let marker = limited(part, migrations.mark()).await;
-    let marker = marker.map_or_else(Outcome::not_checked, |mark| of_marker(config, mark.map(|mark| mark.fingerprint)));
+    let marker = match marker {
+        Ok(mark) => of_marker(config, mark.map(|mark| mark.fingerprint)).await,
+        Err(reason) => Outcome::not_checked(reason),
+    };
     facts.outcomes.insert("application.marker", marker);
     if wanted.has("application.drift") {
         let drift = if complete {
@@ -103,7 +106,7 @@ fn short(text: &str) -> String {
 }
 
 /// Compares the fingerprint with the setting, else with that of the newest backup.
-fn of_marker(config: &Config, found: Option<String>) -> Outcome {
+async fn of_marker(config: &Config, found: Option<String>) -> Outcome {
     let Some(found) = found else {
         return Outcome::found(
             Verdict::Critical,
@@ -122,8 +125,10 @@ fn of_marker(config: &Config, found: Option<String>) -> Outcome {
             )
         };
     }
-    let newest = config.backups().and_then(|place| BackupFolder::new(place).ok()?.list().ok());
-    let newest = newest.and_then(|backups| backups.into_iter().find_map(|listed| listed.backup.ok()));
+    let newest = match config.backups().and_then(|place| BackupFolder::new(place).ok()) {
+        Some(folder) => folder.readable().await.ok().and_then(|backups| backups.into_iter().next()),
+        None => None,
+    };
     match newest {
         Some(backup) if backup.manifest.fingerprint != found => {
             let detail =

@@ -50,6 +50,12 @@ impl Address {
         format!("postgres://{}/{database}{query}", self.authority)
     }
 
+    /// The name of the database.
+    pub(crate) fn database(&self) -> String {
+        let named = self.query.iter().find(|(name, _)| name == "dbname").map(|(_, value)| value.as_str());
+        decoded(named.unwrap_or(&self.database))
+    }
+
     /// The variables with which libpq connects to this database. No password is in the arguments of a program.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = Vec::new();
@@ -82,6 +88,14 @@ impl Address {
         variables.retain(|(_, value)| !value.is_empty());
         variables
     }
+}
+
+/// The path in the URL of a SQLite database.
+pub(super) fn file_of(url: &str) -> Result<String> {
+    let rest = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let path = rest.and_then(|rest| rest.split('?').next()).filter(|path| !path.is_empty() && *path != ":memory:");
+    path.map(str::to_owned)
+        .ok_or_else(|| Error::invalid("the target", "the backup is a SQLite file; name sqlite://file.db"))
 }
 
 /// Replaces `%2F` and the like by the characters they stand for.

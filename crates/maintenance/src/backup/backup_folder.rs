@@ -1,40 +1,27 @@
-//! The folder of the backups, each a folder in it.
+//! The place of the backups: a folder or a prefix in object storage, each backup a folder in it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rylie_audit::{PublicKey, SignedDocument, SigningKey};
-use rylie_crypto::owner_only;
-use serde_json::json;
-use tempfile::TempDir;
 
 use super::certificate::RecoveryCertificate;
-use super::checksum::{sha256, sync_folder, write_file};
-use super::manifest::{FORMAT, Manifest};
+use super::checksum::sha256;
+use super::manifest::{FORMATS, MANIFEST, Manifest, SIGNATURE, SIGNED};
+use super::place::Place;
 use crate::error::{Error, Result};
 
-const MANIFEST: &str = "manifest.json";
-const SIGNATURE: &str = "manifest.sig";
 const CERTIFICATE: &str = "certificate.txt";
-const LOCK: &str = ".lock";
-/// How the folder of a backup begins while it is written; a killed run leaves it.
-const INCOMPLETE: &str = ".incomplete-";
-/// How it begins while it is removed.
-const REMOVED: &str = ".removed-";
-const KIND: &str = "backup manifest";
 
-/// A folder of backups. Only its owner may read it.
+/// A folder of backups, which only its owner may read, or a prefix in object storage.
 #[derive(Clone, Debug)]
 pub struct BackupFolder {
-    path: PathBuf,
+    pub(super) place: Place,
 }
 
 /// A backup with a manifest that can be read.
 #[derive(Clone, Debug)]
 pub struct Backup {
-    /// Its folder.
-    pub path: PathBuf,
+    pub(super) place: Place,
     /// Its manifest.
     pub manifest: Manifest,
     /// The SHA-256 of the manifest's file.
@@ -48,8 +35,12 @@ pub struct ListedBackup {
     pub id: String,
     /// The backup, or the reason for which it cannot be read.
     pub backup: std::result::Result<Backup, String>,
-    /// Its certificate, if it has a valid one for its present manifest.
+    /// Its certificate, if it has a valid one for its present manifest that a trusted key signed.
     pub certificate: Option<RecoveryCertificate>,
+    /// The key of a certificate that counts for nothing, because its key is not trusted.
+    pub unknown_signer: Option<PublicKey>,
+    /// Whether each of its files is there and has its size.
+    pub is_whole: bool,
 }
 
 impl ListedBackup {
@@ -57,165 +48,168 @@ impl ListedBackup {
     #[must_use]
     pub fn verified(&self) -> Option<&Backup> {
         let backup = self.backup.as_ref().ok()?;
-        (self.certificate.is_some() && backup.is_whole()).then_some(backup)
+        (self.certificate.is_some() && self.is_whole).then_some(backup)
     }
 }
 
 impl BackupFolder {
-    /// The folder at a path. [`Error::Invalid`] for an address of object storage, which is not supported for backups.
+    /// The backups at a path, or at `s3://bucket/prefix` with the feature `object-storage`. Nothing is read.
+    /// [`Error::Invalid`] for any other address.
+    ///
+    /// Credentials, region and endpoint of object storage come from the environment, as for AWS's tools
+    /// (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT`, …), or from the machine's role.
     pub fn new(place: &str) -> Result<Self> {
-        if place.is_empty() || place.contains("://") {
-            return Err(Error::invalid("the place of backups", "it must be a folder"));
-        }
-        Ok(Self { path: place.into() })
+        Ok(Self { place: Place::parse(place)? })
     }
 
-    /// Where it is.
+    /// Its path, or its address in object storage.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn address(&self) -> String {
+        self.place.address("")
     }
 
     /// Reads one backup. [`Error::NoBackup`] if there is none of this id, [`Error::BackupDamaged`] if its manifest cannot be
-    /// read.
-    pub fn get(&self, id: &str) -> Result<Backup> {
+    /// read. In object storage a backup without a manifest does not exist. One request there.
+    pub async fn get(&self, id: &str) -> Result<Backup> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
-        let path = self.path.join(id);
-        if id.is_empty() || !id.chars().all(plain) || !path.is_dir() {
-            return Err(Error::NoBackup { id: id.to_owned(), folder: self.path.clone() });
+        let missing = || Error::NoBackup { id: id.to_owned(), folder: self.address() };
+        if id.is_empty() || !id.chars().all(plain) {
+            return Err(missing());
+        }
+        let folder = self.place.path(id);
+        if folder.as_ref().is_some_and(|folder| !folder.is_dir()) {
+            return Err(missing());
         }
         let damaged = |reason: &str| Error::BackupDamaged { id: id.to_owned(), reason: reason.to_owned() };
-        let text = match fs::read(path.join(MANIFEST)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged("its manifest is missing")),
-            Err(error) => return Err(Error::file("reading", &path.join(MANIFEST))(error)),
+        let text = match self.place.read(&format!("{id}/{MANIFEST}")).await? {
+            Some(text) => text,
+            None if folder.is_some() => return Err(damaged("its manifest is missing")),
+            None => return Err(missing()),
         };
         let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| damaged("its manifest is no manifest"))?;
-        if manifest.format != FORMAT {
+        if !FORMATS.contains(&manifest.format) {
             return Err(damaged("its manifest has a format that this version does not know"));
         }
         if manifest.id != id {
             return Err(damaged("its manifest is that of another backup"));
         }
-        Ok(Backup { path, manifest, sha256: sha256(&text) })
+        if let Some(name) = manifest.files.keys().find(|name| !is_plain(name)) {
+            return Err(damaged(&format!("its manifest names a file outside the backup: {name}")));
+        }
+        Ok(Backup { place: self.place.clone(), manifest, sha256: sha256(&text) })
     }
 
     /// Every backup, the newest first. Empty where the folder does not exist.
-    pub fn list(&self) -> Result<Vec<ListedBackup>> {
+    ///
+    /// A certificate counts if one of the `trusted` keys signed it: any writer of the place can store one that another key
+    /// signed. Reads three small files a backup.
+    pub async fn list(&self, trusted: &[PublicKey]) -> Result<Vec<ListedBackup>> {
         let mut listed = Vec::new();
-        for id in self.names(|name| !name.starts_with('.'))? {
-            let backup = self.get(&id);
-            let certificate = backup.as_ref().ok().and_then(Backup::certificate);
-            listed.push(ListedBackup { id, backup: backup.map_err(|error| error.to_string()), certificate });
+        for id in self.place.ids().await? {
+            let backup = match self.get(&id).await {
+                // Other objects are no backup.
+                Err(Error::NoBackup { .. }) => continue,
+                backup => backup,
+            };
+            let mut one = ListedBackup {
+                id,
+                backup: Err(String::new()),
+                certificate: None,
+                unknown_signer: None,
+                is_whole: false,
+            };
+            match backup {
+                Err(error @ Error::BackupDamaged { .. }) => one.backup = Err(error.to_string()),
+                Err(error) => return Err(error),
+                Ok(backup) => {
+                    match backup.certificate().await? {
+                        Some((certificate, key)) if trusted.contains(&key) => one.certificate = Some(certificate),
+                        Some((_, key)) => one.unknown_signer = Some(key),
+                        None => {}
+                    }
+                    one.is_whole = backup.is_whole().await?;
+                    one.backup = Ok(backup);
+                }
+            }
+            listed.push(one);
         }
         listed.sort_by(|one, other| other.id.cmp(&one.id));
         Ok(listed)
     }
 
-    fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
-        let failed = Error::file("reading", &self.path);
-        let entries = match fs::read_dir(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(&failed)?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(&failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if wanted(&name) && entry.path().is_dir() {
-                names.push(name);
+    /// The backups with a manifest that can be read, the newest first. One small file each.
+    pub async fn readable(&self) -> Result<Vec<Backup>> {
+        let mut backups = Vec::new();
+        for id in self.place.ids().await? {
+            match self.get(&id).await {
+                Err(Error::NoBackup { .. } | Error::BackupDamaged { .. }) => {}
+                backup => backups.push(backup?),
             }
         }
-        Ok(names)
-    }
-
-    /// Makes the folder where it does not exist.
-    pub(super) fn make(&self) -> Result<()> {
-        if self.path.is_dir() {
-            return Ok(());
-        }
-        make_private(&self.path).map_err(Error::file("making", &self.path))
-    }
-
-    /// Begins a backup in a folder that no list shows. The folder is removed when the value is dropped.
-    pub(super) fn begin(&self) -> Result<Incomplete> {
-        let failed = Error::file("making a folder in", &self.path);
-        self.make()?;
-        let lock = self.lock()?;
-        let mut folder = tempfile::Builder::new();
-        #[cfg(unix)]
-        folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let folder = folder.prefix(INCOMPLETE).tempdir_in(&self.path).map_err(&failed)?;
-        Ok(Incomplete { folder, _lock: lock })
-    }
-
-    /// Held while a backup is written or removed. The first to come removes what killed runs left.
-    fn lock(&self) -> Result<File> {
-        let path = self.path.join(LOCK);
-        let failed = Error::file("locking", &path);
-        let mut options = OpenOptions::new();
-        let lock = owner_only(options.write(true).create(true).truncate(false)).open(&path).map_err(&failed)?;
-        if lock.try_lock().is_ok() {
-            for name in self.names(|name| name.starts_with(INCOMPLETE) || name.starts_with(REMOVED))? {
-                // An orphaned `pg_dump` may still write there. What cannot be removed is left to the next run.
-                let _ = fs::remove_dir_all(self.path.join(name));
-            }
-            lock.unlock().map_err(&failed)?;
-        }
-        lock.lock_shared().map_err(&failed)?;
-        Ok(lock)
-    }
-
-    /// Removes a backup: it is gone from every list first.
-    pub(super) fn remove(&self, id: &str) -> Result<()> {
-        let _lock = self.lock()?;
-        let (path, removed) = (self.path.join(id), self.path.join(format!("{REMOVED}{id}")));
-        fs::rename(&path, &removed).map_err(Error::file("removing", &path))?;
-        fs::remove_dir_all(&removed).map_err(Error::file("removing", &removed))?;
-        sync_folder(&self.path)
+        backups.sort_by(|one, other| other.manifest.id.cmp(&one.manifest.id));
+        Ok(backups)
     }
 }
 
+/// Whether a name of a manifest stays within its backup.
+fn is_plain(name: &str) -> bool {
+    !name.contains('\\') && !name.split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
 impl Backup {
-    /// Where its certificate is, if it has one.
-    #[must_use]
-    pub fn certificate_path(&self) -> PathBuf {
-        self.path.join(CERTIFICATE)
+    pub(super) fn of(folder: &BackupFolder, manifest: Manifest, sha256: String) -> Self {
+        Self { place: folder.place.clone(), manifest, sha256 }
     }
 
-    /// Its certificate, if that is valid and for the present manifest.
-    #[must_use]
-    pub fn certificate(&self) -> Option<RecoveryCertificate> {
-        let (certificate, _) = RecoveryCertificate::read(&self.certificate_path()).ok()?.ok()?;
-        (certificate.sha256 == self.sha256 && certificate.backup == self.manifest.id).then_some(certificate)
+    pub(super) fn name(&self, file: &str) -> String {
+        format!("{}/{file}", self.manifest.id)
     }
 
-    /// Signs a certificate and stores it with the backup.
-    pub fn certify(&self, certificate: &RecoveryCertificate, key: &SigningKey) -> Result<PathBuf> {
-        let path = self.certificate_path();
-        certificate.write(&path, key)?;
-        Ok(path)
+    /// The path of its folder, or its address in object storage.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.place.address(&self.manifest.id)
+    }
+
+    /// The path of one of its files, if it is in a folder.
+    #[must_use]
+    pub fn path(&self, file: &str) -> Option<PathBuf> {
+        self.place.path(&self.name(file))
+    }
+
+    /// The address of its certificate, if it has one.
+    #[must_use]
+    pub fn certificate_address(&self) -> String {
+        self.place.address(&self.name(CERTIFICATE))
+    }
+
+    /// Its certificate, if that is valid and for the present manifest, and the key that signed it. Whether that key is
+    /// trusted is for the caller to decide.
+    pub async fn certificate(&self) -> Result<Option<(RecoveryCertificate, PublicKey)>> {
+        let Some(text) = self.place.read(&self.name(CERTIFICATE)).await? else { return Ok(None) };
+        let Ok((certificate, key)) = RecoveryCertificate::parse(&String::from_utf8_lossy(&text)) else {
+            return Ok(None);
+        };
+        let is_of_it = certificate.sha256 == self.sha256 && certificate.backup == self.manifest.id;
+        Ok(is_of_it.then_some((certificate, key)))
+    }
+
+    /// Signs a certificate and stores it with the backup; returns where.
+    pub async fn certify(&self, certificate: &RecoveryCertificate, key: &SigningKey) -> Result<String> {
+        self.place.write(&self.name(CERTIFICATE), &certificate.sign(key)).await?;
+        Ok(self.certificate_address())
     }
 
     /// Removes its certificate: a drill has found damage.
-    pub fn withdraw_certificate(&self) -> Result<()> {
-        match fs::remove_file(self.certificate_path()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Error::file("removing the certificate of", &self.path)(error))
-            }
-            _ => Ok(()),
-        }
+    pub async fn withdraw_certificate(&self) -> Result<()> {
+        self.place.remove_file(&self.name(CERTIFICATE)).await
     }
 
     /// The key that signed its manifest; `None` for a manifest that is not signed. [`Error::BackupDamaged`] for a signature
     /// that is not valid for the manifest.
-    pub fn signed_by(&self) -> Result<Option<PublicKey>> {
-        let path = self.path.join(SIGNATURE);
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(Error::file("reading", &path))?,
-        };
-        match SignedDocument::parse(KIND, &text) {
+    pub async fn signed_by(&self) -> Result<Option<PublicKey>> {
+        let Some(text) = self.place.read(&self.name(SIGNATURE)).await? else { return Ok(None) };
+        match SignedDocument::parse(SIGNED, &String::from_utf8_lossy(&text)) {
             Ok(signed) if signed.document["sha256"] == self.sha256.as_str() => Ok(Some(signed.key)),
             _ => Err(Error::BackupDamaged {
                 id: self.manifest.id.clone(),
@@ -224,52 +218,9 @@ impl Backup {
         }
     }
 
-    fn is_whole(&self) -> bool {
-        self.manifest
-            .files
-            .iter()
-            .all(|(name, file)| fs::metadata(self.path.join(name)).is_ok_and(|found| found.len() == file.bytes))
+    async fn is_whole(&self) -> Result<bool> {
+        let names: Vec<&String> = self.manifest.files.keys().collect();
+        let sizes = self.place.sizes(&self.manifest.id, &names).await?;
+        Ok(self.manifest.files.iter().all(|(name, file)| sizes.get(name) == Some(&file.bytes)))
     }
-}
-
-/// A backup that is being written.
-pub(super) struct Incomplete {
-    folder: TempDir,
-    _lock: File,
-}
-
-impl Incomplete {
-    pub(super) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Writes the manifest and gives the folder its name. Everything is on disk when this returns.
-    pub(super) fn publish(self, to: &BackupFolder, manifest: Manifest, key: Option<&SigningKey>) -> Result<Backup> {
-        let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
-        let digest = sha256(text.as_bytes());
-        write_file(&self.path().join(MANIFEST), &text)?;
-        if let Some(key) = key {
-            let document = json!({ "backup": manifest.id, "sha256": digest });
-            write_file(&self.path().join(SIGNATURE), &SignedDocument::sign(KIND, &document, key))?;
-        }
-        let path = to.path.join(&manifest.id);
-        if path.exists() {
-            return Err(Error::FileExists { path });
-        }
-        fs::rename(self.path(), &path).map_err(Error::file("naming", &path))?;
-        // Under its old name there is nothing to remove.
-        let _ = self.folder.keep();
-        sync_folder(&to.path)?;
-        Ok(Backup { path, manifest, sha256: digest })
-    }
-}
-
-#[cfg(unix)]
-fn make_private(path: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), 0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn make_private(path: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(path)
 }

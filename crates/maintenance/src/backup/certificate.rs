@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::check::BackupCheck;
-use super::checksum::write_file;
+use super::place::Place;
 use crate::error::{Error, Result};
 
 const KIND: &str = "recovery certificate";
@@ -39,9 +39,9 @@ pub struct RecoveryCertificate {
 }
 
 impl RecoveryCertificate {
-    /// Signs it and writes it to a file for its owner alone.
-    pub(crate) fn write(&self, path: &Path, key: &SigningKey) -> Result<()> {
-        write_file(path, &SignedDocument::sign(KIND, &json!(self), key))
+    /// Its signed text.
+    pub(crate) fn sign(&self, key: &SigningKey) -> String {
+        SignedDocument::sign(KIND, &json!(self), key)
     }
 
     /// Reads a certificate whose signature is valid under the key that it names. The caller decides whether this key is
@@ -52,9 +52,12 @@ impl RecoveryCertificate {
         Ok((serde_json::from_value(document).map_err(malformed)?, key))
     }
 
-    /// Reads the file of a certificate; see [`parse`](Self::parse).
-    pub fn read(path: &Path) -> Result<rylie_audit::Result<(Self, PublicKey)>> {
-        let text = std::fs::read(path).map_err(Error::file("reading the certificate", path))?;
+    /// Reads a certificate from a file, or from its address in object storage; see [`parse`](Self::parse).
+    pub async fn read(place: &str) -> Result<rylie_audit::Result<(Self, PublicKey)>> {
+        let (folder, name) = place.rsplit_once('/').unwrap_or((".", place));
+        let folder = Place::parse(if folder.is_empty() { "/" } else { folder })?;
+        let missing = || Error::file("reading the certificate", Path::new(place))(std::io::ErrorKind::NotFound.into());
+        let text = folder.read(name).await?.ok_or_else(missing)?;
         Ok(Self::parse(&String::from_utf8_lossy(&text)))
     }
 }

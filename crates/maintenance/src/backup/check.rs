@@ -21,7 +21,7 @@ pub struct BackupCheck {
     pub id: String,
     /// The outcome.
     pub status: CheckStatus,
-    /// What was found, without a value of a row.
+    /// The finding, without a value of a row.
     pub detail: String,
 }
 

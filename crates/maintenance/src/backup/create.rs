@@ -4,6 +4,7 @@ mod postgres;
 mod sqlite;
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -12,65 +13,120 @@ use rylie_repositories::Progress;
 
 use super::backup_folder::{Backup, BackupFolder};
 use super::checksum::{of_file, sync_folder};
-use super::manifest::{BackupFile, FORMAT, Manifest};
+use super::encryption::{ENDING, EncryptTo, Recipient};
+use super::manifest::{BackupEncryption, BackupFile, FORMAT, Manifest, STREAM_FORMAT};
+use super::open::{DETAILS, Details};
+use super::place::Incomplete;
+use super::stream::Stream;
 use super::survey::Survey;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
-pub(super) use postgres::DUMP;
+pub(super) use postgres::{ARCHIVE, DUMP};
 pub(super) use sqlite::{FILE, open};
 
 /// How a backup is made.
 #[derive(Clone, Copy, Debug)]
-pub struct CreateOptions {
-    /// How many tables are copied at once, from 1 on; PostgreSQL only. Each takes a connection.
+pub struct CreateOptions<'a> {
+    /// How many tables are copied at once, from 1 on; of PostgreSQL to a plain folder only. Each takes a connection.
     pub jobs: u32,
+    /// The recipient, if it is encrypted.
+    pub encrypt: Option<EncryptTo<'a>>,
 }
 
-/// What the engine's part of a backup returns.
+/// The result of the engine's part of a backup.
 struct Copied {
     survey: Survey,
     server: String,
     tool: String,
+    files: BTreeMap<String, BackupFile>,
 }
 
-/// Copies the database into the folder, and returns the backup.
+/// How the engine's part copies.
+struct Copying<'a> {
+    jobs: u32,
+    recipient: Option<Recipient>,
+    /// The size of the newest backup.
+    expected: Option<u64>,
+    progress: &'a Progress,
+}
+
+/// Copies the database to a new backup, and returns it.
 ///
-/// The copy is one consistent state; writers continue. It is complete when it appears under its name, and on disk; until
-/// then no list shows it, and a failure leaves nothing. Only its owner may read it. With `key` the manifest is signed.
-/// `progress` receives bytes. [`Error::BackupRefused`] for a login that row-level security filters, and for a server that is
-/// newer than the installed `pg_dump`.
+/// The copy is one consistent state; writers continue. It is complete when it appears under its name, and durable; until
+/// then no list shows it, and a failure leaves nothing. In a folder only its owner may read it. With `key` the manifest is
+/// signed. `progress` receives bytes. [`Error::BackupRefused`] for a login that row-level security filters, and for a
+/// server that is newer than the installed `pg_dump`.
+///
+/// An encrypted copy, and one in object storage, is a single stream: one table after the other, in constant memory, and
+/// without a plain file. Any other one of PostgreSQL takes `options.jobs` tables at once.
 ///
 /// PostgreSQL: takes one connection for the counts, and one more than `options.jobs` for `pg_dump`. Reads each table twice.
-/// SQLite: `VACUUM INTO`.
+/// SQLite: `VACUUM INTO`. For a stream that goes to a file beside the database, which is removed afterwards.
 pub async fn create_backup(
     engine: &Engine,
     folder: &BackupFolder,
     now: DateTime<Utc>,
-    options: CreateOptions,
+    options: CreateOptions<'_>,
     key: Option<&SigningKey>,
     progress: &Progress,
 ) -> Result<Backup> {
-    let expected = last_size(folder)?;
-    let incomplete = folder.begin()?;
-    let path = incomplete.path();
-    let copied = if engine.is_sqlite() {
-        sqlite::copy(engine, path).await?
-    } else {
-        postgres::copy(engine, path, options, expected, progress).await?
+    let expected = folder.readable().await?.first().map(|backup| backup.manifest.bytes());
+    let made_at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let id: String = made_at.chars().filter(char::is_ascii_alphanumeric).collect();
+    let (recipient, encryption) = options.encrypt.map(|to| to.prepare(&id)).transpose()?.unzip();
+    let mut incomplete = folder.place.begin(&id).await?;
+    let copying = Copying { jobs: options.jobs, recipient, expected, progress };
+    let made = make(engine, &mut incomplete, copying, (id, now), encryption).await;
+    let (manifest, details) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            incomplete.abandon().await;
+            return Err(error);
+        }
     };
-    let of = path.to_owned();
-    let files = tokio::task::spawn_blocking(move || sealed_files(&of)).await;
-    let files = files.map_err(|error| Error::file("reading", path)(std::io::Error::other(error)))??;
-    let Copied { survey, server, tool } = copied;
+    let bytes = manifest.bytes();
+    let sha256 = incomplete.publish(&manifest, key).await?;
+    let mut backup = Backup::of(folder, manifest, sha256);
+    if backup.manifest.encryption.is_some() {
+        (backup.manifest.contents, backup.manifest.tenants) = (details.contents, details.tenants);
+    }
+    progress.report(bytes, bytes);
+    Ok(backup)
+}
+
+/// Writes every file but the manifest. The second value is what the manifest of an encrypted backup leaves out.
+async fn make(
+    engine: &Engine,
+    incomplete: &mut Incomplete,
+    copying: Copying<'_>,
+    (id, made_at): (String, DateTime<Utc>),
+    encryption: Option<BackupEncryption>,
+) -> Result<(Manifest, Details)> {
+    let recipient = copying.recipient.clone();
+    let copied = if engine.is_sqlite() {
+        sqlite::copy(engine, incomplete, copying).await?
+    } else {
+        postgres::copy(engine, incomplete, copying).await?
+    };
+    let Copied { mut survey, server, tool, mut files } = copied;
     let fingerprint = survey.fingerprint.ok_or_else(|| Error::BackupRefused {
         reason: "the database has no environment marker; run `rylie migrate deploy` or `rylie adopt` first".to_owned(),
     })?;
-    let made_at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let mut details = Details::default();
+    if recipient.is_some() {
+        details =
+            Details { contents: std::mem::take(&mut survey.contents), tenants: std::mem::take(&mut survey.tenants) };
+        let text = serde_json::to_vec(&details).unwrap_or_default();
+        let name = format!("{DETAILS}{ENDING}");
+        let stream = Stream::of(Box::new(Cursor::new(text)), recipient, 0);
+        files.insert(name.clone(), incomplete.stream(&name, stream).await?);
+    }
+    let is_folder = !files.contains_key(&stored(ARCHIVE, encryption.is_some())) && encryption.is_none();
     let manifest = Manifest {
-        format: FORMAT,
-        id: made_at.chars().filter(char::is_ascii_alphanumeric).collect(),
-        made_at: now,
+        format: if is_folder { FORMAT } else { STREAM_FORMAT },
+        id,
+        made_at,
         engine: if engine.is_sqlite() { "sqlite" } else { "postgres" }.to_owned(),
         server,
         tool,
@@ -86,17 +142,22 @@ pub async fn create_backup(
         roles: survey.roles,
         extensions: survey.extensions,
         locale: survey.locale,
+        encryption,
         files,
     };
-    let bytes = manifest.bytes();
-    let backup = incomplete.publish(folder, manifest, key)?;
-    progress.report(bytes, bytes);
-    Ok(backup)
+    Ok((manifest, details))
 }
 
-/// The size of the newest backup, as an estimate of the next one's.
-fn last_size(folder: &BackupFolder) -> Result<Option<u64>> {
-    Ok(folder.list()?.into_iter().find_map(|listed| Some(listed.backup.ok()?.manifest.bytes())))
+/// The name of a file as it is stored.
+fn stored(name: &str, is_encrypted: bool) -> String {
+    if is_encrypted { format!("{name}{ENDING}") } else { name.to_owned() }
+}
+
+/// Protects, syncs and measures the files of a folder.
+async fn measured(folder: &Path) -> Result<BTreeMap<String, BackupFile>> {
+    let of = folder.to_owned();
+    let files = tokio::task::spawn_blocking(move || sealed_files(&of)).await;
+    files.map_err(|error| Error::file("reading", folder)(std::io::Error::other(error)))?
 }
 
 /// Every file below a folder with its checksum: for its owner alone, and on disk.

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::backup_folder::BackupFolder;
-use super::checksum::write_file;
 use crate::error::{Error, Result};
 use crate::tenant::{erase_tenant, tenant_named};
 
@@ -33,7 +32,7 @@ pub struct Erasure {
     pub at: DateTime<Utc>,
 }
 
-/// What was erased again in a restored copy.
+/// The erasures that were repeated in a restored copy.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct RepeatedErasures {
     /// Tenants.
@@ -43,31 +42,33 @@ pub struct RepeatedErasures {
 }
 
 impl BackupFolder {
-    /// The erasures on the list, the oldest first, and the key that signed it; `None` where there is no list.
-    /// [`Error::BackupDamaged`] if it was changed after it was signed.
-    pub fn erasures(&self) -> Result<Option<(Vec<Erasure>, PublicKey)>> {
-        let path = self.path().join(FILE);
-        let text = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(Error::file("reading", &path))?,
-        };
-        let damaged = || Error::BackupDamaged { id: FILE.to_owned(), reason: "its signature is invalid".to_owned() };
-        let signed = SignedDocument::parse(KIND, &String::from_utf8_lossy(&text)).map_err(|_| damaged())?;
-        let erasures = serde_json::from_value(signed.document["erasures"].clone()).map_err(|_| damaged())?;
-        Ok(Some((erasures, signed.key)))
+    /// The erasures on the list, the oldest first; `None` where there is no list. [`Error::BackupDamaged`] if it was changed
+    /// after it was signed, or if it is signed by a key that is not `trusted`. Without any trusted key each one is taken.
+    pub async fn erasures(&self, trusted: &[PublicKey]) -> Result<Option<Vec<Erasure>>> {
+        let Some(text) = self.place.read(FILE).await? else { return Ok(None) };
+        let damaged = |reason: String| Error::BackupDamaged { id: FILE.to_owned(), reason };
+        let invalid = || damaged("its signature is invalid".to_owned());
+        let signed = SignedDocument::parse(KIND, &String::from_utf8_lossy(&text)).map_err(|_| invalid())?;
+        if !trusted.is_empty() && !trusted.contains(&signed.key) {
+            let advice = "name its key by RYLIE_AUDIT_PUBLIC_KEY if it is yours";
+            return Err(damaged(format!("it is signed by the unknown key {}; {advice}", signed.key)));
+        }
+        serde_json::from_value(signed.document["erasures"].clone()).map(Some).map_err(|_| invalid())
     }
 }
 
 /// Adds to the list what the audit log names as erased and the list does not have yet; returns how many. The list is signed
-/// again. One read-only platform unit.
+/// again. A list that a key signed that is not `trusted` is an error, as for [`BackupFolder::erasures`]. One read-only
+/// platform unit.
 pub async fn note_erasures(
     store: &dyn Store,
     folder: &BackupFolder,
     key: &SigningKey,
+    trusted: &[PublicKey],
     database: &str,
 ) -> Result<usize> {
     let failed = Error::doing(DOING);
-    let mut list = folder.erasures()?.map(|(list, _)| list).unwrap_or_default();
+    let mut list = folder.erasures(&[trusted, &[key.public()]].concat()).await?.unwrap_or_default();
     let newest = list.iter().filter(|erasure| erasure.database == database).map(|erasure| erasure.at).max();
     let grant = Grant::job("backup", "which erasures a restore must repeat").map_err(&failed)?;
     let unit = store.platform(grant).read_only().on_primary().await.map_err(&failed)?;
@@ -101,9 +102,8 @@ pub async fn note_erasures(
     let added = list.len() - before;
     if added > 0 {
         list.sort_by_key(|erasure| erasure.at);
-        folder.make()?;
         let text = SignedDocument::sign(KIND, &json!({ "erasures": list }), key);
-        write_file(&folder.path().join(FILE), &text)?;
+        folder.place.write(FILE, &text).await?;
     }
     Ok(added)
 }

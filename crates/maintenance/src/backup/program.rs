@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(500);
 
 /// Variables that would lead a program elsewhere than its arguments and [`Address::variables`] say.
-const FOREIGN: [&str; 4] = ["PGOPTIONS", "PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR"];
+pub(super) const FOREIGN: [&str; 4] = ["PGOPTIONS", "PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR"];
 
 /// An installed program.
 #[derive(Debug)]
@@ -65,6 +66,11 @@ impl Program {
         }
     }
 
+    #[cfg(unix)]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its name and version, such as `pg_dump 15.18`.
     pub(crate) fn shown(&self) -> String {
         format!("{} {}.{}", self.name, self.version.0, self.version.1)
@@ -94,9 +100,21 @@ impl Program {
     /// Runs it and waits for its end; it is killed when the future is dropped. `tick` is called twice a second. The error
     /// holds the program's first error, without values of rows.
     pub(crate) async fn run(&self, arguments: &[OsString], at: &Address, tick: impl FnMut()) -> Result<()> {
+        self.run_with(arguments, at, Stdio::null(), Stdio::null(), tick).await
+    }
+
+    /// As [`run`](Self::run), with an input and an output.
+    pub(super) async fn run_with(
+        &self,
+        arguments: &[OsString],
+        at: &Address,
+        input: Stdio,
+        output: Stdio,
+        tick: impl FnMut(),
+    ) -> Result<()> {
         let mut command = self.command();
-        command.args(arguments).envs(at.variables());
-        self.complete(command, tick).await
+        command.args(arguments).envs(at.variables()).stdin(input).stdout(output);
+        self.ended(command, tick).await
     }
 
     /// As [`run`](Self::run), for a program that connects to no server.
@@ -106,11 +124,18 @@ impl Program {
         self.complete(command, || ()).await
     }
 
-    /// Runs a command of this program and waits for its end.
-    pub(crate) async fn complete(&self, mut command: Command, mut tick: impl FnMut()) -> Result<()> {
+    /// Runs a command of this program and waits for its end. Its output is not read.
+    pub(crate) async fn complete(&self, mut command: Command, tick: impl FnMut()) -> Result<()> {
+        command.stdout(Stdio::null());
+        self.ended(command, tick).await
+    }
+
+    async fn ended(&self, mut command: Command, mut tick: impl FnMut()) -> Result<()> {
         let failed = |reason: String| Error::Program { program: self.name, reason };
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stderr(Stdio::piped());
         let child = command.spawn().map_err(|error| failed(format!("it cannot be started: {error}")))?;
+        // It holds this process's ends of the program's pipes: their other ends would see no end.
+        drop(command);
         let ended = child.wait_with_output();
         tokio::pin!(ended);
         let output = loop {
@@ -127,6 +152,11 @@ impl Program {
         let said = first_error(&String::from_utf8_lossy(&output.stderr));
         Err(failed(said.unwrap_or_else(|| format!("it ended with {}", output.status))))
     }
+}
+
+/// A pipe to or from a program.
+pub(super) fn pipe() -> Result<(PipeReader, PipeWriter)> {
+    std::io::pipe().map_err(|source| Error::File { doing: "making a pipe".to_owned(), source })
 }
 
 /// Packages put the programs where not every path leads.

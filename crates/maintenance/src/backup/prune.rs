@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rylie_audit::PublicKey;
 
 use super::backup_folder::{BackupFolder, ListedBackup};
 use crate::error::{Error, Result};
@@ -21,8 +22,14 @@ pub struct PruneRule {
 ///
 /// The newest verified backup stays under every rule, and so does everything newer. Its files are read before
 /// anything is removed: [`Error::BackupDamaged`] if one is damaged. Without a verified backup nothing is removed.
-pub async fn prune_backups(folder: &BackupFolder, rule: PruneRule, now: DateTime<Utc>) -> Result<Vec<String>> {
-    let listed = folder.list()?;
+/// Only certificates that a `trusted` key signed prove a backup.
+pub async fn prune_backups(
+    folder: &BackupFolder,
+    rule: PruneRule,
+    trusted: &[PublicKey],
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    let listed = folder.list(trusted).await?;
     let Some(newest) = listed.iter().find_map(ListedBackup::verified) else { return Ok(Vec::new()) };
     let condemned = condemned(&listed, rule, now);
     if condemned.is_empty() {
@@ -33,7 +40,7 @@ pub async fn prune_backups(folder: &BackupFolder, rule: PruneRule, now: DateTime
         return Err(Error::BackupDamaged { id: newest.manifest.id.clone(), reason: check.detail });
     }
     for id in &condemned {
-        folder.remove(id)?;
+        folder.place.remove_backup(id).await?;
     }
     Ok(condemned)
 }

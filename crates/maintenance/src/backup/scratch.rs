@@ -1,23 +1,35 @@
 //! A scratch database for a drill: made for it, and removed after it.
 
+mod structure;
+
 use std::time::{Duration, Instant};
 
-use ring::rand::{SecureRandom, SystemRandom};
 use rylie_repositories::Progress;
 use sqlx::{Connection, PgConnection};
 
 use super::address::Address;
-use super::backup_folder::{Backup, BackupFolder, Incomplete};
+use super::attacks::attack;
 use super::check::BackupCheck;
+use super::checksum::random;
 use super::create::{FILE, open};
 use super::manifest::Manifest;
+use super::open::OpenBackup;
+use super::private_folder::PrivateFolder;
+#[cfg(unix)]
+use super::private_server::{PrivateServer, ServerPrograms};
 use super::restore::restore_into;
 use super::survey::{Survey, TEXT_FORM, survey_postgres, survey_sqlite};
-use crate::engine::{Engine, Session, check_integrity, run_postgres};
+use crate::engine::{Engine, Session, run_postgres};
 use crate::error::{Error, Result};
+
+use structure::{amcheck, foreign_keys, sqlite_structure};
 
 /// How the name of each scratch database begins.
 const PREFIX: &str = "rylie_drill_";
+
+/// The roles of the units. One that has no right on an object is not among the roles of a backup.
+#[cfg(unix)]
+const UNIT_ROLES: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// Held while scratch databases are made and swept, so that none is swept before its drill is connected.
 const LOCK: &str = "SET lock_timeout = '60s'; SELECT pg_advisory_lock(7231640192337)";
@@ -40,28 +52,72 @@ enum Place {
         /// While it is open, no other drill sweeps the database.
         _held: Box<PgConnection>,
     },
+    #[cfg(unix)]
+    Private {
+        server: PrivateServer,
+    },
     Sqlite {
-        _folder: Incomplete,
+        _folder: PrivateFolder,
     },
 }
 
 impl Scratch {
-    /// Makes a scratch database for a backup: on the PostgreSQL server of `url`, whose login must be a superuser, or a
-    /// file in the folder of the backups. Removes what killed drills left.
+    /// Makes a scratch database for a backup. Removes what killed drills left.
+    ///
+    /// SQLite: a file beside the database `own`. PostgreSQL: a database on the server `named`, whose login must be a
+    /// superuser. Without that name on a private server, if the programs of the backup's major version are installed. It
+    /// takes no login, archives nothing and is removed with its data. Otherwise on the server of `own`.
     ///
     /// [`Error::ScratchLacks`] if the server lacks a role, an extension or a right that the restore needs, or is older than
     /// the server that was backed up. That error states nothing about the backup.
-    pub async fn open(url: &str, folder: &BackupFolder, manifest: &Manifest) -> Result<Self> {
+    pub async fn open(named: Option<&str>, own: &str, manifest: &Manifest) -> Result<Self> {
         if manifest.is_sqlite() {
-            let folder = folder.begin()?;
-            let path = folder.path().join(FILE);
-            let text = path.to_str().ok_or_else(|| Error::invalid("the place of backups", "its path must be UTF-8"))?;
+            let folder = PrivateFolder::beside(own)?;
+            let text = folder.file(FILE)?;
             return Ok(Self {
                 url: format!("sqlite://{text}"),
                 server: format!("SQLite {}", manifest.server),
                 place: Place::Sqlite { _folder: folder },
             });
         }
+        #[cfg(unix)]
+        if named.is_none()
+            && let Some(programs) = ServerPrograms::find(major(&manifest.server)).await
+        {
+            return Self::private(&programs, manifest).await;
+        }
+        Self::on_server(named.unwrap_or(own), manifest).await
+    }
+
+    /// On a private server, which has the roles of the backup by their names alone.
+    #[cfg(unix)]
+    async fn private(programs: &ServerPrograms, manifest: &Manifest) -> Result<Self> {
+        let server = PrivateServer::start(programs).await?;
+        let failed = || Error::engine("preparing a private server");
+        let Session::Postgres(mut connection, _) = Engine::new(&server.url("postgres")?)?.connect().await? else {
+            return Err(Error::invalid("the private server", "it must be PostgreSQL"));
+        };
+        let has_units = manifest.roles.iter().any(|role| UNIT_ROLES.contains(&role.as_str()));
+        let units = if has_units { UNIT_ROLES.to_vec() } else { Vec::new() };
+        let sql = "SELECT DISTINCT format('CREATE ROLE %I', wanted) FROM unnest($1::text[] || $2::text[]) AS wanted \
+             WHERE wanted NOT LIKE 'pg\\_%' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)";
+        let roles: Vec<String> = sqlx::query_scalar(sql)
+            .bind(&manifest.roles)
+            .bind(&units[..])
+            .fetch_all(&mut connection)
+            .await
+            .map_err(failed())?;
+        for role in roles {
+            run_postgres(&mut connection, &role).await.map_err(failed())?;
+        }
+        let version = refuse_lacking(&mut connection, manifest).await?;
+        let name = format!("{PREFIX}{}", random()?);
+        run_postgres(&mut connection, &create(&name, manifest)).await.map_err(may_not_create)?;
+        let url = server.url(&name)?;
+        Ok(Self { url, server: format!("PostgreSQL {version}"), place: Place::Private { server } })
+    }
+
+    async fn on_server(url: &str, manifest: &Manifest) -> Result<Self> {
         let address = Address::parse(url).map_err(|_| Error::ScratchLacks {
             reason: "the backup is of PostgreSQL, and needs a PostgreSQL server; name one with --scratch".to_owned(),
         })?;
@@ -87,7 +143,7 @@ impl Scratch {
         Ok(Self { url, server: format!("PostgreSQL {version}"), place: Place::Postgres { server, name, _held: held } })
     }
 
-    /// Where the scratch database is.
+    /// The URL of the scratch database.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -100,7 +156,7 @@ impl Scratch {
     }
 
     /// Restores the backup into it, and returns how long that took.
-    pub async fn restore(&self, backup: &Backup, jobs: u32, progress: &Progress) -> Result<Duration> {
+    pub async fn restore(&self, backup: &OpenBackup, jobs: u32, progress: &Progress) -> Result<Duration> {
         let begun = Instant::now();
         restore_into(backup, &self.url, jobs, progress).await?;
         Ok(begun.elapsed())
@@ -142,9 +198,29 @@ impl Scratch {
         Ok(vec![keys, amcheck])
     }
 
+    /// Attacks tenant isolation in the restored copy by SQL in the tenant's role, rolled back. SQLite has no roles: not
+    /// checked there.
+    pub async fn attack(&self) -> Result<BackupCheck> {
+        match Engine::new(&self.url)?.connect().await? {
+            Session::Postgres(mut connection, watch) => {
+                let failed = Error::engine("attacking the restored copy");
+                watch.over(async { attack(&mut connection).await.map_err(failed) }).await
+            }
+            Session::Sqlite(_) => Ok(BackupCheck::not_checked("attacks", "SQLite has no roles")),
+        }
+    }
+
     /// Removes it.
     pub async fn remove(self) -> Result<()> {
-        let Place::Postgres { server, name, _held: held } = self.place else { return Ok(()) };
+        let (server, name, held) = match self.place {
+            Place::Postgres { server, name, _held: held } => (server, name, held),
+            #[cfg(unix)]
+            Place::Private { server } => {
+                server.stop().await;
+                return Ok(());
+            }
+            Place::Sqlite { .. } => return Ok(()),
+        };
         drop(held);
         let Session::Postgres(mut connection, watch) = server.connect().await? else { return Ok(()) };
         let drop = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
@@ -153,14 +229,7 @@ impl Scratch {
     }
 }
 
-fn random() -> Result<String> {
-    let mut bytes = [0; 8];
-    let filled = SystemRandom::new().fill(&mut bytes);
-    filled.map_err(|_| Error::invalid("the system's randomness", "it must be available"))?;
-    Ok(hex::encode(bytes))
-}
-
-fn create(name: &str, manifest: &Manifest) -> String {
+pub(super) fn create(name: &str, manifest: &Manifest) -> String {
     let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let locale = manifest.locale.as_ref().map(|locale| {
         let (encoding, collate, ctype) = (literal(&locale.encoding), literal(&locale.collate), literal(&locale.ctype));
@@ -169,7 +238,7 @@ fn create(name: &str, manifest: &Manifest) -> String {
     format!("CREATE DATABASE \"{name}\" TEMPLATE template0{}", locale.unwrap_or_default())
 }
 
-fn may_not_create(error: sqlx::Error) -> Error {
+pub(super) fn may_not_create(error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     match code.as_deref() {
         Some("42501") => Error::ScratchLacks {
@@ -183,15 +252,13 @@ fn may_not_create(error: sqlx::Error) -> Error {
 }
 
 /// Returns the version of the server, if the backup can be restored there.
-async fn refuse_lacking(connection: &mut PgConnection, manifest: &Manifest) -> Result<String> {
+pub(super) async fn refuse_lacking(connection: &mut PgConnection, manifest: &Manifest) -> Result<String> {
     let failed = || Error::engine("looking at the scratch server");
     let lacks = |reason: String| Error::ScratchLacks { reason };
     let sql = "SELECT current_setting('server_version'), rolsuper FROM pg_roles WHERE rolname = current_user";
     let (version, superuser): (String, bool) =
         sqlx::query_as(sql).fetch_one(&mut *connection).await.map_err(failed())?;
     let version = version.split(' ').next().unwrap_or_default().to_owned();
-    let major =
-        |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or_default();
     if major(&version) < major(&manifest.server) {
         return Err(lacks(format!(
             "the scratch server is PostgreSQL {version}, older than {} of the backup; name a newer one with --scratch",
@@ -219,6 +286,11 @@ async fn refuse_lacking(connection: &mut PgConnection, manifest: &Manifest) -> R
     }
 }
 
+/// The major version of a server.
+fn major(version: &str) -> u32 {
+    version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default()
+}
+
 async fn sweep(connection: &mut PgConnection) -> Result<()> {
     let failed = || Error::engine("looking for scratch databases of killed drills");
     let left: Vec<String> = sqlx::query_scalar(LEFT).fetch_all(&mut *connection).await.map_err(failed())?;
@@ -230,42 +302,4 @@ async fn sweep(connection: &mut PgConnection) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A restore checks each foreign key that is marked as valid.
-async fn foreign_keys(connection: &mut PgConnection) -> sqlx::Result<BackupCheck> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE NOT convalidated), min(conname::text) FILTER (WHERE NOT convalidated) \
-         FROM pg_constraint WHERE contype = 'f'";
-    let (all, unchecked, first): (i64, i64, Option<String>) = sqlx::query_as(sql).fetch_one(connection).await?;
-    Ok(match first {
-        Some(first) => BackupCheck::not_checked("foreign_keys", format!("{unchecked} of {all} are not valid: {first}")),
-        None => BackupCheck::ok("foreign_keys", format!("{all} foreign keys hold")),
-    })
-}
-
-/// Compares each index with its table.
-async fn amcheck(connection: &mut PgConnection) -> BackupCheck {
-    const SQL: &str = "SELECT bt_index_check(c.oid, true) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
-         JOIN pg_am a ON a.oid = c.relam JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE a.amname = 'btree' AND c.relkind = 'i' AND i.indisvalid AND n.nspname NOT LIKE 'pg\\_%'";
-    if run_postgres(connection, "CREATE EXTENSION IF NOT EXISTS amcheck").await.is_err() {
-        return BackupCheck::not_checked("amcheck", "the extension amcheck is not available on the scratch server");
-    }
-    match run_postgres(connection, SQL).await {
-        Ok(()) => BackupCheck::ok("amcheck", "every index matches its table"),
-        Err(error) => match error.as_database_error() {
-            Some(error) => BackupCheck::failed("amcheck", error.message().to_owned()),
-            None => BackupCheck::not_checked("amcheck", "the scratch server does not answer"),
-        },
-    }
-}
-
-async fn sqlite_structure(engine: &Engine) -> Result<Vec<BackupCheck>> {
-    let damage = check_integrity(engine).await?.damage;
-    let (keys, rest): (Vec<_>, Vec<_>) = damage.into_iter().partition(|line| line.contains(" refers to nothing in "));
-    let check = |id: &str, found: Vec<String>, fine: &str| match found.into_iter().next() {
-        Some(first) => BackupCheck::failed(id, first),
-        None => BackupCheck::ok(id, fine),
-    };
-    Ok(vec![check("foreign_keys", keys, "every row has its parent"), check("integrity", rest, "the file is sound")])
 }

@@ -1,4 +1,4 @@
-//! What a database holds: read from the snapshot of a backup, and again from its restored copy.
+//! The contents of a database: read from the snapshot of a backup, and again from its restored copy.
 
 mod postgres;
 mod sqlite;

@@ -114,7 +114,7 @@ impl PitrFolder {
     /// Signs the certificate of a drill and stores it here.
     pub fn certify(&self, certificate: &RecoveryCertificate, key: &SigningKey) -> Result<PathBuf> {
         let path = self.certificate();
-        certificate.write(&path, key)?;
+        write_file(&path, &certificate.sign(key))?;
         Ok(path)
     }
 

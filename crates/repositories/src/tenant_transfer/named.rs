@@ -22,6 +22,16 @@ pub(super) async fn empty_user(tx: &Tx, user: &UserId) -> Result<u64> {
     empty_where(tx, "id", user.into()).await
 }
 
+/// The clause of an `INSERT` by which a user who is kept as an id gets the data of the row. Any other user of that id is
+/// left alone, and counts as no row.
+pub(super) fn put_back(columns: &[String]) -> String {
+    let assignments: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+    format!(
+        r#"ON CONFLICT (id) DO UPDATE SET {} WHERE "User"."tenantId" = 'user:' || "User".id AND "User".email = 'erased-' || "User".id || '@erased.invalid'"#,
+        assignments.join(", ")
+    )
+}
+
 async fn empty_where(tx: &Tx, column: &'static str, value: Value) -> Result<u64> {
     let assignments = defaults(tx).await?.join(", ");
     let sql = format!(

@@ -25,6 +25,10 @@ use crate::report::{Report, table};
 pub(crate) struct Create {
     #[command(flatten)]
     place: Place,
+    /// Encrypt it: to an age recipient (`age1…`), or with `keyring` under a key of the keyring [default:
+    /// `RYLIE_BACKUP_ENCRYPT`, else `backup_encrypt` in the file of settings, else not]
+    #[arg(long, value_name = "RECIPIENT")]
+    encrypt: Option<String>,
     /// Restore it into a scratch database and check it, as `backup verify` does
     #[arg(long)]
     verify: bool,
@@ -38,13 +42,14 @@ impl Create {
         let folder = self.place.folder(&settings)?;
         let key = audit::signing_key_if_any(self.drill.key.as_deref(), &settings)?;
         let progress = progress::bytes(global, "copying");
-        let backup = settings.create_backup(&folder, self.drill.jobs, key.as_ref(), &progress).await?;
+        let backup =
+            settings.create_backup(&folder, self.drill.jobs, self.encrypt.as_deref(), key.as_ref(), &progress).await?;
         let manifest = &backup.manifest;
         let event = Event::new(Action::BackupCreated).on_row("Backup", &manifest.id).with("sha256", &backup.sha256);
         let is_recorded = recorded(&settings, event).await;
         note_erasures(&settings, &folder, key.as_ref()).await;
         if self.verify {
-            return verify::drill(global, &settings, &folder, &backup, &self.drill).await;
+            return verify::drill(global, &settings, &backup, &self.drill).await;
         }
         let mut json = document(&backup);
         json["verified"] = json!(false);
@@ -54,7 +59,7 @@ impl Create {
         let rows: u64 = manifest.rows.values().sum();
         let text = table([
             ("backup", manifest.id.clone()),
-            ("folder", backup.path.display().to_string()),
+            ("place", backup.address()),
             ("size", format!("{} bytes", manifest.bytes())),
             ("rows", format!("{rows} in {} tables, {} tenants", manifest.rows.len(), manifest.tenants.len())),
             ("next", format!("rylie backup verify {}", manifest.id)),

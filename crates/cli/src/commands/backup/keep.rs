@@ -7,17 +7,21 @@ use rylie_db::audit::{Action, Event};
 use rylie_db::maintenance::{Backup, ListedBackup, Manifest, PruneRule};
 use serde_json::{Value, json};
 
-use super::{Place, age, recorded, shown};
+use super::{Place, Trust, age, recorded, shown};
 use crate::arguments::Global;
 use crate::failure::Result;
 use crate::report::{Report, list, table};
 
 /// Show the backups, the newest first, and which of them a drill has proven
+///
+/// A certificate counts if a key signed it that is believed: the key that seals the audit log, or one of `--public-key`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie backup list --out /var/backups/rylie --json")]
 pub(crate) struct List {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// Remove old backups; only verified ones count
@@ -36,11 +40,14 @@ pub(crate) struct Prune {
     max_age: Option<Duration>,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl List {
-    pub(super) fn run(&self, global: &Global) -> Result<Report> {
-        let backups = self.place.folder(&global.settings()?)?.list()?;
+    pub(super) async fn run(&self, global: &Global) -> Result<Report> {
+        let settings = global.settings()?;
+        let backups = self.place.folder(&settings)?.list(&self.trust.known(&settings)?).await?;
         let rows = backups.iter().map(|backup| (backup.id.as_str(), state(backup)));
         let text = if backups.is_empty() { "there is no backup".to_owned() } else { table(rows) };
         Ok(Report::new(json!({ "backups": backups.iter().map(one).collect::<Vec<_>>() }), text))
@@ -53,7 +60,10 @@ fn state(listed: &ListedBackup) -> String {
         (Err(problem), _) => problem.clone(),
         (Ok(_), Some(_)) if listed.verified().is_none() => "damaged since it was verified".to_owned(),
         (Ok(_), Some(certificate)) => format!("{bytes} bytes, verified {}", shown(certificate.verified_at)),
-        (Ok(_), None) => format!("{bytes} bytes, not verified"),
+        (Ok(_), None) => match &listed.unknown_signer {
+            Some(key) => format!("{bytes} bytes, not verified: the unknown key {key} signed its certificate"),
+            None => format!("{bytes} bytes, not verified"),
+        },
     }
 }
 
@@ -71,7 +81,9 @@ fn one(listed: &ListedBackup) -> Value {
         "verified": listed.verified().is_some(),
         "verified_at": certificate.map(|certificate| certificate.verified_at),
         "rto_seconds": certificate.map(|certificate| certificate.rto_seconds),
-        "certificate": certificate.and(listed.backup.as_ref().ok()).map(Backup::certificate_path),
+        "certificate": certificate.and(listed.backup.as_ref().ok()).map(Backup::certificate_address),
+        "unknown_signer": listed.unknown_signer.as_ref().map(ToString::to_string),
+        "encrypted": manifest.map(|manifest| manifest.encryption.is_some()),
         "problem": listed.backup.as_ref().err(),
     })
 }
@@ -81,13 +93,14 @@ impl Prune {
         let settings = global.settings()?;
         let folder = self.place.folder(&settings)?;
         let rule = PruneRule { keep: usize::try_from(self.keep).unwrap_or(usize::MAX), max_age: self.max_age };
-        let removed = settings.prune_backups(&folder, rule).await?;
+        let trusted = self.trust.known(&settings)?;
+        let removed = settings.prune_backups(&folder, rule, &trusted).await?;
         let is_recorded = if removed.is_empty() {
             false
         } else {
             recorded(&settings, Event::new(Action::BackupsPruned).with("backups", &removed)).await
         };
-        let kept: Vec<String> = folder.list()?.into_iter().map(|backup| backup.id).collect();
+        let kept: Vec<String> = folder.list(&trusted).await?.into_iter().map(|backup| backup.id).collect();
         let text = list("removed", &removed, "nothing to remove");
         Ok(Report::new(json!({ "removed": removed, "kept": kept, "recorded": is_recorded }), text))
     }

@@ -1,22 +1,30 @@
 //! `rylie backup restore`
 
 use clap::Args;
+use rylie_db::audit::PublicKey;
+use rylie_db::maintenance::{Backup, BackupFolder, tenant_named};
+use rylie_db::{Config, Restore as Restoring, RestoreTenant, Restored};
 use serde_json::json;
 
-use super::{Place, document, note_erasures};
+use super::{Opening, Place, ScratchArgs, Trust, document, note_erasures};
 use crate::arguments::Global;
-use crate::commands::audit;
-use crate::failure::Result;
+use crate::commands::{audit, existing};
+use crate::failure::{Failure, Result};
 use crate::progress;
-use crate::report::Report;
+use crate::report::{Report, table};
 
-/// Restore a backup into an empty database
+/// Restore a backup into an empty database, over an existing one, or one tenant of it
 ///
-/// The files are compared with their checksums first. Ends at the first error. A database that holds a table is refused
-/// (4), and so is a SQLite file that exists. On PostgreSQL it takes a superuser, and the roles of the backup must exist.
+/// The files are compared with their checksums first. Ends at the first error. A target that is not empty is refused (4)
+/// without `--replace`. On PostgreSQL it takes a superuser, and the roles of the backup must exist.
 ///
-/// Tenants and users that were erased after the backup are erased again: those on the signed list in the folder. `backup
-/// create`, `backup restore` and `tenant erase` bring that list up to date with the audit log.
+/// Tenants and users that were erased after the backup are erased again: those on the signed list with the backups. `backup
+/// create`, `backup restore` and `tenant erase` bring that list up to date with the audit log. Then retention is applied, as
+/// the jobs do.
+///
+/// With `--replace` the backup is restored into a new database, which takes the name of the old one at the end. The old one
+/// is kept under another name. With `--tenant` the tenant's rows replace those in the configured database, while other
+/// tenants work. Both are refused (4) where the environment marker is production.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  rylie backup restore 20261126T020000000Z --to postgres://postgres@localhost/restored"
@@ -24,31 +32,115 @@ use crate::report::Report;
 pub(crate) struct Restore {
     /// The backup's id, as `rylie backup list` shows it
     id: String,
-    /// The empty database
-    #[arg(long, value_name = "URL")]
-    to: String,
-    /// How many tables are restored at once; PostgreSQL only
+    /// The database
+    #[arg(long, value_name = "URL", required_unless_present_any = ["tenant", "at"], conflicts_with = "tenant")]
+    to: Option<String>,
+    /// Restore over the database, if there is one; the old one is kept under another name
+    #[arg(long, requires = "to")]
+    replace: bool,
+    /// End the sessions of the database that is replaced; PostgreSQL only
+    #[arg(long, requires = "replace")]
+    end_sessions: bool,
+    /// Put this tenant of the configured database back as it was: an agency's id, or `user:<id>`
+    #[arg(long, value_name = "ID")]
+    tenant: Option<String>,
+    /// Restore to this time instead of that of the backup; refused, as it takes point-in-time recovery
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// How many tables are restored at once; for a plain copy of PostgreSQL in a folder only
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: u32,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    opening: Opening,
+    #[command(flatten)]
+    trust: Trust,
+    #[command(flatten)]
+    scratch: ScratchArgs,
 }
 
 impl Restore {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
-        let settings = global.settings()?;
+        if self.at.is_some() {
+            return Err(Failure::Refused(
+                "a backup holds one moment; for any other one use `rylie pitr restore --to-time TIME`".to_owned(),
+            ));
+        }
+        let settings = if self.tenant.is_some() { existing(global)? } else { global.settings()? };
         let folder = self.place.folder(&settings)?;
-        let backup = folder.get(&self.id)?;
-        note_erasures(&settings, &folder, audit::signing_key_if_any(None, &settings)?.as_ref()).await;
-        let progress = progress::bytes(global, "restoring");
-        let erased = settings.restore_backup(&folder, &backup, &self.to, self.jobs, &progress).await?;
+        let backup = folder.get(&self.id).await?;
+        let key = audit::signing_key_if_any(None, &settings)?;
+        let trusted = self.trust.keys(&settings, key.as_ref())?;
+        note_erasures(&settings, &folder, key.as_ref()).await;
+        match (&self.tenant, &self.to) {
+            (Some(tenant), _) => self.one_tenant(global, &settings, (&folder, &backup), &trusted, tenant).await,
+            (None, Some(to)) => self.all(global, &settings, (&folder, &backup), &trusted, to).await,
+            (None, None) => Err(Failure::Usage("name the database with --to".to_owned())),
+        }
+    }
+
+    async fn all(
+        &self,
+        global: &Global,
+        settings: &Config,
+        (folder, backup): (&BackupFolder, &Backup),
+        trusted: &[PublicKey],
+        to: &str,
+    ) -> Result<Report> {
+        let restore = Restoring {
+            folder,
+            to,
+            jobs: self.jobs,
+            identity: self.opening.identity.as_deref(),
+            trusted,
+            replace: self.replace,
+            end_sessions: self.end_sessions,
+            progress: &progress::bytes(global, "restoring"),
+        };
+        let Restored { erased, retained, kept_as } = settings.restore_backup(backup, restore).await?;
         let rows: u64 = backup.manifest.rows.values().sum();
-        let mut json = document(&backup);
+        let mut json = document(backup);
         json["restored"] = json!(true);
         json["erased_again"] = json!(erased);
+        json["retention"] = json!(retained);
+        json["kept_as"] = json!(kept_as);
         let mut text = format!("restored {rows} rows of {}", backup.manifest.id);
         let again = erased.tenants.iter().chain(&erased.users);
         text.extend(again.map(|id| format!("\nerased again {id}")));
+        if let Some(problem) = retained.and_then(|retained| retained.audit_problem) {
+            text.push_str("\nthe retention of the audit log was not applied: ");
+            text.push_str(&problem);
+        }
+        text.extend(kept_as.map(|name| format!("\nthe old database is kept as {name}")));
         Ok(Report::new(json, text))
+    }
+
+    async fn one_tenant(
+        &self,
+        global: &Global,
+        settings: &Config,
+        (folder, backup): (&BackupFolder, &Backup),
+        trusted: &[PublicKey],
+        tenant: &str,
+    ) -> Result<Report> {
+        let tenant = tenant_named(tenant)?;
+        let restore = RestoreTenant {
+            folder,
+            tenant: &tenant,
+            scratch: self.scratch.scratch.as_deref(),
+            jobs: self.jobs,
+            identity: self.opening.identity.as_deref(),
+            trusted,
+            progress: &progress::rows(global, "restoring"),
+        };
+        let restored = settings.restore_tenant(backup, restore).await?;
+        let mut json = document(backup);
+        json["restored"] = json!(true);
+        json["tenant"] = json!(tenant);
+        json["removed_rows"] = json!(restored.removed);
+        json["restored_rows"] = json!(restored.rows);
+        let rows = restored.rows.iter().map(|(name, rows)| (name.as_str(), rows.to_string()));
+        Ok(Report::new(json, table(rows)))
     }
 }

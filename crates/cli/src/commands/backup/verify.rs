@@ -1,6 +1,5 @@
 //! `rylie backup verify` and `check-certificate`
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -22,8 +21,8 @@ use crate::report::{Report, table};
 ///
 /// Checked are signature and checksums, rows per table and tenant, contents, migrations and drift. Then follow foreign
 /// keys, indexes (`amcheck`), the audit log against its checkpoints, and every sealed value. The scratch database
-/// is removed afterwards. On PostgreSQL it takes a superuser of the server for it. A missing role, extension or right of
-/// that server is an error (1) and not damage.
+/// is removed afterwards. On PostgreSQL it is on a private server, or takes a superuser of another one. A missing role,
+/// extension or right of that server is an error (1) and not damage.
 ///
 /// The certificate states what was checked, the measured restore time and the age of the data. It is stored with the
 /// backup. A backup that fails loses the certificate of an earlier drill.
@@ -44,16 +43,16 @@ pub(crate) struct Verify {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie backup check-certificate certificate.txt --max-age 7d")]
 pub(crate) struct CheckCertificate {
-    /// The certificate
-    file: PathBuf,
+    /// The certificate: a file, or its address in object storage
+    file: String,
     /// Trust this key alone (several times: these)
     #[arg(long, value_name = "KEY", env = "RYLIE_AUDIT_PUBLIC_KEY", value_delimiter = ',')]
     public_key: Vec<String>,
     /// A certificate of a drill that is older than this does not hold
     #[arg(long, value_name = "AGE", value_parser = age)]
     max_age: Option<Duration>,
-    /// Compare it with the backup in this folder
-    #[arg(long, value_name = "DIR")]
+    /// Compare it with the backup at this place
+    #[arg(long, value_name = "PLACE")]
     out: Option<String>,
 }
 
@@ -61,8 +60,8 @@ impl Verify {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
         let folder = self.place.folder(&settings)?;
-        match folder.get(&self.id) {
-            Ok(backup) => drill(global, &settings, &folder, &backup, &self.drill).await,
+        match folder.get(&self.id).await {
+            Ok(backup) => drill(global, &settings, &backup, &self.drill).await,
             Err(maintenance::Error::BackupDamaged { reason, .. }) => {
                 let json = json!({ "id": self.id });
                 Ok(unproven(json, &self.id, &[BackupCheck::failed("manifest", reason)]))
@@ -76,7 +75,6 @@ impl Verify {
 pub(super) async fn drill(
     global: &Global,
     settings: &Config,
-    folder: &BackupFolder,
     backup: &Backup,
     arguments: &DrillArgs,
 ) -> Result<Report> {
@@ -85,13 +83,16 @@ pub(super) async fn drill(
         Some(file) => Outside::read(file)?,
         None => audit::kept_checkpoints(settings, backup.manifest.checkpoint.is_some())?,
     };
+    let trusted = arguments.trust.keys(settings, Some(&key))?;
     let progress = progress::bytes(global, "restoring");
     let drill = Drill {
-        folder,
-        scratch: arguments.scratch.as_deref().or(settings.backup_scratch_url()),
+        scratch: arguments.scratch.scratch.as_deref(),
+        identity: arguments.opening.identity.as_deref(),
+        trusted: &trusted,
         outside,
         key: &key,
         jobs: arguments.jobs,
+        attacks: arguments.attacks,
         progress: &progress,
     };
     let drilled = settings.verify_backup(backup, drill).await?;
@@ -100,20 +101,20 @@ pub(super) async fn drill(
     let is_recorded = recorded(settings, event).await;
     let mut json = document(backup);
     json["recorded"] = json!(is_recorded);
-    let Some((certificate, path)) = &drilled.certificate else {
+    let Some((certificate, address)) = &drilled.certificate else {
         return Ok(unproven(json, id, &drilled.checks));
     };
     json["verified"] = json!(true);
     json["rto_seconds"] = json!(certificate.rto_seconds);
     json["rpo_seconds"] = json!(certificate.rpo_seconds);
-    json["certificate"] = json!(path);
+    json["certificate"] = json!(address);
     json["checks"] = json!(drilled.checks);
     let text = format!(
         "{}\nverified {id}: restored in {:.2} s, data {} s old\ncertificate {}",
         listed(&drilled.checks),
         certificate.rto_seconds,
         certificate.rpo_seconds,
-        path.display()
+        address
     );
     Ok(Report::new(json, text))
 }
@@ -141,10 +142,10 @@ fn listed(checks: &[BackupCheck]) -> String {
 }
 
 impl CheckCertificate {
-    pub(super) fn run(&self) -> Result<Report> {
+    pub(super) async fn run(&self) -> Result<Report> {
         let keys = self.public_key.iter().map(|key| PublicKey::parse(key));
         let keys: Vec<PublicKey> = keys.collect::<std::result::Result<_, _>>()?;
-        let (certificate, key) = match RecoveryCertificate::read(&self.file)? {
+        let (certificate, key) = match RecoveryCertificate::read(&self.file).await? {
             Ok(read) => read,
             Err(error) => return Ok(invalid(&error.to_string())),
         };
@@ -156,7 +157,7 @@ impl CheckCertificate {
             return Ok(invalid(&format!("it is stale: the drill was at {}", shown(certificate.verified_at))));
         }
         if let Some(place) = &self.out
-            && BackupFolder::new(place)?.get(&certificate.backup)?.sha256 != certificate.sha256
+            && BackupFolder::new(place)?.get(&certificate.backup).await?.sha256 != certificate.sha256
         {
             return Ok(invalid("it is stale: the backup has another manifest now"));
         }
