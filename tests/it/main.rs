@@ -7,6 +7,7 @@ mod adoption;
 mod engine_maintenance;
 mod faults;
 mod isolation;
+mod json;
 mod migration;
 mod mocks;
 mod postgres;

@@ -31,7 +31,8 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     if let Some(pending) = row_security.find(|migration| applied.iter().all(|name| name != migration.name())) {
         return Ok(Some(format!("migration {} is pending", pending.name())));
     }
-    let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
+    let tables: Vec<_> =
+        TABLES.iter().chain(&["UsageEvent", "IdempotencyKey"]).map(|table| format!("'{table}'")).collect();
     let tables = tables.join(", ");
     let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE);
     connection.ask(&sql, "looking for roles and policies").await
