@@ -7,10 +7,10 @@ use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::prelude::*;
 
-pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Opens a migrated database in memory, with a new keyring in `folder`.
-pub async fn database(folder: &Path) -> Result<Database> {
+pub(crate) async fn database(folder: &Path) -> Result<Database> {
     let keyring = folder.join("keyring.json");
     KeyFile::new(&keyring).create(&Keyring::generate()?)?;
     let config = Config::builder().set("database_url", "sqlite::memory:")?.set("keyring", keyring.display())?;
@@ -20,7 +20,8 @@ pub async fn database(folder: &Path) -> Result<Database> {
 }
 
 /// Creates an agency with an administrator, and returns a session of that administrator.
-pub async fn sign_in(database: &Database, name: &str) -> Result<Token> {
+#[allow(dead_code, reason = "not every example signs in")]
+pub(crate) async fn sign_in(database: &Database, name: &str) -> Result<Token> {
     let unit = database.platform(Grant::job("example", "creates an agency")?).await?;
     let agency = unit.agency_administration().add(NewAgency::new(name)).await?;
     let email = format!("admin@{}.example", name.to_lowercase());

@@ -27,6 +27,10 @@ impl Web {
     /// Returns the `Set-Cookie` value that stores a session's token: `HttpOnly`, `SameSite`, and `Secure`. Fails for a
     /// token that is no cookie value; those of [`begin`](rylie_db::repositories::SessionRepository::begin) are.
     pub fn session_cookie(&self, token: &Token, expires: DateTime<Utc>) -> Result<HeaderValue, Problem> {
+        // A separator in the token would add attributes to the cookie.
+        if token.expose().is_empty() || !token.expose().bytes().all(is_cookie_octet) {
+            return Err(Problem::internal(&NoCookieValue));
+        }
         let until = expires.format("%a, %d %b %Y %H:%M:%S GMT");
         let cookie = format!("{}={}; Expires={until}", self.settings.session_cookie, token.expose());
         let mut value =
@@ -56,6 +60,23 @@ impl Web {
         HeaderValue::try_from(attributed(&cookie, &self.settings)).ok()
     }
 }
+
+/// RFC 6265, 4.1.1.
+fn is_cookie_octet(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
+}
+
+/// The token is no cookie value.
+#[derive(Debug)]
+struct NoCookieValue;
+
+impl std::fmt::Display for NoCookieValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the session's token cannot be a cookie's value; use a token that the store made")
+    }
+}
+
+impl std::error::Error for NoCookieValue {}
 
 fn attributed(cookie: &str, settings: &Settings) -> String {
     let same_site = match settings.same_site {

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemKind};
 /// The longest answer of a readiness probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a readiness probe asks.
+/// The question of a readiness probe.
 pub trait Probe: Clone + Send + Sync + 'static {
     /// Succeeds if the service can answer calls.
     fn ready(&self) -> impl Future<Output = Result<(), Problem>> + Send;

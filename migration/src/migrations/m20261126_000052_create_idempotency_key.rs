@@ -5,6 +5,7 @@
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
+use crate::migrations::m20261126_000036_spell_times_one_way::one_spelling;
 use crate::step::{Engine, Step};
 
 /// One statement, so that no session sees a partial change. The platform updates no answer, but locking one requires that
@@ -38,8 +39,14 @@ impl Migration for CreateIdempotencyKey {
             // Old answers are removed by time, across tenants.
             Step::index(engine, "IdempotencyKey_expires_idx", "\"IdempotencyKey\" (expires)"),
         ];
-        if engine == Engine::Postgres {
-            steps.push(Step::sql(format!("DO $$ BEGIN IF {DOORS_OPEN} THEN {ROW_SECURITY} END IF; END $$")));
+        match engine {
+            Engine::Postgres => {
+                steps.push(Step::sql(format!("DO $$ BEGIN IF {DOORS_OPEN} THEN {ROW_SECURITY} END IF; END $$")));
+            }
+            // The first step converts rows, and the table has none.
+            Engine::Sqlite => {
+                steps.extend(one_spelling("IdempotencyKey", &["expires", "createdAt"]).into_iter().skip(1));
+            }
         }
         steps
     }

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 pub(crate) struct Service {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// What the service printed before it took calls.
+    /// The lines that the service printed before it took calls.
     pub(crate) printed: Vec<String>,
 }
 
