@@ -58,6 +58,9 @@ pub struct Adoption {
 
 impl Migrations {
     /// Adopts a live database that Prisma created.
+    ///
+    /// Each wait for a lock has a limit. A statement that does not get its lock fails with [`Error::Waited`] or
+    /// [`Error::Blocked`], which name the sessions that hold it.
     pub async fn adopt(
         &mut self,
         options: AdoptOptions,
@@ -67,18 +70,24 @@ impl Migrations {
             return Err(Refusal::NotPostgres.into());
         }
         if options.dry_run {
-            self.refuse_strangers().await?;
-            return look(&mut self.connection).await;
+            let outcome = self.look().await;
+            return self.explained(outcome);
         }
         self.lock(progress).await?;
         let outcome = adopt_locked(self, progress).await;
         self.unlock().await;
-        outcome
+        self.explained(outcome)
     }
 
     /// Returns the current schema. PostgreSQL.
     pub async fn catalog(&mut self) -> Result<Catalog> {
-        Catalog::read(&mut self.connection).await
+        let catalog = Catalog::read(&mut self.connection).await;
+        self.explained(catalog)
+    }
+
+    async fn look(&mut self) -> Result<Adoption> {
+        self.refuse_strangers().await?;
+        look(&mut self.connection).await
     }
 }
 

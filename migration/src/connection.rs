@@ -13,6 +13,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::blockers::Blocker;
 use crate::error::{Error, Result};
 use crate::step::{Engine, Target};
 use watch::{Watch, promptly};
@@ -26,14 +27,18 @@ pub(crate) const LOOK: Duration = Duration::from_secs(10);
 /// The wait for SQLite's write lock, which another process may hold for its whole migration.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
 
-/// The session's settings. A migration has no time limit, notices are suppressed, and the server ends sessions of dead
+/// The session's settings. A migration has no time limit except for locks, notices are suppressed, and the server ends sessions of dead
 /// clients. With `row_security = off`, a statement from which a policy would hide rows fails instead of appearing to
 /// succeed. The creator of a role does not inherit it.
 const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
      SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
-     SET standard_conforming_strings = on; SET tcp_keepalives_idle = 60; \
+     SET standard_conforming_strings = on; SET lock_timeout = '5s'; SET tcp_keepalives_idle = 60; \
      SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
      SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
+
+/// The session's wait for a lock, where no step sets another: reading the catalog and counting rows wait for locks too.
+/// [`SESSION`] sets it.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Unqualified names resolve in `public` only, despite settings of the URL, login or database; temporary objects come
 /// last.
@@ -46,14 +51,15 @@ const ENDS_WITH_CLIENT: &str = "SET client_connection_check_interval = '1s'";
 /// A connection to either engine.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Postgres { session: Box<PgConnection>, watch: Box<Watch> },
+    Postgres { session: Box<PgConnection>, watch: Box<Watch>, lock_timeout: Duration },
     Sqlite(Box<SqliteConnection>),
 }
 
 impl Connection {
     pub(crate) async fn open(url: &str) -> Result<Self> {
         if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(url).map_err(Error::Connect)?.busy_timeout(SQLITE_BUSY);
+            let options = SqliteConnectOptions::from_str(url).map_err(Error::Connect)?;
+            let options = options.busy_timeout(SQLITE_BUSY).disable_statement_logging();
             if url.contains("mode=rwc") {
                 create_private(options.get_filename());
             }
@@ -62,7 +68,8 @@ impl Connection {
         if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
             return Err(Error::UnknownScheme);
         }
-        let options = address(url)?;
+        // The driver logs slow statements with their SQL, and migrations are slow by nature.
+        let options = address(url)?.disable_statement_logging();
         let opening = async {
             let mut session = Box::new(options.connect().await?);
             sqlx::raw_sql(SESSION).execute(session.as_mut()).await?;
@@ -75,8 +82,8 @@ impl Connection {
             Ok((session, process))
         };
         let (session, process) = promptly(opening).await.map_err(Error::Connect)?;
-        let watch = Box::new(Watch { options, process, every: LOOK, lost: false });
-        let mut connection = Self::Postgres { session, watch };
+        let watch = Box::new(Watch { options, process, every: LOOK, lost: false, blockers: Vec::new() });
+        let mut connection = Self::Postgres { session, watch, lock_timeout: LOCK_TIMEOUT };
         // Become the owner before anything of the schema is read or called, so that other roles' objects never get a
         // superuser's rights.
         connection.become_owner().await?;
@@ -106,18 +113,19 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Opens a second connection to the same server to observe the first; `None` if that fails.
-    pub(crate) async fn observer(&self) -> Option<PgConnection> {
+    /// Returns the server's address and the session's process id, to observe it by another connection. PostgreSQL.
+    pub(crate) fn observed(&self) -> Option<(PgConnectOptions, i32)> {
         match self {
-            Self::Postgres { watch, .. } => {
-                let opening = async {
-                    let mut observer = watch.options.connect().await?;
-                    sqlx::raw_sql(SESSION).execute(&mut observer).await?;
-                    Ok(observer)
-                };
-                promptly(opening).await.ok()
-            }
+            Self::Postgres { watch, .. } => Some((watch.options.clone(), watch.process)),
             Self::Sqlite(_) => None,
+        }
+    }
+
+    /// Returns the sessions that blocked the last statement that failed after more than a second. PostgreSQL.
+    pub(crate) fn blockers(&self) -> Vec<Blocker> {
+        match self {
+            Self::Postgres { watch, .. } => watch.blockers.clone(),
+            Self::Sqlite(_) => Vec::new(),
         }
     }
 
@@ -126,6 +134,18 @@ impl Connection {
             Self::Postgres { .. } => Engine::Postgres,
             Self::Sqlite(_) => Engine::Sqlite,
         }
+    }
+
+    /// Sets how long the session's later statements wait for a lock. Sends nothing if it is set already. PostgreSQL.
+    pub(crate) async fn set_lock_timeout(&mut self, limit: Duration) -> sqlx::Result<()> {
+        if !matches!(self, Self::Postgres { lock_timeout, .. } if *lock_timeout != limit) {
+            return Ok(());
+        }
+        self.execute(&format!("SET lock_timeout = '{}ms'", limit.as_millis())).await?;
+        if let Self::Postgres { lock_timeout, .. } = self {
+            *lock_timeout = limit;
+        }
+        Ok(())
     }
 
     /// Returns the first column of the first row of a query without parameters.
@@ -143,7 +163,7 @@ impl Connection {
     async fn column(&mut self, sql: &str, bound: Option<&str>) -> sqlx::Result<Vec<Option<String>>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
-            Self::Postgres { session, watch } => {
+            Self::Postgres { session, watch, .. } => {
                 let query = sqlx::query_scalar(sql).persistent(false);
                 let query = if let Some(value) = bound { query.bind(value) } else { query };
                 watch.over(query.fetch_all(session.as_mut())).await
@@ -213,7 +233,7 @@ impl Target for Connection {
         // The simple protocol sends one message, without an implicit transaction around a single statement.
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
-            Self::Postgres { session, watch } => watch.over(sql.execute(session.as_mut())).await.map(drop),
+            Self::Postgres { session, watch, .. } => watch.over(sql.execute(session.as_mut())).await.map(drop),
             Self::Sqlite(session) => sql.execute(session.as_mut()).await.map(drop),
         }
     }

@@ -1,6 +1,8 @@
 //! Migrating: applying, reverting and inspecting the migrations of a database.
 
+pub(crate) mod aside;
 pub(crate) mod coexistence;
+mod dependents;
 mod down;
 pub(crate) mod leftovers;
 pub(crate) mod lock;
@@ -17,7 +19,7 @@ use crate::roles::grants;
 use crate::roles::{self, Provisioned};
 use crate::session::Migrations;
 use crate::step::{Direction, Engine, Target};
-use crate::{guard, operator, owners};
+use crate::{guard, owners};
 use coexistence::LoginRights;
 use runner::Run;
 
@@ -27,14 +29,15 @@ impl Migrations {
     /// Any number of processes may call it concurrently. An interrupted migration continues at its step. Refused if the
     /// applied migrations differ from this version's ([`Refusal::Edited`] and similar), or if a statement is in doubt.
     pub async fn deploy(&mut self, progress: &mut (dyn FnMut(DeployProgress<'_>) + Send)) -> Result<Vec<String>> {
-        if !self.is_work_left().await? {
+        let work = self.is_work_left().await;
+        if !self.explained(work)? {
             row_security::report(&mut self.connection, progress).await?;
             return Ok(Vec::new());
         }
         self.lock(progress).await?;
         let outcome = self.deploy_locked(progress).await;
         self.unlock().await;
-        outcome
+        self.explained(outcome)
     }
 
     /// Returns whether a deploy has something to do. A service may thus deploy at each start with a login that may
@@ -219,11 +222,14 @@ impl Migrations {
             row_security::unit_roles::open(self).await?;
         }
         let Self { connection, options, .. } = self;
-        let done = Run { connection, options, migration, direction, previous: None, epilogue }.go(progress).await?;
-        if done && direction == Direction::Up && migration.name() == operator::NEEDS_USERS {
-            operator::bring_events_back(connection).await?;
-        }
-        Ok(done)
+        let restored = if direction == Direction::Up {
+            aside::restoration(connection, migration.name()).await?
+        } else {
+            Vec::new()
+        };
+        let epilogue: Vec<&str> = epilogue.iter().copied().chain(restored.iter().map(String::as_str)).collect();
+        let run = Run { connection, options, migration, direction, previous: None, epilogue: &epilogue };
+        run.go(progress).await
     }
 
     pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
@@ -235,11 +241,15 @@ impl Migrations {
     }
 
     /// Returns the migrations that a deploy would apply, oldest first. Reads only. Refused where the deploy is refused
-    /// because of the recorded migrations or of objects of other roles.
+    /// because of the recorded migrations, of objects of other roles, or of tables that no migration created.
     pub async fn pending(&mut self) -> Result<Vec<&'static dyn Migration>> {
         owners::refuse_strangers(&mut self.connection).await?;
         let history = self.history().await?;
         history.refuse_altered()?;
-        Ok(history.pending())
+        let pending = history.pending();
+        if !pending.is_empty() {
+            guard::refuse_unadopted(&mut self.connection).await?;
+        }
+        Ok(pending)
     }
 }

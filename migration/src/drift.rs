@@ -64,6 +64,11 @@ impl Migrations {
     /// Reads only. Needs no right except to read the migration records and the environment marker; all else is one
     /// statement. On SQLite, applies the migrations to an in-memory database for comparison.
     pub async fn drift(&mut self) -> Result<Drift> {
+        let drift = self.compare().await;
+        self.explained(drift)
+    }
+
+    async fn compare(&mut self) -> Result<Drift> {
         guard::refuse_newer(&mut self.connection, self.list).await?;
         let pending = self.history().await?.pending();
         if !pending.is_empty() {

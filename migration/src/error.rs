@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::adopt::Difference;
-use crate::deploy::runner::Blocker;
+use crate::blockers::Blocker;
 use crate::owners::Stranger;
 use crate::reason::Reason;
 
@@ -70,6 +70,17 @@ pub enum Error {
         /// The processes that blocked it when last observed.
         blockers: Vec<Blocker>,
         /// The error of the last attempt.
+        source: sqlx::Error,
+    },
+
+    /// A statement of the migration runner itself did not get its lock in time. Nothing was changed by it.
+    #[error("{doing}: another session holds a lock that it needs (55P03); {}, then run the same command again", blocked_by(.blockers))]
+    Waited {
+        /// The operation that waited.
+        doing: &'static str,
+        /// The processes that blocked it, as far as they were observed.
+        blockers: Vec<Blocker>,
+        /// The cause.
         source: sqlx::Error,
     },
 
@@ -192,8 +203,8 @@ pub enum Refusal {
 
     /// A migration is absent from the records or from this version.
     #[error(
-        "refused: {migration} is missing ({detail}); use a version that has it, or run `rylie migrate resolve {migration} --applied` if the \
-         schema contains it, `--rolled-back` if not"
+        "refused: {migration} is missing ({detail}); use a version that has it, or run `rylie migrate resolve {migration} --applied --reason TEXT` \
+         if the schema contains it, `rylie migrate resolve {migration} --rolled-back --reason TEXT` if not"
     )]
     Missing {
         /// The first such migration.
@@ -229,7 +240,8 @@ pub enum Refusal {
     /// A statement that must not run twice was interrupted.
     #[error(
         "refused: statement {step} `{statement}` of migration {migration} may or may not have been applied; inspect the schema, then \
-         run `rylie migrate resolve {migration} --applied|--rolled-back --reason TEXT`"
+         run `rylie migrate resolve {migration} --applied --reason TEXT` if it was, \
+         `rylie migrate resolve {migration} --rolled-back --reason TEXT` if not"
     )]
     InDoubt {
         /// The migration.
@@ -263,6 +275,29 @@ pub enum Refusal {
         reason: String,
     },
 
+    /// SQLite has no roles, so there is no login to provision.
+    #[error("refused: SQLite has no roles, so there is no login to provision; protect the file by its permissions")]
+    NoRoles,
+
+    /// A reader of one tenant needs an existing tenant.
+    #[error("refused: there is no tenant {tenant}; name an agency's id, or `user:ID` for a user without an agency")]
+    NoSuchTenant {
+        /// The given id.
+        tenant: String,
+    },
+
+    /// A login to provision would have no password.
+    #[error(
+        "refused: login {login} would have no password; run the same command with `--{kind}-password-file FILE`, or give the \
+         password as a line of standard input"
+    )]
+    NoPassword {
+        /// The login's name.
+        login: String,
+        /// The login's kind: `app`, `sealer`, `readonly` or `backup`.
+        kind: &'static str,
+    },
+
     /// Provisioning requires the right to create roles.
     #[error(
         "refused: this login may not create roles; log in as a superuser, or as a member of the table owner that may create roles"
@@ -276,10 +311,24 @@ pub enum Refusal {
     NotOurs,
 
     /// `deploy` found tables of the base that it did not create.
-    #[error("refused: table {table} exists and no migration created it; run `rylie adopt`")]
+    #[error(
+        "refused: table {table} exists and no migration created it; run `rylie adopt --dry-run`, then `rylie adopt`"
+    )]
     NotAdopted {
         /// The first such table.
         table: String,
+    },
+
+    /// `deploy` found a table of the base that it did not create, and that this login may not adopt.
+    #[error(
+        "refused: table {table} exists, belongs to role {owner}, and no migration created it; if Prisma created the database, \
+         run `rylie adopt` as {owner}, else drop or rename the table"
+    )]
+    TakenName {
+        /// The first such table.
+        table: String,
+        /// Its owner, quoted as an identifier.
+        owner: String,
     },
 
     /// `deploy` found tables of another application.
@@ -315,6 +364,25 @@ pub enum Refusal {
     Strangers {
         /// All such objects.
         found: Vec<Stranger>,
+    },
+
+    /// Objects that no migration made depend on what would be dropped.
+    #[error("refused: {} depends on what would be dropped; nothing was run; drop it, run the same command again, and create it again afterwards", first_few(.objects))]
+    Dependents {
+        /// All such objects, as PostgreSQL describes them.
+        objects: Vec<String>,
+    },
+
+    /// A table has the name of one of ours and another shape.
+    #[error(
+        "refused: table {table} exists, and no migration created it: {detail}; nothing was changed in it; rename or drop it, then run \
+         the same command again"
+    )]
+    OtherShape {
+        /// The table's name.
+        table: String,
+        /// The first difference.
+        detail: String,
     },
 
     /// A function's names would be resolved by the caller's search path.
@@ -393,9 +461,13 @@ fn process(holder: Option<&Blocker>) -> String {
 }
 
 fn first_stranger(found: &[Stranger]) -> String {
-    let named: Vec<String> =
-        found.iter().take(5).map(|stranger| format!("{} {}", stranger.object, stranger.reason)).collect();
-    match found.len().saturating_sub(named.len()) {
+    let all: Vec<String> = found.iter().map(|stranger| format!("{} {}", stranger.object, stranger.reason)).collect();
+    first_few(&all)
+}
+
+fn first_few(all: &[String]) -> String {
+    let named = &all[..all.len().min(5)];
+    match all.len() - named.len() {
         0 => named.join(", "),
         more => format!("{}, and {more} more", named.join(", ")),
     }

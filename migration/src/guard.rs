@@ -15,10 +15,24 @@ pub(crate) async fn refuse_unadopted(connection: &mut Connection) -> Result<()> 
     for table in BASE_TABLES {
         if connection.has_table(table).await.map_err(&failed)? {
             let ours = record::applied(connection).await?.iter().any(|name| name == BASE.name());
-            return if ours { Ok(()) } else { Err(Refusal::NotAdopted { table: table.to_owned() }.into()) };
+            return if ours { Ok(()) } else { Err(unadopted(connection, table).await?.into()) };
         }
     }
     Err(Refusal::NotEmpty { table: other }.into())
+}
+
+/// Returns why a table of the base that no migration created is refused: it can be adopted, or another role took one of
+/// our names.
+async fn unadopted(connection: &mut Connection, table: &str) -> Result<Refusal> {
+    const DOING: &str = "finding the owner of the tables";
+    let adoptable = Refusal::NotAdopted { table: table.to_owned() };
+    let whole = connection.has_table("User").await.map_err(Error::doing(DOING))?;
+    let sql = format!(
+        "SELECT quote_ident(r.rolname) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner \
+         WHERE c.oid = to_regclass('public.\"{table}\"') AND NOT ({whole} AND pg_has_role(current_user, c.relowner, 'USAGE'))"
+    );
+    let owner = connection.ask_postgres(&sql, DOING).await?;
+    Ok(owner.map_or(adoptable, |owner| Refusal::TakenName { table: table.to_owned(), owner }))
 }
 
 /// Fails in production: reverting loses data.
@@ -76,11 +90,13 @@ pub(crate) async fn first_table(connection: &mut Connection) -> Result<Option<St
     let sql = match connection.engine() {
         Engine::Postgres => {
             "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
-             AND c.relname NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events') AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
+             AND c.relname NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events') \
+             AND c.relname NOT LIKE 'rylie_aside_%' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
              AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1 LIMIT 1"
         }
         Engine::Sqlite => {
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events') \
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'rylie_aside_%' \
+             AND name NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events') \
              ORDER BY 1 LIMIT 1"
         }
     };

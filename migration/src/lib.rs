@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adopt;
+mod blockers;
 mod connection;
 mod deploy;
 mod drift;
@@ -20,8 +21,8 @@ mod session;
 mod step;
 
 pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};
+pub use blockers::Blocker;
 pub use deploy::coexistence::LoginRights;
-pub use deploy::runner::Blocker;
 pub use drift::{Deviation, Drift, Snapshot};
 pub use error::{Error, Refusal, Result};
 pub use guard::{guard_destructive, guard_fingerprint};

@@ -2,18 +2,19 @@
 
 use serde_json::Value;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, LOCK_TIMEOUT};
 use crate::error::{Error, Result};
 use crate::literal::literal;
 use crate::step::{Engine, Target};
 
-/// The migration whose reversal restores the foreign key from the log to users. An operator is not a user.
+/// The migration whose reversal restores the foreign key from the log to users. A job and an operator are no users.
 pub(crate) const NEEDS_USERS: &str = "m20261123_000005_drop_audit_log_foreign_key";
 
-/// The table that keeps the operators' events while that foreign key exists.
+/// The table for records whose actor is no user, while that foreign key exists.
 const ASIDE: &str = "rylie_operator_events";
 
-const COLUMNS: &str =
+/// The columns of the base's log.
+pub(crate) const COLUMNS: &str =
     "id, \"userId\", action, resource, \"resourceId\", details, \"ipAddress\", \"userAgent\", \"createdAt\"";
 
 /// Makes the changes and adds the event in one transaction. Waits at most 5 s for locks on either engine.
@@ -26,11 +27,16 @@ pub(crate) async fn change(
 ) -> Result<()> {
     let failed =
         Error::doing("changing the database; another process may hold its lock, retry when that process is done");
-    let (short, begin) = match connection.engine() {
-        Engine::Postgres => ("SET lock_timeout = '5s'", "BEGIN"),
-        Engine::Sqlite => ("PRAGMA busy_timeout = 5000", "BEGIN IMMEDIATE"),
+    let begin = match connection.engine() {
+        Engine::Postgres => {
+            connection.set_lock_timeout(LOCK_TIMEOUT).await.map_err(&failed)?;
+            "BEGIN"
+        }
+        Engine::Sqlite => {
+            connection.execute("PRAGMA busy_timeout = 5000").await.map_err(&failed)?;
+            "BEGIN IMMEDIATE"
+        }
     };
-    connection.execute(short).await.map_err(&failed)?;
     connection.execute(begin).await.map_err(&failed)?;
     let outcome = change_inside(connection, changes, action, resource, details).await;
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -136,44 +142,56 @@ async fn random_id(connection: &mut Connection) -> sqlx::Result<String> {
     Ok(connection.value(sql).await?.unwrap_or_default())
 }
 
-/// Moves the operators' events to a separate table while the log may name users only. Reverting an adoption is itself
-/// such an event. Events of jobs and of deleted users still prevent the reversal.
-pub(crate) async fn set_events_aside(connection: &mut Connection) -> Result<()> {
-    let mine = "\"userId\" = 'operator' OR \"userId\" LIKE 'operator:%'";
-    let any = format!("SELECT id FROM \"AuditLog\" WHERE {mine} LIMIT 1");
-    if connection.ask(&any, "looking for operators' events").await?.is_none() {
+/// Moves the records whose actor is no user out of the log, since its old foreign key forbids them: those of jobs,
+/// operators and deleted users. Records that the table `copy` holds as well are only deleted.
+pub(crate) async fn set_events_aside(connection: &mut Connection, copy: &str) -> Result<()> {
+    const DOING: &str = "looking for audit records without a user";
+    let no_user = "NOT EXISTS (SELECT 1 FROM \"User\" WHERE \"User\".id = \"AuditLog\".\"userId\")";
+    let any = format!("SELECT id FROM \"AuditLog\" WHERE {no_user} LIMIT 1");
+    if connection.ask(&any, DOING).await?.is_none() {
         return Ok(());
     }
-    in_one(
-        connection,
-        &[
-            create_aside(),
-            format!("INSERT INTO {ASIDE} SELECT {COLUMNS} FROM \"AuditLog\" WHERE {mine}"),
-            format!("DELETE FROM \"AuditLog\" WHERE {mine}"),
-        ],
-    )
-    .await
+    let mut new = format!("SELECT id FROM \"AuditLog\" WHERE {no_user}");
+    if connection.has_table(copy).await.map_err(Error::doing(DOING))? {
+        new.push_str(&format!(" EXCEPT SELECT id FROM {copy}"));
+    }
+    let failed = Error::doing("moving audit records without a user");
+    // A record that is added between the copy and the removal would be lost.
+    let begin = match connection.engine() {
+        Engine::Postgres => "BEGIN; LOCK TABLE \"AuditLog\" IN SHARE ROW EXCLUSIVE MODE",
+        Engine::Sqlite => "BEGIN IMMEDIATE",
+    };
+    let moved = match connection.execute(begin).await {
+        Ok(()) => move_inside(connection, &new, no_user).await,
+        Err(error) => Err(error),
+    };
+    let ended = connection.execute(if moved.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+    moved.map_err(&failed)?;
+    ended.map_err(failed)
 }
 
-/// Moves the events back once the log may name any actor.
-pub(crate) async fn bring_events_back(connection: &mut Connection) -> Result<()> {
-    if !connection.has_table(ASIDE).await.map_err(Error::doing("looking for operators' events"))? {
-        return Ok(());
+async fn move_inside(connection: &mut Connection, new: &str, no_user: &str) -> sqlx::Result<()> {
+    if connection.value(&format!("{new} LIMIT 1")).await?.is_some() {
+        connection.execute(&create_aside()).await?;
+        let copy = format!("INSERT INTO {ASIDE} SELECT {COLUMNS} FROM \"AuditLog\" WHERE id IN ({new})");
+        connection.execute(&copy).await?;
     }
-    in_one(
-        connection,
-        &[format!("INSERT INTO \"AuditLog\" ({COLUMNS}) SELECT {COLUMNS} FROM {ASIDE}"), format!("DROP TABLE {ASIDE}")],
-    )
-    .await
+    connection.execute(&format!("DELETE FROM \"AuditLog\" WHERE {no_user}")).await
+}
+
+/// Returns the statements that move the records back once the log may name any actor.
+pub(crate) async fn events_back(connection: &mut Connection) -> Result<Vec<String>> {
+    if !connection.has_table(ASIDE).await.map_err(Error::doing("looking for audit records without a user"))? {
+        return Ok(Vec::new());
+    }
+    Ok(vec![
+        format!("INSERT INTO \"AuditLog\" ({COLUMNS}) SELECT {COLUMNS} FROM {ASIDE}"),
+        format!("DROP TABLE {ASIDE}"),
+    ])
 }
 
 /// Drops the events that were set aside, as a reset deletes them too.
 pub(crate) async fn forget_events(connection: &mut Connection) -> Result<()> {
     let sql = format!("DROP TABLE IF EXISTS {ASIDE}");
     connection.execute(&sql).await.map_err(Error::doing("emptying the audit log before the reset"))
-}
-
-async fn in_one(connection: &mut Connection, statements: &[String]) -> Result<()> {
-    let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-    connection.at_once(&sql, "moving the operators' events of the audit log").await
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::blockers::Blocker;
 use crate::connection::LOOK;
 
 /// Time limits and numbers of attempts.
@@ -60,6 +61,15 @@ pub enum DeployProgress<'a> {
         step: usize,
         /// The statement that is sent.
         statement: &'a str,
+    },
+    /// A step waits for locks that other sessions hold. Reported again when these sessions change.
+    Blocked {
+        /// Its migration's name.
+        migration: &'a str,
+        /// The step's number, from one.
+        step: usize,
+        /// The sessions that hold the locks.
+        blockers: &'a [Blocker],
     },
     /// A batch of a step was committed.
     Rows {

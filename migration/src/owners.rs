@@ -2,11 +2,12 @@
 //!
 //! Any role that may create objects in schema `public` can create a function or table under one of our names first.
 //! `CREATE OR REPLACE` keeps its owner, who can change the body later; `IF NOT EXISTS` keeps the object. A catalog
-//! query therefore looks for such objects before anything runs, and again in the transaction of each statement that
-//! could keep one.
+//! query therefore looks for such objects before anything runs, and after a deploy. In between, the transaction of each
+//! statement that could keep one looks for the objects that the statement names.
 
 mod stranger;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use crate::connection::{Connection, parsed};
@@ -19,22 +20,35 @@ use crate::step::{Engine, Step, Target};
 
 pub use stranger::Stranger;
 
+/// The names of our relations and types, those of functions apart, which all begin with `rylie_`.
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    let expected = Snapshot::expected();
+    let mut relations: BTreeSet<String> = BASE_TABLES.iter().map(|table| (*table).to_owned()).collect();
+    relations.insert(record::TABLE.to_owned());
+    for (name, table) in &expected.tables {
+        relations.insert(name.clone());
+        relations.extend(table.indexes.keys().cloned());
+    }
+    relations.extend(expected.sequences.keys().chain(expected.views.keys()).cloned());
+    let types = expected.enums.keys().chain(expected.tables.keys()).cloned().collect();
+    Names { relations, types }
+});
+
+struct Names {
+    relations: BTreeSet<String>,
+    types: BTreeSet<String>,
+}
+
 /// Finds foreign objects. Its search path is PostgreSQL's own schema, so objects in other schemas cannot hide any.
 static STRANGERS: LazyLock<String> = LazyLock::new(|| {
-    let expected = Snapshot::expected();
-    let mut relations: Vec<&str> = BASE_TABLES.to_vec();
-    relations.push(record::TABLE);
-    for (name, table) in &expected.tables {
-        relations.push(name);
-        relations.extend(table.indexes.keys().map(String::as_str));
-    }
-    relations.extend(expected.sequences.keys().chain(expected.views.keys()).map(String::as_str));
-    let types: Vec<&str> = expected.enums.keys().chain(expected.tables.keys()).map(String::as_str).collect();
     include_str!("owners/strangers.sql")
-        .replace("$base", &list(&BASE_TABLES))
-        .replace("$relations", &list(&relations))
-        .replace("$types", &list(&types))
+        .replace("$base", &list(BASE_TABLES))
+        .replace("$relations", &list(NAMES.relations.iter().map(String::as_str)))
+        .replace("$types", &list(NAMES.types.iter().map(String::as_str)))
 });
+
+/// Finds foreign objects of some names, without looking through the catalog.
+const NAMED: &str = include_str!("owners/named.sql");
 
 /// Finds our functions in which the caller's search path could resolve a name. `$later`: those that a pending migration
 /// fixes.
@@ -67,7 +81,7 @@ pub(crate) async fn unfixed(connection: &mut Connection) -> Result<Vec<String>> 
     }
     let applied = record::applied(connection).await?;
     let fixed = applied.iter().any(|name| name == FixSearchPathOfReaders.name());
-    let later = if fixed { list(&[""]) } else { list(&READERS) };
+    let later = if fixed { list([""]) } else { list(READERS) };
     values(connection, &UNFIXED.replace("$later", &later)).await
 }
 
@@ -92,11 +106,25 @@ pub(crate) async fn refuse_strangers(connection: &mut Connection) -> Result<()> 
 /// Returns the statement that fails with [`CODE`] where [`refuse_strangers`] would refuse another owner. It sets
 /// PostgreSQL's own search path until the end of the transaction.
 pub(crate) fn check() -> String {
+    failing(&STRANGERS)
+}
+
+/// As [`check`], for the objects that these statements name: a statement can keep, replace or call no other. `None` if
+/// they name none of ours.
+pub(crate) fn check_of<'s>(statements: impl IntoIterator<Item = &'s str>) -> Option<String> {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let ours =
+        |word: &&str| word.starts_with("rylie_") || NAMES.relations.contains(*word) || NAMES.types.contains(*word);
+    let words = statements.into_iter().flat_map(|sql| sql.split(move |letter: char| !is_part(letter)));
+    let named: BTreeSet<&str> = words.filter(ours).collect();
+    (!named.is_empty()).then(|| failing(&NAMED.replace("$base", &list(BASE_TABLES)).replace("$names", &list(named))))
+}
+
+fn failing(strangers: &str) -> String {
     format!(
         "DO $check$ DECLARE found text; BEGIN PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true); \
-         EXECUTE $strangers$ {} LIMIT 1 $strangers$ INTO found; \
-         IF found IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '{CODE}', MESSAGE = found; END IF; END $check$",
-        *STRANGERS
+         EXECUTE $strangers$ {strangers} LIMIT 1 $strangers$ INTO found; \
+         IF found IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '{CODE}', MESSAGE = found; END IF; END $check$"
     )
 }
 
@@ -133,6 +161,6 @@ async fn values(connection: &mut Connection, sql: &str) -> Result<Vec<String>> {
     rows.map_err(failed)
 }
 
-fn list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }

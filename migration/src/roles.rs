@@ -5,8 +5,10 @@ mod check;
 pub(crate) mod grants;
 mod login;
 mod password;
+mod requirements;
 mod secrets;
 mod statements;
+mod withdraw;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -27,6 +29,7 @@ pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
 pub(crate) use statements::RECORDS;
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
+pub(crate) use withdraw::withdraw;
 
 /// The longest login name: the name of a reader's policy contains it.
 const LONGEST_NAME: usize = 40;
@@ -74,6 +77,10 @@ pub struct Provision {
     /// A login for backups: reads every row of every table, also of tables to come, past row-level security. Making it takes a
     /// superuser.
     pub backup: Option<Login>,
+    /// Whether to refuse a login that would have no password ([`Refusal::NoPassword`](crate::Refusal::NoPassword)): it
+    /// could log in by another method only. Whether an existing login has one is visible to superusers; for others it
+    /// counts as having one.
+    pub require_passwords: bool,
 }
 
 /// A provisioned login.
@@ -98,11 +105,16 @@ impl Migrations {
     /// Creates the logins of a service and of readers, with only the rights that they need. Idempotent, and recorded in
     /// the audit log. PostgreSQL.
     pub async fn provision(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
+        let outcome = self.provision_logins(wanted).await;
+        self.explained(outcome)
+    }
+
+    async fn provision_logins(&mut self, wanted: &Provision) -> Result<Vec<Provisioned>> {
+        if self.engine() == Engine::Sqlite {
+            return Err(Refusal::NoRoles.into());
+        }
         self.refuse_strangers().await?;
         let connection = &mut self.connection;
-        if connection.engine() == Engine::Sqlite {
-            return Err(Refusal::NotPostgres.into());
-        }
         if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() && wanted.backup.is_none() {
             return Err(Error::Usage(
                 "name a login to provision: an app, a sealer, a reader, or one for backups".to_owned(),
@@ -118,6 +130,12 @@ impl Migrations {
             refuse_unsafe(connection, &login.name).await?;
             refuse_old(connection, &login.name, &known).await?;
             let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
+            if let (Some(Sees::Tenant(tenant)), "readonly") = (&wanted.sees, kind) {
+                requirements::refuse_unknown_tenant(connection, tenant).await?;
+            }
+            if wanted.require_passwords {
+                requirements::refuse_no_password(connection, login, kind).await?;
+            }
             row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
             changes.extend(make(connection, login, &row).await?);
             changes.extend(opened(connection, &row).await?);
@@ -125,6 +143,9 @@ impl Migrations {
             rows.push(row);
         }
         if let Some(login) = &wanted.backup {
+            if wanted.require_passwords {
+                requirements::refuse_no_password(connection, login, "backup").await?;
+            }
             changes.extend(backup::make(connection, login, &known).await?);
             rows.push(backup::row(&login.name));
         }
@@ -132,7 +153,7 @@ impl Migrations {
         let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
         outcome.map_err(may_not)?;
         for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
-            refuse_platform(connection, &row.login).await?;
+            requirements::refuse_platform(connection, &row.login).await?;
         }
         Ok(rows)
     }
@@ -242,19 +263,6 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
             Provisioned { every_tenant: true, reason: Some(reason.trim().to_owned()), ..none() }
         }
     })
-}
-
-/// Fails if a login without the platform is a member of the platform role by another way, which this function must not
-/// revoke.
-async fn refuse_platform(connection: &mut Connection, login: &str) -> Result<()> {
-    let sql = "SELECT 'yes' FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'rylie_platform', 'MEMBER')";
-    match connection.text(sql, login).await.map_err(Error::doing("looking for the login's roles"))? {
-        Some(_) => {
-            let reason = "may assume rylie_platform through another role; revoke that membership first".to_owned();
-            Err(Refusal::UnsafeRole { role: login.to_owned(), reason }.into())
-        }
-        None => Ok(()),
-    }
 }
 
 /// Returns the statements that grant a login its rights and revoke all others.

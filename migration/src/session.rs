@@ -1,10 +1,12 @@
 //! A connection to the database that is migrated. Other modules add the operations.
 
+use std::time::Duration;
+
 use crate::connection::Connection;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::migrations::{MIGRATIONS, Migration};
 use crate::options::Options;
-use crate::step::Engine;
+use crate::step::{Engine, Target};
 
 /// The migrations of one database, over a dedicated connection.
 pub struct Migrations {
@@ -39,11 +41,34 @@ impl Migrations {
         Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
     }
 
+    /// Limits the wait for locks of other sessions, so that a read next to a blocked schema ends soon. PostgreSQL; SQLite
+    /// keeps its limit.
+    pub async fn waiting_at_most(mut self, limit: Duration) -> Result<Self> {
+        if self.engine() == Engine::Postgres {
+            let set = format!("SET lock_timeout = {}", limit.as_millis().max(1));
+            self.connection.execute(&set).await.map_err(Error::doing("limiting the wait for locks"))?;
+        }
+        Ok(self)
+    }
+
     /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our
     /// list: only a database with the base on record can be migrated.
     #[must_use]
     pub fn with_list(self, list: &'static [&'static dyn Migration]) -> Self {
         Self { list, ..self }
+    }
+
+    /// Names the sessions that blocked a statement for too long.
+    pub(crate) fn explained<T>(&self, outcome: Result<T>) -> Result<T> {
+        let is_wait = |source: &sqlx::Error| {
+            source.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
+        };
+        match outcome {
+            Err(Error::Database { doing, source }) if is_wait(&source) => {
+                Err(Error::Waited { doing, blockers: self.connection.blockers(), source })
+            }
+            other => other,
+        }
     }
 
     /// Returns the database engine.

@@ -4,6 +4,7 @@
 #![expect(clippy::duplicate_mod, reason = "each behaviour is mounted once per engine")]
 
 mod adoption;
+mod doctor;
 mod engine_maintenance;
 mod faults;
 mod isolation;

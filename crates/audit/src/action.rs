@@ -84,6 +84,14 @@ actions! {
     BackupsPruned = "BACKUPS_PRUNED",
     /// A backup was restored.
     BackupRestored = "BACKUP_RESTORED",
+    /// Point-in-time recovery was set up: the replication slot and the folder.
+    PitrInitialized = "PITR_INITIALIZED",
+    /// A base for point-in-time recovery was made.
+    PitrBaseCreated = "PITR_BASE_CREATED",
+    /// The cluster was restored to a time.
+    PitrRestored = "PITR_RESTORED",
+    /// A drill of point-in-time recovery: one record before the noted time, one after it, and one with the result.
+    PitrDrill = "PITR_DRILL",
     /// Personal parts of the log's records were erased.
     SubjectErased = "SUBJECT_ERASED",
     /// Sealed batches of the log were removed because of their age.

@@ -1,5 +1,7 @@
 //! Checkpoints: signed statements about the sealed batches.
 
+mod file;
+
 use std::fmt::Write;
 
 use base64::Engine;
@@ -166,6 +168,12 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Returns the signed part of the text, which is the checkpoint's entry in the tree of witnesses.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
     }
 
     /// Returns how the details of the batch's records are hashed.

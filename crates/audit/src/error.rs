@@ -84,6 +84,52 @@ pub enum Error {
         batch: u64,
     },
 
+    /// Two different checkpoints of one batch exist, or one that does not continue the log that was seen before.
+    #[error(
+        "batch {batch} does not continue the log that was seen before: the log was forked, rebuilt or replaced; keep both versions, and run `rylie audit verify`"
+    )]
+    Forked {
+        /// The number of the batch.
+        batch: u64,
+    },
+
+    /// Checkpoints end before the last one that was seen.
+    #[error(
+        "the checkpoints end at batch {last}, but batch {seen} was seen before: they were rolled back; name the place that has the newer ones"
+    )]
+    Shorter {
+        /// The last batch that is there.
+        last: u64,
+        /// The last batch that was seen.
+        seen: u64,
+    },
+
+    /// A checkpoint between two others is missing.
+    #[error("the checkpoint of batch {batch} is missing; name a place that has every checkpoint from there on")]
+    Gap {
+        /// The number of the batch.
+        batch: u64,
+    },
+
+    /// A checkpoint is signed by a key that is not trusted.
+    #[error(
+        "the checkpoint of batch {batch} is signed by a key that is not trusted; check it, and name it with `--public-key`"
+    )]
+    Untrusted {
+        /// The number of the batch.
+        batch: u64,
+    },
+
+    /// The state of a witness is missing, and the witness is not a new one.
+    #[error(
+        "the state {} of this witness is missing; restore it. A new witness needs `--begin`, a new key and a new file of statements",
+        .path.display()
+    )]
+    StateLost {
+        /// The file of the state.
+        path: PathBuf,
+    },
+
     /// The system provided no randomness, or signing failed.
     #[error("the cryptographic library failed; try again")]
     Cryptography,

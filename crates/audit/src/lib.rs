@@ -9,6 +9,8 @@ mod target;
 
 mod checkpoint;
 mod complete;
+mod consistency;
+mod cosignature;
 mod digest;
 mod encoding;
 mod error;
@@ -23,6 +25,8 @@ mod sink;
 mod tenant_entry;
 mod tenant_head;
 mod verify;
+mod witness;
+mod witnesses;
 
 pub use action::Action;
 pub use actor::Actor;
@@ -33,6 +37,8 @@ pub use target::AuditTarget;
 
 pub use checkpoint::{Checkpoint, Format, SignedCheckpoint};
 pub use complete::{TenantBatch, TenantCheck, TenantLeaf};
+pub use consistency::Consistency;
+pub use cosignature::{Cosignature, TreeHead, WitnessKey};
 pub use digest::Digest;
 pub use error::{Error, Result};
 pub use merkle::{Tree, inclusion_path, leaf_hash, root_of_path};
@@ -47,3 +53,5 @@ pub use tenant_head::TenantHead;
 pub use verify::{
     Finding, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, Tampering, VerifiedUpTo, Verifier,
 };
+pub use witness::{Witness, WitnessState};
+pub use witnesses::Witnesses;

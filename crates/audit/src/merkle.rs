@@ -40,6 +40,19 @@ impl Tree {
         self.size
     }
 
+    /// Returns the roots of the full trees, the largest first: one for each bit set in the size. With the size they
+    /// are the whole state, for a tree that continues later.
+    #[must_use]
+    pub fn peaks(&self) -> &[Digest] {
+        &self.full
+    }
+
+    /// Continues a tree of `size` leaves with its [`peaks`](Self::peaks). `None` if their number does not fit the size.
+    #[must_use]
+    pub fn from_peaks(size: u64, peaks: Vec<Digest>) -> Option<Self> {
+        (size.count_ones() as usize == peaks.len()).then_some(Self { size, full: peaks })
+    }
+
     /// Returns the root over the leaves so far.
     #[must_use]
     pub fn root(&self) -> Digest {

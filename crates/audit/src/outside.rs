@@ -1,11 +1,9 @@
 //! External checkpoints, as a verification uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::{Digest, Error, PublicKey, Result, SignedCheckpoint};
+use crate::{Digest, PublicKey, Result, SignedCheckpoint};
 
 /// External checkpoints: published, so that an attacker on the database cannot rebuild them. Only batch and digest of
 /// each are kept.
@@ -19,42 +17,13 @@ pub struct Outside {
 
 impl Outside {
     /// Reads a file of checkpoints, as `rylie audit seal` writes or prints them. Ignores a last one that a crash left
-    /// incomplete.
+    /// incomplete. Fails if the file has none.
     pub fn read(path: &Path) -> Result<Self> {
-        let failed = |source| Error::File { doing: "reading the checkpoints of", path: path.to_owned(), source };
-        let mut file = BufReader::new(File::open(path).map_err(failed)?);
-        if file.fill_buf().map_err(failed)?.first() == Some(&b'{') {
-            let mut document = String::new();
-            file.read_to_string(&mut document).map_err(failed)?;
-            let all = SignedCheckpoint::parse_all(&document).map_err(|error| Error::damaged(path, 1, error))?;
-            return Ok(all.into_iter().collect());
-        }
-        let (mut outside, mut current) = (Self::default(), String::new());
-        let (mut line, mut first) = (0, 1);
-        loop {
-            let start = current.len();
-            if start == 0 {
-                first = line + 1;
-            }
-            line += 1;
-            if file.read_line(&mut current).map_err(failed)? == 0 || !current.ends_with('\n') {
-                break;
-            }
-            if current.trim().is_empty() {
-                current.clear();
-            } else if current[start..].starts_with("signature ") {
-                let damaged = |error| Error::damaged(path, first, error);
-                outside.add(&SignedCheckpoint::parse(&current).map_err(damaged)?);
-                current.clear();
-            }
-        }
-        if outside.hashes.is_empty() {
-            return Err(Error::Damaged {
-                path: path.to_owned(),
-                line: first,
-                reason: "it contains no complete checkpoint",
-            });
-        }
+        let mut outside = Self::default();
+        SignedCheckpoint::read_file(path, 0, &mut |checkpoint| {
+            outside.add(&checkpoint);
+            Ok(())
+        })?;
         Ok(outside)
     }
 
@@ -62,6 +31,10 @@ impl Outside {
         let (batch, hash) = (checkpoint.checkpoint().batch, checkpoint.hash());
         self.keys.insert(checkpoint.key().to_string());
         self.databases.insert(checkpoint.checkpoint().database.clone());
+        self.insert(batch, hash);
+    }
+
+    fn insert(&mut self, batch: u64, hash: Digest) {
         if *self.hashes.entry(batch).or_insert(hash) != hash {
             self.forked = Some(self.forked.map_or(batch, |before| before.min(batch)));
         }
@@ -72,6 +45,18 @@ impl Outside {
     pub fn until(mut self, batch: u64) -> Self {
         self.hashes.retain(|found, _| *found <= batch);
         self.forked = self.forked.filter(|forked| *forked <= batch);
+        self
+    }
+
+    /// Adds those of another place. Two of one batch that differ count as a fork.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        for (batch, hash) in other.hashes {
+            self.insert(batch, hash);
+        }
+        self.forked = [self.forked, other.forked].into_iter().flatten().min();
+        self.keys.extend(other.keys);
+        self.databases.extend(other.databases);
         self
     }
 

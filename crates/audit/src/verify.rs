@@ -11,7 +11,8 @@ mod stored;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree};
+use crate::merkle::leaf_hash;
+use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree, Witnesses};
 
 pub use finding::{Finding, Tampering};
 pub use stored::{SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, VerifiedUpTo};
@@ -33,6 +34,11 @@ pub struct Verifier {
     removed: u64,
     /// The last batch that the latest checkpoint declares as removed.
     declared: u64,
+    witnesses: Witnesses,
+    /// The tree over the checkpoints, which witnesses sign. Empty without witnesses.
+    history: Tree,
+    /// The database that the last checkpoint names.
+    database: String,
 }
 
 /// The current batch.
@@ -66,10 +72,34 @@ impl Verifier {
         if trusted.is_empty() {
             trusted.extend(outside.keys().cloned());
         }
-        let progress = VerifiedUpTo { batch: 0, checkpoint: Digest::NONE, total: 0 };
+        let progress = VerifiedUpTo { batch: 0, checkpoint: Digest::NONE, total: 0, database: None };
         let (seen, link) = (Seen::default(), None);
         let (foreign, begun, batch) = (None, false, None);
-        Self { trusted, outside, foreign, begun, progress, batch, seen, link, removed: 0, declared: 0 }
+        let (removed, declared, witnesses, history, database) =
+            (0, 0, Witnesses::default(), Tree::default(), String::new());
+        Self {
+            trusted,
+            outside,
+            foreign,
+            begun,
+            progress,
+            batch,
+            seen,
+            link,
+            removed,
+            declared,
+            witnesses,
+            history,
+            database,
+        }
+    }
+
+    /// Requires that the witnesses have seen this log. A resumed verification then reads every earlier checkpoint again,
+    /// but no record.
+    #[must_use]
+    pub fn witnessed(mut self, witnesses: Witnesses) -> Self {
+        self.witnesses = witnesses;
+        self
     }
 
     /// Continues after an earlier verification, whose batches are not checked again. Use [`link`](Self::link) to check
@@ -97,6 +127,9 @@ impl Verifier {
     #[must_use]
     pub fn links(&self) -> RangeInclusive<u64> {
         let last = self.progress.batch;
+        if !self.witnesses.is_empty() {
+            return 1..=last;
+        }
         self.outside.last_until(last).unwrap_or(last).max(1)..=last
     }
 
@@ -110,6 +143,13 @@ impl Verifier {
                 "the database ends before this batch, which was verified earlier",
             ));
         };
+        // A log keeps its earlier checkpoints when its database gets a new fingerprint.
+        let earlier = self.progress.database.as_ref().filter(|_| number == self.progress.batch);
+        if let (Some(earlier), Ok(signed)) = (earlier, SignedCheckpoint::parse(&batch.checkpoint))
+            && signed.checkpoint().database != *earlier
+        {
+            return Err(Box::new(Finding::other_database(number)));
+        }
         let signed = self.checkpoint(number, batch)?;
         if self.link.is_some_and(|(_, before)| before != signed.checkpoint().previous) {
             return Err(found(Tampering::ForgedCheckpoint, "its checkpoint does not follow the one before"));
@@ -119,7 +159,18 @@ impl Verifier {
         }
         self.begun = true;
         self.link = Some((number, signed.hash()));
-        Ok(())
+        self.witness(&signed)
+    }
+
+    /// Checks the first batch of a log that ends before the earlier verification. A log of another database is not an
+    /// older copy.
+    pub fn belongs(&self, first: &SealedBatch) -> Found {
+        match (&self.progress.database, SignedCheckpoint::parse(&first.checkpoint)) {
+            (Some(earlier), Ok(signed)) if signed.checkpoint().database != *earlier => {
+                Err(Box::new(Finding::other_database(first.batch)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the checkpoint of a batch, if it belongs to the batch, agrees with the external ones, and is signed by a
@@ -159,6 +210,27 @@ impl Verifier {
         Ok(signed)
     }
 
+    /// Compares the tree over the checkpoints with the statements of the witnesses.
+    fn witness(&mut self, signed: &SignedCheckpoint) -> Found {
+        if self.witnesses.is_empty() {
+            return Ok(());
+        }
+        self.history.push(leaf_hash(signed.body().as_bytes()));
+        let checkpoint = signed.checkpoint();
+        self.database.clone_from(&checkpoint.database);
+        match self.witnesses.contradicting(checkpoint, self.history.root()) {
+            None => Ok(()),
+            Some((_, database)) if database != checkpoint.database => {
+                Err(Box::new(Finding::other_database(checkpoint.batch)))
+            }
+            Some((name, _)) => Err(Box::new(Finding::in_batch(
+                Tampering::Rehashed,
+                checkpoint.batch,
+                &format!("the witness {name} has seen another log up to this batch: it was rebuilt or forked"),
+            ))),
+        }
+    }
+
     /// Begins the next batch. Returns whether its leaves follow; its tenants always do.
     pub fn begin_batch(&mut self, batch: &SealedBatch) -> Result<bool, Box<Finding>> {
         let number = self.progress.batch + 1;
@@ -184,6 +256,7 @@ impl Verifier {
         if batch.removed && !in_turn {
             return Err(found(Tampering::Removed, "its records were removed, but older ones exist"));
         }
+        self.witness(&signed)?;
         self.seen.keys.insert(signed.key().to_string());
         self.declared = removed;
         let removed = batch.removed;
@@ -290,7 +363,9 @@ impl Verifier {
             self.seen.removed_batches += 1;
             self.seen.removed_records += sealed.records;
         }
-        self.progress = VerifiedUpTo { batch: number, checkpoint: batch.signed.hash(), total: sealed.total };
+        let (checkpoint, total) = (batch.signed.hash(), sealed.total);
+        let database = Some(sealed.database.clone());
+        self.progress = VerifiedUpTo { batch: number, checkpoint, total, database };
         Ok(())
     }
 
@@ -302,7 +377,7 @@ impl Verifier {
     }
 
     /// Ends the verification.
-    pub fn end(&self) -> Found {
+    pub fn end(&mut self) -> Found {
         let found = |what, batch, detail: &str| Err(Box::new(Finding::in_batch(what, batch, detail)));
         if let Some(first) = self.foreign {
             return Err(Box::new(Finding::other_database(first)));
@@ -321,7 +396,28 @@ impl Verifier {
                 last,
                 "the database ends before this batch, whose checkpoint was published: it is an older copy",
             ),
-            _ => Ok(()),
+            _ => self.end_witnesses(),
         }
+    }
+
+    fn end_witnesses(&mut self) -> Found {
+        if self.witnesses.is_empty() {
+            return Ok(());
+        }
+        let last = self.progress.batch;
+        if let Some((name, size, database)) = self.witnesses.beyond(last) {
+            if database != self.database && last > 0 {
+                return Err(Box::new(Finding::other_database(last)));
+            }
+            let detail = format!("the database ends before this batch, which the witness {name} has seen");
+            return Err(Box::new(Finding::in_batch(Tampering::RolledBack, size, &detail)));
+        }
+        self.seen.witnessed = self.witnesses.witnessed();
+        if self.seen.witnessed == 0 && last > 0 {
+            let (required, all) = self.witnesses.required();
+            let detail = format!("fewer than {required} of {all} witnesses have seen this log");
+            return Err(Box::new(Finding::in_batch(Tampering::Unwitnessed, 1, &detail)));
+        }
+        Ok(())
     }
 }

@@ -5,11 +5,13 @@ mod audit;
 mod backup;
 mod completions;
 mod config;
+mod doctor;
 mod drift;
 mod environment;
 mod keys;
 mod maintain;
 mod migrate;
+mod pitr;
 mod roles;
 mod seed;
 mod size;
@@ -47,9 +49,13 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Maintain(maintain::Maintain),
     Size(size::Size),
+    Doctor(Box<doctor::Doctor>),
     /// Backups, proven by restoring them
     #[command(subcommand)]
     Backup(backup::Backup),
+    /// Point-in-time recovery of PostgreSQL: receive the WAL, make bases, restore to a time
+    #[command(subcommand)]
+    Pitr(pitr::Pitr),
     /// One whole tenant: export, import, erase
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -71,7 +77,9 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Audit(audit) => audit.run(global).await,
         Command::Maintain(maintain) => maintain.run(global).await,
         Command::Size(size) => size.run(global).await,
+        Command::Doctor(doctor) => doctor.run(global).await,
         Command::Backup(backup) => backup.run(global).await,
+        Command::Pitr(pitr) => pitr.run(global).await,
         Command::Tenant(tenant) => tenant.run(global).await,
         Command::Config(config) => config.run(global),
         Command::Completions(completions) => Ok(completions.run()),

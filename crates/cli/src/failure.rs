@@ -137,7 +137,9 @@ fn is_rewritten(error: &rylie_db::Error) -> bool {
 }
 
 fn is_damaged(error: &rylie_db::Error) -> bool {
-    matches!(error, rylie_db::Error::Maintenance(rylie_db::maintenance::Error::BackupDamaged { .. }))
+    use rylie_db::maintenance::Error::{BackupDamaged, TargetNotReached, WalDamaged};
+    let rylie_db::Error::Maintenance(error) = error else { return false };
+    matches!(error, BackupDamaged { .. } | WalDamaged { .. } | TargetNotReached { .. })
 }
 
 fn of_audit(error: &rylie_db::Error) -> Option<&audit::Error> {

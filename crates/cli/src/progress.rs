@@ -12,7 +12,7 @@ use crate::arguments::Global;
 /// Steps with fewer rows print no progress.
 const LINE_ROWS: u64 = 50_000;
 
-/// Returns a listener that prints started migrations and waits, and with `-v` each statement.
+/// Returns a listener that prints started migrations and waits (with the sessions that block them), and with `-v` each statement.
 pub(crate) fn lines(global: &Global) -> impl FnMut(DeployProgress<'_>) + Send + use<> {
     let (quiet, verbose) = (global.quiet, global.verbose > 0);
     let mut reported = (0, 0);
@@ -35,6 +35,10 @@ fn line(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
             Some(format!("waiting for another migration (process {process})"))
         }
         DeployProgress::Waiting { holder: None } => Some("waiting for another migration".to_owned()),
+        DeployProgress::Blocked { step, blockers, .. } => {
+            let sessions: Vec<String> = blockers.iter().map(ToString::to_string).collect();
+            Some(format!("  {step}: waiting for a lock that {} holds", sessions.join(", ")))
+        }
         DeployProgress::Started { migration, steps } => Some(format!("{migration}: {steps} steps")),
         DeployProgress::Step { step, statement, .. } if verbose => {
             let words: Vec<&str> = statement.split_whitespace().collect();

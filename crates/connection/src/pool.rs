@@ -243,6 +243,12 @@ impl Pool {
         self.holders.longest()
     }
 
+    /// Returns the number of callers that wait for a connection.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.holders.waiting()
+    }
+
     /// Returns the role under which this login reads the audit log for verification.
     pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
         match &self.inner {

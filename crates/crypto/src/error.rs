@@ -175,17 +175,19 @@ pub enum Error {
     /// The first 32 characters of `ENCRYPTION_KEY` are not 32 bytes. Node's AES-256-CBC rejects such keys.
     #[error(
         "opening an AES-256-CBC value: the legacy key's first 32 characters are not 32 bytes, so it cannot have sealed the value; \
-         use the key that sealed it"
+         set ENCRYPTION_KEY to the key that sealed it"
     )]
     LegacyKeyNotForCbc,
 
     /// The column's policy needs the legacy key, and none was given.
-    #[error("preparing a column: its policy reads or writes legacy forms; configure the legacy key")]
+    #[error(
+        "preparing a column: its policy reads or writes legacy forms; configure the legacy key: set ENCRYPTION_KEY to the old service's"
+    )]
     LegacyKeyMissing,
 
     /// A value in a legacy form does not open with the legacy key.
     #[error(
-        "opening a {form} value: wrong legacy key, or the value was changed; try the key in use when it was written"
+        "opening a {form} value: wrong legacy key, or the value was changed; set ENCRYPTION_KEY to the key in use when it was written"
     )]
     LegacyUnreadable {
         /// The value's form.

@@ -1,10 +1,11 @@
 //! Backups of the configured database. They need no pool, and work while migrations are pending.
 
-mod drill;
+pub(crate) mod drill;
 mod jobs;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event, SigningKey};
 use rylie_crypto::KeyId;
 use rylie_entities::{Env, SystemEnv};
@@ -20,7 +21,7 @@ use crate::database::Database;
 use crate::error::{Error, Result};
 
 pub use drill::{Drill, Drilled};
-pub(crate) use jobs::{MakeBackup, VerifyBackup};
+pub(crate) use jobs::{MakeBackup, VerifyBackup, failed};
 
 impl Config {
     /// Where backups are kept, if a folder is set.
@@ -87,14 +88,20 @@ impl Config {
             }
         }
         restore_into(backup, url, jobs, progress).await?;
-        let repeated = self.repeat_erasures(backup, url, &erasures).await?;
+        let repeated = self.repeat_erasures(&manifest.id, manifest.made_at, url, &erasures).await?;
         let target = self.of_scratch(url);
         let event = Event::new(Action::BackupRestored).on_row("Backup", &manifest.id).with("erased_again", &repeated);
         target.record_backup(event).await?;
         Ok(repeated)
     }
 
-    async fn repeat_erasures(&self, backup: &Backup, url: &str, erasures: &[Erasure]) -> Result<RepeatedErasures> {
+    pub(crate) async fn repeat_erasures(
+        &self,
+        id: &str,
+        made_at: DateTime<Utc>,
+        url: &str,
+        erasures: &[Erasure],
+    ) -> Result<RepeatedErasures> {
         if erasures.is_empty() {
             return Ok(RepeatedErasures::default());
         }
@@ -103,11 +110,11 @@ impl Config {
         let mut migrations = Migrations::connect(url).await?;
         let environment = migrations.mark().await?.map(|mark| mark.environment);
         if environment == Some(Environment::Production) {
-            let reason = format!("erasures after the backup {} are repeated", backup.manifest.id);
+            let reason = format!("erasures after the backup {id} are repeated");
             migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
         }
         let database = Database::connect(config).await?;
-        let repeated = repeat_erasures(&*database.store(), erasures, backup.manifest.made_at).await;
+        let repeated = repeat_erasures(&*database.store(), erasures, made_at).await;
         database.close().await;
         let repeated = repeated?;
         if environment == Some(Environment::Production) {
@@ -151,7 +158,7 @@ impl Config {
 
     /// The fingerprint that a backup of this database has: that of the setting, else that of the database; `None` where
     /// neither can be read.
-    async fn expected_fingerprint(&self) -> Option<String> {
+    pub(crate) async fn expected_fingerprint(&self) -> Option<String> {
         if let Some(fingerprint) = &self.fingerprint {
             return Some(fingerprint.clone());
         }

@@ -2,7 +2,9 @@
 //!
 //! This file is long because the settings and their builder share names and checks.
 
+mod doctor;
 mod maintenance;
+mod pitr;
 mod reader;
 mod replicas;
 mod schedule;
@@ -18,7 +20,9 @@ use rylie_repositories::{Pool, PoolOptions, Quotas, SecretPolicies};
 
 use crate::error::{Error, Result};
 
+use doctor::DoctorSettings;
 pub(crate) use maintenance::Maintenance;
+pub(crate) use pitr::PitrSettings;
 use reader::{Reader, wrong};
 pub(crate) use replicas::ReplicaSettings;
 use schedule::Schedules;
@@ -52,6 +56,7 @@ pub struct Config {
     pub(crate) backup_url: Option<String>,
     pub(crate) backup_scratch_url: Option<String>,
     pub(crate) backups: Option<String>,
+    pub(crate) pitr: PitrSettings,
     pub(crate) pool: PoolOptions,
     pub(crate) replicas: ReplicaSettings,
     pub(crate) fingerprint: Option<String>,
@@ -61,6 +66,7 @@ pub struct Config {
     pub(crate) quotas: Quotas,
     pub(crate) maintenance: Maintenance,
     pub(crate) schedules: Schedules,
+    pub(crate) doctor: DoctorSettings,
 }
 
 type Values = BTreeMap<&'static str, (String, SettingOrigin)>;
@@ -120,10 +126,10 @@ impl Config {
             };
             Setting { name: known.name.to_owned(), value, origin }
         });
-        shown.chain(self.schedules.settings()).collect()
+        shown.chain(self.schedules.settings()).chain(self.doctor.settings()).collect()
     }
 
-    fn of(values: Values, schedules: Schedules) -> Result<Self> {
+    fn of(values: Values, schedules: Schedules, doctor: DoctorSettings) -> Result<Self> {
         let read = Reader(&values);
         let defaults = PoolOptions::default();
         let pool = PoolOptions {
@@ -150,6 +156,7 @@ impl Config {
             backup_url: postgres_url(&read, "backup_url", url)?,
             backup_scratch_url: postgres_url(&read, "backup_scratch_url", url)?,
             backups: read.text("backups").map(str::to_owned),
+            pitr: pitr::read(&read, url)?,
             pool,
             replicas: replicas::read(&read, url)?,
             fingerprint: read.text("fingerprint").map(str::to_owned),
@@ -158,6 +165,7 @@ impl Config {
             secrets: secrets::read(&read)?,
             maintenance: maintenance::read(&read)?,
             schedules,
+            doctor,
             values,
         })
     }
@@ -193,6 +201,7 @@ impl std::fmt::Debug for Config {
 pub struct ConfigBuilder {
     values: Values,
     schedules: Schedules,
+    doctor: DoctorSettings,
 }
 
 impl ConfigBuilder {
@@ -253,7 +262,7 @@ impl ConfigBuilder {
 
     /// Checks every value. Fails with [`Error::Config`], which names the first wrong one.
     pub fn build(self) -> Result<Config> {
-        Config::of(self.values, self.schedules)
+        Config::of(self.values, self.schedules, self.doctor)
     }
 
     /// Stores the values of a file. Values in a table have the table's name as a prefix.
@@ -263,7 +272,7 @@ impl ConfigBuilder {
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(flag) => flag.to_string(),
-            toml::Value::Array(items) => list(name, &items)?,
+            toml::Value::Array(items) => within(folder, name, list(name, &items)?)?,
             toml::Value::Table(table) => {
                 let mut inner = table.into_iter();
                 return inner
@@ -279,6 +288,9 @@ impl ConfigBuilder {
     fn put(&mut self, name: &str, value: String, origin: SettingOrigin) -> Result<()> {
         if let Some(of_job) = name.strip_prefix(schedule::PREFIX) {
             return self.schedules.put(of_job, value, origin);
+        }
+        if let Some(threshold) = name.strip_prefix(doctor::PREFIX) {
+            return self.doctor.put(threshold, value, origin);
         }
         let known = all().find(|known| known.name == name).ok_or_else(|| {
             let names: Vec<_> = all().map(|known| known.name).collect();
@@ -311,10 +323,20 @@ fn postgres_url(read: &Reader<'_>, name: &str, database_url: &str) -> Result<Opt
     Err(wrong(name, "it needs PostgreSQL: both URLs must begin with postgres://".to_owned()))
 }
 
-/// Resolves a file name against the folder of the settings file. Addresses, as of object storage, stay unchanged.
+/// Resolves a file name, or each of a list, against the folder of the settings file. Addresses, as of object storage,
+/// stay unchanged.
 fn within(folder: &Path, name: &str, text: String) -> Result<String> {
-    if text.is_empty() || text.contains("://") || !all().any(|known| known.name == name && known.is_file) {
-        return Ok(text);
+    let Some(known) = all().find(|known| known.name == name && known.is_file) else { return Ok(text) };
+    if known.is_list && text != "none" {
+        let resolved: Result<Vec<_>> = text.split(',').map(|one| resolve(folder, name, one.trim())).collect();
+        return Ok(resolved?.join(", "));
+    }
+    if known.is_list { Ok(text) } else { resolve(folder, name, &text) }
+}
+
+fn resolve(folder: &Path, name: &str, text: &str) -> Result<String> {
+    if text.is_empty() || text.contains("://") {
+        return Ok(text.to_owned());
     }
     let path = folder.join(text).into_os_string().into_string();
     path.map_err(|_| wrong(name, "the folder of the settings file must be valid UTF-8".to_owned()))

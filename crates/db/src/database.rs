@@ -251,6 +251,12 @@ impl Database {
         &self.config
     }
 
+    /// Open and idle connections of the pool, the waiting callers, and the source lines that hold connections.
+    pub(crate) fn pool_state(&self) -> (u32, usize, usize, Vec<String>) {
+        let (open, idle) = self.pool.usage();
+        (open, idle, self.pool.waiting(), self.pool.holders().iter().map(ToString::to_string).collect())
+    }
+
     pub(crate) fn env(&self) -> Arc<dyn Env> {
         self.store.env()
     }

@@ -113,7 +113,10 @@ impl Error {
             Self::Maintenance(
                 Maintenance::BeyondTenant { .. }
                 | Maintenance::SuperAdminInFile { .. }
-                | Maintenance::BackupRefused { .. },
+                | Maintenance::BackupRefused { .. }
+                | Maintenance::PitrRefused { .. }
+                | Maintenance::PitrNotReady { .. }
+                | Maintenance::OutsideWindow { .. },
             )
             | Self::Repository(rylie_repositories::Error::ForeignFile)
             | Self::KeyInUse { .. }

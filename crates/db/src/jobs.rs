@@ -7,6 +7,7 @@ use rylie_maintenance::{BackupFolder, Engine, Job, LibraryJob, Notifier, Schedul
 use crate::Database;
 use crate::backup::{MakeBackup, VerifyBackup};
 use crate::error::Result;
+use crate::pitr::{CheckPitr, MakeBase};
 
 impl Database {
     /// Creates the scheduler of this database's jobs from the settings `[schedule.<job>]`. `more` adds the service's
@@ -15,10 +16,10 @@ impl Database {
     /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by
     /// `rylie maintain run`. Omitted are `backup` without the setting `backups`, `backup-verify` without that and
     /// `audit_key`, `audit` without the setting `audit_key`, `reencrypt` without a keyring, and
-    /// `integrity` on PostgreSQL. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
+    /// `integrity` on PostgreSQL, and `pitr-check` and `pitr-base` without the setting `pitr_folder`. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let ours = self.jobs()?.into_iter().map(|job| Arc::new(job) as Arc<dyn Job>);
-        let jobs = ours.chain(self.backup_jobs()?).chain(more).collect();
+        let jobs = ours.chain(self.backup_jobs()?).chain(self.pitr_jobs()?).chain(more).collect();
         let settings = self.config().schedules.by_job();
         Ok(Scheduler::new(self.store(), self.env(), jobs, &settings, options)?)
     }
@@ -50,6 +51,17 @@ impl Database {
             jobs.push(Arc::new(VerifyBackup { config, folder, env, notifiers }));
         }
         Ok(jobs)
+    }
+
+    fn pitr_jobs(&self) -> Result<Vec<Arc<dyn Job>>> {
+        let config = self.config();
+        if config.pitr.folder.is_none() || config.pool.behind_pooler {
+            return Ok(Vec::new());
+        }
+        let (config, folder, env) = (Arc::new(config.clone()), config.pitr_folder(None)?, self.env());
+        let notifiers = self.notifiers();
+        let check = CheckPitr { config: Arc::clone(&config), folder: folder.clone(), env, notifiers };
+        Ok(vec![Arc::new(check), Arc::new(MakeBase { config, folder })])
     }
 
     fn jobs(&self) -> Result<Vec<LibraryJob>> {

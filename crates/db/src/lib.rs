@@ -3,12 +3,14 @@
 mod backup;
 mod config;
 mod database;
+mod doctor;
 mod error;
 mod health;
 mod jobs;
 mod keys;
 mod migrations;
 mod new_migration;
+mod pitr;
 
 pub use backup::{Drill, Drilled};
 pub use config::{Config, ConfigBuilder, Setting, SettingOrigin};
@@ -16,6 +18,7 @@ pub use database::Database;
 pub use error::{Error, Result};
 pub use health::Health;
 pub use new_migration::{NewMigration, Unwritten};
+pub use pitr::PitrDrill;
 
 pub use rylie_audit as audit;
 pub use rylie_crypto as crypto;

@@ -26,6 +26,9 @@ const NAME: &str = "database_bytes";
 /// The age of the newest verified backup, in seconds.
 const BACKUP_AGE: &str = "verified_backup_age";
 
+/// For how long no WAL arrived, in seconds.
+const WAL_SILENCE: &str = "pitr_lag_seconds";
+
 /// How long a claimed delivery is reserved for one process.
 const HOLD: Duration = Duration::from_secs(90);
 
@@ -58,6 +61,20 @@ pub async fn check_backup_age(
         (age.map_or(i64::MAX, |age| age.num_seconds()), i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
     let unit = operations(store, "storing the age of the newest verified backup").await?;
     let event = unit.alerts().check(BACKUP_AGE, limit, age, &targets(notifiers)).await;
+    unit.commit(event).await
+}
+
+/// Stores for how long no WAL arrived for point-in-time recovery; `None` if it does not arrive at all. An alert is sent
+/// once when that exceeds `limit`, and once when WAL arrives again; see [`check_size`].
+pub async fn check_wal_silence(
+    store: &dyn Store,
+    silence: Option<i64>,
+    limit: Duration,
+    notifiers: &[Notifier],
+) -> Result<Option<AlertEvent>> {
+    let limit = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
+    let unit = operations(store, "storing for how long no WAL arrived").await?;
+    let event = unit.alerts().check(WAL_SILENCE, limit, silence.unwrap_or(i64::MAX), &targets(notifiers)).await;
     unit.commit(event).await
 }
 
@@ -109,6 +126,9 @@ fn words(delivery: &Delivery) -> String {
     if delivery.alert == BACKUP_AGE {
         return words_of_age(delivery);
     }
+    if delivery.alert == WAL_SILENCE {
+        return words_of_silence(delivery);
+    }
     let (size, threshold) = (pretty_bytes(delivery.value), pretty_bytes(delivery.threshold));
     if delivery.event == AlertEvent::Crossed.as_str() {
         format!("The database size is now {size}, exceeding the threshold of {threshold}.")
@@ -128,6 +148,18 @@ fn words_of_age(delivery: &Delivery) -> String {
         format!("The newest verified backup is {hours} hours old, exceeding the limit of {limit} hours.")
     } else {
         format!("The newest verified backup is {hours} hours old, within the limit of {limit} hours again.")
+    }
+}
+
+fn words_of_silence(delivery: &Delivery) -> String {
+    let limit = delivery.threshold;
+    if delivery.event != AlertEvent::Crossed.as_str() {
+        return format!("WAL arrives for point-in-time recovery again, within the limit of {limit} s.");
+    }
+    let advice = "rylie pitr status shows the cause";
+    match delivery.value {
+        i64::MAX => format!("No WAL is received for point-in-time recovery; {advice}."),
+        silence => format!("No WAL arrived for {silence} s, exceeding the limit of {limit} s; {advice}."),
     }
 }
 

@@ -3,19 +3,19 @@
 //! A backup is a folder: the copy of the database, a manifest that states what the copy must contain, and after a drill a
 //! signed recovery certificate. A drill restores the copy into a scratch database and compares it with the manifest.
 
-mod address;
+pub(crate) mod address;
 mod backup_folder;
 mod certificate;
 mod check;
-mod checksum;
+pub(crate) mod checksum;
 mod create;
 mod erasures;
 mod manifest;
-mod program;
+pub(crate) mod program;
 mod prune;
 mod restore;
 mod scratch;
-mod survey;
+pub(crate) mod survey;
 
 pub use backup_folder::{Backup, BackupFolder, ListedBackup};
 pub use certificate::RecoveryCertificate;

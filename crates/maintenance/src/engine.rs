@@ -68,6 +68,13 @@ impl Engine {
             return Ok(Self { at: At::Sqlite(Box::new(options)), url: url.to_owned(), look: LOOK });
         }
         let options = PgConnectOptions::from_str(url).map_err(wrong)?;
+        // Prisma's parameter, which the driver ignores.
+        let (_, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut parameters = query.split('#').next().unwrap_or_default().split('&');
+        if parameters.any(|part| part.strip_prefix("schema=").is_some_and(|schema| schema != "public")) {
+            let reason = "all tables are in the schema `public`; remove the parameter or set it to `public`";
+            return Err(Error::invalid("the parameter `schema` of the database URL", reason));
+        }
         // The driver keeps the brackets of an IPv6 address and would look it up as a name.
         let host = options.get_host().trim_matches(['[', ']']).to_owned();
         let options = if host == options.get_host() { options } else { options.host(&host) };
@@ -101,6 +108,24 @@ impl Engine {
     /// Its URL, password included: for a program that connects by itself.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The options of a PostgreSQL URL without settings of ours, which would hide those of the server.
+    pub(crate) fn plain_options(&self) -> Option<PgConnectOptions> {
+        let At::Postgres(with_settings) = &self.at else { return None };
+        // The URL was parsed before.
+        Some(PgConnectOptions::from_str(&self.url).ok()?.host(with_settings.get_host()))
+    }
+
+    /// The options of a SQLite file.
+    pub(crate) fn sqlite_options(&self) -> Option<SqliteConnectOptions> {
+        if let At::Sqlite(options) = &self.at { Some(options.as_ref().clone()) } else { None }
+    }
+
+    /// The path of a SQLite file; `None` for a database in memory.
+    pub(crate) fn sqlite_file(&self) -> Option<std::path::PathBuf> {
+        let in_memory = self.url.contains(":memory:") || self.url.contains("mode=memory");
+        self.sqlite_options().filter(|_| !in_memory).map(|options| options.get_filename().to_owned())
     }
 
     pub(crate) async fn connect(&self) -> Result<Session> {
@@ -161,4 +186,19 @@ pub(crate) async fn run_sqlite(connection: &mut SqliteConnection, sql: &str) -> 
 /// Returns the number that SQLite reports for a pragma.
 pub(crate) async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> sqlx::Result<i64> {
     sqlx::query_scalar(AssertSqlSafe(format!("PRAGMA {name}"))).fetch_one(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_schema_is_refused_as_by_every_other_connection() {
+        for url in ["postgres://a@host/db?schema=other", "postgres://a@host/db?sslmode=disable&schema=other#x"] {
+            let refused = Engine::new(url).unwrap_err().to_string();
+            assert!(refused.contains("`schema`") && refused.contains("`public`"), "{refused}");
+        }
+        assert!(Engine::new("postgres://a@host/db?schema=public").is_ok());
+        assert!(Engine::new("postgres://a@host/db").is_ok());
+    }
 }

@@ -192,6 +192,43 @@ pub enum Error {
         reason: String,
     },
 
+    /// Point-in-time recovery is refused by a guard.
+    #[error("{reason}")]
+    PitrRefused {
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// The server, the login or the folder is not set up for point-in-time recovery.
+    #[error("point-in-time recovery is not set up: {}", problems.join("; "))]
+    PitrNotReady {
+        /// Each with its remedy.
+        problems: Vec<String>,
+    },
+
+    /// The target of a restore is outside of the times to which the folder leads.
+    #[error("{asked} is outside of the recovery window, which is {window}")]
+    OutsideWindow {
+        /// The time that was asked for.
+        asked: String,
+        /// The window in words.
+        window: String,
+    },
+
+    /// The write-ahead log in the folder is not whole.
+    #[error("the WAL is not whole: {problem}")]
+    WalDamaged {
+        /// The segment and what is wrong with it.
+        problem: String,
+    },
+
+    /// The recovery ended before its target.
+    #[error("the restore did not reach its target: {reason}")]
+    TargetNotReached {
+        /// The server's own reason.
+        reason: String,
+    },
+
     /// One of PostgreSQL's programs failed.
     #[error("{program}: {reason}")]
     Program {

@@ -12,7 +12,7 @@ use rylie_repositories::{Progress, Store};
 use serde_json::{Value, json};
 
 use crate::alert::{Notifier, check_size, deliver_alerts};
-use crate::audit::{checkpoint_sink, retain_audit, seal_audit};
+use crate::audit::{checkpoint_sinks, retain_audit, seal_audit};
 use crate::engine::{Engine, analyze, check_integrity, keep_sizes, reindex, sizes, vacuum};
 use crate::error::{Error, Result};
 use crate::job::{Job, JobContext};
@@ -54,8 +54,8 @@ pub enum LibraryJob {
     SealAudit {
         /// The file of the signing key; read at each run.
         key: PathBuf,
-        /// The destination of checkpoints for [`checkpoint_sink`]: a place that the database's administrators cannot
-        /// write to.
+        /// The destinations of checkpoints for [`checkpoint_sinks`](crate::checkpoint_sinks): places that the
+        /// database's administrators cannot write to.
         checkpoints: Option<String>,
         /// How many days records are kept; `None` keeps them forever.
         keep_days: Option<u32>,
@@ -138,8 +138,8 @@ impl Job for LibraryJob {
                 let unreadable =
                     |error: rylie_audit::Error| Error::Data { doing: "reading the signing key", source: error.into() };
                 let key = SigningKey::load(key).map_err(unreadable)?;
-                let sink = checkpoints.as_deref().map(checkpoint_sink).transpose()?;
-                let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
+                let places = checkpoint_sinks(checkpoints.as_deref().unwrap_or_default())?;
+                let sinks: Vec<&dyn CheckpointSink> = places.iter().map(|place| &**place).collect();
                 let deleted = match keep_days {
                     Some(days) => retain_audit(store, &key, &sinks, env.now(), *days).await?.records,
                     None => 0,

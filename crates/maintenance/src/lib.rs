@@ -4,10 +4,12 @@ mod alert;
 mod audit;
 mod backup;
 mod bytes;
+mod doctor;
 mod engine;
 mod error;
 mod job;
 mod jobs;
+mod pitr;
 mod scheduler;
 mod secrets;
 mod seed;
@@ -16,10 +18,11 @@ mod tenant;
 mod usage;
 mod work;
 
-pub use alert::{Notifier, Smtp, check_backup_age, check_size, deliver_alerts};
+pub use alert::{Notifier, Smtp, check_backup_age, check_size, check_wal_silence, deliver_alerts};
 pub use audit::{
-    CheckedTenantAudit, RetainedAudit, SealedAudit, Verification, check_tenant_audit, checkpoint_sink,
-    erase_from_audit, kept_checkpoints, retain_audit, seal_audit, verify_audit,
+    CheckedTenantAudit, ContinuedExport, ExportedBatch, RetainedAudit, SealedAudit, Verification, check_tenant_audit,
+    checkpoint_sink, checkpoint_sinks, continues_export, erase_from_audit, kept_checkpoints, read_checkpoints,
+    retain_audit, seal_audit, verify_audit, witness_audit,
 };
 pub use backup::{
     Backup, BackupCheck, BackupFile, BackupFolder, CheckStatus, CreateOptions, Erasure, ListedBackup, Locale, Manifest,
@@ -27,6 +30,12 @@ pub use backup::{
     repeat_erasures, restore_into,
 };
 pub use bytes::{parse_bytes, pretty_bytes};
+pub use doctor::{
+    AlertTarget, BackupPoint, Change, Changes, CheckGroup, CheckResult, DoctorData, DoctorFacts, DoctorOptions,
+    DoctorReport, EndedSession, Evidence, Fix, FixStep, JobPoint, Limits, Outcome, SessionEnd, SessionTarget, Severity,
+    SizePoint, SlowStatement, TenantCost, Threshold, Verdict, WaitEdge, alert_target_outcome, backup_outcomes,
+    check_ids, diagnose, end_sessions, fix_steps, job_outcomes, pool_outcome, reach, run_fix, sessions_to_end,
+};
 pub use engine::{
     Analyzed, Engine, Growth, Integrity, Reindexed, Sizes, TableSize, TenantRows, Vacuumed, analyze, check_integrity,
     growth, keep_sizes, reindex, sizes, vacuum,
@@ -34,6 +43,12 @@ pub use engine::{
 pub use error::{EngineFault, Error, Result};
 pub use job::{Job, JobContext, Missed};
 pub use jobs::LibraryJob;
+pub use pitr::{
+    Arrival, Base, BaseManifest, BaseOptions, ListedBase, Lsn, NotedState, PgBackRest, PgBackRestStatus, PitrFolder,
+    PitrManifest, PitrStatus, PrivateServer, Pruned, Readiness, Replayed, RestoreOptions, RestoreTarget, Restored,
+    WalFinding, Window, barman_version, init_pitr, make_base, note_state, pitr_ready, pitr_status, receive_wal,
+    replay_pitr, restore_pitr, wait_for_wal,
+};
 pub use scheduler::{
     JobStatus, RunOutcome, RunReport, Schedule, ScheduleSettings, Scheduler, SchedulerOptions, Upcoming,
 };

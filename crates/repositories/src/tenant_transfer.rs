@@ -66,8 +66,8 @@ pub trait TenantTransfer: Send + Sync {
         limit: u64,
     ) -> Result<Vec<TenantRow>>;
 
-    /// Adds exported rows. They must belong to the tenant and have exactly the table's columns; otherwise this fails
-    /// with [`Error::Invalid`]. Fails with [`Error::Conflict`] where an id or another unique value is taken.
+    /// Adds exported rows. They must belong to the tenant, otherwise this fails with [`Error::Invalid`]. They must have
+    /// exactly the table's columns with values of their types, otherwise [`Error::InvalidColumn`] names one. Fails with [`Error::Conflict`] where an id or another unique value is taken.
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
 
     /// Deletes every row of the tenant, except those that outlive it, and returns the counts of each table. Recorded.
@@ -246,14 +246,16 @@ fn insert(
     let (mut values, mut tuples) = (Vec::new(), Vec::new());
     for row in rows {
         refuse_foreign(row, tenant)?;
-        if row.len() != columns.len() {
-            return Err(invalid("its columns must be exactly those of the table in this database"));
+        let wrong = |column: &str, reason| Error::InvalidColumn { table: table.name, column: shown(column), reason };
+        if let Some(unknown) = row.keys().find(|name| columns.iter().all(|column| column.name != **name)) {
+            return Err(wrong(unknown, "this database has no such column"));
         }
         let mut cells = Vec::new();
         for column in columns {
-            let json = row.get(&column.name).ok_or_else(|| invalid("it lacks a column that its table has"))?;
+            let json = row.get(&column.name).ok_or_else(|| wrong(&column.name, "the row lacks it"))?;
             let json = rules::within(tenant, table, &column.name, json);
-            values.push(column.value_of(engine, json)?);
+            let value = column.value_of(engine, json);
+            values.push(value.ok_or_else(|| wrong(&column.name, "its value does not fit the column's type"))?);
             cells.push(column.write(engine, values.len()));
         }
         tuples.push(format!("({})", cells.join(", ")));
@@ -268,6 +270,12 @@ fn refuse_foreign(row: &TenantRow, tenant: &TenantId) -> Result<()> {
         Some(serde_json::Value::String(text)) if text == tenant.as_str() => Ok(()),
         _ => Err(invalid("its tenant must be the file's")),
     }
+}
+
+/// Returns a name from a file, short and printable.
+fn shown(name: &str) -> String {
+    const LONGEST: usize = 63;
+    name.chars().filter(|letter| !letter.is_control()).take(LONGEST).collect()
 }
 
 fn invalid(reason: &'static str) -> Error {

@@ -45,6 +45,17 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// A row that comes from outside does not fit a column of its table. The message contains no value.
+    #[error("column {column} of table {table} is not acceptable: {reason}")]
+    InvalidColumn {
+        /// The table's name.
+        table: &'static str,
+        /// The column's name, as the row has it, shortened and without control characters.
+        column: String,
+        /// What it must be.
+        reason: &'static str,
+    },
+
     /// The user's package allows no more of this in the current billing period. Nothing was counted.
     #[error(
         "the package allows {limit} of {kind} in a billing period, and all are used; wait for the next period or change the package"
@@ -138,7 +149,7 @@ pub enum Error {
     NoKeyring,
 
     /// A secret could not be sealed or opened.
-    #[error("cannot seal or open a secret")]
+    #[error("cannot seal or open a secret: {0}")]
     Secret(#[from] rylie_crypto::Error),
 
     /// An error of a checkpoint, a key or a proof of the audit log.

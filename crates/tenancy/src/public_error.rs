@@ -12,7 +12,7 @@ impl Error {
             Self::NotFound { .. } => "not-found",
             Self::Conflict { .. } => "conflict",
             Self::Reference { .. } => "reference",
-            Self::Invalid { .. } => "invalid",
+            Self::Invalid { .. } | Self::InvalidColumn { .. } => "invalid",
             Self::QuotaExceeded { .. } => "quota-exceeded",
             Self::NotSignedIn => "not-signed-in",
             Self::KeyReused => "idempotency-key-reused",
@@ -67,6 +67,7 @@ impl Error {
                  rows first"
                     .to_owned()
             }
+            Self::InvalidColumn { .. } => "a row does not fit its table; nothing was changed".to_owned(),
             Self::Protected => "this is not permitted in production; nothing was changed".to_owned(),
             Self::PoolExhausted { .. } | Self::Contention | Self::ConnectionLost(_) => {
                 "the service cannot answer now, and nothing was changed; try again".to_owned()

@@ -62,7 +62,7 @@ SELECT json_build_object(
         )), '{}')
         FROM relation r WHERE r.relkind IN ('r', 'p')
         -- The record of migrations is not made by one.
-        AND r.relname NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events')
+        AND r.relname NOT IN ('seaql_migrations', 'rylie_migrations', 'rylie_operator_events') AND r.relname NOT LIKE 'rylie_aside_%'
     ),
     'functions', (
         SELECT coalesce(json_object_agg(p.oid::regprocedure::text, pg_get_functiondef(p.oid)), '{}')

@@ -9,8 +9,13 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use crate::blockers::{self, Blocker};
+
 /// The time limit of one check, including its connection. A shorter interval between checks is the limit instead.
 const WITHIN: Duration = Duration::from_secs(5);
+
+/// The time after which the sessions that block a statement are looked for.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The number of consecutive failed checks that count as a loss. One may fail while the answer is on its way.
 const MOST_DOUBTS: u32 = 3;
@@ -26,6 +31,8 @@ pub(crate) struct Watch {
     pub(crate) every: Duration,
     /// The session must not be used again: its answer may still arrive.
     pub(crate) lost: bool,
+    /// The sessions that blocked the last statement that failed after more than [`SLOW`].
+    pub(crate) blockers: Vec<Blocker>,
 }
 
 impl Watch {
@@ -33,6 +40,13 @@ impl Watch {
     /// fails at once.
     pub(crate) async fn over<T>(&mut self, asking: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
         tokio::pin!(asking);
+        if !self.lost {
+            tokio::select! {
+                biased;
+                done = &mut asking => return done,
+                blockers = self.look_for_blockers() => self.blockers = blockers,
+            }
+        }
         let mut doubts = if self.lost { MOST_DOUBTS } else { 0 };
         while doubts < MOST_DOUBTS {
             let look = async {
@@ -41,12 +55,24 @@ impl Watch {
             };
             tokio::select! {
                 biased;
-                done = &mut asking => return done,
+                done = &mut asking => {
+                    // A failure may be a wait for these sessions that took too long.
+                    if done.is_ok() {
+                        self.blockers.clear();
+                    }
+                    return done;
+                }
                 at_work = look => doubts = if at_work { 0 } else { doubts + 1 },
             }
         }
         self.lost = true;
         Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer, or has ended the session").into())
+    }
+
+    async fn look_for_blockers(&self) -> Vec<Blocker> {
+        tokio::time::sleep(self.every.min(SLOW)).await;
+        let looking = blockers::of(&self.options, self.process);
+        tokio::time::timeout(self.every.min(WITHIN), looking).await.unwrap_or_default()
     }
 
     async fn is_at_work(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Repairs indexes that an interrupted `CONCURRENTLY` left invalid: no query uses them, but every write maintains them.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, LOCK_TIMEOUT};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::step::Target;
@@ -24,9 +24,9 @@ pub(crate) async fn fix(connection: &mut Connection, options: &Options) -> Resul
     let failed = Error::doing("rebuilding an invalid index; `-v` shows the blocking process");
     for statement in statements(connection).await? {
         tracing::info!(statement, "an index was left invalid");
-        let patience = format!("SET lock_timeout = '{}ms'", options.patience.as_millis());
-        connection.execute(&patience).await.map_err(&failed)?;
+        connection.set_lock_timeout(options.patience).await.map_err(&failed)?;
         connection.execute(&statement).await.map_err(&failed)?;
+        connection.set_lock_timeout(LOCK_TIMEOUT).await.map_err(&failed)?;
     }
     Ok(())
 }

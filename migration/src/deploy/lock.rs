@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use super::runner::{Blocker, describe as describe_process};
+use crate::blockers::{Blocker, describe as describe_process};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::options::{DeployProgress, Listener};

@@ -9,7 +9,6 @@ pub(crate) mod unit_roles;
 use crate::connection::{Connection, TAKE};
 use crate::deploy::coexistence;
 use crate::error::{Error, Refusal, Result};
-use crate::guard;
 use crate::history::record;
 use crate::marker::{self, State};
 use crate::migrations::MIGRATIONS;
@@ -17,12 +16,22 @@ use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
 use crate::options::{DeployProgress, Listener};
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
+use crate::{guard, owners};
 
 /// Finds the first missing item: a role, a membership, then a table's setting, policy or grant.
 const MISSING: &str = include_str!("row_security/missing.sql");
 
 /// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none.
 pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String>> {
+    missing_for(connection, "true").await
+}
+
+/// As [`missing`], for a login that opens no units and so needs none of their roles.
+pub(crate) async fn missing_without_units(connection: &mut Connection) -> Result<Option<String>> {
+    missing_for(connection, "false").await
+}
+
+async fn missing_for(connection: &mut Connection, opens_units: &str) -> Result<Option<String>> {
     if connection.engine() == Engine::Sqlite {
         return Ok(None);
     }
@@ -34,7 +43,7 @@ pub(crate) async fn missing(connection: &mut Connection) -> Result<Option<String
     let tables: Vec<_> =
         TABLES.iter().chain(&["UsageEvent", "IdempotencyKey"]).map(|table| format!("'{table}'")).collect();
     let tables = tables.join(", ");
-    let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE);
+    let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE).replace("$units", opens_units);
     connection.ask(&sql, "looking for roles and policies").await
 }
 
@@ -81,7 +90,7 @@ impl Migrations {
         self.lock(progress).await?;
         let outcome = self.finish_locked(progress).await;
         self.unlock().await;
-        outcome
+        self.explained(outcome)
     }
 
     /// Returns `false` if the coexistence had ended before.
@@ -102,6 +111,7 @@ impl Migrations {
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;
         coexistence::settle(self, progress).await?;
+        owners::refuse_strangers(&mut self.connection).await?;
         Ok(true)
     }
 }

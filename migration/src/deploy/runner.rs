@@ -1,14 +1,16 @@
 //! Runs the steps of one migration: with short lock timeouts on PostgreSQL, in one transaction on SQLite.
 
+mod attempt;
 mod batch;
 mod batches;
-mod blockers;
+mod shape;
 mod sqlite;
 mod work;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::blockers::Blocker;
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
 use crate::error::{Error, Result};
@@ -21,10 +23,7 @@ use crate::options::{DeployProgress, Listener, Options};
 use crate::owners;
 use crate::step::{Direction, Engine, Step, Target};
 
-pub use blockers::Blocker;
-pub(crate) use blockers::describe;
-
-use work::{Outcome, Work, do_work};
+use work::Work;
 
 /// Whether the beginning of each step is recorded.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -84,12 +83,13 @@ impl Run<'_> {
         let previous = self.link_before(&entries);
         if self.migration.in_transaction(engine) {
             let all = [steps, &self.ending(&previous)].concat();
-            self.patiently(&all, 0, Work::All(&all)).await?;
+            self.refuse_other_shapes(steps).await?;
+            self.patiently(&all, 0, Work::All(&all), progress).await?;
         } else {
             self.step_by_step(steps, first, Recorded::Each, progress).await?;
             self.verify().await?;
             let ending = self.ending(&previous);
-            self.patiently(&ending, 0, Work::All(&ending)).await?;
+            self.patiently(&ending, 0, Work::All(&ending), progress).await?;
         }
         Ok(true)
     }
@@ -136,6 +136,7 @@ impl Run<'_> {
         for (number, step) in steps.iter().enumerate().skip(first) {
             if recorded == Recorded::Each {
                 let doubt = matches!(step, Step::OnceNonTransactional(_)).then(|| step.summary());
+                self.refuse_other_shapes(std::slice::from_ref(step)).await?;
                 self.report_journal(journal::at_step(self.migration.name(), number + 1, doubt.as_deref())).await?;
             }
             progress(DeployProgress::Step {
@@ -154,9 +155,16 @@ impl Run<'_> {
             Step::Batches(sql) => self.in_batches(steps, number, sql, progress).await?,
             Step::Once(_) => {
                 let done = journal::at_step(self.migration.name(), number + 2, None);
-                self.patiently(steps, number, Work::Once { step, done: &done }).await?;
+                self.patiently(steps, number, Work::Once { step, done: &done }, progress).await?;
             }
-            step => drop(self.patiently(steps, number, Work::Step(step)).await?),
+            step => drop(self.patiently(steps, number, Work::Step(step), progress).await?),
+        }
+        Ok(())
+    }
+
+    async fn refuse_other_shapes(&mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            shape::refuse_other(self.connection, step).await?;
         }
         Ok(())
     }
@@ -207,13 +215,17 @@ impl Run<'_> {
 
     /// Retries until the locks are granted. Each attempt waits only briefly and then leaves the queue: a waiter for a
     /// strong lock blocks all sessions behind it.
-    async fn patiently(&mut self, steps: &[Step], number: usize, work: Work<'_>) -> Result<Option<String>> {
+    async fn patiently(
+        &mut self,
+        steps: &[Step],
+        number: usize,
+        work: Work<'_>,
+        progress: Listener<'_>,
+    ) -> Result<Option<String>> {
         let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
         let mut blockers = Vec::new();
         for attempt in 1.. {
-            let (outcome, seen) = self.attempt(&work, number, attempt > 1).await;
-            blockers = if seen.is_empty() { blockers } else { seen };
-            match outcome {
+            match self.attempt(&work, number, attempt > 1, &mut blockers, progress).await {
                 Ok(value) => return Ok(value),
                 Err(Failure { source, .. }) if is_transient(&source) && attempt < self.options.attempts => {
                     tracing::info!(migration = self.migration.name(), attempt, ?blockers, "waiting for locks");
@@ -223,32 +235,6 @@ impl Run<'_> {
             }
         }
         Ok(None)
-    }
-
-    /// Makes one attempt. Also returns the sessions that blocked it.
-    async fn attempt(&mut self, work: &Work<'_>, number: usize, watched: bool) -> (Outcome, Vec<Blocker>) {
-        let limit = match work {
-            Work::Step(Step::Patient(_) | Step::ConcurrentIndex { .. } | Step::OnceNonTransactional(_)) => {
-                self.options.patience
-            }
-            _ => self.options.lock_timeout,
-        };
-        let observer = if watched { self.connection.observer().await } else { None };
-        let pid =
-            if watched { self.connection.value("SELECT pg_backend_pid()::text").await.ok().flatten() } else { None };
-        let doing = do_work(self.connection, work, number, limit);
-        let (Some(mut observer), Some(pid)) = (observer, pid) else {
-            return (doing.await, Vec::new());
-        };
-        let watching = async {
-            tokio::time::sleep(self.options.lock_timeout / 2).await;
-            blockers::of(&mut observer, &pid).await
-        };
-        tokio::pin!(doing);
-        tokio::select! {
-            outcome = &mut doing => (outcome, Vec::new()),
-            seen = watching => (doing.await, seen),
-        }
     }
 
     fn error(&self, steps: &[Step], failure: Failure, attempts: u32, blockers: Vec<Blocker>) -> Error {

@@ -81,6 +81,16 @@ impl Snapshot {
         serde_json::from_str(EXPECTED).unwrap_or_default()
     }
 
+    /// Returns the names of all indexes.
+    pub fn index_names(&self) -> impl Iterator<Item = &str> {
+        self.tables.values().flat_map(|table| table.indexes.keys().map(String::as_str))
+    }
+
+    /// Returns the names of all functions, without arguments.
+    pub fn function_names(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(|name| name.split('(').next().unwrap_or(name))
+    }
+
     /// Reads the schema in one statement. Needs no right but to log in.
     pub(crate) async fn read(connection: &mut Connection) -> Result<Self> {
         if connection.engine() == Engine::Sqlite {

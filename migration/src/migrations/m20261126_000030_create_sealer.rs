@@ -12,7 +12,7 @@ use crate::step::{Engine, Step, statements};
 const ROLE: &str = include_str!("m20261126_000030_create_sealer/role.sql");
 
 /// The functions that the sealer may call, with the checks before a removal.
-const FUNCTIONS: &str = include_str!("m20261126_000030_create_sealer/functions.sql");
+pub(crate) const FUNCTIONS: &str = include_str!("m20261126_000030_create_sealer/functions.sql");
 
 const SEALS: &str = "rylie_audit_batch, rylie_audit_tenant, rylie_audit_leaf";
 

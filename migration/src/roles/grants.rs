@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::connection::Connection;
-use crate::deploy::coexistence;
+use crate::deploy::{aside, coexistence};
 use crate::drift::Snapshot;
 use crate::error::Result;
 use crate::literal::literal;
@@ -150,7 +150,13 @@ pub(crate) async fn unexpected(connection: &mut Connection) -> Result<Vec<Unexpe
 
 fn sql() -> String {
     let names = |names: Vec<&str>| names.into_iter().map(literal).collect::<Vec<_>>().join(", ");
-    let tables = EXPECTED.tables.keys().map(String::as_str).filter(|table| !BASE_TABLES.contains(table)).chain(RECORDS);
+    let tables = EXPECTED
+        .tables
+        .keys()
+        .map(String::as_str)
+        .filter(|table| !BASE_TABLES.contains(table))
+        .chain(RECORDS)
+        .chain(aside::COPY_NAMES);
     let functions = EXPECTED.functions.keys().map(String::as_str).chain([coexistence::FUNCTION]);
     SQL.replace("$tables", &names(tables.collect()))
         .replace("$sequences", &names(EXPECTED.sequences.keys().map(String::as_str).collect()))

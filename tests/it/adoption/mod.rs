@@ -6,3 +6,4 @@ mod logins;
 mod repositories;
 pub(crate) mod reversal;
 mod secrets;
+pub(crate) mod way_back;

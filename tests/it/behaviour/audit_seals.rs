@@ -547,3 +547,58 @@ async fn a_log_rebuilt_after_a_change_of_the_fingerprint_differs_from_the_checkp
 
     assert_eq!((finding.what, finding.batch), (Tampering::Rehashed, Some(2)));
 }
+
+#[tokio::test]
+async fn a_sealers_clock_far_ahead_does_not_stop_retention() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    for days in [0, 1_000, -1_000] {
+        world.env().forward(chrono::TimeDelta::days(days));
+        record(&agency, 2).await;
+        outside.seal(&world).await;
+    }
+    let times: Vec<_> = outside.checkpoints().iter().map(|sealed| sealed.checkpoint().time).collect();
+    assert!(times[1] > times[2], "the wrong time is not repeated");
+    world.env().forward(chrono::TimeDelta::days(100));
+
+    let removed = outside.retain(&world, 90).await.unwrap();
+
+    assert_eq!(removed.batches, 3);
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+}
+
+#[tokio::test]
+async fn a_clock_far_behind_removes_no_record_too_early() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    for days in [0, -1_000] {
+        world.env().forward(chrono::TimeDelta::days(days));
+        record(&agency, 2).await;
+        outside.seal(&world).await;
+    }
+    world.env().forward(chrono::TimeDelta::days(1_010));
+
+    assert_eq!(outside.retain(&world, 90).await.unwrap().batches, 0);
+}
+
+#[tokio::test]
+async fn retention_removes_nothing_where_the_chain_of_checkpoints_is_broken() {
+    let (world, outside) = sealed(world().await).await;
+    let agency = world.agency().await.unwrap();
+    record(&agency, 1).await;
+    outside.seal(&world).await;
+    let mut other = outside.checkpoints().remove(1).checkpoint().clone();
+    other.tenants += 1;
+    let mut sql = superuser(&world).await;
+    let text = other.sign(&outside.key).to_text();
+    sql.run(&format!("UPDATE rylie_audit_batch SET checkpoint = '{text}' WHERE batch = 2")).await;
+    world.env().forward(chrono::TimeDelta::days(100));
+
+    let refused = outside.retain(&world, 90).await;
+
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(
+        sql.all("SELECT CAST(batch AS text) FROM rylie_audit_batch WHERE removed_at IS NOT NULL").await,
+        [""; 0]
+    );
+}

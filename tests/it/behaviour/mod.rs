@@ -7,6 +7,7 @@ mod audit;
 mod audit_attacks;
 mod audit_seals;
 mod audit_structure;
+mod audit_tamperings;
 mod audit_values;
 mod autocommit;
 mod bulk;

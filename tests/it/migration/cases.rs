@@ -2,7 +2,7 @@
 
 use rylie_testkit::{Cluster, SqliteDatabase};
 
-use crate::adoption::{adopt, reversal};
+use crate::adoption::{adopt, reversal, way_back};
 use crate::migration::{deploy, filling, guards, history, kill, roles, schema, tenant_key};
 
 macro_rules! on_sqlite {
@@ -43,12 +43,13 @@ cases! {
     both: {
         deploy::a_later_version_is_left_alone,
         deploy::a_second_deploy_has_nothing_to_do,
+        deploy::a_table_of_another_shape_is_refused_by_name,
         deploy::eight_at_once_apply_each_migration_once,
         deploy::status_only_reads,
         guards::a_fresh_database_is_marked_for_development,
         guards::a_reset_empties_a_database_of_ours,
+        guards::an_event_without_a_user_survives_the_way_back,
         guards::another_applications_database_is_left_alone,
-        guards::orphaned_events_keep_the_foreign_key_away,
         guards::production_is_left_with_a_reason_that_is_audited,
         guards::production_is_not_taken_back,
         guards::what_is_not_ours_is_not_reset,
@@ -66,6 +67,7 @@ cases! {
         schema::seaorm_migrator_works,
         schema::the_squash_makes_what_the_replay_makes,
         schema::up_down_up_leaves_the_same_schema,
+        way_back::a_sealed_log_of_every_actor_survives_a_redeploy,
         tenant_key::a_change_of_agency_moves_the_children,
         tenant_key::a_change_of_ids_is_followed,
         tenant_key::a_forged_tenant_is_refused,
@@ -113,6 +115,11 @@ cases! {
         reversal::a_wanted_name_that_is_taken_is_in_the_way,
         reversal::an_adoption_is_taken_back_to_what_prisma_left,
         reversal::an_index_that_is_there_under_another_name_is_named,
+        way_back::a_sealed_log_of_every_actor_survives_an_undone_adoption,
+        way_back::a_record_that_is_written_meanwhile_does_not_stop_it,
+        way_back::a_reader_of_one_tenant_does_not_see_others_afterwards,
+        way_back::an_interrupted_reversal_keeps_the_log,
+        way_back::what_depends_on_our_objects_is_named_before_the_first_step,
         roles::a_reader_of_one_tenant_cannot_see_another,
         roles::a_reader_of_every_tenant_may_write_nothing,
         roles::a_reader_sees_no_column_with_a_secret,

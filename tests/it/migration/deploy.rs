@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rylie_migration::{DeployProgress, Engine, Error, MIGRATIONS, MigrationState, Migrations, Options, Step};
+use rylie_migration::{DeployProgress, Engine, Error, MIGRATIONS, MigrationState, Migrations, Options, Refusal, Step};
 
 use crate::support::made::{Made, list, migrations_of};
 use crate::support::old_service::{fill, make_base, record_base};
@@ -275,5 +275,34 @@ pub(crate) async fn readers_do_not_queue_behind_a_waiting_change(url: &str) {
     assert_eq!(
         (status.state, status.detail.as_deref()),
         (MigrationState::Failed, Some("being applied, step 1: error 55P03"))
+    );
+}
+
+/// `IF NOT EXISTS` would keep a table that has one of our names and another shape.
+pub(crate) async fn a_table_of_another_shape_is_refused_by_name(url: &str) {
+    let behind = from("create_job_runs");
+    deploy(url).await;
+    let mut sql = Sql::connect(url).await;
+    migrations(url).await.down(behind, &mut |_| ()).await.unwrap();
+    for (made, detail) in [
+        ("CREATE TABLE rylie_job_runs (job text)", "it lacks the column"),
+        ("CREATE TABLE rylie_alerts (name integer, target integer)", "it lacks the column"),
+    ] {
+        sql.run(made).await;
+        let table = made.split_whitespace().nth(2).unwrap();
+
+        match migrations(url).await.deploy(&mut |_| ()).await {
+            Err(Error::Refused(Refusal::OtherShape { table: named, detail: found })) => {
+                assert_eq!(named, table);
+                assert!(found.starts_with(detail), "{found}");
+            }
+            other => panic!("{other:?}"),
+        }
+        sql.run(&format!("DROP TABLE {table}")).await;
+    }
+    deploy(url).await;
+    assert_eq!(
+        migrations(url).await.status().await.unwrap().iter().filter(|one| one.state != MigrationState::Applied).count(),
+        0
     );
 }

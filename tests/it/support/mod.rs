@@ -9,5 +9,6 @@ pub(crate) mod raw;
 pub(crate) mod rows;
 pub(crate) mod secrets;
 pub(crate) mod sql;
+pub(crate) mod tamper;
 pub(crate) mod telemetry;
 pub(crate) mod tenant_rows;

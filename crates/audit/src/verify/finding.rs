@@ -27,6 +27,8 @@ pub enum Tampering {
     ForgedCheckpoint,
     /// The external checkpoints belong to another database: the wrong ones were named, or the whole log was rebuilt.
     OtherDatabase,
+    /// Fewer witnesses than required have seen the log.
+    Unwitnessed,
 }
 
 /// The first finding of a verification.

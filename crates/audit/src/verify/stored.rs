@@ -84,6 +84,9 @@ pub struct VerifiedUpTo {
     pub checkpoint: Digest,
     /// The number of records sealed up to it.
     pub total: u64,
+    /// The database that the checkpoint names. Absent in states of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
 }
 
 /// The counts of a verification.
@@ -104,6 +107,8 @@ pub struct Seen {
     pub removed_batches: u64,
     /// The records of those batches.
     pub removed_records: u64,
+    /// The last batch that the required number of witnesses has seen; 0 without witnesses.
+    pub witnessed: u64,
     /// The signing keys.
     pub keys: BTreeSet<String>,
 }

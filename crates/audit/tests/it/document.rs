@@ -4,6 +4,7 @@
 mod blocks;
 mod export;
 mod texts;
+mod witness;
 
 use std::collections::BTreeMap;
 

@@ -5,5 +5,8 @@
 mod document;
 mod features;
 mod files;
+mod hostile;
 mod properties;
+mod second_reader;
 mod vectors;
+mod witnesses;

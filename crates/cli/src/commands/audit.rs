@@ -1,15 +1,17 @@
 //! `rylie audit`
 
 mod check;
+mod consistency;
 mod outside;
 mod records;
+mod witness;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use rylie_db::audit::{CheckpointSink, Outside, SignedCheckpoint, SigningKey};
 use rylie_db::entities::{Env, SystemEnv};
-use rylie_db::maintenance::{RetainedAudit, SealedAudit, checkpoint_sink, erase_from_audit, retain_audit, seal_audit};
+use rylie_db::maintenance::{RetainedAudit, SealedAudit, checkpoint_sinks, erase_from_audit, retain_audit, seal_audit};
 use rylie_db::{Config, Database};
 use serde_json::json;
 
@@ -33,6 +35,9 @@ pub(crate) enum Audit {
     Prove(check::Prove),
     VerifyProof(check::VerifyProof),
     VerifyExport(check::VerifyExport),
+    ProveConsistency(consistency::ProveConsistency),
+    VerifyConsistency(consistency::VerifyConsistency),
+    Witness(witness::Witness),
     Erase(Erase),
     Keygen(Keygen),
 }
@@ -51,7 +56,7 @@ pub(crate) struct Sealing {
     key: Option<PathBuf>,
 
     /// Add the checkpoints to this file, or to `s3://BUCKET/PREFIX` as one object each; earlier ones that it lacks are
-    /// added too [default: `RYLIE_AUDIT_CHECKPOINTS`, else `audit_checkpoints` in the file of settings]
+    /// added too; several places are separated by commas [default: `RYLIE_AUDIT_CHECKPOINTS`, else `audit_checkpoints` in the file of settings]
     #[arg(long, value_name = "PLACE")]
     checkpoints: Option<String>,
 }
@@ -94,6 +99,9 @@ impl Audit {
             Self::Prove(prove) => prove.run(global).await,
             Self::VerifyProof(proof) => proof.run(),
             Self::VerifyExport(export) => export.run(),
+            Self::ProveConsistency(prove) => prove.run(global).await,
+            Self::VerifyConsistency(verify) => verify.run(),
+            Self::Witness(witness) => witness.run(global),
             Self::Erase(erase) => erase.run(global).await,
             Self::Keygen(keygen) => keygen.run(global),
         }
@@ -120,22 +128,22 @@ impl Sealing {
 
     pub(crate) async fn seal(&self, database: &Database) -> Result<SealedAudit> {
         let key = signing_key(self.key.as_deref(), database.config())?;
-        let sink = self.sink(database)?;
-        let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
+        let places = self.sinks(database)?;
+        let sinks: Vec<&dyn CheckpointSink> = places.iter().map(|place| &**place).collect();
         Ok(seal_audit(&*database.store(), &key, &sinks).await?)
     }
 
-    fn sink(&self, database: &Database) -> Result<Option<Box<dyn CheckpointSink>>> {
-        let target = self.checkpoints.as_deref().or(database.config().audit_checkpoints());
-        Ok(target.map(checkpoint_sink).transpose()?)
+    fn sinks(&self, database: &Database) -> Result<Vec<Box<dyn CheckpointSink>>> {
+        let targets = self.checkpoints.as_deref().or(database.config().audit_checkpoints());
+        Ok(checkpoint_sinks(targets.unwrap_or_default())?)
     }
 
     /// Removes batches older than `days`, or than the settings allow, then seals all pending records, including that of
     /// the removal.
     pub(crate) async fn maintain(&self, database: &Database, days: Option<u32>) -> Result<Report> {
         let store = database.store();
-        let (key, sink) = (signing_key(self.key.as_deref(), database.config())?, self.sink(database)?);
-        let sinks: Vec<&dyn CheckpointSink> = sink.as_deref().into_iter().collect();
+        let (key, places) = (signing_key(self.key.as_deref(), database.config())?, self.sinks(database)?);
+        let sinks: Vec<&dyn CheckpointSink> = places.iter().map(|place| &**place).collect();
         let removed = match days.or(database.config().audit_keep_days()) {
             Some(days) => retain_audit(&*store, &key, &sinks, SystemEnv.now(), days).await?,
             None => RetainedAudit::default(),

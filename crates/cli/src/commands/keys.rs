@@ -114,7 +114,7 @@ impl Reencrypt {
         let done =
             maintenance::reencrypt(&*database.store(), self.batch, &progress::rows(global, "re-encrypting")).await?;
         database.close().await;
-        let text = format!("re-encrypted {} of {} values under key {before}", done.reencrypted, done.looked_at);
+        let text = format!("re-encrypted {} of {} values{}", done.reencrypted, done.looked_at, written(&done.written));
         let mut json = json!(done);
         json["key"] = json!(before.as_str());
         let verdict = if active()? == before {
@@ -124,6 +124,16 @@ impl Reencrypt {
         };
         Ok(Report::new(json, with_lines(text, &done.unreadable)).with_verdict(verdict))
     }
+}
+
+/// Returns what was written: `: 3 under key KID, 2 as legacy-gcm`.
+fn written(counts: &BTreeMap<String, u64>) -> String {
+    let one = |(kind, values): (&String, &u64)| match kind.as_str() {
+        "legacy-gcm" | "legacy-cbc" | "plain" => format!("{values} as {kind}, which the old service reads"),
+        key => format!("{values} under key {key}"),
+    };
+    let all: Vec<String> = counts.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { format!(": {}", all.join(", ")) }
 }
 
 async fn report(global: &Global) -> Result<Report> {
@@ -157,9 +167,13 @@ impl Destroy {
 fn unreadable(values: &[UnreadableSecret]) -> Option<Failure> {
     let found = || {
         let how_many = values.len();
-        Failure::Found(format!(
-            "{how_many} values cannot be opened and were skipped; restore them, or let their users connect again"
-        ))
+        let of_old_key = values.iter().any(|value| value.reason.contains("ENCRYPTION_KEY"));
+        let advice = if of_old_key {
+            "set ENCRYPTION_KEY to the old service's key, which opens its values"
+        } else {
+            "restore them, or let their users connect again"
+        };
+        Failure::Found(format!("{how_many} values cannot be opened and were skipped; {advice}"))
     };
     (!values.is_empty()).then(found)
 }

@@ -197,7 +197,7 @@ impl BatchArgs {
     }
 }
 
-fn age(text: &str) -> std::result::Result<Duration, &'static str> {
+pub(super) fn age(text: &str) -> std::result::Result<Duration, &'static str> {
     const FORM: &str = "it must be a number with s, m, h or d, such as 30d";
     let unit = text.chars().next_back().ok_or(FORM)?;
     let seconds = match unit {

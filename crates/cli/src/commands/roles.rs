@@ -21,10 +21,10 @@ pub(crate) enum Roles {
     #[command(after_help = "Example:\n  rylie roles show --json")]
     Show,
 
-    /// Check that the isolation layers apply to the login of the URL; exit code 3 if not
+    /// Check that the isolation layers apply to the login of the URL; exit code 3 if a check fails
     ///
     /// Run it with the service's own URL: its login must be neither owner nor superuser nor exempt from row-level
-    /// security.
+    /// security. A warning alone exits with 0: a sealer, a reader and a login for backups each have one by design.
     #[command(after_help = "Example:\n  rylie roles check --database-url postgres://app@localhost/rylie")]
     Check,
 }
@@ -38,7 +38,8 @@ pub(crate) enum Roles {
 /// log.
 ///
 /// A password is the first line of its file. Without a file it is a line of standard input, the app's first. An empty
-/// password leaves the current one unchanged. The server gets a SCRAM verifier, never the password.
+/// line leaves the current password unchanged, and is refused for a login that has none (4). The server gets a SCRAM
+/// verifier, never the password.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  \
     rylie roles provision --app rylie_app --app-password-file app.txt\n  \
@@ -74,7 +75,7 @@ pub(crate) struct ProvisionArgs {
     /// Its password is the first line of this file
     #[arg(long, value_name = "FILE", requires = "readonly")]
     readonly_password_file: Option<PathBuf>,
-    /// The reader sees the rows of this tenant [default: unchanged; at first no tenant]
+    /// The reader sees the rows of this tenant, which must exist [default: unchanged; at first no tenant]
     #[arg(long, value_name = "ID", requires = "readonly", conflicts_with = "cross_tenant")]
     tenant: Option<String>,
     /// The reader sees the rows of every tenant
@@ -110,7 +111,7 @@ impl ProvisionArgs {
             (None, true) => Some(Sees::EveryTenant { reason: self.reason.clone().unwrap_or_default() }),
             (None, false) => None,
         };
-        Ok(Provision { app, no_platform: self.no_platform, sealer, readonly, sees, backup })
+        Ok(Provision { app, no_platform: self.no_platform, sealer, readonly, sees, backup, require_passwords: true })
     }
 }
 
@@ -176,7 +177,7 @@ fn checked(checks: &[RoleCheck]) -> Report {
         (check.id, format!("{}  {}{fix}", word(check.status), check.detail))
     };
     let text = if checks.is_empty() { "SQLite has no roles".to_owned() } else { table(checks.iter().map(line)) };
-    let failed = checks.iter().filter(|check| check.status != CheckStatus::Ok).count();
+    let failed = checks.iter().filter(|check| check.status == CheckStatus::Fail).count();
     let verdict = (failed > 0).then(|| Failure::Found(format!("checks that failed: {failed}; each lists its fix")));
     Report::new(json!({ "checks": checks }), text).with_verdict(verdict)
 }

@@ -162,7 +162,9 @@ async fn a_dry_run_reports_and_changes_nothing() {
 async fn an_adopted_database_is_seeded_and_guarded() {
     let prisma = Prisma::new().await;
     prisma.run("seed").expect(1).line_says("rylie adopt");
-    prisma.run("migrate deploy").expect(4).line_says("adopt");
+    for command in ["migrate deploy", "migrate plan"] {
+        prisma.run(command).expect(4).says("run `rylie adopt --dry-run`, then `rylie adopt`");
+    }
     prisma.run("drift").expect(3).line_says("run `rylie adopt` first");
     prisma.adopt(&["--quiet"]).expect(3);
 
@@ -202,4 +204,83 @@ async fn an_empty_database_and_a_sqlite_file_are_not_adopted() {
     let url = database.url();
     Folder::new().run(["adopt", "--database-url", &url]).expect(4).says("nothing to adopt");
     Folder::migrated().run(["adopt"]).expect(4).says("SQLite");
+}
+
+#[tokio::test]
+async fn a_table_of_another_role_is_not_taken_for_a_database_of_prisma() {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let other = format!("{}_other", database.name());
+    let sql =
+        format!(r#"CREATE ROLE "{other}" LOGIN; CREATE TABLE "Task" (id text); ALTER TABLE "Task" OWNER TO "{other}""#);
+    execute(&database.url(), &sql).await;
+
+    let url = database.url();
+    for command in ["migrate deploy", "migrate plan"] {
+        let outcome = Folder::new().run(command.split(' ').chain(["--database-url", &url])).expect(4);
+        outcome.says(&format!("table Task exists, belongs to role {other}"));
+    }
+}
+
+#[tokio::test]
+async fn a_backup_login_of_another_database_is_no_login_of_the_old_service() {
+    let prisma = Prisma::new().await;
+    let backup = format!("{}_backup", prisma.database.name());
+    let other = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let (folder, url) = (Folder::new(), other.url());
+    folder.write("backup.txt", "x\n");
+    folder.run(["migrate", "deploy", "--quiet", "--database-url", &url]).expect(0);
+    let words = ["roles", "provision", "--backup", &backup, "--backup-password-file", "backup.txt"];
+    folder.run(words.into_iter().chain(["--database-url", &url])).expect(0);
+
+    let reported = prisma.adopt(&["--dry-run", "--json"]).expect(0).json();
+
+    let logins: Vec<_> = reported["logins"].as_array().unwrap().iter().map(|login| login["login"].clone()).collect();
+    assert!(logins.contains(&json!(prisma.owner)) && !logins.contains(&json!(backup)), "{logins:?}");
+}
+
+/// The reading of the catalog waits for the lock, and would wait for as long as it is held.
+#[tokio::test]
+async fn an_adoption_that_is_blocked_names_the_blocking_session_in_time() {
+    let prisma = Prisma::new().await;
+    let mut blocker = PgConnection::connect(&prisma.superuser_url()).await.unwrap();
+    let lock = r#"SET application_name = 'a-long-report'; BEGIN; LOCK TABLE "User" IN ACCESS EXCLUSIVE MODE"#;
+    sqlx::raw_sql(lock).execute(&mut blocker).await.unwrap();
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut blocker).await.unwrap();
+
+    for flags in [&["--dry-run"][..], &[]] {
+        let url = prisma.url();
+        let folder = Folder::new();
+        let child = folder.start([&["adopt", "--database-url", &url], flags].concat());
+        let outcome = tokio::time::timeout(
+            std::time::Duration::from_secs(60),
+            tokio::task::spawn_blocking(move || Outcome::of(child.wait_with_output().unwrap())),
+        );
+        let outcome = outcome.await.expect("it waits for ever").unwrap().expect(1);
+        outcome.line_says(&format!("process {pid} (a-long-report"));
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    prisma.adopt(&["--quiet"]).expect(3);
+}
+
+#[tokio::test]
+async fn a_deploy_that_waits_says_for_whom_and_shows_no_statement_of_the_driver() {
+    let prisma = Prisma::new().await;
+    let mut blocker = PgConnection::connect(&prisma.superuser_url()).await.unwrap();
+    let read = r#"SET application_name = 'a-long-report'; BEGIN; SELECT count(*) FROM "User""#;
+    sqlx::raw_sql(read).execute(&mut blocker).await.unwrap();
+    let folder = Folder::new();
+    let url = prisma.superuser_url();
+    let child = folder.start(["adopt", "--database-url", &url]);
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+
+    sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
+    let outcome = Outcome::of(child.wait_with_output().unwrap()).expect(0);
+
+    assert!(
+        outcome.err.contains("waiting for a lock that process") && outcome.err.contains("a-long-report"),
+        "{outcome:#?}"
+    );
+    for driver in ["sqlx::query", "slow statement", "elapsed", "ALTER TABLE", "SELECT"] {
+        assert!(!outcome.err.contains(driver), "{driver}: {outcome:#?}");
+    }
 }

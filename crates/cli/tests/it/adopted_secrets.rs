@@ -99,7 +99,9 @@ async fn every_value_that_node_wrote_is_moved_over_and_the_old_services_key_can_
     adopted.assert_everything_opens(Some(&adopted.encryption_key)).await;
 
     // During coexistence: every value in the form that the old service reads.
-    adopted.run(&["keys", "reencrypt", "--batch", "3"]).expect(0);
+    let moved = adopted.run(&["keys", "reencrypt", "--batch", "3"]).expect(0);
+    let forms = format!(": {} as legacy-gcm, which the old service reads", 2 * adopted.plains.len());
+    assert!(moved.out.contains(&forms) && !moved.out.contains("under key"), "{moved:#?}");
     let columns = adopted.columns();
     assert_eq!(columns["GA4Connection.accessToken"]["legacy-gcm"], all, "{columns:#}");
     assert_eq!(columns["SearchConsoleConnection.accessToken"]["legacy-gcm"], all);
@@ -110,9 +112,12 @@ async fn every_value_that_node_wrote_is_moved_over_and_the_old_services_key_can_
     let superuser = adopted.prisma.superuser_url();
     adopted.run(&["migrate", "deploy", "--database-url", &superuser]).expect(0);
     adopted.run(&["adopt", "--finish"]).expect(0);
-    adopted.run(&["keys", "reencrypt"]).expect(0);
+    let wrong = adopted.run_with(None, &["keys", "reencrypt"]).expect(3);
+    assert!(wrong.err.contains("set ENCRYPTION_KEY to the old service's key"), "{wrong:#?}");
+    let moved = adopted.run(&["keys", "reencrypt", "--json"]).expect(0).json();
     let columns = adopted.columns();
     let kid = adopted.run(&["keys", "list", "--json"]).json()["keys"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(moved["written"][&kid], moved["reencrypted"], "{moved:#}");
     for column in
         ["GA4Connection.accessToken", "SearchConsoleConnection.accessToken", "User.apiKey", "User.apiKeyIndex"]
     {
@@ -132,6 +137,10 @@ async fn nothing_is_written_with_a_wrong_key_of_the_old_service() {
     assert_eq!(unreadable, json!(adopted.plains.len()));
     let refused = adopted.run_with(Some(wrong), &["keys", "reencrypt"]).expect(1);
     assert!(refused.err.contains("it opens nothing that the old service wrote"), "{refused:#?}");
+    assert!(report.err.contains("set ENCRYPTION_KEY to the old service's key"), "{report:#?}");
+    assert!(refused.err.contains("set ENCRYPTION_KEY"), "{refused:#?}");
+    let missing = adopted.run_with(None, &["keys", "reencrypt"]).expect(1);
+    assert!(missing.err.contains("set ENCRYPTION_KEY to the old service's"), "{missing:#?}");
     let short = adopted.run_with(Some("too short"), &["keys", "report", "-v"]).expect(1);
     assert!(short.err.contains("at least 32 characters"), "{short:#?}");
 

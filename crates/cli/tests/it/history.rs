@@ -40,7 +40,11 @@ async fn each_alteration_has_a_name_and_is_refused_by_every_command_that_builds_
 
         assert_eq!(state(&folder, NAME), expected, "{alteration}");
 
-        folder.run(["migrate", "deploy"]).expect(4).says(NAME);
+        let refused = folder.run(["migrate", "deploy"]).expect(4);
+        refused.says(NAME);
+        for advice in refused.err.split('`').filter(|text| text.starts_with("rylie migrate resolve")) {
+            assert!(advice.ends_with(" --reason TEXT") && !advice.contains('|'), "it works when pasted: {advice}");
+        }
         folder.run(["migrate", "down"]).expect(4).says("m20261123_000005_");
         folder.run(["migrate", "resolve", NAME, "--applied"]).expect(2);
         folder.run(["migrate", "resolve", NAME, "--applied", "--reason", "looked into it"]).expect(0);

@@ -54,6 +54,7 @@ impl Owned {
 
     /// Runs the commands that work before and after the adoption.
     fn every_day(&self) {
+        self.folder.write("password.txt", "x\n");
         for command in [
             "migrate status",
             "migrate plan",
@@ -77,8 +78,8 @@ impl Owned {
             "maintain reindex",
             "maintain status",
             "size",
-            "roles provision --app service",
-            "roles provision --app web --no-platform",
+            "roles provision --app service --app-password-file password.txt",
+            "roles provision --app web --no-platform --app-password-file password.txt",
             "roles show",
         ] {
             self.run(command, 0);

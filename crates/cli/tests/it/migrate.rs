@@ -103,3 +103,14 @@ fn eight_deploys_at_once_apply_each_migration_once() {
 fn migrating_needs_no_keyring_yet() {
     Folder::new().run_with("RYLIE_KEYRING", "to-be-made.json", ["migrate", "deploy"]).expect(0);
 }
+
+#[test]
+fn a_squash_is_not_written_over_a_file() {
+    let folder = Folder::new();
+    folder.write("schema.sql", "mine");
+
+    folder.run(["migrate", "squash", "--out", "schema.sql"]).expect(4).says("schema.sql exists");
+
+    assert_eq!(std::fs::read_to_string(folder.path("schema.sql")).unwrap(), "mine");
+    folder.run(["migrate", "squash", "--out", "other.sql"]).expect(0);
+}

@@ -31,6 +31,12 @@ fn provision(folder: &Folder, database: &PostgresDatabase, words: &[&str], input
     Outcome::of(child.wait_with_output().unwrap())
 }
 
+async fn execute(database: &PostgresDatabase, sql: &str) {
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 /// Returns the server's verifier of the password.
 async fn verifier(database: &PostgresDatabase, login: &str) -> Option<String> {
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
@@ -44,6 +50,7 @@ async fn a_password_comes_from_a_file_or_standard_input_and_is_shown_nowhere() {
     let (database, app) = migrated(&folder).await;
     let reader = format!("{app}_r");
     folder.write("app.txt", "canary-in-file\n");
+    execute(&database, "INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('a1', 'North', now())").await;
 
     let words = ["--app", &app, "--app-password-file", "app.txt", "--readonly", &reader, "--tenant", "a1"];
     let made = provision(&folder, &database, &words, "canary-on-input\n").expect(0);
@@ -116,7 +123,7 @@ async fn a_check_as_the_service_passes_and_as_the_owner_fails() {
 #[test]
 fn sqlite_has_no_logins() {
     let folder = Folder::migrated();
-    folder.run(["roles", "provision", "--app", "app"]).expect(4);
+    folder.run(["roles", "provision", "--app", "app"]).expect(4).says("SQLite has no roles");
     folder.run(["roles", "check"]).expect(0);
 }
 
@@ -138,7 +145,7 @@ async fn the_sealers_login_seals_and_the_services_learns_who_may() {
     folder.run(["audit", "seal", "--database-url", &sealers]).expect(0);
     folder.run(["audit", "verify", "--database-url", &service]).expect(0);
     folder.run(["roles", "check", "--database-url", &service]).expect(0);
-    let check = folder.run(["roles", "check", "--database-url", &sealers]).expect(3);
+    let check = folder.run(["roles", "check", "--database-url", &sealers]).expect(0);
     assert!(check.out.contains("may seal, remove and erase audit records"), "{check:#?}");
     provision(&folder, &database, &["--sealer", "rylie_sealer"], "").expect(4);
     provision(&folder, &database, &["--sealer", &app], "").expect(4);
@@ -151,6 +158,7 @@ async fn a_reader_of_every_tenant_verifies_the_audit_log_and_writes_nothing() {
     folder.run(["seed", "--database-url", &database.url()]).expect(0);
     folder.run(["audit", "keygen"]).expect(0);
     folder.run(["audit", "seal", "--database-url", &database.url()]).expect(0);
+    execute(&database, "INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('a1', 'North', now())").await;
     let verify = ["audit", "verify", "--database-url", &url_as(&database, &reader, "x")];
 
     provision(&folder, &database, &["--readonly", &reader, "--tenant", "a1"], "x\n").expect(0);
@@ -171,4 +179,53 @@ async fn a_reader_of_every_tenant_verifies_the_audit_log_and_writes_nothing() {
     }
     provision(&folder, &database, &["--readonly", &reader, "--tenant", "a1"], "").expect(0);
     folder.run(verify).expect(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correctly_provisioned_login_passes_the_check_with_a_warning() {
+    let folder = Folder::new();
+    let (database, name) = migrated(&folder).await;
+    let (sealer, reader, backup) = (format!("{name}_s"), format!("{name}_r"), format!("{name}_b"));
+    let every = ["--cross-tenant", "--reason", "reports"];
+    let words = [&["--sealer", &sealer, "--readonly", &reader, "--backup", &backup][..], &every].concat();
+    provision(&folder, &database, &words, "x\nx\nx\n").expect(0);
+
+    for (login, warned) in [(&sealer, "roles.sealer"), (&reader, "roles.units"), (&backup, "roles.service")] {
+        let url = url_as(&database, login, "x");
+        let checks = folder.run(["roles", "check", "--json", "--database-url", &url]).expect(0).json();
+        let found: Vec<_> =
+            checks["checks"].as_array().unwrap().iter().filter(|check| check["status"] != "ok").collect();
+        assert!(found.iter().any(|check| check["id"] == warned), "{login}: {found:?}");
+        assert!(found.iter().all(|check| check["status"] == "warn"), "{login}: {found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_a_tenant_that_does_not_exist_is_refused() {
+    let folder = Folder::new();
+    let (database, reader) = migrated(&folder).await;
+
+    for unknown in ["nobody", "user:nobody", "platform"] {
+        let refused = provision(&folder, &database, &["--readonly", &reader, "--tenant", unknown], "x\n").expect(4);
+        refused.says(&format!("there is no tenant {unknown}"));
+    }
+
+    execute(&database, "INSERT INTO \"User\" (id, email, \"updatedAt\") VALUES ('u1', 'u1@x', now())").await;
+    provision(&folder, &database, &["--readonly", &reader, "--tenant", "user:u1"], "x\n").expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_without_a_password_is_refused() {
+    let folder = Folder::new();
+    let (database, name) = migrated(&folder).await;
+
+    for kind in ["app", "sealer", "readonly", "backup"] {
+        let login = format!("{name}_{kind}");
+        let refused = provision(&folder, &database, &[&format!("--{kind}"), &login], "").expect(4);
+        refused.says(&format!("--{kind}-password-file FILE"));
+        execute(&database, &format!("CREATE ROLE {login} LOGIN")).await;
+        provision(&folder, &database, &[&format!("--{kind}"), &login], "").expect(4);
+        provision(&folder, &database, &[&format!("--{kind}"), &login], "x\n").expect(0);
+        provision(&folder, &database, &[&format!("--{kind}"), &login], "").expect(0);
+    }
 }

@@ -113,3 +113,52 @@ fn what_is_no_tenant_is_bad_usage() {
     folder.run(["tenant", "export", "nobody", "--out", "file"]).expect(1).says("no such tenant");
     folder.run(["tenant", "import", "missing.jsonl"]).expect(1).says("missing.jsonl");
 }
+
+/// Writes the exported file again with a changed row, and a trailer that fits.
+fn rewrite(folder: &Folder, change: impl Fn(&str, &mut serde_json::Map<String, Value>)) {
+    let text = std::fs::read_to_string(folder.path("north.jsonl")).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut end = lines.pop().unwrap();
+    for line in lines.iter_mut().filter(|line| line["row"].is_object()) {
+        let table = line["table"].as_str().unwrap().to_owned();
+        change(&table, line["row"].as_object_mut().unwrap());
+    }
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    end["end"]["sha256"] = json!(hex(ring::digest::digest(&ring::digest::SHA256, body.as_bytes()).as_ref()));
+    end["end"].as_object_mut().unwrap().remove("seal");
+    folder.write("changed.jsonl", &format!("{body}{end}\n"));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn a_column_that_does_not_fit_is_named_and_its_value_is_not() {
+    let (folder, id) = seeded().await;
+    export(&folder, &id, 0).unwrap();
+    folder.run(["tenant", "erase", &id, "--yes"]).expect(0);
+
+    for (change, column, reason) in [
+        ("unknown", "canaryColumn", "this database has no such column"),
+        ("missing", "email", "the row lacks it"),
+        ("mistyped", "createdAt", "its value does not fit the column's type"),
+    ] {
+        rewrite(&folder, |table, row| {
+            if table != "User" {
+                return;
+            }
+            match change {
+                "unknown" => drop(row.insert(column.to_owned(), json!("canary-value"))),
+                "missing" => drop(row.remove(column)),
+                _ => drop(row.insert(column.to_owned(), json!("canary-value"))),
+            }
+        });
+        let refused = folder.run(["tenant", "import", "changed.jsonl", "-v"]).expect(1);
+        assert!(refused.err.contains(&format!("column {column} of table User")), "{refused:#?}");
+        assert!(refused.err.contains(reason) && !refused.err.contains("canary-value"), "{refused:#?}");
+        let refused = folder.run(["tenant", "import", "changed.jsonl"]).expect(1);
+        assert!(refused.err.contains(&format!("column {column} of table User")), "{refused:#?}");
+    }
+    folder.run(["tenant", "import", "north.jsonl"]).expect(0);
+}

@@ -120,7 +120,7 @@ impl Config {
         checks.extend(structure);
         let config = self.of_scratch(scratch.url());
         let database = Database::connect(config).await?;
-        let audit = audit(&database, backup, drill.outside.clone()).await;
+        let audit = audit(&database, backup.manifest.checkpoint.as_deref(), drill.outside.clone()).await;
         let secrets = if backup.manifest.keys.is_empty() && self.keyring.is_none() {
             Ok(BackupCheck::ok("secrets", "no value is sealed"))
         } else {
@@ -132,7 +132,7 @@ impl Config {
     }
 
     /// The same keys for another database, and nothing that leads back to this one.
-    pub(super) fn of_scratch(&self, url: &str) -> Self {
+    pub(crate) fn of_scratch(&self, url: &str) -> Self {
         let mut config = self.clone();
         url.clone_into(&mut config.url);
         config.platform_url = None;
@@ -188,7 +188,7 @@ fn signature(backup: &Backup) -> Result<BackupCheck> {
 }
 
 /// Migrations and drift of the copy.
-async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
+pub(crate) async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
     let mut migrations = Migrations::connect_to_read(url).await?;
     let states = migrations.status().await?;
     let wrong = states.iter().find(|migration| {
@@ -217,8 +217,8 @@ async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
 }
 
 /// The copy's audit log against its newest checkpoint, and against those that were kept outside.
-async fn audit(database: &Database, backup: &Backup, outside: Outside) -> Result<BackupCheck> {
-    let newest = backup.manifest.checkpoint.as_deref().map(SignedCheckpoint::parse).transpose();
+pub(crate) async fn audit(database: &Database, checkpoint: Option<&str>, outside: Outside) -> Result<BackupCheck> {
+    let newest = checkpoint.map(SignedCheckpoint::parse).transpose();
     let Ok(newest) = newest else {
         return Ok(BackupCheck::failed("audit", "the checkpoint of the manifest is damaged"));
     };
@@ -235,7 +235,7 @@ async fn audit(database: &Database, backup: &Backup, outside: Outside) -> Result
     Ok(BackupCheck::ok("audit", detail))
 }
 
-async fn secrets(database: &Database) -> Result<BackupCheck> {
+pub(crate) async fn secrets(database: &Database) -> Result<BackupCheck> {
     let report = key_report(&*database.store(), &Progress::none()).await?;
     let values: u64 = report.columns.values().flat_map(|column| column.values()).sum();
     Ok(match report.unreadable.first() {

@@ -140,7 +140,7 @@ impl Config {
 }
 
 /// A job fails with an error of its own crate.
-fn failed(error: crate::error::Error) -> Error {
+pub(crate) fn failed(error: crate::error::Error) -> Error {
     match error {
         crate::error::Error::Maintenance(error) => error,
         other => Error::Backup { source: Box::new(other) },

@@ -48,6 +48,8 @@ pub(super) struct SettingSpec {
     shown: Shown,
     /// Whether it names a file. In `rylie.toml` the name is relative to that file's folder.
     pub(super) is_file: bool,
+    /// Whether it is a list of such names, separated by commas.
+    pub(super) is_list: bool,
     /// The setting that provides the value if this one has none.
     pub(super) follows: Option<&'static str>,
 }
@@ -62,7 +64,7 @@ enum Shown {
 }
 
 pub(super) const fn known(name: &'static str, variable: &'static str, default: &'static str) -> SettingSpec {
-    SettingSpec { name, variable, default, shown: Shown::Whole, is_file: false, follows: None }
+    SettingSpec { name, variable, default, shown: Shown::Whole, is_file: false, is_list: false, follows: None }
 }
 
 impl SettingSpec {
@@ -73,10 +75,14 @@ impl SettingSpec {
     const fn file(self) -> Self {
         Self { is_file: true, ..self }
     }
+
+    const fn files(self) -> Self {
+        Self { is_file: true, is_list: true, ..self }
+    }
 }
 
 /// The settings except those of secret columns.
-pub(super) const KNOWN: [SettingSpec; 30] = [
+pub(super) const KNOWN: [SettingSpec; 39] = [
     SettingSpec {
         shown: Shown::WithoutPassword,
         ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc")
@@ -99,13 +105,22 @@ pub(super) const KNOWN: [SettingSpec; 30] = [
     known("purge_after_days", "RYLIE_PURGE_AFTER_DAYS", "30"),
     known("usage_events_after_days", "RYLIE_USAGE_EVENTS_AFTER_DAYS", "90"),
     known("audit_key", "RYLIE_AUDIT_KEY", "").file(),
-    known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", "").file(),
+    known("audit_checkpoints", "RYLIE_AUDIT_CHECKPOINTS", "").files(),
+    known("audit_witnesses", "RYLIE_AUDIT_WITNESSES", ""),
+    known("audit_witness_statements", "RYLIE_AUDIT_WITNESS_STATEMENTS", "").files(),
+    known("audit_witnesses_required", "RYLIE_AUDIT_WITNESSES_REQUIRED", ""),
     known("audit_keep_days", "RYLIE_AUDIT_KEEP_DAYS", ""),
     known("backups", "RYLIE_BACKUPS", "").file(),
     SettingSpec { shown: Shown::WithoutPassword, ..known("backup_url", "RYLIE_BACKUP_URL", "") },
     SettingSpec { shown: Shown::WithoutPassword, ..known("backup_scratch_url", "RYLIE_BACKUP_SCRATCH_URL", "") },
     known("backup_keep", "RYLIE_BACKUP_KEEP", ""),
     known("backup_alert_after_hours", "RYLIE_BACKUP_ALERT_AFTER_HOURS", "36"),
+    known("pitr_folder", "RYLIE_PITR_FOLDER", "").file(),
+    SettingSpec { shown: Shown::WithoutPassword, ..known("pitr_url", "RYLIE_PITR_URL", "") },
+    known("pitr_slot", "RYLIE_PITR_SLOT", "rylie_pitr"),
+    known("pitr_keep", "RYLIE_PITR_KEEP", ""),
+    known("pitr_alert_after_seconds", "RYLIE_PITR_ALERT_AFTER_SECONDS", "30"),
+    known("pitr_stanza", "RYLIE_PITR_STANZA", ""),
     known("size_alert_above", "RYLIE_SIZE_ALERT_ABOVE", ""),
     // The path of a webhook often contains its password.
     SettingSpec { shown: Shown::Never, ..known("size_notify", "RYLIE_SIZE_NOTIFY", "") },

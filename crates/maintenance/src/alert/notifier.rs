@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 pub struct Notifier {
     target: String,
     by: By,
+    /// Host and port of the webhook or of the mail server.
+    place: Option<(String, u16)>,
 }
 
 #[derive(Clone)]
@@ -26,10 +28,12 @@ impl Notifier {
         let target = target.trim();
         if let Some(address) = target.strip_prefix("mailto:") {
             let smtp = smtp.ok_or_else(|| Error::invalid("a mail address to notify", "set smtp_url and smtp_from"))?;
-            return Mail::new(address, smtp).map(|(target, mail)| Self { target, by: By::Mail(Box::new(mail)) });
+            let (target, mail) = Mail::new(address, smtp)?;
+            return Ok(Self { target, by: By::Mail(Box::new(mail)), place: place(smtp.url.expose()) });
         }
         if target.starts_with("https://") || target.starts_with("http://") {
-            return Webhook::new(target).map(|(target, webhook)| Self { target, by: By::Webhook(webhook) });
+            let place = place(target);
+            return Webhook::new(target).map(|(target, webhook)| Self { target, by: By::Webhook(webhook), place });
         }
         Err(Error::invalid(
             "a target to notify",
@@ -43,6 +47,11 @@ impl Notifier {
         &self.target
     }
 
+    /// Returns host and port, to check whether something answers there.
+    pub(crate) fn place(&self) -> Option<(String, u16)> {
+        self.place.clone()
+    }
+
     pub(super) async fn send(&self, delivery: &Delivery, words: &str) -> Result<()> {
         let sent = match &self.by {
             By::Mail(mail) => mail.send(delivery, words).await,
@@ -50,6 +59,19 @@ impl Notifier {
         };
         sent.map_err(|source| Error::Delivery { target: self.target.clone(), source })
     }
+}
+
+/// Returns host and port of an address, with the port of its scheme if it names none.
+fn place(url: &str) -> Option<(String, u16)> {
+    let uri: ureq::http::Uri = url.parse().ok()?;
+    let usual = match uri.scheme_str()? {
+        "https" => 443,
+        "http" => 80,
+        "smtps" => 465,
+        _ if url.contains("tls=required") => 587,
+        _ => 25,
+    };
+    Some((uri.host()?.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(usual)))
 }
 
 impl std::fmt::Debug for Notifier {

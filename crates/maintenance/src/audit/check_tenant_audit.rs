@@ -34,8 +34,21 @@ pub struct CheckedTenantAudit {
     pub unsealed: u64,
     /// The latest checkpoint; `None` for a log that was never sealed.
     pub latest: Option<SignedCheckpoint>,
+    /// The batches with records of the tenant.
+    pub batches: BTreeMap<u64, ExportedBatch>,
     /// The signed head. Without one, missing batches at the end are not detected.
     pub head: Option<TenantHead>,
+}
+
+/// A batch in an export, to compare two exports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ExportedBatch {
+    /// The hash of its checkpoint.
+    pub checkpoint: Digest,
+    /// The hash of the tenant's entry, which covers each of its records.
+    pub entry: Digest,
+    /// The number of the tenant's records in it.
+    pub records: u64,
 }
 
 /// Checks that a file of [`export_tenant`](crate::export_tenant) contains every audit record of the tenant that was
@@ -52,7 +65,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
         (TenantCheck::default(), BTreeMap::<String, (Format, TenantLeaf)>::new(), None);
     let (mut format, mut ids) = (Format::Two, BTreeSet::new());
     let (mut records, mut emptied, mut quarantined, mut unsealed) = (0, 0, 0, 0);
-    let (mut head, mut keys) = (None, Vec::new());
+    let (mut head, mut keys, mut batches) = (None, Vec::new(), BTreeMap::new());
     while let Some(content) = reader.next_content()? {
         let believed = |signed: &SignedCheckpoint| {
             (trusted.is_empty() || trusted.contains(&signed.key())) && (outside.is_empty() || outside.contains(signed))
@@ -64,6 +77,9 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
                     return Err(reader.wrong("the batch belongs to another tenant"));
                 }
                 keys.push(signed.key());
+                let entry = &batch.place.entry;
+                let exported = ExportedBatch { checkpoint: signed.hash(), entry: entry.leaf(), records: entry.records };
+                batches.insert(signed.checkpoint().batch, exported);
                 format = signed.format();
                 if !believed(&signed) {
                     return Err(reader.wrong("its checkpoint has no trusted signature, or is not an external one"));
@@ -128,7 +144,7 @@ pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside)
         return Err(reader.wrong("it does not match its signed head: batches are missing, or the tenant differs"));
     }
     let removed = check.removed();
-    Ok(CheckedTenantAudit { tenant, records, emptied, quarantined, removed, unsealed, latest, head })
+    Ok(CheckedTenantAudit { tenant, records, emptied, quarantined, removed, unsealed, latest, batches, head })
 }
 
 fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&SignedCheckpoint>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rylie_audit::{CheckpointSink, FileSink, Outside};
+use rylie_audit::{CheckpointSink, FileSink, Outside, SignedCheckpoint};
 
 use crate::error::{Error, Result};
 
@@ -23,17 +23,51 @@ pub fn checkpoint_sink(target: &str) -> Result<Box<dyn CheckpointSink>> {
     }
 }
 
-/// Returns the checkpoints of such a destination, for a verification: all of a file, or the newest of
-/// `s3://bucket/prefix`, which names its predecessors. `None` if there are none.
-pub fn kept_checkpoints(place: &str) -> Result<Option<Outside>> {
-    let failed = |source: rylie_audit::Error| Error::Data {
-        doing: "reading the checkpoints kept outside",
-        source: source.into(),
-    };
+/// Opens each destination of a list that is separated by commas; see [`checkpoint_sink`].
+pub fn checkpoint_sinks(targets: &str) -> Result<Vec<Box<dyn CheckpointSink>>> {
+    places(targets).map(checkpoint_sink).collect()
+}
+
+fn places(targets: &str) -> impl Iterator<Item = &str> {
+    targets.split(',').map(str::trim).filter(|place| !place.is_empty() && *place != "none")
+}
+
+/// Returns the checkpoints of such destinations, for a verification: all of each file, and the newest of each
+/// `s3://bucket/prefix`, which names its predecessors. `None` if one of the destinations has none.
+pub fn kept_checkpoints(targets: &str) -> Result<Option<Outside>> {
+    let mut all = Outside::default();
+    for place in places(targets) {
+        let Some(kept) = kept_at(place)? else { return Ok(None) };
+        all = all.merge(kept);
+    }
+    Ok((!all.is_empty()).then_some(all))
+}
+
+fn kept_at(place: &str) -> Result<Option<Outside>> {
     if place.starts_with(OBJECTS) {
         let newest = checkpoint_sink(place)?.last().map_err(failed)?;
         return Ok(newest.map(|newest| Outside::from_iter([newest])));
     }
     let file = Path::new(place);
     if file.exists() { Outside::read(file).map(Some).map_err(failed) } else { Ok(None) }
+}
+
+/// Passes the checkpoints of one destination to `each`, from a batch on. A file is read in its own order. Object storage
+/// is read in the order of the batches, one request each.
+pub fn read_checkpoints(
+    place: &str,
+    from: u64,
+    each: &mut dyn FnMut(SignedCheckpoint) -> rylie_audit::Result<()>,
+) -> Result<()> {
+    match place.strip_prefix(OBJECTS) {
+        None => SignedCheckpoint::read_file(Path::new(place), from, each).map_err(failed),
+        #[cfg(feature = "object-storage")]
+        Some(bucket) => super::object_sink::ObjectSink::new(bucket)?.read_from(from, each).map_err(failed),
+        #[cfg(not(feature = "object-storage"))]
+        Some(_) => checkpoint_sink(place).map(|_| ()),
+    }
+}
+
+fn failed(source: rylie_audit::Error) -> Error {
+    Error::Data { doing: "reading the checkpoints kept outside", source: source.into() }
 }

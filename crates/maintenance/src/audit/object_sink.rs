@@ -72,6 +72,16 @@ impl ObjectSink {
         outcome.map_err(|error| failed(error.into()))
     }
 
+    /// Passes the checkpoints from a batch on to `each`, in order, up to the newest.
+    pub(crate) fn read_from(
+        &self,
+        from: u64,
+        each: &mut dyn FnMut(SignedCheckpoint) -> rylie_audit::Result<()>,
+    ) -> rylie_audit::Result<()> {
+        let newest = self.last()?.map_or(0, |newest| newest.checkpoint().batch);
+        (from.max(1)..=newest).try_for_each(|batch| each(self.read(Self::name(&self.prefix, batch))?))
+    }
+
     fn read(&self, name: Path) -> rylie_audit::Result<SignedCheckpoint> {
         let store = Arc::clone(&self.store);
         let bytes = self.wait("reading a checkpoint of", async move { store.get(&name).await?.bytes().await })?;

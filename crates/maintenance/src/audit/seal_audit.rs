@@ -29,6 +29,9 @@ pub struct SealedAudit {
 /// Any number of processes may run it: one seals, the others fail with [`Error::Sealing`]. Writers of the log do not
 /// wait. A sink that remembers its checkpoints first gets those that it missed, as after a crash between sealing and
 /// publishing. If its last checkpoint differs from the database's, this fails and nothing is sealed.
+///
+/// If some of several sinks cannot be reached, it seals, publishes to the others, and then fails with the first error.
+/// If none can be reached, nothing is sealed.
 pub async fn seal_audit(store: &dyn Store, key: &SigningKey, sinks: &[&dyn CheckpointSink]) -> Result<SealedAudit> {
     seal_and_declare(store, key, sinks, 0).await
 }
@@ -41,8 +44,16 @@ pub(crate) async fn seal_and_declare(
     removed: u64,
 ) -> Result<SealedAudit> {
     let mut sealed = SealedAudit::default();
+    let (mut reached, mut lost) = (sinks.iter().all(|sink| !sink.remembers()), None);
     for sink in sinks.iter().filter(|sink| sink.remembers()) {
-        hand_out(store, *sink).await?;
+        match hand_out(store, *sink).await {
+            Ok(()) => reached = true,
+            Err(error) if is_unreachable(&error) => lost = lost.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = lost.take_if(|_| !reached) {
+        return Err(error);
     }
     loop {
         let unit = work("records that wait to be sealed", "sealing the audit log").open(store).await?;
@@ -59,9 +70,15 @@ pub(crate) async fn seal_and_declare(
         }
     }
     for sink in sinks.iter().filter(|sink| sink.remembers()) {
-        hand_out(store, *sink).await?;
+        lost = lost.or(hand_out(store, *sink).await.err());
     }
-    Ok(sealed)
+    lost.map_or(Ok(sealed), Err)
+}
+
+/// Returns whether a place of checkpoints could not be read or written, which says nothing about its contents.
+fn is_unreachable(error: &Error) -> bool {
+    use rylie_repositories::Error::Audit;
+    matches!(error, Error::Data { source: Audit(AuditError::File { .. } | AuditError::Store { .. }), .. })
 }
 
 /// Publishes the checkpoints that a sink does not have yet.

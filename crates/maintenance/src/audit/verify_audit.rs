@@ -64,7 +64,13 @@ type Reporter<'t> = &'t mut (dyn FnMut(&Seen, &VerifiedUpTo) + Send);
 
 async fn check(reader: &AuditReader, verifier: &mut Verifier, report: Reporter<'_>) -> std::result::Result<(), Stop> {
     for number in verifier.links() {
-        verifier.link(reader.batch_after(number - 1).await?.as_ref())?;
+        let batch = reader.batch_after(number - 1).await?;
+        if batch.is_none()
+            && let Some(first) = reader.batch_after(0).await?
+        {
+            verifier.belongs(&first)?;
+        }
+        verifier.link(batch.as_ref())?;
     }
     while let Some(batch) = reader.batch_after(verifier.progress().batch).await? {
         check_batch(reader, verifier, &batch, report).await?;

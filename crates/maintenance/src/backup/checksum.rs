@@ -11,7 +11,7 @@ use super::manifest::BackupFile;
 use crate::error::{Error, Result};
 
 /// The SHA-256 of a text, in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(ring::digest::digest(&SHA256, bytes))
 }
 
@@ -32,7 +32,7 @@ pub(super) fn of_file(path: &Path) -> Result<BackupFile> {
 }
 
 /// Writes a file for its owner alone, under another name first; it is on disk when this returns.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
     let failed = Error::file("writing", path);
     let other = path.with_extension("new");
     let mut options = OpenOptions::new();
@@ -43,6 +43,6 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Makes the names in a folder survive a loss of power.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file("syncing", folder))
 }

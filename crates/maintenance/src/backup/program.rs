@@ -31,17 +31,17 @@ const FOREIGN: [&str; 4] = ["PGOPTIONS", "PGSERVICE", "PGSERVICEFILE", "PGHOSTAD
 
 /// An installed program.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     name: &'static str,
     path: PathBuf,
     /// Major and minor version.
-    pub(super) version: (u32, u32),
+    pub(crate) version: (u32, u32),
 }
 
 impl Program {
     /// The oldest installed program that is not older than `major`. [`Error::BackupRefused`] if all are older, and
     /// [`Error::Program`] if there is none.
-    pub(super) async fn find(name: &'static str, major: u32) -> Result<Self> {
+    pub(crate) async fn find(name: &'static str, major: u32) -> Result<Self> {
         let mut found = Vec::new();
         for folder in folders() {
             let path = folder.join(name);
@@ -66,20 +66,50 @@ impl Program {
     }
 
     /// Its name and version, such as `pg_dump 15.18`.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         format!("{} {}.{}", self.name, self.version.0, self.version.1)
     }
 
-    /// Runs it and waits for its end; it is killed when the future is dropped. `tick` is called twice a second. The error
-    /// holds the program's first error, without values of rows.
-    pub(super) async fn run(&self, arguments: &[OsString], at: &Address, mut tick: impl FnMut()) -> Result<()> {
-        let failed = |reason: String| Error::Program { program: self.name, reason };
+    /// As [`find`](Self::find), of exactly this major version: for programs that read the files of a server.
+    pub(crate) async fn of_server(name: &'static str, major: u32) -> Result<Self> {
+        let program = Self::find(name, major).await?;
+        if program.version.0 == major {
+            return Ok(program);
+        }
+        let reason =
+            format!("{} cannot read the files of PostgreSQL {major}; install postgresql-{major}", program.shown());
+        Err(Error::Program { program: name, reason })
+    }
+
+    /// The command without arguments. It is killed when its child is dropped.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         for name in FOREIGN {
             command.env_remove(name);
         }
-        command.args(arguments).env("LC_ALL", "C").env("PGCONNECT_TIMEOUT", "10").envs(at.variables());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.env("LC_ALL", "C").env("PGCONNECT_TIMEOUT", "10").stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs it and waits for its end; it is killed when the future is dropped. `tick` is called twice a second. The error
+    /// holds the program's first error, without values of rows.
+    pub(crate) async fn run(&self, arguments: &[OsString], at: &Address, tick: impl FnMut()) -> Result<()> {
+        let mut command = self.command();
+        command.args(arguments).envs(at.variables());
+        self.complete(command, tick).await
+    }
+
+    /// As [`run`](Self::run), for a program that connects to no server.
+    pub(crate) async fn run_here(&self, arguments: &[OsString]) -> Result<()> {
+        let mut command = self.command();
+        command.args(arguments);
+        self.complete(command, || ()).await
+    }
+
+    /// Runs a command of this program and waits for its end.
+    pub(crate) async fn complete(&self, mut command: Command, mut tick: impl FnMut()) -> Result<()> {
+        let failed = |reason: String| Error::Program { program: self.name, reason };
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         let child = command.spawn().map_err(|error| failed(format!("it cannot be started: {error}")))?;
         let ended = child.wait_with_output();
         tokio::pin!(ended);
@@ -126,7 +156,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 
 /// The first error that a program printed, with the server's message. Lines of details are left out, as they may hold
 /// values of rows.
-fn first_error(stderr: &str) -> Option<String> {
+pub(crate) fn first_error(stderr: &str) -> Option<String> {
     let after = |line: &str, word: &str| line.split_once(word).map(|(_, text)| text.trim().to_owned());
     let error = stderr.lines().find_map(|line| after(line, ": error: "))?;
     let server = stderr.lines().find_map(|line| after(line, ": detail: "));

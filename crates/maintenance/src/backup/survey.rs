@@ -10,24 +10,24 @@ use rylie_repositories::SecretColumn;
 use super::check::BackupCheck;
 use super::manifest::{Locale, Manifest};
 
-pub(super) use postgres::{TEXT_FORM, refuse_filtered, survey_postgres, tables};
+pub(crate) use postgres::{TEXT_FORM, refuse_filtered, survey_postgres, tables};
 pub(super) use sqlite::survey_sqlite;
 
 /// What a database holds. The fields are those of the [`Manifest`].
 #[derive(Debug, Default)]
-pub(super) struct Survey {
-    pub(super) fingerprint: Option<String>,
-    pub(super) migrations: Vec<String>,
-    pub(super) rows: BTreeMap<String, u64>,
-    pub(super) contents: BTreeMap<String, String>,
-    pub(super) tenants: BTreeMap<String, BTreeMap<String, u64>>,
-    pub(super) checkpoint: Option<String>,
-    pub(super) public_keys: Vec<String>,
-    pub(super) keys: BTreeSet<String>,
-    pub(super) roles: Vec<String>,
-    pub(super) extensions: Vec<String>,
-    pub(super) locale: Option<Locale>,
-    pub(super) log_position: Option<String>,
+pub(crate) struct Survey {
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) migrations: Vec<String>,
+    pub(crate) rows: BTreeMap<String, u64>,
+    pub(crate) contents: BTreeMap<String, String>,
+    pub(crate) tenants: BTreeMap<String, BTreeMap<String, u64>>,
+    pub(crate) checkpoint: Option<String>,
+    pub(crate) public_keys: Vec<String>,
+    pub(crate) keys: BTreeSet<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) extensions: Vec<String>,
+    pub(crate) locale: Option<Locale>,
+    pub(crate) log_position: Option<String>,
 }
 
 const CHECKPOINT: &str = "SELECT checkpoint FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
@@ -48,7 +48,7 @@ fn sealed_columns() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 impl Survey {
     /// Compares a restored copy with its manifest: four checks.
-    pub(super) fn compare(&self, manifest: &Manifest) -> Vec<BackupCheck> {
+    pub(crate) fn compare(&self, manifest: &Manifest) -> Vec<BackupCheck> {
         vec![self.database(manifest), self.rows(manifest), self.tenants(manifest), self.contents(manifest)]
     }
 

@@ -1,5 +1,7 @@
 //! Re-encrypting all secrets under the active key, in the form that their column's policy writes.
 
+use std::collections::BTreeMap;
+
 use rylie_repositories::{
     Grant, Progress, Retry, SecretColumn, SecretsReencrypted, Store, StoreExt, UnreadableSecret, retry,
 };
@@ -18,6 +20,9 @@ pub struct Reencrypted {
     pub looked_at: u64,
     /// Number of values written.
     pub reencrypted: u64,
+    /// The same by key id, or by `legacy-gcm` and `plain`: in a database that is shared with the old service, values are
+    /// written in its forms.
+    pub written: BTreeMap<String, u64>,
     /// Number of values that other units kept changing; their values stay.
     pub changed_meanwhile: u64,
     /// Values that do not open, or have a form that their column does not accept. They are unchanged.
@@ -56,6 +61,7 @@ impl Reencrypted {
     fn add(&mut self, batch: SecretsReencrypted) {
         self.looked_at += batch.rows;
         self.reencrypted += batch.rewritten;
+        add(&mut self.written, batch.written);
         self.changed_meanwhile += batch.changed_meanwhile;
         self.unreadable.extend(batch.unreadable);
     }
@@ -68,16 +74,23 @@ async fn settle(
     after: Option<String>,
     batch: u64,
 ) -> Result<SecretsReencrypted> {
-    let mut rewritten = 0;
-    for _ in 1..TRIES {
-        let done = one_batch(store, column, after.clone(), batch).await?;
+    let (mut rewritten, mut written) = (0, BTreeMap::new());
+    let mut tries = 1;
+    loop {
+        let mut done = one_batch(store, column, after.clone(), batch).await?;
         rewritten += done.rewritten;
-        if done.changed_meanwhile == 0 {
-            return Ok(SecretsReencrypted { rewritten, ..done });
+        add(&mut written, std::mem::take(&mut done.written));
+        if done.changed_meanwhile == 0 || tries == TRIES {
+            return Ok(SecretsReencrypted { rewritten, written, ..done });
         }
+        tries += 1;
     }
-    let done = one_batch(store, column, after, batch).await?;
-    Ok(SecretsReencrypted { rewritten: rewritten + done.rewritten, ..done })
+}
+
+fn add(counts: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+    for (kind, values) in more {
+        *counts.entry(kind).or_default() += values;
+    }
 }
 
 async fn one_batch(

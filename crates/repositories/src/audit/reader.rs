@@ -94,6 +94,13 @@ impl AuditReader {
         Ok(rows.first().map(sealed_batch))
     }
 
+    /// Returns the texts of the checkpoints after a batch, ascending.
+    pub async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<String>> {
+        const SQL: &str = "SELECT checkpoint FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT $2";
+        let rows = self.tx.across_tenants()?.rows(SQL, vec![signed(batch).into(), signed(limit).into()]).await?;
+        Ok(rows.iter().map(|row| lenient(row, "checkpoint")).collect())
+    }
+
     /// Returns the tenants of a batch in order, after a number; -1 for the beginning.
     pub async fn tenants(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<SealedTenant>> {
         const SQL: &str = "SELECT t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
@@ -238,6 +245,7 @@ fn leaf(row: &QueryResult) -> SealedLeaf {
     let read = |row| record(row, &commitments(row)?, format);
     let record = match row.try_get::<Option<String>>("", "id") {
         Ok(None) => StoredRecord::Gone,
+        _ if !has_whole_commitments(row) => StoredRecord::Unreadable,
         _ => read(row).map_or(StoredRecord::Unreadable, StoredRecord::Whole),
     };
     SealedLeaf {
@@ -247,4 +255,12 @@ fn leaf(row: &QueryResult) -> SealedLeaf {
         emptied: false,
         erasure_waits: false,
     }
+}
+
+/// Returns whether each salt and commitment of a leaf is absent or has its length.
+fn has_whole_commitments(row: &QueryResult) -> bool {
+    let is_whole = |name, length| {
+        row.try_get::<Option<Vec<u8>>>("", name).is_ok_and(|bytes| bytes.is_none_or(|bytes| bytes.len() == length))
+    };
+    is_whole("who_salt", 16) && is_whole("what_salt", 16) && is_whole("who", 32) && is_whole("what", 32)
 }

@@ -5,7 +5,7 @@ mod batch;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{
     Action, Checkpoint, Commitments, Digest, Event, Format, Salt, SignedCheckpoint, SigningKey, TenantBatch,
     TenantEntry, TenantLeaf, Tree,
@@ -18,7 +18,7 @@ use crate::audit::rows::{record, signed, unsigned};
 use crate::tx::Tx;
 use batch::{
     entries, fingerprint, insert_batch, insert_entries, insert_leaves, last_checkpoint, may_seal, no_longer_waiting,
-    remove_batch, waiting,
+    remove_batches, waiting,
 };
 
 /// The seals of the audit log.
@@ -57,8 +57,11 @@ pub trait AuditSealRepository: Send + Sync {
     /// Returns the last checkpoint.
     async fn last_checkpoint(&self) -> Result<Option<SignedCheckpoint>>;
 
-    /// Returns the last batch that was sealed before `time`, by its checkpoint. `None` if there is none or its records
-    /// were removed.
+    /// Returns the last batch of which it and every earlier one was sealed before `time`, by the checkpoints. `None` if
+    /// there is none or its records were removed.
+    ///
+    /// A checkpoint of the future counts as sealed when the next one was that is not, because its sealer's clock was
+    /// ahead. So it never stops retention. A clock that was behind never makes an earlier batch look older.
     async fn last_before(&self, time: DateTime<Utc>) -> Result<Option<u64>>;
 
     /// Removes the records of the oldest batches that the last checkpoint declares as removed, at most `limit` batches
@@ -132,7 +135,7 @@ impl AuditSealRepository for Tx {
         let checkpoint = Checkpoint {
             database,
             batch,
-            time: self.now().utc(),
+            time: time_after(self.now().utc(), last.as_ref()),
             records: records.len() as u64,
             total: last.as_ref().map_or(0, |last| last.checkpoint().total) + records.len() as u64,
             tenants: entries.len() as u64,
@@ -179,16 +182,20 @@ impl AuditSealRepository for Tx {
     async fn last_before(&self, time: DateTime<Utc>) -> Result<Option<u64>> {
         const SQL: &str =
             "SELECT checkpoint FROM rylie_audit_batch WHERE removed_at IS NULL AND batch > $1 ORDER BY batch LIMIT $2";
-        let (mut after, mut found) = (0, None);
+        let (mut after, mut found, now) = (0, None, self.now().utc());
         // The checkpoint is signed; the column `sealed_at` is not.
         loop {
             let rows = self.across_tenants()?.rows(SQL, vec![signed(after).into(), signed(CHECKPOINTS).into()]).await?;
             for row in &rows {
                 let sealed = SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?;
+                after = sealed.checkpoint().batch;
+                if sealed.checkpoint().time > now {
+                    // The next checkpoint with a possible time decides: this batch was sealed before it.
+                    continue;
+                }
                 if sealed.checkpoint().time >= time {
                     return Ok(found);
                 }
-                after = sealed.checkpoint().batch;
                 found = Some(after);
             }
             if rows.is_empty() {
@@ -206,9 +213,7 @@ impl AuditSealRepository for Tx {
         let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return Ok(RemovedBatches::default()) };
         let mut removed = RemovedBatches { batches: batches.len() as u64, records: 0 };
         self.become_sealer().await?;
-        for batch in &batches {
-            removed.records += remove_batch(self, *batch).await?;
-        }
+        removed.records = remove_batches(self, &batches).await?;
         self.become_platform().await?;
         let event = Event::new(Action::AuditRetention).with("first_batch", first).with("last_batch", last);
         self.record(event.with("records", removed.records)).await?;
@@ -222,3 +227,40 @@ impl AuditSealRepository for Tx {
 
 /// Number of checkpoints read by one statement.
 const CHECKPOINTS: u64 = 1_000;
+
+/// A previous checkpoint that is further ahead than this had a wrong clock.
+const AHEAD: TimeDelta = TimeDelta::days(1);
+
+/// Returns the time of the next checkpoint. It never goes back, unless the previous checkpoint is far ahead of this
+/// clock. One of both clocks is wrong then, and repeating a wrong time would hide it.
+fn time_after(now: DateTime<Utc>, last: Option<&SignedCheckpoint>) -> DateTime<Utc> {
+    let before = last.map(|last| last.checkpoint().time).filter(|before| *before - now <= AHEAD);
+    before.map_or(now, |before| before.max(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+    use rylie_audit::{Checkpoint, Digest, SignedCheckpoint, SigningKey};
+
+    use super::time_after;
+
+    fn sealed(time: DateTime<Utc>) -> SignedCheckpoint {
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END PRIVATE KEY-----\n";
+        let key = SigningKey::parse(pem).unwrap();
+        let (database, root, previous) = ("d".to_owned(), Digest::NONE, Digest::NONE);
+        Checkpoint { database, batch: 1, time, records: 0, total: 0, tenants: 0, removed: 0, root, previous }.sign(&key)
+    }
+
+    #[test]
+    fn the_time_of_checkpoints_goes_back_only_from_a_clock_far_ahead() {
+        let now = DateTime::from_timestamp_millis(1_764_000_000_000).unwrap();
+        let after = |before| time_after(now, Some(&sealed(before)));
+
+        assert_eq!(time_after(now, None), now);
+        assert_eq!(after(now - TimeDelta::days(900)), now);
+        assert_eq!(after(now + TimeDelta::minutes(5)), now + TimeDelta::minutes(5));
+        assert_eq!(after(now + TimeDelta::days(2)), now);
+    }
+}

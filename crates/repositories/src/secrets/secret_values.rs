@@ -71,6 +71,8 @@ pub struct SecretsReencrypted {
     pub rows: u64,
     /// Number of rows written.
     pub rewritten: u64,
+    /// Number of values written, by key id, or by `legacy-gcm` and `plain` for the forms of the old service.
+    pub written: BTreeMap<String, u64>,
     /// Number of rows that another unit changed between reading and writing. Its values stay; the batch can be
     /// repeated.
     pub changed_meanwhile: u64,

@@ -117,20 +117,21 @@ impl Column {
         }
     }
 
-    pub(super) fn value_of(&self, engine: DbBackend, json: &Json) -> Result<Value> {
+    /// Returns the value to bind; `None` if it does not fit the type of the column.
+    pub(super) fn value_of(&self, engine: DbBackend, json: &Json) -> Option<Value> {
         let text = match (self.kind, json) {
-            (_, Json::Null) => return Ok(Value::String(None)),
+            (_, Json::Null) => return Some(Value::String(None)),
             (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if engine == DbBackend::Sqlite => {
-                return number.as_i64().map(Value::from).ok_or_else(mistyped);
+                return number.as_i64().map(Value::from);
             }
-            (Kind::Boolean, Json::Bool(yes)) if engine == DbBackend::Sqlite => return Ok(Value::from(*yes)),
+            (Kind::Boolean, Json::Bool(yes)) if engine == DbBackend::Sqlite => return Some(Value::from(*yes)),
             (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if number.is_i64() => number.to_string(),
             (Kind::Boolean, Json::Bool(yes)) => yes.to_string(),
             (Kind::Timestamp | Kind::AuditTime, Json::String(text)) => stored_time(text)?,
             (Kind::Text, Json::String(text)) => text.clone(),
-            _ => return Err(mistyped()),
+            _ => return None,
         };
-        Ok(text.into())
+        Some(text.into())
     }
 }
 
@@ -139,10 +140,10 @@ fn without_zeros(text: &str) -> &str {
 }
 
 /// Returns the time in SQLite's spelling, with the precision of both engines.
-fn stored_time(text: &str) -> Result<String> {
+fn stored_time(text: &str) -> Option<String> {
     let time = text.strip_suffix('Z').filter(|text| text.contains('T')).map(|text| text.replacen('T', " ", 1));
-    let time = time.and_then(|text| parse_time(&text)).ok_or_else(mistyped)?;
-    Ok(time.trunc_subsecs(3).format("%Y-%m-%d %H:%M:%S%.f").to_string())
+    let time = time.and_then(|text| parse_time(&text))?;
+    Some(time.trunc_subsecs(3).format("%Y-%m-%d %H:%M:%S%.f").to_string())
 }
 
 fn parse_time(text: &str) -> Option<NaiveDateTime> {
@@ -151,8 +152,4 @@ fn parse_time(text: &str) -> Option<NaiveDateTime> {
 
 fn unreadable() -> crate::Error {
     invalid("the database stores a value that does not fit the type of its column")
-}
-
-fn mistyped() -> crate::Error {
-    invalid("a value does not fit the type of its column in this database")
 }

@@ -21,6 +21,10 @@ WITH base AS (
     SELECT r.oid, r.rolname::text AS name, r.rolbypassrls FROM pg_roles r
     WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT')
     AND r.rolname NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor')
+    -- A login for backups, of this or of another database of the server. Its right to read is the server's, not the old service's.
+    AND NOT (r.rolbypassrls AND EXISTS (
+        SELECT FROM pg_auth_members m JOIN pg_roles reads ON reads.oid = m.roleid WHERE m.member = r.oid AND reads.rolname = 'pg_read_all_data'
+    ) AND NOT EXISTS (SELECT FROM base b WHERE b.relowner = r.oid) AND NOT EXISTS (SELECT FROM granted g WHERE g.grantee = r.oid))
     AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polname = ('rylie_reader_' || r.rolname)::name)
     AND NOT (NOT r.rolinherit AND EXISTS (
         SELECT FROM pg_auth_members m JOIN pg_roles door ON door.oid = m.roleid WHERE m.member = r.oid AND door.rolname IN ('rylie_doors', 'rylie_tenant', 'rylie_identity')

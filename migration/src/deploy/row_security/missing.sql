@@ -1,4 +1,5 @@
--- What keeps the second wall from standing, the first thing only; null if it stands. `$tables` are the walled ones.
+-- What keeps the second wall from standing, the first thing only; null if it stands. `$tables` are the walled ones; `$units` says
+-- whether this login opens units.
 WITH door AS (
     SELECT name, r.oid, r.rolsuper OR r.rolbypassrls AS unbound, r.rolinherit
     FROM unnest(ARRAY['rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer']) AS name
@@ -17,7 +18,7 @@ SELECT coalesce(
             || '` as a superuser, or as who may give that role, and deploy again'
         FROM pg_roles r, door
         WHERE NOT pg_has_role(r.oid, door.oid, $take)
-        AND (r.oid IN (SELECT relowner FROM walled) OR r.rolname = session_user
+        AND (r.oid IN (SELECT relowner FROM walled) OR r.rolname = session_user AND $units
             -- A service's login takes the doors' roles, and not the sealer's; one may be made for tenant and identity units alone.
             AND door.name <> 'rylie_sealer' AND (door.name IN ('rylie_tenant', 'rylie_identity')
                 OR NOT (SELECT bool_and(pg_has_role(r.oid, two.oid, $take)) FROM door two WHERE two.name IN ('rylie_tenant', 'rylie_identity'))))

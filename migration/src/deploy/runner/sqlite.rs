@@ -28,6 +28,7 @@ impl Run<'_> {
         }
         let entries = journal::entries(self.connection).await?;
         self.report_journal(journal::begin(Engine::Sqlite, self.migration, self.direction, 0)).await?;
+        self.refuse_other_shapes(steps).await?;
         let all = [steps, &self.ending(&self.link_before(&entries))].concat();
         for (step, sql) in all.iter().enumerate() {
             let done = step::apply(self.connection, sql).await;

@@ -25,12 +25,12 @@ pub(super) enum Work<'a> {
 
 pub(super) async fn do_work(connection: &mut Connection, work: &Work<'_>, number: usize, limit: Duration) -> Outcome {
     let at = |step| move |source| Failure { step, source };
-    let timeout = format!("SET lock_timeout = '{}ms'", limit.as_millis());
-    connection.execute(&timeout).await.map_err(at(number))?;
+    connection.set_lock_timeout(limit).await.map_err(at(number))?;
     match work {
         Work::Step(step) if connection.engine() == Engine::Postgres && owners::may_meet_another(step) => {
             // One message is one transaction, so a failed check rolls the step back.
-            let sql = format!("{}; {}", step.statement(), owners::check());
+            let check = owners::check_of([step.statement()]).unwrap_or_default();
+            let sql = format!("{}; {check}", step.statement());
             connection.execute(&sql).await.map(|()| None).map_err(at(number))
         }
         Work::Step(step) => step::apply(connection, step).await.map(|()| None).map_err(at(number)),
@@ -55,7 +55,9 @@ async fn in_transaction(connection: &mut Connection, steps: &[Step]) -> std::res
         }
     }
     let last = steps.len().saturating_sub(1);
-    if let Err(source) = connection.execute(&owners::check()).await {
+    if let Some(check) = owners::check_of(steps.iter().map(Step::statement))
+        && let Err(source) = connection.execute(&check).await
+    {
         drop(connection.execute("ROLLBACK").await);
         return Err(Failure { step: last, source });
     }

@@ -159,3 +159,81 @@ async fn what_only_a_superuser_can_hide_is_found() {
 
     assert_eq!(found(&world, &outside).await.batch, Some(1));
 }
+
+#[tokio::test]
+async fn a_removal_checks_every_link_of_the_chain() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = Sql::connect(world.url()).await;
+    // Batch 3 does not follow batch 2; batch 4 follows batch 3 and declares a removal.
+    let newest = outside.checkpoints().pop().unwrap().to_text();
+    let previous = |text: &str, digest: &str| {
+        let line = text.lines().find(|line| line.starts_with("previous ")).unwrap().to_owned();
+        text.replace(&line, &format!("previous {digest}"))
+    };
+    let third = previous(&newest.replace("batch 2\n", "batch 3\n"), &"0".repeat(64));
+    let body = third.split_once("signature ").unwrap().0;
+    let digest = rylie_db::audit::Digest::of(body.as_bytes()).to_string();
+    let fourth = previous(&newest.replace("batch 2\n", "batch 4\n").replace("removed 0\n", "removed 1\n"), &digest);
+    let insert = |batch: i32, text: &str| {
+        format!(
+            "INSERT INTO rylie_audit_batch (batch, sealed_at, records, total, checkpoint) VALUES ({batch}, now(), 0, 0, '{text}')"
+        )
+    };
+    let attempt = format!(
+        "{}; {}; SELECT public.rylie_audit_remove_batch(1, now()::timestamp)",
+        insert(3, &third),
+        insert(4, &fourth)
+    );
+
+    let error = refused(&mut sql, "rylie_sealer", &attempt).await.unwrap_or_default();
+
+    assert!(error.contains("does not follow the one before"), "{error}");
+}
+
+#[tokio::test]
+async fn no_role_of_a_unit_changes_a_column_of_the_log() {
+    const ROLES: [&str; 6] =
+        ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_auditor", "rylie_sealer"];
+    let (world, _outside) = sealed(world().await).await;
+    let mut sql = Sql::connect(world.url()).await;
+    let mut tried = 0;
+    for table in ["AuditLog", SEALS[0], SEALS[1], SEALS[2], SEALS[3]] {
+        let columns = format!(
+            "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'public' AND table_name = '{table}'"
+        );
+        for column in sql.all(&columns).await {
+            for role in ROLES {
+                let attempt = format!("UPDATE public.\"{table}\" SET \"{column}\" = \"{column}\"");
+                let error = refused(&mut sql, role, &attempt).await.unwrap_or_default();
+                assert!(error.contains("permission denied"), "{role}: {attempt}: {error}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+#[tokio::test]
+async fn sealing_does_not_stop_for_the_longest_texts_that_the_log_takes() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = Sql::connect(world.url()).await;
+    let long = |length: usize, salt: &str| {
+        format!("(SELECT left(string_agg(md5(i::text || '{salt}'), ''), {length}) FROM generate_series(1, 90) i)")
+    };
+    let mut taken = 0;
+    for (number, (id, tenant)) in
+        [(2_690, 10), (2_400, 200), (1_300, 1_300), (10, 2_600), (10, 2_400)].into_iter().enumerate()
+    {
+        let (id, tenant) = (long(id, &format!("i{number}")), long(tenant, "t"));
+        let insert = format!(
+            "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") SELECT {id}, 'x', 'x', 'x', {tenant}"
+        );
+        taken += u32::from(sql.try_run(&insert).await.is_ok());
+    }
+
+    outside.seal(&world).await;
+
+    assert!(taken > 0);
+    assert_eq!(sql.one("SELECT count(*)::text FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id WHERE a.action = 'x'").await, "0");
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+}

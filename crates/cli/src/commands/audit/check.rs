@@ -9,14 +9,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rylie_db::Database;
-use rylie_db::audit::{Outside, Proof, PublicKey, Seen, Tampering, VerifiedUpTo, Verifier};
+use rylie_db::audit::{
+    Error as AuditError, Outside, Proof, PublicKey, Seen, Tampering, VerifiedUpTo, Verifier, WitnessKey, Witnesses,
+};
 use rylie_db::crypto::Object;
-use rylie_db::maintenance::{self, CheckedTenantAudit, Verification, check_tenant_audit, verify_audit};
+use rylie_db::maintenance::{
+    self, CheckedTenantAudit, ContinuedExport, Verification, check_tenant_audit, continues_export, verify_audit,
+};
 use rylie_db::repositories;
+use rylie_db::{Config, Database};
 use serde_json::json;
 
 use self::progress::{Bar, Noted};
+use super::consistency;
 use super::outside::{Compared, kept};
 use crate::arguments::Global;
 use crate::commands::existing;
@@ -48,6 +53,9 @@ struct TrustArgs {
 pub(crate) struct Verify {
     #[command(flatten)]
     trust: TrustArgs,
+
+    #[command(flatten)]
+    witnesses: WitnessArgs,
 
     /// Continue where the last run with this file stopped, and store the progress there
     #[arg(long, value_name = "FILE")]
@@ -87,15 +95,66 @@ pub(crate) struct VerifyProof {
 /// `rylie tenant export` wrote the file. Records that are not sealed yet are counted separately: no signature covers
 /// them.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  rylie audit verify-export north.jsonl --checkpoint checkpoints.txt")]
+#[command(
+    after_help = "Example:\n  rylie audit verify-export north.jsonl --since north-of-october.jsonl --checkpoint checkpoints.txt"
+)]
 pub(crate) struct VerifyExport {
     /// The export
     file: PathBuf,
+    /// Check also that this export only adds to an earlier one of the tenant
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// With --since: consecutive checkpoints between both exports, from `audit prove-consistency` or `audit seal
+    /// --checkpoints`; they show that the log as a whole continued, too
+    #[arg(long, value_name = "FILE", requires = "since")]
+    consistency: Option<PathBuf>,
     /// Accept an unsigned export: missing batches at its end are then not detected
     #[arg(long)]
     unsigned: bool,
     #[command(flatten)]
     trust: TrustArgs,
+}
+
+/// The witnesses that must have seen the log
+#[derive(Args, Debug)]
+struct WitnessArgs {
+    /// Require this witness, by the key that `rylie audit witness` prints (may be given several times) [default:
+    /// `audit_witnesses` in the file of settings]
+    #[arg(long, value_name = "KEY", env = "RYLIE_AUDIT_WITNESSES", value_delimiter = ',')]
+    witness: Vec<String>,
+
+    /// A file of statements of witnesses (may be given several times) [default: `audit_witness_statements` in the file
+    /// of settings]
+    #[arg(long, value_name = "FILE", env = "RYLIE_AUDIT_WITNESS_STATEMENTS", value_delimiter = ',')]
+    witness_statements: Vec<PathBuf>,
+
+    /// How many of the witnesses must have seen the log [default: `audit_witnesses_required`, else all]
+    #[arg(long, value_name = "M", env = "RYLIE_AUDIT_WITNESSES_REQUIRED")]
+    require: Option<u32>,
+}
+
+impl WitnessArgs {
+    fn read(&self, settings: &Config) -> Result<Witnesses> {
+        let keys: Vec<WitnessKey> = match &self.witness[..] {
+            [] => settings.audit_witnesses().to_vec(),
+            keys => keys.iter().map(|key| WitnessKey::parse(key)).collect::<std::result::Result<_, _>>()?,
+        };
+        let required = self.require.or(settings.audit_witnesses_required());
+        let files = match &self.witness_statements[..] {
+            [] => settings.audit_witness_statements(),
+            files => files,
+        };
+        if keys.is_empty() {
+            if self.require.is_some() || !self.witness_statements.is_empty() {
+                return Err(Failure::Usage("name the witnesses by --witness, or by `audit_witnesses`".to_owned()));
+            }
+            return Ok(Witnesses::default());
+        }
+        let required = required.map(|required| usize::try_from(required).unwrap_or(usize::MAX));
+        let mut witnesses = Witnesses::new(keys, required)?;
+        files.iter().try_for_each(|file| witnesses.read(file))?;
+        Ok(witnesses)
+    }
 }
 
 impl TrustArgs {
@@ -132,7 +191,9 @@ impl Verify {
             None => kept(database.config(), extent.batches > 0)?,
         };
         let compared = Compared { place, checkpoints: outside.count(), earlier: earlier.is_some() };
-        let mut verifier = Verifier::new(&keys, outside);
+        let witnesses = self.witnesses.read(database.config())?;
+        let (required, of) = witnesses.required();
+        let mut verifier = Verifier::new(&keys, outside).witnessed(witnesses);
         if let Some(progress) = earlier {
             verifier = verifier.resume(progress);
         }
@@ -150,7 +211,7 @@ impl Verify {
         drop(reader);
         database.close().await;
         noted.write(&verification.progress)?;
-        Ok(report(&verification, &compared, waiting, took))
+        Ok(report(&verification, &compared, (required, of), waiting, took))
     }
 
     fn earlier(&self) -> Result<Option<VerifiedUpTo>> {
@@ -165,7 +226,13 @@ impl Verify {
     }
 }
 
-fn report(verification: &Verification, compared: &Compared, waiting: u64, took: Duration) -> Report {
+fn report(
+    verification: &Verification,
+    compared: &Compared,
+    (required, of): (usize, usize),
+    waiting: u64,
+    took: Duration,
+) -> Report {
     let Verification { first_bad, seen, progress } = verification;
     #[expect(
         clippy::cast_precision_loss,
@@ -190,6 +257,7 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
         "removed_records": seen.removed_records,
         "keys": seen.keys,
         "outside": compared.json(),
+        "witnesses": (of > 0).then(|| json!({ "required": required, "of": of, "last_batch": seen.witnessed })),
     });
     let mut text = format!(
         "checked {} records in {} batches, {rate} a second; {waiting} more wait to be sealed",
@@ -208,6 +276,9 @@ fn report(verification: &Verification, compared: &Compared, waiting: u64, took: 
     }
     text += "\n";
     text += &compared.in_words();
+    if of > 0 {
+        text.extend([format!("\n{required} of {of} witnesses have seen the log up to batch {}", seen.witnessed)]);
+    }
     let verdict = first_bad.as_ref().map(|finding| {
         let what = json!(finding.what);
         Failure::Found(if finding.what == Tampering::OtherDatabase {
@@ -272,10 +343,16 @@ impl VerifyProof {
 
 impl VerifyExport {
     pub(crate) fn run(&self) -> Result<Report> {
-        match check_tenant_audit(&self.file, &self.trust.keys()?, &self.trust.checkpoints()?) {
+        let (keys, outside) = (self.trust.keys()?, self.trust.checkpoints()?);
+        match check_tenant_audit(&self.file, &keys, &outside) {
             Ok(checked) => {
-                let CheckedTenantAudit { tenant, records, emptied, quarantined, removed, unsealed, latest, head } =
-                    checked;
+                let added = match self.added(&keys, &outside, &checked) {
+                    Ok(added) => added,
+                    Err(error) => return not_continued(error),
+                };
+                let CheckedTenantAudit {
+                    tenant, records, emptied, quarantined, removed, unsealed, latest, head, ..
+                } = checked;
                 if head.is_none() && !self.unsigned {
                     return Ok(incomplete(
                         "the export is not signed, so batches at its end may be missing; export it where the signing key \
@@ -298,7 +375,11 @@ impl VerifyExport {
                         "; {quarantined} of them are quarantined, because their time or position is irregular"
                     )]);
                 }
+                if let Some(ContinuedExport { batches, records }) = added {
+                    text.extend([format!("; it adds {records} records in {batches} batches to the earlier export")]);
+                }
                 let document = json!({
+                    "added": added.map(|added| json!({ "batches": added.batches, "records": added.records })),
                     "ok": true, "tenant": tenant, "records": records, "emptied": emptied, "quarantined": quarantined, "removed_records": removed, "unsealed": unsealed, "batch": batch,
                     "made_at": head.map(|head| head.time),
                 });
@@ -307,6 +388,36 @@ impl VerifyExport {
             Err(error @ maintenance::Error::TenantFile { .. }) => Ok(incomplete(&error.to_string())),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl VerifyExport {
+    /// Compares the export with the earlier one, if there is one.
+    fn added(
+        &self,
+        keys: &[PublicKey],
+        outside: &Outside,
+        later: &CheckedTenantAudit,
+    ) -> maintenance::Result<Option<ContinuedExport>> {
+        let Some(file) = &self.since else { return Ok(None) };
+        let earlier = check_tenant_audit(file, keys, outside)?;
+        let Some(proof) = &self.consistency else { return continues_export(&earlier, later, None).map(Some) };
+        let mut proof = consistency::checkpoints(proof)?.into_iter().map(Ok);
+        continues_export(&earlier, later, Some(&mut proof)).map(Some)
+    }
+}
+
+/// Reports that an export does not continue the earlier one. A file that cannot be read is an error of its own.
+fn not_continued(error: maintenance::Error) -> Result<Report> {
+    match error {
+        maintenance::Error::TenantFile { .. } => Ok(incomplete(&error.to_string())),
+        maintenance::Error::Invalid { what, reason } => Ok(incomplete(&format!("{what}: {reason}"))),
+        maintenance::Error::Data { source: repositories::Error::Audit(source), .. }
+            if !matches!(source, AuditError::File { .. }) =>
+        {
+            Ok(incomplete(&source.to_string()))
+        }
+        error => Err(error.into()),
     }
 }
 

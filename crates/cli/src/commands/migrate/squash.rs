@@ -1,5 +1,6 @@
 //! `rylie migrate squash`
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -12,7 +13,7 @@ use crate::report::Report;
 /// Write all migrations into one SQL file, for an empty database
 ///
 /// The file is one transaction that creates the same schema as all migrations, including their record. Needs no
-/// database. Never overwrites.
+/// database. An existing file is refused (exit code 4).
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie migrate squash --out schema.sql && psql -v ON_ERROR_STOP=1 -f schema.sql")]
 pub(crate) struct Squash {
@@ -37,9 +38,12 @@ impl Squash {
             Engine::Sqlite => migration::Engine::Sqlite,
         };
         let file = self.out.display().to_string();
-        let failed = |source| Failure::File { doing: format!("writing {file}, which must not exist"), source };
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => Failure::Refused(format!("{file} exists; name another file")),
+            _ => Failure::File { doing: format!("writing {file}"), source },
+        };
         let mut out = std::fs::File::create_new(&self.out).map_err(failed)?;
-        std::io::Write::write_all(&mut out, migration::squash(engine).as_bytes()).map_err(failed)?;
+        io::Write::write_all(&mut out, migration::squash(engine).as_bytes()).map_err(failed)?;
         Ok(Report::new(json!({ "file": file }), format!("wrote {file}")))
     }
 }

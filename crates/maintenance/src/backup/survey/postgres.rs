@@ -9,7 +9,7 @@ use crate::backup::manifest::Locale;
 use crate::error::{Error, Result};
 
 /// Settings on which the text of a row depends, and without which a policy would hide rows silently.
-pub(in crate::backup) const TEXT_FORM: &str = "SET LOCAL row_security = off; SET LOCAL timezone = 'UTC'; \
+pub(crate) const TEXT_FORM: &str = "SET LOCAL row_security = off; SET LOCAL timezone = 'UTC'; \
      SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
      SET LOCAL bytea_output = 'hex'; SET LOCAL idle_in_transaction_session_timeout = 0";
 
@@ -35,7 +35,7 @@ const LOG_POSITION: &str =
     "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text";
 
 /// A table and what this login may read of it.
-pub(in crate::backup) struct Table {
+pub(crate) struct Table {
     name: String,
     quoted: String,
     of_tenants: bool,
@@ -44,7 +44,7 @@ pub(in crate::backup) struct Table {
 }
 
 /// The tables with rows, by name.
-pub(in crate::backup) async fn tables(connection: &mut PgConnection) -> sqlx::Result<Vec<Table>> {
+pub(crate) async fn tables(connection: &mut PgConnection) -> sqlx::Result<Vec<Table>> {
     let rows: Vec<(i64, String, String, bool, bool, bool)> = sqlx::query_as(TABLES).fetch_all(&mut *connection).await?;
     let table =
         |(_, name, quoted, of_tenants, filtered, readable)| Table { name, quoted, of_tenants, filtered, readable };
@@ -52,7 +52,7 @@ pub(in crate::backup) async fn tables(connection: &mut PgConnection) -> sqlx::Re
 }
 
 /// Refuses a login that would see less than everything: its backup would be incomplete.
-pub(in crate::backup) fn refuse_filtered(tables: &[Table]) -> Result<()> {
+pub(crate) fn refuse_filtered(tables: &[Table]) -> Result<()> {
     let advice = "back up as a superuser, or as a login that `rylie roles provision --backup NAME` makes";
     let refused = |reason: String| Err(Error::BackupRefused { reason: format!("{reason}; {advice}") });
     if let Some(table) = tables.iter().find(|table| table.filtered) {
@@ -65,7 +65,7 @@ pub(in crate::backup) fn refuse_filtered(tables: &[Table]) -> Result<()> {
 }
 
 /// Reads every row once. In the caller's transaction, with [`TEXT_FORM`].
-pub(in crate::backup) async fn survey_postgres(connection: &mut PgConnection) -> sqlx::Result<Survey> {
+pub(crate) async fn survey_postgres(connection: &mut PgConnection) -> sqlx::Result<Survey> {
     let mut survey = Survey::default();
     let tables = tables(connection).await?;
     for table in &tables {

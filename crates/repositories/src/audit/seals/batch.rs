@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rylie_audit::{Record, Salt, SignedCheckpoint, TenantEntry, Tree};
+use rylie_audit::{Consistency, Record, Salt, SignedCheckpoint, TenantEntry, Tree};
 use rylie_entities::Timestamp;
 use sea_orm::{QueryResult, Value};
 
@@ -154,18 +154,43 @@ pub(super) async fn insert_batch(tx: &Tx, sealed: &SignedCheckpoint) -> Result<(
     insert(tx, "rylie_audit_batch (batch, sealed_at, records, total, checkpoint)", vec![row]).await
 }
 
-pub(super) async fn remove_batch(tx: &Tx, batch: u64) -> Result<u64> {
+/// Removes batches, ascending, and returns the number of their records. On PostgreSQL one call of the function removes
+/// all, because it checks the chain of digests from the first of them to the newest checkpoint.
+pub(super) async fn remove_batches(tx: &Tx, batches: &[u64]) -> Result<u64> {
+    let Some(last) = batches.last() else { return Ok(0) };
     if tx.across_tenants()?.is_sqlite() {
-        return remove_on_sqlite(tx, batch).await;
+        refuse_a_broken_chain(tx, batches[0]).await?;
+        let mut removed = 0;
+        for batch in batches {
+            removed += remove_on_sqlite(tx, *batch).await?;
+        }
+        return Ok(removed);
     }
     // Not a plain `SELECT`, which would be classified as a read.
     let sql =
         "WITH removed AS MATERIALIZED (SELECT rylie_audit_remove_batch($1, $2) AS records) SELECT records FROM removed";
-    let rows = tx.across_tenants()?.rows(sql, vec![signed(batch).into(), tx.now().into()]).await?;
+    let rows = tx.across_tenants()?.rows(sql, vec![signed(*last).into(), tx.now().into()]).await?;
     rows.first().map_or(Ok(0), |row| unsigned(row, "records"))
 }
 
-/// Removes a batch. On PostgreSQL a function does this with rights that the platform's role does not have.
+/// Checks that the checkpoints follow each other from the one before a batch to the newest.
+async fn refuse_a_broken_chain(tx: &Tx, first: u64) -> Result<()> {
+    const SQL: &str = "SELECT checkpoint FROM rylie_audit_batch WHERE batch >= $1 AND batch < $2 ORDER BY batch";
+    const PAGE: u64 = 1_000;
+    let (mut chain, mut from) = (Consistency::default(), first.saturating_sub(1).max(1));
+    loop {
+        let rows = tx.across_tenants()?.rows(SQL, vec![signed(from).into(), signed(from + PAGE).into()]).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            chain.add(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)?;
+        }
+        from += PAGE;
+    }
+}
+
+/// Removes a batch.
 async fn remove_on_sqlite(tx: &Tx, batch: u64) -> Result<u64> {
     let number = || vec![Value::from(signed(batch))];
     let sealed = tx.across_tenants()?.rows("SELECT records FROM rylie_audit_batch WHERE batch = $1", number()).await?;

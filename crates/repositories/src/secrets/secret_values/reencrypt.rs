@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use rylie_audit::{Action, Event};
-use rylie_crypto::{Secret, Stored};
+use rylie_crypto::{Secret, Stored, StoredForm};
 use sea_orm::DbBackend;
 use serde_json::json;
 
-use super::read::{Row, rows};
+use super::read::{Row, key_of, rows};
 use super::{SecretsReencrypted, old_key};
 use crate::audit::AuditRepository;
 use crate::secrets::vault::Vault;
@@ -42,12 +42,12 @@ pub(super) async fn reencrypt(
         }
     }
     if !changes.is_empty() {
-        done.rewritten = write(tx, column, &changes).await?;
+        (done.rewritten, done.written) = write(tx, column, &changes).await?;
         done.changed_meanwhile = changes.len() as u64 - done.rewritten;
     }
     if done.rewritten > 0 {
         let event = Event::new(Action::SecretsReencrypted).with("column", column).with("values", done.rewritten);
-        tx.record(event.with("key", vault.active_key()?.as_str())).await?;
+        tx.record(event.with("key", vault.active_key()?.as_str()).with("written", &done.written)).await?;
     }
     Ok(done)
 }
@@ -78,11 +78,12 @@ fn sealed_again(vault: &Vault<'_>, column: SecretColumn, row: &Row, secret: &Sec
     Err(Error::Invalid { what: "the re-encrypted value", reason: "it does not open to the original; it was left" })
 }
 
-/// Writes where the old value is unchanged. Returns the number of rows written.
-async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<u64> {
+/// Writes where the old value is unchanged. Returns the number of rows written, and of values by key or form.
+async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<(u64, BTreeMap<String, u64>)> {
     let stored = tx.across_tenants()?.rows(&sql(tx.engine(), column), vec![document(changes).into()]).await?;
     let sent: BTreeMap<&str, Option<&str>> =
         changes.iter().map(|change| (change.row.id.as_str(), change.value.as_ref().map(Stored::as_str))).collect();
+    let mut written = BTreeMap::new();
     for row in &stored {
         let (id, value): (String, Option<String>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         if sent.get(id.as_str()).copied().flatten() != value.as_deref() {
@@ -91,8 +92,12 @@ async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<
                 reason: "it is not the value that was sent; look for a trigger or rule on the table",
             });
         }
+        if let Some(value) = value {
+            let kind = key_of(&value).unwrap_or_else(|| StoredForm::of(&value).to_string());
+            *written.entry(kind).or_default() += 1;
+        }
     }
-    Ok(stored.len() as u64)
+    Ok((stored.len() as u64, written))
 }
 
 /// Returns all changes as one document, so that the limit on bound values does not apply.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 /// Omits the query text, which may contain values. A login without rights does not see other logins' activity.
 const COLUMNS: &str = "json_build_object('pid', pid, 'login', usename, 'application', application_name, 'state', state, \
@@ -36,13 +37,19 @@ impl fmt::Display for Blocker {
     }
 }
 
-/// Returns the sessions that block this process. Empty if the query fails.
-pub(crate) async fn of(observer: &mut PgConnection, pid: &str) -> Vec<Blocker> {
+/// Returns the sessions that block this process, over a connection of its own. Empty if the query fails.
+pub(crate) async fn of(options: &PgConnectOptions, pid: i32) -> Vec<Blocker> {
     let sql = format!(
-        "SELECT {COLUMNS}::text FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1::text::int)) ORDER BY xact_start"
+        "SELECT {COLUMNS}::text FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids({pid})) ORDER BY xact_start"
     );
-    let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(pid).persistent(false).fetch_all(observer).await;
-    let rows: Vec<String> = rows.unwrap_or_default();
+    let looking = async {
+        let mut observer = options.connect().await?;
+        let rows = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut observer).await?;
+        // It answered, so a failure to close does not matter.
+        let _ = observer.close().await;
+        Ok::<_, sqlx::Error>(rows)
+    };
+    let rows: Vec<String> = looking.await.unwrap_or_default();
     rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect()
 }
 

@@ -1,0 +1,109 @@
+//! `rylie doctor fix`
+
+use std::io::Write;
+use std::process::Stdio;
+
+use clap::Args;
+use rylie_db::Config;
+use rylie_db::maintenance::{DoctorOptions, DoctorReport, Engine, FixStep, fix_steps, run_fix};
+use serde_json::json;
+
+use super::confirm::confirm;
+use super::{text, verdict};
+use crate::arguments::Global;
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+/// Show the safe command of a check with its lock, run it, and check again
+///
+/// Asks before it runs. A fix that needs a person, such as a restart, is shown and not run. Statements wait at most three
+/// seconds for their lock.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  rylie doctor fix tables.invalid-index\n  rylie doctor fix application.expired-sessions --yes --json"
+)]
+pub(super) struct Fix {
+    /// The id of the check
+    id: String,
+    /// Run without asking
+    #[arg(long)]
+    yes: bool,
+    /// Only show what would run
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Fix {
+    pub(super) async fn run(&self, global: &Global) -> Result<Report> {
+        let settings = global.settings()?;
+        let before = self.look(&settings).await?;
+        let Some(check) = before.check(&self.id) else {
+            return Err(Failure::Usage("name one check by its id; `rylie doctor --json` lists them".to_owned()));
+        };
+        let steps = fix_steps(check, before.engine == "sqlite");
+        if steps.is_empty() {
+            return Ok(report(&before, "nothing to fix"));
+        }
+        let shown: Vec<String> = steps.iter().map(shown).collect();
+        if self.dry_run {
+            return Ok(report(&before, &shown.join("\n")));
+        }
+        if !steps.iter().any(|step| !matches!(step, FixStep::Instruction(_))) {
+            let text = format!("this needs a person:\n{}", shown.join("\n"));
+            return Ok(report(&before, &text));
+        }
+        if !self.yes {
+            // Standard error may be closed.
+            let _ = writeln!(std::io::stderr(), "{}", shown.join("\n"));
+        }
+        confirm(&format!("run the fix of {}", self.id), self.yes)?;
+        for step in &steps {
+            match step {
+                FixStep::Statement(fix) => run_fix(&Engine::new(settings.database_url())?, &fix.command).await?,
+                FixStep::Command(_, words) => command(words, global, &settings)?,
+                FixStep::Instruction(_) => {}
+            }
+        }
+        let after = self.look(&settings).await?;
+        Ok(report(&after, &format!("ran\n{}", shown.join("\n"))))
+    }
+
+    async fn look(&self, settings: &Config) -> Result<DoctorReport> {
+        let options = DoctorOptions { only: vec![self.id.clone()], ..DoctorOptions::default() };
+        Ok(settings.doctor(&options).await?)
+    }
+}
+
+fn report(outcome: &DoctorReport, done: &str) -> Report {
+    let text = format!("{done}\n\n{}", text::in_words(outcome));
+    Report::new(json!(outcome), text).with_verdict(verdict(outcome))
+}
+
+fn shown(step: &FixStep) -> String {
+    let kind = match step {
+        FixStep::Statement(_) => "statement",
+        FixStep::Command(..) => "command",
+        FixStep::Instruction(_) => "by hand",
+    };
+    format!("  {kind}: {}\n  lock: {}", step.fix().command, step.fix().lock)
+}
+
+/// Runs a command of this program with the same settings. The URL is in its environment, where other users do not see
+/// it.
+fn command(words: &[String], global: &Global, settings: &Config) -> Result<()> {
+    let failed = |source| Failure::File { doing: "running a command of rylie".to_owned(), source };
+    let mut child = std::process::Command::new(std::env::current_exe().map_err(failed)?);
+    child.args(words).env("DATABASE_URL", settings.database_url()).stdin(Stdio::null()).stdout(Stdio::null());
+    if words.first().is_some_and(|word| word == "doctor") {
+        child.arg("--yes");
+    }
+    if let Some(file) = &global.config {
+        child.arg("--config").arg(file);
+    }
+    let status = child.status().map_err(failed)?;
+    // A command that found something wrong has worked; the new check says what remains.
+    if status.success() || status.code() == Some(3) {
+        return Ok(());
+    }
+    Err(Failure::NotReady(format!("`rylie {}` failed; its error is above", words.join(" "))))
+}

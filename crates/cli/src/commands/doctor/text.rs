@@ -1,0 +1,79 @@
+//! The report as text: root causes first, each with what it explains.
+
+use std::fmt::Write;
+
+use rylie_db::maintenance::{Change, CheckResult, DoctorReport, Verdict};
+
+/// Objects of a finding that are listed; `--json` has twenty.
+const OBJECTS: usize = 5;
+
+pub(super) fn in_words(report: &DoctorReport) -> String {
+    let mut text = String::new();
+    for level in [Verdict::Critical, Verdict::Warning] {
+        for check in report.checks.iter().filter(|check| check.status == level && check.root_cause.is_none()) {
+            finding(&mut text, check, report);
+        }
+    }
+    let unchecked: Vec<&CheckResult> =
+        report.checks.iter().filter(|check| check.status == Verdict::NotChecked).collect();
+    if !unchecked.is_empty() {
+        line(&mut text, &format!("not checked: {}", unchecked.len()));
+        for check in unchecked {
+            line(&mut text, &format!("  {}: {}", check.id, check.reason.as_deref().unwrap_or_default()));
+        }
+    }
+    if let Some(changes) = &report.changes {
+        line(&mut text, &format!("changed since {}", changes.since.format("%F %T")));
+        if changes.other_database {
+            line(&mut text, "  the earlier run was of another database");
+        }
+        for (kind, changes) in [
+            ("check", &changes.checks),
+            ("setting", &changes.settings),
+            ("plan", &changes.plans),
+            ("size", &changes.sizes),
+        ] {
+            changes.iter().for_each(|change| line(&mut text, &changed(kind, change)));
+        }
+    }
+    let counts = [Verdict::Critical, Verdict::Warning, Verdict::NotChecked, Verdict::Ok];
+    let counts = counts.map(|status| format!("{} {}", report.count(status), status.as_str()));
+    line(&mut text, &format!("{} in {} ms ({})", counts.join(", "), report.took_ms, server(report)));
+    text.trim_end().to_owned()
+}
+
+fn server(report: &DoctorReport) -> &str {
+    if report.server.is_empty() { &report.engine } else { &report.server }
+}
+
+fn finding(text: &mut String, check: &CheckResult, report: &DoctorReport) {
+    line(text, &format!("{}: {}", check.status.as_str(), check.id));
+    line(text, &format!("  {}", check.meaning));
+    for found in check.evidence.iter().take(OBJECTS) {
+        line(text, &format!("  {}: {}", found.object, found.detail));
+    }
+    if check.evidence.len() > OBJECTS {
+        line(text, &format!("  and {} more", check.evidence.len() - OBJECTS));
+    }
+    if let Some(fix) = &check.fix {
+        line(text, &format!("  fix: {}", fix.command));
+        line(text, &format!("  lock: {}", fix.lock));
+    }
+    let symptoms = report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id));
+    let (found, unmade): (Vec<_>, Vec<_>) = symptoms.partition(|symptom| symptom.status.is_finding());
+    found.iter().for_each(|symptom| line(text, &format!("  explains {}: {}", symptom.id, symptom.detail)));
+    if !unmade.is_empty() {
+        line(text, &format!("  prevents {} checks", unmade.len()));
+    }
+    text.push('\n');
+}
+
+fn changed(kind: &str, change: &Change) -> String {
+    let (before, after) = (change.before.as_deref().unwrap_or("none"), change.after.as_deref().unwrap_or("none"));
+    format!("  {kind} {}: {after} (before {before})", change.name)
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a text cannot fail.
+    let _ = writeln!(text, "{line}");
+}

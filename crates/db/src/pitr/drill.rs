@@ -1,0 +1,155 @@
+//! A drill of point-in-time recovery: notes a time, changes something after it, restores to the time, and compares.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rylie_audit::{Action, Outside, SigningKey};
+use rylie_entities::{Env, SystemEnv};
+use rylie_maintenance::{
+    BackupCheck, Engine, Error as MaintenanceError, NotedState, PitrFolder, RecoveryCertificate, Replayed,
+    RestoreOptions, RestoreTarget, note_state, replay_pitr,
+};
+
+use crate::backup::Drilled;
+use crate::backup::drill::{audit, schema, secrets};
+use crate::config::Config;
+use crate::database::Database;
+use crate::error::{Error, Result};
+
+/// How long the WAL may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(60);
+
+/// The checks that need a restored copy, in their order.
+const OF_THE_COPY: [&str; 10] =
+    ["restore", "target", "copy", "rows", "tenants", "contents", "migrations", "drift", "audit", "secrets"];
+
+/// How a drill of point-in-time recovery is made.
+pub struct PitrDrill<'a> {
+    /// The folder of point-in-time recovery.
+    pub folder: &'a PitrFolder,
+    /// The folder for the scratch cluster, which is as large as the cluster.
+    pub scratch: PathBuf,
+    /// Checkpoints of the audit log that were kept outside.
+    pub outside: Outside,
+    /// The key that signs the certificate.
+    pub key: &'a SigningKey,
+}
+
+impl Config {
+    /// Makes a drill against the live database and signs a certificate if every check passed.
+    ///
+    /// Writes a record to the audit log, notes the time, reads every row as of it, and writes a second record. Restores a
+    /// scratch cluster to the noted time. The copy must have the first record and not the second, and every row as it was.
+    /// Then migrations, drift, the audit log and the sealed values of the copy are checked, and the cluster is removed.
+    ///
+    /// [`PitrNotReady`](MaintenanceError::PitrNotReady) if the WAL does not arrive, or if there is no base.
+    pub async fn drill_pitr(&self, drill: PitrDrill<'_>) -> Result<Drilled> {
+        let (folder, id) = (drill.folder, SystemEnv.new_id().to_string());
+        let not_ready = |problem: &str| MaintenanceError::PitrNotReady { problems: vec![problem.to_owned()] };
+        if folder.bases()?.is_empty() {
+            return Err(not_ready("there is no base; run `rylie pitr base`").into());
+        }
+        if self.wait_for_wal(folder, ARRIVAL).await?.took.is_none() {
+            return Err(not_ready("the WAL does not arrive; start `rylie pitr receive`").into());
+        }
+        self.record_pitr(Action::PitrDrill, &id, &[("phase", "before the noted time".to_owned())]).await?;
+        let reader = self.backup_url.as_deref().map_or_else(|| self.direct_url(), Ok)?;
+        let noted = note_state(&Engine::new(reader)?).await?;
+        self.record_pitr(Action::PitrDrill, &id, &[("phase", "after the noted time".to_owned())]).await?;
+        let arrived = self.wait_for_wal(folder, ARRIVAL).await?.took.is_some();
+        // Until then a loss of the server would have lost the commit before the noted time.
+        let rpo_seconds = (SystemEnv.now() - noted.at).num_milliseconds().max(0).div_euclid(1000) + 1;
+        let mut checks = vec![if arrived {
+            BackupCheck::ok("wal", format!("the WAL up to the noted time arrived within {rpo_seconds} s"))
+        } else {
+            BackupCheck::failed("wal", "the WAL did not arrive within a minute; `rylie pitr status` shows the cause")
+        }];
+        let mut restored = None;
+        if arrived {
+            match replay(folder, &noted, &drill.scratch).await {
+                Ok(replayed) => {
+                    let outcome = self.check_replayed(&replayed, &noted, &drill, &id, &mut checks).await;
+                    let facts = (replayed.took.as_secs_f64(), replayed.base.clone());
+                    let removed = replayed.discard().await;
+                    outcome?;
+                    removed?;
+                    restored = Some(facts);
+                }
+                Err(failure) => checks.push(failure?),
+            }
+        }
+        let missing = OF_THE_COPY.iter().filter(|id| checks.iter().all(|check| check.id != **id));
+        let missing: Vec<_> = missing.map(|id| BackupCheck::not_checked(id, "an earlier check failed")).collect();
+        checks.extend(missing);
+        let passed = !checks.iter().any(BackupCheck::is_failed);
+        let result = if passed { "passed" } else { "failed" };
+        self.record_pitr(Action::PitrDrill, &id, &[("phase", "result".to_owned()), ("result", result.to_owned())])
+            .await?;
+        let (Some((rto_seconds, base)), true) = (restored, passed) else {
+            folder.withdraw_certificate()?;
+            return Ok(Drilled { checks, certificate: None });
+        };
+        let certificate = RecoveryCertificate {
+            backup: base.manifest.id.clone(),
+            sha256: base.sha256.clone(),
+            fingerprint: noted.fingerprint().to_owned(),
+            made_at: noted.at,
+            verified_at: SystemEnv.now(),
+            restored_on: format!("PostgreSQL {}", base.manifest.server),
+            rto_seconds,
+            rpo_seconds,
+            checkpoint: noted.checkpoint().map(str::to_owned),
+            checks: checks.clone(),
+        };
+        let path = folder.certify(&certificate, drill.key)?;
+        Ok(Drilled { checks, certificate: Some((certificate, path)) })
+    }
+
+    async fn check_replayed(
+        &self,
+        replayed: &Replayed,
+        noted: &NotedState,
+        drill: &PitrDrill<'_>,
+        id: &str,
+        checks: &mut Vec<BackupCheck>,
+    ) -> Result<()> {
+        let took = replayed.took.as_secs_f64();
+        checks.push(BackupCheck::ok("restore", format!("base {}, {took:.2} s", replayed.base.manifest.id)));
+        let time = noted.at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        checks.push(match replayed.audit_records_on(id).await? {
+            1 => BackupCheck::ok("target", format!("at {time}: the change before is there, the change after is not")),
+            0 => BackupCheck::failed("target", format!("the change before {time} is not in the copy")),
+            _ => BackupCheck::failed("target", format!("the change after {time} is in the copy")),
+        });
+        checks.extend(replayed.compare(noted).await?);
+        let url = replayed.server.url();
+        checks.extend(schema(&url).await?);
+        let database = Database::connect(self.of_scratch(&url)).await?;
+        let log = audit(&database, noted.checkpoint(), drill.outside.clone()).await;
+        let values = if noted.manifest().keys.is_empty() && self.keyring.is_none() {
+            Ok(BackupCheck::ok("secrets", "no value is sealed"))
+        } else {
+            secrets(&database).await
+        };
+        database.close().await;
+        checks.extend([log?, values?]);
+        Ok(())
+    }
+}
+
+/// The restored cluster; or a check that states the damage; or an error that states nothing about the folder.
+async fn replay(
+    folder: &PitrFolder,
+    noted: &NotedState,
+    scratch: &Path,
+) -> std::result::Result<Replayed, Result<BackupCheck>> {
+    let options = RestoreOptions { durable: false, ..RestoreOptions::default() };
+    let replayed = replay_pitr(folder, RestoreTarget::Time(noted.at), scratch, &options).await;
+    replayed.map_err(|error| match error {
+        MaintenanceError::BackupDamaged { .. }
+        | MaintenanceError::WalDamaged { .. }
+        | MaintenanceError::TargetNotReached { .. }
+        | MaintenanceError::OutsideWindow { .. } => Ok(BackupCheck::failed("restore", error.to_string())),
+        other => Err(Error::from(other)),
+    })
+}

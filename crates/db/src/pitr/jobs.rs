@@ -1,0 +1,106 @@
+//! The jobs of the scheduler for point-in-time recovery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rylie_audit::Action;
+use rylie_entities::Env;
+use rylie_maintenance::{
+    BaseOptions, Error, Job, JobContext, Missed, Notifier, PitrFolder, Result, check_wal_silence, deliver_alerts,
+};
+use rylie_repositories::Progress;
+use serde_json::{Value, json};
+
+use crate::backup::failed;
+use crate::config::Config;
+
+/// How long the WAL may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A cluster of a hundred gigabytes is copied in an hour.
+const LONGEST: Duration = Duration::from_hours(12);
+
+/// `pitr-check`: writes a marker to the WAL, so that restores can go to this minute, and watches that the WAL arrives. Every
+/// minute.
+pub(crate) struct CheckPitr {
+    pub(crate) config: Arc<Config>,
+    pub(crate) folder: PitrFolder,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) notifiers: Vec<Notifier>,
+}
+
+/// `pitr-base`: makes a base and removes old ones, every night at one.
+pub(crate) struct MakeBase {
+    pub(crate) config: Arc<Config>,
+    pub(crate) folder: PitrFolder,
+}
+
+#[async_trait]
+impl Job for CheckPitr {
+    fn name(&self) -> &'static str {
+        "pitr-check"
+    }
+
+    fn cron(&self) -> &'static str {
+        "* * * * *"
+    }
+
+    fn missed(&self) -> Missed {
+        Missed::Skip
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_mins(5)
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Value> {
+        let limit = self.config.pitr_alert_after();
+        let arrived =
+            self.config.wait_for_wal(&self.folder, PATIENCE).await.is_ok_and(|arrival| arrival.took.is_some());
+        let status = self.config.pitr_status(&self.folder, Duration::ZERO, limit).await.map_err(failed)?;
+        let broken = ["server", "cluster", "slot", "receiver"];
+        let is_broken = !arrived && status.findings.iter().any(|finding| broken.contains(&finding.id.as_str()));
+        let silence = if is_broken { None } else { status.lag_seconds };
+        check_wal_silence(context.store(), silence, limit, &self.notifiers).await?;
+        let undelivered = deliver_alerts(context.store(), &*self.env, &self.notifiers).await?.len();
+        if let Some(finding) = status.findings.first() {
+            let problems = vec![format!("{}: {}", finding.id, finding.detail)];
+            return Err(Error::PitrNotReady { problems });
+        }
+        Ok(json!({
+            "lag_seconds": status.lag_seconds,
+            "window_start": status.window_start,
+            "window_end": status.window_end,
+            "undelivered": undelivered,
+        }))
+    }
+}
+
+#[async_trait]
+impl Job for MakeBase {
+    fn name(&self) -> &'static str {
+        "pitr-base"
+    }
+
+    fn cron(&self) -> &'static str {
+        "0 1 * * *"
+    }
+
+    fn timeout(&self) -> Duration {
+        LONGEST
+    }
+
+    async fn run(&self, _context: &JobContext) -> Result<Value> {
+        let options = BaseOptions::default();
+        let base = self.config.make_base(&self.folder, &options, &Progress::none()).await.map_err(failed)?;
+        let id = &base.manifest.id;
+        let facts = [("sha256", base.sha256.clone())];
+        self.config.record_pitr(Action::PitrBaseCreated, id, &facts).await.map_err(failed)?;
+        let removed = match self.config.pitr.keep {
+            Some(keep) => self.folder.prune(keep).await?,
+            None => rylie_maintenance::Pruned::default(),
+        };
+        Ok(json!({ "id": id, "bytes": base.manifest.bytes, "removed": removed.bases, "segments": removed.segments }))
+    }
+}

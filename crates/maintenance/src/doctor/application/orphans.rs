@@ -1,0 +1,70 @@
+//! Rows whose parent is missing.
+
+use sqlx::Row;
+
+use crate::doctor::check::Need;
+use crate::doctor::report::{Outcome, Verdict};
+use crate::doctor::session::{Failed, Session};
+
+/// Rows of each table that a run looks at, unless it is deep.
+const ROWS: i64 = 20_000;
+
+/// The foreign keys of our tables as statements that count rows without a parent among the first `{limit}`.
+const KEYS: &str = "SELECT k.conrelid::regclass::text, greatest(c.reltuples, 0)::bigint, k.conname::text, \
+     format('SELECT count(*), count(*) FILTER (WHERE missing) FROM (SELECT NOT EXISTS (SELECT FROM %s p WHERE %s) AS missing FROM (SELECT * FROM %s LIMIT {limit}) c WHERE %s) r', \
+       k.confrelid::regclass, \
+       (SELECT string_agg(format('p.%I = c.%I', f.attname, a.attname), ' AND ') FROM unnest(k.conkey, k.confkey) o(child, parent) \
+         JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = o.child JOIN pg_attribute f ON f.attrelid = k.confrelid AND f.attnum = o.parent), \
+       k.conrelid::regclass, \
+       (SELECT string_agg(format('c.%I IS NOT NULL', a.attname), ' AND ') FROM unnest(k.conkey) o(child) JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = o.child)) \
+     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace ORDER BY 1, 3";
+
+/// Looks for rows without a parent: a foreign key that was disabled or not validated does not keep them out.
+pub(crate) async fn orphans(session: &mut Session, deep: bool) -> Outcome {
+    if let Some(reason) = session.rights.lacks(Need::EveryTenant) {
+        return Outcome::not_checked(reason);
+    }
+    let role = session.rights.role_for(&[Need::EveryTenant]);
+    let limit = if deep { i64::MAX } else { ROWS };
+    let keys = match session.rows("", &KEYS.replace("{limit}", &limit.to_string())).await {
+        Ok(keys) => keys,
+        Err(failed) => return failed.outcome(),
+    };
+    let (mut outcome, mut partly) = (Outcome::default(), None);
+    for key in &keys {
+        let (Ok(table), Ok(estimate), Ok(name), Ok(sql)) = (
+            key.try_get::<String, _>(0),
+            key.try_get::<i64, _>(1),
+            key.try_get::<String, _>(2),
+            key.try_get::<String, _>(3),
+        ) else {
+            continue;
+        };
+        let counted = session.rows(role, &sql).await;
+        let (seen, missing) = match &counted {
+            Ok(rows) => {
+                rows.first().map_or((0, 0), |row| (row.try_get(0).unwrap_or(0), row.try_get::<i64, _>(1).unwrap_or(0)))
+            }
+            Err(failed @ Failed::Silent) => return failed.outcome(),
+            Err(Failed::Refused { reason, .. }) => {
+                partly = Some(format!("table {table}: {reason}"));
+                continue;
+            }
+        };
+        if missing > 0 {
+            let detail = format!("{missing} of {seen} rows have no parent by the key {name}");
+            outcome = outcome.with(Verdict::Critical, format!("table {table}"), detail);
+        } else if seen >= limit || estimate > limit {
+            partly = Some(format!(
+                "of table {table} only the first {limit} of about {estimate} rows were looked at, and all have parents; --deep looks at all"
+            ));
+        }
+    }
+    if outcome.evidence.is_empty() {
+        if let Some(reason) = partly {
+            return Outcome::not_checked(reason);
+        }
+        outcome.detail = Some(format!("no row lacks a parent, by {} keys", keys.len()));
+    }
+    outcome
+}

@@ -1,0 +1,65 @@
+//! Logins and roles that pass the policies.
+
+use crate::doctor::check::{CheckSpec, Need, postgres};
+
+pub(super) const SUPERUSERS: CheckSpec = postgres(
+    "isolation.superusers",
+    "A superuser passes every policy, and its password opens every tenant.",
+    "SELECT CASE WHEN m.member IS NOT NULL THEN 'critical' ELSE 'warning' END, 'login ' || quote_ident(r.rolname), \
+       'is a superuser' || CASE WHEN m.member IS NOT NULL THEN ', and serves units' ELSE '' END, 'ALTER ROLE ' || quote_ident(r.rolname) || ' NOSUPERUSER', 'none; from its next statement on' \
+     FROM pg_roles r LEFT JOIN (SELECT DISTINCT m.member FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE g.rolname = 'rylie_doors') m ON m.member = r.oid \
+     WHERE r.rolsuper AND r.rolcanlogin AND r.oid <> 10",
+)
+.healthy("the only superuser is the server's first")
+.fix("ALTER ROLE … NOSUPERUSER", "none; from its next statement on");
+
+/// A login for backups reads everything and belongs to `pg_read_all_data`; `rylie roles provision --backup` creates it.
+pub(super) const BYPASS: CheckSpec = postgres(
+    "isolation.bypass-logins",
+    "A login is exempt from row-level security, and reads every tenant's rows.",
+    "SELECT 'critical', 'login ' || quote_ident(r.rolname), 'has BYPASSRLS, and is no login for backups', 'ALTER ROLE ' || quote_ident(r.rolname) || ' NOBYPASSRLS', 'none; from its next statement on' \
+     FROM pg_roles r WHERE r.rolbypassrls AND NOT r.rolsuper AND (r.rolcanlogin OR r.rolname ~ '^rylie_' OR EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid)) \
+       AND NOT (EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'pg_read_all_data') \
+         AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname <> 'pg_read_all_data'))",
+)
+.healthy("only logins for backups are exempt from row-level security")
+.fix("ALTER ROLE … NOBYPASSRLS", "none; from its next statement on");
+
+/// Members of the units' roles themselves pass by their policies without assuming them.
+pub(super) const SERVICE: CheckSpec = postgres(
+    "isolation.service-logins",
+    "A login of the service has rights that pass the isolation layers.",
+    "SELECT 'critical', 'login ' || quote_ident(r.rolname), w.what, w.fix, 'none; from its next statement on' \
+     FROM pg_roles r, LATERAL (\
+       SELECT 'is a direct member of ' || quote_ident(g.rolname) || ', and passes by its policies without a unit' AS what, 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) AS fix \
+         FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND r.rolcanlogin AND g.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+           AND r.oid <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0) AND NOT r.rolsuper AND NOT r.rolcreaterole \
+       UNION ALL SELECT 'may assume units'' roles, and owns tables or may become their owner', 'REVOKE ' || quote_ident(o.rolname) || ' FROM ' || quote_ident(r.rolname) \
+         FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner WHERE c.oid = to_regclass('public.\"User\"') AND r.oid <> o.oid AND r.rolcanlogin AND NOT r.rolsuper \
+           AND EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND m.roleid = o.oid) \
+           AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'rylie_doors') \
+       UNION ALL SELECT 'serves units and may create roles', 'ALTER ROLE ' || quote_ident(r.rolname) || ' NOCREATEROLE' \
+         FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'rylie_doors' AND r.rolcanlogin AND r.rolcreaterole AND NOT r.rolsuper \
+           AND r.oid <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0) \
+       UNION ALL SELECT 'serves units and is a member of ' || quote_ident(p.rolname), 'REVOKE ' || quote_ident(p.rolname) || ' FROM ' || quote_ident(r.rolname) \
+         FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_auth_members o ON o.member = r.oid JOIN pg_roles p ON p.oid = o.roleid \
+         WHERE m.member = r.oid AND g.rolname = 'rylie_doors' AND r.rolcanlogin AND NOT r.rolsuper \
+           AND p.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_read_all_data', 'pg_write_all_data')) w",
+)
+.healthy("no login of the service passes the isolation layers")
+.needs(&[Need::Table("User")])
+.fix("REVOKE that role, and `rylie roles provision --app NAME`", "none; from its next statement on");
+
+pub(super) const UNIT_ROLES: CheckSpec = postgres(
+    "isolation.unit-roles",
+    "A role of the units is missing or has more rights than its units need.",
+    "SELECT 'critical', 'role ' || n.name, CASE WHEN r.oid IS NULL THEN 'is missing, so row-level security is not in force' ELSE concat_ws(', ', CASE WHEN r.rolsuper THEN 'is a superuser' END, \
+         CASE WHEN r.rolbypassrls THEN 'is exempt from row-level security' END, CASE WHEN r.rolcreaterole THEN 'may create roles' END, CASE WHEN r.rolcanlogin THEN 'may log in' END, \
+         CASE WHEN r.rolcreatedb THEN 'may create databases' END, CASE WHEN r.rolreplication THEN 'may replicate' END, CASE WHEN m.roles IS NOT NULL THEN 'is a member of ' || m.roles END) END, \
+       CASE WHEN r.oid IS NOT NULL THEN 'ALTER ROLE ' || n.name || ' NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION NOLOGIN' END, 'none; from its next statement on' \
+     FROM (VALUES ('rylie_tenant'), ('rylie_identity'), ('rylie_platform')) n(name) LEFT JOIN pg_roles r ON r.rolname = n.name \
+       LEFT JOIN LATERAL (SELECT string_agg(quote_ident(g.rolname), ', ') AS roles FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid) m ON true \
+     WHERE r.oid IS NULL OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcanlogin OR r.rolcreatedb OR r.rolreplication OR m.roles IS NOT NULL",
+)
+.healthy("the roles of the units exist and have no attribute of their own")
+.fix("rylie migrate deploy as a superuser, or an owner who may create roles", "none");

@@ -1,0 +1,210 @@
+//! One root cause instead of many symptoms.
+
+use super::check::REACHABLE;
+use super::report::{CheckResult, Verdict};
+
+/// When a finding explains another one.
+enum When {
+    /// Always.
+    Always,
+    /// If both name one object.
+    SameObject,
+    /// If each object of the symptom contains one of the cause, as `policy Task.p` does `Task`.
+    EachNamed,
+}
+
+use When::{Always, EachNamed, SameObject};
+
+/// Symptom, cause and condition. The first match counts.
+const RULES: &[(&str, &str, When)] = &[
+    ("activity.lock-waits", "activity.blocking", Always),
+    ("activity.blocking", "activity.prepared-transactions", SameObject),
+    ("activity.blocking", "activity.idle-in-transaction", SameObject),
+    ("activity.blocking", "activity.long-queries", SameObject),
+    ("activity.vacuum-held", "activity.prepared-transactions", SameObject),
+    ("activity.vacuum-held", "activity.idle-in-transaction", SameObject),
+    ("activity.vacuum-held", "activity.long-queries", SameObject),
+    ("activity.contention", "activity.blocking", Always),
+    ("activity.connections", "activity.blocking", Always),
+    ("activity.connection-limits", "activity.blocking", Always),
+    ("activity.pool", "activity.blocking", Always),
+    ("tables.dead-rows", "server.autovacuum", Always),
+    ("tables.dead-rows", "tables.autovacuum-off", SameObject),
+    ("tables.dead-rows", "activity.vacuum-held", Always),
+    ("tables.never-analyzed", "server.autovacuum", Always),
+    ("tables.never-analyzed", "tables.autovacuum-off", SameObject),
+    ("tables.stale-statistics", "server.autovacuum", Always),
+    ("tables.stale-statistics", "tables.autovacuum-off", SameObject),
+    ("tables.bloat", "tables.dead-rows", SameObject),
+    ("tables.wraparound", "activity.vacuum-held", Always),
+    ("tables.wraparound", "server.autovacuum", Always),
+    ("server.wal-size", "server.replication-slots", Always),
+    ("server.wal-size", "server.archiver", Always),
+    ("server.slot-limit", "server.replication-slots", Always),
+    ("isolation.probe-tenant", "isolation.row-security", SameObject),
+    ("isolation.probe-tenant", "isolation.extra-policy", SameObject),
+    ("isolation.probe-tenant", "isolation.with-check", SameObject),
+    ("isolation.probe-tenant", "isolation.unit-roles", Always),
+    ("isolation.probe-platform", "isolation.audit-rights", SameObject),
+    ("isolation.with-check", "isolation.extra-policy", SameObject),
+    ("isolation.owners", "isolation.definer-functions", SameObject),
+    ("isolation.search-path", "isolation.definer-functions", SameObject),
+    ("application.drift", "application.migrations", Always),
+    ("application.drift", "isolation.row-security", EachNamed),
+    ("application.drift", "isolation.forced", EachNamed),
+    ("application.drift", "isolation.policy", EachNamed),
+    ("application.drift", "isolation.extra-policy", EachNamed),
+    ("application.drift", "isolation.public-grants", EachNamed),
+    ("application.drift", "tables.disabled-trigger", EachNamed),
+    ("application.drift", "tables.invalid-index", EachNamed),
+    ("application.drift", "tables.unvalidated-constraint", EachNamed),
+    ("application.expired-sessions", "application.jobs-stuck", SameObject),
+    ("application.expired-sessions", "application.jobs-failing", SameObject),
+    ("application.expired-sessions", "application.jobs-late", SameObject),
+    ("application.expired-tokens", "application.jobs-failing", SameObject),
+    ("application.expired-tokens", "application.jobs-late", SameObject),
+    ("application.usage-periods", "application.jobs-failing", SameObject),
+    ("application.usage-periods", "application.jobs-late", SameObject),
+    ("application.purge-backlog", "application.jobs-failing", SameObject),
+    ("application.purge-backlog", "application.jobs-late", SameObject),
+    ("application.alerts-undelivered", "application.alert-targets", Always),
+    ("sqlite.foreign-key-rows", "sqlite.integrity", Always),
+];
+
+/// Sets the root cause of each finding that another one explains, and of each check that a finding prevented.
+pub(super) fn assign(checks: &mut [CheckResult]) {
+    let direct: Vec<Option<&'static str>> = checks.iter().map(|check| cause_of(check, checks)).collect();
+    for (check, cause) in checks.iter_mut().zip(direct) {
+        check.root_cause = cause.map(str::to_owned);
+    }
+    // A cause that is a symptom itself leads to its own cause. The rules have no long chains.
+    for _ in 0..4 {
+        let causes: Vec<Option<String>> = checks
+            .iter()
+            .map(|check| {
+                let cause = check.root_cause.as_deref()?;
+                let of_cause = checks.iter().find(|other| other.id == cause)?.root_cause.clone();
+                of_cause.filter(|deeper| *deeper != check.id).or_else(|| check.root_cause.clone())
+            })
+            .collect();
+        for (check, cause) in checks.iter_mut().zip(causes) {
+            check.root_cause = cause;
+        }
+    }
+}
+
+fn cause_of(check: &CheckResult, all: &[CheckResult]) -> Option<&'static str> {
+    let found = |id: &str| all.iter().find(|other| other.id == id && other.status.is_finding());
+    if check.status == Verdict::NotChecked {
+        let reason = check.reason.as_deref().unwrap_or_default();
+        if found(REACHABLE).is_some() && !reason.contains("configured") {
+            return Some(REACHABLE);
+        }
+        return found("queries.statistics")
+            .filter(|_| reason.contains("pg_stat_statements"))
+            .map(|_| "queries.statistics");
+    }
+    if !check.status.is_finding() {
+        return None;
+    }
+    let rule = |(symptom, cause, when): &&(&str, &'static str, When)| {
+        *symptom == check.id && found(cause).is_some_and(|cause| when.holds(check, cause))
+    };
+    RULES.iter().find(rule).map(|(_, cause, _)| *cause)
+}
+
+impl When {
+    fn holds(&self, symptom: &CheckResult, cause: &CheckResult) -> bool {
+        let objects = |check: &CheckResult| -> Vec<String> {
+            let found = check.evidence.iter().filter(|found| found.level.is_finding());
+            found.map(|found| found.object.replace('"', "")).collect()
+        };
+        let (of_symptom, of_cause) = (objects(symptom), objects(cause));
+        match self {
+            Self::Always => true,
+            // The server does not say which prepared transaction holds a lock.
+            Self::SameObject => of_symptom.iter().any(|object| {
+                of_cause
+                    .iter()
+                    .any(|cause| cause == object || (object == "prepared transaction" && cause.starts_with(object)))
+            }),
+            Self::EachNamed => {
+                let name = |object: &String| object.rsplit(' ').next().unwrap_or_default().to_owned();
+                let names: Vec<String> = of_cause.iter().map(name).filter(|name| !name.is_empty()).collect();
+                !of_symptom.is_empty()
+                    && of_symptom
+                        .iter()
+                        .all(|object| object.split([' ', '.']).any(|word| names.iter().any(|name| name == word)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::report::{CheckGroup, Evidence, Severity};
+
+    fn check(id: &str, object: &str) -> CheckResult {
+        let evidence =
+            vec![Evidence { level: Verdict::Warning, object: object.to_owned(), detail: String::new(), fix: None }];
+        CheckResult {
+            id: id.to_owned(),
+            group: CheckGroup::Activity,
+            severity: Severity::Critical,
+            status: Verdict::Warning,
+            meaning: String::new(),
+            detail: String::new(),
+            reason: None,
+            root_cause: None,
+            fix: None,
+            limits: None,
+            evidence,
+        }
+    }
+
+    fn causes(mut checks: Vec<CheckResult>) -> Vec<Option<String>> {
+        assign(&mut checks);
+        checks.into_iter().map(|check| check.root_cause).collect()
+    }
+
+    #[test]
+    fn an_idle_transaction_explains_its_blocked_sessions_and_the_held_vacuum() {
+        let checks = vec![
+            check("activity.idle-in-transaction", "pid 7"),
+            check("activity.blocking", "pid 7"),
+            check("activity.lock-waits", "pid 9"),
+            check("activity.vacuum-held", "pid 7"),
+        ];
+        let idle = || Some("activity.idle-in-transaction".to_owned());
+        assert_eq!(causes(checks), [None, idle(), idle(), idle()]);
+    }
+
+    #[test]
+    fn another_object_explains_nothing() {
+        let checks = vec![check("activity.idle-in-transaction", "pid 7"), check("activity.blocking", "pid 8")];
+        assert_eq!(causes(checks), [None, None]);
+    }
+
+    #[test]
+    fn drift_has_its_own_cause_if_it_names_more_than_the_cause_does() {
+        let mut drift = check("application.drift", "policy Task.rylie_tenant");
+        let forced = check("isolation.policy", "table \"Task\"");
+        assert_eq!(causes(vec![drift.clone(), forced.clone()])[0].as_deref(), Some("isolation.policy"));
+        drift.evidence.push(Evidence {
+            level: Verdict::Warning,
+            object: "index Task_x".to_owned(),
+            detail: String::new(),
+            fix: None,
+        });
+        assert_eq!(causes(vec![drift, forced])[0], None);
+    }
+
+    #[test]
+    fn every_rule_names_checks_that_exist() {
+        let ids: Vec<&str> = crate::doctor::all_checks().map(|spec| spec.id).collect();
+        for (symptom, cause, _) in RULES {
+            assert!(ids.contains(symptom) && ids.contains(cause), "{symptom} {cause}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Cancelling statements and ending sessions, with guards.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
+
+use super::session::placeholders::KIND;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// Maximum wait for a connection and for each answer.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// The sessions to end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SessionTarget {
+    /// One process of the server.
+    Process(i32),
+    /// Every session of this database that works on a statement, or is idle in a transaction, for longer than this.
+    OlderThan(Duration),
+}
+
+/// How a session is ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SessionEnd {
+    /// Its statement is cancelled.
+    Cancel,
+    /// The session is terminated.
+    Terminate,
+}
+
+/// A session, and what became of it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct EndedSession {
+    /// Its process id on the server.
+    pub pid: i32,
+    /// Its login.
+    pub login: String,
+    /// Its application.
+    pub application: String,
+    /// Its state, and for how long in seconds.
+    pub state: String,
+    /// Seconds in that state.
+    pub seconds: i64,
+    /// Why it is not ended without force: autovacuum, replication, a backup, a migration or maintenance. `None` for a
+    /// client's session.
+    pub protected: Option<String>,
+    /// Whether the server ended it; `None` before the attempt.
+    pub ended: Option<bool>,
+}
+
+/// Returns the sessions that a target names. Reads only. Fails with [`Error::Invalid`] if there is no such process of
+/// this database, and for this process's own session.
+pub async fn sessions_to_end(engine: &Engine, target: SessionTarget) -> Result<Vec<EndedSession>> {
+    let mut connection = connect(engine).await?;
+    let condition = match target {
+        SessionTarget::Process(pid) => format!("pid = {pid}"),
+        SessionTarget::OlderThan(age) => format!(
+            "datname = current_database() AND pid <> pg_backend_pid() AND (state = 'active' AND query_start < clock_timestamp() - {seconds} * interval '1 second' \
+             OR state LIKE 'idle in transaction%' AND state_change < clock_timestamp() - {seconds} * interval '1 second')",
+            seconds = age.as_secs()
+        ),
+    };
+    let sql = format!(
+        "SELECT pid, coalesce(usename, 'system')::text, coalesce(application_name, ''), coalesce(state, backend_type), \
+         coalesce(extract(epoch FROM clock_timestamp() - CASE WHEN state = 'active' THEN query_start ELSE state_change END)::bigint, 0), {KIND}, \
+         pid = pg_backend_pid(), coalesce(datname = current_database(), true) FROM pg_catalog.pg_stat_activity WHERE {condition} ORDER BY 5 DESC"
+    );
+    let failed = || Error::engine("reading the sessions");
+    let rows = bounded(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection)).await.map_err(failed())?;
+    let mut sessions = Vec::new();
+    for row in &rows {
+        let (kind, own, of_this): (String, bool, bool) =
+            (row.try_get(5).map_err(failed())?, row.try_get(6).map_err(failed())?, row.try_get(7).map_err(failed())?);
+        if own {
+            return Err(Error::invalid("the process id", "it is that of this command's own session"));
+        }
+        if !of_this {
+            return Err(Error::invalid("the process id", "the session belongs to another database of the server"));
+        }
+        sessions.push(EndedSession {
+            pid: row.try_get(0).map_err(failed())?,
+            login: row.try_get(1).map_err(failed())?,
+            application: row.try_get(2).map_err(failed())?,
+            state: row.try_get(3).map_err(failed())?,
+            seconds: row.try_get(4).map_err(failed())?,
+            protected: (kind != "client").then_some(kind),
+            ended: None,
+        });
+    }
+    if sessions.is_empty() && matches!(target, SessionTarget::Process(_)) {
+        return Err(Error::invalid(
+            "the process id",
+            "the server has no such session; see `rylie doctor --only activity`",
+        ));
+    }
+    let _ = connection.close().await;
+    Ok(sessions)
+}
+
+/// Ends the sessions, and sets `ended` in each. Protected ones are left unless `force` is set. A session that is no
+/// longer the same one (another login or application has the process id) is left.
+pub async fn end_sessions(engine: &Engine, sessions: &mut [EndedSession], how: SessionEnd, force: bool) -> Result<()> {
+    let mut connection = connect(engine).await?;
+    let function = if how == SessionEnd::Cancel { "pg_cancel_backend" } else { "pg_terminate_backend" };
+    let sql = format!(
+        "SELECT pg_catalog.{function}(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND coalesce(usename, 'system') = $2 AND coalesce(application_name, '') = $3"
+    );
+    for session in sessions.iter_mut().filter(|session| force || session.protected.is_none()) {
+        let query = sqlx::query_scalar::<_, bool>(AssertSqlSafe(sql.clone()))
+            .persistent(false)
+            .bind(session.pid)
+            .bind(&session.login)
+            .bind(&session.application);
+        let ended = bounded(query.fetch_optional(&mut connection)).await.map_err(Error::engine("ending a session"))?;
+        session.ended = Some(ended.unwrap_or(false));
+    }
+    let _ = connection.close().await;
+    Ok(())
+}
+
+async fn connect(engine: &Engine) -> Result<PgConnection> {
+    let reason = "SQLite has no sessions of a server; end the process that holds the file";
+    let options = engine.plain_options().ok_or_else(|| Error::invalid("the database", reason))?;
+    let options = options.application_name("rylie doctor").disable_statement_logging().statement_cache_capacity(0);
+    bounded(options.connect()).await.map_err(Error::engine("connecting"))
+}
+
+async fn bounded<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(WITHIN, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}

@@ -1,0 +1,289 @@
+//! The path by pgBackRest: the same steps, done by an installed and configured pgBackRest.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::target::{RestoreTarget, Window};
+use crate::error::{Error, Result};
+
+/// 2.45 of Debian 12 predates PostgreSQL 16.
+const OLDEST: (u32, u32) = (2, 55);
+
+/// The longest wait for a program that only prints something.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// The longest backup or restore.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// An installed pgBackRest with a configured stanza.
+#[derive(Clone, Debug)]
+pub struct PgBackRest {
+    stanza: String,
+    /// Major and minor version.
+    version: (u32, u32),
+}
+
+/// The state of a stanza.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct PgBackRestStatus {
+    /// The newest WAL segment in the repository.
+    pub last_wal: Option<String>,
+    /// When the oldest backup was complete, UTC.
+    pub window_start: Option<DateTime<Utc>>,
+    /// The number of backups.
+    pub bases: usize,
+    /// The label of the newest backup.
+    pub last_base: Option<String>,
+    /// The age of the newest backup in seconds.
+    pub last_base_age_seconds: Option<i64>,
+    /// The system identifier of the newest database of the stanza.
+    pub system_identifier: Option<String>,
+    /// Everything that is wrong.
+    pub problems: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Stanza {
+    name: String,
+    #[serde(default)]
+    archive: Vec<Archive>,
+    #[serde(default)]
+    backup: Vec<Backup>,
+    #[serde(default)]
+    db: Vec<Db>,
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct Archive {
+    database: Id,
+    max: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: u32,
+}
+
+#[derive(Deserialize)]
+struct Db {
+    id: u32,
+    #[serde(rename = "system-id")]
+    system_id: u64,
+}
+
+#[derive(Deserialize)]
+struct Backup {
+    label: String,
+    #[serde(default)]
+    error: Option<bool>,
+    timestamp: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Timestamp {
+    stop: i64,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    code: i64,
+    message: String,
+}
+
+impl PgBackRest {
+    /// The installed program. [`Error::Program`] if there is none, [`Error::PitrRefused`] for a version before 2.55 and for
+    /// a name of a stanza that is none.
+    pub async fn find(stanza: &str) -> Result<Self> {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        if stanza.is_empty() || stanza.starts_with('-') || !stanza.chars().all(plain) {
+            return Err(Error::invalid("pitr_stanza", "it must be the name of a stanza of pgBackRest"));
+        }
+        let missing =
+            || failed("it is not installed; install pgBackRest 2.55 or newer, or use the native path".to_owned());
+        let version = version_of("pgbackrest", "pgBackRest").await.ok_or_else(missing)?;
+        if version < OLDEST {
+            let (major, minor) = version;
+            let reason = format!(
+                "pgBackRest {major}.{minor} is older than 2.55, which the newest PostgreSQL needs; install a newer one, or \
+                 use the native path"
+            );
+            return Err(Error::PitrRefused { reason });
+        }
+        Ok(Self { stanza: stanza.to_owned(), version })
+    }
+
+    /// Its name and version.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        format!("pgBackRest {}.{}", self.version.0, self.version.1)
+    }
+
+    /// `stanza-create`: makes the stanza in the repository. What exists stays.
+    pub async fn init(&self) -> Result<()> {
+        self.run(&["stanza-create"], LONGEST).await.map(drop)
+    }
+
+    /// `check`: forces a segment switch and waits until it is in the repository.
+    pub async fn check(&self) -> Result<()> {
+        self.run(&["check"], Duration::from_mins(10)).await.map(drop)
+    }
+
+    /// `backup`: full, or the changes since the newest one.
+    pub async fn base(&self, incremental: bool) -> Result<()> {
+        let kind = if incremental { "--type=incr" } else { "--type=full" };
+        self.run(&[kind, "--start-fast", "backup"], LONGEST).await.map(drop)
+    }
+
+    /// `info`: the state of the stanza.
+    pub async fn status(&self, now: DateTime<Utc>) -> Result<PgBackRestStatus> {
+        let text = self.run(&["--output=json", "info"], ANSWER).await?;
+        read_info(&text, &self.stanza, now)
+    }
+
+    /// `restore --type=time`: restores to a new data directory, which must not exist or be empty. The server that is started
+    /// on it replays the WAL, and promotes at the target. [`Error::OutsideWindow`] for a time before the first backup or in
+    /// the future.
+    pub async fn restore(&self, target: RestoreTarget, into: &Path, now: DateTime<Utc>) -> Result<()> {
+        if into.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::FileExists { path: into.to_owned() });
+        }
+        let start = self.status(now).await?.window_start;
+        let window = Window { start, end: Some(now) };
+        let kind = match target {
+            RestoreTarget::Time(time) if start.is_none_or(|start| time < start) || time >= now => {
+                return Err(Error::OutsideWindow { asked: target.to_string(), window: window.to_string() });
+            }
+            RestoreTarget::Time(time) => {
+                vec!["--type=time".to_owned(), format!("--target={}", time.format("%Y-%m-%d %H:%M:%S%.6f+00"))]
+            }
+            RestoreTarget::Position(lsn) => vec!["--type=lsn".to_owned(), format!("--target={lsn}")],
+            RestoreTarget::Latest => vec!["--type=default".to_owned()],
+        };
+        let path = format!("--pg1-path={}", into.display());
+        let promote = "--target-action=promote";
+        let mut words: Vec<&str> = kind.iter().map(String::as_str).collect();
+        words.push(path.as_str());
+        if !matches!(target, RestoreTarget::Latest) {
+            words.push(promote);
+        }
+        words.push("restore");
+        self.run(&words, LONGEST).await.map(drop)
+    }
+
+    async fn run(&self, words: &[&str], within: Duration) -> Result<String> {
+        let mut command = Command::new("pgbackrest");
+        command.arg(format!("--stanza={}", self.stanza)).args(words).env("LC_ALL", "C");
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let ended = tokio::time::timeout(within, command.output()).await;
+        let output = ended.map_err(|_| failed(format!("it does not end within {} s", within.as_secs())))?;
+        let output = output.map_err(|error| failed(format!("it cannot be started: {error}")))?;
+        if output.status.success() {
+            return String::from_utf8(output.stdout).map_err(|_| failed("its output is no text".to_owned()));
+        }
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let line = said.iter().flat_map(|text| text.lines()).find_map(|line| line.split_once("ERROR: "));
+        let reason = line.map_or_else(|| format!("it ended with {}", output.status), |(_, reason)| reason.to_owned());
+        Err(failed(reason))
+    }
+}
+
+/// The version of an installed Barman, which this library does not drive.
+pub async fn barman_version() -> Option<String> {
+    version_of("barman", "").await.map(|(major, minor)| format!("{major}.{minor}"))
+}
+
+fn failed(reason: String) -> Error {
+    Error::Program { program: "pgbackrest", reason }
+}
+
+/// Major and minor version, from `pgBackRest 2.55.1` or `3.4.0 Barman by EnterpriseDB`.
+async fn version_of(program: &str, before: &str) -> Option<(u32, u32)> {
+    let mut command = Command::new(program);
+    command.arg(if before.is_empty() { "--version" } else { "version" });
+    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(ANSWER, command.output()).await.ok()?.ok()?;
+    parse_version(&String::from_utf8(output.stdout).ok()?, before)
+}
+
+fn parse_version(text: &str, before: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().strip_prefix(before)?.trim_start().split(|letter: char| !letter.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn read_info(text: &str, stanza: &str, now: DateTime<Utc>) -> Result<PgBackRestStatus> {
+    let stanzas: Vec<Stanza> = serde_json::from_str(text)
+        .map_err(|_| failed("its output has a form that this version does not know".to_owned()))?;
+    let found = stanzas.into_iter().find(|found| found.name == stanza);
+    let found = found.ok_or_else(|| failed(format!("it knows no stanza {stanza}")))?;
+    let mut status = PgBackRestStatus { bases: found.backup.len(), ..PgBackRestStatus::default() };
+    if found.status.code != 0 {
+        status.problems.push(format!("stanza {stanza}: {}", found.status.message));
+    }
+    let newest = found.db.iter().max_by_key(|db| db.id);
+    status.system_identifier = newest.map(|db| db.system_id.to_string());
+    let archives = found.archive.into_iter().filter(|archive| newest.is_none_or(|db| db.id == archive.database.id));
+    status.last_wal = archives.filter_map(|archive| archive.max).max();
+    for backup in found.backup.iter().filter(|backup| backup.error == Some(true)) {
+        status.problems.push(format!("the backup {} has pages with a wrong checksum", backup.label));
+    }
+    let stops = || found.backup.iter().filter_map(|backup| DateTime::from_timestamp(backup.timestamp.stop, 0));
+    status.window_start = stops().min();
+    status.last_base_age_seconds = stops().max().map(|newest| (now - newest).num_seconds());
+    status.last_base =
+        found.backup.iter().max_by_key(|backup| backup.timestamp.stop).map(|backup| backup.label.clone());
+    if status.bases == 0 && status.problems.is_empty() {
+        status.problems.push(format!("stanza {stanza} has no backup; run `rylie pitr base --via pgbackrest`"));
+    }
+    Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The form of pgBackRest 2.55, from its documentation of `info`.
+    const INFO: &str = r#"[{"archive":[{"database":{"id":1,"repo-key":1},"id":"15-1","max":"00000001000000000000000B",
+        "min":"000000010000000000000001"}],"backup":[{"annotation":null,"archive":{"start":"000000010000000000000002",
+        "stop":"000000010000000000000003"},"backrest":{"format":5,"version":"2.55.1"},"database":{"id":1,"repo-key":1},
+        "error":false,"info":{"delta":1,"repository":{"delta":1},"size":2},"label":"20261126-010000F","lsn":{"start":"0/2000028",
+        "stop":"0/3000050"},"prior":null,"reference":null,"timestamp":{"start":1795654800,"stop":1795654860},"type":"full"}],
+        "cipher":"none","db":[{"id":1,"repo-key":1,"system-id":7712584064178346937,"version":"15"}],"name":"platform",
+        "repo":[{"cipher":"none","key":1,"status":{"code":0,"message":"ok"}}],
+        "status":{"code":0,"lock":{"backup":{"held":false}},"message":"ok"}}]"#;
+
+    #[test]
+    fn the_state_of_a_stanza_is_read() {
+        let now = DateTime::from_timestamp(1_795_654_960, 0).unwrap();
+        let status = read_info(INFO, "platform", now).unwrap();
+
+        assert_eq!(status.last_wal.as_deref(), Some("00000001000000000000000B"));
+        assert_eq!((status.bases, status.last_base_age_seconds), (1, Some(100)));
+        assert_eq!(status.window_start, DateTime::from_timestamp(1_795_654_860, 0));
+        assert_eq!(status.system_identifier.as_deref(), Some("7712584064178346937"));
+        assert!(status.problems.is_empty());
+    }
+
+    #[test]
+    fn a_stanza_without_a_backup_is_a_problem_and_another_stanza_an_error() {
+        let empty = r#"[{"archive":[],"backup":[],"db":[],"name":"platform","status":{"code":2,"message":"no valid backups"}}]"#;
+        let status = read_info(empty, "platform", DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(status.problems, ["stanza platform: no valid backups"]);
+        for text in [INFO, "{}", "", "[{}]"] {
+            assert!(matches!(read_info(text, "other", DateTime::UNIX_EPOCH), Err(Error::Program { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(parse_version("pgBackRest 2.55.1\n", "pgBackRest"), Some((2, 55)));
+        assert_eq!(parse_version("pgBackRest 2.45\n", "pgBackRest"), Some((2, 45)));
+        assert_eq!(parse_version("3.4.0 Barman by EnterpriseDB (www.enterprisedb.com)\n", ""), Some((3, 4)));
+        assert_eq!(parse_version("bash: pgbackrest: no", "pgBackRest"), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! Refuses a reversal that could not be completed, because objects of others depend on what it drops. PostgreSQL.
+//!
+//! A view on one of our columns, or a foreign key to one of our tables, would stop the reversal half-way.
+
+use crate::adopt::Catalog;
+use crate::connection::Connection;
+use crate::drift::Snapshot;
+use crate::error::{Refusal, Result};
+use crate::literal::literal;
+use crate::migrations::Migration;
+use crate::step::Engine;
+
+const SQL: &str = include_str!("dependents/dependents.sql");
+
+/// Fails if an object that no migration made depends on what the reversal of these migrations drops. Reads only.
+pub(super) async fn refuse(connection: &mut Connection, reverted: &[&&'static dyn Migration]) -> Result<()> {
+    if connection.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let steps: Vec<String> = reverted
+        .iter()
+        .flat_map(|migration| migration.down(Engine::Postgres))
+        .map(|step| step.statement().replace("public.", ""))
+        .collect();
+    let objects = connection.list_postgres(&sql(&steps), "looking for dependent objects").await?;
+    if objects.is_empty() { Ok(()) } else { Err(Refusal::Dependents { objects }.into()) }
+}
+
+fn sql(steps: &[String]) -> String {
+    let expected = Snapshot::expected();
+    let drops = |what: &str| steps.iter().any(|step| step.contains(what));
+    let columns = expected
+        .tables
+        .iter()
+        .flat_map(|(table, definition)| definition.columns.keys().map(move |column| (table.as_str(), column.as_str())));
+    let columns = columns.filter(|(table, column)| {
+        let on = format!("ALTER TABLE \"{table}\"");
+        let of = |step: &&String| {
+            step.contains(&format!("DROP COLUMN IF EXISTS \"{column}\""))
+                || step.contains(&format!("DROP COLUMN IF EXISTS {column}"))
+        };
+        steps.iter().filter(|step| step.contains(&on)).any(|step| of(&step))
+    });
+    let columns = columns.map(|(table, column)| format!("({}, {})", literal(table), literal(column)));
+    let table_names = expected.tables.keys().chain(expected.sequences.keys());
+    let relations = table_names.filter(|name| {
+        let kinds = ["TABLE ", "TABLE IF EXISTS ", "SEQUENCE IF EXISTS "];
+        kinds.iter().any(|kind| drops(&format!("DROP {kind}{name}")) || drops(&format!("DROP {kind}\"{name}\"")))
+    });
+    let functions = expected.functions.keys().filter_map(|function| function.split('(').next());
+    let functions = functions.filter(|name| drops(&format!("DROP FUNCTION IF EXISTS {name}(")));
+    let base = Catalog::base();
+    let constraints = expected.tables.values().flat_map(|table| table.constraints.keys());
+    let constraints = constraints.chain(base.tables.values().flat_map(|table| table.constraints.keys()));
+    let triggers = expected.tables.values().flat_map(|table| table.triggers.keys());
+    SQL.replace("$columns", &list(columns.collect(), "('', '')"))
+        .replace("$relations", &list(relations.map(|name| literal(name)).collect(), "''"))
+        .replace("$functions", &list(functions.map(literal).collect(), "''"))
+        .replace("$constraints", &list(constraints.map(|name| literal(name)).collect(), "''"))
+        .replace("$triggers", &list(triggers.map(|name| literal(name)).collect(), "''"))
+        .replace("$tables", &list(expected.tables.keys().map(|name| literal(name)).collect(), "''"))
+}
+
+/// SQL has no empty list.
+fn list(names: Vec<String>, none: &str) -> String {
+    if names.is_empty() { none.to_owned() } else { names.join(", ") }
+}

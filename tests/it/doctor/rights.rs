@@ -1,0 +1,110 @@
+//! A login without rights: nothing is healthy that was not looked at, and nothing is written.
+
+use rylie_db::maintenance::Verdict;
+use rylie_testkit::Cluster;
+
+use super::plants::{ISOLATION, PEOPLE, TABLES};
+use super::{diagnose, seeded, status};
+use crate::support::raw::Raw;
+
+/// Checks that need a right to see what they are about.
+const NEED_A_RIGHT: [&str; 30] = [
+    "activity.long-queries",
+    "activity.idle-in-transaction",
+    "activity.idle-sessions",
+    "activity.vacuum-held",
+    "activity.blocking",
+    "activity.lock-waits",
+    "activity.contention",
+    "server.trust",
+    "server.file-errors",
+    "server.wal-size",
+    "server.unencrypted-sessions",
+    "isolation.probe-tenant",
+    "isolation.probe-identity",
+    "isolation.probe-platform",
+    "isolation.forced",
+    "application.audit-backlog",
+    "application.expired-sessions",
+    "application.expired-tokens",
+    "application.inactive-users",
+    "application.users-without-agency",
+    "application.super-admins",
+    "application.quotas",
+    "application.usage-counters",
+    "application.usage-archive",
+    "application.secrets-plain",
+    "application.secrets-keys",
+    "application.jobs-failing",
+    "application.jobs-stuck",
+    "application.alerts-undelivered",
+    "application.orphans",
+];
+
+#[tokio::test]
+async fn a_check_without_its_right_is_not_checked_and_says_why() {
+    let cluster = Cluster::private().await.unwrap();
+    let database = seeded(&cluster).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    raw.run("CREATE ROLE doctor_guest LOGIN").await;
+    raw.run(PEOPLE).await;
+    // Faults, so that a check that looks at nothing would differ from the owner's.
+    for plant in TABLES.iter().chain(ISOLATION).filter(|plant| !plant.sql.contains("ROLE")) {
+        let _ = raw.rows(plant.sql).await;
+    }
+    // The plants' rights for everybody are not part of this.
+    raw.run("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC; REVOKE SELECT (email) ON \"User\" FROM PUBLIC")
+        .await;
+
+    let all = diagnose(&database.url(), &[]).await;
+    let guest = diagnose(&database.url_as("doctor_guest"), &[]).await;
+
+    for id in NEED_A_RIGHT {
+        let check = guest.check(id).unwrap_or_else(|| panic!("no check {id}"));
+        assert_eq!(check.status, Verdict::NotChecked, "{check:?}");
+        assert!(check.reason.as_deref().is_some_and(|reason| !reason.is_empty()), "{check:?}");
+    }
+    for check in guest.checks.iter().filter(|check| check.status == Verdict::Ok) {
+        assert!(
+            !status(&all, &check.id).is_finding(),
+            "{} is healthy for the guest only: {:?}",
+            check.id,
+            all.check(&check.id)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_run_changes_no_row_and_leaves_no_transaction() {
+    const STATE: &str = "SELECT string_agg(c.relname || ' ' || (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM public.%I', c.relname), false, true, '')))[1]::text, ' ' ORDER BY c.relname) \
+         FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace";
+    let cluster = Cluster::shared().await.unwrap();
+    let database = seeded(cluster).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    raw.run(PEOPLE).await;
+    let before = raw.rows(STATE).await.unwrap();
+
+    diagnose(&database.url(), &[]).await;
+
+    assert_eq!(raw.rows(STATE).await.unwrap(), before);
+    let open = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'";
+    assert_eq!(raw.rows(open).await.unwrap(), ["0"]);
+}
+
+#[tokio::test]
+async fn a_login_that_may_only_read_makes_a_whole_run() {
+    let cluster = Cluster::private().await.unwrap();
+    let database = seeded(&cluster).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    raw.run("CREATE ROLE doctor_watcher LOGIN BYPASSRLS; GRANT pg_read_all_data, pg_monitor TO doctor_watcher; ALTER ROLE doctor_watcher SET default_transaction_read_only = on").await;
+
+    let report = diagnose(&database.url_as("doctor_watcher"), &[]).await;
+
+    for group in ["activity.", "tables.", "application.expired-sessions", "application.drift"] {
+        let checks: Vec<_> = report.checks.iter().filter(|check| check.id.starts_with(group)).collect();
+        assert!(checks.iter().any(|check| check.status == Verdict::Ok), "{checks:?}");
+    }
+    for check in ["isolation.probe-tenant", "isolation.probe-identity", "isolation.probe-platform"] {
+        assert_eq!(status(&report, check), Verdict::NotChecked, "{check}");
+    }
+}
