@@ -76,6 +76,7 @@ migrations! {
     m20261126_000035_count_an_event_once_a_tenant::CountAnEventOnceATenant,
     m20261126_000036_spell_times_one_way::SpellTimesOneWay,
     m20261126_000038_refuse_hidden_parents::RefuseHiddenParents,
+    m20261126_000052_create_idempotency_key::CreateIdempotencyKey,
     m20261126_000061_check_chain_before_removal::CheckChainBeforeRemoval,
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod engine_maintenance;
 mod faults;
 mod isolation;
+mod json;
 mod migration;
 mod mocks;
 mod postgres;

@@ -105,3 +105,23 @@ async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
         .await;
     assert_eq!(written, 3, "to begin, to read the owner and add the request and its tasks, to commit");
 }
+
+#[tokio::test]
+async fn from_a_token_to_a_page_are_three_round_trips() {
+    let counted = Counted::new().await;
+    let agency = counted.world.agency().await.unwrap();
+    agency.request().await.unwrap();
+    let unit = counted.store.identity().await.unwrap();
+    let expires = SystemEnv.now() + chrono::TimeDelta::days(1);
+    let token = unit.sessions().begin(&agency.admin.user.id, expires).await.unwrap();
+    unit.commit().await.unwrap();
+
+    let page = counted
+        .of(async || {
+            let unit = counted.store.tenant_of(&token, Origin::default()).read_only().await.unwrap();
+            unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+        })
+        .await;
+
+    assert_eq!(page, 3, "to begin, to sign in and assume the tenant, to read the page");
+}

@@ -30,6 +30,8 @@ actions! {
     UserCreated = "USER_CREATED",
     /// A user's role was changed.
     UserRoleUpdate = "USER_ROLE_UPDATE",
+    /// A user was moved to another agency, or out of any.
+    UserMoved = "USER_MOVED",
     /// A user was deleted.
     UserDeleted = "USER_DELETED",
     /// An agency was created.

@@ -18,7 +18,7 @@ mod server;
 mod transaction;
 mod unit_options;
 
-pub use error::{Error, Fault, Result, UNSTORABLE};
+pub use error::{Error, Fault, Result};
 pub use holders::{CallSite, Holder};
 pub use log_position::LogPosition;
 pub use opening::{auditing_role, begin, begin_on_replica, read_single_statement, reads_single_statement};
@@ -27,5 +27,5 @@ pub use pool_options::PoolOptions;
 pub use replicas::{ReplicaStatus, Replicas};
 pub use retry::{Retry, Retryable, retry};
 pub use server::Server;
-pub use transaction::{Transaction, is_unstorable};
+pub use transaction::{Transaction, refuse_unstorable};
 pub use unit_options::UnitOptions;

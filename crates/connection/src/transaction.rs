@@ -40,7 +40,7 @@ use telemetry::Telemetry;
 use transaction_connection::TransactionConnection;
 
 pub(crate) use single_statement::rows_of;
-pub use storable::is_unstorable;
+pub use storable::refuse_unstorable;
 
 /// An open transaction. Dropping it rolls it back without waiting.
 pub struct Transaction {

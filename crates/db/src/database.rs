@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use rylie_audit::{Action, Event, SigningKey};
+use rylie_audit::{Action, Event, Origin, SigningKey};
 use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
-    AuditReader, ConnectionError, DatabaseStore, Grant, IdentityUnit, OperationsUnit, PlatformUnit, Pool, Progress,
-    ReplicaStatus, Replicas, Store, StoreExt, TenantCounts, TenantScope, TenantUnit, UnitOptions,
+    AuditReader, ConnectionError, Credential, DatabaseStore, Grant, IdentityUnit, OperationsUnit, PlatformUnit, Pool,
+    Progress, ReplicaStatus, Replicas, Store, StoreExt, TenantAccess, TenantCounts, TenantScope, TenantUnit,
+    UnitOptions,
 };
 use sea_orm::DbBackend;
 
@@ -194,6 +195,18 @@ impl Database {
         Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)
     }
 
+    /// Checks that the database answers, by the pool: one round trip, and no connection more. For probes that run often;
+    /// [`health`](Self::health) checks more. Waits for a free connection as a unit does.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.pool.ping().await?)
+    }
+
+    /// Checks by the pool whether every migration of this version is applied, so that a service may accept calls. Two
+    /// round trips, and no connection more.
+    pub async fn is_migrated(&self) -> Result<bool> {
+        Ok(self.missing_migrations().await?.is_empty())
+    }
+
     /// Checks that the database answers and is migrated. Opens one connection outside the pool.
     pub async fn health(&self) -> Result<Health> {
         let asked = Instant::now();
@@ -276,6 +289,24 @@ impl Store for Database {
         opened_at: &'static Location<'static>,
     ) -> rylie_repositories::Result<Box<dyn IdentityUnit>> {
         self.store.open_identity(opened_at).await
+    }
+
+    async fn open_identity_to_read(
+        &self,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> rylie_repositories::Result<Box<dyn IdentityUnit>> {
+        self.store.open_identity_to_read(options, opened_at).await
+    }
+
+    async fn open_tenant_of(
+        &self,
+        credential: &Credential,
+        origin: Origin,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> rylie_repositories::Result<TenantAccess> {
+        self.store.open_tenant_of(credential, origin, options, opened_at).await
     }
 
     async fn open_platform(

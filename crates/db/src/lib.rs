@@ -38,9 +38,10 @@ pub mod prelude {
         Task, TaskId, TaskStatus, TaskType, TenantId, Token, User, UserId, UserRole,
     };
     pub use rylie_repositories::{
-        BulkOutcome, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, Loader, LogPosition, NewAgency,
-        NewRequest, NewTask, NewUser, Page, PageRequest, Patch, PlatformUnit, Progress, RequestFilter, Retry,
-        SignedInUser, Store, StoreExt, TaskFilter, TenantScope, TenantUnit, UnitOptions, retry, stream_of,
+        BulkOutcome, Credential, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, Loader, LogPosition,
+        NewAgency, NewRequest, NewTask, NewUser, Page, PageRequest, Patch, PlatformUnit, Progress, RequestFilter,
+        Retry, SignedInUser, Store, StoreExt, TaskFilter, TenantAccess, TenantScope, TenantUnit, UnitOptions, retry,
+        stream_of,
     };
 
     pub use crate::{Config, Database, Error, Result};

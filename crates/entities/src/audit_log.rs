@@ -41,6 +41,7 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub user_agent: Option<String>,
     /// When it was recorded.
+    #[serde(serialize_with = "crate::timestamp::without_zeros")]
     pub created_at: Timestamp,
     /// The tenant of the record; `platform` for events of no tenant.
     pub tenant_id: TenantId,

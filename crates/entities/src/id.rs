@@ -40,6 +40,12 @@ macro_rules! id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            #[cfg(feature = "mock")]
+            #[allow(dead_code, reason = "not every table has a row for tests")]
+            pub(crate) fn for_tests(text: &str) -> Self {
+                Self(text.to_owned())
+            }
         }
 
         impl std::str::FromStr for $name {

@@ -4,6 +4,7 @@ pub mod account;
 pub mod agency;
 pub mod audit_log;
 pub mod ga4_connection;
+pub mod idempotency_key;
 pub mod monthly_usage;
 pub mod request;
 pub mod search_console_connection;
@@ -19,6 +20,8 @@ pub mod verification_token;
 mod details;
 mod enums;
 mod env;
+#[cfg(feature = "mock")]
+mod for_tests;
 #[doc(hidden)]
 pub mod id;
 mod request_kind;
@@ -45,6 +48,7 @@ pub use account::{Account, AccountId};
 pub use agency::{Agency, AgencyId};
 pub use audit_log::{AuditLog, AuditLogId};
 pub use ga4_connection::{Ga4Connection, Ga4ConnectionId};
+pub use idempotency_key::{IdempotencyKey, IdempotencyKeyId};
 pub use monthly_usage::{MonthlyUsage, MonthlyUsageId};
 pub use request::{Request, RequestId};
 pub use search_console_connection::{SearchConsoleConnection, SearchConsoleConnectionId};

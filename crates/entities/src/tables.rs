@@ -46,6 +46,7 @@ pub fn tables() -> Vec<EntityTable> {
         table::<crate::agency::Entity>(),
         table::<crate::audit_log::Entity>(),
         table::<crate::ga4_connection::Entity>(),
+        table::<crate::idempotency_key::Entity>(),
         table::<crate::monthly_usage::Entity>(),
         table::<crate::request::Entity>(),
         table::<crate::seoworks_task_mapping::Entity>(),

@@ -7,10 +7,12 @@ pub struct TenantTable {
     pub name: &'static str,
     /// Whether its rows outlive the tenant: they are exported, but neither erased nor imported.
     pub outlives: bool,
+    /// Whether its rows are of use in this database only: they are erased, but neither exported nor imported.
+    pub stays: bool,
 }
 
 const fn table(name: &'static str) -> TenantTable {
-    TenantTable { name, outlives: false }
+    TenantTable { name, outlives: false, stays: false }
 }
 
 /// Every table with a tenant key, each after the tables that it references. A test compares the list with the schema.
@@ -28,5 +30,7 @@ pub const TENANT_TABLES: &[TenantTable] = &[
     table("Task"),
     table("SEOWorksTaskMapping"),
     // Evidence: append-only, also for the persons it concerns.
-    TenantTable { name: "AuditLog", outlives: true },
+    TenantTable { name: "AuditLog", outlives: true, stays: false },
+    // Answers of calls, kept for a day.
+    TenantTable { name: "IdempotencyKey", outlives: false, stays: true },
 ];

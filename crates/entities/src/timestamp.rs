@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A time in UTC with millisecond precision: the stored form of `timestamp(3)`.
 ///
 /// Converting from [`DateTime<Utc>`] truncates to milliseconds, so that a value read back equals the value written.
-/// Serialised as RFC 3339. A stored time before the year 1, after 9999 or infinite is read as the nearest valid time.
+/// Serialised as JavaScript's `toISOString` writes it: RFC 3339 in UTC with three decimals. A stored time before the year 1, after 9999 or infinite is read as the nearest valid time.
 /// Another writer stored it, and it must not prevent reading the other rows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(NaiveDateTime);
@@ -38,8 +38,13 @@ impl From<Timestamp> for DateTime<Utc> {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.utc().serialize(to)
+        to.collect_str(&self.0.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
     }
+}
+
+/// Serialises a time without the decimals of a whole second, as exports of audit records have it.
+pub(crate) fn without_zeros<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    at.utc().serialize(to)
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
@@ -135,6 +140,19 @@ mod tests {
         assert_eq!(read(0), "2000-01-01T00:00:00+00:00");
         assert_eq!(read(i64::MAX), "9999-12-31T23:59:59.999+00:00");
         assert_eq!(read(i64::MIN), "0001-01-01T00:00:00+00:00");
+    }
+
+    #[test]
+    fn json_has_three_decimals_and_is_read_back() {
+        for (text, json) in [
+            ("2026-11-23T10:00:00Z", "\"2026-11-23T10:00:00.000Z\""),
+            ("2026-11-23T10:00:00.12Z", "\"2026-11-23T10:00:00.120Z\""),
+            ("0001-01-01T00:00:00Z", "\"0001-01-01T00:00:00.000Z\""),
+        ] {
+            let at = Timestamp::from(text.parse::<DateTime<Utc>>().unwrap());
+            assert_eq!(serde_json::to_string(&at).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Timestamp>(json).unwrap(), at);
+        }
     }
 
     #[test]

@@ -9,12 +9,14 @@ use crate::{Timestamp, Token};
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, Serialize)]
 #[sea_orm(table_name = "VerificationToken", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Model {
     /// The address it was sent to.
     #[sea_orm(column_type = "Text")]
     pub identifier: String,
     /// The secret in the link; unique.
     #[sea_orm(primary_key, auto_increment = false)]
+    #[serde(skip_serializing)]
     pub token: Token,
     /// First instant at which it is invalid.
     pub expires: Timestamp,

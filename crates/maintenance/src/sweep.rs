@@ -85,10 +85,12 @@ pub struct RemovedExpired {
     pub sessions: u64,
     /// Expired verification tokens.
     pub verification_tokens: u64,
+    /// Expired answers of repeatable calls.
+    pub idempotency_keys: u64,
 }
 
-/// Deletes every expired session and verification token, 10,000 per transaction. The limit of `sweep` applies to each
-/// of the two. Locked rows are left to the next run.
+/// Deletes every expired session, verification token and answer of a repeatable call, 10,000 per transaction. The limit
+/// of `sweep` applies to each of the three. Locked rows are left to the next run.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = |what| Removal {
         what,
@@ -102,7 +104,8 @@ pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedE
     };
     let sessions = removal(Expirable::Sessions).run(store, sweep).await?;
     let verification_tokens = removal(Expirable::VerificationTokens).run(store, sweep).await?;
-    Ok(RemovedExpired { sessions, verification_tokens })
+    let idempotency_keys = removal(Expirable::IdempotencyKeys).run(store, sweep).await?;
+    Ok(RemovedExpired { sessions, verification_tokens, idempotency_keys })
 }
 
 /// The number of rows that [`purge_deleted`] removed, or would remove in a dry run.

@@ -2,12 +2,14 @@
 
 mod accounts;
 mod api_keys;
+mod idempotency;
 mod identities;
 mod sessions;
 mod verification_tokens;
 
 pub use accounts::*;
 pub use api_keys::*;
+pub use idempotency::*;
 pub use identities::*;
 pub use sessions::*;
 pub use verification_tokens::*;

@@ -1,8 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod common_unit;
 mod label;
+mod limits;
 mod loader;
-mod not_empty;
 mod patch;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
 mod store;
@@ -20,19 +21,21 @@ mod tenant_transfer;
 mod usage;
 mod users;
 
+pub use common_unit::CommonUnit;
+pub use limits::{MAX_JSON_BYTES, MAX_LINE_BYTES, MAX_SECRET_BYTES, MAX_TEXT_BYTES};
 pub use loader::{Loaded, Loader};
 pub use patch::Patch;
 pub use store::{
-    Configurable, DatabaseStore, KeySource, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant,
-    OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt,
+    Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
+    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt, TenantAccess,
 };
 pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 
 // The parts of a unit of work that callers need. The types that send statements are not exported.
 pub use rylie_tenancy::{
     BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
-    PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable, RowStream,
-    Savepoint, Server, SignedInUser, StoredMarker, TenantScope, UnitOptions, retry, stream_of,
+    PageItem, PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable,
+    RowStream, Savepoint, Server, SignedInUser, StoredMarker, TenantScope, UnitOptions, retry, stream_of,
 };
 
 pub use audit::{
@@ -43,8 +46,8 @@ pub use connections::{
     Ga4ConnectionRepository, NewGa4Connection, NewSearchConsoleConnection, SearchConsoleConnectionRepository,
 };
 pub use identity::{
-    AccountRepository, ApiKeyRepository, ApiKeySignIn, IdentityRepository, NewAccount, SessionRepository,
-    VerificationTokenRepository,
+    ANSWERS_KEPT, AccountRepository, ApiKeyRepository, ApiKeySignIn, Claim, IdempotencyRepository, IdentityRepository,
+    MAX_ANSWER_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, NewAccount, SessionRepository, VerificationTokenRepository,
 };
 pub use operations::{
     Alert, AlertEvent, AlertRepository, Delivery, Expirable, ExpiryRepository, JobRun, JobRunRepository, KeptSize,
@@ -73,8 +76,8 @@ pub use {
     audit::{MockAuditRepository, MockAuditSealRepository},
     connections::{MockGa4ConnectionRepository, MockSearchConsoleConnectionRepository},
     identity::{
-        MockAccountRepository, MockApiKeyRepository, MockApiKeySignIn, MockIdentityRepository, MockSessionRepository,
-        MockVerificationTokenRepository,
+        MockAccountRepository, MockApiKeyRepository, MockApiKeySignIn, MockIdempotencyRepository,
+        MockIdentityRepository, MockSessionRepository, MockVerificationTokenRepository,
     },
     operations::{
         MockAlertRepository, MockExpiryRepository, MockJobRunRepository, MockSettingsRepository, MockSizeHistory,

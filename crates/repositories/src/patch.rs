@@ -2,8 +2,11 @@
 
 use sea_orm::sea_query::Nullable;
 use sea_orm::{ActiveValue, Value};
+use serde::{Deserialize, Deserializer};
 
-/// The change of a nullable column.
+use crate::Result;
+
+/// The change of a nullable column. In JSON a missing field keeps the value, and `null` clears it.
 ///
 /// ```
 /// use rylie_repositories::{Patch, UserChanges};
@@ -24,6 +27,14 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
+    /// Checks the new value, if there is one.
+    pub(crate) fn checked(self, check: impl FnOnce(T) -> Result<T>) -> Result<Self> {
+        match self {
+            Self::Set(value) => check(value).map(Self::Set),
+            other => Ok(other),
+        }
+    }
+
     /// Returns the new value of a column with the value `before`.
     pub(crate) fn or(self, before: Option<T>) -> Option<T> {
         match self {
@@ -41,6 +52,13 @@ impl<T: Into<Value> + Nullable> Patch<T> {
             Self::Clear => ActiveValue::Set(None),
             Self::Set(value) => ActiveValue::Set(Some(value)),
         }
+    }
+}
+
+/// A missing field is [`Patch::Keep`] where the structure has `#[serde(default)]`.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(from)?.map_or(Self::Clear, Self::Set))
     }
 }
 

@@ -16,7 +16,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, DbBackend, TryIntoModel};
 
-use crate::not_empty::not_empty;
+use crate::limits::{self, not_empty};
 use crate::tasks::{self, NewTask};
 use crate::tx::Tx;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
@@ -40,6 +40,10 @@ pub trait RequestRepository: Send + Sync {
 
     /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     async fn get(&self, id: &RequestId) -> Result<Request>;
+
+    /// As [`get`](Self::get), and locks the request until the unit ends. For a change that depends on the present state:
+    /// another unit's change comes before the read or after this unit.
+    async fn get_for_update(&self, id: &RequestId) -> Result<Request>;
 
     /// Returns the request with its user and its tasks, oldest first. Three statements for any number of tasks.
     async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks>;
@@ -110,6 +114,10 @@ impl RequestRepository for Tx {
         self.present::<Entity>(id).await?.ok_or(Error::NotFound { entity: "Request" })
     }
 
+    async fn get_for_update(&self, id: &RequestId) -> Result<Request> {
+        self.rows::<Entity>().filter(present(id)).locked().get("Request").await
+    }
+
     async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks> {
         let request = RequestRepository::get(self, id).await?;
         let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(&request.user_id)).one().await?;
@@ -155,10 +163,12 @@ impl RequestRepository for Tx {
         if let Some(title) = changes.title {
             set.title = Set(not_empty("the title", title)?);
         }
-        set.description = changes.description.map_or(NotSet, Set);
+        if let Some(description) = changes.description {
+            set.description = Set(limits::text("the description", description)?);
+        }
         set.priority = changes.priority.map_or(NotSet, Set);
-        set.content_url = changes.content_url.into_active();
-        set.page_title = changes.page_title.into_active();
+        set.content_url = changes.content_url.checked(|url| limits::line("the address", url))?.into_active();
+        set.page_title = changes.page_title.checked(|title| limits::line("the page's title", title))?.into_active();
         self.update_one::<Entity>(set, present(id), "Request").await
     }
 
@@ -244,13 +254,13 @@ fn row(tx: &Tx, new: NewRequest, user: &UserId, agency: Option<&AgencyId>) -> Re
         user_id: Set(user.clone()),
         agency_id: Set(agency.cloned()),
         title: Set(not_empty("the title", new.title)?),
-        description: Set(new.description),
+        description: Set(limits::text("the description", new.description)?),
         kind: Set(not_empty("the kind of work", new.kind.to_string())?),
         priority: Set(new.priority.unwrap_or(RequestPriority::Medium)),
         status: Set(RequestStatus::Pending),
         package_type: Set(new.package),
-        keywords: Set(new.keywords),
-        target_url: Set(new.target_url),
+        keywords: Set(new.keywords.map(|keywords| limits::json("the keywords", keywords)).transpose()?),
+        target_url: Set(new.target_url.map(|url| limits::line("the address", url)).transpose()?),
         pages_completed: Set(0),
         blogs_completed: Set(0),
         gbp_posts_completed: Set(0),

@@ -1,29 +1,32 @@
 //! The store opens units of work: tenant, identity, platform and operations units.
 
+mod access;
 mod open;
 
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use rylie_audit::Origin;
 use rylie_entities::Env;
 use rylie_tenancy::{CallSite, CursorKeys, Opener};
 
 use crate::audit::AuditReader;
+use crate::identity::ApiKeySignIn;
 use crate::secrets::Keys;
 use crate::tx::{Tx, UnitContext};
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::usage::Quotas;
-use crate::{Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
+use crate::{Error, Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
 
+pub use access::{Credential, TenantAccess};
 pub use open::{
-    Configurable, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable,
-    Opening, StoreExt,
+    Configurable, OfCredential, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit,
+    Openable, Opening, StoreExt,
 };
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
 /// the calling line.
-#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Opens a unit on the rows of one tenant, within the scope's reach.
@@ -47,6 +50,77 @@ pub trait Store: Send + Sync {
 
     /// Opens a unit on operational tables.
     async fn open_operations(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn OperationsUnit>>;
+
+    /// Opens a read-only unit on identities. By default the unit of [`open_identity`](Self::open_identity).
+    async fn open_identity_to_read(
+        &self,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> Result<Box<dyn IdentityUnit>> {
+        let _ = options;
+        self.open_identity(opened_at).await
+    }
+
+    /// Signs in, and opens a unit on the user's tenant. Fails with [`Error::NotSignedIn`]. By default with the two other
+    /// methods, one after the other.
+    async fn open_tenant_of(
+        &self,
+        credential: &Credential,
+        origin: Origin,
+        options: UnitOptions,
+        opened_at: &'static Location<'static>,
+    ) -> Result<TenantAccess> {
+        let identity = self.open_identity_to_read(UnitOptions::read_only().on_primary(), opened_at).await?;
+        let user = credential.signed_in(&*identity).await?.ok_or(Error::NotSignedIn)?;
+        drop(identity);
+        let scope = TenantScope::of(&user, origin);
+        let unit = self.open_tenant(&scope, options, opened_at).await?;
+        Ok(TenantAccess::new(scope, unit))
+    }
+}
+
+#[cfg(feature = "mock")]
+mockall::mock! {
+    /// A mock of [`Store`]. Its other methods call the four that expect calls.
+    pub Store {}
+
+    #[async_trait]
+    impl Store for Store {
+        async fn open_tenant(
+            &self,
+            scope: &TenantScope,
+            options: UnitOptions,
+            opened_at: &'static Location<'static>,
+        ) -> Result<Box<dyn TenantUnit>>;
+
+        async fn open_identity(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn IdentityUnit>>;
+
+        async fn open_platform(
+            &self,
+            grant: Grant,
+            options: UnitOptions,
+            opened_at: &'static Location<'static>,
+        ) -> Result<Box<dyn PlatformUnit>>;
+
+        async fn open_operations(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn OperationsUnit>>;
+    }
+}
+
+#[cfg(feature = "mock")]
+impl MockStore {
+    /// Creates a mock in which every token and every API key signs this user in. Expect `open_tenant` for the units.
+    #[must_use]
+    pub fn signed_in(user: crate::SignedInUser) -> Self {
+        let mut store = Self::new();
+        store.expect_open_identity().returning(move |_| {
+            let mut unit = crate::MockIdentityUnit::default();
+            let (by_token, by_key) = (user.clone(), user.clone());
+            unit.sessions.expect_signed_in().returning(move |_| Ok(Some(by_token.clone())));
+            unit.api_keys.expect_signed_in().returning(move |_| Ok(Some(by_key.clone())));
+            Ok(Box::new(unit))
+        });
+        store
+    }
 }
 
 /// The store over a database. Cheap to clone.
@@ -174,7 +248,42 @@ impl Store for DatabaseStore {
     }
 
     async fn open_identity(&self, at: CallSite) -> Result<Box<dyn IdentityUnit>> {
-        Ok(Box::new(self.unit(self.opener.identity(at).await?)))
+        Ok(Box::new(self.unit(self.opener.identity(UnitOptions::default(), at).await?)))
+    }
+
+    async fn open_identity_to_read(&self, options: UnitOptions, at: CallSite) -> Result<Box<dyn IdentityUnit>> {
+        Ok(Box::new(self.unit(self.opener.identity(options, at).await?)))
+    }
+
+    async fn open_tenant_of(
+        &self,
+        credential: &Credential,
+        origin: Origin,
+        options: UnitOptions,
+        at: CallSite,
+    ) -> Result<TenantAccess> {
+        // A session may have begun or ended since a replica's state: the primary signs in, the replica reads.
+        let elsewhere = self.opener.may_use_replica(options);
+        let identity = if elsewhere { UnitOptions::read_only().on_primary() } else { options };
+        let unit = self.opener.identity(identity, at).await?;
+        let unit = match credential {
+            Credential::Session(token) => {
+                let now = unit.now();
+                unit.into_tenant_of_session(token, now, origin).await?
+            }
+            Credential::ApiKey(key) => {
+                let unit = self.unit(unit);
+                let user = ApiKeySignIn::signed_in(&unit, key).await?.ok_or(Error::NotSignedIn)?;
+                unit.into_inner().into_tenant_of(&user, origin).await?
+            }
+        };
+        let scope = unit.scope().cloned().ok_or(Error::NotSignedIn)?;
+        if elsewhere {
+            drop(unit);
+            let unit = self.open_tenant(&scope, options, at).await?;
+            return Ok(TenantAccess::new(scope, unit));
+        }
+        Ok(TenantAccess::new(scope, Box::new(self.unit(unit))))
     }
 
     async fn open_platform(&self, grant: Grant, options: UnitOptions, at: CallSite) -> Result<Box<dyn PlatformUnit>> {

@@ -13,10 +13,10 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel, TryIntoModel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::label::labelled;
-use crate::not_empty::not_empty;
+use crate::limits::{self, not_empty};
 use crate::tx::Tx;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
@@ -74,12 +74,14 @@ pub trait TaskRepository: Send + Sync {
     async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 }
 
-/// A task to create.
-#[derive(Clone, Debug)]
+/// A task to create. As JSON it has the names of the model (`type`, `targetUrl`, `dueDate`); unknown fields are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewTask {
     /// A single line; not empty.
     pub title: String,
     /// The kind of work.
+    #[serde(rename = "type")]
     pub kind: TaskType,
     /// The work to be done.
     pub description: Option<String>,
@@ -88,6 +90,7 @@ pub struct NewTask {
     /// The page to work on.
     pub target_url: Option<String>,
     /// When it is due.
+    #[serde(rename = "dueDate")]
     pub due: Option<DateTime<Utc>>,
     /// Free-form data of programs.
     pub metadata: Option<Json>,
@@ -238,11 +241,11 @@ pub(crate) fn row(tx: &Tx, request: &Parent, new: NewTask) -> Result<ActiveModel
         user_id: Set(request.user_id.clone()),
         request_id: Set(request.id.clone()),
         title: Set(not_empty("the task's title", new.title)?),
-        description: Set(new.description),
+        description: Set(new.description.map(|text| limits::text("the task's description", text)).transpose()?),
         kind: Set(new.kind),
         status: Set(TaskStatus::Pending),
         priority: Set(new.priority.unwrap_or(request.priority)),
-        target_url: Set(new.target_url),
+        target_url: Set(new.target_url.map(|url| limits::line("the task's address", url)).transpose()?),
         target_city: Set(None),
         target_model: Set(None),
         keywords: Set(None),
@@ -252,7 +255,7 @@ pub(crate) fn row(tx: &Tx, request: &Parent, new: NewTask) -> Result<ActiveModel
         due_date: Set(new.due.map(Into::into)),
         started_at: Set(None),
         completed_at: Set(None),
-        metadata: Set(new.metadata),
+        metadata: Set(new.metadata.map(|data| limits::json("the task's metadata", data)).transpose()?),
         created_at: Set(now),
         updated_at: Set(now),
         deleted: Set(false),

@@ -122,7 +122,7 @@ const BOUND_AT_ONCE: usize = 10_000;
 impl TenantTransfer for Tx {
     async fn inventory(&self, tenant: &TenantId) -> Result<TenantInventory> {
         let mut counts = TenantCounts::new();
-        for table in TENANT_TABLES {
+        for table in TENANT_TABLES.iter().filter(|table| !table.stays) {
             counts.insert(table.name.to_owned(), count(self, *table, tenant).await?);
         }
         if counts.get("Agency").is_none_or(|rows| *rows == 0) && counts.get("User").is_none_or(|rows| *rows == 0) {
@@ -132,7 +132,7 @@ impl TenantTransfer for Tx {
     }
 
     async fn refuse_existing(&self, tenant: &TenantId) -> Result<()> {
-        for table in TENANT_TABLES.iter().filter(|table| !table.outlives) {
+        for table in TENANT_TABLES.iter().filter(|table| !table.outlives && !table.stays) {
             if count(self, *table, tenant).await? > 0 {
                 return Err(Error::Conflict { entity: table.name.to_owned(), field: "tenantId".to_owned() });
             }
@@ -212,6 +212,7 @@ impl TenantTransfer for Tx {
             let sql = format!(r#"DELETE FROM "{table}" WHERE "userId" = $1"#);
             self.across_tenants()?.run(&sql, vec![user.into()]).await?;
         }
+        self.across_tenants()?.run(r#"DELETE FROM "IdempotencyKey" WHERE "callerId" = $1"#, vec![user.into()]).await?;
         let sql = format!(r#"DELETE FROM "User" WHERE id = $1{UNNAMED}"#);
         if self.across_tenants()?.run(&sql, vec![user.into()]).await? == 0 {
             named::empty_user(self, user).await?;
@@ -251,7 +252,9 @@ async fn remove(tx: &Tx, tenant: &TenantId) -> Result<TenantCounts> {
                 break;
             }
         }
-        removed.insert(table.name.to_owned(), rows);
+        if !table.stays {
+            removed.insert(table.name.to_owned(), rows);
+        }
         if table.name == "User" {
             let kept = named::empty(tx, tenant).await?;
             removed.extend((kept > 0).then(|| (KEPT_USERS.to_owned(), kept)));

@@ -27,6 +27,11 @@ impl Tx {
         Self { unit, unit_context }
     }
 
+    /// Returns the unit without its context.
+    pub(crate) fn into_inner(self) -> rylie_tenancy::Tx {
+        self.unit
+    }
+
     pub(crate) async fn commit(self) -> Result<()> {
         self.unit.commit().await
     }

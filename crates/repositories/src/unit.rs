@@ -155,6 +155,8 @@ unit! {
         api_keys: ApiKeyRepository, mocked by MockApiKeyRepository;
         /// Usage of closed months.
         usage: UsageRepository, mocked by MockUsageRepository;
+        /// Calls that the user may repeat.
+        idempotency: IdempotencyRepository, mocked by MockIdempotencyRepository;
         /// The tenant's part of the audit log.
         audit: AuditRepository, mocked by MockAuditRepository;
     }

@@ -6,13 +6,14 @@ mod preferences;
 use async_trait::async_trait;
 use rylie_audit::{Action, Event};
 use rylie_entities::user::{ActiveModel, Column, Entity};
-use rylie_entities::{AgencyId, PackageType, TenantId, User, UserId, UserRole};
+use rylie_entities::{AgencyId, PackageType, TenantId, User, UserId, UserRole, agency};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditRepository;
+use crate::limits;
 use crate::tx::Tx;
 use crate::usage::billing_period::a_month_after;
 use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Patch, Result};
@@ -26,6 +27,9 @@ pub use preferences::*;
 pub trait UserRepository: Send + Sync {
     /// Returns the user, or `None` if there is no such user within reach.
     async fn find(&self, id: &UserId) -> Result<Option<User>>;
+
+    /// Returns those of the users that exist within reach, in no particular order. One statement for any number.
+    async fn find_many(&self, ids: &[UserId]) -> Result<Vec<User>>;
 
     /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     async fn get(&self, id: &UserId) -> Result<User>;
@@ -53,13 +57,21 @@ pub trait UserRepository: Send + Sync {
     /// Fails with [`Error::Forbidden`] as [`add`](Self::add) does.
     async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User>;
 
+    /// Moves the user to an agency, or out of any. Platform units only: another unit fails with [`Error::Forbidden`].
+    /// Recorded with the old and the new one.
+    ///
+    /// Sessions, accounts, connections and usage follow the user to the new tenant, and the user's tokens still open. The
+    /// requests stay in the agency that ordered them. Fails with [`Error::NotFound`] if there is no such user or agency.
+    async fn move_to(&self, id: &UserId, agency: Option<AgencyId>) -> Result<User>;
+
     /// Deletes the user with sessions, accounts, connections and usage. Recorded. Audit records stay. Fails with
     /// [`Error::Reference`] while the user has requests or tasks.
     async fn remove(&self, id: &UserId) -> Result<()>;
 }
 
-/// A user to create.
-#[derive(Clone, Debug, Default)]
+/// A user to create. JSON cannot set the agency, and unknown fields are refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewUser {
     /// The address to sign in with.
     pub email: String,
@@ -68,10 +80,13 @@ pub struct NewUser {
     /// The rights of the user; [`UserRole::User`] by default.
     pub role: Option<UserRole>,
     /// The agency, in a platform unit. A tenant unit ignores it.
+    #[serde(skip)]
     pub agency: Option<AgencyId>,
     /// The package paid for. With one, a billing period of a month begins now.
+    #[serde(rename = "activePackageType")]
     pub package: Option<PackageType>,
     /// Whether the onboarding is completed.
+    #[serde(rename = "onboardingCompleted")]
     pub onboarded: bool,
 }
 
@@ -82,8 +97,9 @@ impl NewUser {
     }
 }
 
-/// Changes of a user; `None` and [`Patch::Keep`] keep the value.
-#[derive(Clone, Debug, Default)]
+/// Changes of a user; `None` and [`Patch::Keep`] keep the value. JSON with unknown fields is refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserChanges {
     /// The name that others see.
     pub name: Patch<String>,
@@ -93,6 +109,7 @@ pub struct UserChanges {
     pub onboarding_completed: Option<bool>,
     /// The package paid for; administrators only. A billing period begins now if none is running. Clearing the package
     /// does not end the billing period.
+    #[serde(rename = "activePackageType")]
     pub package: Patch<PackageType>,
 }
 
@@ -108,6 +125,7 @@ pub struct UserFilter {
 /// A user in a list of colleagues.
 #[derive(Clone, Debug, DerivePartialModel, Eq, PartialEq, Serialize)]
 #[sea_orm(entity = "Entity")]
+#[serde(rename_all = "camelCase")]
 pub struct UserSummary {
     /// The user's id.
     pub id: UserId,
@@ -131,6 +149,14 @@ impl UserFilter {
 impl UserRepository for Tx {
     async fn find(&self, id: &UserId) -> Result<Option<User>> {
         self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
+    }
+
+    async fn find_many(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let among = self.one_of(Column::Id, ids.iter().map(ToString::to_string));
+        self.rows::<Entity>().filter(among).all().await
     }
 
     async fn get(&self, id: &UserId) -> Result<User> {
@@ -164,7 +190,7 @@ impl UserRepository for Tx {
             tenant_id: Set(TenantId::of_user(&id, agency.as_ref())),
             id: Set(id),
             email: Set(email),
-            name: Set(new.name),
+            name: Set(new.name.map(|name| limits::line("the name", name)).transpose()?),
             role: Set(role),
             agency_id: Set(agency),
             onboarding_completed: Set(new.onboarded),
@@ -183,8 +209,8 @@ impl UserRepository for Tx {
     async fn update(&self, id: &UserId, changes: UserChanges) -> Result<User> {
         let before = self.owner(Some(id)).await?;
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
-        set.name = changes.name.into_active();
-        set.image = changes.image.into_active();
+        set.name = changes.name.checked(|name| limits::line("the name", name))?.into_active();
+        set.image = changes.image.checked(|url| limits::line("the picture's address", url))?.into_active();
         if let Some(done) = changes.onboarding_completed {
             set.onboarding_completed = Set(done);
         }
@@ -209,6 +235,32 @@ impl UserRepository for Tx {
         let user = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await?.pop().ok_or(Error::Contention)?;
         self.record(Event::new(Action::UserRoleUpdate).on(id).changed("role", before.role, role)).await?;
         Ok(user)
+    }
+
+    async fn move_to(&self, id: &UserId, agency: Option<AgencyId>) -> Result<User> {
+        self.across_tenants()?;
+        let before = UserRepository::get(self, id).await?;
+        if before.agency_id == agency {
+            return Ok(before);
+        }
+        if let Some(agency) = &agency {
+            let there = self.rows::<agency::Entity>().filter(agency::Column::Id.eq(agency)).one().await?;
+            there.ok_or(Error::NotFound { entity: "Agency" })?;
+        }
+        let mut event = Event::new(Action::UserMoved).on(id);
+        event = event.changed("agency", &before.agency_id, &agency);
+        // The database derives the tenant from the agency, and its foreign keys carry the user's rows along.
+        let set = ActiveModel { agency_id: Set(agency), updated_at: Set(self.now()), ..Default::default() };
+        // The condition includes the old agency: after a concurrent move the record would be wrong.
+        let unchanged = Condition::all().add(Column::Id.eq(id)).add(match before.agency_id {
+            Some(agency) => Column::AgencyId.eq(agency),
+            None => Column::AgencyId.is_null(),
+        });
+        let moved = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await;
+        moved.map_err(|error| error.reference_is_missing("Agency"))?.pop().ok_or(Error::Contention)?;
+        self.record(event).await?;
+        // Read again: on SQLite a trigger sets the tenant after the statement.
+        UserRepository::get(self, id).await
     }
 
     async fn remove(&self, id: &UserId) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::soft_deleted::{SoftDeleted, among};
 ///
 /// `asked` minus `changed` minus `not_found` rows already had the requested state.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BulkOutcome {
     /// The number of distinct rows in the call.
     pub asked: u64,

@@ -67,6 +67,14 @@ pub enum Error {
         limit: u32,
     },
 
+    /// The token or key is unknown, has expired, or belongs to no user; the error does not reveal which.
+    #[error("not signed in; sign in and send the new token")]
+    NotSignedIn,
+
+    /// The idempotency key was used for another call. Nothing was changed.
+    #[error("this idempotency key was used for another call; send a new key with each new call")]
+    KeyReused,
+
     /// The signed-in user's role does not allow the action.
     #[error("this role may not {action}")]
     Forbidden {

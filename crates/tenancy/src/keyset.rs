@@ -1,7 +1,5 @@
 //! Keyset pages: a walk through a list while rows are added and removed.
 
-use serde::Serialize;
-
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::page::PageRequest;
@@ -57,7 +55,7 @@ impl Default for KeysetRequest {
 ///
 /// A walk from `next` to `next` returns each row that exists from beginning to end exactly once, despite concurrent
 /// inserts and deletes.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeysetPage<T> {
     /// The rows, in the list's order.
     pub items: Vec<T>,

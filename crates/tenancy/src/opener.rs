@@ -77,9 +77,21 @@ impl Opener {
     }
 
     /// Opens a unit on identities, before the tenant is known.
-    pub async fn identity(&self, at: CallSite) -> Result<Tx> {
+    ///
+    /// Fails with [`Error::Invalid`] for autocommit, and if a unit that may write has an option for read-only units.
+    pub async fn identity(&self, options: UnitOptions, at: CallSite) -> Result<Tx> {
+        refuse_ignored(options)?;
+        if options.autocommit {
+            return Err(Error::Invalid { what: OPTIONS, reason: "autocommit is for tenant units" });
+        }
         let caller = Caller { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
-        self.open(DbRole::Identity, UnitOptions::default(), at, UnitKind::Identity, caller).await
+        self.open(DbRole::Identity, options, at, UnitKind::Identity, caller).await
+    }
+
+    /// Returns whether a replica may serve a unit with these options.
+    #[must_use]
+    pub fn may_use_replica(&self, options: UnitOptions) -> bool {
+        self.replicas.is_some() && options.read_only && !options.on_primary
     }
 
     /// Opens a unit across tenants. First records who opens it and why, in a unit that commits on its own.

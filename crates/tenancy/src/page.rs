@@ -1,7 +1,5 @@
 //! Pages by limit and offset, with a total.
 
-use serde::Serialize;
-
 use crate::error::{Error, Result};
 
 /// The requested page of a list.
@@ -75,8 +73,8 @@ pub(crate) fn number(what: &'static str, text: Option<&str>) -> Result<Option<u6
     Ok(Some(text.parse().unwrap_or(u64::MAX)))
 }
 
-/// One page of a list.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+/// One page of a list. In JSON the rows have the name of their [`PageItem`](crate::PageItem).
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Page<T> {
     /// The rows, in the list's order.
     pub items: Vec<T>,

@@ -40,7 +40,8 @@ async fn missing_for(connection: &mut Connection, opens_units: &str) -> Result<O
     if let Some(pending) = row_security.find(|migration| applied.iter().all(|name| name != migration.name())) {
         return Ok(Some(format!("migration {} is pending", pending.name())));
     }
-    let tables: Vec<_> = TABLES.iter().chain(&["UsageEvent"]).map(|table| format!("'{table}'")).collect();
+    let tables: Vec<_> =
+        TABLES.iter().chain(&["UsageEvent", "IdempotencyKey"]).map(|table| format!("'{table}'")).collect();
     let tables = tables.join(", ");
     let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE).replace("$units", opens_units);
     connection.ask(&sql, "looking for roles and policies").await

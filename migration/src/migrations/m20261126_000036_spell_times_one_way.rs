@@ -56,7 +56,8 @@ impl Migration for SpellTimesOneWay {
     }
 }
 
-fn one_spelling(table: &str, columns: &[&str]) -> Vec<Step> {
+/// Returns the steps that convert a table's times, and its triggers. Later tables use the triggers, too.
+pub(crate) fn one_spelling(table: &str, columns: &[&str]) -> Vec<Step> {
     let any = |row: &str| columns.iter().map(|column| otherwise(row, column)).collect::<Vec<_>>().join(" OR ");
     let set = columns.iter().map(|column| format!("\"{column}\" = {}", spelled(column))).collect::<Vec<_>>().join(", ");
     let named = columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");

@@ -121,7 +121,7 @@ async fn the_expired_are_removed_and_the_others_stay() {
 
     let removed = remove_expired(&*world.store(), &Sweep::default()).await.unwrap();
 
-    assert_eq!(removed, RemovedExpired { sessions: 1, verification_tokens: 1 });
+    assert_eq!(removed, RemovedExpired { sessions: 1, verification_tokens: 1, idempotency_keys: 0 });
     let identity = world.store().identity().await.unwrap();
     assert!(identity.sessions().signed_in(&young.session).await.unwrap().is_some());
     assert!(identity.sessions().signed_in(&old.session).await.unwrap().is_none());

@@ -77,6 +77,11 @@ pub(crate) async fn fill_ours(sql: &mut Sql) {
              VALUES ('c-{user}', '{user}', 'k', 'PAGE', {NOW}, '{tenant}')"
         ))
         .await;
+        sql.run(&format!(
+            "INSERT INTO \"IdempotencyKey\" (id, \"callerId\", key, fingerprint, expires, \"createdAt\", \"tenantId\") \
+             VALUES ('c-{user}', '{user}', 'k', 'f', {NOW}, {NOW}, '{tenant}')"
+        ))
+        .await;
     }
 }
 

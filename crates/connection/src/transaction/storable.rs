@@ -1,23 +1,36 @@
 //! Checks of the values that a statement binds.
 
+use std::ops::RangeInclusive;
+
+use sea_orm::sea_query::prelude::chrono::Datelike;
 use sea_orm::{DbErr, Statement, Value, Values};
 use sea_query_sqlx::SqlxValues;
 
-use crate::error::UNSTORABLE;
+use crate::error::{UNSTORABLE, UNSTORABLE_TIME};
 
 /// Splits a statement into text and values. Refuses a NUL character in text on both engines, because PostgreSQL cannot
 /// store it and SQLite can. Refuses JSON that could not be read back, too.
 pub(super) fn parts(stmt: Statement) -> Result<(String, SqlxValues), DbErr> {
     let values = stmt.values.unwrap_or_else(|| Values(Vec::new()));
-    if values.0.iter().any(is_unstorable) {
-        return Err(DbErr::Type(UNSTORABLE.to_owned()));
-    }
+    refuse_unstorable(&values.0)?;
     Ok((stmt.sql, SqlxValues(values)))
 }
 
+/// Fails if one of the values cannot be stored, not be read back, or not be compared.
+pub fn refuse_unstorable<'v>(values: impl IntoIterator<Item = &'v Value>) -> Result<(), DbErr> {
+    for value in values {
+        if is_unstorable(value) {
+            return Err(DbErr::Type(UNSTORABLE.to_owned()));
+        }
+        if is_outside_years(value) {
+            return Err(DbErr::Type(UNSTORABLE_TIME.to_owned()));
+        }
+    }
+    Ok(())
+}
+
 /// Returns whether a value cannot be stored or not be read back.
-#[must_use]
-pub fn is_unstorable(value: &Value) -> bool {
+fn is_unstorable(value: &Value) -> bool {
     match value {
         Value::String(Some(text)) => text.contains('\0'),
         Value::Json(Some(json)) => json_is_unstorable(json, MAX_JSON_DEPTH),
@@ -25,6 +38,19 @@ pub fn is_unstorable(value: &Value) -> bool {
         _ => false,
     }
 }
+
+/// Returns whether a time is outside the years 0 to 9999. SQLite compares times as text, and the text of other years
+/// sorts wrongly; PostgreSQL stores only a part of them.
+fn is_outside_years(value: &Value) -> bool {
+    match value {
+        Value::ChronoDateTime(Some(at)) => !YEARS.contains(&at.year()),
+        Value::ChronoDateTimeUtc(Some(at)) => !YEARS.contains(&at.year()),
+        Value::Array(_, Some(items)) => items.iter().any(is_outside_years),
+        _ => false,
+    }
+}
+
+const YEARS: RangeInclusive<i32> = 0..=9999;
 
 /// Deeper JSON could be written but not read: `serde_json` stops at 128 levels.
 const MAX_JSON_DEPTH: u32 = 100;

@@ -102,12 +102,13 @@ fn refused(beyond: BeyondTenant, line: u64) -> Error {
 }
 
 fn place_of(line: &Line) -> Option<usize> {
-    TENANT_TABLES.iter().position(|table| table.name == line.table)
+    TENANT_TABLES.iter().position(|table| table.name == line.table && !table.stays)
 }
 
 /// Returns zero counts for every table whose rows are imported.
 fn none_added() -> TenantCounts {
-    TENANT_TABLES.iter().filter(|table| !table.outlives).map(|table| (table.name.to_owned(), 0)).collect()
+    let imported = TENANT_TABLES.iter().filter(|table| !table.outlives && !table.stays);
+    imported.map(|table| (table.name.to_owned(), 0)).collect()
 }
 
 /// A running import.

@@ -14,6 +14,7 @@ macro_rules! google_connections {
         use rylie_entities::{$id, $row, UserId};
         use sea_orm::ActiveValue::Set;
         use sea_orm::ColumnTrait;
+        use serde::Deserialize;
 
         use crate::audit::AuditRepository;
         use crate::tx::Tx;
@@ -40,16 +41,19 @@ macro_rules! google_connections {
             async fn remove(&self, user: &UserId) -> Result<()>;
         }
 
-        /// A connection to save.
-        #[derive(Debug)]
+        /// A connection to save. JSON cannot set the user, and unknown fields are refused.
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub struct $new {
             /// The owning user; the signed-in user by default.
+            #[serde(skip)]
             pub user: Option<UserId>,
             /// The access token for Google's API.
             pub access_token: Secret<String>,
             /// The refresh token.
             pub refresh_token: Option<Secret<String>>,
             /// When the access token expires.
+            #[serde(rename = "expiresAt")]
             pub expires: Option<DateTime<Utc>>,
             $(#[$first_doc])*
             pub $first: Option<String>,

@@ -8,6 +8,7 @@ use sea_orm::ColumnTrait;
 use sea_orm::sea_query::ExprTrait;
 
 use crate::Result;
+use crate::limits;
 use crate::tx::Tx;
 use crate::users::{checked_email, lower_email, refuse_taken};
 
@@ -43,7 +44,7 @@ impl IdentityRepository for Tx {
             tenant_id: Set(TenantId::of_user(&id, None)),
             id: Set(id),
             email: Set(email),
-            name: Set(name),
+            name: Set(name.map(|name| limits::line("the name", name)).transpose()?),
             role: Set(UserRole::User),
             created_at: Set(self.now()),
             updated_at: Set(self.now()),

@@ -20,6 +20,8 @@ pub enum Expirable {
     Sessions,
     /// Verification tokens, likewise.
     VerificationTokens,
+    /// Stored answers of repeatable calls, from the instant at which their keys are free again.
+    IdempotencyKeys,
     /// Usage events, by the time of counting. A removed event counts again if it is delivered again.
     UsageEvents,
     /// Soft-deleted requests, by the time of deletion, with their tasks and mappings. Each is recorded as purged.
@@ -48,6 +50,7 @@ impl Expirable {
         match self {
             Self::Sessions => ("Session", "id", "expires", "TRUE"),
             Self::VerificationTokens => ("VerificationToken", "token", "expires", "TRUE"),
+            Self::IdempotencyKeys => ("IdempotencyKey", "id", "expires", "TRUE"),
             Self::UsageEvents => ("UsageEvent", "id", "countedAt", "TRUE"),
             Self::DeletedRequests => ("Request", "id", "deletedAt", "deleted"),
             Self::DeletedTasks => ("Task", "id", "deletedAt", "deleted"),

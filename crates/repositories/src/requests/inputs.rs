@@ -6,22 +6,28 @@ use rylie_entities::request::Column;
 use rylie_entities::{PackageType, Request, RequestKind, RequestPriority, RequestStatus, Task, User, UserId};
 use sea_orm::prelude::Json;
 use sea_orm::{ColumnTrait, Condition};
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 
-/// A request to create.
-#[derive(Clone, Debug)]
+/// A request to create. As JSON it has the names of the model (`type`, `packageType`, `targetUrl`). JSON cannot set the
+/// user, and unknown fields are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewRequest {
     /// The ordering user; the signed-in user by default. Only administrators may name another.
+    #[serde(skip)]
     pub user: Option<UserId>,
     /// A single line; not empty.
     pub title: String,
     /// The work to be done.
+    #[serde(default)]
     pub description: String,
     /// The kind of work; not empty.
+    #[serde(rename = "type")]
     pub kind: RequestKind,
     /// Its priority; [`RequestPriority::Medium`] by default.
     pub priority: Option<RequestPriority>,
     /// The package that is charged.
+    #[serde(rename = "packageType")]
     pub package: Option<PackageType>,
     /// Search terms.
     pub keywords: Option<Json>,
@@ -45,8 +51,9 @@ impl NewRequest {
     }
 }
 
-/// Changes of a request; `None` and [`Patch::Keep`] keep the value.
-#[derive(Clone, Debug, Default)]
+/// Changes of a request; `None` and [`Patch::Keep`] keep the value. JSON with unknown fields is refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestChanges {
     /// A single line; not empty.
     pub title: Option<String>,
@@ -73,15 +80,32 @@ pub struct RequestFilter {
     pub deleted: bool,
 }
 
-/// A request with its user and its tasks.
-#[derive(Clone, Debug)]
+/// A request with its user and its tasks. In JSON the request's fields are followed by `user`, with `id`, `name` and
+/// `email`, and by `tasks`.
+#[derive(Clone, Debug, Serialize)]
 pub struct RequestWithTasks {
     /// The request.
+    #[serde(flatten)]
     pub request: Request,
     /// The ordering user; `None` if the user has since moved to another tenant.
+    #[serde(serialize_with = "briefly")]
     pub user: Option<User>,
     /// Its tasks that are not soft-deleted, oldest first.
     pub tasks: Vec<Task>,
+}
+
+/// The part of a user that readers of a request see.
+#[derive(Serialize)]
+struct Brief<'a> {
+    id: &'a UserId,
+    name: Option<&'a str>,
+    email: &'a str,
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn briefly<S: Serializer>(user: &Option<User>, to: S) -> Result<S::Ok, S::Error> {
+    let brief = user.as_ref().map(|user| Brief { id: &user.id, name: user.name.as_deref(), email: &user.email });
+    brief.serialize(to)
 }
 
 impl RequestFilter {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rylie_entities::request::Entity;
 use rylie_entities::{RequestId, RequestPriority, RequestStatus, Timestamp, UserId, task, user};
-use rylie_tenancy::{KeysetKey, KeysetRow};
+use rylie_tenancy::{KeysetKey, KeysetRow, PageItem};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;
@@ -16,6 +16,7 @@ use crate::{KeysetPage, KeysetRequest, Result, UserSummary};
 /// The short columns of a request.
 #[derive(Clone, Debug, DerivePartialModel, Eq, PartialEq, Serialize)]
 #[sea_orm(entity = "Entity")]
+#[serde(rename_all = "camelCase")]
 pub struct RequestSummary {
     /// The primary key.
     pub id: RequestId,
@@ -24,6 +25,7 @@ pub struct RequestSummary {
     /// The title; a single line.
     pub title: String,
     /// The kind of work.
+    #[serde(rename = "type")]
     pub kind: String,
     /// Its status.
     pub status: RequestStatus,
@@ -35,15 +37,20 @@ pub struct RequestSummary {
     pub completed_at: Option<Timestamp>,
 }
 
-/// A request in a list, with its user.
+/// A request in a list, with its user. In JSON the request's fields are followed by `user` and `tasks`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct RequestOverview {
     /// The request.
+    #[serde(flatten)]
     pub request: RequestSummary,
     /// The ordering user; `None` if the user has since moved to another tenant.
     pub user: Option<UserSummary>,
     /// Number of tasks that are not soft-deleted.
     pub tasks: u64,
+}
+
+impl PageItem for RequestOverview {
+    const PLURAL: &'static str = "requests";
 }
 
 impl KeysetRow for RequestSummary {

@@ -11,7 +11,7 @@ use sea_orm::ColumnTrait;
 use sea_orm::sea_query::Order;
 
 use super::{present, present_among};
-use crate::not_empty::not_empty;
+use crate::limits::not_empty;
 use crate::tx::Tx;
 use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 

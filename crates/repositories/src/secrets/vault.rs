@@ -11,6 +11,7 @@ use rylie_crypto::{
 use rylie_entities::{IndexColumn, SealedColumn, UserId};
 
 use crate::Result;
+use crate::limits;
 use crate::tx::Tx;
 
 pub use columns::SecretColumn;
@@ -146,6 +147,7 @@ impl Tx {
     }
 
     pub(crate) fn seal(&self, secret: &Secret<String>, place: Place<'_>) -> Result<SealedColumn> {
+        limits::secret(secret.expose())?;
         Ok(self.vault(place.column)?.seal(secret, place)?.into())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rylie_audit::{Action, Event, Origin};
 use rylie_tenancy::CallSite;
 
-use super::Store;
+use super::{Credential, Store, TenantAccess};
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::{Error, Grant, LogPosition, Result, SignedInUser, TenantScope, UnitOptions};
 
@@ -32,10 +32,32 @@ pub trait StoreExt: Store {
         OpenUnit::new(self, OfTenant(scope), Location::caller())
     }
 
-    /// Opens a unit on identities, before a tenant is known. One round trip.
+    /// Opens a unit on identities, before a tenant is known. One round trip. On SQLite it waits for a writer, unless it
+    /// is [read-only](OpenUnit::read_only).
     #[track_caller]
     fn identity(&self) -> OpenUnit<'_, Self, OfIdentities> {
         OpenUnit::new(self, OfIdentities, Location::caller())
+    }
+
+    /// Signs in by a session's token or an API key, and opens a unit on the user's tenant: in the unit that read the
+    /// session, so that both cost three round trips with the first read. [`OpenUnit::read_only`] makes it read-only: on
+    /// SQLite it then waits for no writer. Fails with [`Error::NotSignedIn`] if the token is unknown or has expired.
+    ///
+    /// ```
+    /// # use rylie_repositories::{PageRequest, RequestFilter, Result, Store, StoreExt};
+    /// # use rylie_audit::Origin;
+    /// # use rylie_entities::Token;
+    /// # async fn example(store: &dyn Store, token: Token) -> Result<()> {
+    /// let unit = store.tenant_of(&token, Origin::default()).read_only().await?;
+    /// let page = unit.requests().list(RequestFilter::default(), PageRequest::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Where a replica may serve the unit, the primary signs in: the unit then takes two more round trips.
+    #[track_caller]
+    fn tenant_of(&self, credential: impl Into<Credential>, origin: Origin) -> OpenUnit<'_, Self, OfCredential> {
+        OpenUnit::new(self, OfCredential { credential: credential.into(), origin }, Location::caller())
     }
 
     /// Opens a unit across tenants. The grant is first written to the audit log in a separate transaction. The record
@@ -186,15 +208,38 @@ impl<'a> Openable<'a> for OfTenant<'a> {
     }
 }
 
+/// The tenant unit of a user who signs in.
+#[derive(Debug)]
+pub struct OfCredential {
+    credential: Credential,
+    origin: Origin,
+}
+
+impl Configurable for OfCredential {}
+
+impl<'a> Openable<'a> for OfCredential {
+    type Unit = TenantAccess;
+
+    fn open<S: Store + ?Sized>(self, store: &'a S, options: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
+        Box::pin(async move { store.open_tenant_of(&self.credential, self.origin, options, at).await.map(Box::new) })
+    }
+}
+
 /// An identity unit.
 #[derive(Debug)]
 pub struct OfIdentities;
 
+impl Configurable for OfIdentities {}
+
 impl<'a> Openable<'a> for OfIdentities {
     type Unit = dyn IdentityUnit;
 
-    fn open<S: Store + ?Sized>(self, store: &'a S, _: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
-        store.open_identity(at)
+    fn open<S: Store + ?Sized>(self, store: &'a S, options: UnitOptions, at: CallSite) -> Opening<'a, Self::Unit> {
+        if options == UnitOptions::default() {
+            store.open_identity(at)
+        } else {
+            store.open_identity_to_read(options, at)
+        }
     }
 }
 
@@ -257,6 +302,7 @@ impl<'a> Openable<'a> for OfOperations {
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::OfTenant<'_> {}
+    impl Sealed for super::OfCredential {}
     impl Sealed for super::OfIdentities {}
     impl Sealed for super::OfPlatform {}
     impl Sealed for super::OfSuperAdmin<'_> {}

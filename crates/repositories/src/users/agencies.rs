@@ -8,10 +8,12 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
+use serde::Deserialize;
 
 use crate::audit::AuditRepository;
+use crate::limits;
 use crate::tx::Tx;
-use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
+use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Agencies: a tenant unit reaches its own, a platform unit all.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -19,6 +21,9 @@ use crate::{Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 pub trait AgencyRepository: Send + Sync {
     /// Returns the agency, or `None` if there is no such agency within reach.
     async fn find(&self, id: &AgencyId) -> Result<Option<Agency>>;
+
+    /// Returns those of the agencies that exist within reach, in no particular order. One statement for any number.
+    async fn find_many(&self, ids: &[AgencyId]) -> Result<Vec<Agency>>;
 
     /// Returns one page, oldest first.
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>>;
@@ -46,8 +51,9 @@ pub trait AgencyAdministration: Send + Sync {
     async fn remove(&self, id: &AgencyId) -> Result<()>;
 }
 
-/// An agency to create.
-#[derive(Clone, Debug, Default)]
+/// An agency to create. JSON with unknown fields is refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewAgency {
     /// Shown to its users.
     pub name: String,
@@ -62,8 +68,9 @@ impl NewAgency {
     }
 }
 
-/// Changes of an agency; `None` keeps the value.
-#[derive(Clone, Debug, Default)]
+/// Changes of an agency; `None` keeps the value. JSON with unknown fields is refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct AgencyChanges {
     /// Shown to its users.
     pub name: Option<String>,
@@ -75,6 +82,14 @@ pub struct AgencyChanges {
 impl AgencyRepository for Tx {
     async fn find(&self, id: &AgencyId) -> Result<Option<Agency>> {
         self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
+    }
+
+    async fn find_many(&self, ids: &[AgencyId]) -> Result<Vec<Agency>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let among = self.one_of(Column::Id, ids.iter().map(ToString::to_string));
+        self.rows::<Entity>().filter(among).all().await
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>> {
@@ -96,6 +111,7 @@ impl AgencyRepository for Tx {
             set.name = Set(name);
         }
         if let Some(settings) = changes.settings {
+            let settings = limits::json("the settings", settings)?;
             event = event.changed("settings", &before.settings, &settings);
             set.settings = Set(settings);
         }
@@ -113,7 +129,7 @@ impl AgencyAdministration for Tx {
             tenant_id: Set(TenantId::of_agency(&id)),
             id: Set(id),
             name: Set(checked_name(new.name)?),
-            domain: Set(new.domain),
+            domain: Set(new.domain.map(|domain| limits::line("the domain", domain)).transpose()?),
             settings: Set(Json::Object(serde_json::Map::new())),
             created_at: Set(self.now()),
             updated_at: Set(self.now()),
@@ -134,8 +150,5 @@ impl AgencyAdministration for Tx {
 }
 
 fn checked_name(name: String) -> Result<String> {
-    if name.trim().is_empty() {
-        return Err(Error::Invalid { what: "the agency's name", reason: "it must not be empty" });
-    }
-    Ok(name)
+    limits::not_empty("the agency's name", name)
 }

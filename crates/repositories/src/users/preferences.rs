@@ -5,6 +5,7 @@ use rylie_entities::user_preferences::{ActiveModel, Column, Entity};
 use rylie_entities::{UserId, UserPreferences, UserPreferencesId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
+use serde::Deserialize;
 
 use crate::tx::Tx;
 use crate::{Patch, Result};
@@ -21,8 +22,9 @@ pub trait PreferencesRepository: Send + Sync {
     async fn save(&self, user: &UserId, changes: PreferencesChanges) -> Result<UserPreferences>;
 }
 
-/// Changes of a user's preferences; `None` and [`Patch::Keep`] keep the value.
-#[derive(Clone, Debug, Default)]
+/// Changes of a user's preferences; `None` and [`Patch::Keep`] keep the value. JSON with unknown fields is refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct PreferencesChanges {
     /// Any mail at all.
     pub email_notifications: Option<bool>,

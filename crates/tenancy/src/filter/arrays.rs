@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
-use rylie_connection::{UNSTORABLE, is_unstorable};
+use rylie_connection::refuse_unstorable;
 use sea_orm::sea_query::{ColumnType, OptionEnum};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IdenStatic, Iterable, Value};
 use sqlx::Arguments;
@@ -42,9 +42,7 @@ impl Arrays {
             if values.iter().all(Option::is_none) {
                 continue;
             }
-            if values.iter().flatten().any(is_unstorable) {
-                return Err(DbErr::Type(UNSTORABLE.to_owned()));
-            }
+            refuse_unstorable(values.iter().flatten())?;
             add(&mut self.arguments, column.def().get_column_type(), values)?;
             self.bound += 1;
             bits |= 1 << place;

@@ -2,7 +2,7 @@
 //! error for each null, dominates the decoding.
 
 use rylie_entities::{
-    account, agency, audit_log, ga4_connection, monthly_usage, request, search_console_connection,
+    account, agency, audit_log, ga4_connection, idempotency_key, monthly_usage, request, search_console_connection,
     seoworks_task_mapping, session, system_settings, task, usage_event, user, user_preferences, verification_token,
 };
 use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult, TryGetable};
@@ -26,6 +26,7 @@ by_name!(
     agency,
     audit_log,
     ga4_connection,
+    idempotency_key,
     monthly_usage,
     search_console_connection,
     seoworks_task_mapping,

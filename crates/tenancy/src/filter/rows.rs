@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use rylie_connection::Transaction;
 use rylie_entities::TenantOwned;
-use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, Order, Query, SelectStatement};
+use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, LockType, Order, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PartialModelTrait, QueryResult, QuerySelect,
     Statement, Value,
@@ -85,6 +85,15 @@ where
     fn ordered(mut self, by: impl IntoIterator<Item = (E::Column, Order)>) -> Self {
         for (column, order) in by {
             self.select.0.order_by_expr(column.into_expr(), order);
+        }
+        self
+    }
+
+    /// Locks the rows until the unit ends, so that no other unit changes them. Waits for a unit that has locked one. On
+    /// SQLite a unit that may write is the only one, and locks nothing.
+    pub fn locked(mut self) -> Self {
+        if self.tx.engine() == DbBackend::Postgres {
+            self.select.0.lock(LockType::Update);
         }
         self
     }

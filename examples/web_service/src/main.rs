@@ -1,0 +1,69 @@
+//! The platform's routes over `rylie-axum`: `cargo run -p rylie-web-service`.
+//!
+//! It uses the SQLite file `target/web_service.db`. With `DATABASE_URL=postgres://…` it uses that PostgreSQL database.
+//! `LISTEN` is its address, `127.0.0.1:3000` by default. It applies the migrations, creates an agency for a first look,
+//! prints three calls for curl, runs the scheduler, and ends gracefully at Ctrl-C or SIGTERM.
+
+mod admin;
+mod connections;
+mod first_look;
+mod openapi;
+mod requests;
+mod routes;
+mod sessions;
+mod shutdown;
+mod usage;
+mod users;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use rylie_db::crypto::{KeyFile, Keyring};
+use rylie_db::maintenance::SchedulerOptions;
+use rylie_db::prelude::*;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let database = Database::connect(config()?).await?;
+    let applied = database.migrate().await?;
+    println!("{} migrations applied", applied.len());
+    let listener = TcpListener::bind(std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned())).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    first_look::print(&database, listener.local_addr()?).await?;
+
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let scheduler = database.scheduler(Vec::new(), SchedulerOptions::default())?;
+    let jobs = tokio::spawn({
+        let mut stopped = stopped.clone();
+        async move { scheduler.run(async move { drop(stopped.changed().await) }).await }
+    });
+    let service = routes::router(&database).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(shutdown::asked()).await?;
+    // Calls have ended: the jobs end next, and the connections last.
+    drop(stop);
+    jobs.await?;
+    database.close().await;
+    println!("stopped");
+    Ok(())
+}
+
+/// Configures the environment's database and keyring; both are files in `target` unless the environment names others.
+fn config() -> Result<Config> {
+    let folder = PathBuf::from("target");
+    std::fs::create_dir_all(&folder)?;
+    let keyring = folder.join("web_service-keyring.json");
+    if std::env::var_os("RYLIE_KEYRING").is_none() && !keyring.exists() {
+        KeyFile::new(&keyring).create(&Keyring::generate()?)?;
+    }
+    let config = Config::builder()
+        .set("database_url", "sqlite:target/web_service.db?mode=rwc")?
+        .set("keyring", keyring.display())?;
+    Ok(config.environment()?.build()?)
+}

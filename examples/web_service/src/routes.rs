@@ -1,0 +1,47 @@
+//! The routes.
+
+use axum::extract::FromRef;
+use axum::routing::{get, post, put};
+use axum::{Router, middleware};
+use rylie_axum::{Web, health_routes};
+use rylie_db::audit::TrustedProxies;
+use rylie_db::prelude::*;
+
+use crate::{admin, connections, openapi, requests, sessions, usage, users};
+
+/// The state of the router.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) web: Web,
+}
+
+impl FromRef<App> for Web {
+    fn from_ref(app: &App) -> Self {
+        app.web.clone()
+    }
+}
+
+pub(crate) fn router(database: &Database) -> Router {
+    // The cookie's name has no prefix that needs HTTPS, because the first look is on localhost.
+    let web = Web::new(database.store())
+        .trusting(TrustedProxies::parse(["127.0.0.0/8", "::1"]).unwrap_or_default())
+        .with_session_cookie("session")
+        .without_https();
+    Router::new()
+        .route("/api/requests", get(requests::list).post(requests::create))
+        .route("/api/requests/status", post(requests::set_status))
+        .route("/api/requests/{id}", get(requests::one).patch(requests::update).delete(requests::remove))
+        .route("/api/requests/{id}/restore", post(requests::restore))
+        .route("/api/connections/ga4", put(connections::save_ga4))
+        .route("/api/users/{id}/role", put(users::set_role))
+        .route("/api/session", post(sessions::sign_in).delete(sessions::sign_out))
+        .route("/api/webhooks/usage", post(usage::report))
+        .route("/api/admin/requests", get(admin::requests))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
+        .merge(health_routes(database.clone()))
+        .fallback(rylie_axum::no_route)
+        .method_not_allowed_fallback(rylie_axum::no_method)
+        .with_state(App { web })
+        .layer(middleware::from_fn(rylie_axum::telemetry))
+}
