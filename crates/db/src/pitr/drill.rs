@@ -102,7 +102,7 @@ impl Config {
             checks: checks.clone(),
         };
         let path = folder.certify(&certificate, drill.key)?;
-        Ok(Drilled { checks, certificate: Some((certificate, path)) })
+        Ok(Drilled { checks, certificate: Some((certificate, path.display().to_string())) })
     }
 
     async fn check_replayed(

@@ -168,7 +168,7 @@ impl PitrFolder {
         let plain = |letter: char| letter.is_ascii_alphanumeric();
         let path = self.bases_path().join(id);
         if id.is_empty() || !id.chars().all(plain) || !path.is_dir() {
-            return Err(Error::NoBackup { id: id.to_owned(), folder: self.bases_path() });
+            return Err(Error::NoBackup { id: id.to_owned(), folder: self.bases_path().display().to_string() });
         }
         let damaged = |reason: &str| Error::BackupDamaged { id: id.to_owned(), reason: reason.to_owned() };
         let file = path.join(BASE);

@@ -119,6 +119,7 @@ fn manifest(survey: Survey, at: DateTime<Utc>, fingerprint: String) -> Manifest 
         roles: survey.roles,
         extensions: survey.extensions,
         locale: survey.locale,
+        encryption: None,
         files: std::collections::BTreeMap::new(),
     }
 }

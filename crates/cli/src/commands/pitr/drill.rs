@@ -73,9 +73,7 @@ impl Drill {
         });
         let text = format!(
             "{checks}\nproven: restored in {:.2} s, at most {} s of commits would have been lost\ncertificate {}",
-            certificate.rto_seconds,
-            certificate.rpo_seconds,
-            path.display()
+            certificate.rto_seconds, certificate.rpo_seconds, path
         );
         Ok(Report::new(json, text))
     }
