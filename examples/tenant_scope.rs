@@ -17,6 +17,6 @@ async fn main() -> common::Result<()> {
     let unit = database.tenant_of(&south, Origin::default()).await?;
     assert_eq!(unit.requests().find(&request.id).await?, None);
     let refused = unit.requests().set_status(&request.id, RequestStatus::Cancelled).await;
-    println!("the south asks for the north's request: {}", refused.map(|_| "changed").unwrap_or("no such request"));
+    println!("the south asks for the north's request: {}", refused.map_or("no such request", |_| "changed"));
     Ok(())
 }

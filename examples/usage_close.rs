@@ -14,12 +14,12 @@ async fn main() -> common::Result<()> {
     let unit = database.tenant_of(&token, Origin::default()).await?;
     let user = unit.user().id().clone();
     for event in ["task-1", "task-2", "task-2"] {
-        let used = unit.usage().use_page(&user, event).await?;
+        let counted = unit.usage().use_page(&user, event).await?;
         println!(
             "{event}: {} of {} pages{}",
-            used.used,
-            used.limit,
-            if used.repeated { ", counted before" } else { "" }
+            counted.used,
+            counted.limit,
+            if counted.repeated { ", counted before" } else { "" }
         );
     }
     unit.commit().await?;

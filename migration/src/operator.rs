@@ -153,7 +153,7 @@ pub(crate) async fn set_events_aside(connection: &mut Connection, copy: &str) ->
     }
     let mut new = format!("SELECT id FROM \"AuditLog\" WHERE {no_user}");
     if connection.has_table(copy).await.map_err(Error::doing(DOING))? {
-        new.push_str(&format!(" EXCEPT SELECT id FROM {copy}"));
+        new.extend([" EXCEPT SELECT id FROM ", copy]);
     }
     let failed = Error::doing("moving audit records without a user");
     // A record that is added between the copy and the removal would be lost.

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, Uri};
 pub(crate) struct Links<'u> {
     path: &'u str,
     others: String,
-    links: Vec<String>,
+    entries: Vec<String>,
 }
 
 impl<'u> Links<'u> {
@@ -18,16 +18,16 @@ impl<'u> Links<'u> {
             !pair.is_empty() && !replaced.contains(&name)
         });
         let others = others.fold(String::new(), |text, pair| format!("{text}{pair}&"));
-        Self { path: uri.path(), others, links: Vec::new() }
+        Self { path: uri.path(), others, entries: Vec::new() }
     }
 
     /// Adds a link with these parameters, which need no escaping.
     pub(crate) fn add(&mut self, relation: &str, parameters: &str) {
-        self.links.push(format!("<{}?{}{parameters}>; rel=\"{relation}\"", self.path, self.others));
+        self.entries.push(format!("<{}?{}{parameters}>; rel=\"{relation}\"", self.path, self.others));
     }
 
     /// Returns the header's value, or `None` without links.
     pub(crate) fn value(&self) -> Option<HeaderValue> {
-        if self.links.is_empty() { None } else { HeaderValue::try_from(self.links.join(", ")).ok() }
+        if self.entries.is_empty() { None } else { HeaderValue::try_from(self.entries.join(", ")).ok() }
     }
 }

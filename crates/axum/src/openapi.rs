@@ -6,8 +6,8 @@ use crate::problem::Problem;
 
 const COMPONENTS: &str = include_str!("openapi/components.json");
 
-/// Adds the schemas of problems, requests, tasks and pages, and the three security schemes, to a service's document. The
-/// service adds its paths, which refer to them: `#/components/schemas/Problem`, `RequestPage`, `NewRequest`.
+/// Adds the schemas of problems, requests, tasks and pages, and the three security schemes, to a service's document.
+/// The service adds its paths, which refer to them: `#/components/schemas/Problem`, `RequestPage`, `NewRequest`.
 ///
 /// A schema of the same name in the document stays.
 pub fn add_components(document: &mut OpenApi) -> Result<(), Problem> {

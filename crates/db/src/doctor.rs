@@ -36,11 +36,12 @@ impl Config {
     /// Fails only with [`Error::Config`](crate::Error::Config) for wrong options, and where the setting `behind_pooler`
     /// hides the server: name the server itself then.
     pub async fn doctor(&self, options: &DoctorOptions) -> Result<DoctorReport> {
-        let options = self.with_thresholds(options)?;
+        let options = self.with_thresholds(options);
         options.refuse_unknown()?;
         let engine = Engine::new(self.direct_platform_url()?)?;
-        let facts = self.facts(&options).await;
-        Ok(diagnose(&engine, &facts, &options).await)
+        // Boxed, so that the futures of all callers stay small.
+        let facts = Box::pin(self.facts(&options)).await;
+        Ok(Box::pin(diagnose(&engine, &facts, &options)).await)
     }
 
     /// Returns the ids of the checks that [`doctor`](Self::doctor) makes for this engine.
@@ -50,11 +51,11 @@ impl Config {
     }
 
     /// The thresholds of the settings come first, so that those of the caller override them.
-    fn with_thresholds(&self, options: &DoctorOptions) -> Result<DoctorOptions> {
+    fn with_thresholds(&self, options: &DoctorOptions) -> DoctorOptions {
         let mut options = options.clone();
         options.thresholds = self.doctor.thresholds.iter().cloned().chain(options.thresholds).collect();
         options.disk_capacity = options.disk_capacity.or(self.doctor.disk_capacity);
-        Ok(options)
+        options
     }
 
     async fn facts(&self, options: &DoctorOptions) -> DoctorFacts {
@@ -68,12 +69,12 @@ impl Config {
         };
         let part = if options.deep { DEEP } else { PART };
         let wanted = Wanted { options, limits: options.limits_by_id() };
-        schema::look(self, &wanted, part, &mut facts).await;
+        Box::pin(schema::look(self, &wanted, part, &mut facts)).await;
         let usable = secrets::look(self, &wanted, &mut facts);
         operation::files(self, &wanted, &mut facts).await;
         let reachable = facts.outcomes.get("application.migrations").is_none_or(|outcome| outcome.reason.is_none());
         if reachable && !self.is_file_missing() {
-            self.with_store(usable, &wanted, part, &mut facts).await;
+            Box::pin(self.with_store(usable, &wanted, part, &mut facts)).await;
         }
         facts
     }

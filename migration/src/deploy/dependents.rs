@@ -53,15 +53,16 @@ fn sql(steps: &[String]) -> String {
     let constraints = expected.tables.values().flat_map(|table| table.constraints.keys());
     let constraints = constraints.chain(base.tables.values().flat_map(|table| table.constraints.keys()));
     let triggers = expected.tables.values().flat_map(|table| table.triggers.keys());
-    SQL.replace("$columns", &list(columns.collect(), "('', '')"))
-        .replace("$relations", &list(relations.map(|name| literal(name)).collect(), "''"))
-        .replace("$functions", &list(functions.map(literal).collect(), "''"))
-        .replace("$constraints", &list(constraints.map(|name| literal(name)).collect(), "''"))
-        .replace("$triggers", &list(triggers.map(|name| literal(name)).collect(), "''"))
-        .replace("$tables", &list(expected.tables.keys().map(|name| literal(name)).collect(), "''"))
+    SQL.replace("$columns", &list(columns, "('', '')"))
+        .replace("$relations", &list(relations.map(|name| literal(name)), "''"))
+        .replace("$functions", &list(functions.map(literal), "''"))
+        .replace("$constraints", &list(constraints.map(|name| literal(name)), "''"))
+        .replace("$triggers", &list(triggers.map(|name| literal(name)), "''"))
+        .replace("$tables", &list(expected.tables.keys().map(|name| literal(name)), "''"))
 }
 
 /// SQL has no empty list.
-fn list(names: Vec<String>, none: &str) -> String {
+fn list(names: impl Iterator<Item = String>, none: &str) -> String {
+    let names: Vec<_> = names.collect();
     if names.is_empty() { none.to_owned() } else { names.join(", ") }
 }

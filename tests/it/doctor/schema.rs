@@ -32,10 +32,10 @@ fn violations(schema: &Value, root: &Value, value: &Value, path: &str) -> Vec<St
         wrong.push(format!("{path} is no {kinds:?}: {value}"));
         return wrong;
     }
-    if let Some(any) = schema["anyOf"].as_array() {
-        if !any.iter().any(|one| violations(one, root, value, path).is_empty()) {
-            wrong.push(format!("{path} fits no alternative: {value}"));
-        }
+    if let Some(any) = schema["anyOf"].as_array()
+        && !any.iter().any(|one| violations(one, root, value, path).is_empty())
+    {
+        wrong.push(format!("{path} fits no alternative: {value}"));
     }
     if let Some(labels) = schema["enum"].as_array().filter(|labels| !labels.contains(value)) {
         wrong.push(format!("{path} is not one of {labels:?}: {value}"));
@@ -49,9 +49,8 @@ fn violations(schema: &Value, root: &Value, value: &Value, path: &str) -> Vec<St
         for (name, value) in object {
             let place = format!("{path}.{name}");
             match (schema["properties"].get(name), &schema["additionalProperties"]) {
-                (Some(inner), _) => wrong.extend(violations(inner, root, value, &place)),
                 (None, Value::Bool(false)) => wrong.push(format!("{place} is not in the schema")),
-                (None, inner) => wrong.extend(violations(inner, root, value, &place)),
+                (Some(inner), _) | (None, inner) => wrong.extend(violations(inner, root, value, &place)),
             }
         }
     }

@@ -296,7 +296,7 @@ async fn records_have_the_clients_address_and_the_correlation_id() {
     let write = |peer: &str, id: &str| {
         call(Method::POST, "/requests")
             .token(&token)
-            .from_peer(peer)
+            .by_peer(peer)
             .header("x-forwarded-for", "8.8.8.8, 203.0.113.9")
             .header("forwarded", "for=6.6.6.6")
             .header("x-request-id", id)

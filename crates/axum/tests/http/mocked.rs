@@ -9,6 +9,9 @@ use serde_json::json;
 
 use crate::service::{call, router};
 
+/// An error, and the status, the problem and the wait that it becomes.
+type Case = (fn() -> Error, u16, &'static str, &'static str);
+
 fn ann() -> SignedInUser {
     SignedInUser::for_tests("ann".parse().unwrap(), UserRole::AgencyAdmin, Some("north".parse().unwrap()))
 }
@@ -41,7 +44,7 @@ async fn a_write_over_a_mock_commits_once_and_not_after_an_error() {
 
 #[tokio::test]
 async fn an_error_of_the_service_is_hidden_and_one_of_the_moment_says_when_to_repeat() {
-    let cases: [(fn() -> Error, u16, &str, &str); 3] = [
+    let cases: [Case; 3] = [
         (|| Error::NoKeyring, 500, "internal", ""),
         (|| Error::Contention, 503, "contention", "1"),
         (|| Error::Timeout, 503, "timeout", ""),

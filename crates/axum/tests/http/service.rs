@@ -115,7 +115,7 @@ impl Call {
         Self(self.0, body.into())
     }
 
-    pub(crate) fn from_peer(self, peer: &str) -> Self {
+    pub(crate) fn by_peer(self, peer: &str) -> Self {
         let peer: SocketAddr = format!("{peer}:4711").parse().unwrap();
         Self(self.0.extension(ConnectInfo(peer)), self.1)
     }

@@ -252,7 +252,7 @@ async fn an_adoption_that_is_blocked_names_the_blocking_session_in_time() {
         let folder = Folder::new();
         let child = folder.start([&["adopt", "--database-url", &url], flags].concat());
         let outcome = tokio::time::timeout(
-            std::time::Duration::from_secs(60),
+            std::time::Duration::from_mins(1),
             tokio::task::spawn_blocking(move || Outcome::of(child.wait_with_output().unwrap())),
         );
         let outcome = outcome.await.expect("it waits for ever").unwrap().expect(1);

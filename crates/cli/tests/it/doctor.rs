@@ -218,7 +218,10 @@ async fn a_session_is_ended_after_a_confirmation_and_a_backup_is_not() {
     let ended = folder.run(["doctor", "terminate", "--older-than", "0s", "--yes", "--json"]).expect(0).json();
 
     let sessions = ended["sessions"].as_array().unwrap();
-    let of = |pid: &str| sessions.iter().find(|session| session["pid"].to_string() == pid).unwrap();
+    let of = |pid: &str| {
+        let pid: i64 = pid.parse().unwrap();
+        sessions.iter().find(|session| session["pid"] == pid).unwrap()
+    };
     assert_eq!((&of(&of_client)["ended"], &of(&of_backup)["ended"]), (&true.into(), &Value::Null));
     assert!(sqlx::raw_sql("SELECT 1").execute(&mut client).await.is_err());
     assert!(sqlx::raw_sql("SELECT 1").execute(&mut backup).await.is_ok());

@@ -1,4 +1,4 @@
-//! `rylie doctor` on backups, the audit log, keys, jobs, alerts and growth: each fault is found, and its absence is not.
+//! `rylie doctor` on backups, the audit log, keys, jobs, alerts and growth: each fault is found, its absence is not.
 
 use std::net::TcpListener;
 
@@ -76,7 +76,7 @@ async fn an_open_keyring_an_old_key_and_a_moved_secret_are_found() {
         .sql("UPDATE \"GA4Connection\" SET \"accessToken\" = (SELECT max(\"accessToken\") FROM \"GA4Connection\")")
         .await;
     assert_eq!(check(&fixture, "application.secrets-open", &["--deep"])["status"], "critical");
-    let keyring = fixture.world.keyring().to_owned();
+    let keyring = fixture.world.keyring();
     std::fs::set_permissions(&keyring, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     assert_eq!(status(&fixture, "application.keyring"), "critical");
 }

@@ -65,8 +65,8 @@ impl Config {
     /// Restores a backup into a scratch database, checks the copy, removes it, and signs a certificate if every check
     /// passed. A certificate of before is withdrawn if one failed.
     ///
-    /// Changes nothing in the database itself. [`ScratchLacks`](rylie_maintenance::Error::ScratchLacks) if the drill could
-    /// not be made: the certificate of before then stays.
+    /// Changes nothing in the database itself. [`ScratchLacks`](rylie_maintenance::Error::ScratchLacks) if the drill
+    /// could not be made: the certificate of before then stays.
     pub async fn verify_backup(&self, backup: &Backup, drill: Drill<'_>) -> Result<Drilled> {
         let begun = SystemEnv.now();
         let trusted = [drill.trusted, &[drill.key.public()]].concat();
@@ -118,12 +118,9 @@ impl Config {
     ) -> Result<Option<OpenBackup>> {
         let failed = match self.open_backup(backup, identity).await {
             Ok(open) => return Ok(Some(open)),
-            Err(Error::Maintenance(MaintenanceError::BackupLocked { reason, .. })) => {
-                BackupCheck::failed("encryption", reason)
-            }
-            Err(Error::Maintenance(MaintenanceError::BackupDamaged { reason, .. })) => {
-                BackupCheck::failed("encryption", reason)
-            }
+            Err(Error::Maintenance(
+                MaintenanceError::BackupLocked { reason, .. } | MaintenanceError::BackupDamaged { reason, .. },
+            )) => BackupCheck::failed("encryption", reason),
             Err(error) => return Err(error),
         };
         checks.push(failed);

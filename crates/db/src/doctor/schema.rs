@@ -44,7 +44,7 @@ pub(super) async fn look(config: &Config, wanted: &Wanted<'_>, part: Duration, f
     facts.outcomes.insert("application.marker", marker);
     if wanted.has("application.drift") {
         let drift = if complete {
-            limited(part, migrations.drift())
+            Box::pin(limited(part, migrations.drift()))
                 .await
                 .map_or_else(Outcome::not_checked, |drift| of_drift(&drift.differences))
         } else {

@@ -17,7 +17,7 @@ use crate::database::Database;
 use crate::error::{Error, Result};
 
 /// How long the WAL may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(60);
+const ARRIVAL: Duration = Duration::from_mins(1);
 
 /// The checks that need a restored copy, in their order.
 const OF_THE_COPY: [&str; 10] =
@@ -38,13 +38,14 @@ pub struct PitrDrill<'a> {
 impl Config {
     /// Makes a drill against the live database and signs a certificate if every check passed.
     ///
-    /// Writes a record to the audit log, notes the time, reads every row as of it, and writes a second record. Restores a
-    /// scratch cluster to the noted time. The copy must have the first record and not the second, and every row as it was.
-    /// Then migrations, drift, the audit log and the sealed values of the copy are checked, and the cluster is removed.
+    /// Writes a record to the audit log, notes the time, reads every row as of it, and writes a second record. Restores
+    /// a scratch cluster to the noted time. The copy must have the first record and not the second, and every row as it
+    /// was. Then migrations, drift, the audit log and the sealed values of the copy are checked, and the cluster is
+    /// removed.
     ///
     /// [`PitrNotReady`](MaintenanceError::PitrNotReady) if the WAL does not arrive, or if there is no base.
     pub async fn drill_pitr(&self, drill: PitrDrill<'_>) -> Result<Drilled> {
-        let (folder, id) = (drill.folder, SystemEnv.new_id().to_string());
+        let (folder, id) = (drill.folder, SystemEnv.new_id());
         let not_ready = |problem: &str| MaintenanceError::PitrNotReady { problems: vec![problem.to_owned()] };
         if folder.bases()?.is_empty() {
             return Err(not_ready("there is no base; run `rylie pitr base`").into());
@@ -85,7 +86,7 @@ impl Config {
         let result = if passed { "passed" } else { "failed" };
         self.record_pitr(Action::PitrDrill, &id, &[("phase", "result".to_owned()), ("result", result.to_owned())])
             .await?;
-        let (Some((rto_seconds, base)), true) = (restored, passed) else {
+        let (Some((took, base)), true) = (restored, passed) else {
             folder.withdraw_certificate()?;
             return Ok(Drilled { checks, certificate: None });
         };
@@ -96,7 +97,7 @@ impl Config {
             made_at: noted.at,
             verified_at: SystemEnv.now(),
             restored_on: format!("PostgreSQL {}", base.manifest.server),
-            rto_seconds,
+            rto_seconds: took,
             rpo_seconds,
             checkpoint: noted.checkpoint().map(str::to_owned),
             checks: checks.clone(),

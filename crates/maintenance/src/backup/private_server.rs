@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 const SCRIPT: &str = include_str!("private_server.sh");
 
 /// The longest wait for a server to start, on a slow disk.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// The longest wait for it to end: it ends without a checkpoint.
 const STOP: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -106,7 +106,8 @@ impl PrivateServer {
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
-        // The script stops the server then, and removes the folder. It is waited for, as its folder goes with this value.
+        // The script stops the server then, and removes the folder. It is waited for, as its folder goes with this
+        // value.
         drop(self.script.stdin.take());
         let begun = Instant::now();
         while matches!(self.script.try_wait(), Ok(None)) && begun.elapsed() < STOP {

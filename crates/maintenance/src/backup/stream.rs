@@ -47,13 +47,12 @@ pub(super) fn copy<W: Write + Send + 'static>(stream: Stream, to: W) -> std::io:
             }
         }
     };
-    let mut measured = match recipient {
-        Some(recipient) => encrypted(&recipient, measured, &mut write)?,
-        None => {
-            let mut measured = measured;
-            write(&mut measured)?;
-            measured
-        }
+    let mut measured = if let Some(recipient) = recipient {
+        encrypted(&recipient, measured, &mut write)?
+    } else {
+        let mut measured = measured;
+        write(&mut measured)?;
+        measured
     };
     measured.flush()?;
     Ok(measured.finish())

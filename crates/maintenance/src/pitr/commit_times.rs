@@ -12,7 +12,7 @@ use crate::backup::program::Program;
 use crate::error::{Error, Result};
 
 /// The longest wait for one segment.
-const ONE: Duration = Duration::from_secs(60);
+const ONE: Duration = Duration::from_mins(1);
 
 /// The part of the output that is searched for the last commit.
 const TAIL: u64 = 1 << 16;
@@ -39,8 +39,8 @@ impl<'a> CommitTimes<'a> {
         Ok(None)
     }
 
-    /// How many of the segments are needed to reach a commit after `time`; `None` if they hold none. Takes as many runs as
-    /// a binary search.
+    /// How many of the segments are needed to reach a commit after `time`; `None` if they hold none. Takes as many runs
+    /// as a binary search.
     pub(super) async fn needed(&self, segments: &[Segment], time: DateTime<Utc>) -> Result<Option<usize>> {
         let (mut low, mut high) = (0, segments.len());
         while low < high {

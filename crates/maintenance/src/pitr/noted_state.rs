@@ -62,7 +62,8 @@ impl NotedState {
 /// Then the contents at the time are those of the snapshot. Waits up to 20 seconds for such a moment; without one
 /// [`is_exact`](NotedState::is_exact) is false.
 ///
-/// Takes two connections and reads each table once. [`Error::BackupRefused`] for a login that row-level security filters.
+/// Takes two connections and reads each table once. [`Error::BackupRefused`] for a login that row-level security
+/// filters.
 pub async fn note_state(engine: &Engine) -> Result<NotedState> {
     let failed = || Error::engine("noting the state of the database");
     let (Session::Postgres(mut reader, watch), Session::Postgres(mut second, _)) =
@@ -73,8 +74,8 @@ pub async fn note_state(engine: &Engine) -> Result<NotedState> {
     refuse_filtered(&tables(&mut reader).await.map_err(failed())?)?;
     let begun = Instant::now();
     let (position, at, is_exact) = loop {
-        let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {TEXT_FORM}");
-        run_postgres(&mut reader, &begin).await.map_err(failed())?;
+        let opening = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {TEXT_FORM}");
+        run_postgres(&mut reader, &opening).await.map_err(failed())?;
         let moment = moment(&mut reader).await.map_err(failed())?;
         let after = self::moment(&mut second).await.map_err(failed())?;
         let is_quiet = moment.0 == moment.1 && after.0 == after.1 && moment.1 == after.1;
@@ -125,8 +126,8 @@ fn manifest(survey: Survey, at: DateTime<Utc>, fingerprint: String) -> Manifest 
 }
 
 impl Replayed {
-    /// Compares the restored copy with the noted state: what it is, its rows, tenants and contents. Rows and contents are
-    /// not checked for a state that is not exact.
+    /// Compares the restored copy with the noted state: what it is, its rows, tenants and contents. Rows and contents
+    /// are not checked for a state that is not exact.
     pub async fn compare(&self, noted: &NotedState) -> Result<Vec<BackupCheck>> {
         let failed = || Error::engine("reading the restored copy");
         let mut connection = self.server.connect().await?;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 const OLDEST: (u32, u32) = (2, 55);
 
 /// The longest wait for a program that only prints something.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// The longest backup or restore.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -97,8 +97,8 @@ struct Status {
 }
 
 impl PgBackRest {
-    /// The installed program. [`Error::Program`] if there is none, [`Error::PitrRefused`] for a version before 2.55 and for
-    /// a name of a stanza that is none.
+    /// The installed program. [`Error::Program`] if there is none, [`Error::PitrRefused`] for a version before 2.55 and
+    /// for a name of a stanza that is none.
     pub async fn find(stanza: &str) -> Result<Self> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if stanza.is_empty() || stanza.starts_with('-') || !stanza.chars().all(plain) {
@@ -146,9 +146,9 @@ impl PgBackRest {
         read_info(&text, &self.stanza, now)
     }
 
-    /// `restore --type=time`: restores to a new data directory, which must not exist or be empty. The server that is started
-    /// on it replays the WAL, and promotes at the target. [`Error::OutsideWindow`] for a time before the first backup or in
-    /// the future.
+    /// `restore --type=time`: restores to a new data directory, which must not exist or be empty. The server that is
+    /// started on it replays the WAL, and promotes at the target. [`Error::OutsideWindow`] for a time before the first
+    /// backup or in the future.
     pub async fn restore(&self, target: RestoreTarget, into: &Path, now: DateTime<Utc>) -> Result<()> {
         if into.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::FileExists { path: into.to_owned() });

@@ -1,5 +1,6 @@
 //! A server on a restored data directory. It is reached by a socket in a private folder only, and sends nothing.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -89,8 +90,8 @@ impl Programs {
 
 impl PrivateServer {
     /// Starts a server on a data directory and returns when it takes connections, so after it has replayed the WAL.
-    /// `settings` come on top of those that keep it apart. [`Error::TargetNotReached`] with the server's reason if it ends
-    /// instead.
+    /// `settings` come on top of those that keep it apart. [`Error::TargetNotReached`] with the server's reason if it
+    /// ends instead.
     pub(super) async fn start(
         data: &Path,
         base: &BaseManifest,
@@ -226,7 +227,8 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing to a text cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded
@@ -246,8 +248,8 @@ fn reason_in(log: &str) -> String {
     ];
     let message = |line: &'_ str, kind: &str| line.split_once(kind).map(|(_, text)| text.trim().to_owned());
     let fatal = log.lines().rev().find_map(|line| message(line, "FATAL: ").or_else(|| message(line, "PANIC: ")));
-    let complaint = log.lines().filter_map(|line| message(line, "LOG: "));
-    let complaint = complaint.filter(|text| WORDS.iter().any(|word| text.contains(word))).last();
+    let mut complaints = log.lines().filter_map(|line| message(line, "LOG: "));
+    let complaint = complaints.rfind(|text| WORDS.iter().any(|word| text.contains(word)));
     match (fatal, complaint) {
         (Some(fatal), Some(complaint)) => format!("{fatal} ({complaint})"),
         (Some(reason), None) | (None, Some(reason)) => reason,

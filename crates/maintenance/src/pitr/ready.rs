@@ -253,7 +253,7 @@ async fn of_server(server: &mut Server, facts: &ServerFacts, has_slot: bool) -> 
     ])
 }
 
-/// A login may have the right, and pg_hba.conf refuse its connection.
+/// A login may have the right, and `pg_hba.conf` refuse its connection.
 async fn replication(engine: &Engine, slot: &str, facts: &ServerFacts) -> Result<BackupCheck> {
     let program = Program::find("pg_receivewal", facts.major).await?;
     let words = ["--create-slot", "--if-not-exists", "--no-password", "--slot"].map(std::ffi::OsString::from);

@@ -16,12 +16,12 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// A receiver that ran so long was healthy: the next pause is the first again.
-const HEALTHY: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_mins(1);
 
 /// Receives the WAL into the folder until the future is dropped. Starts the receiver again after each end.
 ///
-/// The receiver acknowledges WAL that is on disk (`--synchronous`), and the server keeps the rest for the slot. So nothing is
-/// lost if any process is killed. A future that is dropped kills the receiver.
+/// The receiver acknowledges WAL that is on disk (`--synchronous`), and the server keeps the rest for the slot. So
+/// nothing is lost if any process is killed. A future that is dropped kills the receiver.
 ///
 /// [`Error::PitrRefused`] if another process receives into the folder, and if the server is another cluster. Both are
 /// errors at the beginning only: afterwards everything is retried, with a line in the log.

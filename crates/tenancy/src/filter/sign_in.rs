@@ -25,9 +25,9 @@ impl Tx {
         }
     }
 
-    /// Signs in by a session's token, and turns this identity unit into a unit of the user's tenant. One statement reads
-    /// the user, and on PostgreSQL assumes the tenant role. Fails with [`Error::NotSignedIn`] if the token is unknown or
-    /// the session has expired at `now`.
+    /// Signs in by a session's token, and turns this identity unit into a unit of the user's tenant. One statement
+    /// reads the user, and on PostgreSQL assumes the tenant role. Fails with [`Error::NotSignedIn`] if the token is
+    /// unknown or the session has expired at `now`.
     pub async fn into_tenant_of_session(self, token: &Token, now: Timestamp, origin: Origin) -> Result<Self> {
         let values: Vec<Value> = vec![token.into(), now.into()];
         let assume =
@@ -41,7 +41,7 @@ impl Tx {
         let transaction = self.identity_only()?;
         let statement = Statement::from_sql_and_values(self.engine(), sql, values);
         let row = transaction.query_one_raw(statement).await?.ok_or(Error::NotSignedIn)?;
-        self.into_tenant(&signed_in(&row)?, origin)
+        Ok(self.into_tenant(&signed_in(&row)?, origin))
     }
 
     /// Turns this identity unit into a unit of the user's tenant. One statement on PostgreSQL, none on SQLite.
@@ -52,7 +52,7 @@ impl Tx {
             let values = vec![user.tenant().into()];
             transaction.query_one_raw(Statement::from_sql_and_values(self.engine(), sql, values)).await?;
         }
-        self.into_tenant(user, origin)
+        Ok(self.into_tenant(user, origin))
     }
 
     fn identity_only(&self) -> Result<&rylie_connection::Transaction> {
@@ -62,11 +62,11 @@ impl Tx {
         }
     }
 
-    fn into_tenant(mut self, user: &SignedInUser, origin: Origin) -> Result<Self> {
+    fn into_tenant(mut self, user: &SignedInUser, origin: Origin) -> Self {
         let scope = TenantScope::of(user, origin);
         self.caller = Caller { actor: scope.actor(), origin: scope.origin().clone() };
         self.kind = UnitKind::Tenant(scope);
-        Ok(self)
+        self
     }
 
     fn has_row_level_security(&self) -> bool {

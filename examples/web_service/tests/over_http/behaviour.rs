@@ -214,9 +214,9 @@ async fn every_acknowledged_write_exists_exactly_once_although_the_process_was_k
     assert_eq!(stored.len(), WRITERS * WRITES);
 }
 
-async fn write_all(to: Arc<Mutex<SocketAddr>>, token: String, writer: usize, writes: usize) -> Vec<(String, String)> {
+async fn write_all(to: Arc<Mutex<SocketAddr>>, token: String, writer: usize, count: usize) -> Vec<(String, String)> {
     let mut acknowledged = Vec::new();
-    for number in 0..writes {
+    for number in 0..count {
         let title = format!("{writer}-{number}");
         let id = loop {
             let address = *to.lock().unwrap();

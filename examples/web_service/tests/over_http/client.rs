@@ -43,7 +43,8 @@ impl Call {
     }
 
     fn text(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
         format!(
             "{} {} HTTP/1.1\r\nhost: service.example\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{}",
             self.method,
@@ -55,7 +56,7 @@ impl Call {
 
     /// Sends the call and reads the whole answer.
     pub(crate) async fn send(&self, to: SocketAddr) -> io::Result<Answer> {
-        let answered = tokio::time::timeout(Duration::from_secs(60), async {
+        let answered = tokio::time::timeout(Duration::from_mins(1), async {
             let mut stream = TcpStream::connect(to).await?;
             stream.write_all(self.text().as_bytes()).await?;
             let mut bytes = Vec::new();

@@ -33,7 +33,7 @@ impl Service {
         let (mut printed, mut address) = (Vec::new(), None);
         // The third curl line is the last that it prints.
         while printed.iter().filter(|line: &&String| line.starts_with("curl")).count() < 3 {
-            let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap();
+            let line = tokio::time::timeout(Duration::from_mins(1), lines.next_line()).await.unwrap().unwrap();
             let Some(line) = line else { panic!("the service ended: {printed:?}") };
             address = address.or_else(|| line.strip_prefix("listening on http://")?.parse().ok());
             printed.push(line);

@@ -16,8 +16,8 @@ use crate::report::Report;
 
 /// Show the safe command of a check with its lock, run it, and check again
 ///
-/// Asks before it runs. A fix that needs a person, such as a restart, is shown and not run. Statements wait at most three
-/// seconds for their lock.
+/// Asks before it runs. A fix that needs a person, such as a restart, is shown and not run. Statements wait at most
+/// three seconds for their lock.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  rylie doctor fix tables.invalid-index\n  rylie doctor fix application.expired-sessions --yes --json"

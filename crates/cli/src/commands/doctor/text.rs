@@ -33,7 +33,9 @@ pub(super) fn in_words(report: &DoctorReport) -> String {
             ("plan", &changes.plans),
             ("size", &changes.sizes),
         ] {
-            changes.iter().for_each(|change| line(&mut text, &changed(kind, change)));
+            for change in changes {
+                line(&mut text, &changed(kind, change));
+            }
         }
     }
     let counts = [Verdict::Critical, Verdict::Warning, Verdict::NotChecked, Verdict::Ok];
@@ -61,7 +63,9 @@ fn finding(text: &mut String, check: &CheckResult, report: &DoctorReport) {
     }
     let symptoms = report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id));
     let (found, unmade): (Vec<_>, Vec<_>) = symptoms.partition(|symptom| symptom.status.is_finding());
-    found.iter().for_each(|symptom| line(text, &format!("  explains {}: {}", symptom.id, symptom.detail)));
+    for symptom in found {
+        line(text, &format!("  explains {}: {}", symptom.id, symptom.detail));
+    }
     if !unmade.is_empty() {
         line(text, &format!("  prevents {} checks", unmade.len()));
     }

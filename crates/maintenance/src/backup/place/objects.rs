@@ -49,8 +49,8 @@ struct Unfinished {
 }
 
 impl Objects {
-    /// `place` is the bucket, optionally with a slash and the prefix of names. Credentials, region and endpoint come from
-    /// the environment, as for AWS's tools, or from the machine's role.
+    /// `place` is the bucket, optionally with a slash and the prefix of names. Credentials, region and endpoint come
+    /// from the environment, as for AWS's tools, or from the machine's role.
     pub(super) fn new(place: &str) -> Result<Self> {
         let wrong = |reason| Error::invalid("the place of backups", reason);
         let place = place.trim_end_matches('/');
@@ -75,7 +75,7 @@ impl Objects {
     }
 
     fn path(&self, name: &str) -> Path {
-        name.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), |path, part| path.join(part))
+        name.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), Path::join)
     }
 
     fn failed(&self, doing: &'static str) -> impl Fn(object_store::Error) -> Error + use<> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rylie_entities::{Env, SystemEnv};
 use sqlx::Row;
 
 use crate::doctor::report::{Limits, Outcome, Verdict};
@@ -12,7 +13,7 @@ pub(crate) async fn clock(session: &mut Session, limits: &Limits) -> Outcome {
     let asked = Instant::now();
     let rows = session.rows("", "SELECT extract(epoch FROM clock_timestamp())::float8").await;
     let trip = asked.elapsed();
-    let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let here = SystemTime::from(SystemEnv.now()).duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let there = match rows {
         Ok(rows) => rows.first().and_then(|row| row.try_get::<f64, _>(0).ok()),
         Err(failed) => return failed.outcome(),
