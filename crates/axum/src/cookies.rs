@@ -6,16 +6,8 @@ use chrono::{DateTime, Utc};
 use rylie_db::prelude::*;
 
 use crate::problem::Problem;
+use crate::same_site::SameSite;
 use crate::web::{Settings, Web};
-
-/// When a browser sends the session cookie with calls from other sites.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SameSite {
-    /// Only if a user follows a link.
-    Lax,
-    /// Never.
-    Strict,
-}
 
 /// The cookie with the log position of the client's last write.
 const POSITION: &str = "rylie-position";

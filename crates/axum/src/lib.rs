@@ -7,6 +7,7 @@ mod credential;
 mod cross_site;
 mod etag;
 mod fingerprint;
+mod forwarded_header;
 mod health;
 mod links;
 #[cfg(feature = "openapi")]
@@ -18,24 +19,26 @@ mod platform;
 mod problem;
 mod read;
 mod request_query;
+mod same_site;
 mod scope;
 mod telemetry;
 mod web;
 mod write;
 
 pub use answer::Answer;
-pub use cookies::SameSite;
 pub use etag::{etag_of, refuse_changed};
+pub use forwarded_header::ForwardedHeader;
 pub use health::{Probe, health_routes, metrics_route};
 #[cfg(feature = "openapi")]
 pub use openapi::add_components;
-pub use origin::{ClientOrigin, ForwardedHeader};
+pub use origin::ClientOrigin;
 pub use paging::{CursorPaging, Paging};
 pub use path_id::PathId;
 pub use platform::{PlatformRead, PlatformWrite, REASON};
 pub use problem::{Problem, ProblemKind, no_method, no_route};
 pub use read::TenantRead;
 pub use request_query::RequestQuery;
+pub use same_site::SameSite;
 pub use scope::Scope;
 pub use telemetry::{CORRELATION_ID, telemetry};
 pub use web::Web;

@@ -12,25 +12,6 @@ use rylie_db::prelude::*;
 use crate::telemetry::Correlation;
 use crate::web::{Web, web_of};
 
-/// The header in which the trusted proxies report the client's address.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ForwardedHeader {
-    /// `X-Forwarded-For`.
-    #[default]
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
-}
-
-impl ForwardedHeader {
-    fn name(self) -> HeaderName {
-        match self {
-            Self::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
-            Self::Forwarded => HeaderName::from_static("forwarded"),
-        }
-    }
-}
-
 /// The origin of the call, for the audit log. Every extractor of a unit uses it.
 ///
 /// The address needs `into_make_service_with_connect_info::<SocketAddr>()`; without it there is none.

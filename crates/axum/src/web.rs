@@ -7,8 +7,8 @@ use axum::extract::FromRef;
 use rylie_db::audit::TrustedProxies;
 use rylie_db::prelude::*;
 
-use crate::cookies::SameSite;
-use crate::origin::ForwardedHeader;
+use crate::forwarded_header::ForwardedHeader;
+use crate::same_site::SameSite;
 
 /// The store and the settings of the extractors. Cheap to clone. It is the router's state, or a part of it by
 /// [`FromRef`].
