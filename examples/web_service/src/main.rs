@@ -5,6 +5,7 @@
 //! prints three calls for curl, runs the scheduler, and ends gracefully at Ctrl-C or SIGTERM.
 
 mod admin;
+mod app;
 mod connections;
 mod first_look;
 mod openapi;

@@ -1,25 +1,13 @@
 //! The routes.
 
-use axum::extract::FromRef;
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use rylie_axum::{Web, health_routes};
 use rylie_db::audit::TrustedProxies;
 use rylie_db::prelude::*;
 
+use crate::app::App;
 use crate::{admin, connections, openapi, requests, sessions, usage, users};
-
-/// The state of the router.
-#[derive(Clone)]
-pub(crate) struct App {
-    pub(crate) web: Web,
-}
-
-impl FromRef<App> for Web {
-    fn from_ref(app: &App) -> Self {
-        app.web.clone()
-    }
-}
 
 pub(crate) fn router(database: &Database) -> Router {
     // The cookie's name has no prefix that needs HTTPS, because the first look is on localhost.

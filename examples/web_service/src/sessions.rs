@@ -10,7 +10,7 @@ use rylie_axum::{Answer, Problem, ProblemKind, TenantWrite};
 use rylie_db::prelude::*;
 use serde::Deserialize;
 
-use crate::routes::App;
+use crate::app::App;
 
 /// A one-time token from the mail that the user received.
 #[derive(Deserialize)]
