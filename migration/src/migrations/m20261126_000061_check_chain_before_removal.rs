@@ -27,4 +27,9 @@ impl Migration for CheckChainBeforeRemoval {
             Engine::Sqlite => Vec::new(),
         }
     }
+
+    // An earlier migration builds this function as well, and is sent again where roles were missing. This one must follow.
+    fn builds_row_security(&self) -> bool {
+        true
+    }
 }

@@ -43,10 +43,12 @@ async fn times_beyond_the_years_of_both_engines_are_refused() {
         let unit = store.identity().await.unwrap();
         let begun = unit.sessions().begin(&agency.admin.user.id, wrong).await;
         assert!(matches!(begun, Err(Error::Invalid { what: "a time", .. })), "{wrong}: {begun:?}");
+        drop(unit);
         let unit = agency.unit().await.unwrap();
         let task = NewTask { due: Some(wrong), ..NewTask::new("t", TaskType::Page) };
         let added = unit.requests().add_with_tasks(NewRequest::new("r", RequestKind::Page), vec![task]).await;
         assert!(matches!(added, Err(Error::Invalid { what: "a time", .. })), "{wrong}: {added:?}");
+        drop(unit);
     }
     let unit = store.identity().await.unwrap();
     let token = unit.sessions().begin(&agency.admin.user.id, year(9999)).await.unwrap();

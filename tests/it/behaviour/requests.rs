@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::TimeDelta;
 use rylie_db::entities::{Env, RequestStatus, TaskStatus, TaskType, Timestamp};
 use rylie_db::prelude::*;
-use rylie_db::repositories::{Error, RequestChanges};
+use rylie_db::repositories::{Error, MAX_LINE_BYTES, RequestChanges};
 use sea_orm::ConnectionTrait;
 
 use super::world;
@@ -242,7 +242,7 @@ async fn a_hostile_and_a_huge_text_are_stored_as_they_are() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let unit = agency.unit().await.unwrap();
-    for title in ["'; DROP TABLE \"Request\"; --", "%_\\", "🦀\u{202e}", &"x".repeat(1_000_000)] {
+    for title in ["'; DROP TABLE \"Request\"; --", "%_\\", "🦀\u{202e}", &"x".repeat(MAX_LINE_BYTES)] {
         let made = unit.requests().add(new(title)).await.unwrap();
         assert_eq!(unit.requests().get(&made.id).await.unwrap().title, title);
     }

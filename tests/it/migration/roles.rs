@@ -168,8 +168,9 @@ pub(crate) async fn our_own_tables_are_open_to_whom_they_are_for(url: &str) {
     deploy(url).await;
     let app = name(url, "app").await;
     migrations(url).await.provision(&Provision { app: login(&app), ..Provision::default() }).await.unwrap();
-    let (_, one) = reader(url, Some(Sees::Tenant("a1".into()))).await;
     let mut sql = Sql::connect(url).await;
+    fill(&mut sql).await;
+    let (_, one) = reader(url, Some(Sees::Tenant("a1".into()))).await;
     let granted = "SELECT DISTINCT grantee || ' ' || privilege_type || ' ' || c.relname FROM pg_class c, LATERAL ( \
          SELECT coalesce(pg_get_userbyid(nullif(e.grantee, 0))::text, 'PUBLIC') AS grantee, privilege_type FROM aclexplode(c.relacl) e \
          WHERE e.grantee <> c.relowner UNION SELECT coalesce(pg_get_userbyid(nullif(e.grantee, 0))::text, 'PUBLIC'), privilege_type \

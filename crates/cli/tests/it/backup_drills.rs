@@ -131,7 +131,7 @@ async fn an_attack_that_gets_through_is_named() {
 async fn an_adopted_database_restores_with_equal_rows() {
     let Some(fixture) = fixture().await else { return };
     let prisma = Prisma::new().await;
-    prisma.adopt(&[]).expect(0);
+    prisma.adopt(&[]).expect(3);
     let at = |words: &[&str]| {
         let mut command = fixture.command(words);
         Outcome::of(command.env("DATABASE_URL", prisma.superuser_url()).output().unwrap())

@@ -252,7 +252,9 @@ async fn a_drill_leaves_no_database_and_removes_what_a_killed_one_left() {
     }
     let scratch = "SELECT count(*) FROM pg_database WHERE datname LIKE 'rylie\\_drill\\_%'";
     let id = fixture.create()["id"].clone();
-    fixture.sql("CREATE DATABASE rylie_drill_0000000000000000").await;
+    let mut connection = PgConnection::connect(fixture.world.url()).await.unwrap();
+    let origin = sqlx::query_scalar::<_, String>("SELECT left(md5(current_database()), 8)").fetch_one(&mut connection);
+    fixture.sql(&format!("CREATE DATABASE rylie_drill_{}_0000000000000000", origin.await.unwrap())).await;
 
     fixture.verify(&id, 0);
 

@@ -31,11 +31,12 @@ const PREFIX: &str = "rylie_drill_";
 #[cfg(unix)]
 const UNIT_ROLES: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
-/// Held while scratch databases are made and swept, so that none is swept before its drill is connected.
+/// Held while scratch databases are made and swept, so that none is swept before its drill is connected. A lock belongs to
+/// the database of the session, so drills from one database sweep only what drills from it left.
 const LOCK: &str = "SET lock_timeout = '60s'; SELECT pg_advisory_lock(7231640192337)";
 
 /// Scratch databases of this login that no drill is connected to: killed drills left them.
-const LEFT: &str = "SELECT quote_ident(datname) FROM pg_database d WHERE datname LIKE 'rylie\\_drill\\_%' \
+const LEFT: &str = "SELECT quote_ident(datname) FROM pg_database d WHERE datname LIKE 'rylie\\_drill\\_' || left(md5(current_database()), 8) || '\\_%' \
      AND pg_has_role(datdba, 'USAGE') AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)";
 
 /// An empty database that a backup is restored into.
@@ -99,7 +100,7 @@ impl Scratch {
         };
         let has_units = manifest.roles.iter().any(|role| UNIT_ROLES.contains(&role.as_str()));
         let units = if has_units { UNIT_ROLES.to_vec() } else { Vec::new() };
-        let sql = "SELECT DISTINCT format('CREATE ROLE %I', wanted) FROM unnest($1::text[] || $2::text[]) AS wanted \
+        let sql = "SELECT DISTINCT format('CREATE ROLE %I NOINHERIT', wanted) FROM unnest($1::text[] || $2::text[]) AS wanted \
              WHERE wanted NOT LIKE 'pg\\_%' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)";
         let roles: Vec<String> = sqlx::query_scalar(sql)
             .bind(&manifest.roles)
@@ -126,7 +127,11 @@ impl Scratch {
             return Err(Error::invalid("the scratch server", "it must be postgres://user@host/database"));
         };
         let version = refuse_lacking(&mut connection, manifest).await?;
-        let name = format!("{PREFIX}{}", random()?);
+        let origin: String = sqlx::query_scalar("SELECT left(md5(current_database()), 8)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(Error::engine("reading the name of the database"))?;
+        let name = format!("{PREFIX}{origin}_{}", random()?);
         let url = address.url_of(&name);
         let making = async {
             run_postgres(&mut connection, LOCK).await.map_err(Error::engine("waiting for another drill to begin"))?;

@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use super::check::{CheckSpec, Look, by_code};
 use super::report::{Limits, Outcome};
 
-pub(super) use pages::measure;
+pub(super) use pages::{is_damage, measure};
 
 pub(super) static CHECKS: [CheckSpec; 15] = [
     by_code("sqlite.integrity", "The file is damaged.", Look::SqliteCode)

@@ -122,6 +122,7 @@ pub async fn replay_pitr(
     let data = work.path().join("data");
     build(&lineage, &data).await?;
     let (files, histories, to) = (copied_log(&archive, &plan), archive.history_files.clone(), data.clone());
+    let last_whole = if target == RestoreTarget::Latest { last_whole(&files) } else { None };
     blocking("preparing a restored directory", move || prepare(&to, &files, &histories, user)).await?;
     let mut settings = plan.settings;
     if !options.durable {
@@ -129,12 +130,18 @@ pub async fn replay_pitr(
     }
     let base = plan.base;
     let server = PrivateServer::start(&data, &base.manifest, programs, user, &settings, options.within).await?;
-    let sql = "SELECT pg_last_xact_replay_timestamp(), ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int";
+    let sql = "SELECT pg_last_xact_replay_timestamp(), ('x' || substr(name, 1, 8))::bit(32)::int, substr(name, 9) \
+         FROM pg_walfile_name(pg_current_wal_lsn()) AS name";
     let mut connection = server.connect().await?;
     let failed = Error::engine("reading how far the recovery went");
-    let (reached, timeline): (Option<DateTime<Utc>>, i32) =
+    let (reached, timeline, segment): (Option<DateTime<Utc>>, i32, String) =
         sqlx::query_as(sql).fetch_one(&mut connection).await.map_err(failed)?;
     drop(connection);
+    // The server takes the first record that it cannot read for the end of the log.
+    if let Some(last) = last_whole.filter(|last| segment < *last) {
+        let problem = format!("the replay ended in segment {segment}, before {last}: a record there cannot be read");
+        return Err(Error::WalDamaged { problem });
+    }
     let timeline = u32::try_from(timeline).unwrap_or_default();
     Ok(Replayed { server, base, reached, timeline, took: begun.elapsed(), folder: work, user })
 }
@@ -307,6 +314,13 @@ async fn build(lineage: &[Base], data: &Path) -> Result<()> {
 fn copied_log(archive: &WalArchive, plan: &Plan) -> Vec<(PathBuf, String)> {
     let file = |segment: &Segment| Some((archive.segments.get(segment)?.path.clone(), archive.name(*segment)));
     plan.segments.iter().filter_map(file).collect()
+}
+
+/// The place of the last segment that the replay must reach, without its timeline. The newest may hold no record yet.
+fn last_whole(files: &[(PathBuf, String)]) -> Option<String> {
+    let mut places: Vec<&str> = files.iter().filter_map(|(_, name)| name.get(8..)).collect();
+    places.sort_unstable();
+    places.iter().rev().nth(1).map(|place| (*place).to_owned())
 }
 
 /// Adds the WAL, and makes the directory one that the server recovers.

@@ -167,6 +167,8 @@ async fn close_a_month(world: &World, agency: &TestAgency<'_>) -> Result<Monthly
     let unit = agency.unit().await?;
     let package = UserChanges { package: Patch::Set(PackageType::Gold), ..UserChanges::default() };
     unit.users().update(admin, package).await?;
+    unit.idempotency().claim("a call", "its fingerprint").await?;
+    unit.idempotency().answer("a call", "its answer").await?;
     unit.usage().use_page(admin, "this month's").await?;
     world.env().forward(TimeDelta::days(32));
     unit.usage().use_page(admin, "the next month's").await?;

@@ -27,11 +27,11 @@ BEGIN
     END IF;
     -- A signature has 86 letters, so the last 99 characters are its line. Its own texts are not searched by a regular expression: there
     -- may be hundreds of thousands.
-    SELECT min(b.batch) INTO broken FROM rylie_audit_batch b LEFT JOIN rylie_audit_batch p ON p.batch = b.batch - 1
+    broken := (SELECT min(b.batch) FROM rylie_audit_batch b LEFT JOIN rylie_audit_batch p ON p.batch = b.batch - 1
     WHERE b.batch >= first AND b.batch > 1 AND (p.batch IS NULL
         OR split_part(split_part(b.checkpoint, E'\nbatch ', 2), E'\n', 1) <> b.batch::text
         OR split_part(split_part(b.checkpoint, E'\nprevious ', 2), E'\n', 1)
-            <> encode(sha256(convert_to(left(p.checkpoint, -99), 'UTF8')), 'hex'));
+            <> encode(sha256(convert_to(left(p.checkpoint, -99), 'UTF8')), 'hex')));
     IF broken IS NOT NULL THEN
         RAISE insufficient_privilege USING MESSAGE = 'the newest checkpoint is none, or does not follow the one before: verify the log first',
             DETAIL = format('The checkpoint of batch %s does not follow the one before.', broken);

@@ -190,13 +190,17 @@ fn too_large() -> String {
     "the object is larger than such a file can be".to_owned()
 }
 
-/// The storage's own reason, without the credentials.
+/// The storage's own reason, without the credentials. Some calls return the status of the answer only in words.
 fn reason(error: &object_store::Error) -> String {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    let words = in_words(error);
+    let answered = |status: &str| words.contains(&format!("status code: {status} "));
     let advice = match error {
         NotFound { .. } => "there is no such bucket or object",
         PermissionDenied { .. } | Unauthenticated { .. } => "the credentials are refused",
-        _ => return in_words(error),
+        _ if answered("404") => "there is no such bucket or object",
+        _ if answered("401") || answered("403") => "the credentials are refused",
+        _ => return words,
     };
-    format!("{advice} ({})", in_words(error))
+    format!("{advice} ({words})")
 }

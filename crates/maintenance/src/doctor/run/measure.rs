@@ -10,8 +10,10 @@ use crate::doctor::report::Limits;
 use crate::doctor::session::Session;
 use crate::doctor::session::placeholders::{KIND, fill};
 
+/// Measuring a table waits for an exclusive lock on it, so tables with one are left out.
 const TABLES: &str = "SELECT c.relname::text, pg_total_relation_size(c.oid), pg_database_size(current_database()) FROM pg_class c \
-     WHERE c.relkind IN ('r', 'm') AND c.relnamespace = 'public'::regnamespace ORDER BY 2 DESC LIMIT 40";
+     WHERE c.relkind IN ('r', 'm') AND c.relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT FROM pg_locks k \
+     WHERE k.relation = c.oid AND k.mode = 'AccessExclusiveLock') ORDER BY 2 DESC LIMIT 40";
 
 const WAITS: &str = "SELECT a.pid::bigint, b.pid::bigint, extract(epoch FROM clock_timestamp() - a.state_change)::bigint, \
      coalesce((SELECT coalesce(state, 'unknown') || ': ' || {query} FROM pg_stat_activity o WHERE o.pid = b.pid), 'prepared transaction') \

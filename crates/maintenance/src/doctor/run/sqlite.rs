@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::Run;
 use crate::doctor::check::{CheckSpec, Look, Need};
-use crate::doctor::report::Outcome;
+use crate::doctor::report::{Outcome, Verdict};
 use crate::doctor::session::placeholders::{fill, wrapped};
 use crate::doctor::session::{outcome, reason};
 use crate::doctor::sqlite as checks;
@@ -28,8 +28,15 @@ pub(super) async fn run(engine: &Engine, run: &mut Run<'_>) -> Result<(), String
     let mut connection = open(engine).await?;
     let version = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await;
     run.server = format!("SQLite {}", version.unwrap_or_else(|_: sqlx::Error| "unknown".to_owned()));
-    let tables: Vec<String> =
-        sqlx::query_scalar(TABLES).fetch_all(&mut connection).await.map_err(|error| reason(&error))?;
+    let tables: Result<Vec<String>, _> = sqlx::query_scalar(TABLES).fetch_all(&mut connection).await;
+    let tables = tables.map_err(|error| {
+        let reason = reason(&error);
+        if checks::is_damage(&error) {
+            let found = Outcome::found(Verdict::Critical, "file", reason.clone());
+            run.outcomes.insert("sqlite.integrity", found);
+        }
+        reason
+    })?;
     for spec in run.open(true) {
         let missing = spec.needs.iter().find_map(|need| match need {
             Need::Table(name) if !tables.iter().any(|table| table == name) => Some(*name),

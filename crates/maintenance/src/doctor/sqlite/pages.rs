@@ -42,15 +42,23 @@ pub(super) async fn integrity(connection: &mut SqliteConnection, deep: bool) -> 
             .iter()
             .fold(Outcome::default(), |outcome, line| outcome.with(Verdict::Critical, "file", line.replace('\n', " "))),
         Err(error) => {
-            let damaged = error.as_database_error().is_some_and(|error| {
-                error.code().is_some_and(|code| {
-                    ["11", "26"].contains(&code.as_ref()) || code.parse::<i32>().is_ok_and(|code| code & 0xff == 11)
-                })
-            });
             let reason = reason(&error);
-            if damaged { Outcome::found(Verdict::Critical, "file", reason) } else { Outcome::not_checked(reason) }
+            if is_damage(&error) {
+                Outcome::found(Verdict::Critical, "file", reason)
+            } else {
+                Outcome::not_checked(reason)
+            }
         }
     }
+}
+
+/// Whether SQLite found the file damaged, or no database at all.
+pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        error.code().is_some_and(|code| {
+            ["11", "26"].contains(&code.as_ref()) || code.parse::<i32>().is_ok_and(|code| code & 0xff == 11)
+        })
+    })
 }
 
 pub(super) async fn foreign_key_rows(connection: &mut SqliteConnection, deep: bool) -> Outcome {
