@@ -105,7 +105,8 @@ async fn a_run_that_is_killed_leaves_no_backup_and_the_next_removes_its_remains(
         child.wait().unwrap();
         assert_eq!(listed(&fixture, &server).len(), 1);
     }
-    assert!(server.state().uploads.len() == 1, "each run removed what the one before it left");
+    let left = server.state().uploads.len();
+    assert!(left <= 1, "each run removes what the one before it left: {left} uploads");
     server.state().delay = Duration::ZERO;
 
     let whole = create(&fixture, &server);

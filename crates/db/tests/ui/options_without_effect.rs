@@ -3,7 +3,6 @@ use rylie_db::prelude::*;
 
 async fn open(store: &dyn Store, grant: Grant) {
     let _unit = store.platform(grant).read_only().autocommit().await;
-    let _unit = store.identity().read_only().await;
 }
 
 fn main() {}
