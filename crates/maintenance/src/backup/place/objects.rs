@@ -35,6 +35,8 @@ pub(in crate::backup) struct Objects {
     store: Arc<AmazonS3>,
     prefix: Path,
     target: String,
+    /// The name of the lock of this place: endpoint and address.
+    lock: String,
 }
 
 /// A note with the objects of a backup that is written or removed. A later run removes them if that run has died.
@@ -64,10 +66,13 @@ impl Objects {
         if std::env::var_os("AWS_TIMEOUT").is_none() {
             builder = builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST);
         }
+        // Services at different endpoints may have a bucket of the same name.
+        let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
         let store = builder.build();
         let store =
             store.map_err(|_| wrong("it must be s3://bucket/prefix, with valid AWS_… values in the environment"))?;
-        Ok(Self { store: Arc::new(store), prefix, target: format!("s3://{place}") })
+        let target = format!("s3://{place}");
+        Ok(Self { store: Arc::new(store), prefix, lock: format!("{endpoint} {target}"), target })
     }
 
     pub(super) fn address(&self, name: &str) -> String {
@@ -153,7 +158,7 @@ impl Objects {
 
     /// Takes the lock of this host, and removes what its killed runs left. Runs of other hosts are left to those.
     async fn clean(&self) -> Result<HostLock> {
-        let (lock, alone) = HostLock::take(&self.target)?;
+        let (lock, alone) = HostLock::take(&self.lock)?;
         if alone {
             for id in self.unfinished().await? {
                 self.clear(&id, &lock.token).await?;
