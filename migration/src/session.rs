@@ -1,5 +1,7 @@
 //! A connection to the database that is migrated. Other modules add the operations.
 
+use rylie_watch::OnWait;
+
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::migrations::{MIGRATIONS, Migration};
@@ -37,6 +39,14 @@ impl Migrations {
     /// empty database and is not created.
     pub async fn connect_to_read(url: &str) -> Result<Self> {
         Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
+    }
+
+    /// Sends reports of statements that run longer than 0.7 seconds to this listener, every second: which sessions block
+    /// them, or how far they are. Without it they go to the log. PostgreSQL.
+    #[must_use]
+    pub fn reporting_waits_to(mut self, listener: OnWait) -> Self {
+        self.connection.report_waits_to(listener);
+        self
     }
 
     /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our

@@ -2,28 +2,27 @@
 
 mod batch;
 mod batches;
-mod blockers;
 mod sqlite;
 mod work;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use rylie_watch::Blocker;
+
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::history::checksum::checksum;
-use crate::history::equivalents::steps_sent;
+use crate::history::equivalents::{steps_sent, steps_sent_down};
 use crate::history::journal;
 use crate::migrations::Migration;
 use crate::options::{DeployProgress, Listener, Options};
 use crate::owners;
 use crate::step::{Direction, Engine, Step, Target};
 
-pub use blockers::Blocker;
-pub(crate) use blockers::describe;
-
+use batch::ROW_LOCK;
 use work::{Outcome, Work, do_work};
 
 /// Whether the beginning of each step is recorded.
@@ -97,7 +96,7 @@ impl Run<'_> {
     fn steps(&self) -> Vec<Step> {
         match self.direction {
             Direction::Up => steps_sent(self.migration, self.connection.engine()),
-            Direction::Down => self.migration.down(self.connection.engine()),
+            Direction::Down => steps_sent_down(self.migration, self.connection.engine()),
         }
     }
 
@@ -226,29 +225,18 @@ impl Run<'_> {
     }
 
     /// Makes one attempt. Also returns the sessions that blocked it.
-    async fn attempt(&mut self, work: &Work<'_>, number: usize, watched: bool) -> (Outcome, Vec<Blocker>) {
+    async fn attempt(&mut self, work: &Work<'_>, number: usize, again: bool) -> (Outcome, Vec<Blocker>) {
         let limit = match work {
             Work::Step(Step::Patient(_) | Step::ConcurrentIndex { .. } | Step::OnceNonTransactional(_)) => {
                 self.options.patience
             }
             _ => self.options.lock_timeout,
         };
-        let observer = if watched { self.connection.observer().await } else { None };
-        let pid =
-            if watched { self.connection.value("SELECT pg_backend_pid()::text").await.ok().flatten() } else { None };
-        let doing = do_work(self.connection, work, number, limit);
-        let (Some(mut observer), Some(pid)) = (observer, pid) else {
-            return (doing.await, Vec::new());
-        };
-        let watching = async {
-            tokio::time::sleep(self.options.lock_timeout / 2).await;
-            blockers::of(&mut observer, &pid).await
-        };
-        tokio::pin!(doing);
-        tokio::select! {
-            outcome = &mut doing => (outcome, Vec::new()),
-            seen = watching => (doing.await, seen),
-        }
+        // A first attempt mostly succeeds. Later ones look before their own, short wait ends.
+        let wait = if matches!(work, Work::Batch(_)) { limit.min(ROW_LOCK) } else { limit };
+        self.connection.look_for_blockers_after(again.then_some(wait / 2)).await;
+        let outcome = do_work(self.connection, work, number, limit).await;
+        (outcome, self.connection.take_blockers())
     }
 
     fn error(&self, steps: &[Step], failure: Failure, attempts: u32, blockers: Vec<Blocker>) -> Error {

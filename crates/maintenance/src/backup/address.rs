@@ -11,12 +11,13 @@ pub(crate) struct Address {
 }
 
 /// The parameters of a URL that libpq takes from an environment variable.
-const VARIABLES: [(&str, &str); 8] = [
+const VARIABLES: [(&str, &str); 9] = [
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
     ("port", "PGPORT"),
     ("user", "PGUSER"),
     ("password", "PGPASSWORD"),
+    ("application_name", "PGAPPNAME"),
     ("sslmode", "PGSSLMODE"),
     ("sslcert", "PGSSLCERT"),
     ("sslkey", "PGSSLKEY"),

@@ -10,7 +10,7 @@ use crate::step::Target;
 const PLAIN_PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off";
 
 /// How long a batch waits for another writer's row. It is short because the batch holds row locks itself.
-const ROW_LOCK: Duration = Duration::from_millis(100);
+pub(super) const ROW_LOCK: Duration = Duration::from_millis(100);
 
 /// One batch, in its own transaction.
 pub(super) struct Batch {
