@@ -226,12 +226,17 @@ impl Migrations {
         Ok(done)
     }
 
-    pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
-        row_security::unit_roles::open(self).await?;
+    /// Runs the steps of a list of statements that is not recorded, such as that of the undo.
+    pub(crate) async fn run_alone(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
         let Self { connection, options, .. } = self;
         Run { connection, options, migration, direction: Direction::Up, previous: None, epilogue: &[] }
             .again(progress)
             .await
+    }
+
+    pub(crate) async fn run_again(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<()> {
+        row_security::unit_roles::open(self).await?;
+        self.run_alone(migration, progress).await
     }
 
     /// Returns the migrations that a deploy would apply, oldest first. Reads only. Refused where the deploy is refused

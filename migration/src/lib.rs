@@ -19,9 +19,10 @@ mod seaorm;
 mod session;
 mod step;
 
-pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};
+pub use adopt::{
+    AdoptOptions, Adoption, Catalog, Column, Difference, Forecast, Preflight, PreflightFinding, Table, UndoLosses,
+};
 pub use deploy::coexistence::LoginRights;
-pub use deploy::runner::Blocker;
 pub use drift::{Deviation, Drift, Snapshot};
 pub use error::{Error, Refusal, Result};
 pub use guard::{guard_destructive, guard_fingerprint};
@@ -35,6 +36,7 @@ pub use migrations::{MIGRATIONS, Migration};
 pub use options::{DeployProgress, Options};
 pub use owners::Stranger;
 pub use roles::{CheckStatus, Login, Password, Provision, Provisioned, RoleCheck, SECRET_COLUMNS, Sees};
+pub use rylie_watch::{Blocker, OnWait, Wait};
 pub use seaorm::{Migrator, connect};
 pub use session::Migrations;
 pub use step::{Engine, Step};

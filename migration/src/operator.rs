@@ -136,10 +136,22 @@ async fn random_id(connection: &mut Connection) -> sqlx::Result<String> {
     Ok(connection.value(sql).await?.unwrap_or_default())
 }
 
-/// Moves the operators' events to a separate table while the log may name users only. Reverting an adoption is itself
-/// such an event. Events of jobs and of deleted users still prevent the reversal.
-pub(crate) async fn set_events_aside(connection: &mut Connection) -> Result<()> {
-    let mine = "\"userId\" = 'operator' OR \"userId\" LIKE 'operator:%'";
+/// The events that are set aside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Events {
+    /// Those of operators. Reverting migrations is itself such an event.
+    OfOperators,
+    /// Those of every actor who is not a user: operators, jobs, deleted users.
+    OfAllButUsers,
+}
+
+/// Moves events to a separate table while the log may name users only. Other events of actors who are not users still
+/// prevent the reversal.
+pub(crate) async fn set_events_aside(connection: &mut Connection, events: Events) -> Result<()> {
+    let mine = match events {
+        Events::OfOperators => "\"userId\" = 'operator' OR \"userId\" LIKE 'operator:%'",
+        Events::OfAllButUsers => "NOT EXISTS (SELECT FROM \"User\" u WHERE u.id = \"AuditLog\".\"userId\")",
+    };
     let any = format!("SELECT id FROM \"AuditLog\" WHERE {mine} LIMIT 1");
     if connection.ask(&any, "looking for operators' events").await?.is_none() {
         return Ok(());
@@ -153,6 +165,11 @@ pub(crate) async fn set_events_aside(connection: &mut Connection) -> Result<()> 
         ],
     )
     .await
+}
+
+/// Returns whether events were set aside.
+pub(crate) async fn has_events_aside(connection: &mut Connection) -> Result<bool> {
+    connection.has_table(ASIDE).await.map_err(Error::doing("looking for operators' events"))
 }
 
 /// Moves the events back once the log may name any actor.

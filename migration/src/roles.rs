@@ -180,6 +180,14 @@ pub(crate) async fn suspend_defaults(connection: &mut Connection) -> Result<()> 
     Ok(())
 }
 
+/// Returns the statement that revokes the default rights which [`Migrations::provision`] grants, where the role exists.
+pub(crate) fn without_defaults() -> String {
+    let statements = statements::defaults(false).join("; ");
+    format!(
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_platform') THEN {statements}; END IF; END $$"
+    )
+}
+
 async fn refuse_unprotected(connection: &mut Connection) -> Result<()> {
     let registered = connection.has_table("rylie_logins").await.map_err(Error::doing("looking for tables"))?;
     let pending = (!registered).then(|| "migrations are pending; run `rylie migrate deploy`".to_owned());

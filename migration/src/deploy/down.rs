@@ -2,10 +2,14 @@
 
 use super::{DeployProgress, Listener, Migrations, coexistence};
 use crate::error::{Error, Result};
-use crate::history::{journal, record};
+use crate::history::{History, journal, record};
 use crate::migrations::Migration;
+use crate::operator::Events;
 use crate::step::{Direction, Engine, Target};
 use crate::{guard, operator};
+
+/// How many times the undo adds the foreign key from the audit log to users.
+const ATTEMPTS: u32 = 5;
 
 impl Migrations {
     /// Reverts the newest applied migrations and returns their names in that order. Refused in production.
@@ -36,11 +40,24 @@ impl Migrations {
         self.become_owner().await?;
         let history = self.history().await?;
         history.refuse_altered()?;
-        let newest_first = self.list.iter().rev().filter(|migration| history.is_applied(migration.name()));
+        let newest_first = self.list.iter().copied().rev().filter(|migration| history.is_applied(migration.name()));
+        let newest = newest_first.take(steps).collect();
+        self.revert(newest, &history, Events::OfOperators, progress).await
+    }
+
+    /// Reverts these migrations, newest first. The caller has made the checks and holds the lock.
+    pub(crate) async fn revert(
+        &mut self,
+        migrations: Vec<&'static dyn Migration>,
+        history: &History,
+        aside: Events,
+        progress: Listener<'_>,
+    ) -> Result<Vec<String>> {
         let mut gone = Vec::new();
-        for migration in newest_first.take(steps) {
+        for migration in migrations {
             let found = history.entries.get(migration.name()).is_some_and(|entry| entry.adopted);
-            let done = if found { self.leave(*migration).await? } else { self.take_back(*migration, progress).await? };
+            let done =
+                if found { self.leave(migration).await? } else { self.take_back(migration, aside, progress).await? };
             if done {
                 gone.push(migration.name().to_owned());
             }
@@ -48,11 +65,25 @@ impl Migrations {
         Ok(gone)
     }
 
-    async fn take_back(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<bool> {
-        if migration.name() == operator::NEEDS_USERS {
-            operator::set_events_aside(&mut self.connection).await?;
-        }
-        let done = self.run(migration, Direction::Down, &[], progress).await?;
+    async fn take_back(
+        &mut self,
+        migration: &'static dyn Migration,
+        aside: Events,
+        progress: Listener<'_>,
+    ) -> Result<bool> {
+        let needs_users = migration.name() == operator::NEEDS_USERS;
+        let mut attempts = if needs_users && aside == Events::OfAllButUsers { ATTEMPTS } else { 1 };
+        let done = loop {
+            if needs_users {
+                operator::set_events_aside(&mut self.connection, aside).await?;
+            }
+            attempts -= 1;
+            match self.run(migration, Direction::Down, &[], progress).await {
+                // A user was deleted in the meantime, whose records the log keeps until the foreign key exists.
+                Err(Error::Step { source, .. }) if attempts > 0 && is_foreign_key(&source) => {}
+                outcome => break outcome?,
+            }
+        };
         if migration.name() == coexistence::BINDS_LOGINS {
             coexistence::close(self, progress).await?;
         }
@@ -61,10 +92,14 @@ impl Migrations {
 
     /// Deletes only the record of an adopted database's base: we did not create the base, so we do not drop it.
     async fn leave(&mut self, migration: &'static dyn Migration) -> Result<bool> {
-        let sql = journal::gone(migration.name());
-        self.connection.execute(&sql).await.map_err(Error::doing("deleting the record of the adoption"))?;
-        record::uninstall(&mut self.connection).await?;
-        journal::uninstall(&mut self.connection).await?;
+        // In one transaction: an interrupted call has left everything or nothing.
+        let sql = format!(
+            "BEGIN; {}; DROP TABLE IF EXISTS {}, {}; COMMIT",
+            journal::gone(migration.name()),
+            record::TABLE,
+            journal::TABLE
+        );
+        self.connection.at_once(&sql, "deleting the record of the adoption").await?;
         Ok(true)
     }
 
@@ -110,4 +145,8 @@ impl Migrations {
         }
         operator::forget_events(&mut self.connection).await
     }
+}
+
+fn is_foreign_key(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
 }

@@ -2,7 +2,10 @@
 
 pub(crate) mod adopt;
 mod coexistence;
+mod guide;
 mod logins;
+mod managed;
 mod repositories;
 pub(crate) mod reversal;
 mod secrets;
+mod undo;
