@@ -9,8 +9,8 @@ use rylie_audit::{Action, Event, SigningKey};
 use rylie_crypto::KeyId;
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Backup, BackupFolder, CreateOptions, Engine, Erasure, PruneRule, RepeatedErasures, create_backup, note_erasures,
-    prune_backups, repeat_erasures, restore_into,
+    Backup, BackupFolder, CreateOptions, Engine, Erasure, ListedBackup, PruneRule, RepeatedErasures, create_backup,
+    note_erasures, prune_backups, repeat_erasures, restore_into,
 };
 use rylie_migration::{Environment, Migrations};
 use rylie_repositories::{ConnectionError, Grant, Pool, Progress, Store, StoreExt};
@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 
 pub use drill::{Drill, Drilled};
 pub(crate) use jobs::{MakeBackup, VerifyBackup};
+
+/// A backup of this age at most is recent, in seconds: a day.
+const RECENT: i64 = 86_400;
 
 impl Config {
     /// Where backups are kept, if a folder is set.
@@ -69,6 +72,7 @@ impl Config {
         jobs: u32,
         progress: &Progress,
     ) -> Result<RepeatedErasures> {
+        let url = &self.named(url);
         let manifest = &backup.manifest;
         let check = backup.check_files().await?;
         backup.signed_by()?;
@@ -147,6 +151,26 @@ impl Config {
         drop(store);
         database.close().await;
         Ok(())
+    }
+
+    /// [`Error::NoRecentBackup`] unless the configured folder holds a proven backup of this database that is at most a day
+    /// old. Its certificate must be valid, and each file must have its size. Changes nothing.
+    pub async fn refuse_stale_backup(&self) -> Result<()> {
+        let refused = |reason: String| Err(Error::NoRecentBackup { reason });
+        let Some(place) = self.backups() else {
+            return refused("no folder of backups is set (`RYLIE_BACKUPS`), so no backup is known".to_owned());
+        };
+        let fingerprint = self.expected_fingerprint().await;
+        let listed = BackupFolder::new(place)?.list()?;
+        let mut proven = listed.iter().filter_map(ListedBackup::verified).map(|backup| &backup.manifest);
+        let newest = proven.find(|manifest| Some(&manifest.fingerprint) == fingerprint.as_ref());
+        match newest {
+            Some(newest) if (SystemEnv.now() - newest.made_at).num_seconds() <= RECENT => Ok(()),
+            Some(newest) => {
+                refused(format!("the newest verified backup of this database, {}, is older than a day", newest.id))
+            }
+            None => refused(format!("the folder {place} holds no verified backup of this database")),
+        }
     }
 
     /// The fingerprint that a backup of this database has: that of the setting, else that of the database; `None` where

@@ -65,8 +65,8 @@ impl Config {
         if checks.iter().any(BackupCheck::is_failed) {
             checks.extend(OF_THE_COPY.map(|id| BackupCheck::not_checked(id, "an earlier check failed")));
         } else {
-            let url = drill.scratch.unwrap_or(&self.url);
-            let scratch = Scratch::open(url, drill.folder, &backup.manifest).await?;
+            let url = self.named(drill.scratch.unwrap_or(&self.url));
+            let scratch = Scratch::open(&url, drill.folder, &backup.manifest).await?;
             let server = scratch.server().to_owned();
             let outcome = self.check_copy(backup, &drill, &scratch, &mut checks).await;
             let removed = scratch.remove().await;
@@ -134,7 +134,7 @@ impl Config {
     /// The same keys for another database, and nothing that leads back to this one.
     pub(super) fn of_scratch(&self, url: &str) -> Self {
         let mut config = self.clone();
-        url.clone_into(&mut config.url);
+        config.url = self.named(url);
         config.platform_url = None;
         config.fingerprint = None;
         config.pool.behind_pooler = false;

@@ -1,6 +1,7 @@
 //! `rylie backup restore`
 
 use clap::Args;
+use rylie_db::Config;
 use serde_json::json;
 
 use super::{Place, document, note_erasures};
@@ -37,6 +38,9 @@ pub(crate) struct Restore {
 impl Restore {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
+        if let Ok(target) = Config::target_of(&self.to) {
+            progress::line(global, &target);
+        }
         let folder = self.place.folder(&settings)?;
         let backup = folder.get(&self.id)?;
         note_erasures(&settings, &folder, audit::signing_key_if_any(None, &settings)?.as_ref()).await;
