@@ -8,6 +8,8 @@ mod compare;
 mod difference;
 mod expected;
 mod links;
+mod preflight;
+mod undo;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +31,8 @@ use crate::step::{Direction, Engine, Target};
 
 pub use catalog::{Catalog, Column, Table};
 pub use difference::Difference;
+pub use preflight::{Forecast, Preflight, PreflightFinding};
+pub use undo::UndoLosses;
 
 /// Options of an adoption.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,6 +56,9 @@ pub struct Adoption {
     pub pending: Vec<String>,
     /// The logins with rights on the tables, and what each loses when the adoption is finished; empty afterwards.
     pub logins: Vec<LoginRights>,
+    /// The forecast and the conditions that the adoption will meet; only of a dry run with migrations to apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
     /// Why row-level security is not in force for our units; `None` if it is, and while migrations are pending.
     pub missing_row_security: Option<String>,
 }
@@ -87,7 +94,11 @@ impl Migrations {
 
     async fn look(&mut self) -> Result<Adoption> {
         self.refuse_strangers().await?;
-        look(&mut self.connection).await
+        let mut adoption = look(&mut self.connection).await?;
+        if !adoption.pending.is_empty() {
+            adoption.preflight = Some(Preflight::read(&mut self.connection).await?);
+        }
+        Ok(adoption)
     }
 }
 
@@ -97,6 +108,10 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     migrations.refuse_strangers().await?;
     guard::refuse_exempt(&mut migrations.connection).await?;
     let mut adoption = look(&mut migrations.connection).await?;
+    if !adoption.pending.is_empty() {
+        let preflight = Preflight::read(&mut migrations.connection).await?;
+        progress(DeployProgress::Adopting { preflight: &preflight });
+    }
     record::install(&mut migrations.connection).await?;
     journal::install(&mut migrations.connection).await?;
     let applied = record::applied(&mut migrations.connection).await?;
@@ -147,6 +162,7 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
         missing_row_security: if pending.is_empty() { row_security::missing(connection).await? } else { None },
         pending,
         logins: logins(connection).await?,
+        preflight: None,
     })
 }
 

@@ -2,27 +2,32 @@
 
 mod ask;
 mod owner;
-mod watch;
 
 use async_trait::async_trait;
+use rylie_watch::{Blocker, OnWait, Watch};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::blockers::Blocker;
 use crate::error::{Error, Result};
 use crate::step::{Engine, Target};
-use watch::{Watch, promptly};
 
 pub(crate) use ask::parsed;
 pub(crate) use owner::TAKE;
 
 /// How often a second connection checks that the server is still working.
 pub(crate) const LOOK: Duration = Duration::from_secs(10);
+
+/// The time limit for connecting, and for queries that the server answers at once.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The `application_name` of sessions whose URL has none.
+const NAME: &str = "rylie/migrate";
 
 /// The wait for SQLite's write lock, which another process may hold for its whole migration.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
@@ -31,7 +36,7 @@ const SQLITE_BUSY: Duration = Duration::from_mins(1);
 /// clients. With `row_security = off`, a statement from which a policy would hide rows fails instead of appearing to
 /// succeed. The creator of a role does not inherit it.
 const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-     SET client_min_messages = warning; SET application_name = 'rylie migrate'; SET row_security = off; \
+     SET client_min_messages = warning; SET row_security = off; \
      SET standard_conforming_strings = on; SET lock_timeout = '5s'; SET tcp_keepalives_idle = 60; \
      SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
      SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
@@ -82,7 +87,7 @@ impl Connection {
             Ok((session, process))
         };
         let (session, process) = promptly(opening).await.map_err(Error::Connect)?;
-        let watch = Box::new(Watch { options, process, every: LOOK, lost: false, blockers: Vec::new() });
+        let watch = Box::new(Watch::new(options, process, LOOK));
         let mut connection = Self::Postgres { session, watch, lock_timeout: LOCK_TIMEOUT };
         // Become the owner before anything of the schema is read or called, so that other roles' objects never get a
         // superuser's rights.
@@ -94,7 +99,7 @@ impl Connection {
     /// Sets the interval of the checks that the server is still working.
     pub(crate) fn looking_every(mut self, pause: Duration) -> Self {
         if let Self::Postgres { watch, .. } = &mut self {
-            watch.every = pause;
+            watch.look_every(pause);
         }
         self
     }
@@ -113,18 +118,24 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Returns the server's address and the session's process id, to observe it by another connection. PostgreSQL.
-    pub(crate) fn observed(&self) -> Option<(PgConnectOptions, i32)> {
-        match self {
-            Self::Postgres { watch, .. } => Some((watch.options.clone(), watch.process)),
-            Self::Sqlite(_) => None,
+    /// Sends reports of long statements to this listener.
+    pub(crate) fn report_waits_to(&mut self, listener: OnWait) {
+        if let Self::Postgres { watch, .. } = self {
+            watch.report_to(Some(listener));
         }
     }
 
-    /// Returns the sessions that blocked the last statement that failed after more than a second. PostgreSQL.
-    pub(crate) fn blockers(&self) -> Vec<Blocker> {
+    /// Looks for blocking sessions this soon, for statements whose own wait is short; `None` returns to the default.
+    pub(crate) async fn look_for_blockers_after(&mut self, first: Option<Duration>) {
+        if let Self::Postgres { watch, .. } = self {
+            watch.look_after(first).await;
+        }
+    }
+
+    /// Returns the sessions that were last seen to block a statement, and forgets them.
+    pub(crate) fn take_blockers(&mut self) -> Vec<Blocker> {
         match self {
-            Self::Postgres { watch, .. } => watch.blockers.clone(),
+            Self::Postgres { watch, .. } => watch.take_blockers(),
             Self::Sqlite(_) => Vec::new(),
         }
     }
@@ -166,7 +177,7 @@ impl Connection {
             Self::Postgres { session, watch, .. } => {
                 let query = sqlx::query_scalar(sql).persistent(false);
                 let query = if let Some(value) = bound { query.bind(value) } else { query };
-                watch.over(query.fetch_all(session.as_mut())).await
+                watch.over(query.fetch_all(session.as_mut())).await?
             }
             Self::Sqlite(session) => {
                 let query = sqlx::query_scalar(sql).persistent(false);
@@ -219,10 +230,19 @@ fn address(url: &str) -> Result<PgConnectOptions> {
     }
     // The driver keeps the brackets of an IPv6 address and would look it up as a name.
     let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
-    Ok(match host {
+    let options = match host {
         Some(host) => options.host(&host),
         None => options,
-    })
+    };
+    let named = options.get_application_name().is_some();
+    // The driver would log slow statements as a whole.
+    Ok(if named { options } else { options.application_name(NAME) }.disable_statement_logging())
+}
+
+/// Applies the time limit for queries that the server answers at once.
+async fn promptly<T>(asking: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let answered = tokio::time::timeout(CONNECT, asking).await;
+    answered.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer").into()))
 }
 
 #[async_trait]
@@ -233,7 +253,7 @@ impl Target for Connection {
         // The simple protocol sends one message, without an implicit transaction around a single statement.
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
-            Self::Postgres { session, watch, .. } => watch.over(sql.execute(session.as_mut())).await.map(drop),
+            Self::Postgres { session, watch, .. } => watch.over(sql.execute(session.as_mut())).await?.map(drop),
             Self::Sqlite(session) => sql.execute(session.as_mut()).await.map(drop),
         }
     }

@@ -23,6 +23,8 @@ use crate::{guard, owners};
 use coexistence::LoginRights;
 use runner::Run;
 
+pub(crate) use down::Log;
+
 impl Migrations {
     /// Applies the pending migrations and returns the names of those that this call applied.
     ///

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use rylie_watch::Blocker;
+
 use crate::adopt::Difference;
-use crate::blockers::Blocker;
 use crate::owners::Stranger;
 use crate::reason::Reason;
 
@@ -349,6 +350,19 @@ pub enum Refusal {
         "refused: this is available on PostgreSQL only, where Prisma's service ran; for SQLite, run `rylie migrate deploy`"
     )]
     NotPostgres,
+
+    /// `adopt --undo` found no adoption.
+    #[error(
+        "refused: there is nothing to undo: this database was not adopted, or an earlier version took the adoption back"
+    )]
+    NothingToUndo,
+
+    /// `adopt --undo` came after the end of the coexistence.
+    #[error(
+        "refused: the adoption is finished, and the old service's logins have lost their rows; there is no way back by this command; \
+         restore a backup from before `rylie adopt --finish`"
+    )]
+    Finished,
 
     /// Only its owner may alter a table.
     #[error(

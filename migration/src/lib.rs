@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod adopt;
-mod blockers;
 mod connection;
 mod deploy;
 mod drift;
@@ -20,8 +19,9 @@ mod seaorm;
 mod session;
 mod step;
 
-pub use adopt::{AdoptOptions, Adoption, Catalog, Column, Difference, Table};
-pub use blockers::Blocker;
+pub use adopt::{
+    AdoptOptions, Adoption, Catalog, Column, Difference, Forecast, Preflight, PreflightFinding, Table, UndoLosses,
+};
 pub use deploy::coexistence::LoginRights;
 pub use drift::{Deviation, Drift, Snapshot};
 pub use error::{Error, Refusal, Result};
@@ -36,6 +36,7 @@ pub use migrations::{MIGRATIONS, Migration};
 pub use options::{DeployProgress, Options};
 pub use owners::Stranger;
 pub use roles::{CheckStatus, Login, Password, Provision, Provisioned, RoleCheck, SECRET_COLUMNS, Sees};
+pub use rylie_watch::{Blocker, OnWait, Wait};
 pub use seaorm::{Migrator, connect};
 pub use session::Migrations;
 pub use step::{Engine, Step};

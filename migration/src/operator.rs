@@ -179,9 +179,14 @@ async fn move_inside(connection: &mut Connection, new: &str, no_user: &str) -> s
     connection.execute(&format!("DELETE FROM \"AuditLog\" WHERE {no_user}")).await
 }
 
+/// Returns whether events were set aside.
+pub(crate) async fn has_events_aside(connection: &mut Connection) -> Result<bool> {
+    connection.has_table(ASIDE).await.map_err(Error::doing("looking for audit records without a user"))
+}
+
 /// Returns the statements that move the records back once the log may name any actor.
 pub(crate) async fn events_back(connection: &mut Connection) -> Result<Vec<String>> {
-    if !connection.has_table(ASIDE).await.map_err(Error::doing("looking for audit records without a user"))? {
+    if !has_events_aside(connection).await? {
         return Ok(Vec::new());
     }
     Ok(vec![

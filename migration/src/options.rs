@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::blockers::Blocker;
+use rylie_watch::Blocker;
+
+use crate::adopt::Preflight;
 use crate::connection::LOOK;
 
 /// Time limits and numbers of attempts.
@@ -10,7 +12,8 @@ use crate::connection::LOOK;
 pub struct Options {
     /// How long to wait for another migration of the same database.
     pub wait: Duration,
-    /// How long one attempt waits for a lock that other sessions would queue behind. PostgreSQL.
+    /// How long one attempt waits for a lock that other sessions would queue behind. Below the server's
+    /// `deadlock_timeout` (1 s), so that in a deadlock with a writer it is this statement that gives up. PostgreSQL.
     pub lock_timeout: Duration,
     /// How long a `… CONCURRENTLY` statement waits for other transactions; no session queues behind it. PostgreSQL.
     pub patience: Duration,
@@ -28,7 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             wait: Duration::from_mins(10),
-            lock_timeout: Duration::from_secs(2),
+            lock_timeout: Duration::from_millis(400),
             patience: Duration::from_mins(10),
             attempts: 20,
             look: LOOK,
@@ -43,8 +46,13 @@ impl Default for Options {
 pub enum DeployProgress<'a> {
     /// Another process is migrating this database.
     Waiting {
-        /// The holder's process id on the server.
-        holder: Option<i32>,
+        /// The session that holds the migration lock, if it was found.
+        holder: Option<&'a Blocker>,
+    },
+    /// An adoption begins.
+    Adopting {
+        /// The forecast and the conditions that it will meet.
+        preflight: &'a Preflight,
     },
     /// A migration begins.
     Started {
@@ -61,15 +69,6 @@ pub enum DeployProgress<'a> {
         step: usize,
         /// The statement that is sent.
         statement: &'a str,
-    },
-    /// A step waits for locks that other sessions hold. Reported again when these sessions change.
-    Blocked {
-        /// Its migration's name.
-        migration: &'a str,
-        /// The step's number, from one.
-        step: usize,
-        /// The sessions that hold the locks.
-        blockers: &'a [Blocker],
     },
     /// A batch of a step was committed.
     Rows {

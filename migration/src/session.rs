@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rylie_watch::OnWait;
+
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::migrations::{MIGRATIONS, Migration};
@@ -51,6 +53,14 @@ impl Migrations {
         Ok(self)
     }
 
+    /// Sends reports of statements that run longer than 0.7 seconds to this listener, every second: which sessions block
+    /// them, or how far they are. Without it they go to the log. PostgreSQL.
+    #[must_use]
+    pub fn reporting_waits_to(mut self, listener: OnWait) -> Self {
+        self.connection.report_waits_to(listener);
+        self
+    }
+
     /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our
     /// list: only a database with the base on record can be migrated.
     #[must_use]
@@ -59,13 +69,13 @@ impl Migrations {
     }
 
     /// Names the sessions that blocked a statement for too long.
-    pub(crate) fn explained<T>(&self, outcome: Result<T>) -> Result<T> {
+    pub(crate) fn explained<T>(&mut self, outcome: Result<T>) -> Result<T> {
         let is_wait = |source: &sqlx::Error| {
             source.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
         };
         match outcome {
             Err(Error::Database { doing, source }) if is_wait(&source) => {
-                Err(Error::Waited { doing, blockers: self.connection.blockers(), source })
+                Err(Error::Waited { doing, blockers: self.connection.take_blockers(), source })
             }
             other => other,
         }

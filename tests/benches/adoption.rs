@@ -22,8 +22,8 @@ const WRITERS: u64 = 2;
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let sizes: Vec<u32> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
-    println!("| tasks | adoption | updates meanwhile | longest update | longest update before |");
-    println!("| --: | --: | --: | --: | --: |");
+    println!("| tasks | adoption | updates meanwhile | longest update | longest update before | size | size after |");
+    println!("| --: | --: | --: | --: | --: | --: | --: |");
     for tasks in if sizes.is_empty() { vec![1_000] } else { sizes } {
         measure(tasks).await?;
     }
@@ -43,19 +43,26 @@ async fn measure(tasks: u32) -> Outcome<()> {
     let calm = Writers::start(&url, tasks);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let before = calm.stop().await?;
+    let size = size_in_mb(&mut sql).await?;
     let writers = Writers::start(&url, tasks);
     let began = Instant::now();
     Migrations::connect(&url).await?.adopt(AdoptOptions::default(), &mut |_| ()).await?;
     let took = began.elapsed();
     let during = writers.stop().await?;
     println!(
-        "| {tasks} | {:.1} s | {} | {} ms | {} ms |",
+        "| {tasks} | {:.1} s | {} | {} ms | {} ms | {size} MB | {} MB |",
         took.as_secs_f64(),
         during.updates,
         during.longest.as_millis(),
-        before.longest.as_millis()
+        before.longest.as_millis(),
+        size_in_mb(&mut sql).await?
     );
     Ok(())
+}
+
+async fn size_in_mb(sql: &mut PgConnection) -> Outcome<i64> {
+    let size = "SELECT pg_database_size(current_database()) / 1000000";
+    Ok(sqlx::query_scalar(size).fetch_one(sql).await?)
 }
 
 /// Builds rows: three tasks a request, ten requests a user, a hundred users an agency.

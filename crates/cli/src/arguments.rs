@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, ArgMatches, Args};
 use rylie_db::Config;
 
 use crate::failure::Result;
@@ -37,6 +38,14 @@ pub(crate) struct Global {
     /// Print the causes of an error and log progress; twice for more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// The command's words, as `migrate deploy`
+    #[arg(skip)]
+    pub(crate) command: OnceLock<String>,
+
+    /// Whether the database was printed
+    #[arg(skip)]
+    pub(crate) named: OnceLock<()>,
 }
 
 impl Global {
@@ -51,8 +60,25 @@ impl Global {
         if let Some(url) = &self.database_url {
             settings = settings.set("database_url", url)?;
         }
-        Ok(settings.build()?)
+        Ok(settings.application_name(&self.application_name()).build()?)
     }
+
+    /// Returns `rylie/` and the command, by which the server's views and logs name our sessions.
+    fn application_name(&self) -> String {
+        let command = self.command.get().map_or("", String::as_str);
+        format!("rylie/{command}")
+    }
+}
+
+/// Returns the words of the command, as `migrate deploy`.
+pub(crate) fn words(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut inner = matches.subcommand();
+    while let Some((word, matches)) = inner {
+        words.push(word);
+        inner = matches.subcommand();
+    }
+    words.join(" ")
 }
 
 /// Prints the help, the version or the usage error.

@@ -19,10 +19,12 @@ mod tenant;
 
 use clap::Subcommand;
 use rylie_db::Database;
+use rylie_db::maintenance::Engine;
 use rylie_db::migration::Migrations;
 
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
+use crate::progress;
 use crate::report::Report;
 
 #[derive(Debug, Subcommand)]
@@ -94,21 +96,33 @@ fn existing(global: &Global) -> Result<rylie_db::Config> {
                       with --database-url";
         return Err(Failure::NotReady(advice.to_owned()));
     }
+    name_target(global, &settings);
     Ok(settings)
 }
 
 /// Opens the migrations without `Database`: they need neither a pool nor the keys, which may be created later.
 async fn migrations(global: &Global) -> Result<Migrations> {
-    Ok(existing(global)?.migrations().await?)
+    migrations_of(&existing(global)?, global).await
+}
+
+/// As [`migrations`], with settings that were read before.
+async fn migrations_of(settings: &rylie_db::Config, global: &Global) -> Result<Migrations> {
+    Ok(settings.migrations().await?.reporting_waits_to(progress::waits(global)))
 }
 
 /// As [`migrations`], for commands that may create the database.
 async fn migrations_or_new(global: &Global) -> Result<Migrations> {
     let settings = global.settings()?;
+    if settings.is_default_database() && settings.is_file_missing() {
+        let warning = "warning: no database is named, so the SQLite file rylie.db is created in the working directory; set \
+                       DATABASE_URL or --database-url to name another";
+        progress::line(global, warning);
+    }
+    name_target(global, &settings);
     match settings.migrations().await {
         // SQLite reports only that it cannot open the file.
         Err(error) if is_unreachable(&error) && settings.is_file_missing() => Err(Failure::NoFile(Box::new(error))),
-        migrations => Ok(migrations?),
+        migrations => Ok(migrations?.reporting_waits_to(progress::waits(global))),
     }
 }
 
@@ -118,7 +132,22 @@ fn is_unreachable(error: &rylie_db::Error) -> bool {
 
 /// As [`migrations`], for read-only commands: no file is created, and nothing can be written.
 async fn migrations_to_read(global: &Global) -> Result<Migrations> {
-    Ok(global.settings()?.migrations_to_read().await?)
+    let settings = global.settings()?;
+    name_target(global, &settings);
+    Ok(settings.migrations_to_read().await?.reporting_waits_to(progress::waits(global)))
+}
+
+/// Prints the database once to standard error: a wrong one is noticed before it is changed. A malformed URL is reported
+/// when it is used.
+fn name_target(global: &Global, settings: &rylie_db::Config) {
+    if let (Ok(target), Ok(())) = (settings.target(), global.named.set(())) {
+        progress::line(global, &target);
+    }
+}
+
+/// Returns the engine of the database, with reports of long statements on standard error.
+fn engine_of(database: &Database, global: &Global) -> Result<Engine> {
+    Ok(database.engine()?.reporting_waits_to(progress::waits(global)))
 }
 
 /// Connects to the database, for commands on its rows.

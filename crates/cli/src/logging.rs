@@ -10,7 +10,8 @@ use crate::arguments::Global;
 pub(crate) fn start(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
-        (false, 0) => "warn",
+        // The scheduler logs one line for each run.
+        (false, 0) => "warn,rylie_maintenance::scheduler::run=info",
         (false, 1) => "info",
         (false, _) => "debug",
     };

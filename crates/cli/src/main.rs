@@ -3,22 +3,24 @@
 mod arguments;
 mod cli;
 mod commands;
+mod confirm;
 mod failure;
 mod logging;
 mod new_file;
+mod preflight;
 mod progress;
 mod report;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use cli::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => return arguments::explain(&error),
     };
@@ -31,6 +33,14 @@ async fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+fn parsed() -> clap::error::Result<Cli> {
+    let matches = Cli::command().try_get_matches()?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    // The value is new, so this sets it.
+    let _ = cli.global.command.set(arguments::words(&matches));
+    Ok(cli)
 }
 
 async fn run(cli: &Cli) -> failure::Result<()> {

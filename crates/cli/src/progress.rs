@@ -2,42 +2,97 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rylie_db::migration::DeployProgress;
+use rylie_db::migration::{Blocker, DeployProgress, OnWait, Wait};
 use rylie_db::repositories;
 
 use crate::arguments::Global;
+use crate::preflight;
 
 /// Steps with fewer rows print no progress.
 const LINE_ROWS: u64 = 50_000;
 
-/// Returns a listener that prints started migrations and waits (with the sessions that block them), and with `-v` each statement.
+/// How often the same blocking sessions are printed.
+const BLOCKED: Duration = Duration::from_secs(5);
+
+/// How often a long step that nothing blocks is printed.
+const WORKING: Duration = Duration::from_secs(10);
+
+/// Prints one line to standard error, which may be closed.
+pub(crate) fn line(global: &Global, line: &str) {
+    if !global.quiet {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+/// Returns a listener that prints which sessions block a statement, at once and every five seconds, and how far a long
+/// statement is, every ten seconds.
+pub(crate) fn waits(global: &Global) -> OnWait {
+    let quiet = global.quiet;
+    let printed = Mutex::new(Printed::default());
+    Arc::new(move |wait: &Wait| {
+        let processes: Vec<i32> = wait.blockers.iter().map(|blocker| blocker.pid).collect();
+        let every = if processes.is_empty() { WORKING } else { BLOCKED };
+        let is_early = processes.is_empty() && wait.lasted < WORKING;
+        let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !quiet && !is_early && printed.is_due(&processes, every) {
+            let _ = writeln!(io::stderr(), "  {wait}");
+        }
+    })
+}
+
+/// The processes of the last printed line.
+#[derive(Default)]
+struct Printed(Option<(Vec<i32>, Instant)>);
+
+impl Printed {
+    fn is_due(&mut self, processes: &[i32], every: Duration) -> bool {
+        let now = Instant::now();
+        let same = self.0.as_ref().is_some_and(|(before, at)| before == processes && now - *at < every);
+        if !same {
+            self.0 = Some((processes.to_vec(), now));
+        }
+        !same
+    }
+}
+
+/// Returns a listener that prints started migrations and waits, and with `-v` each statement.
 pub(crate) fn lines(global: &Global) -> impl FnMut(DeployProgress<'_>) + Send + use<> {
     let (quiet, verbose) = (global.quiet, global.verbose > 0);
-    let mut reported = (0, 0);
+    let (mut reported, mut waiting) = ((0, 0), Printed::default());
     move |progress| {
+        if let DeployProgress::Waiting { holder } = progress
+            && !waiting.is_due(&[holder.map_or(0, |holder| holder.pid)], BLOCKED)
+        {
+            return;
+        }
         if let DeployProgress::Rows { step, done, of, .. } = progress
             && !is_reported(&mut reported, step, done, of)
         {
             return;
         }
-        if let Some(line) = line(progress, verbose).filter(|_| !quiet) {
+        if let DeployProgress::Adopting { preflight } = progress
+            && !quiet
+        {
+            for line in preflight::in_words(preflight) {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+        }
+        if let Some(line) = in_words(progress, verbose).filter(|_| !quiet) {
             // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{line}");
         }
     }
 }
 
-fn line(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
+fn in_words(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
     match progress {
-        DeployProgress::Waiting { holder: Some(process) } => {
-            Some(format!("waiting for another migration (process {process})"))
-        }
-        DeployProgress::Waiting { holder: None } => Some("waiting for another migration".to_owned()),
-        DeployProgress::Blocked { step, blockers, .. } => {
-            let sessions: Vec<String> = blockers.iter().map(ToString::to_string).collect();
-            Some(format!("  {step}: waiting for a lock that {} holds", sessions.join(", ")))
+        DeployProgress::Waiting { holder } => {
+            let holder = holder.map(Blocker::to_string).map(|holder| format!(": {holder}")).unwrap_or_default();
+            Some(format!("waiting for another migration{holder}"))
         }
         DeployProgress::Started { migration, steps } => Some(format!("{migration}: {steps} steps")),
         DeployProgress::Step { step, statement, .. } if verbose => {

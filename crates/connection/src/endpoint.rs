@@ -45,6 +45,17 @@ impl Endpoint {
         Self { system: "sqlite", pool: Arc::clone(&namespace), namespace, address: None, port: None }
     }
 
+    /// Returns the database in words, with the login and without the password.
+    pub(crate) fn target_of_postgres(options: &PgConnectOptions) -> String {
+        let place = Self::postgres(options);
+        let address = place.address.as_deref().unwrap_or_default();
+        let login = options.get_username();
+        match options.get_socket() {
+            Some(_) => format!("database {} on {address}, port {}, login {login}", place.namespace, options.get_port()),
+            None => format!("database {} on {address}:{}, login {login}", place.namespace, options.get_port()),
+        }
+    }
+
     /// Returns the labels of a metric about statements, to which callers may add others.
     pub(crate) fn labels(&self) -> Vec<Label> {
         let mut labels = vec![

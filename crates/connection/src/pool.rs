@@ -154,6 +154,17 @@ impl Pool {
         file && sqlite::options(url).is_ok_and(|options| !options.get_filename().exists())
     }
 
+    /// Returns the database of `url` in words: host, port, database and login, or the SQLite file. Never the password.
+    pub fn target(url: &str) -> Result<String> {
+        if sqlite::is_in_memory(url) {
+            return Ok("SQLite database in memory".to_owned());
+        }
+        if url.starts_with("sqlite:") {
+            return Ok(format!("SQLite file {}", sqlite::options(url)?.get_filename().display()));
+        }
+        postgres::target(url)
+    }
+
     /// Fails with [`Error::ForeignFile`] if `url` names a SQLite file with tables, none of them ours. Neither creates
     /// nor changes the file, and leaves no file next to it.
     pub async fn refuse_foreign_file(url: &str) -> Result<()> {

@@ -13,7 +13,7 @@ use rylie_audit::{Event, PublicKey, SigningKey};
 use rylie_crypto::KeyId;
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Backup, BackupFolder, CreateOptions, Engine, PruneRule, create_backup, note_erasures, prune_backups,
+    Backup, BackupFolder, CreateOptions, Engine, ListedBackup, PruneRule, create_backup, note_erasures, prune_backups,
 };
 use rylie_repositories::{ConnectionError, Grant, Pool, Progress, Store, StoreExt};
 
@@ -26,6 +26,9 @@ pub(crate) use jobs::{MakeBackup, VerifyBackup, failed};
 pub use restore::{Restore, Restored};
 pub use restore_tenant::{RestoreTenant, RestoredTenant};
 pub use retention::Retained;
+
+/// A backup of this age at most is recent, in seconds: a day.
+const RECENT: i64 = 86_400;
 
 impl Config {
     /// Where backups are kept, if a place is set: a folder, or `s3://bucket/prefix`.
@@ -100,6 +103,26 @@ impl Config {
         drop(store);
         database.close().await;
         Ok(())
+    }
+
+    /// [`Error::NoRecentBackup`] unless the configured folder holds a proven backup of this database that is at most a day
+    /// old. One of the `trusted` keys must have signed its certificate, and each file must have its size. Changes nothing.
+    pub async fn refuse_stale_backup(&self, trusted: &[PublicKey]) -> Result<()> {
+        let refused = |reason: String| Err(Error::NoRecentBackup { reason });
+        let Some(place) = self.backups() else {
+            return refused("no folder of backups is set (`RYLIE_BACKUPS`), so no backup is known".to_owned());
+        };
+        let fingerprint = self.expected_fingerprint().await;
+        let listed = BackupFolder::new(place)?.list(trusted).await?;
+        let mut proven = listed.iter().filter_map(ListedBackup::verified).map(|backup| &backup.manifest);
+        let newest = proven.find(|manifest| Some(&manifest.fingerprint) == fingerprint.as_ref());
+        match newest {
+            Some(newest) if (SystemEnv.now() - newest.made_at).num_seconds() <= RECENT => Ok(()),
+            Some(newest) => {
+                refused(format!("the newest verified backup of this database, {}, is older than a day", newest.id))
+            }
+            None => refused(format!("the folder {place} holds no verified backup of this database")),
+        }
     }
 
     /// The fingerprint that a backup of this database has: that of the setting, else that of the database; `None` where

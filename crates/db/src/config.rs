@@ -2,6 +2,7 @@
 //!
 //! This file is long because the settings and their builder share names and checks.
 
+mod application;
 mod doctor;
 mod maintenance;
 mod pitr;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_crypto::Secret;
-use rylie_repositories::{Pool, PoolOptions, Quotas, SecretPolicies};
+use rylie_repositories::{ConnectionError, Pool, PoolOptions, Quotas, SecretPolicies};
 
 use crate::error::{Error, Result};
 
@@ -52,6 +53,7 @@ fn all() -> impl Iterator<Item = &'static SettingSpec> {
 pub struct Config {
     values: Values,
     pub(crate) url: String,
+    application: String,
     pub(crate) platform_url: Option<String>,
     pub(crate) backup_url: Option<String>,
     pub(crate) backup_scratch_url: Option<String>,
@@ -94,7 +96,30 @@ impl Config {
     /// Returns the address of the database, password included.
     #[must_use]
     pub fn database_url(&self) -> &str {
-        &self.url
+        application::without_name(&self.url, &self.application)
+    }
+
+    /// Returns the database in words: host, port, database and login, or the SQLite file. Never the password. Reads no
+    /// database; fails for a malformed URL.
+    pub fn target(&self) -> Result<String> {
+        Self::target_of(&self.url)
+    }
+
+    /// As [`target`](Self::target), for another URL.
+    pub fn target_of(url: &str) -> Result<String> {
+        let failed = |source: ConnectionError| Error::Connect { url: without_password(url), source: source.into() };
+        Pool::target(url).map_err(failed)
+    }
+
+    /// Returns whether no setting names a database, so that the default SQLite file is used.
+    #[must_use]
+    pub fn is_default_database(&self) -> bool {
+        !self.values.contains_key("database_url")
+    }
+
+    /// Returns the URL with the `application_name` of this configuration.
+    pub(crate) fn named(&self, url: &str) -> String {
+        application::named(url, &self.application)
     }
 
     /// Returns whether the URL names a missing SQLite file. Connecting would create an empty one, or fail.
@@ -129,7 +154,7 @@ impl Config {
         shown.chain(self.schedules.settings()).chain(self.doctor.settings()).collect()
     }
 
-    fn of(values: Values, schedules: Schedules, doctor: DoctorSettings) -> Result<Self> {
+    fn of(values: Values, schedules: Schedules, doctor: DoctorSettings, application: Option<&str>) -> Result<Self> {
         let read = Reader(&values);
         let defaults = PoolOptions::default();
         let pool = PoolOptions {
@@ -149,16 +174,25 @@ impl Config {
             platinum: read.quota("quota_platinum")?.unwrap_or(packages.platinum),
         };
         let url = read.text("database_url").unwrap_or("sqlite://rylie.db?mode=rwc");
+        let application = application::read(&read, application)?;
+        let other_url = |name| -> Result<_> {
+            Ok(postgres_url(&read, name, url)?.map(|url| application::named(&url, &application)))
+        };
+        let mut replicas = replicas::read(&read, url)?;
+        for url in &mut replicas.urls {
+            *url = application::named(url, &application);
+        }
         Ok(Self {
             quotas,
-            url: shared_if_in_memory(url),
-            platform_url: postgres_url(&read, "platform_url", url)?,
-            backup_url: postgres_url(&read, "backup_url", url)?,
-            backup_scratch_url: postgres_url(&read, "backup_scratch_url", url)?,
+            url: application::named(&shared_if_in_memory(url), &application),
+            platform_url: other_url("platform_url")?,
+            backup_url: other_url("backup_url")?,
+            backup_scratch_url: other_url("backup_scratch_url")?,
+            application,
             backups: read.text("backups").map(str::to_owned),
             pitr: pitr::read(&read, url)?,
             pool,
-            replicas: replicas::read(&read, url)?,
+            replicas,
             fingerprint: read.text("fingerprint").map(str::to_owned),
             keyring: read.text("keyring").map(PathBuf::from),
             encryption_key: read.text("encryption_key").map(str::to_owned),
@@ -177,11 +211,11 @@ impl Config {
     }
 
     pub(crate) fn shown_platform_url(&self) -> String {
-        without_password(self.platform_url())
+        without_password(application::without_name(self.platform_url(), &self.application))
     }
 
     pub(crate) fn shown_url(&self) -> String {
-        without_password(&self.url)
+        without_password(self.database_url())
     }
 
     pub(crate) fn encryption_key(&self) -> Option<Secret<String>> {
@@ -202,6 +236,7 @@ pub struct ConfigBuilder {
     values: Values,
     schedules: Schedules,
     doctor: DoctorSettings,
+    application: Option<String>,
 }
 
 impl ConfigBuilder {
@@ -260,9 +295,14 @@ impl ConfigBuilder {
         Ok(self)
     }
 
+    /// Names the sessions of this program, over the setting `application_name`. A URL that has a name keeps it.
+    pub fn application_name(self, name: &str) -> Self {
+        Self { application: Some(name.to_owned()), ..self }
+    }
+
     /// Checks every value. Fails with [`Error::Config`], which names the first wrong one.
     pub fn build(self) -> Result<Config> {
-        Config::of(self.values, self.schedules, self.doctor)
+        Config::of(self.values, self.schedules, self.doctor, self.application.as_deref())
     }
 
     /// Stores the values of a file. Values in a table have the table's name as a prefix.

@@ -59,6 +59,16 @@ pub enum Error {
         backup: String,
     },
 
+    /// No backup of the last day is proven.
+    #[error(
+        "refused: {reason}; run `rylie backup create --verify` with a login that sees every row (`rylie roles provision --backup NAME`, \
+         `RYLIE_BACKUP_URL`), or add --without-backup: what is lost afterwards may then be lost for good"
+    )]
+    NoRecentBackup {
+        /// Which backup is the newest proven one, or why there is none.
+        reason: String,
+    },
+
     /// An error of a migration, an adoption or a guard.
     #[error(transparent)]
     Migration(Box<rylie_migration::Error>),
@@ -117,6 +127,7 @@ impl Error {
                 | Maintenance::OutsideWindow { .. },
             )
             | Self::Repository(rylie_repositories::Error::ForeignFile)
+            | Self::NoRecentBackup { .. }
             | Self::KeyInUse { .. }
             | Self::KeyInBackup { .. }
             | Self::NotToDestroy(rylie_crypto::Error::KeyIsActive { .. }) => true,

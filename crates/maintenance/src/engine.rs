@@ -10,6 +10,7 @@ mod watch;
 use std::str::FromStr;
 use std::time::Duration;
 
+use rylie_watch::OnWait;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
@@ -25,6 +26,9 @@ use watch::Watch;
 
 /// Maximum wait for a connection, and for statements that the server answers at once.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// The `application_name` of sessions whose URL has none.
+const NAME: &str = "rylie/maintenance";
 
 /// How often a second connection checks that the server still works on the statement.
 const LOOK: Duration = Duration::from_secs(10);
@@ -42,6 +46,7 @@ pub struct Engine {
     at: At,
     url: String,
     look: Duration,
+    on_wait: Option<OnWait>,
 }
 
 #[derive(Clone)]
@@ -65,7 +70,7 @@ impl Engine {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(wrong)?;
             let options = options.create_if_missing(false).busy_timeout(LOCK).disable_statement_logging();
-            return Ok(Self { at: At::Sqlite(Box::new(options)), url: url.to_owned(), look: LOOK });
+            return Ok(Self { at: At::Sqlite(Box::new(options)), url: url.to_owned(), look: LOOK, on_wait: None });
         }
         let options = PgConnectOptions::from_str(url).map_err(wrong)?;
         // Prisma's parameter, which the driver ignores.
@@ -78,7 +83,9 @@ impl Engine {
         // The driver keeps the brackets of an IPv6 address and would look it up as a name.
         let host = options.get_host().trim_matches(['[', ']']).to_owned();
         let options = if host == options.get_host() { options } else { options.host(&host) };
-        let options = options.application_name("rylie-maintenance").disable_statement_logging().options([
+        let named = options.get_application_name().is_some();
+        let options = if named { options } else { options.application_name(NAME) };
+        let options = options.disable_statement_logging().options([
             ("statement_timeout", "0".to_owned()),
             ("lock_timeout", LOCK.as_millis().to_string()),
             // An interrupted run drops its session; the server then stops its statement soon.
@@ -89,7 +96,7 @@ impl Engine {
             // Unqualified names resolve to our schema, independent of the login's search path.
             ("search_path", "pg_catalog,public,pg_temp".to_owned()),
         ]);
-        Ok(Self { at: At::Postgres(Box::new(options)), url: url.to_owned(), look: LOOK })
+        Ok(Self { at: At::Postgres(Box::new(options)), url: url.to_owned(), look: LOOK, on_wait: None })
     }
 
     /// Sets the pause between two checks that the server still works; ten seconds by default. Three failed checks end
@@ -97,6 +104,13 @@ impl Engine {
     #[must_use]
     pub fn looking_every(self, pause: Duration) -> Self {
         Self { look: pause, ..self }
+    }
+
+    /// Sends reports of long statements to this listener: which sessions block them, or how far they are. Without it they
+    /// go to the log.
+    #[must_use]
+    pub fn reporting_waits_to(self, listener: OnWait) -> Self {
+        Self { on_wait: Some(listener), ..self }
     }
 
     /// Returns whether it is SQLite.
@@ -136,7 +150,8 @@ impl Engine {
                     match options.connect().await {
                         Ok(mut connection) => {
                             let process = refuse_pooler(&mut connection).await?;
-                            let watch = Watch { options: options.as_ref().clone(), process, every: self.look };
+                            let (options, on_wait) = (options.as_ref().clone(), self.on_wait.clone());
+                            let watch = Watch { options, process, every: self.look, on_wait };
                             Ok(Session::Postgres(connection, Box::new(watch)))
                         }
                         Err(error) if is_settings_refused(&error) => Err(Error::Pooled),

@@ -80,6 +80,17 @@ pub(crate) async fn restoration(connection: &mut Connection, applied: &str) -> R
     Ok(statements)
 }
 
+/// Returns whether records of the log were set aside.
+pub(crate) async fn has_records(connection: &mut Connection) -> Result<bool> {
+    let failed = Error::doing("looking for audit records that were set aside");
+    Ok(connection.has_table(RECORDS).await.map_err(failed)? || operator::has_events_aside(connection).await?)
+}
+
+/// Returns whether the rows of this table are copied, as far as they exist.
+pub(crate) fn keeps(table: &str) -> bool {
+    COPIES.iter().any(|(copied, _)| *copied == table)
+}
+
 /// Drops the copies.
 pub(crate) async fn forget(connection: &mut Connection) -> Result<()> {
     for copy in COPY_NAMES {

@@ -13,7 +13,7 @@ use crate::step::Engine;
 const SQL: &str = include_str!("dependents/dependents.sql");
 
 /// Fails if an object that no migration made depends on what the reversal of these migrations drops. Reads only.
-pub(super) async fn refuse(connection: &mut Connection, reverted: &[&&'static dyn Migration]) -> Result<()> {
+pub(super) async fn refuse(connection: &mut Connection, reverted: &[&'static dyn Migration]) -> Result<()> {
     if connection.engine() == Engine::Sqlite {
         return Ok(());
     }

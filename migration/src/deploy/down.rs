@@ -1,8 +1,12 @@
 //! Reverts migrations: the newest ones, or all.
 
+use std::time::Duration;
+
+use super::lock::Backoff;
+use super::runner::is_transient;
 use super::{DeployProgress, Listener, Migrations, aside, coexistence, dependents};
 use crate::error::{Error, Result};
-use crate::history::{journal, record};
+use crate::history::{History, journal, record};
 use crate::migrations::Migration;
 use crate::roles::{self, grants};
 use crate::step::{Direction, Engine, Target};
@@ -11,13 +15,12 @@ use crate::{guard, operator};
 /// The migration that creates the record of the provisioned logins.
 const LOGINS: &str = "m20261124_000015_create_logins";
 
-/// How many times the old foreign key of the audit log is added. A record that is written meanwhile prevents it.
-const ATTEMPTS: u32 = 5;
-
 /// Whether the audit log is kept for a later deploy.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Log {
+pub(crate) enum Log {
+    /// Copied to tables of its own.
     Kept,
+    /// Emptied already, as a reset does.
     Lost,
 }
 
@@ -54,20 +57,39 @@ impl Migrations {
         self.become_owner().await?;
         let history = self.history().await?;
         history.refuse_altered()?;
-        let newest_first = self.list.iter().rev().filter(|migration| history.is_applied(migration.name()));
-        let (found, made): (Vec<_>, Vec<_>) = newest_first
-            .take(steps)
-            .partition(|migration| history.entries.get(migration.name()).is_some_and(|entry| entry.adopted));
-        dependents::refuse(&mut self.connection, &made).await?;
+        let newest_first = self.list.iter().copied().rev().filter(|migration| history.is_applied(migration.name()));
+        let newest: Vec<_> = newest_first.take(steps).collect();
+        self.refuse_dependents(&newest, &history).await?;
+        self.revert(newest, &history, log, progress).await
+    }
+
+    /// Fails if an object that no migration made depends on what the reversal of these migrations drops. Reads only.
+    pub(crate) async fn refuse_dependents(
+        &mut self,
+        migrations: &[&'static dyn Migration],
+        history: &History,
+    ) -> Result<()> {
+        let made: Vec<_> = migrations.iter().copied().filter(|migration| !is_found(history, *migration)).collect();
+        dependents::refuse(&mut self.connection, &made).await
+    }
+
+    /// Reverts these migrations, newest first. The caller has made the checks and holds the lock.
+    pub(crate) async fn revert(
+        &mut self,
+        migrations: Vec<&'static dyn Migration>,
+        history: &History,
+        log: Log,
+        progress: Listener<'_>,
+    ) -> Result<Vec<String>> {
         let mut gone = Vec::new();
-        for migration in made {
-            if self.take_back(*migration, log, progress).await? {
-                gone.push(migration.name().to_owned());
-            }
-        }
-        // Only the base can be found and not made, and it is the oldest.
-        for migration in found {
-            if self.leave(*migration).await? {
+        for migration in migrations {
+            // Only the base can be found and not made, and it is the oldest.
+            let done = if is_found(history, migration) {
+                self.leave(migration).await?
+            } else {
+                self.take_back(migration, log, progress).await?
+            };
+            if done {
                 gone.push(migration.name().to_owned());
             }
         }
@@ -93,25 +115,39 @@ impl Migrations {
         Ok(done)
     }
 
-    /// Restores the foreign key from the audit log to users, after moving all other records out of the log.
+    /// Restores the foreign key from the audit log to users, after moving all other records out of the log. A record
+    /// that is written meanwhile prevents it, so it is tried again.
     async fn restrict_to_users(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<bool> {
-        for _ in 1..ATTEMPTS {
-            operator::set_events_aside(&mut self.connection, aside::RECORDS).await?;
-            match self.run(migration, Direction::Down, &[], progress).await {
+        let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
+        for _ in 1..self.options.attempts {
+            match self.try_to_restrict(migration, progress).await {
                 Err(Error::Step { source, .. }) if is_foreign_key(&source) => {}
+                // The old service holds a lock on the log.
+                Err(Error::Database { source, .. }) if is_transient(&source) => tokio::time::sleep(pause.next()).await,
                 outcome => return outcome,
             }
         }
+        self.try_to_restrict(migration, progress).await
+    }
+
+    async fn try_to_restrict(&mut self, migration: &'static dyn Migration, progress: Listener<'_>) -> Result<bool> {
+        let limit = self.options.lock_timeout;
+        let failed = Error::doing("limiting the wait for the audit log");
+        self.connection.set_lock_timeout(limit).await.map_err(failed)?;
         operator::set_events_aside(&mut self.connection, aside::RECORDS).await?;
         self.run(migration, Direction::Down, &[], progress).await
     }
 
     /// Deletes only the record of an adopted database's base: we did not create the base, so we do not drop it.
     async fn leave(&mut self, migration: &'static dyn Migration) -> Result<bool> {
-        let sql = journal::gone(migration.name());
-        self.connection.execute(&sql).await.map_err(Error::doing("deleting the record of the adoption"))?;
-        record::uninstall(&mut self.connection).await?;
-        journal::uninstall(&mut self.connection).await?;
+        // In one transaction: an interrupted call has left everything or nothing.
+        let sql = format!(
+            "BEGIN; {}; DROP TABLE IF EXISTS {}, {}; COMMIT",
+            journal::gone(migration.name()),
+            record::TABLE,
+            journal::TABLE
+        );
+        self.connection.at_once(&sql, "deleting the record of the adoption").await?;
         Ok(true)
     }
 
@@ -158,6 +194,11 @@ impl Migrations {
         aside::forget(&mut self.connection).await?;
         operator::forget_events(&mut self.connection).await
     }
+}
+
+/// Returns whether an adoption found the migration's tables instead of creating them.
+fn is_found(history: &History, migration: &dyn Migration) -> bool {
+    history.entries.get(migration.name()).is_some_and(|entry| entry.adopted)
 }
 
 fn is_foreign_key(error: &sqlx::Error) -> bool {

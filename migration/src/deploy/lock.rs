@@ -5,7 +5,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use crate::blockers::{Blocker, describe as describe_process};
+use rylie_watch::Blocker;
+
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::options::{DeployProgress, Listener};
@@ -22,9 +23,9 @@ pub(crate) async fn acquire(connection: &mut Connection, limit: Duration, progre
     while !try_acquire(connection).await? {
         let holder = holder(connection).await?;
         if start.elapsed() >= limit {
-            return Err(Error::Locked { holder: describe(connection, holder).await?, waited: start.elapsed() });
+            return Err(Error::Locked { holder, waited: start.elapsed() });
         }
-        progress(DeployProgress::Waiting { holder });
+        progress(DeployProgress::Waiting { holder: holder.as_ref() });
         tokio::time::sleep(pause.next()).await;
     }
     Ok(())
@@ -43,21 +44,16 @@ pub(crate) async fn release(connection: &mut Connection) {
     }
 }
 
-async fn holder(connection: &mut Connection) -> Result<Option<i32>> {
+async fn holder(connection: &mut Connection) -> Result<Option<Blocker>> {
     // PostgreSQL shows a 64-bit key as two halves.
     let (high, low) = (KEY >> 32, KEY & 0xFFFF_FFFF);
     let sql = format!(
-        "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = {high} \
-         AND objid::bigint = {low} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        "SELECT {}::text FROM (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint = {high} \
+         AND objid::bigint = {low} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) p \
+         LEFT JOIN pg_stat_activity a ON a.pid = p.pid",
+        Blocker::COLUMNS
     );
-    let pid = connection.value(&sql).await.map_err(Error::doing("finding the holder of the migration lock"))?;
-    Ok(pid.and_then(|pid| pid.parse().ok()))
-}
-
-async fn describe(connection: &mut Connection, pid: Option<i32>) -> Result<Option<Blocker>> {
-    let Some(pid) = pid else { return Ok(None) };
-    let failed = Error::doing("finding the holder of the migration lock");
-    let row = connection.value(&describe_process(&pid.to_string())).await.map_err(failed)?;
+    let row = connection.value(&sql).await.map_err(Error::doing("finding the holder of the migration lock"))?;
     Ok(row.and_then(|row| serde_json::from_str(&row).ok()))
 }
 

@@ -10,13 +10,14 @@ mod work;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::blockers::Blocker;
+use rylie_watch::Blocker;
+
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::history::checksum::checksum;
-use crate::history::equivalents::steps_sent;
+use crate::history::equivalents::{steps_sent, steps_sent_down};
 use crate::history::journal;
 use crate::migrations::Migration;
 use crate::options::{DeployProgress, Listener, Options};
@@ -84,12 +85,12 @@ impl Run<'_> {
         if self.migration.in_transaction(engine) {
             let all = [steps, &self.ending(&previous)].concat();
             self.refuse_other_shapes(steps).await?;
-            self.patiently(&all, 0, Work::All(&all), progress).await?;
+            self.patiently(&all, 0, Work::All(&all)).await?;
         } else {
             self.step_by_step(steps, first, Recorded::Each, progress).await?;
             self.verify().await?;
             let ending = self.ending(&previous);
-            self.patiently(&ending, 0, Work::All(&ending), progress).await?;
+            self.patiently(&ending, 0, Work::All(&ending)).await?;
         }
         Ok(true)
     }
@@ -97,7 +98,7 @@ impl Run<'_> {
     fn steps(&self) -> Vec<Step> {
         match self.direction {
             Direction::Up => steps_sent(self.migration, self.connection.engine()),
-            Direction::Down => self.migration.down(self.connection.engine()),
+            Direction::Down => steps_sent_down(self.migration, self.connection.engine()),
         }
     }
 
@@ -155,9 +156,9 @@ impl Run<'_> {
             Step::Batches(sql) => self.in_batches(steps, number, sql, progress).await?,
             Step::Once(_) => {
                 let done = journal::at_step(self.migration.name(), number + 2, None);
-                self.patiently(steps, number, Work::Once { step, done: &done }, progress).await?;
+                self.patiently(steps, number, Work::Once { step, done: &done }).await?;
             }
-            step => drop(self.patiently(steps, number, Work::Step(step), progress).await?),
+            step => drop(self.patiently(steps, number, Work::Step(step)).await?),
         }
         Ok(())
     }
@@ -215,17 +216,13 @@ impl Run<'_> {
 
     /// Retries until the locks are granted. Each attempt waits only briefly and then leaves the queue: a waiter for a
     /// strong lock blocks all sessions behind it.
-    async fn patiently(
-        &mut self,
-        steps: &[Step],
-        number: usize,
-        work: Work<'_>,
-        progress: Listener<'_>,
-    ) -> Result<Option<String>> {
+    async fn patiently(&mut self, steps: &[Step], number: usize, work: Work<'_>) -> Result<Option<String>> {
         let mut pause = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
         let mut blockers = Vec::new();
         for attempt in 1.. {
-            match self.attempt(&work, number, attempt > 1, &mut blockers, progress).await {
+            let (outcome, seen) = self.attempt(&work, number, attempt > 1).await;
+            blockers = if seen.is_empty() { blockers } else { seen };
+            match outcome {
                 Ok(value) => return Ok(value),
                 Err(Failure { source, .. }) if is_transient(&source) && attempt < self.options.attempts => {
                     tracing::info!(migration = self.migration.name(), attempt, ?blockers, "waiting for locks");
@@ -272,7 +269,7 @@ fn is_timeout(error: &sqlx::Error) -> bool {
 }
 
 /// Returns whether a retry may succeed: a lock timeout, or a deadlock in which the server cancelled this transaction.
-fn is_transient(error: &sqlx::Error) -> bool {
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
     matches!(code.as_deref(), Some("55P03" | "40P01"))
 }

@@ -48,16 +48,47 @@ pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     steps.into_iter().map(|step| fill_of(&step).unwrap_or(step)).collect()
 }
 
+/// Returns the steps of a migration's reversal as `down` and `adopt --undo` send them.
+///
+/// Between the released statements that drop a trigger and its column, the old service's inserts would fail: the column
+/// must not be null, and nothing fills it. The statement of the first trigger therefore drops both, in one transaction.
+/// The later ones find nothing to drop.
+#[must_use]
+pub(crate) fn steps_sent_down(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
+    let steps = migration.down(engine);
+    if engine == Engine::Sqlite || migration.name() != "m20261123_000003_add_tenant_key" {
+        return steps;
+    }
+    let sent = steps.iter().enumerate().map(|(number, step)| {
+        let column = steps[number..].iter().find(|later| later.statement().starts_with("ALTER TABLE"));
+        let own = column.filter(|_| step.statement().starts_with("DROP TRIGGER"));
+        own.map_or(step.clone(), |column| {
+            let table = column.statement().split('"').nth(1).unwrap_or_default();
+            let on = format!(" ON \"{table}\"");
+            let triggers =
+                steps.iter().map(Step::statement).filter(|sql| sql.starts_with("DROP TRIGGER") && sql.ends_with(&on));
+            Step::sql(triggers.chain([column.statement()]).collect::<Vec<_>>().join("; "))
+        })
+    });
+    sent.collect()
+}
+
 fn fill_of(step: &Step) -> Option<Step> {
     let Step::Batches(released) = step else { return None };
     let table = filled_table(released)?;
     let (_, value) = FILLS.iter().find(|(name, _)| *name == table)?;
     let row = format!("\"{table}\"");
     let value = value.replace("$table", &row);
+    // A row that a trigger filled before the foreign key existed did not follow its parent to another tenant. An event
+    // keeps the tenant of its time.
+    let wrong = match value.strip_suffix(" FOR KEY SHARE)") {
+        Some(of_parent) => format!("({row}.\"tenantId\" IS NULL OR {row}.\"tenantId\" <> {of_parent}))"),
+        None => format!("{row}.\"tenantId\" IS NULL"),
+    };
     Some(Step::Batches(Cow::Owned(format!(
         "WITH last AS MATERIALIZED (SELECT max(id) AS id FROM (SELECT id FROM {row} WHERE id >= $1 ORDER BY id LIMIT $2) ids), \
          filled AS (UPDATE {row} SET \"tenantId\" = {value} \
-         WHERE {row}.id >= $1 AND {row}.id <= (SELECT id FROM last) AND {row}.\"tenantId\" IS NULL) \
+         WHERE {row}.id >= $1 AND {row}.id <= (SELECT id FROM last) AND {wrong}) \
          SELECT nullif(id, $1) FROM last"
     ))))
 }
@@ -86,6 +117,24 @@ mod tests {
             assert_eq!(migration.up(Engine::Sqlite), steps_sent(*migration, Engine::Sqlite));
         }
         assert_eq!(replaced, FILLS.map(|(table, _)| table));
+    }
+
+    #[test]
+    fn no_trigger_of_the_tenant_key_is_dropped_before_its_column() {
+        let add_tenant_key = MIGRATIONS[2];
+        let (released, sent) =
+            (add_tenant_key.down(Engine::Postgres), steps_sent_down(add_tenant_key, Engine::Postgres));
+
+        assert_eq!(released.len(), sent.len());
+        for (released, sent) in released.iter().zip(&sent) {
+            let sent = sent.statement();
+            assert!(sent.contains(released.statement()));
+            if let Some(table) =
+                sent.strip_prefix("DROP TRIGGER").and_then(|sql| sql.split(" ON \"").nth(1)?.split('"').next())
+            {
+                assert!(sent.contains(&format!("ALTER TABLE \"{table}\" DROP COLUMN")), "{sent}");
+            }
+        }
     }
 
     /// The formulas must equal those of the released statements: changing one would change the migration's effect.

@@ -2,8 +2,11 @@
 
 pub(crate) mod adopt;
 mod coexistence;
+mod guide;
 mod logins;
+mod managed;
 mod repositories;
 pub(crate) mod reversal;
 mod secrets;
+mod undo;
 pub(crate) mod way_back;

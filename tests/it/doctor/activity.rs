@@ -74,9 +74,14 @@ async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() 
 async fn a_backup_and_a_migration_are_protected_and_a_client_is_not() {
     let database = seeded(Cluster::shared().await.unwrap()).await;
     let engine = Engine::new(&database.url()).unwrap();
-    for (application, is_protected) in
-        [("pg_dump", true), ("pg_basebackup", true), ("rylie migrate", true), ("report", false)]
-    {
+    for (application, is_protected) in [
+        ("pg_dump", true),
+        ("pg_basebackup", true),
+        ("rylie/migrate deploy", true),
+        ("rylie/backup create", true),
+        ("rylie/web", false),
+        ("report", false),
+    ] {
         let mut raw = Raw::connect(&database.url()).await;
         let process = pid(&mut raw).await;
         raw.run(&format!("SET application_name = '{application}'")).await;

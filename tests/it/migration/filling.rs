@@ -65,7 +65,7 @@ async fn counted(sql: &mut Sql) -> u64 {
 /// A session reports its counts when it ends.
 async fn wait_for_end(sql: &mut Sql) {
     let session =
-        "SELECT 'one' FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rylie migrate'";
+        "SELECT 'one' FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'rylie/%'";
     for _ in 0..200 {
         if sql.all(session).await.is_empty() {
             return;

@@ -91,7 +91,7 @@ async fn kill_in(url: &str, step: usize, done: bool) {
     holder.run(&hold).await;
     let mut child = start(url, None);
     let waiting = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() \
-                   AND application_name = 'rylie migrate' AND wait_event_type = 'Lock'";
+                   AND application_name LIKE 'rylie/%' AND wait_event_type = 'Lock'";
     let pid = loop {
         if let Some(pid) = sql.all(waiting).await.pop() {
             break pid;

@@ -1,12 +1,18 @@
 //! `rylie adopt`
 
+mod finish;
+mod undo;
+
 use clap::Args;
-use rylie_db::migration::{AdoptOptions, Adoption, Difference, Error, LoginRights};
+use rylie_db::migration::{
+    AdoptOptions, Adoption, Difference, Error, LoginRights, Preflight, PreflightFinding, Refusal,
+};
 use serde_json::json;
 
 use super::{migrations, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
+use crate::preflight;
 use crate::progress;
 use crate::report::Report;
 
@@ -18,67 +24,55 @@ use crate::report::Report;
 /// changes nothing. Exit code 3 if row-level security is not in force afterwards.
 ///
 /// Until `--finish` each login of the old service keeps its access: the table owner, and every login with rights by
-/// grants. The report lists these logins, and what each one loses then. `--finish` is refused while one of them has an
-/// open session (exit code 4).
+/// grants. The report lists these logins, and what each one loses then. `--finish` is refused (exit code 4) while one of
+/// them has an open session. It is also refused while the folder of backups holds no verified one of the last day.
+///
+/// Until `--finish`, `--undo` returns to the base that Prisma created. It lists what would be lost and asks. The old
+/// service works before, during and after it. Stop the new service first.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  rylie adopt --dry-run")]
+#[command(after_help = "Example:\n  rylie adopt --dry-run\n  rylie adopt --undo --dry-run")]
 pub(crate) struct Adopt {
-    /// Compare and count, change nothing
+    /// Compare, count and forecast, change nothing; with `--undo`: list what would be lost
     #[arg(long)]
     dry_run: bool,
 
     /// After the old service is gone: apply row-level security to the table owner too
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, group = "end", conflicts_with = "dry_run")]
     finish: bool,
 
-    /// Finish although logins that lose all rows have open sessions
+    /// Finish although no backup of the last day is verified: what is lost afterwards may then be lost for good
     #[arg(long, requires = "finish")]
+    without_backup: bool,
+
+    /// Return to the base that Prisma created, until `--finish`: drops our tables, columns and policies
+    #[arg(long, group = "end")]
+    undo: bool,
+
+    /// Finish although logins that lose all rows have open sessions; undo without asking
+    #[arg(long, requires = "end")]
     yes: bool,
 }
 
 impl Adopt {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         if self.finish {
-            return finish(global, self.yes).await;
+            let answers = finish::Answers { yes: self.yes, without_backup: self.without_backup };
+            return finish::run(global, answers).await;
+        }
+        if self.undo {
+            return undo::run(global, self.yes, self.dry_run).await;
         }
         let options = AdoptOptions { dry_run: self.dry_run };
         let mut migrations = if self.dry_run { migrations_to_read(global).await? } else { migrations(global).await? };
         match migrations.adopt(options, &mut progress::lines(global)).await {
             Ok(adoption) => {
                 let report = Report::new(json!(adoption), in_words(&adoption, self.dry_run));
-                Ok(report.with_verdict(adoption.missing_row_security.as_deref().map(not_in_force)))
+                let prevented = adoption.preflight.as_ref().and_then(Preflight::blocking).map(prevents);
+                Ok(report.with_verdict(prevented.or(adoption.missing_row_security.as_deref().map(not_in_force))))
             }
             Err(error) => refused(error),
         }
     }
-}
-
-/// `pg_dump` turns row-level security off, and fails if it would see fewer rows. With the flag it dumps the visible
-/// rows: none.
-const OF_DUMPS: &str = "from now on `pg_dump` as the table owner fails, and with `--enable-row-security` it writes a dump without rows and exits with 0; \
-     make backups as a superuser or as a role with BYPASSRLS";
-
-async fn finish(global: &Global, yes: bool) -> Result<Report> {
-    let mut migrations = migrations(global).await?;
-    let losing = migrations.losing_logins().await?;
-    if !yes {
-        migrations.refuse_open_sessions().await?;
-    }
-    let finished = migrations.finish_adoption(&mut progress::lines(global)).await?;
-    if !finished {
-        return Ok(Report::new(json!({ "finished": false }), "nothing to do: the adoption is finished"));
-    }
-    let mut lines = vec!["the adoption is finished: row-level security applies to the table owner too".to_owned()];
-    lines.extend(losing.iter().map(|login| {
-        format!("login {} has lost access to all rows of {}", login.login, login.loses_at_finish.join(", "))
-    }));
-    lines.push(OF_DUMPS.to_owned());
-    let mut json = json!({ "finished": true });
-    let others: Vec<&LoginRights> = losing.iter().filter(|login| login.via != ["owner"]).collect();
-    if !others.is_empty() {
-        json["logins"] = json!(others);
-    }
-    Ok(Report::new(json, lines.join("\n")))
 }
 
 fn not_in_force(reason: &str) -> Failure {
@@ -88,8 +82,20 @@ fn not_in_force(reason: &str) -> Failure {
     ))
 }
 
+fn prevents(finding: &PreflightFinding) -> Failure {
+    Failure::Refused(format!("{}; nothing was changed", finding.detail))
+}
+
 /// The differences are the command's result, so they are its output. Tables and rows were not counted.
 fn refused(error: Error) -> Result<Report> {
+    if let Error::Refused(Refusal::Strangers { found }) = &error {
+        let lines: Vec<String> = found
+            .iter()
+            .map(|stranger| format!("blocking: {} {}: {}", stranger.object, stranger.reason, stranger.fix))
+            .collect();
+        let report = Report::new(json!({ "strangers": found }), lines.join("\n"));
+        return Ok(report.with_verdict(Some(error.into())));
+    }
     let Error::NotTheBase { differences } = &error else { return Err(error.into()) };
     let adoption = Adoption { differences: differences.clone(), ..Adoption::default() };
     let report = Report::new(json!(adoption), differences.iter().map(line).collect::<Vec<_>>().join("\n"));
@@ -102,6 +108,7 @@ fn in_words(adoption: &Adoption, dry_run: bool) -> String {
     lines.extend(adoption.differences.iter().map(line));
     lines.extend(adoption.extra.iter().map(|extra| format!("left alone: {extra}")));
     lines.extend(adoption.logins.iter().map(login));
+    lines.extend(adoption.preflight.iter().flat_map(preflight::in_words));
     let (verb, names) = if dry_run { ("would apply", &adoption.pending) } else { ("applied", &adoption.applied) };
     lines.extend(names.iter().map(|name| format!("{verb} {name}")));
     if names.is_empty() {

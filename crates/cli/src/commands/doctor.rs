@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use rylie_db::maintenance::{CheckResult, DoctorOptions, DoctorReport, Threshold, Verdict, parse_bytes};
 use serde_json::json;
 
+use super::name_target;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::new_file::NewFile;
@@ -87,7 +88,9 @@ impl Look {
             deep: self.deep,
             disk_capacity: self.disk_capacity,
         };
-        let mut report = global.settings()?.doctor(&options).await?;
+        let settings = global.settings()?;
+        name_target(global, &settings);
+        let mut report = settings.doctor(&options).await?;
         if let Some(earlier) = &earlier {
             report.compare(earlier);
         }

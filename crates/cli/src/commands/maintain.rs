@@ -13,7 +13,7 @@ use rylie_db::repositories::{Month, Store};
 use serde_json::{Value, json};
 
 use super::audit::Sealing;
-use super::migrated_database;
+use super::{engine_of, migrated_database};
 use crate::arguments::Global;
 use crate::failure::Result;
 use crate::progress;
@@ -125,9 +125,9 @@ impl Maintain {
             Self::Purge(purge) => purge.run(&*store, global).await?,
             Self::UsageEvents(events) => events.run(&*store, global).await?,
             Self::Audit(audit) => audit.sealing.maintain(&database, audit.keep_days).await?,
-            Self::Vacuum(engine) => engine.vacuum(&database).await?,
-            Self::Analyze(engine) => engine.analyze(&database).await?,
-            Self::Reindex(engine) => engine.reindex(&database).await?,
+            Self::Vacuum(args) => args.vacuum(&engine_of(&database, global)?).await?,
+            Self::Analyze(args) => args.analyze(&engine_of(&database, global)?).await?,
+            Self::Reindex(args) => args.reindex(&engine_of(&database, global)?).await?,
             Self::Run(run) => run.run(&database, global).await?,
             Self::Status => scheduler::status(&database).await?,
         };

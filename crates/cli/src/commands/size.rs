@@ -10,7 +10,7 @@ use rylie_db::maintenance::{
 use rylie_db::repositories::Delivery;
 use serde_json::{Value, json};
 
-use super::existing;
+use super::{engine_of, existing};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
@@ -44,7 +44,7 @@ pub(crate) struct Size {
 impl Size {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         let database = Database::connect(existing(global)?).await?;
-        let sizes = sizes(&database.engine()?, !self.no_tenants).await?;
+        let sizes = sizes(&engine_of(&database, global)?, !self.no_tenants).await?;
         if sizes.tables.is_empty() {
             return Err(Failure::NotReady(
                 "there is no table in this database; run `rylie migrate deploy` to create the tables, or name another database with \

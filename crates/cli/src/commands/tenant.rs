@@ -1,6 +1,5 @@
 //! `rylie tenant`
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -10,7 +9,8 @@ use serde_json::json;
 
 use super::{audit, backup, migrated_database};
 use crate::arguments::Global;
-use crate::failure::{Failure, Result};
+use crate::confirm::Question;
+use crate::failure::Result;
 use crate::progress;
 use crate::report::{Report, table};
 
@@ -108,7 +108,13 @@ impl Erase {
     async fn run(&self, global: &Global) -> Result<Report> {
         let tenant = tenant_named(&self.id)?;
         let database = migrated_database(global).await?;
-        self.confirm()?;
+        let question = Question {
+            text: "This permanently deletes every row of the tenant. Type its id to continue: ",
+            word: &self.id,
+            declined: "that is not the tenant's id; nothing was erased",
+            unasked: "erasing a tenant is permanent; add --yes to confirm it",
+        };
+        question.confirm(self.yes)?;
         let rows = database.erase_tenant(&tenant).await?;
         let settings = database.config().clone();
         database.close().await;
@@ -118,25 +124,6 @@ impl Erase {
         }
         Ok(Report::new(json!({ "tenant": tenant, "rows": rows }), listed(&rows)))
     }
-
-    fn confirm(&self) -> Result<()> {
-        let reason = match (self.yes, io::stdin().is_terminal()) {
-            (true, _) => return Ok(()),
-            (false, true) if confirmed(&self.id)? => return Ok(()),
-            (false, true) => "that is not the tenant's id; nothing was erased",
-            (false, false) => "erasing a tenant is permanent; add --yes to confirm it",
-        };
-        Err(Failure::Refused(reason.to_owned()))
-    }
-}
-
-fn confirmed(id: &str) -> Result<bool> {
-    let failed = |source| Failure::File { doing: "asking at the terminal".to_owned(), source };
-    write!(io::stderr(), "This permanently deletes every row of the tenant. Type its id to continue: ")
-        .map_err(failed)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    Ok(answer.trim() == id)
 }
 
 fn listed(rows: &TenantCounts) -> String {

@@ -109,12 +109,18 @@ async fn adopting_twice_does_nothing_the_second_time() {
 async fn the_adoption_is_finished_once_the_roles_are_there() {
     let prisma = Prisma::new().await;
     prisma.adopt(&["--quiet"]).expect(3);
-    prisma.adopt(&["--finish"]).expect(4).line_says("row-level security is not in force");
+    prisma
+        .adopt(&["--finish", "--without-backup", "--quiet"])
+        .expect(4)
+        .line_says("row-level security is not in force");
 
     let url = prisma.superuser_url();
     Folder::new().run(["migrate", "deploy", "--database-url", &url]).expect(0);
 
-    assert_eq!(prisma.adopt(&["--finish", "--json"]).expect(0).json(), json!({ "finished": true }));
+    prisma.adopt(&["--finish"]).expect(4).line_says("no folder of backups is set");
+    let finished = prisma.adopt(&["--finish", "--without-backup", "--json"]).expect(0);
+    assert_eq!(finished.json(), json!({ "finished": true }));
+    assert!(finished.err.contains("rylie roles provision --backup NAME"), "{finished:?}");
     assert_eq!(prisma.run("environment show").expect(0).json()["state"], "fresh");
     assert_eq!(prisma.adopt(&["--finish", "--json"]).expect(0).json(), json!({ "finished": false }));
     is_prismas(&prisma.adopt(&["--json"]).expect(0).json());
@@ -139,7 +145,7 @@ async fn the_end_is_refused_while_a_login_of_the_old_service_has_a_session() {
 
     prisma.adopt(&["--finish"]).expect(4).line_says(&app);
     assert_eq!(prisma.run("environment show").expect(0).json()["state"], "coexistence");
-    let outcome = prisma.adopt(&["--finish", "--yes"]).expect(0);
+    let outcome = prisma.adopt(&["--finish", "--yes", "--without-backup"]).expect(0);
 
     assert!(outcome.out.contains(&format!("login {app} has lost access to all rows of Account")), "{}", outcome.out);
     assert!(outcome.out.contains("pg_dump"), "{}", outcome.out);
@@ -250,7 +256,7 @@ async fn an_adoption_that_is_blocked_names_the_blocking_session_in_time() {
     for flags in [&["--dry-run"][..], &[]] {
         let url = prisma.url();
         let folder = Folder::new();
-        let child = folder.start([&["adopt", "--database-url", &url], flags].concat());
+        let child = folder.start([&["adopt", "--quiet", "--database-url", &url], flags].concat());
         let outcome = tokio::time::timeout(
             std::time::Duration::from_mins(1),
             tokio::task::spawn_blocking(move || Outcome::of(child.wait_with_output().unwrap())),
@@ -277,7 +283,7 @@ async fn a_deploy_that_waits_says_for_whom_and_shows_no_statement_of_the_driver(
     let outcome = Outcome::of(child.wait_with_output().unwrap()).expect(0);
 
     assert!(
-        outcome.err.contains("waiting for a lock that process") && outcome.err.contains("a-long-report"),
+        outcome.err.contains("waiting for process ") && outcome.err.contains("a-long-report"),
         "{outcome:#?}"
     );
     for driver in ["sqlx::query", "slow statement", "elapsed", "ALTER TABLE", "SELECT"] {

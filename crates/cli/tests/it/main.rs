@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers fail a test by panicking, as the tests themselves do")]
 
 mod adopt;
+mod adopt_undo;
 mod adopted_secrets;
 mod alerts_over_tls;
 mod audit;
@@ -46,4 +47,5 @@ mod size;
 mod support;
 mod tenant;
 mod tls_server;
+mod waits;
 mod witness;

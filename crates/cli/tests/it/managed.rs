@@ -119,7 +119,7 @@ async fn every_command_works_on_a_database_that_she_adopted() {
     owned.run("adopt --dry-run", 0);
     owned.run("adopt", 0);
     owned.every_day();
-    owned.run("adopt --finish", 0);
+    owned.run("adopt --finish --without-backup", 0);
     owned.run("drift", 0);
     owned.run("seed", 0);
     owned.run("keys reencrypt", 0);

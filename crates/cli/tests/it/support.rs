@@ -71,13 +71,25 @@ impl Folder {
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
+    /// Standard error without the line that names the database.
     pub(crate) err: String,
+    /// That line.
+    pub(crate) target: Option<String>,
 }
 
 impl Outcome {
     pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        let (mut err, mut target) = (String::new(), None);
+        for line in text(output.stderr).split_inclusive('\n') {
+            if line.starts_with("database ") || line.starts_with("SQLite ") {
+                assert_eq!(target, None, "the database is named once: {line}");
+                target = Some(line.trim_end().to_owned());
+            } else {
+                err.push_str(line);
+            }
+        }
+        Self { code: output.status.code(), out: text(output.stdout), err, target }
     }
 
     /// Asserts the exit code.

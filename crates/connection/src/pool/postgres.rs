@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Row}
 
 use crate::bounds::answered;
 use crate::cache::GOODBYE_WITHIN;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::log_position::LogPosition;
 use crate::pool::{AuditingRole, DbRole};
@@ -16,6 +17,9 @@ use crate::unit_options::Access;
 
 /// Prevents a table in the login's own schema or a temporary one from shadowing ours.
 const SEARCH_PATH: &str = "pg_catalog,public,pg_temp";
+
+/// The `application_name` of sessions whose URL has none.
+const NAME: &str = "rylie";
 
 /// The privilege that allows assuming a role: from PostgreSQL 16 on, membership is not enough.
 const TAKE: &str = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END";
@@ -69,6 +73,11 @@ fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions>
     })
 }
 
+/// Returns the database in words, without the password.
+pub(super) fn target(url: &str) -> Result<String> {
+    Ok(Endpoint::target_of_postgres(&address(url)?))
+}
+
 /// Parses the URL. Fails with [`Error::Invalid`] if it is malformed or names another schema than `public`.
 fn address(url: &str) -> Result<PgConnectOptions> {
     let invalid = |what, reason| Error::Invalid { what, reason };
@@ -86,10 +95,12 @@ fn address(url: &str) -> Result<PgConnectOptions> {
     }
     // The driver keeps the brackets of an IPv6 address and would look it up as a name.
     let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
-    Ok(match host {
+    let options = match host {
         Some(host) => options.host(&host),
         None => options,
-    })
+    };
+    let named = options.get_application_name().is_some();
+    Ok(if named { options } else { options.application_name(NAME) })
 }
 
 /// Returns whether Prisma's parameter `schema`, which the driver ignores, names another schema than `public`.

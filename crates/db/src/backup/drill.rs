@@ -129,7 +129,8 @@ impl Config {
 
     /// A scratch database on the named server, else on that of the setting, else where it is best.
     pub(super) async fn open_scratch(&self, scratch: Option<&str>, manifest: &Manifest) -> Result<Scratch> {
-        Ok(Scratch::open(scratch.or(self.backup_scratch_url()), &self.url, manifest).await?)
+        let scratch = scratch.map(|url| self.named(url));
+        Ok(Scratch::open(scratch.as_deref().or(self.backup_scratch_url()), &self.url, manifest).await?)
     }
 
     /// The checks on the restored copy; how long the restore took, if it ended well.
@@ -180,7 +181,7 @@ impl Config {
     /// The same keys for another database, and nothing that leads back to this one.
     pub(crate) fn of_scratch(&self, url: &str) -> Self {
         let mut config = self.clone();
-        url.clone_into(&mut config.url);
+        config.url = self.named(url);
         config.platform_url = None;
         config.fingerprint = None;
         config.pool.behind_pooler = false;

@@ -82,7 +82,7 @@ impl SettingSpec {
 }
 
 /// The settings except those of secret columns.
-pub(super) const KNOWN: [SettingSpec; 42] = [
+pub(super) const KNOWN: [SettingSpec; 43] = [
     SettingSpec {
         shown: Shown::WithoutPassword,
         ..known("database_url", "DATABASE_URL", "sqlite://rylie.db?mode=rwc")
@@ -96,6 +96,7 @@ pub(super) const KNOWN: [SettingSpec; 42] = [
     known("lock_timeout_seconds", "RYLIE_LOCK_TIMEOUT_SECONDS", "5"),
     known("network_timeout_seconds", "RYLIE_NETWORK_TIMEOUT_SECONDS", "5"),
     known("behind_pooler", "RYLIE_BEHIND_POOLER", "false"),
+    known("application_name", "RYLIE_APPLICATION_NAME", "rylie/<program>"),
     known("fingerprint", "RYLIE_FINGERPRINT", ""),
     known("keyring", "RYLIE_KEYRING", "").file(),
     known("quota_silver", "RYLIE_QUOTA_SILVER", "3,3,8,8"),

@@ -198,15 +198,26 @@ pub(super) fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Duration of runs of jobs");
 }
 
+/// Logs one line for the run, with its counts, and measures it.
 fn measure(job: &'static str, outcome: &RunOutcome, took: Duration) {
+    let seconds = took.as_secs_f64();
     let word = match outcome {
-        RunOutcome::Done { .. } => "done",
+        RunOutcome::Done { report } => {
+            tracing::info!(job, outcome = "done", seconds, %report, "a job ended");
+            "done"
+        }
         RunOutcome::Failed { error } => {
-            tracing::error!(job, error, "a job failed");
+            tracing::error!(job, outcome = "failed", seconds, error, "a job failed");
             "failed"
         }
-        RunOutcome::Lost => "lost",
-        RunOutcome::CutShort => "cut_short",
+        RunOutcome::Lost => {
+            tracing::info!(job, outcome = "lost", seconds, "another process took over a job");
+            "lost"
+        }
+        RunOutcome::CutShort => {
+            tracing::info!(job, outcome = "cut_short", seconds, "a job was interrupted");
+            "cut_short"
+        }
     };
     metrics::counter!(RUNS, "job" => job, "outcome" => word).increment(1);
     metrics::histogram!(DURATION, "job" => job).record(took);

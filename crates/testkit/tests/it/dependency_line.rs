@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with the workspace crates that it may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
+    ("rylie-watch", &[]),
     ("rylie-crypto", &[]),
     ("rylie-entities", &["rylie-crypto"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
@@ -15,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("rylie-tenancy", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-connection"]),
     // Not the connection: a repository reaches rows through a unit.
     ("rylie-repositories", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-tenancy"]),
-    ("rylie-maintenance", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-repositories"]),
+    ("rylie-maintenance", &["rylie-watch", "rylie-crypto", "rylie-entities", "rylie-audit", "rylie-repositories"]),
     (
         "rylie-db",
         &[
@@ -34,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("rylie-axum", &["rylie-db", "rylie-testkit"]),
     ("rylie-web-service", &["rylie-axum", "rylie-db", "rylie-testkit"]),
     // Stands alone: entities change, history does not.
-    ("rylie-migration", &[]),
+    ("rylie-migration", &["rylie-watch"]),
     ("rylie-lint", &["rylie-migration"]),
     ("rylie-testkit", &["rylie-db"]),
     ("rylie-bench", &["rylie-db"]),

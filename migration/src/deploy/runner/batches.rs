@@ -56,7 +56,7 @@ impl Run<'_> {
             let limit = size.limit().filter(|_| sql.contains("$2"));
             let batch = Batch { sql: crate::step::of_rows(sql, size.rows), key: key.clone(), limit };
             let began = Instant::now();
-            match self.patiently(steps, number, Work::Batch(batch), progress).await {
+            match self.patiently(steps, number, Work::Batch(batch)).await {
                 Ok(None) => break,
                 Ok(Some(last)) => {
                     key = last;

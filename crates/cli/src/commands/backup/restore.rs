@@ -68,6 +68,9 @@ impl Restore {
             ));
         }
         let settings = if self.tenant.is_some() { existing(global)? } else { global.settings()? };
+        if let Some(Ok(target)) = self.to.as_deref().map(Config::target_of) {
+            progress::line(global, &target);
+        }
         let folder = self.place.folder(&settings)?;
         let backup = folder.get(&self.id).await?;
         let key = audit::signing_key_if_any(None, &settings)?;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use rylie_db::Config;
 use rylie_db::maintenance::{EndedSession, Engine, SessionEnd, SessionTarget, end_sessions, sessions_to_end};
 use serde_json::json;
 
 use super::confirm::confirm;
 use crate::arguments::Global;
 use crate::commands::maintain::age;
+use crate::commands::name_target;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
@@ -55,7 +55,7 @@ struct Guard {
 
 impl Cancel {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
-        self.guard.end(&global.settings()?, SessionTarget::Process(self.pid), SessionEnd::Cancel).await
+        self.guard.end(global, SessionTarget::Process(self.pid), SessionEnd::Cancel).await
     }
 }
 
@@ -65,12 +65,14 @@ impl Terminate {
             (Some(pid), _) => SessionTarget::Process(pid),
             (None, age) => SessionTarget::OlderThan(age.unwrap_or_default()),
         };
-        self.guard.end(&global.settings()?, target, SessionEnd::Terminate).await
+        self.guard.end(global, target, SessionEnd::Terminate).await
     }
 }
 
 impl Guard {
-    async fn end(&self, settings: &Config, target: SessionTarget, how: SessionEnd) -> Result<Report> {
+    async fn end(&self, global: &Global, target: SessionTarget, how: SessionEnd) -> Result<Report> {
+        let settings = global.settings()?;
+        name_target(global, &settings);
         let engine = Engine::new(settings.database_url())?;
         let mut sessions = sessions_to_end(&engine, target).await?;
         let protected = sessions.iter().find(|session| session.protected.is_some()).filter(|_| !self.force);

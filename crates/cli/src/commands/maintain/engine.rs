@@ -1,8 +1,7 @@
 //! `rylie maintain vacuum`, `analyze` and `reindex`
 
 use clap::Args;
-use rylie_db::Database;
-use rylie_db::maintenance::{analyze, pretty_bytes, reindex, vacuum};
+use rylie_db::maintenance::{Engine, analyze, pretty_bytes, reindex, vacuum};
 use serde_json::json;
 
 use crate::failure::Result;
@@ -17,8 +16,8 @@ pub(crate) struct EngineArgs {
 }
 
 impl EngineArgs {
-    pub(crate) async fn vacuum(&self, database: &Database) -> Result<Report> {
-        let done = vacuum(&database.engine()?, self.all).await?;
+    pub(crate) async fn vacuum(&self, engine: &Engine) -> Result<Report> {
+        let done = vacuum(engine, self.all).await?;
         let mut text = format!("vacuumed {}", named(&done.vacuumed));
         if !done.skipped.is_empty() {
             text.extend([format!("; skipped {} until the next run, because they are locked", named(&done.skipped))]);
@@ -26,13 +25,13 @@ impl EngineArgs {
         Ok(Report::new(json!(done), text))
     }
 
-    pub(crate) async fn analyze(&self, database: &Database) -> Result<Report> {
-        let done = analyze(&database.engine()?, self.all).await?;
+    pub(crate) async fn analyze(&self, engine: &Engine) -> Result<Report> {
+        let done = analyze(engine, self.all).await?;
         Ok(Report::new(json!(done), format!("analyzed {}", named(&done.analyzed))))
     }
 
-    pub(crate) async fn reindex(&self, database: &Database) -> Result<Report> {
-        let done = reindex(&database.engine()?, self.all).await?;
+    pub(crate) async fn reindex(&self, engine: &Engine) -> Result<Report> {
+        let done = reindex(engine, self.all).await?;
         let mut text = format!("rebuilt {}, freed {}", named(&done.reindexed), pretty_bytes(done.freed_bytes));
         if !done.dropped.is_empty() {
             text.extend([format!("; dropped {}, which failed runs left", named(&done.dropped))]);

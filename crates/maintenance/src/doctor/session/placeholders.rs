@@ -25,11 +25,14 @@ use crate::doctor::report::Limits;
 const QUERY: &str = "left(regexp_replace(regexp_replace(coalesce(substring(query from '^[^''$]*'), ''), '[0-9]+', '?', 'g'), \
      '\\s+', ' ', 'g'), 80)";
 
-/// Kinds that are never ended without force.
+/// Kinds that are never ended without force, except clients. A service names its sessions `rylie/` and its program, and is a
+/// client.
 pub(crate) const KIND: &str = "CASE WHEN backend_type <> 'client backend' THEN backend_type \
      WHEN application_name ~ '^(pg_dump|pg_dumpall|pg_restore|pg_basebackup|pg_receivewal|pgbackrest|pgBackRest|barman|wal-g)' THEN 'backup' \
-     WHEN application_name = 'rylie migrate' THEN 'migration' \
-     WHEN application_name LIKE 'rylie%' THEN 'maintenance' ELSE 'client' END";
+     WHEN application_name ~ '^rylie[ /](migrate|adopt)' THEN 'migration' \
+     WHEN application_name ~ '^rylie[ /](backup|pitr)( |$)' THEN 'backup' \
+     WHEN application_name ~ '^rylie[ /](audit|doctor|drift|environment|keys|maintain|maintenance|roles|seed|size|tenant)( |$)' \
+     THEN 'maintenance' ELSE 'client' END";
 
 const TENANT_TABLES: &str = "(SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, \
      c.relowner, c.reltuples, CASE WHEN c.relnamespace = 'public'::regnamespace THEN quote_ident(c.relname) ELSE format('%I.%I', n.nspname, c.relname) END AS name, \

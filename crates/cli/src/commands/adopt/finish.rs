@@ -1,0 +1,56 @@
+//! `rylie adopt --finish`
+
+use rylie_db::migration::{LoginRights, State};
+use serde_json::json;
+
+use crate::arguments::Global;
+use crate::commands::{audit, existing, migrations_of};
+use crate::failure::Result;
+use crate::progress;
+use crate::report::Report;
+
+/// `pg_dump` turns row-level security off, and fails if it would see fewer rows. With the flag it dumps the visible
+/// rows: none.
+const OF_DUMPS: &str = "from now on `pg_dump` as the table owner fails, and with `--enable-row-security` it writes a dump without rows and exits with 0; \
+     run `rylie roles provision --backup NAME` as a superuser and make backups with that login (`RYLIE_BACKUP_URL`), or as a superuser";
+
+/// The answers that the command line gave in advance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answers {
+    /// Finish although logins that lose all rows have open sessions.
+    pub(super) yes: bool,
+    /// Finish although no recent backup is proven.
+    pub(super) without_backup: bool,
+}
+
+pub(super) async fn run(global: &Global, answers: Answers) -> Result<Report> {
+    let settings = existing(global)?;
+    let mut migrations = migrations_of(&settings, global).await?;
+    let losing = migrations.losing_logins().await?;
+    if migrations.mark().await?.is_some_and(|mark| mark.state == State::Coexistence) {
+        if !answers.yes {
+            migrations.refuse_open_sessions().await?;
+        }
+        if !answers.without_backup {
+            let mut trusted = settings.known_audit_keys()?;
+            trusted.extend(audit::signing_key_if_any(None, &settings)?.map(|key| key.public()));
+            settings.refuse_stale_backup(&trusted).await?;
+        }
+        progress::line(global, &format!("warning: {OF_DUMPS}"));
+    }
+    let finished = migrations.finish_adoption(&mut progress::lines(global)).await?;
+    if !finished {
+        return Ok(Report::new(json!({ "finished": false }), "nothing to do: the adoption is finished"));
+    }
+    let mut lines = vec!["the adoption is finished: row-level security applies to the table owner too".to_owned()];
+    lines.extend(losing.iter().map(|login| {
+        format!("login {} has lost access to all rows of {}", login.login, login.loses_at_finish.join(", "))
+    }));
+    lines.push(OF_DUMPS.to_owned());
+    let mut json = json!({ "finished": true });
+    let others: Vec<&LoginRights> = losing.iter().filter(|login| login.via != ["owner"]).collect();
+    if !others.is_empty() {
+        json["logins"] = json!(others);
+    }
+    Ok(Report::new(json, lines.join("\n")))
+}
