@@ -27,7 +27,7 @@ pub use loader::{Loaded, Loader};
 pub use patch::Patch;
 pub use store::{
     Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
-    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt, TenantAccess,
+    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, Store, StoreExt, TenantAccess,
 };
 pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 

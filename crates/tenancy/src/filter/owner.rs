@@ -1,7 +1,7 @@
 //! The user in whose name a unit works.
 
-use rylie_entities::{User, UserId, UserRole, user};
-use sea_orm::ColumnTrait;
+use rylie_entities::{TenantOwned, User, UserId, UserRole, user};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, QueryTrait};
 
 use crate::error::{Error, Result};
 use crate::filter::Tx;
@@ -14,6 +14,21 @@ impl Tx {
         let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?;
         self.may_act_for(&owner)?;
         Ok(owner)
+    }
+
+    /// Like [`Tx::owner`], and returns the key of the row of `E` that belongs to the user, if there is one. `of` is its
+    /// column with the user. One statement.
+    pub async fn owner_and_key<E: TenantOwned>(
+        &self,
+        named: Option<&UserId>,
+        of: E::Column,
+        key: E::Column,
+    ) -> Result<(User, Option<String>)> {
+        let id = self.user_or_own(named)?;
+        let row = E::find().select_only().column(key).filter(of.eq(&id)).filter(self.kind.condition::<E>()).limit(1);
+        let (owner, key) = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).with(row.into_query()).await?;
+        self.may_act_for(&owner)?;
+        Ok((owner, key))
     }
 
     /// Returns the id of the user whose rows are meant.

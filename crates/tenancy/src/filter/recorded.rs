@@ -1,0 +1,80 @@
+//! Writes that are recorded in their own statement.
+
+use rylie_audit::Event;
+use rylie_entities::{TenantOwned, audit_log};
+use sea_orm::sea_query::{
+    Alias, Asterisk, CommonTableExpression, Expr, IntoCondition, Query, SubQueryStatement, WithClause,
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, IntoActiveModel, Iterable, QueryTrait,
+};
+
+use super::decoded::Decoded;
+use super::recording::row;
+use super::rows::decoded;
+use super::writes::returning_all;
+use crate::error::Result;
+use crate::filter::Tx;
+
+const WRITTEN: &str = "written";
+
+impl Tx {
+    /// Like [`Tx::update`], and records `event` once for each updated row. One statement on PostgreSQL.
+    pub async fn update_recorded<E: TenantOwned + Decoded>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+        event: Event,
+    ) -> Result<Vec<E::Model>> {
+        if !self.records_at_once(&event).await? {
+            let updated = self.update::<E>(set, condition).await?;
+            for _ in &updated {
+                self.record(event.clone()).await?;
+            }
+            return Ok(updated);
+        }
+        self.write_recorded::<E>(self.update_statement::<E>(set, condition).into(), &event).await
+    }
+
+    /// Like [`Tx::insert`], and records `event`. One statement on PostgreSQL.
+    pub async fn insert_recorded<E: TenantOwned + Decoded>(&self, row: E::ActiveModel, event: Event) -> Result<E::Model>
+    where
+        E::Model: IntoActiveModel<E::ActiveModel>,
+    {
+        if !self.records_at_once(&event).await? {
+            let added = self.insert::<E>(row).await?;
+            self.record(event).await?;
+            return Ok(added);
+        }
+        let mut insert = E::insert(self.in_tenant::<E>(row)).into_query();
+        insert.returning(returning_all::<E>(self.engine()));
+        let added = self.write_recorded::<E>(insert.into(), &event).await?.pop();
+        Ok(added.ok_or(DbErr::RecordNotInserted)?)
+    }
+
+    async fn records_at_once(&self, event: &Event) -> Result<bool> {
+        Ok(self.engine() == DbBackend::Postgres && self.should_record(event).await?)
+    }
+
+    /// Runs a write that returns its rows, and records the event for each.
+    async fn write_recorded<E: Decoded>(&self, write: SubQueryStatement, event: &Event) -> Result<Vec<E::Model>> {
+        let mut record = row(self, event);
+        let (mut columns, mut values) = (Vec::new(), Query::select());
+        for column in audit_log::Column::iter() {
+            if let Some(value) = record.take(column).into_value() {
+                values.expr(column.save_as(Expr::val(value)));
+                columns.push(column);
+            }
+        }
+        values.from(Alias::new(WRITTEN));
+        let mut record = Query::insert();
+        record.into_table(audit_log::Entity).columns(columns);
+        record.select_from(values.take()).map_err(|error| DbErr::Custom(error.to_string()))?;
+        let named = |name: &'static str, query: SubQueryStatement| {
+            CommonTableExpression::new().query(query).table_name(Alias::new(name)).to_owned()
+        };
+        let with = WithClause::new().cte(named(WRITTEN, write)).cte(named("recorded", record.into())).to_owned();
+        let query = Query::select().column(Asterisk).from(Alias::new(WRITTEN)).take().with(with);
+        decoded::<E>(&self.connection().await?.query_all(&query).await?)
+    }
+}
