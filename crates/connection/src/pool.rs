@@ -23,7 +23,6 @@ use crate::pool_options::PoolOptions;
 use crate::server::Server;
 
 pub use acquire::SingleStatement;
-pub(crate) use acquire::{Batch, Lost};
 pub use marker::StoredMarker;
 pub(crate) use postgres::connect_alone;
 

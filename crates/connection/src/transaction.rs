@@ -41,7 +41,7 @@ use statements::query_error;
 use telemetry::Telemetry;
 use transaction_connection::TransactionConnection;
 
-pub(crate) use deferred::Deferred;
+pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};
 pub(crate) use single_statement::rows_of;
 pub use storable::refuse_unstorable;
 

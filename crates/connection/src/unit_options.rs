@@ -57,9 +57,9 @@ impl UnitOptions {
         Self { autocommit: true, ..Self::read_only() }
     }
 
-    /// Begins the transaction with the first statement. Opening the unit then waits for nothing and fails only for wrong
-    /// options: the first statement waits for a connection, and reports that there is none or that the server does not
-    /// answer.
+    /// Begins the transaction with the first statement. Opening the unit then waits for nothing, and fails only for wrong
+    /// options. The first statement waits for a connection. Its error says that there is none, or that the server does
+    /// not answer.
     ///
     /// On PostgreSQL a first statement that binds only ids, labels, numbers and times begins the transaction in its own
     /// round trip. It travels unprepared with these values in its text, which the server shows in `pg_stat_activity`. So

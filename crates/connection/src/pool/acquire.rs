@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use sea_orm::{DbBackend, QueryResult, Statement};
-use sqlx::{Database, Postgres};
+use sqlx::Database;
 
 use super::{AuditingRole, DbRole, Inner, Pool, on_lender, postgres, sqlite};
+use crate::bounds::is_silence;
 use crate::cache::{ConnectionCache, LeasedConnection, NotLent};
 use crate::error::{Error, Result};
 use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
-use crate::transaction::{Deferred, Transaction, rows_of};
+use crate::transaction::{Batch, Deferred, Lessor, Replacing, Transaction, rows_of};
 use crate::unit_options::UnitOptions;
 
 /// How a statement reads a tenant's rows in its own transaction.
@@ -54,17 +55,10 @@ impl Pool {
             return self.begin(db_role, options, at).await;
         }
         let (leased, holder) = self.acquire(cache, at).await?;
-        let deferred = Deferred::new(self.clone(), leased, self.batch(db_role, options), options.statement_timeout);
+        let relet = Relet { pool: self.clone(), lost: Lost::default() };
+        let deferred = Deferred::new(Box::new(relet), leased, self.batch(db_role, options), options.statement_timeout);
         let transaction = Transaction::deferred(deferred, options.access(), &self.endpoint);
         Ok(transaction.held_by(holder).keeping_statements(!self.options.behind_pooler).on(self.server))
-    }
-
-    /// Leases another connection for a transaction that has not begun.
-    pub(crate) async fn lease_again(&self) -> Result<LeasedConnection<Postgres>> {
-        match &self.inner {
-            Inner::Postgres(cache) => self.lease(cache).await,
-            Inner::Sqlite(_) => Err(sqlx::Error::WorkerCrashed.into()),
-        }
     }
 
     /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
@@ -153,7 +147,7 @@ impl Pool {
         Batch { text, rows }
     }
 
-    pub(crate) fn count_opened(&self) {
+    fn count_opened(&self) {
         metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
     }
 
@@ -173,7 +167,7 @@ impl Pool {
     ///
     /// Every idle connection may have died; after those a new one is made. A silent connection has purged the idle
     /// ones, so the second is new.
-    pub(crate) fn may_replace(&self, fault: &dyn fmt::Display, silence: bool, lost: &mut Lost) -> bool {
+    fn may_replace(&self, fault: &dyn fmt::Display, silence: bool, lost: &mut Lost) -> bool {
         let (count, most) =
             if silence { (&mut lost.silent, 1) } else { (&mut lost.dead, self.options.max_connections) };
         let may = *count < most && self.server == Server::Primary;
@@ -233,21 +227,39 @@ impl Pool {
 
 /// The number of connections lost in one call: those with an error, and those that stopped answering.
 #[derive(Default)]
-pub(crate) struct Lost {
+struct Lost {
     dead: u32,
     silent: u32,
 }
 
 impl Lost {
     /// Counts as if one connection had been silent, so that a silent one is not replaced.
-    pub(crate) fn no_silence() -> Self {
+    fn no_silence() -> Self {
         Self { dead: 0, silent: 1 }
     }
 }
 
-/// The text that begins a unit.
-pub(crate) struct Batch {
-    pub(crate) text: String,
-    /// How many rows its answer has.
-    pub(crate) rows: usize,
+/// Replaces connections of a unit that begins later.
+struct Relet {
+    pool: Pool,
+    lost: Lost,
+}
+
+impl Lessor for Relet {
+    fn replace<'a>(&'a mut self, error: &'a sqlx::Error, waited: bool) -> Replacing<'a> {
+        Box::pin(async move {
+            let silence = is_silence(error);
+            if (silence && waited) || !self.pool.may_replace(error, silence, &mut self.lost) {
+                return None;
+            }
+            match &self.pool.inner {
+                Inner::Postgres(cache) => self.pool.lease(cache).await.ok(),
+                Inner::Sqlite(_) => None,
+            }
+        })
+    }
+
+    fn begun(&self) {
+        self.pool.count_opened();
+    }
 }

@@ -18,35 +18,60 @@ use super::statements::query_error;
 use super::storable::refuse_unstorable;
 use super::transaction_connection::TransactionConnection;
 use super::{EngineConnection, Transaction};
-use crate::bounds::{answered, is_silence};
+use crate::bounds::answered;
 use crate::cache::LeasedConnection;
 use crate::error::{BROKEN, ends_connection, is_read_only_server};
-use crate::pool::{Batch, Lost, Pool};
 
 /// A leased connection on which a transaction will begin.
 pub(crate) struct Deferred {
     /// `None` while a begin runs.
     leased: Option<LeasedConnection<Postgres>>,
-    pool: Pool,
+    lessor: Box<dyn Lessor>,
     batch: Batch,
     limit: Option<Duration>,
 }
 
+/// The text that begins a unit.
+pub(crate) struct Batch {
+    pub(crate) text: String,
+    /// How many rows its answer has.
+    pub(crate) rows: usize,
+}
+
+/// The pool that leased the connection.
+pub(crate) trait Lessor: Send + Sync {
+    /// Returns another connection for one that died while it was idle; `None` if it may not be replaced. `waited` says
+    /// that a silent one has used the whole limit of a statement.
+    fn replace<'a>(&'a mut self, error: &'a sqlx::Error, waited: bool) -> Replacing<'a>;
+
+    /// Counts a unit that has begun.
+    fn begun(&self);
+}
+
+pub(crate) type Replacing<'a> = Pin<Box<dyn Future<Output = Option<LeasedConnection<Postgres>>> + Send + 'a>>;
+
 type Begun<T> = Result<(TransactionConnection<Postgres>, T), sqlx::Error>;
 
 impl Deferred {
-    pub(crate) fn new(pool: Pool, leased: LeasedConnection<Postgres>, batch: Batch, limit: Option<Duration>) -> Self {
-        Self { leased: Some(leased), pool, batch, limit }
+    pub(crate) fn new(
+        lessor: Box<dyn Lessor>,
+        leased: LeasedConnection<Postgres>,
+        batch: Batch,
+        limit: Option<Duration>,
+    ) -> Self {
+        Self { leased: Some(leased), lessor, batch, limit }
     }
 
     /// Begins; one round trip.
     async fn begin(mut self) -> Begun<()> {
-        let mut lost = Lost::default();
         loop {
             let leased = self.leased.take().ok_or(sqlx::Error::WorkerCrashed)?;
             match TransactionConnection::begin(leased, self.batch.text.clone(), self.limit).await {
-                Ok(held) => return Ok((held, ())),
-                Err(error) => self.replace(error, &mut lost).await?,
+                Ok(held) => {
+                    self.lessor.begun();
+                    return Ok((held, ()));
+                }
+                Err(error) => self.replace(error, false).await?,
             }
         }
     }
@@ -55,26 +80,23 @@ impl Deferred {
     /// because its commit was not sent; so it runs again on another.
     async fn begin_with(mut self, statement: String) -> Begun<Vec<PgRow>> {
         let text = [&*self.batch.text, "; ", &statement].concat();
-        // A silent connection has already used the whole limit of a statement.
-        let mut lost = Lost::no_silence();
         loop {
             let leased = self.leased.take().ok_or(sqlx::Error::WorkerCrashed)?;
             match begin_with(leased, text.clone(), self.limit).await {
                 Ok((held, mut rows)) => {
+                    self.lessor.begun();
                     rows.drain(..self.batch.rows.min(rows.len()));
                     return Ok((held, rows));
                 }
-                Err(error) => self.replace(error, &mut lost).await?,
+                Err(error) => self.replace(error, true).await?,
             }
         }
     }
 
     /// Replaces a connection that died while it was idle, or fails with its error.
-    async fn replace(&mut self, error: sqlx::Error, lost: &mut Lost) -> Result<(), sqlx::Error> {
-        if !ends_connection(&error) || !self.pool.may_replace(&error, is_silence(&error), lost) {
-            return Err(error);
-        }
-        self.leased = Some(self.pool.lease_again().await.map_err(|_| error)?);
+    async fn replace(&mut self, error: sqlx::Error, waited: bool) -> Result<(), sqlx::Error> {
+        let another = if ends_connection(&error) { self.lessor.replace(&error, waited).await } else { None };
+        self.leased = Some(another.ok_or(error)?);
         Ok(())
     }
 }
@@ -90,7 +112,7 @@ impl Drop for Deferred {
 
 impl Transaction {
     /// Like `query_all_raw`. As the first statement of a [deferred](crate::begin_deferred) transaction it takes one
-    /// round trip, with its values in its text: the server shows them in `pg_stat_activity`, and in its log after an
+    /// round trip, with its values in its text. The server shows them in `pg_stat_activity`, and in its log after an
     /// error. So the values must not be secrets or texts of users. A value that is no plain word, number or time makes
     /// the transaction begin separately.
     pub async fn query_all_at_once(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
@@ -110,10 +132,8 @@ impl Transaction {
         let Some(EngineConnection::Deferred(deferred)) = open.take() else {
             return Err(DbErr::Type(BROKEN.to_owned()));
         };
-        let pool = deferred.pool.clone();
         let begun = deferred.begin_with(text).instrument(telemetry.span.clone()).await;
         let done = begun.map_err(query_error).map(|(held, rows)| {
-            pool.count_opened();
             *open = Some(EngineConnection::Postgres(held));
             self.broken.store(false, Ordering::Relaxed);
             rows.into_iter().map(Into::into).collect()
@@ -126,9 +146,7 @@ impl Transaction {
     pub(super) async fn begin_now(&self, open: &mut Option<EngineConnection>) -> Result<(), DbErr> {
         self.broken.store(true, Ordering::Relaxed);
         let Some(EngineConnection::Deferred(deferred)) = open.take() else { return Ok(()) };
-        let pool = deferred.pool.clone();
         let (held, ()) = deferred.begin().await.map_err(query_error)?;
-        pool.count_opened();
         *open = Some(EngineConnection::Postgres(held));
         self.broken.store(false, Ordering::Relaxed);
         Ok(())

@@ -1,24 +1,47 @@
-//! Writes that are recorded in their own statement.
+//! Writes that return their rows in the order of decoding: at once with the begin, or recorded in their own statement.
 
 use rylie_audit::Event;
 use rylie_entities::{TenantOwned, audit_log};
 use sea_orm::sea_query::{
-    Alias, Asterisk, CommonTableExpression, Expr, IntoCondition, Query, SubQueryStatement, WithClause,
+    Alias, Asterisk, CommonTableExpression, Expr, IntoCondition, Query, ReturningClause, SubQueryStatement,
+    UpdateStatement, WithClause,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, IntoActiveModel, Iterable, QueryTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, Iterable,
+    QueryFilter, QueryTrait,
 };
 
+use super::columns::all_columns;
 use super::decoded::Decoded;
 use super::recording::row;
 use super::rows::decoded;
-use super::writes::returning_all;
+use super::writes::without_tenant;
 use crate::error::Result;
 use crate::filter::Tx;
 
 const WRITTEN: &str = "written";
 
 impl Tx {
+    /// Like [`Tx::update`], and begins a unit that begins later in the same round trip, as [`Rows::at_once`] does.
+    ///
+    /// [`Rows::at_once`]: super::Rows::at_once
+    pub async fn update_at_once<E: TenantOwned + Decoded>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+    ) -> Result<Vec<E::Model>> {
+        let statement = self.engine().build(&self.update_statement::<E>(set, condition));
+        decoded::<E>(&self.connection().await?.query_all_at_once(statement).await?)
+    }
+
+    /// Returns an update of the matching rows that this unit reaches. It returns all their columns.
+    fn update_statement<E: TenantOwned>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> UpdateStatement {
+        let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
+        let mut update = update.filter(self.kind.condition::<E>()).into_query();
+        update.returning(returning_all::<E>(self.engine()));
+        update
+    }
+
     /// Like [`Tx::update`], and records `event` once for each updated row. One statement on PostgreSQL.
     pub async fn update_recorded<E: TenantOwned + Decoded>(
         &self,
@@ -77,4 +100,9 @@ impl Tx {
         let query = Query::select().column(Asterisk).from(Alias::new(WRITTEN)).take().with(with);
         decoded::<E>(&self.connection().await?.query_all(&query).await?)
     }
+}
+
+/// Returns all columns of the table, in the order of decoding.
+fn returning_all<E: EntityTrait>(engine: DbBackend) -> ReturningClause {
+    Query::returning().expr(Expr::cust(all_columns::<E>(engine).to_string()))
 }

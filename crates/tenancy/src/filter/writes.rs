@@ -1,13 +1,11 @@
 //! Writes through the tenant filter.
 
 use rylie_entities::{TenantOwned, system_settings, verification_token};
-use sea_orm::sea_query::{Expr, IntoCondition, OnConflict, Query, ReturningClause, SimpleExpr, UpdateStatement};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait};
+use sea_orm::sea_query::{IntoCondition, OnConflict, SimpleExpr};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::arrays::Arrays;
-use super::columns::{all_columns, number_of_columns};
-use super::decoded::Decoded;
-use super::rows::decoded;
+use super::columns::number_of_columns;
 use super::unfiltered::Unfiltered;
 use crate::error::{Error, Result};
 use crate::filter::{Tx, UnitKind};
@@ -89,30 +87,6 @@ impl Tx {
         Ok(update.exec_with_returning(self.connection().await?).await?)
     }
 
-    /// Like [`Tx::update`], and begins a unit that begins later in the same round trip, as [`Rows::at_once`] does.
-    ///
-    /// [`Rows::at_once`]: super::Rows::at_once
-    pub async fn update_at_once<E: TenantOwned + Decoded>(
-        &self,
-        set: E::ActiveModel,
-        condition: impl IntoCondition,
-    ) -> Result<Vec<E::Model>> {
-        let statement = self.engine().build(&self.update_statement::<E>(set, condition));
-        decoded::<E>(&self.connection().await?.query_all_at_once(statement).await?)
-    }
-
-    /// Returns an update of the matching rows that this unit reaches. It returns all their columns.
-    pub(super) fn update_statement<E: TenantOwned>(
-        &self,
-        set: E::ActiveModel,
-        condition: impl IntoCondition,
-    ) -> UpdateStatement {
-        let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
-        let mut update = update.filter(self.kind.condition::<E>()).into_query();
-        update.returning(returning_all::<E>(self.engine()));
-        update
-    }
-
     /// Like [`Tx::update`], for exactly one row. Fails with [`Error::NotFound`] if there is none.
     pub async fn update_one<E: TenantOwned>(
         &self,
@@ -190,11 +164,6 @@ impl Tx {
         }
         row
     }
-}
-
-/// Returns all columns of the table, in the order of decoding.
-pub(super) fn returning_all<E: EntityTrait>(engine: DbBackend) -> ReturningClause {
-    Query::returning().expr(Expr::cust(all_columns::<E>(engine).to_string()))
 }
 
 pub(super) fn without_tenant<E: TenantOwned>(mut set: E::ActiveModel) -> E::ActiveModel {
