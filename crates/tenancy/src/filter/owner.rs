@@ -11,9 +11,7 @@ impl Tx {
     /// so that no caller works in the name of another tenant's user.
     pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
         let id = self.user_or_own(named)?;
-        let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?;
-        self.may_act_for(&owner)?;
-        Ok(owner)
+        self.allowed(self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?)
     }
 
     /// Like [`Tx::owner`], and returns the key of the row of `E` that belongs to the user, if there is one. `of` is its
@@ -27,8 +25,12 @@ impl Tx {
         let id = self.user_or_own(named)?;
         let row = E::find().select_only().column(key).filter(of.eq(&id)).filter(self.kind.condition::<E>()).limit(1);
         let (owner, key) = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).with(row.into_query()).await?;
+        Ok((self.allowed(owner)?, key))
+    }
+
+    fn allowed(&self, owner: User) -> Result<User> {
         self.may_act_for(&owner)?;
-        Ok((owner, key))
+        Ok(owner)
     }
 
     /// Returns the id of the user whose rows are meant.
