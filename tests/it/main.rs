@@ -9,6 +9,7 @@ mod faults;
 mod isolation;
 mod migration;
 mod mocks;
+mod own;
 mod postgres;
 mod postgres_behind_pooler;
 mod postgres_without_policies;

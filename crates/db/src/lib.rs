@@ -9,6 +9,8 @@ mod jobs;
 mod keys;
 mod migrations;
 mod new_migration;
+pub mod own;
+mod schema;
 
 pub use backup::{Drill, Drilled};
 pub use config::{Config, ConfigBuilder, Setting, SettingOrigin};

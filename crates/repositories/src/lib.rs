@@ -13,6 +13,7 @@ mod audit;
 mod connections;
 mod identity;
 mod operations;
+mod own;
 mod requests;
 mod secrets;
 mod tasks;
@@ -20,7 +21,7 @@ mod tenant_transfer;
 mod usage;
 mod users;
 
-pub use loader::{Loaded, Loader};
+pub use loader::{Loaded, Loader, Reading};
 pub use patch::Patch;
 pub use store::{
     Configurable, DatabaseStore, KeySource, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant,
@@ -32,7 +33,7 @@ pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 pub use rylie_tenancy::{
     BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
     PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable, RowStream,
-    Savepoint, Server, SignedInUser, StoredMarker, TenantScope, UnitOptions, retry, stream_of,
+    Savepoint, Server, SignedInUser, StoredMarker, Table, TenantScope, UnitOptions, retry, stream_of,
 };
 
 pub use audit::{
@@ -50,6 +51,7 @@ pub use operations::{
     Alert, AlertEvent, AlertRepository, Delivery, Expirable, ExpiryRepository, JobRun, JobRunRepository, KeptSize,
     Lease, PastSize, RunStatus, SettingsChanges, SettingsRepository, SizeHistory,
 };
+pub use own::{OwnSchema, OwnTableInfo, OwnTables, OwnUnit, load};
 pub use requests::{
     NewRequest, NewSeoWorksMapping, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary,
     RequestWithTasks, SeoWorksMappingRepository,
@@ -79,6 +81,7 @@ pub use {
     operations::{
         MockAlertRepository, MockExpiryRepository, MockJobRunRepository, MockSettingsRepository, MockSizeHistory,
     },
+    own::OwnMocks,
     requests::{MockRequestRepository, MockSeoWorksMappingRepository},
     secrets::MockSecretValueRepository,
     store::MockStore,

@@ -13,6 +13,7 @@ use rylie_repositories::Progress;
 use crate::config::{Config, ReplicaSettings};
 use crate::database::Database;
 use crate::error::Result;
+use crate::schema::Schema;
 
 /// The checks that need a restored copy, in their order.
 const OF_THE_COPY: [&str; 9] =
@@ -115,7 +116,7 @@ impl Config {
         };
         checks.push(BackupCheck::ok("restore", format!("restored in {:.2} s", took.as_secs_f64())));
         checks.extend(scratch.compare(&backup.manifest).await?);
-        checks.extend(schema(scratch.url()).await?);
+        checks.extend(schema(scratch.url(), self.schema()).await?);
         let structure = scratch.check_structure().await?;
         checks.extend(structure);
         let config = self.of_scratch(scratch.url());
@@ -188,8 +189,8 @@ fn signature(backup: &Backup) -> Result<BackupCheck> {
 }
 
 /// Migrations and drift of the copy.
-async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
-    let mut migrations = Migrations::connect_to_read(url).await?;
+async fn schema(url: &str, own: &Schema) -> Result<[BackupCheck; 2]> {
+    let mut migrations = Migrations::connect_to_read(url).await?.with_own(own.migrations());
     let states = migrations.status().await?;
     let wrong = states.iter().find(|migration| {
         !matches!(migration.state, MigrationState::Applied | MigrationState::Pending | MigrationState::Unknown)
