@@ -50,11 +50,12 @@ impl Migrations {
     async fn down_locked(&mut self, steps: usize, log: Log, progress: Listener<'_>) -> Result<Vec<String>> {
         self.refuse_strangers().await?;
         guard::refuse_production(&mut self.connection).await?;
-        guard::refuse_newer(&mut self.connection, self.list).await?;
+        guard::refuse_newer(&mut self.connection, &self.list).await?;
         self.become_owner().await?;
         let history = self.history().await?;
         history.refuse_altered()?;
-        let newest_first = self.list.iter().rev().filter(|migration| history.is_applied(migration.name()));
+        let list = std::sync::Arc::clone(&self.list);
+        let newest_first = list.iter().rev().filter(|migration| history.is_applied(migration.name()));
         let (found, made): (Vec<_>, Vec<_>) = newest_first
             .take(steps)
             .partition(|migration| history.entries.get(migration.name()).is_some_and(|entry| entry.adopted));

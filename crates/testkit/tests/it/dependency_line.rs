@@ -6,9 +6,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with the workspace crates that it may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("rylie-crypto", &[]),
-    ("rylie-entities", &["rylie-crypto"]),
+    ("rylie-derive", &[]),
+    ("rylie-entities", &["rylie-crypto", "rylie-derive"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
     // Knows no tenant-owned table, and so no entity.
     ("rylie-connection", &[]),
