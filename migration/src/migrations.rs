@@ -4,6 +4,7 @@ pub(crate) mod sqlite_rebuild;
 
 use std::borrow::Cow;
 
+use crate::new_table::NewTable;
 use crate::step::{Engine, Step};
 
 /// One change of the schema. A released migration is never edited.
@@ -33,6 +34,11 @@ pub trait Migration: Send + Sync {
     /// steps therefore skip what needs a missing role, and run again once it exists.
     fn builds_row_security(&self) -> bool {
         false
+    }
+
+    /// Returns the table of a service that it creates; `None` for the platform's migrations.
+    fn own_table(&self) -> Option<NewTable> {
+        None
     }
 }
 

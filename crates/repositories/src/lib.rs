@@ -14,6 +14,7 @@ mod audit;
 mod connections;
 mod identity;
 mod operations;
+mod own;
 mod requests;
 mod secrets;
 mod tasks;
@@ -23,7 +24,7 @@ mod users;
 
 pub use common_unit::CommonUnit;
 pub use limits::{MAX_JSON_BYTES, MAX_LINE_BYTES, MAX_SECRET_BYTES, MAX_TEXT_BYTES};
-pub use loader::{Loaded, Loader};
+pub use loader::{Loaded, Loader, Reading};
 pub use patch::Patch;
 pub use store::{
     Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
@@ -35,7 +36,7 @@ pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 pub use rylie_tenancy::{
     BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
     PageItem, PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable,
-    RowStream, Savepoint, Server, SignedInUser, StoredMarker, TenantScope, UnitOptions, retry, stream_of,
+    RowStream, Savepoint, Server, SignedInUser, StoredMarker, Table, TenantScope, UnitOptions, retry, stream_of,
 };
 
 pub use audit::{
@@ -53,6 +54,7 @@ pub use operations::{
     Alert, AlertEvent, AlertRepository, Delivery, Expirable, ExpiryRepository, JobRun, JobRunRepository, KeptSize,
     Lease, PastSize, RunStatus, SettingsChanges, SettingsRepository, SizeHistory,
 };
+pub use own::{OwnSchema, OwnTableInfo, OwnTables, OwnUnit, load};
 pub use requests::{
     NewRequest, NewSeoWorksMapping, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary,
     RequestWithTasks, SeoWorksMappingRepository,
@@ -82,6 +84,7 @@ pub use {
     operations::{
         MockAlertRepository, MockExpiryRepository, MockJobRunRepository, MockSettingsRepository, MockSizeHistory,
     },
+    own::OwnMocks,
     requests::{MockRequestRepository, MockSeoWorksMappingRepository},
     secrets::MockSecretValueRepository,
     store::MockStore,

@@ -53,6 +53,13 @@ pub(crate) struct Vault<'tx> {
     policy: ColumnPolicy,
 }
 
+impl<'tx> Vault<'tx> {
+    /// Returns the secrets of a column. `shared` states whether the old service uses the same database.
+    pub(crate) fn of(keys: &'tx Keys, column: SecretColumn, shared: bool) -> Self {
+        Self { keys, column, policy: keys.policies.of(column).resolve(column, shared) }
+    }
+}
+
 impl Vault<'_> {
     /// Seals in the form that the column's policy writes.
     pub(crate) fn seal(&self, secret: &Secret<String>, place: Place<'_>) -> Result<Stored> {
@@ -141,9 +148,7 @@ impl Vault<'_> {
 
 impl Tx {
     pub(crate) fn vault(&self, column: SecretColumn) -> Result<Vault<'_>> {
-        let keys = self.keys()?;
-        let policy = keys.policies.of(column).resolve(column, self.is_shared_with_old_service());
-        Ok(Vault { keys, column, policy })
+        Ok(Vault::of(self.keys()?, column, self.is_shared_with_old_service()))
     }
 
     pub(crate) fn seal(&self, secret: &Secret<String>, place: Place<'_>) -> Result<SealedColumn> {

@@ -9,7 +9,8 @@ use serde_json::Value;
 const MAY_USE: [(&str, &[&str]); 18] = [
     ("rylie-watch", &[]),
     ("rylie-crypto", &[]),
-    ("rylie-entities", &["rylie-crypto"]),
+    ("rylie-derive", &[]),
+    ("rylie-entities", &["rylie-crypto", "rylie-derive"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
     // Knows no tenant-owned table, and so no entity.
     ("rylie-connection", &[]),

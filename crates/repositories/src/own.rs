@@ -1,0 +1,14 @@
+//! A service's own tables, within the units of the platform.
+
+#[cfg(feature = "mock")]
+mod mocks;
+mod schema;
+mod tables;
+mod unit;
+
+pub use schema::{OwnSchema, OwnTableInfo};
+pub use tables::OwnTables;
+pub use unit::{OwnUnit, load};
+
+#[cfg(feature = "mock")]
+pub use mocks::OwnMocks;
