@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rylie_db::entities::UserRole;
-use rylie_db::maintenance::{Sweep, key_report, purge_deleted, reencrypt};
+use rylie_db::maintenance::{Sweep, key_report, purge_deleted, reencrypt, replace_tenant};
 use rylie_db::own::sea_orm::IntoActiveModel;
 use rylie_db::own::*;
 use rylie_db::prelude::Loader as PlatformLoader;
@@ -300,6 +300,29 @@ async fn a_tenant_with_own_rows_is_exported_erased_and_imported() {
     assert_eq!(imported.rows["Comment"], 2);
     let unit = agency.unit().await.unwrap();
     assert_eq!(unit.comments().phone(&first.id).await.unwrap(), Some(Secret::from("1")));
+}
+
+#[tokio::test]
+async fn own_rows_are_put_back_with_their_tenant() {
+    let world = world(comments::schema()).await;
+    let agency = world.agency().await.unwrap();
+    let request = agency.request().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let first = NewComment { phone: Some(Secret::from("1")), ..new_comment(&request, "first") };
+    let first = unit.comments().add(first).await.unwrap();
+    let reply = NewComment { reply_to: Some(first.id.clone()), ..new_comment(&request, "second") };
+    let reply = unit.comments().add(reply).await.unwrap();
+    unit.commit().await.unwrap();
+    let marked = rylie_db::migration::Environment::Development;
+    world.database().migrations().await.unwrap().mark_environment(marked, Some("a test")).await.unwrap();
+
+    let (store, none) = (world.store(), rylie_db::prelude::Progress::none());
+    let tenant = TenantId::of_agency(&agency.agency.id);
+    let replaced = replace_tenant(&*store, &*store, &tenant, "a backup", &none).await.unwrap();
+    assert_eq!((replaced.removed["Comment"], replaced.rows["Comment"]), (2, 2));
+    let unit = agency.unit().await.unwrap();
+    assert_eq!(unit.comments().phone(&first.id).await.unwrap(), Some(Secret::from("1")));
+    assert_eq!(unit.comments().replies(&[first.id.clone()]).await.unwrap()[first.id.as_str()], [reply]);
 }
 
 #[tokio::test]
