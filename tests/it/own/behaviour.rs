@@ -322,7 +322,8 @@ async fn own_rows_are_put_back_with_their_tenant() {
     assert_eq!((replaced.removed["Comment"], replaced.rows["Comment"]), (2, 2));
     let unit = agency.unit().await.unwrap();
     assert_eq!(unit.comments().phone(&first.id).await.unwrap(), Some(Secret::from("1")));
-    assert_eq!(unit.comments().replies(&[first.id.clone()]).await.unwrap()[first.id.as_str()], [reply]);
+    let replies = unit.comments().replies(std::slice::from_ref(&first.id)).await.unwrap();
+    assert_eq!(replies[first.id.as_str()], [reply]);
 }
 
 #[tokio::test]
