@@ -25,6 +25,7 @@ mod for_tests;
 #[doc(hidden)]
 pub mod id;
 mod request_kind;
+mod row_id;
 mod secret_columns;
 mod table;
 mod tables;
@@ -37,12 +38,13 @@ pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskTyp
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
 pub use request_kind::RequestKind;
+pub use row_id::RowId;
 #[doc(hidden)]
 pub use rylie_derive::TenantOwned;
 pub use secret_columns::{IndexColumn, SealedColumn, Token};
 pub use table::{
-    Decoded, Keyed, KeysetKey, KeysetRow, KeysetTable, OwnColumns, OwnTable, Readable, RowId, SoftDelete, SoftDeleted,
-    beyond, nullable,
+    Decoded, Keyed, KeysetKey, KeysetRow, KeysetTable, OwnColumns, OwnTable, Readable, SoftDelete, SoftDeleted, beyond,
+    nullable,
 };
 pub use tables::{EntityColumn, EntityReference, EntityTable, table, tables};
 pub use tenant::{TenantId, TenantOwned};

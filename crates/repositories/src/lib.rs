@@ -5,10 +5,12 @@ mod label;
 mod limits;
 mod loader;
 mod patch;
+mod reading;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
 mod store;
 mod tx;
 mod unit;
+mod unit_context;
 
 mod audit;
 mod connections;
@@ -24,8 +26,9 @@ mod users;
 
 pub use common_unit::CommonUnit;
 pub use limits::{MAX_JSON_BYTES, MAX_LINE_BYTES, MAX_SECRET_BYTES, MAX_TEXT_BYTES};
-pub use loader::{Loaded, Loader, Reading};
+pub use loader::{Loaded, Loader};
 pub use patch::Patch;
+pub use reading::Reading;
 pub use store::{
     Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
     OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt, TenantAccess,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::panic::Location;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rylie_entities::{Request, RequestId, Task, TaskId};
 use tokio::sync::oneshot;
 
+use crate::reading::Reading;
 use crate::{Error, LogPosition, Result, Store, TenantScope, TenantUnit, UnitOptions};
 
 /// Reads rows of one scope by id. Ids that callers request during a read are collected into the next statement. Use it
@@ -31,9 +31,6 @@ struct Wanted<E: Loaded> {
     id: E::Id,
     found: oneshot::Sender<Option<E>>,
 }
-
-/// A pending read.
-pub type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// A row that a [`Loader`] reads.
 pub trait Loaded: Clone + Send + Sync + 'static {

@@ -15,8 +15,9 @@ use crate::audit::AuditReader;
 use crate::identity::ApiKeySignIn;
 use crate::own::OwnSchema;
 use crate::secrets::Keys;
-use crate::tx::{Tx, UnitContext};
+use crate::tx::Tx;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
+use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
 use crate::{Error, Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
 

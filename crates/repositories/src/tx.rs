@@ -1,27 +1,16 @@
 //! A unit of the platform.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
 use crate::own::{OwnSchema, OwnTables};
 use crate::secrets::Keys;
+use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
 use crate::{Error, LogPosition, Result};
 
 /// A unit of work with the context that the platform's repositories need. It implements all of them.
 pub(crate) struct Tx {
     own: OwnTables,
-}
-
-/// The context that a store gives to each of its units.
-#[derive(Clone)]
-pub(crate) struct UnitContext {
-    pub(crate) keys: Option<Arc<Keys>>,
-    /// Whether the old service works on the same database and reads what this one writes.
-    pub(crate) shared_with_old_service: bool,
-    pub(crate) quotas: Quotas,
-    /// The service's own tables.
-    pub(crate) own: Arc<OwnSchema>,
 }
 
 impl Tx {

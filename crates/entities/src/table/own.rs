@@ -1,12 +1,9 @@
 //! The additional properties of a service's own tables.
 
-use std::fmt::Display;
-use std::hash::Hash;
-
 use sea_orm::EntityTrait;
 
 use super::{Keyed, KeysetRow, KeysetTable};
-use crate::Env;
+use crate::RowId;
 
 /// A table of a service, not of the platform. `#[derive(TenantOwned)]` implements it.
 pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
@@ -33,18 +30,6 @@ pub struct OwnColumns<C: 'static> {
     pub audited: &'static [C],
     /// Whether rows are never changed or removed.
     pub append_only: bool,
-}
-
-/// The key of a row: a type of [`id!`](crate::id!), or a `String`.
-pub trait RowId: Clone + Display + Eq + Hash + Ord + Send + Sync + 'static {
-    /// Generates a new key. It sorts after earlier ones.
-    fn generated(env: &dyn Env) -> Self;
-}
-
-impl RowId for String {
-    fn generated(env: &dyn Env) -> Self {
-        env.new_id()
-    }
 }
 
 /// A table whose rows may be read next to a service's own ones, within the unit's reach: an own table, or one of these

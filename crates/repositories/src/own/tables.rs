@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, Condition, IdenStatic};
 
 use crate::limits;
 use crate::secrets::{Place, Vault};
-use crate::tx::UnitContext;
+use crate::unit_context::UnitContext;
 use crate::{Error, Result, SecretColumn};
 
 /// The tables of a unit. A service implements its repositories on it, as the platform's are implemented on the same
