@@ -13,8 +13,8 @@ pub use rylie_entities::{
 };
 pub use rylie_migration::{ColumnKind, CreateTable, Engine, Migration, NewTable, Step};
 pub use rylie_repositories::{
-    BulkOutcome, Error, KeysetPage, KeysetRequest, Loader, OwnTables, Page, PageItem, PageRequest, PlatformUnit, Result,
-    RowStream, StoreExt, Table, TenantUnit, repositories,
+    BulkOutcome, Error, KeysetPage, KeysetRequest, Loader, OwnTables, Page, PageItem, PageRequest, PlatformUnit,
+    Result, RowStream, StoreExt, Table, TenantUnit, repositories,
 };
 pub use sea_orm;
 pub use sea_orm::entity::prelude::*;

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with the workspace crates that it may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("rylie-watch", &[]),
     ("rylie-crypto", &[]),
     ("rylie-derive", &[]),
