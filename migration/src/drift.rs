@@ -88,7 +88,7 @@ impl Migrations {
             let needed = coexistence::losing(&mut self.connection).await?.iter().any(|login| login.via != ["owner"]);
             share(&mut expected, &live, needed);
         }
-        for table in self.list.iter().filter_map(|migration| migration.own_table()) {
+        for table in crate::own::tables(&self.list) {
             own::add(&mut expected, &table, &live);
         }
         let mut drift = compare::compare(&expected, &live);

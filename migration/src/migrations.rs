@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use crate::new_table::NewTable;
 use crate::step::{Engine, Step};
+use crate::table_change::TableChange;
 
 /// One change of the schema. A released migration is never edited.
 pub trait Migration: Send + Sync {
@@ -38,6 +39,11 @@ pub trait Migration: Send + Sync {
 
     /// Returns the table of a service that it creates; `None` for the platform's migrations.
     fn own_table(&self) -> Option<NewTable> {
+        None
+    }
+
+    /// Returns what it adds to a table of a service; `None` for all other migrations.
+    fn own_change(&self) -> Option<TableChange> {
         None
     }
 }

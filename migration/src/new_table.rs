@@ -28,6 +28,8 @@ pub(crate) struct NewColumn {
     pub(crate) name: &'static str,
     pub(crate) kind: ColumnKind,
     pub(crate) nullable: bool,
+    /// The value of rows that do not name one, as SQL.
+    pub(crate) default: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,9 @@ pub(crate) enum Parent {
     /// A user whom the row follows to another tenant.
     FollowedUser,
 }
+
+/// The index of tasks that a reference to one needs.
+pub(crate) const TASK_KEY: &str = "Task_id_tenantId_key";
 
 /// A table of a service. It always has the key `id` and the tenant key `"tenantId"`.
 #[derive(Clone, Debug)]
@@ -71,13 +76,13 @@ impl NewTable {
 
     /// Adds a column that is never null.
     pub fn column(mut self, name: &'static str, kind: ColumnKind) -> Self {
-        self.columns.push(NewColumn { name, kind, nullable: false });
+        self.columns.push(NewColumn { name, kind, nullable: false, default: None });
         self
     }
 
     /// Adds a column that may be null.
     pub fn nullable(mut self, name: &'static str, kind: ColumnKind) -> Self {
-        self.columns.push(NewColumn { name, kind, nullable: true });
+        self.columns.push(NewColumn { name, kind, nullable: true, default: None });
         self
     }
 
@@ -140,13 +145,26 @@ impl NewTable {
     /// Adds `deleted` and `deletedAt`, and the index by which old rows are purged.
     pub fn soft_delete(mut self) -> Self {
         self.soft_delete = true;
-        self.column("deleted", ColumnKind::Boolean).nullable("deletedAt", ColumnKind::Timestamp)
+        self.columns.push(NewColumn {
+            name: "deleted",
+            kind: ColumnKind::Boolean,
+            nullable: false,
+            default: Some("false"),
+        });
+        self.nullable("deletedAt", ColumnKind::Timestamp)
     }
 
     /// Lets tenant units add rows only. Platform units remove them with their tenant.
     pub fn append_only(mut self) -> Self {
         self.append_only = true;
         self
+    }
+
+    /// Adds what a later migration adds.
+    pub(crate) fn extend(&mut self, change: &TableChange) {
+        self.columns.extend(change.columns.iter().cloned());
+        self.unique.extend(change.unique.iter().cloned());
+        self.indexes.extend(change.indexes.iter().cloned());
     }
 
     /// Returns the table's name.
@@ -158,6 +176,10 @@ impl NewTable {
     /// Returns the name of the function that reads rows by id.
     pub(crate) fn reader(&self) -> String {
         format!("own_{}_by_id", self.name.to_lowercase())
+    }
+
+    pub(crate) fn refers_to_tasks(&self) -> bool {
+        self.references.iter().any(|reference| reference.parent == "Task")
     }
 
     /// Returns the references to users who may leave.

@@ -3,8 +3,11 @@
 //! Names of a service's migrations begin with `own_`. Later versions of this library can therefore add theirs. Each of
 //! the two lines has a separate order and a separate chain of checksums.
 
+mod alter;
 pub(crate) mod postgres;
 mod sqlite;
+
+pub use alter::AlterTable;
 
 use crate::migrations::Migration;
 use crate::new_table::NewTable;
@@ -80,4 +83,15 @@ impl Migration for CreateTable {
     fn own_table(&self) -> Option<NewTable> {
         Some((self.table)())
     }
+}
+
+/// Returns the tables of a service as all these migrations make them.
+pub(crate) fn tables(list: &[&'static dyn Migration]) -> Vec<NewTable> {
+    let mut tables: Vec<NewTable> = list.iter().filter_map(|migration| migration.own_table()).collect();
+    for change in list.iter().filter_map(|migration| migration.own_change()) {
+        if let Some(table) = tables.iter_mut().find(|table| table.name == change.table) {
+            table.extend(&change);
+        }
+    }
+    tables
 }

@@ -8,14 +8,16 @@ pub use async_trait::async_trait;
 pub use rylie_audit::{Action, Event};
 pub use rylie_crypto::Secret;
 pub use rylie_entities::{
-    Env, OwnTable, Readable, RowId, SealedColumn, TenantId, TenantOwned, Timestamp, UserId, agency, id, request, task,
-    user,
+    AgencyId, Env, OwnTable, Readable, RequestId, RowId, SealedColumn, TaskId, TenantId, TenantOwned, Timestamp,
+    UserId, agency, id, request, task, user,
 };
-pub use rylie_migration::{ColumnKind, CreateTable, Engine, Migration, NewTable, Step};
+pub use rylie_migration::{AlterTable, ColumnKind, CreateTable, Engine, Migration, NewTable, Step, TableChange};
 pub use rylie_repositories::{
     BulkOutcome, Error, KeysetPage, KeysetRequest, Loader, OwnTables, Page, PageItem, PageRequest, PlatformUnit,
     Result, RowStream, StoreExt, Table, TenantUnit, repositories,
 };
+#[cfg(feature = "mock")]
+pub use rylie_repositories::{MockPlatformUnit, MockTenantUnit, OwnMocks};
 pub use sea_orm;
 pub use sea_orm::entity::prelude::*;
 pub use sea_orm::sea_query::Order;

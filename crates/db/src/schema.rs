@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rylie_entities::OwnTable;
-use rylie_migration::Migration;
+use rylie_migration::{Engine, Migration};
 use rylie_repositories::{OwnSchema, OwnTableInfo};
 
 use crate::error::{Error, Result};
@@ -57,6 +57,14 @@ impl Schema {
     #[must_use]
     pub fn tables(&self) -> &[OwnTableInfo] {
         self.tables.tables()
+    }
+
+    /// Returns all migrations as one SQL file for an empty database, the platform's and the service's.
+    #[must_use]
+    pub fn squash(&self, engine: Engine) -> String {
+        let mut own = self.migrations.clone();
+        own.sort_by_key(|migration| migration.name());
+        rylie_migration::squash_with(engine, &own)
     }
 
     pub(crate) fn own(&self) -> &OwnSchema {

@@ -6,6 +6,7 @@ mod named;
 mod own;
 mod rules;
 mod seal;
+mod seed;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,17 @@ pub struct TenantInventory {
 /// A row as JSON. A value is text, a number, a boolean or null, by its column's type. Times are in RFC 3339, JSON
 /// columns are text. Secrets stay sealed, as they are stored.
 pub type TenantRow = Map<String, serde_json::Value>;
+
+/// The outcome for one row of a seed file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SeededRow {
+    /// It was added.
+    Added,
+    /// Columns differed and were changed.
+    Changed,
+    /// It was there as the file has it.
+    Kept,
+}
 
 /// The tables whose rows belong to one user, and go with the user.
 const OF_A_USER: [&str; 7] =
@@ -80,6 +92,12 @@ pub trait TenantTransfer: Send + Sync {
     /// Adds rows that [`remove_rows`](Self::remove_rows) removed, as [`add_rows`](Self::add_rows) does. A user who was
     /// kept as an id gets the data of the row back.
     async fn put_back_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
+
+    /// Adds a row of a seed file to a service's own table, or changes what differs. The row has an `id`; other columns may be
+    /// missing: they are null, or the current time, and an existing row keeps them. A JSON column has JSON. A change of an
+    /// audited column is recorded. Fails with [`Error::InvalidColumn`] for an unknown column, a wrong type and a
+    /// secret, and with [`Error::Conflict`] if the id is another tenant's. Two statements.
+    async fn seed_row(&self, table: TenantTable, tenant: &TenantId, row: TenantRow) -> Result<SeededRow>;
 
     /// Deletes every row of the tenant, except those that outlive it, and returns the counts of each table. For a caller
     /// that puts rows back in the same unit and records it: it is not recorded. Keeps users as [`erase`](Self::erase) does.
@@ -202,6 +220,10 @@ impl TenantTransfer for Tx {
             }
         }
         Ok(())
+    }
+
+    async fn seed_row(&self, table: TenantTable, tenant: &TenantId, row: TenantRow) -> Result<SeededRow> {
+        seed::row(self, table, tenant, row).await
     }
 
     async fn remove_rows(&self, tenant: &TenantId) -> Result<TenantCounts> {

@@ -57,8 +57,8 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
             ))
         } else {
             Some(Refused(
-                "the table",
-                "the store does not know it; name its entity in the `Schema` of the configuration",
+                E::TABLE,
+                "the store does not know this table; name its entity in the `Schema` of the configuration",
             ))
         };
         Self { tx, condition: Condition::all(), order: Vec::new(), oldest_first: false, deleted: false, refused }

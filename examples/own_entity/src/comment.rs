@@ -1,6 +1,5 @@
-//! Comments on requests: the table as an entity.
+//! Comments on requests: the entity, and the migration that creates its table.
 
-use rylie_db::entities::RequestId;
 use rylie_db::own::*;
 
 id! {
@@ -31,3 +30,14 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+pub const CREATE_COMMENT: CreateTable = CreateTable::new("own_m20261201_000001_create_comment", || {
+    NewTable::new("Comment")
+        .belongs_to("requestId", "Request")
+        .may_belong_to("replyTo", "Comment")
+        .user("authorId")
+        .text("body")
+        .nullable("phone", ColumnKind::Text)
+        .times()
+        .soft_delete()
+});

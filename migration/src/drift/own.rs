@@ -1,7 +1,7 @@
 //! The expected schema of a service's tables, for the comparison with the live one. PostgreSQL.
 
 use super::snapshot::{Column, Definitions, Function, Snapshot, Table, Trigger};
-use crate::new_table::{ColumnKind, NewTable};
+use crate::new_table::{ColumnKind, NewTable, TASK_KEY};
 use crate::own::postgres::{self, kind, reference, rights};
 
 /// Adds a service's table to the expected schema. Definitions that equal the live ones but for quotes take the live
@@ -29,6 +29,14 @@ pub(crate) fn add(expected: &mut Snapshot, new: &NewTable, live: &Snapshot) {
         expected.functions.insert(name, function);
     }
     expected.tables.insert(new.name().to_owned(), table);
+    if new.refers_to_tasks() {
+        let made = format!("CREATE UNIQUE INDEX \"{TASK_KEY}\" ON public.\"Task\" USING btree (id, \"tenantId\")");
+        let index =
+            live.tables.get("Task").and_then(|task| task.indexes.get(TASK_KEY)).filter(|it| bare(it) == bare(&made));
+        if let Some(task) = expected.tables.get_mut("Task") {
+            task.indexes.insert(TASK_KEY.to_owned(), index.cloned().unwrap_or(made));
+        }
+    }
 }
 
 fn respell(ours: &mut Definitions, theirs: &Definitions) {
@@ -56,8 +64,7 @@ fn described(new: &NewTable) -> Table {
         table.columns.insert(key.to_owned(), column("text", false, None));
     }
     for new in &new.columns {
-        let default = (new.name == "deleted").then_some("false");
-        table.columns.insert(new.name.to_owned(), column(kind(new.kind), new.nullable, default));
+        table.columns.insert(new.name.to_owned(), column(kind(new.kind), new.nullable, new.default));
         if let ColumnKind::Labels(labels) = new.kind {
             let labels: Vec<_> = labels.iter().map(|label| format!("'{label}'::text")).collect();
             let holds = match labels.as_slice() {

@@ -17,6 +17,12 @@ pub fn squash(engine: Engine) -> String {
     squash_of(engine, MIGRATIONS)
 }
 
+/// As [`squash`], with the migrations of a service after ours. Names and order are as [`Migrations::with_own`] has them.
+#[must_use]
+pub fn squash_with(engine: Engine, own: &[&'static dyn Migration]) -> String {
+    squash_of(engine, &[MIGRATIONS, own].concat())
+}
+
 impl Migrations {
     /// As [`squash`], with the migrations of a service that this has in addition.
     #[must_use]

@@ -1,7 +1,7 @@
 //! A service's table on PostgreSQL.
 
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
-use crate::new_table::{ColumnKind, NewColumn, NewTable, Parent, Reference};
+use crate::new_table::{ColumnKind, NewColumn, NewTable, Parent, Reference, TASK_KEY};
 use crate::step::{Engine, Step};
 
 const OWN: &str = "\"tenantId\" = current_setting('rylie.tenant', true)";
@@ -10,8 +10,8 @@ const OWN: &str = "\"tenantId\" = current_setting('rylie.tenant', true)";
 pub(super) fn steps(table: &NewTable) -> Vec<Step> {
     let name = table.name;
     let mut steps = vec![];
-    if table.references.iter().any(|reference| reference.parent == "Task") {
-        steps.push(Step::unique_index(Engine::Postgres, "Task_id_tenantId_key", "\"Task\" (id, \"tenantId\")"));
+    if table.refers_to_tasks() {
+        steps.push(Step::unique_index(Engine::Postgres, TASK_KEY, "\"Task\" (id, \"tenantId\")"));
     }
     steps.push(Step::sql(create(table)));
     for index in table.all_indexes() {
@@ -40,7 +40,7 @@ fn create(table: &NewTable) -> String {
     let mut parts = vec!["id text NOT NULL".to_owned(), "\"tenantId\" text NOT NULL".to_owned()];
     for column in &table.columns {
         let null = if column.nullable { "" } else { " NOT NULL" };
-        let default = if column.name == "deleted" { " DEFAULT false" } else { "" };
+        let default = column.default.map(|value| format!(" DEFAULT {value}")).unwrap_or_default();
         parts.push(format!("\"{}\" {}{null}{default}", column.name, kind(column.kind)));
     }
     // After all columns: SQLite accepts no column behind a constraint.

@@ -2,14 +2,14 @@
 //! tenant.
 
 use super::postgres::{self, labels};
-use crate::new_table::{ColumnKind, NewTable};
+use crate::new_table::{ColumnKind, NewTable, TASK_KEY};
 use crate::step::{Engine, Step};
 
 pub(super) fn steps(table: &NewTable) -> Vec<Step> {
     let name = table.name;
     let mut steps = vec![];
-    if table.references.iter().any(|reference| reference.parent == "Task") {
-        steps.push(Step::unique_index(Engine::Sqlite, "Task_id_tenantId_key", "\"Task\" (id, \"tenantId\")"));
+    if table.refers_to_tasks() {
+        steps.push(Step::unique_index(Engine::Sqlite, TASK_KEY, "\"Task\" (id, \"tenantId\")"));
     }
     steps.push(Step::sql(create(table)));
     for index in table.all_indexes() {
@@ -38,7 +38,7 @@ fn create(table: &NewTable) -> String {
     let mut parts = vec!["id TEXT NOT NULL".to_owned(), "\"tenantId\" TEXT NOT NULL".to_owned()];
     for column in &table.columns {
         let null = if column.nullable { "" } else { " NOT NULL" };
-        let default = if column.name == "deleted" { " DEFAULT false" } else { "" };
+        let default = column.default.map(|value| format!(" DEFAULT {value}")).unwrap_or_default();
         parts.push(format!("\"{}\" {}{null}{default}", column.name, kind(column.kind)));
     }
     // After all columns: SQLite accepts no column behind a constraint.
@@ -52,7 +52,7 @@ fn create(table: &NewTable) -> String {
     format!("CREATE TABLE IF NOT EXISTS \"{name}\" ({})", parts.join(", "))
 }
 
-fn kind(kind: ColumnKind) -> &'static str {
+pub(super) fn kind(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Text | ColumnKind::Labels(_) => "TEXT",
         ColumnKind::Integer => "INTEGER",

@@ -5,6 +5,8 @@
 #[path = "../../../examples/own_entity/src/lib.rs"]
 mod comments;
 mod downstream;
+mod later_version;
+mod missing_parts;
 mod on_postgres;
 mod on_sqlite;
 mod round_trips;

@@ -24,6 +24,10 @@ pub struct OwnTableInfo {
     pub secrets: Vec<SecretColumn>,
     /// Whether its rows are soft-deleted before they are purged.
     pub soft_delete: bool,
+    /// Its columns whose changes are recorded.
+    pub audited: Vec<&'static str>,
+    /// Whether its rows are only added.
+    pub append_only: bool,
     entity_type: TypeId,
 }
 
@@ -40,7 +44,9 @@ impl OwnSchema {
         }
         let secrets = E::OWN.sealed.iter().map(|column| SecretColumn::own(name, column.as_str())).collect();
         let (entity, soft_delete, entity_type) = (table::<E>(), E::SOFT.is_some(), TypeId::of::<E>());
-        self.tables.push(OwnTableInfo { entity, name, secrets, soft_delete, entity_type });
+        let audited = E::OWN.audited.iter().map(|column| column.as_str()).collect();
+        let append_only = E::OWN.append_only;
+        self.tables.push(OwnTableInfo { entity, name, secrets, soft_delete, audited, append_only, entity_type });
         Ok(())
     }
 

@@ -33,9 +33,27 @@ impl<E: OwnTable> Table<'_, E> {
         R: Readable,
         R::Model: Clone,
     {
-        self.wanted()?;
         let relation = <E as Related<R>>::to();
         let (from, to) = (column_of::<E>(&relation, true)?, column_of::<R>(&relation, false)?);
+        self.named_in::<R>(from, to, rows).await
+    }
+
+    /// As [`parents`](Self::parents), by the column that names the parent. For a table that refers to itself, and for
+    /// two references to one table.
+    pub async fn parents_by<R>(self, column: E::Column, rows: &[E::Model]) -> Result<Vec<Option<R::Model>>>
+    where
+        R: Readable,
+        R::Model: Clone,
+    {
+        self.named_in::<R>(column, R::ID, rows).await
+    }
+
+    async fn named_in<R>(self, from: E::Column, to: R::Column, rows: &[E::Model]) -> Result<Vec<Option<R::Model>>>
+    where
+        R: Readable,
+        R::Model: Clone,
+    {
+        self.wanted()?;
         let keys: Vec<_> = rows.iter().map(|row| text(&row.get(from))).collect();
         let found = by_key::<R>(self.tx, to, keys.iter().flatten().cloned().collect()).await?;
         Ok(keys.into_iter().map(|key| key.and_then(|key| found.get(&key).cloned())).collect())
