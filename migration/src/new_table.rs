@@ -160,13 +160,6 @@ impl NewTable {
         self
     }
 
-    /// Adds what a later migration adds.
-    pub(crate) fn extend(&mut self, change: &TableChange) {
-        self.columns.extend(change.columns.iter().cloned());
-        self.unique.extend(change.unique.iter().cloned());
-        self.indexes.extend(change.indexes.iter().cloned());
-    }
-
     /// Returns the table's name.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -4,10 +4,12 @@
 //! the two lines has a separate order and a separate chain of checksums.
 
 mod alter;
+mod check;
 pub(crate) mod postgres;
 mod sqlite;
 
 pub use alter::AlterTable;
+pub use check::own_problem;
 
 use crate::migrations::Migration;
 use crate::new_table::NewTable;
@@ -90,7 +92,7 @@ pub(crate) fn tables(list: &[&'static dyn Migration]) -> Vec<NewTable> {
     let mut tables: Vec<NewTable> = list.iter().filter_map(|migration| migration.own_table()).collect();
     for change in list.iter().filter_map(|migration| migration.own_change()) {
         if let Some(table) = tables.iter_mut().find(|table| table.name == change.table) {
-            table.extend(&change);
+            change.extend(table);
         }
     }
     tables

@@ -49,12 +49,19 @@ impl TableChange {
         self
     }
 
+    /// Adds the change to the description of its table.
+    pub(crate) fn extend(&self, table: &mut NewTable) {
+        table.columns.extend(self.columns.iter().cloned());
+        table.unique.extend(self.unique.iter().cloned());
+        table.indexes.extend(self.indexes.iter().cloned());
+    }
+
     /// Returns the indexes that the change adds.
     pub(crate) fn added_indexes(&self) -> Vec<Index> {
         let bare = NewTable::new(self.table);
         let before: Vec<_> = bare.all_indexes().into_iter().map(|index| index.name).collect();
         let mut after = bare;
-        after.extend(self);
+        self.extend(&mut after);
         after.all_indexes().into_iter().filter(|index| !before.contains(&index.name)).collect()
     }
 }

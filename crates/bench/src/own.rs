@@ -93,7 +93,7 @@ const CREATE_ITEM: CreateTable = CreateTable::new("own_m20261201_000001_create_b
 #[async_trait]
 trait ItemRepository: Send + Sync {
     async fn add(&self, request: &RequestId, title: &str) -> rylie_db::own::Result<item::Model>;
-    async fn get(&self, id: &item::ItemId) -> rylie_db::own::Result<item::Model>;
+    async fn find(&self, id: &item::ItemId) -> rylie_db::own::Result<Option<item::Model>>;
     async fn list_after(
         &self,
         request: &RequestId,
@@ -118,8 +118,8 @@ impl ItemRepository for OwnTables {
         self.of::<item::Entity>().add(row).await
     }
 
-    async fn get(&self, id: &item::ItemId) -> rylie_db::own::Result<item::Model> {
-        self.of::<item::Entity>().get(id).await
+    async fn find(&self, id: &item::ItemId) -> rylie_db::own::Result<Option<item::Model>> {
+        self.of::<item::Entity>().find(id).await
     }
 
     async fn list_after(
@@ -201,7 +201,7 @@ pub(crate) async fn compare(rounds: usize) -> Result<()> {
 
 async fn on_tasks(service: &Service, scope: &TenantScope, request: &RequestId, task: &Task, call: Call) -> Result<()> {
     match call {
-        Call::Read => drop(service.store.tenant(scope).read_only().autocommit().await?.tasks().get(&task.id).await?),
+        Call::Read => drop(service.store.tenant(scope).read_only().autocommit().await?.tasks().find(&task.id).await?),
         Call::Page => {
             let unit = service.store.tenant(scope).read_only().await?;
             let filter = TaskFilter { request: Some(request.clone()), ..Default::default() };
@@ -229,7 +229,7 @@ async fn on_items(
     call: Call,
 ) -> Result<()> {
     match call {
-        Call::Read => drop(service.store.tenant(scope).read_only().autocommit().await?.items().get(&item.id).await?),
+        Call::Read => drop(service.store.tenant(scope).read_only().autocommit().await?.items().find(&item.id).await?),
         Call::Page => {
             let unit = service.store.tenant(scope).read_only().await?;
             unit.items().list_after(request, KeysetRequest::first(50)).await?;

@@ -91,6 +91,9 @@ impl Schema {
         if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
             return Err(wrong(twice[0], "two migrations have this name".to_owned()));
         }
+        if let Some((name, reason)) = rylie_migration::own_problem(&self.migrations) {
+            return Err(wrong(name, reason));
+        }
         Ok(self)
     }
 }

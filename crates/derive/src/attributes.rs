@@ -13,6 +13,8 @@ pub(crate) struct Attributes {
     pub(crate) append_only: Option<Path>,
     pub(crate) audited: Vec<LitStr>,
     pub(crate) table: Option<LitStr>,
+    /// How SeaORM spells columns without a name.
+    pub(crate) rename_all: Option<LitStr>,
     /// The entities of the platform itself: the path of the crate that has the traits.
     pub(crate) platform: Option<LitStr>,
     /// For the platform: a function that returns the condition of a user's own rows.
@@ -58,6 +60,10 @@ impl Attributes {
     fn sea_orm(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
         if meta.path.is_ident("table_name") {
             self.table = Some(meta.value()?.parse()?);
+            return Ok(());
+        }
+        if meta.path.is_ident("rename_all") {
+            self.rename_all = Some(meta.value()?.parse()?);
             return Ok(());
         }
         skip(meta)

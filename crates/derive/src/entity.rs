@@ -85,6 +85,9 @@ impl Entity {
             None => found("tenant_id").ok_or_else(|| Error::new(Span::call_site(), NO_TENANT))?,
         };
         check_tenant(&fields[tenant])?;
+        if !ours {
+            check_columns(&attributes, &fields[tenant], &fields[id])?;
+        }
         let owner = attributes.owner.as_ref().map(named).transpose()?;
         if let Some(field) = owner.map(|at| &fields[at]).filter(|field| field.kind != "UserId" && !ours) {
             return Err(Error::new_spanned(&field.ty, "the owner must be a `UserId` or an `Option<UserId>`"));
@@ -112,9 +115,12 @@ impl Entity {
 
 const NO_TENANT: &str =
     "rows without a tenant cannot be isolated: add the field `pub tenant_id: TenantId` (column \"tenantId\")";
+const TENANT_COLUMN: &str = "the tenant's column must be \"tenantId\": add `rename_all = \"camelCase\"` to the entity's \
+     #[sea_orm(…)], or #[sea_orm(column_name = \"tenantId\")] here";
 const NO_SOFT_DELETE: &str = "soft delete needs the fields `deleted: bool` and `deleted_at: Option<Timestamp>`";
 const NO_ID: &str = "a table of a tenant needs exactly one key, the text `id`: \
-     #[sea_orm(primary_key, auto_increment = false)] pub id: CommentId";
+     #[sea_orm(primary_key, auto_increment = false)] pub id: CommentId. A table that links two others has it too, and \
+     its migration makes both columns unique: .unique(&[\"noteId\", \"tagId\"])";
 
 fn refuse_table(table: &LitStr) -> Result<()> {
     let name = table.value();
@@ -155,6 +161,22 @@ fn check_tenant(field: &Field) -> Result<()> {
         return Err(Error::new_spanned(&field.ty, "the tenant key must be a `TenantId`, which no caller can invent"));
     }
     Ok(())
+}
+
+/// Policies and keys name the two columns, so their names are fixed.
+fn check_columns(attributes: &Attributes, tenant: &Field, id: &Field) -> Result<()> {
+    let camel = attributes.rename_all.as_ref().is_some_and(|case| case.value() == "camelCase");
+    let named = match &tenant.column_name {
+        Some(name) => name.value() == "tenantId",
+        None => camel && tenant.is("tenant_id"),
+    };
+    if !named {
+        return Err(Error::new_spanned(&tenant.ident, TENANT_COLUMN));
+    }
+    match &id.column_name {
+        Some(name) if name.value() != "id" => Err(Error::new_spanned(name, NO_ID)),
+        _ => Ok(()),
+    }
 }
 
 fn check_sort(field: &Field) -> Result<()> {

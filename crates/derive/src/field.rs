@@ -17,6 +17,8 @@ pub(crate) struct Field {
     pub(crate) kind: String,
     pub(crate) nullable: bool,
     pub(crate) primary_key: bool,
+    /// The name of the column, if the field gives one.
+    pub(crate) column_name: Option<LitStr>,
 }
 
 impl Field {
@@ -25,11 +27,16 @@ impl Field {
         let Some(ident) = field.ident.clone() else {
             return Err(syn::Error::new_spanned(field, "the model needs named fields"));
         };
-        let (mut primary_key, mut ignored, mut variant) = (false, false, None::<LitStr>);
+        let (mut primary_key, mut ignored) = (false, false);
+        let (mut variant, mut column_name) = (None::<LitStr>, None::<LitStr>);
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("sea_orm")) {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("enum_name") {
                     variant = Some(meta.value()?.parse()?);
+                    return Ok(());
+                }
+                if meta.path.is_ident("column_name") {
+                    column_name = Some(meta.value()?.parse()?);
                     return Ok(());
                 }
                 primary_key |= meta.path.is_ident("primary_key");
@@ -50,6 +57,7 @@ impl Field {
             kind,
             nullable,
             primary_key,
+            column_name,
         }))
     }
 

@@ -66,9 +66,9 @@ async fn an_own_row_costs_the_round_trips_of_a_task() {
 async fn on_tasks(store: &dyn Store, scope: &TenantScope, places: &Places, turn: usize, call: Call) {
     let task = &places.tasks[turn].id;
     match call {
-        Call::Read => drop(store.tenant(scope).read_only().await.unwrap().tasks().get(task).await.unwrap()),
+        Call::Read => drop(store.tenant(scope).read_only().await.unwrap().tasks().find(task).await.unwrap()),
         Call::ReadAtOnce => {
-            drop(store.tenant(scope).read_only().autocommit().await.unwrap().tasks().get(task).await.unwrap());
+            drop(store.tenant(scope).read_only().autocommit().await.unwrap().tasks().find(task).await.unwrap());
         }
         Call::Page => {
             let unit = store.tenant(scope).read_only().await.unwrap();
