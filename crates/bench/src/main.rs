@@ -3,6 +3,7 @@
 mod dataset;
 mod delay;
 mod measure;
+mod own;
 mod process;
 mod service;
 mod settings;
@@ -16,8 +17,8 @@ use dataset::Size;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
-const USAGE: &str = "usage: rylie-bench [--rtt MS,MS…] <workload>… | --list | prepare [--requests N] [--agencies N] | pairs | \
-                     table <file> | proxy <port> <host:port> <MS>";
+const USAGE: &str = "usage: rylie-bench [--rtt MS,MS…] <workload>… | --list | prepare [--requests N] [--agencies N] | \
+                     own [ROUNDS] | pairs | table <file> | proxy <port> <host:port> <MS>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -39,6 +40,11 @@ async fn run(arguments: Vec<String>) -> Result<()> {
         None | Some("-h" | "--help") => println!("{USAGE}"),
         Some("--list") => println!("{}", workloads::NAMES.join("\n")),
         Some("pairs") if arguments.len() > 1 => println!("{}", table::AT_A_DISTANCE.join(" ")),
+        Some("own") => {
+            let rounds = arguments.get(1).map_or(Ok(2_000), |rounds| rounds.parse())?;
+            // A task runs on the runtime's worker threads, not on the main thread.
+            tokio::spawn(own::compare(rounds)).await??;
+        }
         Some("pairs") => table::PAIRS.iter().for_each(|pair| println!("{}", pair.join(" "))),
         Some("table") => {
             let file = arguments.get(1).ok_or(USAGE)?;

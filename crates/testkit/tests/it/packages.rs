@@ -5,7 +5,7 @@ use std::env;
 use std::process::Command;
 
 /// The number when it was last set. It may grow by a tenth; above that, a new dependency is a decision.
-const PACKAGES: usize = 235;
+const PACKAGES: usize = 236;
 
 /// Clients of HTTP and mail, and libraries for cron, which a service switches on by a feature.
 const NOT_BY_DEFAULT: [&str; 10] =
