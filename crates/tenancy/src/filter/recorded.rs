@@ -1,7 +1,7 @@
 //! Writes that return their rows in the order of decoding: at once with the begin, or recorded in their own statement.
 
 use rylie_audit::Event;
-use rylie_entities::{TenantOwned, audit_log};
+use rylie_entities::{Decoded, TenantOwned, audit_log};
 use sea_orm::sea_query::{
     Alias, Asterisk, CommonTableExpression, Expr, IntoCondition, Query, ReturningClause, SubQueryStatement,
     UpdateStatement, WithClause,
@@ -12,7 +12,6 @@ use sea_orm::{
 };
 
 use super::columns::all_columns;
-use super::decoded::Decoded;
 use super::recording::row;
 use super::rows::decoded;
 use super::writes::without_tenant;
