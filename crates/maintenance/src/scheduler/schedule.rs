@@ -186,5 +186,6 @@ impl Reader<'_> {
     }
 }
 
-#[cfg(all(test, feature = "scheduler"))]
+#[cfg(test)]
+#[cfg(feature = "scheduler")]
 mod tests;

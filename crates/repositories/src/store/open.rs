@@ -42,7 +42,7 @@ pub trait StoreExt: Store {
     /// Returns the user of a session's token or an API key, or `None` if it is unknown or has expired. For a session on
     /// PostgreSQL one round trip; for an API key and behind a pooler three.
     #[track_caller]
-    fn signed_in<'a>(&'a self, credential: impl Into<Credential>) -> SigningIn<'a> {
+    fn signed_in(&self, credential: impl Into<Credential>) -> SigningIn<'_> {
         let (credential, at) = (credential.into(), Location::caller());
         Box::pin(async move { self.find_signed_in(&credential, at).await })
     }
