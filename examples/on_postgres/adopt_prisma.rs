@@ -33,7 +33,7 @@ async fn main() -> Result<()> {
 
     let database = Database::connect(config.clone()).await?;
     let unit = database.platform(Grant::job("example", "lists the agencies")?).await?;
-    for agency in unit.agencies().list(PageRequest::default()).await?.rows {
+    for agency in unit.agencies().list(PageRequest::default()).await?.items {
         println!("the old service's agency: {}", agency.name);
     }
     unit.commit().await?;
