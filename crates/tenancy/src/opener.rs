@@ -72,7 +72,10 @@ impl Opener {
         }
         Ok(match self.begin_on_replica(&kind.db_role(), options, at).await {
             Some(transaction) => Tx::new(transaction, kind, caller, self.unit_context(&self.pool)),
-            None => Tx::in_autocommit(Autocommit::new(options, at), kind, caller, self.unit_context(&self.pool)),
+            None => {
+                let autocommit = Autocommit::new(&self.pool, scope.tenant().as_str(), options, at);
+                Tx::in_autocommit(autocommit, kind, caller, self.unit_context(&self.pool))
+            }
         })
     }
 

@@ -14,6 +14,7 @@ use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
 use crate::transaction::{Transaction, rows_of};
+use crate::unit_costs::UnitMeter;
 use crate::unit_options::UnitOptions;
 
 /// How a statement reads a tenant's rows in its own transaction.
@@ -62,11 +63,12 @@ impl Pool {
         table: &'static str,
         statement: &Statement,
         at: CallSite,
+        meter: &UnitMeter,
     ) -> Result<Vec<QueryResult>> {
         // A silent read has already waited for the full statement limit: report it, without a retry.
         let mut lost = Lost { dead: 0, silent: 1 };
         loop {
-            match self.read_on_one(table, statement.clone(), at).await? {
+            match self.read_on_one(table, statement.clone(), at, meter).await? {
                 Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
                 done => return done,
             }
@@ -103,7 +105,9 @@ impl Pool {
         };
         let begun = begun.map(|transaction| {
             metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
-            transaction.held_by(holder).keeping_statements(!self.options.behind_pooler).on(self.server)
+            let tenant = if let DbRole::Tenant(tenant) = db_role { Some(*tenant) } else { None };
+            let transaction = transaction.held_by(holder).metered_by(self.costs.meter(tenant, at));
+            transaction.keeping_statements(!self.options.behind_pooler).on(self.server)
         });
         Ok(begun.map_err(Error::from))
     }
@@ -113,10 +117,11 @@ impl Pool {
         table: &'static str,
         statement: Statement,
         at: CallSite,
+        meter: &UnitMeter,
     ) -> Result<Result<Vec<QueryResult>>> {
         on_lender!(self, |cache| {
             let (leased, _holder) = self.acquire(cache, at).await?;
-            Ok(rows_of(leased, table, statement, &self.endpoint).await)
+            Ok(rows_of(leased, table, statement, &self.endpoint, meter).await)
         })
     }
 

@@ -64,6 +64,9 @@ impl Tx {
 
     fn into_tenant(mut self, user: &SignedInUser, origin: Origin) -> Self {
         let scope = TenantScope::of(user, origin);
+        if let Ok(transaction) = self.begun() {
+            transaction.belongs_to(scope.tenant().as_str());
+        }
         self.caller = Caller { actor: scope.actor(), origin: scope.origin().clone() };
         self.kind = UnitKind::Tenant(scope);
         self

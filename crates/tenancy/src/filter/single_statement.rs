@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_connection::{
-    CallSite, SingleStatement, Transaction, UnitOptions, begin, read_single_statement, reads_single_statement,
+    CallSite, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, begin, meter, read_single_statement,
+    reads_single_statement,
 };
 
 use super::rows::decoded;
@@ -17,11 +18,12 @@ pub(crate) struct Autocommit {
     options: UnitOptions,
     opened_at: CallSite,
     statements: AtomicU64,
+    meter: UnitMeter,
 }
 
 impl Autocommit {
-    pub(crate) fn new(options: UnitOptions, opened_at: CallSite) -> Self {
-        Self { options, opened_at, statements: AtomicU64::default() }
+    pub(crate) fn new(pool: &Pool, tenant: &str, options: UnitOptions, opened_at: CallSite) -> Self {
+        Self { options, opened_at, statements: AtomicU64::default(), meter: meter(pool, tenant, opened_at) }
     }
 
     /// Returns how many single statements were sent.
@@ -52,7 +54,8 @@ impl Tx {
         };
         Some(Box::pin(async move {
             autocommit.statements.fetch_add(1, Ordering::Relaxed);
-            decoded::<E>(&read_single_statement(pool, E::TABLE, &statement, autocommit.opened_at).await?)
+            let (at, meter) = (autocommit.opened_at, &autocommit.meter);
+            decoded::<E>(&read_single_statement(pool, E::TABLE, &statement, at, meter).await?)
         }))
     }
 }
