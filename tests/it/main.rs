@@ -11,6 +11,7 @@ mod isolation;
 mod json;
 mod migration;
 mod mocks;
+mod own;
 mod postgres;
 mod postgres_behind_pooler;
 mod postgres_without_policies;
