@@ -94,7 +94,9 @@ impl Counts {
         if let Some(tenant) = unit.tenant.take() {
             if self.tenants.len() >= MOST_TENANTS && !self.tenants.contains_key(&tenant) {
                 let least = self.tenants.iter().min_by_key(|(_, counted)| counted.time).map(|(key, _)| Arc::clone(key));
-                least.map(|least| self.tenants.remove(&least));
+                if let Some(least) = least {
+                    self.tenants.remove(&least);
+                }
             }
             let of_tenant = self
                 .tenants

@@ -70,13 +70,12 @@ impl Opener {
             let db_role = DbRole::Tenant(scope.tenant().as_str());
             return self.open(db_role, options, at, kind, caller).await;
         }
-        Ok(match self.begin_on_replica(&kind.db_role(), options, at).await {
-            Some(transaction) => Tx::new(transaction, kind, caller, self.unit_context(&self.pool)),
-            None => {
-                let autocommit = Autocommit::new(&self.pool, scope.tenant().as_str(), options, at);
-                Tx::in_autocommit(autocommit, kind, caller, self.unit_context(&self.pool))
-            }
-        })
+        let context = self.unit_context(&self.pool);
+        if let Some(transaction) = self.begin_on_replica(&kind.db_role(), options, at).await {
+            return Ok(Tx::new(transaction, kind, caller, context));
+        }
+        let autocommit = Autocommit::new(&self.pool, scope.tenant().as_str(), options, at);
+        Ok(Tx::in_autocommit(autocommit, kind, caller, context))
     }
 
     /// Opens a unit on identities, before the tenant is known.

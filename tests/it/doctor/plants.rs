@@ -219,7 +219,7 @@ pub(super) const APPLICATION: &[Plant] = &[
     plant("application.orphans", "SET session_replication_role = replica; INSERT INTO \"Session\" (id, \"sessionToken\", \"userId\", expires, \"tenantId\") VALUES ('s', 's', 'ghost', now() + interval '1 day', 'a1'); RESET session_replication_role"),
 ];
 
-/// What stands in the way of Citus is in every database of ours. Each statement removes one obstacle.
+/// Every database of ours has the obstacles to Citus. Each statement removes one.
 pub(super) const OBSTACLES: &[Plant] = &[
     plant(
         "shardable.triggers",
