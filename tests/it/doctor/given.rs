@@ -322,7 +322,13 @@ pub(super) const GIVEN: &[Given] = &[
     given(
         "server.file-errors",
         &[("pg_hba_file_rules", "SELECT 9 AS line_number, 'invalid method' AS error")],
-        &[("pg_hba_file_rules", "SELECT 9 AS line_number, NULL::text AS error")],
+        &[
+            ("pg_hba_file_rules", "SELECT 9 AS line_number, NULL::text AS error"),
+            (
+                "pg_file_settings",
+                "SELECT 'conf' AS sourcefile, 1 AS sourceline, 'work_mem' AS name, NULL::text AS error, true AS applied",
+            ),
+        ],
     ),
     given(
         "server.unencrypted-sessions",
