@@ -15,13 +15,14 @@ mod replicas;
 mod retry;
 mod server;
 mod transaction;
+mod unit_costs;
 mod unit_options;
 
 pub use error::{Error, Fault, Result};
 pub use holders::{CallSite, Holder};
 pub use log_position::LogPosition;
 pub use opening::{
-    auditing_role, begin, begin_deferred, begin_on_replica, read_single_statement, reads_single_statement,
+    auditing_role, begin, begin_deferred, begin_on_replica, meter, read_single_statement, reads_single_statement,
     signs_in_by_single_statement,
 };
 pub use pool::{AuditingRole, DbRole, Pool, SingleStatement, StoredMarker};
@@ -30,4 +31,5 @@ pub use replicas::{ReplicaStatus, Replicas};
 pub use retry::{Retry, Retryable, retry};
 pub use server::Server;
 pub use transaction::{Transaction, refuse_unstorable};
+pub use unit_costs::{StatementLoop, TenantUnits, UnitMeter};
 pub use unit_options::UnitOptions;

@@ -11,6 +11,7 @@ use crate::pool::{AuditingRole, DbRole, Pool, SingleStatement};
 use crate::replicas::Replicas;
 use crate::retry::runs_again;
 use crate::transaction::Transaction;
+use crate::unit_costs::UnitMeter;
 use crate::unit_options::UnitOptions;
 
 /// Begins a transaction on the pool's server.
@@ -56,14 +57,21 @@ pub fn signs_in_by_single_statement(pool: &Pool, options: UnitOptions) -> Option
     pool.signs_in_by_single_statement(options)
 }
 
-/// Runs one read-only statement on a table in its own transaction.
+/// Starts the count of an autocommit unit, of a tenant if it has one; see [`Pool::tenant_units`].
+#[must_use]
+pub fn meter(pool: &Pool, tenant: Option<&str>, at: CallSite) -> UnitMeter {
+    pool.costs.meter(tenant, at)
+}
+
+/// Runs one read-only statement on a table in its own transaction. `meter` counts it.
 pub async fn read_single_statement(
     pool: &Pool,
     table: &'static str,
     statement: &Statement,
     at: CallSite,
+    meter: &UnitMeter,
 ) -> Result<Vec<QueryResult>> {
-    pool.read_single_statement(table, statement, at).await
+    pool.read_single_statement(table, statement, at, meter).await
 }
 
 /// Returns the role under which this login reads the audit log for verification.

@@ -21,6 +21,7 @@ use crate::holders::{Holder, Holders};
 use crate::measures::describe;
 use crate::pool_options::PoolOptions;
 use crate::server::Server;
+use crate::unit_costs::{StatementLoop, TenantUnits, UnitCosts};
 
 pub use acquire::SingleStatement;
 pub use marker::StoredMarker;
@@ -44,6 +45,8 @@ pub struct Pool {
     /// Whether the old service uses the same database.
     shared: Arc<AtomicBool>,
     holders: Holders,
+    /// Shared by the pools of a database's replicas.
+    pub(crate) costs: UnitCosts,
 }
 
 #[derive(Clone)]
@@ -146,6 +149,7 @@ impl Pool {
             signs_in_through_function,
             shared,
             holders,
+            costs: UnitCosts::default(),
         };
         pool.look_for_roles().await?;
         Ok(pool)
@@ -263,6 +267,25 @@ impl Pool {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.holders.waiting()
+    }
+
+    /// Returns the cost of each tenant's units in this process since the pool was opened, the one with the most time
+    /// first. Units on replicas are included. At most 1,000 tenants are counted at a time.
+    #[must_use]
+    pub fn tenant_units(&self) -> Vec<TenantUnits> {
+        self.costs.tenants()
+    }
+
+    /// Returns the statements that units of this process repeated ten times or more, with one row at most each time:
+    /// probably a loop over keys. The one with the most repetitions comes first.
+    #[must_use]
+    pub fn statement_loops(&self) -> Vec<StatementLoop> {
+        self.costs.loops()
+    }
+
+    /// Counts units with those of another pool.
+    pub(crate) fn counting_with(self, other: &Self) -> Self {
+        Self { costs: other.costs.clone(), ..self }
     }
 
     /// Returns the role under which this login reads the audit log for verification.

@@ -35,6 +35,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{BROKEN, READ_ONLY, SAVEPOINT_ENDED};
 use crate::holders::HolderGuard;
 use crate::server::Server;
+use crate::unit_costs::UnitMeter;
 use crate::unit_options::Access;
 use savepoints::Savepoints;
 use statements::query_error;
@@ -61,6 +62,7 @@ pub struct Transaction {
     span: Span,
     endpoint: Arc<Endpoint>,
     _holder: Option<HolderGuard>,
+    meter: Option<UnitMeter>,
 }
 
 enum EngineConnection {
@@ -114,12 +116,25 @@ impl Transaction {
             span: telemetry::unit(endpoint),
             endpoint: Arc::clone(endpoint),
             _holder: None,
+            meter: None,
         }
     }
 
     /// Registers the transaction as the holder of its connection.
     pub(crate) fn held_by(self, holder: HolderGuard) -> Self {
         Self { _holder: Some(holder), ..self }
+    }
+
+    /// Counts the statements.
+    pub(crate) fn metered_by(self, meter: UnitMeter) -> Self {
+        Self { meter: Some(meter), ..self }
+    }
+
+    /// Counts this transaction as one of the tenant, which became known after its begin.
+    pub fn belongs_to(&self, tenant: &str) {
+        if let Some(meter) = &self.meter {
+            meter.belongs_to(tenant);
+        }
     }
 
     /// Sets whether statements stay prepared. Behind a transaction-mode pooler the next unit may get another server
@@ -230,6 +245,6 @@ impl Transaction {
             }
             self.wrote.store(true, Ordering::Relaxed);
         }
-        Ok(Telemetry::begin(&self.span, &self.endpoint, sql, None))
+        Ok(Telemetry::begin(&self.span, &self.endpoint, sql, None, self.meter.as_ref()))
     }
 }

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use rylie_audit::{Action, Event, Origin, SigningKey};
 use rylie_crypto::{Error as CryptoError, KeyFile, KeyId, KeyState, Keyring};
 use rylie_entities::{Env, SystemEnv, TenantId};
-use rylie_maintenance::{ImportedTenant, Seed, Seeded};
+use rylie_maintenance::{ImportedTenant, Seed, Seeded, TenantWork};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
     AuditReader, ConnectionError, Credential, DatabaseStore, Grant, IdentityUnit, OperationsUnit, PlatformUnit, Pool,
-    Progress, ReplicaStatus, Replicas, SignedInUser, Store, StoreExt, TenantAccess, TenantCounts, TenantScope,
-    TenantUnit, UnitOptions,
+    Progress, ReplicaStatus, Replicas, SignedInUser, StatementLoop, Store, StoreExt, TenantAccess, TenantCounts,
+    TenantScope, TenantUnit, TenantUnits, UnitOptions,
 };
 use sea_orm::DbBackend;
 
@@ -282,6 +282,23 @@ impl Database {
     pub(crate) fn pool_state(&self) -> (u32, usize, usize, Vec<String>) {
         let (open, idle) = self.pool.usage();
         (open, idle, self.pool.waiting(), self.pool.holders().iter().map(ToString::to_string).collect())
+    }
+
+    /// The work of each tenant's units in this process, and the statements that units repeat row by row.
+    pub(crate) fn unit_counts(&self) -> (Vec<(String, TenantWork)>, Vec<(String, String, u64, u64)>) {
+        let work = |of: TenantUnits| {
+            let ms = u64::try_from(of.time.as_millis()).unwrap_or(u64::MAX);
+            (of.tenant, TenantWork { units: of.units, statements: of.statements, rows: of.rows, ms })
+        };
+        let pools = || std::iter::once(&self.pool).chain(&self.platform);
+        let line = |of: StatementLoop| {
+            let at = of.opened_at;
+            (format!("{}:{}", at.file(), at.line()), of.statement, of.most, of.units)
+        };
+        (
+            self.pool.tenant_units().into_iter().map(work).collect(),
+            pools().flat_map(Pool::statement_loops).map(line).collect(),
+        )
     }
 
     pub(crate) fn env(&self) -> Arc<dyn Env> {

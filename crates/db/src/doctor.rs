@@ -2,6 +2,7 @@
 //! backups and alerts.
 
 mod audit;
+mod job;
 mod operation;
 mod schema;
 mod secrets;
@@ -9,18 +10,26 @@ mod secrets;
 use std::time::Duration;
 
 use rylie_entities::{Env, SystemEnv};
-use rylie_maintenance::{DoctorFacts, DoctorOptions, DoctorReport, Engine, Outcome, check_ids, diagnose, pool_outcome};
+use rylie_maintenance::{
+    DoctorFacts, DoctorOptions, DoctorReport, Engine, Outcome, TenantCost, TenantWork, check_ids, diagnose,
+    loop_outcome, pool_outcome,
+};
 use rylie_migration::Snapshot;
 
 use crate::config::Config;
 use crate::database::Database;
 use crate::error::Result;
 
+pub(crate) use job::Diagnose;
+
 /// Maximum time of one part that is not the engine's.
 const PART: Duration = Duration::from_secs(5);
 
 /// Maximum wait for a lock: a diagnosis must not join the queue that it reports.
 const LOCK: Duration = Duration::from_millis(300);
+
+/// Most tenants of a report.
+const MOST_TENANTS: usize = 40;
 
 /// Maximum time of a part in a deep run.
 const DEEP: Duration = Duration::from_hours(1);
@@ -72,6 +81,7 @@ impl Config {
         Box::pin(schema::look(self, &wanted, part, &mut facts)).await;
         let usable = secrets::look(self, &wanted, &mut facts);
         operation::files(self, &wanted, &mut facts).await;
+        operation::wal(self, &wanted, part, &mut facts).await;
         let reachable = facts.outcomes.get("application.migrations").is_none_or(|outcome| outcome.reason.is_none());
         if reachable && !self.is_file_missing() {
             Box::pin(self.with_store(usable, &wanted, part, &mut facts)).await;
@@ -122,7 +132,27 @@ impl Database {
         let (open, idle, waiting, holders) = self.pool_state();
         let mut report = self.config().doctor(options).await?;
         report.set_outcome("activity.pool", pool_outcome(open, idle, waiting, &holders));
+        let (tenants, loops) = self.unit_counts();
+        let limits = report.check("queries.loops").and_then(|check| check.limits.clone());
+        if let Some(limits) = limits {
+            report.set_outcome("queries.loops", loop_outcome(&loops, &limits));
+        }
+        add_work(&mut report, tenants);
         Ok(report)
+    }
+}
+
+/// Adds the work of the tenants' units; tenants with the most time come first.
+fn add_work(report: &mut DoctorReport, tenants: Vec<(String, TenantWork)>) {
+    for (tenant, work) in tenants {
+        let is_full = report.data.tenants.len() >= MOST_TENANTS;
+        match report.data.tenants.iter_mut().find(|known| known.tenant == tenant) {
+            Some(known) => known.work = Some(work),
+            None if !is_full => {
+                report.data.tenants.push(TenantCost { tenant, work: Some(work), ..TenantCost::default() });
+            }
+            None => {}
+        }
     }
 }
 

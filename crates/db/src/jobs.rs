@@ -6,6 +6,7 @@ use rylie_maintenance::{BackupFolder, Engine, Job, LibraryJob, Notifier, Schedul
 
 use crate::Database;
 use crate::backup::{MakeBackup, VerifyBackup};
+use crate::doctor::Diagnose;
 use crate::error::Result;
 use crate::pitr::{CheckPitr, MakeBase};
 
@@ -16,10 +17,13 @@ impl Database {
     /// Any number of processes may run one: `scheduler.run(stop).await`, as a task of a service or by
     /// `rylie maintain run`. Omitted are `backup` without the setting `backups`, `backup-verify` without that and
     /// `audit_key`, `audit` without the setting `audit_key`, `reencrypt` without a keyring, and
-    /// `integrity` on PostgreSQL, and `pitr-check` and `pitr-base` without the setting `pitr_folder`. Engine maintenance is omitted with `behind_pooler`, because it needs direct sessions.
+    /// `integrity` on PostgreSQL, `pitr-check` and `pitr-base` without the setting `pitr_folder`, and `doctor` without a
+    /// target of alerts (`size_notify`). Engine maintenance and `doctor` are omitted with `behind_pooler`, because they
+    /// need direct sessions.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let ours = self.jobs()?.into_iter().map(|job| Arc::new(job) as Arc<dyn Job>);
-        let jobs = ours.chain(self.backup_jobs()?).chain(self.pitr_jobs()?).chain(more).collect();
+        let theirs = self.backup_jobs()?.into_iter().chain(self.pitr_jobs()?).chain(self.doctor_job());
+        let jobs = ours.chain(theirs).chain(more).collect();
         let settings = self.config().schedules.by_job();
         Ok(Scheduler::new(self.store(), self.env(), jobs, &settings, options)?)
     }
@@ -51,6 +55,15 @@ impl Database {
             jobs.push(Arc::new(VerifyBackup { config, folder, env, notifiers }));
         }
         Ok(jobs)
+    }
+
+    /// An alert needs a target; without one, `rylie doctor` tells the same.
+    fn doctor_job(&self) -> Option<Arc<dyn Job>> {
+        let notifiers = self.notifiers();
+        if notifiers.is_empty() || self.config().pool.behind_pooler {
+            return None;
+        }
+        Some(Arc::new(Diagnose { database: self.clone(), env: self.env(), notifiers }))
     }
 
     fn pitr_jobs(&self) -> Result<Vec<Arc<dyn Job>>> {

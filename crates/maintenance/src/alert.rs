@@ -39,6 +39,9 @@ const BACKUP_AGE: &str = "verified_backup_age";
 /// For how long no WAL arrived, in seconds.
 const WAL_SILENCE: &str = "pitr_lag_seconds";
 
+/// The number of critical findings of `rylie doctor`.
+const FINDINGS: &str = "doctor_critical";
+
 /// How long a claimed delivery is reserved for one process.
 const HOLD: Duration = Duration::from_secs(90);
 
@@ -85,6 +88,14 @@ pub async fn check_wal_silence(
     let limit = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
     let unit = operations(store, "storing for how long no WAL arrived").await?;
     let event = unit.alerts().check(WAL_SILENCE, limit, silence.unwrap_or(i64::MAX), &targets(notifiers)).await;
+    unit.commit(event).await
+}
+
+/// Stores the number of critical findings of the diagnosis. An alert is sent once when there is one, and once when there
+/// is none again; see [`check_size`].
+pub async fn check_findings(store: &dyn Store, critical: i64, notifiers: &[Notifier]) -> Result<Option<AlertEvent>> {
+    let unit = operations(store, "storing the number of critical findings").await?;
+    let event = unit.alerts().check(FINDINGS, 0, critical, &targets(notifiers)).await;
     unit.commit(event).await
 }
 
@@ -138,6 +149,14 @@ fn words(delivery: &Delivery) -> String {
     }
     if delivery.alert == WAL_SILENCE {
         return words_of_silence(delivery);
+    }
+    if delivery.alert == FINDINGS {
+        let crossed = delivery.event == AlertEvent::Crossed.as_str();
+        return if crossed {
+            format!("The diagnosis has critical findings: {}. Run rylie doctor.", delivery.value)
+        } else {
+            "The diagnosis has no critical finding any more.".to_owned()
+        };
     }
     let (size, threshold) = (pretty_bytes(delivery.value), pretty_bytes(delivery.threshold));
     if delivery.event == AlertEvent::Crossed.as_str() {

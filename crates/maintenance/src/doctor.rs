@@ -27,15 +27,18 @@ use crate::doctor::check::CheckSpec;
 
 pub use activity::pool_outcome;
 pub use application::{AlertTarget, alert_target_outcome, backup_outcomes, job_outcomes, reach};
-pub use data::{BackupPoint, DoctorData, JobPoint, SizePoint, SlowStatement, TenantCost, WaitEdge};
+pub use data::{BackupPoint, DoctorData, JobPoint, SizePoint, SlowStatement, TenantCost, TenantWork, WaitEdge};
 pub use facts::DoctorFacts;
 pub use fix::{FixStep, fix_steps, run_fix};
 pub use options::{DoctorOptions, Threshold};
+pub use queries::{advice_outcome, loop_outcome};
 pub use report::{
     Change, Changes, CheckGroup, CheckResult, DoctorReport, Evidence, Fix, Limits, Outcome, Severity, Verdict,
 };
-pub use run::diagnose;
+pub use run::{check_given, diagnose};
+pub use server::{certificate_outcome, clock_outcome, minor_version_outcome, replica_outcome};
 pub use session_control::{EndedSession, SessionEnd, SessionTarget, end_sessions, sessions_to_end};
+pub use shardable::version_outcome as citus_version_outcome;
 
 /// Every check of both engines, in the order of the report.
 pub(crate) fn all_checks() -> impl Iterator<Item = &'static CheckSpec> {

@@ -18,7 +18,7 @@ mod tenant;
 mod usage;
 mod work;
 
-pub use alert::{Notifier, Smtp, check_backup_age, check_size, check_wal_silence, deliver_alerts};
+pub use alert::{Notifier, Smtp, check_backup_age, check_findings, check_size, check_wal_silence, deliver_alerts};
 pub use audit::{
     CheckedTenantAudit, ContinuedExport, ExportedBatch, RetainedAudit, SealedAudit, Verification, check_tenant_audit,
     checkpoint_sink, checkpoint_sinks, continues_export, erase_from_audit, kept_checkpoints, read_checkpoints,
@@ -33,8 +33,10 @@ pub use bytes::{parse_bytes, pretty_bytes};
 pub use doctor::{
     AlertTarget, BackupPoint, Change, Changes, CheckGroup, CheckResult, DoctorData, DoctorFacts, DoctorOptions,
     DoctorReport, EndedSession, Evidence, Fix, FixStep, JobPoint, Limits, Outcome, SessionEnd, SessionTarget, Severity,
-    SizePoint, SlowStatement, TenantCost, Threshold, Verdict, WaitEdge, alert_target_outcome, backup_outcomes,
-    check_ids, diagnose, end_sessions, fix_steps, job_outcomes, pool_outcome, reach, run_fix, sessions_to_end,
+    SizePoint, SlowStatement, TenantCost, TenantWork, Threshold, Verdict, WaitEdge, advice_outcome,
+    alert_target_outcome, backup_outcomes, certificate_outcome, check_given, check_ids, citus_version_outcome,
+    clock_outcome, diagnose, end_sessions, fix_steps, job_outcomes, loop_outcome, minor_version_outcome, pool_outcome,
+    reach, replica_outcome, run_fix, sessions_to_end,
 };
 pub use engine::{
     Analyzed, Engine, Growth, Integrity, Reindexed, Sizes, TableSize, TenantRows, Vacuumed, analyze, check_integrity,

@@ -39,7 +39,8 @@ pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 pub use rylie_tenancy::{
     BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
     PageItem, PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable,
-    RowStream, Savepoint, Server, SignedInUser, StoredMarker, Table, TenantScope, UnitOptions, retry, stream_of,
+    RowStream, Savepoint, Server, SignedInUser, StatementLoop, StoredMarker, Table, TenantScope, TenantUnits,
+    UnitOptions, retry, stream_of,
 };
 
 pub use audit::{

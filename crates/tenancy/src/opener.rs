@@ -70,10 +70,12 @@ impl Opener {
             let db_role = DbRole::Tenant(scope.tenant().as_str());
             return self.open(db_role, options, at, kind, caller).await;
         }
-        Ok(match self.begin_on_replica(&kind.db_role(), options, at).await {
-            Some(transaction) => Tx::new(transaction, kind, caller, self.unit_context(&self.pool)),
-            None => Tx::begun_later(BeginLater::new(options, at), kind, caller, self.unit_context(&self.pool)),
-        })
+        let context = self.unit_context(&self.pool);
+        if let Some(transaction) = self.begin_on_replica(&kind.db_role(), options, at).await {
+            return Ok(Tx::new(transaction, kind, caller, context));
+        }
+        let later = BeginLater::new(&self.pool, scope.tenant().as_str(), options, at);
+        Ok(Tx::begun_later(later, kind, caller, context))
     }
 
     /// Returns the user of a session's token, or `None` if it is unknown or has expired. One round trip, on the primary.

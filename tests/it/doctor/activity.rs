@@ -20,6 +20,10 @@ const AT_ONCE: [&str; 6] = [
     "activity.long-operations=0",
 ];
 
+/// An idle transaction, and the checks that find its effects.
+pub(super) const BLOCKED: [&str; 4] =
+    ["activity.idle-in-transaction", "activity.blocking", "activity.lock-waits", "activity.vacuum-held"];
+
 async fn pid(raw: &mut Raw) -> i32 {
     raw.rows("SELECT pg_backend_pid()::text").await.unwrap()[0].parse().unwrap()
 }
@@ -55,7 +59,7 @@ async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() 
     let idle = report.check("activity.idle-in-transaction").unwrap();
     assert!(idle.evidence.iter().any(|found| found.object == object), "{idle:?}");
     assert_eq!(idle.root_cause, None);
-    for symptom in ["activity.blocking", "activity.lock-waits", "activity.vacuum-held"] {
+    for symptom in &BLOCKED[1..] {
         let check = report.check(symptom).unwrap();
         assert!(check.status.is_finding(), "{symptom}");
         assert_eq!(check.root_cause.as_deref(), Some("activity.idle-in-transaction"), "{symptom}");

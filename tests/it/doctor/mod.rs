@@ -1,9 +1,13 @@
 //! The diagnosis: planted faults, missing rights, and what it must not do.
 
 mod activity;
+mod catalog;
+mod evidence;
 mod file;
+mod given;
 mod planted;
 mod plants;
+mod reads_only;
 mod rights;
 mod schema;
 

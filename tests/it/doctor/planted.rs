@@ -3,7 +3,7 @@
 use rylie_db::Config;
 use rylie_testkit::Cluster;
 
-use super::plants::{APPLICATION, ISOLATION, PEOPLE, Plant, ROLES, SERVER, TABLES};
+use super::plants::{APPLICATION, ISOLATION, OBSTACLES, PEOPLE, Plant, ROLES, SERVER, TABLES, UNLIKE_KEYS};
 use super::{diagnose, diagnose_with, found, seeded, status};
 use crate::support::raw::Raw;
 
@@ -111,22 +111,39 @@ async fn a_database_with_another_fingerprint_is_found() {
     assert!(status(&report, "application.marker").is_finding());
 }
 
+/// Checks that trip by their thresholds.
+pub(super) const BY_THRESHOLD: [&str; 6] = [
+    "queries.plans",
+    "tables.wraparound",
+    "tables.multixact-wraparound",
+    "server.wal-size",
+    "server.shared-buffers",
+    "application.audit-backlog",
+];
+
+#[tokio::test]
+async fn each_obstacle_to_citus_is_found_until_it_is_removed() {
+    let cluster = Cluster::private().await.unwrap();
+    for Plant { check, sql, .. } in OBSTACLES {
+        let database = seeded(&cluster).await;
+        assert!(status(&diagnose(&database.url(), &[check]).await, check).is_finding(), "{check}");
+        Raw::connect(&database.url()).await.run(sql).await;
+        let after = diagnose(&database.url(), &[check]).await;
+        assert_eq!(status(&after, check), rylie_db::maintenance::Verdict::Ok, "{:?}", after.check(check));
+    }
+    each_is_found(&[UNLIKE_KEYS], "", "shardable").await;
+}
+
 #[tokio::test]
 async fn thresholds_trip_what_a_test_cannot_plant() {
     let cluster = Cluster::shared().await.unwrap();
     let database = seeded(cluster).await;
     let config = Config::new(&database.url()).unwrap();
-    for check in [
-        "activity.connections",
-        "activity.autovacuum-busy",
-        "activity.deadlocks",
-        "tables.wraparound",
-        "tables.multixact-wraparound",
-        "server.wal-size",
-        "server.temporary-files",
-        "server.shared-buffers",
-        "application.audit-backlog",
-    ] {
+    // The plans of small tables use indexes as well.
+    let scans = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET enable_indexscan = off', current_database()); \
+         EXECUTE format('ALTER DATABASE %I SET enable_bitmapscan = off', current_database()); END $$";
+    Raw::connect(&database.url()).await.run(scans).await;
+    for check in BY_THRESHOLD {
         let at = |value: &str| [format!("{check}={value}"), format!("{check}.critical={value}")];
         let (low, high) = (at("0"), at("1000000000000"));
         let tripped = diagnose_with(&config, &[check], &[&low[0], &low[1]]).await;

@@ -1,6 +1,7 @@
 //! Planted faults, each with the check that must find it. PostgreSQL.
 
 /// A fault in a database.
+#[derive(Clone, Copy)]
 pub(super) struct Plant {
     /// The check that finds it.
     pub(super) check: &'static str,
@@ -91,7 +92,22 @@ pub(super) const ISOLATION: &[Plant] = &[
         "isolation.service-logins",
         "CREATE ROLE doctor_direct LOGIN; GRANT rylie_doors, pg_write_all_data TO doctor_direct",
     ),
+    plant("isolation.unit-roles", "CREATE ROLE doctor_direct; GRANT rylie_doors TO doctor_direct"),
+    plant(
+        "isolation.service-logins",
+        "CREATE ROLE doctor_other; GRANT pg_read_all_data TO doctor_other; CREATE ROLE doctor_direct LOGIN; GRANT rylie_doors, doctor_other TO doctor_direct",
+    ),
     plant("isolation.unit-roles", "ALTER ROLE rylie_identity BYPASSRLS").also(&["isolation.bypass-logins"]),
+    plant(
+        "isolation.probe-tenant",
+        "INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('a1', 'n', now()); INSERT INTO \"User\" (id, email, \"agencyId\", \"updatedAt\") VALUES ('u1', 'u1@x', 'a1', now()); \
+         ALTER TABLE \"User\" DISABLE ROW LEVEL SECURITY",
+    )
+    .also(&["isolation.row-security"]),
+    plant(
+        "isolation.session-defaults",
+        "CREATE ROLE doctor_other LOGIN; ALTER ROLE doctor_other SET session_replication_role = replica",
+    ),
     plant("isolation.probe-identity", "GRANT SELECT ON \"Request\" TO rylie_identity").also(&["isolation.grants"]),
     plant("isolation.probe-platform", "GRANT UPDATE ON rylie_database TO rylie_platform")
         .also(&["isolation.grants", "isolation.audit-rights"]),
@@ -120,6 +136,12 @@ pub(super) const TABLES: &[Plant] = &[
         "INSERT INTO \"Agency\" (id, name, \"updatedAt\") SELECT 'd' || i, 'n', now() FROM generate_series(1, 3000) i; ANALYZE \"Agency\"; DELETE FROM \"Agency\" WHERE id LIKE 'd%'; SELECT pg_stat_force_next_flush()::text",
     )
     .also(&["tables.stale-statistics"]),
+    plant(
+        "tables.bloat",
+        "CREATE TABLE wide (id int PRIMARY KEY, t text); INSERT INTO wide SELECT i, repeat('x', 700) FROM generate_series(1, 20000) i; DELETE FROM wide WHERE id % 40 > 0; ANALYZE wide; \
+         SELECT pg_stat_force_next_flush()::text",
+    )
+    .also(&["tables.dead-rows", "tables.stale-statistics"]),
     plant("tables.never-analyzed", "CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh SELECT generate_series(1, 2000); SELECT pg_stat_force_next_flush()::text"),
     plant(
         "tables.stale-statistics",
@@ -134,6 +156,11 @@ pub(super) const SERVER: &[Plant] = &[
     plant(
         "server.invalid-database",
         "CREATE TABLE placeholder (id int PRIMARY KEY); UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'template1'",
+    ),
+    plant("server.login-expiry", "CREATE ROLE doctor_other LOGIN VALID UNTIL '2026-01-01'"),
+    plant(
+        "server.read-only",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
     ),
     plant(
         "server.password-encryption",
@@ -191,3 +218,35 @@ pub(super) const APPLICATION: &[Plant] = &[
     plant("application.marker", "DELETE FROM rylie_database"),
     plant("application.orphans", "SET session_replication_role = replica; INSERT INTO \"Session\" (id, \"sessionToken\", \"userId\", expires, \"tenantId\") VALUES ('s', 's', 'ghost', now() + interval '1 day', 'a1'); RESET session_replication_role"),
 ];
+
+/// Every database of ours has the obstacles to Citus. Each statement removes one.
+pub(super) const OBSTACLES: &[Plant] = &[
+    plant(
+        "shardable.triggers",
+        "DO $$ DECLARE g record; BEGIN FOR g IN SELECT tgname, tgrelid::regclass AS of FROM pg_trigger WHERE NOT tgisinternal AND tgrelid <> '\"AuditLog\"'::regclass LOOP \
+         EXECUTE format('DROP TRIGGER %I ON %s', g.tgname, g.of); END LOOP; END $$",
+    ),
+    plant(
+        "shardable.unique-keys",
+        "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conname, conrelid::regclass AS of FROM pg_constraint WHERE contype IN ('p', 'u') AND connamespace = 'public'::regnamespace LOOP \
+         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', c.of, c.conname); END LOOP; \
+         FOR c IN SELECT indexrelid::regclass AS of FROM pg_index i JOIN pg_class r ON r.oid = i.indrelid WHERE i.indisunique AND r.relnamespace = 'public'::regnamespace LOOP EXECUTE format('DROP INDEX %s CASCADE', c.of); END LOOP; END $$",
+    ),
+    plant("shardable.cascades", DROP_KEYS),
+    plant("shardable.single-column-keys", DROP_KEYS),
+    plant(
+        "shardable.unit-roles",
+        "ALTER ROLE rylie_tenant LOGIN; ALTER ROLE rylie_identity LOGIN; ALTER ROLE rylie_platform LOGIN",
+    ),
+    plant("shardable.audit-position", "DROP SEQUENCE rylie_audit_position CASCADE"),
+    plant(
+        "shardable.readers",
+        "DO $$ DECLARE p record; BEGIN FOR p IN SELECT oid::regprocedure AS of FROM pg_proc WHERE proname ~ '^rylie_[a-z0-9_]+_by_id$' LOOP EXECUTE format('DROP FUNCTION %s', p.of); END LOOP; END $$",
+    ),
+];
+
+const DROP_KEYS: &str = "DO $$ DECLARE k record; BEGIN FOR k IN SELECT conname, conrelid::regclass AS of FROM pg_constraint WHERE contype = 'f' LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', k.of, k.conname); END LOOP; END $$";
+
+/// An obstacle that no database of ours has.
+pub(super) const UNLIKE_KEYS: Plant =
+    plant("shardable.unlike-keys", "CREATE TABLE odd (id int PRIMARY KEY, \"tenantId\" varchar(9))");

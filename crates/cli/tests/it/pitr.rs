@@ -60,6 +60,14 @@ impl Pitr {
         self.run(&["status", "--wait", "5", "--json"]).expect(code).json()
     }
 
+    /// The outcome of the diagnosis of the log.
+    pub(crate) fn diagnosed(&self) -> String {
+        let mut command = self.fixture.command(&["doctor", "--only", "application.wal-arriving", "--json"]);
+        command.env("DATABASE_URL", &self.url).env("RYLIE_PITR_FOLDER", "pitr");
+        let report = Outcome::of(command.output().unwrap()).json();
+        report["checks"][0]["status"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn start_receiver(&mut self) {
         let mut command = self.command(&["receive"]);
         self.receiver = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());

@@ -9,6 +9,7 @@ use rylie_testkit::Cluster;
 use serde_json::Value;
 
 use crate::pitr::{Pitr, wait_until};
+use crate::support::Outcome;
 
 fn findings(status: &Value) -> String {
     let findings = status["findings"].as_array().unwrap();
@@ -150,6 +151,30 @@ async fn a_killed_base_leaves_none_and_a_dropped_slot_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_no_base_and_keeps_the_earlier_one() {
+    let Some(pitr) = Pitr::with_base().await else { return };
+    let earlier = pitr.bases();
+    let program = pitr.command(&[]);
+    let mut full = Command::new("sh");
+    // Files longer than 64 blocks cannot be written, as on a full disk.
+    full.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" pitr base --json"]).arg(program.get_program());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => full.env(name, value),
+            None => full.env_remove(name),
+        };
+    }
+
+    let outcome = Outcome::of(full.current_dir(program.get_current_dir().unwrap()).output().unwrap());
+
+    assert!(outcome.code.is_some_and(|code| code != 0), "{outcome:?}");
+    assert!(outcome.err.contains("File too large"), "{outcome:?}");
+    assert_eq!(pitr.bases(), earlier);
+    pitr.status(0);
+    pitr.run(&["base"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_that_stops_arriving_is_noticed() {
     let Some(mut pitr) = Pitr::with_base().await else { return };
     let receivers = || {
@@ -171,6 +196,8 @@ async fn log_that_stops_arriving_is_noticed() {
     Command::new("kill").args(["-CONT", &process]).status().unwrap();
     pitr.status(0);
 
+    assert_eq!(pitr.diagnosed(), "ok");
+
     // The supervisor starts a killed one again.
     Command::new("kill").args(["-KILL", &process]).status().unwrap();
     pitr.run(&["status"]).expect(0);
@@ -178,6 +205,7 @@ async fn log_that_stops_arriving_is_noticed() {
     pitr.end_receiver("-TERM");
     let ended = pitr.run(&["status", "--wait", "1", "--json"]).expect(3).json();
     assert!(findings(&ended).contains("receiver: \"no receiver is connected"), "{ended:#}");
+    assert_eq!(pitr.diagnosed(), "critical");
     let now = ["maintain", "run", "--now", "pitr-check", "--json"];
     let mut job = pitr.fixture.command(&now);
     let job = job.env("RYLIE_PITR_FOLDER", "pitr").output().unwrap();

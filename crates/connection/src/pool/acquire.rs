@@ -16,6 +16,7 @@ use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
 use crate::transaction::{Batch, Deferred, Lessor, Replacing, Transaction, rows_of};
+use crate::unit_costs::UnitMeter;
 use crate::unit_options::UnitOptions;
 
 /// How a statement reads a tenant's rows in its own transaction.
@@ -58,7 +59,7 @@ impl Pool {
         let relet = Relet { pool: self.clone(), lost: Lost::default() };
         let deferred = Deferred::new(Box::new(relet), leased, self.batch(db_role, options), options.statement_timeout);
         let transaction = Transaction::deferred(deferred, options.access(), &self.endpoint);
-        Ok(transaction.held_by(holder).keeping_statements(!self.options.behind_pooler).on(self.server))
+        Ok(self.prepared(transaction, holder, db_role, at))
     }
 
     /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
@@ -92,11 +93,12 @@ impl Pool {
         table: &'static str,
         statement: &Statement,
         at: CallSite,
+        meter: &UnitMeter,
     ) -> Result<Vec<QueryResult>> {
         // A silent read has already waited for the full statement limit: report it, without a retry.
         let mut lost = Lost::no_silence();
         loop {
-            match self.read_on_one(table, statement.clone(), at).await? {
+            match self.read_on_one(table, statement.clone(), at, meter).await? {
                 Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, fault.is_silence(), &mut lost) => {}
                 done => return done,
             }
@@ -124,9 +126,21 @@ impl Pool {
         };
         let begun = begun.map(|transaction| {
             self.count_opened();
-            transaction.held_by(holder).keeping_statements(!self.options.behind_pooler).on(self.server)
+            self.prepared(transaction, holder, db_role, at)
         });
         Ok(begun.map_err(Error::from))
+    }
+
+    fn prepared(
+        &self,
+        transaction: Transaction,
+        holder: HolderGuard,
+        db_role: &DbRole<'_>,
+        at: CallSite,
+    ) -> Transaction {
+        let tenant = if let DbRole::Tenant(tenant) = db_role { Some(*tenant) } else { None };
+        let transaction = transaction.held_by(holder).metered_by(self.costs.meter(tenant, at));
+        transaction.keeping_statements(!self.options.behind_pooler).on(self.server)
     }
 
     /// Returns the batch that begins a unit.
@@ -156,10 +170,11 @@ impl Pool {
         table: &'static str,
         statement: Statement,
         at: CallSite,
+        meter: &UnitMeter,
     ) -> Result<Result<Vec<QueryResult>>> {
         on_lender!(self, |cache| {
             let (leased, _holder) = self.acquire(cache, at).await?;
-            Ok(rows_of(leased, table, statement, &self.endpoint).await)
+            Ok(rows_of(leased, table, statement, &self.endpoint, meter).await)
         })
     }
 

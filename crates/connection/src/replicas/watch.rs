@@ -83,7 +83,9 @@ async fn look_at(inner: &Inner, replica: &Replica, url: &str, probe: &mut Probe)
     }
     let pool = match replica.pool() {
         Some(pool) => pool,
-        None => Pool::connect_to(Server::Replica(replica.number), url, replica_options(inner.options)).await?,
+        None => Pool::connect_to(Server::Replica(replica.number), url, replica_options(inner.options))
+            .await?
+            .counting_with(&inner.primary),
     };
     if pool.has_row_level_security() != inner.primary.has_row_level_security() {
         // For example after a migration, which reaches the replica later.

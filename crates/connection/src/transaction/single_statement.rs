@@ -12,6 +12,7 @@ use crate::cache::LeasedConnection;
 use crate::endpoint::Endpoint;
 use crate::error::{Result, ends_connection};
 use crate::server::Server;
+use crate::unit_costs::UnitMeter;
 
 /// Runs one statement that reads a table, and returns its rows.
 pub(crate) async fn rows_of<DB: Database>(
@@ -19,6 +20,7 @@ pub(crate) async fn rows_of<DB: Database>(
     table: &'static str,
     statement: Statement,
     endpoint: &Endpoint,
+    meter: &UnitMeter,
 ) -> Result<Vec<QueryResult>>
 where
     for<'conn> &'conn mut DB::Connection: Executor<'conn, Database = DB>,
@@ -27,7 +29,7 @@ where
 {
     let unit = telemetry::unit(endpoint);
     unit.record("rylie.server", Server::Primary.label());
-    let telemetry = Telemetry::begin(&unit, endpoint, &statement.sql, Some(table));
+    let telemetry = Telemetry::begin(&unit, endpoint, &statement.sql, Some(table), Some(meter));
     let (sql, values) = parts(statement)?;
     let query = sqlx::query_with(AssertSqlSafe(sql), values);
     let within = leased.bounds().statement(None);
@@ -40,6 +42,6 @@ where
     }
     let rows = rows.map(|rows| rows.into_iter().map(Into::into).collect());
     let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())));
-    telemetry.end(&rows);
+    telemetry.end(&rows, Some(meter));
     Ok(rows?)
 }

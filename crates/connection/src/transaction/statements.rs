@@ -41,7 +41,7 @@ macro_rules! guarded {
         $self.ready(&mut $open).await?;
         $self.broken.store(true, Ordering::Relaxed);
         let done = async { $call }.instrument($telemetry.span.clone()).await;
-        $telemetry.end(&done);
+        $telemetry.end(&done, $self.meter.as_ref());
         $self.broken.store(done.is_err(), Ordering::Relaxed);
         done
     }};

@@ -4,12 +4,13 @@
 use std::time::Instant;
 
 use metrics::Label;
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{DbErr, ExecResult, QueryResult, RuntimeErr};
 use tracing::{Span, field};
 
 use super::statement::{collection, operation};
 use crate::endpoint::{Endpoint, label};
 use crate::measures::OPERATION_DURATION;
+use crate::unit_costs::UnitMeter;
 
 /// Creates the span of a unit, which ends with the unit and contains the spans of its statements.
 pub(super) fn unit(endpoint: &Endpoint) -> Span {
@@ -27,11 +28,19 @@ pub(super) struct Telemetry {
     labels: Vec<Label>,
     began: Instant,
     pub(super) span: Span,
+    /// The number of the statement in the meter of its unit.
+    number: Option<usize>,
 }
 
 impl Telemetry {
     /// Starts the span. `table` is the table, if it is known without parsing the statement.
-    pub(super) fn begin(unit: &Span, endpoint: &Endpoint, sql: &str, table: Option<&str>) -> Self {
+    pub(super) fn begin(
+        unit: &Span,
+        endpoint: &Endpoint,
+        sql: &str,
+        table: Option<&str>,
+        meter: Option<&UnitMeter>,
+    ) -> Self {
         let (operation, collection) = (operation(sql), table.or_else(|| collection(sql)));
         let span = tracing::debug_span!(
             parent: unit,
@@ -51,12 +60,17 @@ impl Telemetry {
         let mut labels = endpoint.labels();
         labels.push(Label::from_static_parts("db.operation.name", operation));
         labels.extend(collection.map(|collection| label("db.collection.name", collection.to_owned())));
-        Self { labels, began: Instant::now(), span }
+        let name = || format!("{operation} {}", collection.unwrap_or("several tables"));
+        let number = meter.and_then(|meter| meter.began(sql, name));
+        Self { labels, began: Instant::now(), span, number }
     }
 
-    /// Records the duration, in seconds, and the error, if any.
-    pub(super) fn end<T>(mut self, done: &Result<T, DbErr>) {
+    /// Records the duration, in seconds, the rows, and the error, if any.
+    pub(super) fn end<T: Rows>(mut self, done: &Result<T, DbErr>, meter: Option<&UnitMeter>) {
         let took = self.began.elapsed();
+        if let Some(meter) = meter {
+            meter.ended(self.number, done.as_ref().map_or(0, Rows::rows), took);
+        }
         if let Err(error) = done {
             let code = code(error);
             let kind = code.as_deref().unwrap_or("_OTHER");
@@ -69,6 +83,35 @@ impl Telemetry {
             }
         }
         metrics::histogram!(OPERATION_DURATION, self.labels).record(took);
+    }
+}
+
+/// The rows that a statement returned or changed.
+pub(super) trait Rows {
+    fn rows(&self) -> u64;
+}
+
+impl Rows for u64 {
+    fn rows(&self) -> u64 {
+        *self
+    }
+}
+
+impl Rows for ExecResult {
+    fn rows(&self) -> u64 {
+        self.rows_affected()
+    }
+}
+
+impl Rows for Option<QueryResult> {
+    fn rows(&self) -> u64 {
+        u64::from(self.is_some())
+    }
+}
+
+impl Rows for Vec<QueryResult> {
+    fn rows(&self) -> u64 {
+        self.len() as u64
     }
 }
 

@@ -50,6 +50,34 @@ pub(super) async fn files(config: &Config, wanted: &Wanted<'_>, facts: &mut Doct
     }
 }
 
+/// The log that point-in-time recovery needs.
+pub(super) async fn wal(config: &Config, wanted: &Wanted<'_>, part: Duration, facts: &mut DoctorFacts) {
+    const ID: &str = "application.wal-arriving";
+    if !wanted.has(ID) || config.url.starts_with("sqlite:") {
+        return;
+    }
+    let outcome = match config.pitr_folder(None) {
+        Err(_) => Outcome::not_checked("no folder of the write-ahead log is configured; set `pitr_folder`"),
+        Ok(folder) => {
+            let looking = config.pitr_status(&folder, Duration::from_secs(1), config.pitr_alert_after());
+            match Box::pin(limited(part, looking)).await {
+                Err(reason) => Outcome::not_checked(reason),
+                Ok(status) => {
+                    let arrived =
+                        status.last_wal_at.map_or_else(|| "never".to_owned(), |at| at.format("%F %T").to_string());
+                    status
+                        .findings
+                        .iter()
+                        .fold(Outcome::ok(format!("the log arrived at {arrived}")), |outcome, found| {
+                            outcome.with(Verdict::Critical, found.id.clone(), found.detail.clone())
+                        })
+                }
+            }
+        }
+    };
+    facts.outcomes.insert(ID, outcome);
+}
+
 pub(super) async fn jobs(database: &Database, wanted: &Wanted<'_>, part: Duration, facts: &mut DoctorFacts) {
     const ID: &str = "application.jobs-late";
     if !wanted.has(ID) {

@@ -18,7 +18,7 @@ pub use backups::backup_outcomes;
 pub use jobs::job_outcomes;
 pub(super) use orphans::orphans;
 
-pub(super) static CHECKS: [CheckSpec; 36] = [
+pub(super) static CHECKS: [CheckSpec; 37] = [
     by_code("application.migrations", "Migrations are pending, were changed, or stopped half-way.", Look::Code)
         .fix("rylie migrate deploy", "as `rylie migrate plan` shows"),
     by_code("application.drift", "The live schema differs from the one that the migrations create.", Look::Code)
@@ -55,6 +55,12 @@ pub(super) static CHECKS: [CheckSpec; 36] = [
         .fix("rylie backup create --verify", "ACCESS SHARE; readers and writers continue"),
     by_code("application.backup-damage", "A backup cannot be read, or changed since it was verified.", Look::Code)
         .fix("rylie backup create --verify", "ACCESS SHARE; readers and writers continue"),
+    by_code(
+        "application.wal-arriving",
+        "The write-ahead log does not arrive at its folder, so restores cannot go to a recent minute.",
+        Look::PostgresCode,
+    )
+    .fix("rylie pitr status; start `rylie pitr receive` under a supervisor", "none"),
     by_code("application.jobs-late", "A job is overdue, so no scheduler may be running.", Look::Code)
         .fix("start `rylie maintain run` under a supervisor", "none"),
     jobs::FAILING,

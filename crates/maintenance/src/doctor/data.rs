@@ -42,8 +42,8 @@ pub struct SlowStatement {
     pub total_ms: f64,
 }
 
-/// The share of a tenant in the database, from the planner's statistics.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// The cost of a tenant: its share in the database, estimated from statistics or a sample, and its units.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TenantCost {
     /// The tenant key.
     pub tenant: String,
@@ -51,6 +51,23 @@ pub struct TenantCost {
     pub rows: i64,
     /// Estimated bytes, in proportion to the rows.
     pub bytes: i64,
+    /// The work of its units. `None` in a run of the command: the server's statistics do not tell tenants apart, and
+    /// only the service's process counts its units.
+    #[serde(default)]
+    pub work: Option<TenantWork>,
+}
+
+/// The work of a tenant's units in the calling process, since it opened its pool.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TenantWork {
+    /// Units that sent a statement.
+    pub units: u64,
+    /// Statements.
+    pub statements: u64,
+    /// Rows that statements returned or changed.
+    pub rows: u64,
+    /// Time that callers waited for statements, in milliseconds.
+    pub ms: u64,
 }
 
 /// The last run of a job.
@@ -100,7 +117,7 @@ pub struct DoctorData {
     pub plans: BTreeMap<String, String>,
     /// Settings of the server that differ from the built-in defaults.
     pub settings: BTreeMap<String, String>,
-    /// The most expensive tenants by the planner's statistics.
+    /// The most expensive tenants.
     pub tenants: Vec<TenantCost>,
     /// The jobs.
     pub jobs: Vec<JobPoint>,

@@ -11,9 +11,13 @@ enum When {
     SameObject,
     /// If each object of the symptom contains one of the cause, as `policy Task.p` does `Task`.
     EachNamed,
+    /// If each object of the symptom begins with this text.
+    EachBegins(&'static str),
+    /// If the symptom names the table of an index of the cause, as `table Task` is of `index Task.i`.
+    TableOfIndex,
 }
 
-use When::{Always, EachNamed, SameObject};
+use When::{Always, EachBegins, EachNamed, SameObject, TableOfIndex};
 
 /// Symptom, cause and condition. The first match counts.
 const RULES: &[(&str, &str, When)] = &[
@@ -47,7 +51,13 @@ const RULES: &[(&str, &str, When)] = &[
     ("isolation.probe-tenant", "isolation.unit-roles", Always),
     ("isolation.probe-platform", "isolation.audit-rights", SameObject),
     ("isolation.with-check", "isolation.extra-policy", SameObject),
-    ("isolation.owners", "isolation.definer-functions", SameObject),
+    ("isolation.owners", "isolation.definer-functions", EachNamed),
+    ("isolation.owners", "isolation.views", EachNamed),
+    ("isolation.owners", "isolation.materialized-views", EachNamed),
+    ("isolation.owners", "isolation.tenant-column", EachNamed),
+    ("isolation.owners", "isolation.row-security", EachNamed),
+    ("isolation.owners", "tables.no-primary-key", EachNamed),
+    ("isolation.owners", "tables.sequence-end", EachNamed),
     ("isolation.search-path", "isolation.definer-functions", SameObject),
     ("application.drift", "application.migrations", Always),
     ("application.drift", "isolation.row-security", EachNamed),
@@ -55,6 +65,13 @@ const RULES: &[(&str, &str, When)] = &[
     ("application.drift", "isolation.policy", EachNamed),
     ("application.drift", "isolation.extra-policy", EachNamed),
     ("application.drift", "isolation.public-grants", EachNamed),
+    ("application.drift", "isolation.owners", EachBegins("owner of")),
+    ("application.drift", "tables.unlogged", EachNamed),
+    ("isolation.with-check", "isolation.policy", SameObject),
+    ("isolation.tenant-index", "application.drift", TableOfIndex),
+    ("tables.unindexed-foreign-key", "application.drift", TableOfIndex),
+    ("application.jobs-late", "application.jobs-stuck", EachNamed),
+    ("isolation.bypass-logins", "isolation.unit-roles", EachNamed),
     ("application.drift", "tables.disabled-trigger", EachNamed),
     ("application.drift", "tables.invalid-index", EachNamed),
     ("application.drift", "tables.unvalidated-constraint", EachNamed),
@@ -128,6 +145,20 @@ impl When {
                     .iter()
                     .any(|cause| cause == object || (object == "prepared transaction" && cause.starts_with(object)))
             }),
+            Self::EachBegins(text) => {
+                !of_symptom.is_empty() && of_symptom.iter().all(|object| object.starts_with(text))
+            }
+            Self::TableOfIndex => {
+                let tables: Vec<&str> = of_cause
+                    .iter()
+                    .filter_map(|object| Some(object.strip_prefix("index ")?.split_once('.')?.0))
+                    .collect();
+                let texts = symptom.evidence.iter().map(|found| format!("{} {}", found.object, found.detail));
+                let named = |text: String| {
+                    text.replace('"', "").split(' ').any(|word| tables.iter().any(|table| *table == word))
+                };
+                !symptom.evidence.is_empty() && texts.map(named).all(|is_named| is_named)
+            }
             Self::EachNamed => {
                 let name = |object: &String| object.rsplit(' ').next().unwrap_or_default().to_owned();
                 let names: Vec<String> = of_cause.iter().map(name).filter(|name| !name.is_empty()).collect();
@@ -178,6 +209,32 @@ mod tests {
         ];
         let idle = || Some("activity.idle-in-transaction".to_owned());
         assert_eq!(causes(checks), [None, idle(), idle(), idle()]);
+    }
+
+    #[test]
+    fn a_missing_index_explains_what_its_table_lacks() {
+        let drift = check("application.drift", "index Task.Task_tenantId_idx");
+        let lacks = |table: &str| check("isolation.tenant-index", table);
+        let drifted = || Some("application.drift".to_owned());
+        assert_eq!(causes(vec![drift.clone(), lacks("table \"Task\"")]), [None, drifted()]);
+        assert_eq!(causes(vec![drift, lacks("table \"Request\"")]), [None, None]);
+    }
+
+    #[test]
+    fn a_foreign_owner_explains_the_owners_that_differ() {
+        let owner = check("isolation.owners", "table \"Task\"");
+        let drift = check("application.drift", "owner of index public.\"Task_idx\"");
+        assert_eq!(causes(vec![owner, drift])[1].as_deref(), Some("isolation.owners"));
+    }
+
+    #[test]
+    fn no_rule_leads_back_to_its_symptom() {
+        for (symptom, cause, _) in RULES {
+            assert!(
+                !RULES.iter().any(|(other, of_other, _)| other == cause && of_other == symptom),
+                "{symptom} {cause}"
+            );
+        }
     }
 
     #[test]

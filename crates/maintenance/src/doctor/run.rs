@@ -1,5 +1,6 @@
 //! A run: every check of the engine, then their root causes.
 
+mod given;
 mod measure;
 mod postgres;
 mod sqlite;
@@ -14,6 +15,8 @@ use super::options::DoctorOptions;
 use super::report::{CheckResult, DoctorReport, Evidence, Fix, Limits, Outcome, Verdict};
 use super::{all_checks, root_cause};
 use crate::engine::Engine;
+
+pub use given::check_given;
 
 /// Most objects that a check lists.
 const MOST: usize = 20;
@@ -123,6 +126,7 @@ fn report(is_sqlite: bool, run: Run<'_>) -> DoctorReport {
 /// Why a check has no outcome in a run that reached the database.
 fn unmade(id: &str) -> &'static str {
     match id {
+        "queries.loops" => "only the service's process counts its units; call `Database::doctor` there",
         "activity.pool" => "only the service's process knows its pool; call `Database::doctor` there",
         "queries.regressions" | "queries.changed-plans" => {
             "it compares with an earlier run; name its document by --since"

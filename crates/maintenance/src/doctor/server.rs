@@ -11,9 +11,12 @@ mod version;
 use super::check::{CheckSpec, Look, REACHABLE, by_code};
 
 pub(super) use certificate::certificate;
+pub use certificate::certificate_outcome;
 pub(super) use clock::clock;
+pub use clock::clock_outcome;
+pub use version::{minor_version_outcome, replica_outcome};
 
-pub(super) static CHECKS: [CheckSpec; 29] = [
+pub(super) static CHECKS: [CheckSpec; 32] = [
     by_code(REACHABLE, "The database cannot be reached, so nothing else was looked at.", Look::Code).fix(
         "start the server, or end sessions if it has no connection left; check the URL with `rylie config show`",
         "none",
@@ -28,6 +31,7 @@ pub(super) static CHECKS: [CheckSpec; 29] = [
     durability::CHECKSUM_FAILURES,
     durability::SYNCHRONOUS_COMMIT,
     archive::REPLICATION_LAG,
+    archive::SYNCHRONOUS_STANDBY,
     archive::SLOTS,
     archive::SLOT_LIMIT,
     archive::ARCHIVER,
@@ -37,11 +41,13 @@ pub(super) static CHECKS: [CheckSpec; 29] = [
     settings::AUTOVACUUM,
     settings::TRACK_COUNTS,
     settings::TIMEOUTS,
+    settings::READ_ONLY,
     settings::SHARED_BUFFERS,
     settings::PENDING_RESTART,
     host_rules::TRUST,
     host_rules::FILE_ERRORS,
     host_rules::PASSWORDS,
+    host_rules::LOGIN_EXPIRY,
     host_rules::TLS,
     by_code(
         "server.certificate",

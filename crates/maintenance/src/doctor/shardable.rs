@@ -2,7 +2,8 @@
 //!
 //! They are made on request only: they concern a plan and no present fault.
 
-use super::check::{CheckSpec, Need, postgres};
+use super::check::{CheckSpec, Look, Need, by_code, postgres};
+use super::report::{Outcome, Verdict};
 
 const NONE: &str = "none now; it belongs to the move";
 
@@ -62,10 +63,20 @@ pub(super) static CHECKS: [CheckSpec; 9] = [
         "SELECT 'warning', 'table ' || t.name, 'has the tenant key as ' || format_type(a.atttypid, a.atttypmod), NULL, NULL FROM {tenant_tables} t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = t.tenant_column WHERE a.atttypid <> 'text'::regtype",
         "ALTER TABLE … ALTER COLUMN \"tenantId\" TYPE text",
     ),
-    obstacle(
+    by_code(
         "shardable.version",
         "Citus serves PostgreSQL 15 to 18: Citus 13.2 up to 17, Citus 14 from 16 on.",
-        "SELECT CASE WHEN v BETWEEN 150000 AND 189999 THEN 'ok' ELSE 'warning' END, 'server', 'PostgreSQL ' || current_setting('server_version'), NULL, NULL FROM (SELECT current_setting('server_version_num')::int AS v) s",
-        "upgrade the server first",
-    ),
+        Look::PostgresCode,
+    )
+    .warns()
+    .on_request()
+    .fix("upgrade the server first", NONE),
 ];
+
+/// Returns the outcome of `shardable.version` for a `server_version_num`.
+#[must_use]
+pub fn version_outcome(version: i32) -> Outcome {
+    let major = version / 10_000;
+    let detail = format!("PostgreSQL {major}");
+    if (15..=18).contains(&major) { Outcome::ok(detail) } else { Outcome::found(Verdict::Warning, "server", detail) }
+}

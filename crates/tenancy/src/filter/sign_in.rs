@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use rylie_audit::Origin;
 use rylie_connection::{
-    CallSite, Pool, SingleStatement, UnitOptions, read_single_statement, signs_in_by_single_statement,
+    CallSite, Pool, SingleStatement, UnitOptions, meter, read_single_statement, signs_in_by_single_statement,
 };
 use rylie_entities::{AgencyId, Timestamp, Token, User, UserId, UserRole};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
@@ -32,7 +32,7 @@ pub(crate) async fn session_user(
     let sql = format!(r#"SELECT u."id", CAST(u."role" AS text) AS "role", u."agencyId", u."tenantId" FROM {from}"#);
     let values: Vec<Value> = vec![token.into(), now.into()];
     let statement = Statement::from_sql_and_values(pool.engine(), sql, values);
-    let rows = read_single_statement(pool, "Session", &statement, at).await?;
+    let rows = read_single_statement(pool, "Session", &statement, at, &meter(pool, None, at)).await?;
     Ok(Some(rows.first().map(signed_in).transpose()?))
 }
 
@@ -87,6 +87,9 @@ impl Tx {
 
     fn into_tenant(mut self, user: &SignedInUser, origin: Origin) -> Self {
         let scope = TenantScope::of(user, origin);
+        if let Ok(transaction) = self.begun() {
+            transaction.belongs_to(scope.tenant().as_str());
+        }
         self.caller = Caller { actor: scope.actor(), origin: scope.origin().clone() };
         self.kind = UnitKind::Tenant(scope);
         self

@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_connection::{
-    CallSite, SingleStatement, Transaction, UnitOptions, begin_deferred, read_single_statement, reads_single_statement,
+    CallSite, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, begin_deferred, meter, read_single_statement,
+    reads_single_statement,
 };
 
 use rylie_entities::Keyed;
@@ -18,11 +19,12 @@ pub(crate) struct BeginLater {
     options: UnitOptions,
     opened_at: CallSite,
     statements: AtomicU64,
+    meter: UnitMeter,
 }
 
 impl BeginLater {
-    pub(crate) fn new(options: UnitOptions, opened_at: CallSite) -> Self {
-        Self { options, opened_at, statements: AtomicU64::default() }
+    pub(crate) fn new(pool: &Pool, tenant: &str, options: UnitOptions, opened_at: CallSite) -> Self {
+        Self { options, opened_at, statements: AtomicU64::default(), meter: meter(pool, Some(tenant), opened_at) }
     }
 
     /// Returns how many single statements were sent.
@@ -56,7 +58,8 @@ impl Tx {
         };
         Some(Box::pin(async move {
             later.statements.fetch_add(1, Ordering::Relaxed);
-            decoded::<E>(&read_single_statement(pool, E::TABLE, &statement, later.opened_at).await?)
+            let (at, meter) = (later.opened_at, &later.meter);
+            decoded::<E>(&read_single_statement(pool, E::TABLE, &statement, at, meter).await?)
         }))
     }
 }

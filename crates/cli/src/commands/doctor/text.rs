@@ -18,8 +18,17 @@ pub(super) fn in_words(report: &DoctorReport) -> String {
         report.checks.iter().filter(|check| check.status == Verdict::NotChecked).collect();
     if !unchecked.is_empty() {
         line(&mut text, &format!("not checked: {}", unchecked.len()));
+        // Many checks lack the same right: one line each would hide the others.
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
         for check in unchecked {
-            line(&mut text, &format!("  {}: {}", check.id, check.reason.as_deref().unwrap_or_default()));
+            let reason = check.reason.as_deref().unwrap_or_default();
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, ids)) => ids.push(&check.id),
+                None => reasons.push((reason, vec![&check.id])),
+            }
+        }
+        for (reason, ids) in reasons {
+            line(&mut text, &format!("  {}: {reason}", ids.join(", ")));
         }
     }
     if let Some(changes) = &report.changes {

@@ -23,10 +23,10 @@ pub(super) const CONNECTION_LIMITS: CheckSpec = postgres(
        used || ' of ' || most || ' connections are in use', fix, 'none; new sessions only' \
      FROM (SELECT 'role ' || quote_ident(rolname) AS object, rolconnlimit AS most, \
          (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid) AS used, \
-         'ALTER ROLE ' || quote_ident(rolname) || ' CONNECTION LIMIT ' || rolconnlimit * 2 AS fix FROM pg_roles r WHERE rolconnlimit >= 0 AND rolcanlogin \
+         'ALTER ROLE ' || quote_ident(rolname) || ' CONNECTION LIMIT ' || greatest(rolconnlimit * 2, 10) AS fix FROM pg_roles r WHERE rolconnlimit >= 0 AND rolcanlogin \
        UNION ALL SELECT 'database ' || quote_ident(datname), datconnlimit, \
          (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid), \
-         'ALTER DATABASE ' || quote_ident(datname) || ' CONNECTION LIMIT ' || datconnlimit * 2 FROM pg_database d \
+         'ALTER DATABASE ' || quote_ident(datname) || ' CONNECTION LIMIT ' || greatest(datconnlimit * 2, 10) FROM pg_database d \
          WHERE datconnlimit >= 0 AND datname = current_database()) l",
 )
 .limits(80.0, 95.0, "percent")

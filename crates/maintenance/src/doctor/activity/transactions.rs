@@ -11,7 +11,7 @@ pub(super) const IDLE_IN_TRANSACTION: CheckSpec = postgres(
      FROM (SELECT *, extract(epoch FROM clock_timestamp() - state_change)::bigint AS age FROM pg_stat_activity \
        WHERE state LIKE 'idle in transaction%' AND {kind} <> 'backup') a",
 )
-.limits(60.0, 600.0, "seconds")
+.limits(30.0, 600.0, "seconds")
 .needs(&[Need::Statistics])
 .fix("rylie doctor terminate PID", "none; the transaction is rolled back");
 
@@ -37,5 +37,5 @@ pub(super) const PREPARED: CheckSpec = postgres(
        'none; releases its locks' \
      FROM (SELECT *, extract(epoch FROM clock_timestamp() - prepared)::bigint AS age FROM pg_prepared_xacts) p",
 )
-.limits(30.0, 3_600.0, "seconds")
+.limits(5.0, 3_600.0, "seconds")
 .fix("ROLLBACK PREPARED 'ID', or COMMIT PREPARED 'ID' if its coordinator committed", "none; releases its locks");

@@ -42,7 +42,7 @@ pub(super) const AUDIT_LOGGING: CheckSpec = both(
 pub(super) const THRESHOLDS: CheckSpec = both(
     "application.threshold-crossed",
     "A watched value is above its threshold, and an alert was sent for it.",
-    "SELECT CASE WHEN crossed THEN 'warning' END, 'alert ' || name, 'is ' || value || ', above ' || threshold || ' since ' || changed_at, NULL, NULL FROM rylie_alerts",
+    "SELECT CASE WHEN crossed THEN 'warning' END, 'alert ' || name, 'is ' || value || ', above ' || threshold || ' since ' || changed_at, NULL, NULL FROM rylie_alerts WHERE name <> 'doctor_critical'",
 )
 .healthy("no watched value is above its threshold")
 .needs(&[Need::Table("rylie_alerts"), Need::EveryTenant])

@@ -29,22 +29,24 @@ pub(super) const BYPASS: CheckSpec = postgres(
 pub(super) const SERVICE: CheckSpec = postgres(
     "isolation.service-logins",
     "A login of the service has rights that pass the isolation layers.",
-    "SELECT 'critical', 'login ' || quote_ident(r.rolname), w.what, w.fix, 'none; from its next statement on' \
+    "WITH RECURSIVE reach(login, role, is_direct) AS (SELECT r.oid, m.roleid, true FROM pg_roles r JOIN pg_auth_members m ON m.member = r.oid WHERE r.rolcanlogin AND NOT r.rolsuper \
+       UNION SELECT reach.login, m.roleid, false FROM reach JOIN pg_roles d ON d.oid = reach.role AND d.rolname <> 'rylie_doors' JOIN pg_auth_members m ON m.member = reach.role), \
+     owner AS (SELECT relowner AS oid FROM pg_class WHERE oid = to_regclass('public.\"User\"')), \
+     serves AS (SELECT reach.login FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE g.rolname = 'rylie_doors') \
+     SELECT 'critical', 'login ' || quote_ident(r.rolname), w.what, w.fix, 'none; from its next statement on' \
      FROM pg_roles r, LATERAL (\
-       SELECT 'is a direct member of ' || quote_ident(g.rolname) || ', and passes by its policies without a unit' AS what, 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) AS fix \
-         FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND r.rolcanlogin AND g.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
-           AND r.oid <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0) AND NOT r.rolsuper AND NOT r.rolcreaterole \
-       UNION ALL SELECT 'may assume units'' roles, and owns tables or may become their owner', 'REVOKE ' || quote_ident(o.rolname) || ' FROM ' || quote_ident(r.rolname) \
-         FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner WHERE c.oid = to_regclass('public.\"User\"') AND r.oid <> o.oid AND r.rolcanlogin AND NOT r.rolsuper \
-           AND EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND m.roleid = o.oid) \
-           AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'rylie_doors') \
+       SELECT 'is a member of ' || quote_ident(g.rolname) || ', and passes by its policies without a unit' AS what, CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END AS fix \
+         FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND g.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+           AND r.oid <> coalesce((SELECT oid FROM owner), 0) AND NOT r.rolcreaterole \
+       UNION ALL SELECT 'may assume units'' roles, and owns tables or may become their owner', CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END \
+         FROM reach JOIN owner ON owner.oid = reach.role JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) \
        UNION ALL SELECT 'serves units and may create roles', 'ALTER ROLE ' || quote_ident(r.rolname) || ' NOCREATEROLE' \
-         FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'rylie_doors' AND r.rolcanlogin AND r.rolcreaterole AND NOT r.rolsuper \
-           AND r.oid <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0) \
-       UNION ALL SELECT 'serves units and is a member of ' || quote_ident(p.rolname), 'REVOKE ' || quote_ident(p.rolname) || ' FROM ' || quote_ident(r.rolname) \
-         FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_auth_members o ON o.member = r.oid JOIN pg_roles p ON p.oid = o.roleid \
-         WHERE m.member = r.oid AND g.rolname = 'rylie_doors' AND r.rolcanlogin AND NOT r.rolsuper \
-           AND p.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_read_all_data', 'pg_write_all_data')) w",
+         WHERE r.oid IN (SELECT login FROM serves) AND r.rolcreaterole AND r.oid <> coalesce((SELECT oid FROM owner), 0) \
+       UNION ALL SELECT 'serves units and is a member of ' || quote_ident(g.rolname) || CASE WHEN g.rolsuper THEN ', a superuser' WHEN g.rolbypassrls THEN ', which is exempt from row-level security' ELSE '' END, \
+           CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END \
+         FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) AND g.oid <> coalesce((SELECT oid FROM owner), 0) \
+           AND (g.rolsuper OR g.rolbypassrls OR g.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_read_all_data', 'pg_write_all_data'))) w \
+     WHERE r.rolcanlogin AND NOT r.rolsuper",
 )
 .healthy("no login of the service passes the isolation layers")
 .needs(&[Need::Table("User")])
@@ -59,7 +61,12 @@ pub(super) const UNIT_ROLES: CheckSpec = postgres(
        CASE WHEN r.oid IS NOT NULL THEN 'ALTER ROLE ' || n.name || ' NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION NOLOGIN' END, 'none; from its next statement on' \
      FROM (VALUES ('rylie_tenant'), ('rylie_identity'), ('rylie_platform')) n(name) LEFT JOIN pg_roles r ON r.rolname = n.name \
        LEFT JOIN LATERAL (SELECT string_agg(quote_ident(g.rolname), ', ') AS roles FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid) m ON true \
-     WHERE r.oid IS NULL OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcanlogin OR r.rolcreatedb OR r.rolreplication OR m.roles IS NOT NULL",
+     WHERE r.oid IS NULL OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcanlogin OR r.rolcreatedb OR r.rolreplication OR m.roles IS NOT NULL \
+     UNION ALL SELECT 'critical', 'role rylie_doors', 'has members, and none of them may log in, so no service can connect', NULL, NULL \
+     WHERE EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE g.rolname = 'rylie_doors' AND m.member <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0)) \
+       AND NOT EXISTS (SELECT FROM pg_roles l JOIN pg_roles g ON g.rolname = 'rylie_doors' WHERE l.rolcanlogin \
+         AND l.oid <> coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), 0) \
+         AND CASE WHEN l.rolsuper THEN EXISTS (SELECT FROM pg_auth_members m WHERE m.member = l.oid AND m.roleid = g.oid) ELSE pg_has_role(l.oid, g.oid, 'MEMBER') END)",
 )
 .healthy("the roles of the units exist and have no attribute of their own")
 .fix("rylie migrate deploy as a superuser, or an owner who may create roles", "none");

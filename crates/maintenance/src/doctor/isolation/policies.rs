@@ -44,6 +44,7 @@ pub(super) const PERMISSIVE: CheckSpec = postgres(
      FROM pg_policy p JOIN {tenant_tables} t ON t.oid = p.polrelid \
      WHERE p.polpermissive AND coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') !~ '^\\(\"tenantId\" = (current_setting\\(''rylie\\.tenant''::text, true\\)|''([^'']|'''')*''::text)\\)$' \
        AND NOT (p.polname = 'rylie_coexistence' AND pg_get_expr(p.polqual, p.polrelid) ~ '^rylie_[a-z_]+\\([^()]*\\)$|rylie_') \
+       AND NOT (p.polname = 'rylie_tenant' AND NOT EXISTS (SELECT FROM pg_policy g WHERE g.polrelid = p.polrelid AND g.polpermissive AND pg_get_expr(g.polqual, g.polrelid) ~ '^\\(\"tenantId\" = current_setting\\(''rylie\\.tenant''::text, true\\)\\)$')) \
        AND NOT (p.polcmd = 'a' AND p.polqual IS NULL) AND NOT (p.polname = 'rylie_audit_keeper' AND pg_get_expr(p.polqual, p.polrelid) ~ 'rylie.audit_keeper') \
        AND EXISTS (SELECT FROM unnest(p.polroles) r(oid) LEFT JOIN pg_roles o ON o.oid = r.oid WHERE r.oid = 0 OR o.rolname !~ '^rylie_(platform|identity|auditor|sealer|usage|reader|readers)$' \
          AND NOT (p.polcmd = 'r' AND p.polname = 'rylie_reader_' || o.rolname))",

@@ -9,7 +9,7 @@ pub(super) const EXTENSION: CheckSpec = postgres(
     "The server keeps no statistics of statements, so slow ones cannot be named.",
     "SELECT CASE WHEN loaded AND created THEN 'ok' ELSE 'warning' END, 'extension pg_stat_statements', CASE WHEN NOT loaded THEN 'is not in shared_preload_libraries' \
          WHEN NOT created THEN 'is loaded and not created in this database' ELSE 'is in use' END, CASE WHEN loaded AND NOT created THEN 'CREATE EXTENSION pg_stat_statements' END, 'none' \
-     FROM (SELECT coalesce(current_setting('pg_stat_statements.max', true), '') <> '' AS loaded, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements') AS created) e",
+     FROM (SELECT EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS loaded, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements') AS created) e",
 )
 .warns()
 .fix("add pg_stat_statements to shared_preload_libraries, restart, CREATE EXTENSION pg_stat_statements", "a restart");

@@ -5,7 +5,7 @@ use crate::doctor::check::{CheckSpec, Look};
 use crate::doctor::report::Outcome;
 use crate::doctor::session::placeholders::{fill, wrapped};
 use crate::doctor::session::{Session, outcome, texts};
-use crate::doctor::{application, isolation, queries, server};
+use crate::doctor::{application, isolation, queries, server, shardable};
 use crate::engine::Engine;
 
 pub(super) async fn run(engine: &Engine, run: &mut Run<'_>) -> Result<(), String> {
@@ -59,9 +59,13 @@ async fn by_code(session: &mut Session, spec: &CheckSpec, run: &Run<'_>) -> Outc
         "isolation.probe-tenant" => isolation::probe_tenant(session).await,
         "isolation.probe-identity" => isolation::probe_identity(session).await,
         "isolation.probe-platform" => isolation::probe_platform(session).await,
+        "server.replica" => server::replica_outcome(session.rights.in_recovery),
+        "server.minor-version" => server::minor_version_outcome(session.rights.version),
+        "shardable.version" => shardable::version_outcome(session.rights.version),
         "server.clock" => server::clock(session, &run.limit(spec.id)).await,
         "server.certificate" => server::certificate(session, run.facts.at, &run.limit(spec.id)).await,
         "queries.plans" => queries::plans(session, &run.limit(spec.id)).await,
+        "queries.missing-index" => queries::advice(session, &run.limit(spec.id)).await,
         "application.orphans" => application::orphans(session, run.options.deep).await,
         _ => Outcome::default(),
     }

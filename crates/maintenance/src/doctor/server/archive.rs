@@ -15,6 +15,17 @@ pub(super) const REPLICATION_LAG: CheckSpec = postgres(
 .needs(&[Need::Statistics, Need::Primary])
 .fix("check network, disk and long queries of the replica", "none");
 
+pub(super) const SYNCHRONOUS_STANDBY: CheckSpec = postgres(
+    "server.synchronous-standby",
+    "Commits wait for a synchronous replica that is not connected.",
+    "SELECT CASE WHEN reset_val <> '' AND n = 0 AND EXISTS (SELECT FROM pg_settings c WHERE c.name = 'synchronous_commit' AND c.reset_val NOT IN ('off', 'local')) THEN 'critical' ELSE 'ok' END, 'setting synchronous_standby_names', \
+       CASE WHEN reset_val = '' THEN 'is empty' ELSE 'names replicas, and ' || n || ' synchronous ones are connected' END, 'ALTER SYSTEM SET synchronous_standby_names = ''''', 'none; then SELECT pg_reload_conf()' \
+     FROM pg_settings, (SELECT count(*) AS n FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) r WHERE name = 'synchronous_standby_names'",
+)
+.healthy("commits wait for no missing replica")
+.needs(&[Need::Statistics, Need::Primary])
+.fix("start the replica; ALTER SYSTEM SET synchronous_standby_names = '' lets commits continue without it", "none; then SELECT pg_reload_conf()");
+
 pub(super) const SLOTS: CheckSpec = postgres(
     "server.replication-slots",
     "A replication slot without a reader keeps the write-ahead log until the disk is full.",
@@ -41,14 +52,16 @@ pub(super) const SLOT_LIMIT: CheckSpec = postgres(
 pub(super) const ARCHIVER: CheckSpec = postgres(
     "server.archiver",
     "The write-ahead log is not archived, so recovery ends at the last archived file and the disk fills up.",
-    "SELECT CASE WHEN current_setting('archive_mode') = 'off' THEN 'not-checked' \
+    "SELECT CASE WHEN mode = 'off' THEN 'not-checked' \
          WHEN last_failed_time > coalesce(last_archived_time, '-infinity') THEN 'critical' \
-         WHEN current_setting('archive_command') = '' AND coalesce(current_setting('archive_library', true), '') = '' THEN 'critical' \
+         WHEN command = '' AND library = '' THEN 'critical' \
          WHEN last_failed_time > now() - interval '1 day' THEN 'warning' \
          WHEN last_archived_time < now() - {c} * interval '1 second' AND NOT pg_is_in_recovery() THEN 'warning' ELSE 'ok' END, 'archiver', \
-       CASE WHEN current_setting('archive_mode') = 'off' THEN 'archive_mode is off: there is no archive of the log' \
+       CASE WHEN mode = 'off' THEN 'archive_mode is off: there is no archive of the log' \
          ELSE failed_count || ' failures' || coalesce(', the last ' || to_char(last_failed_time, 'YYYY-MM-DD HH24:MI:SS'), '') \
-         || coalesce('; last archived ' || to_char(last_archived_time, 'YYYY-MM-DD HH24:MI:SS'), '; nothing archived yet') END, NULL, NULL FROM pg_stat_archiver",
+         || coalesce('; last archived ' || to_char(last_archived_time, 'YYYY-MM-DD HH24:MI:SS'), '; nothing archived yet') END, NULL, NULL FROM pg_stat_archiver, \
+       (SELECT max(setting) FILTER (WHERE name = 'archive_mode') AS mode, coalesce(max(setting) FILTER (WHERE name = 'archive_command'), '') AS command, \
+         coalesce(max(setting) FILTER (WHERE name = 'archive_library'), '') AS library FROM pg_settings) s",
 )
 .limits(3_600.0, 86_400.0, "seconds since the last file")
 .fix("run archive_command by hand to see its error; the server's log has it too", "none");

@@ -26,6 +26,12 @@ pub(crate) async fn certificate(session: &mut Session, now: DateTime<Utc>, limit
     }
     let end = hex.and_then(|hex| hex::decode(hex).ok()).and_then(|der| valid_until(&der));
     let Some(end) = end else { return Outcome::not_checked("the certificate cannot be read") };
+    certificate_outcome(end, now, limits)
+}
+
+/// Returns the outcome of `server.certificate` for a certificate that is valid until `end`.
+#[must_use]
+pub fn certificate_outcome(end: DateTime<Utc>, now: DateTime<Utc>, limits: &Limits) -> Outcome {
     let detail = format!("valid until {}", end.format("%F"));
     #[expect(clippy::cast_precision_loss, reason = "days")]
     let days = (end - now).num_hours() as f64 / 24.0;

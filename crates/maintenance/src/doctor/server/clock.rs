@@ -20,6 +20,12 @@ pub(crate) async fn clock(session: &mut Session, limits: &Limits) -> Outcome {
     };
     let Some(there) = there else { return Outcome::not_checked("the server did not tell its time") };
     let differ = (here.as_secs_f64() - trip.as_secs_f64() / 2.0 - there).abs();
+    clock_outcome(differ, limits)
+}
+
+/// Returns the outcome of `server.clock` for clocks that differ by some seconds.
+#[must_use]
+pub fn clock_outcome(differ: f64, limits: &Limits) -> Outcome {
     let detail = format!("the clocks differ by {differ:.1} s");
     if differ >= limits.critical {
         Outcome::found(Verdict::Critical, "server", detail)

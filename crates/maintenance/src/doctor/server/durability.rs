@@ -5,23 +5,23 @@ use crate::doctor::check::{CheckSpec, postgres};
 pub(super) const FSYNC: CheckSpec = postgres(
     "server.fsync",
     "The server does not wait for the disk, so a crash of the machine damages the database.",
-    "SELECT CASE current_setting('fsync') WHEN 'off' THEN 'critical' ELSE 'ok' END, 'setting fsync', 'is ' || current_setting('fsync'), \
-       'ALTER SYSTEM SET fsync = on', 'none; then SELECT pg_reload_conf()'",
+    "SELECT CASE setting WHEN 'off' THEN 'critical' ELSE 'ok' END, 'setting fsync', 'is ' || setting, \
+       'ALTER SYSTEM SET fsync = on', 'none; then SELECT pg_reload_conf()' FROM pg_settings WHERE name = 'fsync'",
 )
 .fix("ALTER SYSTEM SET fsync = on, then SELECT pg_reload_conf()", "none");
 
 pub(super) const FULL_PAGE_WRITES: CheckSpec = postgres(
     "server.full-page-writes",
     "A page that a crash cut in half cannot be repaired.",
-    "SELECT CASE current_setting('full_page_writes') WHEN 'off' THEN 'critical' ELSE 'ok' END, 'setting full_page_writes', 'is ' || current_setting('full_page_writes'), \
-       'ALTER SYSTEM SET full_page_writes = on', 'none; then SELECT pg_reload_conf()'",
+    "SELECT CASE setting WHEN 'off' THEN 'critical' ELSE 'ok' END, 'setting full_page_writes', 'is ' || setting, \
+       'ALTER SYSTEM SET full_page_writes = on', 'none; then SELECT pg_reload_conf()' FROM pg_settings WHERE name = 'full_page_writes'",
 )
 .fix("ALTER SYSTEM SET full_page_writes = on, then SELECT pg_reload_conf()", "none");
 
 pub(super) const CHECKSUMS: CheckSpec = postgres(
     "server.checksums",
     "Pages have no checksums, so a failing disk damages rows unnoticed.",
-    "SELECT CASE current_setting('data_checksums') WHEN 'off' THEN 'warning' ELSE 'ok' END, 'server', 'data checksums are ' || current_setting('data_checksums'), NULL, NULL",
+    "SELECT CASE setting WHEN 'off' THEN 'warning' ELSE 'ok' END, 'server', 'data checksums are ' || setting, NULL, NULL FROM pg_settings WHERE name = 'data_checksums'",
 )
 .warns()
 .fix("stop the server and run `pg_checksums --enable`", "the server is stopped meanwhile");
@@ -29,8 +29,9 @@ pub(super) const CHECKSUMS: CheckSpec = postgres(
 pub(super) const CHECKSUM_FAILURES: CheckSpec = postgres(
     "server.checksum-failures",
     "Pages on disk are damaged.",
-    "SELECT CASE WHEN current_setting('data_checksums') = 'off' THEN 'not-checked' WHEN sum(checksum_failures) > 0 THEN 'critical' ELSE 'ok' END, 'server', \
-       CASE WHEN current_setting('data_checksums') = 'off' THEN 'data checksums are off' ELSE coalesce(sum(checksum_failures), 0) || ' damaged pages were read' END, NULL, NULL FROM pg_stat_database",
+    "SELECT CASE WHEN s.setting = 'off' THEN 'not-checked' WHEN f.n > 0 THEN 'critical' ELSE 'ok' END, 'server', \
+       CASE WHEN s.setting = 'off' THEN 'data checksums are off' ELSE f.n || ' damaged pages were read' END, NULL, NULL \
+     FROM pg_settings s, (SELECT coalesce(sum(checksum_failures), 0) AS n FROM pg_stat_database) f WHERE s.name = 'data_checksums'",
 )
 .fix("restore the newest verified backup on another disk (`rylie backup restore`)", "none");
 

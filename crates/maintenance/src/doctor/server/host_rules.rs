@@ -31,6 +31,18 @@ pub(super) const PASSWORDS: CheckSpec = postgres(
 .warns()
 .fix("set password_encryption to scram-sha-256, and every such password again", "none");
 
+pub(super) const LOGIN_EXPIRY: CheckSpec = postgres(
+    "server.login-expiry",
+    "The password of a login has expired or ends soon, and the server refuses it then.",
+    "SELECT CASE WHEN days <= {c} THEN 'critical' WHEN days <= {w} THEN 'warning' END, 'login ' || quote_ident(rolname), \
+       CASE WHEN days <= 0 THEN 'its password has expired at ' ELSE 'its password is valid until ' END || to_char(rolvaliduntil, 'YYYY-MM-DD HH24:MI'), \
+       'ALTER ROLE ' || quote_ident(rolname) || ' VALID UNTIL ''infinity''', 'none; new sessions only' \
+     FROM (SELECT rolname, rolvaliduntil, extract(epoch FROM rolvaliduntil - now()) / 86400 AS days FROM pg_roles WHERE rolcanlogin AND isfinite(rolvaliduntil)) r",
+)
+.healthy("no password of a login ends soon")
+.limits(14.0, 2.0, "days left, at most")
+.fix("set a new password, then ALTER ROLE … VALID UNTIL", "none; new sessions only");
+
 pub(super) const TLS: CheckSpec = postgres(
     "server.unencrypted-sessions",
     "Sessions over the network are not encrypted.",

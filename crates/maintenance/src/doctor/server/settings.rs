@@ -17,8 +17,8 @@ pub(super) const TEMPORARY_FILES: CheckSpec = postgres(
 pub(super) const AUTOVACUUM: CheckSpec = postgres(
     "server.autovacuum",
     "Autovacuum is off, so tables grow and transaction ids run out.",
-    "SELECT CASE current_setting('autovacuum') WHEN 'off' THEN 'critical' ELSE 'ok' END, 'setting autovacuum', 'is ' || current_setting('autovacuum'), \
-       'ALTER SYSTEM SET autovacuum = on', 'none; then SELECT pg_reload_conf()'",
+    "SELECT CASE setting WHEN 'off' THEN 'critical' ELSE 'ok' END, 'setting autovacuum', 'is ' || setting, \
+       'ALTER SYSTEM SET autovacuum = on', 'none; then SELECT pg_reload_conf()' FROM pg_settings WHERE name = 'autovacuum'",
 )
 .fix("ALTER SYSTEM SET autovacuum = on, then SELECT pg_reload_conf()", "none");
 
@@ -38,11 +38,30 @@ pub(super) const TIMEOUTS: CheckSpec = postgres(
          || CASE name WHEN 'statement_timeout' THEN '''5min''' WHEN 'lock_timeout' THEN '''30s''' ELSE '''10min''' END, 'none; new sessions only' \
      FROM pg_settings WHERE name IN ('idle_in_transaction_session_timeout', 'statement_timeout', 'lock_timeout') AND reset_val = '0' \
        AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setrole = 0 AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
-         AND c LIKE name || '=%' AND c <> name || '=0')",
+         AND c LIKE name || '=%' AND c <> name || '=0') \
+     UNION ALL SELECT 'warning', 'login ' || quote_ident(pg_get_userbyid(s.setrole)), 'sets ' || split_part(c, '=', 1) || ' to 0, without limit', \
+       'ALTER ROLE ' || quote_ident(pg_get_userbyid(s.setrole)) || CASE WHEN s.setdatabase = 0 THEN '' ELSE ' IN DATABASE ' || quote_ident(current_database()) END || ' RESET ' || split_part(c, '=', 1), 'none; new sessions only' \
+     FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setrole <> 0 AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
+       AND c IN ('idle_in_transaction_session_timeout=0', 'statement_timeout=0', 'lock_timeout=0')",
 )
 .healthy("statements, locks and idle transactions have limits")
 .warns()
 .fix("ALTER DATABASE … SET idle_in_transaction_session_timeout = '10min'", "none; new sessions only");
+
+/// The session of the diagnosis is read-only by its own choice, so the defaults are looked at.
+pub(super) const READ_ONLY: CheckSpec = postgres(
+    "server.read-only",
+    "New sessions may not write, so the service fails.",
+    "SELECT 'critical', 'setting default_transaction_read_only', 'is on for every session of the server', 'ALTER SYSTEM RESET default_transaction_read_only', 'none; then SELECT pg_reload_conf()' \
+       FROM pg_settings WHERE name = 'default_transaction_read_only' AND reset_val = 'on' AND source NOT IN ('database', 'user', 'database user', 'client', 'session', 'override') AND NOT pg_is_in_recovery() \
+     UNION ALL SELECT CASE WHEN s.setrole = 0 OR EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = s.setrole AND g.rolname = 'rylie_doors') THEN 'critical' END, \
+       CASE WHEN s.setrole = 0 THEN 'database' ELSE 'role ' || quote_ident(pg_get_userbyid(s.setrole)) END, 'sets default_transaction_read_only', \
+       'ALTER ' || CASE WHEN s.setrole = 0 THEN 'DATABASE ' || quote_ident(current_database()) \
+         ELSE 'ROLE ' || quote_ident(pg_get_userbyid(s.setrole)) || CASE WHEN s.setdatabase = 0 THEN '' ELSE ' IN DATABASE ' || quote_ident(current_database()) END END || ' RESET default_transaction_read_only', 'none; new sessions only' \
+       FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND c ~ '^default_transaction_read_only=(on|true|yes|1)$'",
+)
+.healthy("sessions of the service may write")
+.fix("ALTER … RESET default_transaction_read_only", "none; new sessions only");
 
 pub(super) const SHARED_BUFFERS: CheckSpec = postgres(
     "server.shared-buffers",

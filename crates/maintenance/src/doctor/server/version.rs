@@ -1,24 +1,50 @@
 //! The version and the state of the server.
 
-use crate::doctor::check::{CheckSpec, postgres};
+use crate::doctor::check::{CheckSpec, Look, by_code, postgres};
+use crate::doctor::report::{Outcome, Verdict};
 
-pub(super) const REPLICA: CheckSpec = postgres(
+pub(super) const REPLICA: CheckSpec = by_code(
     "server.replica",
     "This server is a replica, so some checks were not made and nothing can be fixed here.",
-    "SELECT CASE WHEN pg_is_in_recovery() THEN 'warning' ELSE 'ok' END, 'server', CASE WHEN pg_is_in_recovery() THEN 'is in recovery' ELSE 'is a primary' END, NULL, NULL",
+    Look::PostgresCode,
 )
 .warns()
 .fix("run the diagnosis on the primary", "none");
 
-/// The first minor versions without the holes CVE-2025-12817 and CVE-2025-12818 (November 2025).
-pub(super) const MINOR_VERSION: CheckSpec = postgres(
+pub(super) const MINOR_VERSION: CheckSpec = by_code(
     "server.minor-version",
     "The server's version has known security holes, or its maintenance has ended.",
-    "SELECT CASE WHEN v < 140000 THEN 'critical' WHEN v < 150000 OR (v >= 150000 AND v < 150015) OR (v >= 160000 AND v < 160011) \
-         OR (v >= 170000 AND v < 170007) OR (v >= 180000 AND v < 180001) THEN 'warning' ELSE 'ok' END, 'server', 'PostgreSQL ' || current_setting('server_version'), NULL, NULL \
-     FROM (SELECT current_setting('server_version_num')::int AS v) s",
+    Look::PostgresCode,
 )
 .fix("install the newest minor version and restart", "a restart");
+
+/// Returns the outcome of `server.replica`.
+#[must_use]
+pub fn replica_outcome(in_recovery: bool) -> Outcome {
+    if in_recovery {
+        return Outcome::found(Verdict::Warning, "server", "is in recovery");
+    }
+    Outcome::ok("is a primary")
+}
+
+/// Returns the outcome of `server.minor-version` for a `server_version_num`.
+///
+/// The first minor versions without the holes CVE-2025-12817 and CVE-2025-12818 (November 2025) are good.
+#[must_use]
+pub fn minor_version_outcome(version: i32) -> Outcome {
+    let (major, minor) = (version / 10_000, version % 10_000);
+    let detail = format!("PostgreSQL {major}.{minor}");
+    let is_old = match major {
+        ..14 => return Outcome::found(Verdict::Critical, "server", detail),
+        14 => true,
+        15 => minor < 15,
+        16 => minor < 11,
+        17 => minor < 7,
+        18 => minor < 1,
+        _ => false,
+    };
+    if is_old { Outcome::found(Verdict::Warning, "server", detail) } else { Outcome::ok(detail) }
+}
 
 pub(super) const INVALID_DATABASE: CheckSpec = postgres(
     "server.invalid-database",

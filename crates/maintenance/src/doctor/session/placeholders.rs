@@ -92,8 +92,14 @@ pub(crate) fn fill(sql: &str, facts: &DoctorFacts, limits: &Limits, is_sqlite: b
 
 /// Wraps a statement so that its rows are text and only findings count.
 pub(crate) fn wrapped(sql: &str) -> String {
+    given(sql, &[])
+}
+
+/// As [`wrapped`], with views replaced by statements.
+pub(crate) fn given(sql: &str, views: &[(&str, &str)]) -> String {
+    let views: String = views.iter().map(|(name, rows)| format!("{name} AS ({rows}), ")).collect();
     format!(
-        "WITH q(level, object, detail, fix, lock) AS ({sql}) SELECT CAST(level AS text), CAST(object AS text), CAST(detail AS text), \
+        "WITH {views}q(level, object, detail, fix, lock) AS ({sql}) SELECT CAST(level AS text), CAST(object AS text), CAST(detail AS text), \
          CAST(fix AS text), CAST(lock AS text) FROM q WHERE level IS NOT NULL \
          ORDER BY CASE level WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, object LIMIT 200"
     )

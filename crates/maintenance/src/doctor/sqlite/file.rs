@@ -124,6 +124,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_cannot_be_written_is_critical() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rylie.db");
+        fs::write(&file, "x").unwrap();
+        assert!(writable(&file).evidence.is_empty());
+        // Neither a folder nor an absent file can be opened for writing, by any user.
+        assert_eq!(writable(folder.path()).evidence[0].level, Verdict::Critical);
+        assert_eq!(writable(&folder.path().join("absent")).evidence[0].level, Verdict::Critical);
+    }
+
+    #[test]
     fn a_file_on_a_network_file_system_is_found_by_its_longest_mount() {
         let mounts = "/dev/sda / ext4 rw 0 0\nhost:/x /srv/data nfs4 rw 0 0\n";
         assert!(on_network(mounts, Path::new("/srv/rylie.db")).evidence.is_empty());

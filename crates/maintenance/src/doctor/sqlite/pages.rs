@@ -130,3 +130,20 @@ pub(in crate::doctor) async fn measure(connection: &mut SqliteConnection, data: 
     let fingerprint = sqlx::query_scalar("SELECT fingerprint FROM rylie_database").persistent(false);
     data.fingerprint = fingerprint.fetch_optional(connection).await.ok().flatten();
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_does_not_enforce_foreign_keys_is_critical() {
+        for (enforced, found) in [(true, 0), (false, 1)] {
+            let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(enforced);
+            let mut connection = options.connect().await.unwrap();
+            assert_eq!(foreign_keys(&mut connection).await.evidence.len(), found);
+        }
+    }
+}

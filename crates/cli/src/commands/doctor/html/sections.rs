@@ -1,6 +1,6 @@
 //! The parts of the page with measurements.
 
-use rylie_db::maintenance::{DoctorReport, WaitEdge, pretty_bytes};
+use rylie_db::maintenance::{DoctorReport, TenantWork, WaitEdge, pretty_bytes};
 
 use super::{charts, escaped, put};
 
@@ -81,13 +81,18 @@ pub(super) fn sizes(body: &mut String, report: &DoctorReport) {
                 (
                     tenant.tenant.clone(),
                     value(tenant.rows),
-                    format!("{} rows, {}", tenant.rows, pretty_bytes(tenant.bytes)),
+                    format!("{} rows, {}{}", tenant.rows, pretty_bytes(tenant.bytes), worked(tenant.work.as_ref())),
                 )
             })
             .collect();
         put(body, &charts::bars("Largest tenants, estimated", &rows));
     }
     put(body, "</section>\n");
+}
+
+/// The work of a tenant's units, where the run was made by the service.
+fn worked(work: Option<&TenantWork>) -> String {
+    work.map_or_else(String::new, |work| format!("; {} statements, {} ms", work.statements, work.ms))
 }
 
 pub(super) fn activity(body: &mut String, report: &DoctorReport) {

@@ -1,0 +1,54 @@
+//! The job of the scheduler that diagnoses the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rylie_entities::Env;
+use rylie_maintenance::{
+    DoctorOptions, Job, JobContext, Missed, Notifier, Result, Verdict, check_findings, deliver_alerts,
+};
+use serde_json::{Value, json};
+
+use crate::backup::failed;
+use crate::database::Database;
+
+/// `doctor`: diagnoses the database, with the pool and the units of this process, and sends an alert if something is
+/// critical. Hourly.
+pub(crate) struct Diagnose {
+    pub(crate) database: Database,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) notifiers: Vec<Notifier>,
+}
+
+#[async_trait]
+impl Job for Diagnose {
+    fn name(&self) -> &'static str {
+        "doctor"
+    }
+
+    fn cron(&self) -> &'static str {
+        "27 * * * *"
+    }
+
+    fn missed(&self) -> Missed {
+        Missed::Skip
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_mins(5)
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Value> {
+        let report = Box::pin(self.database.doctor(&DoctorOptions::default())).await.map_err(failed)?;
+        let causes = |level| {
+            let of_level = report.checks.iter().filter(move |check| check.status == level);
+            of_level.filter(|check| check.root_cause.is_none()).map(|check| check.id.as_str()).collect::<Vec<_>>()
+        };
+        let (critical, warnings) = (causes(Verdict::Critical), causes(Verdict::Warning));
+        let number = i64::try_from(critical.len()).unwrap_or(i64::MAX);
+        check_findings(context.store(), number, &self.notifiers).await?;
+        let undelivered = deliver_alerts(context.store(), &*self.env, &self.notifiers).await?.len();
+        Ok(json!({ "critical": critical, "warnings": warnings, "undelivered": undelivered }))
+    }
+}
