@@ -154,7 +154,7 @@ fn check_tenant(field: &Field) -> Result<()> {
     if field.nullable {
         return Err(Error::new_spanned(
             &field.ty,
-            "a row without a tenant belongs to nobody and would be lost: use `TenantId`",
+            "a row without a tenant cannot be isolated: use `TenantId`",
         ));
     }
     if field.kind != "TenantId" {
