@@ -46,7 +46,7 @@ mod item {
         #[sea_orm(column_type = "Text", nullable)]
         pub target_city: Option<String>,
         #[sea_orm(column_type = "Text", nullable)]
-        pub target_model: Option<String>,
+        pub target_product: Option<String>,
         #[sea_orm(column_type = "JsonBinary", nullable)]
         pub keywords: Option<Json>,
         #[sea_orm(column_type = "Text", nullable)]
@@ -71,7 +71,7 @@ mod item {
 }
 
 const CREATE_ITEM: CreateTable = CreateTable::new("own_m20261201_000001_create_bench_item", || {
-    let texts = ["description", "targetUrl", "targetCity", "targetModel"];
+    let texts = ["description", "targetUrl", "targetCity", "targetProduct"];
     let more = ["completedUrl", "completedTitle", "completedNotes"];
     let mut table = NewTable::new("BenchItem").belongs_to("requestId", "Request").user("userId");
     for name in ["title", "kind", "status", "priority"] {
@@ -167,7 +167,7 @@ pub(crate) async fn compare(rounds: usize) -> Result<()> {
     let unit = service.store.tenant(&scope).await?;
     let (mut tasks, mut items) = (Vec::new(), Vec::new());
     for number in 0..200 {
-        tasks.push(unit.tasks().add(&request, NewTask::new(&format!("task {number}"), TaskType::Blog)).await?);
+        tasks.push(unit.tasks().add(&request, NewTask::new(format!("task {number}"), TaskType::Blog)).await?);
         items.push(unit.items().add(&request, &format!("item {number}")).await?);
     }
     unit.commit().await?;

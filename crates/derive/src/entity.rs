@@ -152,10 +152,7 @@ fn id(fields: &[Field]) -> Result<usize> {
 
 fn check_tenant(field: &Field) -> Result<()> {
     if field.nullable {
-        return Err(Error::new_spanned(
-            &field.ty,
-            "a row without a tenant belongs to nobody and would be lost: use `TenantId`",
-        ));
+        return Err(Error::new_spanned(&field.ty, "a row without a tenant cannot be isolated: use `TenantId`"));
     }
     if field.kind != "TenantId" {
         return Err(Error::new_spanned(&field.ty, "the tenant key must be a `TenantId`, which no caller can invent"));

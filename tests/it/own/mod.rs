@@ -10,4 +10,5 @@ mod missing_parts;
 mod on_postgres;
 mod on_sqlite;
 mod round_trips;
+mod seeded;
 mod without_policies;

@@ -2,7 +2,7 @@
 
 use rylie_audit::{Action, Event};
 use rylie_entities::{TenantId, TenantTable};
-use sea_orm::Value;
+use sea_orm::{DbBackend, Value};
 use serde_json::{Value as Json, json};
 
 use super::{Column, SeededRow, TenantRow, insert, row_of, shown};
@@ -28,7 +28,7 @@ pub(super) async fn row(tx: &Tx, table: TenantTable, tenant: &TenantId, mut row:
         if own.secrets.iter().any(|secret| secret.column() == name) {
             return Err(wrong(name, "a seed file cannot hold a secret; the service seals it"));
         }
-        column.write_json(value);
+        column.write_json(tx.engine(), value);
     }
     let Some(Json::String(id)) = row.get("id") else { return Err(wrong("id", "the row lacks it")) };
     match find(tx, table, tenant, id, &columns).await? {
@@ -126,9 +126,10 @@ async fn update(
 }
 
 impl Column {
-    /// Turns the value of a JSON column into its text. A seed file has it as JSON.
-    fn write_json(&self, value: &mut Json) {
-        if self.is_json() && !value.is_null() {
+    /// Turns the value of a JSON column into its text, and a number into that of a column without whole numbers.
+    fn write_json(&self, engine: DbBackend, value: &mut Json) {
+        let json = self.is_json() && !value.is_null();
+        if json || value.is_number() && self.value_of(engine, value).is_none() {
             *value = Json::String(value.to_string());
         }
     }
