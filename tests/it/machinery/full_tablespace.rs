@@ -48,11 +48,11 @@ async fn a_full_tablespace_is_an_error_and_work_goes_on_when_there_is_space() {
     let world = World::postgres_of(&cluster).await.unwrap();
     let agency = world.agency().await.unwrap();
     let mut sql = Sql::connect(world.url()).await;
-    let owner = sql.one("SELECT setting FROM pg_settings WHERE name = 'data_directory'").await;
+    let data = sql.one("SELECT setting FROM pg_settings WHERE name = 'data_directory'").await;
     let inside = disk.folder().join("space");
     std::fs::create_dir(&inside).unwrap();
-    let owned = Command::new("chown").arg(format!("--reference={owner}")).arg(&inside).status().unwrap();
-    assert!(owned.success());
+    let given = Command::new("chown").arg(format!("--reference={data}")).arg(&inside).status().unwrap();
+    assert!(given.success());
     sql.run(&format!("CREATE TABLESPACE small LOCATION '{}'", inside.display())).await;
     for table in ["Request", "Task"] {
         sql.run(&format!("ALTER TABLE \"{table}\" SET TABLESPACE small")).await;
@@ -67,9 +67,7 @@ async fn a_full_tablespace_is_an_error_and_work_goes_on_when_there_is_space() {
         let written = async {
             let unit = agency.unit().await.unwrap();
             let mut new = NewRequest::new(&title, RequestKind::Page);
-            // Random text, which is stored uncompressed.
-            new.description =
-                (0..40).map(|part| format!("{:x}", (round * 7_919 + part * 104_729) % 1_000_003)).collect();
+            new.description = format!("{round} ").repeat(60);
             unit.requests().add_with_tasks(new, vec![NewTask::new(&title, TaskType::Page); 20]).await?;
             unit.audit().record(Event::new(Action::Other("ADDED".into())).on_row("Request", title.as_str())).await?;
             unit.commit().await

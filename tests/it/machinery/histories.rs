@@ -68,7 +68,7 @@ impl Lists {
         while began.elapsed() < time {
             let writes = random.below(3) > 0;
             let mut wanted: Vec<(usize, Option<i64>)> = Vec::new();
-            for _ in 0..1 + random.below(4) {
+            for _ in 0..=random.below(4) {
                 let list = random.index(LISTS);
                 let appends = writes && random.below(2) == 0;
                 wanted.push((list, appends.then(|| self.item.fetch_add(1, Ordering::Relaxed))));

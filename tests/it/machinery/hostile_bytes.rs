@@ -85,8 +85,8 @@ fn corpus(reader: &str) -> Vec<Vec<u8>> {
 
 /// Gives a reader its corpus, then random inputs. The reader returns whether it accepts the input; one of the valid
 /// inputs must be accepted, or the test would reach nothing.
-fn read_much(reader: &str, valid: Vec<Vec<u8>>, read: impl Fn(&[u8]) -> bool + Send + Sync + 'static) {
-    let known = [corpus(reader), valid.clone()].concat();
+fn read_much(reader: &str, valid: &[Vec<u8>], read: impl Fn(&[u8]) -> bool + Send + Sync + 'static) {
+    let known = [corpus(reader), valid.to_vec()].concat();
     assert!(valid.iter().chain(&known).any(|input| read(input)), "{reader} accepts no valid input");
     let (seed, cases) = (seed(), u32::try_from(length("RYLIE_TEST_FUZZ_CASES", 400)).unwrap());
     let (done, ended) = mpsc::channel();
@@ -126,7 +126,7 @@ fn read_much(reader: &str, valid: Vec<Vec<u8>>, read: impl Fn(&[u8]) -> bool + S
 #[test]
 fn no_bytes_in_rylie_toml_panic() {
     let folder = tempfile::tempdir().unwrap();
-    read_much("rylie_toml", Vec::new(), move |bytes| {
+    read_much("rylie_toml", &[], move |bytes| {
         let file = folder.path().join("rylie.toml");
         fs::write(&file, bytes).unwrap();
         Config::builder().file(&file).and_then(rylie_db::ConfigBuilder::build).is_ok()
@@ -135,7 +135,7 @@ fn no_bytes_in_rylie_toml_panic() {
 
 #[test]
 fn no_bytes_in_a_seed_file_panic() {
-    read_much("seed", Vec::new(), |bytes| Seed::from_json(&String::from_utf8_lossy(bytes)).is_ok());
+    read_much("seed", &[], |bytes| Seed::from_json(&String::from_utf8_lossy(bytes)).is_ok());
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn no_bytes_in_a_keyring_panic() {
     keyring.rotate().unwrap();
     let rotated = keyring.to_text().unwrap().expose().as_bytes().to_vec();
     KeyFile::new(folder.path().join("keyring.json")).create(&keyring).unwrap();
-    read_much("keyring", vec![valid, rotated], move |bytes| {
+    read_much("keyring", &[valid, rotated], move |bytes| {
         let file = folder.path().join("keyring.json");
         // Writing keeps the file's mode, which only the owner may read.
         fs::write(&file, bytes).unwrap();
@@ -162,7 +162,7 @@ fn no_bytes_in_an_envelope_or_a_legacy_token_panic() {
     let binding = Binding::new("GA4Connection", "accessToken", "row", "user");
     let sealed = keyring.seal(&Secret::from("a secret"), &binding, Padding::None).unwrap();
     let legacy = LegacyKey::new(&Secret::from(ENCRYPTION_KEY)).unwrap();
-    read_much("stored", vec![sealed.as_str().as_bytes().to_vec()], move |bytes| {
+    read_much("stored", &[sealed.as_str().as_bytes().to_vec()], move |bytes| {
         let policy = ColumnPolicy { accepts: LegacyForms { plain: false, ..LegacyForms::ALL }, writes: Writes::Compat };
         let cipher = ColumnCipher::new(&keyring, Some(&legacy), policy).unwrap();
         let text = &*String::from_utf8_lossy(bytes);
@@ -173,7 +173,7 @@ fn no_bytes_in_an_envelope_or_a_legacy_token_panic() {
 
 #[test]
 fn no_bytes_in_linted_sql_panic() {
-    read_much("lint", Vec::new(), |bytes| {
+    read_much("lint", &[], |bytes| {
         let script = Script::file("f.sql", String::from_utf8_lossy(bytes).into_owned());
         !lint(&[script]).is_empty()
     });
@@ -181,7 +181,7 @@ fn no_bytes_in_linted_sql_panic() {
 
 #[test]
 fn no_bytes_in_a_checkpoint_panic() {
-    read_much("checkpoint", Vec::new(), |bytes| {
+    read_much("checkpoint", &[], |bytes| {
         let text = &*String::from_utf8_lossy(bytes);
         SignedCheckpoint::parse(text).is_ok() | SignedCheckpoint::parse_all(text).is_ok()
     });
@@ -207,14 +207,14 @@ async fn no_bytes_in_a_cursor_or_a_proof_panic() {
             unit.requests().list_after(RequestFilter::default(), KeysetRequest::after(1, cursor)).await.is_ok()
         })
     };
-    tokio::task::spawn_blocking(move || read_much("cursor", vec![valid], read)).await.unwrap();
+    tokio::task::spawn_blocking(move || read_much("cursor", &[valid], read)).await.unwrap();
 
     let (world, _outside) = sealed(world).await;
     let id = victim(&mut Sql::connect(world.url()).await).await;
     let proof = world.database().audit_reader().await.unwrap().prove(&id).await.unwrap();
     let proof = serde_json::to_string(&proof).unwrap();
     let read = |bytes: &[u8]| Proof::parse(&String::from_utf8_lossy(bytes)).and_then(|proof| proof.check()).is_ok();
-    tokio::task::spawn_blocking(move || read_much("proof", vec![proof.into_bytes()], read)).await.unwrap();
+    tokio::task::spawn_blocking(move || read_much("proof", &[proof.into_bytes()], read)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,7 +244,7 @@ async fn no_bytes_in_a_tenant_file_panic_or_reach_the_database() {
             Err(_) => false,
         }
     };
-    tokio::task::spawn_blocking(move || read_much("tenant_file", vec![valid], read)).await.unwrap();
+    tokio::task::spawn_blocking(move || read_much("tenant_file", &[valid], read)).await.unwrap();
     assert_eq!(before, picture.take().await);
     drop(folder);
 }

@@ -13,6 +13,7 @@ mod coverage;
 mod full_tablespace;
 mod histories;
 mod hostile_bytes;
+mod loader_schedules;
 mod model;
 mod nemesis;
 mod sqlite_crash;

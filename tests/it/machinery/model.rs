@@ -131,6 +131,7 @@ fn program() -> impl Strategy<Value = Vec<Program>> {
 }
 
 /// Two values that must be equal; the error says what differs.
+#[expect(clippy::needless_pass_by_value, reason = "most calls compare results that nothing else needs")]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
     if found == expected { Ok(()) } else { Err(format!("{what}: found {found:?}, expected {expected:?}")) }
 }
@@ -241,9 +242,9 @@ impl Model {
                 same("set_status", found(unit.requests().set_status(&row.id, status).await)?, present)?;
             }
             Step::Use(event) => {
-                let (used, repeated) = (self.used(), self.events.contains(event));
+                let (count, repeated) = (self.used(), self.events.contains(event));
                 let outcome = unit.usage().use_page(user, &format!("event {event}")).await;
-                if !repeated && used == PAGES {
+                if !repeated && count == PAGES {
                     let refused = matches!(outcome, Err(Error::QuotaExceeded { limit: PAGES, .. }));
                     return same("the quota", refused, true);
                 }
@@ -275,8 +276,8 @@ impl Model {
                 same("the tasks", done(unit.requests().get_with_tasks(&row.id).await)?.tasks.len(), row.tasks)?;
             }
         }
-        let used = done(unit.users().get(user).await)?.pages_used_this_period;
-        same("the usage", u32::try_from(used).unwrap(), self.used())?;
+        let count = done(unit.users().get(user).await)?.pages_used_this_period;
+        same("the usage", u32::try_from(count).unwrap(), self.used())?;
         for (action, count) in &self.recorded {
             let filter = AuditFilter { action: Some((*action).to_owned()), ..AuditFilter::default() };
             let found = done(unit.audit().list(filter, PageRequest::default()).await)?.total;
