@@ -149,7 +149,7 @@ impl DelayProxy {
     }
 
     /// Records the SQL that clients send from now on, without the values. A statement that a connection has prepared is
-    /// recorded once; a store with the setting `behind_pooler` prepares each anew. Connections with TLS are not read.
+    /// recorded once; a store with the setting `behind_pooler` prepares each again. Connections with TLS are not read.
     pub fn record_statements(&self) {
         *self.shared.statements() = Some(Vec::new());
     }

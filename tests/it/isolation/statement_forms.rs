@@ -18,7 +18,7 @@ const READS: [(&str, &str); 14] = [
     ),
     (r#"SELECT count(*)::text FROM (SELECT id FROM "Request" UNION ALL SELECT id FROM "Task") AS two"#, "2"),
     (
-        r#"SELECT count(*)::text FROM "User" u, LATERAL (SELECT id FROM "Request" r WHERE r."userId" <> u.id) AS others"#,
+        r#"SELECT count(*)::text FROM "User" u, LATERAL (SELECT id FROM "Request" r WHERE r."tenantId" <> u."tenantId") AS others"#,
         "0",
     ),
     (r#"SELECT (count(*) OVER ())::text FROM "Request" LIMIT 1"#, "1"),
@@ -124,7 +124,7 @@ async fn nothing_outside_the_database_is_reached() {
         "CREATE FUNCTION public.mine() RETURNS text LANGUAGE sql AS 'SELECT 1::text'",
     ] {
         let refused = raw.as_tenant("a1", sql).await.unwrap_err();
-        // An extension or a wrapper that is not installed has codes of its own.
+        // An extension or a wrapper that is not installed has other codes.
         assert!([DENIED, "0A000", "58P01", "42704", "25001"].contains(&&*refused), "{refused}: {sql}");
     }
 }

@@ -169,7 +169,7 @@ impl Bank {
         began.elapsed()
     }
 
-    /// Compares the database with what callers were told.
+    /// Compares the database with the outcomes that callers got.
     async fn audit(&self, nemesis: &Nemesis) {
         let mut sql = Sql::connect(nemesis.world.url()).await;
         let records = sql

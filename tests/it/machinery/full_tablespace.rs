@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::sql::Sql;
 
-/// A file system of a few megabytes that everybody may write to. Dropping it unmounts it.
+/// A file system of a few megabytes. Dropping it unmounts it.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {

@@ -79,7 +79,7 @@ struct Row {
     tasks: usize,
 }
 
-/// What the database must contain.
+/// The expected content of the database.
 #[derive(Clone, Default)]
 struct Model {
     requests: Vec<Row>,

@@ -1,7 +1,7 @@
 //! SQLite after a crash at every write, without its write-ahead log, and on a full disk.
 //!
 //! A commit appends frames to the write-ahead log. A process that is killed leaves a beginning of it, so each beginning
-//! is a crash. The disk is full at each size by a limit on the size of files, which a child process gets.
+//! is a crash. A child process gets a limit on the size of files, so that its disk is full at each size.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::support::sql::Sql;
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// A database file with the files beside it.
+/// A database file and its write-ahead log.
 struct Files {
     database: Vec<u8>,
     log: Vec<u8>,
@@ -133,7 +133,7 @@ async fn a_process_killed_at_any_write_leaves_a_beginning_of_its_commits() {
     assert!(crashes > 30);
 }
 
-/// A bit of the log changed: the commits up to there are there, and none after it.
+/// One bit of the log changed: the earlier commits remain, and no later one.
 #[tokio::test]
 async fn a_damaged_log_ends_at_the_damage() {
     let world = World::sqlite().await.unwrap();

@@ -1,6 +1,6 @@
 //! Every statement of every call in a tenant unit, recorded on the wire and read by a parser of PostgreSQL's grammar. It
-//! names the tenant for each table of a tenant: the filter never rests on row-level security alone, and an engine that
-//! distributes tables by tenant sends each statement to one server.
+//! names the tenant for each table of a tenant. So the filter never relies on row-level security alone, and an engine
+//! that distributes tables by tenant sends each statement to one server.
 
 mod tenancy;
 
@@ -42,7 +42,7 @@ impl Recorded {
         let rows = Rows::fill(&world).await;
         let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
         let url = world.url_through(&proxy).unwrap();
-        // With this setting the store prepares each statement anew, so that each is on the wire.
+        // With this setting the store prepares each statement again, so that each is on the wire.
         let settings = [("database_url", url.as_str()), ("behind_pooler", "true"), ("max_connections", "1")];
         let database = world.connect_with_settings(&settings).await.unwrap();
         proxy.record_statements();

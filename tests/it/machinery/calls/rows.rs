@@ -11,7 +11,7 @@ use rylie_db::repositories::{
 };
 use rylie_testkit::World;
 
-/// Rows of one agency in every table, and what calls need beside them.
+/// Rows of one agency in every table, and other arguments of the calls.
 pub(crate) struct Rows {
     pub(crate) scope: TenantScope,
     pub(crate) tenant: TenantId,

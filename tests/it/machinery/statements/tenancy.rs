@@ -9,7 +9,7 @@ use squawk_syntax::{SourceFile, SyntaxElement, SyntaxNode};
 
 const TENANT: &str = "\"tenantId\"";
 
-/// What a statement was read as.
+/// The tables and the faults of a statement.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     /// The tables of a tenant in it.
