@@ -130,7 +130,9 @@ async fn every_call_may_be_dropped_at_every_await(world: World) {
     println!("{} cut points in {} calls", awaits.values().sum::<u32>(), awaits.len());
     let never: Vec<_> = awaits.iter().filter(|(_, awaits)| **awaits == 0).map(|(name, _)| name.as_str()).collect();
     assert!(never.iter().all(|name| NEVER_WAIT.contains(name) || is_sqlite(&scene.world)), "{never:?}");
-    assert!(awaits.values().sum::<u32>() > 100, "{awaits:?}");
+    // SQLite's thread often answers before the first poll, more so on a busy machine.
+    let least = if is_sqlite(&scene.world) { 20 } else { 100 };
+    assert!(awaits.values().sum::<u32>() > least, "{awaits:?}");
 }
 
 #[tokio::test]
