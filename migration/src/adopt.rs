@@ -138,7 +138,7 @@ async fn record_base(migrations: &mut Migrations, progress: Listener<'_>) -> Res
 
 /// Compares and counts; writes nothing.
 async fn look(connection: &mut Connection) -> Result<Adoption> {
-    let history = History::read(connection, MIGRATIONS).await?;
+    let history = History::read(connection, MIGRATIONS.into()).await?;
     if guard::is_empty(connection).await? {
         return Err(Refusal::NothingToAdopt.into());
     }

@@ -9,6 +9,8 @@ pub(crate) mod lock;
 pub(crate) mod row_security;
 pub(crate) mod runner;
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::history::{History, MigrationStatus};
 use crate::history::{journal, record};
@@ -68,7 +70,7 @@ impl Migrations {
     }
 
     pub(crate) async fn history(&mut self) -> Result<History> {
-        History::read(&mut self.connection, self.list).await
+        History::read(&mut self.connection, Arc::clone(&self.list)).await
     }
 
     /// Returns the logins with rights on the old service's tables, and what each loses when the adoption is finished.

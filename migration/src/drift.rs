@@ -4,6 +4,7 @@
 
 mod compare;
 mod fix;
+mod own;
 mod owners;
 mod snapshot;
 mod sqlite;
@@ -17,6 +18,7 @@ use crate::error::Result;
 use crate::guard;
 use crate::marker::{self, State};
 use crate::migrations::m20261123_000008_enable_row_level_security as row_level_security;
+use crate::own::is_own;
 use crate::roles::grants;
 use crate::session::Migrations;
 use crate::step::Engine;
@@ -69,14 +71,15 @@ impl Migrations {
     }
 
     async fn compare(&mut self) -> Result<Drift> {
-        guard::refuse_newer(&mut self.connection, self.list).await?;
+        guard::refuse_newer(&mut self.connection, &self.list).await?;
         let pending = self.history().await?.pending();
         if !pending.is_empty() {
             let pending = pending.iter().map(|migration| migration.name().to_owned()).collect();
             return Ok(Drift { pending, ..Drift::default() });
         }
         if self.engine() == Engine::Sqlite {
-            return sqlite::drift(&mut self.connection).await;
+            let own: Vec<_> = self.list.iter().copied().filter(|migration| is_own(migration.name())).collect();
+            return sqlite::drift(&mut self.connection, &own).await;
         }
         let shared = marker::read(&mut self.connection).await?.is_some_and(|mark| mark.state == State::Coexistence);
         let mut expected = expected_in(shared);
@@ -84,6 +87,9 @@ impl Migrations {
         if shared {
             let needed = coexistence::losing(&mut self.connection).await?.iter().any(|login| login.via != ["owner"]);
             share(&mut expected, &live, needed);
+        }
+        for table in crate::own::tables(&self.list) {
+            own::add(&mut expected, &table, &live);
         }
         let mut drift = compare::compare(&expected, &live);
         for right in grants::unexpected(&mut self.connection).await? {

@@ -73,7 +73,7 @@ pub(crate) async fn is_foreign(connection: &mut Connection) -> Result<bool> {
 }
 
 /// Fails if a later version applied migrations, which may depend on what would be reverted.
-pub(crate) async fn refuse_newer(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<()> {
+pub(crate) async fn refuse_newer(connection: &mut Connection, list: &[&'static dyn Migration]) -> Result<()> {
     let applied = record::applied(connection).await?;
     match applied.into_iter().find(|name| list.iter().all(|migration| migration.name() != name)) {
         Some(migration) => Err(Refusal::Newer { migration }.into()),

@@ -8,6 +8,7 @@ pub(crate) mod resolve;
 pub(crate) mod squash;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
 use crate::history::checksum::{chain, checksum};
 use crate::migrations::Migration;
+use crate::own::same_line;
 use crate::step::{Engine, Step, Target};
 use journal::Entry;
 
@@ -58,7 +60,7 @@ pub struct MigrationStatus {
 /// Both records, and this version's list.
 pub(crate) struct History {
     engine: Engine,
-    list: &'static [&'static dyn Migration],
+    list: Arc<[&'static dyn Migration]>,
     /// The contents of SeaORM's table.
     applied: Vec<String>,
     pub(crate) entries: BTreeMap<String, Entry>,
@@ -66,7 +68,7 @@ pub(crate) struct History {
 
 impl History {
     /// Reads both records in one snapshot, because another process may be applying migrations. Reads only.
-    pub(crate) async fn read(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<Self> {
+    pub(crate) async fn read(connection: &mut Connection, list: Arc<[&'static dyn Migration]>) -> Result<Self> {
         let failed = Error::doing("reading the migration records");
         let begin = match connection.engine() {
             Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -80,7 +82,7 @@ impl History {
         Ok(history)
     }
 
-    async fn read_both(connection: &mut Connection, list: &'static [&'static dyn Migration]) -> Result<Self> {
+    async fn read_both(connection: &mut Connection, list: Arc<[&'static dyn Migration]>) -> Result<Self> {
         let applied = record::applied(connection).await?;
         let entries = journal::entries(connection).await?;
         Ok(Self { engine: connection.engine(), list, applied, entries })
@@ -194,7 +196,8 @@ impl History {
 
     /// Trusts a migration without an entry on first use, but not if a later one has an entry.
     fn state_without_entry(&self, name: &str) -> (MigrationState, Option<String>) {
-        if self.entries.values().any(|entry| entry.is_applied() && entry.name.as_str() > name) {
+        let later = |entry: &Entry| entry.is_applied() && entry.name.as_str() > name && same_line(&entry.name, name);
+        if self.entries.values().any(later) {
             return (MigrationState::Edited, Some("its record was removed".into()));
         }
         (MigrationState::Applied, None)
@@ -204,7 +207,8 @@ impl History {
         if let Some(old) = self.unknown().find(|old| self.new_name(old) == Some(name)) {
             return (MigrationState::Renamed, Some(old.clone()));
         }
-        let applied = self.list.iter().rev().map(|migration| migration.name()).find(|other| self.is_applied(other));
+        let line = self.list.iter().rev().map(|migration| migration.name()).filter(|other| same_line(other, name));
+        let applied = line.into_iter().find(|other| self.is_applied(other));
         match applied.filter(|last| *last > name) {
             Some(last) => (MigrationState::Inserted, Some(last.to_owned())),
             None => (MigrationState::Pending, None),
@@ -212,7 +216,8 @@ impl History {
     }
 
     fn state_of_unknown(&self, name: &str) -> MigrationStatus {
-        let last = self.list.last().map(|migration| migration.name()).unwrap_or_default();
+        let mut line = self.list.iter().rev().map(|migration| migration.name()).filter(|other| same_line(other, name));
+        let last = line.next().unwrap_or_default();
         let ours = self.entries.contains_key(name);
         let state = if ours && name < last { MigrationState::Missing } else { MigrationState::Unknown };
         let detail = (state == MigrationState::Missing).then(|| "this version does not have it".to_owned());

@@ -10,14 +10,17 @@ mod history;
 mod literal;
 mod marker;
 mod migrations;
+mod new_table;
 mod operator;
 mod options;
+mod own;
 mod owners;
 mod reason;
 mod roles;
 mod seaorm;
 mod session;
 mod step;
+mod table_change;
 
 pub use adopt::{
     AdoptOptions, Adoption, Catalog, Column, Difference, Forecast, Preflight, PreflightFinding, Table, UndoLosses,
@@ -29,14 +32,17 @@ pub use guard::{guard_destructive, guard_fingerprint};
 pub use history::checksum::checksum;
 pub use history::equivalents::steps_sent;
 pub use history::resolve::Resolution;
-pub use history::squash::squash;
+pub use history::squash::{squash, squash_with};
 pub use history::{MigrationState, MigrationStatus};
 pub use marker::{Environment, Mark, State};
 pub use migrations::{MIGRATIONS, Migration};
+pub use new_table::{ColumnKind, NewTable};
 pub use options::{DeployProgress, Options};
+pub use own::{AlterTable, CreateTable, own_problem};
 pub use owners::Stranger;
 pub use roles::{CheckStatus, Login, Password, Provision, Provisioned, RoleCheck, SECRET_COLUMNS, Sees};
 pub use rylie_watch::{Blocker, OnWait, Wait};
 pub use seaorm::{Migrator, connect};
 pub use session::Migrations;
 pub use step::{Engine, Step};
+pub use table_change::TableChange;

@@ -4,7 +4,9 @@ pub(crate) mod sqlite_rebuild;
 
 use std::borrow::Cow;
 
+use crate::new_table::NewTable;
 use crate::step::{Engine, Step};
+use crate::table_change::TableChange;
 
 /// One change of the schema. A released migration is never edited.
 pub trait Migration: Send + Sync {
@@ -33,6 +35,16 @@ pub trait Migration: Send + Sync {
     /// steps therefore skip what needs a missing role, and run again once it exists.
     fn builds_row_security(&self) -> bool {
         false
+    }
+
+    /// Returns the table of a service that it creates; `None` for the platform's migrations.
+    fn own_table(&self) -> Option<NewTable> {
+        None
+    }
+
+    /// Returns what it adds to a table of a service; `None` for all other migrations.
+    fn own_change(&self) -> Option<TableChange> {
+        None
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection to the database that is migrated. Other modules add the operations.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rylie_watch::OnWait;
@@ -14,7 +15,7 @@ use crate::step::{Engine, Target};
 pub struct Migrations {
     pub(crate) connection: Connection,
     pub(crate) options: Options,
-    pub(crate) list: &'static [&'static dyn Migration],
+    pub(crate) list: Arc<[&'static dyn Migration]>,
 }
 
 impl std::fmt::Debug for Migrations {
@@ -32,7 +33,7 @@ impl Migrations {
     /// Connects with other time limits.
     pub async fn connect_with(url: &str, options: Options) -> Result<Self> {
         let connection = Connection::open(url).await?.looking_every(options.look);
-        Ok(Self { connection, options, list: MIGRATIONS })
+        Ok(Self { connection, options, list: MIGRATIONS.into() })
     }
 
     /// Connects for reading only, as for [`status`](Self::status).
@@ -40,7 +41,11 @@ impl Migrations {
     /// Needs only the right to read, and PostgreSQL refuses every write. A SQLite file that does not exist counts as an
     /// empty database and is not created.
     pub async fn connect_to_read(url: &str) -> Result<Self> {
-        Ok(Self { connection: Connection::open_to_read(url).await?, options: Options::default(), list: MIGRATIONS })
+        Ok(Self {
+            connection: Connection::open_to_read(url).await?,
+            options: Options::default(),
+            list: MIGRATIONS.into(),
+        })
     }
 
     /// Limits the wait for locks of other sessions, so that a read next to a blocked schema ends soon. PostgreSQL; SQLite
@@ -65,7 +70,13 @@ impl Migrations {
     /// list: only a database with the base on record can be migrated.
     #[must_use]
     pub fn with_list(self, list: &'static [&'static dyn Migration]) -> Self {
-        Self { list, ..self }
+        Self { list: list.into(), ..self }
+    }
+
+    /// Adds the migrations of a service after ours. Their names begin with `own_`; they run in this order.
+    #[must_use]
+    pub fn with_own(self, own: &[&'static dyn Migration]) -> Self {
+        Self { list: self.list.iter().chain(own).copied().collect(), ..self }
     }
 
     /// Names the sessions that blocked a statement for too long.

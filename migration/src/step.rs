@@ -48,7 +48,7 @@ pub enum Step {
     /// outside a transaction.
     ConcurrentIndex {
         /// The index's name.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// The whole statement.
         sql: Cow<'static, str>,
     },
@@ -79,7 +79,7 @@ impl Step {
     fn any_index(engine: Engine, kind: &str, name: &'static str, on: &str) -> Self {
         match engine {
             Engine::Postgres => Self::ConcurrentIndex {
-                name,
+                name: name.into(),
                 sql: format!("CREATE {kind} CONCURRENTLY IF NOT EXISTS \"{name}\" ON {on}").into(),
             },
             Engine::Sqlite => Self::sql(format!("CREATE {kind} IF NOT EXISTS \"{name}\" ON {on}")),
@@ -181,7 +181,7 @@ pub(crate) async fn apply<T: Target>(target: &mut T, step: &Step) -> Result<(), 
             Ok(())
         }
         Step::ConcurrentIndex { name, sql } => {
-            if target.text(INVALID_INDEX, name).await?.is_some() {
+            if target.text(INVALID_INDEX, name.as_ref()).await?.is_some() {
                 target.execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS \"{name}\"")).await?;
             }
             target.execute(sql).await

@@ -12,6 +12,7 @@ mod json;
 mod machinery;
 mod migration;
 mod mocks;
+mod own;
 mod postgres;
 mod postgres_behind_pooler;
 mod postgres_without_policies;

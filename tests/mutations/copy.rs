@@ -23,7 +23,9 @@ pub(crate) fn with_switches(root: &Path, points: &[Point]) -> PathBuf {
         let text = fs::read_to_string(root.join(file)).unwrap();
         let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
         for (number, point) in points.iter().enumerate().filter(|(_, point)| point.file == *file) {
-            lines[point.line] = point.switched.replace('$', &format!("crate::mutated({number})"));
+            let switch = format!("crate::mutated({number})");
+            lines[point.line] = point.switched.replace('$', &switch);
+            lines.extend((!point.added.is_empty()).then(|| point.added.replace('$', &switch)));
         }
         fs::write(copy.join(file), lines.join("\n") + "\n").unwrap();
     }

@@ -15,6 +15,8 @@ pub(crate) struct Point {
     within: String,
     /// The line with a switch; `$` is `crate::mutated(number)`.
     pub(crate) switched: String,
+    /// Code that the switch needs at the end of the file, with `$` likewise.
+    pub(crate) added: String,
 }
 
 impl Point {
@@ -78,13 +80,33 @@ pub(crate) fn all(root: &Path) -> Vec<Point> {
                 if let Some((_, after)) = code.split_once("fn ") {
                     within = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 }
-                if let Some((what, switched)) = switched(&file, &within, code) {
-                    points.push(Point { file: file.clone(), line, what, within: within.clone(), switched });
+                if let Some((switched, added)) = owner(&file, code) {
+                    let (file, what, within) = (file.clone(), "owned_by".to_owned(), "owned_by".to_owned());
+                    points.push(Point { file, line, what, within, switched, added });
+                } else if let Some((what, switched)) = switched(&file, &within, code) {
+                    let (file, within, added) = (file.clone(), within.clone(), String::new());
+                    points.push(Point { file, line, what, within, switched, added });
                 }
             }
         }
     }
     points
+}
+
+/// Returns the switched attribute `owner` of an entity, and the function that it then names.
+fn owner(file: &Path, code: &str) -> Option<(String, String)> {
+    let (before, rest) = code.split_once("owner = \"")?;
+    let (field, after) = rest.split_once('"')?;
+    let is_attribute = before.trim().is_empty() || before.trim_start().starts_with("#[tenant_owned(");
+    if !file.starts_with("crates/entities/src") || !is_attribute {
+        return None;
+    }
+    let column: String = field.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+    let function = format!(
+        "\nfn switched_owner(user: &crate::UserId) -> sea_orm::Condition {{\n    if $ {{ return sea_orm::Condition::all() }}\n    \
+         sea_orm::Condition::all().add(sea_orm::ColumnTrait::eq(&Column::{column}, user))\n}}\n"
+    );
+    Some((format!("{before}owned_by = \"switched_owner\"{after}"), function))
 }
 
 /// Returns the kind of point that a line is, and the line with a switch.
@@ -98,7 +120,7 @@ fn switched(file: &Path, within: &str, code: &str) -> Option<(String, String)> {
         return Some(("a filter".to_owned(), code.replace(FILTER, &switch)));
     }
     let statement = code.trim();
-    if within == "owned_by" && statement.starts_with("Condition::all().add(") {
+    if ["owned_by", "of_request"].contains(&within) && statement.starts_with("Condition::all().add(") {
         return Some(("owned_by".to_owned(), format!("if $ {{ Condition::all() }} else {{ {statement} }}")));
     }
     if CHECKS.iter().any(|check| statement.starts_with(check)) && statement.ends_with("?;") {

@@ -2,6 +2,7 @@
 
 mod dataset;
 mod measure;
+mod own;
 mod process;
 mod service;
 mod settings;
@@ -15,8 +16,7 @@ use dataset::Size;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
-const USAGE: &str =
-    "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N] | pairs | table <file>";
+const USAGE: &str = "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N] | own [ROUNDS] | pairs | table <file>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -37,6 +37,11 @@ async fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.first().map(String::as_str) {
         None | Some("-h" | "--help") => println!("{USAGE}"),
         Some("--list") => println!("{}", workloads::NAMES.join("\n")),
+        Some("own") => {
+            let rounds = arguments.get(1).map_or(Ok(2_000), |rounds| rounds.parse())?;
+            // A task runs on the runtime's worker threads, not on the main thread.
+            tokio::spawn(own::compare(rounds)).await??;
+        }
         Some("pairs") => table::PAIRS.iter().for_each(|pair| println!("{}", pair.join(" "))),
         Some("table") => {
             let file = arguments.get(1).ok_or(USAGE)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
+use rylie_db::own::Schema;
 use rylie_db::prelude::*;
 use sqlx::{Connection, PgConnection, Row};
 use tempfile::TempDir;
@@ -21,13 +22,18 @@ impl Service {
     /// Connects with a login that has no right on any row. A unit that did not assume its database role could read
     /// nothing.
     pub(crate) async fn connect() -> Result<Self> {
+        Self::connect_with(Schema::new()).await
+    }
+
+    /// As [`connect`](Self::connect), with a service's own tables.
+    pub(crate) async fn connect_with(schema: Schema) -> Result<Self> {
         let url = settings::service_url()?;
         refuse_a_login_above_the_policies(&url).await?;
         let keys = TempDir::with_prefix("rylie-bench-")?;
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
         let config = Config::builder().set("database_url", url)?.set("max_connections", settings::connections())?;
-        let database = Database::connect(config.set("keyring", keyring.display())?.build()?).await?;
+        let database = Database::connect(config.set("keyring", keyring.display())?.build()?.with(schema)?).await?;
         Ok(Self { store: database.store(), _keys: keys })
     }
 

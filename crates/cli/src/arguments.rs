@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use clap::{ArgAction, ArgMatches, Args};
 use rylie_db::Config;
+use rylie_db::own::Schema;
 
 use crate::failure::Result;
 
@@ -46,6 +47,10 @@ pub(crate) struct Global {
     /// Whether the database was printed
     #[arg(skip)]
     pub(crate) named: OnceLock<()>,
+
+    /// The tables of the service whose command this is
+    #[arg(skip)]
+    pub(crate) schema: Schema,
 }
 
 impl Global {
@@ -60,7 +65,7 @@ impl Global {
         if let Some(url) = &self.database_url {
             settings = settings.set("database_url", url)?;
         }
-        Ok(settings.application_name(&self.application_name()).build()?)
+        Ok(settings.application_name(&self.application_name()).build()?.with(self.schema.clone())?)
     }
 
     /// Returns `rylie/` and the command, by which the server's views and logs name our sessions.

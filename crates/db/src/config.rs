@@ -20,6 +20,7 @@ use rylie_crypto::Secret;
 use rylie_repositories::{ConnectionError, Pool, PoolOptions, Quotas, SecretPolicies};
 
 use crate::error::{Error, Result};
+use crate::schema::Schema;
 
 use doctor::DoctorSettings;
 pub(crate) use maintenance::Maintenance;
@@ -68,6 +69,7 @@ pub struct Config {
     pub(crate) quotas: Quotas,
     pub(crate) maintenance: Maintenance,
     pub(crate) schedules: Schedules,
+    pub(crate) schema: Schema,
     pub(crate) doctor: DoctorSettings,
 }
 
@@ -91,6 +93,17 @@ impl Config {
     /// Returns a builder with the defaults. Each step overrides the previous ones.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
+    }
+
+    /// Adds a service's own tables. Fails with [`Error::Config`] for a table of the platform, a table that is listed
+    /// twice, and a migration whose name does not begin with `own_m`.
+    pub fn with(self, schema: Schema) -> Result<Self> {
+        Ok(Self { schema: schema.checked()?, ..self })
+    }
+
+    /// Returns the service's own tables.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Returns the address of the database, password included.
@@ -199,6 +212,7 @@ impl Config {
             secrets: secrets::read(&read)?,
             maintenance: maintenance::read(&read)?,
             schedules,
+            schema: Schema::new(),
             doctor,
             values,
         })

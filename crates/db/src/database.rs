@@ -56,6 +56,7 @@ impl Database {
         };
         let pool = Pool::connect(&config.url, config.pool).await.map_err(failed)?;
         let store = DatabaseStore::new(pool.clone(), env, keys).with_quotas(config.quotas);
+        let store = store.with_own(config.schema.own().clone());
         let platform = config.connect_platform(&pool).await?;
         let store = match &platform {
             Some(platform) => store.with_platform(platform.clone()),
@@ -180,12 +181,12 @@ impl Database {
         key: Option<&SigningKey>,
         progress: &Progress,
     ) -> Result<TenantCounts> {
-        Ok(rylie_maintenance::export_tenant(&*self.store, tenant, newest_migration(), out, key, progress).await?)
+        Ok(rylie_maintenance::export_tenant(&*self.store, tenant, &self.newest_migration(), out, key, progress).await?)
     }
 
     /// Imports a tenant from a file, all rows or none; see [`import_tenant`](rylie_maintenance::import_tenant).
     pub async fn import_tenant(&self, file: &Path, progress: &Progress) -> Result<ImportedTenant> {
-        Ok(rylie_maintenance::import_tenant(&*self.store, file, newest_migration(), progress).await?)
+        Ok(rylie_maintenance::import_tenant(&*self.store, file, &self.newest_migration(), progress).await?)
     }
 
     /// Deletes every row of one tenant permanently; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused
@@ -241,8 +242,32 @@ impl Database {
 
     async fn missing_migrations(&self) -> Result<Vec<String>> {
         let applied = self.pool.applied_migrations().await?;
-        let known = MIGRATIONS.iter().map(|migration| migration.name());
+        let known = MIGRATIONS.iter().chain(self.config.schema.migrations()).map(|migration| migration.name());
         Ok(known.filter(|name| applied.iter().all(|applied| applied != name)).map(str::to_owned).collect())
+    }
+
+    /// Returns an applied migration of a service's own tables that the configuration's schema does not have.
+    pub(crate) async fn unknown_own_migration(&self) -> Result<Option<String>> {
+        let own = self.config.schema.migrations();
+        let is_unknown = |name: &String| own.iter().all(|known| known.name() != name);
+        let mut applied = self.pool.applied_migrations().await?.into_iter();
+        Ok(applied.find(|name| name.starts_with("own_") && is_unknown(name)))
+    }
+
+    /// Returns whether these migrations, in the order of their names, make a complete schema of this version and of the
+    /// service's own tables. Own tables that the configuration does not have are left aside.
+    pub(crate) fn is_current(&self, applied: &[String]) -> bool {
+        let newest = applied.iter().rfind(|name| !name.starts_with("own_")).map(String::as_str);
+        let mut own = self.config.schema.migrations().iter().map(|migration| migration.name());
+        newest == MIGRATIONS.last().map(|migration| migration.name())
+            && own.all(|name| applied.iter().any(|applied| applied == name))
+    }
+
+    /// Returns the last migration of a complete schema of this version, and of the service's own tables.
+    fn newest_migration(&self) -> String {
+        let lines = [MIGRATIONS, self.config.schema.migrations()];
+        let newest = lines.iter().filter_map(|line| line.last().map(|migration| migration.name()));
+        newest.collect::<Vec<_>>().join(", ")
     }
 
     /// Returns the settings of this connection.
@@ -363,11 +388,6 @@ fn may_be_destroyed(keyring: &Keyring, key: &KeyId) -> Result<()> {
         Some(KeyState::Destroyed) => CryptoError::KeyDestroyed { key: key.clone() },
         None => CryptoError::UnknownKey { key: key.clone() },
     }))
-}
-
-/// Returns the last migration of a complete schema of this version.
-pub(crate) fn newest_migration() -> &'static str {
-    MIGRATIONS.last().map_or("", |migration| migration.name())
 }
 
 impl std::fmt::Debug for Database {

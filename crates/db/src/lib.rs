@@ -10,7 +10,9 @@ mod jobs;
 mod keys;
 mod migrations;
 mod new_migration;
+pub mod own;
 mod pitr;
+mod schema;
 
 pub use backup::{Drill, Drilled, Restore, RestoreTenant, Restored, RestoredTenant, Retained};
 pub use config::{Config, ConfigBuilder, Setting, SettingOrigin};

@@ -17,7 +17,7 @@ impl Config {
         let url = self.direct_url()?;
         Pool::refuse_foreign_file(url).await?;
         self.guard_fingerprint().await?;
-        Ok(Migrations::connect(url).await?)
+        Ok(Migrations::connect(url).await?.with_own(self.schema.migrations()))
     }
 
     /// As [`migrations`](Self::migrations), read-only. No file is created, and PostgreSQL refuses every write.
@@ -25,7 +25,7 @@ impl Config {
         let url = self.direct_url()?;
         Pool::refuse_foreign_file(url).await?;
         self.guard_fingerprint().await?;
-        Ok(Migrations::connect_to_read(url).await?)
+        Ok(Migrations::connect_to_read(url).await?.with_own(self.schema.migrations()))
     }
 
     pub(crate) fn direct_url(&self) -> Result<&str> {

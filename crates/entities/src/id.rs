@@ -15,16 +15,47 @@ pub fn checked(text: &str) -> Result<String, InvalidId> {
     fits.then(|| text.to_owned()).ok_or(InvalidId)
 }
 
+/// The crates that [`id!`](crate::id!) uses, for callers that do not depend on them.
+#[doc(hidden)]
+pub mod needed {
+    pub use sea_orm;
+    pub use serde;
+}
+
+/// Part of [`id!`](crate::id!): a macro's `cfg` asks for the features of the crate that calls it.
+#[cfg(feature = "mock")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! id_for_tests {
+    ($name:ident) => {
+        impl $name {
+            #[allow(dead_code, reason = "not every table has a row for tests")]
+            pub(crate) fn for_tests(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    };
+}
+
+/// Part of [`id!`](crate::id!).
+#[cfg(not(feature = "mock"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! id_for_tests {
+    ($name:ident) => {};
+}
+
 /// Defines a typed id over text: parse it with [`FromStr`](std::str::FromStr), create it with `generate`.
+///
+/// Outside this workspace `rylie_db::own::*` must be in scope.
+#[macro_export]
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
-            Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd,
-            sea_orm::DeriveValueType, serde::Serialize,
+            Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, $crate::id::needed::sea_orm::DeriveValueType,
         )]
         #[sea_orm(column_type = "Text")]
-        #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {
@@ -40,13 +71,9 @@ macro_rules! id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
-
-            #[cfg(feature = "mock")]
-            #[allow(dead_code, reason = "not every table has a row for tests")]
-            pub(crate) fn for_tests(text: &str) -> Self {
-                Self(text.to_owned())
-            }
         }
+
+        $crate::id_for_tests!($name);
 
         impl std::str::FromStr for $name {
             type Err = $crate::InvalidId;
@@ -56,10 +83,22 @@ macro_rules! id {
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = <String as serde::Deserialize>::deserialize(from)?;
-                text.parse().map_err(serde::de::Error::custom)
+        impl $crate::RowId for $name {
+            fn generated(env: &dyn $crate::Env) -> Self {
+                Self::generate(env)
+            }
+        }
+
+        impl $crate::id::needed::serde::Serialize for $name {
+            fn serialize<S: $crate::id::needed::serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> $crate::id::needed::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::id::needed::serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <String as $crate::id::needed::serde::Deserialize>::deserialize(from)?;
+                text.parse().map_err(<D::Error as $crate::id::needed::serde::de::Error>::custom)
             }
         }
 
@@ -69,20 +108,19 @@ macro_rules! id {
             }
         }
 
-        impl From<&$name> for sea_orm::Value {
+        impl From<&$name> for $crate::id::needed::sea_orm::Value {
             fn from(id: &$name) -> Self {
                 id.0.as_str().into()
             }
         }
 
-        impl sea_orm::TryFromU64 for $name {
-            fn try_from_u64(_: u64) -> Result<Self, sea_orm::DbErr> {
-                Err(sea_orm::DbErr::ConvertFromU64(stringify!($name)))
+        impl $crate::id::needed::sea_orm::TryFromU64 for $name {
+            fn try_from_u64(_: u64) -> Result<Self, $crate::id::needed::sea_orm::DbErr> {
+                Err($crate::id::needed::sea_orm::DbErr::ConvertFromU64(stringify!($name)))
             }
         }
     };
 }
-pub(crate) use id;
 
 #[cfg(test)]
 mod tests {

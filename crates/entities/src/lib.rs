@@ -25,22 +25,34 @@ mod for_tests;
 #[doc(hidden)]
 pub mod id;
 mod request_kind;
+mod row_id;
 mod secret_columns;
+mod table;
 mod tables;
 mod tenant;
 mod tenant_tables;
 mod timestamp;
-
-pub(crate) use id::id;
 
 pub use details::Details;
 pub use enums::{PackageType, RequestPriority, RequestStatus, TaskStatus, TaskType, UnknownLabel, UserRole};
 pub use env::{Env, SystemEnv};
 pub use id::{InvalidId, MAX_ID_BYTES};
 pub use request_kind::RequestKind;
+pub use row_id::RowId;
+#[doc(hidden)]
+pub use rylie_derive::TenantOwned;
 pub use secret_columns::{IndexColumn, SealedColumn, Token};
-pub use tables::{EntityColumn, EntityReference, EntityTable, tables};
+pub use table::{
+    Decoded, Keyed, KeysetKey, KeysetRow, KeysetTable, OwnColumns, OwnTable, Readable, SoftDelete, SoftDeleted, beyond,
+    nullable,
+};
+pub use tables::{EntityColumn, EntityReference, EntityTable, table, tables};
 pub use tenant::{TenantId, TenantOwned};
+// For the derive.
+#[doc(hidden)]
+pub use sea_orm::sea_query::{Expr, Order};
+#[doc(hidden)]
+pub use sea_orm::{ColumnTrait, Condition, DbErr, QueryResult};
 pub use tenant_tables::{TENANT_TABLES, TenantTable};
 pub use timestamp::Timestamp;
 

@@ -62,4 +62,6 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl crate::Decoded for Entity {}
+
 pub use Model as SystemSettings;

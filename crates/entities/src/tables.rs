@@ -61,7 +61,9 @@ pub fn tables() -> Vec<EntityTable> {
     ]
 }
 
-fn table<E: EntityTrait + Default>() -> EntityTable {
+/// Returns the table of an entity.
+#[must_use]
+pub fn table<E: EntityTrait + Default>() -> EntityTable {
     EntityTable {
         name: E::default().table_name().to_owned(),
         columns: E::Column::iter().map(|column| column_of(&column)).collect(),

@@ -53,7 +53,7 @@ pub use scheduler::{
     JobStatus, RunOutcome, RunReport, Schedule, ScheduleSettings, Scheduler, SchedulerOptions, Upcoming,
 };
 pub use secrets::{KeyReport, Reencrypted, key_report, reencrypt};
-pub use seed::{Seed, SeedAgency, SeedUser, Seeded, seed};
+pub use seed::{Seed, SeedAgency, SeedRows, SeedUser, Seeded, seed};
 pub use sweep::{PurgedDeleted, RemovedExpired, Sweep, purge_deleted, remove_expired, remove_usage_events};
 pub use tenant::{
     ImportedTenant, ReplacedTenant, erase_tenant, export_tenant, import_tenant, replace_tenant, tenant_named,

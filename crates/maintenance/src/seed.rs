@@ -1,5 +1,7 @@
 //! Seeding: the rows that must exist before the first sign-in.
 
+mod own;
+
 use rylie_entities::{PackageType, User, UserRole};
 use rylie_repositories::{
     NewAgency, NewUser, PageRequest, Patch, PlatformUnit, SettingsChanges, Store, UserChanges, UserFilter,
@@ -9,6 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::work::Work;
+
+pub use own::SeedRows;
 
 const WORK: Work = Work { job: "seed", reason: "super admin, settings and what the seed file names", doing: "seeding" };
 
@@ -38,6 +42,9 @@ pub struct SeedAgency {
     /// Its users.
     #[serde(default)]
     pub users: Vec<SeedUser>,
+    /// Its rows in the service's own tables. Each row has an `id`; a column that names a user may have the address.
+    #[serde(default)]
+    pub tables: SeedRows,
 }
 
 /// A user to seed, identified by the address.
@@ -114,6 +121,7 @@ async fn seed_all(unit: &dyn PlatformUnit, seed: &Seed) -> rylie_repositories::R
             let new = NewUser { agency: Some(row.id.clone()), ..new_user(user) };
             seed_user(unit, user, new, &mut seeded).await?;
         }
+        own::seed(unit, &row.id, &agency.tables, &mut seeded).await?;
     }
     for user in &seed.users {
         seed_user(unit, user, new_user(user), &mut seeded).await?;

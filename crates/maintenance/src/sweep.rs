@@ -115,24 +115,35 @@ pub struct PurgedDeleted {
     pub requests: u64,
     /// Tasks that were deleted separately.
     pub tasks: u64,
+    /// Rows of the service's own tables.
+    #[serde(skip_serializing_if = "is_none")]
+    pub own: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(rows: &u64) -> bool {
+    *rows == 0
 }
 
 /// Removes every request and task that was soft-deleted at least `age` ago, 500 per transaction; each is recorded. The
 /// limit of `sweep` applies to each of the two. Locked rows are left to the next run.
 pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<PurgedDeleted> {
-    let removal = |what| Removal {
-        what,
-        age,
-        batch: 500,
-        work: Work {
-            job: "purge-deleted",
-            reason: "requests and tasks that were soft-deleted long ago",
-            doing: "purging soft-deleted requests and tasks",
-        },
+    let work = || Work {
+        job: "purge-deleted",
+        reason: "requests and tasks that were soft-deleted long ago",
+        doing: "purging soft-deleted requests and tasks",
     };
+    let removal = |what| Removal { what, age, batch: 500, work: work() };
     let requests = removal(Expirable::DeletedRequests).run(store, sweep).await?;
     let tasks = removal(Expirable::DeletedTasks).run(store, sweep).await?;
-    Ok(PurgedDeleted { requests, tasks })
+    let unit = work().read(store).await?;
+    let tables = unit.expiry().own_tables();
+    drop(unit);
+    let mut own = 0;
+    for table in tables {
+        own += removal(Expirable::DeletedOwn(table)).run(store, sweep).await?;
+    }
+    Ok(PurgedDeleted { requests, tasks, own })
 }
 
 /// Removes every event that was counted at least `age` ago, 5,000 per transaction, and returns the number of events. An

@@ -5,15 +5,18 @@ mod label;
 mod limits;
 mod loader;
 mod patch;
+mod reading;
 #[cfg_attr(feature = "mock", expect(clippy::struct_field_names, reason = "a mock's fields are named for the methods"))]
 mod store;
 mod tx;
 mod unit;
+mod unit_context;
 
 mod audit;
 mod connections;
 mod identity;
 mod operations;
+mod own;
 mod requests;
 mod secrets;
 mod tasks;
@@ -25,6 +28,7 @@ pub use common_unit::CommonUnit;
 pub use limits::{MAX_JSON_BYTES, MAX_LINE_BYTES, MAX_SECRET_BYTES, MAX_TEXT_BYTES};
 pub use loader::{Loaded, Loader};
 pub use patch::Patch;
+pub use reading::Reading;
 pub use store::{
     Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
     OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt, TenantAccess,
@@ -35,7 +39,7 @@ pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 pub use rylie_tenancy::{
     BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
     PageItem, PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable,
-    RowStream, Savepoint, Server, SignedInUser, StoredMarker, TenantScope, UnitOptions, retry, stream_of,
+    RowStream, Savepoint, Server, SignedInUser, StoredMarker, Table, TenantScope, UnitOptions, retry, stream_of,
 };
 
 pub use audit::{
@@ -53,6 +57,7 @@ pub use operations::{
     Alert, AlertEvent, AlertRepository, Delivery, Expirable, ExpiryRepository, JobRun, JobRunRepository, KeptSize,
     Lease, PastSize, RunStatus, SettingsChanges, SettingsRepository, SizeHistory,
 };
+pub use own::{OwnSchema, OwnTableInfo, OwnTables, OwnUnit, load};
 pub use requests::{
     NewRequest, NewSeoWorksMapping, RequestChanges, RequestFilter, RequestOverview, RequestRepository, RequestSummary,
     RequestWithTasks, SeoWorksMappingRepository,
@@ -63,7 +68,8 @@ pub use secrets::{
 };
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
 pub use tenant_transfer::{
-    BeyondTenant, KEPT_USERS, TenantCounts, TenantInventory, TenantRow, TenantRules, TenantTransfer, without_sign_ins,
+    BeyondTenant, KEPT_USERS, SeededRow, TenantCounts, TenantInventory, TenantRow, TenantRules, TenantTransfer,
+    without_sign_ins,
 };
 pub use usage::{ClosedBatch, Month, Quota, Quotas, UsageClosing, UsageRepository, Used};
 pub use users::{
@@ -82,6 +88,7 @@ pub use {
     operations::{
         MockAlertRepository, MockExpiryRepository, MockJobRunRepository, MockSettingsRepository, MockSizeHistory,
     },
+    own::OwnMocks,
     requests::{MockRequestRepository, MockSeoWorksMappingRepository},
     secrets::MockSecretValueRepository,
     store::MockStore,

@@ -5,10 +5,10 @@ use std::hash::Hash;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use rylie_entities::{Request, RequestId, Task, TaskId};
 use tokio::sync::oneshot;
 
+use crate::reading::Reading;
 use crate::{Error, LogPosition, Result, Store, TenantScope, TenantUnit, UnitOptions};
 
 /// Reads rows of one scope by id. Ids that callers request during a read are collected into the next statement. Use it
@@ -33,7 +33,6 @@ struct Wanted<E: Loaded> {
 }
 
 /// A row that a [`Loader`] reads.
-#[async_trait]
 pub trait Loaded: Clone + Send + Sync + 'static {
     /// The id that finds it.
     type Id: Clone + Eq + Hash + Send + Sync;
@@ -45,13 +44,12 @@ pub trait Loaded: Clone + Send + Sync + 'static {
     fn id(&self) -> &Self::Id;
 
     /// Returns those of the rows that exist within the unit's reach.
-    async fn find_many(unit: &dyn TenantUnit, ids: Vec<Self::Id>) -> Result<Vec<Self>>;
+    fn find_many(unit: &dyn TenantUnit, ids: Vec<Self::Id>) -> Reading<'_, Vec<Self>>;
 }
 
 macro_rules! loaded {
     ($($row:ident by $id:ident in $repository:ident),+) => {
-        $(#[async_trait]
-        impl Loaded for $row {
+        $(impl Loaded for $row {
             type Id = $id;
 
             const NAME: &'static str = stringify!($row);
@@ -60,8 +58,9 @@ macro_rules! loaded {
                 &self.id
             }
 
-            async fn find_many(unit: &dyn TenantUnit, ids: Vec<$id>) -> Result<Vec<Self>> {
-                unit.$repository().find_many(&ids).await
+            fn find_many(unit: &dyn TenantUnit, ids: Vec<$id>) -> Reading<'_, Vec<Self>> {
+                let repository = unit.$repository();
+                Box::pin(async move { repository.find_many(&ids).await })
             }
         })+
     };

@@ -13,9 +13,11 @@ use rylie_tenancy::{CallSite, CursorKeys, Opener};
 
 use crate::audit::AuditReader;
 use crate::identity::ApiKeySignIn;
+use crate::own::OwnSchema;
 use crate::secrets::Keys;
-use crate::tx::{Tx, UnitContext};
+use crate::tx::Tx;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
+use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
 use crate::{Error, Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
 
@@ -131,6 +133,7 @@ pub struct DatabaseStore {
     keys: Arc<Mutex<KeysInUse>>,
     key_source: Option<Arc<dyn KeySource>>,
     quotas: Quotas,
+    own: Arc<OwnSchema>,
 }
 
 /// The source of a store's keys. The store asks it for changes.
@@ -160,7 +163,8 @@ impl DatabaseStore {
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>, keys: Option<Keys>) -> Self {
         let keys = Arc::new(Mutex::new(KeysInUse::new(keys)));
-        Self { opener: Opener::new(pool, env), keys, key_source: None, quotas: Quotas::default() }
+        let (key_source, quotas) = (None, Quotas::default());
+        Self { opener: Opener::new(pool, env), keys, key_source, quotas, own: Arc::default() }
     }
 
     /// Follows changes at the source of the keys. Units opened after a change use the new keys.
@@ -208,13 +212,20 @@ impl DatabaseStore {
     fn unit(&self, unit: rylie_tenancy::Tx) -> Tx {
         let KeysInUse { keys, cursors } = self.keys_in_use();
         let shared_with_old_service = self.opener.pool().is_shared_with_old_service();
-        Tx::new(unit.with_cursors(cursors), UnitContext { keys, shared_with_old_service, quotas: self.quotas })
+        let own = Arc::clone(&self.own);
+        Tx::new(unit.with_cursors(cursors), UnitContext { keys, shared_with_old_service, quotas: self.quotas, own })
     }
 
     /// Returns the source of time and ids of the units.
     #[must_use]
     pub fn env(&self) -> Arc<dyn Env> {
         Arc::clone(self.opener.env())
+    }
+
+    /// Sets the service's own tables.
+    #[must_use]
+    pub fn with_own(self, own: OwnSchema) -> Self {
+        Self { own: Arc::new(own), ..self }
     }
 
     /// Replaces the quotas.

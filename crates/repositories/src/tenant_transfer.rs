@@ -3,15 +3,17 @@
 
 mod column;
 mod named;
+mod own;
 mod rules;
 mod seal;
+mod seed;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event};
-use rylie_entities::{TENANT_TABLES, TenantId, TenantTable, UserId};
+use rylie_entities::{TenantId, TenantTable, UserId};
 use sea_orm::{DbBackend, QueryResult, Value};
 use serde_json::Map;
 
@@ -39,6 +41,17 @@ pub struct TenantInventory {
 /// columns are text. Secrets stay sealed, as they are stored.
 pub type TenantRow = Map<String, serde_json::Value>;
 
+/// The outcome for one row of a seed file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SeededRow {
+    /// It was added.
+    Added,
+    /// Columns differed and were changed.
+    Changed,
+    /// It was there as the file has it.
+    Kept,
+}
+
 /// The tables whose rows belong to one user, and go with the user.
 const OF_A_USER: [&str; 7] =
     ["Account", "Session", "UserPreferences", "GA4Connection", "SearchConsoleConnection", "MonthlyUsage", "UsageEvent"];
@@ -47,7 +60,13 @@ const OF_A_USER: [&str; 7] =
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TenantTransfer: Send + Sync {
-    /// Counts the tenant's rows in each of [`TENANT_TABLES`]. Fails with [`Error::NotFound`] if it has none in `Agency`
+    /// Returns every table with a tenant key, each after those that it refers to: the platform's, then the service's.
+    fn tables(&self) -> Vec<TenantTable>;
+
+    /// Returns the columns of a service's own table that name a user, as its foreign keys say. Empty for other tables.
+    async fn user_columns(&self, table: TenantTable) -> Result<Vec<String>>;
+
+    /// Counts the tenant's rows in each of [`tables`](Self::tables). Fails with [`Error::NotFound`] if it has none in `Agency`
     /// and `User`.
     async fn inventory(&self, tenant: &TenantId) -> Result<TenantInventory>;
 
@@ -73,6 +92,12 @@ pub trait TenantTransfer: Send + Sync {
     /// Adds rows that [`remove_rows`](Self::remove_rows) removed, as [`add_rows`](Self::add_rows) does. A user who was
     /// kept as an id gets the data of the row back.
     async fn put_back_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
+
+    /// Adds a row of a seed file to a service's own table, or changes what differs. The row has an `id`; other columns may be
+    /// missing: they are null, or the current time, and an existing row keeps them. A JSON column has JSON. A change of an
+    /// audited column is recorded. Fails with [`Error::InvalidColumn`] for an unknown column, a wrong type and a
+    /// secret, and with [`Error::Conflict`] if the id is another tenant's. Two statements.
+    async fn seed_row(&self, table: TenantTable, tenant: &TenantId, row: TenantRow) -> Result<SeededRow>;
 
     /// Deletes every row of the tenant, except those that outlive it, and returns the counts of each table. For a caller
     /// that puts rows back in the same unit and records it: it is not recorded. Keeps users as [`erase`](Self::erase) does.
@@ -120,10 +145,18 @@ const BOUND_AT_ONCE: usize = 10_000;
 
 #[async_trait]
 impl TenantTransfer for Tx {
+    fn tables(&self) -> Vec<TenantTable> {
+        self.own_schema().tenant_tables()
+    }
+
+    async fn user_columns(&self, table: TenantTable) -> Result<Vec<String>> {
+        if self.own_schema().has(table.name) { own::user_columns(self, table.name).await } else { Ok(Vec::new()) }
+    }
+
     async fn inventory(&self, tenant: &TenantId) -> Result<TenantInventory> {
         let mut counts = TenantCounts::new();
-        for table in TENANT_TABLES.iter().filter(|table| !table.stays) {
-            counts.insert(table.name.to_owned(), count(self, *table, tenant).await?);
+        for table in self.tables().into_iter().filter(|table| !table.stays) {
+            counts.insert(table.name.to_owned(), count(self, table, tenant).await?);
         }
         if counts.get("Agency").is_none_or(|rows| *rows == 0) && counts.get("User").is_none_or(|rows| *rows == 0) {
             return Err(Error::NotFound { entity: "tenant" });
@@ -132,8 +165,8 @@ impl TenantTransfer for Tx {
     }
 
     async fn refuse_existing(&self, tenant: &TenantId) -> Result<()> {
-        for table in TENANT_TABLES.iter().filter(|table| !table.outlives && !table.stays) {
-            if count(self, *table, tenant).await? > 0 {
+        for table in self.tables().into_iter().filter(|table| !table.outlives && !table.stays) {
+            if count(self, table, tenant).await? > 0 {
                 return Err(Error::Conflict { entity: table.name.to_owned(), field: "tenantId".to_owned() });
             }
         }
@@ -166,6 +199,7 @@ impl TenantTransfer for Tx {
 
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()> {
         let columns = Column::of(self, table).await?;
+        own::check_keys_at_the_end(self).await?;
         for some in rows.chunks((BOUND_AT_ONCE / columns.len().max(1)).max(1)) {
             let (sql, values) = insert(self.engine(), table, tenant, &columns, some)?;
             self.across_tenants()?.run(&sql, values).await?;
@@ -186,6 +220,10 @@ impl TenantTransfer for Tx {
             }
         }
         Ok(())
+    }
+
+    async fn seed_row(&self, table: TenantTable, tenant: &TenantId, row: TenantRow) -> Result<SeededRow> {
+        seed::row(self, table, tenant, row).await
     }
 
     async fn remove_rows(&self, tenant: &TenantId) -> Result<TenantCounts> {
@@ -213,7 +251,8 @@ impl TenantTransfer for Tx {
             self.across_tenants()?.run(&sql, vec![user.into()]).await?;
         }
         self.across_tenants()?.run(r#"DELETE FROM "IdempotencyKey" WHERE "callerId" = $1"#, vec![user.into()]).await?;
-        let sql = format!(r#"DELETE FROM "User" WHERE id = $1{UNNAMED}"#);
+        let unnamed = own::unnamed(self).await?;
+        let sql = format!(r#"DELETE FROM "User" WHERE id = $1{unnamed}"#);
         if self.across_tenants()?.run(&sql, vec![user.into()]).await? == 0 {
             named::empty_user(self, user).await?;
         }
@@ -237,13 +276,15 @@ impl TenantTransfer for Tx {
 
 /// Children first.
 async fn remove(tx: &Tx, tenant: &TenantId) -> Result<TenantCounts> {
-    let mut removed = TenantCounts::new();
-    for table in TENANT_TABLES.iter().rev().filter(|table| !table.outlives) {
-        let free = if table.name == "User" { UNNAMED } else { "" };
+    let (mut removed, unnamed) = (TenantCounts::new(), own::unnamed(tx).await?);
+    for table in tx.own_schema().tenant_tables().into_iter().rev().filter(|table| !table.outlives) {
+        let free = if table.name == "User" { unnamed.as_str() } else { "" };
         let sql = format!(
             r#"DELETE FROM "{0}" WHERE id IN (SELECT id FROM "{0}" WHERE "tenantId" = $1{free} LIMIT {ERASED_AT_ONCE})"#,
             table.name
         );
+        // Rows of own tables may go with others of their table, which the engines count differently.
+        let own = if tx.own_schema().has(table.name) { Some(count(tx, table, tenant).await?) } else { None };
         let mut rows = 0;
         loop {
             let done = tx.across_tenants()?.run(&sql, vec![tenant.into()]).await?;
@@ -253,7 +294,7 @@ async fn remove(tx: &Tx, tenant: &TenantId) -> Result<TenantCounts> {
             }
         }
         if !table.stays {
-            removed.insert(table.name.to_owned(), rows);
+            removed.insert(table.name.to_owned(), own.unwrap_or(rows));
         }
         if table.name == "User" {
             let kept = named::empty(tx, tenant).await?;

@@ -1,43 +1,34 @@
 //! A unit of the platform.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
+use crate::own::{OwnSchema, OwnTables};
 use crate::secrets::Keys;
+use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
 use crate::{Error, LogPosition, Result};
 
 /// A unit of work with the context that the platform's repositories need. It implements all of them.
 pub(crate) struct Tx {
-    unit: rylie_tenancy::Tx,
-    unit_context: UnitContext,
-}
-
-/// The context that a store gives to each of its units.
-#[derive(Clone)]
-pub(crate) struct UnitContext {
-    pub(crate) keys: Option<Arc<Keys>>,
-    /// Whether the old service works on the same database and reads what this one writes.
-    pub(crate) shared_with_old_service: bool,
-    pub(crate) quotas: Quotas,
+    own: OwnTables,
 }
 
 impl Tx {
     pub(crate) fn new(unit: rylie_tenancy::Tx, unit_context: UnitContext) -> Self {
-        Self { unit, unit_context }
+        Self { own: OwnTables::new(unit, unit_context) }
     }
 
     /// Returns the unit without its context.
     pub(crate) fn into_inner(self) -> rylie_tenancy::Tx {
-        self.unit
+        self.own.unit
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
-        self.unit.commit().await
+        self.own.unit.commit().await
     }
 
     pub(crate) async fn commit_with_position(self) -> Result<LogPosition> {
-        self.unit.commit_with_position().await
+        self.own.unit.commit_with_position().await
     }
 
     pub(crate) fn keys(&self) -> Result<&Keys> {
@@ -45,15 +36,23 @@ impl Tx {
     }
 
     pub(crate) fn optional_keys(&self) -> Option<&Keys> {
-        self.unit_context.keys.as_deref()
+        self.own.unit_context.keys.as_deref()
     }
 
     pub(crate) fn quotas(&self) -> &Quotas {
-        &self.unit_context.quotas
+        &self.own.unit_context.quotas
+    }
+
+    pub(crate) fn own_tables(&self) -> &OwnTables {
+        &self.own
+    }
+
+    pub(crate) fn own_schema(&self) -> &OwnSchema {
+        &self.own.unit_context.own
     }
 
     pub(crate) fn is_shared_with_old_service(&self) -> bool {
-        self.unit_context.shared_with_old_service
+        self.own.unit_context.shared_with_old_service
     }
 }
 
@@ -61,6 +60,6 @@ impl Deref for Tx {
     type Target = rylie_tenancy::Tx;
 
     fn deref(&self) -> &rylie_tenancy::Tx {
-        &self.unit
+        &self.own.unit
     }
 }

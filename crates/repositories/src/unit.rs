@@ -9,7 +9,7 @@ use crate::*;
 /// Defines a unit from one list of repositories: its trait, the implementation by [`Tx`], and the mock.
 macro_rules! unit {
     (
-        $(#[$doc:meta])* $unit:ident, mocked by $mock:ident {
+        $(#[$doc:meta])* $unit:ident, mocked by $mock:ident $(, with $own:ident)? {
             $($(#[$repository_doc:meta])* $name:ident: $repository:ident, mocked by $repository_mock:ident;)+
         }
     ) => {
@@ -20,6 +20,11 @@ macro_rules! unit {
         #[async_trait]
         pub trait $unit: Send + Sync {
             $($(#[$repository_doc])* fn $name(&self) -> &dyn $repository;)+
+
+            $(
+                /// The service's own repositories; [`repositories!`](crate::repositories!) makes methods for them.
+                fn $own(&self) -> OwnUnit<'_>;
+            )?
 
             /// Commits the unit's changes. One round trip; none if the unit only read.
             ///
@@ -56,6 +61,10 @@ macro_rules! unit {
                 self
             })+
 
+            $(fn $own(&self) -> OwnUnit<'_> {
+                OwnUnit::of_tables(self.own_tables())
+            })?
+
             async fn commit(self: Box<Self>) -> Result<()> {
                 Tx::commit(*self).await
             }
@@ -90,6 +99,10 @@ macro_rules! unit {
         #[derive(Default)]
         pub struct $mock {
             $(#[doc = concat!("The mock that `", stringify!($name), "()` returns.")] pub $name: $repository_mock,)+
+            $(
+                /// The mocks of the service's own repositories.
+                pub $own: OwnMocks,
+            )?
             /// Counts the commits of a unit made from this. Clone it before you pass the unit on.
             pub commits: std::sync::Arc<std::sync::atomic::AtomicU64>,
         }
@@ -100,6 +113,10 @@ macro_rules! unit {
             $(fn $name(&self) -> &dyn $repository {
                 &self.$name
             })+
+
+            $(fn $own(&self) -> OwnUnit<'_> {
+                OwnUnit::of_mocks(&self.$own)
+            })?
 
             async fn commit(self: Box<Self>) -> Result<()> {
                 self.commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -134,7 +151,7 @@ macro_rules! unit {
 
 unit! {
     /// A unit on the rows of one tenant, within the scope's reach.
-    TenantUnit, mocked by MockTenantUnit {
+    TenantUnit, mocked by MockTenantUnit, with own {
         /// The tenant's users.
         users: UserRepository, mocked by MockUserRepository;
         /// The tenant's own agency.
@@ -180,7 +197,7 @@ unit! {
 
 unit! {
     /// A unit across tenants, for a super admin or a named job that states a reason.
-    PlatformUnit, mocked by MockPlatformUnit {
+    PlatformUnit, mocked by MockPlatformUnit, with own {
         /// All users.
         users: UserRepository, mocked by MockUserRepository;
         /// Users by e-mail address.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use rylie_entities::Keyed;
 use sea_orm::sea_query::SimpleExpr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::filter::{Savepoint, Tx};
 use crate::progress::Progress;
-use crate::soft_deleted::{SoftDeleted, among};
+use crate::soft_deleted::among;
 
 /// The result of a bulk call.
 ///
@@ -88,7 +89,7 @@ impl<'tx, T> Bulk<'tx, T> {
 }
 
 /// The change of a bulk call to each row.
-pub struct Change<E: SoftDeleted> {
+pub struct Change<E: Keyed> {
     /// Columns with their new values.
     pub set: E::ActiveModel,
     /// Columns with expressions.
@@ -98,7 +99,7 @@ pub struct Change<E: SoftDeleted> {
 }
 
 /// Changes the given rows that are not deleted. Two statements per 5,000 rows; one if all are changed.
-pub async fn change_many<E: SoftDeleted>(
+pub async fn change_many<E: Keyed>(
     tx: &Tx,
     ids: &[impl Ord + Display + Sync],
     change: Change<E>,

@@ -5,11 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
 use ring::hmac;
 use ring::rand::SystemRandom;
 use rylie_crypto::{Keyring, Lookup, Normalisation};
-use rylie_entities::Timestamp;
+use rylie_entities::KeysetKey;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -22,28 +21,6 @@ use crate::error::{Error, Result};
 #[serde(transparent)]
 pub struct Cursor(String);
 
-/// The last row of a page, in the order of the list.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KeysetKey {
-    /// The sort key as a number; for a time, its milliseconds since 1970.
-    pub key: i64,
-    /// The tie-breaker.
-    pub id: String,
-}
-
-impl KeysetKey {
-    /// Creates a position in a list sorted by time.
-    #[must_use]
-    pub fn at(time: Timestamp, id: &str) -> Self {
-        Self { key: time.utc().timestamp_millis(), id: id.to_owned() }
-    }
-
-    /// Returns the time, in a list sorted by time.
-    pub fn time(&self) -> Result<Timestamp> {
-        DateTime::from_timestamp_millis(self.key).map(Into::into).ok_or(REFUSED)
-    }
-}
-
 // The encoded bytes: version, tag, key, id.
 const VERSION: u8 = 1;
 const TAG: usize = 32;
@@ -52,7 +29,7 @@ const HEAD: usize = 1 + TAG + KEY;
 /// The maximum length of the text, for an id of 255 bytes.
 const MAX_TEXT: usize = (HEAD + 255).div_ceil(3) * 4;
 
-const REFUSED: Error =
+pub(crate) const REFUSED: Error =
     Error::Invalid { what: "the cursor", reason: "it does not belong to this list; begin again without a cursor" };
 
 impl Cursor {

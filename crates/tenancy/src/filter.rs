@@ -7,8 +7,6 @@ mod arrays;
 mod audit_switch;
 mod by_key;
 mod columns;
-mod decoded;
-mod keyset_table;
 mod many;
 mod owned;
 mod owner;
@@ -43,8 +41,6 @@ use crate::scope::{Reach, TenantScope};
 use refusals::Refusals;
 
 pub(crate) use audit_switch::AuditSwitch;
-pub use decoded::Decoded;
-pub use keyset_table::{KeysetRow, KeysetTable};
 pub use rows::Rows;
 pub use savepoints::Savepoint;
 pub(crate) use single_statement::Autocommit;

@@ -7,6 +7,7 @@ mod filter;
 mod grant;
 mod keyset;
 mod opener;
+mod own;
 mod page;
 mod page_item;
 mod progress;
@@ -17,18 +18,18 @@ mod soft_deleted;
 mod stream;
 
 pub use bulk::{Bulk, BulkOutcome, Change, change_many};
-pub use cursor::{Cursor, CursorKeys, KeysetKey, derived_keys};
+pub use cursor::{Cursor, CursorKeys, derived_keys};
 pub use error::{Error, Result};
-pub use filter::{Decoded, KeysetRow, KeysetTable, Rows, Savepoint, Shared, Tx, Unfiltered};
+pub use filter::{Rows, Savepoint, Shared, Tx, Unfiltered};
 pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
 pub use opener::Opener;
+pub use own::Table;
 pub use page::{Page, PageRequest};
 pub use page_item::PageItem;
 pub use progress::Progress;
 pub use scope::{Reach, SignedInUser, TenantScope};
 pub use soft_delete::SoftDeleteOp;
-pub use soft_deleted::SoftDeleted;
 pub use stream::{RowStream, stream_of};
 
 // The parts of `rylie-connection` that other layers need; none of them sends a statement.

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 
 use rylie_audit::{Action, Event};
-use rylie_entities::Timestamp;
+use rylie_entities::{Keyed, Timestamp};
 use sea_orm::ActiveModelTrait;
 
 use crate::bulk::{Bulk, BulkOutcome};
 use crate::error::Result;
 use crate::filter::Tx;
-use crate::soft_deleted::{SoftDeleted, among, one};
+use crate::soft_deleted::{among, one};
 
 /// An operation on soft-deletable rows.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -34,27 +34,27 @@ impl SoftDeleteOp {
 
 impl Tx {
     /// Soft-deletes a row that is not deleted.
-    pub async fn soft_delete<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<()> {
+    pub async fn soft_delete<E: Keyed>(&self, id: &(impl ToString + Sync)) -> Result<()> {
         self.update_one::<E>(marked::<E>(self.now(), true), one::<E>(id, false), E::TABLE).await?;
         self.record(Event::new(Action::Deleted).on_row(E::TABLE, &id.to_string())).await
     }
 
     /// Restores a soft-deleted row.
-    pub async fn restore_one<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<E::Model> {
+    pub async fn restore_one<E: Keyed>(&self, id: &(impl ToString + Sync)) -> Result<E::Model> {
         let row = self.update_one::<E>(marked::<E>(self.now(), false), one::<E>(id, true), E::TABLE).await?;
         self.record(Event::new(Action::Restored).on_row(E::TABLE, &id.to_string())).await?;
         Ok(row)
     }
 
     /// Removes a soft-deleted row for good.
-    pub async fn purge_one<E: SoftDeleted>(&self, id: &(impl ToString + Sync)) -> Result<()> {
+    pub async fn purge_one<E: Keyed>(&self, id: &(impl ToString + Sync)) -> Result<()> {
         self.administrators_only(PURGE)?;
         self.delete_one::<E>(one::<E>(id, true), E::TABLE).await?;
         self.record(Event::new(Action::Purged).on_row(E::TABLE, &id.to_string())).await
     }
 
     /// Soft-deletes rows, or restores or purges soft-deleted ones.
-    pub async fn apply_many<E: SoftDeleted>(
+    pub async fn apply_many<E: Keyed>(
         &self,
         op: SoftDeleteOp,
         ids: &[impl Ord + Display + Sync],
@@ -84,10 +84,14 @@ impl Tx {
 
 const PURGE: &str = "purge soft-deleted rows";
 
-fn marked<E: SoftDeleted>(now: Timestamp, deleted: bool) -> E::ActiveModel {
+fn marked<E: Keyed>(now: Timestamp, deleted: bool) -> E::ActiveModel {
     let mut set = <E::ActiveModel as ActiveModelTrait>::default();
-    set.set(E::DELETED, deleted.into());
-    set.set(E::DELETED_AT, deleted.then_some(now).into());
-    set.set(E::UPDATED_AT, now.into());
+    if let Some(soft) = E::SOFT {
+        set.set(soft.deleted, deleted.into());
+        set.set(soft.deleted_at, deleted.then_some(now).into());
+    }
+    if let Some(updated_at) = E::UPDATED_AT {
+        set.set(updated_at, now.into());
+    }
     set
 }

@@ -121,7 +121,7 @@ impl Error {
     }
 
     /// For `map_err`: names the operation that failed.
-    pub(crate) fn sql(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+    pub(crate) fn sql(doing: &'static str) -> impl Fn(sqlx::Error) -> Self + Copy {
         move |source| Self::Sql { doing, source }
     }
 }

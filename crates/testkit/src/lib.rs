@@ -4,6 +4,7 @@ pub mod attacks;
 mod cluster;
 mod env;
 mod error;
+pub mod own;
 mod proxy;
 mod sqlite;
 mod world;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::entities::{Env, User, UserRole};
+use rylie_db::own::Schema;
 use rylie_db::prelude::{Grant, NewAgency, NewUser, PlatformUnit, Store, StoreExt};
 use rylie_db::{Config, ConfigBuilder, Database};
 use tempfile::TempDir;
@@ -59,6 +60,24 @@ impl World {
         Self::open(url.clone(), url, &[], Place::Sqlite { _file: file }).await
     }
 
+    /// As [`sqlite`](Self::sqlite), with a service's own tables.
+    pub async fn sqlite_with(schema: Schema) -> Result<Self> {
+        let file = SqliteDatabase::new()?;
+        let url = file.url();
+        migrate_with(url.clone(), schema.clone()).await?;
+        Self::open_with(url.clone(), url, &[], Place::Sqlite { _file: file }, schema).await
+    }
+
+    /// As [`postgres`](Self::postgres), with a service's own tables.
+    pub async fn postgres_with(schema: Schema) -> Result<Self> {
+        let cluster = Cluster::shared().await?;
+        let template = cluster.template("migrated", migrate).await?;
+        let database = cluster.clone_of(&template).await?;
+        let url = database.url();
+        migrate_with(url.clone(), schema.clone()).await?;
+        Self::open_with(url.clone(), url, &[], Place::Postgres { database }, schema).await
+    }
+
     /// Creates a world on a PostgreSQL database of the [shared cluster](Cluster::shared), copied from a migrated
     /// template.
     pub async fn postgres() -> Result<Self> {
@@ -95,10 +114,21 @@ impl World {
     }
 
     async fn open(store_url: String, url: String, replica_urls: &[String], place: Place) -> Result<Self> {
+        Self::open_with(store_url, url, replica_urls, place, Schema::new()).await
+    }
+
+    async fn open_with(
+        store_url: String,
+        url: String,
+        replica_urls: &[String],
+        place: Place,
+        schema: Schema,
+    ) -> Result<Self> {
         let keys = TempDir::with_prefix("rylie-keys-").map_err(crate::Error::io("creating a folder for a keyring"))?;
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
-        let config = settings(&store_url, &url, &keyring)?.set("replica_urls", replica_urls.join(","))?.build()?;
+        let config = settings(&store_url, &url, &keyring)?.set("replica_urls", replica_urls.join(","))?;
+        let config = config.build()?.with(schema)?;
         let env = Arc::new(TestEnv::default());
         let database = Database::connect_with(config, Arc::clone(&env) as Arc<dyn Env>).await?;
         Ok(Self { database, env, url, store_url, replica_urls: replica_urls.to_vec(), keys, place })
@@ -110,6 +140,7 @@ impl World {
         let settings = settings(&self.store_url, &self.url, &self.keyring())?;
         let config = settings.set("max_connections", connections)?;
         let config = config.set("acquire_timeout_seconds", 60)?.set("lock_timeout_seconds", 60)?.build()?;
+        let config = config.with(self.database.config().schema().clone())?;
         Ok(Database::connect_with(config, Arc::clone(&self.env) as Arc<dyn Env>).await?)
     }
 
@@ -120,7 +151,8 @@ impl World {
         for (name, value) in more {
             settings = settings.set(name, value)?;
         }
-        Ok(Database::connect_with(settings.build()?, Arc::clone(&self.env) as Arc<dyn Env>).await?)
+        let config = settings.build()?.with(self.database.config().schema().clone())?;
+        Ok(Database::connect_with(config, Arc::clone(&self.env) as Arc<dyn Env>).await?)
     }
 
     /// Returns the database handle of a service.
@@ -220,7 +252,11 @@ fn settings(store_url: &str, url: &str, keyring: &Path) -> rylie_db::Result<Conf
 }
 
 async fn migrate(url: String) -> rylie_db::Result<()> {
-    let database = Database::connect(Config::new(&url)?).await?;
+    migrate_with(url, Schema::new()).await
+}
+
+async fn migrate_with(url: String, schema: Schema) -> rylie_db::Result<()> {
+    let database = Database::connect(Config::new(&url)?.with(schema)?).await?;
     database.migrate().await?;
     database.close().await;
     Ok(())

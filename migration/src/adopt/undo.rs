@@ -70,7 +70,7 @@ async fn undo_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Res
     if let Undoable::Undone = undoable(migrations).await? {
         return Ok(Vec::new());
     }
-    guard::refuse_newer(&mut migrations.connection, migrations.list).await?;
+    guard::refuse_newer(&mut migrations.connection, &migrations.list).await?;
     let history = migrations.history().await?;
     history.refuse_altered()?;
     guard::refuse_not_owner(&mut migrations.connection).await?;

@@ -53,7 +53,7 @@ impl Migrations {
     async fn down_locked(&mut self, steps: usize, log: Log, progress: Listener<'_>) -> Result<Vec<String>> {
         self.refuse_strangers().await?;
         guard::refuse_production(&mut self.connection).await?;
-        guard::refuse_newer(&mut self.connection, self.list).await?;
+        guard::refuse_newer(&mut self.connection, &self.list).await?;
         self.become_owner().await?;
         let history = self.history().await?;
         history.refuse_altered()?;

@@ -73,7 +73,8 @@ pub(crate) async fn report(connection: &mut Connection, progress: Listener<'_>) 
 }
 
 async fn build_again(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
-    for migration in migrations.list.iter().filter(|migration| migration.builds_row_security()) {
+    let list = std::sync::Arc::clone(&migrations.list);
+    for migration in list.iter().filter(|migration| migration.builds_row_security()) {
         migrations.run_again(*migration, progress).await?;
     }
     Ok(())

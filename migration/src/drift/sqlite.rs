@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Deviation, Drift};
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::migrations::Migration;
 use crate::session::Migrations;
 
 const SCHEMA: &str = "SELECT json_group_array(json_array(type, name, tbl_name, coalesce(sql, ''))) FROM (SELECT * FROM sqlite_schema \
@@ -13,9 +14,9 @@ const SCHEMA: &str = "SELECT json_group_array(json_array(type, name, tbl_name, c
 /// Type, name, table, text.
 type Object = (String, String, String, String);
 
-pub(super) async fn drift(connection: &mut Connection) -> Result<Drift> {
+pub(super) async fn drift(connection: &mut Connection, own: &[&'static dyn Migration]) -> Result<Drift> {
     let live = read(connection).await?;
-    let expected = expected().await?;
+    let expected = expected(own).await?;
     let mut drift = Drift::default();
     for (kind, name, table, sql) in &expected {
         match live.iter().find(|other| &other.0 == kind && &other.1 == name) {
@@ -51,8 +52,8 @@ pub(super) async fn drift(connection: &mut Connection) -> Result<Drift> {
     Ok(drift)
 }
 
-async fn expected() -> Result<Vec<Object>> {
-    let mut migrations = Migrations::connect("sqlite::memory:").await?;
+async fn expected(own: &[&'static dyn Migration]) -> Result<Vec<Object>> {
+    let mut migrations = Migrations::connect("sqlite::memory:").await?.with_own(own);
     // The future of `deploy` never contains that of `drift`, but the compiler cannot know.
     Box::pin(migrations.deploy(&mut |_| ())).await?;
     read(&mut migrations.connection).await

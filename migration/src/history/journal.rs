@@ -11,6 +11,7 @@ use crate::history::checksum;
 use crate::history::record;
 use crate::literal::literal;
 use crate::migrations::Migration;
+use crate::own::{is_own, same_line};
 use crate::step::{Direction, Engine, Target};
 
 pub(crate) const TABLE: &str = "rylie_migrations";
@@ -175,20 +176,24 @@ pub(crate) fn forgotten(name: &str) -> String {
 }
 
 /// Reads the preceding link of the migration `$1`.
-pub(crate) const LAST_LINK: &str =
-    "SELECT chain FROM rylie_migrations WHERE name < $1 AND finished_at IS NOT NULL ORDER BY name DESC LIMIT 1";
+pub(crate) const LAST_LINK: &str = "SELECT chain FROM rylie_migrations WHERE name < $1 AND finished_at IS NOT NULL AND (substr(name, 1, 4) = 'own_') = (substr($1, 1, 4) = 'own_') ORDER BY name DESC LIMIT 1";
 
 /// Returns the preceding link of this migration; empty for the first.
 pub(crate) fn link_before(entries: &BTreeMap<String, Entry>, name: &str) -> String {
-    let mut before = entries.values().rev().filter(|entry| entry.name.as_str() < name && entry.is_applied());
+    let earlier = |entry: &&Entry| entry.name.as_str() < name && same_line(&entry.name, name) && entry.is_applied();
+    let mut before = entries.values().rev().filter(earlier);
     before.find_map(|entry| entry.chain.clone()).unwrap_or_default()
 }
 
 /// Returns the statements that correct the links of the chain.
 pub(crate) fn rechained(entries: &BTreeMap<String, Entry>) -> Vec<String> {
-    let mut previous = String::new();
+    let (mut previous, mut own) = (String::new(), false);
     let mut statements = Vec::new();
     for entry in entries.values().filter(|entry| entry.is_applied()) {
+        // The names of the service's line come together, after or before ours.
+        if is_own(&entry.name) != own {
+            (previous, own) = (String::new(), !own);
+        }
         previous = checksum::chain(&previous, &entry.name, &entry.checksum);
         if entry.chain.as_ref() != Some(&previous) {
             statements.push(format!(

@@ -39,7 +39,7 @@ async fn what_was_soft_deleted_long_ago_is_purged_and_recorded() {
     assert_eq!(purge(&world, Sweep::default()).await, PurgedDeleted::default(), "29 days");
 
     world.env().forward(TimeDelta::days(2));
-    let expected = PurgedDeleted { requests: 1, tasks: 1 };
+    let expected = PurgedDeleted { requests: 1, tasks: 1, own: 0 };
     assert_eq!(purge(&world, Sweep { dry_run: true, ..Sweep::default() }).await, expected);
     assert_eq!(purge(&world, Sweep::default()).await, expected);
     assert_eq!(purge(&world, Sweep::default()).await, PurgedDeleted::default());

@@ -205,7 +205,7 @@ pub(crate) async fn a_later_version_is_left_alone(url: &str) {
 pub(crate) async fn eight_at_once_build_an_index_concurrently(url: &str) {
     let make = |name, sql: &'static str| Made { up: vec![Step::Sql(sql.into())], ..Made::table(name, "indexed") };
     let index = Step::ConcurrentIndex {
-        name: "indexed_n_idx",
+        name: "indexed_n_idx".into(),
         sql: "CREATE INDEX CONCURRENTLY IF NOT EXISTS indexed_n_idx ON indexed (n)".into(),
     };
     let list = list([

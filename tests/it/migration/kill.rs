@@ -27,7 +27,7 @@ fn five() -> List {
         Step::Once(insert(3, "")),
         Step::OnceNonTransactional(insert(4, "")),
         Step::ConcurrentIndex {
-            name: "five_n_idx",
+            name: "five_n_idx".into(),
             sql: "CREATE INDEX CONCURRENTLY IF NOT EXISTS five_n_idx ON five (n)".into(),
         },
     ];

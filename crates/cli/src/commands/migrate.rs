@@ -67,7 +67,7 @@ impl Migrate {
             Self::Deploy => deploy(global).await,
             Self::Status => status(global).await,
             Self::Resolve(resolve) => resolve.run(global).await,
-            Self::Squash(squash) => squash.run(),
+            Self::Squash(squash) => squash.run(global),
             Self::Down(down) => down.run(global).await,
             Self::Reset(reset) => reset.run(global).await,
             Self::New(new) => new.run(),
@@ -127,7 +127,13 @@ fn verdict(status: &[MigrationStatus], prismas: bool) -> Option<Failure> {
     } else if pending > 0 {
         format!("pending migrations: {pending}; run `rylie migrate deploy`")
     } else if unknown > 0 {
-        format!("migrations unknown to this version: {unknown}; use the version that applied them")
+        let of_a_service =
+            |migration: &MigrationStatus| migration.state == Unknown && migration.name.starts_with("own_");
+        if status.iter().any(of_a_service) {
+            format!("migrations unknown to this command: {unknown}; use the command of the service that has them")
+        } else {
+            format!("migrations unknown to this version: {unknown}; use the version that applied them")
+        }
     } else {
         return None;
     };

@@ -282,10 +282,7 @@ async fn a_deploy_that_waits_says_for_whom_and_shows_no_statement_of_the_driver(
     sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
     let outcome = Outcome::of(child.wait_with_output().unwrap()).expect(0);
 
-    assert!(
-        outcome.err.contains("waiting for process ") && outcome.err.contains("a-long-report"),
-        "{outcome:#?}"
-    );
+    assert!(outcome.err.contains("waiting for process ") && outcome.err.contains("a-long-report"), "{outcome:#?}");
     for driver in ["sqlx::query", "slow statement", "elapsed", "ALTER TABLE", "SELECT"] {
         assert!(!outcome.err.contains(driver), "{driver}: {outcome:#?}");
     }

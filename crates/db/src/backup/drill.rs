@@ -160,7 +160,7 @@ impl Config {
         };
         checks.push(BackupCheck::ok("restore", format!("restored in {:.2} s", took.as_secs_f64())));
         checks.extend(scratch.compare(&backup.manifest).await?);
-        checks.extend(schema(scratch.url()).await?);
+        checks.extend(schema(scratch.url(), self.schema()).await?);
         checks.extend(scratch.check_structure().await?);
         if drill.attacks {
             checks.push(scratch.attack().await?);

@@ -14,7 +14,7 @@ use rylie_repositories::{Grant, Pool, Progress, StoreExt};
 
 use super::retention::Retained;
 use crate::config::Config;
-use crate::database::{Database, newest_migration};
+use crate::database::Database;
 use crate::error::Result;
 
 /// How a backup is restored.
@@ -186,7 +186,7 @@ impl Config {
         let database = Database::connect(config).await?;
         let finished = async {
             let erased = repeat_erasures(&*database.store(), erasures, manifest.made_at).await?;
-            let is_current = manifest.migrations.last().is_some_and(|last| last == newest_migration());
+            let is_current = database.is_current(&manifest.migrations);
             let retained = if is_current { Some(database.apply_retention().await?) } else { None };
             let event = Event::new(Action::BackupRestored).on_row("Backup", &manifest.id).with("erased_again", &erased);
             let event = match replaced {

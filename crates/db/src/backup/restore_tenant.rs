@@ -43,7 +43,8 @@ impl Config {
     /// are repeated. Then the tenant's rows replace those of the database, in one transaction; see
     /// [`replace_tenant`](rylie_maintenance::replace_tenant). Refused for a database that is marked as production, or has
     /// another fingerprint than the backup or another schema than this version. Refused for a tenant that was erased
-    /// after the backup, too.
+    /// after the backup, too. A service's own tables are included; a database that has others than the configuration's
+    /// [`schema`](Config::schema) is refused.
     pub async fn restore_tenant(&self, backup: &Backup, restore: RestoreTenant<'_>) -> Result<RestoredTenant> {
         let open = self.checked(backup, restore.identity, restore.trusted).await?;
         let erasures = erasures_of(backup, restore.folder, restore.trusted).await?;
@@ -68,6 +69,11 @@ impl Config {
         if !live.health().await?.pending_migrations.is_empty() {
             return Err(refused("the database has pending migrations; run `rylie migrate deploy`".to_owned()));
         }
+        // Rows of an unknown table would go with the rows that they refer to, and not come back.
+        if let Some(unknown) = live.unknown_own_migration().await? {
+            let advice = "restore the tenant by the version of the service that has it";
+            return Err(refused(format!("the database has the migration {unknown}, unknown here; {advice}")));
+        }
         let scratch = self.open_scratch(restore.scratch, &open.manifest).await?;
         let restored = self.restore_from_scratch(live, open, erasures, restore, &scratch).await;
         let removed = scratch.remove().await;
@@ -85,7 +91,7 @@ impl Config {
         scratch: &Scratch,
     ) -> Result<RestoredTenant> {
         scratch.restore(open, restore.jobs, &Progress::none()).await?;
-        let mut migrations = Migrations::connect(scratch.url()).await?;
+        let mut migrations = Migrations::connect(scratch.url()).await?.with_own(self.schema().migrations());
         migrations.deploy(&mut |_| {}).await?;
         let reason = "a scratch copy, to restore one tenant from";
         migrations.mark_environment(Environment::Staging, Some(reason)).await?;

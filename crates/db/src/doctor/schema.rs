@@ -19,7 +19,11 @@ pub(super) async fn look(config: &Config, wanted: &Wanted<'_>, part: Duration, f
     // Not by `migrations_to_read`, which refuses the wrong fingerprint that is to be reported.
     let opened = match config.direct_url() {
         Ok(_) if config.is_file_missing() => Err("the database was not reached".to_owned()),
-        Ok(url) => limited(part, async { Migrations::connect_to_read(url).await?.waiting_at_most(LOCK).await }).await,
+        Ok(url) => {
+            let own = config.schema().migrations();
+            let open = async { Migrations::connect_to_read(url).await?.with_own(own).waiting_at_most(LOCK).await };
+            limited(part, open).await
+        }
         Err(error) => Err(error.to_string()),
     };
     let mut migrations = match opened {

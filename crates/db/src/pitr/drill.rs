@@ -124,7 +124,7 @@ impl Config {
         });
         checks.extend(replayed.compare(noted).await?);
         let url = replayed.server.url();
-        checks.extend(schema(&url).await?);
+        checks.extend(schema(&url, self.schema()).await?);
         let database = Database::connect(self.of_scratch(&url)).await?;
         let log = audit(&database, noted.checkpoint(), drill.outside.clone()).await;
         let values = if noted.manifest().keys.is_empty() && self.keyring.is_none() {

@@ -41,7 +41,7 @@ fn public_keys(position: &str) -> String {
 
 /// The columns whose values begin with the id of a key: `rylie1.<key>.` and `ryidx1.<key>.`.
 fn sealed_columns() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SecretColumn::ALL.into_iter().flat_map(|column| {
+    SecretColumn::known().into_iter().flat_map(|column| {
         std::iter::once(column.column()).chain(column.index()).map(move |name| (column.table(), name))
     })
 }

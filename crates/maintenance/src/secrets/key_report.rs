@@ -67,7 +67,10 @@ impl KeyReport {
 pub async fn key_report(store: &dyn Store, progress: &Progress) -> Result<KeyReport> {
     let mut report = KeyReport::default();
     let mut rows = 0;
-    for column in SecretColumn::ALL {
+    let unit = WORK.read(store).await?;
+    let columns = unit.secret_values().columns();
+    drop(unit);
+    for column in columns {
         let mut after = None;
         loop {
             let unit = WORK.read(store).await?;

@@ -39,9 +39,9 @@ pub struct Reencrypted {
 /// In a database that is shared with the old service, this fails before any write if the old service's key opens none
 /// of its values.
 pub async fn reencrypt(store: &dyn Store, batch: u64, progress: &Progress) -> Result<Reencrypted> {
-    let total = total(store).await?;
+    let (columns, total) = total(store).await?;
     let mut done = Reencrypted::default();
-    for column in SecretColumn::ALL {
+    for column in columns {
         let mut after = None;
         loop {
             let mut of_batch = settle(store, column, after, batch).await?;
@@ -108,13 +108,14 @@ async fn one_batch(
     retry(Retry::default(), work).await.map_err(Error::doing("re-encrypting secrets"))
 }
 
-/// Returns the total number of values, for the progress.
-async fn total(store: &dyn Store) -> Result<u64> {
+/// Returns the columns, and the total number of values for the progress.
+async fn total(store: &dyn Store) -> Result<(Vec<SecretColumn>, u64)> {
     let counting = Work { job: "reencrypt", reason: "how many secrets there are", doing: "counting secrets" };
     let unit = counting.open(store).await?;
     let mut total = 0;
-    for column in SecretColumn::ALL {
-        total += unit.done(unit.secret_values().count(column).await)?;
+    let columns = unit.secret_values().columns();
+    for column in &columns {
+        total += unit.done(unit.secret_values().count(*column).await)?;
     }
-    Ok(total)
+    Ok((columns, total))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat};
 use rylie_audit::{Action, Digest, SignedCheckpoint, SigningKey, TenantHead};
-use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
+use rylie_entities::{TenantId, TenantTable};
 use rylie_repositories::{PlatformUnit, Progress, Store, TenantCounts};
 
 use super::tenant_file::{FORMAT, Finished, Header, Seal, Writer};
@@ -77,9 +77,9 @@ async fn write(
     let rows = inventory.rows;
     let (mut done, of) = (0, rows.values().sum());
     progress.report(done, of);
-    for table in TENANT_TABLES.iter().filter(|table| !table.stays) {
+    for table in unit.tenant_transfer().tables().into_iter().filter(|table| !table.stays) {
         let mut after = String::new();
-        while let Some(last) = write_batch(unit, tenant, *table, &after, &mut writer, out, &mut done).await? {
+        while let Some(last) = write_batch(unit, tenant, table, &after, &mut writer, out, &mut done).await? {
             after = last;
             progress.report(done, of);
         }

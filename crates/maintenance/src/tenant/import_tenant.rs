@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rylie_audit::Action;
-use rylie_entities::{TENANT_TABLES, TenantId, TenantTable};
+use rylie_entities::{TenantId, TenantTable};
 use rylie_repositories::{
     BeyondTenant, PlatformUnit, Progress, Store, TenantCounts, TenantRow, TenantRules, without_sign_ins,
 };
@@ -49,15 +49,27 @@ pub async fn import_tenant(
     schema: &str,
     progress: &Progress,
 ) -> Result<ImportedTenant> {
-    let (tenant, ending) = check(file, schema)?;
+    // A file that is not for this schema needs no unit.
+    refuse_other_schema(file, schema)?;
     let unit = WORK.open(store).await?;
+    let mut tables = Vec::new();
+    for table in unit.tenant_transfer().tables().into_iter().filter(|table| !table.stays) {
+        tables.push((table, unit.done(unit.tenant_transfer().user_columns(table).await)?));
+    }
+    let (tenant, ending) = check(file, &tables)?;
     unit.done(unit.tenant_transfer().refuse_existing(&tenant).await)?;
     let sealed_here = match &ending.seal {
         Some(seal) => unit.done(unit.tenant_transfer().is_sealed_here(&ending.sha256, seal).await)?,
         None => false,
     };
-    let mut import =
-        Import { unit: &*unit, tenant: &tenant, sealed_here, added: none_added(), left_out: TenantCounts::new() };
+    let mut import = Import {
+        unit: &*unit,
+        tenant: &tenant,
+        sealed_here,
+        added: none_added(&tables),
+        left_out: TenantCounts::new(),
+        tables: &tables,
+    };
     import.add_all(file, &ending, progress).await?;
     let (rows, left_out) = (import.added, import.left_out);
     let recorded = unit.tenant_transfer().record_transfer(Action::TenantImported, &tenant, &rows).await;
@@ -65,26 +77,37 @@ pub async fn import_tenant(
     Ok(ImportedTenant { tenant, rows, left_out })
 }
 
-/// Reads the whole file and returns its tenant.
-fn check(file: &Path, schema: &str) -> Result<(TenantId, Ending)> {
-    let mut reader = Reader::open(file)?;
+/// A table, and its columns that name a user.
+type ImportedTable = (TenantTable, Vec<String>);
+
+fn refuse_other_schema(file: &Path, schema: &str) -> Result<()> {
+    let reader = Reader::open(file)?;
     let header = reader.header();
     if header.schema != schema {
         return Err(Error::OtherSchema { file: header.schema.clone(), database: schema.to_owned() });
     }
+    Ok(())
+}
+
+/// Reads the whole file and returns its tenant.
+fn check(file: &Path, tables: &[ImportedTable]) -> Result<(TenantId, Ending)> {
+    let mut reader = Reader::open(file)?;
+    let header = reader.header();
     let tenant = tenant_named(&header.tenant).map_err(|_| reader.wrong("it does not name a tenant"))?;
     let mut rules = TenantRules::of(&tenant).map_err(|beyond| refused(beyond, 1))?;
     // Damage of the file is reported first: a missing row makes other rows seem wrong.
     let (mut place, mut beyond) = (0, None);
     while let Some(line) = reader.next_row()? {
-        place = place_of(&line)
+        place = place_of(tables, &line)
             .filter(|here| *here >= place)
             .ok_or_else(|| reader.wrong("its table is unknown, or out of order"))?;
         if line.row.get("tenantId").and_then(|id| id.as_str()) != Some(tenant.as_str()) {
             return Err(reader.wrong("the row belongs to another tenant"));
         }
-        if !TENANT_TABLES[place].outlives && beyond.is_none() {
-            beyond = rules.check(&line.table, &line.row).err().map(|beyond| refused(beyond, reader.line_number()));
+        let (table, users) = &tables[place];
+        if !table.outlives && beyond.is_none() {
+            beyond =
+                rules.check(&line.table, &line.row, users).err().map(|beyond| refused(beyond, reader.line_number()));
         }
     }
     if let Some(refused) = beyond {
@@ -101,14 +124,14 @@ fn refused(beyond: BeyondTenant, line: u64) -> Error {
     }
 }
 
-fn place_of(line: &Line) -> Option<usize> {
-    TENANT_TABLES.iter().position(|table| table.name == line.table && !table.stays)
+fn place_of(tables: &[ImportedTable], line: &Line) -> Option<usize> {
+    tables.iter().position(|(table, _)| table.name == line.table)
 }
 
 /// Returns zero counts for every table whose rows are imported.
-fn none_added() -> TenantCounts {
-    let imported = TENANT_TABLES.iter().filter(|table| !table.outlives && !table.stays);
-    imported.map(|table| (table.name.to_owned(), 0)).collect()
+fn none_added(tables: &[ImportedTable]) -> TenantCounts {
+    let imported = tables.iter().filter(|(table, _)| !table.outlives);
+    imported.map(|(table, _)| (table.name.to_owned(), 0)).collect()
 }
 
 /// A running import.
@@ -119,6 +142,7 @@ struct Import<'a> {
     sealed_here: bool,
     added: TenantCounts,
     left_out: TenantCounts,
+    tables: &'a [ImportedTable],
 }
 
 impl Import<'_> {
@@ -128,7 +152,7 @@ impl Import<'_> {
         progress.report(done, of);
         let (mut waiting, mut table) = (Vec::new(), None);
         while let Some(line) = reader.next_row()? {
-            let next = place_of(&line).map(|place| TENANT_TABLES[place]);
+            let next = place_of(self.tables, &line).map(|place| self.tables[place].0);
             if next != table || waiting.len() >= BATCH {
                 done += waiting.len() as u64;
                 self.add(table, std::mem::take(&mut waiting), reader.line_number()).await?;

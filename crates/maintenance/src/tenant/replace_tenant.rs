@@ -1,7 +1,7 @@
 //! Replacing one tenant by its state in another database, such as a restored backup.
 
 use rylie_audit::{Action, Event};
-use rylie_entities::{TENANT_TABLES, TenantId};
+use rylie_entities::{TenantId, TenantTable};
 use rylie_repositories::{Progress, Store, TenantCounts};
 
 use crate::error::Result;
@@ -43,18 +43,19 @@ pub async fn replace_tenant(
     let inventory = reading.done(reading.tenant_transfer().inventory(tenant).await)?;
     let unit = WRITE.open(to).await?;
     let removed = unit.done(unit.tenant_transfer().remove_rows(tenant).await)?;
-    let tables = || TENANT_TABLES.iter().filter(|table| !table.outlives && table.name != LEFT_OUT);
-    let of = tables().filter_map(|table| inventory.rows.get(table.name)).sum();
+    let mut tables: Vec<TenantTable> = unit.tenant_transfer().tables();
+    tables.retain(|table| !table.outlives && table.name != LEFT_OUT);
+    let of = tables.iter().filter_map(|table| inventory.rows.get(table.name)).sum();
     let (mut rows, mut done) = (TenantCounts::new(), 0);
     progress.report(done, of);
-    for table in tables() {
+    for table in tables {
         let (mut after, mut number) = (String::new(), 0);
         loop {
-            let batch = reading.done(reading.tenant_transfer().rows_after(*table, tenant, &after, BATCH).await)?;
+            let batch = reading.done(reading.tenant_transfer().rows_after(table, tenant, &after, BATCH).await)?;
             let Some(last) = batch.last().and_then(|row| row.get("id")).and_then(|id| id.as_str()) else { break };
             last.clone_into(&mut after);
             let length = batch.len() as u64;
-            unit.done(unit.tenant_transfer().put_back_rows(*table, tenant, batch).await)?;
+            unit.done(unit.tenant_transfer().put_back_rows(table, tenant, batch).await)?;
             (number, done) = (number + length, done + length);
             progress.report(done, of);
         }

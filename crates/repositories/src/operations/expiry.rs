@@ -28,12 +28,17 @@ pub enum Expirable {
     DeletedRequests,
     /// Soft-deleted tasks, by the time of deletion. Each is recorded as purged.
     DeletedTasks,
+    /// Soft-deleted rows of this own table of the service, by the time of deletion. Each is recorded as purged.
+    DeletedOwn(&'static str),
 }
 
 /// Removes expired rows of all tenants.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ExpiryRepository: Send + Sync {
+    /// Returns the service's own tables with soft-deleted rows, each before those that it refers to.
+    fn own_tables(&self) -> Vec<&'static str>;
+
     /// Returns the number of rows that expired at least `age` ago. One statement, served by an index.
     async fn count(&self, what: Expirable, age: Duration) -> Result<u64>;
 
@@ -54,11 +59,12 @@ impl Expirable {
             Self::UsageEvents => ("UsageEvent", "id", "countedAt", "TRUE"),
             Self::DeletedRequests => ("Request", "id", "deletedAt", "deleted"),
             Self::DeletedTasks => ("Task", "id", "deletedAt", "deleted"),
+            Self::DeletedOwn(table) => (table, "id", "deletedAt", "deleted"),
         }
     }
 
     fn is_recorded(self) -> bool {
-        matches!(self, Self::DeletedRequests | Self::DeletedTasks)
+        matches!(self, Self::DeletedRequests | Self::DeletedTasks | Self::DeletedOwn(_))
     }
 
     /// Returns the statement. `$1` is the latest expiry time, `$2` the batch size.
@@ -80,6 +86,11 @@ impl Expirable {
 
 #[async_trait]
 impl ExpiryRepository for Tx {
+    fn own_tables(&self) -> Vec<&'static str> {
+        let tables = self.own_schema().tables().iter().rev().filter(|table| table.soft_delete);
+        tables.map(|table| table.name).collect()
+    }
+
     async fn count(&self, what: Expirable, age: Duration) -> Result<u64> {
         let (table, _, ended, which) = what.parts();
         let sql = format!(r#"SELECT count(*) FROM "{table}" WHERE {which} AND "{ended}" <= $1"#);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rylie_entities::request::Entity;
-use rylie_entities::{RequestId, RequestPriority, RequestStatus, Timestamp, UserId, task, user};
-use rylie_tenancy::{KeysetKey, KeysetRow, PageItem};
+use rylie_entities::{KeysetKey, KeysetRow, RequestId, RequestPriority, RequestStatus, Timestamp, UserId, task, user};
+use rylie_tenancy::PageItem;
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::Serialize;

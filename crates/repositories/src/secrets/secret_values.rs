@@ -20,6 +20,9 @@ use crate::{Result, SecretColumn};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SecretValueRepository: Send + Sync {
+    /// Returns every column with secrets: the platform's, then those of the service's own tables.
+    fn columns(&self) -> Vec<SecretColumn>;
+
     /// Returns the number of values in the column. Reads the whole table.
     async fn count(&self, column: SecretColumn) -> Result<u64>;
 
@@ -96,6 +99,10 @@ pub struct UnreadableSecret {
 
 #[async_trait]
 impl SecretValueRepository for Tx {
+    fn columns(&self) -> Vec<SecretColumn> {
+        self.own_schema().secret_columns()
+    }
+
     async fn count(&self, column: SecretColumn) -> Result<u64> {
         let sql = format!(r#"SELECT count(*) FROM "{}" WHERE {}"#, column.table(), read::filled(column));
         self.across_tenants()?.count(&sql, vec![]).await

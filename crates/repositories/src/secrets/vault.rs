@@ -2,17 +2,16 @@
 
 mod columns;
 mod keys;
+mod of_unit;
 mod policy;
 
 use rylie_crypto::{
     Binding, BlindIndex, ColumnCipher, ColumnPolicy, Error as CryptoError, KeyId, KeyState, LegacyForms, Secret,
     Stored, StoredForm, Writes,
 };
-use rylie_entities::{IndexColumn, SealedColumn, UserId};
+use rylie_entities::{IndexColumn, UserId};
 
 use crate::Result;
-use crate::limits;
-use crate::tx::Tx;
 
 pub use columns::SecretColumn;
 pub use keys::Keys;
@@ -51,6 +50,13 @@ pub(crate) struct Vault<'tx> {
     keys: &'tx Keys,
     column: SecretColumn,
     policy: ColumnPolicy,
+}
+
+impl<'tx> Vault<'tx> {
+    /// Returns the secrets of a column. `shared` states whether the old service uses the same database.
+    pub(crate) fn of(keys: &'tx Keys, column: SecretColumn, shared: bool) -> Self {
+        Self { keys, column, policy: keys.policies.of(column).resolve(column, shared) }
+    }
 }
 
 impl Vault<'_> {
@@ -136,38 +142,5 @@ impl Vault<'_> {
     fn readable(&self) -> LegacyForms {
         let (accepts, key) = (self.policy.accepts, self.has_legacy_key());
         LegacyForms { cbc: accepts.cbc && key, gcm: accepts.gcm && key, plain: accepts.plain }
-    }
-}
-
-impl Tx {
-    pub(crate) fn vault(&self, column: SecretColumn) -> Result<Vault<'_>> {
-        let keys = self.keys()?;
-        let policy = keys.policies.of(column).resolve(column, self.is_shared_with_old_service());
-        Ok(Vault { keys, column, policy })
-    }
-
-    pub(crate) fn seal(&self, secret: &Secret<String>, place: Place<'_>) -> Result<SealedColumn> {
-        limits::secret(secret.expose())?;
-        Ok(self.vault(place.column)?.seal(secret, place)?.into())
-    }
-
-    pub(crate) fn seal_optional(
-        &self,
-        secret: Option<&Secret<String>>,
-        place: Place<'_>,
-    ) -> Result<Option<SealedColumn>> {
-        secret.map(|secret| self.seal(secret, place)).transpose()
-    }
-
-    pub(crate) fn open(&self, sealed: &SealedColumn, place: Place<'_>) -> Result<Secret<String>> {
-        self.vault(place.column)?.open(sealed.stored(), place)
-    }
-
-    pub(crate) fn open_optional(
-        &self,
-        sealed: Option<&SealedColumn>,
-        place: Place<'_>,
-    ) -> Result<Option<Secret<String>>> {
-        sealed.map(|sealed| self.open(sealed, place)).transpose()
     }
 }

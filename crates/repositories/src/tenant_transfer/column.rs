@@ -69,6 +69,10 @@ impl Column {
         format!("\"{}\"", self.name.replace('"', "\"\""))
     }
 
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self.sql_type.as_str(), "json" | "jsonb" | "json_text")
+    }
+
     /// Returns the SQL expression of the value as text.
     pub(super) fn read(&self, engine: DbBackend) -> String {
         let name = self.quoted();

@@ -40,7 +40,9 @@ impl<'a> TenantRules<'a> {
     }
 
     /// Fails for a row that reaches beyond the tenant.
-    pub fn check(&mut self, table: &str, row: &TenantRow) -> Result<(), BeyondTenant> {
+    ///
+    /// `users` are the columns of a service's own table that name a user.
+    pub fn check(&mut self, table: &str, row: &TenantRow, users: &[String]) -> Result<(), BeyondTenant> {
         let beyond = |reason| Err(BeyondTenant::Other(reason));
         match table {
             "Agency" => {
@@ -62,7 +64,8 @@ impl<'a> TenantRules<'a> {
         if row.contains_key("agencyId") && text(row, "agencyId") != self.agency() {
             return beyond("names an agency other than the file's tenant");
         }
-        if text(row, "userId").is_some_and(|user| !self.users.contains(user)) {
+        let mut named = users.iter().map(String::as_str).chain(["userId"]).filter_map(|column| text(row, column));
+        if named.any(|user| !self.users.contains(user)) {
             return beyond("names a user who is not in the file");
         }
         if row.iter().any(|(column, value)| is_counter(table, column) && value.as_i64().is_none_or(|number| number < 0))

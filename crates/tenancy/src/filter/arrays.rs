@@ -76,6 +76,7 @@ fn item(column_type: &ColumnType) -> &'static str {
         ColumnType::Integer => "int4",
         ColumnType::BigInteger => "int8",
         ColumnType::Boolean => "bool",
+        ColumnType::Double => "float8",
         ColumnType::Timestamp | ColumnType::DateTime => "timestamp",
         ColumnType::JsonBinary | ColumnType::Json => "jsonb",
         _ => "text",
@@ -107,6 +108,7 @@ fn add(arguments: &mut PgArguments, column_type: &ColumnType, values: Vec<Option
         ColumnType::Integer => array!(i32, Some(Value::Int(number)) => number),
         ColumnType::BigInteger => array!(i64, Some(Value::BigInt(number)) => number),
         ColumnType::Boolean => array!(bool, Some(Value::Bool(truth)) => truth),
+        ColumnType::Double => array!(f64, Some(Value::Double(number)) => number),
         ColumnType::Timestamp | ColumnType::DateTime => {
             array!(NaiveDateTime, Some(Value::ChronoDateTime(at)) => at)
         }

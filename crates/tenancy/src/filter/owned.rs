@@ -1,11 +1,10 @@
 //! Adds rows in a user's name, in one statement that also reads the user.
 
-use rylie_entities::{TenantOwned, User, UserId, UserRole, user};
+use rylie_entities::{Decoded, TenantOwned, User, UserId, UserRole, user};
 use sea_orm::ActiveEnum;
 
 use super::arrays::Arrays;
 use super::columns::all_columns;
-use super::decoded::Decoded;
 use crate::error::{Error, Result};
 use crate::filter::Tx;
 use crate::scope::{Reach, TenantScope};

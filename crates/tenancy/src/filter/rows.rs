@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use rylie_connection::Transaction;
-use rylie_entities::TenantOwned;
+use rylie_entities::{Decoded, KeysetTable, TenantOwned};
 use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, LockType, Order, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PartialModelTrait, QueryResult, QuerySelect,
@@ -11,8 +11,6 @@ use sea_orm::{
 };
 
 use super::columns::{number_of_columns, select_all};
-use super::decoded::Decoded;
-use super::keyset_table::KeysetTable;
 use super::writes::Shared;
 use crate::error::{Error, Result};
 use crate::filter::Tx;
@@ -82,7 +80,7 @@ where
         self.ordered(E::in_order(order))
     }
 
-    fn ordered(mut self, by: impl IntoIterator<Item = (E::Column, Order)>) -> Self {
+    pub(crate) fn ordered(mut self, by: impl IntoIterator<Item = (E::Column, Order)>) -> Self {
         for (column, order) in by {
             self.select.0.order_by_expr(column.into_expr(), order);
         }

@@ -7,10 +7,11 @@ use rylie_connection::{
     CallSite, SingleStatement, Transaction, UnitOptions, begin, read_single_statement, reads_single_statement,
 };
 
+use rylie_entities::Keyed;
+
 use super::rows::decoded;
 use crate::error::Result;
 use crate::filter::Tx;
-use crate::soft_deleted::SoftDeleted;
 
 /// The options of a unit that begins its transaction on demand.
 pub(crate) struct Autocommit {
@@ -40,7 +41,7 @@ impl Tx {
 
     /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, or `None` if reading
     /// them needs a transaction. Boxed, so that units with a transaction have no larger futures.
-    pub(super) fn alone_among<E: SoftDeleted>(
+    pub(super) fn alone_among<E: Keyed>(
         &self,
         ids: &[impl ToString],
     ) -> Option<Reading<impl Future<Output = Result<Vec<E::Model>>> + Send>> {
@@ -48,7 +49,7 @@ impl Tx {
         let pool = &self.unit_context.pool;
         let statement = match reads_single_statement(pool, autocommit.options)? {
             SingleStatement::Plainly => self.among_keys::<E>(ids),
-            SingleStatement::ThroughFunction => self.through_function::<E>(ids),
+            SingleStatement::ThroughFunction => self.through_function::<E>(E::BY_ID?, ids),
         };
         Some(Box::pin(async move {
             autocommit.statements.fetch_add(1, Ordering::Relaxed);

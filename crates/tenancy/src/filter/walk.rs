@@ -1,12 +1,12 @@
 //! Keyset walks through lists.
 
+use rylie_entities::{KeysetKey, KeysetRow, KeysetTable};
 use sea_orm::sea_query::Order;
 use sea_orm::{EntityTrait, PartialModelTrait};
 use serde::Serialize;
 
-use super::keyset_table::{KeysetRow, KeysetTable};
 use super::rows::Rows;
-use crate::cursor::{Cursor, KeysetKey};
+use crate::cursor::{Cursor, REFUSED};
 use crate::error::{Error, Result};
 use crate::filter::{Tx, UnitKind};
 use crate::keyset::{KeysetPage, KeysetRequest};
@@ -43,7 +43,7 @@ where
 
     fn after(self, order: Order, page: &KeysetRequest, list: &[u8]) -> Result<Self> {
         let Some(cursor) = page.cursor() else { return Ok(self.listed(order)) };
-        let beyond = E::after(self.tx().position(cursor, list)?, &order)?;
+        let beyond = E::after(self.tx().position(cursor, list)?, &order).ok_or(REFUSED)?;
         Ok(self.filter(beyond).listed(order))
     }
 }

@@ -6,10 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with the workspace crates that it may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("rylie-watch", &[]),
     ("rylie-crypto", &[]),
-    ("rylie-entities", &["rylie-crypto"]),
+    ("rylie-derive", &[]),
+    ("rylie-entities", &["rylie-crypto", "rylie-derive"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
     // Knows no tenant-owned table, and so no entity.
     ("rylie-connection", &[]),
@@ -87,6 +88,31 @@ fn every_crate_of_the_line_is_there() {
     let packages = packages();
     for (name, _) in MAY_USE {
         assert!(packages.iter().any(|package| package["name"] == name), "{name} is gone");
+    }
+}
+
+/// A service with its own tables needs no other crate of ours, and names none.
+#[test]
+fn a_service_depends_on_the_facade_alone() {
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    for service in ["examples/own_entity", "tests/downstream"] {
+        let mut files = vec![root.join(service)];
+        let mut read = 0;
+        while let Some(file) = files.pop() {
+            if file.is_dir() {
+                let inside = std::fs::read_dir(&file).unwrap().map(|entry| entry.unwrap().path());
+                files.extend(inside.filter(|path| !path.ends_with("target")));
+            } else if file.extension().is_some_and(|ending| ending == "rs" || ending == "toml") {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let words = text.split(|letter: char| !(letter.is_alphanumeric() || "_-".contains(letter)));
+                let ours = words.map(|word| word.replace('-', "_")).filter(|word| word.starts_with("rylie_"));
+                let other: Vec<_> =
+                    ours.filter(|name| !["rylie_db", "rylie_testkit", "rylie_cli"].contains(&name.as_str())).collect();
+                assert!(other.is_empty(), "{}: {other:?}", file.display());
+                read += 1;
+            }
+        }
+        assert!(read > 3, "{service} is gone");
     }
 }
 

@@ -6,7 +6,10 @@ WITH door AS (
     LEFT JOIN pg_roles r ON r.rolname = name
 ), walled AS (
     SELECT c.oid, c.relname, c.relowner, c.relrowsecurity, c.relforcerowsecurity
-    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN ($tables)
+    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND (c.relname IN ($tables) OR EXISTS (
+        -- A service's own table, made by `CreateTable`.
+        SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.conname = c.relname || '_tenantId_check'
+    ))
 )
 SELECT coalesce(
     (SELECT 'role ' || name || ' does not exist' FROM door WHERE oid IS NULL ORDER BY name LIMIT 1),

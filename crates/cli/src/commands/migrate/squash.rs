@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use rylie_db::migration;
 use serde_json::json;
 
+use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
@@ -32,7 +33,7 @@ enum Engine {
 }
 
 impl Squash {
-    pub(crate) fn run(&self) -> Result<Report> {
+    pub(crate) fn run(&self, global: &Global) -> Result<Report> {
         let engine = match self.engine {
             Engine::Postgres => migration::Engine::Postgres,
             Engine::Sqlite => migration::Engine::Sqlite,
@@ -43,7 +44,7 @@ impl Squash {
             _ => Failure::File { doing: format!("writing {file}"), source },
         };
         let mut out = std::fs::File::create_new(&self.out).map_err(failed)?;
-        io::Write::write_all(&mut out, migration::squash(engine).as_bytes()).map_err(failed)?;
+        io::Write::write_all(&mut out, global.schema.squash(engine).as_bytes()).map_err(failed)?;
         Ok(Report::new(json!({ "file": file }), format!("wrote {file}")))
     }
 }

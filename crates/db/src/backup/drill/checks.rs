@@ -7,6 +7,7 @@ use rylie_repositories::Progress;
 
 use crate::database::Database;
 use crate::error::Result;
+use crate::schema::Schema;
 
 pub(super) async fn signature(backup: &Backup, trusted: &[PublicKey]) -> Result<BackupCheck> {
     match backup.signed_by().await {
@@ -22,8 +23,8 @@ pub(super) async fn signature(backup: &Backup, trusted: &[PublicKey]) -> Result<
 }
 
 /// Migrations and drift of the copy.
-pub(crate) async fn schema(url: &str) -> Result<[BackupCheck; 2]> {
-    let mut migrations = Migrations::connect_to_read(url).await?;
+pub(crate) async fn schema(url: &str, own: &Schema) -> Result<[BackupCheck; 2]> {
+    let mut migrations = Migrations::connect_to_read(url).await?.with_own(own.migrations());
     let states = migrations.status().await?;
     let wrong = states.iter().find(|migration| {
         !matches!(migration.state, MigrationState::Applied | MigrationState::Pending | MigrationState::Unknown)

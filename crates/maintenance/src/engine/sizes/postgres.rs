@@ -6,6 +6,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::{Sizes, TableSize, TenantRows, by_tenant, count_tenants};
 use crate::engine::run_postgres;
 
+/// Finds a service's own tables by the check that their migration makes.
+const OWN: &str = "SELECT c.relname::text FROM pg_class c JOIN pg_constraint k ON k.conrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace \
+     AND k.contype = 'c' AND k.conname = c.relname || '_tenantId_check' ORDER BY 1";
+
 /// Selects the sizes. `total` includes everything stored outside the table's main file. The number of rows is the
 /// larger of two estimates: one may be missing, and the other restarts with the server.
 const TABLES: &str = "SELECT c.relname::text, pg_total_relation_size(c.oid), pg_relation_size(c.oid), \
@@ -30,7 +34,9 @@ pub(super) async fn sizes(connection: &mut PgConnection, with_tenants: bool) -> 
 
 async fn tenants(connection: &mut PgConnection, tables: &[TableSize]) -> sqlx::Result<Option<Vec<TenantRows>>> {
     let there = |name: &str| tables.iter().any(|table| table.name == name);
-    let tables: Vec<&str> = TENANT_TABLES.iter().map(|table| table.name).filter(|name| there(name)).collect();
+    let own: Vec<String> = sqlx::query_scalar(OWN).fetch_all(&mut *connection).await?;
+    let ours = TENANT_TABLES.iter().map(|table| table.name).filter(|name| there(name));
+    let tables: Vec<&str> = ours.chain(own.iter().map(String::as_str)).collect();
     if tables.is_empty() {
         return Ok(Some(Vec::new()));
     }

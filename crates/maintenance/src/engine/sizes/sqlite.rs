@@ -14,6 +14,9 @@ const PAGES: &str = "SELECT s.type, s.tbl_name, d.pgsize FROM dbstat d JOIN sqli
 
 const NAMES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
+/// Finds a service's own tables by the check that their migration makes.
+const OWN: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND instr(sql, '\"' || name || '_tenantId_check\" CHECK') > 0 ORDER BY 1";
+
 pub(super) async fn sizes(connection: &mut SqliteConnection, with_tenants: bool) -> sqlx::Result<Sizes> {
     let database_bytes = pragma(connection, "page_count").await? * pragma(connection, "page_size").await?;
     let names: Vec<String> = sqlx::query_scalar(NAMES).fetch_all(&mut *connection).await?;
@@ -32,7 +35,9 @@ pub(super) async fn sizes(connection: &mut SqliteConnection, with_tenants: bool)
     }
     tables.sort_by(|one, other| other.total.cmp(&one.total).then_with(|| one.name.cmp(&other.name)));
     let there = |name: &str| tables.iter().any(|table| table.name == name);
-    let of_tenants: Vec<&str> = TENANT_TABLES.iter().map(|table| table.name).filter(|name| there(name)).collect();
+    let own: Vec<String> = sqlx::query_scalar(OWN).fetch_all(&mut *connection).await?;
+    let ours = TENANT_TABLES.iter().map(|table| table.name).filter(|name| there(name));
+    let of_tenants: Vec<&str> = ours.chain(own.iter().map(String::as_str)).collect();
     let tenants = if !with_tenants {
         None
     } else if of_tenants.is_empty() {

@@ -83,7 +83,7 @@ async fn select(tx: &Tx, column: SecretColumn, condition: &str, values: [Value; 
 pub(super) async fn wait_for_writers(tx: &Tx) -> Result<()> {
     if tx.engine() == DbBackend::Postgres {
         let mut tables: Vec<String> =
-            SecretColumn::ALL.iter().map(|column| format!(r#""{}""#, column.table())).collect();
+            tx.own_schema().secret_columns().iter().map(|column| format!(r#""{}""#, column.table())).collect();
         tables.dedup();
         tx.across_tenants()?.run(&format!("LOCK TABLE {} IN SHARE MODE", tables.join(", ")), vec![]).await?;
     }

@@ -1,7 +1,9 @@
 //! The list of the columns that hold secrets.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use rylie_crypto::{Lookup, Normalisation, Writes};
 use serde::{Serialize, Serializer};
@@ -27,10 +29,32 @@ pub enum SecretColumn {
     AccountIdToken,
     /// `User.apiKey`, with the blind index `User.apiKeyIndex`
     UserApiKey,
+    /// A column of a service's own table.
+    Own(OwnSecret),
+}
+
+/// A column with secrets of a service's own table.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct OwnSecret {
+    name: &'static str,
+}
+
+/// Names that own columns were given, each once: a column is `Copy`, and its name lives as long as the process.
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+impl OwnSecret {
+    fn new(table: &str, column: &str) -> Self {
+        let name = format!("{table}.{column}");
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = names.get(name.as_str()).copied();
+        let name = known.unwrap_or_else(|| name.leak());
+        names.insert(name);
+        Self { name }
+    }
 }
 
 impl SecretColumn {
-    /// All columns.
+    /// All columns of the platform.
     pub const ALL: [Self; 8] = [
         Self::Ga4AccessToken,
         Self::Ga4RefreshToken,
@@ -41,6 +65,19 @@ impl SecretColumn {
         Self::AccountIdToken,
         Self::UserApiKey,
     ];
+
+    /// Returns the columns of the platform, and those of every own table that a store of this process knows.
+    #[must_use]
+    pub fn known() -> Vec<Self> {
+        let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = names.iter().map(|name| Self::Own(OwnSecret { name }));
+        Self::ALL.into_iter().chain(own).collect()
+    }
+
+    /// Returns a column of a service's own table.
+    pub(crate) fn own(table: &str, column: &str) -> Self {
+        Self::Own(OwnSecret::new(table, column))
+    }
 
     /// Returns table and column as the database names them, separated by a dot.
     #[must_use]
@@ -54,6 +91,7 @@ impl SecretColumn {
             Self::AccountRefreshToken => "Account.refresh_token",
             Self::AccountIdToken => "Account.id_token",
             Self::UserApiKey => "User.apiKey",
+            Self::Own(own) => own.name,
         }
     }
 
@@ -77,7 +115,8 @@ impl SecretColumn {
 
     /// Returns the column with the id of the secret's user.
     pub(crate) fn owner(self) -> &'static str {
-        if self == Self::UserApiKey { "id" } else { "userId" }
+        // The key of an own row is bound in place of a user: keys are unique, and the row's owner may change.
+        if matches!(self, Self::UserApiKey | Self::Own(_)) { "id" } else { "userId" }
     }
 
     /// Returns the form in which the old service reads the column. It encrypts Google's tokens and nothing else.
@@ -91,6 +130,7 @@ impl SecretColumn {
             Self::AccountAccessToken | Self::AccountRefreshToken | Self::AccountIdToken | Self::UserApiKey => {
                 Writes::Plain
             }
+            Self::Own(_) => Writes::default(),
         }
     }
 

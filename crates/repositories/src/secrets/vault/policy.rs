@@ -38,6 +38,10 @@ impl Default for SecretPolicy {
 impl SecretPolicy {
     /// Resolves the policy of `column`. `shared` states whether the old service uses the same database.
     pub(super) fn resolve(self, column: SecretColumn, shared: bool) -> ColumnPolicy {
+        // The old service knows no own column: there is no old form, and none for it to read.
+        if matches!(column, SecretColumn::Own(_)) {
+            return ColumnPolicy { accepts: LegacyForms::NONE, writes: Writes::Sealed(self.padding) };
+        }
         let compat = match self.writes {
             NewValues::Auto => shared,
             NewValues::Sealed => false,

@@ -1,0 +1,36 @@
+//! A service's own tables, with the isolation, the audit log and the operations of the platform's.
+//!
+//! `use rylie_db::own::*;` brings everything that an entity, its migration and its repository need, SeaORM included.
+//! [`Schema`] registers them. The handbook's chapter "Your own tables" shows a complete example; its code is
+//! `examples/own_entity`.
+
+pub use async_trait::async_trait;
+pub use rylie_audit::{Action, Event};
+pub use rylie_crypto::Secret;
+pub use rylie_entities::{
+    AgencyId, Env, OwnTable, Readable, RequestId, RowId, SealedColumn, TaskId, TenantId, TenantOwned, Timestamp,
+    UserId, agency, id, request, task, user,
+};
+pub use rylie_migration::{AlterTable, ColumnKind, CreateTable, Engine, Migration, NewTable, Step, TableChange};
+pub use rylie_repositories::{
+    BulkOutcome, Error, KeysetPage, KeysetRequest, Loader, OwnTables, Page, PageItem, PageRequest, PlatformUnit,
+    Result, RowStream, StoreExt, Table, TenantUnit, repositories,
+};
+#[cfg(feature = "mock")]
+pub use rylie_repositories::{MockPlatformUnit, MockTenantUnit, OwnMocks};
+pub use sea_orm;
+pub use sea_orm::entity::prelude::*;
+pub use sea_orm::sea_query::Order;
+pub use sea_orm::{ActiveValue, Condition, NotSet, Set};
+
+pub use crate::schema::Schema;
+
+/// The paths that `#[derive(TenantOwned)]` writes.
+#[doc(hidden)]
+pub mod derived {
+    pub use rylie_entities::{
+        ColumnTrait, Condition, DbErr, Decoded, Expr, Keyed, KeysetKey, KeysetRow, KeysetTable, Order, OwnColumns,
+        OwnTable, QueryResult, Readable, SoftDelete, SoftDeleted, TenantId, TenantOwned, UserId, beyond, nullable,
+    };
+    pub use rylie_repositories::{Loaded, Reading, TenantUnit, load};
+}

@@ -1,0 +1,20 @@
+//! The owner is a user.
+
+mod comment {
+    use rylie_db::own::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "Comment", rename_all = "camelCase")]
+    #[tenant_owned(owner = "author")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub tenant_id: TenantId,
+        pub author: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+fn main() {}

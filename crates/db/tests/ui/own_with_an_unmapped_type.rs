@@ -1,0 +1,19 @@
+//! A decimal differs between the engines.
+
+mod comment {
+    use rylie_db::own::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "Comment", rename_all = "camelCase")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub tenant_id: TenantId,
+        pub price: Decimal,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+//! Rows without a tenant cannot be isolated.
+
+mod comment {
+    use rylie_db::own::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "Comment", rename_all = "camelCase")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub body: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+fn main() {}

@@ -1,0 +1,41 @@
+//! The additional properties of a service's own tables.
+
+use sea_orm::EntityTrait;
+
+use super::{Keyed, KeysetRow, KeysetTable};
+use crate::RowId;
+
+/// A table of a service, not of the platform. `#[derive(TenantOwned)]` implements it.
+pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
+    /// The type of its key.
+    type Id: RowId;
+
+    /// Its columns with a meaning.
+    const OWN: OwnColumns<Self::Column>;
+
+    /// Returns the key of a row.
+    fn id(row: &Self::Model) -> &Self::Id;
+}
+
+/// The columns of an own table with a meaning.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnColumns<C: 'static> {
+    /// The user whose rows a user without administrator rights reaches; without it, all rows of the tenant.
+    pub owner: Option<C>,
+    /// The time at which a row was added.
+    pub created_at: Option<C>,
+    /// The columns with secrets.
+    pub sealed: &'static [C],
+    /// The columns whose changes are recorded with both values.
+    pub audited: &'static [C],
+    /// Whether rows are never changed or removed.
+    pub append_only: bool,
+}
+
+/// A table whose rows may be read next to a service's own ones, within the unit's reach: an own table, or one of these
+/// of the platform. Sessions, accounts and connections are not among them.
+pub trait Readable: Keyed {}
+impl Readable for crate::agency::Entity {}
+impl Readable for crate::request::Entity {}
+impl Readable for crate::task::Entity {}
+impl Readable for crate::user::Entity {}

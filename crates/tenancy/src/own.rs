@@ -1,0 +1,117 @@
+//! A service's own tables: every access goes through the tenant filter, as the platform's own repositories do.
+
+mod condition;
+mod fill;
+mod reads;
+mod related;
+mod writes;
+
+use rylie_entities::OwnTable;
+use sea_orm::sea_query::{IntoCondition, Order};
+use sea_orm::{Condition, IdenStatic};
+
+use crate::error::{Error, Result};
+use crate::filter::{Rows, Tx};
+use crate::soft_deleted::is_deleted;
+
+/// The rows of one own table that a unit reaches.
+///
+/// Without a call that says otherwise, soft-deleted rows are excluded, and lists begin with the newest row. Conditions
+/// may use the table's own columns, values and operators. A sub-query, a function by name or SQL text is refused with
+/// [`Error::Invalid`]: it could read rows that the tenant filter does not see.
+#[must_use = "it reads and writes nothing until a method is awaited"]
+pub struct Table<'tx, E: OwnTable> {
+    tx: &'tx Tx,
+    condition: Condition,
+    order: Vec<(E::Column, Order)>,
+    oldest_first: bool,
+    deleted: bool,
+    refused: Option<Refused>,
+}
+
+impl<E: OwnTable> Clone for Table<'_, E> {
+    fn clone(&self) -> Self {
+        Self { condition: self.condition.clone(), order: self.order.clone(), ..*self }
+    }
+}
+
+/// Why a table or a condition is refused: the error's `what` and `reason`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused(pub(crate) &'static str, pub(crate) &'static str);
+
+impl Refused {
+    pub(crate) fn error(self) -> Error {
+        Error::Invalid { what: self.0, reason: self.1 }
+    }
+}
+
+impl<'tx, E: OwnTable> Table<'tx, E> {
+    /// Begins a call on a table. `registered` states whether the store knows it.
+    pub fn new(tx: &'tx Tx, registered: bool) -> Self {
+        let refused = if registered {
+            let foreign =
+                E::TENANT.as_str() != "tenantId" || E::ID.as_str() != "id" || E::default().table_name() != E::TABLE;
+            foreign.then_some(Refused(
+                "the table",
+                "its key must be the column \"id\" and its tenant the column \"tenantId\"",
+            ))
+        } else {
+            Some(Refused(
+                E::TABLE,
+                "the store does not know this table; name its entity in the `Schema` of the configuration",
+            ))
+        };
+        Self { tx, condition: Condition::all(), order: Vec::new(), oldest_first: false, deleted: false, refused }
+    }
+
+    /// Adds a condition on the table's columns.
+    pub fn filter(mut self, condition: impl IntoCondition) -> Self {
+        match condition::checked::<E>(condition.into_condition()) {
+            Ok(condition) => self.condition = self.condition.add(condition),
+            Err(refused) => self.refused = self.refused.or(Some(refused)),
+        }
+        self
+    }
+
+    /// Sorts a page by this column, instead of the table's order. Calls add up.
+    pub fn order_by(mut self, column: E::Column, order: Order) -> Self {
+        self.order.push((column, order));
+        self
+    }
+
+    /// Begins lists with the oldest row.
+    pub fn oldest_first(self) -> Self {
+        Self { oldest_first: true, ..self }
+    }
+
+    /// Returns only soft-deleted rows, instead of the others.
+    pub fn deleted(mut self) -> Self {
+        if E::SOFT.is_none() {
+            self.refused =
+                self.refused.or(Some(Refused("the table", "its rows are removed at once, not soft-deleted")));
+        }
+        self.deleted = true;
+        self
+    }
+
+    pub(crate) fn direction(&self) -> Order {
+        if self.oldest_first { Order::Asc } else { Order::Desc }
+    }
+
+    /// Returns the condition of the caller and of soft delete.
+    pub(crate) fn wanted(&self) -> Result<Condition> {
+        match self.refused {
+            Some(refused) => Err(refused.error()),
+            None => Ok(self.condition.clone().add_option(is_deleted::<E>(self.deleted))),
+        }
+    }
+
+    pub(crate) fn rows(&self) -> Result<Rows<'tx, E>> {
+        Ok(self.tx.rows::<E>().filter(self.wanted()?))
+    }
+
+    /// Returns whether the call has no condition of the caller, so that a cached statement serves it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.condition.is_empty() && !self.deleted && self.refused.is_none()
+    }
+}

@@ -1,0 +1,151 @@
+//! Checks a service's own tables: what the catalog says, part by part.
+
+mod rows;
+
+use rylie_db::entities::{EntityTable, table};
+use rylie_db::own::OwnTable;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+
+use crate::{Error, Result, World};
+
+pub use rows::OwnRows;
+
+const DOING: &str = "reading the catalog";
+
+/// Asserts that nothing of an own table's protection is missing.
+///
+/// # Panics
+///
+/// Panics with the name of each part that is missing or differs: table, column, tenant key, check, index, foreign key,
+/// policy, forced flag or grant. Panics also where the schema differs from its migrations.
+#[expect(clippy::panic, clippy::unwrap_used, reason = "an assertion")]
+pub async fn assert_isolated<E: OwnTable>(world: &World) {
+    let found = problems::<E>(world).await.unwrap();
+    assert!(found.is_empty(), "{}: {}", E::TABLE, found.join("; "));
+    let drift = world.database().migrations().await.unwrap().drift().await.unwrap();
+    let of_table = |object: &str| object.contains(E::TABLE);
+    if let Some(other) = drift.differences.iter().find(|difference| of_table(&difference.object)) {
+        panic!("{}: {other}", E::TABLE);
+    }
+    let extra: Vec<_> = drift.extra.iter().filter(|object| of_table(object)).collect();
+    assert!(extra.is_empty(), "{}: the migrations do not make {extra:?}", E::TABLE);
+}
+
+/// Returns what is missing of an own table's protection, each part by its name.
+pub async fn problems<E: OwnTable>(world: &World) -> Result<Vec<String>> {
+    let entity = table::<E>();
+    if !world.database().config().schema().tables().iter().any(|known| known.name == E::TABLE) {
+        return Ok(vec!["the `Schema` of the configuration does not name the entity".to_owned()]);
+    }
+    let catalog = if world.is_postgres() { postgres(world, &entity).await? } else { sqlite(world, &entity).await? };
+    Ok(catalog)
+}
+
+/// Each statement returns the names of what is missing. `$1` is the table.
+const POSTGRES: [&str; 9] = [
+    "SELECT 'the table' WHERE to_regclass(format('public.%I', $1::text)) IS NULL",
+    "SELECT 'the tenant key: \"tenantId\" text NOT NULL' WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('public.%I', $1::text)) \
+     AND attname = 'tenantId' AND attnotnull AND atttypid = 'text'::regtype)",
+    "SELECT 'the check that the tenant key is not empty' WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(format('public.%I', $1::text)) \
+     AND contype = 'c' AND conname = $1::text || '_tenantId_check')",
+    "SELECT 'an index that begins with the tenant' WHERE NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid \
+     AND a.attnum = i.indkey[0] WHERE i.indrelid = to_regclass(format('public.%I', $1::text)) AND a.attname = 'tenantId' AND i.indisvalid)",
+    // A key to a user may be plain, with a trigger that hides the users of other tenants.
+    "SELECT 'the tenant in the foreign key ' || conname FROM pg_constraint c WHERE c.conrelid = to_regclass(format('public.%I', $1::text)) AND c.contype = 'f' \
+     AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) AND a.attname = 'tenantId') \
+     AND NOT (c.confrelid = to_regclass('public.\"User\"') AND 2 = (SELECT count(*) FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = c.conrelid \
+     AND a.attnum = c.conkey[1] WHERE t.tgrelid = c.conrelid AND t.tgname IN ('Parent_' || a.attname || '_visible_insert', 'Parent_' || a.attname || '_visible_update')))",
+    "SELECT 'the policy ' || role FROM unnest(ARRAY['rylie_tenant', 'rylie_platform']) AS role WHERE NOT EXISTS (SELECT FROM pg_policy p \
+     WHERE p.polrelid = to_regclass(format('public.%I', $1::text)) AND p.polname = role AND p.polpermissive AND p.polcmd = '*')",
+    "SELECT 'the policies in force, also for the owner' FROM pg_class WHERE oid = to_regclass(format('public.%I', $1::text)) AND NOT (relrowsecurity AND relforcerowsecurity)",
+    "SELECT 'the grant of ' || privilege || ' to ' || role FROM unnest(ARRAY['rylie_tenant', 'rylie_platform']) AS role, unnest(ARRAY['SELECT', 'INSERT']) AS privilege \
+     WHERE NOT has_table_privilege(role, to_regclass(format('public.%I', $1::text)), privilege)",
+    "SELECT 'the function by which rows are read by id' WHERE to_regprocedure(format('public.own_%s_by_id(text, text[])', lower($1::text))) IS NULL",
+];
+
+const SQLITE: [&str; 5] = [
+    "SELECT 'the table' WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1)",
+    "SELECT 'the tenant key: \"tenantId\" TEXT NOT NULL' WHERE NOT EXISTS (SELECT 1 FROM pragma_table_info($1) WHERE name = 'tenantId' AND \"notnull\")",
+    "SELECT 'the check that the tenant key is not empty' WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = $1 AND sql LIKE '%_tenantId_check\" CHECK%')",
+    "SELECT 'an index that begins with the tenant' WHERE NOT EXISTS (SELECT 1 FROM pragma_index_list($1) l, pragma_index_info(l.name) i \
+     WHERE i.seqno = 0 AND i.name = 'tenantId')",
+    "SELECT 'the tenant in the foreign key of ' || min(f.\"from\") FROM pragma_foreign_key_list($1) f GROUP BY f.id HAVING sum(f.\"from\" = 'tenantId') = 0 \
+     AND NOT (min(f.\"table\") = 'User' AND 2 = (SELECT count(*) FROM sqlite_schema s WHERE s.type = 'trigger' AND s.tbl_name = $1 \
+     AND s.name IN ($1 || '_' || min(f.\"from\") || '_visible_insert', $1 || '_' || min(f.\"from\") || '_visible_update')))",
+];
+
+async fn postgres(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
+    let mut connection = PgConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
+    let mut missing = Vec::new();
+    for sql in POSTGRES {
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
+        for row in rows.map_err(Error::sql(DOING))? {
+            missing.push(format!("missing {}", row.try_get::<String, _>(0).map_err(Error::sql(DOING))?));
+        }
+    }
+    let sql = "SELECT attname::text, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute \
+         WHERE attrelid = to_regclass(format('public.%I', $1::text)) AND attnum > 0 AND NOT attisdropped";
+    let rows = sqlx::query(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
+    let mut columns = Vec::new();
+    for row in rows {
+        let failed = Error::sql(DOING);
+        columns.push((
+            row.try_get(0).map_err(failed)?,
+            row.try_get(1).map_err(failed)?,
+            row.try_get(2).map_err(failed)?,
+        ));
+    }
+    missing.extend(differing(entity, &columns, |column| &column.kind));
+    Ok(missing)
+}
+
+async fn sqlite(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
+    let mut connection = SqliteConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
+    let mut missing = Vec::new();
+    for sql in SQLITE {
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
+        for row in rows.map_err(Error::sql(DOING))? {
+            missing.push(format!("missing {}", row.try_get::<String, _>(0).map_err(Error::sql(DOING))?));
+        }
+    }
+    let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info($1)";
+    let rows = sqlx::query(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
+    let mut columns = Vec::new();
+    for row in rows {
+        let failed = Error::sql(DOING);
+        columns.push((
+            row.try_get(0).map_err(failed)?,
+            row.try_get(1).map_err(failed)?,
+            row.try_get(2).map_err(failed)?,
+        ));
+    }
+    missing.extend(differing(entity, &columns, |column| &column.sqlite_kind));
+    Ok(missing)
+}
+
+/// Compares the entity's columns with those of the table: name, type, whether null is allowed.
+fn differing(
+    entity: &EntityTable,
+    columns: &[(String, String, bool)],
+    kind: impl Fn(&rylie_db::entities::EntityColumn) -> &String,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for wanted in &entity.columns {
+        match columns.iter().find(|(name, ..)| *name == wanted.name) {
+            None => found.push(format!("missing the column {}", wanted.name)),
+            Some((_, live, nullable)) if live != kind(wanted) || *nullable != wanted.nullable => found.push(format!(
+                "the column {} is {live}{}, and the entity has {}{}",
+                wanted.name,
+                null(*nullable),
+                kind(wanted),
+                null(wanted.nullable)
+            )),
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+fn null(nullable: bool) -> &'static str {
+    if nullable { " or null" } else { "" }
+}
