@@ -44,7 +44,7 @@ impl OwnSchema {
         }
         let secrets = E::OWN.sealed.iter().map(|column| SecretColumn::own(name, column.as_str())).collect();
         let (entity, soft_delete, entity_type) = (table::<E>(), E::SOFT.is_some(), TypeId::of::<E>());
-        let audited = E::OWN.audited.iter().map(|column| column.as_str()).collect();
+        let audited = E::OWN.audited.iter().map(IdenStatic::as_str).collect();
         let append_only = E::OWN.append_only;
         self.tables.push(OwnTableInfo { entity, name, secrets, soft_delete, audited, append_only, entity_type });
         Ok(())
