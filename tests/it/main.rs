@@ -9,6 +9,7 @@ mod engine_maintenance;
 mod faults;
 mod isolation;
 mod json;
+mod machinery;
 mod migration;
 mod mocks;
 mod own;

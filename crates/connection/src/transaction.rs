@@ -179,12 +179,16 @@ impl Transaction {
 
     /// Releases the savepoint and keeps the changes since.
     pub async fn release(&self, number: u64) -> Result<(), DbErr> {
-        self.settle().await?;
+        let mut open = self.open.lock().await;
+        self.ready(&mut open).await?;
         if !self.savepoints.is_open(number) {
             return Err(DbErr::Type(SAVEPOINT_ENDED.to_owned()));
         }
-        self.control(&format!("RELEASE SAVEPOINT rylie_{number}")).await?;
+        self.broken.store(true, Ordering::Relaxed);
+        // If the caller is cancelled now, the savepoint may exist or not. So it cannot be undone, only what surrounds it.
         self.savepoints.ended(number);
+        self.execute(&mut open, &format!("RELEASE SAVEPOINT rylie_{number}")).await?;
+        self.broken.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -71,6 +71,8 @@ struct Shared {
     resets: AtomicBool,
     on_commit: Mutex<OnCommit>,
     commits: AtomicU64,
+    /// The SQL that clients sent; `None` if it is not recorded.
+    statements: Mutex<Option<Vec<String>>>,
     connections: Mutex<JoinSet<()>>,
 }
 
@@ -146,6 +148,18 @@ impl DelayProxy {
         self.shared.commits.load(Relaxed)
     }
 
+    /// Records the SQL that clients send from now on, without the values. A statement that a connection has prepared is
+    /// recorded once; a store with the setting `behind_pooler` prepares each again. Connections with TLS are not read.
+    pub fn record_statements(&self) {
+        *self.shared.statements() = Some(Vec::new());
+    }
+
+    /// Returns the SQL that was recorded since the last call, in the order in which it was sent.
+    #[must_use]
+    pub fn take_statements(&self) -> Vec<String> {
+        self.shared.statements().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Resets all connections: either side gets an error instead of an end of stream. New connections work.
     pub async fn reset(&self) {
         self.shared.resets.store(true, Relaxed);
@@ -199,6 +213,10 @@ impl Drop for DelayProxy {
 }
 
 impl Shared {
+    fn statements(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn connections(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }

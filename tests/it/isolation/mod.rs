@@ -12,6 +12,7 @@ mod plans;
 mod references;
 mod roles;
 mod split;
+mod statement_forms;
 mod strangers;
 mod tenant_role;
 mod units;

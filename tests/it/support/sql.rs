@@ -18,6 +18,14 @@ impl Sql {
         }
     }
 
+    /// Closes the connection and waits for it.
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+        }
+    }
+
     pub(crate) async fn try_run(&mut self, sql: &str) -> sqlx::Result<()> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {

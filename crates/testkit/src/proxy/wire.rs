@@ -19,7 +19,11 @@ impl Wire {
     /// Decides the fate of bytes from the client. A client waits for the previous answer, so `COMMIT` is at the start
     /// of its bytes.
     pub(super) fn asked(&self, bytes: &[u8], shared: &Shared) -> Fate {
-        let commits = self.messages.lock().unwrap_or_else(PoisonError::into_inner).commits_in(bytes);
+        let texts = self.messages.lock().unwrap_or_else(PoisonError::into_inner).texts_in(bytes);
+        let commits = texts.iter().filter(|text| is_commit(text)).count() as u64;
+        if let Some(kept) = &mut *shared.statements() {
+            kept.extend(texts);
+        }
         if commits > 0 {
             shared.commits.fetch_add(commits, Relaxed);
             let fault = *shared.on_commit.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,14 +64,11 @@ struct Messages {
 const ENCRYPTION: [[u8; 4]; 2] = [80_877_103_u32.to_be_bytes(), 80_877_104_u32.to_be_bytes()];
 
 impl Messages {
-    /// Returns how many messages that end here contain `COMMIT`.
-    fn commits_in(&mut self, bytes: &[u8]) -> u64 {
+    /// Returns the SQL of the messages that end here.
+    fn texts_in(&mut self, bytes: &[u8]) -> Vec<String> {
         self.kept.extend_from_slice(bytes);
-        let mut commits = 0;
-        while let Some(message) = self.next() {
-            commits += u64::from(says_commit(&message));
-        }
-        commits
+        let messages = std::iter::from_fn(|| self.next());
+        messages.filter_map(|message| sql_of(&message)).collect()
     }
 
     fn next(&mut self) -> Option<Vec<u8>> {
@@ -85,19 +86,25 @@ impl Messages {
     }
 }
 
-/// Returns whether a simple query, or a parsed one, begins with `COMMIT`.
-fn says_commit(message: &[u8]) -> bool {
+/// Returns the SQL of a simple query, or of one to prepare.
+fn sql_of(message: &[u8]) -> Option<String> {
     let text = match message.first() {
         Some(b'Q') => message.get(5..),
         Some(b'P') => message.get(5..).and_then(|body| body.splitn(2, |byte| *byte == 0).nth(1)),
         _ => None,
-    };
-    text.is_some_and(|text| text.len() >= 6 && text[..6].eq_ignore_ascii_case(b"COMMIT"))
+    }?;
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
+/// Returns whether the text begins with `COMMIT`.
+fn is_commit(text: &str) -> bool {
+    text.as_bytes().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"COMMIT"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Messages;
+    use super::{Messages, is_commit};
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
@@ -114,7 +121,9 @@ mod tests {
 
         for size in [1, 2, 7, whole.len()] {
             let mut messages = Messages::default();
-            assert_eq!(whole.chunks(size).map(|bytes| messages.commits_in(bytes)).sum::<u64>(), 2, "{size}");
+            let texts: Vec<_> = whole.chunks(size).flat_map(|bytes| messages.texts_in(bytes)).collect();
+            assert_eq!(texts, ["INSERT 'COMMIT'", "COMMIT", "commit and chain"], "{size}");
+            assert_eq!(texts.iter().filter(|text| is_commit(text)).count(), 2);
         }
     }
 }
