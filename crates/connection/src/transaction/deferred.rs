@@ -138,7 +138,7 @@ impl Transaction {
             self.broken.store(false, Ordering::Relaxed);
             rows.into_iter().map(Into::into).collect()
         });
-        telemetry.end(&done);
+        telemetry.end(&done, self.meter.as_ref());
         done
     }
 
