@@ -4,14 +4,11 @@ mod ask;
 mod owner;
 
 use async_trait::async_trait;
-use rylie_watch::{Blocker, OnWait, Watch};
-use sqlx::postgres::PgConnectOptions;
+use rylie_driver::{Blocker, OnWait, Watch, create_private, postgres_address};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
 use std::io;
-use std::path::Path;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -74,7 +71,7 @@ impl Connection {
             return Err(Error::UnknownScheme);
         }
         // The driver logs slow statements with their SQL, and migrations are slow by nature.
-        let options = address(url)?.disable_statement_logging();
+        let options = postgres_address(url, NAME)?;
         let opening = async {
             let mut session = Box::new(options.connect().await?);
             sqlx::raw_sql(SESSION).execute(session.as_mut()).await?;
@@ -198,45 +195,6 @@ impl Connection {
         };
         Ok(self.text(sql, table).await?.is_some())
     }
-}
-
-/// Creates a missing SQLite file for its owner only. SQLite itself would create it readable for all users, and gives the
-/// files next to it the same permissions. Ignores errors: SQLite then reports that it cannot open the file.
-pub(crate) fn create_private(path: &Path) {
-    static CREATING: Mutex<()> = Mutex::new(());
-    // Closing the new file would release locks of a concurrent connection of this process.
-    let _one_at_a_time = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    drop(options.open(path));
-}
-
-/// Parses the URL of a PostgreSQL database. Fails with [`Error::OtherSchema`] if Prisma's parameter `schema`, which the
-/// driver ignores, names another schema than `public`.
-fn address(url: &str) -> Result<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url).map_err(|error| {
-        Error::Usage(if error.to_string().contains("invalid port") {
-            "the port of the database URL is not acceptable: it must be a number from 0 to 65535".to_owned()
-        } else {
-            "the database URL is not acceptable: it must have the form postgres://user@host:port/database".to_owned()
-        })
-    })?;
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let query = query.split('#').next().unwrap_or_default();
-    if query.split('&').filter_map(|part| part.strip_prefix("schema=")).any(|schema| schema != "public") {
-        return Err(Error::OtherSchema);
-    }
-    // The driver keeps the brackets of an IPv6 address and would look it up as a name.
-    let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
-    let options = match host {
-        Some(host) => options.host(&host),
-        None => options,
-    };
-    let named = options.get_application_name().is_some();
-    // The driver would log slow statements as a whole.
-    Ok(if named { options } else { options.application_name(NAME) }.disable_statement_logging())
 }
 
 /// Applies the time limit for queries that the server answers at once.

@@ -4,11 +4,10 @@
 
 use std::time::Duration;
 
-use rylie_watch::Blocker;
+use rylie_driver::{Blocker, InvalidAddress, Reason};
 
 use crate::adopt::Difference;
 use crate::owners::Stranger;
-use crate::reason::Reason;
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -21,19 +20,16 @@ pub enum Error {
     #[error("the database URL must begin with `postgres://` or `sqlite:`")]
     UnknownScheme,
 
-    /// The URL names another schema than `public`. Nothing was sent.
-    #[error(
-        "the parameter `schema` of the database URL is not acceptable: all tables are in the schema `public`; remove the \
-         parameter or set it to `public`"
-    )]
-    OtherSchema,
+    /// The URL is malformed or names another schema than `public`. Nothing was sent.
+    #[error(transparent)]
+    Address(#[from] InvalidAddress),
 
     /// The connection failed. The message contains the server's reason, its SQLSTATE and a remedy.
-    #[error("connecting to the database failed: {}", Reason(.0))]
+    #[error("connecting to the database failed: {}", Reason(.0).with_remedy())]
     Connect(#[source] sqlx::Error),
 
     /// A statement of the migration runner itself failed.
-    #[error("{doing}: {}", Reason(.source))]
+    #[error("{doing}: {}", Reason(.source).with_remedy())]
     Database {
         /// The operation that failed.
         doing: &'static str,
@@ -44,7 +40,7 @@ pub enum Error {
     /// A step failed. Earlier steps persist, unless the migration is one transaction.
     #[error(
         "{migration}: step {step} failed ({statement}): {}; fix the cause and run the same command again; it resumes",
-        Reason(.source)
+        Reason(.source).with_remedy()
     )]
     Step {
         /// The migration.

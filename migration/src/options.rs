@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rylie_watch::Blocker;
+use rylie_driver::Blocker;
 
 use crate::adopt::Preflight;
 use crate::connection::LOOK;

@@ -13,7 +13,6 @@ use sea_orm_migration::{
 };
 use sqlx::sqlite::SqliteJournalMode;
 
-use crate::connection::create_private;
 use crate::deploy::row_security::unit_roles;
 use crate::error::Refusal;
 use crate::history::equivalents::steps_sent;
@@ -186,7 +185,7 @@ impl Target for SeaOrm<'_, '_> {
 /// Connects for migrations: a single connection, which is one session, with a short lock timeout.
 pub async fn connect(url: String, schema: String) -> Result<DatabaseConnection, DbErr> {
     if let Some((file, _)) = url.strip_prefix("sqlite://").and_then(|rest| rest.split_once("?mode=rwc")) {
-        create_private(Path::new(file));
+        rylie_driver::create_private(Path::new(file));
     }
     let mut options = ConnectOptions::new(url);
     options

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rylie_watch::OnWait;
+use rylie_driver::OnWait;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};

@@ -162,7 +162,7 @@ fn is_usage(error: &rylie_db::Error) -> bool {
         rylie_db::Error::Migration(error) => {
             matches!(
                 **error,
-                migration::Error::UnknownScheme | migration::Error::OtherSchema | migration::Error::Usage(_)
+                migration::Error::UnknownScheme | migration::Error::Address(_) | migration::Error::Usage(_)
             )
         }
         _ => false,

@@ -10,8 +10,8 @@ use crate::arguments::Global;
 pub(crate) fn start(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
-        // The scheduler logs one line for each run.
-        (false, 0) => "warn,rylie_maintenance::scheduler::run=info",
+        // The scheduler logs one line for each run. A notice of the server is no message for an operator.
+        (false, 0) => "warn,rylie_maintenance::scheduler::run=info,sqlx::postgres::notice=error",
         (false, 1) => "info",
         (false, _) => "debug",
     };

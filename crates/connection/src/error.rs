@@ -6,12 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rylie_driver::{InvalidAddress, Reason};
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::bounds::is_silence;
 use crate::holders::Holder;
-use crate::remedy::remedy;
 
 /// The result of an operation on a connection.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -55,7 +55,7 @@ pub enum Error {
     /// The pool could not provide a connection in time.
     #[error(
         "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \
-         sooner or raise `max_connections`", holders(.longest)
+         sooner or raise `max_connections`", Holder::in_words(.longest)
     )]
     PoolExhausted {
         /// How long the caller waited.
@@ -134,11 +134,6 @@ impl Error {
     }
 }
 
-fn holders(longest: &[Holder]) -> String {
-    let held: Vec<_> = longest.iter().map(ToString::to_string).collect();
-    if held.is_empty() { String::new() } else { format!(", the longest holders being {}", held.join(", ")) }
-}
-
 fn constraint_suffix(constraint: Option<&str>) -> String {
     constraint.map(|name| format!(" ({name})")).unwrap_or_default()
 }
@@ -155,10 +150,7 @@ impl Fault {
     /// Returns the server's reason without values, its SQLSTATE (or SQLite's code) and the remedy of the known cases.
     #[must_use]
     pub fn with_remedy(&self) -> String {
-        match driver_error(&self.0).and_then(remedy) {
-            Some(remedy) => format!("{self}; {remedy}"),
-            None => self.to_string(),
-        }
+        driver_error(&self.0).map_or_else(|| self.to_string(), |error| Reason(error).with_remedy())
     }
 
     /// Returns whether the database reported one of these codes.
@@ -172,18 +164,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match driver_error(&self.0) {
-            Some(sqlx::Error::Database(error)) => {
-                let code = error.code().unwrap_or_default();
-                // Class 22, data exceptions: their messages quote the offending value.
-                if code.starts_with("22") {
-                    write!(f, "SQLSTATE {code}")
-                } else {
-                    write!(f, "{} ({code})", error.message())
-                }
-            }
-            Some(sqlx::Error::ColumnDecode { index, .. }) => write!(f, "column {index} contains an unexpected value"),
-            Some(sqlx::Error::PoolTimedOut) => write!(f, "no answer in time"),
-            Some(error) => write!(f, "{error}"),
+            Some(error) => write!(f, "{}", Reason(error)),
             None if matches!(self.0, DbErr::Type(_)) => write!(f, "a column contains an unexpected value"),
             None => write!(f, "{}", self.0),
         }
@@ -204,6 +185,12 @@ pub(crate) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
         | DbErr::Exec(RuntimeErr::SqlxError(e))
         | DbErr::Query(RuntimeErr::SqlxError(e)) => Some(e),
         _ => None,
+    }
+}
+
+impl From<InvalidAddress> for Error {
+    fn from(InvalidAddress { what, reason }: InvalidAddress) -> Self {
+        Self::Invalid { what, reason }
     }
 }
 

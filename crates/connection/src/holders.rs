@@ -19,6 +19,15 @@ pub struct Holder {
     pub held: Duration,
 }
 
+impl Holder {
+    /// Returns a list of holders as the end of a clause; empty without holders.
+    #[must_use]
+    pub fn in_words(longest: &[Self]) -> String {
+        let held: Vec<_> = longest.iter().map(ToString::to_string).collect();
+        if held.is_empty() { String::new() } else { format!(", the longest holders being {}", held.join(", ")) }
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{} ({:.1?})", self.opened_at.file(), self.opened_at.line(), self.held)

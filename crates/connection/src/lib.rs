@@ -11,7 +11,6 @@ mod opening;
 mod pool;
 mod pool_options;
 mod probe;
-mod remedy;
 mod replicas;
 mod retry;
 mod server;

@@ -203,12 +203,13 @@ impl Database {
     }
 
     /// Checks by the pool whether every migration of this version is applied, so that a service may accept calls. Two
-    /// round trips, and no connection more.
+    /// round trips, and no connection more. Fails with [`Error::MayNotReadMigrations`] for a login without that right.
     pub async fn is_migrated(&self) -> Result<bool> {
         Ok(self.missing_migrations().await?.is_empty())
     }
 
-    /// Checks that the database answers and is migrated. Opens one connection outside the pool.
+    /// Checks that the database answers and is migrated. Opens one connection outside the pool. Fails with
+    /// [`Error::MayNotReadMigrations`] for a login that may not read which migrations are applied.
     pub async fn health(&self) -> Result<Health> {
         let asked = Instant::now();
         self.pool.ping().await?;
@@ -218,7 +219,8 @@ impl Database {
             (self.missing_migrations().await?, None)
         } else {
             let mut migrations = self.config.migrations_to_read().await?;
-            (pending(migrations.status().await?), migrations.exempt_login().await?)
+            let status = migrations.status().await.map_err(|error| Error::from(error).of_migrations_read())?;
+            (pending(status), migrations.exempt_login().await?)
         };
         let (connections, idle_connections) = self.pool.usage();
         Ok(Health {
@@ -241,7 +243,7 @@ impl Database {
     }
 
     async fn missing_migrations(&self) -> Result<Vec<String>> {
-        let applied = self.pool.applied_migrations().await?;
+        let applied = self.pool.applied_migrations().await.map_err(|error| Error::from(error).of_migrations_read())?;
         let known = MIGRATIONS.iter().chain(self.config.schema.migrations()).map(|migration| migration.name());
         Ok(known.filter(|name| applied.iter().all(|applied| applied != name)).map(str::to_owned).collect())
     }

@@ -69,6 +69,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// The login may open units, and may not read which migrations are applied. Nothing was changed.
+    #[error(
+        "this login may not read which migrations are applied; create the service's login with `rylie roles provision --app NAME`, \
+         or run `GRANT SELECT ON rylie_database, seaql_migrations, rylie_migrations TO` this login as the tables' owner"
+    )]
+    MayNotReadMigrations,
+
     /// An error of a migration, an adoption or a guard.
     #[error(transparent)]
     Migration(Box<rylie_migration::Error>),
@@ -107,6 +114,22 @@ impl From<rylie_migration::Error> for Error {
 }
 
 impl Error {
+    /// Turns a missing right (SQLSTATE 42501) into [`Error::MayNotReadMigrations`].
+    pub(crate) fn of_migrations_read(self) -> Self {
+        use rylie_migration::Error as Migration;
+        let forbidden = match &self {
+            Self::Repository(rylie_repositories::Error::Database(fault)) => fault.has_code(&["42501"]),
+            Self::Migration(error) => match &**error {
+                Migration::Database { source, .. } => {
+                    source.as_database_error().is_some_and(|report| report.code().as_deref() == Some("42501"))
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if forbidden { Self::MayNotReadMigrations } else { self }
+    }
+
     /// Returns whether a guard refused and nothing was changed. Guards cover production markers, foreign databases or
     /// ones that are not the base, files that reach beyond their tenant, and keys in use.
     #[must_use]

@@ -10,7 +10,7 @@ mod watch;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rylie_watch::OnWait;
+use rylie_driver::{InvalidAddress, OnWait, postgres_address};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
@@ -72,20 +72,9 @@ impl Engine {
             let options = options.create_if_missing(false).busy_timeout(LOCK).disable_statement_logging();
             return Ok(Self { at: At::Sqlite(Box::new(options)), url: url.to_owned(), look: LOOK, on_wait: None });
         }
-        let options = PgConnectOptions::from_str(url).map_err(wrong)?;
-        // Prisma's parameter, which the driver ignores.
-        let (_, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut parameters = query.split('#').next().unwrap_or_default().split('&');
-        if parameters.any(|part| part.strip_prefix("schema=").is_some_and(|schema| schema != "public")) {
-            let reason = "all tables are in the schema `public`; remove the parameter or set it to `public`";
-            return Err(Error::invalid("the parameter `schema` of the database URL", reason));
-        }
-        // The driver keeps the brackets of an IPv6 address and would look it up as a name.
-        let host = options.get_host().trim_matches(['[', ']']).to_owned();
-        let options = if host == options.get_host() { options } else { options.host(&host) };
-        let named = options.get_application_name().is_some();
-        let options = if named { options } else { options.application_name(NAME) };
-        let options = options.disable_statement_logging().options([
+        let options =
+            postgres_address(url, NAME).map_err(|InvalidAddress { what, reason }| Error::invalid(what, reason))?;
+        let options = options.options([
             ("statement_timeout", "0".to_owned()),
             ("lock_timeout", LOCK.as_millis().to_string()),
             // An interrupted run drops its session; the server then stops its statement soon.

@@ -106,7 +106,7 @@ pub enum Error {
     /// The pool could not provide a connection in time.
     #[error(
         "no connection within {waited:.1?}: {in_use} of {size} are in use and {waiting} more callers wait{}; close units \
-         sooner or raise `max_connections`", holders(.longest)
+         sooner or raise `max_connections`", Holder::in_words(.longest)
     )]
     PoolExhausted {
         /// How long the caller waited.
@@ -193,11 +193,6 @@ impl Error {
             _ => self,
         }
     }
-}
-
-fn holders(longest: &[Holder]) -> String {
-    let held: Vec<_> = longest.iter().map(ToString::to_string).collect();
-    if held.is_empty() { String::new() } else { format!(", the longest holders being {}", held.join(", ")) }
 }
 
 fn constraint_suffix(constraint: Option<&str>) -> String {

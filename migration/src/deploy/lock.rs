@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use rylie_watch::Blocker;
+use rylie_driver::Blocker;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};

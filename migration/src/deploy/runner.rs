@@ -10,7 +10,7 @@ mod work;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use rylie_watch::Blocker;
+use rylie_driver::Blocker;
 
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;

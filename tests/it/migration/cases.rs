@@ -124,6 +124,7 @@ cases! {
         roles::a_reader_of_every_tenant_may_write_nothing,
         roles::a_reader_sees_no_column_with_a_secret,
         roles::a_service_is_bound_and_ready,
+        roles::a_login_that_only_joined_the_role_learns_its_missing_right,
         roles::an_unsafe_login_is_refused,
         roles::nobody_may_delete_from_the_audit_log,
         roles::the_server_gets_a_verifier_that_lets_the_login_in,

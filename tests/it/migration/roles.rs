@@ -74,6 +74,24 @@ pub(crate) async fn a_service_is_bound_and_ready(url: &str) {
     assert!(owners.health().await.unwrap().exempt_login.is_some());
 }
 
+pub(crate) async fn a_login_that_only_joined_the_role_learns_its_missing_right(url: &str) {
+    deploy(url).await;
+    let app = name(url, "joined").await;
+    let mut sql = Sql::connect(url).await;
+    sql.run(&format!("CREATE ROLE \"{app}\" LOGIN; GRANT rylie_doors TO \"{app}\"")).await;
+    let service = Database::connect(Config::new(&url_as(url, &app)).unwrap()).await.unwrap();
+    let unit = service.store().platform(Grant::job("test", "to test").unwrap()).await.unwrap();
+    unit.agency_administration().add(NewAgency::new("North")).await.unwrap();
+    unit.commit().await.unwrap();
+
+    let refused = service.health().await.unwrap_err();
+    assert!(matches!(refused, rylie_db::Error::MayNotReadMigrations), "{refused:?}");
+    assert!(matches!(service.is_migrated().await, Err(rylie_db::Error::MayNotReadMigrations)));
+
+    sql.run(&format!("GRANT SELECT ON rylie_database, seaql_migrations, rylie_migrations TO \"{app}\"")).await;
+    assert!(service.health().await.unwrap().is_ready() && service.is_migrated().await.unwrap());
+}
+
 pub(crate) async fn a_reader_of_one_tenant_cannot_see_another(url: &str) {
     filled(url).await;
     let (mut sql, name) = reader(url, None).await;

@@ -92,10 +92,9 @@ fn a_signal_ends_it_in_order() {
     for signal in ["TERM", "INT"] {
         let folder = Folder::migrated();
         let mut child = folder.start(["maintain", "run", "--json"]);
-        let mut line = String::new();
-        let mut errors = BufReader::new(child.stderr.take().unwrap());
-        errors.read_line(&mut line).unwrap();
-        assert!(line.starts_with("running jobs as "), "{line}");
+        let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        let started = errors.find(|line| line.as_ref().unwrap().starts_with("running jobs as "));
+        assert!(started.is_some());
 
         let process = child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &process]).status().unwrap().success());

@@ -1,8 +1,8 @@
 //! PostgreSQL: connecting, and the batch that begins a unit.
 
-use std::str::FromStr;
 use std::time::Duration;
 
+use rylie_driver::postgres_address;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Row};
 
@@ -53,7 +53,7 @@ pub(crate) async fn connect_alone(url: &str, options: &PoolOptions) -> Result<Pg
 }
 
 fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions> {
-    let connect = address(url)?.disable_statement_logging();
+    let connect = postgres_address(url, NAME)?;
     Ok(if options.behind_pooler {
         // The pooler may refuse startup parameters, so each unit sets its search path itself.
         connect.statement_cache_capacity(0).extra_float_digits(None)
@@ -75,39 +75,7 @@ fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions>
 
 /// Returns the database in words, without the password.
 pub(super) fn target(url: &str) -> Result<String> {
-    Ok(Endpoint::target_of_postgres(&address(url)?))
-}
-
-/// Parses the URL. Fails with [`Error::Invalid`] if it is malformed or names another schema than `public`.
-fn address(url: &str) -> Result<PgConnectOptions> {
-    let invalid = |what, reason| Error::Invalid { what, reason };
-    let options = PgConnectOptions::from_str(url).map_err(|error| {
-        if error.to_string().contains("invalid port") {
-            return invalid("the port of the database URL", "it must be a number from 0 to 65535");
-        }
-        invalid("the database URL", "it must have the form postgres://user@host:port/database")
-    })?;
-    if names_other_schema(url) {
-        return Err(invalid(
-            "the parameter `schema` of the database URL",
-            "all tables are in the schema `public`; remove the parameter or set it to `public`",
-        ));
-    }
-    // The driver keeps the brackets of an IPv6 address and would look it up as a name.
-    let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
-    let options = match host {
-        Some(host) => options.host(&host),
-        None => options,
-    };
-    let named = options.get_application_name().is_some();
-    Ok(if named { options } else { options.application_name(NAME) })
-}
-
-/// Returns whether Prisma's parameter `schema`, which the driver ignores, names another schema than `public`.
-fn names_other_schema(url: &str) -> bool {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let query = query.split('#').next().unwrap_or_default();
-    query.split('&').filter_map(|part| part.strip_prefix("schema=")).any(|schema| schema != "public")
+    Ok(Endpoint::target_of_postgres(&postgres_address(url, NAME)?))
 }
 
 fn millis(limit: Duration) -> String {
@@ -264,31 +232,7 @@ pub(super) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<St
 
 #[cfg(test)]
 mod tests {
-    use super::{address, literal, names_other_schema};
-    use crate::error::Error;
-
-    #[test]
-    fn an_ipv6_address_loses_its_brackets() {
-        assert_eq!(address("postgres://me@[::1]:5433/db").unwrap().get_host(), "::1");
-        assert_eq!(address("postgres://me@db.example/db").unwrap().get_host(), "db.example");
-    }
-
-    #[test]
-    fn only_the_schema_public_is_accepted() {
-        for url in ["postgres://me@h/db", "postgres://me@h/db?schema=public&sslmode=prefer"] {
-            assert!(!names_other_schema(url) && address(url).is_ok(), "{url}");
-        }
-        for url in ["postgres://me@h/db?schema=other", "postgres://me@h/db?sslmode=prefer&schema="] {
-            let error = address(url).unwrap_err();
-            assert!(matches!(error, Error::Invalid { .. }) && error.to_string().contains("`schema`"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_malformed_port_is_named() {
-        let error = address("postgres://me@h:99999/db").unwrap_err().to_string();
-        assert!(error.contains("the port of the database URL"), "{error}");
-    }
+    use super::literal;
 
     #[test]
     fn a_hostile_tenant_stays_inside_its_literal() {

@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
 
 use crate::error::{Error, Result};
-use crate::pool::{Pool, sqlite_file};
+use crate::pool::Pool;
 use crate::pool_options::PoolOptions;
 use crate::unit_options::Access;
 
@@ -15,7 +15,7 @@ pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<SqlitePo
     let in_memory = is_in_memory(url);
     let options_of_url = self::options(url)?;
     if !in_memory && url.contains("mode=rwc") {
-        sqlite_file::create_private(options_of_url.get_filename());
+        rylie_driver::create_private(options_of_url.get_filename());
     }
     let connect = options_of_url
         .foreign_keys(true)

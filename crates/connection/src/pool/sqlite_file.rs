@@ -23,19 +23,6 @@ enum Look {
 /// locks that SQLite holds on it for this process (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
 static LOOKED_AT: LazyLock<Mutex<HashMap<PathBuf, Look>>> = LazyLock::new(Mutex::default);
 
-/// Creates a missing file for its owner only. SQLite itself would create it readable for all users, and gives the files
-/// next to it the same permissions. Ignores errors: SQLite then reports that it cannot open the file.
-pub(super) fn create_private(path: &Path) {
-    static CREATING: Mutex<()> = Mutex::new(());
-    // Closing the new file would release locks of a concurrent connection of this process.
-    let _one_at_a_time = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    drop(options.open(path));
-}
-
 /// Opens a read-only connection; `None` if the file is missing or empty. Neither creates nor changes the file or one
 /// next to it.
 pub(super) async fn look(options: &SqliteConnectOptions) -> Result<Option<SqliteConnection>> {

@@ -42,7 +42,8 @@ mod tests {
     #[test]
     fn a_list_names_replicas_and_an_empty_one_none() {
         let two = built(PRIMARY, "postgres://me@one/db, postgresql://me@two/db").unwrap();
-        assert_eq!(two.replicas.urls, ["postgres://me@one/db", "postgresql://me@two/db"]);
+        let addresses: Vec<_> = two.replicas.urls.iter().filter_map(|url| url.split('?').next()).collect();
+        assert_eq!(addresses, ["postgres://me@one/db", "postgresql://me@two/db"]);
         for none in ["", "none"] {
             assert!(built(PRIMARY, none).unwrap().replicas.urls.is_empty());
             assert!(built("sqlite::memory:", none).is_ok());

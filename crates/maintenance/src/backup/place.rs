@@ -54,6 +54,10 @@ impl Place {
     }
 
     /// The path of a file, if the place is a folder.
+    #[cfg_attr(
+        not(feature = "object-storage"),
+        expect(clippy::unnecessary_wraps, reason = "an object of object storage has no path")
+    )]
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         match self {
             Self::Folder(folder) => Some(folder.join(name)),
@@ -133,6 +137,7 @@ impl Place {
     }
 
     /// Begins a backup that no list shows. Removes what killed runs left.
+    #[cfg_attr(not(feature = "object-storage"), expect(unused_variables, reason = "a folder makes its names itself"))]
     pub(super) async fn begin(&self, id: &str) -> Result<Incomplete> {
         match self {
             Self::Folder(folder) => Ok(Incomplete::Folder(LocalBackup::begin(folder)?)),

@@ -17,7 +17,8 @@ pub(super) struct Stream {
     pub(super) from: Box<dyn Read + Send>,
     /// To whom it is encrypted.
     pub(super) to: Option<Recipient>,
-    /// About how many bytes there will be.
+    /// About how many bytes there will be: object storage chooses the size of its parts by it.
+    #[cfg_attr(not(feature = "object-storage"), expect(dead_code, reason = "a folder needs no size"))]
     pub(super) expected: u64,
     /// Counts the bytes that were read.
     pub(super) read: Arc<AtomicU64>,

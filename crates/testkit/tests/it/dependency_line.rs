@@ -6,18 +6,18 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with the workspace crates that it may use.
-const MAY_USE: [(&str, &[&str]); 19] = [
-    ("rylie-watch", &[]),
+const MAY_USE: [(&str, &[&str]); 20] = [
+    ("rylie-driver", &[]),
     ("rylie-crypto", &[]),
     ("rylie-derive", &[]),
     ("rylie-entities", &["rylie-crypto", "rylie-derive"]),
     ("rylie-audit", &["rylie-crypto", "rylie-entities"]),
     // Knows no tenant-owned table, and so no entity.
-    ("rylie-connection", &[]),
+    ("rylie-connection", &["rylie-driver"]),
     ("rylie-tenancy", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-connection"]),
     // Not the connection: a repository reaches rows through a unit.
     ("rylie-repositories", &["rylie-crypto", "rylie-entities", "rylie-audit", "rylie-tenancy"]),
-    ("rylie-maintenance", &["rylie-watch", "rylie-crypto", "rylie-entities", "rylie-audit", "rylie-repositories"]),
+    ("rylie-maintenance", &["rylie-driver", "rylie-crypto", "rylie-entities", "rylie-audit", "rylie-repositories"]),
     (
         "rylie-db",
         &[
@@ -36,11 +36,12 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("rylie-axum", &["rylie-db", "rylie-testkit"]),
     ("rylie-web-service", &["rylie-axum", "rylie-db", "rylie-testkit"]),
     // Stands alone: entities change, history does not.
-    ("rylie-migration", &["rylie-watch"]),
+    ("rylie-migration", &["rylie-driver"]),
     ("rylie-lint", &["rylie-migration"]),
     ("rylie-testkit", &["rylie-db"]),
     ("rylie-bench", &["rylie-db"]),
     ("rylie-examples", &["rylie-db", "rylie-testkit"]),
+    ("rylie-examples-on-postgres", &["rylie-db", "rylie-testkit"]),
     ("rylie-tests", &["rylie-db", "rylie-testkit"]),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rylie_watch::Blocker;
+use rylie_driver::Blocker;
 use serde::Deserialize;
 
 use super::{DOING, PreflightFinding};
@@ -64,6 +64,10 @@ fn finding(session: &Blocker) -> PreflightFinding {
         id: "session".to_owned(),
         blocking: false,
         detail: format!("{session} has a transaction open, for which the adoption would wait"),
-        fix: format!("let it end, or end it: `SELECT pg_terminate_backend({})`", session.pid),
+        fix: if session.pid == 0 {
+            "commit it or roll it back: `COMMIT PREPARED` or `ROLLBACK PREPARED` with its name".to_owned()
+        } else {
+            format!("let it end, or end it: `rylie doctor terminate {}`", session.pid)
+        },
     }
 }

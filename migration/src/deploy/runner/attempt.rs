@@ -1,6 +1,6 @@
 //! One attempt at a unit of work, observed while it waits for locks.
 
-use rylie_watch::Blocker;
+use rylie_driver::Blocker;
 
 use super::Run;
 use super::batch::ROW_LOCK;

@@ -24,6 +24,10 @@ pub(in crate::backup) enum Incomplete {
 
 impl Incomplete {
     /// The folder, if it is one.
+    #[cfg_attr(
+        not(feature = "object-storage"),
+        expect(clippy::unnecessary_wraps, reason = "an object of object storage has no path")
+    )]
     pub(in crate::backup) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Folder(folder) => Some(folder.path()),

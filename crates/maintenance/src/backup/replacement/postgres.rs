@@ -17,6 +17,11 @@ const UNFINISHED: &str = "rylie: an unfinished restore";
 /// Databases to which a session is opened to work on others.
 const OTHERS: [&str; 2] = ["postgres", "template1"];
 
+/// Held while an unfinished database has no session, and by each sweep: one restore cannot remove another's. The swap of
+/// another restore holds it for at most thirty seconds.
+const LOCK: &str =
+    "SET lock_timeout = '60s'; SELECT pg_advisory_lock(hashtextextended('rylie unfinished restores', 0))";
+
 /// The pause between two attempts to end the sessions of the old database.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -60,6 +65,7 @@ impl PostgresReplacement {
         if !end_sessions {
             refuse_used(&mut connection, &old).await?;
         }
+        run_postgres(&mut connection, LOCK).await.map_err(Error::engine("waiting for another restore to begin"))?;
         sweep(&mut connection).await?;
         let new = format!("{}_restoring_{}", shortened(&old, 26), random()?);
         let kept_as = format!("{}_{suffix}", shortened(&old, suffix.len() + 1));
@@ -94,6 +100,7 @@ impl PostgresReplacement {
         for property in properties {
             run_postgres(&mut connection, &property).await.map_err(failed())?;
         }
+        run_postgres(&mut connection, LOCK).await.map_err(Error::engine("waiting for another restore to end"))?;
         self.held = None;
         let [old, new, kept] = [&self.old, &self.new, &self.kept_as].map(|name| quoted(name));
         // A rename waits five seconds for sessions to end, and lets none begin.

@@ -1,9 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 mod blocker;
+mod private_file;
+mod reason;
 mod wait;
 mod watch;
 
+pub use address::{InvalidAddress, postgres_address};
 pub use blocker::Blocker;
+pub use private_file::create_private;
+pub use reason::Reason;
 pub use wait::{OnWait, Wait};
 pub use watch::{Lost, Watch};
