@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rylie_db::entities::Request;
 use rylie_db::prelude::*;
+use rylie_db::repositories::NewGa4Connection;
 use rylie_testkit::{Cluster, DelayProxy, World};
 
 /// A database with one connection, on which each kind of statement has been prepared.
@@ -20,6 +21,7 @@ impl Counted {
         let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
         let scope = world.agency().await.unwrap().scope();
         let config = Config::builder().set("database_url", world.url_through(&proxy).unwrap()).unwrap();
+        let config = config.set("keyring", world.keyring().display()).unwrap();
         let config = config.set("max_connections", 1).unwrap().build().unwrap();
         let store = Database::connect(config).await.unwrap().store();
         Self { world, proxy, store, scope }
@@ -106,22 +108,142 @@ async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
     assert_eq!(written, 3, "to begin, to read the owner and add the request and its tasks, to commit");
 }
 
-#[tokio::test]
-async fn from_a_token_to_a_page_are_three_round_trips() {
+/// The operations of the table in the README, with their round trips in steady state.
+async fn operations() -> Vec<(&'static str, u64)> {
     let counted = Counted::new().await;
-    let agency = counted.world.agency().await.unwrap();
-    agency.request().await.unwrap();
-    let unit = counted.store.identity().await.unwrap();
-    let expires = SystemEnv.now() + chrono::TimeDelta::days(1);
-    let token = unit.sessions().begin(&agency.admin.user.id, expires).await.unwrap();
+    let Counted { store, scope, .. } = &counted;
+    let unit = store.tenant(scope).await.unwrap();
+    let user = unit.users().add(NewUser::new("ann@agency.example")).await.unwrap().id;
+    let made = unit.requests().add_with_tasks(new("t"), vec![NewTask::new("a", TaskType::Page)]).await.unwrap();
+    unit.commit().await.unwrap();
+    let (request, task) = (made.request.id, made.tasks[0].id.clone());
+    let unit = store.identity().await.unwrap();
+    let token = unit.sessions().begin(scope.user().id(), SystemEnv.now() + chrono::TimeDelta::days(1)).await.unwrap();
     unit.commit().await.unwrap();
 
-    let page = counted
-        .of(async || {
-            let unit = counted.store.tenant_of(&token, Origin::default()).read_only().await.unwrap();
-            unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
-        })
-        .await;
+    let read = async || store.tenant(scope).read_only().autocommit().await.unwrap();
+    let page = async |unit: &dyn TenantUnit| {
+        let page = unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+        assert!(page.total > 0);
+    };
+    let save = async || {
+        let unit = store.tenant(scope).deferred().await.unwrap();
+        unit.ga4_connections().save(NewGa4Connection::new(Secret::from("an access token"))).await.unwrap();
+        unit.commit().await.unwrap();
+        read().await.ga4_connections().find(scope.user().id()).await.unwrap().unwrap();
+    };
+    // Each call changes something: a status or a role that already holds is not written again.
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let next = || turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2;
+    vec![
+        ("request by id", counted.of(async || drop(read().await.requests().get(&request).await.unwrap())).await),
+        ("task by id", counted.of(async || drop(read().await.tasks().find(&task).await.unwrap().unwrap())).await),
+        ("user by id", counted.of(async || drop(read().await.users().get(&user).await.unwrap())).await),
+        (
+            "connection of a user",
+            counted.of(async || drop(read().await.ga4_connections().find(&user).await.unwrap())).await,
+        ),
+        ("page of requests with total", counted.of(async || page(&*read().await).await).await),
+        (
+            "session token → signed-in user",
+            counted.of(async || drop(store.signed_in(&token).await.unwrap().unwrap())).await,
+        ),
+        (
+            "authenticated call: token → page of requests",
+            counted
+                .of(async || page(&**store.tenant_of(&token, Origin::default()).read_only().await.unwrap()).await)
+                .await,
+        ),
+        (
+            "authenticated call: token → change of a status, committed",
+            counted
+                .of(async || {
+                    let unit = store.tenant_of(&token, Origin::default()).await.unwrap();
+                    let status = [RequestStatus::InProgress, RequestStatus::Completed][next()];
+                    unit.requests().set_status(&request, status).await.unwrap();
+                    unit.commit().await.unwrap();
+                })
+                .await,
+        ),
+        (
+            "create a request with ten tasks",
+            counted
+                .of(async || {
+                    let unit = store.tenant(scope).deferred().await.unwrap();
+                    let tasks = vec![NewTask::new("a task's title", TaskType::Page); 10];
+                    unit.requests().add_with_tasks(new("a request's title"), tasks).await.unwrap();
+                    unit.commit().await.unwrap();
+                })
+                .await,
+        ),
+        ("save a connection (sealed, recorded) and read it back", counted.of(save).await),
+        (
+            "change a status",
+            counted
+                .of(async || {
+                    let unit = store.tenant(scope).deferred().await.unwrap();
+                    let status = [RequestStatus::InProgress, RequestStatus::Completed][next()];
+                    unit.requests().set_status(&request, status).await.unwrap();
+                    unit.commit().await.unwrap();
+                })
+                .await,
+        ),
+        (
+            "change a role (recorded)",
+            counted
+                .of(async || {
+                    let unit = store.tenant(scope).deferred().await.unwrap();
+                    let role = [UserRole::AgencyAdmin, UserRole::User][next()];
+                    unit.users().set_role(&user, role).await.unwrap();
+                    unit.commit().await.unwrap();
+                })
+                .await,
+        ),
+    ]
+}
 
-    assert_eq!(page, 3, "to begin, to sign in and assume the tenant, to read the page");
+/// `UPDATE_SNAPSHOTS=1` writes the table.
+#[tokio::test]
+async fn the_file_of_the_readme_has_the_counted_round_trips() {
+    let counted = operations().await;
+    let rows = counted.iter().map(|(operation, trips)| format!("| {operation} | {trips} |\n")).collect::<String>();
+    println!("{rows}");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(file).unwrap();
+    let (head, rest) = readme.split_once("| operation | round trips |\n|---|--:|\n").unwrap();
+    let end = rest.find("\n\n").unwrap() + 1;
+    let written = [head, "| operation | round trips |\n|---|--:|\n", &rows, &rest[end..]].concat();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(file, &written).unwrap();
+    }
+
+    assert_eq!(readme, written);
+}
+
+#[tokio::test]
+async fn no_operation_takes_more_round_trips_than_its_target() {
+    let targets = [1, 1, 1, 1, 1, 1, 2, 3, 3, 4, 2, 3];
+
+    let counted = operations().await;
+
+    assert_eq!(counted.len(), targets.len());
+    for ((operation, trips), target) in counted.into_iter().zip(targets) {
+        assert!(trips <= target, "{operation}: {trips} round trips instead of {target}");
+    }
+}
+
+/// A first statement with a value that may not stand in a text takes its own round trip.
+#[tokio::test]
+async fn a_deferred_unit_begins_separately_before_a_text_of_a_user() {
+    let counted = Counted::new().await;
+    let Counted { store, scope, .. } = &counted;
+    let read = async |id: &str| {
+        let unit = store.tenant(scope).read_only().deferred().await.unwrap();
+        assert_eq!(unit.requests().find(&id.parse().unwrap()).await.unwrap(), None);
+    };
+
+    let plain = counted.of(async || read("plain").await).await;
+    let other = counted.of(async || read("it's").await).await;
+
+    assert_eq!((plain, other), (1, 2));
 }

@@ -31,12 +31,9 @@ where
     }
 }
 
-/// Signs in by the call's credential, in a read-only unit on the primary.
+/// Signs in by the call's credential, on the primary.
 pub(crate) async fn signed_in(parts: &Parts, web: &Web) -> Result<SignedInUser, Problem> {
     let credential = credential_of(parts, web)?;
-    let signed_in = retry(web.settings.retry, || async {
-        let unit = web.store.identity().read_only().on_primary().await?;
-        credential.signed_in(&*unit).await
-    });
-    Ok(signed_in.await?.ok_or(rylie_db::repositories::Error::NotSignedIn)?)
+    let signed_in = retry(web.settings.retry, || web.store.signed_in(credential.clone())).await;
+    Ok(signed_in?.ok_or(rylie_db::repositories::Error::NotSignedIn)?)
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod dataset;
+mod delay;
 mod measure;
 mod own;
 mod process;
@@ -16,7 +17,8 @@ use dataset::Size;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
-const USAGE: &str = "usage: rylie-bench <workload>… | --list | prepare [--requests N] [--agencies N] | own [ROUNDS] | pairs | table <file>";
+const USAGE: &str = "usage: rylie-bench [--rtt MS,MS…] <workload>… | --list | prepare [--requests N] [--agencies N] | \
+                     own [ROUNDS] | pairs | table <file> | proxy <port> <host:port> <MS>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -37,6 +39,7 @@ async fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.first().map(String::as_str) {
         None | Some("-h" | "--help") => println!("{USAGE}"),
         Some("--list") => println!("{}", workloads::NAMES.join("\n")),
+        Some("pairs") if arguments.len() > 1 => println!("{}", table::AT_A_DISTANCE.join(" ")),
         Some("own") => {
             let rounds = arguments.get(1).map_or(Ok(2_000), |rounds| rounds.parse())?;
             // A task runs on the runtime's worker threads, not on the main thread.
@@ -46,6 +49,13 @@ async fn run(arguments: Vec<String>) -> Result<()> {
         Some("table") => {
             let file = arguments.get(1).ok_or(USAGE)?;
             print!("{}", table::of(&std::fs::read_to_string(file)?));
+        }
+        Some("--rtt") => at_distances(&arguments[1..]).await?,
+        Some("proxy") => {
+            let [port, server, rtt] = &arguments[1..] else { return Err(USAGE.into()) };
+            let address = delay::start(port.parse()?, server.clone(), round_trip(delay::distances(rtt)?[0]))?;
+            println!("{address}");
+            std::future::pending::<()>().await;
         }
         Some("prepare") => dataset::prepare(Size::from_arguments(&arguments[1..])?).await?,
         Some(_) => {
@@ -57,6 +67,32 @@ async fn run(arguments: Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Runs workloads at each distance, each in its own process, and adds the distance to its lines.
+async fn at_distances(arguments: &[String]) -> Result<()> {
+    let (distances, workloads) = arguments.split_first().ok_or(USAGE)?;
+    for rtt in delay::distances(distances)? {
+        let through = |url: String| -> Result<String> {
+            let server = delay::server_of(&url)?;
+            let proxy = delay::start(0, server.clone(), round_trip(rtt))?;
+            Ok(url.replacen(&server, &proxy.to_string(), 1))
+        };
+        let mut run = tokio::process::Command::new(std::env::current_exe()?);
+        run.args(workloads).env("SERVICE_DATABASE_URL", through(settings::service_url()?)?);
+        let done = run.stderr(std::process::Stdio::inherit()).output().await?;
+        if !done.status.success() {
+            return Err(format!("a workload failed at {rtt} ms").into());
+        }
+        for line in String::from_utf8(done.stdout)?.lines() {
+            println!("{},\"rtt_ms\":{rtt}}}", line.trim_end_matches('}'));
+        }
+    }
+    Ok(())
+}
+
+fn round_trip(milliseconds: f64) -> std::time::Duration {
+    std::time::Duration::from_secs_f64(milliseconds / 1e3)
 }
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {

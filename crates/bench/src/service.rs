@@ -37,6 +37,14 @@ impl Service {
         Ok(Self { store: database.store(), _keys: keys })
     }
 
+    /// Begins a session of a user and returns its token.
+    pub(crate) async fn token(&self, number: u64) -> Result<Token> {
+        let unit = self.store.identity().await?;
+        let token = unit.sessions().begin(&user(number)?, SystemEnv.now() + TimeDelta::hours(8)).await?;
+        unit.commit().await?;
+        Ok(token)
+    }
+
     /// Signs a user in and returns the scope. A user with an agency's number administers that agency.
     pub(crate) async fn scope(&self, number: u64) -> Result<TenantScope> {
         let unit = self.store.identity().await?;

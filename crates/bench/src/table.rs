@@ -28,6 +28,21 @@ pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["reset_monthly_usage", "reset_monthly_usage", "reset_monthly_usage"],
     ["cleanup_sessions", "cleanup_sessions", "cleanup_sessions"],
     ["save_read_connection_c1", "save_read_connection_c1", "save_read_connection_c1"],
+    ["authenticated_page_c1", NONE, NONE],
+    ["authenticated_page_c16", NONE, NONE],
+];
+
+/// The workloads that are measured at a distance unless others are named.
+pub(crate) const AT_A_DISTANCE: [&str; 9] = [
+    "scoped_read_rls_c1",
+    "scoped_read_rls_c16",
+    "list_page_c1",
+    "list_page_c16",
+    "create_request_with_tasks_c1",
+    "create_request_with_tasks_c8",
+    "save_read_connection_c1",
+    "authenticated_page_c1",
+    "authenticated_page_c16",
 ];
 
 const NONE: &str = "-";
@@ -48,6 +63,8 @@ struct Line {
     cpu_s_per_1000: f64,
     rss_peak_mb: f64,
     rows: Option<u64>,
+    /// The distance to the server, if it was set.
+    rtt_ms: Option<f64>,
 }
 
 impl Line {
@@ -75,8 +92,20 @@ impl Rounds<'_> {
 /// are ignored.
 pub(crate) fn of(text: &str) -> String {
     let lines: Vec<Line> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut distances: Vec<_> = lines.iter().map(|line| line.rtt_ms).collect();
+    distances.sort_by(|one, other| one.partial_cmp(other).unwrap_or(std::cmp::Ordering::Equal));
+    distances.dedup();
+    let at = |distance: Option<f64>| {
+        let title = distance.map(|rtt| format!("A round trip takes {rtt} ms more than on one machine.\n\n"));
+        let lines: Vec<_> = lines.iter().filter(|line| line.rtt_ms == distance).collect();
+        title.unwrap_or_default() + &table(&lines)
+    };
+    distances.into_iter().map(at).collect::<Vec<_>>().join("\n")
+}
+
+fn table(lines: &[&Line]) -> String {
     let rounds = |client: &str, workload: &str| {
-        Rounds(lines.iter().filter(|line| line.client == client && line.workload == workload).collect())
+        Rounds(lines.iter().filter(|line| line.client == client && line.workload == workload).copied().collect())
     };
     let row = |[own, raw, prisma]: &[&str; 3]| {
         let client = if own.starts_with("raw_") { "rylie-schema-raw-sqlx" } else { "rylie" };

@@ -35,6 +35,8 @@ pub(crate) const NAMES: &[&str] = &[
     "reset_monthly_usage",
     "cleanup_sessions",
     "save_read_connection_c1",
+    "authenticated_page_c1",
+    "authenticated_page_c16",
     "raw_scoped_read_d_drop_c1",
     "raw_scoped_read_d_drop_c16",
     "raw_scoped_read_gate_c1",
@@ -59,6 +61,7 @@ pub(crate) async fn run(name: &str) -> Result<()> {
             reads::of_one_tenant(name, callers, UnitOptions::read_only()).await
         }
         "list_page_c1" | "list_page_c16" => lists::of_small_tenants(name, callers).await,
+        "authenticated_page_c1" | "authenticated_page_c16" => lists::of_a_token(name, callers).await,
         "list_page_big_c1" => lists::of_the_large_tenant(name, 0).await,
         "list_page_deep_c1" => lists::of_the_large_tenant(name, 10_000).await,
         "list_page_c1_keyset" => lists::keyset_of_small_tenants(name).await,

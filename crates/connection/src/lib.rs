@@ -20,7 +20,10 @@ mod unit_options;
 pub use error::{Error, Fault, Result};
 pub use holders::{CallSite, Holder};
 pub use log_position::LogPosition;
-pub use opening::{auditing_role, begin, begin_on_replica, read_single_statement, reads_single_statement};
+pub use opening::{
+    auditing_role, begin, begin_deferred, begin_on_replica, read_single_statement, reads_single_statement,
+    signs_in_by_single_statement,
+};
 pub use pool::{AuditingRole, DbRole, Pool, SingleStatement, StoredMarker};
 pub use pool_options::PoolOptions;
 pub use replicas::{ReplicaStatus, Replicas};

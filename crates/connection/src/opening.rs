@@ -18,6 +18,19 @@ pub async fn begin(pool: &Pool, db_role: &DbRole<'_>, options: UnitOptions, at: 
     pool.begin(db_role, options, at).await
 }
 
+/// Returns a transaction that begins with its first statement; on SQLite it begins now. The connection is leased now.
+///
+/// A statement sent by [`Transaction::query_all_at_once`] begins it in the same round trip, any other in one more. A
+/// connection that died while it was idle is replaced then.
+pub async fn begin_deferred(
+    pool: &Pool,
+    db_role: &DbRole<'_>,
+    options: UnitOptions,
+    at: CallSite,
+) -> Result<Transaction> {
+    pool.begin_deferred(db_role, options, at).await
+}
+
 /// Begins a transaction on a replica. Returns `None` if no replica may serve it; the primary then does.
 pub async fn begin_on_replica(
     replicas: &Replicas,
@@ -35,6 +48,12 @@ pub async fn begin_on_replica(
 #[must_use]
 pub fn reads_single_statement(pool: &Pool, options: UnitOptions) -> Option<SingleStatement> {
     pool.reads_single_statement(options)
+}
+
+/// Returns how a session's token is looked up without a transaction, or `None` if it cannot be.
+#[must_use]
+pub fn signs_in_by_single_statement(pool: &Pool, options: UnitOptions) -> Option<SingleStatement> {
+    pool.signs_in_by_single_statement(options)
 }
 
 /// Runs one read-only statement on a table in its own transaction.

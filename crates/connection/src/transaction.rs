@@ -10,6 +10,8 @@
 //! whole or to a savepoint. Otherwise PostgreSQL would answer `COMMIT` with a rollback and no error, and SQLite would
 //! commit half of the work.
 
+mod deferred;
+mod in_text;
 mod log_position;
 mod savepoints;
 mod single_statement;
@@ -39,6 +41,7 @@ use statements::query_error;
 use telemetry::Telemetry;
 use transaction_connection::TransactionConnection;
 
+pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};
 pub(crate) use single_statement::rows_of;
 pub use storable::refuse_unstorable;
 
@@ -61,6 +64,8 @@ pub struct Transaction {
 }
 
 enum EngineConnection {
+    /// The transaction has not begun.
+    Deferred(Box<Deferred>),
     Postgres(TransactionConnection<Postgres>),
     Sqlite(TransactionConnection<Sqlite>),
 }
@@ -88,6 +93,11 @@ impl Transaction {
     ) -> Result<Self, sqlx::Error> {
         let held = TransactionConnection::begin(leased, batch, None).await?;
         Ok(Self::new(DbBackend::Sqlite, EngineConnection::Sqlite(held), access, endpoint))
+    }
+
+    /// Returns a transaction that begins with its first statement.
+    pub(crate) fn deferred(deferred: Deferred, access: Access, endpoint: &Arc<Endpoint>) -> Self {
+        Self::new(DbBackend::Postgres, EngineConnection::Deferred(Box::new(deferred)), access, endpoint)
     }
 
     fn new(engine: DbBackend, open: EngineConnection, access: Access, endpoint: &Arc<Endpoint>) -> Self {
@@ -138,6 +148,7 @@ impl Transaction {
         let done = match self.into_open() {
             Some(EngineConnection::Postgres(held)) => held.commit().await,
             Some(EngineConnection::Sqlite(held)) => held.commit().await,
+            Some(EngineConnection::Deferred(_)) => Ok(()),
             None => Err(sqlx::Error::WorkerCrashed),
         };
         done.map_err(query_error)
@@ -165,7 +176,7 @@ impl Transaction {
     /// Undoes pending savepoints. Fails if the transaction is still broken.
     pub async fn settle(&self) -> Result<(), DbErr> {
         let mut open = self.open.lock().await;
-        self.ready(&mut open).await
+        self.settled(&mut open).await
     }
 
     /// Schedules the rollback to the savepoint, which runs before the next statement.
@@ -175,6 +186,11 @@ impl Transaction {
 
     /// Runs before each statement, with the connection locked.
     async fn ready(&self, open: &mut Option<EngineConnection>) -> Result<(), DbErr> {
+        self.settled(open).await?;
+        if matches!(open, Some(EngineConnection::Deferred(_))) { self.begin_now(open).await } else { Ok(()) }
+    }
+
+    async fn settled(&self, open: &mut Option<EngineConnection>) -> Result<(), DbErr> {
         if let Some(number) = self.savepoints.to_undo() {
             // Repeated if the caller is cancelled, which is harmless; hence not in one batch with the next statement.
             self.execute(open, &format!("ROLLBACK TO SAVEPOINT rylie_{number}")).await?;

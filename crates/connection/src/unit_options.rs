@@ -20,6 +20,8 @@ pub struct UnitOptions {
     /// For a tenant's read-only unit: begin no transaction until a read needs one. See
     /// [`autocommit`](Self::autocommit()).
     pub autocommit: bool,
+    /// For a tenant unit: begin with the first statement. See [`deferred`](Self::deferred()).
+    pub deferred: bool,
     /// The time limit of each statement of the unit, instead of the pool's limit. A statement that takes longer fails
     /// with [`Error::Timeout`]. PostgreSQL only: SQLite has no such limit.
     ///
@@ -46,12 +48,27 @@ impl UnitOptions {
     /// two, and the unit holds no connection between reads. Both isolation layers apply.
     ///
     /// Any other read begins the unit's transaction, which then serves all later reads, as in
-    /// [`read_only`](Self::read_only()). So does every read on a replica, behind a pooler, or with a time limit of the
+    /// [`read_only`](Self::read_only()). On PostgreSQL the begin takes no round trip more if the read binds only ids,
+    /// labels, numbers and times, as a page of a list does: see [`deferred`](Self::deferred()). So does every read on a replica, behind a pooler, or with a time limit of the
     /// unit. So does every read if the pool was connected to a database without the migration `m20261126_000024`. The
     /// metrics count only the statements of a unit that never begins a transaction, not the unit.
     #[must_use]
     pub fn autocommit() -> Self {
         Self { autocommit: true, ..Self::read_only() }
+    }
+
+    /// Begins the transaction with the first statement. Opening the unit then waits for nothing, and fails only for wrong
+    /// options. The first statement waits for a connection. Its error says that there is none, or that the server does
+    /// not answer.
+    ///
+    /// On PostgreSQL a first statement that binds only ids, labels, numbers and times begins the transaction in its own
+    /// round trip. It travels unprepared with these values in its text, which the server shows in `pg_stat_activity`. So
+    /// a unit saves one round trip, and the server plans that statement again each time. Any other first statement takes
+    /// the round trip of the begin before its own. On SQLite only the begin itself is later.
+    #[must_use]
+    pub fn deferred(mut self) -> Self {
+        self.deferred = true;
+        self
     }
 
     /// Reads everything that was committed before this position, which a unit's `commit_with_position` returned. Has no

@@ -15,8 +15,8 @@ use rylie_maintenance::{ImportedTenant, Seed, Seeded};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
     AuditReader, ConnectionError, Credential, DatabaseStore, Grant, IdentityUnit, OperationsUnit, PlatformUnit, Pool,
-    Progress, ReplicaStatus, Replicas, Store, StoreExt, TenantAccess, TenantCounts, TenantScope, TenantUnit,
-    UnitOptions,
+    Progress, ReplicaStatus, Replicas, SignedInUser, Store, StoreExt, TenantAccess, TenantCounts, TenantScope,
+    TenantUnit, UnitOptions,
 };
 use sea_orm::DbBackend;
 
@@ -324,6 +324,14 @@ impl Store for Database {
         opened_at: &'static Location<'static>,
     ) -> rylie_repositories::Result<Box<dyn IdentityUnit>> {
         self.store.open_identity_to_read(options, opened_at).await
+    }
+
+    async fn find_signed_in(
+        &self,
+        credential: &Credential,
+        opened_at: &'static Location<'static>,
+    ) -> rylie_repositories::Result<Option<SignedInUser>> {
+        self.store.find_signed_in(credential, opened_at).await
     }
 
     async fn open_tenant_of(

@@ -1,7 +1,13 @@
 //! Alerts on the database size: one when it crosses a threshold, and one when it is below again.
 
+#[cfg(feature = "alerts")]
 mod mail;
+#[cfg(not(feature = "alerts"))]
+mod no_notifier;
+#[cfg(feature = "alerts")]
 mod notifier;
+mod smtp;
+#[cfg(feature = "alerts")]
 mod webhook;
 
 use std::time::Duration;
@@ -14,10 +20,14 @@ use crate::bytes::pretty_bytes;
 use crate::error::{Result, in_words};
 use crate::work::operations;
 
-pub use mail::Smtp;
+#[cfg(not(feature = "alerts"))]
+pub use no_notifier::Notifier;
+#[cfg(feature = "alerts")]
 pub use notifier::Notifier;
+pub use smtp::Smtp;
 
 /// The cause of a failed delivery.
+#[cfg(feature = "alerts")]
 type NotSent = Box<dyn std::error::Error + Send + Sync>;
 
 /// The name of the watched value.

@@ -1,5 +1,7 @@
 //! Runs jobs at their due times: one run per due time over any number of processes.
 
+#[cfg_attr(not(feature = "scheduler"), path = "scheduler/no_due_times.rs")]
+mod due_times;
 mod duration;
 mod run;
 mod schedule;

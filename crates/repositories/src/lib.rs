@@ -31,7 +31,7 @@ pub use patch::Patch;
 pub use reading::Reading;
 pub use store::{
     Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
-    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, Store, StoreExt, TenantAccess,
+    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, Store, StoreExt, TenantAccess,
 };
 pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 

@@ -127,7 +127,7 @@ impl RequestRepository for Tx {
     }
 
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>> {
-        self.rows::<Entity>().filter(filter.condition()).listed(Order::Desc).page(page).await
+        self.rows::<Entity>().filter(filter.condition()).listed(Order::Desc).at_once().page(page).await
     }
 
     async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>> {
@@ -176,7 +176,7 @@ impl RequestRepository for Tx {
         let set = with_status(self, status);
         // The first completion time is kept.
         let changing = present(id).add(Column::Status.ne(status));
-        match rylie_tenancy::Tx::update::<Entity>(self, set, changing).await?.pop() {
+        match self.update_at_once::<Entity>(set, changing).await?.pop() {
             Some(request) => Ok(request),
             None => RequestRepository::get(self, id).await,
         }

@@ -19,12 +19,12 @@ use crate::tx::Tx;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
-use crate::{Error, Grant, Pool, Replicas, Result, TenantScope, UnitOptions};
+use crate::{Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
 
 pub use access::{Credential, TenantAccess};
 pub use open::{
     Configurable, OfCredential, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit,
-    Openable, Opening, StoreExt,
+    Openable, Opening, SigningIn, StoreExt,
 };
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
@@ -63,6 +63,16 @@ pub trait Store: Send + Sync {
         self.open_identity(opened_at).await
     }
 
+    /// Returns the user of a credential, or `None` if it is unknown or has expired. By default in an identity unit.
+    async fn find_signed_in(
+        &self,
+        credential: &Credential,
+        opened_at: &'static Location<'static>,
+    ) -> Result<Option<SignedInUser>> {
+        let identity = self.open_identity_to_read(UnitOptions::read_only().on_primary(), opened_at).await?;
+        credential.signed_in(&*identity).await
+    }
+
     /// Signs in, and opens a unit on the user's tenant. Fails with [`Error::NotSignedIn`]. By default with the two other
     /// methods, one after the other.
     async fn open_tenant_of(
@@ -72,9 +82,7 @@ pub trait Store: Send + Sync {
         options: UnitOptions,
         opened_at: &'static Location<'static>,
     ) -> Result<TenantAccess> {
-        let identity = self.open_identity_to_read(UnitOptions::read_only().on_primary(), opened_at).await?;
-        let user = credential.signed_in(&*identity).await?.ok_or(Error::NotSignedIn)?;
-        drop(identity);
+        let user = self.find_signed_in(credential, opened_at).await?.ok_or(Error::NotSignedIn)?;
         let scope = TenantScope::of(&user, origin);
         let unit = self.open_tenant(&scope, options, opened_at).await?;
         Ok(TenantAccess::new(scope, unit))
@@ -266,6 +274,16 @@ impl Store for DatabaseStore {
         Ok(Box::new(self.unit(self.opener.identity(options, at).await?)))
     }
 
+    async fn find_signed_in(&self, credential: &Credential, at: CallSite) -> Result<Option<SignedInUser>> {
+        if let Credential::Session(token) = credential
+            && let Some(user) = self.opener.session_user(token, at).await?
+        {
+            return Ok(user);
+        }
+        let identity = self.open_identity_to_read(UnitOptions::read_only().on_primary(), at).await?;
+        credential.signed_in(&*identity).await
+    }
+
     async fn open_tenant_of(
         &self,
         credential: &Credential,
@@ -273,6 +291,14 @@ impl Store for DatabaseStore {
         options: UnitOptions,
         at: CallSite,
     ) -> Result<TenantAccess> {
+        if let Credential::Session(token) = credential
+            && let Some(user) = self.opener.session_user(token, at).await?
+        {
+            // The unit begins with its first statement: the sign-in has shown that the server answers.
+            let scope = TenantScope::of(&user.ok_or(Error::NotSignedIn)?, origin);
+            let unit = self.open_tenant(&scope, options.deferred(), at).await?;
+            return Ok(TenantAccess::new(scope, unit));
+        }
         // A session may have begun or ended since a replica's state: the primary signs in, the replica reads.
         let elsewhere = self.opener.may_use_replica(options);
         let identity = if elsewhere { UnitOptions::read_only().on_primary() } else { options };

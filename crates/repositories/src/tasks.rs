@@ -142,7 +142,7 @@ impl TaskRepository for Tx {
     }
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
-        self.rows::<Entity>().filter(filter.condition()).listed(Order::Desc).page(page).await
+        self.rows::<Entity>().filter(filter.condition()).listed(Order::Desc).at_once().page(page).await
     }
 
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>> {

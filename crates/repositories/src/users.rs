@@ -148,7 +148,7 @@ impl UserFilter {
 #[async_trait]
 impl UserRepository for Tx {
     async fn find(&self, id: &UserId) -> Result<Option<User>> {
-        self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
+        self.rows::<Entity>().filter(Column::Id.eq(id)).at_once().one().await
     }
 
     async fn find_many(&self, ids: &[UserId]) -> Result<Vec<User>> {
@@ -156,15 +156,15 @@ impl UserRepository for Tx {
             return Ok(Vec::new());
         }
         let among = self.one_of(Column::Id, ids.iter().map(ToString::to_string));
-        self.rows::<Entity>().filter(among).all().await
+        self.rows::<Entity>().filter(among).at_once().all().await
     }
 
     async fn get(&self, id: &UserId) -> Result<User> {
-        self.rows::<Entity>().filter(Column::Id.eq(id)).get("User").await
+        self.rows::<Entity>().filter(Column::Id.eq(id)).at_once().get("User").await
     }
 
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>> {
-        self.rows::<Entity>().filter(filter.condition()).listed(Order::Asc).page(page).await
+        self.rows::<Entity>().filter(filter.condition()).listed(Order::Asc).at_once().page(page).await
     }
 
     async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>> {
@@ -232,9 +232,8 @@ impl UserRepository for Tx {
         let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
         // The condition includes the old role: after a concurrent change the record would be wrong.
         let unchanged = Condition::all().add(Column::Id.eq(id)).add(Column::Role.eq(before.role));
-        let user = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await?.pop().ok_or(Error::Contention)?;
-        self.record(Event::new(Action::UserRoleUpdate).on(id).changed("role", before.role, role)).await?;
-        Ok(user)
+        let event = Event::new(Action::UserRoleUpdate).on(id).changed("role", before.role, role);
+        self.update_recorded::<Entity>(set, unchanged, event).await?.pop().ok_or(Error::Contention)
     }
 
     async fn move_to(&self, id: &UserId, agency: Option<AgencyId>) -> Result<User> {

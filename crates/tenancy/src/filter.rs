@@ -10,6 +10,7 @@ mod columns;
 mod many;
 mod owned;
 mod owner;
+mod recorded;
 mod recording;
 mod refusals;
 mod reporting;
@@ -43,15 +44,16 @@ use refusals::Refusals;
 pub(crate) use audit_switch::AuditSwitch;
 pub use rows::Rows;
 pub use savepoints::Savepoint;
-pub(crate) use single_statement::Autocommit;
+pub(crate) use sign_in::session_user;
+pub(crate) use single_statement::BeginLater;
 pub use unfiltered::Unfiltered;
 pub use writes::Shared;
 
 /// An open unit of work: one transaction under one database role. Every repository is implemented on it.
 pub struct Tx {
-    /// Empty in autocommit until a read needs it, and after `commit`, which consumes the unit.
+    /// Empty until a statement needs it if it begins later, and after `commit`, which consumes the unit.
     transaction: OnceCell<Transaction>,
-    autocommit: Option<Autocommit>,
+    later: Option<BeginLater>,
     kind: UnitKind,
     caller: Caller,
     unit_context: UnitContext,
@@ -114,26 +116,21 @@ impl Tx {
         Self::of(OnceCell::new_with(Some(transaction)), None, kind, caller, unit_context)
     }
 
-    /// Creates a read-only unit that begins no transaction until it needs one.
-    pub(crate) fn in_autocommit(
-        autocommit: Autocommit,
-        kind: UnitKind,
-        caller: Caller,
-        unit_context: UnitContext,
-    ) -> Self {
-        Self::of(OnceCell::new(), Some(autocommit), kind, caller, unit_context)
+    /// Creates a unit that begins no transaction until it needs one.
+    pub(crate) fn begun_later(later: BeginLater, kind: UnitKind, caller: Caller, unit_context: UnitContext) -> Self {
+        Self::of(OnceCell::new(), Some(later), kind, caller, unit_context)
     }
 
     fn of(
         transaction: OnceCell<Transaction>,
-        autocommit: Option<Autocommit>,
+        later: Option<BeginLater>,
         kind: UnitKind,
         caller: Caller,
         unit_context: UnitContext,
     ) -> Self {
         let (refusals, changed_settings) = (Refusals::default(), AtomicBool::default());
         let progress = Mutex::default();
-        Self { transaction, autocommit, kind, caller, unit_context, refusals, changed_settings, progress }
+        Self { transaction, later, kind, caller, unit_context, refusals, changed_settings, progress }
     }
 
     /// Replaces the keys of the unit's cursors.
@@ -228,7 +225,7 @@ impl Tx {
 
     /// Returns how many statements were sent.
     pub fn statements(&self) -> u64 {
-        let alone = self.autocommit.as_ref().map_or(0, Autocommit::statements);
+        let alone = self.later.as_ref().map_or(0, BeginLater::statements);
         alone + self.transaction.get().map_or(0, Transaction::statements)
     }
 
@@ -282,9 +279,9 @@ impl Tx {
 
     /// Returns the transaction. Begins it if the unit has none yet.
     pub(crate) async fn connection(&self) -> Result<&Transaction> {
-        match &self.autocommit {
+        match &self.later {
             // Boxed: rarely needed, and otherwise part of the future of every statement.
-            Some(autocommit) => self.transaction.get_or_try_init(|| Box::pin(self.begin_late(autocommit))).await,
+            Some(later) => self.transaction.get_or_try_init(|| Box::pin(self.begin_late(later))).await,
             None => self.begun(),
         }
     }

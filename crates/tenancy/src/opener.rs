@@ -6,13 +6,13 @@ use rylie_audit::{Action, Actor, Event, Origin};
 use rylie_connection::{
     CallSite, DbRole, Pool, Replicas, Transaction, UnitOptions, auditing_role, begin, begin_on_replica,
 };
-use rylie_entities::Env;
+use rylie_entities::{Env, Token};
 
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
-use crate::filter::{AuditSwitch, Autocommit, Caller, Tx, UnitContext, UnitKind};
+use crate::filter::{AuditSwitch, BeginLater, Caller, Tx, UnitContext, UnitKind, session_user};
 use crate::grant::Grant;
-use crate::scope::TenantScope;
+use crate::scope::{SignedInUser, TenantScope};
 
 /// Opens the units of work of one database. Cheap to clone.
 #[derive(Clone)]
@@ -66,14 +66,22 @@ impl Opener {
         refuse_ignored(options)?;
         let caller = Caller { actor: scope.actor(), origin: scope.origin().clone() };
         let kind = UnitKind::Tenant(scope.clone());
-        if !(options.autocommit && options.read_only) {
+        if !(options.autocommit || options.deferred) {
             let db_role = DbRole::Tenant(scope.tenant().as_str());
             return self.open(db_role, options, at, kind, caller).await;
         }
         Ok(match self.begin_on_replica(&kind.db_role(), options, at).await {
             Some(transaction) => Tx::new(transaction, kind, caller, self.unit_context(&self.pool)),
-            None => Tx::in_autocommit(Autocommit::new(options, at), kind, caller, self.unit_context(&self.pool)),
+            None => Tx::begun_later(BeginLater::new(options, at), kind, caller, self.unit_context(&self.pool)),
         })
+    }
+
+    /// Returns the user of a session's token, or `None` if it is unknown or has expired. One round trip, on the primary.
+    ///
+    /// Returns an outer `None` where that is not possible: on SQLite, behind a pooler, and without the function of the
+    /// migration `m20261127_000068`.
+    pub async fn session_user(&self, token: &Token, at: CallSite) -> Result<Option<Option<SignedInUser>>> {
+        session_user(&self.pool, token, self.env.now().into(), at).await
     }
 
     /// Opens a unit on identities, before the tenant is known.
@@ -81,9 +89,7 @@ impl Opener {
     /// Fails with [`Error::Invalid`] for autocommit, and if a unit that may write has an option for read-only units.
     pub async fn identity(&self, options: UnitOptions, at: CallSite) -> Result<Tx> {
         refuse_ignored(options)?;
-        if options.autocommit {
-            return Err(Error::Invalid { what: OPTIONS, reason: "autocommit is for tenant units" });
-        }
+        for_tenant_units(options)?;
         let caller = Caller { actor: Actor::Job("identity".to_owned()), origin: Origin::default() };
         self.open(DbRole::Identity, options, at, UnitKind::Identity, caller).await
     }
@@ -99,9 +105,7 @@ impl Opener {
     /// Fails with [`Error::Invalid`] for autocommit, and if a unit that may write has an option for read-only units.
     pub async fn platform(&self, grant: &Grant, options: UnitOptions, at: CallSite) -> Result<Tx> {
         refuse_ignored(options)?;
-        if options.autocommit {
-            return Err(Error::Invalid { what: OPTIONS, reason: "autocommit is for tenant units" });
-        }
+        for_tenant_units(options)?;
         let caller = Caller { actor: grant.actor().clone(), origin: grant.origin().clone() };
         let open = |options| self.open(DbRole::Platform, options, at, UnitKind::Platform, caller.clone());
         let record = open(UnitOptions::default()).await?;
@@ -163,6 +167,13 @@ impl Opener {
 }
 
 const OPTIONS: &str = "the options of the unit";
+
+fn for_tenant_units(options: UnitOptions) -> Result<()> {
+    if options.autocommit || options.deferred {
+        return Err(Error::Invalid { what: OPTIONS, reason: "autocommit and a deferred begin are for tenant units" });
+    }
+    Ok(())
+}
 
 /// Fails for options that would have no effect.
 fn refuse_ignored(options: UnitOptions) -> Result<()> {

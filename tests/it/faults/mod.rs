@@ -11,6 +11,7 @@ mod cancelled;
 mod codes;
 mod connections;
 mod crash;
+mod deferred;
 mod long_work;
 mod lost_commit;
 mod silence;

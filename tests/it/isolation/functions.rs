@@ -48,6 +48,8 @@ async fn a_login_that_may_not_take_the_role_reads_nothing_through_them() {
     let mut stranger = Raw::connect(&database.url_as(&stranger)).await;
 
     assert_eq!(stranger.rows(READ).await, Err(DENIED.to_owned()));
+    let sign_in = "SELECT id FROM rylie_signed_in('any', '2000-01-01')";
+    assert_eq!(stranger.rows(sign_in).await, Err(DENIED.to_owned()));
 }
 
 #[tokio::test]

@@ -97,3 +97,51 @@ async fn no_role_and_no_tenant_outlives_its_unit() {
     let of = |agency: &TestAgency<'_>| format!("Request rylie_tenant {}", agency.agency.id);
     assert_eq!(raw.rows("SELECT who FROM witness").await.unwrap(), [of(&ours), of(&theirs)]);
 }
+
+#[tokio::test]
+async fn a_unit_that_begins_with_its_first_statement_has_its_role_and_tenant_in_it() {
+    let world = World::postgres().await.unwrap();
+    let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
+    let requests = [ours.request().await.unwrap().id, theirs.request().await.unwrap().id];
+    let mut raw = Raw::connect(world.url()).await;
+    raw.run(WITNESS).await;
+    raw.run("CREATE TRIGGER changed AFTER UPDATE ON \"Request\" FOR EACH ROW EXECUTE FUNCTION witness()").await;
+    let store = one_connection(&world).await;
+
+    for (number, agency) in [(0, &ours), (1, &theirs), (0, &ours)] {
+        let unit = store.tenant(&agency.scope()).read_only().deferred().await.unwrap();
+        assert_eq!(unit.requests().find(&requests[1 - number]).await.unwrap(), None);
+        assert_eq!(unit.requests().get(&requests[number]).await.unwrap().id, requests[number]);
+        drop(unit);
+        let unit = store.tenant(&agency.scope()).deferred().await.unwrap();
+        let foreign = unit.requests().set_status(&requests[1 - number], RequestStatus::Cancelled).await;
+        assert!(matches!(foreign, Err(rylie_db::repositories::Error::NotFound { .. })));
+        drop(unit);
+        let unit = store.tenant(&agency.scope()).deferred().await.unwrap();
+        let status = [RequestStatus::InProgress, RequestStatus::Completed][usize::from(number == 0)];
+        unit.requests().set_status(&requests[number], status).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+
+    let (one, other) = (&ours.agency.id, &theirs.agency.id);
+    let seen = raw.rows("SELECT who FROM witness").await.unwrap();
+    assert_eq!(seen, [format!("Request rylie_tenant {one}"), format!("Request rylie_tenant {other}")]);
+}
+
+#[tokio::test]
+async fn the_sign_in_function_reads_under_the_identity_role_and_leaves_no_state() {
+    let world = World::postgres().await.unwrap();
+    let agency = world.agency().await.unwrap();
+    let unit = world.store().identity().await.unwrap();
+    let expires = world.env().now() + chrono::TimeDelta::hours(1);
+    let token = unit.sessions().begin(&agency.admin.user.id, expires).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut raw = Raw::connect(world.url()).await;
+    let call = |token: &str| format!("SELECT id FROM rylie_signed_in('{token}', '2000-01-01')");
+    let state = "SELECT concat_ws(' ', current_user, nullif(current_setting('rylie.tenant', true), ''))";
+    let before = raw.rows(state).await.unwrap();
+
+    assert_eq!(raw.rows(&call(token.expose())).await.unwrap(), [agency.admin.user.id.to_string()]);
+    assert_eq!(raw.rows(&call("unknown")).await.unwrap(), Vec::<String>::new());
+    assert_eq!(raw.rows(state).await.unwrap(), before);
+}

@@ -31,10 +31,10 @@ pub(crate) async fn save_and_read(name: &str) -> Result<()> {
                 property_id: None,
                 property_name: None,
             };
-            let unit = store.tenant(scope).await?;
+            let unit = store.tenant(scope).deferred().await?;
             unit.ga4_connections().save(new).await?;
             unit.commit().await?;
-            let unit = store.tenant(scope).read_only().await?;
+            let unit = store.tenant(scope).read_only().deferred().await?;
             let opened = unit.ga4_connections().open_tokens(&user).await?.ok_or("no connection")?;
             if opened.access == access { Ok(()) } else { Err("the opened token differs".into()) }
         }

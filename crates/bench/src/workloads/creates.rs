@@ -18,7 +18,7 @@ pub(crate) async fn with_ten_tasks(name: &str, callers: usize) -> Result<()> {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
             let place = usize::try_from(scatter(number, scopes.len() as u64))?;
-            let unit = store.tenant(&scopes[place]).await?;
+            let unit = store.tenant(&scopes[place]).deferred().await?;
             let made = unit.requests().add_with_tasks(request(number), tasks()).await?;
             unit.commit().await?;
             if made.tasks.len() == 10 { Ok(()) } else { Err("not ten tasks".into()) }

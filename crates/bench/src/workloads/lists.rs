@@ -19,6 +19,26 @@ pub(crate) async fn of_small_tenants(name: &str, callers: usize) -> Result<()> {
     pages(name, callers, &service, scopes, PageRequest::new(50, 0)).await
 }
 
+/// Signs in by a session's token and reads the first page and the total, as a web call does.
+pub(crate) async fn of_a_token(name: &str, callers: usize) -> Result<()> {
+    let service = Service::connect().await?;
+    let mut tokens = Vec::new();
+    for agency in 3..3 + SMALL {
+        tokens.push(service.token(agency).await?);
+    }
+    let (store, tokens) = (service.store.clone(), Arc::new(tokens));
+    looped(name, callers, move |number| {
+        let (store, tokens) = (Arc::clone(&store), Arc::clone(&tokens));
+        async move {
+            let token = &tokens[place(number, tokens.len())];
+            let unit = store.tenant_of(token, Origin::default()).read_only().await?;
+            let page = unit.requests().list(completed(), PageRequest::new(50, 0)).await?;
+            if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("the page is incomplete".into()) }
+        }
+    })
+    .await
+}
+
 /// Reads a page and the total of the large agency.
 pub(crate) async fn of_the_large_tenant(name: &str, offset: u64) -> Result<()> {
     let service = Service::connect().await?;
@@ -69,7 +89,7 @@ async fn pages(
     looped(name, callers, move |number| {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
-            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().await?;
+            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().deferred().await?;
             let page = unit.requests().list(completed(), page).await?;
             if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }

@@ -1,19 +1,21 @@
 //! Acquires connections and sends the first batch: it begins a unit, or reads in its own transaction.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
 use super::{AuditingRole, DbRole, Inner, Pool, on_lender, postgres, sqlite};
+use crate::bounds::is_silence;
 use crate::cache::{ConnectionCache, LeasedConnection, NotLent};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
-use crate::transaction::{Transaction, rows_of};
+use crate::transaction::{Batch, Deferred, Lessor, Replacing, Transaction, rows_of};
 use crate::unit_options::UnitOptions;
 
 /// How a statement reads a tenant's rows in its own transaction.
@@ -34,14 +36,42 @@ impl Pool {
         let mut lost = Lost::default();
         loop {
             match self.begin_on_one(db_role, options, at).await? {
-                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, fault.is_silence(), &mut lost) => {}
                 done => return done,
             }
         }
     }
 
+    /// Leases the connection of a transaction that begins with its first statement. On SQLite and on a replica it
+    /// begins now.
+    pub(crate) async fn begin_deferred(
+        &self,
+        db_role: &DbRole<'_>,
+        options: UnitOptions,
+        at: CallSite,
+    ) -> Result<Transaction> {
+        let Inner::Postgres(cache) = &self.inner else { return self.begin(db_role, options, at).await };
+        if self.server != Server::Primary {
+            return self.begin(db_role, options, at).await;
+        }
+        let (leased, holder) = self.acquire(cache, at).await?;
+        let relet = Relet { pool: self.clone(), lost: Lost::default() };
+        let deferred = Deferred::new(Box::new(relet), leased, self.batch(db_role, options), options.statement_timeout);
+        let transaction = Transaction::deferred(deferred, options.access(), &self.endpoint);
+        Ok(transaction.held_by(holder).keeping_statements(!self.options.behind_pooler).on(self.server))
+    }
+
     /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
     pub(crate) fn reads_single_statement(&self, options: UnitOptions) -> Option<SingleStatement> {
+        self.single_statement(options, &self.reads_through_functions)
+    }
+
+    /// Returns how a session's token is looked up without a transaction, or `None` if it cannot be.
+    pub(crate) fn signs_in_by_single_statement(&self, options: UnitOptions) -> Option<SingleStatement> {
+        self.single_statement(options, &self.signs_in_through_function)
+    }
+
+    fn single_statement(&self, options: UnitOptions, functions: &AtomicBool) -> Option<SingleStatement> {
         if self.engine() == DbBackend::Sqlite {
             return Some(SingleStatement::Plainly);
         }
@@ -49,7 +79,7 @@ impl Pool {
         if self.options.behind_pooler || options.statement_timeout.is_some() {
             return None;
         }
-        match (self.has_row_level_security(), self.reads_through_functions.load(Ordering::Relaxed)) {
+        match (self.has_row_level_security(), functions.load(Ordering::Relaxed)) {
             (false, _) => Some(SingleStatement::Plainly),
             (true, true) => Some(SingleStatement::ThroughFunction),
             (true, false) => None,
@@ -64,10 +94,10 @@ impl Pool {
         at: CallSite,
     ) -> Result<Vec<QueryResult>> {
         // A silent read has already waited for the full statement limit: report it, without a retry.
-        let mut lost = Lost { dead: 0, silent: 1 };
+        let mut lost = Lost::no_silence();
         loop {
             match self.read_on_one(table, statement.clone(), at).await? {
-                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, &mut lost) => {}
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, fault.is_silence(), &mut lost) => {}
                 done => return done,
             }
         }
@@ -84,17 +114,8 @@ impl Pool {
         let (begun, holder) = match &self.inner {
             Inner::Postgres(cache) => {
                 let (leased, holder) = self.acquire(cache, at).await?;
-                let mut batch =
-                    postgres::begin(db_role, access, self.has_row_level_security(), self.options.behind_pooler);
-                if self.server != Server::Primary {
-                    batch.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
-                }
-                let limit = options.statement_timeout;
-                batch.extend(limit.map(postgres::limit_statements));
-                if limit.is_none() && self.options.behind_pooler && !self.options.statement_timeout.is_zero() {
-                    batch.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
-                }
-                (Transaction::begin_postgres(leased, batch, limit, access, &self.endpoint).await, holder)
+                let (batch, limit) = (self.batch(db_role, options), options.statement_timeout);
+                (Transaction::begin_postgres(leased, batch.text, limit, access, &self.endpoint).await, holder)
             }
             Inner::Sqlite(cache) => {
                 let (leased, holder) = self.acquire(cache, at).await?;
@@ -102,10 +123,32 @@ impl Pool {
             }
         };
         let begun = begun.map(|transaction| {
-            metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
+            self.count_opened();
             transaction.held_by(holder).keeping_statements(!self.options.behind_pooler).on(self.server)
         });
         Ok(begun.map_err(Error::from))
+    }
+
+    /// Returns the batch that begins a unit.
+    fn batch(&self, db_role: &DbRole<'_>, options: UnitOptions) -> Batch {
+        let row_level_security = self.has_row_level_security();
+        let mut text = postgres::begin(db_role, options.access(), row_level_security, self.options.behind_pooler);
+        let mut rows = usize::from(row_level_security && matches!(db_role, DbRole::Tenant(_)));
+        if self.server != Server::Primary {
+            text.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
+            rows += 1;
+        }
+        let limit = options.statement_timeout;
+        text.extend(limit.map(postgres::limit_statements));
+        if limit.is_none() && self.options.behind_pooler && !self.options.statement_timeout.is_zero() {
+            text.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
+            rows += 1;
+        }
+        Batch { text, rows }
+    }
+
+    fn count_opened(&self) {
+        metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
     }
 
     async fn read_on_one(
@@ -124,9 +167,9 @@ impl Pool {
     ///
     /// Every idle connection may have died; after those a new one is made. A silent connection has purged the idle
     /// ones, so the second is new.
-    fn may_replace(&self, fault: &Fault, lost: &mut Lost) -> bool {
+    fn may_replace(&self, fault: &dyn fmt::Display, silence: bool, lost: &mut Lost) -> bool {
         let (count, most) =
-            if fault.is_silence() { (&mut lost.silent, 1) } else { (&mut lost.dead, self.options.max_connections) };
+            if silence { (&mut lost.silent, 1) } else { (&mut lost.dead, self.options.max_connections) };
         let may = *count < most && self.server == Server::Primary;
         if may {
             tracing::debug!(%fault, "replacing a connection that died while it was idle");
@@ -187,4 +230,36 @@ impl Pool {
 struct Lost {
     dead: u32,
     silent: u32,
+}
+
+impl Lost {
+    /// Counts as if one connection had been silent, so that a silent one is not replaced.
+    fn no_silence() -> Self {
+        Self { dead: 0, silent: 1 }
+    }
+}
+
+/// Replaces connections of a unit that begins later.
+struct Relet {
+    pool: Pool,
+    lost: Lost,
+}
+
+impl Lessor for Relet {
+    fn replace<'a>(&'a mut self, error: &'a sqlx::Error, waited: bool) -> Replacing<'a> {
+        Box::pin(async move {
+            let silence = is_silence(error);
+            if (silence && waited) || !self.pool.may_replace(error, silence, &mut self.lost) {
+                return None;
+            }
+            match &self.pool.inner {
+                Inner::Postgres(cache) => self.pool.lease(cache).await.ok(),
+                Inner::Sqlite(_) => None,
+            }
+        })
+    }
+
+    fn begun(&self) {
+        self.pool.count_opened();
+    }
 }

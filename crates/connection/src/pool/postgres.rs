@@ -139,13 +139,16 @@ pub(super) async fn may_audit(conn: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?.try_get(0)?)
 }
 
-/// Returns whether the functions that read a tenant's rows in one round trip exist.
-pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<bool> {
+/// Returns whether the functions exist that read in one round trip: a tenant's rows by id, and a session by its token.
+pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<(bool, bool)> {
     // They run as the login, so only functions of the tables' owner are accepted.
-    let sql = "SELECT count(*) = 2 FROM (VALUES ('rylie_requests_by_id', 'Request'), ('rylie_tasks_by_id', 'Task')) f (name, \"table\") \
-               JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name || '(text, text[])') AND has_function_privilege(p.oid, 'EXECUTE') \
+    let sql = "SELECT count(*) FILTER (WHERE \"table\" <> 'Session') = 2, count(*) FILTER (WHERE \"table\" = 'Session') = 1 \
+               FROM (VALUES ('rylie_requests_by_id(text, text[])', 'Request'), ('rylie_tasks_by_id(text, text[])', 'Task'), \
+               ('rylie_signed_in(text, timestamp)', 'Session')) f (name, \"table\") \
+               JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name) AND has_function_privilege(p.oid, 'EXECUTE') \
                JOIN pg_class t ON t.oid = to_regclass(format('public.%I', \"table\")) AND t.relowner = p.proowner";
-    Ok(sqlx::raw_sql(sql).fetch_one(&mut *conn).await?.try_get(0)?)
+    let row = sqlx::raw_sql(sql).fetch_one(&mut *conn).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// Returns `BEGIN`, the database role and the tenant in one text, which takes one round trip.

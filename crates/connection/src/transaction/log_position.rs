@@ -28,6 +28,7 @@ impl Transaction {
         let done = match self.into_open() {
             Some(EngineConnection::Postgres(held)) => held.commit_with_position().await,
             Some(EngineConnection::Sqlite(held)) => held.commit().await.map(|()| LogPosition::default()),
+            Some(EngineConnection::Deferred(_)) => Ok(LogPosition::default()),
             None => Err(sqlx::Error::WorkerCrashed),
         };
         done.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))

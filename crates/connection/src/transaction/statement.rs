@@ -2,13 +2,13 @@
 
 /// Returns the first word if it is a known one, else `OTHER`.
 pub(super) fn operation(sql: &str) -> &'static str {
-    let word = sql.split_whitespace().next().unwrap_or_default();
+    let word = write(sql).unwrap_or(sql).split_whitespace().next().unwrap_or_default();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].into_iter().find(|known| *known == word).unwrap_or("OTHER")
 }
 
 /// Returns the table, if the statement names only one.
 pub(super) fn collection(sql: &str) -> Option<&str> {
-    let mut words = sql.split_ascii_whitespace();
+    let mut words = write(sql).unwrap_or(sql).split_ascii_whitespace();
     let mut tables = std::iter::from_fn(|| {
         while let Some(word) = words.next() {
             if matches!(word, "FROM" | "JOIN" | "INTO" | "UPDATE")
@@ -21,6 +21,12 @@ pub(super) fn collection(sql: &str) -> Option<&str> {
     });
     let first = tables.next()?;
     tables.all(|other| other == first).then_some(first)
+}
+
+/// Returns the write of a statement that also records it.
+fn write(sql: &str) -> Option<&str> {
+    let (write, _) = sql.strip_prefix("WITH \"written\" AS (")?.split_once("\"recorded\" AS (")?;
+    Some(write)
 }
 
 /// Returns the quoted name at the start of a word, unless it qualifies a column (`IS DISTINCT FROM "a"."b"`).
@@ -37,6 +43,8 @@ mod tests {
     fn a_statement_is_reported_by_its_kind() {
         assert_eq!(operation("SELECT 'canary'"), "SELECT");
         assert_eq!(operation("WITH a AS (SELECT 1) SELECT 1"), "WITH");
+        let recorded = r#"WITH "written" AS (INSERT INTO "T" ("a") VALUES ($1)), "recorded" AS (INSERT INTO "AuditLog" ("a") SELECT 1)"#;
+        assert_eq!(operation(recorded), "INSERT");
         assert_eq!(operation("canary"), "OTHER");
         assert_eq!(operation(""), "OTHER");
     }
@@ -51,6 +59,10 @@ mod tests {
             (r#"SELECT 1 FROM "User" LEFT JOIN "Request" ON true"#, None),
             ("SELECT 1 FROM (SELECT 1)", None),
             ("SELECT 1", None),
+            (
+                r#"WITH "written" AS (UPDATE "User" SET "a" = $1), "recorded" AS (INSERT INTO "AuditLog" ("a") SELECT 1 FROM "written") SELECT * FROM "written""#,
+                Some("User"),
+            ),
         ] {
             assert_eq!(collection(sql), table, "{sql}");
         }

@@ -29,7 +29,7 @@ macro_rules! on_engine {
                 let $conn = held.conn().map_err(query_error)?;
                 $call
             }
-            None => Err(query_error(sqlx::Error::WorkerCrashed)),
+            Some(EngineConnection::Deferred(_)) | None => Err(query_error(sqlx::Error::WorkerCrashed)),
         }
     };
 }

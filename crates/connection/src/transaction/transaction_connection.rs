@@ -1,5 +1,6 @@
 //! A leased connection inside a transaction: never returned while the transaction is open.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Database, SqlSafeStr, SqlStr};
@@ -22,7 +23,15 @@ pub(super) struct TransactionConnection<DB: Database> {
     loss: Option<Loss>,
     /// The outcome, or the outcome if it is dropped now.
     outcome: &'static str,
+    /// Ends the transaction by its own statement, if the driver does not know that it has begun.
+    end: Option<End<DB>>,
 }
+
+/// Runs `COMMIT` or `ROLLBACK`.
+type End<DB> =
+    for<'c> fn(&'c mut <DB as Database>::Connection, &'static str) -> Pin<Box<dyn Future<Output = Ended> + Send + 'c>>;
+
+type Ended = Result<(), sqlx::Error>;
 
 #[derive(Clone, Copy)]
 enum Loss {
@@ -50,7 +59,7 @@ impl<DB: Database> TransactionConnection<DB> {
         };
         match (begun, beginning.0.take()) {
             (Ok(()), Some(leased)) => {
-                Ok(Self { leased: Some(leased), open: true, within, loss: None, outcome: "rolled_back" })
+                Ok(Self { leased: Some(leased), open: true, within, loss: None, outcome: "rolled_back", end: None })
             }
             (begun, leased) => {
                 let error = begun.err().unwrap_or(sqlx::Error::WorkerCrashed);
@@ -60,6 +69,11 @@ impl<DB: Database> TransactionConnection<DB> {
                 Err(error)
             }
         }
+    }
+
+    /// Returns the connection of a transaction that has begun without the driver's knowledge. `end` ends it.
+    pub(super) fn begun(leased: LeasedConnection<DB>, within: Option<Duration>, end: End<DB>) -> Self {
+        Self { leased: Some(leased), open: true, within, loss: None, outcome: "rolled_back", end: Some(end) }
     }
 
     pub(super) fn conn(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
@@ -82,8 +96,13 @@ impl<DB: Database> TransactionConnection<DB> {
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.committing();
-        let within = self.within;
-        let done = answered(within, DB::TransactionManager::commit(self.conn()?)).await.and_then(|done| done);
+        let (within, end) = (self.within, self.end);
+        let conn = self.conn()?;
+        let done = match end {
+            Some(end) => answered(within, end(conn, "COMMIT")).await,
+            None => answered(within, DB::TransactionManager::commit(conn)).await,
+        };
+        let done = done.and_then(|done| done);
         if let Err(error) = done {
             self.note(&error);
             return Err(error);
@@ -108,12 +127,12 @@ impl<DB: Database> Drop for TransactionConnection<DB> {
     fn drop(&mut self) {
         metrics::counter!(UNITS, "outcome" => self.outcome).increment(1);
         let Some(leased) = self.leased.take() else { return };
-        let within = self.within;
+        let (within, end) = (self.within, self.end);
         match self.loss {
             // The server rolls back when it notices the closed connection, or at its own idle limit.
             Some(Loss::OfOne) => leased.cut(),
             Some(Loss::OfAll) => leased.end_with_others(),
-            None if self.open => off_the_callers_path(leased, move |leased| roll_back(leased, within)),
+            None if self.open => off_the_callers_path(leased, move |leased| roll_back(leased, within, end)),
             None => leased.give_back(),
         }
     }
@@ -148,10 +167,11 @@ async fn begin<DB: Database>(leased: &mut LeasedConnection<DB>, batch: Option<Sq
 
 /// Rolls back. Waits for running work, at most as long as for a statement, because the connection occupies a slot of
 /// the pool.
-async fn roll_back<DB: Database>(mut leased: LeasedConnection<DB>, within: Option<Duration>) {
-    let rolled_back = match leased.conn() {
-        Ok(conn) => answered(within, DB::TransactionManager::rollback(conn)).await.and_then(|done| done),
-        Err(error) => Err(error),
+async fn roll_back<DB: Database>(mut leased: LeasedConnection<DB>, within: Option<Duration>, end: Option<End<DB>>) {
+    let rolled_back = match (leased.conn(), end) {
+        (Ok(conn), Some(end)) => answered(within, end(conn, "ROLLBACK")).await.and_then(|done| done),
+        (Ok(conn), None) => answered(within, DB::TransactionManager::rollback(conn)).await.and_then(|done| done),
+        (Err(error), _) => Err(error),
     };
     match rolled_back {
         Ok(()) => leased.give_back(),
@@ -164,7 +184,7 @@ async fn roll_back<DB: Database>(mut leased: LeasedConnection<DB>, within: Optio
 async fn undo<DB: Database>(mut leased: LeasedConnection<DB>) {
     let within = leased.bounds().statement(None);
     match answered(within, begin(&mut leased, None)).await.and_then(|begun| begun) {
-        Ok(()) => roll_back(leased, within).await,
+        Ok(()) => roll_back(leased, within, None).await,
         Err(error) => leased.end_after(&error),
     }
 }

@@ -5,21 +5,10 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use rylie_crypto::Secret;
 use rylie_repositories::Delivery;
 
-use super::NotSent;
+use super::{NotSent, Smtp};
 use crate::error::{Error, Result};
-
-/// The mail server for alerts.
-#[derive(Clone, Debug)]
-pub struct Smtp {
-    /// `smtp://host:port`, `smtp://user:password@host?tls=required` or `smtps://…`. A password is percent-encoded, and
-    /// refused if TLS is not required.
-    pub url: Secret<String>,
-    /// The sender's address.
-    pub from: String,
-}
 
 /// Maximum time for one SMTP command.
 const TIMEOUT: Duration = Duration::from_secs(20);

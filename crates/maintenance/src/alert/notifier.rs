@@ -2,7 +2,8 @@
 
 use rylie_repositories::Delivery;
 
-use super::mail::{Mail, Smtp};
+use super::Smtp;
+use super::mail::Mail;
 use super::webhook::Webhook;
 use crate::error::{Error, Result};
 

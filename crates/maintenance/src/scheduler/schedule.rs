@@ -1,13 +1,11 @@
 //! The schedule of a job.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
-use croner::Cron;
 
+use super::due_times::{DueTimes, UTC, zone_name};
 use super::duration::parse_duration;
 use crate::error::{Error, Result};
 use crate::job::{Job, Missed};
@@ -33,8 +31,8 @@ const MOST: u32 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Schedule {
     /// `None`: the job is never due.
-    cron: Option<Cron>,
-    zone: Tz,
+    cron: Option<DueTimes>,
+    zone: &'static str,
     text: String,
     pub(crate) missed: Missed,
     pub(crate) timeout: Duration,
@@ -76,27 +74,26 @@ impl Schedule {
     /// Returns the name of the time zone.
     #[must_use]
     pub fn zone(&self) -> &'static str {
-        self.zone.name()
+        self.zone
     }
 
     /// Returns the first due time after an instant; `None` if there is none within the calendar.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let next = self.cron.as_ref()?.find_next_occurrence(&after.with_timezone(&self.zone), false).ok()?;
-        Some(next.with_timezone(&Utc))
+        self.cron.as_ref()?.next_after(after)
     }
 
     /// Returns the due times after `settled` and up to `now`, newest first, at most `most`.
     fn due_between(&self, settled: DateTime<Utc>, now: DateTime<Utc>, most: u32) -> Vec<DateTime<Utc>> {
         let Some(cron) = &self.cron else { return Vec::new() };
         let mut found: Vec<DateTime<Utc>> = Vec::new();
-        let mut before = now.with_timezone(&self.zone);
+        let mut before = now;
         while found.len() < most as usize {
-            let Ok(due) = cron.find_previous_occurrence(&before, found.is_empty()) else { break };
+            let Some(due) = cron.previous(before, found.is_empty()) else { break };
             if due <= settled {
                 break;
             }
-            found.push(due.with_timezone(&Utc));
+            found.push(due);
             before = due;
         }
         found
@@ -144,26 +141,16 @@ impl Reader<'_> {
         }
     }
 
-    fn cron(&self, text: &str) -> Result<Option<Cron>> {
+    fn cron(&self, text: &str) -> Result<Option<DueTimes>> {
         if text == NEVER {
             return Ok(None);
         }
-        let cron = Cron::from_str(text).map_err(|error| {
-            self.wrong("cron", format!("it must be a cron expression such as `30 3 * * *`, or `never`: {error}"))
-        })?;
-        // The parser accepts seconds and years too, and would shift the meaning of the fields.
-        if !text.starts_with('@') && text.split_whitespace().count() != 5 {
-            return Err(self.wrong("cron", "it must have five fields: minute, hour, day, month, weekday"));
-        }
-        if cron.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_err() {
-            return Err(self.wrong("cron", "it is never due: no such day exists; write `never` to turn the job off"));
-        }
-        Ok(Some(cron))
+        DueTimes::new(text, self.text("zone")).map(Some).map_err(|reason| self.wrong("cron", reason))
     }
 
-    fn zone(&self) -> Result<Tz> {
-        let Some(name) = self.text("zone") else { return Ok(Tz::UTC) };
-        name.parse().map_err(|_| self.wrong("zone", "it must be the name of a time zone such as `Europe/Berlin`"))
+    fn zone(&self) -> Result<&'static str> {
+        let Some(name) = self.text("zone") else { return Ok(UTC) };
+        zone_name(name).map_err(|reason| self.wrong("zone", reason))
     }
 
     fn missed(&self, default: Missed) -> Result<Missed> {
@@ -200,4 +187,5 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "scheduler")]
 mod tests;

@@ -74,13 +74,13 @@ macro_rules! google_connections {
         #[async_trait]
         impl $repository for Tx {
             async fn find(&self, user: &UserId) -> Result<Option<$row>> {
-                self.rows::<Entity>().filter(Column::UserId.eq(user)).one().await
+                self.rows::<Entity>().filter(Column::UserId.eq(user)).at_once().one().await
             }
 
             async fn save(&self, new: $new) -> Result<$row> {
-                let owner = self.owner(new.user.as_ref()).await?;
-                let before = $repository::find(self, &owner.id).await?;
-                let id = before.as_ref().map_or_else(|| $id::generate(self.env()), |row| row.id.clone());
+                let of = (Column::UserId, Column::Id);
+                let (owner, before) = self.owner_and_key::<Entity>(new.user.as_ref(), of.0, of.1).await?;
+                let id = before.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| $id::generate(self.env()));
                 let place = |column| Place::new(column, id.as_str(), &owner.id);
                 let mut row = ActiveModel {
                     access_token: Set(self.seal(&new.access_token, place(SecretColumn::$access))?),
@@ -92,17 +92,17 @@ macro_rules! google_connections {
                     ..Default::default()
                 };
                 // Two statements, because a sealed value is bound to the id of the row that stores it.
-                let saved = if before.is_some() {
-                    self.update_one::<Entity>(row, Column::Id.eq(&id), TABLE).await?
+                let event = Event::new(Action::ConnectionSaved).on(&id);
+                if before.is_some() {
+                    let saved = self.update_recorded::<Entity>(row, Column::Id.eq(&id), event).await?.pop();
+                    saved.ok_or(Error::NotFound { entity: TABLE })
                 } else {
                     row.id = Set(id.clone());
                     row.tenant_id = Set(owner.tenant_id.clone());
                     row.user_id = Set(owner.id.clone());
                     row.created_at = Set(self.now());
-                    self.insert::<Entity>(row).await.map_err(Error::conflict_is_contention)?
-                };
-                self.record(Event::new(Action::ConnectionSaved).on(&saved.id)).await?;
-                Ok(saved)
+                    self.insert_recorded::<Entity>(row, event).await.map_err(Error::conflict_is_contention)
+                }
             }
 
             async fn open_tokens(&self, user: &UserId) -> Result<Option<OpenedTokens>> {

@@ -39,9 +39,20 @@ pub trait StoreExt: Store {
         OpenUnit::new(self, OfIdentities, Location::caller())
     }
 
-    /// Signs in by a session's token or an API key, and opens a unit on the user's tenant: in the unit that read the
-    /// session, so that both cost three round trips with the first read. [`OpenUnit::read_only`] makes it read-only: on
-    /// SQLite it then waits for no writer. Fails with [`Error::NotSignedIn`] if the token is unknown or has expired.
+    /// Returns the user of a session's token or an API key, or `None` if it is unknown or has expired. For a session on
+    /// PostgreSQL one round trip; for an API key and behind a pooler three.
+    #[track_caller]
+    fn signed_in(&self, credential: impl Into<Credential>) -> SigningIn<'_> {
+        let (credential, at) = (credential.into(), Location::caller());
+        Box::pin(async move { self.find_signed_in(&credential, at).await })
+    }
+
+    /// Signs in by a session's token or an API key, and opens a unit on the user's tenant. [`OpenUnit::read_only`] makes
+    /// it read-only: on SQLite it then waits for no writer. Fails with [`Error::NotSignedIn`] if the token is unknown or
+    /// has expired.
+    ///
+    /// For a session on PostgreSQL, signing in is one round trip, and the unit is [deferred](OpenUnit::deferred()): two
+    /// with a page of a list. For an API key and behind a pooler the unit that reads the key serves the tenant.
     ///
     /// ```
     /// # use rylie_repositories::{PageRequest, RequestFilter, Result, Store, StoreExt};
@@ -54,7 +65,7 @@ pub trait StoreExt: Store {
     /// # }
     /// ```
     ///
-    /// Where a replica may serve the unit, the primary signs in: the unit then takes two more round trips.
+    /// Where a replica may serve the unit, the primary signs in.
     #[track_caller]
     fn tenant_of(&self, credential: impl Into<Credential>, origin: Origin) -> OpenUnit<'_, Self, OfCredential> {
         OpenUnit::new(self, OfCredential { credential: credential.into(), origin }, Location::caller())
@@ -129,6 +140,14 @@ impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenUnit<'a, S, K> {
     }
 }
 
+impl<'a, S: ?Sized> OpenUnit<'a, S, OfTenant<'a>> {
+    /// Begins with the first statement, in the same round trip where it binds only ids, labels, numbers and times: a
+    /// change of a status is then two round trips with the commit. See [`UnitOptions::deferred()`] for the conditions.
+    pub fn deferred(self) -> Self {
+        Self { options: self.options.deferred(), ..self }
+    }
+}
+
 /// A read-only unit that is not open yet. `.await` opens it.
 #[must_use = "the unit opens when this is awaited"]
 #[derive(Debug)]
@@ -168,6 +187,11 @@ impl<S: ?Sized> OpenReadOnly<'_, S, OfTenant<'_>> {
     pub fn autocommit(self) -> Self {
         self.with(|options| UnitOptions { autocommit: true, ..options })
     }
+
+    /// Begins with the first statement; see [`OpenUnit::deferred()`]. All reads see one state, that of the first.
+    pub fn deferred(self) -> Self {
+        self.with(UnitOptions::deferred)
+    }
 }
 
 impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenReadOnly<'a, S, K> {
@@ -178,6 +202,9 @@ impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenReadOnly<'a, S, 
         self.0.into_future()
     }
 }
+
+/// The future of [`StoreExt::signed_in`].
+pub type SigningIn<'a> = Pin<Box<dyn Future<Output = Result<Option<SignedInUser>>> + Send + 'a>>;
 
 /// The future that opens a unit.
 pub type Opening<'a, U> = Pin<Box<dyn Future<Output = Result<Box<U>>> + Send + 'a>>;

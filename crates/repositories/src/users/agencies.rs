@@ -81,7 +81,7 @@ pub struct AgencyChanges {
 #[async_trait]
 impl AgencyRepository for Tx {
     async fn find(&self, id: &AgencyId) -> Result<Option<Agency>> {
-        self.rows::<Entity>().filter(Column::Id.eq(id)).one().await
+        self.rows::<Entity>().filter(Column::Id.eq(id)).at_once().one().await
     }
 
     async fn find_many(&self, ids: &[AgencyId]) -> Result<Vec<Agency>> {

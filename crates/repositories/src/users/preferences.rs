@@ -47,7 +47,7 @@ pub struct PreferencesChanges {
 #[async_trait]
 impl PreferencesRepository for Tx {
     async fn find(&self, user: &UserId) -> Result<Option<UserPreferences>> {
-        self.rows::<Entity>().filter(Column::UserId.eq(user)).one().await
+        self.rows::<Entity>().filter(Column::UserId.eq(user)).at_once().one().await
     }
 
     async fn save(&self, user: &UserId, changes: PreferencesChanges) -> Result<UserPreferences> {

@@ -2,7 +2,7 @@
 
 use rylie_entities::Keyed;
 use sea_orm::sea_query::Values;
-use sea_orm::{Condition, ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{Condition, DbBackend, Statement, Value};
 
 use super::rows::decoded;
 use super::texts::Texts;
@@ -31,8 +31,8 @@ impl Tx {
         }
         let select = || self.rows::<E>().filter(one::<E>(id, false)).limit(1);
         let statement = self.by_key::<E>(Form::OfOne, with_deleted::<E>(vec![id.to_string().into()]), select);
-        let row = self.connection().await?.query_one_raw(statement).await?;
-        Ok(row.map(|row| E::decoded(&row)).transpose()?)
+        let rows = self.connection().await?.query_all_at_once(statement).await?;
+        Ok(decoded::<E>(&rows)?.into_iter().next())
     }
 
     /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, in no defined order.
@@ -44,7 +44,7 @@ impl Tx {
             return rows.await;
         }
         let statement = self.among_keys::<E>(ids);
-        decoded::<E>(&self.connection().await?.query_all_raw(statement).await?)
+        decoded::<E>(&self.connection().await?.query_all_at_once(statement).await?)
     }
 
     pub(super) fn among_keys<E: Keyed>(&self, ids: &[impl ToString]) -> Statement {

@@ -1,7 +1,7 @@
 //! The user in whose name a unit works.
 
-use rylie_entities::{User, UserId, UserRole, user};
-use sea_orm::ColumnTrait;
+use rylie_entities::{TenantOwned, User, UserId, UserRole, user};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, QueryTrait};
 
 use crate::error::{Error, Result};
 use crate::filter::Tx;
@@ -11,7 +11,24 @@ impl Tx {
     /// so that no caller works in the name of another tenant's user.
     pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
         let id = self.user_or_own(named)?;
-        let owner = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?;
+        self.allowed(self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?)
+    }
+
+    /// Like [`Tx::owner`], and returns the key of the row of `E` that belongs to the user, if there is one. `of` is its
+    /// column with the user. One statement.
+    pub async fn owner_and_key<E: TenantOwned>(
+        &self,
+        named: Option<&UserId>,
+        of: E::Column,
+        key: E::Column,
+    ) -> Result<(User, Option<String>)> {
+        let id = self.user_or_own(named)?;
+        let row = E::find().select_only().column(key).filter(of.eq(&id)).filter(self.kind.condition::<E>()).limit(1);
+        let (owner, key) = self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).with(row.into_query()).await?;
+        Ok((self.allowed(owner)?, key))
+    }
+
+    fn allowed(&self, owner: User) -> Result<User> {
         self.may_act_for(&owner)?;
         Ok(owner)
     }

@@ -27,7 +27,7 @@ impl Tx {
     }
 }
 
-fn row(tx: &Tx, event: &Event) -> ActiveModel {
+pub(super) fn row(tx: &Tx, event: &Event) -> ActiveModel {
     let caller = tx.caller();
     ActiveModel {
         id: Set(AuditLogId::generate(tx.env())),

@@ -22,6 +22,7 @@ pub struct Rows<'tx, E> {
     tx: &'tx Tx,
     select: Select,
     tenant_filter: Condition,
+    at_once: bool,
     of: PhantomData<E>,
 }
 
@@ -48,7 +49,7 @@ impl Tx {
 
     fn rows_of_table<E: EntityTrait>(&self, tenant_filter: Condition) -> Rows<'_, E> {
         let select = Select(Query::select().from(E::default().table_ref()).take());
-        Rows { tx: self, select, tenant_filter, of: PhantomData }
+        Rows { tx: self, select, tenant_filter, at_once: false, of: PhantomData }
     }
 }
 
@@ -96,6 +97,14 @@ where
         self
     }
 
+    /// As the first statement of a unit that [begins later](rylie_connection::UnitOptions::deferred()), begins it in
+    /// the same round trip. Conditions may then stand in the statement's text with their values, which the server shows
+    /// to its administrators. So this is for ids and labels, not for secrets or texts of users.
+    pub fn at_once(mut self) -> Self {
+        self.at_once = true;
+        self
+    }
+
     /// Limits the number of rows.
     pub fn limit(mut self, rows: u64) -> Self {
         self.select.0.limit(rows);
@@ -104,9 +113,7 @@ where
 
     /// Returns the first row, if any.
     pub async fn one(self) -> Result<Option<E::Model>> {
-        let (mut select, tx) = self.limit(1).filtered().await?;
-        let row = tx.query_one(select_all::<E>(tx.get_database_backend(), &mut select)).await?;
-        Ok(row.map(|row| E::decoded(&row)).transpose()?)
+        Ok(self.limit(1).all().await?.into_iter().next())
     }
 
     /// Returns the first row, or fails with [`Error::NotFound`].
@@ -116,8 +123,10 @@ where
 
     /// Returns all rows.
     pub async fn all(self) -> Result<Vec<E::Model>> {
+        let at_once = self.at_once;
         let (mut select, tx) = self.filtered().await?;
-        decoded::<E>(&tx.query_all(select_all::<E>(tx.get_database_backend(), &mut select)).await?)
+        let statement = tx.get_database_backend().build(select_all::<E>(tx.get_database_backend(), &mut select));
+        decoded::<E>(&sent(tx, statement, at_once).await?)
     }
 
     /// Returns all rows with only the columns of `P`.
@@ -144,12 +153,13 @@ where
 
     /// Returns a page and the total of the whole list: one statement, or two if the list ends before the page.
     pub async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
+        let at_once = self.at_once;
         let (mut select, tx) = self.filtered().await?;
         let total = count(select.clone(), page.counted_to());
         select.limit(page.limit()).offset(page.offset());
         select_all::<E>(tx.get_database_backend(), &mut select)
             .expr(Expr::SubQuery(None, Box::new(total.clone().into())));
-        let rows = tx.query_all(&select).await?;
+        let rows = sent(tx, tx.get_database_backend().build(&select), at_once).await?;
         let read = rows.len() as u64;
         let total = match rows.first() {
             // A short page is the end of the list, regardless of the count.
@@ -159,6 +169,16 @@ where
             None => counted(tx, &total).await?,
         };
         Ok(Page { items: decoded::<E>(&rows)?, total, limit: page.limit(), offset: page.offset() })
+    }
+
+    /// Returns the first row and the text that a subquery returns, or fails with [`Error::NotFound`] without a row. One
+    /// statement, sent [at once](Self::at_once).
+    pub(super) async fn with(self, other: SelectStatement) -> Result<(E::Model, Option<String>)> {
+        let (mut select, tx) = self.limit(1).filtered().await?;
+        select_all::<E>(tx.get_database_backend(), &mut select).expr(Expr::SubQuery(None, Box::new(other.into())));
+        let rows = tx.query_all_at_once(tx.get_database_backend().build(&select)).await?;
+        let row = rows.first().ok_or(Error::NotFound { entity: "User" })?;
+        Ok((E::decoded(row)?, row.try_get_by_index(number_of_columns::<E>())?))
     }
 
     /// Reads through a database function that takes these values and returns rows of the table.
@@ -179,6 +199,10 @@ where
         select.cond_where(self.tenant_filter);
         Ok((select, self.tx.connection().await?))
     }
+}
+
+pub(super) async fn sent(tx: &Transaction, statement: Statement, at_once: bool) -> Result<Vec<QueryResult>> {
+    Ok(if at_once { tx.query_all_at_once(statement).await? } else { tx.query_all_raw(statement).await? })
 }
 
 pub(super) fn decoded<E: Decoded>(rows: &[QueryResult]) -> Result<Vec<E::Model>> {

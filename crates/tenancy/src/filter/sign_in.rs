@@ -3,8 +3,11 @@
 use std::str::FromStr;
 
 use rylie_audit::Origin;
+use rylie_connection::{
+    CallSite, Pool, SingleStatement, UnitOptions, read_single_statement, signs_in_by_single_statement,
+};
 use rylie_entities::{AgencyId, Timestamp, Token, User, UserId, UserRole};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::error::{Error, Result};
 use crate::filter::{Caller, Tx, UnitKind};
@@ -12,6 +15,26 @@ use crate::scope::{SignedInUser, TenantScope};
 
 const SESSION: &str =
     r#""Session" s JOIN "User" u ON u."id" = s."userId" WHERE s."sessionToken" = $1 AND s."expires" > $2"#;
+
+/// Returns the user of a session's token in one round trip, without a unit. The token is a bound value. Returns an outer
+/// `None` where that is not possible.
+pub(crate) async fn session_user(
+    pool: &Pool,
+    token: &Token,
+    now: Timestamp,
+    at: CallSite,
+) -> Result<Option<Option<SignedInUser>>> {
+    let from = match signs_in_by_single_statement(pool, UnitOptions::read_only()) {
+        Some(SingleStatement::ThroughFunction) => "public.rylie_signed_in($1, $2) u".to_owned(),
+        Some(SingleStatement::Plainly) if pool.engine() == DbBackend::Postgres => SESSION.to_owned(),
+        _ => return Ok(None),
+    };
+    let sql = format!(r#"SELECT u."id", CAST(u."role" AS text) AS "role", u."agencyId", u."tenantId" FROM {from}"#);
+    let values: Vec<Value> = vec![token.into(), now.into()];
+    let statement = Statement::from_sql_and_values(pool.engine(), sql, values);
+    let rows = read_single_statement(pool, "Session", &statement, at).await?;
+    Ok(Some(rows.first().map(signed_in).transpose()?))
+}
 
 impl Tx {
     /// Returns the user as signed in; the caller has checked the credentials. Fails in units that already know the

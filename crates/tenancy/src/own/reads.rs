@@ -42,7 +42,10 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
 
     /// Returns one page with the total. One statement, or two if the list ends before the page.
     pub async fn list(self, page: PageRequest) -> Result<Page<E::Model>> {
-        self.in_order()?.page(page).await
+        // Values of a caller's condition may be texts, which are sent apart.
+        let plain = self.is_plain();
+        let rows = self.in_order()?;
+        if plain { rows.at_once() } else { rows }.page(page).await
     }
 
     /// Returns one page of a keyset walk: one statement at any depth, and no total. The order is always the table's.

@@ -5,6 +5,7 @@ mod attacks;
 mod cluster;
 mod dependency_line;
 mod module_cycles;
+mod packages;
 mod proxy;
 mod sqlite;
 mod support;
