@@ -2,6 +2,8 @@
 //!
 //! The calls alternate, so that the machine's load meets both. The ratio is that of the medians.
 
+#![expect(clippy::wildcard_imports, reason = "the facade's module is made for it")]
+
 use std::time::Instant;
 
 use rylie_db::Database;
