@@ -29,6 +29,8 @@ async fn main() -> Result<()> {
     let seen = unit.requests().find(&request.id).await?.is_some();
     println!("read from the {}: seen is {seen}", unit.server());
     assert!(seen);
+    // A unit keeps its connection until it is dropped, and `close` waits for it.
+    drop(unit);
 
     tokio::time::sleep(Duration::from_secs(2)).await;
     let unit = database.tenant(&scope).read_only().await?;

@@ -92,6 +92,9 @@ impl Rounds<'_> {
 /// are ignored.
 pub(crate) fn of(text: &str) -> String {
     let lines: Vec<Line> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    if lines.is_empty() {
+        return HEAD.to_owned();
+    }
     let mut distances: Vec<_> = lines.iter().map(|line| line.rtt_ms).collect();
     distances.sort_by(|one, other| one.partial_cmp(other).unwrap_or(std::cmp::Ordering::Equal));
     distances.dedup();

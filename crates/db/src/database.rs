@@ -284,21 +284,22 @@ impl Database {
         (open, idle, self.pool.waiting(), self.pool.holders().iter().map(ToString::to_string).collect())
     }
 
-    /// The work of each tenant's units in this process, and the statements that units repeat row by row.
-    pub(crate) fn unit_counts(&self) -> (Vec<(String, TenantWork)>, Vec<(String, String, u64, u64)>) {
+    /// The work of each tenant's units in this process.
+    pub(crate) fn tenant_work(&self) -> Vec<(String, TenantWork)> {
         let work = |of: TenantUnits| {
             let ms = u64::try_from(of.time.as_millis()).unwrap_or(u64::MAX);
             (of.tenant, TenantWork { units: of.units, statements: of.statements, rows: of.rows, ms })
         };
-        let pools = || std::iter::once(&self.pool).chain(&self.platform);
+        self.pool.tenant_units().into_iter().map(work).collect()
+    }
+
+    /// The statements that units of this process repeat row by row: source line, statement, most repetitions, units.
+    pub(crate) fn statement_loops(&self) -> Vec<(String, String, u64, u64)> {
         let line = |of: StatementLoop| {
             let at = of.opened_at;
             (format!("{}:{}", at.file(), at.line()), of.statement, of.most, of.units)
         };
-        (
-            self.pool.tenant_units().into_iter().map(work).collect(),
-            pools().flat_map(Pool::statement_loops).map(line).collect(),
-        )
+        std::iter::once(&self.pool).chain(&self.platform).flat_map(Pool::statement_loops).map(line).collect()
     }
 
     pub(crate) fn env(&self) -> Arc<dyn Env> {

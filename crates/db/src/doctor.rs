@@ -132,7 +132,7 @@ impl Database {
         let (open, idle, waiting, holders) = self.pool_state();
         let mut report = self.config().doctor(options).await?;
         report.set_outcome("activity.pool", pool_outcome(open, idle, waiting, &holders));
-        let (tenants, loops) = self.unit_counts();
+        let (tenants, loops) = (self.tenant_work(), self.statement_loops());
         let limits = report.check("queries.loops").and_then(|check| check.limits.clone());
         if let Some(limits) = limits {
             report.set_outcome("queries.loops", loop_outcome(&loops, &limits));

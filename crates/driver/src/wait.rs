@@ -10,7 +10,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
 use crate::Blocker;
-use crate::watch::WITHIN;
+
+/// The time limit of one check, including its connection. A shorter interval between checks is the limit instead.
+pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
 /// When the first look is made: an operator sees within a second why nothing happens.
 const FIRST: Duration = Duration::from_millis(700);

@@ -10,11 +10,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use crate::wait::Looks;
+use crate::wait::{Looks, WITHIN};
 use crate::{Blocker, OnWait};
-
-/// The time limit of one check, including its connection. A shorter interval between checks is the limit instead.
-pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
 /// The number of consecutive failed checks that count as a loss. One may fail while the answer is on its way.
 const MOST_DOUBTS: u32 = 3;

@@ -1,41 +1,17 @@
 //! Finds the conditions that an adoption will meet, before it begins. Reads the catalog only.
 
+mod findings;
 mod forecast;
 mod sessions;
-
-use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
 use crate::deploy::row_security::unit_roles;
 use crate::error::{Error, Result};
 use crate::{guard, owners};
 
-pub use forecast::Forecast;
+pub use findings::{Forecast, Preflight, PreflightFinding};
 
 const DOING: &str = "looking for what an adoption would meet";
-
-/// The findings before an adoption.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Preflight {
-    /// The disk space and the time that it will take.
-    pub forecast: Forecast,
-    /// Conditions that block it, slow it down or leave it incomplete, beginning with those that prevent it.
-    pub findings: Vec<PreflightFinding>,
-}
-
-/// One finding before an adoption.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct PreflightFinding {
-    /// Its kind: `owner`, `schema`, `row-security`, `session`, `prepared-transaction`, `default-privileges`, `creators`,
-    /// `visibility`.
-    pub id: String,
-    /// Whether it prevents the adoption.
-    pub blocking: bool,
-    /// The condition.
-    pub detail: String,
-    /// The remedy.
-    pub fix: String,
-}
 
 impl Preflight {
     /// Reads it. Needs no right but to log in; takes a second where the ages of transactions are not visible.
@@ -62,12 +38,6 @@ impl Preflight {
         findings.extend(rest);
         findings.extend(owners::creators(connection).await?.iter().map(|role| creator(role)));
         Ok(Self { forecast: Forecast::read(connection).await?, findings })
-    }
-
-    /// Returns the first finding that prevents the adoption.
-    #[must_use]
-    pub fn blocking(&self) -> Option<&PreflightFinding> {
-        self.findings.iter().find(|finding| finding.blocking)
     }
 }
 

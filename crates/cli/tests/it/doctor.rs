@@ -125,6 +125,7 @@ async fn a_browser_shows_the_page_on_a_phone_and_on_paper() {
 }
 
 /// Opens the page in headless Chromium, on a phone's screen and on paper.
+#[expect(clippy::expect_used, reason = "a missing browser is named")]
 fn as_a_browser_sees(page: &std::path::Path) -> String {
     let profile = tempfile::tempdir().unwrap();
     let url = format!("file://{}", page.display());

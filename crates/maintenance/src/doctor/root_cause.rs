@@ -153,11 +153,9 @@ impl When {
                     .iter()
                     .filter_map(|object| Some(object.strip_prefix("index ")?.split_once('.')?.0))
                     .collect();
-                let texts = symptom.evidence.iter().map(|found| format!("{} {}", found.object, found.detail));
-                let named = |text: String| {
-                    text.replace('"', "").split(' ').any(|word| tables.iter().any(|table| *table == word))
-                };
-                !symptom.evidence.is_empty() && texts.map(named).all(|is_named| is_named)
+                let mut texts = symptom.evidence.iter().map(|found| format!("{} {}", found.object, found.detail));
+                let named = |text: String| text.replace('"', "").split(' ').any(|word| tables.contains(&word));
+                !symptom.evidence.is_empty() && texts.all(named)
             }
             Self::EachNamed => {
                 let name = |object: &String| object.rsplit(' ').next().unwrap_or_default().to_owned();

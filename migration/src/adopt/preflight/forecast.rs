@@ -1,8 +1,9 @@
 //! The forecast of disk space and time.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::DOING;
+use super::findings::Forecast;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::migrations::base_tables_list;
@@ -17,22 +18,6 @@ const SLOW: u64 = 2_000;
 
 /// The time of the statements on the catalog, in seconds, at the least and at the most.
 const CATALOG_SECONDS: (u64, u64) = (2, 30);
-
-/// The disk space and the time of an adoption, estimated from the sizes of the tables. A server does not report the free
-/// space of its disk.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Forecast {
-    /// The size of the database now.
-    pub bytes_now: u64,
-    /// How much it grows at the most. The write-ahead log needs about as much again until its next checkpoint.
-    pub bytes_more: u64,
-    /// The number of rows in the base's tables, as the server estimates it.
-    pub rows: u64,
-    /// The time that it takes on a fast, idle server.
-    pub seconds_at_least: u64,
-    /// The time that it takes on a slow or busy server. Waiting for locks comes on top.
-    pub seconds_at_most: u64,
-}
 
 #[derive(Deserialize)]
 struct Sizes {

@@ -97,7 +97,7 @@ pub(crate) fn wrapped(sql: &str) -> String {
 
 /// As [`wrapped`], with views replaced by statements.
 pub(crate) fn given(sql: &str, views: &[(&str, &str)]) -> String {
-    let views: String = views.iter().map(|(name, rows)| format!("{name} AS ({rows}), ")).collect();
+    let views = views.iter().map(|(name, rows)| format!("{name} AS ({rows}), ")).collect::<Vec<_>>().concat();
     format!(
         "WITH {views}q(level, object, detail, fix, lock) AS ({sql}) SELECT CAST(level AS text), CAST(object AS text), CAST(detail AS text), \
          CAST(fix AS text), CAST(lock AS text) FROM q WHERE level IS NOT NULL \
