@@ -8,7 +8,8 @@ use rylie_db::repositories::SecretColumn;
 #[test]
 fn every_sealed_column_of_an_entity_is_in_the_list() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/entities/src");
-    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let paths = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files = paths.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap());
 
     let declared: BTreeSet<String> = files.flat_map(|source| sealed_columns(&source)).collect();
 

@@ -71,10 +71,9 @@ pub enum Error {
 
     /// The login may open units, and may not read which migrations are applied. Nothing was changed.
     #[error(
-        "this login may not read which migrations are applied; create the service's login with `rylie roles provision --app NAME`, \
-         or run `GRANT SELECT ON rylie_database, seaql_migrations, rylie_migrations TO` this login as the tables' owner"
+        "this login may not read which migrations are applied: {0}; `rylie roles provision --app NAME` creates a login that may"
     )]
-    MayNotReadMigrations,
+    MayNotReadMigrations(#[source] Box<Self>),
 
     /// An error of a migration, an adoption or a guard.
     #[error(transparent)]
@@ -127,7 +126,7 @@ impl Error {
             },
             _ => false,
         };
-        if forbidden { Self::MayNotReadMigrations } else { self }
+        if forbidden { Self::MayNotReadMigrations(Box::new(self)) } else { self }
     }
 
     /// Returns whether a guard refused and nothing was changed. Guards cover production markers, foreign databases or

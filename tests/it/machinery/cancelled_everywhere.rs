@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use rylie_db::Database;
 use rylie_db::entities::Request;
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
-use rylie_testkit::World;
+use rylie_testkit::{Cluster, DelayProxy, World};
 
 use super::calls::{Call, Kind, Rows, calls, methods_of_every_repository};
 use crate::support::picture::Picture;
@@ -46,6 +47,13 @@ async fn cut<F: Future>(waits: u32, future: F) -> Option<F::Output> {
     .await
 }
 
+/// What lies between the store and its server.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Network {
+    Local,
+    Delayed,
+}
+
 /// A database with one connection, and rows for every call.
 struct Scene {
     world: World,
@@ -53,14 +61,26 @@ struct Scene {
     store: Arc<dyn Store>,
     rows: Rows,
     picture: Picture,
+    _proxy: Option<DelayProxy>,
+}
+
+async fn delayed() -> DelayProxy {
+    let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
+    proxy.delay_to_client(Duration::from_millis(1));
+    proxy
 }
 
 impl Scene {
-    async fn of(world: World) -> Self {
+    async fn of(world: World, network: Network) -> Self {
         let rows = Rows::fill(&world).await;
-        let database = world.connect_with_settings(&[("max_connections", "1")]).await.unwrap();
+        // Through a proxy that delays each answer, so that no answer is there before the first poll.
+        let proxy = if network == Network::Delayed { Some(delayed().await) } else { None };
+        let url = proxy.as_ref().and_then(|proxy| world.url_through(proxy));
+        let mut settings = vec![("max_connections", "1")];
+        settings.extend(url.as_deref().map(|url| ("database_url", url)));
+        let database = world.connect_with_settings(&settings).await.unwrap();
         let picture = Picture::of(world.url()).await;
-        Self { store: database.store(), database, rows, picture, world }
+        Self { store: database.store(), database, rows, picture, world, _proxy: proxy }
     }
 
     /// Cuts the call at each of its awaits, twice: the unit is dropped, and the unit is committed. Returns the number of
@@ -118,8 +138,8 @@ impl Scene {
     }
 }
 
-async fn every_call_may_be_dropped_at_every_await(world: World) {
-    let mut scene = Scene::of(world).await;
+async fn every_call_may_be_dropped_at_every_await(world: World, network: Network) {
+    let mut scene = Scene::of(world, network).await;
     let mut awaits = BTreeMap::new();
     for call in calls() {
         let mut cuts = 0;
@@ -143,17 +163,17 @@ async fn every_call_may_be_dropped_at_every_await(world: World) {
 
 #[tokio::test]
 async fn every_call_of_every_repository_may_be_dropped_at_every_await_on_sqlite() {
-    every_call_may_be_dropped_at_every_await(World::sqlite().await.unwrap()).await;
+    every_call_may_be_dropped_at_every_await(World::sqlite().await.unwrap(), Network::Local).await;
 }
 
 #[tokio::test]
 async fn every_call_of_every_repository_may_be_dropped_at_every_await_on_postgres() {
-    every_call_may_be_dropped_at_every_await(World::postgres().await.unwrap()).await;
+    every_call_may_be_dropped_at_every_await(World::postgres().await.unwrap(), Network::Delayed).await;
 }
 
 #[tokio::test]
 async fn every_call_of_every_repository_may_be_dropped_at_every_await_behind_a_pooler() {
-    every_call_may_be_dropped_at_every_await(World::postgres_behind_pooler().await.unwrap()).await;
+    every_call_may_be_dropped_at_every_await(World::postgres_behind_pooler().await.unwrap(), Network::Local).await;
 }
 
 #[test]
@@ -172,7 +192,7 @@ fn the_list_of_calls_contains_every_method_of_every_repository() {
 
 /// The steps of a unit itself, which are no calls of a repository.
 async fn every_step_of_a_unit_may_be_dropped_at_every_await(world: World) {
-    let mut scene = Scene::of(world).await;
+    let mut scene = Scene::of(world, Network::Local).await;
     let mut cuts = 0;
     for kind in [Kind::Tenant, Kind::Identity, Kind::Platform, Kind::Operations] {
         for waits in 1..=MOST_AWAITS {
@@ -256,7 +276,7 @@ async fn opening_ending_and_savepoints_may_be_dropped_at_every_await_on_postgres
 
 /// A caller of a shared loader is dropped at each await; the others get their rows.
 async fn a_dropped_caller_costs_the_others_nothing(world: World) {
-    let scene = Scene::of(world).await;
+    let scene = Scene::of(world, Network::Local).await;
     let mut cuts = 0;
     for waits in (1..=ATTEMPTS).flat_map(|_| 1..=MOST_AWAITS) {
         let loader = Loader::<Request>::new(Arc::clone(&scene.store), scene.rows.scope.clone());
