@@ -96,7 +96,7 @@ impl Failure {
         let Self::Database(error) = self else { return false };
         match &**error {
             rylie_db::Error::Migration(error) => matches!(**error, Connect(_) | Database { .. }),
-            rylie_db::Error::Connect { .. } => true,
+            rylie_db::Error::Connect { .. } | rylie_db::Error::MayNotReadMigrations(_) => true,
             rylie_db::Error::Repository(error) => matches!(error, repositories::Error::Database(_)),
             _ => false,
         }
