@@ -155,7 +155,9 @@ async fn every_call_may_be_dropped_at_every_await(world: World, network: Network
     scene.is_whole().await;
     println!("{} cut points in {} calls", awaits.values().sum::<u32>(), awaits.len());
     let never: Vec<_> = awaits.iter().filter(|(_, awaits)| **awaits == 0).map(|(name, _)| name.as_str()).collect();
-    assert!(never.iter().all(|name| NEVER_WAIT.contains(name) || is_sqlite(&scene.world)), "{never:?}");
+    // Without a delay an answer may be there before the first poll, each time.
+    let waited = never.iter().all(|name| NEVER_WAIT.contains(name));
+    assert!(waited || network == Network::Local, "{never:?}");
     // SQLite's thread often answers before the first poll, more so on a busy machine.
     let least = if is_sqlite(&scene.world) { 20 } else { 100 };
     assert!(awaits.values().sum::<u32>() > least, "{awaits:?}");
