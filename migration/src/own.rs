@@ -5,6 +5,7 @@
 
 mod alter;
 mod check;
+mod create_table;
 pub(crate) mod postgres;
 mod sqlite;
 

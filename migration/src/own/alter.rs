@@ -1,7 +1,7 @@
 //! The migration that adds columns and indexes to a table of a service.
 
-use super::postgres::{self, labels};
-use super::sqlite;
+use super::create_table::labels;
+use super::{postgres, sqlite};
 use crate::migrations::Migration;
 use crate::new_table::Index;
 use crate::step::{Engine, Step};

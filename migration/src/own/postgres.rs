@@ -1,7 +1,8 @@
 //! A service's table on PostgreSQL.
 
+use super::create_table::create_table;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
-use crate::new_table::{ColumnKind, NewColumn, NewTable, Parent, Reference, TASK_KEY};
+use crate::new_table::{ColumnKind, NewTable, Parent, Reference, TASK_KEY};
 use crate::step::{Engine, Step};
 
 const OWN: &str = "\"tenantId\" = current_setting('rylie.tenant', true)";
@@ -13,7 +14,7 @@ pub(super) fn steps(table: &NewTable) -> Vec<Step> {
     if table.refers_to_tasks() {
         steps.push(Step::unique_index(Engine::Postgres, TASK_KEY, "\"Task\" (id, \"tenantId\")"));
     }
-    steps.push(Step::sql(create(table)));
+    steps.push(Step::sql(create_table(table, kind, Vec::new())));
     for index in table.all_indexes() {
         let unique = if index.unique { "UNIQUE " } else { "" };
         // The table is new and empty: no reader waits.
@@ -33,28 +34,6 @@ pub(super) fn steps(table: &NewTable) -> Vec<Step> {
     steps.push(Step::sql(format!("ALTER FUNCTION public.{reader}(text, text[]) OWNER TO CURRENT_USER")));
     steps.push(Step::sql(protect(table)));
     steps
-}
-
-fn create(table: &NewTable) -> String {
-    let name = table.name;
-    let mut parts = vec!["id text NOT NULL".to_owned(), "\"tenantId\" text NOT NULL".to_owned()];
-    for column in &table.columns {
-        let null = if column.nullable { "" } else { " NOT NULL" };
-        let default = column.default.map(|value| format!(" DEFAULT {value}")).unwrap_or_default();
-        parts.push(format!("\"{}\" {}{null}{default}", column.name, kind(column.kind)));
-    }
-    // After all columns: SQLite accepts no column behind a constraint.
-    parts.extend(table.columns.iter().filter_map(|column| labels(name, column)));
-    parts.push(format!("CONSTRAINT \"{name}_pkey\" PRIMARY KEY (id)"));
-    parts.push(format!("CONSTRAINT \"{name}_tenantId_check\" CHECK (\"tenantId\" <> '')"));
-    format!("CREATE TABLE IF NOT EXISTS \"{name}\" ({})", parts.join(", "))
-}
-
-/// Returns the check of a column's labels, if it has any.
-pub(crate) fn labels(table: &str, column: &NewColumn) -> Option<String> {
-    let ColumnKind::Labels(labels) = column.kind else { return None };
-    let labels: Vec<_> = labels.iter().map(|label| format!("'{label}'")).collect();
-    Some(format!("CONSTRAINT \"{table}_{0}_check\" CHECK (\"{0}\" IN ({1}))", column.name, labels.join(", ")))
 }
 
 pub(crate) fn kind(kind: ColumnKind) -> &'static str {

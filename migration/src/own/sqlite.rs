@@ -1,7 +1,8 @@
 //! A service's table on SQLite. There the tenant filter is the only isolation layer; keys keep references within the
 //! tenant.
 
-use super::postgres::{self, labels};
+use super::create_table::create_table;
+use super::postgres;
 use crate::new_table::{ColumnKind, NewTable, TASK_KEY};
 use crate::step::{Engine, Step};
 
@@ -11,7 +12,9 @@ pub(super) fn steps(table: &NewTable) -> Vec<Step> {
     if table.refers_to_tasks() {
         steps.push(Step::unique_index(Engine::Sqlite, TASK_KEY, "\"Task\" (id, \"tenantId\")"));
     }
-    steps.push(Step::sql(create(table)));
+    let key = |reference| format!("CONSTRAINT \"{}\" {}", table.key(reference), postgres::reference(table, reference));
+    let keys = table.references.iter().map(key).collect();
+    steps.push(Step::sql(create_table(table, kind, keys)));
     for index in table.all_indexes() {
         let unique = if index.unique { "UNIQUE " } else { "" };
         let sql = format!("CREATE {unique}INDEX IF NOT EXISTS \"{}\" ON \"{name}\" {}", index.name, index.on());
@@ -31,25 +34,6 @@ pub(super) fn steps(table: &NewTable) -> Vec<Step> {
         }
     }
     steps
-}
-
-fn create(table: &NewTable) -> String {
-    let name = table.name;
-    let mut parts = vec!["id TEXT NOT NULL".to_owned(), "\"tenantId\" TEXT NOT NULL".to_owned()];
-    for column in &table.columns {
-        let null = if column.nullable { "" } else { " NOT NULL" };
-        let default = column.default.map(|value| format!(" DEFAULT {value}")).unwrap_or_default();
-        parts.push(format!("\"{}\" {}{null}{default}", column.name, kind(column.kind)));
-    }
-    // After all columns: SQLite accepts no column behind a constraint.
-    parts.extend(table.columns.iter().filter_map(|column| labels(name, column)));
-    parts.push(format!("CONSTRAINT \"{name}_pkey\" PRIMARY KEY (id)"));
-    parts.push(format!("CONSTRAINT \"{name}_tenantId_check\" CHECK (\"tenantId\" <> '')"));
-    for reference in &table.references {
-        let key = table.key(reference);
-        parts.push(format!("CONSTRAINT \"{key}\" {}", postgres::reference(table, reference)));
-    }
-    format!("CREATE TABLE IF NOT EXISTS \"{name}\" ({})", parts.join(", "))
 }
 
 pub(super) fn kind(kind: ColumnKind) -> &'static str {
