@@ -4,7 +4,7 @@ mod rows;
 
 use rylie_db::entities::{EntityTable, table};
 use rylie_db::own::OwnTable;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::{Error, Result, World};
 
@@ -78,23 +78,12 @@ async fn postgres(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
     let mut connection = PgConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
     let mut missing = Vec::new();
     for sql in POSTGRES {
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
-        for row in rows.map_err(Error::sql(DOING))? {
-            missing.push(format!("missing {}", row.try_get::<String, _>(0).map_err(Error::sql(DOING))?));
-        }
+        let parts = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
+        missing.extend(named(parts.map_err(Error::sql(DOING))?));
     }
     let sql = "SELECT attname::text, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute \
          WHERE attrelid = to_regclass(format('public.%I', $1::text)) AND attnum > 0 AND NOT attisdropped";
-    let rows = sqlx::query(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
-    let mut columns = Vec::new();
-    for row in rows {
-        let failed = Error::sql(DOING);
-        columns.push((
-            row.try_get(0).map_err(failed)?,
-            row.try_get(1).map_err(failed)?,
-            row.try_get(2).map_err(failed)?,
-        ));
-    }
+    let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
     missing.extend(differing(entity, &columns, |column| &column.kind));
     Ok(missing)
 }
@@ -103,24 +92,17 @@ async fn sqlite(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
     let mut connection = SqliteConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
     let mut missing = Vec::new();
     for sql in SQLITE {
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
-        for row in rows.map_err(Error::sql(DOING))? {
-            missing.push(format!("missing {}", row.try_get::<String, _>(0).map_err(Error::sql(DOING))?));
-        }
+        let parts = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
+        missing.extend(named(parts.map_err(Error::sql(DOING))?));
     }
     let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info($1)";
-    let rows = sqlx::query(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
-    let mut columns = Vec::new();
-    for row in rows {
-        let failed = Error::sql(DOING);
-        columns.push((
-            row.try_get(0).map_err(failed)?,
-            row.try_get(1).map_err(failed)?,
-            row.try_get(2).map_err(failed)?,
-        ));
-    }
+    let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
     missing.extend(differing(entity, &columns, |column| &column.sqlite_kind));
     Ok(missing)
+}
+
+fn named(parts: Vec<String>) -> impl Iterator<Item = String> {
+    parts.into_iter().map(|part| format!("missing {part}"))
 }
 
 /// Compares the entity's columns with those of the table: name, type, whether null is allowed.
