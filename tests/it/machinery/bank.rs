@@ -23,6 +23,7 @@ const TENANTS: usize = 5;
 const ACCOUNTS: usize = 10;
 const TASKS: u64 = 32;
 const BALANCE: i64 = 100;
+const MOST_RUNS: usize = 10;
 /// The pool heals within this time after the last fault.
 const HEALS: Duration = Duration::from_secs(5);
 
@@ -49,6 +50,14 @@ struct Reported {
     /// Certainly not committed.
     failed: BTreeSet<String>,
     kinds: BTreeMap<String, u64>,
+}
+
+impl Reported {
+    /// Enough of each kind for the audit to say something.
+    fn has_enough(&self) -> bool {
+        let count = |kind| self.kinds.get(kind).copied().unwrap_or_default();
+        count("acknowledged") > 50 && count("cancelled") > 5 && count("unknown") > 0
+    }
 }
 
 /// A transfer that a task chose.
@@ -208,11 +217,7 @@ impl Bank {
             .collect();
         assert!(strange.is_empty(), "{strange:?}");
         println!("{} recorded, of {:?}", recorded.len(), reported.kinds);
-        let count = |kind| reported.kinds.get(kind).copied().unwrap_or_default();
-        assert!(count("acknowledged") > 20 && count("cancelled") > 0, "{:?}", reported.kinds);
-        // A short run on a busy machine may lose no answer to a commit.
-        let is_long = std::env::var_os("RYLIE_TEST_FAULT_SECONDS").is_some();
-        assert!(!is_long || count("unknown") > 0, "{:?}", reported.kinds);
+        assert!(reported.has_enough(), "{:?}", reported.kinds);
 
         let outside = Outside::new();
         assert!(outside.seal(&nemesis.world).await >= recorded.len() as u64);
@@ -251,7 +256,11 @@ async fn the_bank_keeps_its_money(pooled: bool) {
         .collect();
 
     let time = Duration::from_secs(length("RYLIE_TEST_FAULT_SECONDS", 12));
-    let caused = nemesis.rage(Random::new(random.below(u64::MAX)), time).await;
+    let mut caused = Vec::new();
+    // On a busy machine one run may lose no answer to a commit.
+    while caused.len() < MOST_RUNS && !bank.reported.lock().await.has_enough() {
+        caused.push(nemesis.rage(Random::new(random.below(u64::MAX)), time).await);
+    }
     let healed = bank.heals(&mut random).await;
     bank.done.store(true, Ordering::Relaxed);
     for task in tasks {

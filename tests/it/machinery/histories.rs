@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::nemesis::Nemesis;
+use crate::replicas::caught_up;
 use crate::support::seed::{Random, length, seed};
 
 const LISTS: usize = 5;
@@ -192,6 +193,7 @@ async fn reads_of_a_replica_are_serializable() {
     let world = World::postgres_with_replica(&replica).await.unwrap();
     let reading = UnitOptions { wait_for_replica: Duration::from_secs(2), ..UnitOptions::read_only() };
     let lists = Lists::new(&world, world.store(), Reads::Locked, reading).await;
+    caught_up(&*lists.store, &lists.scope).await;
     let unit = lists.store.open_tenant(&lists.scope, lists.reading, Location::caller()).await.unwrap();
     assert_ne!(unit.server(), Server::Primary, "a replica serves the reads");
     drop(unit);

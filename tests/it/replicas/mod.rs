@@ -80,7 +80,7 @@ async fn opens_on(store: &dyn Store, scope: &TenantScope, options: UnitOptions) 
 }
 
 /// Waits until the replica serves and shows everything committed so far.
-async fn caught_up(store: &dyn Store, scope: &TenantScope) -> LogPosition {
+pub(crate) async fn caught_up(store: &dyn Store, scope: &TenantScope) -> LogPosition {
     let position = store.tenant(scope).await.unwrap().log_position().await.unwrap();
     let options = UnitOptions::read_only().after(position);
     eventually("the replica caught up", async || opens_on(store, scope, options).await == REPLICA).await;
