@@ -48,10 +48,11 @@ impl UnitOptions {
     /// two, and the unit holds no connection between reads. Both isolation layers apply.
     ///
     /// Any other read begins the unit's transaction, which then serves all later reads, as in
-    /// [`read_only`](Self::read_only()). On PostgreSQL the begin takes no round trip more if the read binds only ids,
-    /// labels, numbers and times, as a page of a list does: see [`deferred`](Self::deferred()). So does every read on a replica, behind a pooler, or with a time limit of the
-    /// unit. So does every read if the pool was connected to a database without the migration `m20261126_000024`. The
-    /// metrics count only the statements of a unit that never begins a transaction, not the unit.
+    /// [`read_only`](Self::read_only()). On PostgreSQL the begin takes no round trip more if the read binds only
+    /// ids, labels, numbers and times, as a page of a list does: see [`deferred`](Self::deferred()). So does every
+    /// read on a replica, behind a pooler, or with a time limit of the unit. So does every read if the pool was
+    /// connected to a database without the migration `m20261126_000024`. The metrics count only the statements of a
+    /// unit that never begins a transaction, not the unit.
     #[must_use]
     pub fn autocommit() -> Self {
         Self { autocommit: true, ..Self::read_only() }
