@@ -17,7 +17,7 @@ pub(crate) struct Report {
     /// A problem that is printed after the report and sets the exit code.
     pub(crate) verdict: Option<Failure>,
     /// Whether `--quiet` keeps the text, because it is a document that was asked for.
-    despite_quiet: bool,
+    pub(crate) despite_quiet: bool,
 }
 
 impl Report {

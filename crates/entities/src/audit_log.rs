@@ -1,7 +1,7 @@
 //! An audit record. Values are copied, so that the record outlives the rows it describes.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Func, Order, Query};
+use sea_orm::sea_query::{ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
 use crate::{Details, KeysetKey, KeysetRow, KeysetTable, TenantId, TenantOwned, Timestamp};

@@ -533,6 +533,7 @@ async fn the_state_of_another_database_is_named_as_such() {
     let state = others.verify(&foreign).await.progress;
     assert_eq!(state.batch, 2);
     let (world, outside) = (world().await, Outside::new());
+    crate::support::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
     let agency = world.agency().await.unwrap();
     // A log that is shorter than the state, one of its length, and a longer one.
     for batches in 1..=3 {

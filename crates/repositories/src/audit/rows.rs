@@ -161,7 +161,9 @@ impl Tx {
     pub(crate) fn list_of(&self, texts: &[String]) -> (&'static str, Value) {
         match self.engine() {
             DbBackend::Sqlite => {
-                let hex = |text: &String| -> String { text.bytes().map(|byte| format!("{byte:02x}")).collect() };
+                let hex = |text: &String| -> String {
+                    text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+                };
                 let json: Vec<String> = texts.iter().map(hex).collect();
                 let list = "(SELECT CAST(unhex(value) AS TEXT) AS value FROM json_each($1)) AS list";
                 (list, serde_json::json!(json).to_string().into())

@@ -53,11 +53,13 @@ impl<'r> Tenants<'r> {
     /// Returns the next entry of the batch. Entries of earlier batches that do not exist are skipped.
     pub(super) async fn next_of(&mut self, batch: u64) -> Result<Option<SealedTenant>> {
         loop {
-            if self.page.is_empty() && !self.ended {
+            while self.page.is_empty() && !self.ended {
                 self.page = self.reader.tenants_after(self.after, PAGE).await?.into();
                 let last = self.page.back().map(|(place, _)| *place);
                 self.ended = last.is_none_or(|last| last <= self.after);
                 self.after = last.unwrap_or(self.after);
+                // A number below the first one is reported with the structure.
+                self.page.retain(|(place, _)| place.number >= 0);
             }
             if self.page.front().is_none_or(|(place, _)| place.batch > batch) {
                 return Ok(None);
@@ -125,6 +127,8 @@ impl<'r> Leaves<'r> {
         self.hashing = page.map(|page| tokio::task::spawn_blocking(|| page.hashed()));
         let mut page = hashed?;
         self.reader.look_for_erasures(&mut page).await?;
+        // A number below the first one is reported with the structure.
+        page.retain(|leaf| leaf.place.number >= 0);
         self.page = page.into();
         Ok(())
     }

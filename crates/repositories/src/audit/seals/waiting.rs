@@ -58,7 +58,7 @@ pub(super) async fn hashed(tx: &Tx, limit: u64) -> Result<Waiting> {
     let (mut after, mut read, mut text) = (Some(i64::MIN), 0, 0);
     let mut hashing: Option<JoinHandle<Result<Vec<Hashed>>>> = None;
     loop {
-        let wanted = if text < TEXT { PAGE.min(limit - read) } else { 0 };
+        let wanted = if text < TEXT { PAGE.min(limit.saturating_sub(read)) } else { 0 };
         let (page, done) = tokio::join!(page(tx, after, wanted), ended(hashing.as_mut()));
         let done = done?.into_iter().filter(|record: &Hashed| ids.insert(record.id.clone()));
         records.extend(done);
