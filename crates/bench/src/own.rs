@@ -12,6 +12,7 @@ use rylie_db::own::*;
 use rylie_db::prelude::{Config, NewTask, TaskFilter, TenantScope};
 
 use crate::dataset::request;
+use crate::measure::median;
 use crate::service::Service;
 use crate::{Result, settings};
 
@@ -248,9 +249,4 @@ async fn on_items(
         }
     }
     Ok(())
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }
