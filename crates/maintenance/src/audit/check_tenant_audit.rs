@@ -9,6 +9,7 @@ use rylie_audit::{
     TenantHead, TenantLeaf,
 };
 use rylie_repositories::TenantRow;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::tenant::{Content, Reader, Seal};
@@ -154,32 +155,46 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
         && (head.latest, head.checkpoint) == (number, hash)
 }
 
-/// Converts a row of an export into its record; `None` for an invalid row.
+/// Converts a row of an export into its record; `None` for an invalid row. A value of another type is invalid and never
+/// counts as null: a reader of the checked file would take it for the sealed value.
 fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
-    let text = |name: &str| row.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let is_quarantined = leaf.unreadable.is_some();
     let who = ActorPart {
-        actor: text("userId")?,
-        on_behalf_of: text("onBehalfOf"),
-        address: text("ipAddress"),
-        user_agent: text("userAgent"),
-        correlation: text("correlationId"),
+        actor: text(row, "userId")??,
+        on_behalf_of: text(row, "onBehalfOf")?,
+        address: text(row, "ipAddress")?,
+        user_agent: text(row, "userAgent")?,
+        correlation: text(row, "correlationId")?,
     };
-    let details = text("details").map(|text| Document::of(format, text));
-    let what = TargetPart { resource_id: text("resourceId"), details };
+    let details = text(row, "details")?.map(|text| Document::of(format, text));
+    let what = TargetPart { resource_id: text(row, "resourceId")?, details };
     Some(Record {
-        id: text("id")?,
-        tenant: text("tenantId")?,
-        created_at: match text("createdAt") {
-            None if leaf.unreadable.is_some() => 0,
+        id: text(row, "id")??,
+        tenant: text(row, "tenantId")??,
+        created_at: match text(row, "createdAt")? {
+            None if is_quarantined => 0,
             time => time?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
         },
-        position: row.get("position").and_then(serde_json::Value::as_i64),
-        action: text("action")?,
-        resource: text("resource")?,
+        position: match row.get("position") {
+            None | Some(Value::Null) => None,
+            Some(Value::Number(number)) if is_quarantined => number.as_i64(),
+            Some(position) => Some(position.as_i64()?),
+        },
+        action: text(row, "action")??,
+        resource: text(row, "resource")??,
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
         unreadable: leaf.unreadable.clone(),
     })
+}
+
+/// Returns the text of a column; `None` for a value that is neither text nor null.
+fn text(row: &TenantRow, name: &str) -> Option<Option<String>> {
+    match row.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) => Some(Some(text.clone())),
+        Some(_) => None,
+    }
 }
 
 impl Reader {
