@@ -82,13 +82,12 @@ pub(super) const PROVISIONED: CheckSpec = postgres(
      lost AS (SELECT l.login, string_agg(quote_ident(g.rolname), ', ' ORDER BY g.rolname) AS roles FROM rylie_logins l JOIN pg_roles r ON r.rolname = l.login \
        JOIN pg_roles g ON g.rolname IN ('rylie_tenant', 'rylie_identity') AND l.kind IN ('app', 'sealer') OR g.rolname = 'rylie_sealer' AND l.kind = 'sealer' \
        CROSS JOIN take WHERE NOT pg_has_role(r.oid, g.oid, take.right_) GROUP BY l.login) \
-     SELECT 'critical', 'login ' || quote_ident(l.login), 'was provisioned (' || l.kind || '), and ' || CASE WHEN r.oid IS NULL THEN 'does not exist' WHEN NOT r.rolcanlogin THEN 'may not log in' \
-         WHEN l.kind = 'backup' THEN 'is not exempt from row-level security, so every backup is refused' ELSE 'may not assume ' || lost.roles END, \
-       CASE WHEN r.oid IS NULL THEN NULL WHEN NOT r.rolcanlogin THEN 'ALTER ROLE ' || quote_ident(l.login) || ' LOGIN' WHEN l.kind = 'backup' THEN 'ALTER ROLE ' || quote_ident(l.login) || ' BYPASSRLS' \
+     SELECT 'critical', 'login ' || quote_ident(l.login), 'was provisioned (' || l.kind || '), and ' || CASE WHEN r.oid IS NULL THEN 'does not exist' WHEN NOT r.rolcanlogin THEN 'may not log in' ELSE 'may not assume ' || lost.roles END, \
+       CASE WHEN r.oid IS NULL THEN NULL WHEN NOT r.rolcanlogin THEN 'ALTER ROLE ' || quote_ident(l.login) || ' LOGIN' \
          ELSE 'GRANT ' || CASE WHEN lost.roles LIKE '%rylie_tenant%' OR lost.roles LIKE '%rylie_identity%' THEN 'rylie_doors' || CASE WHEN l.kind = 'sealer' THEN ', rylie_sealer' ELSE '' END ELSE lost.roles END \
            || ' TO ' || quote_ident(l.login) || take.options END, 'none; from its next statement on' \
      FROM rylie_logins l CROSS JOIN take LEFT JOIN pg_roles r ON r.rolname = l.login LEFT JOIN lost ON lost.login = l.login \
-     WHERE r.oid IS NULL OR NOT r.rolcanlogin OR lost.login IS NOT NULL OR l.kind = 'backup' AND NOT r.rolbypassrls AND NOT r.rolsuper",
+     WHERE r.oid IS NULL OR NOT r.rolcanlogin OR lost.login IS NOT NULL",
 )
 .healthy("every provisioned login has what it needs")
 .needs(&[Need::Table("rylie_logins")])
