@@ -22,7 +22,8 @@ pub(super) async fn tables(connection: &mut Connection) -> Result<Vec<Difference
 }
 
 /// Returns the logins with rights on the base's tables that the coexistence would take for logins of the new service, as
-/// they are no roles of this database alone. They would see no row, so they prevent an adoption.
+/// they are no roles of this database alone. They would see no row, so they prevent an adoption. A right of `PUBLIC` is
+/// everybody's and does not make a login one of the old service.
 pub(super) async fn logins(connection: &mut Connection) -> Result<Vec<Difference>> {
     let base = base_tables_list();
     let sql = format!(
@@ -36,7 +37,9 @@ pub(super) async fn logins(connection: &mut Connection) -> Result<Vec<Difference
            WHERE r.rolname = session_user AND r.rolcreaterole AND current_setting('server_version_num')::int >= 160000 \
              AND NOT EXISTS (SELECT FROM pg_roles u WHERE u.rolname = 'rylie_doors')) w \
          WHERE r.rolcanlogin AND NOT r.rolinherit AND NOT r.rolsuper AND NOT r.rolbypassrls \
-           AND EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN ({base}) AND has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')) \
+           AND EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN ({base}) AND (c.relowner = r.oid \
+             OR EXISTS (SELECT FROM aclexplode(c.relacl) e WHERE e.grantee = r.oid) \
+             OR EXISTS (SELECT FROM pg_attribute a, aclexplode(a.attacl) e WHERE a.attrelid = c.oid AND e.grantee = r.oid))) \
          ORDER BY r.rolname"
     );
     connection.documents(&sql, "looking for logins that the coexistence would shut out").await

@@ -48,8 +48,12 @@ async fn tables_that_row_level_security_closes_prevent_an_adoption() {
 
 #[tokio::test]
 async fn a_login_that_serves_another_database_prevents_an_adoption() {
-    let change = "GRANT rylie_doors TO stage; GRANT SELECT ON \"Request\" TO stage";
-    assert_eq!(in_the_way(change).await, ["login stage"]);
+    for right in ["SELECT", "SELECT (id)"] {
+        let change = format!(
+            "CREATE ROLE other LOGIN NOINHERIT; GRANT rylie_doors TO stage, other; GRANT {right} ON \"Request\" TO stage; GRANT SELECT ON \"Task\" TO PUBLIC"
+        );
+        assert_eq!(in_the_way(&change).await, ["login stage"]);
+    }
 }
 
 /// From 16 on, who creates a role becomes a member of it.
