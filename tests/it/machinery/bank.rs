@@ -24,8 +24,10 @@ const ACCOUNTS: usize = 10;
 const TASKS: u64 = 32;
 const BALANCE: i64 = 100;
 const MOST_RUNS: usize = 10;
-/// The pool heals within this time after the last fault.
+/// The pool heals within this time after the last fault, in a long run on a machine that does nothing else.
 const HEALS: Duration = Duration::from_secs(5);
+/// The same in a short run, next to the other tests.
+const HEALS_BUSY: Duration = Duration::from_secs(15);
 
 /// One tenant's accounts.
 struct Branch {
@@ -269,7 +271,8 @@ async fn the_bank_keeps_its_money(pooled: bool) {
 
     println!("caused {caused:?}, healed in {healed:.1?}");
     bank.audit(&nemesis).await;
-    assert!(healed < HEALS, "{healed:?}");
+    let is_long = std::env::var_os("RYLIE_TEST_FAULT_SECONDS").is_some();
+    assert!(healed < if is_long { HEALS } else { HEALS_BUSY }, "{healed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
