@@ -160,18 +160,18 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
 fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
     let is_quarantined = leaf.unreadable.is_some();
     let who = ActorPart {
-        actor: text(row, "userId")??,
-        on_behalf_of: text(row, "onBehalfOf")?,
-        address: text(row, "ipAddress")?,
-        user_agent: text(row, "userAgent")?,
-        correlation: text(row, "correlationId")?,
+        actor: text(row, "userId").ok()??,
+        on_behalf_of: text(row, "onBehalfOf").ok()?,
+        address: text(row, "ipAddress").ok()?,
+        user_agent: text(row, "userAgent").ok()?,
+        correlation: text(row, "correlationId").ok()?,
     };
-    let details = text(row, "details")?.map(|text| Document::of(format, text));
-    let what = TargetPart { resource_id: text(row, "resourceId")?, details };
+    let details = text(row, "details").ok()?.map(|text| Document::of(format, text));
+    let what = TargetPart { resource_id: text(row, "resourceId").ok()?, details };
     Some(Record {
-        id: text(row, "id")??,
-        tenant: text(row, "tenantId")??,
-        created_at: match text(row, "createdAt")? {
+        id: text(row, "id").ok()??,
+        tenant: text(row, "tenantId").ok()??,
+        created_at: match text(row, "createdAt").ok()? {
             None if is_quarantined => 0,
             time => time?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
         },
@@ -180,20 +180,20 @@ fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> 
             Some(Value::Number(number)) if is_quarantined => number.as_i64(),
             Some(position) => Some(position.as_i64()?),
         },
-        action: text(row, "action")??,
-        resource: text(row, "resource")??,
+        action: text(row, "action").ok()??,
+        resource: text(row, "resource").ok()??,
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
         unreadable: leaf.unreadable.clone(),
     })
 }
 
-/// Returns the text of a column; `None` for a value that is neither text nor null.
-fn text(row: &TenantRow, name: &str) -> Option<Option<String>> {
+/// Returns the text of a column, and fails with a value that is neither text nor null.
+fn text<'a>(row: &'a TenantRow, name: &str) -> std::result::Result<Option<String>, &'a Value> {
     match row.get(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::String(text)) => Some(Some(text.clone())),
-        Some(_) => None,
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(other),
     }
 }
 
