@@ -9,7 +9,8 @@ use rylie_audit::{
     TenantHead, TenantLeaf,
 };
 use rylie_repositories::TenantRow;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::Number;
 
 use crate::error::{Error, Result};
 use crate::tenant::{Content, Reader, Seal};
@@ -155,46 +156,56 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
         && (head.latest, head.checkpoint) == (number, hash)
 }
 
-/// Converts a row of an export into its record; `None` for an invalid row. A value of another type is invalid and never
-/// counts as null: a reader of the checked file would take it for the sealed value.
+/// A row of the log in an export. A value of another type is invalid and never counts as null: a reader of the checked
+/// file would take it for the sealed value.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogRow {
+    id: String,
+    tenant_id: String,
+    created_at: Option<String>,
+    position: Option<Number>,
+    action: String,
+    resource: String,
+    resource_id: Option<String>,
+    details: Option<String>,
+    user_id: String,
+    on_behalf_of: Option<String>,
+    ip_address: Option<String>,
+    user_agent: Option<String>,
+    correlation_id: Option<String>,
+}
+
+/// Converts a row of an export into its record; `None` for an invalid row.
 fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
+    let row = LogRow::deserialize(row).ok()?;
     let is_quarantined = leaf.unreadable.is_some();
     let who = ActorPart {
-        actor: text(row, "userId").ok()??,
-        on_behalf_of: text(row, "onBehalfOf").ok()?,
-        address: text(row, "ipAddress").ok()?,
-        user_agent: text(row, "userAgent").ok()?,
-        correlation: text(row, "correlationId").ok()?,
+        actor: row.user_id,
+        on_behalf_of: row.on_behalf_of,
+        address: row.ip_address,
+        user_agent: row.user_agent,
+        correlation: row.correlation_id,
     };
-    let details = text(row, "details").ok()?.map(|text| Document::of(format, text));
-    let what = TargetPart { resource_id: text(row, "resourceId").ok()?, details };
+    let what = TargetPart { resource_id: row.resource_id, details: row.details.map(|text| Document::of(format, text)) };
     Some(Record {
-        id: text(row, "id").ok()??,
-        tenant: text(row, "tenantId").ok()??,
-        created_at: match text(row, "createdAt").ok()? {
+        id: row.id,
+        tenant: row.tenant_id,
+        created_at: match row.created_at {
             None if is_quarantined => 0,
             time => time?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
         },
-        position: match row.get("position") {
-            None | Some(Value::Null) => None,
-            Some(Value::Number(number)) if is_quarantined => number.as_i64(),
-            Some(position) => Some(position.as_i64()?),
+        position: match row.position {
+            Some(number) if is_quarantined => number.as_i64(),
+            Some(number) => Some(number.as_i64()?),
+            None => None,
         },
-        action: text(row, "action").ok()??,
-        resource: text(row, "resource").ok()??,
+        action: row.action,
+        resource: row.resource,
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
         unreadable: leaf.unreadable.clone(),
     })
-}
-
-/// Returns the text of a column, and fails with a value that is neither text nor null.
-fn text<'a>(row: &'a TenantRow, name: &str) -> std::result::Result<Option<String>, &'a Value> {
-    match row.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(other) => Err(other),
-    }
 }
 
 impl Reader {
