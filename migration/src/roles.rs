@@ -27,7 +27,7 @@ pub use check::{CheckStatus, RoleCheck};
 use login::make;
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
-pub(crate) use statements::RECORDS;
+pub(crate) use statements::{RECORDS, SERVES};
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
 pub(crate) use withdraw::withdraw;
 
@@ -129,7 +129,7 @@ impl Migrations {
             let Some(login) = login else { continue };
             refuse_unsafe(connection, &login.name).await?;
             if kind != "readonly" {
-                refuse_by(connection, &login.name, statements::ELSEWHERE).await?;
+                refuse_by(connection, &login.name, &statements::elsewhere()).await?;
             }
             refuse_old(connection, &login.name, &known).await?;
             let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;

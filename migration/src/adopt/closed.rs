@@ -5,6 +5,7 @@ use super::Difference;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::migrations::base_tables_list;
+use crate::roles::SERVES;
 
 /// Returns the base's tables with row-level security or policies. The policies of the coexistence would add rights to
 /// them, and the way back would not restore what was there, so they prevent an adoption.
@@ -31,7 +32,7 @@ pub(super) async fn logins(connection: &mut Connection) -> Result<Vec<Difference
          FROM pg_roles r, LATERAL (\
            SELECT 'another login for the old service of this database' AS expected, \
              'a login without INHERIT that may assume roles of the units, as the service''s login of another database of this server does; it would see no rows' AS found \
-           WHERE EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.roleid WHERE m.member = r.oid AND u.rolname IN ('rylie_doors', 'rylie_tenant', 'rylie_identity')) \
+           WHERE {SERVES} \
            UNION ALL SELECT 'a login with INHERIT; run `ALTER ROLE ' || quote_ident(r.rolname) || ' INHERIT`', \
              'a login without INHERIT that would create the roles of the units and become a member of them; it would see no rows' \
            WHERE r.rolname = session_user AND r.rolcreaterole AND current_setting('server_version_num')::int >= 160000 \

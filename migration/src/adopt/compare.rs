@@ -50,10 +50,11 @@ impl Comparison {
         }
         // A column under one of our names is taken for ours; another type shows that it is not.
         let ours = current
+            .filter(|_| recorded)
             .into_iter()
             .flat_map(|table| &table.columns)
             .filter(|(column, _)| !base.columns.contains_key(*column));
-        for (column, expected) in ours.filter(|_| recorded) {
+        for (column, expected) in ours {
             if let Some(live) = live.columns.get(column) {
                 self.expect(&format!("column {name}.{column}"), &expected.kind, &live.kind, true);
             }
@@ -124,10 +125,9 @@ impl Comparison {
             }
             let (Some(old_table), Some(live_table)) = (old, live_table) else { continue };
             // The way back would drop such a column with its data.
-            for column in live_table.columns.keys().filter(|column| !old_table.columns.contains_key(*column)) {
-                if table.columns.contains_key(column) {
-                    self.expect(&format!("column {name}.{column}"), FREE, "a column that is not ours", true);
-                }
+            let ours = table.columns.keys().filter(|column| !old_table.columns.contains_key(*column));
+            for column in ours.filter(|column| live_table.columns.contains_key(*column)) {
+                self.expect(&format!("column {name}.{column}"), FREE, "a column that is not ours", true);
             }
             for (kind, of) in [("constraint", constraints as Part), ("trigger", triggers as Part)] {
                 for (object, definition) in of(table).iter().filter(|(object, _)| is_new(old, object, of)) {
