@@ -3,19 +3,21 @@
 
 use super::Difference;
 use crate::connection::Connection;
+use crate::deploy::coexistence::POLICY;
 use crate::error::Result;
 use crate::migrations::base_tables_list;
 use crate::roles::SERVES;
 
 /// Returns the base's tables with row-level security or policies. The policies of the coexistence would add rights to
-/// them, and the way back would not restore what was there, so they prevent an adoption.
+/// them, and the way back would not restore what was there, so they prevent an adoption. The coexistence's own policy
+/// does not: an interrupted way back of an earlier version left it.
 pub(super) async fn tables(connection: &mut Connection) -> Result<Vec<Difference>> {
     let base = base_tables_list();
     let sql = format!(
         "SELECT json_build_object('object', format('row security of table %s', c.relname), 'expected', 'off, without policies; run `ALTER TABLE \"' \
          || c.relname || '\" DISABLE ROW LEVEL SECURITY`, drop its policies, and revoke the rights that they limited', \
          'found', CASE WHEN c.relrowsecurity THEN 'on' ELSE 'off' END || coalesce(', with the policies ' || string_agg(p.polname, ', ' ORDER BY p.polname), ''), 'blocking', true)::text \
-         FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid \
+         FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid AND p.polname <> '{POLICY}' \
          WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN ({base}) AND (c.relrowsecurity OR p.oid IS NOT NULL) \
          GROUP BY c.oid, c.relname, c.relrowsecurity ORDER BY c.relname"
     );

@@ -1,7 +1,8 @@
 //! What prevents an adoption, because it would change rights or lose data of the old service. PostgreSQL only.
 
-use rylie_migration::{AdoptOptions, Error, Login, Provision, Refusal};
+use rylie_migration::{AdoptOptions, DeployProgress, Error, Login, Provision, Refusal};
 use rylie_testkit::Cluster;
+use tokio::sync::Notify;
 
 use super::guide::of_the_guide;
 use crate::support::raw::Raw;
@@ -44,6 +45,48 @@ async fn columns_of_the_old_service_under_our_names_prevent_an_adoption() {
 async fn tables_that_row_level_security_closes_prevent_an_adoption() {
     let change = "ALTER TABLE \"Request\" ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON \"Task\" USING (true)";
     assert_eq!(in_the_way(change).await, ["row security of table Request", "row security of table Task"]);
+}
+
+/// An interrupted way back of an earlier version left it.
+#[tokio::test]
+async fn the_policy_of_an_earlier_coexistence_does_not_prevent_an_adoption() {
+    let cluster = Cluster::private().await.unwrap();
+    let place = of_the_guide(&cluster).await;
+    let mut raw = Raw::connect(&place.database.url()).await;
+    raw.run("CREATE POLICY rylie_coexistence ON \"Request\" USING (true)").await;
+
+    place.adopt().await;
+
+    let left = "SELECT polname FROM pg_policy WHERE polrelid = '\"Request\"'::regclass AND pg_get_expr(polqual, polrelid) = 'true' AND polname = 'rylie_coexistence'";
+    assert_eq!(raw.rows(left).await.unwrap(), Vec::<String>::new());
+}
+
+/// The second call has nothing more to revert but the base.
+#[tokio::test]
+async fn a_way_back_that_is_interrupted_late_leaves_no_policy_of_the_coexistence() {
+    let cluster = Cluster::private().await.unwrap();
+    let place = of_the_guide(&cluster).await;
+    place.adopt().await;
+    let closing = Notify::new();
+    let mut interrupted = migrations(&place.owner).await;
+    let mut watch = |progress: DeployProgress<'_>| {
+        if matches!(progress, DeployProgress::Started { migration: "end of the coexistence with the old service", .. })
+        {
+            closing.notify_one();
+        }
+    };
+    tokio::select! {
+        done = interrupted.undo_adoption(&mut watch) => panic!("{done:?}"),
+        () = closing.notified() => {}
+    }
+    drop(interrupted);
+    let mut raw = Raw::connect(&place.database.url()).await;
+    let left = "SELECT count(*)::text FROM pg_policies WHERE policyname = 'rylie_coexistence'";
+    assert_ne!(raw.rows(left).await.unwrap(), ["0"]);
+
+    migrations(&place.owner).await.undo_adoption(&mut |_| ()).await.unwrap();
+
+    assert_eq!(raw.rows(left).await.unwrap(), ["0"]);
 }
 
 #[tokio::test]
