@@ -16,7 +16,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::{Mutex, OnceCell};
 
 pub use self::database::PostgresDatabase;
@@ -79,6 +79,17 @@ impl Cluster {
         Self::over(server.url().clone(), Some(programs), Some(server))
     }
 
+    /// As [`private`](Self::private), and each commit waits for the disk, so that it outlives a [`crash`](Self::crash).
+    pub async fn private_durable() -> Result<Self> {
+        let cluster = Self::private().await?;
+        let doing = "making commits durable";
+        let database = cluster.empty_database().await?;
+        let mut session = PgConnection::connect(&database.url()).await.map_err(Error::sql(doing))?;
+        session.execute("ALTER ROLE ALL SET synchronous_commit = on").await.map_err(Error::sql(doing))?;
+        session.close().await.map_err(Error::sql(doing))?;
+        Ok(cluster)
+    }
+
     /// Creates an empty database.
     pub async fn empty_database(&self) -> Result<PostgresDatabase> {
         PostgresDatabase::create(&self.0, None).await
@@ -126,8 +137,8 @@ impl Cluster {
         Pooler::start(&self.0.url.through(address)).await
     }
 
-    /// Kills a private server at any point of its work; [`start_again`](Self::start_again) restarts it. Unless a
-    /// database sets `synchronous_commit = on`, acknowledged commits may be lost.
+    /// Kills a private server at any point of its work; [`start_again`](Self::start_again) restarts it. Acknowledged
+    /// commits may be lost, unless the server is [durable](Self::private_durable).
     ///
     /// Fails with [`Error::ServerUrl`] if the server is not private.
     pub async fn crash(&self) -> Result<()> {

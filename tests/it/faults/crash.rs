@@ -34,12 +34,8 @@ struct Reported {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_keeps_what_it_acknowledged_and_the_pool_heals() {
-    let cluster = Cluster::private().await.unwrap();
+    let cluster = Cluster::private_durable().await.unwrap();
     let world = World::postgres_of(&cluster).await.unwrap();
-    // By default the test servers do not wait for the WAL.
-    let wait =
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$";
-    Sql::connect(world.url()).await.run(wait).await;
     let scope = world.agency().await.unwrap().scope();
     let settings = [("max_connections", "8"), ("network_timeout_seconds", "2"), ("acquire_timeout_seconds", "2")];
     let database = Arc::new(world.connect_with_settings(&settings).await.unwrap());

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use adya::{History, Opts, Valid, Workload};
@@ -22,6 +22,10 @@ use crate::support::seed::{Random, length, seed};
 
 const LISTS: usize = 5;
 const PROCESSES: u64 = 8;
+/// Enough committed units for a history to say something.
+const ENOUGH: u64 = 50;
+/// A busy machine gets this long for them.
+const MOST_TIME: Duration = Duration::from_mins(1);
 
 /// How a unit that writes reads.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -43,6 +47,7 @@ struct Lists {
     operations: Mutex<Vec<Value>>,
     item: AtomicI64,
     process: AtomicI64,
+    committed: AtomicU64,
 }
 
 impl Lists {
@@ -58,15 +63,16 @@ impl Lists {
         let position = unit.commit_with_position().await.unwrap();
         let reading = if reading == UnitOptions::default() { reading } else { reading.after(position) };
         let (operations, scope) = (Mutex::default(), agency.scope());
-        let (item, process) = (AtomicI64::new(1), AtomicI64::new(0));
-        Arc::new(Self { store, scope, ids, reads, reading, operations, item, process })
+        let (item, process, committed) = (AtomicI64::new(1), AtomicI64::new(0), AtomicU64::new(0));
+        Arc::new(Self { store, scope, ids, reads, reading, operations, item, process, committed })
     }
 
-    /// Runs transactions one after the other until the time is over.
+    /// Runs transactions one after the other until the time is over and enough are committed.
     async fn run(self: Arc<Self>, mut random: Random, time: Duration) {
         let began = tokio::time::Instant::now();
         let mut process = self.process.fetch_add(1, Ordering::Relaxed);
-        while began.elapsed() < time {
+        let is_over = || began.elapsed() >= time && self.committed.load(Ordering::Relaxed) > ENOUGH;
+        while !is_over() && began.elapsed() < time.max(MOST_TIME) {
             let writes = random.below(3) > 0;
             let mut wanted: Vec<(usize, Option<i64>)> = Vec::new();
             for _ in 0..=random.below(4) {
@@ -78,7 +84,10 @@ impl Lists {
             wanted.sort_by_key(|(list, _)| *list);
             self.note(process, "invoke", asked(&wanted)).await;
             match self.transaction(&wanted, writes).await {
-                Ok(done) => self.note(process, "ok", done).await,
+                Ok(done) => {
+                    self.committed.fetch_add(1, Ordering::Relaxed);
+                    self.note(process, "ok", done).await;
+                }
                 Err(Error::OutcomeUnknown(_)) => {
                     self.note(process, "info", asked(&wanted)).await;
                     // A process with an unknown outcome is not used again.
@@ -119,14 +128,13 @@ impl Lists {
     }
 
     /// Runs all processes, and returns the anomalies that this model forbids and the number of committed units.
-    async fn check(self: &Arc<Self>, mut random: Random, time: Duration, model: &str) -> (Vec<String>, usize) {
+    async fn check(self: &Arc<Self>, mut random: Random, time: Duration, model: &str) -> (Vec<String>, u64) {
         let processes =
             (0..PROCESSES).map(|_| tokio::spawn(Arc::clone(self).run(Random::new(random.below(u64::MAX)), time)));
         for process in futures_util::future::join_all(processes).await {
             process.unwrap();
         }
         let operations = self.operations.lock().await;
-        let committed = operations.iter().filter(|operation| operation["type"] == "ok").count();
         let history = History::from_json(&Value::from(operations.clone()).to_string()).unwrap();
         let options = Opts { models: vec![model.to_owned()], ..Opts::default() };
         let report = adya::check(&history, Workload::ListAppend, &options);
@@ -134,7 +142,7 @@ impl Lists {
             println!("{report:?}");
         }
         assert!(report.valid != Valid::Unknown, "{:?}", report.anomaly_types);
-        (report.anomaly_types.iter().map(ToString::to_string).collect(), committed)
+        (report.anomaly_types.iter().map(ToString::to_string).collect(), self.committed.load(Ordering::Relaxed))
     }
 }
 
@@ -156,7 +164,7 @@ async fn is_strictly_serializable(world: World) {
     let (anomalies, committed) = lists.check(random, time(), "strict-serializable").await;
     println!("{committed} committed units");
     assert_eq!(anomalies, Vec::<String>::new());
-    assert!(committed > 50, "{committed}");
+    assert!(committed > ENOUGH, "{committed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,7 +189,7 @@ async fn units_that_do_not_lock_lose_updates_and_the_checker_finds_them() {
     let world = World::postgres().await.unwrap();
     let lists = Lists::new(&world, world.store(), Reads::Unlocked, UnitOptions::read_only()).await;
     let (anomalies, committed) = lists.check(random, time(), "serializable").await;
-    assert!(committed > 50 && !anomalies.is_empty(), "{committed} committed units, {anomalies:?}");
+    assert!(committed > ENOUGH && !anomalies.is_empty(), "{committed} committed units, {anomalies:?}");
 }
 
 /// Reads of a replica may be old, and are serializable.
@@ -200,7 +208,7 @@ async fn reads_of_a_replica_are_serializable() {
     let (anomalies, committed) = lists.check(random, time(), "serializable").await;
     println!("{committed} committed units");
     assert_eq!(anomalies, Vec::<String>::new());
-    assert!(committed > 50, "{committed}");
+    assert!(committed > ENOUGH, "{committed}");
 }
 
 /// Units that fail are absent, and units with an unknown outcome are whole or absent.
@@ -215,5 +223,5 @@ async fn units_under_every_fault_are_strictly_serializable() {
         tokio::join!(lists.check(random.clone(), time() * 2, "strict-serializable"), rage);
     println!("{committed} committed units, {caused:?}");
     assert_eq!(anomalies, Vec::<String>::new());
-    assert!(committed > 50, "{committed}");
+    assert!(committed > ENOUGH, "{committed}");
 }

@@ -49,12 +49,8 @@ const NETWORK: [Fault; 8] = [
 
 impl Nemesis {
     pub(crate) async fn new(behind_pooler: bool) -> Self {
-        let cluster = Cluster::private().await.unwrap();
+        let cluster = Cluster::private_durable().await.unwrap();
         let world = World::postgres_of(&cluster).await.unwrap();
-        // By default the test servers do not wait for the WAL.
-        let wait =
-            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$";
-        Sql::connect(world.url()).await.run(wait).await;
         let (behind, pooler) = if behind_pooler {
             let behind = DelayProxy::start(cluster.address()).await.unwrap();
             let pooler = cluster.pooler_before(&behind.address().to_string()).await.unwrap();
