@@ -4,6 +4,7 @@ mod condition;
 mod fill;
 mod reads;
 mod related;
+mod removal;
 mod writes;
 
 use rylie_entities::OwnTable;

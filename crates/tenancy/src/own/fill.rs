@@ -77,9 +77,9 @@ impl<E: OwnTable> Table<'_, E> {
     }
 }
 
-fn refuse_append_only<E: OwnTable>() -> Result<()> {
+pub(super) fn refuse_append_only<E: OwnTable>() -> Result<()> {
     if E::OWN.append_only {
-        return Err(Error::Invalid { what: "the change", reason: "rows of this table are only added" });
+        return Err(Error::Invalid { what: "the table", reason: "its rows are only added" });
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Writes to own tables.
 
 use rylie_audit::{Action, Event};
-use rylie_entities::{OwnTable, SoftDeleted};
+use rylie_entities::OwnTable;
 use sea_orm::sea_query::{ExprTrait, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value,
@@ -10,8 +10,6 @@ use sea_orm::{
 use super::{Refused, Table, condition};
 use crate::bulk::{Bulk, BulkOutcome, Change, change_many};
 use crate::error::{Error, Result};
-use crate::soft_delete::SoftDeleteOp;
-use crate::soft_deleted::{among, one};
 
 impl<E: OwnTable> Table<'_, E>
 where
@@ -120,9 +118,9 @@ where
         change_many::<E>(self.tx, ids, Change { set, expressions: Vec::new(), changing }).await
     }
 
-    /// Adds a row, or changes the one with the same values in the columns `unique` if this unit reaches it: the key, or
-    /// the columns of one `unique` of the migration. Only the columns `update` change. One to four statements. Fails
-    /// with [`Error::NotFound`] if the row is another tenant's or user's.
+    /// Adds a row, or changes the one with the same values in the columns `unique` if this unit reaches it. These are the
+    /// key, or the columns of one `unique` of the migration. Only the columns `update` change. One to four statements.
+    /// Fails with [`Error::NotFound`] if the row is another tenant's or user's.
     pub async fn upsert(self, row: E::ActiveModel, unique: &[E::Column], update: &[E::Column]) -> Result<E::Model> {
         self.whole()?;
         let update = self.upserted(&row, update)?;
@@ -179,68 +177,6 @@ where
 
     fn is_audited(set: &E::ActiveModel) -> bool {
         E::OWN.audited.iter().any(|column| matches!(set.get(*column), ActiveValue::Set(_)))
-    }
-
-    /// Removes the row with this id: soft-deletes it, or deletes it where the table has no soft delete. Recorded. Two
-    /// statements. Fails with [`Error::NotFound`] if there is no such row, or if it is already soft-deleted.
-    pub async fn remove(self, id: &E::Id) -> Result<()> {
-        self.whole()?;
-        Self::refuse_append_only()?;
-        if E::SOFT.is_some() {
-            return self.tx.soft_delete::<E>(id).await;
-        }
-        self.tx.delete_one::<E>(one::<E>(id, false), E::TABLE).await?;
-        self.tx.record(Event::new(Action::Deleted).on_row(E::TABLE, &id.to_string())).await
-    }
-
-    /// As [`remove`](Self::remove), for any number of rows, all or none. Each is recorded.
-    pub async fn remove_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
-        self.whole()?;
-        Self::refuse_append_only()?;
-        if E::SOFT.is_some() {
-            return self.tx.apply_many::<E>(SoftDeleteOp::SoftDelete, ids).await;
-        }
-        let mut bulk = Bulk::on_each(self.tx, ids).await?;
-        while let Some(ids) = bulk.next() {
-            let gone = self.tx.delete_returning::<E>(among::<E>(self.tx, &ids, false), E::ID).await?;
-            let removed = gone.len() as u64;
-            self.tx.record_each(&Action::Deleted, E::TABLE, gone).await?;
-            bulk.done(ids.len(), removed, removed);
-        }
-        bulk.finish().await
-    }
-
-    fn refuse_append_only() -> Result<()> {
-        if E::OWN.append_only {
-            return Err(Error::Invalid { what: "the removal", reason: "rows of this table are only added" });
-        }
-        Ok(())
-    }
-}
-
-impl<E: OwnTable + SoftDeleted> Table<'_, E> {
-    /// Restores a soft-deleted row. Recorded. Two statements.
-    pub async fn restore(self, id: &E::Id) -> Result<E::Model> {
-        self.whole()?;
-        self.tx.restore_one::<E>(id).await
-    }
-
-    /// Deletes a soft-deleted row permanently. Recorded. Administrators only. Two statements.
-    pub async fn purge(self, id: &E::Id) -> Result<()> {
-        self.whole()?;
-        self.tx.purge_one::<E>(id).await
-    }
-
-    /// As [`restore`](Self::restore), for any number of rows, all or none.
-    pub async fn restore_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
-        self.whole()?;
-        self.tx.apply_many::<E>(SoftDeleteOp::Restore, ids).await
-    }
-
-    /// As [`purge`](Self::purge), for any number of rows, all or none.
-    pub async fn purge_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
-        self.whole()?;
-        self.tx.apply_many::<E>(SoftDeleteOp::Purge, ids).await
     }
 }
 
