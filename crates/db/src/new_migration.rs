@@ -113,9 +113,10 @@ impl NewMigration {
         let entities: Vec<_> = schema.tables().iter().map(|table| table.entity.clone()).collect();
         let difference = Difference::between(&entities, &own_catalog(schema.migrations()));
         let source = own::write(&name, what, &difference);
-        let undescribed = difference.new_tables.iter().map(|table| {
-            format!("table {}: its migration describes no columns, so they are not compared", table.name)
-        });
+        let undescribed = difference
+            .new_tables
+            .iter()
+            .map(|table| format!("table {}: its migration describes no columns, so they are not compared", table.name));
         Ok(Self {
             listing: vec![
                 (folder_module(folder), format!("pub(crate) mod {name};")),
@@ -160,11 +161,7 @@ fn folder_module(folder: &Path) -> String {
     if folder.ends_with("src") { "src/lib.rs".to_owned() } else { format!("{}.rs", folder.display()) }
 }
 
-fn next_number<'n>(
-    folder: &Path,
-    prefix: &str,
-    known: impl Iterator<Item = &'n str>,
-) -> Result<u32, Unwritten> {
+fn next_number<'n>(folder: &Path, prefix: &str, known: impl Iterator<Item = &'n str>) -> Result<u32, Unwritten> {
     let unreadable = |source| Unwritten::Folder { folder: folder.display().to_string(), source };
     let mut names: Vec<String> = known.map(str::to_owned).collect();
     for entry in fs::read_dir(folder).map_err(unreadable)? {

@@ -44,8 +44,6 @@ pub struct Model {
     pub request: HasOne<request::Entity>,
     #[sea_orm(self_ref, relation_enum = "Parent", from = "parent_id", to = "id")]
     pub parent: HasOne<Entity>,
-    #[sea_orm(has_many)]
-    pub rankings: HasMany<super::ranking::Entity>,
     #[sea_orm(has_many, via = "keyword_label")]
     pub labels: HasMany<super::label::Entity>,
 }

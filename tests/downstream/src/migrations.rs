@@ -20,9 +20,8 @@ pub const CREATE_KEYWORD: CreateTable = CreateTable::new("own_m20261201_000001_c
         .unique(&["requestId", "text"])
 });
 
-pub const CREATE_LABEL: CreateTable = CreateTable::new("own_m20261201_000002_create_label", || {
-    NewTable::new("Label").text("name").unique(&["name"])
-});
+pub const CREATE_LABEL: CreateTable =
+    CreateTable::new("own_m20261201_000002_create_label", || NewTable::new("Label").text("name").unique(&["name"]));
 
 pub const CREATE_KEYWORD_LABEL: CreateTable = CreateTable::new("own_m20261201_000003_create_keyword_label", || {
     NewTable::new("KeywordLabel")

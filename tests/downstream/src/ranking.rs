@@ -35,4 +35,11 @@ impl Related<keyword::Entity> for Entity {
     }
 }
 
+/// The other direction. A field of SeaORM's dense form relates to an entity of that form only.
+impl Related<Entity> for keyword::Entity {
+    fn to() -> RelationDef {
+        Relation::Keyword.def().rev()
+    }
+}
+
 impl ActiveModelBehavior for ActiveModel {}

@@ -9,9 +9,9 @@ use downstream::{Keywords, NewKeyword, keyword_label, label, lines, migrations, 
 use rylie_db::own::*;
 use rylie_db::prelude::Loader;
 use rylie_db::{NewMigration, Unwritten};
-use rylie_testkit::{TestEnv, World};
 use rylie_testkit::attacks::{Attacks, Side};
 use rylie_testkit::own::{OwnRows, assert_all_isolated, tables};
+use rylie_testkit::{TestEnv, World};
 
 async fn worlds() -> [World; 2] {
     [World::sqlite_with(schema()).await.unwrap(), World::postgres_with(schema()).await.unwrap()]
@@ -41,10 +41,7 @@ async fn keywords_are_a_tree_with_labels_and_sealed_notes() {
         let red = NewKeyword { parent: Some(shoes.id.clone()), ..new(&request, "red shoes") };
         let red = unit.keywords().add(red).await.unwrap();
         assert_eq!(unit.keywords().note(&shoes.id).await.unwrap(), Some(note));
-        assert_eq!(
-            unit.keywords().parents(&[red.clone(), shoes.clone()]).await.unwrap(),
-            [Some(shoes.clone()), None]
-        );
+        assert_eq!(unit.keywords().parents(&[red.clone(), shoes.clone()]).await.unwrap(), [Some(shoes.clone()), None]);
         for name in ["colour", "season", "colour"] {
             unit.keywords().label(&red.id, name).await.unwrap();
         }

@@ -29,7 +29,9 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference) -> OwnSourc
             .collect();
         remarks.extend(columns.iter().filter(|column| needs_value(column)).map(|column| {
             let name = &column.name;
-            format!("column {table}.{name} is proposed as nullable: existing rows have no value; make the field an Option")
+            format!(
+                "column {table}.{name} is proposed as nullable: existing rows have no value; make the field an Option"
+            )
         }));
         return added(name, constant, table, &columns, remarks);
     }
@@ -53,13 +55,7 @@ fn created(name: &str, constant: String, table: &str) -> OwnSource {
     OwnSource { text, constant, listed_by: "table::<…::Entity>", remarks: Vec::new() }
 }
 
-fn added(
-    name: &str,
-    constant: String,
-    table: &str,
-    columns: &[&EntityColumn],
-    remarks: Vec<String>,
-) -> OwnSource {
+fn added(name: &str, constant: String, table: &str, columns: &[&EntityColumn], remarks: Vec<String>) -> OwnSource {
     let calls: String = columns.iter().map(|column| format!("\n        {}", call(column))).collect();
     let hint = if columns.is_empty() {
         "    // Describe what it adds: `nullable`, `flag`, `amount`, `unique`, `index`.\n"

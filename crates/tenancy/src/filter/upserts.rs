@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use rylie_entities::TenantOwned;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, TableRef, Value, ValueTuple};
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryFilter, QueryTrait};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryFilter, QueryTrait,
+};
 
 use crate::error::{Error, Result};
 use crate::filter::Tx;
@@ -38,7 +40,8 @@ impl Tx {
             if let Some(updated) = self.update::<E>(set, same.clone()).await?.pop() {
                 return Ok(updated);
             }
-            let insert = E::insert(row.clone()).on_conflict(OnConflict::columns(unique.iter().copied()).do_nothing().to_owned());
+            let insert =
+                E::insert(row.clone()).on_conflict(OnConflict::columns(unique.iter().copied()).do_nothing().to_owned());
             match insert.exec_with_returning(self.connection().await?).await {
                 Err(DbErr::RecordNotInserted) => {}
                 done => return Ok(done?),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rylie_entities::OwnTable;
-use sea_orm::sea_query::Query;
 use sea_orm::Value;
+use sea_orm::sea_query::Query;
 
 use super::Table;
 use crate::error::{Error, Result};

@@ -12,8 +12,7 @@ use rylie_db::own::{
 use crate::attacks::{Extension, Failure, Fixture, Side};
 
 /// A row of a side, when its parents exist.
-type Built<'a, E> =
-    Pin<Box<dyn Future<Output = rylie_db::own::Result<<E as EntityTrait>::ActiveModel>> + Send + 'a>>;
+type Built<'a, E> = Pin<Box<dyn Future<Output = rylie_db::own::Result<<E as EntityTrait>::ActiveModel>> + Send + 'a>>;
 
 /// Builds a row of a side of the attacks.
 type Build<E> = Box<dyn for<'a> Fn(&'a OwnTables, &'a Side<'a>) -> Built<'a, E> + Send + Sync>;
