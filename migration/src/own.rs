@@ -104,6 +104,12 @@ pub fn own_catalog(own: &[&'static dyn Migration]) -> Catalog {
     Catalog { tables: described.collect(), ..Catalog::default() }
 }
 
+/// Returns the names of the indexes that a service's migrations describe.
+#[must_use]
+pub fn own_index_names(own: &[&'static dyn Migration]) -> Vec<String> {
+    tables(own).iter().flat_map(NewTable::all_indexes).map(|index| index.name).collect()
+}
+
 /// Returns the tables of a service as all these migrations make them.
 pub(crate) fn tables(list: &[&'static dyn Migration]) -> Vec<NewTable> {
     let mut tables: Vec<NewTable> = list.iter().filter_map(|migration| migration.own_table()).collect();

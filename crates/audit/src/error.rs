@@ -18,6 +18,10 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// The thread that hashes records ended, because the program ends.
+    #[error("the program ended before all records were hashed; run it again")]
+    HashingEnded,
+
     /// A file of checkpoints contains something else than complete checkpoints.
     #[error("the checkpoints in {} are damaged at line {line}: {reason}", .path.display())]
     Damaged {

@@ -51,7 +51,8 @@ pub use sink::{CheckpointSink, FileSink, StandardOutput};
 pub use tenant_entry::TenantEntry;
 pub use tenant_head::TenantHead;
 pub use verify::{
-    Finding, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, Tampering, VerifiedUpTo, Verifier,
+    Finding, HashedLeaf, HashedRecord, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, Tampering,
+    VerifiedUpTo, Verifier,
 };
 pub use witness::{Witness, WitnessState};
 pub use witnesses::Witnesses;

@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use crate::merkle::leaf_hash;
-use crate::{Checkpoint, Digest, Outside, Part, PublicKey, Record, SignedCheckpoint, TenantEntry, Tree, Witnesses};
+use crate::{Checkpoint, Digest, Outside, PublicKey, SignedCheckpoint, TenantEntry, Tree, Witnesses};
 
 pub use finding::{Finding, Tampering};
-pub use stored::{SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, VerifiedUpTo};
+pub use stored::{HashedLeaf, HashedRecord, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, VerifiedUpTo};
 
 /// A running verification.
 #[derive(Debug)]
@@ -58,7 +58,8 @@ struct Batch {
 struct Tenant {
     entry: TenantEntry,
     leaves: Tree,
-    last: Option<Record>,
+    /// The key of order of the previous record.
+    last: Option<(Option<i64>, i64, String)>,
 }
 
 type Found = Result<(), Box<Finding>>;
@@ -283,46 +284,48 @@ impl Verifier {
         Ok(())
     }
 
-    /// Checks the next record of the tenant.
-    pub fn record(&mut self, sealed: SealedLeaf) -> Found {
+    /// Checks the next record of the tenant. A [`SealedLeaf`] is hashed first.
+    pub fn record(&mut self, sealed: impl Into<HashedLeaf>) -> Found {
         let number = self.progress.batch + 1;
         let Some(tenant) = self.batch.as_mut().and_then(|batch| batch.tenant.as_mut()) else { return Ok(()) };
+        let HashedLeaf { id, leaf, record, emptied, erasure_waits } = sealed.into();
         let found = |what, detail: &str| {
             let finding = Finding::of_tenant(what, number, &tenant.entry.tenant, detail);
-            Box::new(Finding { record: Some(sealed.id.clone()), ..finding })
+            Box::new(Finding { record: Some(id.clone()), ..finding })
         };
-        let record = match sealed.record {
-            StoredRecord::Whole(record) => record,
-            StoredRecord::Unreadable => {
+        let (hash, of, order, erased, quarantined) = match record {
+            HashedRecord::Whole { hash, tenant, order, who_erased, what_erased, quarantined } => {
+                (hash, tenant, order, who_erased || what_erased, quarantined)
+            }
+            HashedRecord::Unreadable => {
                 return Err(found(Tampering::Changed, "the record has a value that the service never writes"));
             }
-            StoredRecord::Gone => return Err(found(Tampering::Removed, "the record was sealed and is gone")),
+            HashedRecord::Gone => return Err(found(Tampering::Removed, "the record was sealed and is gone")),
         };
         if tenant.leaves.size() == tenant.entry.records {
             return Err(found(Tampering::Added, "the tenant has more records in this batch than were sealed"));
         }
-        if record.tenant != tenant.entry.tenant {
+        if of != tenant.entry.tenant {
             return Err(found(Tampering::Changed, "the record was moved to another tenant"));
         }
-        if tenant.last.as_ref().is_some_and(|last| last.order() > record.order()) {
+        if tenant.last.as_ref().is_some_and(|last| *last > order) {
             return Err(found(Tampering::Reordered, "the record comes before one that was sealed earlier"));
         }
-        if record.leaf() != sealed.leaf {
+        if hash != leaf {
             return Err(found(Tampering::Changed, "the record is not what was sealed"));
         }
-        if sealed.emptied {
+        if emptied {
             return Err(found(
                 Tampering::Emptied,
                 "a personal part is missing, and no erasure in the log names the record",
             ));
         }
-        tenant.leaves.push(sealed.leaf);
+        tenant.leaves.push(leaf);
         self.seen.records += 1;
-        let erased = matches!(record.who, Part::Erased(_)) || matches!(record.what, Part::Erased(_));
         self.seen.erased += u64::from(erased);
-        self.seen.erasures_waiting += u64::from(sealed.erasure_waits);
-        self.seen.quarantined += u64::from(record.unreadable.is_some());
-        tenant.last = Some(record);
+        self.seen.erasures_waiting += u64::from(erasure_waits);
+        self.seen.quarantined += u64::from(quarantined);
+        tenant.last = Some(order);
         Ok(())
     }
 

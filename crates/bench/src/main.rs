@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod dataset;
 mod delay;
 mod measure;
@@ -18,7 +19,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
 const USAGE: &str = "usage: rylie-bench [--rtt MS,MS…] <workload>… | --list | prepare [--requests N] [--agencies N] | \
-                     own [ROUNDS] | pairs | table <file> | proxy <port> <host:port> <MS>";
+                     own [ROUNDS] | audit [RECORDS] | pairs | table <file> | proxy <port> <host:port> <MS>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -45,6 +46,10 @@ async fn run(arguments: Vec<String>) -> Result<()> {
             // A task runs on the runtime's worker threads, not on the main thread.
             tokio::spawn(own::compare(rounds)).await??;
         }
+        Some("audit") => audit::compare(arguments.get(1).map_or(Ok(200_000), |records| records.parse())?).await?,
+        // The steps of `audit`.
+        Some("audit-seal") => tokio::spawn(audit::seal()).await??,
+        Some("audit-verify") => tokio::spawn(audit::verify()).await??,
         Some("pairs") => table::PAIRS.iter().for_each(|pair| println!("{}", pair.join(" "))),
         Some("table") => {
             let file = arguments.get(1).ok_or(USAGE)?;

@@ -11,6 +11,7 @@ use rylie_db::entities::{SystemEnv, Task, TaskStatus, TaskType};
 use rylie_db::own::*;
 use rylie_db::prelude::{Config, NewRequest, NewTask, RequestKind, TaskFilter, TenantScope};
 
+use crate::measure::median;
 use crate::service::Service;
 use crate::{Result, settings};
 
@@ -249,9 +250,4 @@ async fn on_items(
         }
     }
     Ok(())
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

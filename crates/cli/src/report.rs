@@ -16,21 +16,28 @@ pub(crate) struct Report {
     pub(crate) text: String,
     /// A problem that is printed after the report and sets the exit code.
     pub(crate) verdict: Option<Failure>,
+    /// Whether `--quiet` keeps the text, because it is a document that was asked for.
+    pub(crate) despite_quiet: bool,
 }
 
 impl Report {
     pub(crate) fn new(json: Value, text: impl Into<String>) -> Self {
-        Self { json, text: text.into(), verdict: None }
+        Self { json, text: text.into(), verdict: None, despite_quiet: false }
     }
 
     pub(crate) fn with_verdict(self, verdict: Option<Failure>) -> Self {
         Self { verdict, ..self }
     }
 
+    /// Prints the text with `--quiet`, too.
+    pub(crate) fn despite_quiet(self) -> Self {
+        Self { despite_quiet: true, ..self }
+    }
+
     pub(crate) fn print(&self, global: &Global) -> Result<()> {
         if global.json {
             print(&self.json.to_string())
-        } else if global.quiet || self.text.is_empty() {
+        } else if global.quiet && !self.despite_quiet || self.text.is_empty() {
             Ok(())
         } else {
             print(&self.text)

@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// Converting from [`DateTime<Utc>`] truncates to milliseconds, so that a value read back equals the value written.
 /// Serialised as JavaScript's `toISOString` writes it: RFC 3339 in UTC with three decimals. A stored time before the year 1, after 9999 or infinite is read as the nearest valid time.
-/// Another writer stored it, and it must not prevent reading the other rows.
+/// A value of SQLite's that is no time is read as the first one. Another writer stored it, and it must not prevent reading
+/// the other rows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(NaiveDateTime);
 
@@ -61,10 +62,24 @@ impl From<Timestamp> for Value {
 
 impl TryGetable for Timestamp {
     fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
-        let Some(postgres) = row.try_as_pg_row() else { return NaiveDateTime::try_get_by(row, index).map(Self) };
+        let Some(postgres) = row.try_as_pg_row() else {
+            return NaiveDateTime::try_get_by(row, index).map_or_else(first_if_undecodable, |time| Ok(Self(time)));
+        };
         let read = postgres.try_get::<Option<InRange>, _>(index.as_sqlx_postgres_index());
         let read = read.map_err(|error| TryGetError::DbErr(DbErr::Query(RuntimeErr::SqlxError(error.into()))))?;
         read.map(|InRange(time)| Self(time)).ok_or_else(|| TryGetError::Null(format!("{index:?}")))
+    }
+}
+
+/// SQLite stores a value of any type: one that is no time is read as the first valid time.
+fn first_if_undecodable(error: TryGetError) -> Result<Timestamp, TryGetError> {
+    match error {
+        TryGetError::DbErr(DbErr::Query(RuntimeErr::SqlxError(error)))
+            if matches!(&*error, sea_orm::sqlx::Error::ColumnDecode { .. }) =>
+        {
+            Ok(Timestamp(InRange::new(i64::MIN).0))
+        }
+        error => Err(error),
     }
 }
 

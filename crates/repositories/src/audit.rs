@@ -1,9 +1,11 @@
 //! The audit log: records are written in the transaction of the change and never modified.
 
 mod erasure;
+mod leaf_page;
 mod reader;
 mod rows;
 mod seals;
+mod strays;
 mod structure;
 mod tenant;
 
@@ -19,9 +21,11 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-pub use reader::{AuditExtent, AuditReader, NumberedLeaf, StrayPage};
+pub use leaf_page::{LeafPage, LeafPlace, PlacedLeaf};
+pub use reader::{AuditExtent, AuditReader, NumberedLeaf};
 pub(crate) use rows::canonical;
 pub use seals::*;
+pub use strays::StrayPage;
 
 /// The audit log. A tenant unit reads and writes the tenant's part.
 #[cfg_attr(feature = "mock", mockall::automock)]

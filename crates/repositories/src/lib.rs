@@ -44,8 +44,8 @@ pub use rylie_tenancy::{
 };
 
 pub use audit::{
-    AuditExtent, AuditFilter, AuditReader, AuditRepository, AuditSealRepository, NewSeal, NumberedLeaf, RemovedBatches,
-    StrayPage,
+    AuditExtent, AuditFilter, AuditReader, AuditRepository, AuditSealRepository, LeafPage, LeafPlace, NewSeal,
+    NumberedLeaf, PlacedLeaf, RemovedBatches, StrayPage,
 };
 pub use connections::{
     Ga4ConnectionRepository, NewGa4Connection, NewSearchConsoleConnection, SearchConsoleConnectionRepository,

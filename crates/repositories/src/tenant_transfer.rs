@@ -76,7 +76,8 @@ pub trait TenantTransfer: Send + Sync {
     /// Returns the names of a table's columns, sorted.
     async fn columns(&self, table: TenantTable) -> Result<Vec<String>>;
 
-    /// Returns at most `limit` of the tenant's rows of one table, after an id, sorted by id.
+    /// Returns at most `limit` of the tenant's rows of one table, after an id, sorted by id. An empty `after` is the
+    /// beginning, which includes a row with an empty id.
     async fn rows_after(
         &self,
         table: TenantTable,
@@ -187,8 +188,9 @@ impl TenantTransfer for Tx {
     ) -> Result<Vec<TenantRow>> {
         let columns = Column::of(self, table).await?;
         let read: Vec<_> = columns.iter().map(|column| column.read(self.engine())).collect();
+        let beyond = if after.is_empty() { ">=" } else { ">" };
         let sql = format!(
-            r#"SELECT {} FROM "{}" WHERE "tenantId" = $1 AND id > $2 ORDER BY id LIMIT $3"#,
+            r#"SELECT {} FROM "{}" WHERE "tenantId" = $1 AND id {beyond} $2 ORDER BY id LIMIT $3"#,
             read.join(", "),
             table.name
         );

@@ -528,6 +528,46 @@ async fn checkpoints_from_after_a_change_of_the_fingerprint_suffice() {
 }
 
 #[tokio::test]
+async fn the_state_of_another_database_is_named_as_such() {
+    let (foreign, others) = sealed(world().await).await;
+    let state = others.verify(&foreign).await.progress;
+    assert_eq!(state.batch, 2);
+    let (world, outside) = (world().await, Outside::new());
+    crate::support::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    let agency = world.agency().await.unwrap();
+    // A log that is shorter than the state, one of its length, and a longer one.
+    for batches in 1..=3 {
+        record(&agency, 2).await;
+        outside.seal(&world).await;
+        for external in [vec![], outside.checkpoints()] {
+            let reader = world.database().audit_reader().await.unwrap();
+            let verifier = Verifier::new(&[], external.into_iter().collect()).resume(state.clone());
+
+            let verification = verify_audit(&reader, verifier, &mut |_, _| ()).await.unwrap();
+
+            let finding = verification.first_bad.unwrap();
+            assert_eq!(finding.what, Tampering::OtherDatabase, "{batches} batches: {finding}");
+            assert_eq!(verification.progress, state, "the state stays");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_state_of_an_older_log_holds_after_a_change_of_the_fingerprint() {
+    let (world, outside) = sealed(world().await).await;
+    let state = outside.verify(&world).await.progress;
+    crate::support::sql::migrations(world.url()).await.renew_fingerprint().await.unwrap();
+    outside.seal(&world).await;
+
+    let reader = world.database().audit_reader().await.unwrap();
+    let verifier = Verifier::new(&[], outside.checkpoints().into_iter().collect()).resume(state);
+
+    let verification = verify_audit(&reader, verifier, &mut |_, _| ()).await.unwrap();
+    assert_eq!(verification.first_bad, None);
+    assert_eq!(verification.progress.batch, 3);
+}
+
+#[tokio::test]
 async fn a_log_rebuilt_after_a_change_of_the_fingerprint_differs_from_the_checkpoint_outside() {
     let world = world().await;
     let outside = Outside::new();

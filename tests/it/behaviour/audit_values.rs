@@ -3,8 +3,8 @@
 
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
 use rylie_db::maintenance::check_tenant_audit;
-use rylie_db::prelude::Progress;
-use rylie_db::repositories::NumberedLeaf;
+use rylie_db::prelude::{KeysetRequest, PageRequest, Progress};
+use rylie_db::repositories::{AuditFilter, NumberedLeaf};
 use rylie_testkit::World;
 
 use super::world;
@@ -30,6 +30,72 @@ async fn rows_that_no_reader_can_hold_are_sealed_apart_and_stop_nothing() {
     sql.run(&format!("UPDATE \"AuditLog\" SET \"createdAt\" = {other} WHERE id = 'odd0'")).await;
     let finding = found(&world, &outside).await;
     assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some("odd0")));
+}
+
+#[tokio::test]
+async fn a_walk_returns_each_record_once_whatever_its_time_is() {
+    let world = world().await;
+    let sqlite = is_sqlite(world.url());
+    let mut sql = superuser(&world).await;
+    let times: &[&str] = if sqlite {
+        &["'infinity'", "5", "x'ff'", "'2026-11-27T12:00:00Z'", "'2026-11-27 12:00:00'", "'2026-11-27 12:00:00.000'"]
+    } else {
+        &[
+            "'infinity'",
+            "'-infinity'",
+            "'0044-03-15 00:00:00 BC'",
+            "'290000-01-01'",
+            "'290000-01-02'",
+            "'2026-11-27 12:00:00'",
+        ]
+    };
+    for (kind, time) in times.iter().enumerate() {
+        let rows: Vec<String> =
+            (0..30).map(|number| format!("('w{kind}-{number:02}', 'x', 'WALK', 'y', 'platform', {time})")).collect();
+        let into = "\"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", \"createdAt\")";
+        sql.run(&format!("INSERT INTO {into} VALUES {}", rows.join(", "))).await;
+    }
+    let unit = world.platform().await.unwrap();
+    let filter = || AuditFilter { action: Some("WALK".to_owned()), ..AuditFilter::default() };
+
+    for limit in [1, 7, 100] {
+        let (mut ids, mut page) = (Vec::new(), KeysetRequest::first(limit));
+        loop {
+            let found = unit.audit().list_after(filter(), page).await.unwrap();
+            ids.extend(found.items.into_iter().map(|record| record.id.to_string()));
+            assert!(ids.len() <= times.len() * 30, "it is walked for ever");
+            let Some(next) = found.next else { break };
+            page = KeysetRequest::after(limit, next);
+        }
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), times.len() * 30, "by {limit}");
+    }
+    assert_eq!(unit.audit().list(filter(), PageRequest::new(5, 0)).await.unwrap().total, times.len() as u64 * 30);
+}
+
+#[tokio::test]
+async fn a_record_with_an_empty_id_is_exported_with_its_tenant() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    let tenant = &agency.agency.tenant_id;
+    let mut sql = Sql::connect(world.url()).await;
+    sql.run(&format!(
+        "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('', 'x', 'x', 'y', '{}')",
+        tenant.as_str()
+    ))
+    .await;
+    record(&agency, 2).await;
+    outside.seal(&world).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+
+    world.database().export_tenant(tenant, &file, Some(&outside.key), &Progress::none()).await.unwrap();
+
+    let checked = check_tenant_audit(&file, &[outside.key.public()], &outside.checkpoints().into_iter().collect());
+    assert!(checked.unwrap().records > 2);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("\"id\":\"\""));
 }
 
 /// Returns details that are hard for a parser of numbers or documents.

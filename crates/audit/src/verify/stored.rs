@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Record, TenantEntry};
+use crate::{Digest, Part, Record, TenantEntry};
 
 /// A batch as stored.
 #[derive(Clone, Debug)]
@@ -71,6 +71,66 @@ impl SealedLeaf {
     #[must_use]
     pub fn into_record(self) -> Option<Record> {
         if let StoredRecord::Whole(record) = self.record { Some(record) } else { None }
+    }
+}
+
+/// A leaf with the hash of its record, as [`Verifier::record`](crate::Verifier::record) checks it. Computing the hash is
+/// most of the work of a verification and needs no verifier, so that it can be done on another thread.
+#[derive(Clone, Debug)]
+pub struct HashedLeaf {
+    /// The id of its record.
+    pub id: String,
+    /// The stored hash.
+    pub leaf: Digest,
+    /// The record.
+    pub record: HashedRecord,
+    /// As in [`SealedLeaf`].
+    pub emptied: bool,
+    /// As in [`SealedLeaf`].
+    pub erasure_waits: bool,
+}
+
+/// A record of which only the hash remains, and the parts that a verification compares.
+#[derive(Clone, Debug)]
+pub enum HashedRecord {
+    /// Present and readable.
+    Whole {
+        /// The computed hash of its leaf.
+        hash: Digest,
+        /// Its tenant.
+        tenant: String,
+        /// Its key of [order](Record::order).
+        order: (Option<i64>, i64, String),
+        /// Whether its actor part is erased.
+        who_erased: bool,
+        /// Whether its target part is erased.
+        what_erased: bool,
+        /// Whether it has an unreadable value.
+        quarantined: bool,
+    },
+    /// Has a value that we never write.
+    Unreadable,
+    /// Missing.
+    Gone,
+}
+
+impl From<SealedLeaf> for HashedLeaf {
+    fn from(sealed: SealedLeaf) -> Self {
+        let SealedLeaf { id, leaf, record, emptied, erasure_waits } = sealed;
+        let record = match record {
+            StoredRecord::Whole(record) => {
+                let hash = record.leaf();
+                let (position, time, by_id) = record.order();
+                let order = (position, time, by_id.to_owned());
+                let who_erased = matches!(record.who, Part::Erased(_));
+                let what_erased = matches!(record.what, Part::Erased(_));
+                let quarantined = record.unreadable.is_some();
+                HashedRecord::Whole { hash, tenant: record.tenant, order, who_erased, what_erased, quarantined }
+            }
+            StoredRecord::Unreadable => HashedRecord::Unreadable,
+            StoredRecord::Gone => HashedRecord::Gone,
+        };
+        Self { id, leaf, record, emptied, erasure_waits }
     }
 }
 

@@ -340,6 +340,17 @@ fn a_database_older_than_the_state_of_the_last_verification_is_found() {
 }
 
 #[test]
+fn a_proof_on_standard_output_is_written_despite_quiet() {
+    let folder = sealed();
+    let id = a_record(&folder);
+
+    let proof = folder.run(["audit", "prove", &id, "--quiet"]).expect(0).out;
+
+    folder.write("quiet.json", &proof);
+    folder.run(["audit", "verify-proof", "quiet.json"]).expect(0);
+}
+
+#[test]
 fn no_proof_is_given_of_a_record_that_was_changed() {
     let folder = sealed();
     let id = a_record(&folder);

@@ -1,14 +1,16 @@
-//! Verifying the audit log: reads pages and passes them to the verifier, which needs little memory.
+//! Verifying the audit log: reads it once, in the order of the batches, and passes it to the verifier, which needs
+//! little memory.
 
-use std::collections::VecDeque;
+mod pages;
 
-use rylie_audit::{Finding, SealedBatch, SealedLeaf, SealedTenant, Seen, VerifiedUpTo, Verifier};
-use rylie_repositories::{AuditReader, NumberedLeaf};
+use rylie_audit::{Finding, SealedBatch, Seen, VerifiedUpTo, Verifier};
+use rylie_repositories::AuditReader;
 
+use self::pages::{Batches, Leaves, Tenants};
 use crate::error::{Error, Result};
 
-/// Number of rows read at a time.
-const PAGE: u64 = 2_000;
+/// Number of records whose places one statement counts.
+const STRAYS: u64 = 20_000;
 
 /// Number of batches whose structure one statement checks: they may have two million leaves.
 const BATCHES: usize = 200;
@@ -27,8 +29,9 @@ pub struct Verification {
 /// Checks every batch that the verifier has not seen. Then checks the whole log: every record is sealed or waiting,
 /// exactly once, and the seals contain only what a checkpoint counts.
 ///
-/// Stops at the first finding. Calls `report` with the counts and the progress after each batch and every two thousand
-/// records. Memory does not grow with the log.
+/// Stops at the first finding. Calls `report` with the counts and the progress after each batch and every few thousand
+/// records. Memory does not grow with the log: at most three pages of leaves are in memory, one that is read, one that is
+/// hashed on a thread for such work, and one that is checked. Dropping the call stops it; nothing is written.
 pub async fn verify_audit(
     reader: &AuditReader,
     mut verifier: Verifier,
@@ -72,13 +75,23 @@ async fn check(reader: &AuditReader, verifier: &mut Verifier, report: Reporter<'
         }
         verifier.link(batch.as_ref())?;
     }
-    while let Some(batch) = reader.batch_after(verifier.progress().batch).await? {
-        check_batch(reader, verifier, &batch, report).await?;
+    let begin = verifier.progress().batch;
+    let mut log = Log {
+        batches: Batches::after(reader, begin),
+        tenants: Tenants::after(reader, begin),
+        leaves: Leaves::after(reader, begin),
+    };
+    while let Some(batch) = log.batches.next().await? {
+        // A doubled row is reported with the structure.
+        if batch.batch != verifier.progress().batch || batch.batch == 0 {
+            check_batch(&mut log, verifier, &batch, report).await?;
+        }
     }
+    drop(log);
     verifier.end()?;
     let mut key: Option<String> = None;
     loop {
-        let page = reader.stray_after(key.as_deref(), PAGE * 5).await?;
+        let page = reader.stray_after(key.as_deref(), STRAYS).await?;
         found(page.finding)?;
         if page.next.is_none() {
             break;
@@ -98,58 +111,36 @@ fn found(finding: Option<Finding>) -> std::result::Result<(), Stop> {
     finding.map_or(Ok(()), |finding| Err(Box::new(finding).into()))
 }
 
+/// The tables of the seals, each read once.
+struct Log<'r> {
+    batches: Batches<'r>,
+    tenants: Tenants<'r>,
+    leaves: Leaves<'r>,
+}
+
 async fn check_batch(
-    reader: &AuditReader,
+    log: &mut Log<'_>,
     verifier: &mut Verifier,
     batch: &SealedBatch,
     report: Reporter<'_>,
 ) -> std::result::Result<(), Stop> {
-    let mut leaves = Leaves { reader, batch: batch.batch, after: -1, page: VecDeque::new(), ended: false };
-    leaves.ended = !verifier.begin_batch(batch)?;
-    let (mut number, mut tenants) = (0, VecDeque::<SealedTenant>::new());
-    loop {
-        if tenants.is_empty() {
-            tenants = reader.tenants(batch.batch, number - 1, PAGE).await?.into();
-        }
-        let Some(tenant) = tenants.pop_front() else { break };
+    let has_leaves = verifier.begin_batch(batch)?;
+    let mut number = 0;
+    while let Some(tenant) = log.tenants.next_of(batch.batch).await? {
         verifier.begin_tenant(tenant)?;
-        while let Some(leaf) = leaves.next_of(number, || report(verifier.seen(), verifier.progress())).await? {
+        while has_leaves
+            && let Some(leaf) =
+                log.leaves.next_of(batch.batch, number, || report(verifier.seen(), verifier.progress())).await?
+        {
             verifier.record(leaf)?;
         }
         verifier.end_tenant()?;
         number += 1;
     }
-    if let Some(leaf) = leaves.next_of(i64::MAX, || ()).await? {
+    if has_leaves && let Some(leaf) = log.leaves.next_of(batch.batch, i64::MAX, || ()).await? {
         verifier.surplus(&leaf.id)?;
     }
     verifier.end_batch()?;
     report(verifier.seen(), verifier.progress());
     Ok(())
-}
-
-/// The leaves of a batch, read in pages.
-struct Leaves<'r> {
-    reader: &'r AuditReader,
-    batch: u64,
-    after: i64,
-    page: VecDeque<NumberedLeaf>,
-    ended: bool,
-}
-
-impl Leaves<'_> {
-    /// Returns the next leaf, if it belongs to this tenant or an earlier one.
-    async fn next_of(&mut self, tenant: i64, report: impl FnOnce()) -> rylie_repositories::Result<Option<SealedLeaf>> {
-        if self.page.is_empty() && !self.ended {
-            report();
-            self.page = self.reader.leaves(self.batch, self.after, PAGE).await?.into();
-            self.ended = self.page.is_empty();
-        }
-        if self.page.front().is_none_or(|next| next.tenant_number > tenant) {
-            return Ok(None);
-        }
-        Ok(self.page.pop_front().map(|next| {
-            self.after = next.number;
-            next.leaf
-        }))
-    }
 }

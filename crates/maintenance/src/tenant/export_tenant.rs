@@ -129,7 +129,8 @@ async fn write_seals(
     Ok(head)
 }
 
-/// Writes the next rows of a table and returns the last one's id, or `None` if there were none.
+/// Writes the next rows of a table and returns the last one's id, or `None` if there are no more. An empty id sorts first,
+/// so no row follows a page that ends with it.
 async fn write_batch(
     unit: &JobUnit<dyn PlatformUnit>,
     tenant: &TenantId,
@@ -146,5 +147,5 @@ async fn write_batch(
         writer.row(table.name, row, out)?;
         *done += 1;
     }
-    Ok(last)
+    Ok(last.filter(|last| !last.is_empty()))
 }

@@ -9,22 +9,26 @@ use sea_orm::Value;
 use crate::Result;
 use crate::audit::AuditRepository;
 use crate::audit::rows::{columns, commitments, lenient, record, signed, unsigned};
+use crate::audit::tenant::count;
 use crate::tx::Tx;
 
-/// Selects the records that name the user: as actor, as impersonated user, or as target row.
-const NAMED: &str = "l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint FROM \"AuditLog\" a JOIN rylie_audit_leaf l ON l.record_id = a.id \
+/// Finds the records that name the user: as actor, as impersonated user, or as target row.
+const NAMED: &str = "FROM \"AuditLog\" a JOIN rylie_audit_leaf l ON l.record_id = a.id \
      JOIN rylie_audit_batch b ON b.batch = l.batch \
      WHERE a.\"userId\" = $1 OR a.\"onBehalfOf\" = $1 OR (a.resource = 'User' AND a.\"resourceId\" = $1) ORDER BY a.id LIMIT $2";
 
 pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
-    let sql = format!("SELECT {}, {NAMED}", columns(tx.engine()));
+    let columns = columns(tx.engine());
+    let sql = format!(
+        "SELECT l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint, {columns} {NAMED}"
+    );
     let rows = tx.across_tenants()?.rows(&sql, vec![user.as_str().into(), signed(limit).into()]).await?;
     let mut erased = Erased::default();
     if !rows.is_empty() {
         tx.become_sealer().await?;
         for row in &rows {
             let format = Format::of(&lenient::<String>(row, "checkpoint"));
-            let record = record(row, &commitments(row)?, format)?;
+            let record = record(row, 5, &commitments(row, 0)?, format)?;
             erase_record(tx, &record, user.as_str(), &mut erased).await?;
         }
         tx.become_platform().await?;
@@ -61,25 +65,26 @@ async fn erase_record(tx: &Tx, record: &Record, user: &str, erased: &mut Erased)
 }
 
 /// Whether an erasure explains a missing part.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Cover {
     /// No erasure names it: it was emptied.
+    #[default]
     None,
     /// An erasure names it and waits to be sealed.
     Waiting,
-    /// A sealed erasure names it.
+    /// An erasure names it that was sealed in a later batch.
     Sealed,
 }
 
-/// Finds, for each record of a batch that lacks the part, the erasure that names it. Only sealed records are erased, so
-/// a sealed erasure is in a later batch, and a verification that reads the record also reads the erasure. Only erasures
-/// of the platform count. An erasure names the texts in the array under the name of the part, on SQLite as on
-/// PostgreSQL: of two members with one name the last counts. Other details name no record and cause no error.
+/// Finds, for each record that lacks the part, the erasure that names it. The records are given with their batches. Only
+/// sealed records are erased, so a sealed erasure is in a later batch, and a verification that reads the record also
+/// reads the erasure. Only erasures of the platform count. An erasure names the texts in the array under the name of
+/// the part, on SQLite as on PostgreSQL: of two members with one name the last counts. Other details name no record and
+/// cause no error.
 pub(crate) async fn covers(
     tx: &Tx,
     part: &'static str,
-    batch: u64,
-    records: Vec<String>,
+    records: &BTreeMap<String, u64>,
 ) -> Result<BTreeMap<String, Cover>> {
     if records.is_empty() {
         return Ok(BTreeMap::new());
@@ -97,24 +102,25 @@ pub(crate) async fn covers(
              ELSE '[]'::jsonb END) AS item) AS named"
         )
     };
-    let (list, value) = tx.list_of(&records);
+    let (list, value) = tx.list_of(&records.keys().cloned().collect::<Vec<_>>());
     let sql = format!(
-        "SELECT named.value AS id, max(CASE WHEN b.batch IS NOT NULL THEN 2 WHEN p.record_id IS NOT NULL THEN 1 ELSE 0 END) AS cover \
-         FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id AND l.batch > $2 \
+        "SELECT named.value AS id, coalesce(max(b.batch), 0) AS sealed_in, count(p.record_id) AS waiting \
+         FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id \
          LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.removed_at IS NULL AND l.number BETWEEN 0 AND b.records - 1 \
          LEFT JOIN rylie_audit_pending p ON p.record_id = a.id \
          WHERE a.action = 'SUBJECT_ERASED' AND a.\"tenantId\" = 'platform' AND named.type = 'text' AND named.value IN (SELECT list.value FROM {list}) \
          GROUP BY named.value"
     );
-    let rows = tx.across_tenants()?.rows(&sql, vec![value, signed(batch).into()]).await?;
-    let mut covers: BTreeMap<String, Cover> = records.into_iter().map(|id| (id, Cover::None)).collect();
+    let rows = tx.across_tenants()?.rows(&sql, vec![value]).await?;
+    let mut covers: BTreeMap<String, Cover> = records.keys().map(|id| (id.clone(), Cover::None)).collect();
     for row in &rows {
-        let cover = match lenient::<i32>(row, "cover") {
-            2 => Cover::Sealed,
-            1 => Cover::Waiting,
+        let id: String = lenient(row, "id");
+        let cover = match records.get(&id) {
+            Some(batch) if count(row, "sealed_in") > *batch => Cover::Sealed,
+            _ if count(row, "waiting") > 0 => Cover::Waiting,
             _ => Cover::None,
         };
-        covers.insert(lenient(row, "id"), cover);
+        covers.insert(id, cover);
     }
     Ok(covers)
 }

@@ -1,15 +1,16 @@
 //! The reads of an audit log verification: in pages by key, so that the log may have any size.
 
 use rylie_audit::{
-    Digest, Finding, Format, Part, Proof, Record, SealedBatch, SealedLeaf, SealedTenant, StoredRecord, inclusion_path,
+    Digest, Finding, Format, Part, Proof, Record, SealedBatch, SealedLeaf, SealedTenant, inclusion_path,
 };
 use rylie_entities::Timestamp;
 use sea_orm::QueryResult;
 
-use crate::audit::erasure::{self, Cover};
-use crate::audit::rows::{columns, commitments, lenient, record, signed, unsigned};
+use crate::audit::leaf_page::{self, Lacking, LeafPage, LeafPlace, PlacedLeaf};
+use crate::audit::rows::{lenient, signed, unsigned};
+use crate::audit::strays::{self, StrayPage};
 use crate::audit::structure;
-use crate::audit::tenant::{checkpoint, count, digest, entry, place as tenant_place};
+use crate::audit::tenant::{checkpoint, count, entry, place as tenant_place};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
@@ -39,31 +40,17 @@ pub struct NumberedLeaf {
     pub leaf: SealedLeaf,
 }
 
-/// A page of the search for unsealed records, from [`AuditReader::stray_after`].
-#[derive(Debug, Default)]
-pub struct StrayPage {
-    /// The key after which the next page begins; `None` at the end of the log.
-    pub next: Option<String>,
-    /// A record that is neither sealed nor waiting, or that is sealed twice.
-    pub finding: Option<Finding>,
-}
+/// Selects batches.
+const BATCH: &str = "SELECT batch, checkpoint, records, total, removed_at IS NOT NULL AS removed, \
+     CASE WHEN sealed_at BETWEEN '0001-01-01' AND '9999-12-31' THEN sealed_at END AS sealed_at FROM rylie_audit_batch";
 
-/// Selects leaves with their records, the columns of a leaf first. The caller appends condition and order.
-const LEAVES: &str = "l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what, substr(f.checkpoint, 1, 26) AS checkpoint \
-     FROM rylie_audit_leaf l LEFT JOIN rylie_audit_batch f ON f.batch = l.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id";
-
-/// Maximum text before a row of a page. Rows after it are left to the next page, so that long details do not fill the
-/// memory.
-const TEXT: i64 = 8 << 20;
-
-/// Joined to the records of a page. Each record must be found exactly once: under a leaf of an existing batch, or
-/// waiting.
-const PLACES: &str = "LEFT JOIN rylie_audit_leaf l ON l.record_id = page.id LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.batch >= 1 AND b.removed_at IS NULL \
-     LEFT JOIN rylie_audit_pending p ON p.record_id = page.id";
+/// Selects tenants' entries, each with the tenant's running count before it.
+const TENANT: &str = "SELECT t.batch, t.number, t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
+     WHERE b.tenant = t.tenant AND b.batch < t.batch ORDER BY b.batch DESC LIMIT 1), 0) AS before FROM rylie_audit_tenant t";
 
 /// Selects the first waiting record that is missing, or that waits under a position other than its own.
 const WAITING: &str = "SELECT p.record_id, a.id IS NULL AS gone FROM rylie_audit_pending p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id \
-     WHERE a.id IS NULL OR a.position <> p.position ORDER BY p.position LIMIT 1";
+     WHERE a.id IS NULL OR (a.position <> p.position AND {readable}) ORDER BY p.position LIMIT 1";
 
 impl AuditReader {
     pub(crate) fn new(tx: Tx) -> Self {
@@ -87,11 +74,14 @@ impl AuditReader {
 
     /// Returns the first batch after one. Numbers may be missing.
     pub async fn batch_after(&self, batch: u64) -> Result<Option<SealedBatch>> {
-        const SQL: &str = "SELECT batch, checkpoint, records, total, removed_at IS NOT NULL AS removed, \
-             CASE WHEN sealed_at BETWEEN '0001-01-01' AND '9999-12-31' THEN sealed_at END AS sealed_at \
-             FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT 1";
-        let rows = self.tx.across_tenants()?.rows(SQL, vec![signed(batch).into()]).await?;
-        Ok(rows.first().map(sealed_batch))
+        Ok(self.batches_after(batch, 1).await?.pop())
+    }
+
+    /// Returns the batches after one, ascending.
+    pub async fn batches_after(&self, batch: u64, limit: u64) -> Result<Vec<SealedBatch>> {
+        let sql = format!("{BATCH} WHERE batch > $1 ORDER BY batch LIMIT $2");
+        let rows = self.tx.across_tenants()?.rows(&sql, vec![signed(batch).into(), signed(limit).into()]).await?;
+        Ok(rows.iter().map(sealed_batch).collect())
     }
 
     /// Returns the texts of the checkpoints after a batch, ascending.
@@ -103,77 +93,62 @@ impl AuditReader {
 
     /// Returns the tenants of a batch in order, after a number; -1 for the beginning.
     pub async fn tenants(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<SealedTenant>> {
-        const SQL: &str = "SELECT t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
-             WHERE b.tenant = t.tenant AND b.batch < t.batch ORDER BY b.batch DESC LIMIT 1), 0) AS before \
-             FROM rylie_audit_tenant t WHERE t.batch = $1 AND t.number > $2 ORDER BY t.number LIMIT $3";
-        let rows =
-            self.tx.across_tenants()?.rows(SQL, vec![signed(batch).into(), after.into(), signed(limit).into()]).await?;
-        Ok(rows.iter().map(|row| SealedTenant { entry: entry(row), total_before: count(row, "before") }).collect())
+        let sql = format!("{TENANT} WHERE t.batch = $1 AND t.number > $2 ORDER BY t.number LIMIT $3");
+        let values = vec![signed(batch).into(), after.into(), signed(limit).into()];
+        let rows = self.tx.across_tenants()?.rows(&sql, values).await?;
+        Ok(rows.iter().map(sealed_tenant).collect())
+    }
+
+    /// Returns the tenants of all batches in order, after a place, each with its place.
+    pub async fn tenants_after(&self, after: LeafPlace, limit: u64) -> Result<Vec<(LeafPlace, SealedTenant)>> {
+        let sql = format!("{TENANT} WHERE (t.batch, t.number) > ($1, $2) ORDER BY t.batch, t.number LIMIT $3");
+        let values = vec![signed(after.batch).into(), after.number.into(), signed(limit).into()];
+        let rows = self.tx.across_tenants()?.rows(&sql, values).await?;
+        Ok(rows.iter().map(|row| (leaf_page::place(row), sealed_tenant(row))).collect())
     }
 
     /// Returns leaves of a batch in order, after a number (-1 for the beginning), each with its number and its
-    /// tenant's. At most `limit`, and fewer where details are long. Empty only at the end. Sends up to two more
-    /// statements where a record lacks a part.
+    /// tenant's. At most `limit`, and fewer where details are long. Empty only at the end. Sends up to two more statements,
+    /// and up to two where a record lacks a part. A whole log is read by [`leaves_after`](Self::leaves_after).
     pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<NumberedLeaf>> {
-        let columns = columns(self.tx.engine());
-        let sql = format!(
-            "SELECT * FROM (SELECT page.*, sum(length(page.details)) OVER (ORDER BY page.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
-             AS before FROM (SELECT {columns}, {LEAVES} WHERE l.batch = $1 AND l.number > $2 ORDER BY l.number LIMIT $3) AS page) AS counted \
-             WHERE coalesce(before, 0) < {TEXT} ORDER BY number"
-        );
-        let rows = self
-            .tx
-            .across_tenants()?
-            .rows(&sql, vec![signed(batch).into(), after.into(), signed(limit).into()])
-            .await?;
-        let number = |row: &QueryResult, name| row.try_get("", name).unwrap_or(i64::MAX);
-        let numbered = |row| {
-            let (number, tenant_number) = (number(row, "number"), number(row, "tenant_number"));
-            NumberedLeaf { number, tenant_number, leaf: leaf(row) }
+        let values = vec![signed(batch).into(), after.into(), signed(limit).into()];
+        let rows = leaf_page::rows(&self.tx, "l.batch = $1 AND l.number > $2", values).await?;
+        let format = leaf_page::formats(&self.tx, batch, batch).await?.remove(&batch).unwrap_or(Format::Two);
+        let numbered = |row| NumberedLeaf {
+            number: leaf_page::number(row, 1),
+            tenant_number: leaf_page::number(row, 2),
+            leaf: leaf_page::leaf(row, format),
         };
         let mut leaves: Vec<_> = rows.iter().map(numbered).collect();
-        self.look_for_erasures(batch, leaves.iter_mut().map(|numbered| &mut numbered.leaf).collect()).await?;
+        let mut lacking = Lacking::default();
+        for NumberedLeaf { leaf, .. } in &leaves {
+            if let Some(Record { who, what, .. }) = leaf.record() {
+                lacking.add(batch, &leaf.id, matches!(who, Part::Erased(_)), matches!(what, Part::Erased(_)));
+            }
+        }
+        let covered = lacking.covered(&self.tx).await?;
+        for NumberedLeaf { leaf, .. } in &mut leaves {
+            (leaf.emptied, leaf.erasure_waits) = covered.of(&leaf.id);
+        }
         Ok(leaves)
     }
 
-    /// Sets the flags of leaves that lack a part: no erasure in the log names it, or the erasure is not sealed yet.
-    async fn look_for_erasures(&self, batch: u64, leaves: Vec<&mut SealedLeaf>) -> Result<()> {
-        let lacking = |part: fn(&Record) -> bool| -> Vec<String> {
-            leaves.iter().filter(|leaf| leaf.record().is_some_and(part)).map(|leaf| leaf.id.clone()).collect()
-        };
-        let who = lacking(|record| matches!(record.who, Part::Erased(_)));
-        let what = lacking(|record| matches!(record.what, Part::Erased(_)));
-        let who = erasure::covers(&self.tx, "who", batch, who).await?;
-        let what = erasure::covers(&self.tx, "what", batch, what).await?;
-        for leaf in leaves {
-            let covers = [who.get(&leaf.id), what.get(&leaf.id)];
-            leaf.emptied = covers.contains(&Some(&Cover::None));
-            leaf.erasure_waits = covers.contains(&Some(&Cover::Waiting));
-        }
-        Ok(())
+    /// Returns the leaves of all batches in order, after a place. At most `limit`, and fewer where details are long.
+    /// Empty only at the end. Two statements, three on SQLite. [`look_for_erasures`](Self::look_for_erasures) completes them.
+    pub async fn leaves_after(&self, after: LeafPlace, limit: u64) -> Result<LeafPage> {
+        leaf_page::read(&self.tx, after, limit).await
     }
 
-    /// Searches the log from a key on (`None` at the beginning) for records that are neither sealed nor waiting.
-    /// Returns the key to continue from (`None` at the end) and the finding.
+    /// Sets the flags of leaves that lack a part: no erasure in the log names it, or the erasure is not sealed yet. Up to
+    /// two statements; none where no part is missing.
+    pub async fn look_for_erasures(&self, leaves: &mut [PlacedLeaf]) -> Result<()> {
+        leaf_page::look_for_erasures(&self.tx, leaves).await
+    }
+
+    /// Searches the log from a key on (`None` at the beginning) for records that are neither sealed nor waiting, or that
+    /// are so more than once. Returns the key to continue from (`None` at the end) and the finding. Two statements.
     pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<StrayPage> {
-        // The first page also covers keys that sort before every valid key, which only tampering produces.
-        let page = if id.is_some() { "id > $1" } else { "id IS NULL OR id <= $1" };
-        let sql = format!(
-            "SELECT max(id) AS last, min(CASE WHEN places = 0 THEN coalesce(id, '') END) AS stray, \
-             min(CASE WHEN places > 1 OR rows > 1 THEN coalesce(id, '') END) AS again \
-             FROM (SELECT page.id, count(*) AS rows, count(b.batch) + count(p.record_id) AS places \
-             FROM (SELECT id FROM \"AuditLog\" WHERE {page} ORDER BY id LIMIT $2) AS page {PLACES} GROUP BY page.id) AS found"
-        );
-        let rows =
-            self.tx.across_tenants()?.rows(&sql, vec![id.unwrap_or_default().into(), signed(limit).into()]).await?;
-        let Some(row) = rows.first() else { return Ok(StrayPage::default()) };
-        let text = |name| row.try_get::<Option<String>>("", name);
-        let (Ok(last), Ok(stray), Ok(again)) = (text("last"), text("stray"), text("again")) else {
-            let finding = Some(Finding::added("(its key is not text)".to_owned()));
-            return Ok(StrayPage { next: None, finding });
-        };
-        let finding = stray.map(Finding::added).or(again.map(Finding::sealed_again));
-        Ok(StrayPage { next: if id.is_some() { last } else { Some(String::new()) }, finding })
+        strays::after(&self.tx, id, limit).await
     }
 
     /// Checks that the tables of the seals contain exactly what the checkpoints up to batch `last` count, outside of
@@ -189,7 +164,9 @@ impl AuditReader {
 
     /// Returns a waiting record that is missing, or that waits under a position other than its own.
     pub async fn wrongly_waiting(&self) -> Result<Option<Finding>> {
-        let rows = self.tx.across_tenants()?.rows(WAITING, vec![]).await?;
+        // A position that is no integer counts as absent.
+        let readable = if self.tx.across_tenants()?.is_sqlite() { "typeof(a.position) = 'integer'" } else { "true" };
+        let rows = self.tx.across_tenants()?.rows(&WAITING.replace("{readable}", readable), vec![]).await?;
         Ok(rows.first().map(|row| {
             let record = lenient(row, "record_id");
             if lenient(row, "gone") { Finding::removed_unsealed(record) } else { Finding::waits_elsewhere(record) }
@@ -213,12 +190,12 @@ impl AuditReader {
         Ok(Proof::new(record, (index as u64, path), tenant, &checkpoint(&self.tx, batch).await?))
     }
 
-    /// Returns the leaves of a tenant in a batch, in order.
+    /// Returns the leaves of a tenant in a batch, in order. Two statements.
     pub async fn leaves_of(&self, batch: u64, tenant_number: i64) -> Result<Vec<SealedLeaf>> {
-        let columns = columns(self.tx.engine());
-        let sql = format!("SELECT {columns}, {LEAVES} WHERE l.batch = $1 AND l.tenant_number = $2 ORDER BY l.number");
+        let sql = leaf_page::all(self.tx.engine(), "l.batch = $1 AND l.tenant_number = $2");
         let rows = self.tx.across_tenants()?.rows(&sql, vec![signed(batch).into(), tenant_number.into()]).await?;
-        Ok(rows.iter().map(leaf).collect())
+        let format = leaf_page::formats(&self.tx, batch, batch).await?.remove(&batch).unwrap_or(Format::Two);
+        Ok(rows.iter().map(|row| leaf_page::leaf(row, format)).collect())
     }
 }
 
@@ -240,27 +217,6 @@ fn sealed_batch(row: &QueryResult) -> SealedBatch {
     }
 }
 
-fn leaf(row: &QueryResult) -> SealedLeaf {
-    let format = Format::of(&lenient::<String>(row, "checkpoint"));
-    let read = |row| record(row, &commitments(row)?, format);
-    let record = match row.try_get::<Option<String>>("", "id") {
-        Ok(None) => StoredRecord::Gone,
-        _ if !has_whole_commitments(row) => StoredRecord::Unreadable,
-        _ => read(row).map_or(StoredRecord::Unreadable, StoredRecord::Whole),
-    };
-    SealedLeaf {
-        id: lenient(row, "record_id"),
-        leaf: digest(row, "leaf"),
-        record,
-        emptied: false,
-        erasure_waits: false,
-    }
-}
-
-/// Returns whether each salt and commitment of a leaf is absent or has its length.
-fn has_whole_commitments(row: &QueryResult) -> bool {
-    let is_whole = |name, length| {
-        row.try_get::<Option<Vec<u8>>>("", name).is_ok_and(|bytes| bytes.is_none_or(|bytes| bytes.len() == length))
-    };
-    is_whole("who_salt", 16) && is_whole("what_salt", 16) && is_whole("who", 32) && is_whole("what", 32)
+fn sealed_tenant(row: &QueryResult) -> SealedTenant {
+    SealedTenant { entry: entry(row), total_before: count(row, "before") }
 }

@@ -2,29 +2,33 @@
 
 use chrono::NaiveDateTime;
 use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, Record, Salt, TargetPart};
-use rylie_entities::Timestamp;
 use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 
 use crate::Result;
 use crate::tx::Tx;
 
-/// Returns the columns of a record to seal or verify, of the log as `a`. Details are selected as text. No row makes its
-/// reader fail.
+/// Returns the columns of a record to seal or verify, of the log as `a`, in the order that [`record`] reads. Details are
+/// selected as text. No row makes its reader fail.
 pub(crate) fn columns(engine: DbBackend) -> String {
-    const TEXTS: [&str; 9] =
-        ["id", "tenantId", "action", "resource", "userId", "onBehalfOf", "ipAddress", "userAgent", "correlationId"];
+    const TEXTS: [&str; 10] = [
+        "id",
+        "tenantId",
+        "action",
+        "resource",
+        "userId",
+        "onBehalfOf",
+        "ipAddress",
+        "userAgent",
+        "correlationId",
+        "resourceId",
+    ];
     if engine != DbBackend::Sqlite {
         let texts = TEXTS.map(|name| format!("a.\"{name}\"")).join(", ");
-        return format!(
-            "{texts}, a.\"resourceId\", a.position, CAST(a.details AS text) AS details, {}",
-            time_columns(engine)
-        );
+        return format!("{texts}, a.position, CAST(a.details AS text) AS details, {}", time_columns(engine));
     }
     let texts = TEXTS.map(|name| format!("{} AS \"{name}\"", sqlite_text(name))).join(", ");
     format!(
-        "{texts}, {} AS \"resourceId\", CASE WHEN typeof(a.position) = 'integer' THEN a.position END AS position, \
-         {} AS details, {}",
-        sqlite_text("resourceId"),
+        "{texts}, CASE WHEN typeof(a.position) = 'integer' THEN a.position END AS position, {} AS details, {}",
         sqlite_text("details"),
         time_columns(engine)
     )
@@ -54,65 +58,78 @@ fn sqlite_text(name: &str) -> String {
     )
 }
 
-/// Returns the salts and commitments of a leaf.
-pub(crate) fn commitments(row: &QueryResult) -> Result<Commitments> {
-    let salt = |name| -> Result<Option<Salt>> {
-        Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| bytes.try_into().ok().map(Salt)))
-    };
-    let digest = |name| -> Result<Option<Digest>> {
-        Ok(row.try_get::<Option<Vec<u8>>>("", name)?.and_then(|bytes| Digest::from_bytes(&bytes)))
-    };
-    Ok(Commitments {
-        who_salt: salt("who_salt")?,
-        what_salt: salt("what_salt")?,
-        who: digest("who")?,
-        what: digest("what")?,
-    })
+/// Returns the key of the record of a leaf `l`. On SQLite an id may be a blob, or a text that is not UTF-8. Its leaf has
+/// the text that was hashed instead, so its bytes are read from that text, unless a record has the text as its id.
+pub(crate) fn key_of_leaf(engine: DbBackend) -> &'static str {
+    if engine != DbBackend::Sqlite {
+        return "l.record_id";
+    }
+    "CASE WHEN l.record_id GLOB 'blob *' AND NOT EXISTS (SELECT 1 FROM \"AuditLog\" t WHERE t.id = l.record_id) THEN unhex(substr(l.record_id, 6)) \
+     WHEN l.record_id GLOB 'bytes *' AND NOT EXISTS (SELECT 1 FROM \"AuditLog\" t WHERE t.id = l.record_id) \
+     THEN CAST(unhex(substr(l.record_id, 7)) AS TEXT) ELSE l.record_id END"
 }
 
-/// Converts the selected [`columns`] into the record that a batch of this format hashes.
-pub(crate) fn record(row: &QueryResult, commitments: &Commitments, format: Format) -> Result<Record> {
-    let (created_at, unreadable) = time(row, format)?;
+/// Returns the salts and commitments of a leaf, which are the four columns from `first` on. A value of another length
+/// is no salt and no commitment.
+pub(crate) fn commitments(row: &QueryResult, first: usize) -> Result<Commitments> {
+    let bytes = |at: usize| row.try_get_by_index::<Option<Vec<u8>>>(first + at);
+    let salt = |at| -> Result<Option<Salt>> { Ok(bytes(at)?.and_then(|bytes| bytes.try_into().ok().map(Salt))) };
+    let digest = |at| -> Result<Option<Digest>> { Ok(bytes(at)?.and_then(|bytes| Digest::from_bytes(&bytes))) };
+    Ok(Commitments { who_salt: salt(0)?, what_salt: salt(1)?, who: digest(2)?, what: digest(3)? })
+}
+
+/// As [`commitments`]. `None` if a value has another length, which only tampering gives it.
+pub(crate) fn whole_commitments(row: &QueryResult, first: usize) -> Option<Commitments> {
+    let bytes = |at: usize| row.try_get_by_index::<Option<Vec<u8>>>(first + at).ok();
+    let salt = |at| bytes(at)?.map_or(Some(None), |bytes| bytes.try_into().ok().map(|bytes| Some(Salt(bytes))));
+    let digest = |at| bytes(at)?.map_or(Some(None), |bytes| Digest::from_bytes(&bytes).map(Some));
+    Some(Commitments { who_salt: salt(0)?, what_salt: salt(1)?, who: digest(2)?, what: digest(3)? })
+}
+
+/// Converts the selected [`columns`], from the column `first` on, into the record that a batch of this format hashes.
+/// Columns are read by their place: looking up twenty names took longer than the hash of the record.
+pub(crate) fn record(row: &QueryResult, first: usize, commitments: &Commitments, format: Format) -> Result<Record> {
+    let text = |at: usize| text(row, first + at);
+    let (created_at, unreadable) = time(row, first + 12, format)?;
     let who = ActorPart {
-        actor: text(row, "userId")?.unwrap_or_default(),
-        on_behalf_of: text(row, "onBehalfOf")?,
-        address: text(row, "ipAddress")?,
-        user_agent: text(row, "userAgent")?,
-        correlation: text(row, "correlationId")?,
+        actor: text(4)?.unwrap_or_default(),
+        on_behalf_of: text(5)?,
+        address: text(6)?,
+        user_agent: text(7)?,
+        correlation: text(8)?,
     };
-    let details = text(row, "details")?.map(|text| Document::of(format, text));
-    let what = TargetPart { resource_id: text(row, "resourceId")?, details };
+    let what = TargetPart { resource_id: text(9)?, details: text(11)?.map(|text| Document::of(format, text)) };
     Ok(Record {
-        id: text(row, "id")?.unwrap_or_default(),
-        tenant: text(row, "tenantId")?.unwrap_or_default(),
+        id: text(0)?.unwrap_or_default(),
+        tenant: text(1)?.unwrap_or_default(),
         created_at,
-        position: row.try_get("", "position")?,
-        action: text(row, "action")?.unwrap_or_default(),
-        resource: text(row, "resource")?.unwrap_or_default(),
+        position: row.try_get_by_index(first + 10)?,
+        action: text(2)?.unwrap_or_default(),
+        resource: text(3)?.unwrap_or_default(),
         who: commitments.who(who),
         what: commitments.what(what),
         unreadable,
     })
 }
 
-/// Returns the unreadable value of a quarantined record, from [`time_columns`].
-pub(crate) fn unreadable(row: &QueryResult, format: Format) -> Result<Option<String>> {
-    time(row, format).map(|(_, unreadable)| unreadable)
+/// Returns the unreadable value of a quarantined record, from [`time_columns`] at `first`.
+pub(crate) fn unreadable(row: &QueryResult, first: usize, format: Format) -> Result<Option<String>> {
+    time(row, first, format).map(|(_, unreadable)| unreadable)
 }
 
 /// Returns the time of the record, and the text of an invalid time. In a batch of the first format a time is read as
 /// the driver reads it. In later formats SQLite's must have the driver's spelling, so that no offset changes its
 /// meaning.
-fn time(row: &QueryResult, format: Format) -> Result<(i64, Option<String>)> {
-    let odd = text(row, "oddTime")?;
+fn time(row: &QueryResult, first: usize, format: Format) -> Result<(i64, Option<String>)> {
+    let odd = text(row, first + 1)?;
     let sqlite = row.try_as_pg_row().is_none();
-    let read = || row.try_get::<Option<Timestamp>>("", "createdAt").ok().flatten();
+    let read = || row.try_get_by_index::<Option<NaiveDateTime>>(first).ok().flatten();
     let time = match &odd {
         Some(text) if sqlite && format == Format::Two => canonical(text),
         Some(_) if !sqlite => None,
-        _ => read().map(|time| time.utc().timestamp_millis()),
+        _ => read().map(|time| time.and_utc().timestamp_millis()),
     };
-    let position = if sqlite { text(row, "oddPosition")? } else { None };
+    let position = if sqlite { text(row, first + 2)? } else { None };
     let unreadable: Vec<String> = [odd.filter(|_| time.is_none()), position].into_iter().flatten().collect();
     Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
 }
@@ -129,24 +146,38 @@ pub(crate) fn canonical(text: &str) -> Option<i64> {
 }
 
 /// Returns a text column; bytes that are not text become hexadecimal digits.
-fn text(row: &QueryResult, name: &str) -> Result<Option<String>> {
-    row.try_get("", name).or_else(|error| match row.try_get::<Option<Vec<u8>>>("", name) {
+fn text(row: &QueryResult, at: usize) -> Result<Option<String>> {
+    row.try_get_by_index(at).or_else(|error| match row.try_get_by_index::<Option<Vec<u8>>>(at) {
         Ok(bytes) => {
-            Ok(bytes.map(|bytes| bytes.iter().fold("bytes ".to_owned(), |text, byte| format!("{text}{byte:02x}"))))
+            Ok(bytes.map(|bytes| bytes.iter().fold("bytes ".to_owned(), |text, byte| text + &format!("{byte:02x}"))))
         }
         Err(_) => Err(error.into()),
     })
 }
 
 impl Tx {
-    /// Returns a list of texts as a table `list(value)`, bound as one value.
+    /// Returns a list of texts as a table `list(value)`, bound as one value. On SQLite the texts travel as hexadecimal
+    /// digits, because a text of another writer may have a character that JSON cannot carry there, NUL.
     pub(crate) fn list_of(&self, texts: &[String]) -> (&'static str, Value) {
         match self.engine() {
             DbBackend::Sqlite => {
-                let json = serde_json::Value::Array(texts.iter().map(|text| text.as_str().into()).collect());
-                ("json_each($1) AS list", json.to_string().into())
+                let hex = |text: &String| -> String {
+                    text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+                };
+                let json: Vec<String> = texts.iter().map(hex).collect();
+                let list = "(SELECT CAST(unhex(value) AS TEXT) AS value FROM json_each($1)) AS list";
+                (list, serde_json::json!(json).to_string().into())
             }
             _ => ("unnest($1::text[]) AS list(value)", texts.to_vec().into()),
+        }
+    }
+
+    /// Returns the value to bind for a text in `CAST($n AS TEXT)`. On SQLite it is bound as bytes, so that it may have a
+    /// NUL.
+    pub(crate) fn text_of(&self, text: &str) -> Value {
+        match self.engine() {
+            DbBackend::Sqlite => text.as_bytes().to_vec().into(),
+            _ => text.into(),
         }
     }
 }

@@ -1,25 +1,24 @@
 //! Sealing the audit log: waiting records become a batch with a signed checkpoint. Writers only insert and never wait.
 
 mod batch;
-
-use std::collections::BTreeSet;
+mod waiting;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{
-    Action, Checkpoint, Commitments, Digest, Event, Format, Salt, SignedCheckpoint, SigningKey, TenantBatch,
-    TenantEntry, TenantLeaf, Tree,
+    Action, Checkpoint, Digest, Event, SignedCheckpoint, SigningKey, TenantBatch, TenantEntry, TenantLeaf, Tree,
 };
 use rylie_entities::{TenantId, UserId};
 
 use crate::Result;
 use crate::audit::AuditRepository;
-use crate::audit::rows::{record, signed, unsigned};
+use crate::audit::rows::{signed, unsigned};
 use crate::tx::Tx;
 use batch::{
     entries, fingerprint, insert_batch, insert_entries, insert_leaves, last_checkpoint, may_seal, no_longer_waiting,
-    remove_batches, waiting,
+    remove_batches,
 };
+use waiting::Waiting;
 
 /// The seals of the audit log.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -100,30 +99,17 @@ impl AuditSealRepository for Tx {
         if !may_seal(self).await? {
             return Ok(None);
         }
-        let rows = waiting(self, limit).await?;
-        let more = rows.len() as u64 == limit
-            || rows.first().is_some_and(|row| unsigned(row, "found").is_ok_and(|found| found > rows.len() as u64));
-        let salts = Salt::random(rows.len() * 2)?;
-        let mut sealed_now = Vec::with_capacity(rows.len());
-        let mut records = Vec::with_capacity(rows.len());
-        let mut ids = BTreeSet::new();
-        for (row, salts) in rows.iter().zip(salts.chunks_exact(2)) {
-            let record = record(row, &Commitments::fresh(salts[0], salts[1]), Format::Two)?;
-            // A record that waits twice is sealed once. The second entry stays, so that a verification reports it.
-            if ids.insert(record.id.clone()) {
-                sealed_now.push(row.try_get::<i64>("", "waits")?);
-                records.push((record, salts));
-            }
-        }
-        let quarantined = records.iter().filter(|(record, _)| record.unreadable.is_some()).count();
+        let Waiting { mut records, more } = waiting::hashed(self, limit).await?;
+        let quarantined = records.iter().filter(|record| record.quarantined).count();
         if quarantined > 0 {
             tracing::warn!(
                 quarantined,
                 "sealing quarantined audit records: values that no record of ours has, such as an infinite time"
             );
         }
+        let sealed_now = records.iter().map(|record| record.waits).collect();
         // Sorted by the bytes of the tenant, then by the order within it.
-        records.sort_by(|(a, _), (b, _)| (a.tenant.as_bytes(), a.order()).cmp(&(b.tenant.as_bytes(), b.order())));
+        records.sort_by(|a, b| (a.tenant.as_bytes(), &a.order).cmp(&(b.tenant.as_bytes(), &b.order)));
         let last = last_checkpoint(self).await?;
         let batch = last.as_ref().map_or(0, |last| last.checkpoint().batch) + 1;
         let entries = entries(self, &records).await?;
@@ -131,7 +117,7 @@ impl AuditSealRepository for Tx {
         self.become_sealer().await?;
         insert_leaves(self, batch, &records).await?;
         insert_entries(self, batch, &entries).await?;
-        no_longer_waiting(self, &sealed_now).await?;
+        no_longer_waiting(self, sealed_now).await?;
         let checkpoint = Checkpoint {
             database,
             batch,

@@ -6,7 +6,7 @@ use rylie_audit::{Finding, Tampering};
 use sea_orm::QueryResult;
 
 use crate::Result;
-use crate::audit::rows::{lenient, signed};
+use crate::audit::rows::{key_of_leaf, lenient, signed};
 use crate::audit::tenant::count;
 use crate::tx::Tx;
 
@@ -22,9 +22,9 @@ const CHECKS: [Check; 5] = [
         what: Tampering::Added,
         detail: "a leaf was added that the batch does not count",
         sql: "SELECT l.batch, l.record_id FROM rylie_audit_leaf l JOIN rylie_audit_batch b ON b.batch = l.batch \
+             LEFT JOIN rylie_audit_tenant t ON t.batch = l.batch AND t.number = l.tenant_number \
              WHERE l.batch BETWEEN $1 AND $2 AND (l.number < 0 OR l.number >= b.records OR b.removed_at IS NOT NULL \
-             OR NOT EXISTS (SELECT 1 FROM rylie_audit_tenant t WHERE t.batch = l.batch AND t.number = l.tenant_number)) \
-             ORDER BY l.batch, l.number LIMIT 1",
+             OR t.batch IS NULL) ORDER BY l.batch, l.number LIMIT 1",
     },
     Check {
         what: Tampering::CountShort,
@@ -54,7 +54,7 @@ const CHECKS: [Check; 5] = [
     Check {
         what: Tampering::Removed,
         detail: "the record was sealed and is gone",
-        sql: "SELECT l.batch, l.record_id FROM rylie_audit_leaf l LEFT JOIN \"AuditLog\" a ON a.id = l.record_id \
+        sql: "SELECT l.batch, l.record_id FROM rylie_audit_leaf l LEFT JOIN \"AuditLog\" a ON a.id = {key} \
              WHERE l.batch BETWEEN $1 AND $2 AND a.id IS NULL ORDER BY l.batch, l.number LIMIT 1",
     },
 ];
@@ -65,11 +65,15 @@ const OUTSIDE: [&str; 2] = [
     "SELECT batch, NULL AS record_id FROM rylie_audit_tenant WHERE batch < 1 OR batch > $1 LIMIT 1",
 ];
 
-/// Selects numbers that are not integers. SQLite stores values of any type in a column and compares them by type.
-const NO_NUMBERS: &str = "SELECT 0 AS batch, NULL AS record_id FROM rylie_audit_batch WHERE typeof(batch) <> 'integer' \
-     UNION ALL SELECT 0, NULL FROM rylie_audit_tenant WHERE typeof(batch) <> 'integer' OR typeof(number) <> 'integer' \
+/// Selects values of another type than their column's. SQLite stores values of any type in a column, compares numbers by
+/// type, and reads a text as bytes.
+const OTHER_TYPES: &str = "SELECT 0 AS batch, NULL AS record_id FROM rylie_audit_batch WHERE typeof(batch) <> 'integer' \
+     UNION ALL SELECT 0, NULL FROM rylie_audit_tenant WHERE typeof(batch) <> 'integer' OR typeof(number) <> 'integer' OR typeof(root) <> 'blob' \
+     UNION ALL SELECT 0, NULL FROM rylie_audit_pending WHERE typeof(position) <> 'integer' \
      UNION ALL SELECT 0, CAST(record_id AS text) FROM rylie_audit_leaf \
-     WHERE typeof(batch) <> 'integer' OR typeof(number) <> 'integer' OR typeof(tenant_number) <> 'integer' LIMIT 1";
+     WHERE typeof(batch) <> 'integer' OR typeof(number) <> 'integer' OR typeof(tenant_number) <> 'integer' OR typeof(leaf) <> 'blob' \
+     OR typeof(who_salt) NOT IN ('blob', 'null') OR typeof(what_salt) NOT IN ('blob', 'null') \
+     OR typeof(who) NOT IN ('blob', 'null') OR typeof(what) NOT IN ('blob', 'null') LIMIT 1";
 
 const BATCHES: &str = "SELECT count(*) AS rows, count(DISTINCT batch) AS numbers, coalesce(min(batch), 1) AS first, coalesce(max(batch), 0) AS last \
      FROM rylie_audit_batch";
@@ -90,9 +94,13 @@ pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
         }
     }
     if tx.across_tenants()?.is_sqlite()
-        && let Some(row) = tx.across_tenants()?.rows(NO_NUMBERS, vec![]).await?.first()
+        && let Some(row) = tx.across_tenants()?.rows(OTHER_TYPES, vec![]).await?.first()
     {
-        return Ok(Some(finding(row, Tampering::Changed, "a number in the tables of the seals is not an integer")));
+        return Ok(Some(finding(
+            row,
+            Tampering::Changed,
+            "a value in the tables of the seals has another type than its column",
+        )));
     }
     Ok(None)
 }
@@ -100,8 +108,9 @@ pub(crate) async fn tables(tx: &Tx, last: u64) -> Result<Option<Finding>> {
 /// Returns the first finding in the batches of a range.
 pub(crate) async fn batches(tx: &Tx, first: u64, last: u64) -> Result<Option<Finding>> {
     for Check { what, detail, sql } in CHECKS {
+        let sql = sql.replace("{key}", key_of_leaf(tx.engine()));
         if let Some(row) =
-            tx.across_tenants()?.rows(sql, vec![signed(first).into(), signed(last).into()]).await?.first()
+            tx.across_tenants()?.rows(&sql, vec![signed(first).into(), signed(last).into()]).await?.first()
         {
             return Ok(Some(finding(row, what, detail)));
         }

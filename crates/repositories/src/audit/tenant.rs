@@ -32,7 +32,7 @@ pub(crate) async fn leaves(
     limit: u64,
 ) -> Result<Vec<(i64, TenantLeaf)>> {
     let sql = format!(
-        "SELECT {}, l.number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint \
+        "SELECT l.who_salt, l.what_salt, l.who, l.what, l.number, l.record_id, l.leaf, substr(b.checkpoint, 1, 26) AS checkpoint, {} \
          FROM rylie_audit_tenant t JOIN rylie_audit_leaf l ON l.batch = t.batch AND l.tenant_number = t.number \
          JOIN rylie_audit_batch b ON b.batch = t.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id \
          WHERE t.tenant = $1 AND t.batch = $2 AND l.number > $3 ORDER BY l.number LIMIT $4",
@@ -42,8 +42,8 @@ pub(crate) async fn leaves(
     let rows = tx.across_tenants()?.rows(&sql, values).await?;
     rows.iter()
         .map(|row| {
-            let (record, commitments) = (row.try_get("", "record_id")?, commitments(row)?);
-            let unreadable = unreadable(row, Format::of(&lenient::<String>(row, "checkpoint")))?;
+            let (record, commitments) = (row.try_get("", "record_id")?, commitments(row, 0)?);
+            let unreadable = unreadable(row, 8, Format::of(&lenient::<String>(row, "checkpoint")))?;
             let leaf = TenantLeaf { record, leaf: digest(row, "leaf"), commitments, unreadable };
             Ok((row.try_get("", "number")?, leaf))
         })

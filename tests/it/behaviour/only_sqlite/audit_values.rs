@@ -3,7 +3,7 @@
 use rylie_db::audit::Tampering;
 
 use super::world;
-use crate::support::audit::{Outside, found, superuser};
+use crate::support::audit::{Outside, found, sealed, superuser};
 use crate::support::sql::Sql;
 
 #[tokio::test]
@@ -31,5 +31,70 @@ async fn texts_that_are_none_are_sealed_and_distinguished_on_sqlite() {
         assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some(id)), "{change}");
         sql.run(&format!("UPDATE \"AuditLog\" SET {back} WHERE id = '{id}'")).await;
         assert_eq!(outside.verify(&world).await.first_bad, None, "{back}");
+    }
+}
+
+#[tokio::test]
+async fn a_nul_in_any_text_is_sealed_and_verifies_on_sqlite() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    let columns = ["id", "userId", "action", "resource", "resourceId", "tenantId", "ipAddress", "correlationId"];
+    // Twice, so that the tenants have a count before the second batch.
+    for round in 0..2 {
+        for (number, with_nul) in columns.iter().enumerate() {
+            let values: Vec<String> = columns
+                .iter()
+                .map(|name| {
+                    let nul = if name == with_nul { "|| char(0) || 'b'" } else { "" };
+                    if *name == "id" { format!("'{round}{number}' {nul}") } else { format!("'a' {nul}") }
+                })
+                .collect();
+            let names: Vec<String> = columns.iter().map(|name| format!("\"{name}\"")).collect();
+            sql.run(&format!("INSERT INTO \"AuditLog\" ({}) VALUES ({})", names.join(", "), values.join(", "))).await;
+        }
+        assert!(outside.seal(&world).await >= columns.len() as u64);
+        assert_eq!(outside.verify(&world).await.first_bad, None);
+    }
+    assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id WHERE a.action LIKE 'a%'").await, "0");
+    let mut sql = superuser(&world).await;
+    sql.run("UPDATE \"AuditLog\" SET action = 'c' WHERE id = '00' || char(0) || 'b'").await;
+
+    assert_eq!(found(&world, &outside).await.what, Tampering::Changed);
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_text_is_sealed_and_verifies_on_sqlite() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    for id in ["x'ff'", "CAST(x'fffe' AS text)", "'blob 00'", "'bytes 00'", "x'00ff'"] {
+        sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ({id}, 'x', 'x', 'y')"))
+            .await;
+    }
+    outside.seal(&world).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let mut sql = superuser(&world).await;
+    sql.run("UPDATE \"AuditLog\" SET action = 'z' WHERE id = x'00ff'").await;
+    let finding = found(&world, &outside).await;
+    assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Changed, Some("blob 00FF")));
+    sql.run("UPDATE \"AuditLog\" SET action = 'x' WHERE id = x'00ff'").await;
+    sql.run("DELETE FROM \"AuditLog\" WHERE id = x'ff'").await;
+    let finding = found(&world, &outside).await;
+    assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Removed, Some("blob FF")));
+}
+
+#[tokio::test]
+async fn a_seal_of_another_type_is_noticed_on_sqlite() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    for (table, column) in [
+        ("rylie_audit_leaf", "leaf"),
+        ("rylie_audit_leaf", "who_salt"),
+        ("rylie_audit_leaf", "what_salt"),
+        ("rylie_audit_tenant", "root"),
+    ] {
+        sql.run(&format!("UPDATE {table} SET {column} = CAST({column} AS text) WHERE batch = 1 AND number = 0")).await;
+        assert_eq!(found(&world, &outside).await.what, Tampering::Changed, "{table}.{column}");
+        sql.run(&format!("UPDATE {table} SET {column} = CAST({column} AS blob) WHERE batch = 1 AND number = 0")).await;
+        assert_eq!(outside.verify(&world).await.first_bad, None, "{table}.{column}");
     }
 }

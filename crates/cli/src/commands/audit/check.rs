@@ -309,7 +309,7 @@ impl Prove {
                 let path = out.display().to_string();
                 Ok(Report::new(json!({ "ok": true, "file": path }), format!("wrote the proof to {path}")))
             }
-            _ => Ok(Report::new(json!(proof), text)),
+            _ => Ok(Report::new(json!(proof), text).despite_quiet()),
         }
     }
 }

@@ -2,34 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use rylie_audit::{Consistency, Record, Salt, SignedCheckpoint, TenantEntry, Tree};
+use rylie_audit::{Consistency, SignedCheckpoint, TenantEntry, Tree};
 use rylie_entities::Timestamp;
-use sea_orm::{QueryResult, Value};
+use sea_orm::Value;
 
-use crate::audit::rows::{columns, signed, unsigned};
+use super::waiting::Hashed;
+use crate::audit::rows::{signed, unsigned};
 use crate::tx::Tx;
 use crate::{Error, Result};
-
-/// Maximum text before a waiting record of a page. Records after it are left to a later batch, so that long details do
-/// not fill the memory.
-const TEXT: i64 = 32 << 20;
 
 const LAST: &str = "SELECT checkpoint FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
 
 /// The advisory lock of sealing: two numbers that nothing else uses.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(7264, 5) AS locked";
-
-/// Selects the waiting records, oldest position first, with the number `found` of the page.
-pub(super) async fn waiting(tx: &Tx, limit: u64) -> Result<Vec<QueryResult>> {
-    let columns = columns(tx.engine());
-    let sql = format!(
-        "SELECT * FROM (SELECT page.*, count(*) OVER () AS found, sum(length(page.details)) \
-         OVER (ORDER BY page.waits ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
-         FROM (SELECT p.position AS waits, {columns} FROM rylie_audit_pending p JOIN \"AuditLog\" a ON a.id = p.record_id \
-         WHERE NOT EXISTS (SELECT 1 FROM rylie_audit_leaf s WHERE s.record_id = p.record_id) ORDER BY p.position LIMIT $1) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY waits"
-    );
-    tx.across_tenants()?.rows(&sql, vec![signed(limit).into()]).await
-}
 
 /// Takes the lock of sealing. SQLite's unit already has the exclusive right to write.
 pub(super) async fn may_seal(tx: &Tx) -> Result<bool> {
@@ -50,22 +35,19 @@ pub(super) async fn fingerprint(tx: &Tx) -> Result<String> {
     rows.first().map_or(Err(Error::NotFound { entity: "rylie_database" }), |row| Ok(row.try_get("", "fingerprint")?))
 }
 
-pub(super) type Salted<'s> = (Record, &'s [Salt]);
-
-/// Returns one entry per tenant, with the running count.
-pub(super) async fn entries(tx: &Tx, records: &[Salted<'_>]) -> Result<Vec<TenantEntry>> {
-    let mut trees: BTreeMap<&str, Tree> = BTreeMap::new();
-    for (record, _) in records {
-        trees.entry(&record.tenant).or_default().push(record.leaf());
+/// Returns one entry per tenant, with the running count. The records are sorted.
+pub(super) async fn entries(tx: &Tx, records: &[Hashed]) -> Result<Vec<TenantEntry>> {
+    let mut entries: Vec<TenantEntry> = Vec::new();
+    for of_tenant in records.chunk_by(|a, b| a.tenant == b.tenant) {
+        let tree: Tree = of_tenant.iter().map(|record| record.leaf).collect();
+        let tenant = of_tenant.first().map(|record| record.tenant.clone()).unwrap_or_default();
+        entries.push(TenantEntry { tenant, records: tree.size(), total: 0, root: tree.root() });
     }
-    let before = totals(tx, &trees.keys().map(|tenant| (*tenant).to_owned()).collect::<Vec<_>>()).await?;
-    let entry = |(tenant, tree): (&str, Tree)| TenantEntry {
-        tenant: tenant.to_owned(),
-        records: tree.size(),
-        total: before.get(tenant).copied().unwrap_or_default() + tree.size(),
-        root: tree.root(),
-    };
-    Ok(trees.into_iter().map(entry).collect())
+    let before = totals(tx, &entries.iter().map(|entry| entry.tenant.clone()).collect::<Vec<_>>()).await?;
+    for entry in &mut entries {
+        entry.total = before.get(&entry.tenant).copied().unwrap_or_default() + entry.records;
+    }
+    Ok(entries)
 }
 
 async fn totals(tx: &Tx, tenants: &[String]) -> Result<BTreeMap<String, u64>> {
@@ -78,71 +60,112 @@ async fn totals(tx: &Tx, tenants: &[String]) -> Result<BTreeMap<String, u64>> {
     rows.iter().map(|row| Ok((row.try_get("", "tenant")?, unsigned(row, "total")?))).collect()
 }
 
-pub(super) async fn insert_leaves(tx: &Tx, batch: u64, records: &[Salted<'_>]) -> Result<()> {
-    let mut tenant_number = 0_i64;
-    let mut rows = Vec::with_capacity(records.len());
-    for (number, (record, salts)) in records.iter().enumerate() {
-        if number > 0 && records[number - 1].0.tenant != record.tenant {
-            tenant_number += 1;
-        }
-        let salts = salts.iter().map(|salt| Value::from(salt.0.to_vec()));
-        let mut row: Vec<Value> =
-            vec![signed(batch).into(), signed(number as u64).into(), tenant_number.into(), record.id.clone().into()];
-        row.push(record.leaf().0.to_vec().into());
-        row.extend(salts);
-        rows.push(row);
-    }
-    let into = "rylie_audit_leaf (batch, number, tenant_number, record_id, leaf, who_salt, what_salt)";
-    insert(tx, into, rows).await
+/// Inserts the leaves of sorted records.
+pub(super) async fn insert_leaves(tx: &Tx, batch: u64, records: &[Hashed]) -> Result<()> {
+    const INTO: &str = "rylie_audit_leaf (batch, number, tenant_number, record_id, leaf, who_salt, what_salt)";
+    let of_tenants = records.chunk_by(|a, b| a.tenant == b.tenant).zip(0_i64..);
+    let tenants: Vec<i64> = of_tenants.flat_map(|(records, number)| records.iter().map(move |_| number)).collect();
+    let ids = records.iter().map(|record| record.id.clone()).collect();
+    let bytes = |of: fn(&Hashed) -> &[u8]| Column::Bytes(records.iter().map(|record| of(record).to_vec()).collect());
+    let columns = [
+        Column::Numbers(tenants),
+        Column::Texts(ids),
+        bytes(|record| &record.leaf.0),
+        bytes(|record| &record.salts[0].0),
+        bytes(|record| &record.salts[1].0),
+    ];
+    insert(tx, INTO, batch, records.len(), columns).await
 }
 
 pub(super) async fn insert_entries(tx: &Tx, batch: u64, entries: &[TenantEntry]) -> Result<()> {
-    let row = |(number, entry): (usize, &TenantEntry)| -> Vec<Value> {
-        vec![
-            signed(batch).into(),
-            signed(number as u64).into(),
-            entry.tenant.clone().into(),
-            signed(entry.records).into(),
-            signed(entry.total).into(),
-            entry.root.0.to_vec().into(),
-        ]
-    };
-    let rows = entries.iter().enumerate().map(row).collect();
-    insert(tx, "rylie_audit_tenant (batch, number, tenant, records, total, root)", rows).await
+    const INTO: &str = "rylie_audit_tenant (batch, number, tenant, records, total, root)";
+    let columns = [
+        Column::Texts(entries.iter().map(|entry| entry.tenant.clone()).collect()),
+        Column::Numbers(entries.iter().map(|entry| signed(entry.records)).collect()),
+        Column::Numbers(entries.iter().map(|entry| signed(entry.total)).collect()),
+        Column::Bytes(entries.iter().map(|entry| entry.root.0.to_vec()).collect()),
+    ];
+    insert(tx, INTO, batch, entries.len(), columns).await
 }
 
-/// Inserts rows, some thousand per statement, as the limit on bound values allows.
-async fn insert(tx: &Tx, into: &str, rows: Vec<Vec<Value>>) -> Result<()> {
-    for some in rows.chunks(1_000) {
-        let mut bind = 0;
-        let tuples: Vec<String> = some
-            .iter()
-            .map(|row| {
-                let binds: Vec<String> = row
-                    .iter()
-                    .map(|_| {
-                        bind += 1;
-                        format!("${bind}")
-                    })
-                    .collect();
-                format!("({})", binds.join(", "))
-            })
-            .collect();
-        let sql = format!("INSERT INTO {into} VALUES {}", tuples.join(", "));
-        tx.across_tenants()?.run(&sql, some.concat()).await?;
+/// The values of a column, one for each row.
+enum Column {
+    Numbers(Vec<i64>),
+    Texts(Vec<String>),
+    Bytes(Vec<Vec<u8>>),
+}
+
+impl Column {
+    /// Returns the column as one array, with its type.
+    fn into_array(self) -> (&'static str, Value) {
+        match self {
+            Self::Numbers(numbers) => ("bigint[]", numbers.into()),
+            Self::Texts(texts) => ("text[]", texts.into()),
+            Self::Bytes(bytes) => ("bytea[]", bytes.into()),
+        }
+    }
+
+    fn value(&self, row: usize) -> Value {
+        match self {
+            Self::Numbers(numbers) => numbers.get(row).copied().into(),
+            // As bytes: a text of another writer may have a NUL.
+            Self::Texts(texts) => texts.get(row).map(|text| text.as_bytes().to_vec()).into(),
+            Self::Bytes(bytes) => bytes.get(row).cloned().into(),
+        }
+    }
+}
+
+/// Inserts numbered rows of a batch. On PostgreSQL this is one statement, whose text is the same for any number of rows.
+/// On SQLite it is one for some hundred rows. Its values have no names, because the driver looks up the name of each one
+/// in a list of all.
+async fn insert(tx: &Tx, into: &str, batch: u64, rows: usize, columns: impl IntoIterator<Item = Column>) -> Result<()> {
+    const ROWS: usize = 500;
+    if rows == 0 {
+        return Ok(());
+    }
+    let mut values = vec![Value::from(signed(batch))];
+    if !tx.across_tenants()?.is_sqlite() {
+        let (mut arrays, mut read) = (Vec::new(), Vec::new());
+        for column in columns {
+            let (kind, array) = column.into_array();
+            values.push(array);
+            arrays.push(format!("${}::{kind}", values.len()));
+            read.push(format!("c{}", values.len()));
+        }
+        let (arrays, read) = (arrays.join(", "), read.join(", "));
+        let sql = format!(
+            "INSERT INTO {into} SELECT $1, number - 1, {read} FROM unnest({arrays}) WITH ORDINALITY AS rows({read}, number)"
+        );
+        return tx.across_tenants()?.run(&sql, values).await.map(|_| ());
+    }
+    let columns: Vec<Column> = columns.into_iter().collect();
+    let bind = |column: &Column| if matches!(column, Column::Texts(_)) { "CAST(? AS TEXT)" } else { "?" };
+    let tuple = format!("(?, ?, {})", columns.iter().map(bind).collect::<Vec<_>>().join(", "));
+    for first in (0..rows).step_by(ROWS) {
+        let some = first..rows.min(first + ROWS);
+        let sql = format!("INSERT INTO {into} VALUES {}", vec![&*tuple; some.len()].join(", "));
+        let mut values = Vec::with_capacity(some.len() * (columns.len() + 2));
+        for row in some {
+            values.extend([signed(batch).into(), signed(row as u64).into()]);
+            values.extend(columns.iter().map(|column| column.value(row)));
+        }
+        tx.across_tenants()?.run(&sql, values).await?;
     }
     Ok(())
 }
 
-pub(super) async fn no_longer_waiting(tx: &Tx, positions: &[i64]) -> Result<()> {
-    let texts: Vec<String> = positions.iter().map(ToString::to_string).collect();
-    let (list, value) = tx.list_of(&texts);
-    let sql =
-        format!("DELETE FROM rylie_audit_pending WHERE position IN (SELECT CAST(list.value AS bigint) FROM {list})");
-    tx.across_tenants()?.run(&sql, vec![value]).await.map(|_| ())
+pub(super) async fn no_longer_waiting(tx: &Tx, positions: Vec<i64>) -> Result<()> {
+    if !tx.across_tenants()?.is_sqlite() {
+        let sql = "DELETE FROM rylie_audit_pending WHERE position = ANY($1::bigint[])";
+        return tx.across_tenants()?.run(sql, vec![positions.into()]).await.map(|_| ());
+    }
+    let sql = "DELETE FROM rylie_audit_pending WHERE position IN (SELECT value FROM json_each($1))";
+    tx.across_tenants()?.run(sql, vec![serde_json::json!(positions).to_string().into()]).await.map(|_| ())
 }
 
 pub(super) async fn insert_batch(tx: &Tx, sealed: &SignedCheckpoint) -> Result<()> {
+    const SQL: &str =
+        "INSERT INTO rylie_audit_batch (batch, sealed_at, records, total, checkpoint) VALUES ($1, $2, $3, $4, $5)";
     let checkpoint = sealed.checkpoint();
     let row: Vec<Value> = vec![
         signed(checkpoint.batch).into(),
@@ -151,7 +174,7 @@ pub(super) async fn insert_batch(tx: &Tx, sealed: &SignedCheckpoint) -> Result<(
         signed(checkpoint.total).into(),
         sealed.to_text().into(),
     ];
-    insert(tx, "rylie_audit_batch (batch, sealed_at, records, total, checkpoint)", vec![row]).await
+    tx.across_tenants()?.run(SQL, row).await.map(|_| ())
 }
 
 /// Removes batches, ascending, and returns the number of their records. On PostgreSQL one call of the function removes

@@ -1,0 +1,205 @@
+//! Pages of sealed leaves with their records, for a verification that reads the log in one pass.
+
+use std::collections::BTreeMap;
+
+use rylie_audit::{Format, HashedLeaf, HashedRecord, SealedLeaf, StoredRecord};
+use sea_orm::{DbBackend, QueryResult, Value};
+
+use crate::Result;
+use crate::audit::erasure::{Cover, covers};
+use crate::audit::rows::{columns, key_of_leaf, lenient, record, signed, whole_commitments};
+use crate::audit::tenant::{count, digest};
+use crate::tx::Tx;
+
+/// A place in the order of the leaves: the batch, and the number in it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct LeafPlace {
+    /// The batch.
+    pub batch: u64,
+    /// The number of the leaf in its batch; the next page begins after the last one.
+    pub number: i64,
+}
+
+/// A leaf with its place, from [`LeafPage::hashed`].
+#[derive(Clone, Debug)]
+pub struct PlacedLeaf {
+    /// Its place.
+    pub place: LeafPlace,
+    /// The number of its tenant in the batch.
+    pub tenant_number: i64,
+    /// The leaf.
+    pub leaf: HashedLeaf,
+}
+
+/// A page of leaves as the database returned them, from [`AuditReader::leaves_after`](super::AuditReader::leaves_after).
+#[derive(Debug)]
+pub struct LeafPage {
+    rows: Vec<QueryResult>,
+    formats: BTreeMap<u64, Format>,
+}
+
+impl LeafPage {
+    /// Returns the place after which the next page begins; `None` at the end.
+    #[must_use]
+    pub fn last(&self) -> Option<LeafPlace> {
+        self.rows.last().map(place)
+    }
+
+    /// Decodes and hashes the leaves, in order. Waits for nothing and takes milliseconds, so call it on a thread for such
+    /// work.
+    #[must_use]
+    pub fn hashed(self) -> Vec<PlacedLeaf> {
+        let leaf = |row: &QueryResult| {
+            let place = place(row);
+            let format = self.formats.get(&place.batch).copied().unwrap_or(Format::Two);
+            PlacedLeaf { place, tenant_number: number(row, 2), leaf: leaf(row, format).into() }
+        };
+        self.rows.iter().map(leaf).collect()
+    }
+}
+
+/// Maximum text before a row of a page. Rows after it are left to the next page, so that long details do not fill the
+/// memory.
+const TEXT: u64 = 8 << 20;
+
+/// Selects the text of a page.
+pub(crate) const TEXT_OF: &str = "coalesce(sum(length(a.details)), 0)";
+
+/// The columns of a leaf; those of the record follow.
+const LEAF: &str = "l.batch, l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what";
+
+/// Reads the leaves that satisfy `condition`, in order: at most `$3`, and fewer where details are long.
+///
+/// On PostgreSQL the leaves are chosen first, and each finds its record by its key: for a page of a large log the planner
+/// would otherwise read the whole log. On SQLite a second statement measures the text, because a running sum would copy
+/// every row twice; only a page with long details has one.
+pub(crate) async fn rows(tx: &Tx, condition: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+    let (columns, sqlite) = (columns(tx.engine()), tx.across_tenants()?.is_sqlite());
+    let chosen = format!("SELECT {LEAF} FROM rylie_audit_leaf l WHERE {condition} ORDER BY l.batch, l.number LIMIT $3");
+    let key = key_of_leaf(tx.engine());
+    let from = format!("FROM ({chosen}) AS l LEFT JOIN \"AuditLog\" a ON a.id = {key}");
+    let page = if sqlite {
+        format!("SELECT {LEAF}, {columns} {from}")
+    } else {
+        format!(
+            "WITH l AS MATERIALIZED ({chosen}) SELECT {LEAF}, a.* FROM l LEFT JOIN LATERAL \
+             (SELECT {columns} FROM \"AuditLog\" a WHERE a.id = l.record_id OFFSET 0) AS a ON true"
+        )
+    };
+    if sqlite && tx.across_tenants()?.count(&format!("SELECT {TEXT_OF} {from}"), values.clone()).await? < TEXT {
+        return tx.across_tenants()?.rows(&format!("{page} ORDER BY l.batch, l.number"), values).await;
+    }
+    let sql = format!(
+        "SELECT * FROM (SELECT page.*, sum(length(details)) OVER \
+         (ORDER BY batch, number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ({page}) AS page) AS counted \
+         WHERE coalesce(before, 0) < {TEXT} ORDER BY batch, number"
+    );
+    tx.across_tenants()?.rows(&sql, values).await
+}
+
+/// Returns the statement for all leaves that satisfy `condition`, in order.
+pub(crate) fn all(engine: DbBackend, condition: &str) -> String {
+    let (columns, key) = (columns(engine), key_of_leaf(engine));
+    format!(
+        "SELECT {LEAF}, {columns} FROM rylie_audit_leaf l LEFT JOIN \"AuditLog\" a ON a.id = {key} \
+         WHERE {condition} ORDER BY l.batch, l.number"
+    )
+}
+
+/// Reads the page after a place. Two statements, and one more on SQLite.
+pub(crate) async fn read(tx: &Tx, after: LeafPlace, limit: u64) -> Result<LeafPage> {
+    let values = vec![signed(after.batch).into(), after.number.into(), signed(limit).into()];
+    let rows = rows(tx, "(l.batch, l.number) > ($1, $2)", values).await?;
+    let formats = match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) => formats(tx, place(first).batch, place(last).batch).await?,
+        _ => BTreeMap::new(),
+    };
+    Ok(LeafPage { rows, formats })
+}
+
+/// Returns the formats of the batches of a range.
+pub(crate) async fn formats(tx: &Tx, first: u64, last: u64) -> Result<BTreeMap<u64, Format>> {
+    const SQL: &str =
+        "SELECT batch, substr(checkpoint, 1, 26) AS checkpoint FROM rylie_audit_batch WHERE batch BETWEEN $1 AND $2";
+    let rows = tx.across_tenants()?.rows(SQL, vec![signed(first).into(), signed(last).into()]).await?;
+    Ok(rows.iter().map(|row| (count(row, "batch"), Format::of(&lenient::<String>(row, "checkpoint")))).collect())
+}
+
+/// Returns the place in the first two columns. What is no number comes after every number, as in SQLite's order.
+pub(crate) fn place(row: &QueryResult) -> LeafPlace {
+    let batch = row.try_get_by_index::<i64>(0).ok().and_then(|batch| batch.try_into().ok());
+    LeafPlace { batch: batch.unwrap_or(u64::MAX), number: number(row, 1) }
+}
+
+/// Returns a number, likewise.
+pub(crate) fn number(row: &QueryResult, at: usize) -> i64 {
+    row.try_get_by_index(at).unwrap_or(i64::MAX)
+}
+
+/// Decodes a row of [`rows`].
+pub(crate) fn leaf(row: &QueryResult, format: Format) -> SealedLeaf {
+    let record = match (row.try_get_by_index::<Option<String>>(9), whole_commitments(row, 5)) {
+        (Ok(None), _) => StoredRecord::Gone,
+        (_, None) => StoredRecord::Unreadable,
+        (_, Some(commitments)) => {
+            record(row, 9, &commitments, format).map_or(StoredRecord::Unreadable, StoredRecord::Whole)
+        }
+    };
+    SealedLeaf {
+        id: row.try_get_by_index(3).unwrap_or_default(),
+        leaf: digest(row, "leaf"),
+        record,
+        emptied: false,
+        erasure_waits: false,
+    }
+}
+
+/// The records of a page that lack a part, each with its batch.
+#[derive(Debug, Default)]
+pub(crate) struct Lacking {
+    who: BTreeMap<String, u64>,
+    what: BTreeMap<String, u64>,
+}
+
+impl Lacking {
+    pub(crate) fn add(&mut self, batch: u64, id: &str, who: bool, what: bool) {
+        for (lacks, part) in [(who, &mut self.who), (what, &mut self.what)] {
+            if lacks {
+                let of = part.entry(id.to_owned()).or_default();
+                *of = batch.max(*of);
+            }
+        }
+    }
+
+    /// Finds the erasures that explain the missing parts. Up to two statements; none where nothing is missing.
+    pub(crate) async fn covered(self, tx: &Tx) -> Result<Covered> {
+        Ok(Covered([covers(tx, "who", &self.who).await?, covers(tx, "what", &self.what).await?]))
+    }
+}
+
+/// The erasures of a page, by record and part.
+#[derive(Debug)]
+pub(crate) struct Covered([BTreeMap<String, Cover>; 2]);
+
+impl Covered {
+    /// Returns whether no erasure names a missing part of the record, and whether one does that is not sealed yet.
+    pub(crate) fn of(&self, id: &str) -> (bool, bool) {
+        let covers = [self.0[0].get(id), self.0[1].get(id)];
+        (covers.contains(&Some(&Cover::None)), covers.contains(&Some(&Cover::Waiting)))
+    }
+}
+
+/// Sets the flags of leaves that lack a part.
+pub(crate) async fn look_for_erasures(tx: &Tx, leaves: &mut [PlacedLeaf]) -> Result<()> {
+    let mut lacking = Lacking::default();
+    for PlacedLeaf { place, leaf, .. } in leaves.iter() {
+        if let HashedRecord::Whole { who_erased, what_erased, .. } = &leaf.record {
+            lacking.add(place.batch, &leaf.id, *who_erased, *what_erased);
+        }
+    }
+    let covered = lacking.covered(tx).await?;
+    for PlacedLeaf { leaf, .. } in leaves {
+        (leaf.emptied, leaf.erasure_waits) = covered.of(&leaf.id);
+    }
+    Ok(())
+}
