@@ -56,7 +56,8 @@ fn created(name: &str, constant: String, table: &str) -> OwnSource {
 }
 
 fn added(name: &str, constant: String, table: &str, columns: &[&EntityColumn], remarks: Vec<String>) -> OwnSource {
-    let calls: String = columns.iter().map(|column| format!("\n        {}", call(column))).collect();
+    let calls: Vec<_> = columns.iter().map(|column| call(column)).collect();
+    let calls = calls.concat();
     let hint = if columns.is_empty() {
         "    // Describe what it adds: `nullable`, `flag`, `amount`, `unique`, `index`.\n"
     } else {
@@ -84,12 +85,12 @@ fn by_hand(name: &str, type_name: &str) -> OwnSource {
     OwnSource { text, constant: type_name.to_owned(), listed_by: "migration", remarks: Vec::new() }
 }
 
-/// Returns the call of `TableChange` that adds the column.
+/// Returns the line that calls `TableChange` to add the column.
 fn call(column: &EntityColumn) -> String {
     let EntityColumn { name, kind, nullable, .. } = column;
     let kind = match kind.as_str() {
-        "boolean" if !nullable => return format!(".flag(\"{name}\")"),
-        "bigint" if !nullable => return format!(".amount(\"{name}\")"),
+        "boolean" if !nullable => return format!("\n        .flag(\"{name}\")"),
+        "bigint" if !nullable => return format!("\n        .amount(\"{name}\")"),
         "boolean" => "Boolean",
         "bigint" => "BigInteger",
         "integer" => "Integer",
@@ -98,7 +99,7 @@ fn call(column: &EntityColumn) -> String {
         "timestamp(3) without time zone" => "Timestamp",
         _ => "Text",
     };
-    format!(".nullable(\"{name}\", ColumnKind::{kind})")
+    format!("\n        .nullable(\"{name}\", ColumnKind::{kind})")
 }
 
 fn needs_value(column: &EntityColumn) -> bool {
