@@ -4,6 +4,7 @@
 //! other migrations are deployed as usual. The next run continues an interrupted one.
 
 mod catalog;
+mod closed;
 mod compare;
 mod difference;
 mod expected;
@@ -146,6 +147,10 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
     let recorded = record::applied(connection).await?.iter().any(|name| name == BASE.name());
     let mut comparison = compare::compare(&live, recorded);
     comparison.differences.extend(failed_prisma_migrations(connection).await?);
+    if !recorded {
+        comparison.differences.extend(closed::tables(connection).await?);
+        comparison.differences.extend(closed::logins(connection).await?);
+    }
     let blocked = comparison.differences.iter().any(|difference| difference.blocking);
     if !blocked {
         comparison.differences.extend(links::across_tenants(connection).await?);

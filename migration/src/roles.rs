@@ -27,7 +27,7 @@ pub use check::{CheckStatus, RoleCheck};
 use login::make;
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
-pub(crate) use statements::RECORDS;
+pub(crate) use statements::{RECORDS, SERVES};
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
 pub(crate) use withdraw::withdraw;
 
@@ -128,6 +128,9 @@ impl Migrations {
         for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
             let Some(login) = login else { continue };
             refuse_unsafe(connection, &login.name).await?;
+            if kind != "readonly" {
+                refuse_by(connection, &login.name, &statements::elsewhere()).await?;
+            }
             refuse_old(connection, &login.name, &known).await?;
             let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
             if let (Some(Sees::Tenant(tenant)), "readonly") = (&wanted.sees, kind) {
@@ -224,8 +227,13 @@ fn check_name(name: &str) -> Result<()> {
 /// Fails if the name is invalid, or if the login already has rights that it must not have.
 async fn refuse_unsafe(connection: &mut Connection, name: &str) -> Result<()> {
     check_name(name)?;
+    refuse_by(connection, name, statements::UNSAFE).await
+}
+
+/// Fails if the query returns a reason.
+async fn refuse_by(connection: &mut Connection, name: &str, sql: &str) -> Result<()> {
     let refused = |reason: &str| Refusal::UnsafeRole { role: name.to_owned(), reason: reason.to_owned() };
-    let found = connection.text(statements::UNSAFE, name).await;
+    let found = connection.text(sql, name).await;
     match found.map_err(Error::doing("looking for the login"))? {
         Some(reason) => Err(refused(&reason).into()),
         None => Ok(()),

@@ -290,10 +290,10 @@ impl Record {
 
     /// Returns the sort key in the tenant's tree of a batch: records without a position first, by time and id.
     #[must_use]
-    pub fn order(&self) -> (Option<i64>, i64, &str) {
+    pub fn order(&self) -> (Option<i64>, i64, String) {
         match self.position {
-            Some(position) => (Some(position), 0, ""),
-            None => (None, self.created_at, &self.id),
+            Some(position) => (Some(position), 0, String::new()),
+            None => (None, self.created_at, self.id.clone()),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 pub use leaf_page::{LeafPage, LeafPlace, PlacedLeaf};
-pub use reader::{AuditExtent, AuditReader, NumberedLeaf};
+pub use reader::{AuditExtent, AuditReader};
 pub(crate) use rows::canonical;
 pub use seals::*;
 pub use strays::StrayPage;

@@ -45,7 +45,7 @@ pub use rylie_tenancy::{
 
 pub use audit::{
     AuditExtent, AuditFilter, AuditReader, AuditRepository, AuditSealRepository, LeafPage, LeafPlace, NewSeal,
-    NumberedLeaf, PlacedLeaf, RemovedBatches, StrayPage,
+    PlacedLeaf, RemovedBatches, StrayPage,
 };
 pub use connections::{
     Ga4ConnectionRepository, NewGa4Connection, NewSearchConsoleConnection, SearchConsoleConnectionRepository,

@@ -76,13 +76,12 @@ pub trait TenantTransfer: Send + Sync {
     /// Returns the names of a table's columns, sorted.
     async fn columns(&self, table: TenantTable) -> Result<Vec<String>>;
 
-    /// Returns at most `limit` of the tenant's rows of one table, after an id, sorted by id. An empty `after` is the
-    /// beginning, which includes a row with an empty id.
+    /// Returns at most `limit` of the tenant's rows of one table, after an id (`None` at the beginning), sorted by id.
     async fn rows_after(
         &self,
         table: TenantTable,
         tenant: &TenantId,
-        after: &str,
+        after: Option<String>,
         limit: u64,
     ) -> Result<Vec<TenantRow>>;
 
@@ -183,18 +182,20 @@ impl TenantTransfer for Tx {
         &self,
         table: TenantTable,
         tenant: &TenantId,
-        after: &str,
+        after: Option<String>,
         limit: u64,
     ) -> Result<Vec<TenantRow>> {
         let columns = Column::of(self, table).await?;
         let read: Vec<_> = columns.iter().map(|column| column.read(self.engine())).collect();
-        let beyond = if after.is_empty() { ">=" } else { ">" };
+        // No id is before the empty one.
+        let beyond = if after.is_none() { ">=" } else { ">" };
         let sql = format!(
             r#"SELECT {} FROM "{}" WHERE "tenantId" = $1 AND id {beyond} $2 ORDER BY id LIMIT $3"#,
             read.join(", "),
             table.name
         );
-        let values = vec![tenant.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+        let values =
+            vec![tenant.into(), after.unwrap_or_default().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
         let rows = self.across_tenants()?.rows(&sql, values).await?;
         rows.iter().map(|row| row_of(self.engine(), row, &columns)).collect()
     }

@@ -48,8 +48,9 @@ impl Comparison {
         for (column, expected) in &base.columns {
             self.column(&format!("column {name}.{column}"), expected, live.columns.get(column));
         }
-        // A foreign column under one of our names would be taken for ours; its type reveals it.
+        // A column under one of our names is taken for ours; another type shows that it is not.
         let ours = current
+            .filter(|_| recorded)
             .into_iter()
             .flat_map(|table| &table.columns)
             .filter(|(column, _)| !base.columns.contains_key(*column));
@@ -122,7 +123,12 @@ impl Comparison {
                     None => self.same_index(name, index, definition, live_table),
                 }
             }
-            let Some(live_table) = live_table.filter(|_| old.is_some()) else { continue };
+            let (Some(old_table), Some(live_table)) = (old, live_table) else { continue };
+            // The way back would drop such a column with its data.
+            let ours = table.columns.keys().filter(|column| !old_table.columns.contains_key(*column));
+            for column in ours.filter(|column| live_table.columns.contains_key(*column)) {
+                self.expect(&format!("column {name}.{column}"), FREE, "a column that is not ours", true);
+            }
             for (kind, of) in [("constraint", constraints as Part), ("trigger", triggers as Part)] {
                 for (object, definition) in of(table).iter().filter(|(object, _)| is_new(old, object, of)) {
                     let found = of(live_table).get(object).unwrap_or(definition);
@@ -262,11 +268,25 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_our_name_and_another_type_is_in_the_way() {
-        let mut live = Catalog::base();
-        let column = Column { kind: "integer".to_owned(), nullable: true, default: None };
-        live.tables.get_mut("Task").unwrap().columns.insert("deleted".to_owned(), column);
+    fn a_column_of_our_name_is_in_the_way() {
+        let ours = Catalog::current().tables["Task"].columns["deleted"].clone();
+        let other = Column { kind: "integer".to_owned(), nullable: true, default: None };
+        for column in [ours, other] {
+            let mut live = Catalog::base();
+            live.tables.get_mut("Task").unwrap().columns.insert("deleted".to_owned(), column);
 
-        assert!(compare(&live, false).differences[0].blocking);
+            let found = compare(&live, false).differences;
+
+            assert_eq!(found.len(), 1);
+            assert!(found[0].blocking && found[0].object == "column Task.deleted", "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_in_the_way_of_a_resumed_adoption() {
+        let mut live = Catalog::current();
+        live.tables.get_mut("Task").unwrap().columns.get_mut("deleted").unwrap().kind = "integer".to_owned();
+
+        assert!(compare(&live, true).differences[0].blocking);
     }
 }

@@ -85,6 +85,8 @@ impl Migrations {
         for migration in migrations {
             // Only the base can be found and not made, and it is the oldest.
             let done = if is_found(history, migration) {
+                // An interrupted call may have ended between the two.
+                coexistence::close(self, progress).await?;
                 self.leave(migration).await?
             } else {
                 self.take_back(migration, log, progress).await?

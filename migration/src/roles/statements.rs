@@ -16,6 +16,21 @@ pub(super) const UNSAFE: &str = "SELECT CASE WHEN rolsuper THEN 'is a superuser'
      AND pg_has_role(r.oid, c.relowner, 'MEMBER')) THEN 'owns tables, or may become who does' END \
      FROM pg_roles r WHERE r.rolname = $1";
 
+/// Whether the role `r` may assume roles of the units, as a service's login does, in whichever database.
+pub(crate) const SERVES: &str = "EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.roleid \
+     WHERE m.member = r.oid AND u.rolname IN ('rylie_doors', 'rylie_tenant', 'rylie_identity'))";
+
+/// Returns why the login `$1` may not become a service's login: it belongs to the old service of another database. A
+/// service's login inherits nothing, in every database of the server.
+pub(super) fn elsewhere() -> String {
+    format!(
+        "SELECT 'has rights in the database ' || quote_ident(d.datname) || ' of this server, and could lose all rows there; give this service a login of its own' \
+         FROM pg_roles r JOIN pg_shdepend s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid = 'pg_class'::regclass \
+         JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
+         WHERE r.rolname = $1 AND NOT {SERVES} LIMIT 1"
+    )
+}
+
 /// Rights that `PUBLIC` usually has. They are granted to the login where they were revoked from `PUBLIC`.
 pub(super) const TO_ENTER: [(&str, &str); 2] = [
     (

@@ -5,6 +5,7 @@ mod coexistence;
 mod guide;
 mod logins;
 mod managed;
+mod refused;
 mod repositories;
 pub(crate) mod reversal;
 mod secrets;

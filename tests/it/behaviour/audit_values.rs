@@ -4,7 +4,7 @@
 use rylie_db::audit::{Document, Format, Part, Proof, Record, SignedCheckpoint, Tampering, TenantEntry, Tree};
 use rylie_db::maintenance::check_tenant_audit;
 use rylie_db::prelude::{KeysetRequest, PageRequest, Progress};
-use rylie_db::repositories::{AuditFilter, NumberedLeaf};
+use rylie_db::repositories::{AuditFilter, LeafPlace};
 use rylie_testkit::World;
 
 use super::world;
@@ -217,8 +217,11 @@ async fn a_number_is_held_to_its_last_digit() {
 /// Converts the only batch to the first format, as earlier builds sealed it.
 async fn in_the_first_format(world: &World, outside: &Outside) {
     let reader = world.database().audit_reader().await.unwrap();
-    let leaves = reader.leaves(1, -1, 10_000).await.unwrap();
-    let tenants = reader.tenants(1, -1, 1_000).await.unwrap();
+    let tenants = reader.tenants_after(LeafPlace { batch: 0, number: 0 }, 1_000).await.unwrap();
+    let mut leaves = Vec::new();
+    for (place, _) in &tenants {
+        leaves.extend(reader.leaves_of(1, place.number).await.unwrap().into_iter().map(|leaf| (place.number, leaf)));
+    }
     drop(reader);
     let first = |mut record: Record| {
         if let Part::Open { value, .. } = &mut record.what
@@ -236,9 +239,9 @@ async fn in_the_first_format(world: &World, outside: &Outside) {
             sql.run(&format!("DROP TRIGGER \"{trigger}\"")).await;
         }
     }
-    let mut entries: Vec<TenantEntry> = tenants.into_iter().map(|tenant| tenant.entry).collect();
+    let mut entries: Vec<TenantEntry> = tenants.into_iter().map(|(_, tenant)| tenant.entry).collect();
     let mut trees: Vec<Tree> = entries.iter().map(|_| Tree::default()).collect();
-    for NumberedLeaf { number, tenant_number: tenant, leaf } in leaves {
+    for (number, (tenant, leaf)) in leaves.into_iter().enumerate() {
         let leaf = first(leaf.into_record().unwrap()).leaf();
         trees[usize::try_from(tenant).unwrap()].push(leaf);
         sql.run(&format!("UPDATE rylie_audit_leaf SET leaf = {} WHERE batch = 1 AND number = {number}", bytes(leaf)))

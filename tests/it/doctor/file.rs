@@ -11,13 +11,13 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::{diagnose, diagnose_with, fill, found, status};
 
-async fn file() -> SqliteDatabase {
+pub(super) async fn file() -> SqliteDatabase {
     let database = SqliteDatabase::new().unwrap();
     fill(&database.url()).await.unwrap();
     database
 }
 
-async fn run(path: &Path, sql: &str) {
+pub(super) async fn run(path: &Path, sql: &str) {
     let options = SqliteConnectOptions::new().filename(path).foreign_keys(false);
     let mut connection = options.connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))

@@ -5,6 +5,7 @@ mod catalog;
 mod evidence;
 mod file;
 mod given;
+mod job;
 mod planted;
 mod plants;
 mod reads_only;

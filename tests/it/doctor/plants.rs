@@ -99,6 +99,19 @@ pub(super) const ISOLATION: &[Plant] = &[
     ),
     plant("isolation.unit-roles", "ALTER ROLE rylie_identity BYPASSRLS").also(&["isolation.bypass-logins"]),
     plant(
+        "isolation.provisioned-logins",
+        "CREATE ROLE doctor_app LOGIN NOINHERIT; INSERT INTO rylie_logins (login, kind) VALUES ('doctor_app', 'app')",
+    ),
+    plant(
+        "isolation.provisioned-logins",
+        "CREATE ROLE doctor_app LOGIN NOINHERIT; GRANT rylie_doors TO doctor_app; INSERT INTO rylie_logins (login, kind) VALUES ('doctor_app', 'sealer')",
+    ),
+    plant("isolation.provisioned-logins", "INSERT INTO rylie_logins (login, kind) VALUES ('doctor_gone', 'app')"),
+    plant(
+        "isolation.provisioned-logins",
+        "CREATE ROLE doctor_reader NOLOGIN; INSERT INTO rylie_logins (login, kind, every_tenant, reason) VALUES ('doctor_reader', 'readonly', true, 'r')",
+    ),
+    plant(
         "isolation.probe-tenant",
         "INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('a1', 'n', now()); INSERT INTO \"User\" (id, email, \"agencyId\", \"updatedAt\") VALUES ('u1', 'u1@x', 'a1', now()); \
          ALTER TABLE \"User\" DISABLE ROW LEVEL SECURITY",

@@ -1,11 +1,13 @@
 //! A login without rights: nothing is healthy that was not looked at, and nothing is written.
 
 use rylie_db::maintenance::Verdict;
+use rylie_migration::{Login, Provision, Sees};
 use rylie_testkit::Cluster;
 
 use super::plants::{ISOLATION, PEOPLE, TABLES};
 use super::{diagnose, seeded, status};
 use crate::support::raw::Raw;
+use crate::support::sql::migrations;
 
 /// Checks that need no right: the catalog, the settings and the counters are readable by every login, and some evidence
 /// is outside the database.
@@ -150,4 +152,43 @@ async fn a_login_that_may_only_read_makes_a_whole_run() {
     for check in ["isolation.probe-tenant", "isolation.probe-identity", "isolation.probe-platform"] {
         assert_eq!(status(&report, check), Verdict::NotChecked, "{check}");
     }
+}
+
+/// Each kind of login, as `rylie roles provision` creates it, passes the checks of logins. One that units need is found
+/// without its roles.
+#[tokio::test]
+async fn provisioned_logins_are_healthy_until_they_lose_a_role() {
+    let cluster = Cluster::private().await.unwrap();
+    let database = seeded(&cluster).await;
+    let login = |name: &str| Some(Login { name: name.to_owned(), password: None });
+    let mut owner = migrations(&database.url()).await;
+    let kinds = Provision {
+        app: login("doctor_jobs"),
+        sealer: login("doctor_seals"),
+        readonly: login("doctor_reads"),
+        sees: Some(Sees::EveryTenant { reason: "reports".to_owned() }),
+        backup: login("doctor_backs"),
+        ..Provision::default()
+    };
+    owner.provision(&kinds).await.unwrap();
+    let app = Provision { app: login("doctor_serves"), no_platform: true, ..Provision::default() };
+    owner.provision(&app).await.unwrap();
+
+    let report = diagnose(&database.url(), &["isolation"]).await;
+    for check in ["service-logins", "provisioned-logins", "bypass-logins", "unit-roles", "grants"] {
+        let id = format!("isolation.{check}");
+        assert_eq!(status(&report, &id), Verdict::Ok, "{:?}", report.check(&id));
+    }
+
+    let mut raw = Raw::connect(&database.url()).await;
+    raw.run("REVOKE rylie_doors FROM doctor_jobs; REVOKE rylie_tenant FROM doctor_serves; REVOKE rylie_sealer FROM doctor_seals").await;
+    let report = diagnose(&database.url(), &["isolation.provisioned-logins"]).await;
+    let evidence = &report.check("isolation.provisioned-logins").unwrap().evidence;
+    let objects: Vec<_> = evidence.iter().map(|found| found.object.as_str()).collect();
+    assert_eq!(objects.len(), 3, "{objects:?}");
+    for found in evidence {
+        raw.run(&found.fix.as_ref().unwrap().command).await;
+    }
+    let report = diagnose(&database.url(), &["isolation"]).await;
+    assert_eq!(status(&report, "isolation.provisioned-logins"), Verdict::Ok);
 }

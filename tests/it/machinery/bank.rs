@@ -256,12 +256,12 @@ async fn the_bank_keeps_its_money(pooled: bool) {
         .collect();
 
     let time = Duration::from_secs(length("RYLIE_TEST_FAULT_SECONDS", 12));
-    let mut caused = Vec::new();
-    // On a busy machine one run may lose no answer to a commit.
-    while caused.len() < MOST_RUNS && !bank.reported.lock().await.has_enough() {
+    let (mut caused, mut healed) = (Vec::new(), Duration::MAX);
+    // On a busy machine one run may lose no answer to a commit, or wait for a processor while it heals.
+    while caused.len() < MOST_RUNS && !(healed < HEALS && bank.reported.lock().await.has_enough()) {
         caused.push(nemesis.rage(Random::new(random.below(u64::MAX)), time).await);
+        healed = bank.heals(&mut random).await;
     }
-    let healed = bank.heals(&mut random).await;
     bank.done.store(true, Ordering::Relaxed);
     for task in tasks {
         task.await.unwrap();

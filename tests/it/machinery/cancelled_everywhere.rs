@@ -285,16 +285,18 @@ async fn opening_ending_and_savepoints_may_be_dropped_at_every_await_on_postgres
 async fn a_dropped_caller_costs_the_others_nothing(world: World, network: Network) {
     let scene = Scene::of(world, network).await;
     let mut cuts = 0;
-    for waits in (1..=ATTEMPTS).flat_map(|_| 1..=MOST_AWAITS) {
+    // SQLite's thread may answer before the first poll, more so on a busy machine.
+    for _ in 0..MOST_AWAITS * ATTEMPTS {
         let loader = Loader::<Request>::new(Arc::clone(&scene.store), scene.rows.scope.clone());
         let (first, second, third) = tokio::join!(
-            cut(waits, loader.find(scene.rows.request.clone())),
+            cut(cuts + 1, loader.find(scene.rows.request.clone())),
             loader.get(scene.rows.request.clone()),
             loader.get(scene.rows.bare.clone()),
         );
         assert_eq!((second.unwrap().id, third.unwrap().id), (scene.rows.request.clone(), scene.rows.bare.clone()));
-        cuts += u32::from(first.is_none());
-        if first.is_some() && cuts > 0 {
+        if first.is_none() {
+            cuts += 1;
+        } else if cuts > 0 {
             break;
         }
     }

@@ -120,8 +120,7 @@ impl From<SealedLeaf> for HashedLeaf {
         let record = match record {
             StoredRecord::Whole(record) => {
                 let hash = record.leaf();
-                let (position, time, by_id) = record.order();
-                let order = (position, time, by_id.to_owned());
+                let order = record.order();
                 let who_erased = matches!(record.who, Part::Erased(_));
                 let what_erased = matches!(record.what, Part::Erased(_));
                 let quarantined = record.unreadable.is_some();

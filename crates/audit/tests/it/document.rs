@@ -131,7 +131,7 @@ fn records() -> BTreeMap<String, Vec<Record>> {
         tenants.entry(record.tenant.clone()).or_default().push(record);
     }
     for records in tenants.values_mut() {
-        records.sort_by(|one, other| one.order().cmp(&other.order()));
+        records.sort_by_key(Record::order);
     }
     tenants
 }

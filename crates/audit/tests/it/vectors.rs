@@ -53,7 +53,7 @@ fn a_tenants_records_stand_in_the_order_of_the_vectors() {
     let vectors = vectors();
     let mut records: Vec<&Record> =
         vectors.records.iter().map(|vector| &vector.record).filter(|record| record.tenant == "a1").collect();
-    records.sort_by(|a, b| a.order().cmp(&b.order()));
+    records.sort_by_key(|record| record.order());
     let root = records.iter().map(|record| record.leaf()).collect::<Tree>().root();
     assert_eq!(root, vectors.entries[0].entry.root);
 }

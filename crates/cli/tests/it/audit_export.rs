@@ -220,3 +220,30 @@ fn an_export_sealed_by_a_stranger_is_not_believed() {
         .expect(3);
     folder.run(["audit", "verify-export", "missing.jsonl"]).expect(1);
 }
+
+/// The digest of the file needs no key, so it does not protect a null.
+#[test]
+fn a_value_of_another_type_never_counts_as_null() {
+    let folder = exported();
+    let all = lines(&folder);
+    let is_sealed = |line: &String| line.starts_with(r#"{"table":"AuditLog""#) && line.contains("REPORT_SENT");
+    let at = all.iter().position(is_sealed).unwrap();
+    let changed = |name: &str, value: Value| {
+        let line: Value = serde_json::from_str(&all[at]).unwrap();
+        let (old, new) = (format!("\"{name}\":{}", line["row"][name]), format!("\"{name}\":{value}"));
+        assert!(all[at].contains(&old), "{old}: {}", all[at]);
+        let mut lines = all.clone();
+        lines[at] = all[at].replace(&old, &new);
+        forged(&folder, lines);
+        folder.run(["audit", "verify-export", "forged.jsonl", "--checkpoint", "outside"]).code.unwrap()
+    };
+    assert_eq!(changed("onBehalfOf", Value::Null), 0);
+    for value in [serde_json::json!({"id": "bob"}), serde_json::json!(["bob"]), true.into(), 7.into()] {
+        for name in ["resourceId", "onBehalfOf", "ipAddress", "userAgent", "correlationId"] {
+            assert_eq!(changed(name, value.clone()), 3, "{name} {value}");
+        }
+    }
+    for value in ["5".into(), serde_json::json!({"x": 1}), serde_json::json!(1.5)] {
+        assert_eq!(changed("position", value), 3);
+    }
+}

@@ -9,6 +9,8 @@ use rylie_audit::{
     TenantHead, TenantLeaf,
 };
 use rylie_repositories::TenantRow;
+use serde::Deserialize;
+use serde_json::Number;
 
 use crate::error::{Error, Result};
 use crate::tenant::{Content, Reader, Seal};
@@ -154,28 +156,52 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
         && (head.latest, head.checkpoint) == (number, hash)
 }
 
+/// A row of the log in an export. A value of another type is invalid and never counts as null: a reader of the checked
+/// file would take it for the sealed value.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogRow {
+    id: String,
+    tenant_id: String,
+    created_at: Option<String>,
+    position: Option<Number>,
+    action: String,
+    resource: String,
+    resource_id: Option<String>,
+    details: Option<String>,
+    user_id: String,
+    on_behalf_of: Option<String>,
+    ip_address: Option<String>,
+    user_agent: Option<String>,
+    correlation_id: Option<String>,
+}
+
 /// Converts a row of an export into its record; `None` for an invalid row.
 fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> {
-    let text = |name: &str| row.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let row = LogRow::deserialize(row).ok()?;
+    let is_quarantined = leaf.unreadable.is_some();
     let who = ActorPart {
-        actor: text("userId")?,
-        on_behalf_of: text("onBehalfOf"),
-        address: text("ipAddress"),
-        user_agent: text("userAgent"),
-        correlation: text("correlationId"),
+        actor: row.user_id,
+        on_behalf_of: row.on_behalf_of,
+        address: row.ip_address,
+        user_agent: row.user_agent,
+        correlation: row.correlation_id,
     };
-    let details = text("details").map(|text| Document::of(format, text));
-    let what = TargetPart { resource_id: text("resourceId"), details };
+    let what = TargetPart { resource_id: row.resource_id, details: row.details.map(|text| Document::of(format, text)) };
     Some(Record {
-        id: text("id")?,
-        tenant: text("tenantId")?,
-        created_at: match text("createdAt") {
-            None if leaf.unreadable.is_some() => 0,
+        id: row.id,
+        tenant: row.tenant_id,
+        created_at: match row.created_at {
+            None if is_quarantined => 0,
             time => time?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
         },
-        position: row.get("position").and_then(serde_json::Value::as_i64),
-        action: text("action")?,
-        resource: text("resource")?,
+        position: match row.position {
+            Some(number) if is_quarantined => number.as_i64(),
+            Some(number) => Some(number.as_i64()?),
+            None => None,
+        },
+        action: row.action,
+        resource: row.resource,
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
         unreadable: leaf.unreadable.clone(),

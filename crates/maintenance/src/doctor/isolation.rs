@@ -18,7 +18,7 @@ const fn probe(id: &'static str, meaning: &'static str) -> CheckSpec {
     by_code(id, meaning, Look::PostgresCode).needs(&[Need::Table("User"), Need::Primary]).fix(PROBE_FIX.0, PROBE_FIX.1)
 }
 
-pub(super) static CHECKS: [CheckSpec; 31] = [
+pub(super) static CHECKS: [CheckSpec; 32] = [
     policies::ROW_SECURITY,
     policies::FORCED,
     policies::POLICY,
@@ -52,6 +52,7 @@ pub(super) static CHECKS: [CheckSpec; 31] = [
     logins::BYPASS,
     logins::SERVICE,
     logins::UNIT_ROLES,
+    logins::PROVISIONED,
     probe("isolation.probe-tenant", "The tenant role reads or writes rows of another tenant."),
     probe("isolation.probe-identity", "The identity role reads or writes rows that belong to tenant units."),
     probe("isolation.probe-platform", "The platform role may change evidence or the environment marker."),

@@ -72,6 +72,7 @@ const RULES: &[(&str, &str, When)] = &[
     ("tables.unindexed-foreign-key", "application.drift", TableOfIndex),
     ("application.jobs-late", "application.jobs-stuck", EachNamed),
     ("isolation.bypass-logins", "isolation.unit-roles", EachNamed),
+    ("isolation.provisioned-logins", "isolation.unit-roles", Always),
     ("application.drift", "tables.disabled-trigger", EachNamed),
     ("application.drift", "tables.invalid-index", EachNamed),
     ("application.drift", "tables.unvalidated-constraint", EachNamed),

@@ -78,9 +78,9 @@ async fn write(
     let (mut done, of) = (0, rows.values().sum());
     progress.report(done, of);
     for table in unit.tenant_transfer().tables().into_iter().filter(|table| !table.stays) {
-        let mut after = String::new();
-        while let Some(last) = write_batch(unit, tenant, table, &after, &mut writer, out, &mut done).await? {
-            after = last;
+        let mut after = None;
+        while let Some(last) = write_batch(unit, tenant, table, after, &mut writer, out, &mut done).await? {
+            after = Some(last);
             progress.report(done, of);
         }
     }
@@ -129,13 +129,12 @@ async fn write_seals(
     Ok(head)
 }
 
-/// Writes the next rows of a table and returns the last one's id, or `None` if there are no more. An empty id sorts first,
-/// so no row follows a page that ends with it.
+/// Writes the next rows of a table and returns the last one's id, or `None` if there were none.
 async fn write_batch(
     unit: &JobUnit<dyn PlatformUnit>,
     tenant: &TenantId,
     table: TenantTable,
-    after: &str,
+    after: Option<String>,
     writer: &mut Writer,
     out: &Path,
     done: &mut u64,
@@ -147,5 +146,5 @@ async fn write_batch(
         writer.row(table.name, row, out)?;
         *done += 1;
     }
-    Ok(last.filter(|last| !last.is_empty()))
+    Ok(last)
 }

@@ -49,19 +49,16 @@ pub async fn replace_tenant(
     let (mut rows, mut done) = (TenantCounts::new(), 0);
     progress.report(done, of);
     for table in tables {
-        let (mut after, mut number) = (String::new(), 0);
+        let (mut after, mut number) = (None, 0);
         loop {
-            let batch = reading.done(reading.tenant_transfer().rows_after(table, tenant, &after, BATCH).await)?;
+            let batch = reading.tenant_transfer().rows_after(table, tenant, after, BATCH).await;
+            let batch = reading.done(batch)?;
             let Some(last) = batch.last().and_then(|row| row.get("id")).and_then(|id| id.as_str()) else { break };
-            last.clone_into(&mut after);
+            after = Some(last.to_owned());
             let length = batch.len() as u64;
             unit.done(unit.tenant_transfer().put_back_rows(table, tenant, batch).await)?;
             (number, done) = (number + length, done + length);
             progress.report(done, of);
-            // An empty id sorts first, so no row follows a page that ends with it.
-            if after.is_empty() {
-                break;
-            }
         }
         rows.insert(table.name.to_owned(), number);
     }

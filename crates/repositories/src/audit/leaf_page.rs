@@ -60,7 +60,7 @@ impl LeafPage {
 
 /// Maximum text before a row of a page. Rows after it are left to the next page, so that long details do not fill the
 /// memory.
-const TEXT: u64 = 8 << 20;
+pub(crate) const TEXT: u64 = 8 << 20;
 
 /// Selects the text of a page.
 pub(crate) const TEXT_OF: &str = "coalesce(sum(length(a.details)), 0)";
@@ -68,14 +68,16 @@ pub(crate) const TEXT_OF: &str = "coalesce(sum(length(a.details)), 0)";
 /// The columns of a leaf; those of the record follow.
 const LEAF: &str = "l.batch, l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what";
 
-/// Reads the leaves that satisfy `condition`, in order: at most `$3`, and fewer where details are long.
+/// Reads the leaves after the place `$1`, `$2`, in order: at most `$3`, and fewer where details are long.
 ///
 /// On PostgreSQL the leaves are chosen first, and each finds its record by its key: for a page of a large log the planner
 /// would otherwise read the whole log. On SQLite a second statement measures the text, because a running sum would copy
 /// every row twice; only a page with long details has one.
-pub(crate) async fn rows(tx: &Tx, condition: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+async fn rows(tx: &Tx, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     let (columns, sqlite) = (columns(tx.engine()), tx.across_tenants()?.is_sqlite());
-    let chosen = format!("SELECT {LEAF} FROM rylie_audit_leaf l WHERE {condition} ORDER BY l.batch, l.number LIMIT $3");
+    let chosen = format!(
+        "SELECT {LEAF} FROM rylie_audit_leaf l WHERE (l.batch, l.number) > ($1, $2) ORDER BY l.batch, l.number LIMIT $3"
+    );
     let key = key_of_leaf(tx.engine());
     let from = format!("FROM ({chosen}) AS l LEFT JOIN \"AuditLog\" a ON a.id = {key}");
     let page = if sqlite {
@@ -109,7 +111,7 @@ pub(crate) fn all(engine: DbBackend, condition: &str) -> String {
 /// Reads the page after a place. Two statements, and one more on SQLite.
 pub(crate) async fn read(tx: &Tx, after: LeafPlace, limit: u64) -> Result<LeafPage> {
     let values = vec![signed(after.batch).into(), after.number.into(), signed(limit).into()];
-    let rows = rows(tx, "(l.batch, l.number) > ($1, $2)", values).await?;
+    let rows = rows(tx, values).await?;
     let formats = match (rows.first(), rows.last()) {
         (Some(first), Some(last)) => formats(tx, place(first).batch, place(last).batch).await?,
         _ => BTreeMap::new(),
@@ -132,7 +134,7 @@ pub(crate) fn place(row: &QueryResult) -> LeafPlace {
 }
 
 /// Returns a number, likewise.
-pub(crate) fn number(row: &QueryResult, at: usize) -> i64 {
+fn number(row: &QueryResult, at: usize) -> i64 {
     row.try_get_by_index(at).unwrap_or(i64::MAX)
 }
 
@@ -154,52 +156,21 @@ pub(crate) fn leaf(row: &QueryResult, format: Format) -> SealedLeaf {
     }
 }
 
-/// The records of a page that lack a part, each with its batch.
-#[derive(Debug, Default)]
-pub(crate) struct Lacking {
-    who: BTreeMap<String, u64>,
-    what: BTreeMap<String, u64>,
-}
-
-impl Lacking {
-    pub(crate) fn add(&mut self, batch: u64, id: &str, who: bool, what: bool) {
-        for (lacks, part) in [(who, &mut self.who), (what, &mut self.what)] {
-            if lacks {
-                let of = part.entry(id.to_owned()).or_default();
-                *of = batch.max(*of);
-            }
-        }
-    }
-
-    /// Finds the erasures that explain the missing parts. Up to two statements; none where nothing is missing.
-    pub(crate) async fn covered(self, tx: &Tx) -> Result<Covered> {
-        Ok(Covered([covers(tx, "who", &self.who).await?, covers(tx, "what", &self.what).await?]))
-    }
-}
-
-/// The erasures of a page, by record and part.
-#[derive(Debug)]
-pub(crate) struct Covered([BTreeMap<String, Cover>; 2]);
-
-impl Covered {
-    /// Returns whether no erasure names a missing part of the record, and whether one does that is not sealed yet.
-    pub(crate) fn of(&self, id: &str) -> (bool, bool) {
-        let covers = [self.0[0].get(id), self.0[1].get(id)];
-        (covers.contains(&Some(&Cover::None)), covers.contains(&Some(&Cover::Waiting)))
-    }
-}
-
-/// Sets the flags of leaves that lack a part.
+/// Sets the flags of leaves that lack a part. Up to two statements; none where nothing is missing.
 pub(crate) async fn look_for_erasures(tx: &Tx, leaves: &mut [PlacedLeaf]) -> Result<()> {
-    let mut lacking = Lacking::default();
+    let mut lacking = [BTreeMap::new(), BTreeMap::new()];
     for PlacedLeaf { place, leaf, .. } in leaves.iter() {
-        if let HashedRecord::Whole { who_erased, what_erased, .. } = &leaf.record {
-            lacking.add(place.batch, &leaf.id, *who_erased, *what_erased);
+        let HashedRecord::Whole { who_erased, what_erased, .. } = leaf.record else { continue };
+        for (part, _) in lacking.iter_mut().zip([who_erased, what_erased]).filter(|(_, is_erased)| *is_erased) {
+            let batch = part.entry(leaf.id.clone()).or_default();
+            *batch = place.batch.max(*batch);
         }
     }
-    let covered = lacking.covered(tx).await?;
+    let (who, what) = (covers(tx, "who", &lacking[0]).await?, covers(tx, "what", &lacking[1]).await?);
     for PlacedLeaf { leaf, .. } in leaves {
-        (leaf.emptied, leaf.erasure_waits) = covered.of(&leaf.id);
+        let covers = [who.get(&leaf.id), what.get(&leaf.id)];
+        leaf.emptied = covers.contains(&Some(&Cover::None));
+        leaf.erasure_waits = covers.contains(&Some(&Cover::Waiting));
     }
     Ok(())
 }

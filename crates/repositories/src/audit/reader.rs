@@ -1,12 +1,10 @@
 //! The reads of an audit log verification: in pages by key, so that the log may have any size.
 
-use rylie_audit::{
-    Digest, Finding, Format, Part, Proof, Record, SealedBatch, SealedLeaf, SealedTenant, inclusion_path,
-};
+use rylie_audit::{Digest, Finding, Format, Proof, SealedBatch, SealedLeaf, SealedTenant, inclusion_path};
 use rylie_entities::Timestamp;
 use sea_orm::QueryResult;
 
-use crate::audit::leaf_page::{self, Lacking, LeafPage, LeafPlace, PlacedLeaf};
+use crate::audit::leaf_page::{self, LeafPage, LeafPlace, PlacedLeaf};
 use crate::audit::rows::{lenient, signed, unsigned};
 use crate::audit::strays::{self, StrayPage};
 use crate::audit::structure;
@@ -27,17 +25,6 @@ pub struct AuditExtent {
     pub batches: u64,
     /// The number of records ever sealed, including removed ones.
     pub records: u64,
-}
-
-/// A leaf with its number in the batch, from [`AuditReader::leaves`].
-#[derive(Clone, Debug)]
-pub struct NumberedLeaf {
-    /// The number of the leaf in its batch; the next page begins after the last one.
-    pub number: i64,
-    /// The number of the leaf's tenant in the batch.
-    pub tenant_number: i64,
-    /// The leaf.
-    pub leaf: SealedLeaf,
 }
 
 /// Selects batches.
@@ -91,46 +78,12 @@ impl AuditReader {
         Ok(rows.iter().map(|row| lenient(row, "checkpoint")).collect())
     }
 
-    /// Returns the tenants of a batch in order, after a number; -1 for the beginning.
-    pub async fn tenants(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<SealedTenant>> {
-        let sql = format!("{TENANT} WHERE t.batch = $1 AND t.number > $2 ORDER BY t.number LIMIT $3");
-        let values = vec![signed(batch).into(), after.into(), signed(limit).into()];
-        let rows = self.tx.across_tenants()?.rows(&sql, values).await?;
-        Ok(rows.iter().map(sealed_tenant).collect())
-    }
-
     /// Returns the tenants of all batches in order, after a place, each with its place.
     pub async fn tenants_after(&self, after: LeafPlace, limit: u64) -> Result<Vec<(LeafPlace, SealedTenant)>> {
         let sql = format!("{TENANT} WHERE (t.batch, t.number) > ($1, $2) ORDER BY t.batch, t.number LIMIT $3");
         let values = vec![signed(after.batch).into(), after.number.into(), signed(limit).into()];
         let rows = self.tx.across_tenants()?.rows(&sql, values).await?;
         Ok(rows.iter().map(|row| (leaf_page::place(row), sealed_tenant(row))).collect())
-    }
-
-    /// Returns leaves of a batch in order, after a number (-1 for the beginning), each with its number and its
-    /// tenant's. At most `limit`, and fewer where details are long. Empty only at the end. Sends up to two more statements,
-    /// and up to two where a record lacks a part. A whole log is read by [`leaves_after`](Self::leaves_after).
-    pub async fn leaves(&self, batch: u64, after: i64, limit: u64) -> Result<Vec<NumberedLeaf>> {
-        let values = vec![signed(batch).into(), after.into(), signed(limit).into()];
-        let rows = leaf_page::rows(&self.tx, "l.batch = $1 AND l.number > $2", values).await?;
-        let format = leaf_page::formats(&self.tx, batch, batch).await?.remove(&batch).unwrap_or(Format::Two);
-        let numbered = |row| NumberedLeaf {
-            number: leaf_page::number(row, 1),
-            tenant_number: leaf_page::number(row, 2),
-            leaf: leaf_page::leaf(row, format),
-        };
-        let mut leaves: Vec<_> = rows.iter().map(numbered).collect();
-        let mut lacking = Lacking::default();
-        for NumberedLeaf { leaf, .. } in &leaves {
-            if let Some(Record { who, what, .. }) = leaf.record() {
-                lacking.add(batch, &leaf.id, matches!(who, Part::Erased(_)), matches!(what, Part::Erased(_)));
-            }
-        }
-        let covered = lacking.covered(&self.tx).await?;
-        for NumberedLeaf { leaf, .. } in &mut leaves {
-            (leaf.emptied, leaf.erasure_waits) = covered.of(&leaf.id);
-        }
-        Ok(leaves)
     }
 
     /// Returns the leaves of all batches in order, after a place. At most `limit`, and fewer where details are long.

@@ -148,11 +148,13 @@ pub(crate) fn canonical(text: &str) -> Option<i64> {
 /// Returns a text column; bytes that are not text become hexadecimal digits.
 fn text(row: &QueryResult, at: usize) -> Result<Option<String>> {
     row.try_get_by_index(at).or_else(|error| match row.try_get_by_index::<Option<Vec<u8>>>(at) {
-        Ok(bytes) => {
-            Ok(bytes.map(|bytes| bytes.iter().fold("bytes ".to_owned(), |text, byte| text + &format!("{byte:02x}"))))
-        }
+        Ok(bytes) => Ok(bytes.map(|bytes| format!("bytes {}", hex(&bytes)))),
         Err(_) => Err(error.into()),
     })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 impl Tx {
@@ -161,10 +163,7 @@ impl Tx {
     pub(crate) fn list_of(&self, texts: &[String]) -> (&'static str, Value) {
         match self.engine() {
             DbBackend::Sqlite => {
-                let hex = |text: &String| -> String {
-                    text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-                };
-                let json: Vec<String> = texts.iter().map(hex).collect();
+                let json: Vec<String> = texts.iter().map(|text| hex(text.as_bytes())).collect();
                 let list = "(SELECT CAST(unhex(value) AS TEXT) AS value FROM json_each($1)) AS list";
                 (list, serde_json::json!(json).to_string().into())
             }

@@ -44,7 +44,7 @@ listed! { Platform by platform:
             unit.tenant_transfer().refuse_existing(&another).await
         };
         columns: |unit, rows| unit.tenant_transfer().columns(rows.removed.0);
-        rows_after: |unit, rows| unit.tenant_transfer().rows_after(rows.removed.0, &rows.tenant, "", 10);
+        rows_after: |unit, rows| unit.tenant_transfer().rows_after(rows.removed.0, &rows.tenant, None, 10);
         add_rows: |unit, rows| unit.tenant_transfer().add_rows(rows.removed.0, &rows.tenant, vec![rows.removed.1.clone()]);
         put_back_rows: |unit, rows| unit.tenant_transfer().put_back_rows(rows.removed.0, &rows.tenant, vec![rows.removed.1.clone()]);
         remove_rows: |unit, rows| unit.tenant_transfer().remove_rows(&rows.tenant);

@@ -116,7 +116,7 @@ impl Rows {
         let empty = empty.await.unwrap().id;
         unit.settings().ensure().await.unwrap();
         unit.usage().list(None, PageRequest::default()).await.unwrap();
-        let row = unit.tenant_transfer().rows_after(table, &tenant, "", 100).await.unwrap();
+        let row = unit.tenant_transfer().rows_after(table, &tenant, None, 100).await.unwrap();
         let row = row.into_iter().find(|row| row["id"] == gone.as_str()).unwrap();
         unit.requests().remove(&gone).await.unwrap();
         unit.requests().purge(&gone).await.unwrap();

@@ -25,7 +25,7 @@ pub(super) const BYPASS: CheckSpec = postgres(
 .healthy("only logins for backups are exempt from row-level security")
 .fix("ALTER ROLE … NOBYPASSRLS", "none; from its next statement on");
 
-/// Members of the units' roles themselves pass by their policies without assuming them.
+/// A login that inherits from a unit's role passes by its policies without assuming it.
 pub(super) const SERVICE: CheckSpec = postgres(
     "isolation.service-logins",
     "A login of the service has rights that pass the isolation layers.",
@@ -35,8 +35,9 @@ pub(super) const SERVICE: CheckSpec = postgres(
      serves AS (SELECT reach.login FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE g.rolname = 'rylie_doors') \
      SELECT 'critical', 'login ' || quote_ident(r.rolname), w.what, w.fix, 'none; from its next statement on' \
      FROM pg_roles r, LATERAL (\
-       SELECT 'is a member of ' || quote_ident(g.rolname) || ', and passes by its policies without a unit' AS what, CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END AS fix \
-         FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND g.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+       SELECT 'inherits from ' || quote_ident(g.rolname) || ', and passes by its policies without a unit' AS what, \
+           CASE WHEN EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND m.roleid = g.oid) THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END AS fix \
+         FROM pg_roles g WHERE g.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(r.oid, g.oid, 'USAGE') \
            AND r.oid <> coalesce((SELECT oid FROM owner), 0) AND NOT r.rolcreaterole \
        UNION ALL SELECT 'may assume units'' roles, and owns tables or may become their owner', CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END \
          FROM reach JOIN owner ON owner.oid = reach.role JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) \
@@ -70,3 +71,24 @@ pub(super) const UNIT_ROLES: CheckSpec = postgres(
 )
 .healthy("the roles of the units exist and have no attribute of their own")
 .fix("rylie migrate deploy as a superuser, or an owner who may create roles", "none");
+
+/// `rylie_logins` records what `rylie roles provision` created. From PostgreSQL 16 on, a membership may lack the option
+/// to assume the role.
+pub(super) const PROVISIONED: CheckSpec = postgres(
+    "isolation.provisioned-logins",
+    "A login that the service or its operation uses lost what it needs.",
+    "WITH take AS (SELECT CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS right_, \
+       CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END AS options), \
+     lost AS (SELECT l.login, string_agg(quote_ident(g.rolname), ', ' ORDER BY g.rolname) AS roles FROM rylie_logins l JOIN pg_roles r ON r.rolname = l.login \
+       JOIN pg_roles g ON g.rolname IN ('rylie_tenant', 'rylie_identity') AND l.kind IN ('app', 'sealer') OR g.rolname = 'rylie_sealer' AND l.kind = 'sealer' \
+       CROSS JOIN take WHERE NOT pg_has_role(r.oid, g.oid, take.right_) GROUP BY l.login) \
+     SELECT 'critical', 'login ' || quote_ident(l.login), 'was provisioned (' || l.kind || '), and ' || CASE WHEN r.oid IS NULL THEN 'does not exist' WHEN NOT r.rolcanlogin THEN 'may not log in' ELSE 'may not assume ' || lost.roles END, \
+       CASE WHEN r.oid IS NULL THEN NULL WHEN NOT r.rolcanlogin THEN 'ALTER ROLE ' || quote_ident(l.login) || ' LOGIN' \
+         ELSE 'GRANT ' || CASE WHEN lost.roles LIKE '%rylie_tenant%' OR lost.roles LIKE '%rylie_identity%' THEN 'rylie_doors' || CASE WHEN l.kind = 'sealer' THEN ', rylie_sealer' ELSE '' END ELSE lost.roles END \
+           || ' TO ' || quote_ident(l.login) || take.options END, 'none; from its next statement on' \
+     FROM rylie_logins l CROSS JOIN take LEFT JOIN pg_roles r ON r.rolname = l.login LEFT JOIN lost ON lost.login = l.login \
+     WHERE r.oid IS NULL OR NOT r.rolcanlogin OR lost.login IS NOT NULL",
+)
+.healthy("every provisioned login has what it needs")
+.needs(&[Need::Table("rylie_logins")])
+.fix("rylie roles provision, with the login's former options", "none; from its next statement on");

@@ -8,19 +8,15 @@ use sea_orm::{QueryResult, Value};
 use tokio::task::JoinHandle;
 
 use crate::Result;
-use crate::audit::leaf_page::TEXT_OF;
+use crate::audit::leaf_page::{TEXT, TEXT_OF};
 use crate::audit::rows::{columns, record, signed};
 use crate::tx::Tx;
 
 /// Number of records read at a time.
 const PAGE: u64 = 2_500;
 
-/// Maximum text before a record of a page. Records after it are left to the next page, so that long details do not fill
-/// the memory.
-const TEXT_OF_PAGE: u64 = 8 << 20;
-
 /// Maximum text before a page of a batch. Records after it are left to a later batch, so that a transaction stays short.
-const TEXT: u64 = 32 << 20;
+const TEXT_OF_BATCH: u64 = 32 << 20;
 
 /// A waiting record with the hash of its leaf.
 pub(super) struct Hashed {
@@ -58,7 +54,7 @@ pub(super) async fn hashed(tx: &Tx, limit: u64) -> Result<Waiting> {
     let (mut after, mut read, mut text) = (Some(i64::MIN), 0, 0);
     let mut hashing: Option<JoinHandle<Result<Vec<Hashed>>>> = None;
     loop {
-        let wanted = if text < TEXT { PAGE.min(limit.saturating_sub(read)) } else { 0 };
+        let wanted = if text < TEXT_OF_BATCH { PAGE.min(limit.saturating_sub(read)) } else { 0 };
         let (page, done) = tokio::join!(page(tx, after, wanted), ended(hashing.as_mut()));
         let done = done?.into_iter().filter(|record: &Hashed| ids.insert(record.id.clone()));
         records.extend(done);
@@ -96,7 +92,7 @@ async fn page(tx: &Tx, after: Option<i64>, wanted: u64) -> Result<Option<Page>> 
 /// Reads the position, whether the record is sealed, and the record. Returns the text of the details, too.
 ///
 /// On PostgreSQL the entries are chosen first, and each finds its record and its leaf by key: the planner would otherwise
-/// join and sort everything that waits, for every page. SQLite is as in [`leaf_page::rows`](crate::audit::leaf_page::rows).
+/// join and sort everything that waits, for every page. SQLite is as for a page of leaves.
 async fn read(tx: &Tx, values: Vec<Value>) -> Result<(Vec<QueryResult>, u64)> {
     const CHOSEN: &str =
         "SELECT position, record_id FROM rylie_audit_pending WHERE position > $1 ORDER BY position LIMIT $2";
@@ -119,7 +115,7 @@ async fn read(tx: &Tx, values: Vec<Value>) -> Result<(Vec<QueryResult>, u64)> {
     };
     if sqlite {
         let text = tx.across_tenants()?.count(&format!("SELECT {TEXT_OF} {from}"), values.clone()).await?;
-        if text < TEXT_OF_PAGE {
+        if text < TEXT {
             let rows = tx.across_tenants()?.rows(&format!("{page} ORDER BY p.position"), values).await?;
             return Ok((rows, text));
         }
@@ -127,7 +123,7 @@ async fn read(tx: &Tx, values: Vec<Value>) -> Result<(Vec<QueryResult>, u64)> {
     let sql = format!(
         "SELECT * FROM (SELECT page.*, sum(length(details)) OVER (ORDER BY waits ROWS UNBOUNDED PRECEDING) AS text \
          FROM ({page}) AS page) AS counted \
-         WHERE coalesce(text, 0) - coalesce(length(details), 0) < {TEXT_OF_PAGE} ORDER BY waits"
+         WHERE coalesce(text, 0) - coalesce(length(details), 0) < {TEXT} ORDER BY waits"
     );
     let rows = tx.across_tenants()?.rows(&sql, values).await?;
     let text = match rows.last() {
@@ -143,18 +139,9 @@ fn hash(rows: &[QueryResult]) -> Result<Vec<Hashed>> {
     let hashed = |(row, salts): (&QueryResult, &[Salt])| {
         let salts = [salts[0], salts[1]];
         let record = record(row, 2, &Commitments::fresh(salts[0], salts[1]), Format::Two)?;
-        let (leaf, quarantined) = (record.leaf(), record.unreadable.is_some());
-        let (position, time, by_id) = record.order();
-        let order = (position, time, by_id.to_owned());
-        Ok(Hashed {
-            waits: row.try_get_by_index(0)?,
-            id: record.id,
-            tenant: record.tenant,
-            order,
-            leaf,
-            salts,
-            quarantined,
-        })
+        let (leaf, order, quarantined) = (record.leaf(), record.order(), record.unreadable.is_some());
+        let waits = row.try_get_by_index(0)?;
+        Ok(Hashed { waits, id: record.id, tenant: record.tenant, order, leaf, salts, quarantined })
     };
     rows.iter().zip(salts.chunks_exact(2)).map(hashed).collect()
 }
