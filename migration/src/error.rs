@@ -295,11 +295,23 @@ pub enum Refusal {
         kind: &'static str,
     },
 
-    /// Provisioning requires the right to create roles.
-    #[error(
-        "refused: this login may not create roles; log in as a superuser, or as a member of the table owner that may create roles"
-    )]
-    MayNotMakeRoles,
+    /// The server refused a role, a membership or an attribute that provisioning needs.
+    #[error("refused: {reason} (42501); nothing was changed; {fix}")]
+    MayNotMakeRoles {
+        /// The server's reason.
+        reason: String,
+        /// The remedy.
+        fix: String,
+    },
+
+    /// The coexistence would end without a login for the service, and this login could not provision one.
+    #[error("refused: no login of the service is provisioned, and {reason}; {fix}, or run the same command with `--yes`")]
+    Unserved {
+        /// Why this login could not.
+        reason: String,
+        /// The remedy.
+        fix: String,
+    },
 
     /// The database has tables but no environment marker.
     #[error(
@@ -340,6 +352,15 @@ pub enum Refusal {
     /// `adopt` found an empty database.
     #[error("refused: there is nothing to adopt; run `rylie migrate deploy`")]
     NothingToAdopt,
+
+    /// A finding of the preflight prevents the adoption.
+    #[error("refused: {detail}; nothing was changed; {fix}")]
+    Prevented {
+        /// The condition.
+        detail: String,
+        /// The remedy.
+        fix: String,
+    },
 
     /// The operation is available on PostgreSQL only.
     #[error(
