@@ -82,7 +82,7 @@ pub enum Error {
     },
 
     /// Another process is migrating this database.
-    #[error("another migration has been running for over {} s ({}); wait for it, or end it if it hangs", .waited.as_secs(), process(.holder.as_ref()))]
+    #[error("another migration has been running for over {} s ({}); wait for it{}", .waited.as_secs(), process(.holder.as_ref()), or_end(.holder.as_ref()))]
     Locked {
         /// The process that holds the lock.
         holder: Option<Blocker>,
@@ -305,7 +305,9 @@ pub enum Refusal {
     },
 
     /// The coexistence would end without a login for the service, and this login could not provision one.
-    #[error("refused: no login of the service is provisioned, and {reason}; {fix}, or run the same command with `--yes`")]
+    #[error(
+        "refused: no login of the service is provisioned, and {reason}; {fix}, or run the same command with `--yes`"
+    )]
     Unserved {
         /// Why this login could not.
         reason: String,
@@ -489,6 +491,14 @@ fn blocked_by(blockers: &[Blocker]) -> String {
 
 fn process(holder: Option<&Blocker>) -> String {
     holder.map_or_else(|| "its process was not found".to_owned(), ToString::to_string)
+}
+
+/// A migration's session is protected, so ending it takes a flag.
+fn or_end(holder: Option<&Blocker>) -> String {
+    let end = |holder: &Blocker| {
+        format!(", or, if its program is gone, end it: `rylie doctor terminate {} --force`", holder.pid)
+    };
+    holder.map_or_else(|| ", or end it if its program is gone".to_owned(), end)
 }
 
 fn first_stranger(found: &[Stranger]) -> String {

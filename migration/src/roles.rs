@@ -221,7 +221,11 @@ fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
-    if UNIT_ROLES.contains(&name) || name == "rylie_auditor" || name.starts_with("pg_") {
+    if ["public", "none"].contains(&name)
+        || UNIT_ROLES.contains(&name)
+        || name == "rylie_auditor"
+        || name.starts_with("pg_")
+    {
         return Err(Refusal::UnsafeRole { role: name.to_owned(), reason: "is reserved".to_owned() }.into());
     }
     Ok(())

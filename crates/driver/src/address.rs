@@ -68,7 +68,10 @@ const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-c
 
 /// The files that a URL may name, by parameter.
 const FILES: [(&[&str], InvalidAddress); 3] = [
-    (&["sslrootcert", "ssl-root-cert", "ssl-ca"], missing_file("the file that `sslrootcert` of the database URL names")),
+    (
+        &["sslrootcert", "ssl-root-cert", "ssl-ca"],
+        missing_file("the file that `sslrootcert` of the database URL names"),
+    ),
     (&["sslcert", "ssl-cert"], missing_file("the file that `sslcert` of the database URL names")),
     (&["sslkey", "ssl-key"], missing_file("the file that `sslkey` of the database URL names")),
 ];
@@ -87,8 +90,10 @@ const SSL_MODE: InvalidAddress = InvalidAddress {
 };
 const FORM: InvalidAddress =
     InvalidAddress { what: "the database URL", reason: "it must have the form postgres://user@host:port/database" };
-const PORT: InvalidAddress =
-    InvalidAddress { what: "the port of the database URL", reason: "it must be a number from 0 to 65535; a password spells `/` as %2F, `#` as %23, `?` as %3F and `@` as %40" };
+const PORT: InvalidAddress = InvalidAddress {
+    what: "the port of the database URL",
+    reason: "it must be a number from 0 to 65535; a password spells `/` as %2F, `#` as %23, `?` as %3F and `@` as %40",
+};
 const SCHEMA: InvalidAddress = InvalidAddress {
     what: "the parameter `schema` of the database URL",
     reason: "all tables are in the schema `public`; remove the parameter or set it to `public`",

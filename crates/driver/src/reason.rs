@@ -89,6 +89,10 @@ fn of_code(code: &str) -> Option<&'static str> {
         "28P01" => "correct the user or the password in the URL",
         "28000" => "correct the user or `sslmode` in the URL, or admit this login in the server's pg_hba.conf",
         "3D000" => "create the database, or correct its name in the URL",
+        "42P01" | "42703" | "42883" => {
+            "run `rylie migrate deploy`, or `rylie adopt` if Prisma created the database: the schema is not this version's"
+        }
+        "5" | "261" | "517" => "wait until the other process is done with the file, then run the same command again",
         "42501" => "grant this login the right, or use the table owner's login",
         "53100" | "13" => "free space on the disk of the database",
         "53300" => "close other connections, or raise the server's max_connections",

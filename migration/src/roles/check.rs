@@ -6,6 +6,7 @@ use super::{grants, provisioned_for_backups};
 use crate::connection::{Connection, TAKE};
 use crate::deploy::row_security;
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::owners;
 use crate::session::Migrations;
 use crate::step::Engine;
@@ -115,6 +116,9 @@ impl Migrations {
         let connection = &mut self.connection;
         if connection.engine() == Engine::Sqlite {
             return Ok(Vec::new());
+        }
+        if guard::is_prismas(connection).await? {
+            guard::refuse_unadopted(connection).await?;
         }
         let mut checks = Vec::new();
         for (id, status, sql, right, fix) in CHECKS {

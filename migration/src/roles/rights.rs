@@ -35,7 +35,8 @@ const LACKING: &str = "WITH me AS (SELECT r.*, quote_ident(r.rolname) AS name FR
        OR current_setting('server_version_num')::int >= 160000 AND given.needed)";
 
 /// The further options of a grant from PostgreSQL 16 on: the login assumes the role, and inherits nothing.
-const OPTIONS: &str = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ', INHERIT FALSE, SET TRUE' ELSE '' END";
+const OPTIONS: &str =
+    "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ', INHERIT FALSE, SET TRUE' ELSE '' END";
 
 /// Returns the right that the login lacks to create the roles of units and to give them to logins; `None` if it has all.
 pub(crate) async fn lacking(connection: &mut Connection) -> Result<Option<Lacking>> {

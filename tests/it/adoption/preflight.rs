@@ -1,6 +1,6 @@
 //! What of the server and of other programs an adoption meets is named before it begins. PostgreSQL.
 
-use rylie_migration::{AdoptOptions, PreflightFinding};
+use rylie_migration::{AdoptOptions, Error, Login, PreflightFinding, Provision, Refusal};
 use rylie_testkit::{Cluster, PostgresDatabase};
 
 use crate::support::logins::give_away;
@@ -100,4 +100,30 @@ async fn an_owner_that_may_not_give_the_roles_learns_one_statement_for_all() {
     let adopted = migrations(&two).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
     assert_eq!(adopted.missing_row_security, None);
     migrations(&two).await.refuse_unserved().await.unwrap();
+}
+
+/// Up to PostgreSQL 15 only a superuser makes a login for backups. From 16 on an owner can be given the rights.
+#[tokio::test]
+async fn an_owner_that_may_make_no_login_for_backups_learns_what_is_missing() {
+    let cluster = Cluster::private().await.unwrap();
+    let database = cluster.empty_database().await.unwrap();
+    let mut raw = Raw::connect(&database.url()).await;
+    let late = !raw.rows("SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000").await.unwrap().is_empty();
+    let owner = database.managed_owner().await.unwrap();
+    make_base(&owner).await;
+    migrations(&owner).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+    let backup = Login { name: "dumps".to_owned(), password: None };
+    let wanted = Provision { backup: Some(backup), ..Provision::default() };
+
+    let refused = migrations(&owner).await.provision(&wanted).await.unwrap_err();
+
+    let Error::Refused(Refusal::MayNotMakeRoles { reason, fix }) = refused else { panic!("{refused:?}") };
+    assert!(!reason.contains("may not create roles") && reason.contains("BYPASSRLS"), "{reason}");
+    if late {
+        raw.run(fix.split('`').nth(1).unwrap()).await;
+        migrations(&owner).await.provision(&wanted).await.unwrap();
+    } else {
+        assert!(fix.contains("as a superuser"), "{fix}");
+        migrations(&database.url()).await.provision(&wanted).await.unwrap();
+    }
 }

@@ -28,7 +28,9 @@ fn finding(fired: &Fired, grant: &str) -> PreflightFinding {
     PreflightFinding {
         id: "triggers".to_owned(),
         blocking: true,
-        detail: format!("{kind} {name} would fire for every row of {table}, because filling the tenant key updates each row"),
+        detail: format!(
+            "{kind} {name} would fire for every row of {table}, because filling the tenant key updates each row"
+        ),
         fix: if *always {
             format!("run {disable}, {accept}")
         } else {

@@ -49,7 +49,8 @@ pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
         Some(reason) => {
             // One statement for all roles, instead of one after each refusal.
             let more = rights::lacking(connection).await?;
-            let more = more.map(|Lacking { fix, .. }| format!("; to provision logins as well: {fix}")).unwrap_or_default();
+            let more =
+                more.map(|Lacking { fix, .. }| format!("; to provision logins as well: {fix}")).unwrap_or_default();
             Err(Refusal::DoorsClosed { reason: reason + &more }.into())
         }
         None => Ok(()),

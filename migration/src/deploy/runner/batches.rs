@@ -61,7 +61,8 @@ impl Run<'_> {
         let (mut key, mut done) = (String::new(), 0);
         loop {
             let limit = size.limit().filter(|_| sql.contains("$2"));
-            let batch = Batch { sql: crate::step::of_rows(sql, size.rows), key: key.clone(), limit, before: before.clone() };
+            let batch =
+                Batch { sql: crate::step::of_rows(sql, size.rows), key: key.clone(), limit, before: before.clone() };
             let began = Instant::now();
             match self.patiently(steps, number, Work::Batch(batch)).await {
                 Ok(None) => break,

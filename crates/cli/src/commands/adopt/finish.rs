@@ -40,7 +40,10 @@ pub(super) async fn run(global: &Global, answers: Answers) -> Result<Report> {
     }
     let finished = migrations.finish_adoption(&mut progress::lines(global)).await?;
     if !finished {
-        return Ok(Report::new(json!({ "finished": true, "changed": false }), "nothing to do: the adoption is finished"));
+        return Ok(Report::new(
+            json!({ "finished": true, "changed": false }),
+            "nothing to do: the adoption is finished",
+        ));
     }
     if global.json {
         progress::line(global, &format!("warning: {OF_DUMPS}"));
