@@ -108,7 +108,8 @@ async fn an_owner_that_may_make_no_login_for_backups_learns_what_is_missing() {
     let cluster = Cluster::private().await.unwrap();
     let database = cluster.empty_database().await.unwrap();
     let mut raw = Raw::connect(&database.url()).await;
-    let late = !raw.rows("SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000").await.unwrap().is_empty();
+    let late =
+        !raw.rows("SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000").await.unwrap().is_empty();
     let owner = database.managed_owner().await.unwrap();
     make_base(&owner).await;
     migrations(&owner).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();

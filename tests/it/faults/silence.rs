@@ -148,5 +148,8 @@ async fn the_rows_of_a_job_that_stops_are_free_soon() {
     let purged = rylie_db::maintenance::purge_deleted(&*scene.store, Duration::from_hours(24), &Sweep::default()).await;
     assert_eq!(purged.unwrap().requests, 1);
     let statements = scene.proxy.take_statements();
-    assert!(statements.iter().any(|sql| sql.contains("SET LOCAL idle_in_transaction_session_timeout = 10000")), "{statements:?}");
+    assert!(
+        statements.iter().any(|sql| sql.contains("SET LOCAL idle_in_transaction_session_timeout = 10000")),
+        "{statements:?}"
+    );
 }

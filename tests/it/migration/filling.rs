@@ -190,10 +190,12 @@ pub(crate) async fn a_batch_ends_with_its_client(url: &str) {
 }
 
 /// A client whose network stops inside a batch, or that is stopped itself, leaves no row locked.
-pub(crate) async fn a_batch_locks_no_row_for_a_client_that_stops(url: &str) {
-    let mut sql = with_slow_tasks(url, 1, "1").await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_locks_no_row_for_a_client_that_stops() {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let mut sql = with_slow_tasks(&database.url(), 1, "1").await;
     let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
-    let through = through(url, &proxy);
+    let through = database.url_at(&proxy.address().to_string());
     let options = Options { batch_timeout: Duration::from_secs(60), ..Options::default() };
     let deploying = tokio::spawn(async move {
         rylie_migration::Migrations::connect_with(&through, options).await.unwrap().deploy(&mut |_| ()).await
@@ -210,12 +212,15 @@ pub(crate) async fn a_batch_locks_no_row_for_a_client_that_stops(url: &str) {
 }
 
 /// The same inside a transaction of several messages: the server ends the session.
-pub(crate) async fn a_change_locks_no_row_for_a_client_that_stops(url: &str) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_locks_no_row_for_a_client_that_stops() {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let url = &database.url();
     deploy(url).await;
     let (mut sql, mut other) = (Sql::connect(url).await, Sql::connect(url).await);
     other.run("BEGIN; UPDATE rylie_database SET state = state").await;
     let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
-    let through = through(url, &proxy);
+    let through = database.url_at(&proxy.address().to_string());
     let marking = tokio::spawn(async move {
         let mut migrations = migrations(&through).await;
         migrations.mark_environment(rylie_migration::Environment::Staging, Some("a test")).await
@@ -228,11 +233,6 @@ pub(crate) async fn a_change_locks_no_row_for_a_client_that_stops(url: &str) {
     until(&mut sql, "state = 'idle in transaction'").await;
     other.run("UPDATE rylie_database SET state = state").await;
     marking.abort();
-}
-
-fn through(url: &str, proxy: &DelayProxy) -> String {
-    let (login, address) = url.split_once('@').unwrap();
-    format!("{login}@{}/{}", proxy.address(), address.split_once('/').unwrap().1)
 }
 
 /// Waits until a session of ours is in this state.
