@@ -6,6 +6,7 @@ mod guide;
 mod insert_only;
 mod logins;
 mod managed;
+mod one_server;
 mod preflight;
 mod refused;
 mod repositories;
