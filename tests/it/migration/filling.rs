@@ -251,7 +251,7 @@ async fn until(sql: &mut Sql, state: &str) {
 
 /// Autovacuum works on a table that was just filled, and yields after `deadlock_timeout` at the earliest.
 pub(crate) async fn statistics_wait_for_autovacuum(url: &str) {
-    let (done, mut other) = analyzed_beside_a_vacuum(url).await;
+    let (done, mut other, _) = analyzed_beside_a_vacuum(url).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     other.run("ROLLBACK").await;
 
@@ -263,9 +263,9 @@ pub(crate) async fn statistics_wait_for_autovacuum(url: &str) {
 
 /// One that goes on, as a vacuum against wraparound does, costs the statistics and not the migration.
 pub(crate) async fn missing_statistics_fail_no_migration(url: &str) {
-    let (done, mut other) = analyzed_beside_a_vacuum(url).await;
+    let (done, mut other, mut observer) = analyzed_beside_a_vacuum(url).await;
     let analyzing = "SELECT 'one' FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'ANALYZE%'";
-    while !other.all(analyzing).await.is_empty() {
+    while !observer.all(analyzing).await.is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     other.run("ROLLBACK").await;
@@ -274,16 +274,16 @@ pub(crate) async fn missing_statistics_fail_no_migration(url: &str) {
 }
 
 /// Deploys while another session holds a vacuum's lock on the tasks. Returns when our session waits for that lock.
-async fn analyzed_beside_a_vacuum(url: &str) -> (tokio::task::JoinHandle<rylie_migration::Result<Vec<String>>>, Sql) {
-    let mut sql = with_slow_tasks(url, 3, "0.5").await;
+async fn analyzed_beside_a_vacuum(
+    url: &str,
+) -> (tokio::task::JoinHandle<rylie_migration::Result<Vec<String>>>, Sql, Sql) {
+    let (mut sql, mut observer) = (with_slow_tasks(url, 3, "0.5").await, Sql::connect(url).await);
     let gone = url.to_owned();
     let deploying = tokio::spawn(async move { migrations(&gone).await.deploy(&mut |_| ()).await });
-    until(&mut sql, "wait_event = 'PgSleep'").await;
+    until(&mut observer, "wait_event = 'PgSleep'").await;
     sql.run("BEGIN; LOCK TABLE \"Task\" IN SHARE UPDATE EXCLUSIVE MODE").await;
-    // Without its own transaction's snapshot the view shows the present.
-    sql.run("SET LOCAL stats_fetch_consistency = 'none'").await;
-    until(&mut sql, "wait_event_type = 'Lock' AND query LIKE 'ANALYZE%'").await;
-    (deploying, sql)
+    until(&mut observer, "wait_event_type = 'Lock' AND query LIKE 'ANALYZE%'").await;
+    (deploying, sql, observer)
 }
 
 /// The login and the database may set other defaults for their sessions.

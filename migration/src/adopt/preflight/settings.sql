@@ -40,7 +40,7 @@ AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::re
 UNION ALL
 SELECT json_build_object(
     'id', 'prepared-statements', 'blocking', false,
-    'detail', format('%s other sessions are open: what one has prepared with `SELECT *` or `RETURNING *` fails there from the adoption on (`cached plan must not change result type`)', count(*)),
+    'detail', format('%s other sessions are open: what one has prepared for all columns (`*`) fails there from the adoption on (`cached plan must not change result type`)', count(*)),
     'fix', 'restart the connection pools of the old service after the adoption, and after an undo'
 )::text
 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usename IS NOT NULL AND a.pid <> pg_backend_pid()
