@@ -170,6 +170,7 @@ fn assert_flat((before, after): (Held, Held)) {
 }
 
 async fn sessions(admin: &mut PgConnection) -> i64 {
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'";
+    let sql =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'";
     sqlx::query_scalar(sql).fetch_one(admin).await.unwrap()
 }
