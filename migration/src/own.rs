@@ -12,8 +12,9 @@ mod sqlite;
 pub use alter::AlterTable;
 pub use check::own_problem;
 
+use crate::adopt::{Catalog, Column, Table};
 use crate::migrations::Migration;
-use crate::new_table::NewTable;
+use crate::new_table::{ColumnKind, NewTable};
 use crate::step::{Engine, Step};
 
 /// The prefix of the names of a service's migrations.
@@ -86,6 +87,27 @@ impl Migration for CreateTable {
     fn own_table(&self) -> Option<NewTable> {
         Some((self.table)())
     }
+}
+
+/// Returns the tables that a service's migrations describe, with their columns only: to compare them with its entities.
+#[must_use]
+pub fn own_catalog(own: &[&'static dyn Migration]) -> Catalog {
+    let text = || Column { kind: postgres::kind(ColumnKind::Text).to_owned(), ..Column::default() };
+    let described = tables(own).into_iter().map(|table| {
+        let columns = table.columns.iter().map(|column| {
+            let (kind, nullable) = (postgres::kind(column.kind).to_owned(), column.nullable);
+            (column.name.to_owned(), Column { kind, nullable, default: None })
+        });
+        let keys = [("id".to_owned(), text()), ("tenantId".to_owned(), text())];
+        (table.name.to_owned(), Table { columns: columns.chain(keys).collect(), ..Table::default() })
+    });
+    Catalog { tables: described.collect(), ..Catalog::default() }
+}
+
+/// Returns the names of the indexes that a service's migrations describe.
+#[must_use]
+pub fn own_index_names(own: &[&'static dyn Migration]) -> Vec<String> {
+    tables(own).iter().flat_map(NewTable::all_indexes).map(|index| index.name).collect()
 }
 
 /// Returns the tables of a service as all these migrations make them.

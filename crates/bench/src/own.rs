@@ -9,9 +9,8 @@ use std::time::Instant;
 use rylie_db::Database;
 use rylie_db::entities::{SystemEnv, Task, TaskStatus, TaskType};
 use rylie_db::own::*;
-use rylie_db::prelude::{Config, NewTask, TaskFilter, TenantScope};
+use rylie_db::prelude::{Config, NewRequest, NewTask, RequestKind, TaskFilter, TenantScope};
 
-use crate::dataset::request;
 use crate::measure::median;
 use crate::service::Service;
 use crate::{Result, settings};
@@ -166,8 +165,10 @@ pub(crate) async fn compare(rounds: usize) -> Result<()> {
     Database::connect(owner).await?.migrate().await?;
     let service = Service::connect_with(schema).await?;
     let scope = service.scope(1).await?;
-    let request = request(5)?;
     let unit = service.store.tenant(&scope).await?;
+    // A new one, so that its lists have the same length in each run.
+    let new = NewRequest::new("own tables", RequestKind::Page);
+    let request = unit.requests().add(new).await?.id;
     let (mut tasks, mut items) = (Vec::new(), Vec::new());
     for number in 0..200 {
         tasks.push(unit.tasks().add(&request, NewTask::new(format!("task {number}"), TaskType::Blog)).await?);

@@ -14,7 +14,7 @@ use rylie_maintenance::{
     DoctorFacts, DoctorOptions, DoctorReport, Engine, Outcome, TenantCost, TenantWork, check_ids, diagnose,
     loop_outcome, pool_outcome,
 };
-use rylie_migration::Snapshot;
+use rylie_migration::{Snapshot, own_index_names};
 
 use crate::config::Config;
 use crate::database::Database;
@@ -71,7 +71,11 @@ impl Config {
         let expected = Snapshot::expected();
         let mut facts = DoctorFacts {
             at: SystemEnv.now(),
-            own_indexes: expected.index_names().map(str::to_owned).collect(),
+            own_indexes: expected
+                .index_names()
+                .map(str::to_owned)
+                .chain(own_index_names(self.schema.migrations()))
+                .collect(),
             own_functions: expected.function_names().map(str::to_owned).collect(),
             quotas: quotas(self),
             ..DoctorFacts::default()

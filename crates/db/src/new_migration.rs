@@ -1,6 +1,7 @@
 //! Proposes the next migration from the differences between the entities and the migrated schema.
 
 mod difference;
+mod own;
 mod source;
 
 use std::fs;
@@ -8,9 +9,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rylie_entities::{EntityTable, Env};
-use rylie_migration::{Catalog, MIGRATIONS};
+use rylie_migration::{Catalog, MIGRATIONS, own_catalog};
 
 use difference::Difference;
+
+use crate::schema::Schema;
 
 /// A migration to write.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,7 +23,7 @@ pub struct NewMigration {
     /// The text of the file.
     pub source: String,
     /// The lines that list it, each with its place.
-    pub listing: Vec<(&'static str, String)>,
+    pub listing: Vec<(String, String)>,
     /// The statements proposed for PostgreSQL.
     pub postgres: Vec<String>,
     /// The statements proposed for SQLite.
@@ -84,8 +87,8 @@ impl NewMigration {
         if !is_name(what) {
             return Err(Unwritten::Name(what.to_owned()));
         }
-        let number = next_number(folder)?;
-        let name = format!("m{}_{number:06}_{what}", env.now().format("%Y%m%d"));
+        let known = MIGRATIONS.iter().map(|migration| migration.name());
+        let name = format!("m{}_{:06}_{what}", env.now().format("%Y%m%d"), next_number(folder, "m", known)?);
         let difference = Difference::between(entities, schema);
         Ok(Self {
             source: source::write(&name, what, &difference),
@@ -93,6 +96,36 @@ impl NewMigration {
             postgres: difference.postgres(),
             sqlite: difference.sqlite(),
             remarks: difference.remarks,
+            name,
+        })
+    }
+
+    /// Proposes a migration of a service: what the entities of `schema` have and its migrations do not make. Without
+    /// such a difference the name decides: `create_label` begins the table `Label`, `add_due_to_label` adds to it, and
+    /// another name has steps to write. Needs no database. The number follows the highest in the folder and in `schema`.
+    pub fn of_service(what: &str, folder: &Path, env: &dyn Env, schema: &Schema) -> Result<Self, Unwritten> {
+        if !is_name(what) {
+            return Err(Unwritten::Name(what.to_owned()));
+        }
+        let known = schema.migrations().iter().map(|migration| migration.name());
+        let number = next_number(folder, "own_m", known)?;
+        let name = format!("own_m{}_{number:06}_{what}", env.now().format("%Y%m%d"));
+        let entities: Vec<_> = schema.tables().iter().map(|table| table.entity.clone()).collect();
+        let difference = Difference::between(&entities, &own_catalog(schema.migrations()));
+        let source = own::write(&name, what, &difference);
+        let undescribed = difference
+            .new_tables
+            .iter()
+            .map(|table| format!("table {}: its migration describes no columns, so they are not compared", table.name));
+        Ok(Self {
+            listing: vec![
+                (folder_module(folder), format!("pub(crate) mod {name};")),
+                ("the `Schema`".to_owned(), format!(".{}(&…::{name}::{})", source.listed_by, source.constant)),
+            ],
+            remarks: source.remarks.into_iter().chain(difference.remarks).chain(undescribed).collect(),
+            source: source.text,
+            postgres: Vec::new(),
+            sqlite: Vec::new(),
             name,
         })
     }
@@ -123,26 +156,31 @@ fn is_name(what: &str) -> bool {
     words && what.len() <= 60 && what.starts_with(|letter: char| letter.is_ascii_lowercase())
 }
 
-fn next_number(folder: &Path) -> Result<u32, Unwritten> {
+/// Returns the module that declares the files of a folder.
+fn folder_module(folder: &Path) -> String {
+    if folder.ends_with("src") { "src/lib.rs".to_owned() } else { format!("{}.rs", folder.display()) }
+}
+
+fn next_number<'n>(folder: &Path, prefix: &str, known: impl Iterator<Item = &'n str>) -> Result<u32, Unwritten> {
     let unreadable = |source| Unwritten::Folder { folder: folder.display().to_string(), source };
-    let mut names: Vec<String> = MIGRATIONS.iter().map(|migration| migration.name().to_owned()).collect();
+    let mut names: Vec<String> = known.map(str::to_owned).collect();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         names.push(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned());
     }
-    Ok(names.iter().filter_map(|name| number_of(name)).max().unwrap_or_default() + 1)
+    Ok(names.iter().filter_map(|name| number_of(name.strip_prefix(prefix)?)).max().unwrap_or_default() + 1)
 }
 
-/// Returns the number in a name: 9 for `m20261124_000009_add_x`.
+/// Returns the number in a name without its prefix: 9 for `20261124_000009_add_x`.
 fn number_of(name: &str) -> Option<u32> {
-    let (date, rest) = name.strip_prefix('m')?.split_once('_')?;
+    let (date, rest) = name.split_once('_')?;
     let number = rest.split('_').next()?;
     let digits = |text: &str, length| text.len() == length && text.bytes().all(|letter| letter.is_ascii_digit());
     (digits(date, 8) && digits(number, 6)).then(|| number.parse().ok()).flatten()
 }
 
-fn listing(name: &str, what: &str) -> Vec<(&'static str, String)> {
+fn listing(name: &str, what: &str) -> Vec<(String, String)> {
     let place = "migration/src/migrations.rs, at the end of `migrations!`";
-    vec![(place, format!("{name}::{},", source::type_name(what)))]
+    vec![(place.to_owned(), format!("{name}::{},", source::type_name(what)))]
 }
 
 #[cfg(test)]
@@ -164,8 +202,8 @@ mod tests {
 
     #[test]
     fn the_number_is_the_six_digits_behind_the_date() {
-        assert_eq!(number_of("m20261124_000012_add_x.rs"), Some(12));
-        for other in ["main.rs", "mark.rs", "m2026_1_x.rs", "migrations.rs", "m20261124_00001_x.rs"] {
+        assert_eq!(number_of("20261124_000012_add_x.rs"), Some(12));
+        for other in ["ain.rs", "ark.rs", "2026_1_x.rs", "igrations.rs", "20261124_00001_x.rs"] {
             assert_eq!(number_of(other), None, "{other}");
         }
     }

@@ -178,9 +178,9 @@ fn sorted(entity: &Entity, root: &TokenStream) -> TokenStream {
     }
 }
 
-/// Writes what only a service's own tables have.
+/// Writes what `Table` needs. A table of the platform without a list order is not read by it.
 fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
-    if entity.attributes.platform.is_some() {
+    if entity.sort.is_none() {
         return TokenStream::new();
     }
     let column = |at: usize| {
@@ -192,7 +192,7 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
     let sealed: Vec<_> = (0..entity.fields.len()).filter(|at| entity.fields[*at].is_sealed()).map(column).collect();
     let append_only = entity.attributes.append_only.is_some();
     let (id, id_type) = (&entity.fields[entity.id].ident, &entity.fields[entity.id].ty);
-    let table: &LitStr = &entity.table;
+    let of_service = if entity.attributes.platform.is_none() { loaded(entity, root) } else { TokenStream::new() };
     quote! {
         impl #root::OwnTable for Entity {
             type Id = #id_type;
@@ -209,6 +209,15 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
             }
         }
 
+        #of_service
+    }
+}
+
+/// Writes what the platform's entities have in other places.
+fn loaded(entity: &Entity, root: &TokenStream) -> TokenStream {
+    let (id, id_type) = (&entity.fields[entity.id].ident, &entity.fields[entity.id].ty);
+    let table: &LitStr = &entity.table;
+    quote! {
         impl #root::Readable for Entity {}
 
         impl #root::Loaded for Model {

@@ -11,7 +11,7 @@ use rylie_entities::request::{ActiveModel, Column, Entity};
 use rylie_entities::{
     AgencyId, Request, RequestId, RequestPriority, RequestStatus, TenantId, User, UserId, task, user,
 };
-use rylie_tenancy::{Change, SoftDeleteOp, change_many};
+use rylie_tenancy::{Change, change_many};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait, DbBackend, TryIntoModel};
@@ -23,7 +23,7 @@ use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Re
 
 pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
-pub(crate) use present::{present, present_among};
+pub(crate) use present::present_among;
 pub use seoworks_mappings::*;
 
 /// Requests: a tenant unit reaches those within its scope, a platform unit all.
@@ -103,19 +103,19 @@ pub trait RequestRepository: Send + Sync {
 #[async_trait]
 impl RequestRepository for Tx {
     async fn find(&self, id: &RequestId) -> Result<Option<Request>> {
-        self.present::<Entity>(id).await
+        self.of::<Entity>().find(id).await
     }
 
     async fn find_many(&self, ids: &[RequestId]) -> Result<Vec<Request>> {
-        self.present_among::<Entity>(ids).await
+        self.of::<Entity>().find_many(ids).await
     }
 
     async fn get(&self, id: &RequestId) -> Result<Request> {
-        self.present::<Entity>(id).await?.ok_or(Error::NotFound { entity: "Request" })
+        self.of::<Entity>().get(id).await
     }
 
     async fn get_for_update(&self, id: &RequestId) -> Result<Request> {
-        self.rows::<Entity>().filter(present(id)).locked().get("Request").await
+        self.of::<Entity>().get_for_update(id).await
     }
 
     async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks> {
@@ -169,29 +169,29 @@ impl RequestRepository for Tx {
         set.priority = changes.priority.map_or(NotSet, Set);
         set.content_url = changes.content_url.checked(|url| limits::line("the address", url))?.into_active();
         set.page_title = changes.page_title.checked(|title| limits::line("the page's title", title))?.into_active();
-        self.update_one::<Entity>(set, present(id), "Request").await
+        self.of::<Entity>().update(id, set).await
     }
 
     async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request> {
         let set = with_status(self, status);
         // The first completion time is kept.
-        let changing = present(id).add(Column::Status.ne(status));
-        match self.update_at_once::<Entity>(set, changing).await?.pop() {
-            Some(request) => Ok(request),
-            None => RequestRepository::get(self, id).await,
+        let changing = self.of::<Entity>().filter(Column::Status.ne(status)).at_once();
+        match changing.update(id, set).await {
+            Err(Error::NotFound { .. }) => RequestRepository::get(self, id).await,
+            done => done,
         }
     }
 
     async fn remove(&self, id: &RequestId) -> Result<()> {
-        self.soft_delete::<Entity>(id).await
+        self.of::<Entity>().remove(id).await
     }
 
     async fn restore(&self, id: &RequestId) -> Result<Request> {
-        self.restore_one::<Entity>(id).await
+        self.of::<Entity>().restore(id).await
     }
 
     async fn purge(&self, id: &RequestId) -> Result<()> {
-        self.purge_one::<Entity>(id).await
+        self.of::<Entity>().purge(id).await
     }
 
     async fn add_many(&self, new: Vec<NewRequest>) -> Result<BulkOutcome> {
@@ -205,15 +205,15 @@ impl RequestRepository for Tx {
     }
 
     async fn remove_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
-        self.apply_many::<Entity>(SoftDeleteOp::SoftDelete, ids).await
+        self.of::<Entity>().remove_many(ids).await
     }
 
     async fn restore_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
-        self.apply_many::<Entity>(SoftDeleteOp::Restore, ids).await
+        self.of::<Entity>().restore_many(ids).await
     }
 
     async fn purge_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
-        self.apply_many::<Entity>(SoftDeleteOp::Purge, ids).await
+        self.of::<Entity>().purge_many(ids).await
     }
 }
 

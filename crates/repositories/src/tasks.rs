@@ -8,17 +8,16 @@ use rylie_entities::task::{ActiveModel, Column, Entity};
 use rylie_entities::{
     Request, RequestId, RequestPriority, Task, TaskId, TaskStatus, TaskType, TenantId, UserId, request,
 };
-use rylie_tenancy::SoftDeleteOp;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::Json;
 use sea_orm::sea_query::Order;
-use sea_orm::{ColumnTrait, Condition, DerivePartialModel, TryIntoModel};
+use sea_orm::{ColumnTrait, Condition, DerivePartialModel};
 use serde::{Deserialize, Serialize};
 
 use crate::label::labelled;
 use crate::limits::{self, not_empty};
 use crate::tx::Tx;
-use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
+use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Tasks: a tenant unit reaches those within its scope, a platform unit all.
 ///
@@ -134,11 +133,11 @@ impl TaskFilter {
 #[async_trait]
 impl TaskRepository for Tx {
     async fn find(&self, id: &TaskId) -> Result<Option<Task>> {
-        self.present::<Entity>(id).await
+        self.of::<Entity>().find(id).await
     }
 
     async fn find_many(&self, ids: &[TaskId]) -> Result<Vec<Task>> {
-        self.present_among::<Entity>(ids).await
+        self.of::<Entity>().find_many(ids).await
     }
 
     async fn list(&self, filter: TaskFilter, page: PageRequest) -> Result<Page<Task>> {
@@ -150,14 +149,13 @@ impl TaskRepository for Tx {
     }
 
     async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task> {
-        let request = self.present::<request::Entity>(request).await?.ok_or(Error::NotFound { entity: "Request" })?;
+        let request = self.of::<request::Entity>().get(request).await?;
         let row = row(self, &Parent::of(&request), new)?;
-        self.insert_many::<Entity>(vec![row.clone()]).await.map_err(|error| error.reference_is_missing("Request"))?;
-        Ok(row.try_into_model()?)
+        self.of::<Entity>().add(row).await.map_err(|error| error.reference_is_missing("Request"))
     }
 
     async fn set_status(&self, id: &TaskId, status: TaskStatus) -> Result<Task> {
-        let before = self.present::<Entity>(id).await?.ok_or(Error::NotFound { entity: "Task" })?;
+        let before = self.of::<Entity>().get(id).await?;
         let now = self.now();
         let starts = status == TaskStatus::InProgress && before.started_at.is_none();
         let completed_at = match status {
@@ -171,19 +169,19 @@ impl TaskRepository for Tx {
             updated_at: Set(now),
             ..Default::default()
         };
-        self.update_one::<Entity>(set, present(id), "Task").await
+        self.of::<Entity>().update(id, set).await
     }
 
     async fn remove(&self, id: &TaskId) -> Result<()> {
-        self.soft_delete::<Entity>(id).await
+        self.of::<Entity>().remove(id).await
     }
 
     async fn restore(&self, id: &TaskId) -> Result<Task> {
-        self.restore_one::<Entity>(id).await
+        self.of::<Entity>().restore(id).await
     }
 
     async fn purge(&self, id: &TaskId) -> Result<()> {
-        self.purge_one::<Entity>(id).await
+        self.of::<Entity>().purge(id).await
     }
 
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome> {
@@ -195,20 +193,16 @@ impl TaskRepository for Tx {
     }
 
     async fn remove_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
-        self.apply_many::<Entity>(SoftDeleteOp::SoftDelete, ids).await
+        self.of::<Entity>().remove_many(ids).await
     }
 
     async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
-        self.apply_many::<Entity>(SoftDeleteOp::Restore, ids).await
+        self.of::<Entity>().restore_many(ids).await
     }
 
     async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome> {
-        self.apply_many::<Entity>(SoftDeleteOp::Purge, ids).await
+        self.of::<Entity>().purge_many(ids).await
     }
-}
-
-fn present(id: &TaskId) -> Condition {
-    Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(false))
 }
 
 pub(crate) fn present_in(request: &RequestId) -> Condition {

@@ -2,6 +2,9 @@
 
 use std::ops::Deref;
 
+use rylie_entities::OwnTable;
+use rylie_tenancy::Table;
+
 use crate::own::{OwnSchema, OwnTables};
 use crate::secrets::Keys;
 use crate::unit_context::UnitContext;
@@ -41,6 +44,11 @@ impl Tx {
 
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.own.unit_context.quotas
+    }
+
+    /// Begins a call on a table of the platform, as [`OwnTables::of`] does on a service's.
+    pub(crate) fn of<E: OwnTable>(&self) -> Table<'_, E> {
+        Table::new(&self.own.unit, true)
     }
 
     pub(crate) fn own_tables(&self) -> &OwnTables {

@@ -177,7 +177,10 @@ async fn count(tx: &Tx, user: &User, kind: TaskType) -> Result<Option<User>> {
         allowed = allowed.add(below);
     }
     let row = Condition::all().add(user::Column::Id.eq(&user.id)).add(allowed);
-    match tx.update_expr::<user::Entity>(counter, counter.into_expr().add(1), row, "User").await {
+    match tx
+        .update_expr::<user::Entity>(user::ActiveModel::default(), (counter, counter.into_expr().add(1)), row, "User")
+        .await
+    {
         Ok(user) => Ok(Some(user)),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),

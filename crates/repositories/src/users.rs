@@ -148,19 +148,15 @@ impl UserFilter {
 #[async_trait]
 impl UserRepository for Tx {
     async fn find(&self, id: &UserId) -> Result<Option<User>> {
-        self.rows::<Entity>().filter(Column::Id.eq(id)).at_once().one().await
+        self.of::<Entity>().find(id).await
     }
 
     async fn find_many(&self, ids: &[UserId]) -> Result<Vec<User>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let among = self.one_of(Column::Id, ids.iter().map(ToString::to_string));
-        self.rows::<Entity>().filter(among).at_once().all().await
+        self.of::<Entity>().find_many(ids).await
     }
 
     async fn get(&self, id: &UserId) -> Result<User> {
-        self.rows::<Entity>().filter(Column::Id.eq(id)).at_once().get("User").await
+        self.of::<Entity>().get(id).await
     }
 
     async fn list(&self, filter: UserFilter, page: PageRequest) -> Result<Page<User>> {

@@ -13,7 +13,6 @@ mod page_item;
 mod progress;
 mod public_error;
 mod scope;
-mod soft_delete;
 mod soft_deleted;
 mod stream;
 
@@ -29,7 +28,6 @@ pub use page::{Page, PageRequest};
 pub use page_item::PageItem;
 pub use progress::Progress;
 pub use scope::{Reach, SignedInUser, TenantScope};
-pub use soft_delete::SoftDeleteOp;
 pub use stream::{RowStream, stream_of};
 
 // The parts of `rylie-connection` that other layers need; none of them sends a statement.

@@ -4,6 +4,7 @@ mod condition;
 mod fill;
 mod reads;
 mod related;
+mod removal;
 mod writes;
 
 use rylie_entities::OwnTable;
@@ -12,7 +13,7 @@ use sea_orm::{Condition, IdenStatic};
 
 use crate::error::{Error, Result};
 use crate::filter::{Rows, Tx};
-use crate::soft_deleted::is_deleted;
+use crate::soft_deleted::{is_deleted, one};
 
 /// The rows of one own table that a unit reaches.
 ///
@@ -26,6 +27,7 @@ pub struct Table<'tx, E: OwnTable> {
     order: Vec<(E::Column, Order)>,
     oldest_first: bool,
     deleted: bool,
+    at_once: bool,
     refused: Option<Refused>,
 }
 
@@ -61,7 +63,8 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
                 "the store does not know this table; name its entity in the `Schema` of the configuration",
             ))
         };
-        Self { tx, condition: Condition::all(), order: Vec::new(), oldest_first: false, deleted: false, refused }
+        let (condition, order) = (Condition::all(), Vec::new());
+        Self { tx, condition, order, oldest_first: false, deleted: false, at_once: false, refused }
     }
 
     /// Adds a condition on the table's columns.
@@ -71,6 +74,21 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
             Err(refused) => self.refused = self.refused.or(Some(refused)),
         }
         self
+    }
+
+    /// Adds the condition that a column has one of these texts. They are one value of the statement, so the engine's
+    /// limit on values does not apply.
+    pub fn among(mut self, column: E::Column, texts: impl IntoIterator<Item = impl ToString>) -> Self {
+        let texts = texts.into_iter().map(|text| text.to_string());
+        self.condition = self.condition.add(self.tx.one_of(column, texts));
+        self
+    }
+
+    /// Begins the unit in the round trip of this call, if it is the unit's first. The values of the conditions and of a
+    /// change may then stand in the statement's text, which the server shows to its administrators. So this is for ids,
+    /// labels and times, not for texts of users. Without it, only reads by id and lists without a condition do so.
+    pub fn at_once(self) -> Self {
+        Self { at_once: true, ..self }
     }
 
     /// Sorts a page by this column, instead of the table's order. Calls add up.
@@ -98,6 +116,18 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
         if self.oldest_first { Order::Asc } else { Order::Desc }
     }
 
+    /// Returns the row with this id, if it meets the condition.
+    pub(crate) fn row(&self, id: &E::Id) -> Result<Rows<'tx, E>> {
+        let rows = self.tx.rows::<E>().filter(self.of_row(id)?);
+        Ok(if self.at_once { rows.at_once() } else { rows })
+    }
+
+    /// Returns the condition of the row with this id.
+    pub(crate) fn of_row(&self, id: &E::Id) -> Result<Condition> {
+        self.wanted()?;
+        Ok(one::<E>(id, self.deleted).add_option((!self.condition.is_empty()).then(|| self.condition.clone())))
+    }
+
     /// Returns the condition of the caller and of soft delete.
     pub(crate) fn wanted(&self) -> Result<Condition> {
         match self.refused {
@@ -107,7 +137,18 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
     }
 
     pub(crate) fn rows(&self) -> Result<Rows<'tx, E>> {
-        Ok(self.tx.rows::<E>().filter(self.wanted()?))
+        let rows = self.tx.rows::<E>().filter(self.wanted()?);
+        Ok(if self.at_once { rows.at_once() } else { rows })
+    }
+
+    /// Fails if the call has a condition, which its method would not apply.
+    pub(crate) fn whole(&self) -> Result<()> {
+        self.wanted()?;
+        if self.condition.is_empty() {
+            return Ok(());
+        }
+        let reason = "this method names its rows itself and applies no condition; read the rows first";
+        Err(Error::Invalid { what: "the condition", reason })
     }
 
     /// Returns whether the call has no condition of the caller, so that a cached statement serves it.

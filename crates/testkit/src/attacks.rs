@@ -104,6 +104,7 @@ impl<'a> Attacks<'a> {
         Box::pin(store::attack(&fixture, &mut log)).await?;
         Box::pin(concurrency::attack(&fixture, &mut log, self.seed)).await;
         extension::attack(&self.extensions, &fixture, &mut log).await;
+        extension::name_forgotten(&self.extensions, self.world, &mut log);
         Ok(log.report())
     }
 

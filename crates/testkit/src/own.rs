@@ -3,14 +3,27 @@
 mod rows;
 
 use rylie_db::entities::{EntityTable, table};
-use rylie_db::own::OwnTable;
+use rylie_db::own::{OwnTable, Schema};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::{Error, Result, World};
 
-pub use rows::OwnRows;
+pub use rows::{OwnRows, tables};
 
 const DOING: &str = "reading the catalog";
+
+/// Asserts that nothing of the protection of any table in the world's [`Schema`] is missing.
+///
+/// # Panics
+///
+/// Panics as [`assert_isolated`] does.
+#[expect(clippy::unwrap_used, reason = "an assertion")]
+pub async fn assert_all_isolated(world: &World) {
+    for table in schema(world).tables() {
+        let found = of_catalog(world, &table.entity, &table.order).await.unwrap();
+        assert_none_missing(world, table.name, &found).await;
+    }
+}
 
 /// Asserts that nothing of an own table's protection is missing.
 ///
@@ -18,28 +31,48 @@ const DOING: &str = "reading the catalog";
 ///
 /// Panics with the name of each part that is missing or differs: table, column, tenant key, check, index, foreign key,
 /// policy, forced flag or grant. Panics also where the schema differs from its migrations.
-#[expect(clippy::panic, clippy::unwrap_used, reason = "an assertion")]
+#[expect(clippy::unwrap_used, reason = "an assertion")]
 pub async fn assert_isolated<E: OwnTable>(world: &World) {
     let found = problems::<E>(world).await.unwrap();
-    assert!(found.is_empty(), "{}: {}", E::TABLE, found.join("; "));
+    assert_none_missing(world, E::TABLE, &found).await;
+}
+
+#[expect(clippy::panic, clippy::unwrap_used, reason = "an assertion")]
+async fn assert_none_missing(world: &World, table: &str, found: &[String]) {
+    assert!(found.is_empty(), "{table}: {}", found.join("; "));
     let drift = world.database().migrations().await.unwrap().drift().await.unwrap();
-    let of_table = |object: &str| object.contains(E::TABLE);
+    let of_table = |object: &str| object.contains(table);
     if let Some(other) = drift.differences.iter().find(|difference| of_table(&difference.object)) {
-        panic!("{}: {other}", E::TABLE);
+        panic!("{table}: {other}");
     }
     let extra: Vec<_> = drift.extra.iter().filter(|object| of_table(object)).collect();
-    assert!(extra.is_empty(), "{}: the migrations do not make {extra:?}", E::TABLE);
+    assert!(extra.is_empty(), "{table}: the migrations do not make {extra:?}");
+}
+
+fn schema(world: &World) -> &Schema {
+    world.database().config().schema()
 }
 
 /// Returns what is missing of an own table's protection, each part by its name.
 pub async fn problems<E: OwnTable>(world: &World) -> Result<Vec<String>> {
-    let entity = table::<E>();
-    if !world.database().config().schema().tables().iter().any(|known| known.name == E::TABLE) {
-        return Ok(vec!["the `Schema` of the configuration does not name the entity".to_owned()]);
+    match schema(world).tables().iter().find(|known| known.name == E::TABLE) {
+        Some(known) => of_catalog(world, &table::<E>(), &known.order).await,
+        None => Ok(vec!["the `Schema` of the configuration does not name the entity".to_owned()]),
     }
-    let catalog = if world.is_postgres() { postgres(world, &entity).await? } else { sqlite(world, &entity).await? };
-    Ok(catalog)
 }
+
+async fn of_catalog(world: &World, entity: &EntityTable, order: &[&str]) -> Result<Vec<String>> {
+    let (mut missing, indexes) =
+        if world.is_postgres() { postgres(world, entity).await? } else { sqlite(world, entity).await? };
+    let order = format!("tenantId,{}", order.join(","));
+    if !indexes.iter().any(|columns| *columns == order || columns.starts_with(&format!("{order},"))) {
+        missing.push(format!("missing an index by {order}, the order of its lists"));
+    }
+    Ok(missing)
+}
+
+/// What is missing, and the columns of each index.
+type Found = (Vec<String>, Vec<String>);
 
 /// Each statement returns the names of what is missing. `$1` is the table.
 const POSTGRES: [&str; 9] = [
@@ -74,7 +107,7 @@ const SQLITE: [&str; 5] = [
      AND s.name IN ($1 || '_' || min(f.\"from\") || '_visible_insert', $1 || '_' || min(f.\"from\") || '_visible_update')))",
 ];
 
-async fn postgres(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
+async fn postgres(world: &World, entity: &EntityTable) -> Result<Found> {
     let mut connection = PgConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
     let mut missing = Vec::new();
     for sql in POSTGRES {
@@ -85,10 +118,15 @@ async fn postgres(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
          WHERE attrelid = to_regclass(format('public.%I', $1::text)) AND attnum > 0 AND NOT attisdropped";
     let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
     missing.extend(differing(entity, &columns, |column| &column.kind));
-    Ok(missing)
+    let sql = "SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM pg_index i \
+         CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (number, place) \
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
+         WHERE i.indrelid = to_regclass(format('public.%I', $1::text)) AND i.indisvalid AND i.indpred IS NULL GROUP BY i.indexrelid";
+    let indexes = sqlx::query_scalar(sql).bind(&entity.name).fetch_all(&mut connection).await;
+    Ok((missing, indexes.map_err(Error::sql(DOING))?))
 }
 
-async fn sqlite(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
+async fn sqlite(world: &World, entity: &EntityTable) -> Result<Found> {
     let mut connection = SqliteConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
     let mut missing = Vec::new();
     for sql in SQLITE {
@@ -98,7 +136,10 @@ async fn sqlite(world: &World, entity: &EntityTable) -> Result<Vec<String>> {
     let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info($1)";
     let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
     missing.extend(differing(entity, &columns, |column| &column.sqlite_kind));
-    Ok(missing)
+    let sql = "SELECT group_concat(name, ',') FROM (SELECT l.name AS of_index, i.name FROM pragma_index_list($1) l, \
+         pragma_index_info(l.name) i WHERE NOT l.partial ORDER BY l.name, i.seqno) GROUP BY of_index";
+    let indexes = sqlx::query_scalar(sql).bind(&entity.name).fetch_all(&mut connection).await;
+    Ok((missing, indexes.map_err(Error::sql(DOING))?))
 }
 
 fn named(parts: Vec<String>) -> impl Iterator<Item = String> {

@@ -22,11 +22,13 @@ pub(super) async fn refuse(connection: &mut Connection, reverted: &[&'static dyn
         .flat_map(|migration| migration.down(Engine::Postgres))
         .map(|step| step.statement().replace("public.", ""))
         .collect();
-    let objects = connection.list_postgres(&sql(&steps), "looking for dependent objects").await?;
+    // A service's tables go first, with their keys and triggers.
+    let own: Vec<_> = reverted.iter().filter_map(|migration| migration.own_table()).map(|table| table.name()).collect();
+    let objects = connection.list_postgres(&sql(&steps, &own), "looking for dependent objects").await?;
     if objects.is_empty() { Ok(()) } else { Err(Refusal::Dependents { objects }.into()) }
 }
 
-fn sql(steps: &[String]) -> String {
+fn sql(steps: &[String], own: &[&str]) -> String {
     let expected = Snapshot::expected();
     let drops = |what: &str| steps.iter().any(|step| step.contains(what));
     let columns = expected
@@ -58,6 +60,7 @@ fn sql(steps: &[String]) -> String {
         .replace("$functions", &list(functions.map(literal), "''"))
         .replace("$constraints", &list(constraints.map(|name| literal(name)), "''"))
         .replace("$triggers", &list(triggers.map(|name| literal(name)), "''"))
+        .replace("$own", &list(own.iter().map(|name| literal(name)), "''"))
         .replace("$tables", &list(expected.tables.keys().map(|name| literal(name)), "''"))
 }
 

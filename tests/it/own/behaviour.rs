@@ -16,6 +16,8 @@ use crate::own::downstream::{new_note, note, note_tag, schema, tables, tag};
 
 #[path = "isolation.rs"]
 mod isolation;
+#[path = "writes.rs"]
+mod writes;
 
 struct NewComment {
     request: RequestId,
@@ -233,10 +235,13 @@ async fn rows_are_upserted_restored_purged_and_loaded() {
     let mut row = comment.clone().into_active_model().reset_all();
     row.request_id = Set(request.id.clone());
     assert!(
-        own.of::<comment::Entity>().upsert(row.clone(), comment::Column::Id, &[comment::Column::Body]).await.is_err()
+        own.of::<comment::Entity>()
+            .upsert(row.clone(), &[comment::Column::Id], &[comment::Column::Body])
+            .await
+            .is_err()
     );
     let saved =
-        own.of::<comment::Entity>().upsert(row, comment::Column::Id, &[comment::Column::ReplyTo]).await.unwrap();
+        own.of::<comment::Entity>().upsert(row, &[comment::Column::Id], &[comment::Column::ReplyTo]).await.unwrap();
     assert_eq!(saved.id, comment.id);
     unit.commit().await.unwrap();
 

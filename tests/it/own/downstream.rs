@@ -118,9 +118,7 @@ pub(crate) fn schema() -> Schema {
         .table::<note_tag::Entity>(&CREATE_NOTE_TAG)
 }
 
-pub(crate) fn tables(unit: &dyn TenantUnit) -> &OwnTables {
-    unit.own().repository::<OwnTables>(|tables| tables)
-}
+pub(crate) use rylie_testkit::own::tables;
 
 pub(crate) fn new_note(title: &str, rank: i64) -> note::ActiveModel {
     note::ActiveModel {

@@ -8,7 +8,7 @@ use rylie_testkit::own::OwnRows;
 
 use super::world;
 use crate::own::comments::{self, comment};
-use crate::own::downstream::{new_note, note, schema, tables};
+use crate::own::downstream::{new_note, note, note_tag, schema, tables, tag};
 
 #[tokio::test]
 async fn a_condition_that_reads_other_rows_is_refused() {
@@ -51,11 +51,26 @@ async fn a_condition_that_reads_other_rows_is_refused() {
     assert_eq!(tables(&*unit).of::<note::Entity>().filter(harmless).count().await.unwrap(), 0);
 }
 
+fn new_tag(tables: &OwnTables) -> tag::ActiveModel {
+    tag::ActiveModel { name: Set(tables.new_id()), ..Default::default() }
+}
+
 #[tokio::test]
 async fn no_attack_through_units_reaches_an_own_table() {
     let notes = OwnRows::<note::Entity>::new(|_| new_note("attacked", 1));
     let of_notes = world(schema()).await;
-    Attacks::on(&of_notes).with(&notes).through_units().await.unwrap().assert_held();
+    let tags = OwnRows::<tag::Entity>::with_parents(|tables, _| Box::pin(async { Ok(new_tag(tables)) }));
+    let links = OwnRows::<note_tag::Entity>::with_parents(|tables, _| {
+        Box::pin(async {
+            let note = tables.of::<note::Entity>().add(new_note("linked", 1)).await?;
+            let tag = tables.of::<tag::Entity>().add(new_tag(tables)).await?;
+            Ok(note_tag::ActiveModel { note_id: Set(note.id), tag_id: Set(tag.id), ..Default::default() })
+        })
+    });
+    let attacks = || Attacks::on(&of_notes).with(&notes).with(&tags);
+    attacks().with(&links).through_units().await.unwrap().assert_held();
+    let forgotten = attacks().through_units().await.unwrap().to_string();
+    assert!(forgotten.contains("NoteTag: its rows exist for the attacks"), "{forgotten}");
 
     let comments = OwnRows::<comment::Entity>::new(|side| comment::ActiveModel {
         request_id: Set(side.request.id.clone()),

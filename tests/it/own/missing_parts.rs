@@ -42,7 +42,8 @@ impl Migration for CreateBare {
     }
 }
 
-const COMMON: [&str; 4] = [
+const COMMON: [&str; 5] = [
+    "missing an index by tenantId,id, the order of its lists",
     "missing the tenant key",
     "missing the check that the tenant key is not empty",
     "missing an index that begins with the tenant",

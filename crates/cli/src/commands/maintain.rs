@@ -169,9 +169,12 @@ impl Purge {
     async fn run(&self, store: &dyn Store, global: &Global) -> Result<Report> {
         let sweep = self.batch.sweep(global, "soft-deleted rows");
         let purged = purge_deleted(store, self.older_than, &sweep).await?;
-        let (requests, tasks) = (purged.requests, purged.tasks);
-        let json = json!({ "deleted": requests + tasks, "requests": requests, "tasks": tasks });
-        Ok(self.batch.report(json, format!("permanently deleted {requests} requests and {tasks} tasks")))
+        let (requests, tasks, own) = (purged.requests, purged.tasks, purged.own);
+        let deleted = requests + tasks + own;
+        let json = json!({ "deleted": deleted, "requests": requests, "tasks": tasks, "own": own });
+        let of_service = if own > 0 { format!(", and {own} rows of the service's tables") } else { String::new() };
+        let text = format!("permanently deleted {requests} requests and {tasks} tasks{of_service}");
+        Ok(self.batch.report(json, text))
     }
 }
 

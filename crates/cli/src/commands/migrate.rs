@@ -70,7 +70,7 @@ impl Migrate {
             Self::Squash(squash) => squash.run(global),
             Self::Down(down) => down.run(global).await,
             Self::Reset(reset) => reset.run(global).await,
-            Self::New(new) => new.run(),
+            Self::New(new) => new.run(global),
             Self::Plan(plan) => plan.run(global).await,
             Self::Lint(lint) => lint.run(),
         }

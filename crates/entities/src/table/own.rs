@@ -1,11 +1,12 @@
-//! The additional properties of a service's own tables.
+//! The properties of a table that its repositories need.
 
 use sea_orm::EntityTrait;
 
 use super::{Keyed, KeysetRow, KeysetTable};
 use crate::RowId;
 
-/// A table of a service, not of the platform. `#[derive(TenantOwned)]` implements it.
+/// A table whose repositories use `Table`: a service's own, and those of the platform that have a list order. A store
+/// lets a service reach only the tables of its `Schema`. `#[derive(TenantOwned)]` implements it.
 pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
     /// The type of its key.
     type Id: RowId;
@@ -17,7 +18,7 @@ pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
     fn id(row: &Self::Model) -> &Self::Id;
 }
 
-/// The columns of an own table with a meaning.
+/// The columns of a table with a meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnColumns<C: 'static> {
     /// The user whose rows a user without administrator rights reaches; without it, all rows of the tenant.

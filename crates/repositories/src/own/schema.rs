@@ -4,6 +4,7 @@ use std::any::TypeId;
 
 use rylie_entities::{EntityTable, OwnTable, TENANT_TABLES, TenantTable, table};
 use sea_orm::IdenStatic;
+use sea_orm::sea_query::Order;
 
 use crate::{Error, Result, SecretColumn};
 
@@ -22,6 +23,8 @@ pub struct OwnTableInfo {
     pub name: &'static str,
     /// Its columns with secrets.
     pub secrets: Vec<SecretColumn>,
+    /// The columns by which its lists are sorted.
+    pub order: Vec<&'static str>,
     /// Whether its rows are soft-deleted before they are purged.
     pub soft_delete: bool,
     /// Its columns whose changes are recorded.
@@ -45,8 +48,9 @@ impl OwnSchema {
         let secrets = E::OWN.sealed.iter().map(|column| SecretColumn::own(name, column.as_str())).collect();
         let (entity, soft_delete, entity_type) = (table::<E>(), E::SOFT.is_some(), TypeId::of::<E>());
         let audited = E::OWN.audited.iter().map(IdenStatic::as_str).collect();
+        let order = E::in_order(Order::Desc).iter().map(|(column, _)| column.as_str()).collect();
         let append_only = E::OWN.append_only;
-        self.tables.push(OwnTableInfo { entity, name, secrets, soft_delete, audited, append_only, entity_type });
+        self.tables.push(OwnTableInfo { entity, name, secrets, order, soft_delete, audited, append_only, entity_type });
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use rylie_audit::Event;
 use rylie_crypto::Secret;
-use rylie_entities::{OwnTable, Readable, RowId, SealedColumn, TenantId, Timestamp, UserId};
+use rylie_entities::{OwnTable, Readable, RowId, SealedColumn, TenantId, Timestamp, User, UserId};
 use rylie_tenancy::Table;
-use sea_orm::{ColumnTrait, Condition, IdenStatic};
+use sea_orm::IdenStatic;
 
 use crate::limits;
 use crate::secrets::{Place, Vault};
@@ -31,10 +31,15 @@ impl OwnTables {
     /// Returns the row with this id, of an own table or of the platform. Fails with [`Error::NotFound`] if it is out of
     /// reach or soft-deleted. Call it for a parent that a user names: a key alone does not check the user's reach. One
     /// statement.
-    pub async fn require<R: Readable>(&self, id: &impl ToString) -> Result<R::Model> {
-        let present =
-            Condition::all().add(R::ID.eq(id.to_string())).add_option(R::SOFT.map(|soft| soft.deleted.eq(false)));
-        self.unit.rows::<R>().filter(present).get(R::TABLE).await
+    pub async fn require<R: Readable>(&self, id: &(impl ToString + Sync)) -> Result<R::Model> {
+        self.unit.present::<R>(id).await?.ok_or(Error::NotFound { entity: R::TABLE })
+    }
+
+    /// Returns the user in whose name a unit works: the named one, or else the signed-in user. Fails with
+    /// [`Error::NotFound`] if the user is out of reach, and with [`Error::Forbidden`] for a super admin other than the
+    /// caller. One statement.
+    pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
+        self.unit.owner(named).await
     }
 
     /// Returns the current time.

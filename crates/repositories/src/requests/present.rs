@@ -9,10 +9,6 @@ use sea_orm::{ColumnTrait, Condition};
 
 use crate::tx::Tx;
 
-pub(crate) fn present(id: &RequestId) -> Condition {
-    Condition::all().add(Column::Id.eq(id)).add(Column::Deleted.eq(false))
-}
-
 /// Returns those of the requests that this unit reaches.
 pub(crate) fn present_among<'tx, 'id>(tx: &'tx Tx, ids: impl Iterator<Item = &'id RequestId>) -> Rows<'tx, Entity> {
     let named: BTreeSet<_> = ids.map(ToString::to_string).collect();

@@ -10,7 +10,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::Order;
 
-use super::{present, present_among};
+use super::present_among;
 use crate::limits::not_empty;
 use crate::tx::Tx;
 use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Result};
@@ -69,7 +69,7 @@ impl SeoWorksMappingRepository for Tx {
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>> {
-        self.rows::<Entity>().listed(Order::Asc).page(page).await
+        self.of::<Entity>().oldest_first().list(page).await
     }
 
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>> {
@@ -77,7 +77,7 @@ impl SeoWorksMappingRepository for Tx {
     }
 
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping> {
-        let request = self.rows::<request::Entity>().filter(present(&new.request)).get("Request").await?;
+        let request = self.of::<request::Entity>().get(&new.request).await?;
         self.insert::<Entity>(row(self, new, &request)?).await
     }
 
@@ -95,7 +95,8 @@ impl SeoWorksMappingRepository for Tx {
                     rows.push(row(self, new, request)?);
                 }
             }
-            let saved = self.upsert_many::<Entity>(rows, Column::SeoworksTaskId, &MOVED).await?;
+            let saved =
+                self.upsert_many::<Entity>(rows, (Column::SeoworksTaskId, &[Column::SeoworksTaskId]), &MOVED).await?;
             bulk.done(asked, saved, saved);
         }
         bulk.finish().await
@@ -103,7 +104,7 @@ impl SeoWorksMappingRepository for Tx {
 
     async fn set_status(&self, id: &SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping> {
         let set = ActiveModel { status: Set(status.to_owned()), updated_at: Set(self.now()), ..Default::default() };
-        self.update_one::<Entity>(set, Column::Id.eq(id), "SEOWorksTaskMapping").await
+        self.of::<Entity>().update(id, set).await
     }
 
     async fn remove(&self, id: &SeoWorksTaskMappingId) -> Result<()> {

@@ -81,19 +81,15 @@ pub struct AgencyChanges {
 #[async_trait]
 impl AgencyRepository for Tx {
     async fn find(&self, id: &AgencyId) -> Result<Option<Agency>> {
-        self.rows::<Entity>().filter(Column::Id.eq(id)).at_once().one().await
+        self.of::<Entity>().find(id).await
     }
 
     async fn find_many(&self, ids: &[AgencyId]) -> Result<Vec<Agency>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let among = self.one_of(Column::Id, ids.iter().map(ToString::to_string));
-        self.rows::<Entity>().filter(among).all().await
+        self.of::<Entity>().find_many(ids).await
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<Agency>> {
-        self.rows::<Entity>().listed(Order::Asc).page(page).await
+        self.of::<Entity>().oldest_first().list(page).await
     }
 
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>> {
@@ -102,7 +98,7 @@ impl AgencyRepository for Tx {
 
     async fn update(&self, id: &AgencyId, changes: AgencyChanges) -> Result<Agency> {
         self.administrators_only("change the agency")?;
-        let before = self.rows::<Entity>().filter(Column::Id.eq(id)).get("Agency").await?;
+        let before = self.of::<Entity>().get(id).await?;
         let mut set = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
         let mut event = Event::new(Action::AgencyChanged).on(id);
         if let Some(name) = changes.name {
@@ -115,7 +111,7 @@ impl AgencyRepository for Tx {
             event = event.changed("settings", &before.settings, &settings);
             set.settings = Set(settings);
         }
-        let agency = self.update_one::<Entity>(set, Column::Id.eq(id), "Agency").await?;
+        let agency = self.of::<Entity>().update(id, set).await?;
         self.record(event).await?;
         Ok(agency)
     }

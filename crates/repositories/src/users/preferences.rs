@@ -73,7 +73,7 @@ impl PreferencesRepository for Tx {
             created_at: Set(old.map_or_else(|| self.now(), |row| row.created_at)),
             updated_at: Set(self.now()),
         };
-        self.upsert::<Entity>(row, Column::UserId, &CHANGED).await
+        self.upsert::<Entity>(row, &[Column::UserId], &CHANGED).await
     }
 }
 

@@ -36,7 +36,7 @@ impl Tx {
     }
 
     /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, in no defined order.
-    pub async fn present_among<E: Keyed>(&self, ids: &[impl ToString + Sync]) -> Result<Vec<E::Model>> {
+    pub(crate) async fn present_among<E: Keyed>(&self, ids: &[impl ToString + Sync]) -> Result<Vec<E::Model>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }

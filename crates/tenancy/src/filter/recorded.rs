@@ -24,7 +24,7 @@ impl Tx {
     /// Like [`Tx::update`], and begins a unit that begins later in the same round trip, as [`Rows::at_once`] does.
     ///
     /// [`Rows::at_once`]: super::Rows::at_once
-    pub async fn update_at_once<E: TenantOwned + Decoded>(
+    pub(crate) async fn update_at_once<E: TenantOwned + Decoded>(
         &self,
         set: E::ActiveModel,
         condition: impl IntoCondition,

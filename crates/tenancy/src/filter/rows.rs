@@ -90,7 +90,7 @@ where
 
     /// Locks the rows until the unit ends, so that no other unit changes them. Waits for a unit that has locked one. On
     /// SQLite a unit that may write is the only one, and locks nothing.
-    pub fn locked(mut self) -> Self {
+    pub(crate) fn locked(mut self) -> Self {
         if self.tx.engine() == DbBackend::Postgres {
             self.select.0.lock(LockType::Update);
         }

@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use rylie_entities::TenantOwned;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, TableRef, Value, ValueTuple};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryFilter, QueryTrait};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryFilter, QueryTrait,
+};
 
 use crate::error::{Error, Result};
 use crate::filter::Tx;
@@ -20,22 +22,26 @@ const ATTEMPTS: usize = 2;
 const GIVEN: &str = "given";
 
 impl Tx {
-    /// Adds a row, or updates the one with the same `unique` column if this unit reaches it. Fails with
-    /// [`Error::NotFound`] if the row belongs to another tenant or user.
+    /// Adds a row, or updates the one with the same values in the columns of a unique index if this unit reaches it.
+    /// Fails with [`Error::NotFound`] if the row belongs to another tenant or user.
     pub async fn upsert<E: TenantOwned>(
         &self,
         row: E::ActiveModel,
-        unique: E::Column,
+        unique: &[E::Column],
         update: &[E::Column],
     ) -> Result<E::Model> {
         let row = self.in_tenant::<E>(row);
-        let key = row.get(unique).into_value().ok_or_else(without_key)?;
+        let mut same = Condition::all();
+        for column in unique {
+            same = same.add(column.eq(row.get(*column).into_value().ok_or_else(without_key)?));
+        }
         for _ in 0..ATTEMPTS {
             let set = only::<E>(row.clone(), update);
-            if let Some(updated) = self.update::<E>(set, unique.eq(key.clone())).await?.pop() {
+            if let Some(updated) = self.update::<E>(set, same.clone()).await?.pop() {
                 return Ok(updated);
             }
-            let insert = E::insert(row.clone()).on_conflict(OnConflict::column(unique).do_nothing().to_owned());
+            let insert =
+                E::insert(row.clone()).on_conflict(OnConflict::columns(unique.iter().copied()).do_nothing().to_owned());
             match insert.exec_with_returning(self.connection().await?).await {
                 Err(DbErr::RecordNotInserted) => {}
                 done => return Ok(done?),
@@ -44,21 +50,22 @@ impl Tx {
         Err(Error::NotFound { entity: "row" })
     }
 
-    /// Adds rows, or updates those with the same `unique` text column that this unit reaches.
+    /// Adds rows, or updates those with the same `unique` text column that this unit reaches. `of` are the columns of
+    /// the unique index.
     ///
     /// Returns how many were added or updated; the others are out of reach. One statement if all are new, two if this
     /// unit reaches all.
     pub async fn upsert_many<E: TenantOwned>(
         &self,
         rows: Vec<E::ActiveModel>,
-        unique: E::Column,
+        (unique, of): (E::Column, &[E::Column]),
         update: &[E::Column],
     ) -> Result<u64> {
         let mut saved = 0;
         for mut left in self.in_statements::<E>(rows) {
             let asked = left.len();
             for _ in 0..ATTEMPTS {
-                let added = self.add_new::<E>(left.clone(), unique).await?;
+                let added = self.add_new::<E>(left.clone(), unique, of).await?;
                 without::<E>(&mut left, unique, &added)?;
                 if left.is_empty() {
                     break;
@@ -75,9 +82,14 @@ impl Tx {
     }
 
     /// Adds the rows whose `unique` value does not exist yet. Returns their `unique` values.
-    async fn add_new<E: TenantOwned>(&self, rows: Vec<E::ActiveModel>, unique: E::Column) -> Result<HashSet<String>> {
+    async fn add_new<E: TenantOwned>(
+        &self,
+        rows: Vec<E::ActiveModel>,
+        unique: E::Column,
+        of: &[E::Column],
+    ) -> Result<HashSet<String>> {
         let mut insert = E::insert_many(rows).into_query();
-        insert.on_conflict(OnConflict::column(unique).do_nothing().to_owned()).returning_col(unique);
+        insert.on_conflict(OnConflict::columns(of.iter().copied()).do_nothing().to_owned()).returning_col(unique);
         let rows = self.connection().await?.query_all(&insert).await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }

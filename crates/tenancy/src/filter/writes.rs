@@ -97,15 +97,16 @@ impl Tx {
         self.update::<E>(set, condition).await?.pop().ok_or(Error::NotFound { entity })
     }
 
-    /// Sets one column of one row to an expression, such as an increment.
+    /// Like [`Tx::update_one`], and sets one column to an expression, such as an increment.
     pub async fn update_expr<E: TenantOwned>(
         &self,
-        column: E::Column,
-        value: SimpleExpr,
+        set: E::ActiveModel,
+        (column, value): (E::Column, SimpleExpr),
         condition: impl IntoCondition,
         entity: &'static str,
     ) -> Result<E::Model> {
-        let update = E::update_many().col_expr(column, value).filter(condition).filter(self.kind.condition::<E>());
+        let update = E::update_many().set(without_tenant::<E>(set)).col_expr(column, value).filter(condition);
+        let update = update.filter(self.kind.condition::<E>());
         update.exec_with_returning(self.connection().await?).await?.pop().ok_or(Error::NotFound { entity })
     }
 

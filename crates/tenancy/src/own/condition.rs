@@ -23,6 +23,11 @@ pub(super) fn checked<E: OwnTable>(condition: Condition) -> Result<Condition, Re
     Ok(condition)
 }
 
+/// Fails unless the expression uses only columns of the table, values and operators.
+pub(super) fn expression<E: OwnTable>(expression: &Expr) -> Result<(), Refused> {
+    check::<E>(expression, 0)
+}
+
 fn check<E: OwnTable>(expression: &Expr, depth: usize) -> Result<(), Refused> {
     if depth > DEPTH {
         return Err(Refused(WHAT, "it is nested too deeply"));

@@ -1,7 +1,7 @@
 //! The columns that the unit sets: key, tenant, owner and times.
 
 use rylie_entities::{OwnTable, RowId, TenantId};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, Iterable, Value};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, IdenStatic, Iterable, Value};
 
 use super::Table;
 use crate::error::{Error, Result};
@@ -41,18 +41,9 @@ impl<E: OwnTable> Table<'_, E> {
 
     /// Removes from a change what it must not change. Sets the time of the change.
     pub(super) fn change(&self, mut set: E::ActiveModel) -> Result<E::ActiveModel> {
-        if E::OWN.append_only {
-            return Err(Error::Invalid { what: "the change", reason: "rows of this table are only added" });
-        }
-        let soft = E::SOFT.map(|soft| [soft.deleted, soft.deleted_at]);
-        let kept = [E::ID, E::TENANT].into_iter().chain(E::OWN.created_at).chain(soft.into_iter().flatten());
-        for column in kept {
+        refuse_append_only::<E>()?;
+        for column in self.kept() {
             set.not_set(column);
-        }
-        if self.tx.scope().is_some_and(|scope| scope.reach() == Reach::Own)
-            && let Some(owner) = E::OWN.owner
-        {
-            set.not_set(owner);
         }
         if E::Column::iter().all(|column| !matches!(set.get(column), ActiveValue::Set(_))) {
             return Err(Error::Invalid { what: "the change", reason: "it changes nothing" });
@@ -62,6 +53,35 @@ impl<E: OwnTable> Table<'_, E> {
         }
         Ok(set)
     }
+
+    /// Returns a change that an expression of this column completes. Fails if a change does not set the column.
+    pub(super) fn change_by(&self, column: E::Column) -> Result<E::ActiveModel> {
+        refuse_append_only::<E>()?;
+        let never = self.kept().chain(E::UPDATED_AT).chain(E::OWN.audited.iter().copied());
+        if never.chain(E::OWN.sealed.iter().copied()).any(|kept| kept.as_str() == column.as_str()) {
+            return Err(Error::Invalid { what: "the column", reason: "no expression may set it" });
+        }
+        let mut set = <E::ActiveModel as ActiveModelTrait>::default();
+        if let Some(updated_at) = E::UPDATED_AT {
+            set.set(updated_at, self.tx.now().into());
+        }
+        Ok(set)
+    }
+
+    /// Returns the columns that no change sets.
+    fn kept(&self) -> impl Iterator<Item = E::Column> {
+        let soft = E::SOFT.map(|soft| [soft.deleted, soft.deleted_at]);
+        let own = self.tx.scope().is_some_and(|scope| scope.reach() == Reach::Own);
+        let owner = E::OWN.owner.filter(|_| own);
+        [E::ID, E::TENANT].into_iter().chain(E::OWN.created_at).chain(owner).chain(soft.into_iter().flatten())
+    }
+}
+
+pub(super) fn refuse_append_only<E: OwnTable>() -> Result<()> {
+    if E::OWN.append_only {
+        return Err(Error::Invalid { what: "the table", reason: "its rows are only added" });
+    }
+    Ok(())
 }
 
 fn default_to<E: OwnTable>(row: &mut E::ActiveModel, column: E::Column, value: impl FnOnce() -> Value) {

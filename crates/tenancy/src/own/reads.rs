@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rylie_entities::OwnTable;
+use sea_orm::Value;
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, Value};
 
 use super::Table;
 use crate::error::{Error, Result};
@@ -18,12 +18,18 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
         if self.is_plain() {
             return self.tx.present::<E>(id).await;
         }
-        self.rows()?.filter(E::ID.eq(id.to_string())).one().await
+        self.row(id)?.one().await
     }
 
     /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     pub async fn get(self, id: &E::Id) -> Result<E::Model> {
         self.find(id).await?.ok_or(Error::NotFound { entity: E::TABLE })
+    }
+
+    /// As [`get`](Self::get), and locks the row until the unit ends. For a change that depends on the present state:
+    /// another unit's change comes before the read or after this unit.
+    pub async fn get_for_update(self, id: &E::Id) -> Result<E::Model> {
+        self.row(id)?.locked().get(E::TABLE).await
     }
 
     /// Returns those of the rows that exist within reach, in no particular order. One statement for any number.

@@ -53,7 +53,7 @@ impl<E: OwnTable> Table<'_, E> {
         R: Readable,
         R::Model: Clone,
     {
-        self.wanted()?;
+        self.whole()?;
         let keys: Vec<_> = rows.iter().map(|row| text(&row.get(from))).collect();
         let found = by_key::<R>(self.tx, to, keys.iter().flatten().cloned().collect()).await?;
         Ok(keys.into_iter().map(|key| key.and_then(|key| found.get(&key).cloned())).collect())
@@ -64,9 +64,9 @@ impl<E: OwnTable> Table<'_, E> {
     pub async fn children<R>(self, rows: &[E::Model]) -> Result<Vec<Vec<R::Model>>>
     where
         E: Related<R>,
-        R: OwnTable,
+        R: OwnTable + Readable,
     {
-        self.wanted()?;
+        self.whole()?;
         let relation = <E as Related<R>>::to();
         let to = column_of::<R>(&relation, false)?;
         let ids: Vec<_> = rows.iter().map(|row| E::id(row).to_string()).collect();
@@ -77,11 +77,11 @@ impl<E: OwnTable> Table<'_, E> {
     /// Returns the rows of `R` that are linked to each row by rows of `J`, a table with a key to both. Two statements.
     pub async fn linked<J, R>(self, rows: &[E::Model]) -> Result<Vec<Vec<R::Model>>>
     where
-        J: OwnTable + Related<E> + Related<R>,
+        J: OwnTable + Readable + Related<E> + Related<R>,
         R: Readable,
         R::Model: Clone,
     {
-        self.wanted()?;
+        self.whole()?;
         let (to_us, to_them) = (<J as Related<E>>::to(), <J as Related<R>>::to());
         let (ours, theirs) = (column_of::<J>(&to_us, true)?, column_of::<J>(&to_them, true)?);
         let ids: Vec<_> = rows.iter().map(|row| E::id(row).to_string()).collect();

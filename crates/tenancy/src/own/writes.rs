@@ -1,14 +1,15 @@
 //! Writes to own tables.
 
 use rylie_audit::{Action, Event};
-use rylie_entities::{OwnTable, SoftDeleted};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value};
+use rylie_entities::OwnTable;
+use sea_orm::sea_query::{ExprTrait, SimpleExpr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value,
+};
 
-use super::{Refused, Table};
-use crate::bulk::{Bulk, BulkOutcome};
+use super::{Refused, Table, condition};
+use crate::bulk::{Bulk, BulkOutcome, Change, change_many};
 use crate::error::{Error, Result};
-use crate::soft_delete::SoftDeleteOp;
-use crate::soft_deleted::{among, one};
 
 impl<E: OwnTable> Table<'_, E>
 where
@@ -19,7 +20,7 @@ where
     ///
     /// Fails with [`Error::Reference`] for a parent that does not exist in this tenant.
     pub async fn add(self, row: E::ActiveModel) -> Result<E::Model> {
-        self.wanted()?;
+        self.whole()?;
         let row = self.filled(row)?;
         if E::Column::iter().any(|column| row.get(column).is_not_set()) {
             // A column has a default in the database.
@@ -31,7 +32,7 @@ where
 
     /// Adds rows, all or none, and returns how many. One statement per 5,000 rows on PostgreSQL.
     pub async fn add_many(self, rows: Vec<E::ActiveModel>) -> Result<u64> {
-        self.wanted()?;
+        self.whole()?;
         let rows = rows.into_iter().map(|row| self.filled(row)).collect::<Result<Vec<_>>>()?;
         let mut bulk = Bulk::begin(self.tx, rows).await?;
         while let Some(rows) = bulk.next() {
@@ -42,129 +43,147 @@ where
         Ok(bulk.finish().await?.changed)
     }
 
-    /// Changes the row with this id. Id, tenant, the time of creation and the soft delete always stay. The owner stays
-    /// in a unit that reaches only its user's rows. One statement, and two more if an audited column is set.
+    /// Adds a row, unless one exists with the same value in a unique index. Returns whether it was added. Waits for a
+    /// concurrent unit that adds the same. One statement.
+    pub async fn add_unless_there(self, row: E::ActiveModel) -> Result<bool> {
+        self.whole()?;
+        self.tx.insert_unless_there::<E>(self.filled(row)?).await
+    }
+
+    /// Changes the row with this id, if it meets the condition. Id, tenant, the time of creation and the soft delete
+    /// always stay. The owner stays in a unit that reaches only its user's rows. One statement. If an audited column is
+    /// set, two, and on SQLite three.
     pub async fn update(self, id: &E::Id, set: E::ActiveModel) -> Result<E::Model> {
-        let (set, condition) = (self.change(set)?, self.wanted()?.add(E::ID.eq(id.to_string())));
-        let audited: Vec<_> =
-            E::OWN.audited.iter().copied().filter(|column| matches!(set.get(*column), ActiveValue::Set(_))).collect();
-        if audited.is_empty() {
-            return self.tx.update_one::<E>(set, condition, E::TABLE).await;
+        let at_once = self.at_once;
+        let (set, condition) = (self.change(set)?, self.of_row(id)?);
+        if !Self::is_audited(&set) {
+            return if at_once {
+                let changed = self.tx.update_at_once::<E>(set, condition).await?.pop();
+                changed.ok_or(Error::NotFound { entity: E::TABLE })
+            } else {
+                self.tx.update_one::<E>(set, condition, E::TABLE).await
+            };
         }
         let before = self.tx.rows::<E>().filter(condition.clone()).get(E::TABLE).await?;
+        let event = Event::new(Action::Other(format!("{}_CHANGED", E::TABLE.to_uppercase())));
+        let (mut event, mut changed) = (event.on_row(E::TABLE, &id.to_string()), false);
         // Only where they are still what was read, so that no change is missing in the record.
-        let unchanged = audited.iter().fold(condition, |condition, column| {
-            let value = before.get(*column);
-            condition.add(if is_null(&value) { column.is_null() } else { column.eq(value) })
-        });
-        let after = self.tx.update::<E>(set, unchanged).await?.pop().ok_or(Error::Contention)?;
-        let mut event = Event::new(Action::Other(format!("{}_CHANGED", E::TABLE.to_uppercase())));
-        event = event.on_row(E::TABLE, &id.to_string());
-        let mut changed = false;
-        for column in audited {
-            let (old, new) = (before.get(column), after.get(column));
+        let mut unchanged = condition;
+        for column in E::OWN.audited {
+            let (ActiveValue::Set(new), old) = (set.get(*column), before.get(*column)) else { continue };
+            unchanged = unchanged.add(if is_null(&old) { column.is_null() } else { column.eq(old.clone()) });
             if old != new {
                 changed = true;
                 let sealed = E::OWN.sealed.iter().any(|sealed| sealed.as_str() == column.as_str());
                 event = event.with(column.as_str(), serde_json::json!([shown(&old, sealed), shown(&new, sealed)]));
             }
         }
-        if changed {
-            self.tx.record(event).await?;
-        }
-        Ok(after)
+        let updated = if changed {
+            self.tx.update_recorded::<E>(set, unchanged, event).await?
+        } else {
+            self.tx.update::<E>(set, unchanged).await?
+        };
+        updated.into_iter().next().ok_or(Error::Contention)
+    }
+
+    /// Sets one column of the row with this id to an expression of its columns, if it meets the condition:
+    /// `Column::Views.into_expr().add(1)`, by SeaORM's `ExprTrait`. No change between a read and the write is lost. One
+    /// statement. The expression has the rules of a condition. Fails for a column that a change does not set, and for an
+    /// audited or sealed one.
+    pub async fn update_expr(self, id: &E::Id, column: E::Column, expression: SimpleExpr) -> Result<E::Model> {
+        condition::expression::<E>(&expression).map_err(Refused::error)?;
+        let condition = self.of_row(id)?;
+        self.tx.update_expr::<E>(self.change_by(column)?, (column, expression), condition, E::TABLE).await
     }
 
     /// Changes all rows of the condition, and returns how many. One statement. Fails if an audited column is set: a
     /// change of many rows has no record of each.
     pub async fn update_many(self, set: E::ActiveModel) -> Result<u64> {
-        let set = self.change(set)?;
-        if E::OWN.audited.iter().any(|column| matches!(set.get(*column), ActiveValue::Set(_))) {
-            return Err(Refused("the change", "it sets an audited column; update each row").error());
-        }
+        let set = self.unrecorded(set)?;
         self.tx.update_many::<E>(set, Vec::new(), self.wanted()?).await
     }
 
-    /// Adds a row, or changes the one with the same value in the `unique` column if this unit reaches it. Only the
-    /// columns `update` change. One to four statements. Fails with [`Error::NotFound`] if the row is another tenant's.
-    pub async fn upsert(self, row: E::ActiveModel, unique: E::Column, update: &[E::Column]) -> Result<E::Model> {
-        self.wanted()?;
+    /// Changes the rows with these ids, all or none. A row that has the new values already counts as found and not as
+    /// changed. One or two statements per 5,000 rows. Fails if an audited column is set.
+    pub async fn update_each(self, ids: &[E::Id], set: E::ActiveModel) -> Result<BulkOutcome> {
+        self.whole()?;
+        let set = self.unrecorded(set)?;
+        let differs = |column: E::Column| match set.get(column) {
+            ActiveValue::Set(new) if E::UPDATED_AT.is_none_or(|at| at.as_str() != column.as_str()) => {
+                Some(if is_null(&new) { column.is_not_null() } else { column.ne(new).or(column.is_null()) })
+            }
+            _ => None,
+        };
+        let changing = E::Column::iter().filter_map(differs).fold(Condition::any(), Condition::add).into();
+        change_many::<E>(self.tx, ids, Change { set, expressions: Vec::new(), changing }).await
+    }
+
+    /// Adds a row, or changes the one with the same values in the columns `unique` if this unit reaches it. These are the
+    /// key, or the columns of one `unique` of the migration. Only the columns `update` change. One to four statements.
+    /// Fails with [`Error::NotFound`] if the row is another tenant's or user's.
+    pub async fn upsert(self, row: E::ActiveModel, unique: &[E::Column], update: &[E::Column]) -> Result<E::Model> {
+        self.whole()?;
+        let update = self.upserted(&row, update)?;
+        self.tx.upsert::<E>(self.filled(row)?, &within_tenant::<E>(unique), &update).await
+    }
+
+    /// As [`upsert`](Self::upsert), for any number of rows, all or none. `unique` is the key, or the one column of text
+    /// in a `unique` of the migration. A row that is out of reach counts as not found. One or two statements for some
+    /// thousand rows. Every row sets `unique` and the columns `update`, and no two have the same `unique`.
+    pub async fn upsert_many(
+        self,
+        rows: Vec<E::ActiveModel>,
+        unique: E::Column,
+        update: &[E::Column],
+    ) -> Result<BulkOutcome> {
+        self.whole()?;
+        let of = within_tenant::<E>(&[unique]);
+        if self.tx.scope().is_none() && of.len() > 1 {
+            let reason = "a unit across tenants knows rows by their key only, because tenants may have equal values";
+            return Err(Error::Invalid { what: "the upsert", reason });
+        }
+        let Some(first) = rows.first() else { return Ok(BulkOutcome::default()) };
+        let update = self.upserted(first, update)?;
+        let rows = rows.into_iter().map(|row| self.filled(row)).collect::<Result<Vec<_>>>()?;
+        let mut bulk = Bulk::begin(self.tx, rows).await?;
+        while let Some(rows) = bulk.next() {
+            let asked = rows.len();
+            let saved = self.tx.upsert_many::<E>(rows, (unique, &of), &update).await?;
+            bulk.done(asked, saved, saved);
+        }
+        bulk.finish().await
+    }
+
+    /// Returns the columns that an upsert changes, with the time of the change.
+    fn upserted(&self, row: &E::ActiveModel, update: &[E::Column]) -> Result<Vec<E::Column>> {
         let mut only = <E::ActiveModel as ActiveModelTrait>::default();
         for column in update {
             if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = row.get(*column) {
                 only.set(*column, value);
             }
         }
-        let allowed = self.change(only)?;
-        let update: Vec<_> =
-            E::Column::iter().filter(|column| matches!(allowed.get(*column), ActiveValue::Set(_))).collect();
-        if E::OWN.audited.iter().any(|audited| update.iter().any(|column| column.as_str() == audited.as_str())) {
-            return Err(Refused("the upsert", "it changes an audited column; find the row and update it").error());
-        }
-        self.tx.upsert::<E>(self.filled(row)?, unique, &update).await
+        let allowed = self.unrecorded(only)?;
+        Ok(E::Column::iter().filter(|column| matches!(allowed.get(*column), ActiveValue::Set(_))).collect())
     }
 
-    /// Removes the row with this id: soft-deletes it, or deletes it where the table has no soft delete. Recorded. Two
-    /// statements. Fails with [`Error::NotFound`] if there is no such row, or if it is already soft-deleted.
-    pub async fn remove(self, id: &E::Id) -> Result<()> {
-        self.wanted()?;
-        Self::refuse_append_only()?;
-        if E::SOFT.is_some() {
-            return self.tx.soft_delete::<E>(id).await;
+    /// Returns a change that has no record of each row.
+    fn unrecorded(&self, set: E::ActiveModel) -> Result<E::ActiveModel> {
+        if Self::is_audited(&set) {
+            let reason = "it sets an audited column; update each row, which records the values";
+            return Err(Error::Invalid { what: "the change", reason });
         }
-        self.tx.delete_one::<E>(one::<E>(id, false), E::TABLE).await?;
-        self.tx.record(Event::new(Action::Deleted).on_row(E::TABLE, &id.to_string())).await
+        self.change(set)
     }
 
-    /// As [`remove`](Self::remove), for any number of rows, all or none. Each is recorded.
-    pub async fn remove_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
-        self.wanted()?;
-        Self::refuse_append_only()?;
-        if E::SOFT.is_some() {
-            return self.tx.apply_many::<E>(SoftDeleteOp::SoftDelete, ids).await;
-        }
-        let mut bulk = Bulk::on_each(self.tx, ids).await?;
-        while let Some(ids) = bulk.next() {
-            let gone = self.tx.delete_returning::<E>(among::<E>(self.tx, &ids, false), E::ID).await?;
-            let removed = gone.len() as u64;
-            self.tx.record_each(&Action::Deleted, E::TABLE, gone).await?;
-            bulk.done(ids.len(), removed, removed);
-        }
-        bulk.finish().await
-    }
-
-    fn refuse_append_only() -> Result<()> {
-        if E::OWN.append_only {
-            return Err(Error::Invalid { what: "the removal", reason: "rows of this table are only added" });
-        }
-        Ok(())
+    fn is_audited(set: &E::ActiveModel) -> bool {
+        E::OWN.audited.iter().any(|column| matches!(set.get(*column), ActiveValue::Set(_)))
     }
 }
 
-impl<E: OwnTable + SoftDeleted> Table<'_, E> {
-    /// Restores a soft-deleted row. Recorded. Two statements.
-    pub async fn restore(self, id: &E::Id) -> Result<E::Model> {
-        self.wanted()?;
-        self.tx.restore_one::<E>(id).await
-    }
-
-    /// Deletes a soft-deleted row permanently. Recorded. Administrators only. Two statements.
-    pub async fn purge(self, id: &E::Id) -> Result<()> {
-        self.wanted()?;
-        self.tx.purge_one::<E>(id).await
-    }
-
-    /// As [`restore`](Self::restore), for any number of rows, all or none.
-    pub async fn restore_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
-        self.wanted()?;
-        self.tx.apply_many::<E>(SoftDeleteOp::Restore, ids).await
-    }
-
-    /// As [`purge`](Self::purge), for any number of rows, all or none.
-    pub async fn purge_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
-        self.wanted()?;
-        self.tx.apply_many::<E>(SoftDeleteOp::Purge, ids).await
-    }
+/// Returns the columns of the unique index: the key, or the tenant and these columns.
+fn within_tenant<E: OwnTable>(unique: &[E::Column]) -> Vec<E::Column> {
+    let key = unique.iter().any(|column| column.as_str() == E::ID.as_str());
+    if key { unique.to_vec() } else { std::iter::once(E::TENANT).chain(unique.iter().copied()).collect() }
 }
 
 fn is_null(value: &Value) -> bool {

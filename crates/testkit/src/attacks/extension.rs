@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::fixture::{Fixture, Side};
 use super::log::{Log, Seen};
+use crate::World;
 
 /// Why a step of an extension failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,5 +47,15 @@ pub(super) async fn attack(extensions: &[&dyn Extension], fixture: &Fixture<'_>,
         let seen = extension.attack(fixture).await;
         let seen = seen.unwrap_or_else(|failure| vec![format!("it failed: {}", super::log::chain(&*failure))]);
         log.note(format!("{}: its own attack sees nothing", extension.name()), Ok(Seen::of(seen)));
+    }
+}
+
+/// Records each own table that no extension attacks. A table without a row of the victim cannot be attacked.
+pub(super) fn name_forgotten(extensions: &[&dyn Extension], world: &World, log: &mut Log) {
+    for table in world.database().config().schema().tables() {
+        if extensions.iter().all(|extension| extension.name() != table.name) {
+            let seen = Seen::of(vec!["no `OwnRows` of the table is given to the suite".to_owned()]);
+            log.note(format!("{}: its rows exist for the attacks", table.name), Ok(seen));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The attacks on a service's own table, through units.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use rylie_db::own::sea_orm::{QuerySelect, QueryTrait, TryIntoModel};
 use rylie_db::own::{
@@ -9,21 +11,65 @@ use rylie_db::own::{
 
 use crate::attacks::{Extension, Failure, Fixture, Side};
 
-/// One row of a side of the attacks.
-type Row<E> = Box<dyn Fn(&Side<'_>) -> <E as EntityTrait>::ActiveModel + Send + Sync>;
+/// A row of a side, when its parents exist.
+type Built<'a, E> = Pin<Box<dyn Future<Output = rylie_db::own::Result<<E as EntityTrait>::ActiveModel>> + Send + 'a>>;
+
+/// Builds a row of a side of the attacks.
+type Build<E> = Box<dyn for<'a> Fn(&'a OwnTables, &'a Side<'a>) -> Built<'a, E> + Send + Sync>;
 
 /// An own table under attack: `Attacks::on(&world).with(&OwnRows::<Comment>::new(|side| …))`. The suite finds the table
 /// in the catalog; this plants a row of each side, and attacks through tenant units.
-pub struct OwnRows<E: OwnTable>(Row<E>);
+pub struct OwnRows<E: OwnTable>(Build<E>);
 
 impl<E: OwnTable> OwnRows<E> {
-    /// Builds the rows by this function: the columns without a default, such as the parent `side.request.id`.
+    /// Builds the rows by this function: the columns without a default, such as the parent `side.request.id`. It is
+    /// called several times for a side, so a unique column needs a new value each time.
     pub fn new(row: impl Fn(&Side<'_>) -> E::ActiveModel + Send + Sync + 'static) -> Self {
+        Self::with_parents(move |_, side| {
+            let row = row(side);
+            Box::pin(async move { Ok(row) })
+        })
+    }
+
+    /// As [`new`](Self::new), for a table that refers to other own tables: the function adds the parents first.
+    ///
+    /// ```
+    /// use rylie_db::own::{OwnTable, OwnTables, TenantOwned};
+    /// # fn example<Label: OwnTable, Link: OwnTable>(label: fn() -> Label::ActiveModel, link: fn(&Label::Model) -> Link::ActiveModel)
+    /// # where Label::ActiveModel: rylie_db::own::sea_orm::TryIntoModel<Label::Model> {
+    /// use rylie_testkit::own::OwnRows;
+    ///
+    /// let links = OwnRows::<Link>::with_parents(move |tables, _| {
+    ///     Box::pin(async move {
+    ///         let label = tables.of::<Label>().add(label()).await?;
+    ///         Ok(link(&label))
+    ///     })
+    /// });
+    /// # let _ = links;
+    /// # }
+    /// ```
+    pub fn with_parents(
+        row: impl for<'a> Fn(&'a OwnTables, &'a Side<'a>) -> Built<'a, E> + Send + Sync + 'static,
+    ) -> Self {
         Self(Box::new(row))
+    }
+
+    async fn add(&self, unit: &dyn TenantUnit, side: &Side<'_>) -> rylie_db::own::Result<E::Model>
+    where
+        E::ActiveModel: TryIntoModel<E::Model>,
+    {
+        let row = (self.0)(tables(unit), side).await?;
+        tables(unit).of::<E>().add(row).await
     }
 }
 
-fn tables(unit: &dyn TenantUnit) -> &OwnTables {
+/// Returns the own tables of a unit, for a test that adds rows or looks at them without a repository. A mock unit has
+/// none: give it a mock of the repository.
+///
+/// # Panics
+///
+/// Panics for a mock unit.
+pub fn tables(unit: &dyn TenantUnit) -> &OwnTables {
     unit.own().repository::<OwnTables>(|tables| tables)
 }
 
@@ -38,7 +84,7 @@ where
 
     async fn plant(&self, _: &Fixture<'_>, side: &Side<'_>) -> Result<(), Failure> {
         let unit = side.unit().await?;
-        tables(&*unit).of::<E>().add((self.0)(side)).await?;
+        self.add(&*unit, side).await?;
         unit.commit().await?;
         Ok(())
     }
@@ -46,7 +92,7 @@ where
     async fn attack(&self, fixture: &Fixture<'_>) -> Result<Vec<String>, Failure> {
         let (victim, attacker) = (&fixture.victim, &fixture.attacker);
         let unit = victim.unit().await?;
-        let target = tables(&*unit).of::<E>().add((self.0)(victim)).await?;
+        let target = self.add(&*unit, victim).await?;
         unit.commit().await?;
         let before = format!("{target:?}");
         let id = E::id(&target).clone();
@@ -77,16 +123,16 @@ where
         drop(unit);
 
         let unit = attacker.unit().await?;
-        let mut stolen = (self.0)(attacker);
+        let mut stolen = (self.0)(tables(&*unit), attacker).await?;
         stolen.set(E::ID, id.to_string().into());
         stolen.set(E::TENANT, victim.tenant().into());
-        if tables(&*unit).of::<E>().upsert(stolen, E::ID, &[E::TENANT]).await.is_ok() {
+        if tables(&*unit).of::<E>().upsert(stolen, &[E::ID], &[E::TENANT]).await.is_ok() {
             seen.push("the victim's row was overwritten".to_owned());
         }
         drop(unit);
 
         let unit = attacker.unit().await?;
-        let mut planted = (self.0)(attacker);
+        let mut planted = (self.0)(tables(&*unit), attacker).await?;
         planted.set(E::TENANT, victim.tenant().into());
         if let Ok(row) = tables(&*unit).of::<E>().add(planted).await {
             unit.commit().await?;

@@ -95,8 +95,16 @@ fn every_crate_of_the_line_is_there() {
 /// A service with its own tables needs no other crate of ours, and names none.
 #[test]
 fn a_service_depends_on_the_facade_alone() {
+    for service in ["examples/own_entity", "tests/downstream"] {
+        let read = check_names(service);
+        assert!(read > 3, "{service} is gone");
+    }
+}
+
+/// Checks which crates of ours the files of a service name, and returns the number of files.
+fn check_names(service: &str) -> usize {
     let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let (mut files, mut read) = (vec![root.join("examples/own_entity")], 0);
+    let (mut files, mut read) = (vec![root.join(service)], 0);
     while let Some(file) = files.pop() {
         if file.is_dir() {
             let inside = std::fs::read_dir(&file).unwrap().map(|entry| entry.unwrap().path());
@@ -111,7 +119,7 @@ fn a_service_depends_on_the_facade_alone() {
             read += 1;
         }
     }
-    assert!(read > 3, "the service is gone");
+    read
 }
 
 /// Lists a package's dependencies, without those of its tests.

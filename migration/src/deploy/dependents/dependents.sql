@@ -1,6 +1,8 @@
 -- Objects that no migration made and that depend on columns, tables, sequences and functions that a reversal drops. All `$names` are
 -- lists of literals.
-WITH dropped (class, oid, part) AS (
+WITH going AS (
+    SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname IN ($own)
+), dropped (class, oid, part) AS (
     SELECT 'pg_class'::regclass, c.oid, a.attnum::int FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
     WHERE c.relnamespace = 'public'::regnamespace AND (c.relname::text, a.attname::text) IN ($columns)
     UNION ALL
@@ -18,8 +20,10 @@ FROM dropped JOIN pg_depend d ON d.refclassid = dropped.class AND d.refobjid = d
     AND (dropped.part = 0 OR d.refobjsubid = dropped.part)
 WHERE d.deptype = 'n' AND NOT CASE d.classid
     WHEN 'pg_policy'::regclass THEN EXISTS (SELECT FROM pg_policy p WHERE p.oid = d.objid AND p.polname ~ '^rylie_')
-    WHEN 'pg_trigger'::regclass THEN EXISTS (SELECT FROM pg_trigger t WHERE t.oid = d.objid AND (t.tgisinternal OR t.tgname IN ($triggers)))
-    WHEN 'pg_constraint'::regclass THEN EXISTS (SELECT FROM pg_constraint c WHERE c.oid = d.objid AND c.conname IN ($constraints))
+    WHEN 'pg_trigger'::regclass THEN EXISTS (SELECT FROM pg_trigger t WHERE t.oid = d.objid
+        AND (t.tgisinternal OR t.tgname IN ($triggers) OR t.tgrelid IN (SELECT oid FROM going)))
+    WHEN 'pg_constraint'::regclass THEN EXISTS (SELECT FROM pg_constraint c WHERE c.oid = d.objid
+        AND (c.conname IN ($constraints) OR c.conrelid IN (SELECT oid FROM going)))
     WHEN 'pg_proc'::regclass THEN EXISTS (SELECT FROM pg_proc p WHERE p.oid = d.objid AND p.proname ~ '^rylie_')
     WHEN 'pg_attrdef'::regclass THEN EXISTS (
         SELECT FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid WHERE f.oid = d.objid AND c.relname IN ($tables)

@@ -7,35 +7,52 @@ use rylie_db::entities::SystemEnv;
 use rylie_db::{NewMigration, Unwritten};
 use serde_json::json;
 
+use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
 /// Write the next migration, and propose what the entities have and the schema lacks
 ///
-/// For contributors: a new column or table of an entity becomes steps for both engines; a comment lists other
-/// differences. Needs no database. Never overwrites. Afterwards add the lines that it prints, review the file, and run
-/// the tests with `UPDATE_SNAPSHOTS=1`.
+/// In the command of a service the file is the service's: it is numbered after the last one, and adds the columns that
+/// the entities have and no migration makes. Without such columns, `create_label` begins the table `Label`,
+/// `add_due_to_label` adds to it, and another name has steps to write.
+///
+/// For contributors of the library: a new column or table of an entity becomes steps for both engines. Run the tests
+/// with `UPDATE_SNAPSHOTS=1` afterwards.
+///
+/// Needs no database. Never overwrites. Afterwards add the lines that it prints, and review the file.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  rylie migrate new add_due_date")]
+#[command(after_help = "Example:\n  rylie migrate new add_due_date\n  rylie migrate new --own create_label")]
 pub(crate) struct New {
     /// Lower-case words joined by `_`, verb first
     name: String,
 
-    /// The folder of the migrations [default: `migration/src/migrations`, or `migration/src` if that is missing]
+    /// The folder of the migrations [default: `migration/src/migrations`, or `migration/src` if that is missing; for a
+    /// service `src/migrations`, or `src`]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+
+    /// Write a service's migration, also before the service has one
+    #[arg(long)]
+    own: bool,
 }
 
 impl New {
-    pub(crate) fn run(&self) -> Result<Report> {
-        let dir = self.dir.clone().unwrap_or_else(folder);
-        let new = NewMigration::propose(&self.name, &dir, &SystemEnv).map_err(failure)?;
+    pub(crate) fn run(&self, global: &Global) -> Result<Report> {
+        let own = self.own || !global.schema.tables().is_empty();
+        let dir = self.dir.clone().unwrap_or_else(|| folder(if own { "src" } else { "migration/src" }));
+        let new = if own {
+            NewMigration::of_service(&self.name, &dir, &SystemEnv, &global.schema)
+        } else {
+            NewMigration::propose(&self.name, &dir, &SystemEnv)
+        };
+        let new = new.map_err(failure)?;
         let file = new.write(&dir).map_err(failure)?.display().to_string();
         let mut lines = vec![format!("wrote {file}")];
         lines.extend(
             new.postgres.iter().map(|sql| format!("proposes {}", sql.split_whitespace().collect::<Vec<_>>().join(" "))),
         );
-        if new.postgres.is_empty() {
+        if new.postgres.is_empty() && !own {
             lines.push("proposes no step: the entities match the schema".to_owned());
         }
         lines.extend(new.remarks.iter().map(|remark| format!("note: {remark}")));
@@ -48,9 +65,9 @@ impl New {
     }
 }
 
-fn folder() -> PathBuf {
-    let ours = PathBuf::from("migration/src/migrations");
-    if ours.is_dir() { ours } else { PathBuf::from("migration/src") }
+fn folder(source: &str) -> PathBuf {
+    let migrations = PathBuf::from(source).join("migrations");
+    if migrations.is_dir() { migrations } else { PathBuf::from(source) }
 }
 
 fn failure(error: Unwritten) -> Failure {

@@ -50,7 +50,7 @@ pub(super) const COMPOSITE_KEYS: CheckSpec = postgres(
      WHERE k.contype = 'f' AND k.conparentid = 0 AND NOT t.tenant_column = ANY (k.conkey) \
        AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.contype = 'f' AND c.conrelid = k.conrelid AND c.confrelid = k.confrelid AND c.conkey @> k.conkey AND t.tenant_column = ANY (c.conkey)) \
        AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] WHERE g.tgrelid = k.conrelid \
-         AND g.tgenabled IN ('O', 'A') AND f.proname ~ '^rylie_visible_' AND g.tgname = 'Parent_' || a.attname || '_visible_insert') \
+         AND g.tgenabled IN ('O', 'A') AND (f.proname ~ '^rylie_visible_' OR f.proname = 'own_' || lower(t.relname) || '_visible_' || lower(a.attname)) AND g.tgname = 'Parent_' || a.attname || '_visible_insert') \
        AND p.relname <> 'Agency'",
 )
 .healthy("every foreign key between tenants' tables is tied to the tenant key")
