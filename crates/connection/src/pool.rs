@@ -103,8 +103,8 @@ pub enum DbRole<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Auditing {
     pub(crate) role: AuditingRole,
-    /// Whether the database has all tables of the log, so that they can be locked.
-    pub(crate) is_deployed: bool,
+    /// Whether the database has all tables of the log, of a kind that can be locked.
+    pub(crate) is_lockable: bool,
 }
 
 /// The role under which the audit log is read for verification.
@@ -304,7 +304,7 @@ impl Pool {
                 let takes_platform = self.has_row_level_security() && !self.is_platform_closed();
                 asked!(self, cache, |conn| postgres::auditing(conn, takes_platform))
             }
-            Inner::Sqlite(_) => Ok(Auditing { role: AuditingRole::Login, is_deployed: true }),
+            Inner::Sqlite(_) => Ok(Auditing { role: AuditingRole::Login, is_lockable: true }),
         }
     }
 }

@@ -139,15 +139,17 @@ pub(super) async fn auditing(conn: &mut PgConnection, takes_platform: bool) -> R
          (SELECT count(*) = 5 FROM log) FROM pg_roles r WHERE r.rolname = current_user"
     );
     let log = AUDIT_LOG.map(|table| format!("(to_regclass('{table}'))")).join(", ");
-    let sql = format!("WITH log AS (SELECT oid FROM (VALUES {log}) AS t(oid) WHERE oid IS NOT NULL) {sql}");
+    let sql = format!(
+        "WITH log AS (SELECT c.oid FROM (VALUES {log}) AS t(oid) JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p', 'v')) {sql}"
+    );
     let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?;
-    let (exempt, auditor, is_deployed): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (exempt, auditor, is_lockable): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let role = match (exempt, takes_platform, auditor) {
         (true, ..) | (false, false, false) => AuditingRole::Login,
         (false, true, _) => AuditingRole::Platform,
         (false, false, true) => AuditingRole::Auditor,
     };
-    Ok(Auditing { role, is_deployed })
+    Ok(Auditing { role, is_lockable })
 }
 
 /// The tables that a verification reads.
@@ -210,7 +212,7 @@ fn read_audit_log(auditing: Auditing) -> String {
         AuditingRole::Login => "; SET LOCAL row_security = off",
     }
     .to_owned();
-    if auditing.is_deployed {
+    if auditing.is_lockable {
         statements += &format!("; LOCK TABLE {} IN ACCESS SHARE MODE", AUDIT_LOG.join(", "));
     }
     statements

@@ -92,6 +92,7 @@ async fn two_ids_with_one_text_neither_stop_a_sealer_nor_accuse_the_log_on_sqlit
     ] {
         for sealed_between in [true, false] {
             let (world, outside) = (world().await, Outside::new());
+            outside.seal(&world).await;
             let mut sql = Sql::connect(world.url()).await;
             for (id, seal) in [(first, sealed_between), (second, true), ("'plain'", true)] {
                 sql.run(&format!(
