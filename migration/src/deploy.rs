@@ -8,6 +8,7 @@ pub(crate) mod leftovers;
 pub(crate) mod lock;
 pub(crate) mod row_security;
 pub(crate) mod runner;
+pub(crate) mod triggers;
 
 use std::sync::Arc;
 
@@ -77,12 +78,6 @@ impl Migrations {
     /// Reads only; PostgreSQL.
     pub async fn logins(&mut self) -> Result<Vec<LoginRights>> {
         coexistence::logins(&mut self.connection).await
-    }
-
-    /// Returns those of the [`logins`](Self::logins) that lose rows when the adoption is finished; none afterwards.
-    /// Reads only; PostgreSQL.
-    pub async fn losing_logins(&mut self) -> Result<Vec<LoginRights>> {
-        coexistence::losing(&mut self.connection).await
     }
 
     /// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none. Reads only.

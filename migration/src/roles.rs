@@ -6,6 +6,7 @@ pub(crate) mod grants;
 mod login;
 mod password;
 mod requirements;
+pub(crate) mod rights;
 mod secrets;
 mod statements;
 mod withdraw;
@@ -18,6 +19,7 @@ use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
 use crate::deploy::row_security;
 use crate::error::{Error, Refusal, Result};
+use crate::literal::literal;
 use crate::operator;
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
@@ -27,7 +29,7 @@ pub use check::{CheckStatus, RoleCheck};
 use login::make;
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
-pub(crate) use statements::{RECORDS, SERVES};
+pub(crate) use statements::RECORDS;
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
 pub(crate) use withdraw::withdraw;
 
@@ -128,8 +130,9 @@ impl Migrations {
         for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
             let Some(login) = login else { continue };
             refuse_unsafe(connection, &login.name).await?;
-            if kind != "readonly" {
-                refuse_by(connection, &login.name, &statements::elsewhere()).await?;
+            refuse_by(connection, &login.name, &statements::elsewhere()).await?;
+            if kind == "readonly" {
+                refuse_by(connection, &login.name, &statements::serving()).await?;
             }
             refuse_old(connection, &login.name, &known).await?;
             let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
@@ -141,8 +144,9 @@ impl Migrations {
             }
             row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
             changes.extend(make(connection, login, &row).await?);
+            changes.extend(taken_back(connection, &login.name).await?);
             changes.extend(opened(connection, &row).await?);
-            changes.push(statements::register(&row));
+            changes.extend(statements::register(&row));
             rows.push(row);
         }
         if let Some(login) = &wanted.backup {
@@ -154,7 +158,9 @@ impl Migrations {
         }
         let details = json!({ "roles": rows });
         let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
-        outcome.map_err(may_not)?;
+        if let Err(error) = outcome {
+            return Err(rights::explained(connection, error, wanted.backup.is_some()).await);
+        }
         for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
             requirements::refuse_platform(connection, &row.login).await?;
         }
@@ -218,7 +224,11 @@ fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
-    if UNIT_ROLES.contains(&name) || name == "rylie_auditor" || name.starts_with("pg_") {
+    if ["public", "none"].contains(&name)
+        || UNIT_ROLES.contains(&name)
+        || name == "rylie_auditor"
+        || name.starts_with("pg_")
+    {
         return Err(Refusal::UnsafeRole { role: name.to_owned(), reason: "is reserved".to_owned() }.into());
     }
     Ok(())
@@ -273,6 +283,15 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
     })
 }
 
+/// Returns the statements that revoke the rights that the old service's set-up granted to a login.
+async fn taken_back(connection: &mut Connection, login: &str) -> Result<Vec<String>> {
+    let live = Catalog::read(connection).await?;
+    let mut changes = statements::without_rights(&live, login);
+    let sql = statements::DEFAULTS.replace("$1", &literal(login));
+    changes.extend(connection.values(&sql).await.map_err(Error::doing("looking for the login's default rights"))?);
+    Ok(changes)
+}
+
 /// Returns the statements that grant a login its rights and revoke all others.
 async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's rights");
@@ -293,11 +312,4 @@ async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<St
         changes.extend(statements::defaults(true));
     }
     Ok(changes)
-}
-
-/// Turns `insufficient_privilege` into an error that names the required right.
-fn may_not(error: Error) -> Error {
-    let Error::Database { source, .. } = &error else { return error };
-    let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    if code.as_deref() == Some("42501") { Refusal::MayNotMakeRoles.into() } else { error }
 }

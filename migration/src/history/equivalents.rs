@@ -7,8 +7,12 @@
 
 use std::borrow::Cow;
 
+use crate::deploy::coexistence::FILLING;
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
+
+/// The migration that fills the tenant key.
+pub(crate) const FILL: &str = "m20261123_000003_add_tenant_key";
 
 /// The tables that `m20261123_000003_add_tenant_key` fills, and the value for each row. The released statement joins
 /// the table to itself. Without statistics of the new column the planner expects one row, and compares every row of a
@@ -42,10 +46,27 @@ const OF_USER: &str =
 #[must_use]
 pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     let steps = migration.up(engine);
-    if migration.name() != "m20261123_000003_add_tenant_key" {
-        return steps;
+    match migration.name() {
+        FILL => steps.into_iter().map(|step| fill_of(&step).unwrap_or(step)).collect(),
+        "m20261124_000012_create_audit_seals" => steps.into_iter().map(|step| wait_of(&step).unwrap_or(step)).collect(),
+        _ => steps,
     }
-    steps.into_iter().map(|step| fill_of(&step).unwrap_or(step)).collect()
+}
+
+/// Turns a step that creates a function which reads a parent's tenant into one that creates it with its owner's rights, as
+/// the coexistence keeps it: a login of the old service may add rows without the right to read their parents. Other steps
+/// stay. The end of the coexistence turns the functions back.
+#[must_use]
+pub(crate) fn for_old_logins(step: Step) -> Step {
+    const CREATE: &str = "CREATE OR REPLACE FUNCTION public.";
+    let name = step.statement().strip_prefix(CREATE).and_then(|rest| rest.split_once(" RETURNS "));
+    match name {
+        Some((name, rest)) if FILLING.contains(&name) => Step::sql(format!(
+            "{CREATE}{name} RETURNS {}",
+            rest.replacen(" LANGUAGE plpgsql ", " LANGUAGE plpgsql SECURITY DEFINER ", 1)
+        )),
+        _ => step,
+    }
 }
 
 /// Returns the steps of a migration's reversal as `down` and `adopt --undo` send them.
@@ -56,7 +77,7 @@ pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
 #[must_use]
 pub(crate) fn steps_sent_down(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     let steps = migration.down(engine);
-    if engine == Engine::Sqlite || migration.name() != "m20261123_000003_add_tenant_key" {
+    if engine == Engine::Sqlite || !fills_tenant_key(migration) {
         return steps;
     }
     let sent = steps.iter().enumerate().map(|(number, step)| {
@@ -71,6 +92,11 @@ pub(crate) fn steps_sent_down(migration: &dyn Migration, engine: Engine) -> Vec<
         })
     });
     sent.collect()
+}
+
+/// Returns whether it is the migration that fills the tenant key.
+pub(crate) fn fills_tenant_key(migration: &dyn Migration) -> bool {
+    migration.name() == FILL
 }
 
 fn fill_of(step: &Step) -> Option<Step> {
@@ -93,6 +119,21 @@ fn fill_of(step: &Step) -> Option<Step> {
     ))))
 }
 
+/// Returns the tables whose rows the fill of the tenant key updates.
+pub(crate) fn filled_tables() -> impl Iterator<Item = &'static str> {
+    FILLS.iter().map(|(table, _)| *table)
+}
+
+/// A record that was written before its trigger existed has a position already. It waits for sealing at that position: a
+/// verification would report another one as tampering.
+fn wait_of(step: &Step) -> Option<Step> {
+    const RELEASED: &str = "(record_id) SELECT a.id FROM";
+    const SENT: &str =
+        "(position, record_id) SELECT coalesce(a.position, nextval('public.rylie_audit_position')), a.id FROM";
+    let sql = step.statement();
+    sql.contains(RELEASED).then(|| Step::sql(sql.replace(RELEASED, SENT)))
+}
+
 /// Returns the table that a batch statement processes: the first one in its text.
 pub(crate) fn filled_table(batches: &str) -> Option<&str> {
     batches.split_once("FROM \"")?.1.split('"').next()
@@ -104,19 +145,34 @@ mod tests {
     use crate::migrations::MIGRATIONS;
 
     #[test]
-    fn every_fill_of_the_tenant_key_is_replaced_and_no_other_step() {
+    fn every_fill_is_replaced_and_no_other_step() {
         let mut replaced = Vec::new();
         for migration in MIGRATIONS {
             let (released, sent) = (migration.up(Engine::Postgres), steps_sent(*migration, Engine::Postgres));
             assert_eq!(released.len(), sent.len(), "a deploy resumes by the number of a step");
             for (released, sent) in released.iter().zip(&sent).filter(|(released, sent)| released != sent) {
+                if migration.name() == "m20261124_000012_create_audit_seals" {
+                    assert!(sent.statement().contains("coalesce(a.position,"));
+                    replaced.push("waiting records".to_owned());
+                    continue;
+                }
                 assert!(matches!((released, sent), (Step::Batches(_), Step::Batches(_))), "{released:?}");
                 assert_eq!(filled_table(released.statement()), filled_table(sent.statement()));
                 replaced.push(filled_table(sent.statement()).unwrap_or_default().to_owned());
             }
             assert_eq!(migration.up(Engine::Sqlite), steps_sent(*migration, Engine::Sqlite));
         }
-        assert_eq!(replaced, FILLS.map(|(table, _)| table));
+        assert_eq!(replaced, FILLS.map(|(table, _)| table).into_iter().chain(["waiting records"]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_functions_that_read_a_parent_are_created_with_their_owners_rights() {
+        let steps = steps_sent(MIGRATIONS[2], Engine::Postgres).into_iter();
+        let changed = steps.filter(|step| for_old_logins(step.clone()) != *step);
+        let changed: Vec<Step> = changed.map(for_old_logins).collect();
+
+        assert_eq!(changed.len(), FILLING.len());
+        assert!(changed.iter().all(|step| step.statement().contains(" LANGUAGE plpgsql SECURITY DEFINER SET ")));
     }
 
     #[test]
