@@ -103,7 +103,7 @@ pub enum DbRole<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Auditing {
     pub(crate) role: AuditingRole,
-    /// Whether the database has all tables of the log, of a kind that can be locked.
+    /// Whether the database has all tables of the log, of a kind that can be locked, and the role may read them.
     pub(crate) is_lockable: bool,
 }
 

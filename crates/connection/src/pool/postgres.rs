@@ -136,7 +136,7 @@ pub(super) async fn is_shared_with_old_service(conn: &mut PgConnection) -> Resul
 /// auditor role if it may assume it.
 pub(super) async fn auditing(conn: &mut PgConnection, takes_platform: bool) -> Result<Auditing> {
     let sql = format!(
-        "SELECT r.rolsuper OR r.rolbypassrls AND (SELECT coalesce(bool_and(has_table_privilege(t.oid, 'SELECT')), false) FROM log t), \
+        "SELECT r.rolsuper OR r.rolbypassrls, (SELECT coalesce(bool_and(has_table_privilege(t.oid, 'SELECT')), false) FROM log t), \
          EXISTS (SELECT FROM pg_roles a WHERE a.rolname = 'rylie_auditor' AND pg_has_role(current_user, a.oid, {TAKE})), \
          (SELECT count(*) = 5 FROM log) FROM pg_roles r WHERE r.rolname = current_user"
     );
@@ -145,13 +145,15 @@ pub(super) async fn auditing(conn: &mut PgConnection, takes_platform: bool) -> R
         "WITH log AS (SELECT c.oid FROM (VALUES {log}) AS t(oid) JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p', 'v')) {sql}"
     );
     let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?;
-    let (exempt, auditor, is_lockable): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let role = match (exempt, takes_platform, auditor) {
+    let (exempt, reads): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let (auditor, is_there): (bool, bool) = (row.try_get(2)?, row.try_get(3)?);
+    let role = match (exempt && reads, takes_platform, auditor) {
         (true, ..) | (false, false, false) => AuditingRole::Login,
         (false, true, _) => AuditingRole::Platform,
         (false, false, true) => AuditingRole::Auditor,
     };
-    Ok(Auditing { role, is_lockable })
+    // A login without the right gets the error of its first read, which names the right.
+    Ok(Auditing { role, is_lockable: is_there && (reads || role != AuditingRole::Login) })
 }
 
 /// The tables that a verification reads.
@@ -208,16 +210,15 @@ fn begin_at(db_role: &DbRole<'_>, access: Access, row_level_security: bool) -> S
 /// Returns the statements that follow the `BEGIN` of a verification. They need no snapshot, so the tables are locked before
 /// it is taken: what the catalog says in it stays true of these tables until the end.
 fn read_audit_log(auditing: Auditing) -> String {
-    let mut statements = match auditing.role {
+    let role = match auditing.role {
         AuditingRole::Platform => "; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on",
         AuditingRole::Auditor => "; SET LOCAL ROLE rylie_auditor; SET LOCAL row_security = on",
         AuditingRole::Login => "; SET LOCAL row_security = off",
+    };
+    if !auditing.is_lockable {
+        return role.to_owned();
     }
-    .to_owned();
-    if auditing.is_lockable {
-        statements += &format!("; LOCK TABLE {} IN ACCESS SHARE MODE", AUDIT_LOG.join(", "));
-    }
-    statements
+    [role, "; LOCK TABLE ", &AUDIT_LOG.join(", "), " IN ACCESS SHARE MODE"].concat()
 }
 
 /// Returns the end of a batch on a replica, which fails unless the server's state matches the last probe.

@@ -103,19 +103,20 @@ impl Kind {
 /// that does not exist has the kind null.
 ///
 /// A policy counts if it applies to the role that reads. That role must have one that lets it see every row, and none that
-/// restricts it. A role that is exempt from policies needs none.
+/// restricts it. A role that is exempt from policies needs none, and with `row_security = off` the server refuses to filter.
 const RELATIONS: &str = "SELECT w.name, c.relkind IS NULL AS missing, CASE \
      WHEN c.relkind <> 'r' THEN 'it is a ' || CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' \
      WHEN 'f' THEN 'foreign table' WHEN 'p' THEN 'partitioned table' ELSE 'relation of another kind' END \
      WHEN c.relispartition OR EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid)) \
      THEN 'another table inherits from it, or it from another' \
      WHEN EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid) THEN 'a rule rewrites its statements' \
-     WHEN row_security_active(c.oid) AND EXISTS (SELECT FROM acting p WHERE p.polrelid = c.oid AND NOT p.polpermissive) \
+     WHEN is_filtered AND EXISTS (SELECT FROM acting p WHERE p.polrelid = c.oid AND NOT p.polpermissive) \
      THEN 'a policy of another hand filters what ' || quote_ident(current_user) || ' reads: ' || (SELECT string_agg(quote_ident(p.polname), ', ' \
      ORDER BY p.polname) FROM acting p WHERE p.polrelid = c.oid AND NOT p.polpermissive) \
-     WHEN row_security_active(c.oid) AND NOT EXISTS (SELECT FROM acting p WHERE p.polrelid = c.oid AND p.polpermissive \
+     WHEN is_filtered AND NOT EXISTS (SELECT FROM acting p WHERE p.polrelid = c.oid AND p.polpermissive \
      AND pg_get_expr(p.polqual, p.polrelid) = 'true') THEN 'no policy lets ' || quote_ident(current_user) || ' read every row' END AS reason \
-     FROM unnest(ARRAY[{names}]) AS w(name) LEFT JOIN pg_class c ON c.oid = to_regclass(format('public.%I', w.name))";
+     FROM unnest(ARRAY[{names}]) AS w(name) LEFT JOIN pg_class c ON c.oid = to_regclass(format('public.%I', w.name)), \
+     LATERAL (SELECT row_security_active(c.oid) AND current_setting('row_security') = 'on' AS is_filtered) AS f";
 
 /// Selects the policies that apply to the role when it reads.
 const ACTING: &str = "WITH acting AS (SELECT p.polrelid, p.polname, p.polpermissive, p.polqual FROM pg_policy p WHERE p.polcmd IN ('r', '*') \
