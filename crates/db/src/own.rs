@@ -21,7 +21,7 @@ pub use rylie_repositories::{MockPlatformUnit, MockTenantUnit, OwnMocks};
 pub use sea_orm;
 pub use sea_orm::entity::prelude::*;
 pub use sea_orm::sea_query::Order;
-pub use sea_orm::{ActiveValue, Condition, NotSet, Set};
+pub use sea_orm::{ActiveValue, Condition, FromJsonQueryResult, NotSet, Set};
 
 pub use crate::schema::Schema;
 

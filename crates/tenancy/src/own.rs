@@ -91,7 +91,8 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
         Self { at_once: true, ..self }
     }
 
-    /// Sorts a page by this column, instead of the table's order. Calls add up.
+    /// Sorts a page by this column, instead of the table's order. Calls add up. Null counts as the greatest value on both
+    /// engines.
     pub fn order_by(mut self, column: E::Column, order: Order) -> Self {
         self.order.push((column, order));
         self

@@ -78,12 +78,12 @@ pub(super) fn defaults(on: bool) -> Vec<String> {
         .to_vec()
 }
 
-/// Revokes every right on our tables from a reader.
-pub(super) fn without_reader(live: &Catalog, login: &str) -> Vec<String> {
+/// Revokes every right on our tables and the service's own from a reader.
+pub(super) fn without_reader(live: &Catalog, own: &Catalog, login: &str) -> Vec<String> {
     let name = identifier(login);
     let policy = identifier(&format!("rylie_reader_{login}"));
     let mut changes: Vec<String> = RECORDS.iter().map(|table| format!("REVOKE ALL ON {table} FROM {name}")).collect();
-    for (table, _) in known(live) {
+    for (table, _) in known(live, own) {
         changes.push(format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table)));
         changes.push(format!("REVOKE ALL ON {} FROM {name}", identifier(table)));
     }
@@ -92,11 +92,11 @@ pub(super) fn without_reader(live: &Catalog, login: &str) -> Vec<String> {
 
 /// Grants columns one by one, so that a later column stays unreadable. The policy is for this login only. Its tenant is
 /// a constant, because a session can change its own settings.
-pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
+pub(super) fn open_to_reader(live: &Catalog, own: &Catalog, row: &Provisioned) -> Vec<String> {
     let name = identifier(&row.login);
     let policy = identifier(&format!("rylie_reader_{}", row.login));
     let mut changes: Vec<String> = vec![format!("GRANT SELECT ON {} TO {name}", RECORDS.join(", "))];
-    for (table, current) in known(live) {
+    for (table, current) in known(live, own) {
         let (of_tenants, protected) = (current.columns.contains_key("tenantId"), is_protected(live, table));
         let readable = if of_tenants { protected } else { row.every_tenant && table != "rylie_logins" };
         let columns = columns(live, table, current);
@@ -116,10 +116,10 @@ pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
     changes
 }
 
-/// Returns our existing tables. Other tables are not ours to grant.
-fn known(live: &Catalog) -> Vec<(&'static str, &'static Table)> {
+/// Returns our existing tables and the service's own. Other tables are not ours to grant.
+fn known<'a>(live: &Catalog, own: &'a Catalog) -> Vec<(&'a str, &'a Table)> {
     static CURRENT: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(Catalog::current);
-    let there = CURRENT.tables.iter().filter(|(name, _)| live.tables.contains_key(*name));
+    let there = CURRENT.tables.iter().chain(&own.tables).filter(|(name, _)| live.tables.contains_key(*name));
     there.map(|(name, table)| (name.as_str(), table)).collect()
 }
 

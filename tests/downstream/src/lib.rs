@@ -52,7 +52,7 @@ mod tests {
             intent: keyword::Intent::Buy,
             former_intent: None,
             budget_cents: 1,
-            spellings: Json::Null,
+            spellings: keyword::Spellings::default(),
             note: None,
             text: text.to_owned(),
             created_at: SystemEnv.now().into(),
