@@ -79,12 +79,6 @@ impl Migrations {
         coexistence::logins(&mut self.connection).await
     }
 
-    /// Returns those of the [`logins`](Self::logins) that lose rows when the adoption is finished; none afterwards.
-    /// Reads only; PostgreSQL.
-    pub async fn losing_logins(&mut self) -> Result<Vec<LoginRights>> {
-        coexistence::losing(&mut self.connection).await
-    }
-
     /// Returns why row-level security is not in force; `None` if it is, and on SQLite, which has none. Reads only.
     pub async fn missing_row_security(&mut self) -> Result<Option<String>> {
         row_security::missing(&mut self.connection).await

@@ -18,6 +18,7 @@ use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
 use crate::deploy::row_security;
 use crate::error::{Error, Refusal, Result};
+use crate::literal::literal;
 use crate::operator;
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
@@ -27,7 +28,7 @@ pub use check::{CheckStatus, RoleCheck};
 use login::make;
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
-pub(crate) use statements::{RECORDS, SERVES};
+pub(crate) use statements::RECORDS;
 use statements::{identifier, open_to_app, open_to_reader, without_reader};
 pub(crate) use withdraw::withdraw;
 
@@ -129,8 +130,9 @@ impl Migrations {
         for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
             let Some(login) = login else { continue };
             refuse_unsafe(connection, &login.name).await?;
-            if kind != "readonly" {
-                refuse_by(connection, &login.name, &statements::elsewhere()).await?;
+            refuse_by(connection, &login.name, &statements::elsewhere()).await?;
+            if kind == "readonly" {
+                refuse_by(connection, &login.name, &statements::serving()).await?;
             }
             refuse_old(connection, &login.name, &known).await?;
             let mut row = row(login, kind, wanted.sees.as_ref(), &known)?;
@@ -142,8 +144,9 @@ impl Migrations {
             }
             row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
             changes.extend(make(connection, login, &row).await?);
+            changes.extend(taken_back(connection, &own, &login.name).await?);
             changes.extend(opened(connection, &row, &own).await?);
-            changes.push(statements::register(&row));
+            changes.extend(statements::register(&row));
             rows.push(row);
         }
         if let Some(login) = &wanted.backup {
@@ -272,6 +275,15 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
             Provisioned { every_tenant: true, reason: Some(reason.trim().to_owned()), ..none() }
         }
     })
+}
+
+/// Returns the statements that revoke the rights that the old service's set-up granted to a login.
+async fn taken_back(connection: &mut Connection, own: &Catalog, login: &str) -> Result<Vec<String>> {
+    let live = Catalog::read(connection).await?;
+    let mut changes = statements::without_rights(&live, own, login);
+    let sql = statements::DEFAULTS.replace("$1", &literal(login));
+    changes.extend(connection.values(&sql).await.map_err(Error::doing("looking for the login's default rights"))?);
+    Ok(changes)
 }
 
 /// Returns the statements that grant a login its rights and revoke all others.

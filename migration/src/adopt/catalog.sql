@@ -43,8 +43,8 @@ SELECT json_build_object(
                     'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'
                 )), '{}')
                 FROM pg_policy p WHERE p.polrelid = r.oid
-                -- A reader's policy is its login's, and not the schema's.
-                AND NOT (p.polcmd = 'r' AND p.polroles = ARRAY(SELECT oid FROM pg_roles WHERE 'rylie_reader_' || rolname = p.polname))
+                -- The policy of a provisioned login is not the schema's.
+                AND NOT (p.polcmd = 'r' AND p.polroles = ARRAY(SELECT oid FROM pg_roles WHERE p.polname IN ('rylie_login_' || rolname, 'rylie_reader_' || rolname)))
             ),
             'grants', (
                 SELECT coalesce(json_object_agg(rolname, rights), '{}') FROM (

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
+use crate::literal::literal;
 use crate::marker::{self, State};
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
@@ -87,11 +88,13 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
     Ok(unsettled.map(|_| mark.state))
 }
 
-/// Builds the condition that every table has the policy and that every role may call its function.
+/// Builds the condition that every table has the policy, and that its function is this version's and open to all.
 fn is_open() -> String {
     let policies = TABLES.map(|table| HAS_POLICY.replace("$table", table)).join(" AND ");
+    let function = literal(CREATE_FUNCTION);
     format!(
-        "coalesce(has_function_privilege('public', to_regprocedure('public.{FUNCTION}'), 'EXECUTE'), false) AND {policies}"
+        "coalesce(has_function_privilege('public', to_regprocedure('public.{FUNCTION}'), 'EXECUTE'), false) \
+         AND pg_get_functiondef(to_regprocedure('public.{FUNCTION}')) = {function} AND {policies}"
     )
 }
 

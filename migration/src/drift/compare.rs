@@ -10,8 +10,8 @@ use crate::roles::UNIT_ROLES;
 
 const NOTHING: &str = "nothing";
 
-/// Prefix of the readers' policies, one per login. Provisioning creates them, not a migration.
-const OF_READERS: &str = "rylie_reader_";
+/// Prefixes of the policies of provisioned logins. Provisioning creates them, not a migration.
+const OF_LOGINS: [&str; 2] = ["rylie_login_", "rylie_reader_"];
 
 /// Compares in the order in which a database is built, which is also the order for fixes.
 pub(super) fn compare(expected: &Snapshot, live: &Snapshot) -> Drift {

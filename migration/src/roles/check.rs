@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::{grants, provisioned_for_backups};
 use crate::connection::{Connection, TAKE};
-use crate::deploy::row_security;
+use crate::deploy::{coexistence, row_security};
 use crate::error::{Error, Result};
+use crate::marker::{self, State};
 use crate::owners;
 use crate::session::Migrations;
 use crate::step::Engine;
@@ -36,7 +37,7 @@ pub struct RoleCheck {
 }
 
 /// Each check: id, status of a failure, a query that returns the problems, the text of a success, the remedy.
-const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
+const CHECKS: [(&str, CheckStatus, &str, &str, &str); 7] = [
     (
         "roles.service",
         CheckStatus::Fail,
@@ -66,6 +67,20 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 6] = [
          AND pg_has_role(session_user, oid, 'MEMBER')",
         "the login may not seal, remove or erase audit records",
         "unless this is the sealer's login, `REVOKE rylie_sealer FROM` it and create a login for the sealer with `rylie roles provision --sealer NAME`",
+    ),
+    (
+        "roles.elsewhere",
+        CheckStatus::Fail,
+        // A role belongs to the whole server, and so do its memberships.
+        "SELECT DISTINCT quote_ident(r.rolname) || ' may take ' || quote_ident(u.rolname) || ' here, and was provisioned in database ' || quote_ident(d.datname) \
+         FROM pg_roles r JOIN pg_roles u ON u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(r.oid, u.oid, $take) \
+         JOIN pg_shdepend s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid IN ('pg_policy'::regclass, 'pg_class'::regclass) \
+         JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
+         WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
+         AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_') \
+         AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND pg_has_role(r.oid, c.relowner, 'MEMBER')) ORDER BY 1",
+        "no login of another database may take the roles of units here",
+        "REVOKE CONNECT ON DATABASE this database FROM PUBLIC and from that login, and GRANT CONNECT to each login of this database",
     ),
     (
         "roles.audit_log",
@@ -126,6 +141,7 @@ impl Migrations {
             allow_backups(connection, service).await?;
         }
         checks.push(unexpected_grants(connection).await?);
+        checks.push(kept_rights(connection).await?);
         let missing = match connection.ask(ONLY_READS, "checking the login's rights").await? {
             Some(_) => row_security::missing_without_units(connection).await?,
             None => row_security::missing(connection).await?,
@@ -163,6 +179,19 @@ async fn unexpected_grants(connection: &mut Connection) -> Result<RoleCheck> {
         "run `rylie migrate deploy`; `rylie drift` shows the statements",
     );
     Ok(outcome("roles.grants", CheckStatus::Fail, &wrong, right, fix))
+}
+
+/// Checks that no login keeps rights past row-level security from before the end of the adoption.
+async fn kept_rights(connection: &mut Connection) -> Result<RoleCheck> {
+    let fresh = marker::read(connection).await?.is_some_and(|mark| mark.state == State::Fresh);
+    let logins = if fresh { coexistence::logins(connection).await? } else { Vec::new() };
+    let keep = logins.iter().filter(|login| !login.keeps_after_finish.is_empty());
+    let wrong: Vec<String> = keep.clone().map(|login| format!("login {} has some", login.login)).collect();
+    let mut fixes: Vec<&str> = keep.flat_map(|login| &login.keeps_after_finish).map(String::as_str).collect();
+    fixes.sort_unstable();
+    fixes.dedup();
+    let right = "no login has rights from before the adoption that row-level security does not cover";
+    Ok(outcome("roles.old_rights", CheckStatus::Warn, &wrong, right, &fixes.join("; ")))
 }
 
 /// Checks that no other role's code or tables can replace ours.

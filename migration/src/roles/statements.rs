@@ -1,7 +1,7 @@
 //! The SQL for the logins' rights.
 
-use super::Provisioned;
 use super::secrets::is_secret;
+use super::{Provisioned, UNIT_ROLES};
 use crate::adopt::{Catalog, Table};
 use crate::literal::literal;
 
@@ -17,17 +17,28 @@ pub(super) const UNSAFE: &str = "SELECT CASE WHEN rolsuper THEN 'is a superuser'
      FROM pg_roles r WHERE r.rolname = $1";
 
 /// Whether the role `r` may assume roles of the units, as a service's login does, in whichever database.
-pub(crate) const SERVES: &str = "EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.roleid \
+const SERVES: &str = "EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.roleid \
      WHERE m.member = r.oid AND u.rolname IN ('rylie_doors', 'rylie_tenant', 'rylie_identity'))";
 
-/// Returns why the login `$1` may not become a service's login: it belongs to the old service of another database. A
-/// service's login inherits nothing, in every database of the server.
+/// Returns why the login `$1` may not be provisioned: it has rights in another database, where no policy shows that it
+/// was provisioned. A provisioned login inherits nothing and has one password, in every database of the server.
 pub(super) fn elsewhere() -> String {
+    let ours = UNIT_ROLES.iter().chain(&["rylie_auditor"]).map(|role| literal(role)).collect::<Vec<_>>().join(", ");
     format!(
-        "SELECT 'has rights in the database ' || quote_ident(d.datname) || ' of this server, and could lose all rows there; give this service a login of its own' \
-         FROM pg_roles r JOIN pg_shdepend s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid = 'pg_class'::regclass \
+        "SELECT 'has rights in the database ' || quote_ident(d.datname) || ' of this server, and could lose them; name a login that no other database uses' \
+         FROM pg_roles r JOIN pg_roles g ON g.oid = r.oid OR g.rolname !~ '^pg_' AND g.rolname NOT IN ({ours}) AND pg_has_role(r.oid, g.oid, 'MEMBER') \
+         JOIN pg_shdepend s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = g.oid \
          JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
-         WHERE r.rolname = $1 AND NOT {SERVES} LIMIT 1"
+         WHERE r.rolname = $1 AND NOT {SERVES} AND NOT EXISTS (SELECT FROM pg_shdepend p WHERE p.dbid = s.dbid \
+         AND p.classid = 'pg_policy'::regclass AND p.refclassid = 'pg_authid'::regclass AND p.refobjid = r.oid) \
+         ORDER BY d.datname LIMIT 1"
+    )
+}
+
+/// Returns why the login `$1` may not become a reader: it could write as a unit.
+pub(super) fn serving() -> String {
+    format!(
+        "SELECT 'may assume roles of the units, and so may write' FROM pg_roles r WHERE r.rolname = $1 AND {SERVES}"
     )
 }
 
@@ -50,17 +61,25 @@ pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-pub(super) fn register(row: &Provisioned) -> String {
+/// Returns the statements that record a login. Its policy marks it in the catalog, where every role may read it: during a
+/// coexistence, a login without mark counts as one of the old service. Row-level security is off on the record, so the
+/// policy has no other effect.
+pub(super) fn register(row: &Provisioned) -> [String; 3] {
     let Provisioned { login, kind, tenant, every_tenant, reason, .. } = row;
     let text = |value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), literal);
-    format!(
-        "INSERT INTO rylie_logins (login, kind, tenant, every_tenant, reason) VALUES ({}, '{kind}', {}, {every_tenant}, {}) \
-         ON CONFLICT (login) DO UPDATE SET tenant = excluded.tenant, every_tenant = excluded.every_tenant, \
-         reason = excluded.reason, provisioned_at = excluded.provisioned_at",
-        literal(login),
-        text(tenant),
-        text(reason)
-    )
+    let policy = identifier(&format!("rylie_login_{login}"));
+    [
+        format!(
+            "INSERT INTO rylie_logins (login, kind, tenant, every_tenant, reason) VALUES ({}, '{kind}', {}, {every_tenant}, {}) \
+             ON CONFLICT (login) DO UPDATE SET tenant = excluded.tenant, every_tenant = excluded.every_tenant, \
+             reason = excluded.reason, provisioned_at = excluded.provisioned_at",
+            literal(login),
+            text(tenant),
+            text(reason)
+        ),
+        format!("DROP POLICY IF EXISTS {policy} ON rylie_logins"),
+        format!("CREATE POLICY {policy} ON rylie_logins FOR SELECT TO {} USING (false)", identifier(login)),
+    ]
 }
 
 pub(super) fn open_to_app(login: &str) -> Vec<String> {
@@ -78,15 +97,27 @@ pub(super) fn defaults(on: bool) -> Vec<String> {
         .to_vec()
 }
 
+/// Revokes every right on our tables and the service's own from a login. The guide's grants for the old service gave it
+/// some.
+pub(super) fn without_rights(live: &Catalog, own: &Catalog, login: &str) -> Vec<String> {
+    let name = identifier(login);
+    let tables = RECORDS.into_iter().chain(known(live, own).into_iter().map(|(table, _)| table));
+    tables.map(|table| format!("REVOKE ALL ON {} FROM {name}", identifier(table))).collect()
+}
+
+/// Returns the statements that revoke the login `$1`'s rights on tables and sequences to come, as far as this role may.
+pub(super) const DEFAULTS: &str = "SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL ON %s FROM %I', pg_get_userbyid(d.defaclrole), \
+     CASE d.defaclnamespace WHEN 0 THEN '' ELSE ' IN SCHEMA public' END, CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END, r.rolname) \
+     FROM pg_default_acl d, aclexplode(d.defaclacl) e JOIN pg_roles r ON r.oid = e.grantee WHERE r.rolname = $1 AND d.defaclobjtype IN ('r', 'S') \
+     AND d.defaclnamespace IN (0, 'public'::regnamespace) AND pg_has_role(current_user, d.defaclrole, 'MEMBER') GROUP BY 1";
+
 /// Revokes every right on our tables and the service's own from a reader.
 pub(super) fn without_reader(live: &Catalog, own: &Catalog, login: &str) -> Vec<String> {
-    let name = identifier(login);
     let policy = identifier(&format!("rylie_reader_{login}"));
-    let mut changes: Vec<String> = RECORDS.iter().map(|table| format!("REVOKE ALL ON {table} FROM {name}")).collect();
-    for (table, _) in known(live, own) {
-        changes.push(format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table)));
-        changes.push(format!("REVOKE ALL ON {} FROM {name}", identifier(table)));
-    }
+    let mut changes = without_rights(live, own, login);
+    changes.extend(
+        known(live, own).iter().map(|(table, _)| format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table))),
+    );
     changes
 }
 

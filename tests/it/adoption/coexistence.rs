@@ -1,8 +1,10 @@
 //! A database that the old service still uses: isolated for us, and open for its owner until the adoption is finished.
 
-use rylie_migration::{AdoptOptions, Error, Refusal, State};
+use rylie_migration::{AdoptOptions, DeployProgress, Error, Refusal, State};
 use rylie_testkit::{Cluster, PostgresDatabase};
+use tokio::sync::Notify;
 
+use super::guide::of_the_guide;
 use crate::support::logins::give_away;
 use crate::support::old_service::{fill, make_base};
 use crate::support::raw::Raw;
@@ -70,4 +72,29 @@ async fn the_adoption_is_not_finished_without_the_roles() {
     // A superuser creates the roles and finishes immediately.
     assert!(migrations(&database.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
     assert_eq!(Raw::connect(&owner).await.rows(ROWS).await, Ok(vec![]));
+}
+
+/// The old service records an event between the migration that gives it a position and the one that lets it wait.
+#[tokio::test]
+async fn an_event_of_the_adoption_waits_for_its_seal_at_its_own_position() {
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    let reached = Notify::new();
+    let mut interrupted = migrations(&place.owner).await;
+    let mut watch = |progress: DeployProgress<'_>| {
+        if matches!(progress, DeployProgress::Started { migration: "m20261124_000012_create_audit_seals", .. }) {
+            reached.notify_one();
+        }
+    };
+    tokio::select! {
+        done = interrupted.adopt(AdoptOptions::default(), &mut watch) => panic!("{done:?}"),
+        () = reached.notified() => {}
+    }
+    drop(interrupted);
+    let mut app = Raw::connect(&place.app).await;
+    app.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('gap', 'ann', 'x', 'y')").await;
+
+    place.adopt().await;
+
+    let sql = "SELECT (p.position = a.position)::text FROM \"AuditLog\" a JOIN rylie_audit_pending p ON p.record_id = a.id WHERE a.id = 'gap'";
+    assert_eq!(Raw::connect(&place.url()).await.rows(sql).await.unwrap(), ["true"]);
 }

@@ -1,6 +1,6 @@
 //! The logins of a service that followed the operations guide keep their access on an adopted database.
 
-use rylie_migration::{AdoptOptions, Error, Login, Provision, Refusal, Sees};
+use rylie_migration::{AdoptOptions, CheckStatus, Error, Login, Provision, Refusal, RoleCheck, Sees};
 use rylie_testkit::Cluster;
 
 use super::guide::{Place, everything_read, everything_written, of_the_guide};
@@ -162,6 +162,83 @@ async fn the_end_of_the_adoption_closes_the_tables_to_them() {
     assert_eq!(raw.as_tenant("a1", "SELECT id FROM \"Request\"").await.unwrap(), ["r-ann"]);
     assert_eq!(drifted(&place).await, Vec::<String>::new());
     assert_eq!(migrations(&place.url()).await.refuse_open_sessions().await.map_err(|error| error.to_string()), Ok(()));
+}
+
+/// Row-level security covers neither the tables without tenant key nor `TRUNCATE`, which a new login must not have.
+#[tokio::test]
+async fn rights_past_row_level_security_are_named_and_a_provisioned_login_loses_them() {
+    let place = of_the_guide(&Cluster::private().await.unwrap()).await;
+    let app = format!("{}_app", place.database.name());
+    let hand = place
+        .login(
+            "hand",
+            "GRANT TRUNCATE, SELECT ON \"Request\" TO \"$\"; GRANT SELECT (id) ON \"SystemSettings\" TO \"$\"",
+        )
+        .await;
+    place.adopt().await;
+    let logins = migrations(&place.owner).await.logins().await.unwrap();
+    let kept = |name: &str| &logins.iter().find(|login| login.login.ends_with(name)).unwrap().keeps_after_finish;
+    assert_eq!(
+        *kept("_app"),
+        ["SystemSettings", "VerificationToken"]
+            .map(|table| format!("REVOKE DELETE, INSERT, SELECT, UPDATE ON \"{table}\" FROM {app}"))
+    );
+    assert_eq!(kept("_hand").len(), 2);
+    assert!(migrations(&place.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
+    let mut raw = Raw::connect(&place.url()).await;
+    for statement in kept("_hand") {
+        raw.run(statement).await;
+    }
+    assert_eq!(Raw::connect(&hand).await.rows("TRUNCATE \"Request\"").await, Err(DENIED.to_owned()));
+
+    let warned = old_rights(&place).await;
+    assert!(warned.detail.contains(&app) && !warned.detail.contains("_hand"), "{warned:?}");
+    for name in [&app, &format!("{}_readonly", place.database.name())] {
+        let login = Some(Login { name: name.clone(), password: None });
+        let app = login.clone().filter(|_| name.ends_with("_app"));
+        let readonly = login.filter(|_| name.ends_with("_readonly"));
+        let wanted = Provision { app, readonly, ..Provision::default() };
+        migrations(&place.url()).await.provision(&wanted).await.unwrap();
+    }
+
+    let mut service = Raw::connect(&place.app).await;
+    for sql in
+        ["SELECT token FROM \"VerificationToken\"", "SELECT id FROM \"Request\"", "DELETE FROM \"SystemSettings\""]
+    {
+        assert_eq!(service.rows(sql).await, Err(DENIED.to_owned()), "{sql}");
+    }
+    assert_eq!(old_rights(&place).await.status, CheckStatus::Ok);
+    Raw::connect(&place.owner).await.run("CREATE TABLE later (id int)").await;
+    assert_eq!(service.rows("SELECT id FROM later").await, Err(DENIED.to_owned()));
+}
+
+async fn old_rights(place: &Place) -> RoleCheck {
+    let checks = migrations(&place.url()).await.check_roles().await.unwrap();
+    checks.into_iter().find(|check| check.id == "roles.old_rights").unwrap()
+}
+
+/// A view and a function that run as their owner read what the owner may.
+#[tokio::test]
+async fn a_login_that_reads_through_a_view_or_a_function_loses_rows_too() {
+    let place = of_the_guide(&Cluster::private().await.unwrap()).await;
+    let views = "CREATE ROLE bi; GRANT SELECT ON \"Request\", \"Task\" TO bi; CREATE SCHEMA bi AUTHORIZATION bi; GRANT USAGE ON SCHEMA bi TO \"$\"; SET ROLE bi; \
+         CREATE VIEW bi.requests AS SELECT id, status FROM public.\"Request\"; CREATE VIEW bi.outer_one AS SELECT id FROM bi.requests; \
+         CREATE VIEW bi.own_rights WITH (security_invoker = true) AS SELECT id FROM public.\"User\"; \
+         CREATE FUNCTION bi.tasks() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM public.\"Task\"'; \
+         REVOKE EXECUTE ON FUNCTION bi.tasks() FROM PUBLIC; GRANT SELECT ON bi.outer_one, bi.own_rights TO \"$\"; GRANT EXECUTE ON FUNCTION bi.tasks() TO \"$\"; RESET ROLE";
+    let report = place.login("report", views).await;
+    place.adopt().await;
+    let mut report = Raw::connect(&report).await;
+    assert_eq!(report.rows("SELECT id FROM bi.outer_one").await.unwrap().len(), 3);
+
+    let logins = migrations(&place.owner).await.logins().await.unwrap();
+    let found = logins.iter().find(|login| login.login.ends_with("_report")).unwrap();
+    assert_eq!(found.via, ["function bi.tasks()", "view bi.outer_one"]);
+    assert_eq!(found.loses_at_finish, ["Request", "Task"]);
+
+    assert!(migrations(&place.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
+    assert_eq!(report.rows("SELECT id FROM bi.outer_one").await, Ok(vec![]));
+    assert_eq!(report.rows("SELECT bi.tasks()::text").await.unwrap(), ["0"]);
 }
 
 /// Adopted by a version that did not handle such logins.

@@ -5,6 +5,7 @@ mod coexistence;
 mod guide;
 mod logins;
 mod managed;
+mod one_server;
 mod refused;
 mod repositories;
 pub(crate) mod reversal;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rylie_db::maintenance::check_ids;
 
 use super::plants::{APPLICATION, ISOLATION, OBSTACLES, SERVER, TABLES, UNLIKE_KEYS};
-use super::{activity, evidence, file, given, planted};
+use super::{activity, evidence, file, given, planted, rights};
 
 /// Checks of keys, audit log, backups, jobs, growth and the write-ahead log. The tests of the command trip them, because
 /// its other commands make their evidence.
@@ -44,7 +44,7 @@ fn every_check_of_postgres_has_a_fixture() {
         .chain(planted::BY_THRESHOLD)
         .chain(activity::BLOCKED)
         .chain(by_the_command())
-        .chain([REACHABLE])
+        .chain([REACHABLE, rights::BY_ANOTHER_DATABASE])
         .collect();
     assert_same(&tested, &check_ids(false));
 }

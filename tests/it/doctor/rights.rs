@@ -79,7 +79,11 @@ const WITHOUT_A_RIGHT: &[&str] = &[
     "isolation.bypass-logins",
     "isolation.service-logins",
     "isolation.unit-roles",
+    "isolation.unrecorded-logins",
 ];
+
+/// The check that a second database of the server trips.
+pub(super) const BY_ANOTHER_DATABASE: &str = "isolation.unrecorded-logins";
 
 #[tokio::test]
 async fn a_check_without_its_right_is_not_checked_and_says_why() {
@@ -191,4 +195,24 @@ async fn provisioned_logins_are_healthy_until_they_lose_a_role() {
     }
     let report = diagnose(&database.url(), &["isolation"]).await;
     assert_eq!(status(&report, "isolation.provisioned-logins"), Verdict::Ok);
+}
+
+#[tokio::test]
+async fn a_login_of_another_database_that_may_enter_is_found() {
+    let cluster = Cluster::private().await.unwrap();
+    let (database, other) = (seeded(&cluster).await, seeded(&cluster).await);
+    let mut raw = Raw::connect(&other.url()).await;
+    raw.run("CREATE ROLE doctor_staging LOGIN NOINHERIT; GRANT SELECT ON rylie_database TO doctor_staging").await;
+    let report = diagnose(&database.url(), &[BY_ANOTHER_DATABASE]).await;
+    assert_eq!(status(&report, BY_ANOTHER_DATABASE), Verdict::Ok);
+
+    raw.run("GRANT rylie_doors TO doctor_staging").await;
+    let report = diagnose(&database.url(), &[BY_ANOTHER_DATABASE]).await;
+    let evidence = &report.check(BY_ANOTHER_DATABASE).unwrap().evidence;
+    let named = evidence.iter().find(|found| found.object == "login doctor_staging").unwrap();
+    assert!(named.detail.ends_with(other.name()), "{named:?}");
+
+    raw.run(&format!("REVOKE CONNECT ON DATABASE \"{}\" FROM PUBLIC", database.name())).await;
+    let report = diagnose(&database.url(), &[BY_ANOTHER_DATABASE]).await;
+    assert_eq!(status(&report, BY_ANOTHER_DATABASE), Verdict::Ok);
 }

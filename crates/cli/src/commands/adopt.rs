@@ -119,12 +119,20 @@ fn in_words(adoption: &Adoption, dry_run: bool) -> String {
 
 /// Describes a login's rights, and what `--finish` removes.
 fn login(login: &LoginRights) -> String {
-    let LoginRights { login, via, rights, loses_at_finish } = login;
+    let LoginRights { login, via, rights, loses_at_finish, keeps_after_finish } = login;
     let loses = match loses_at_finish.as_slice() {
         [] => "loses nothing at --finish".to_owned(),
         tables => format!("loses at --finish every row of {}", tables.join(", ")),
     };
-    format!("login {login} (by {}) works as before; it {loses}; its rights: {}", via.join(", "), rights.join("; "))
+    let keeps = match keeps_after_finish.len() {
+        0 => "",
+        _ => ", and keeps rights that row-level security does not cover",
+    };
+    format!(
+        "login {login} (by {}) works as before; it {loses}{keeps}; its rights: {}",
+        via.join(", "),
+        rights.join("; ")
+    )
 }
 
 fn line(difference: &Difference) -> String {

@@ -18,7 +18,7 @@ const fn probe(id: &'static str, meaning: &'static str) -> CheckSpec {
     by_code(id, meaning, Look::PostgresCode).needs(&[Need::Table("User"), Need::Primary]).fix(PROBE_FIX.0, PROBE_FIX.1)
 }
 
-pub(super) static CHECKS: [CheckSpec; 32] = [
+pub(super) static CHECKS: [CheckSpec; 33] = [
     policies::ROW_SECURITY,
     policies::FORCED,
     policies::POLICY,
@@ -53,6 +53,7 @@ pub(super) static CHECKS: [CheckSpec; 32] = [
     logins::SERVICE,
     logins::UNIT_ROLES,
     logins::PROVISIONED,
+    logins::UNRECORDED,
     probe("isolation.probe-tenant", "The tenant role reads or writes rows of another tenant."),
     probe("isolation.probe-identity", "The identity role reads or writes rows that belong to tenant units."),
     probe("isolation.probe-platform", "The platform role may change evidence or the environment marker."),

@@ -17,10 +17,14 @@ pub struct LoginRights {
     /// The login's name.
     pub login: String,
     /// The sources of its rights: `owner`, `direct grant`, `member of ROLE`, `SET ROLE ROLE`, `PUBLIC`, `default
-    /// privileges of ROLE`.
+    /// privileges of ROLE`, `view NAME`, `materialized view NAME`, and `function NAME` for one that runs as its owner.
     pub via: Vec<String>,
     /// Its commands by table, as `Request: INSERT, SELECT`; with the columns if a right covers only some.
     pub rights: Vec<String>,
+    /// The statements that revoke what it keeps once the adoption is finished. Row-level security covers neither `TRUNCATE`
+    /// and `TRIGGER` nor the tables without tenant key.
+    #[serde(default)]
+    pub keeps_after_finish: Vec<String>,
     /// The tables whose rows it can no longer reach once the adoption is finished.
     pub loses_at_finish: Vec<String>,
 }

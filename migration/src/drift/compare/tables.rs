@@ -1,6 +1,6 @@
 //! Comparison of tables and their parts.
 
-use super::{Comparison, NOTHING, OF_READERS};
+use super::{Comparison, NOTHING, OF_LOGINS};
 use crate::drift::fix;
 use crate::drift::snapshot::{Column, Definitions, Snapshot, Table};
 
@@ -185,7 +185,10 @@ impl Comparison {
         let live: Definitions = found
             .policies
             .iter()
-            .filter(|(policy, definition)| !(policy.starts_with(OF_READERS) && definition.contains(" FOR SELECT ")))
+            .filter(|(policy, definition)| {
+                let of_login = OF_LOGINS.iter().any(|prefix| policy.starts_with(prefix));
+                !(of_login && definition.contains(" FOR SELECT "))
+            })
             .map(|(policy, definition)| (policy.clone(), definition.clone()))
             .collect();
         self.dangerous(&format!("policy {name}."), "", &table.policies, &live, |policy| {

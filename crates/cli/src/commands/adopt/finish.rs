@@ -26,8 +26,9 @@ pub(super) struct Answers {
 pub(super) async fn run(global: &Global, answers: Answers) -> Result<Report> {
     let settings = existing(global)?;
     let mut migrations = migrations_of(&settings, global).await?;
-    let losing = migrations.losing_logins().await?;
+    let mut logins = Vec::new();
     if migrations.mark().await?.is_some_and(|mark| mark.state == State::Coexistence) {
+        logins = migrations.logins().await?;
         if !answers.yes {
             migrations.refuse_open_sessions().await?;
         }
@@ -43,14 +44,25 @@ pub(super) async fn run(global: &Global, answers: Answers) -> Result<Report> {
         return Ok(Report::new(json!({ "finished": false }), "nothing to do: the adoption is finished"));
     }
     let mut lines = vec!["the adoption is finished: row-level security applies to the table owner too".to_owned()];
-    lines.extend(losing.iter().map(|login| {
-        format!("login {} has lost access to all rows of {}", login.login, login.loses_at_finish.join(", "))
-    }));
+    lines.extend(logins.iter().flat_map(of_login));
     lines.push(OF_DUMPS.to_owned());
     let mut json = json!({ "finished": true });
-    let others: Vec<&LoginRights> = losing.iter().filter(|login| login.via != ["owner"]).collect();
+    let concerned = |login: &&LoginRights| {
+        login.via != ["owner"] && !(login.loses_at_finish.is_empty() && login.keeps_after_finish.is_empty())
+    };
+    let others: Vec<&LoginRights> = logins.iter().filter(concerned).collect();
     if !others.is_empty() {
         json["logins"] = json!(others);
     }
     Ok(Report::new(json, lines.join("\n")))
+}
+
+/// Says what a login has lost, and how to take the rest.
+fn of_login(login: &LoginRights) -> Vec<String> {
+    let LoginRights { login, loses_at_finish: lost, keeps_after_finish: kept, .. } = login;
+    let lost = (!lost.is_empty()).then(|| format!("login {login} has lost access to all rows of {}", lost.join(", ")));
+    let kept = (!kept.is_empty()).then(|| {
+        format!("login {login} keeps rights that row-level security does not cover; revoke them: `{}`", kept.join("; "))
+    });
+    lost.into_iter().chain(kept).collect()
 }

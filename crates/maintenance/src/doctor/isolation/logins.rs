@@ -92,3 +92,23 @@ pub(super) const PROVISIONED: CheckSpec = postgres(
 .healthy("every provisioned login has what it needs")
 .needs(&[Need::Table("rylie_logins")])
 .fix("rylie roles provision, with the login's former options", "none; from its next statement on");
+
+/// A role belongs to the whole server, and so do its memberships. A provisioned login has a policy that names it.
+pub(super) const UNRECORDED: CheckSpec = postgres(
+    "isolation.unrecorded-logins",
+    "A login of another database may assume roles of the units in this one.",
+    "WITH other AS (SELECT r.oid, r.rolname, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS take, \
+         (SELECT string_agg(DISTINCT quote_ident(d.datname), ', ') FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
+           WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid IN ('pg_policy'::regclass, 'pg_class'::regclass)) AS elsewhere \
+       FROM pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
+         AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_') \
+         AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND pg_has_role(r.oid, c.relowner, 'MEMBER'))) \
+     SELECT 'critical', 'login ' || quote_ident(rolname), 'may assume ' || u.roles || ', and was not provisioned here; it has rights in ' || elsewhere, \
+       format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC, %I', current_database(), rolname), 'none; grant CONNECT to each login of this database first' \
+     FROM other, LATERAL (SELECT string_agg(u.rolname, ', ' ORDER BY u.rolname) AS roles FROM pg_roles u \
+       WHERE u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(other.oid, u.oid, other.take)) u \
+     WHERE u.roles IS NOT NULL AND elsewhere IS NOT NULL",
+)
+.healthy("no login of another database may assume roles of the units here")
+.needs(&[Need::Table("User")])
+.fix("REVOKE CONNECT ON DATABASE … FROM PUBLIC and that login", "none; grant CONNECT to each login of this database first");
