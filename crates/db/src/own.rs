@@ -30,7 +30,8 @@ pub use crate::schema::Schema;
 pub mod derived {
     pub use rylie_entities::{
         ColumnTrait, Condition, DbErr, Decoded, Expr, Keyed, KeysetKey, KeysetRow, KeysetTable, Order, OwnColumns,
-        OwnTable, QueryResult, Readable, SoftDelete, SoftDeleted, TenantId, TenantOwned, UserId, beyond, nullable,
+        OwnTable, QueryResult, Readable, RepositoryTable, SoftDelete, SoftDeleted, TenantId, TenantOwned, UserId,
+        beyond, nullable,
     };
     pub use rylie_repositories::{Loaded, Reading, TenantUnit, load};
 }

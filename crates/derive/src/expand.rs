@@ -202,7 +202,7 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
     let (id, id_type) = (&entity.fields[entity.id].ident, &entity.fields[entity.id].ty);
     let of_service = if entity.attributes.platform.is_none() { loaded(entity, root) } else { TokenStream::new() };
     quote! {
-        impl #root::OwnTable for Entity {
+        impl #root::RepositoryTable for Entity {
             type Id = #id_type;
             const OWN: #root::OwnColumns<Column> = #root::OwnColumns {
                 owner: #owner,
@@ -227,6 +227,8 @@ fn loaded(entity: &Entity, root: &TokenStream) -> TokenStream {
     let (id, id_type) = (&entity.fields[entity.id].ident, &entity.fields[entity.id].ty);
     let table: &LitStr = &entity.table;
     quote! {
+        impl #root::OwnTable for Entity {}
+
         impl #root::Readable for Entity {}
 
         impl #root::Loaded for Model {

@@ -7,13 +7,9 @@ use sea_orm::EntityTrait;
 use super::{Keyed, KeysetRow, KeysetTable};
 use crate::RowId;
 
-/// A table whose repositories use `Table`: a service's own, and those of the platform that have a list order. A store
-/// lets a service reach only the tables of its `Schema`. `#[derive(TenantOwned)]` implements it.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no table of a service",
-    note = "a service's entity has #[derive(TenantOwned)] on its `Model`; a table of the platform has a repository"
-)]
-pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
+/// A table whose repositories use `Table`: a service's own, and those of the platform that have a list order.
+/// `#[derive(TenantOwned)]` implements it.
+pub trait RepositoryTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
     /// The type of its key.
     type Id: RowId;
 
@@ -23,6 +19,14 @@ pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
     /// Returns the key of a row.
     fn id(row: &Self::Model) -> &Self::Id;
 }
+
+/// A service's own table. `#[derive(TenantOwned)]` implements it. No table of the platform has it, so a service's code
+/// reaches those by their repositories only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no table of a service",
+    note = "a service's entity has #[derive(TenantOwned)] on its `Model`; a table of the platform has a repository"
+)]
+pub trait OwnTable: RepositoryTable {}
 
 /// The columns of a table with a meaning.
 #[derive(Clone, Copy, Debug)]
