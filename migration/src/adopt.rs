@@ -97,7 +97,7 @@ impl Migrations {
         self.refuse_strangers().await?;
         let mut adoption = look(&mut self.connection).await?;
         if !adoption.pending.is_empty() {
-            adoption.preflight = Some(Preflight::read(&mut self.connection).await?);
+            adoption.preflight = Some(Preflight::read(self).await?);
         }
         Ok(adoption)
     }
@@ -110,8 +110,11 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     guard::refuse_exempt(&mut migrations.connection).await?;
     let mut adoption = look(&mut migrations.connection).await?;
     if !adoption.pending.is_empty() {
-        let preflight = Preflight::read(&mut migrations.connection).await?;
+        let preflight = Preflight::read(migrations).await?;
         progress(DeployProgress::Adopting { preflight: &preflight });
+        if let Some(PreflightFinding { detail, fix, .. }) = preflight.blocking().cloned() {
+            return Err(Refusal::Prevented { detail, fix }.into());
+        }
     }
     record::install(&mut migrations.connection).await?;
     journal::install(&mut migrations.connection).await?;

@@ -29,14 +29,23 @@ const NAME: &str = "rylie/migrate";
 /// The wait for SQLite's write lock, which another process may hold for its whole migration.
 const SQLITE_BUSY: Duration = Duration::from_mins(1);
 
-/// The session's settings. A migration has no time limit except for locks, notices are suppressed, and the server ends sessions of dead
-/// clients. With `row_security = off`, a statement from which a policy would hide rows fails instead of appearing to
-/// succeed. The creator of a role does not inherit it.
-const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-     SET client_min_messages = warning; SET row_security = off; \
+/// The session's settings, whatever the login or the database sets.
+///
+/// - A migration has no time limit except for locks and for pauses: a client that stops inside a transaction loses it
+///   and its locks after five seconds.
+/// - Notices are suppressed, and the server ends sessions of dead clients.
+/// - With `row_security = off`, a statement from which a policy would hide rows fails instead of appearing to succeed.
+/// - A batch waits for another writer's row and reads it again, which only `read committed` does.
+/// - Definitions are compared as text, so names are quoted only where they must be.
+/// - The creator of a role does not inherit it.
+const SESSION: &str = "SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0; \
+     SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = warning; SET row_security = off; \
+     SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
+     SET quote_all_identifiers = off; \
      SET standard_conforming_strings = on; SET lock_timeout = '5s'; SET tcp_keepalives_idle = 60; \
      SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
-     SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'createrole_self_grant'";
+     SELECT set_config(name, CASE name WHEN 'createrole_self_grant' THEN '' ELSE '0' END, false) FROM pg_settings \
+     WHERE name IN ('createrole_self_grant', 'transaction_timeout', 'idle_session_timeout')";
 
 /// The session's wait for a lock, where no step sets another: reading the catalog and counting rows wait for locks too.
 /// [`SESSION`] sets it.
@@ -154,6 +163,22 @@ impl Connection {
             *lock_timeout = limit;
         }
         Ok(())
+    }
+
+    /// Runs several statements in one message, which is one transaction. Returns the first column of the last row.
+    /// The server needs nothing more from the client to end it, so a client that stops holds no lock.
+    pub(crate) async fn in_one_message(&mut self, sql: String) -> sqlx::Result<Option<String>> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        match self {
+            Self::Postgres { session, watch, .. } => {
+                let rows = watch.over(sql.fetch_all(session.as_mut())).await??;
+                rows.last().map_or(Ok(None), |row| row.try_get(0))
+            }
+            Self::Sqlite(session) => {
+                let rows = sql.fetch_all(session.as_mut()).await?;
+                rows.last().map_or(Ok(None), |row| row.try_get(0))
+            }
+        }
     }
 
     /// Returns the first column of the first row of a query without parameters.

@@ -8,6 +8,7 @@ pub(crate) mod leftovers;
 pub(crate) mod lock;
 pub(crate) mod row_security;
 pub(crate) mod runner;
+pub(crate) mod triggers;
 
 use std::sync::Arc;
 

@@ -82,7 +82,7 @@ pub enum Error {
     },
 
     /// Another process is migrating this database.
-    #[error("another migration has been running for over {} s ({}); wait for it, or end it if it hangs", .waited.as_secs(), process(.holder.as_ref()))]
+    #[error("another migration has been running for over {} s ({}); wait for it{}", .waited.as_secs(), process(.holder.as_ref()), or_end(.holder.as_ref()))]
     Locked {
         /// The process that holds the lock.
         holder: Option<Blocker>,
@@ -295,11 +295,25 @@ pub enum Refusal {
         kind: &'static str,
     },
 
-    /// Provisioning requires the right to create roles.
+    /// The server refused a role, a membership or an attribute that provisioning needs.
+    #[error("refused: {reason} (42501); nothing was changed; {fix}")]
+    MayNotMakeRoles {
+        /// The server's reason.
+        reason: String,
+        /// The remedy.
+        fix: String,
+    },
+
+    /// The coexistence would end without a login for the service, and this login could not provision one.
     #[error(
-        "refused: this login may not create roles; log in as a superuser, or as a member of the table owner that may create roles"
+        "refused: no login of the service is provisioned, and {reason}; {fix}, or run the same command with `--yes`"
     )]
-    MayNotMakeRoles,
+    Unserved {
+        /// Why this login could not.
+        reason: String,
+        /// The remedy.
+        fix: String,
+    },
 
     /// The database has tables but no environment marker.
     #[error(
@@ -340,6 +354,15 @@ pub enum Refusal {
     /// `adopt` found an empty database.
     #[error("refused: there is nothing to adopt; run `rylie migrate deploy`")]
     NothingToAdopt,
+
+    /// A finding of the preflight prevents the adoption.
+    #[error("refused: {detail}; nothing was changed; {fix}")]
+    Prevented {
+        /// The condition.
+        detail: String,
+        /// The remedy.
+        fix: String,
+    },
 
     /// The operation is available on PostgreSQL only.
     #[error(
@@ -468,6 +491,14 @@ fn blocked_by(blockers: &[Blocker]) -> String {
 
 fn process(holder: Option<&Blocker>) -> String {
     holder.map_or_else(|| "its process was not found".to_owned(), ToString::to_string)
+}
+
+/// A migration's session is protected, so ending it takes a flag.
+fn or_end(holder: Option<&Blocker>) -> String {
+    let end = |holder: &Blocker| {
+        format!(", or, if its program is gone, end it: `rylie doctor terminate {} --force`", holder.pid)
+    };
+    holder.map_or_else(|| ", or end it if its program is gone".to_owned(), end)
 }
 
 fn first_stranger(found: &[Stranger]) -> String {

@@ -25,8 +25,7 @@ pub(crate) async fn change(
     resource: &str,
     details: &Value,
 ) -> Result<()> {
-    let failed =
-        Error::doing("changing the database; another process may hold its lock, retry when that process is done");
+    let failed = Error::doing("changing the database");
     let begin = match connection.engine() {
         Engine::Postgres => {
             connection.set_lock_timeout(LOCK_TIMEOUT).await.map_err(&failed)?;

@@ -25,6 +25,9 @@ pub struct Options {
     /// The time limit of one batch of rows; other writers of these rows wait as long. A batch that exceeds it is rolled
     /// back and retried with half as many rows. PostgreSQL.
     pub batch_timeout: Duration,
+    /// Let the fill of the tenant key fire the triggers and rules of others on the filled tables. By default it fires
+    /// none, and an adoption by a login that may not prevent it is refused. PostgreSQL.
+    pub fire_triggers: bool,
 }
 
 impl Default for Options {
@@ -36,6 +39,7 @@ impl Default for Options {
             attempts: 20,
             look: LOOK,
             batch_timeout: Duration::from_millis(250),
+            fire_triggers: false,
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod grants;
 mod login;
 mod password;
 mod requirements;
+pub(crate) mod rights;
 mod secrets;
 mod statements;
 mod withdraw;
@@ -158,7 +159,9 @@ impl Migrations {
         }
         let details = json!({ "roles": rows });
         let outcome = operator::change(connection, &changes, "ROLES_PROVISIONED", "roles", &details).await;
-        outcome.map_err(may_not)?;
+        if let Err(error) = outcome {
+            return Err(rights::explained(connection, error, wanted.backup.is_some()).await);
+        }
         for row in rows.iter().filter(|row| row.kind == "app" && !row.platform) {
             requirements::refuse_platform(connection, &row.login).await?;
         }
@@ -222,7 +225,11 @@ fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
-    if UNIT_ROLES.contains(&name) || name == "rylie_auditor" || name.starts_with("pg_") {
+    if ["public", "none"].contains(&name)
+        || UNIT_ROLES.contains(&name)
+        || name == "rylie_auditor"
+        || name.starts_with("pg_")
+    {
         return Err(Refusal::UnsafeRole { role: name.to_owned(), reason: "is reserved".to_owned() }.into());
     }
     Ok(())
@@ -306,11 +313,4 @@ async fn opened(connection: &mut Connection, row: &Provisioned, own: &Catalog) -
         changes.extend(statements::defaults(true));
     }
     Ok(changes)
-}
-
-/// Turns `insufficient_privilege` into an error that names the required right.
-fn may_not(error: Error) -> Error {
-    let Error::Database { source, .. } = &error else { return error };
-    let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    if code.as_deref() == Some("42501") { Refusal::MayNotMakeRoles.into() } else { error }
 }

@@ -71,6 +71,13 @@ impl Migrations {
         self
     }
 
+    /// Lets the fill of the tenant key fire the triggers of others: see [`Options::fire_triggers`].
+    #[must_use]
+    pub fn firing_triggers(mut self) -> Self {
+        self.options.fire_triggers = true;
+        self
+    }
+
     /// Uses another list instead of [`MIGRATIONS`], to test migrations before they are listed. It must begin with our
     /// list: only a database with the base on record can be migrated.
     #[must_use]

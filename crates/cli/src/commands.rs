@@ -67,6 +67,13 @@ pub(crate) enum Command {
     Completions(completions::Completions),
 }
 
+impl Command {
+    /// Returns whether an interrupted run continues when the command is run again.
+    pub(crate) fn resumes(&self) -> bool {
+        matches!(self, Self::Migrate(_) | Self::Adopt(_))
+    }
+}
+
 pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
     match command {
         Command::Migrate(migrate) => migrate.run(global).await,

@@ -35,6 +35,10 @@ pub(crate) enum Failure {
     )]
     NoFile(#[source] Box<rylie_db::Error>),
 
+    /// A signal ended a command that continues when it is run again.
+    #[error("interrupted; what is done stays: run the same command again, it resumes")]
+    Interrupted,
+
     /// A failed operation on a file, or on standard input or output.
     #[error("{doing}")]
     File { doing: String, source: std::io::Error },
@@ -76,6 +80,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Audit(audit::Error::Malformed { .. } | audit::Error::Damaged { .. }) => 2,
             Self::Found(_) => 3,
+            Self::Interrupted => 130,
             Self::Database(error) if is_rewritten(error) || is_damaged(error) => 3,
             Self::Refused(_) | Self::Keys(crypto::Error::KeyFileExists { .. }) => 4,
             Self::Database(error) if is_usage(error) => 2,

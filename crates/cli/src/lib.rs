@@ -63,7 +63,37 @@ fn parsed(schema: Schema) -> clap::error::Result<Cli> {
 }
 
 async fn run_parsed(cli: &Cli) -> failure::Result<()> {
-    let report = commands::run(&cli.command, &cli.global).await?;
+    let report = if cli.command.resumes() {
+        tokio::select! {
+            biased;
+            done = commands::run(&cli.command, &cli.global) => done?,
+            () = interrupted() => return Err(failure::Failure::Interrupted),
+        }
+    } else {
+        commands::run(&cli.command, &cli.global).await?
+    };
     report.print(&cli.global)?;
     report.verdict.map_or(Ok(()), Err)
+}
+
+/// Waits for the signals of Ctrl-C, of a service manager and of a closed terminal; for ever where there are none.
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let signals: io::Result<Vec<_>> = kinds.into_iter().map(signal).collect();
+    let Ok(mut signals) = signals else { return std::future::pending().await };
+    std::future::poll_fn(|context| {
+        let received = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if received { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+/// As above, where Ctrl-C is the only signal.
+#[cfg(not(unix))]
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
 }

@@ -21,6 +21,9 @@ const BLOCKED: Duration = Duration::from_secs(5);
 /// How often a long step that nothing blocks is printed.
 const WORKING: Duration = Duration::from_secs(10);
 
+/// After this many idle seconds the program of a session that holds the migration lock may be gone.
+const LEFT_OVER: i64 = 30;
+
 /// Prints one line to standard error, which may be closed.
 pub(crate) fn line(global: &Global, line: &str) {
     if !global.quiet {
@@ -91,8 +94,7 @@ pub(crate) fn lines(global: &Global) -> impl FnMut(DeployProgress<'_>) + Send + 
 fn in_words(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
     match progress {
         DeployProgress::Waiting { holder } => {
-            let holder = holder.map(Blocker::to_string).map(|holder| format!(": {holder}")).unwrap_or_default();
-            Some(format!("waiting for another migration{holder}"))
+            Some(format!("waiting for another migration{}", holder.map(holding).unwrap_or_default()))
         }
         DeployProgress::Started { migration, steps } => Some(format!("{migration}: {steps} steps")),
         DeployProgress::Step { step, statement, .. } if verbose => {
@@ -103,6 +105,17 @@ fn in_words(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
         DeployProgress::Rows { step, done, of: None, .. } => Some(format!("  {step}: {done} rows")),
         _ => None,
     }
+}
+
+/// Names the holder of the migration lock, and how to end one that seems to be left over: it does nothing for long.
+fn holding(holder: &Blocker) -> String {
+    let is_idle = holder.state.as_deref().is_none_or(|state| state.starts_with("idle"));
+    let advice = if is_idle && holder.since_seconds.is_some_and(|age| age >= LEFT_OVER) {
+        format!("; if its program is gone, end it: `rylie doctor terminate {} --force`", holder.pid)
+    } else {
+        String::new()
+    };
+    format!(": {holder}{advice}")
 }
 
 /// Returns whether to print: one line for each tenth of a large step keeps a log short.

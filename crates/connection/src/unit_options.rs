@@ -27,6 +27,9 @@ pub struct UnitOptions {
     ///
     /// [`Error::Timeout`]: crate::Error::Timeout
     pub statement_timeout: Option<Duration>,
+    /// The longest pause inside the unit's transaction, instead of the pool's limit. The server then ends the session: a
+    /// process that is stopped inside the unit holds its rows' locks no longer. PostgreSQL only.
+    pub idle_timeout: Option<Duration>,
     /// The position that a read-only unit must see. Only a replica that has replayed it may serve the unit.
     pub after: Option<LogPosition>,
     /// The longest wait of a read-only unit for a replica; then the primary serves it. Zero: no wait.

@@ -198,8 +198,14 @@ fn in_words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        // The driver repeats the server's message, and adds the line of the server's source code.
+        let core = said.strip_prefix("error returned from database: ").unwrap_or(&said);
+        let core = core.split(" at line ").next().unwrap_or_default();
+        if !text.contains(core) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         cause = error.source();
     }
     text

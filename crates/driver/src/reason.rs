@@ -3,8 +3,13 @@
 use std::fmt;
 use std::io::ErrorKind;
 
-/// Displays the reason for an error in one line: the server's message with its SQLSTATE (or SQLite's code). Messages of
-/// class 22 quote values, so only their code is shown.
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
+/// Displays the reason for an error in one line: the server's message with its SQLSTATE (or SQLite's code).
+///
+/// Some messages quote values of rows, so only their code is shown: those of class 22, and those that a function of
+/// others raises, as a trigger does.
 #[derive(Clone, Copy, Debug)]
 pub struct Reason<'e>(pub &'e sqlx::Error);
 
@@ -25,13 +30,17 @@ impl Reason<'_> {
             sqlx::Error::Database(report) => of_code(&report.code().unwrap_or_default()),
             sqlx::Error::Io(error) => Some(match error.kind() {
                 ErrorKind::ConnectionRefused | ErrorKind::NotFound => {
-                    "check that the server runs, and the host and port of the URL"
+                    "check that the server runs, the host and port of the URL, and the files that it names for TLS"
                 }
+                ErrorKind::InvalidData => OF_TLS,
                 ErrorKind::PermissionDenied => "let this user open the server's socket or the file",
                 _ => "check the host and port of the URL, and the network",
             }),
             sqlx::Error::PoolTimedOut => Some("check the host and port of the URL, and the network"),
-            sqlx::Error::Tls(_) => Some("turn TLS on in the server, or change `sslmode` and `sslrootcert` in the URL"),
+            sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS") => {
+                Some("turn TLS on in the server, or change `sslmode` in the URL")
+            }
+            sqlx::Error::Tls(_) => Some(OF_TLS),
             sqlx::Error::Configuration(_) => Some("correct the URL; its form is postgres://user@host:port/database"),
             _ => None,
         }
@@ -43,7 +52,9 @@ impl fmt::Display for Reason<'_> {
         match self.0 {
             sqlx::Error::Database(report) => {
                 let code = report.code().unwrap_or_default();
-                if code.starts_with("22") {
+                if is_raised_by_others(&**report) {
+                    write!(f, "a trigger or function of the database raised an error (SQLSTATE {code})")
+                } else if code.starts_with("22") {
                     write!(f, "SQLSTATE {code}")
                 } else {
                     write!(f, "{} ({code})", report.message())
@@ -56,12 +67,32 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
+/// The handshake failed: the server's certificate was not accepted, or it did not accept ours.
+const OF_TLS: &str = "check `sslmode` and `sslrootcert` in the URL: the server's certificate must be issued by an authority in that file, \
+     and `verify-full` needs the host's name in it";
+
+/// Returns whether PL/pgSQL code that is not ours raised the error. Its message is free text. Our functions begin with
+/// `rylie_`, and our blocks have no name.
+fn is_raised_by_others(report: &dyn DatabaseError) -> bool {
+    let Some(report) = report.try_downcast_ref::<PgDatabaseError>() else { return false };
+    let raised = report.routine() == Some("exec_stmt_raise") || report.code().starts_with("P0");
+    let raiser = report.r#where().and_then(|place| place.lines().next()).unwrap_or_default();
+    let name = raiser.strip_prefix("PL/pgSQL function ").unwrap_or_default();
+    let name = name.strip_prefix("public.").unwrap_or(name);
+    raised && !name.starts_with("rylie_") && !name.starts_with("inline_code_block")
+}
+
 /// Codes: <https://www.postgresql.org/docs/15/errcodes-appendix.html>, <https://www.sqlite.org/rescode.html>.
 fn of_code(code: &str) -> Option<&'static str> {
     Some(match code {
+        "25006" => "let the database or this login write (`default_transaction_read_only`), or name the primary server",
         "28P01" => "correct the user or the password in the URL",
         "28000" => "correct the user or `sslmode` in the URL, or admit this login in the server's pg_hba.conf",
         "3D000" => "create the database, or correct its name in the URL",
+        "42P01" | "42703" | "42883" => {
+            "run `rylie migrate deploy`, or `rylie adopt` if Prisma created the database: the schema is not this version's"
+        }
+        "5" | "261" | "517" => "wait until the other process is done with the file, then run the same command again",
         "42501" => "grant this login the right, or use the table owner's login",
         "53100" | "13" => "free space on the disk of the database",
         "53300" => "close other connections, or raise the server's max_connections",

@@ -135,6 +135,16 @@ pub enum Error {
         reason: String,
     },
 
+    /// The login may not end another login's session.
+    #[error(
+        "this login may not end that session (42501); a superuser runs `{grant}`, or ends the session itself: only a superuser \
+         may end a superuser's"
+    )]
+    MayNotEnd {
+        /// The statement that gives the right.
+        grant: String,
+    },
+
     /// A statement of engine maintenance failed.
     #[error("{doing}")]
     Engine {
@@ -290,12 +300,7 @@ pub struct EngineFault(pub(crate) sqlx::Error);
 
 impl std::fmt::Display for EngineFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
-            sqlx::Error::Database(error) => {
-                write!(f, "{} ({})", error.message(), error.code().unwrap_or_default())
-            }
-            error => write!(f, "{error}"),
-        }
+        write!(f, "{}", rylie_driver::Reason(&self.0))
     }
 }
 

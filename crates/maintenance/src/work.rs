@@ -2,10 +2,14 @@
 
 use std::ops::Deref;
 use std::panic::Location;
+use std::time::Duration;
 
 use rylie_repositories::{Grant, OperationsUnit, PlatformUnit, Result as DataResult, Store, StoreExt, UnitOptions};
 
 use crate::error::{Error, Result};
+
+/// The longest pause inside a job's transaction. Its rows are locked meanwhile, and a batch needs no pause.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// A job's action across tenants, and its reason.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,14 @@ impl Work {
     /// Opens a platform unit that may write.
     #[track_caller]
     pub(crate) fn open(self, store: &dyn Store) -> impl Future<Output = Result<JobUnit<dyn PlatformUnit>>> {
+        let options = UnitOptions { idle_timeout: Some(IDLE), ..UnitOptions::default() };
+        self.open_with(store, options, Location::caller())
+    }
+
+    /// As [`open`](Self::open), for work that reads a file or another database between its statements. The pool limits its
+    /// pauses.
+    #[track_caller]
+    pub(crate) fn open_with_pauses(self, store: &dyn Store) -> impl Future<Output = Result<JobUnit<dyn PlatformUnit>>> {
         self.open_with(store, UnitOptions::default(), Location::caller())
     }
 

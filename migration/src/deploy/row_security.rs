@@ -97,8 +97,11 @@ impl Migrations {
     /// Returns `false` if the coexistence had ended before.
     async fn finish_locked(&mut self, progress: Listener<'_>) -> Result<bool> {
         self.refuse_strangers().await?;
-        let Some(mark) = marker::read(&mut self.connection).await? else { return Err(Refusal::NotOurs.into()) };
+        if guard::is_empty(&mut self.connection).await? {
+            return Err(Refusal::NothingToAdopt.into());
+        }
         guard::refuse_unadopted(&mut self.connection).await?;
+        let Some(mark) = marker::read(&mut self.connection).await? else { return Err(Refusal::NotOurs.into()) };
         self.apply_pending(progress).await?;
         if let Some(reason) = missing(&mut self.connection).await? {
             return Err(Refusal::NoRowSecurity { reason }.into());

@@ -17,8 +17,9 @@ use crate::deploy::lock::Backoff;
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::history::checksum::checksum;
-use crate::history::equivalents::{steps_sent, steps_sent_down};
+use crate::history::equivalents::{fills_tenant_key, for_old_logins, steps_sent, steps_sent_down};
 use crate::history::journal;
+use crate::marker::{self, State};
 use crate::migrations::Migration;
 use crate::options::{DeployProgress, Listener, Options};
 use crate::owners;
@@ -55,7 +56,7 @@ impl Run<'_> {
     /// Runs the steps and records the migration. Returns `false` if another process did so in the meantime (SQLite).
     pub(crate) async fn go(mut self, progress: Listener<'_>) -> Result<bool> {
         let name = self.migration.name();
-        let steps = self.steps();
+        let steps = self.steps().await?;
         progress(DeployProgress::Started { migration: name, steps: steps.len() });
         let outcome = self.go_through(&steps, progress).await;
         if let Err(error) = &outcome {
@@ -95,10 +96,18 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn steps(&self) -> Vec<Step> {
-        match self.direction {
-            Direction::Up => steps_sent(self.migration, self.connection.engine()),
-            Direction::Down => steps_sent_down(self.migration, self.connection.engine()),
+    async fn steps(&mut self) -> Result<Vec<Step>> {
+        let engine = self.connection.engine();
+        if self.direction == Direction::Down {
+            return Ok(steps_sent_down(self.migration, engine));
+        }
+        let steps = steps_sent(self.migration, engine);
+        if engine == Engine::Sqlite || !fills_tenant_key(self.migration) {
+            return Ok(steps);
+        }
+        match marker::read(self.connection).await? {
+            Some(mark) if mark.state == State::Coexistence => Ok(steps.into_iter().map(for_old_logins).collect()),
+            _ => Ok(steps),
         }
     }
 
@@ -268,8 +277,9 @@ fn is_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code().map(Cow::into_owned)).as_deref() == Some("57014")
 }
 
-/// Returns whether a retry may succeed: a lock timeout, or a deadlock in which the server cancelled this transaction.
+/// Returns whether a retry may succeed: a lock timeout, a deadlock in which the server cancelled this transaction, or a
+/// serialization failure. After each of these the server has rolled the transaction back.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
-    matches!(code.as_deref(), Some("55P03" | "40P01"))
+    matches!(code.as_deref(), Some("55P03" | "40P01" | "40001"))
 }

@@ -7,8 +7,12 @@
 
 use std::borrow::Cow;
 
+use crate::deploy::coexistence::FILLING;
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
+
+/// The migration that fills the tenant key.
+pub(crate) const FILL: &str = "m20261123_000003_add_tenant_key";
 
 /// The tables that `m20261123_000003_add_tenant_key` fills, and the value for each row. The released statement joins
 /// the table to itself. Without statistics of the new column the planner expects one row, and compares every row of a
@@ -43,9 +47,25 @@ const OF_USER: &str =
 pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     let steps = migration.up(engine);
     match migration.name() {
-        "m20261123_000003_add_tenant_key" => steps.into_iter().map(|step| fill_of(&step).unwrap_or(step)).collect(),
+        FILL => steps.into_iter().map(|step| fill_of(&step).unwrap_or(step)).collect(),
         "m20261124_000012_create_audit_seals" => steps.into_iter().map(|step| wait_of(&step).unwrap_or(step)).collect(),
         _ => steps,
+    }
+}
+
+/// Turns a step that creates a function which reads a parent's tenant into one that creates it with its owner's rights, as
+/// the coexistence keeps it: a login of the old service may add rows without the right to read their parents. Other steps
+/// stay. The end of the coexistence turns the functions back.
+#[must_use]
+pub(crate) fn for_old_logins(step: Step) -> Step {
+    const CREATE: &str = "CREATE OR REPLACE FUNCTION public.";
+    let name = step.statement().strip_prefix(CREATE).and_then(|rest| rest.split_once(" RETURNS "));
+    match name {
+        Some((name, rest)) if FILLING.contains(&name) => Step::sql(format!(
+            "{CREATE}{name} RETURNS {}",
+            rest.replacen(" LANGUAGE plpgsql ", " LANGUAGE plpgsql SECURITY DEFINER ", 1)
+        )),
+        _ => step,
     }
 }
 
@@ -57,7 +77,7 @@ pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
 #[must_use]
 pub(crate) fn steps_sent_down(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     let steps = migration.down(engine);
-    if engine == Engine::Sqlite || migration.name() != "m20261123_000003_add_tenant_key" {
+    if engine == Engine::Sqlite || !fills_tenant_key(migration) {
         return steps;
     }
     let sent = steps.iter().enumerate().map(|(number, step)| {
@@ -72,6 +92,11 @@ pub(crate) fn steps_sent_down(migration: &dyn Migration, engine: Engine) -> Vec<
         })
     });
     sent.collect()
+}
+
+/// Returns whether it is the migration that fills the tenant key.
+pub(crate) fn fills_tenant_key(migration: &dyn Migration) -> bool {
+    migration.name() == FILL
 }
 
 fn fill_of(step: &Step) -> Option<Step> {
@@ -92,6 +117,11 @@ fn fill_of(step: &Step) -> Option<Step> {
          WHERE {row}.id >= $1 AND {row}.id <= (SELECT id FROM last) AND {wrong}) \
          SELECT nullif(id, $1) FROM last"
     ))))
+}
+
+/// Returns the tables whose rows the fill of the tenant key updates.
+pub(crate) fn filled_tables() -> impl Iterator<Item = &'static str> {
+    FILLS.iter().map(|(table, _)| *table)
 }
 
 /// A record that was written before its trigger existed has a position already. It waits for sealing at that position: a
@@ -133,6 +163,16 @@ mod tests {
             assert_eq!(migration.up(Engine::Sqlite), steps_sent(*migration, Engine::Sqlite));
         }
         assert_eq!(replaced, FILLS.map(|(table, _)| table).into_iter().chain(["waiting records"]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_functions_that_read_a_parent_are_created_with_their_owners_rights() {
+        let steps = steps_sent(MIGRATIONS[2], Engine::Postgres).into_iter();
+        let changed = steps.filter(|step| for_old_logins(step.clone()) != *step);
+        let changed: Vec<Step> = changed.map(for_old_logins).collect();
+
+        assert_eq!(changed.len(), FILLING.len());
+        assert!(changed.iter().all(|step| step.statement().contains(" LANGUAGE plpgsql SECURITY DEFINER SET ")));
     }
 
     #[test]

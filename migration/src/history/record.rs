@@ -20,9 +20,7 @@ pub(crate) async fn applied(connection: &mut Connection) -> Result<Vec<String>> 
 
 /// Creates the table as SeaORM does.
 pub(crate) async fn install(connection: &mut Connection) -> Result<()> {
-    let failed = Error::doing(
-        "creating the table of applied migrations; this needs the right to create objects in schema public",
-    );
+    let failed = Error::doing("creating the table of applied migrations");
     connection.execute(CREATE).await.map_err(failed)
 }
 

@@ -6,6 +6,7 @@ use super::{grants, provisioned_for_backups};
 use crate::connection::{Connection, TAKE};
 use crate::deploy::{coexistence, row_security};
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::marker::{self, State};
 use crate::owners;
 use crate::session::Migrations;
@@ -130,6 +131,9 @@ impl Migrations {
         let connection = &mut self.connection;
         if connection.engine() == Engine::Sqlite {
             return Ok(Vec::new());
+        }
+        if guard::is_prismas(connection).await? {
+            guard::refuse_unadopted(connection).await?;
         }
         let mut checks = Vec::new();
         for (id, status, sql, right, fix) in CHECKS {

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rylie_db::maintenance::Sweep;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{Error, Loader};
 use rylie_testkit::{Lost, World};
@@ -120,4 +121,35 @@ async fn idle_connections_that_nobody_knows_any_more_cost_no_caller_an_error() {
 
     Kind::Tenant.write_in_time(&scene, async |_| {}).await.unwrap();
     assert!(scene.proxy.connections() > before, "another connection served");
+}
+
+/// A process that is stopped inside a job's transaction holds its locks for a short time only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rows_of_a_job_that_stops_are_free_soon() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::of(&world, To::Server).await;
+    let options = UnitOptions { idle_timeout: Some(Duration::from_millis(300)), ..UnitOptions::default() };
+    let grant = Grant::job("test", "a test of pauses").unwrap();
+    let unit = scene.store.open_platform(grant, options, Location::caller()).await.unwrap();
+    let agencies = unit.agencies().list(PageRequest::default()).await.unwrap();
+    assert!(!agencies.items.is_empty());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let error = unit.agencies().list(PageRequest::default()).await.unwrap_err();
+
+    assert!(is_lost_before_commit(&error), "{error:?}");
+    drop(unit);
+    let unit = scene.store.tenant(&scene.scope).await.unwrap();
+    let id = unit.requests().add(request("t")).await.unwrap().id;
+    unit.requests().remove(&id).await.unwrap();
+    unit.commit().await.unwrap();
+    world.env().forward(chrono::TimeDelta::days(3));
+    scene.proxy.record_statements();
+    let purged = rylie_db::maintenance::purge_deleted(&*scene.store, Duration::from_hours(24), &Sweep::default()).await;
+    assert_eq!(purged.unwrap().requests, 1);
+    let statements = scene.proxy.take_statements();
+    assert!(
+        statements.iter().any(|sql| sql.contains("SET LOCAL idle_in_transaction_session_timeout = 10000")),
+        "{statements:?}"
+    );
 }

@@ -36,6 +36,10 @@ pub(crate) struct Adopt {
     #[arg(long)]
     dry_run: bool,
 
+    /// Adopt although triggers of the old service would fire for every row: the fill of the tenant key updates each one
+    #[arg(long, conflicts_with = "end")]
+    fire_triggers: bool,
+
     /// After the old service is gone: apply row-level security to the table owner too
     #[arg(long, group = "end", conflicts_with = "dry_run")]
     finish: bool,
@@ -48,7 +52,8 @@ pub(crate) struct Adopt {
     #[arg(long, group = "end")]
     undo: bool,
 
-    /// Finish although logins that lose all rows have open sessions; undo without asking
+    /// Finish although logins that lose all rows have open sessions, or although this login could provision no login for the
+    /// service; undo without asking
     #[arg(long, requires = "end")]
     yes: bool,
 }
@@ -64,6 +69,9 @@ impl Adopt {
         }
         let options = AdoptOptions { dry_run: self.dry_run };
         let mut migrations = if self.dry_run { migrations_to_read(global).await? } else { migrations(global).await? };
+        if self.fire_triggers {
+            migrations = migrations.firing_triggers();
+        }
         match migrations.adopt(options, &mut progress::lines(global)).await {
             Ok(adoption) => {
                 let report = Report::new(json!(adoption), in_words(&adoption, self.dry_run));

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use super::{engine_of, existing};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
+use crate::progress;
 use crate::report::Report;
+
+/// The table of alerts.
+const ALERTS: &str = "rylie_alerts";
 
 /// Tenants in the printed report; `--json` has all of them.
 const TENANTS: usize = 20;
@@ -59,6 +63,16 @@ impl Size {
         let grown = growth(&*database.store(), SystemEnv.now() - TimeDelta::days(30)).await.ok();
         let report = report(&sizes, grown);
         let report = match self.alert_above {
+            // Before an adoption no table holds the alerts, so only the exit code reports.
+            Some(threshold) if sizes.tables.iter().all(|table| table.name != ALERTS) => {
+                if !self.notify.is_empty() {
+                    progress::line(
+                        global,
+                        "no alert is sent before `rylie migrate deploy` or `rylie adopt`; the exit code reports",
+                    );
+                }
+                Report { verdict: verdict(&sizes, threshold, &[]), ..report }
+            }
             Some(threshold) => self.alert(&database, &sizes, threshold, report).await?,
             None => report,
         };

@@ -122,7 +122,7 @@ async fn the_adoption_is_finished_once_the_roles_are_there() {
     assert_eq!(finished.json(), json!({ "finished": true }));
     assert!(finished.err.contains("rylie roles provision --backup NAME"), "{finished:?}");
     assert_eq!(prisma.run("environment show").expect(0).json()["state"], "fresh");
-    assert_eq!(prisma.adopt(&["--finish", "--json"]).expect(0).json(), json!({ "finished": false }));
+    assert_eq!(prisma.adopt(&["--finish", "--json"]).expect(0).json(), json!({ "finished": true, "changed": false }));
     is_prismas(&prisma.adopt(&["--json"]).expect(0).json());
 }
 

@@ -54,6 +54,21 @@ fn another_schema_is_bad_usage() {
 }
 
 #[test]
+fn a_wrong_setting_of_tls_is_bad_usage() {
+    for command in COMMANDS {
+        let cases = [
+            ("sslmod=require", "a parameter of the database URL"),
+            ("sslmode=bogus", "the parameter `sslmode`"),
+            ("sslmode=verify-ca&sslrootcert=/nosuch.crt", "the file that `sslrootcert`"),
+        ];
+        for (parameter, part) in cases {
+            fails(command, &format!("postgres://me:canary@127.0.0.1:1/db?{parameter}"), 2, &[part]);
+        }
+        fails(command, "postgres://me:canary/1@127.0.0.1:1/db", 2, &["the port of the database URL", "%2F"]);
+    }
+}
+
+#[test]
 fn an_ipv6_address_is_not_looked_up_as_a_name() {
     for command in COMMANDS {
         let outcome =
@@ -108,9 +123,9 @@ async fn a_full_disk_is_reported() {
     Folder::new().run(["migrate", "deploy", "--database-url", &database.url()]).expect(0);
     execute(
         &database,
-        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN \
+        "CREATE FUNCTION rylie_full_disk() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN \
          RAISE disk_full USING MESSAGE = 'could not extend file'; END $$; \
-         CREATE TRIGGER full_disk BEFORE INSERT ON \"User\" FOR EACH ROW EXECUTE FUNCTION full_disk()",
+         CREATE TRIGGER full_disk BEFORE INSERT ON \"User\" FOR EACH ROW EXECUTE FUNCTION rylie_full_disk()",
     )
     .await;
     fails("seed", &database.url(), 1, &["could not extend file (53100)", "free space on the disk"]);

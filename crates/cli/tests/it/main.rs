@@ -45,6 +45,7 @@ mod seed;
 mod settings;
 mod size;
 mod support;
+mod taken_over;
 mod tenant;
 mod tls_server;
 mod waits;

@@ -154,6 +154,7 @@ impl Pool {
         }
         let limit = options.statement_timeout;
         text.extend(limit.map(postgres::limit_statements));
+        text.extend(options.idle_timeout.map(postgres::limit_pauses));
         if limit.is_none() && self.options.behind_pooler && !self.options.statement_timeout.is_zero() {
             text.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
             rows += 1;

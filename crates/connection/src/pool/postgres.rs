@@ -61,6 +61,8 @@ fn connect_options(url: &str, options: &PoolOptions) -> Result<PgConnectOptions>
         connect.options([
             ("statement_timeout", millis(options.statement_timeout)),
             ("lock_timeout", millis(options.lock_timeout)),
+            // Whatever the login or the database sets: writing units rely on it.
+            ("default_transaction_isolation", "read committed".to_owned()),
             ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
             // The server cancels statements of lost clients: it checks the connection while it works, and keepalives
             // check it while it waits.
@@ -196,6 +198,12 @@ pub(super) fn on_replica(replayed: LogPosition) -> String {
 pub(super) fn limit_statements(limit: Duration) -> String {
     let millis = limit.as_millis().clamp(1, i32::MAX as u128);
     format!("; SET LOCAL statement_timeout = {millis}")
+}
+
+/// Returns the end of a batch that limits the pauses inside the unit's transaction.
+pub(super) fn limit_pauses(limit: Duration) -> String {
+    let millis = limit.as_millis().clamp(1, i32::MAX as u128);
+    format!("; SET LOCAL idle_in_transaction_session_timeout = {millis}")
 }
 
 /// Returns the same for a unit behind a pooler, where we set no session limit. A lower limit of the server stays.

@@ -96,7 +96,7 @@ impl DoctorReport {
 fn report(is_sqlite: bool, run: Run<'_>) -> DoctorReport {
     let unreachable = run.outcomes.get(REACHABLE).is_some_and(|outcome| !outcome.evidence.is_empty());
     let mut checks: Vec<CheckResult> = all_checks()
-        .filter(|spec| spec.applies(is_sqlite) && run.options.includes(spec))
+        .filter(|spec| spec.applies(is_sqlite) && (run.options.includes(spec) || unreachable && spec.id == REACHABLE))
         .map(|spec| {
             let outcome = match run.outcomes.get(spec.id) {
                 Some(outcome) => outcome.clone(),

@@ -5,6 +5,7 @@ pub(super) mod rights;
 
 use std::time::Duration;
 
+use rylie_driver::Reason;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
@@ -67,14 +68,11 @@ impl Session {
         };
         match tokio::time::timeout(CONNECT, opening).await {
             Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(error)) => Err(match error.as_database_error() {
-                Some(refused) => format!(
-                    "the server refuses the session: {} ({})",
-                    refused.message(),
-                    refused.code().unwrap_or_default()
-                ),
-                None => format!("the server cannot be reached: {error}"),
-            }),
+            Ok(Err(error)) => {
+                let what =
+                    if error.as_database_error().is_some() { "refuses the session" } else { "cannot be reached" };
+                Err(format!("the server {what}: {}", Reason(&error).with_remedy()))
+            }
             Err(_) => Err("the server does not answer within 5 s".to_owned()),
         }
     }

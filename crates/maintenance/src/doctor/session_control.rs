@@ -63,8 +63,9 @@ pub async fn sessions_to_end(engine: &Engine, target: SessionTarget) -> Result<V
         ),
     };
     let sql = format!(
-        "SELECT pid, coalesce(usename, 'system')::text, coalesce(application_name, ''), coalesce(state, backend_type), \
-         coalesce(extract(epoch FROM clock_timestamp() - CASE WHEN state = 'active' THEN query_start ELSE state_change END)::bigint, 0), {KIND}, \
+        "SELECT pid, coalesce(usename, 'system')::text, coalesce(application_name, ''), coalesce(state, backend_type, 'state not visible'), \
+         coalesce(extract(epoch FROM clock_timestamp() - CASE WHEN state = 'active' THEN query_start ELSE state_change END)::bigint, 0), CASE WHEN backend_type IS NULL AND usename IS NULL THEN 'a server process' \
+         WHEN backend_type IS NULL AND pid IN (SELECT r.pid FROM pg_catalog.pg_stat_replication r) THEN 'replication' ELSE {KIND} END, \
          pid = pg_backend_pid(), coalesce(datname = current_database(), true) FROM pg_catalog.pg_stat_activity WHERE {condition} ORDER BY 5 DESC"
     );
     let failed = || Error::engine("reading the sessions");
@@ -113,11 +114,26 @@ pub async fn end_sessions(engine: &Engine, sessions: &mut [EndedSession], how: S
             .bind(session.pid)
             .bind(&session.login)
             .bind(&session.application);
-        let ended = bounded(query.fetch_optional(&mut connection)).await.map_err(Error::engine("ending a session"))?;
+        let ended = match bounded(query.fetch_optional(&mut connection)).await {
+            Err(error) if is_refused(&error) => return Err(may_not_end(&mut connection).await),
+            ended => ended.map_err(Error::engine("ending a session"))?,
+        };
         session.ended = Some(ended.unwrap_or(false));
     }
     let _ = connection.close().await;
     Ok(())
+}
+
+fn is_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42501")
+}
+
+/// A login may end its own sessions, those of roles whose member it is, and with the right others' except superusers'.
+async fn may_not_end(connection: &mut PgConnection) -> Error {
+    let sql = "SELECT format('GRANT pg_signal_backend TO %I', session_user)";
+    let grant = bounded(sqlx::query_scalar(sql).persistent(false).fetch_one(connection)).await;
+    let grant: String = grant.unwrap_or_else(|_| "GRANT pg_signal_backend TO this login".to_owned());
+    Error::MayNotEnd { grant }
 }
 
 async fn connect(engine: &Engine) -> Result<PgConnection> {

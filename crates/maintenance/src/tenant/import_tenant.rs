@@ -51,7 +51,7 @@ pub async fn import_tenant(
 ) -> Result<ImportedTenant> {
     // A file that is not for this schema needs no unit.
     refuse_other_schema(file, schema)?;
-    let unit = WORK.open(store).await?;
+    let unit = WORK.open_with_pauses(store).await?;
     let mut tables = Vec::new();
     for table in unit.tenant_transfer().tables().into_iter().filter(|table| !table.stays) {
         tables.push((table, unit.done(unit.tenant_transfer().user_columns(table).await)?));

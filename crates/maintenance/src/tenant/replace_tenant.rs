@@ -41,7 +41,7 @@ pub async fn replace_tenant(
 ) -> Result<ReplacedTenant> {
     let reading = READ.read(from).await?;
     let inventory = reading.done(reading.tenant_transfer().inventory(tenant).await)?;
-    let unit = WRITE.open(to).await?;
+    let unit = WRITE.open_with_pauses(to).await?;
     let removed = unit.done(unit.tenant_transfer().remove_rows(tenant).await)?;
     let mut tables: Vec<TenantTable> = unit.tenant_transfer().tables();
     tables.retain(|table| !table.outlives && table.name != LEFT_OUT);

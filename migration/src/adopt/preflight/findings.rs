@@ -14,8 +14,9 @@ pub struct Preflight {
 /// One finding before an adoption.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PreflightFinding {
-    /// Its kind: `owner`, `schema`, `row-security`, `session`, `prepared-transaction`, `default-privileges`, `creators`,
-    /// `visibility`.
+    /// Its kind: `owner`, `schema`, `triggers`, `read-only`, `tablespace`, `row-security`, `row-security-off`, `session`,
+    /// `prepared-transaction`, `prepared-statements`, `publication`, `replication-slot`, `event-triggers`,
+    /// `default-privileges`, `creators`, `visibility`.
     pub id: String,
     /// Whether it prevents the adoption.
     pub blocking: bool,

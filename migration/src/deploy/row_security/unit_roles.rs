@@ -3,6 +3,7 @@
 use crate::connection::{Connection, TAKE};
 use crate::error::{Error, Refusal, Result};
 use crate::roles::UNIT_ROLES;
+use crate::roles::rights::{self, Lacking};
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
 
@@ -45,7 +46,13 @@ pub(crate) async fn open(migrations: &mut Migrations) -> Result<()> {
         .await
         .map_err(Error::doing("granting the units' roles to the login and the table owner"))?;
     match connection.ask(&CLOSED.replace("$take", TAKE), "checking who may assume the units' roles").await? {
-        Some(reason) => Err(Refusal::DoorsClosed { reason }.into()),
+        Some(reason) => {
+            // One statement for all roles, instead of one after each refusal.
+            let more = rights::lacking(connection).await?;
+            let more =
+                more.map(|Lacking { fix, .. }| format!("; to provision logins as well: {fix}")).unwrap_or_default();
+            Err(Refusal::DoorsClosed { reason: reason + &more }.into())
+        }
         None => Ok(()),
     }
 }

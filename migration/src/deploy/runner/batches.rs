@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use rylie_driver::Reason;
+
 use super::batch::Batch;
 use super::work::Work;
 use super::{Run, is_timeout};
+use crate::deploy::triggers;
 use crate::error::{Error, Result};
-use crate::history::equivalents::filled_table;
+use crate::history::equivalents::{filled_table, fills_tenant_key};
 use crate::literal::literal;
 use crate::options::{DeployProgress, Listener};
 use crate::step::{BATCH_ROWS, Step, Target};
@@ -14,6 +17,9 @@ use crate::step::{BATCH_ROWS, Step, Target};
 /// A batch covers the last row of the previous one and at least one more.
 const FEWEST_ROWS: u32 = 2;
 const MOST_ROWS: u32 = 5_000;
+
+/// How long `ANALYZE` waits for another session's work on the table.
+const ANALYZE_LOCK: Duration = Duration::from_secs(5);
 
 /// The number of rows of the next batch.
 struct Size {
@@ -50,11 +56,13 @@ impl Run<'_> {
         progress: Listener<'_>,
     ) -> Result<()> {
         let of = self.estimate(sql).await?;
+        let before = self.before_each_batch(sql).await?;
         let mut size = Size { rows: BATCH_ROWS, limit: self.options.batch_timeout };
         let (mut key, mut done) = (String::new(), 0);
         loop {
             let limit = size.limit().filter(|_| sql.contains("$2"));
-            let batch = Batch { sql: crate::step::of_rows(sql, size.rows), key: key.clone(), limit };
+            let batch =
+                Batch { sql: crate::step::of_rows(sql, size.rows), key: key.clone(), limit, before: before.clone() };
             let began = Instant::now();
             match self.patiently(steps, number, Work::Batch(batch)).await {
                 Ok(None) => break,
@@ -77,6 +85,18 @@ impl Run<'_> {
         if done > 0 { self.analyze(sql).await } else { Ok(()) }
     }
 
+    /// Returns the statements that keep the fill of the tenant key from firing the triggers of others.
+    async fn before_each_batch(&mut self, sql: &str) -> Result<String> {
+        if self.options.fire_triggers || !fills_tenant_key(self.migration) {
+            return Ok(String::new());
+        }
+        let table = filled_table(sql).unwrap_or_default();
+        if triggers::fired(self.connection).await?.iter().all(|fired| fired.table != table) {
+            return Ok(String::new());
+        }
+        Ok(triggers::fire_none(self.connection).await?.unwrap_or_default())
+    }
+
     async fn estimate(&mut self, sql: &str) -> Result<Option<u64>> {
         let Some(table) = filled_table(sql) else { return Ok(None) };
         let sql = format!(
@@ -88,10 +108,24 @@ impl Run<'_> {
     }
 
     /// Updates the statistics, with which later statements are planned: foreign key validation and the service's
-    /// queries.
+    /// queries. Batches need none: their plans are forced.
+    ///
+    /// A filled table attracts autovacuum, which yields to a waiting session after `deadlock_timeout`, one second by
+    /// default. No writer queues behind `ANALYZE`, so it waits longer. Missing statistics fail no migration: autovacuum
+    /// gathers them later.
     async fn analyze(&mut self, sql: &str) -> Result<()> {
         let Some(table) = filled_table(sql) else { return Ok(()) };
-        let sql = format!("ANALYZE \"{table}\"");
-        self.connection.execute(&sql).await.map_err(Error::doing("gathering statistics of a table that was filled"))
+        let failed = Error::doing("gathering statistics of a table that was filled");
+        self.connection.set_lock_timeout(ANALYZE_LOCK).await.map_err(&failed)?;
+        let analyzed = self.connection.execute(&format!("ANALYZE \"{table}\"")).await;
+        let blockers = self.connection.take_blockers();
+        match analyzed {
+            Err(error) if error.as_database_error().is_some() => {
+                let reason = Reason(&error);
+                tracing::warn!(table, %reason, ?blockers, "no statistics of a filled table; autovacuum gathers them later");
+                Ok(())
+            }
+            analyzed => analyzed.map_err(failed),
+        }
     }
 }

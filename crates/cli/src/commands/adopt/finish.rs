@@ -12,12 +12,12 @@ use crate::report::Report;
 /// `pg_dump` turns row-level security off, and fails if it would see fewer rows. With the flag it dumps the visible
 /// rows: none.
 const OF_DUMPS: &str = "from now on `pg_dump` as the table owner fails, and with `--enable-row-security` it writes a dump without rows and exits with 0; \
-     run `rylie roles provision --backup NAME` as a superuser and make backups with that login (`RYLIE_BACKUP_URL`), or as a superuser";
+     run `rylie roles provision --backup NAME` as a login that may give BYPASSRLS and make backups with that login (`RYLIE_BACKUP_URL`), or as a superuser";
 
 /// The answers that the command line gave in advance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answers {
-    /// Finish although logins that lose all rows have open sessions.
+    /// Finish although logins that lose all rows have open sessions, or no service's login could be provisioned.
     pub(super) yes: bool,
     /// Finish although no recent backup is proven.
     pub(super) without_backup: bool,
@@ -31,17 +31,23 @@ pub(super) async fn run(global: &Global, answers: Answers) -> Result<Report> {
         logins = migrations.logins().await?;
         if !answers.yes {
             migrations.refuse_open_sessions().await?;
+            migrations.refuse_unserved().await?;
         }
         if !answers.without_backup {
             let mut trusted = settings.known_audit_keys()?;
             trusted.extend(audit::signing_key_if_any(None, &settings)?.map(|key| key.public()));
             settings.refuse_stale_backup(&trusted).await?;
         }
-        progress::line(global, &format!("warning: {OF_DUMPS}"));
     }
     let finished = migrations.finish_adoption(&mut progress::lines(global)).await?;
     if !finished {
-        return Ok(Report::new(json!({ "finished": false }), "nothing to do: the adoption is finished"));
+        return Ok(Report::new(
+            json!({ "finished": true, "changed": false }),
+            "nothing to do: the adoption is finished",
+        ));
+    }
+    if global.json {
+        progress::line(global, &format!("warning: {OF_DUMPS}"));
     }
     let mut lines = vec!["the adoption is finished: row-level security applies to the table owner too".to_owned()];
     lines.extend(logins.iter().flat_map(of_login));

@@ -25,13 +25,18 @@ pub(super) const BYPASS: CheckSpec = postgres(
 .healthy("only logins for backups are exempt from row-level security")
 .fix("ALTER ROLE … NOBYPASSRLS", "none; from its next statement on");
 
-/// A login that inherits from a unit's role passes by its policies without assuming it.
+/// A login that inherits from a unit's role passes by its policies without assuming it. The tables' owner and the members
+/// of its role work on the schema and serve no unit; a provisioned login inherits nothing, so a membership in the owner's
+/// role is a finding there. The owner of another database is no login of this service.
 pub(super) const SERVICE: CheckSpec = postgres(
     "isolation.service-logins",
     "A login of the service has rights that pass the isolation layers.",
     "WITH RECURSIVE reach(login, role, is_direct) AS (SELECT r.oid, m.roleid, true FROM pg_roles r JOIN pg_auth_members m ON m.member = r.oid WHERE r.rolcanlogin AND NOT r.rolsuper \
        UNION SELECT reach.login, m.roleid, false FROM reach JOIN pg_roles d ON d.oid = reach.role AND d.rolname <> 'rylie_doors' JOIN pg_auth_members m ON m.member = reach.role), \
      owner AS (SELECT relowner AS oid FROM pg_class WHERE oid = to_regclass('public.\"User\"')), \
+     operators AS (SELECT r.oid FROM pg_roles r, owner WHERE r.oid = owner.oid OR r.rolinherit AND pg_has_role(r.oid, owner.oid, 'MEMBER')), \
+     elsewhere AS (SELECT s.refobjid AS oid FROM pg_shdepend s WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND s.classid = 'pg_class'::regclass \
+       AND s.dbid NOT IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))), \
      serves AS (SELECT reach.login FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE g.rolname = 'rylie_doors') \
      SELECT 'critical', 'login ' || quote_ident(r.rolname), w.what, w.fix, 'none; from its next statement on' \
      FROM pg_roles r, LATERAL (\
@@ -40,9 +45,9 @@ pub(super) const SERVICE: CheckSpec = postgres(
          FROM pg_roles g WHERE g.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(r.oid, g.oid, 'USAGE') \
            AND r.oid <> coalesce((SELECT oid FROM owner), 0) AND NOT r.rolcreaterole \
        UNION ALL SELECT 'may assume units'' roles, and owns tables or may become their owner', CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END \
-         FROM reach JOIN owner ON owner.oid = reach.role JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) \
+         FROM reach JOIN owner ON owner.oid = reach.role JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) AND r.oid NOT IN (SELECT oid FROM operators) \
        UNION ALL SELECT 'serves units and may create roles', 'ALTER ROLE ' || quote_ident(r.rolname) || ' NOCREATEROLE' \
-         WHERE r.oid IN (SELECT login FROM serves) AND r.rolcreaterole AND r.oid <> coalesce((SELECT oid FROM owner), 0) \
+         WHERE r.oid IN (SELECT login FROM serves) AND r.rolcreaterole AND r.oid NOT IN (SELECT oid FROM operators) AND r.oid NOT IN (SELECT oid FROM elsewhere) \
        UNION ALL SELECT 'serves units and is a member of ' || quote_ident(g.rolname) || CASE WHEN g.rolsuper THEN ', a superuser' WHEN g.rolbypassrls THEN ', which is exempt from row-level security' ELSE '' END, \
            CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END \
          FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) AND g.oid <> coalesce((SELECT oid FROM owner), 0) \

@@ -10,6 +10,10 @@ use crate::engine::run_postgres;
 const OWN: &str = "SELECT c.relname::text FROM pg_class c JOIN pg_constraint k ON k.conrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace \
      AND k.contype = 'c' AND k.conname = c.relname || '_tenantId_check' ORDER BY 1";
 
+/// Finds the tables with a tenant key.
+const KEYED: &str = "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenantId' \
+     AND NOT a.attisdropped WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')";
+
 /// Selects the sizes. `total` includes everything stored outside the table's main file. The number of rows is the
 /// larger of two estimates: one may be missing, and the other restarts with the server.
 const TABLES: &str = "SELECT c.relname::text, pg_total_relation_size(c.oid), pg_relation_size(c.oid), \
@@ -33,7 +37,12 @@ pub(super) async fn sizes(connection: &mut PgConnection, with_tenants: bool) -> 
 }
 
 async fn tenants(connection: &mut PgConnection, tables: &[TableSize]) -> sqlx::Result<Option<Vec<TenantRows>>> {
-    let there = |name: &str| tables.iter().any(|table| table.name == name);
+    // Before an adoption the tables have no tenant key.
+    let keyed: Vec<String> = sqlx::query_scalar(KEYED).fetch_all(&mut *connection).await?;
+    if keyed.is_empty() && !tables.is_empty() {
+        return Ok(None);
+    }
+    let there = |name: &str| tables.iter().any(|table| table.name == name) && keyed.iter().any(|table| table == name);
     let own: Vec<String> = sqlx::query_scalar(OWN).fetch_all(&mut *connection).await?;
     let ours = TENANT_TABLES.iter().map(|table| table.name).filter(|name| there(name));
     let tables: Vec<&str> = ours.chain(own.iter().map(String::as_str)).collect();

@@ -1,0 +1,58 @@
+//! Logins of the old service that may add rows and read none. PostgreSQL.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rylie_migration::{AdoptOptions, DeployProgress};
+use rylie_testkit::Cluster;
+
+use crate::support::old_service::{fill, make_base};
+use crate::support::raw::Raw;
+use crate::support::sql::{Sql, migrations};
+
+const ADDED: &str = "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\") VALUES ('$id', 'ann', 'r-ann', 't', 'BLOG', now()); \
+     INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('$id', 'ann', 'x', 'y')";
+
+/// From the first trigger on until the end of the coexistence.
+#[tokio::test]
+async fn they_go_on_while_the_tenant_key_is_added() {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    make_base(&database.url()).await;
+    fill(&mut Sql::connect(&database.url()).await).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    let login = format!("{}_adds", database.name());
+    raw.run(&format!("CREATE ROLE \"{login}\" LOGIN; GRANT INSERT ON \"Task\", \"AuditLog\" TO \"{login}\"")).await;
+    let mut adds = Sql::connect(&database.url_as(&login)).await;
+    for stop in ["Task_requestId_tenantId_fkey", "AuditLog_tenantId_not_null"] {
+        let mut adopting = migrations(&database.url()).await;
+        let reached = AtomicBool::new(false);
+        let mut listener = |progress: DeployProgress<'_>| {
+            if let DeployProgress::Step { statement, .. } = progress
+                && statement.contains("VALIDATE")
+                && statement.contains(stop)
+            {
+                reached.store(true, Ordering::Relaxed);
+            }
+        };
+        {
+            let adoption = adopting.adopt(AdoptOptions::default(), &mut listener);
+            tokio::pin!(adoption);
+            std::future::poll_fn(|context| {
+                if reached.load(Ordering::Relaxed) {
+                    return std::task::Poll::Ready(());
+                }
+                adoption.as_mut().poll(context).map(|outcome| panic!("{outcome:?}"))
+            })
+            .await;
+        }
+        drop(adopting);
+
+        adds.run(&ADDED.replace("$id", stop)).await;
+    }
+
+    migrations(&database.url()).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+
+    adds.run(&ADDED.replace("$id", "after")).await;
+    let tenants = "SELECT DISTINCT \"tenantId\" FROM \"Task\" WHERE \"userId\" = 'ann' UNION ALL \
+                   SELECT DISTINCT \"tenantId\" FROM \"AuditLog\" WHERE \"userId\" = 'ann'";
+    assert_eq!(raw.rows(tenants).await.unwrap(), ["a1", "a1"]);
+}

@@ -1,0 +1,130 @@
+//! What of the server and of other programs an adoption meets is named before it begins. PostgreSQL.
+
+use rylie_migration::{AdoptOptions, Error, Login, PreflightFinding, Provision, Refusal};
+use rylie_testkit::{Cluster, PostgresDatabase};
+
+use crate::support::logins::give_away;
+use crate::support::old_service::make_base;
+use crate::support::raw::Raw;
+use crate::support::sql::migrations;
+
+/// Creates Prisma's database, owned by a plain login. Also returns the owner's URL.
+async fn prismas(cluster: &Cluster) -> (PostgresDatabase, Raw, String) {
+    let database = cluster.empty_database().await.unwrap();
+    make_base(&database.url()).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    let owner = give_away(&database, &mut raw).await;
+    (database, raw, owner)
+}
+
+/// Returns the findings of this kind.
+async fn found(url: &str, id: &str) -> Vec<PreflightFinding> {
+    let options = AdoptOptions { dry_run: true };
+    let looked = migrations(url).await.adopt(options, &mut |_| ()).await.unwrap();
+    looked.preflight.unwrap().findings.into_iter().filter(|finding| finding.id == id).collect()
+}
+
+#[tokio::test]
+async fn a_publication_is_named_with_the_columns_that_a_subscriber_needs_first() {
+    let (_database, mut raw, owner) = prismas(Cluster::shared().await.unwrap()).await;
+    raw.run("CREATE PUBLICATION reports FOR TABLE \"Task\", \"User\"").await;
+    raw.run("CREATE PUBLICATION some_columns FOR TABLE \"Request\" (id, title)").await;
+
+    let found = found(&owner, "publication").await;
+
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].detail.contains("reports sends Task, User"), "{found:?}");
+    let expected = "ALTER TABLE \"Task\" ADD COLUMN IF NOT EXISTS \"deleted\" boolean, ADD COLUMN IF NOT EXISTS \"deletedAt\" \
+                    timestamp(3) without time zone, ADD COLUMN IF NOT EXISTS \"tenantId\" text; ALTER TABLE \"User\"";
+    assert!(found[0].fix.contains(expected), "{}", found[0].fix);
+}
+
+#[tokio::test]
+async fn settings_that_would_stop_it_prevent_it() {
+    let (database, mut raw, owner) = prismas(Cluster::shared().await.unwrap()).await;
+    let login = format!("{}_owner", database.name());
+    let other = format!("{}_app", database.name());
+    raw.run(&format!("CREATE ROLE \"{other}\" LOGIN; ALTER ROLE \"{other}\" SET row_security = off")).await;
+
+    let off = found(&owner, "row-security-off").await;
+    assert!(off.len() == 1 && off[0].blocking && off[0].detail.contains(&other), "{off:?}");
+    raw.run(off[0].fix.split('`').nth(1).unwrap()).await;
+    assert_eq!(found(&owner, "row-security-off").await, []);
+
+    assert_eq!(found(&owner, "read-only").await, [], "the dry run itself only reads");
+    raw.run(&format!("ALTER ROLE \"{login}\" SET default_transaction_read_only = on")).await;
+    let read_only = found(&owner, "read-only").await;
+    assert!(read_only.len() == 1 && read_only[0].blocking, "{read_only:?}");
+    raw.run(read_only[0].fix.split('`').nth(1).unwrap()).await;
+    assert_eq!(found(&owner, "read-only").await, []);
+}
+
+#[tokio::test]
+async fn an_event_trigger_and_open_sessions_are_named() {
+    let (_database, mut raw, owner) = prismas(Cluster::shared().await.unwrap()).await;
+    raw.run(
+        "CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER seen ON ddl_command_end EXECUTE FUNCTION seen()",
+    )
+    .await;
+
+    let triggers = found(&owner, "event-triggers").await;
+    let prepared = found(&owner, "prepared-statements").await;
+
+    raw.run("DROP EVENT TRIGGER seen").await;
+    assert!(triggers.len() == 1 && triggers[0].detail.contains("event trigger seen"), "{triggers:?}");
+    assert!(prepared.len() == 1 && prepared[0].fix.contains("restart the connection pools"), "{prepared:?}");
+}
+
+/// Another database's owner created the roles of the units. They belong to the server.
+#[tokio::test]
+async fn an_owner_that_may_not_give_the_roles_learns_one_statement_for_all() {
+    let cluster = Cluster::private().await.unwrap();
+    let (first, second) = (cluster.empty_database().await.unwrap(), cluster.empty_database().await.unwrap());
+    let mut raw = Raw::connect(&second.url()).await;
+    let late = raw.rows("SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000").await.unwrap();
+    let (one, two) = (first.managed_owner().await.unwrap(), second.managed_owner().await.unwrap());
+    for url in [&one, &two] {
+        make_base(url).await;
+    }
+    migrations(&one).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+
+    let row_security = found(&two, "row-security").await;
+
+    // Up to PostgreSQL 15 the right to create roles is enough.
+    assert_eq!(row_security.len(), late.len(), "{row_security:?}");
+    for finding in row_security {
+        let grant = finding.fix.split('`').nth(1).unwrap();
+        assert!(grant.starts_with("GRANT rylie_") && grant.contains("WITH ADMIN OPTION"), "{finding:?}");
+        raw.run(grant).await;
+    }
+    let adopted = migrations(&two).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+    assert_eq!(adopted.missing_row_security, None);
+    migrations(&two).await.refuse_unserved().await.unwrap();
+}
+
+/// Up to PostgreSQL 15 only a superuser makes a login for backups. From 16 on an owner can be given the rights.
+#[tokio::test]
+async fn an_owner_that_may_make_no_login_for_backups_learns_what_is_missing() {
+    let cluster = Cluster::private().await.unwrap();
+    let database = cluster.empty_database().await.unwrap();
+    let mut raw = Raw::connect(&database.url()).await;
+    let late =
+        !raw.rows("SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000").await.unwrap().is_empty();
+    let owner = database.managed_owner().await.unwrap();
+    make_base(&owner).await;
+    migrations(&owner).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+    let backup = Login { name: "dumps".to_owned(), password: None };
+    let wanted = Provision { backup: Some(backup), ..Provision::default() };
+
+    let refused = migrations(&owner).await.provision(&wanted).await.unwrap_err();
+
+    let Error::Refused(Refusal::MayNotMakeRoles { reason, fix }) = refused else { panic!("{refused:?}") };
+    assert!(!reason.contains("may not create roles") && reason.contains("BYPASSRLS"), "{reason}");
+    if late {
+        raw.run(fix.split('`').nth(1).unwrap()).await;
+        migrations(&owner).await.provision(&wanted).await.unwrap();
+    } else {
+        assert!(fix.contains("as a superuser"), "{fix}");
+        migrations(&database.url()).await.provision(&wanted).await.unwrap();
+    }
+}
