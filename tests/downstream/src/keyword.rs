@@ -1,7 +1,6 @@
 //! Keywords of a request, as a tree: an enumeration, a sealed column and a reference to the table itself.
 
 use rylie_db::own::*;
-use serde::{Deserialize, Serialize};
 
 id! {
     /// The id of a keyword.
@@ -18,10 +17,6 @@ pub enum Intent {
     Learn,
 }
 
-/// The ways in which people write a keyword: an array, as JSON.
-#[derive(Clone, Debug, Default, Deserialize, Eq, FromJsonQueryResult, PartialEq, Serialize)]
-pub struct Spellings(pub Vec<String>);
-
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, TenantOwned)]
 #[sea_orm(table_name = "Keyword", rename_all = "camelCase")]
@@ -37,7 +32,7 @@ pub struct Model {
     pub former_intent: Option<Intent>,
     pub budget_cents: i64,
     #[sea_orm(column_type = "JsonBinary")]
-    pub spellings: Spellings,
+    pub spellings: Json,
     pub note: Option<SealedColumn>,
     #[sea_orm(column_type = "Text")]
     pub text: String,

@@ -52,7 +52,7 @@ mod tests {
             intent: keyword::Intent::Buy,
             former_intent: None,
             budget_cents: 1,
-            spellings: keyword::Spellings::default(),
+            spellings: Json::Null,
             note: None,
             text: text.to_owned(),
             created_at: SystemEnv.now().into(),

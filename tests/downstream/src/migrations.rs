@@ -35,7 +35,6 @@ pub const CREATE_RANKING: CreateTable = CreateTable::new("own_m20261201_000004_c
         .belongs_to("keywordId", "Keyword")
         .may_belong_to("taskId", "Task")
         .column("position", ColumnKind::Integer)
-        .column("device", ColumnKind::Integer)
         .column("share", ColumnKind::Double)
         .column("measuredAt", ColumnKind::Timestamp)
         .index(&["measuredAt", "id"])

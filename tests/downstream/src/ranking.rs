@@ -5,16 +5,6 @@ use rylie_db::own::{sea_orm, *};
 
 use super::keyword;
 
-/// The device that searched.
-#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
-#[sea_orm(rs_type = "i32", db_type = "Integer")]
-pub enum Device {
-    #[sea_orm(num_value = 1)]
-    Phone,
-    #[sea_orm(num_value = 2)]
-    Desk,
-}
-
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq, TenantOwned)]
 #[sea_orm(table_name = "Ranking")]
 #[tenant_owned(sort = "measured_at", append_only)]
@@ -28,7 +18,6 @@ pub struct Model {
     #[sea_orm(column_name = "taskId")]
     pub task_id: Option<TaskId>,
     pub position: i32,
-    pub device: Device,
     pub share: f64,
     #[sea_orm(column_name = "measuredAt")]
     pub measured_at: Timestamp,

@@ -3,7 +3,7 @@
 use rylie_db::own::sea_orm::sea_query::ExprTrait;
 use rylie_db::own::*;
 
-use crate::keyword::{ActiveModel, Column, Entity, Intent, KeywordId, Model, Spellings};
+use crate::keyword::{ActiveModel, Column, Entity, Intent, KeywordId, Model};
 use crate::{keyword_label, label, ranking};
 
 /// A keyword to add.
@@ -49,7 +49,7 @@ impl KeywordRepository for OwnTables {
             parent_id: Set(new.parent),
             intent: Set(new.intent),
             budget_cents: Set(0),
-            spellings: Set(Spellings(vec![new.text.to_lowercase()])),
+            spellings: Set(Json::Array(vec![new.text.to_lowercase().into()])),
             note: Set(note),
             text: Set(new.text),
             ..Default::default()
