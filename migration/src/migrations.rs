@@ -92,6 +92,7 @@ migrations! {
     m20261126_000061_check_chain_before_removal::CheckChainBeforeRemoval,
     m20261127_000068_sign_in_at_once::SignInAtOnce,
     m20261127_000069_mark_provisioned_logins::MarkProvisionedLogins,
+    m20261127_000080_lock_sealing::LockSealing,
 }
 
 /// The first migration, whose result a database created by Prisma already has.

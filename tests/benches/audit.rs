@@ -1,27 +1,23 @@
-//! Measures the cost of recording, sealing and verifying.
+//! Measures the cost of recording, and of sealing to those who record: audited and plain writes, then sixteen writers with
+//! and without sealing. `cargo run --release -p rylie-bench -- audit` measures sealing and verifying by themselves.
 //!
 //! ```text
-//! cargo bench -p rylie-tests --bench audit                    # audited and plain writes, then sixteen writers with and without sealing
-//! cargo bench -p rylie-tests --bench audit -- verify 1000000  # seals so many records, and verifies them in a separate process
+//! cargo bench -p rylie-tests --bench audit
 //! ```
 //!
 //! Uses throw-away databases, or `RYLIE_TEST_DATABASE_URL`. Rounds alternate; medians are printed.
 
 #![expect(clippy::cast_precision_loss, reason = "counts of rows, to be shown")]
 
-mod memory;
-
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rylie_db::audit::{Outside, SigningKey, Verifier};
-use rylie_db::maintenance::{seal_audit, verify_audit};
+use rylie_db::audit::SigningKey;
+use rylie_db::maintenance::seal_audit;
 use rylie_db::prelude::*;
 use rylie_db::repositories::RequestChanges;
 use rylie_testkit::{TestAgency, World};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -33,17 +29,8 @@ const WRITES: usize = 100;
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    // Cargo adds `--bench`.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["verify"] => verify(1_000_000).await,
-        ["verify", records] => verify(records.parse()?).await,
-        ["verify-alone", url] => verify_alone(url).await,
-        _ => {
-            audited_beside_bare().await?;
-            writers_with_and_without_sealing().await
-        }
-    }
+    audited_beside_bare().await?;
+    writers_with_and_without_sealing().await
 }
 
 /// A unit of work of the platform, with and without its record. The first is the smallest write of a tenant: one column
@@ -168,39 +155,6 @@ async fn writers_with_and_without_sealing() -> Outcome<()> {
     Ok(())
 }
 
-async fn verify(records: u64) -> Outcome<()> {
-    let (world, key) = (World::postgres().await?, key()?);
-    let mut sql = PgConnection::connect(world.url()).await?;
-    let insert = format!(
-        r#"INSERT INTO "AuditLog" (id, "userId", action, resource, "resourceId", details, "ipAddress", "userAgent")
-           SELECT 'r' || i, 'user' || i % 1000, 'DELETED', 'Request', 'q' || i, '{{"changes": {{"title": {{"from": "a", "to": "b"}}}}}}',
-           '203.0.113.9', 'Mozilla/5.0' FROM generate_series(1, {records}) i"#
-    );
-    run(&mut sql, &insert).await?;
-    run(&mut sql, "ANALYZE").await?;
-    let begun = Instant::now();
-    let sealed = seal_audit(&*world.store(), &key, &[]).await?.records;
-    println!("sealed {sealed} records in {:.1?}", begun.elapsed());
-    run(&mut sql, "ANALYZE").await?;
-    // A separate process, so that the memory is that of the verification alone.
-    let status = Command::new(std::env::current_exe()?).args(["verify-alone", world.url()]).status()?;
-    if status.success() { Ok(()) } else { Err("the verification failed".into()) }
-}
-
-async fn verify_alone(url: &str) -> Outcome<()> {
-    let database = Database::connect(Config::new(url)?).await?;
-    let (reader, begun) = (database.audit_reader().await?, Instant::now());
-    let verification = verify_audit(&reader, Verifier::new(&[], Outside::default()), &mut |_, _| ()).await?;
-    let took = begun.elapsed();
-    if let Some(finding) = verification.first_bad {
-        return Err(finding.to_string().into());
-    }
-    let (records, peak) = (verification.seen.records, memory::resident_kib()? / 1024);
-    let rate = records as f64 / took.as_secs_f64();
-    println!("verified {records} records in {took:.1?}, {rate:.0} a second; at most {peak} MiB resident");
-    Ok(())
-}
-
 async fn requests(agency: &TestAgency<'_>, count: usize) -> Outcome<Vec<RequestId>> {
     let mut made = Vec::new();
     for _ in 0..count {
@@ -221,9 +175,4 @@ fn engine(url: &str) -> &str {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-async fn run(sql: &mut PgConnection, text: &str) -> Outcome<()> {
-    sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(sql).await?;
-    Ok(())
 }

@@ -139,7 +139,7 @@ impl SignedCheckpoint {
         let mut found = Vec::new();
         let mut current = String::new();
         for line in text.lines() {
-            if current.is_empty() && line.trim().is_empty() {
+            if current.is_empty() && line.trim_ascii().is_empty() {
                 continue;
             }
             current.push_str(line);

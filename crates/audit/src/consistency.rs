@@ -1,6 +1,6 @@
 //! Consistency of checkpoints: each continues the log of the one before, without a database.
 
-use crate::{Digest, Error, Result, SignedCheckpoint};
+use crate::{Checkpoint, Digest, Error, Result, SignedCheckpoint};
 
 /// A running check of consecutive checkpoints.
 ///
@@ -53,10 +53,16 @@ fn follows(last: &SignedCheckpoint, next: &SignedCheckpoint) -> Result<()> {
     if sealed.previous != last.hash() {
         return Err(Error::Forked { batch: sealed.batch });
     }
-    if before.total.checked_add(sealed.records) != Some(sealed.total) || sealed.removed < before.removed {
-        return Err(wrong("the counts of a checkpoint do not continue those of the one before"));
+    follow(sealed, before.total, before.removed)
+}
+
+/// Checks the counts of a checkpoint after one with this `total` and `removed`.
+pub(crate) fn follow(sealed: &Checkpoint, total: u64, removed: u64) -> Result<()> {
+    let follows = total.checked_add(sealed.records) == Some(sealed.total);
+    if follows && (removed..sealed.batch).contains(&sealed.removed) {
+        return Ok(());
     }
-    Ok(())
+    Err(wrong("the counts of a checkpoint do not continue those of the one before"))
 }
 
 fn wrong(reason: &'static str) -> Error {

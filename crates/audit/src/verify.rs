@@ -158,6 +158,9 @@ impl Verifier {
         if number == self.progress.batch && signed.hash() != self.progress.checkpoint {
             return Err(found(Tampering::Rehashed, "its checkpoint differs from the one that was verified earlier"));
         }
+        if number == self.progress.batch && signed.checkpoint().total != self.progress.total {
+            return Err(found(Tampering::CountShort, "its total differs from that of the earlier verification"));
+        }
         self.begun = true;
         self.link = Some((number, signed.hash()));
         self.witness(&signed)

@@ -5,6 +5,7 @@ mod files;
 use rylie_crypto::Object;
 use serde::{Deserialize, Serialize};
 
+use crate::consistency::follow;
 use crate::merkle::leaf_hash;
 use crate::{Cosignature, Digest, Error, PublicKey, Result, SignedCheckpoint, Tree, TreeHead};
 
@@ -27,12 +28,15 @@ pub struct WitnessState {
     tree: Vec<Digest>,
     /// The time of the last statement, in seconds since 1970.
     time: u64,
+    /// The counts `total` and `removed` of the last checkpoint. Not in the file: the checkpoint is seen again.
+    #[serde(skip)]
+    counts: Option<(u64, u64)>,
 }
 
 impl Default for WitnessState {
     fn default() -> Self {
         let (checkpoint, database, tree) = (Digest::NONE, String::new(), Vec::new());
-        Self { format: FORMAT.to_owned(), batch: 0, checkpoint, database, tree, time: 0 }
+        Self { format: FORMAT.to_owned(), batch: 0, checkpoint, database, tree, time: 0, counts: Some((0, 0)) }
     }
 }
 
@@ -60,7 +64,8 @@ impl WitnessState {
     /// Takes the next checkpoint, or the last one again. Nothing changes on an error:
     ///
     /// - [`Error::Untrusted`] if `trusted` is not empty and does not contain its key;
-    /// - [`Error::Gap`] if checkpoints before it are missing;
+    /// - [`Error::Gap`] if checkpoints before it are missing. A state from a file needs its last one again;
+    /// - [`Error::Malformed`] if its counts are not those of its predecessor, continued;
     /// - [`Error::OtherDatabase`] if it does not continue the log and names another database;
     /// - [`Error::Forked`] if it does not continue the log.
     ///
@@ -74,11 +79,11 @@ impl WitnessState {
         if batch < self.batch {
             return Ok(());
         }
+        let is_next = batch > self.batch;
         if batch > self.batch.saturating_add(1) {
             return Err(Error::Gap { batch: self.batch + 1 });
         }
-        let continues =
-            if batch == self.batch { checkpoint.hash() == self.checkpoint } else { sealed.previous == self.checkpoint };
+        let continues = if is_next { sealed.previous == self.checkpoint } else { checkpoint.hash() == self.checkpoint };
         if !continues && self.batch > 0 && sealed.database != self.database {
             return Err(Error::OtherDatabase);
         }
@@ -88,13 +93,16 @@ impl WitnessState {
         if !trusted.is_empty() && !trusted.contains(&checkpoint.key()) {
             return Err(Error::Untrusted { batch });
         }
-        if batch > self.batch {
+        if is_next {
+            let (total, removed) = self.counts.ok_or(Error::Gap { batch: self.batch })?;
+            follow(sealed, total, removed)?;
             let mut tree = self.tree();
             tree.push(leaf_hash(checkpoint.body().as_bytes()));
             self.tree = tree.peaks().to_vec();
             (self.batch, self.checkpoint) = (batch, checkpoint.hash());
             self.database.clone_from(&sealed.database);
         }
+        self.counts = Some((sealed.total, sealed.removed));
         Ok(())
     }
 

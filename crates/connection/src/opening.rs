@@ -7,7 +7,7 @@ use sea_orm::{QueryResult, Statement};
 
 use crate::error::Result;
 use crate::holders::CallSite;
-use crate::pool::{AuditingRole, DbRole, Pool, SingleStatement};
+use crate::pool::{Auditing, DbRole, Pool, SingleStatement};
 use crate::replicas::Replicas;
 use crate::retry::runs_again;
 use crate::transaction::Transaction;
@@ -74,7 +74,7 @@ pub async fn read_single_statement(
     pool.read_single_statement(table, statement, at, meter).await
 }
 
-/// Returns the role under which this login reads the audit log for verification.
-pub async fn auditing_role(pool: &Pool) -> Result<AuditingRole> {
-    pool.auditing_role().await
+/// Returns how this login reads the audit log for verification.
+pub async fn auditing(pool: &Pool) -> Result<Auditing> {
+    pool.auditing().await
 }

@@ -96,17 +96,26 @@ pub enum DbRole<'a> {
     /// All tenants' rows.
     Platform,
     /// The audit log, for verification.
-    Audit(AuditingRole),
+    Audit(Auditing),
+}
+
+/// How the audit log is read for verification.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Auditing {
+    pub(crate) role: AuditingRole,
+    /// Whether the database has all tables of the log, of a kind that can be locked, and the role may read them.
+    pub(crate) is_lockable: bool,
 }
 
 /// The role under which the audit log is read for verification.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AuditingRole {
+pub(crate) enum AuditingRole {
     /// The platform role.
     Platform,
     /// The auditor role.
     Auditor,
-    /// The login itself. If a policy hides rows from it, the read fails instead of returning too few rows.
+    /// The login itself, in particular one that is exempt from policies. If a policy hides rows from it, the read fails
+    /// instead of returning too few rows.
     Login,
 }
 
@@ -288,16 +297,14 @@ impl Pool {
         Self { costs: other.costs.clone(), ..self }
     }
 
-    /// Returns the role under which this login reads the audit log for verification.
-    pub(crate) async fn auditing_role(&self) -> Result<AuditingRole> {
+    /// Returns how this login reads the audit log for verification.
+    pub(crate) async fn auditing(&self) -> Result<Auditing> {
         match &self.inner {
-            Inner::Postgres(_) if self.has_row_level_security() && !self.is_platform_closed() => {
-                Ok(AuditingRole::Platform)
+            Inner::Postgres(cache) => {
+                let takes_platform = self.has_row_level_security() && !self.is_platform_closed();
+                asked!(self, cache, |conn| postgres::auditing(conn, takes_platform))
             }
-            Inner::Postgres(cache) if asked!(self, cache, |conn| postgres::may_audit(conn))? => {
-                Ok(AuditingRole::Auditor)
-            }
-            _ => Ok(AuditingRole::Login),
+            Inner::Sqlite(_) => Ok(Auditing { role: AuditingRole::Login, is_lockable: true }),
         }
     }
 }

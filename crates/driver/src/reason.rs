@@ -76,8 +76,8 @@ const OF_TLS: &str = "check `sslmode` and `sslrootcert` in the URL: the server's
 fn is_raised_by_others(report: &dyn DatabaseError) -> bool {
     let Some(report) = report.try_downcast_ref::<PgDatabaseError>() else { return false };
     let raised = report.routine() == Some("exec_stmt_raise") || report.code().starts_with("P0");
-    let raiser = report.r#where().and_then(|place| place.lines().next()).unwrap_or_default();
-    let name = raiser.strip_prefix("PL/pgSQL function ").unwrap_or_default();
+    let place = report.r#where().and_then(|context| context.lines().next()).unwrap_or_default();
+    let name = place.strip_prefix("PL/pgSQL function ").unwrap_or_default();
     let name = name.strip_prefix("public.").unwrap_or(name);
     raised && !name.starts_with("rylie_") && !name.starts_with("inline_code_block")
 }

@@ -3,6 +3,7 @@
 mod erasure;
 mod leaf_page;
 mod reader;
+mod relations;
 mod rows;
 mod seals;
 mod strays;

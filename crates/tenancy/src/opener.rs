@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use rylie_audit::{Action, Actor, Event, Origin};
-use rylie_connection::{
-    CallSite, DbRole, Pool, Replicas, Transaction, UnitOptions, auditing_role, begin, begin_on_replica,
-};
+use rylie_connection::{CallSite, DbRole, Pool, Replicas, Transaction, UnitOptions, auditing, begin, begin_on_replica};
 use rylie_entities::{Env, Token};
 
 use crate::cursor::CursorKeys;
@@ -125,9 +123,9 @@ impl Opener {
     /// Opens a read-only unit that verifies the audit log. It is not recorded, because its login may only read.
     pub async fn audit(&self, at: CallSite) -> Result<Tx> {
         let caller = Caller { actor: Actor::Job("verify-audit".to_owned()), origin: Origin::default() };
-        let role = auditing_role(self.platform_pool()).await?;
+        let auditing = auditing(self.platform_pool()).await?;
         let options = UnitOptions::read_only().on_primary();
-        self.open(DbRole::Audit(role), options, at, UnitKind::Platform, caller).await
+        self.open(DbRole::Audit(auditing), options, at, UnitKind::Platform, caller).await
     }
 
     async fn open(

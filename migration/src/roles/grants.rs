@@ -38,8 +38,11 @@ const AUDITOR: (&str, [&str; 6]) = (
 );
 
 /// Functions that only the sealer's role may call.
-const OF_SEALER: [&str; 2] =
-    ["rylie_audit_erase(text,text,bytea)", "rylie_audit_remove_batch(bigint,timestamp without time zone)"];
+const OF_SEALER: [&str; 3] = [
+    "rylie_audit_erase(text,text,bytea)",
+    "rylie_audit_lock_sealing()",
+    "rylie_audit_remove_batch(bigint,timestamp without time zone)",
+];
 
 /// The rights of a role on an object.
 #[derive(Debug, Deserialize)]

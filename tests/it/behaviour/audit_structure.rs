@@ -48,6 +48,19 @@ async fn a_verification_that_goes_on_finds_what_was_added_to_earlier_batches() {
 }
 
 #[tokio::test]
+async fn a_verification_that_goes_on_compares_the_total_of_its_state() {
+    let (world, outside) = sealed(world().await).await;
+    let mut progress = outside.verify(&world).await.progress;
+    progress.total += 1;
+    let reader = world.database().audit_reader().await.unwrap();
+
+    let verifier = Verifier::new(&[], Checkpoints::default()).resume(progress);
+    let finding = verify_audit(&reader, verifier, &mut |_, _| ()).await.unwrap().first_bad.unwrap();
+
+    assert_eq!((finding.what, finding.batch), (Tampering::CountShort, Some(2)));
+}
+
+#[tokio::test]
 async fn every_field_of_the_seals_is_held() {
     let (world, outside) = sealed(world().await).await;
     record(&world.agency().await.unwrap(), 1).await;

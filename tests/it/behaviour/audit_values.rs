@@ -189,6 +189,24 @@ async fn quarantined_records_are_exported_with_their_tenant_and_checked() {
     assert!(changed(&excused).is_err());
     assert!(changed(&edited).is_err());
     assert!(changed(&array).is_err());
+    // Neither an unreadable time nor an unreadable position becomes a value that the hash does not have.
+    let dated = |line: &str| {
+        let is_odd = line.contains("\"id\":\"odd0\"") && line.contains("\"createdAt\":null");
+        is_odd.then(|| line.replace("\"createdAt\":null", "\"createdAt\":\"1970-01-01T00:00:00Z\""))
+    };
+    let placed = |line: &str| {
+        let is_odd = line.contains("\"id\":\"odd0\"") && line.contains("\"position\":");
+        let mut value: serde_json::Value = is_odd.then(|| serde_json::from_str(line).unwrap())?;
+        value["row"]["position"] = serde_json::json!(1.5);
+        Some(value.to_string())
+    };
+    let missing = |line: &str| {
+        let is_odd = line.contains("\"id\":\"odd0\"") && line.contains("\"details\":null,");
+        is_odd.then(|| line.replace("\"details\":null,", ""))
+    };
+    assert!(changed(&dated).is_err());
+    assert!(changed(&placed).is_err());
+    assert!(changed(&missing).is_err());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod evidence;
 mod file;
 mod given;
 mod job;
+mod operators;
 mod planted;
 mod plants;
 mod reads_only;

@@ -29,6 +29,8 @@ pub enum Tampering {
     OtherDatabase,
     /// Fewer witnesses than required have seen the log.
     Unwitnessed,
+    /// A table of the log is not read as it is: it is a view, or a policy filters its rows.
+    Hidden,
 }
 
 /// The first finding of a verification.
@@ -71,6 +73,12 @@ impl Finding {
 
     pub(super) fn of_tenant(what: Tampering, batch: u64, tenant: &str, detail: &str) -> Self {
         Self { tenant: Some(tenant.to_owned()), ..Self::in_batch(what, batch, detail) }
+    }
+
+    /// Creates a finding about a table as a whole.
+    #[must_use]
+    pub fn of_table(what: Tampering, detail: &str) -> Self {
+        Self { what, batch: None, tenant: None, record: None, detail: detail.to_owned() }
     }
 
     fn of_record(what: Tampering, record: String, detail: &str) -> Self {

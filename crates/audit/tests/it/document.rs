@@ -3,6 +3,7 @@
 
 mod blocks;
 mod export;
+mod files;
 mod texts;
 mod witness;
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
-use super::{AuditingRole, DbRole, Inner, Pool, on_lender, postgres, sqlite};
+use super::{DbRole, Inner, Pool, on_lender, postgres, sqlite};
 use crate::bounds::is_silence;
 use crate::cache::{ConnectionCache, LeasedConnection, NotLent};
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ impl Pool {
     /// Begins a transaction. Replaces a connection that died while it was idle, except on a replica, where the primary
     /// takes over.
     pub(crate) async fn begin(&self, db_role: &DbRole<'_>, options: UnitOptions, at: CallSite) -> Result<Transaction> {
-        if self.is_platform_closed() && matches!(db_role, DbRole::Platform | DbRole::Audit(AuditingRole::Platform)) {
+        if self.is_platform_closed() && matches!(db_role, DbRole::Platform) {
             return Err(Error::NoPlatform);
         }
         let mut lost = Lost::default();

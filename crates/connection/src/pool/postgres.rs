@@ -11,7 +11,7 @@ use crate::cache::GOODBYE_WITHIN;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::log_position::LogPosition;
-use crate::pool::{AuditingRole, DbRole};
+use crate::pool::{Auditing, AuditingRole, DbRole};
 use crate::pool_options::PoolOptions;
 use crate::unit_options::Access;
 
@@ -132,14 +132,38 @@ pub(super) async fn is_shared_with_old_service(conn: &mut PgConnection) -> Resul
     Ok(mark.map(|mark| mark.try_get::<String, _>(0)).transpose()?.is_some_and(|state| state == "coexistence"))
 }
 
-/// Returns whether this login may assume the auditor role.
-pub(super) async fn may_audit(conn: &mut PgConnection) -> Result<bool> {
+/// Returns how this login reads the audit log: by itself if no policy applies to it and it may read the log, and by the
+/// auditor role if it may assume it.
+pub(super) async fn auditing(conn: &mut PgConnection, takes_platform: bool) -> Result<Auditing> {
     let sql = format!(
-        "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rylie_auditor' AND pg_has_role(current_user, oid, {TAKE})) \
-         AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
+        "SELECT r.rolsuper OR r.rolbypassrls, (SELECT coalesce(bool_and(has_table_privilege(t.oid, 'SELECT')), false) FROM log t), \
+         EXISTS (SELECT FROM pg_roles a WHERE a.rolname = 'rylie_auditor' AND pg_has_role(current_user, a.oid, {TAKE})), \
+         (SELECT count(*) = 5 FROM log) FROM pg_roles r WHERE r.rolname = current_user"
     );
-    Ok(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?.try_get(0)?)
+    let log = AUDIT_LOG.map(|table| format!("(to_regclass('{table}'))")).join(", ");
+    let sql = format!(
+        "WITH log AS (SELECT c.oid FROM (VALUES {log}) AS t(oid) JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p', 'v')) {sql}"
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *conn).await?;
+    let (exempt, reads): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let (auditor, is_there): (bool, bool) = (row.try_get(2)?, row.try_get(3)?);
+    let role = match (exempt && reads, takes_platform, auditor) {
+        (true, ..) | (false, false, false) => AuditingRole::Login,
+        (false, true, _) => AuditingRole::Platform,
+        (false, false, true) => AuditingRole::Auditor,
+    };
+    // A login without the right gets the error of its first read, which names the right.
+    Ok(Auditing { role, is_lockable: is_there && (reads || role != AuditingRole::Login) })
 }
+
+/// The tables that a verification reads.
+const AUDIT_LOG: [&str; 5] = [
+    "public.\"AuditLog\"",
+    "public.rylie_audit_batch",
+    "public.rylie_audit_tenant",
+    "public.rylie_audit_leaf",
+    "public.rylie_audit_pending",
+];
 
 /// Returns whether the functions exist that read in one round trip: a tenant's rows by id, and a session by its token.
 pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<(bool, bool)> {
@@ -170,9 +194,7 @@ fn begin_at(db_role: &DbRole<'_>, access: Access, row_level_security: bool) -> S
         Access::ReadOnly => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
     let db_role = match db_role {
-        DbRole::Audit(AuditingRole::Platform) => "; SET LOCAL ROLE rylie_platform",
-        DbRole::Audit(AuditingRole::Auditor) => "; SET LOCAL ROLE rylie_auditor",
-        DbRole::Audit(AuditingRole::Login) => "; SET LOCAL row_security = off",
+        DbRole::Audit(auditing) => return [begin, &read_audit_log(*auditing)].concat(),
         _ if !row_level_security => "",
         // One statement instead of two saves server time; `SET LOCAL ROLE` has the same effect.
         DbRole::Tenant(tenant) => {
@@ -183,6 +205,20 @@ fn begin_at(db_role: &DbRole<'_>, access: Access, row_level_security: bool) -> S
         DbRole::Platform => "; SET LOCAL ROLE rylie_platform",
     };
     [begin, db_role].concat()
+}
+
+/// Returns the statements that follow the `BEGIN` of a verification. They need no snapshot, so the tables are locked before
+/// it is taken: what the catalog says in it stays true of these tables until the end.
+fn read_audit_log(auditing: Auditing) -> String {
+    let role = match auditing.role {
+        AuditingRole::Platform => "; SET LOCAL ROLE rylie_platform; SET LOCAL row_security = on",
+        AuditingRole::Auditor => "; SET LOCAL ROLE rylie_auditor; SET LOCAL row_security = on",
+        AuditingRole::Login => "; SET LOCAL row_security = off",
+    };
+    if !auditing.is_lockable {
+        return role.to_owned();
+    }
+    [role, "; LOCK TABLE ", &AUDIT_LOG.join(", "), " IN ACCESS SHARE MODE"].concat()
 }
 
 /// Returns the end of a batch on a replica, which fails unless the server's state matches the last probe.

@@ -9,7 +9,7 @@ use rylie_audit::{
     TenantHead, TenantLeaf,
 };
 use rylie_repositories::TenantRow;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 
 use crate::error::{Error, Result};
@@ -156,24 +156,43 @@ fn agrees(head: &TenantHead, tenant: &str, check: &TenantCheck, latest: Option<&
         && (head.latest, head.checkpoint) == (number, hash)
 }
 
-/// A row of the log in an export. A value of another type is invalid and never counts as null: a reader of the checked
-/// file would take it for the sealed value.
+/// A row of the log in an export. A value of another type is invalid and never counts as null, and no member is missing: a
+/// reader of the checked file would take it for the sealed value.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LogRow {
     id: String,
     tenant_id: String,
+    #[serde(deserialize_with = "present")]
     created_at: Option<String>,
+    #[serde(deserialize_with = "present")]
     position: Option<Number>,
     action: String,
     resource: String,
+    #[serde(deserialize_with = "present")]
     resource_id: Option<String>,
+    #[serde(deserialize_with = "present")]
     details: Option<String>,
     user_id: String,
+    #[serde(deserialize_with = "present")]
     on_behalf_of: Option<String>,
+    #[serde(deserialize_with = "present")]
     ip_address: Option<String>,
+    #[serde(deserialize_with = "present")]
     user_agent: Option<String>,
+    #[serde(deserialize_with = "present")]
     correlation_id: Option<String>,
+}
+
+/// The milliseconds that the hash has for an unreadable time. So a readable time in place of `null` would not change the
+/// hash of a quarantined record, and is refused.
+const UNREADABLE: i64 = 0;
+
+/// Reads a member that must be present; null is allowed.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 /// Converts a row of an export into its record; `None` for an invalid row.
@@ -192,14 +211,13 @@ fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> 
         id: row.id,
         tenant: row.tenant_id,
         created_at: match row.created_at {
-            None if is_quarantined => 0,
-            time => time?.parse::<DateTime<Utc>>().ok()?.timestamp_millis(),
+            None if is_quarantined => UNREADABLE,
+            time => {
+                let time = time?.parse::<DateTime<Utc>>().ok()?.timestamp_millis();
+                Some(time).filter(|time| !is_quarantined || *time != UNREADABLE)?
+            }
         },
-        position: match row.position {
-            Some(number) if is_quarantined => number.as_i64(),
-            Some(number) => Some(number.as_i64()?),
-            None => None,
-        },
+        position: row.position.map(|number| number.as_i64().ok_or(())).transpose().ok()?,
         action: row.action,
         resource: row.resource,
         who: leaf.commitments.who(who),

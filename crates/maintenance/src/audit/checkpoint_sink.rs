@@ -68,6 +68,16 @@ pub fn read_checkpoints(
     }
 }
 
+/// Refuses a destination that has two different checkpoints of one batch before `until`, and returns the last batch there;
+/// 0 for none. Object storage has one object for each batch.
+pub(crate) fn refuse_forks(place: &str, until: u64) -> Result<u64> {
+    if place.starts_with(OBJECTS) {
+        let newest = checkpoint_sink(place)?.last().map_err(failed)?;
+        return Ok(newest.map_or(0, |newest| newest.checkpoint().batch));
+    }
+    SignedCheckpoint::refuse_forks(Path::new(place), until).map_err(failed)
+}
+
 fn failed(source: rylie_audit::Error) -> Error {
     Error::Data { doing: "reading the checkpoints kept outside", source: source.into() }
 }

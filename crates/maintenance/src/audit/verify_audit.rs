@@ -26,7 +26,7 @@ pub struct Verification {
     pub progress: VerifiedUpTo,
 }
 
-/// Checks every batch that the verifier has not seen. Then checks the whole log: every record is sealed or waiting,
+/// Checks that the tables are what a deploy makes, then every batch that the verifier has not seen. Then checks the whole log: every record is sealed or waiting,
 /// exactly once, and the seals contain only what a checkpoint counts.
 ///
 /// Stops at the first finding. Calls `report` with the counts and the progress after each batch and every few thousand
@@ -66,6 +66,7 @@ impl From<rylie_repositories::Error> for Stop {
 type Reporter<'t> = &'t mut (dyn FnMut(&Seen, &VerifiedUpTo) + Send);
 
 async fn check(reader: &AuditReader, verifier: &mut Verifier, report: Reporter<'_>) -> std::result::Result<(), Stop> {
+    found(reader.relations().await?)?;
     for number in verifier.links() {
         let batch = reader.batch_after(number - 1).await?;
         if batch.is_none()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rylie_audit::{Digest, Error as AuditError, PublicKey, SignedCheckpoint, Witness};
 
-use super::checkpoint_sink::read_checkpoints;
+use super::checkpoint_sink::{read_checkpoints, refuse_forks};
 use crate::error::{Error, Result};
 
 /// Reads the checkpoints of a place that the witness has not seen, checks that they continue the log that it has seen,
@@ -12,11 +12,13 @@ use crate::error::{Error, Result};
 ///
 /// `trusted` are the accepted keys of checkpoints; any key if it is empty. `now` is the time in seconds since 1970. The
 /// place must have the last checkpoint that the witness has seen, and every later one in ascending order. Fails with
-/// [`Error::Data`], whose source says why, and signs nothing: for a fork, for a place that ends earlier, for another
-/// database, for a missing checkpoint and for a key that is not trusted. Blocks on files and on the network.
+/// [`Error::Data`], whose source says why, and signs nothing: for a fork, also of an earlier batch, for a place that ends
+/// earlier, for another database, for counts that do not add up, for a missing checkpoint and for a key that is not
+/// trusted. Blocks on files and on the network.
 pub fn witness_audit(place: &str, witness: &mut Witness, trusted: &[PublicKey], now: u64) -> Result<String> {
     let refused = |source: AuditError| Error::Data { doing: "witnessing the audit log", source: source.into() };
     let (seen, mut state) = (witness.seen().batch(), witness.seen().clone());
+    let newest = refuse_forks(place, seen)?;
     let mut last = 0;
     let mut hashes = BTreeMap::<u64, Digest>::new();
     read_checkpoints(place, seen, &mut |checkpoint: SignedCheckpoint| {
@@ -30,7 +32,7 @@ pub fn witness_audit(place: &str, witness: &mut Witness, trusted: &[PublicKey], 
         Ok(())
     })?;
     if last < seen {
-        return Err(refused(AuditError::Shorter { last, seen }));
+        return Err(refused(AuditError::Shorter { last: newest, seen }));
     }
     *witness.seen() = state;
     witness.sign(now).map_err(refused)

@@ -8,7 +8,7 @@ use sea_orm::Value;
 
 use crate::Result;
 use crate::audit::AuditRepository;
-use crate::audit::rows::{columns, commitments, lenient, record, signed, unsigned};
+use crate::audit::rows::{by_bytes, columns, commitments, lenient, record, signed, unsigned};
 use crate::audit::tenant::count;
 use crate::tx::Tx;
 
@@ -102,14 +102,14 @@ pub(crate) async fn covers(
              ELSE '[]'::jsonb END) AS item) AS named"
         )
     };
-    let (list, value) = tx.list_of(&records.keys().cloned().collect::<Vec<_>>());
+    let ((list, value), by_bytes) = (tx.list_of(&records.keys().cloned().collect::<Vec<_>>()), by_bytes(tx.engine()));
     let sql = format!(
         "SELECT named.value AS id, coalesce(max(b.batch), 0) AS sealed_in, count(p.record_id) AS waiting \
-         FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id \
+         FROM \"AuditLog\" a CROSS JOIN {named} LEFT JOIN rylie_audit_leaf l ON l.record_id = a.id {by_bytes} \
          LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.removed_at IS NULL AND l.number BETWEEN 0 AND b.records - 1 \
-         LEFT JOIN rylie_audit_pending p ON p.record_id = a.id \
-         WHERE a.action = 'SUBJECT_ERASED' AND a.\"tenantId\" = 'platform' AND named.type = 'text' AND named.value IN (SELECT list.value FROM {list}) \
-         GROUP BY named.value"
+         LEFT JOIN rylie_audit_pending p ON p.record_id = a.id {by_bytes} \
+         WHERE a.action = 'SUBJECT_ERASED' AND a.action {by_bytes} = 'SUBJECT_ERASED' AND a.\"tenantId\" {by_bytes} = 'platform' \
+         AND named.type = 'text' AND named.value IN (SELECT list.value FROM {list}) GROUP BY named.value"
     );
     let rows = tx.across_tenants()?.rows(&sql, vec![value]).await?;
     let mut covers: BTreeMap<String, Cover> = records.keys().map(|id| (id.clone(), Cover::None)).collect();

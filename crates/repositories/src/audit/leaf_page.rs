@@ -70,8 +70,8 @@ const LEAF: &str = "l.batch, l.number, l.tenant_number, l.record_id, l.leaf, l.w
 
 /// Reads the leaves after the place `$1`, `$2`, in order: at most `$3`, and fewer where details are long.
 ///
-/// On PostgreSQL the leaves are chosen first, and each finds its record by its key: for a page of a large log the planner
-/// would otherwise read the whole log. On SQLite a second statement measures the text, because a running sum would copy
+/// On PostgreSQL the leaves are chosen first, and each finds its record by its key (`OFFSET 0`): for a page of a large log
+/// the planner would otherwise read the whole log. The order of the leaves is kept, so nothing is sorted. On SQLite a second statement measures the text, because a running sum would copy
 /// every row twice; only a page with long details has one.
 async fn rows(tx: &Tx, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     let (columns, sqlite) = (columns(tx.engine()), tx.across_tenants()?.is_sqlite());
@@ -84,8 +84,8 @@ async fn rows(tx: &Tx, values: Vec<Value>) -> Result<Vec<QueryResult>> {
         format!("SELECT {LEAF}, {columns} {from}")
     } else {
         format!(
-            "WITH l AS MATERIALIZED ({chosen}) SELECT {LEAF}, a.* FROM l LEFT JOIN LATERAL \
-             (SELECT {columns} FROM \"AuditLog\" a WHERE a.id = l.record_id OFFSET 0) AS a ON true"
+            "SELECT {LEAF}, a.* FROM ({chosen}) AS l LEFT JOIN LATERAL \
+             (SELECT {columns} FROM \"AuditLog\" a WHERE a.id = {key} OFFSET 0) AS a ON true"
         )
     };
     if sqlite && tx.across_tenants()?.count(&format!("SELECT {TEXT_OF} {from}"), values.clone()).await? < TEXT {

@@ -5,7 +5,8 @@ use rylie_entities::Timestamp;
 use sea_orm::QueryResult;
 
 use crate::audit::leaf_page::{self, LeafPage, LeafPlace, PlacedLeaf};
-use crate::audit::rows::{lenient, signed, unsigned};
+use crate::audit::relations;
+use crate::audit::rows::{by_bytes, lenient, signed, unsigned};
 use crate::audit::strays::{self, StrayPage};
 use crate::audit::structure;
 use crate::audit::tenant::{checkpoint, count, entry, place as tenant_place};
@@ -33,11 +34,12 @@ const BATCH: &str = "SELECT batch, checkpoint, records, total, removed_at IS NOT
 
 /// Selects tenants' entries, each with the tenant's running count before it.
 const TENANT: &str = "SELECT t.batch, t.number, t.tenant, t.records, t.total, t.root, coalesce((SELECT b.total FROM rylie_audit_tenant b \
-     WHERE b.tenant = t.tenant AND b.batch < t.batch ORDER BY b.batch DESC LIMIT 1), 0) AS before FROM rylie_audit_tenant t";
+     WHERE b.tenant = t.tenant {by_bytes} AND b.batch < t.batch ORDER BY b.batch DESC LIMIT 1), 0) AS before FROM rylie_audit_tenant t";
 
-/// Selects the first waiting record that is missing, or that waits under a position other than its own.
-const WAITING: &str = "SELECT p.record_id, a.id IS NULL AS gone FROM rylie_audit_pending p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id \
-     WHERE a.id IS NULL OR (a.position <> p.position AND {readable}) ORDER BY p.position LIMIT 1";
+/// Selects the first waiting record that is missing, or that waits under no position or one other than its own.
+const WAITING: &str = "SELECT p.record_id, a.id IS NULL AS gone FROM rylie_audit_pending p \
+     LEFT JOIN \"AuditLog\" a ON a.id = p.record_id {by_bytes} \
+     WHERE a.id IS NULL OR p.position IS NULL OR (a.position <> p.position AND {readable}) ORDER BY p.position LIMIT 1";
 
 impl AuditReader {
     pub(crate) fn new(tx: Tx) -> Self {
@@ -50,6 +52,13 @@ impl AuditReader {
         let rows = self.tx.across_tenants()?.rows(SQL, vec![]).await?;
         let extent = |row: &QueryResult| AuditExtent { batches: count(row, "batch"), records: count(row, "total") };
         Ok(rows.first().map(extent).unwrap_or_default())
+    }
+
+    /// Checks that the tables of the log are what a deploy makes, so that the other reads can rely on them: tables, whose
+    /// rows this login sees whole, with columns of their types. To be called first. Two statements on PostgreSQL, more on
+    /// SQLite.
+    pub async fn relations(&self) -> Result<Option<Finding>> {
+        relations::check(&self.tx).await
     }
 
     /// Returns the number of records that wait to be sealed.
@@ -80,7 +89,8 @@ impl AuditReader {
 
     /// Returns the tenants of all batches in order, after a place, each with its place.
     pub async fn tenants_after(&self, after: LeafPlace, limit: u64) -> Result<Vec<(LeafPlace, SealedTenant)>> {
-        let sql = format!("{TENANT} WHERE (t.batch, t.number) > ($1, $2) ORDER BY t.batch, t.number LIMIT $3");
+        let tenant = TENANT.replace("{by_bytes}", by_bytes(self.tx.engine()));
+        let sql = format!("{tenant} WHERE (t.batch, t.number) > ($1, $2) ORDER BY t.batch, t.number LIMIT $3");
         let values = vec![signed(after.batch).into(), after.number.into(), signed(limit).into()];
         let rows = self.tx.across_tenants()?.rows(&sql, values).await?;
         Ok(rows.iter().map(|row| (leaf_page::place(row), sealed_tenant(row))).collect())
@@ -119,7 +129,8 @@ impl AuditReader {
     pub async fn wrongly_waiting(&self) -> Result<Option<Finding>> {
         // A position that is no integer counts as absent.
         let readable = if self.tx.across_tenants()?.is_sqlite() { "typeof(a.position) = 'integer'" } else { "true" };
-        let rows = self.tx.across_tenants()?.rows(&WAITING.replace("{readable}", readable), vec![]).await?;
+        let sql = WAITING.replace("{readable}", readable).replace("{by_bytes}", by_bytes(self.tx.engine()));
+        let rows = self.tx.across_tenants()?.rows(&sql, vec![]).await?;
         Ok(rows.first().map(|row| {
             let record = lenient(row, "record_id");
             if lenient(row, "gone") { Finding::removed_unsealed(record) } else { Finding::waits_elsewhere(record) }
@@ -128,9 +139,10 @@ impl AuditReader {
 
     /// Returns the proof that a record was sealed. Fails with [`Error::NotFound`] if it is not sealed. Five statements.
     pub async fn prove(&self, id: &str) -> Result<Proof> {
-        const SQL: &str = "SELECT batch, tenant_number FROM rylie_audit_leaf WHERE record_id = $1";
-        let missing = Error::NotFound { entity: "sealed record" };
-        let Some(row) = self.tx.across_tenants()?.rows(SQL, vec![id.into()]).await?.pop() else { return Err(missing) };
+        const SQL: &str = "SELECT batch, tenant_number FROM rylie_audit_leaf WHERE record_id {by_bytes} = $1";
+        let (sql, missing) =
+            (SQL.replace("{by_bytes}", by_bytes(self.tx.engine())), Error::NotFound { entity: "sealed record" });
+        let Some(row) = self.tx.across_tenants()?.rows(&sql, vec![id.into()]).await?.pop() else { return Err(missing) };
         let (batch, tenant_number) = (unsigned(&row, "batch")?, row.try_get::<i64>("", "tenant_number")?);
         let leaves = self.leaves_of(batch, tenant_number).await?;
         let hashes: Vec<Digest> = leaves.iter().map(|leaf| leaf.leaf).collect();

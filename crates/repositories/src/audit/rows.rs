@@ -58,15 +58,26 @@ fn sqlite_text(name: &str) -> String {
     )
 }
 
+/// Returns the clause after a text that lets it be compared by its bytes. No declared collation of a column is evidence:
+/// a superuser may have set one under which different texts are equal.
+///
+/// The default collation of a PostgreSQL database never does that, and the indexes have it.
+pub(crate) fn by_bytes(engine: DbBackend) -> &'static str {
+    if engine == DbBackend::Sqlite { "COLLATE BINARY" } else { "COLLATE \"default\"" }
+}
+
 /// Returns the key of the record of a leaf `l`. On SQLite an id may be a blob, or a text that is not UTF-8. Its leaf has
-/// the text that was hashed instead, so its bytes are read from that text, unless a record has the text as its id.
+/// the text that was hashed instead, so its bytes are read from that text, unless a record that does not wait has the
+/// text as its id.
 pub(crate) fn key_of_leaf(engine: DbBackend) -> &'static str {
     if engine != DbBackend::Sqlite {
-        return "l.record_id";
+        return "l.record_id COLLATE \"default\"";
     }
-    "CASE WHEN l.record_id GLOB 'blob *' AND NOT EXISTS (SELECT 1 FROM \"AuditLog\" t WHERE t.id = l.record_id) THEN unhex(substr(l.record_id, 6)) \
-     WHEN l.record_id GLOB 'bytes *' AND NOT EXISTS (SELECT 1 FROM \"AuditLog\" t WHERE t.id = l.record_id) \
-     THEN CAST(unhex(substr(l.record_id, 7)) AS TEXT) ELSE l.record_id END"
+    "CASE WHEN (l.record_id GLOB 'blob *' OR l.record_id GLOB 'bytes *') AND NOT EXISTS (SELECT 1 FROM \"AuditLog\" t \
+     WHERE t.id = l.record_id COLLATE BINARY \
+     AND NOT EXISTS (SELECT 1 FROM rylie_audit_pending w WHERE w.record_id = l.record_id COLLATE BINARY)) \
+     THEN CASE WHEN l.record_id GLOB 'blob *' THEN unhex(substr(l.record_id, 6)) ELSE CAST(unhex(substr(l.record_id, 7)) AS TEXT) END \
+     ELSE l.record_id END COLLATE BINARY"
 }
 
 /// Returns the salts and commitments of a leaf, which are the four columns from `first` on. A value of another length

@@ -1,6 +1,7 @@
 //! Sealing the audit log: waiting records become a batch with a signed checkpoint. Writers only insert and never wait.
 
 mod batch;
+mod exclusion;
 mod waiting;
 
 use async_trait::async_trait;
@@ -15,9 +16,10 @@ use crate::audit::AuditRepository;
 use crate::audit::rows::{signed, unsigned};
 use crate::tx::Tx;
 use batch::{
-    entries, fingerprint, insert_batch, insert_entries, insert_leaves, last_checkpoint, may_seal, no_longer_waiting,
+    entries, fingerprint, insert_batch, insert_entries, insert_leaves, last_checkpoint, no_longer_waiting,
     remove_batches,
 };
+use exclusion::may_seal;
 use waiting::Waiting;
 
 /// The seals of the audit log.
@@ -28,7 +30,7 @@ pub trait AuditSealRepository: Send + Sync {
     /// long. With none waiting the checkpoint is a heartbeat. It declares that the records of batches up to `removed`,
     /// and those of earlier declarations, may be removed.
     ///
-    /// Returns `None` while another process seals. Recording never waits, because it only inserts. A record that
+    /// Returns `None` while another process seals. Only a login that may seal can cause that. Recording never waits, because it only inserts. A record that
     /// commits late is sealed in a later batch, whatever its position. Sealing, removing and erasing fail with
     /// [`Error::MayNotSeal`] if the login may not assume the role `rylie_sealer`.
     async fn seal(&self, key: &SigningKey, limit: u64, removed: u64) -> Result<Option<NewSeal>>;

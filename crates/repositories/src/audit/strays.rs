@@ -7,7 +7,7 @@ use rylie_audit::Finding;
 use sea_orm::Value;
 
 use crate::Result;
-use crate::audit::rows::{key_of_leaf, lenient, signed};
+use crate::audit::rows::{by_bytes, key_of_leaf, lenient, signed};
 use crate::tx::Tx;
 
 /// A page of the search for unsealed records, from [`AuditReader::stray_after`](super::AuditReader::stray_after).
@@ -21,18 +21,18 @@ pub struct StrayPage {
 
 /// Counts the rows and the places of each record of a range: a leaf of an existing batch, or waiting. `{…}` is the
 /// condition of the range.
-const FOUND: &str = "SELECT coalesce(id, '') AS id, places FROM (SELECT id, sum(in_log) AS in_log, sum(place) AS places FROM (\
-     SELECT id, 1 AS in_log, 0 AS place FROM \"AuditLog\" WHERE {id} \
-     UNION ALL SELECT l.record_id, 0, CASE WHEN b.batch IS NULL THEN 0 ELSE 1 END FROM rylie_audit_leaf l {batch} WHERE {l.record_id}{others} \
-     UNION ALL SELECT record_id, 0, 1 FROM rylie_audit_pending WHERE {record_id}) AS counted GROUP BY id) AS found \
-     WHERE in_log >= 1 AND (in_log > 1 OR places <> 1) ORDER BY id LIMIT 1";
+const FOUND: &str = "SELECT coalesce(id, '') AS id, places FROM (SELECT id {by_bytes} AS id, sum(in_log) AS in_log, sum(place) AS places FROM (\
+     SELECT id {by_bytes} AS id, 1 AS in_log, 0 AS place FROM \"AuditLog\" WHERE {id} \
+     UNION ALL SELECT l.record_id {by_bytes}, 0, CASE WHEN b.batch IS NULL THEN 0 ELSE 1 END FROM rylie_audit_leaf l {batch} WHERE {l.record_id}{others} \
+     UNION ALL SELECT record_id {by_bytes}, 0, 1 FROM rylie_audit_pending WHERE {record_id}) AS counted GROUP BY id {by_bytes}) AS found \
+     WHERE in_log >= 1 AND (in_log > 1 OR places <> 1) ORDER BY id {by_bytes} LIMIT 1";
 
 const BATCH: &str = "LEFT JOIN rylie_audit_batch b ON b.batch = l.batch AND b.batch >= 1 AND b.removed_at IS NULL";
 
 /// SQLite's few leaves of records whose id is a blob, or a text that is not UTF-8: they belong to the range of that id.
 const OTHERS: &str = " AND NOT (l.record_id GLOB 'blob *' OR l.record_id GLOB 'bytes *') \
      UNION ALL SELECT id, 0, place FROM (SELECT {key} AS id, CASE WHEN b.batch IS NULL THEN 0 ELSE 1 END AS place FROM rylie_audit_leaf l {batch} \
-     WHERE l.record_id BETWEEN 'blob ' AND 'blob!' OR l.record_id BETWEEN 'bytes ' AND 'bytes!') AS others WHERE {id}";
+     WHERE l.record_id {by_bytes} BETWEEN 'blob ' AND 'blob!' OR l.record_id {by_bytes} BETWEEN 'bytes ' AND 'bytes!') AS others WHERE {id}";
 
 /// Searches a range of `limit` records after a key; `None` at the beginning. The first range also covers keys that sort
 /// before every valid key, the last one those after.
@@ -40,17 +40,19 @@ pub(crate) async fn after(tx: &Tx, id: Option<&str>, limit: u64) -> Result<Stray
     let next = end_of_range(tx, id, limit).await?;
     let (range, values): (&str, Vec<Value>) = match (id, next.as_deref()) {
         (None, None) => ("1 = 1", vec![]),
-        (None, Some(next)) => ("({} IS NULL OR {} <= CAST($1 AS TEXT))", vec![tx.text_of(next)]),
-        (Some(id), None) => ("{} > CAST($1 AS TEXT)", vec![tx.text_of(id)]),
-        (Some(id), Some(next)) => {
-            ("{} > CAST($1 AS TEXT) AND {} <= CAST($2 AS TEXT)", vec![tx.text_of(id), tx.text_of(next)])
-        }
+        (None, Some(next)) => ("({} IS NULL OR {} {by_bytes} <= CAST($1 AS TEXT))", vec![tx.text_of(next)]),
+        (Some(id), None) => ("{} {by_bytes} > CAST($1 AS TEXT)", vec![tx.text_of(id)]),
+        (Some(id), Some(next)) => (
+            "{} {by_bytes} > CAST($1 AS TEXT) AND {} {by_bytes} <= CAST($2 AS TEXT)",
+            vec![tx.text_of(id), tx.text_of(next)],
+        ),
     };
     let others = if tx.across_tenants()?.is_sqlite() { OTHERS } else { "" };
     let sql = FOUND.replace("{others}", others).replace("{batch}", BATCH).replace("{key}", key_of_leaf(tx.engine()));
     let sql = ["id", "l.record_id", "record_id"]
         .into_iter()
         .fold(sql, |sql, column| sql.replace(&format!("{{{column}}}"), &range.replace("{}", column)));
+    let sql = sql.replace("{by_bytes}", by_bytes(tx.engine()));
     let rows = tx.across_tenants()?.rows(&sql, values).await?;
     let Some(row) = rows.first() else { return Ok(StrayPage { next, finding: None }) };
     let id = row.try_get("", "id").unwrap_or_else(|_| "(its key is not text)".to_owned());
@@ -60,8 +62,10 @@ pub(crate) async fn after(tx: &Tx, id: Option<&str>, limit: u64) -> Result<Stray
 
 /// Returns the last key of the range; `None` if the range has no end. Keys that are no text are in the last range.
 async fn end_of_range(tx: &Tx, id: Option<&str>, limit: u64) -> Result<Option<String>> {
-    let sql = "SELECT id FROM \"AuditLog\" WHERE id > CAST($1 AS TEXT) ORDER BY id LIMIT 1 OFFSET $2";
+    const SQL: &str =
+        "SELECT id FROM \"AuditLog\" WHERE id {by_bytes} > CAST($1 AS TEXT) ORDER BY id {by_bytes} LIMIT 1 OFFSET $2";
+    let sql = SQL.replace("{by_bytes}", by_bytes(tx.engine()));
     let values = vec![tx.text_of(id.unwrap_or_default()), signed(limit.max(1) - 1).into()];
-    let rows = tx.across_tenants()?.rows(sql, values).await?;
+    let rows = tx.across_tenants()?.rows(&sql, values).await?;
     Ok(rows.first().and_then(|row| row.try_get("", "id").ok()))
 }

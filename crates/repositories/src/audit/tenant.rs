@@ -6,14 +6,14 @@ use rylie_audit::{
 use rylie_entities::TenantId;
 use sea_orm::QueryResult;
 
-use crate::audit::rows::{commitments, lenient, signed, time_columns, unreadable, unsigned};
+use crate::audit::rows::{by_bytes, commitments, key_of_leaf, lenient, signed, time_columns, unreadable, unsigned};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
 pub(crate) async fn batches(tx: &Tx, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>> {
-    const SQL: &str =
-        "SELECT batch, number FROM rylie_audit_tenant WHERE tenant = $1 AND batch > $2 ORDER BY batch LIMIT $3";
-    let rows = tx.across_tenants()?.rows(SQL, vec![tenant.into(), signed(after).into(), signed(limit).into()]).await?;
+    const SQL: &str = "SELECT batch, number FROM rylie_audit_tenant WHERE tenant {by_bytes} = $1 AND batch > $2 ORDER BY batch LIMIT $3";
+    let sql = SQL.replace("{by_bytes}", by_bytes(tx.engine()));
+    let rows = tx.across_tenants()?.rows(&sql, vec![tenant.into(), signed(after).into(), signed(limit).into()]).await?;
     let mut batches = Vec::with_capacity(rows.len());
     for row in &rows {
         let batch = unsigned(row, "batch")?;
@@ -34,9 +34,10 @@ pub(crate) async fn leaves(
     let sql = format!(
         "SELECT l.who_salt, l.what_salt, l.who, l.what, l.number, l.record_id, l.leaf, substr(b.checkpoint, 1, 26) AS checkpoint, {} \
          FROM rylie_audit_tenant t JOIN rylie_audit_leaf l ON l.batch = t.batch AND l.tenant_number = t.number \
-         JOIN rylie_audit_batch b ON b.batch = t.batch LEFT JOIN \"AuditLog\" a ON a.id = l.record_id \
+         JOIN rylie_audit_batch b ON b.batch = t.batch LEFT JOIN \"AuditLog\" a ON a.id = {} \
          WHERE t.tenant = $1 AND t.batch = $2 AND l.number > $3 ORDER BY l.number LIMIT $4",
-        time_columns(tx.engine())
+        time_columns(tx.engine()),
+        key_of_leaf(tx.engine())
     );
     let values = vec![tenant.into(), signed(batch).into(), after.into(), signed(limit).into()];
     let rows = tx.across_tenants()?.rows(&sql, values).await?;

@@ -46,6 +46,7 @@ pub(super) async fn read(connection: &mut Connection) -> Result<Vec<PreflightFin
 }
 
 fn finding(publication: &str, tables: &BTreeSet<&str>, base: &Catalog, current: &Catalog) -> PreflightFinding {
+    let names: Vec<&str> = tables.iter().copied().collect();
     let columns = tables.iter().filter_map(|table| added(table, base, current));
     let columns: Vec<String> = columns.collect();
     PreflightFinding {
@@ -53,7 +54,7 @@ fn finding(publication: &str, tables: &BTreeSet<&str>, base: &Catalog, current: 
         blocking: false,
         detail: format!(
             "publication {publication} sends {}: a subscriber without the new columns stops, and its slot then keeps the write-ahead log",
-            Vec::from_iter(tables.iter().copied()).join(", ")
+            names.join(", ")
         ),
         fix: format!("first run on each subscriber: `{}`", columns.join("; ")),
     }

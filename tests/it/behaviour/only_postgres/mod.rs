@@ -1,6 +1,8 @@
 //! Behaviour of PostgreSQL only.
 
 mod audit_attacks;
+mod audit_exclusion;
+mod audit_relations;
 mod audit_roles;
 mod audit_seals;
 mod audit_values;

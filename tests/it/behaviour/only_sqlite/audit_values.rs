@@ -83,6 +83,38 @@ async fn an_id_that_is_no_text_is_sealed_and_verifies_on_sqlite() {
 }
 
 #[tokio::test]
+async fn two_ids_with_one_text_neither_stop_a_sealer_nor_accuse_the_log_on_sqlite() {
+    for (first, second) in [
+        ("CAST(x'ff' AS TEXT)", "'bytes ff'"),
+        ("'bytes ff'", "CAST(x'ff' AS TEXT)"),
+        ("x'ff'", "'blob FF'"),
+        ("'blob FF'", "x'ff'"),
+    ] {
+        for sealed_between in [true, false] {
+            let (world, outside) = (world().await, Outside::new());
+            outside.seal(&world).await;
+            let mut sql = Sql::connect(world.url()).await;
+            for (id, seal) in [(first, sealed_between), (second, true), ("'plain'", true)] {
+                sql.run(&format!(
+                    "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ({id}, 'x', 'x', 'y')"
+                ))
+                .await;
+                if seal {
+                    outside.seal(&world).await;
+                }
+                assert_eq!(outside.verify(&world).await.first_bad, None, "{first}, {second}, {id}");
+            }
+            // The second one has no place of its own, so it waits.
+            let waits = format!("SELECT CAST(count(*) AS text) FROM rylie_audit_pending WHERE record_id = {second}");
+            assert_eq!(sql.one(&waits).await, "1", "{first}, {second}");
+            let mut sql = superuser(&world).await;
+            sql.run(&format!("UPDATE \"AuditLog\" SET action = 'z' WHERE id = {first}")).await;
+            assert_eq!(found(&world, &outside).await.what, Tampering::Changed, "{first}, {second}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_seal_of_another_type_is_noticed_on_sqlite() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;

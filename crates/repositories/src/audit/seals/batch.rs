@@ -7,23 +7,11 @@ use rylie_entities::Timestamp;
 use sea_orm::Value;
 
 use super::waiting::Hashed;
-use crate::audit::rows::{signed, unsigned};
+use crate::audit::rows::{by_bytes, signed, unsigned};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
 const LAST: &str = "SELECT checkpoint FROM rylie_audit_batch ORDER BY batch DESC LIMIT 1";
-
-/// The advisory lock of sealing: two numbers that nothing else uses.
-const LOCK: &str = "SELECT pg_try_advisory_xact_lock(7264, 5) AS locked";
-
-/// Takes the lock of sealing. SQLite's unit already has the exclusive right to write.
-pub(super) async fn may_seal(tx: &Tx) -> Result<bool> {
-    if tx.across_tenants()?.is_sqlite() {
-        return Ok(true);
-    }
-    let rows = tx.across_tenants()?.rows(LOCK, vec![]).await?;
-    rows.first().map_or(Ok(false), |row| Ok(row.try_get("", "locked")?))
-}
 
 pub(super) async fn last_checkpoint(tx: &Tx) -> Result<Option<SignedCheckpoint>> {
     let rows = tx.across_tenants()?.rows(LAST, vec![]).await?;
@@ -53,8 +41,9 @@ pub(super) async fn entries(tx: &Tx, records: &[Hashed]) -> Result<Vec<TenantEnt
 async fn totals(tx: &Tx, tenants: &[String]) -> Result<BTreeMap<String, u64>> {
     let (list, value) = tx.list_of(tenants);
     let sql = format!(
-        "SELECT list.value AS tenant, coalesce((SELECT t.total FROM rylie_audit_tenant t WHERE t.tenant = list.value \
-         ORDER BY t.batch DESC LIMIT 1), 0) AS total FROM {list}"
+        "SELECT list.value AS tenant, coalesce((SELECT t.total FROM rylie_audit_tenant t WHERE t.tenant = list.value {} \
+         ORDER BY t.batch DESC LIMIT 1), 0) AS total FROM {list}",
+        by_bytes(tx.engine())
     );
     let rows = tx.across_tenants()?.rows(&sql, vec![value]).await?;
     rows.iter().map(|row| Ok((row.try_get("", "tenant")?, unsigned(row, "total")?))).collect()
