@@ -44,7 +44,7 @@ pub use rylie_derive::TenantOwned;
 pub use secret_columns::{IndexColumn, SealedColumn, Token};
 pub use table::{
     Decoded, Keyed, KeysetKey, KeysetRow, KeysetTable, OwnColumns, OwnTable, Readable, RepositoryTable, SoftDelete,
-    SoftDeleted, beyond, nullable,
+    SoftDeleted, TypedColumn, beyond, nullable,
 };
 pub use tables::{EntityColumn, EntityReference, EntityTable, table, tables};
 pub use tenant::{TenantId, TenantOwned};

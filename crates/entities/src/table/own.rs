@@ -42,8 +42,11 @@ pub struct OwnColumns<C: 'static> {
     /// Whether rows are never changed or removed.
     pub append_only: bool,
     /// The columns with a type of the service or of the platform, such as another table's id, with that type.
-    pub typed: &'static [(C, fn() -> TypeId)],
+    pub typed: &'static [TypedColumn<C>],
 }
+
+/// A column, and the function that returns its type without `Option`.
+pub type TypedColumn<C> = (C, fn() -> TypeId);
 
 /// A table whose rows may be read next to a service's own ones, within the unit's reach: an own table, or one of these
 /// of the platform. Sessions, accounts and connections are not among them.
