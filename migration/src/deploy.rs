@@ -172,7 +172,8 @@ impl Migrations {
         row_security::build(self, progress).await?;
         coexistence::settle(self, progress).await?;
         closed |= grants::settle(&mut self.connection).await?;
-        roles::renew(&mut self.connection, closed || !pending.is_empty()).await?;
+        let own = self.own_readable();
+        roles::renew(&mut self.connection, closed || !pending.is_empty(), &own).await?;
         owners::refuse_strangers(&mut self.connection).await?;
         Ok(applied)
     }

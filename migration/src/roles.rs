@@ -116,6 +116,7 @@ impl Migrations {
             return Err(Refusal::NoRoles.into());
         }
         self.refuse_strangers().await?;
+        let own = self.own_readable();
         let connection = &mut self.connection;
         if wanted.app.is_none() && wanted.sealer.is_none() && wanted.readonly.is_none() && wanted.backup.is_none() {
             return Err(Error::Usage(
@@ -144,8 +145,8 @@ impl Migrations {
             }
             row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
             changes.extend(make(connection, login, &row).await?);
-            changes.extend(taken_back(connection, &login.name).await?);
-            changes.extend(opened(connection, &row).await?);
+            changes.extend(taken_back(connection, &own, &login.name).await?);
+            changes.extend(opened(connection, &row, &own).await?);
             changes.extend(statements::register(&row));
             rows.push(row);
         }
@@ -187,11 +188,11 @@ pub(crate) async fn may_read_provisioned(connection: &mut Connection) -> Result<
     Ok(connection.ask(sql, "reading which logins were provisioned").await?.as_deref() == Some("true"))
 }
 
-/// Grants new objects to the provisioned logins after a deploy.
-pub(crate) async fn renew(connection: &mut Connection, changed: bool) -> Result<()> {
+/// Grants new objects to the provisioned logins after a deploy. `own` has the service's tables that readers may read.
+pub(crate) async fn renew(connection: &mut Connection, changed: bool, own: &Catalog) -> Result<()> {
     let rows = if changed { provisioned(connection).await? } else { Vec::new() };
     for row in rows {
-        let statements = opened(connection, &row).await?;
+        let statements = opened(connection, &row, own).await?;
         let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
         let doing = "granting new tables to the provisioned logins; run `rylie roles provision` again";
         connection.at_once(&sql, doing).await?;
@@ -284,16 +285,16 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
 }
 
 /// Returns the statements that revoke the rights that the old service's set-up granted to a login.
-async fn taken_back(connection: &mut Connection, login: &str) -> Result<Vec<String>> {
+async fn taken_back(connection: &mut Connection, own: &Catalog, login: &str) -> Result<Vec<String>> {
     let live = Catalog::read(connection).await?;
-    let mut changes = statements::without_rights(&live, login);
+    let mut changes = statements::without_rights(&live, own, login);
     let sql = statements::DEFAULTS.replace("$1", &literal(login));
     changes.extend(connection.values(&sql).await.map_err(Error::doing("looking for the login's default rights"))?);
     Ok(changes)
 }
 
 /// Returns the statements that grant a login its rights and revoke all others.
-async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
+async fn opened(connection: &mut Connection, row: &Provisioned, own: &Catalog) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's rights");
     let mut changes = Vec::new();
     for (sql, grant) in statements::TO_ENTER {
@@ -305,8 +306,8 @@ async fn opened(connection: &mut Connection, row: &Provisioned) -> Result<Vec<St
     }
     let live = Catalog::read(connection).await?;
     if row.kind == "readonly" {
-        changes.extend(without_reader(&live, &row.login));
-        changes.extend(open_to_reader(&live, row));
+        changes.extend(without_reader(&live, own, &row.login));
+        changes.extend(open_to_reader(&live, own, row));
     } else {
         changes.extend(open_to_app(&row.login));
         changes.extend(statements::defaults(true));

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use rylie_driver::OnWait;
 
+use crate::adopt::Catalog;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::migrations::{MIGRATIONS, Migration};
 use crate::options::Options;
+use crate::own::own_catalog;
 use crate::step::{Engine, Target};
 
 /// The migrations of one database, over a dedicated connection.
@@ -16,6 +18,8 @@ pub struct Migrations {
     pub(crate) connection: Connection,
     pub(crate) options: Options,
     pub(crate) list: Arc<[&'static dyn Migration]>,
+    /// A service's columns with secrets, as table and column.
+    own_secrets: Vec<(&'static str, &'static str)>,
 }
 
 impl std::fmt::Debug for Migrations {
@@ -33,7 +37,7 @@ impl Migrations {
     /// Connects with other time limits.
     pub async fn connect_with(url: &str, options: Options) -> Result<Self> {
         let connection = Connection::open(url).await?.looking_every(options.look);
-        Ok(Self { connection, options, list: MIGRATIONS.into() })
+        Ok(Self { connection, options, list: MIGRATIONS.into(), own_secrets: Vec::new() })
     }
 
     /// Connects for reading only, as for [`status`](Self::status).
@@ -45,6 +49,7 @@ impl Migrations {
             connection: Connection::open_to_read(url).await?,
             options: Options::default(),
             list: MIGRATIONS.into(),
+            own_secrets: Vec::new(),
         })
     }
 
@@ -84,6 +89,23 @@ impl Migrations {
     #[must_use]
     pub fn with_own(self, own: &[&'static dyn Migration]) -> Self {
         Self { list: self.list.iter().chain(own).copied().collect(), ..self }
+    }
+
+    /// Names a service's columns with secrets, as table and column: no provisioned reader may read them.
+    #[must_use]
+    pub fn with_own_secrets(self, columns: Vec<(&'static str, &'static str)>) -> Self {
+        Self { own_secrets: columns, ..self }
+    }
+
+    /// Returns the service's tables as its migrations describe them, without the columns that no reader may read.
+    pub(crate) fn own_readable(&self) -> Catalog {
+        let mut own = own_catalog(&self.list);
+        for (table, column) in &self.own_secrets {
+            if let Some(table) = own.tables.get_mut(*table) {
+                table.columns.remove(*column);
+            }
+        }
+        own
     }
 
     /// Names the sessions that blocked a statement for too long.

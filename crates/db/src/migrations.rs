@@ -17,7 +17,8 @@ impl Config {
         let url = self.direct_url()?;
         Pool::refuse_foreign_file(url).await?;
         self.guard_fingerprint().await?;
-        Ok(Migrations::connect(url).await?.with_own(self.schema.migrations()))
+        let migrations = Migrations::connect(url).await?;
+        Ok(migrations.with_own(self.schema.migrations()).with_own_secrets(self.schema.secrets()))
     }
 
     /// As [`migrations`](Self::migrations), read-only. No file is created, and PostgreSQL refuses every write.

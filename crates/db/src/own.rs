@@ -21,7 +21,7 @@ pub use rylie_repositories::{MockPlatformUnit, MockTenantUnit, OwnMocks};
 pub use sea_orm;
 pub use sea_orm::entity::prelude::*;
 pub use sea_orm::sea_query::Order;
-pub use sea_orm::{ActiveValue, Condition, NotSet, Set};
+pub use sea_orm::{ActiveValue, Condition, FromJsonQueryResult, NotSet, Set};
 
 pub use crate::schema::Schema;
 
@@ -30,7 +30,8 @@ pub use crate::schema::Schema;
 pub mod derived {
     pub use rylie_entities::{
         ColumnTrait, Condition, DbErr, Decoded, Expr, Keyed, KeysetKey, KeysetRow, KeysetTable, Order, OwnColumns,
-        OwnTable, QueryResult, Readable, SoftDelete, SoftDeleted, TenantId, TenantOwned, UserId, beyond, nullable,
+        OwnTable, QueryResult, Readable, RepositoryTable, SoftDelete, SoftDeleted, TenantId, TenantOwned, UserId,
+        beyond, nullable,
     };
     pub use rylie_repositories::{Loaded, Reading, TenantUnit, load};
 }

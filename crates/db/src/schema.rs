@@ -71,6 +71,12 @@ impl Schema {
         &self.tables
     }
 
+    /// Returns the columns with secrets, as table and column.
+    pub(crate) fn secrets(&self) -> Vec<(&'static str, &'static str)> {
+        let of_tables = self.tables().iter().flat_map(|table| &table.secrets);
+        of_tables.map(|column| (column.table(), column.column())).collect()
+    }
+
     pub(crate) fn migrations(&self) -> &[&'static dyn Migration] {
         &self.migrations
     }

@@ -191,10 +191,18 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
     let audited = entity.audited.iter().map(|at| column(*at));
     let sealed: Vec<_> = (0..entity.fields.len()).filter(|at| entity.fields[*at].is_sealed()).map(column).collect();
     let append_only = entity.attributes.append_only.is_some();
+    let typed = entity
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(at, field)| ![entity.id, entity.tenant].contains(at) && field.is_typed());
+    let typed = typed.map(|(_, Field { column, inner, .. })| {
+        quote!((Column::#column, ::std::any::TypeId::of::<#inner> as fn() -> ::std::any::TypeId))
+    });
     let (id, id_type) = (&entity.fields[entity.id].ident, &entity.fields[entity.id].ty);
     let of_service = if entity.attributes.platform.is_none() { loaded(entity, root) } else { TokenStream::new() };
     quote! {
-        impl #root::OwnTable for Entity {
+        impl #root::RepositoryTable for Entity {
             type Id = #id_type;
             const OWN: #root::OwnColumns<Column> = #root::OwnColumns {
                 owner: #owner,
@@ -202,6 +210,7 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
                 sealed: &[#(#sealed),*],
                 audited: &[#(#audited),*],
                 append_only: #append_only,
+                typed: &[#(#typed),*],
             };
 
             fn id(row: &Model) -> &#id_type {
@@ -218,6 +227,8 @@ fn loaded(entity: &Entity, root: &TokenStream) -> TokenStream {
     let (id, id_type) = (&entity.fields[entity.id].ident, &entity.fields[entity.id].ty);
     let table: &LitStr = &entity.table;
     quote! {
+        impl #root::OwnTable for Entity {}
+
         impl #root::Readable for Entity {}
 
         impl #root::Loaded for Model {

@@ -13,6 +13,8 @@ pub(crate) struct Field {
     /// Its variant in `Column`.
     pub(crate) column: Ident,
     pub(crate) ty: Type,
+    /// The type without `Option`.
+    pub(crate) inner: Type,
     /// The last word of the type, without `Option`.
     pub(crate) kind: String,
     pub(crate) nullable: bool,
@@ -53,6 +55,7 @@ impl Field {
         Ok(Some(Self {
             column: Ident::new(&name, ident.span()),
             ty: field.ty.clone(),
+            inner: inner.clone(),
             ident,
             kind,
             nullable,
@@ -63,6 +66,12 @@ impl Field {
 
     pub(crate) fn is(&self, name: &str) -> bool {
         self.ident.unraw() == name
+    }
+
+    /// Returns whether the type may be the id of another table.
+    pub(crate) fn is_typed(&self) -> bool {
+        let plain = ["String", "bool", "i32", "i64", "f64", "Json", "Timestamp", "SealedColumn"];
+        !plain.contains(&self.kind.as_str())
     }
 
     pub(crate) fn is_sealed(&self) -> bool {

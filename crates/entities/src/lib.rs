@@ -43,8 +43,8 @@ pub use row_id::RowId;
 pub use rylie_derive::TenantOwned;
 pub use secret_columns::{IndexColumn, SealedColumn, Token};
 pub use table::{
-    Decoded, Keyed, KeysetKey, KeysetRow, KeysetTable, OwnColumns, OwnTable, Readable, SoftDelete, SoftDeleted, beyond,
-    nullable,
+    Decoded, Keyed, KeysetKey, KeysetRow, KeysetTable, OwnColumns, OwnTable, Readable, RepositoryTable, SoftDelete,
+    SoftDeleted, TypedColumn, beyond, nullable,
 };
 pub use tables::{EntityColumn, EntityReference, EntityTable, table, tables};
 pub use tenant::{TenantId, TenantOwned};

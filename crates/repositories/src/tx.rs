@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use rylie_entities::OwnTable;
+use rylie_entities::RepositoryTable;
 use rylie_tenancy::Table;
 
 use crate::own::{OwnSchema, OwnTables};
@@ -47,7 +47,7 @@ impl Tx {
     }
 
     /// Begins a call on a table of the platform, as [`OwnTables::of`] does on a service's.
-    pub(crate) fn of<E: OwnTable>(&self) -> Table<'_, E> {
+    pub(crate) fn of<E: RepositoryTable>(&self) -> Table<'_, E> {
         Table::new(&self.own.unit, true)
     }
 

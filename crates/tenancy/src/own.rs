@@ -7,7 +7,7 @@ mod related;
 mod removal;
 mod writes;
 
-use rylie_entities::OwnTable;
+use rylie_entities::RepositoryTable;
 use sea_orm::sea_query::{IntoCondition, Order};
 use sea_orm::{Condition, IdenStatic};
 
@@ -21,7 +21,7 @@ use crate::soft_deleted::{is_deleted, one};
 /// may use the table's own columns, values and operators. A sub-query, a function by name or SQL text is refused with
 /// [`Error::Invalid`]: it could read rows that the tenant filter does not see.
 #[must_use = "it reads and writes nothing until a method is awaited"]
-pub struct Table<'tx, E: OwnTable> {
+pub struct Table<'tx, E: RepositoryTable> {
     tx: &'tx Tx,
     condition: Condition,
     order: Vec<(E::Column, Order)>,
@@ -31,7 +31,7 @@ pub struct Table<'tx, E: OwnTable> {
     refused: Option<Refused>,
 }
 
-impl<E: OwnTable> Clone for Table<'_, E> {
+impl<E: RepositoryTable> Clone for Table<'_, E> {
     fn clone(&self) -> Self {
         Self { condition: self.condition.clone(), order: self.order.clone(), ..*self }
     }
@@ -47,7 +47,7 @@ impl Refused {
     }
 }
 
-impl<'tx, E: OwnTable> Table<'tx, E> {
+impl<'tx, E: RepositoryTable> Table<'tx, E> {
     /// Begins a call on a table. `registered` states whether the store knows it.
     pub fn new(tx: &'tx Tx, registered: bool) -> Self {
         let refused = if registered {
@@ -91,7 +91,8 @@ impl<'tx, E: OwnTable> Table<'tx, E> {
         Self { at_once: true, ..self }
     }
 
-    /// Sorts a page by this column, instead of the table's order. Calls add up.
+    /// Sorts a page by this column, instead of the table's order. Calls add up. Null counts as the greatest value on both
+    /// engines.
     pub fn order_by(mut self, column: E::Column, order: Order) -> Self {
         self.order.push((column, order));
         self

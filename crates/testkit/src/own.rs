@@ -1,9 +1,11 @@
 //! Checks a service's own tables: what the catalog says, part by part.
 
+mod keys;
 mod rows;
 
-use rylie_db::entities::{EntityTable, table};
+use rylie_db::entities::table;
 use rylie_db::own::{OwnTable, Schema};
+use rylie_db::repositories::OwnTableInfo;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::{Error, Result, World};
@@ -20,7 +22,7 @@ const DOING: &str = "reading the catalog";
 #[expect(clippy::unwrap_used, reason = "an assertion")]
 pub async fn assert_all_isolated(world: &World) {
     for table in schema(world).tables() {
-        let found = of_catalog(world, &table.entity, &table.order).await.unwrap();
+        let found = of_catalog(world, table).await.unwrap();
         assert_none_missing(world, table.name, &found).await;
     }
 }
@@ -56,23 +58,28 @@ fn schema(world: &World) -> &Schema {
 /// Returns what is missing of an own table's protection, each part by its name.
 pub async fn problems<E: OwnTable>(world: &World) -> Result<Vec<String>> {
     match schema(world).tables().iter().find(|known| known.name == E::TABLE) {
-        Some(known) => of_catalog(world, &table::<E>(), &known.order).await,
+        Some(known) => {
+            let mut known = known.clone();
+            known.entity = table::<E>();
+            of_catalog(world, &known).await
+        }
         None => Ok(vec!["the `Schema` of the configuration does not name the entity".to_owned()]),
     }
 }
 
-async fn of_catalog(world: &World, entity: &EntityTable, order: &[&str]) -> Result<Vec<String>> {
-    let (mut missing, indexes) =
-        if world.is_postgres() { postgres(world, entity).await? } else { sqlite(world, entity).await? };
-    let order = format!("tenantId,{}", order.join(","));
+async fn of_catalog(world: &World, table: &OwnTableInfo) -> Result<Vec<String>> {
+    let (mut missing, indexes, keys) =
+        if world.is_postgres() { postgres(world, table).await? } else { sqlite(world, table).await? };
+    missing.extend(keys::missing(table, schema(world), &keys));
+    let order = format!("tenantId,{}", table.order.join(","));
     if !indexes.iter().any(|columns| *columns == order || columns.starts_with(&format!("{order},"))) {
         missing.push(format!("missing an index by {order}, the order of its lists"));
     }
     Ok(missing)
 }
 
-/// What is missing, and the columns of each index.
-type Found = (Vec<String>, Vec<String>);
+/// What is missing, the columns of each index, and each foreign key's columns with their parents.
+type Found = (Vec<String>, Vec<String>, Vec<(String, String)>);
 
 /// Each statement returns the names of what is missing. `$1` is the table.
 const POSTGRES: [&str; 9] = [
@@ -107,26 +114,38 @@ const SQLITE: [&str; 5] = [
      AND s.name IN ($1 || '_' || min(f.\"from\") || '_visible_insert', $1 || '_' || min(f.\"from\") || '_visible_update')))",
 ];
 
-async fn postgres(world: &World, entity: &EntityTable) -> Result<Found> {
+/// As above, for a table whose rows change (`$2`), or are only added.
+const RIGHTS: &str = "SELECT CASE WHEN $2 THEN 'the grant of ' || privilege || ' to rylie_tenant' \
+     ELSE 'the refusal of ' || privilege || ' by tenant units: the entity is `append_only`, its migration is not' END \
+     FROM unnest(ARRAY['UPDATE', 'DELETE']) AS privilege \
+     WHERE has_table_privilege('rylie_tenant', to_regclass(format('public.%I', $1::text)), privilege) <> $2";
+
+async fn postgres(world: &World, table: &OwnTableInfo) -> Result<Found> {
+    let entity = &table.entity;
     let mut connection = PgConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
     let mut missing = Vec::new();
     for sql in POSTGRES {
         let parts = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
         missing.extend(named(parts.map_err(Error::sql(DOING))?));
     }
+    let rights =
+        sqlx::query_scalar(RIGHTS).bind(&entity.name).bind(!table.append_only).fetch_all(&mut connection).await;
+    missing.extend(named(rights.map_err(Error::sql(DOING))?));
     let sql = "SELECT attname::text, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute \
          WHERE attrelid = to_regclass(format('public.%I', $1::text)) AND attnum > 0 AND NOT attisdropped";
     let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
-    missing.extend(differing(entity, &columns, |column| &column.kind));
+    missing.extend(differing(table, &columns, |column| &column.kind));
     let sql = "SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM pg_index i \
          CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (number, place) \
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
          WHERE i.indrelid = to_regclass(format('public.%I', $1::text)) AND i.indisvalid AND i.indpred IS NULL GROUP BY i.indexrelid";
     let indexes = sqlx::query_scalar(sql).bind(&entity.name).fetch_all(&mut connection).await;
-    Ok((missing, indexes.map_err(Error::sql(DOING))?))
+    let keys = sqlx::query_as(keys::POSTGRES).bind(&entity.name).fetch_all(&mut connection).await;
+    Ok((missing, indexes.map_err(Error::sql(DOING))?, keys.map_err(Error::sql(DOING))?))
 }
 
-async fn sqlite(world: &World, entity: &EntityTable) -> Result<Found> {
+async fn sqlite(world: &World, table: &OwnTableInfo) -> Result<Found> {
+    let entity = &table.entity;
     let mut connection = SqliteConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
     let mut missing = Vec::new();
     for sql in SQLITE {
@@ -135,25 +154,30 @@ async fn sqlite(world: &World, entity: &EntityTable) -> Result<Found> {
     }
     let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info($1)";
     let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
-    missing.extend(differing(entity, &columns, |column| &column.sqlite_kind));
+    missing.extend(differing(table, &columns, |column| &column.sqlite_kind));
     let sql = "SELECT group_concat(name, ',') FROM (SELECT l.name AS of_index, i.name FROM pragma_index_list($1) l, \
          pragma_index_info(l.name) i WHERE NOT l.partial ORDER BY l.name, i.seqno) GROUP BY of_index";
     let indexes = sqlx::query_scalar(sql).bind(&entity.name).fetch_all(&mut connection).await;
-    Ok((missing, indexes.map_err(Error::sql(DOING))?))
+    let keys = sqlx::query_as(keys::SQLITE).bind(&entity.name).fetch_all(&mut connection).await;
+    Ok((missing, indexes.map_err(Error::sql(DOING))?, keys.map_err(Error::sql(DOING))?))
 }
 
 fn named(parts: Vec<String>) -> impl Iterator<Item = String> {
     parts.into_iter().map(|part| format!("missing {part}"))
 }
 
-/// Compares the entity's columns with those of the table: name, type, whether null is allowed.
+/// Compares the entity's columns with those of the table: name, type, whether null is allowed, soft delete.
 fn differing(
-    entity: &EntityTable,
+    table: &OwnTableInfo,
     columns: &[(String, String, bool)],
     kind: impl Fn(&rylie_db::entities::EntityColumn) -> &String,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    for wanted in &entity.columns {
+    let has = |name: &str| columns.iter().any(|(column, ..)| column == name);
+    if !table.soft_delete && has("deleted") && has("deletedAt") {
+        found.push("missing `soft_delete` in the entity: the table has its columns".to_owned());
+    }
+    for wanted in &table.entity.columns {
         match columns.iter().find(|(name, ..)| *name == wanted.name) {
             None => found.push(format!("missing the column {}", wanted.name)),
             Some((_, live, nullable)) if live != kind(wanted) || *nullable != wanted.nullable => found.push(format!(

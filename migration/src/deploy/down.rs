@@ -104,7 +104,8 @@ impl Migrations {
             grants::settle(&mut self.connection).await?;
         }
         if name == LOGINS || name == coexistence::BINDS_LOGINS {
-            roles::withdraw(&mut self.connection).await?;
+            let own = self.own_readable();
+            roles::withdraw(&mut self.connection, &own).await?;
         }
         let done = if name == operator::NEEDS_USERS {
             self.restrict_to_users(migration, progress).await?

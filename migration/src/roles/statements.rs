@@ -97,10 +97,11 @@ pub(super) fn defaults(on: bool) -> Vec<String> {
         .to_vec()
 }
 
-/// Revokes every right on our tables from a login. The guide's grants for the old service gave it some.
-pub(super) fn without_rights(live: &Catalog, login: &str) -> Vec<String> {
+/// Revokes every right on our tables and the service's own from a login. The guide's grants for the old service gave it
+/// some.
+pub(super) fn without_rights(live: &Catalog, own: &Catalog, login: &str) -> Vec<String> {
     let name = identifier(login);
-    let tables = RECORDS.into_iter().chain(known(live).into_iter().map(|(table, _)| table));
+    let tables = RECORDS.into_iter().chain(known(live, own).into_iter().map(|(table, _)| table));
     tables.map(|table| format!("REVOKE ALL ON {} FROM {name}", identifier(table))).collect()
 }
 
@@ -110,23 +111,23 @@ pub(super) const DEFAULTS: &str = "SELECT format('ALTER DEFAULT PRIVILEGES FOR R
      FROM pg_default_acl d, aclexplode(d.defaclacl) e JOIN pg_roles r ON r.oid = e.grantee WHERE r.rolname = $1 AND d.defaclobjtype IN ('r', 'S') \
      AND d.defaclnamespace IN (0, 'public'::regnamespace) AND pg_has_role(current_user, d.defaclrole, 'MEMBER') GROUP BY 1";
 
-/// Revokes every right on our tables from a reader.
-pub(super) fn without_reader(live: &Catalog, login: &str) -> Vec<String> {
+/// Revokes every right on our tables and the service's own from a reader.
+pub(super) fn without_reader(live: &Catalog, own: &Catalog, login: &str) -> Vec<String> {
     let policy = identifier(&format!("rylie_reader_{login}"));
-    let mut changes = without_rights(live, login);
+    let mut changes = without_rights(live, own, login);
     changes.extend(
-        known(live).iter().map(|(table, _)| format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table))),
+        known(live, own).iter().map(|(table, _)| format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table))),
     );
     changes
 }
 
 /// Grants columns one by one, so that a later column stays unreadable. The policy is for this login only. Its tenant is
 /// a constant, because a session can change its own settings.
-pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
+pub(super) fn open_to_reader(live: &Catalog, own: &Catalog, row: &Provisioned) -> Vec<String> {
     let name = identifier(&row.login);
     let policy = identifier(&format!("rylie_reader_{}", row.login));
     let mut changes: Vec<String> = vec![format!("GRANT SELECT ON {} TO {name}", RECORDS.join(", "))];
-    for (table, current) in known(live) {
+    for (table, current) in known(live, own) {
         let (of_tenants, protected) = (current.columns.contains_key("tenantId"), is_protected(live, table));
         let readable = if of_tenants { protected } else { row.every_tenant && table != "rylie_logins" };
         let columns = columns(live, table, current);
@@ -146,10 +147,10 @@ pub(super) fn open_to_reader(live: &Catalog, row: &Provisioned) -> Vec<String> {
     changes
 }
 
-/// Returns our existing tables. Other tables are not ours to grant.
-fn known(live: &Catalog) -> Vec<(&'static str, &'static Table)> {
+/// Returns our existing tables and the service's own. Other tables are not ours to grant.
+fn known<'a>(live: &Catalog, own: &'a Catalog) -> Vec<(&'a str, &'a Table)> {
     static CURRENT: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(Catalog::current);
-    let there = CURRENT.tables.iter().filter(|(name, _)| live.tables.contains_key(*name));
+    let there = CURRENT.tables.iter().chain(&own.tables).filter(|(name, _)| live.tables.contains_key(*name));
     there.map(|(name, table)| (name.as_str(), table)).collect()
 }
 

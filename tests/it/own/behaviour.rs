@@ -16,6 +16,10 @@ use crate::own::downstream::{new_note, note, note_tag, schema, tables, tag};
 
 #[path = "isolation.rs"]
 mod isolation;
+#[path = "reads.rs"]
+mod reads;
+#[path = "users.rs"]
+mod users;
 #[path = "writes.rs"]
 mod writes;
 

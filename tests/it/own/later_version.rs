@@ -5,7 +5,7 @@ use rylie_testkit::World;
 
 use super::comments::{self, Comments};
 
-const EXTEND: AlterTable = AlterTable::new("own_m20270101_000001_extend_comment", || {
+pub(super) const EXTEND: AlterTable = AlterTable::new("own_m20270101_000001_extend_comment", || {
     TableChange::of("Comment")
         .nullable("due", ColumnKind::Timestamp)
         .nullable("mood", ColumnKind::Labels(&["GLAD", "CALM"]))

@@ -1,13 +1,15 @@
 //! The properties of a table that its repositories need.
 
+use std::any::TypeId;
+
 use sea_orm::EntityTrait;
 
 use super::{Keyed, KeysetRow, KeysetTable};
 use crate::RowId;
 
-/// A table whose repositories use `Table`: a service's own, and those of the platform that have a list order. A store
-/// lets a service reach only the tables of its `Schema`. `#[derive(TenantOwned)]` implements it.
-pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
+/// A table whose repositories use `Table`: a service's own, and those of the platform that have a list order.
+/// `#[derive(TenantOwned)]` implements it.
+pub trait RepositoryTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
     /// The type of its key.
     type Id: RowId;
 
@@ -17,6 +19,14 @@ pub trait OwnTable: Keyed + KeysetTable + EntityTrait<Model: KeysetRow> {
     /// Returns the key of a row.
     fn id(row: &Self::Model) -> &Self::Id;
 }
+
+/// A service's own table. `#[derive(TenantOwned)]` implements it. No table of the platform has it, so a service's code
+/// reaches those by their repositories only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no table of a service",
+    note = "a service's entity has #[derive(TenantOwned)] on its `Model`; a table of the platform has a repository"
+)]
+pub trait OwnTable: RepositoryTable {}
 
 /// The columns of a table with a meaning.
 #[derive(Clone, Copy, Debug)]
@@ -31,10 +41,19 @@ pub struct OwnColumns<C: 'static> {
     pub audited: &'static [C],
     /// Whether rows are never changed or removed.
     pub append_only: bool,
+    /// The columns with a type of the service or of the platform, such as another table's id, with that type.
+    pub typed: &'static [TypedColumn<C>],
 }
+
+/// A column, and the function that returns its type without `Option`.
+pub type TypedColumn<C> = (C, fn() -> TypeId);
 
 /// A table whose rows may be read next to a service's own ones, within the unit's reach: an own table, or one of these
 /// of the platform. Sessions, accounts and connections are not among them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not read next to a service's rows",
+    note = "own tables are, and `agency`, `request`, `task` and `user` of the platform"
+)]
 pub trait Readable: Keyed {}
 impl Readable for crate::agency::Entity {}
 impl Readable for crate::request::Entity {}

@@ -3,8 +3,8 @@
 use std::any::TypeId;
 
 use rylie_entities::{EntityTable, OwnTable, TENANT_TABLES, TenantTable, table};
-use sea_orm::IdenStatic;
-use sea_orm::sea_query::Order;
+use sea_orm::sea_query::{ColumnType, Order};
+use sea_orm::{ColumnTrait, IdenStatic, Iterable};
 
 use crate::{Error, Result, SecretColumn};
 
@@ -31,6 +31,10 @@ pub struct OwnTableInfo {
     pub audited: Vec<&'static str>,
     /// Whether its rows are only added.
     pub append_only: bool,
+    /// Its columns with a type of the service or of the platform, with that type.
+    pub typed: Vec<(&'static str, TypeId)>,
+    /// The type of its key.
+    pub id_type: TypeId,
     entity_type: TypeId,
 }
 
@@ -45,12 +49,29 @@ impl OwnSchema {
         if self.tables.iter().any(|table| taken(table.name)) {
             return Err(Error::Invalid { what: "the own table", reason: "it is listed twice" });
         }
+        if E::Column::iter().any(|column| matches!(column.def().get_column_type(), ColumnType::Enum { .. })) {
+            let reason =
+                "a column has an enumeration of PostgreSQL; give its type rs_type = \"String\", db_type = \"Text\"";
+            return Err(Error::Invalid { what: "the own table", reason });
+        }
         let secrets = E::OWN.sealed.iter().map(|column| SecretColumn::own(name, column.as_str())).collect();
         let (entity, soft_delete, entity_type) = (table::<E>(), E::SOFT.is_some(), TypeId::of::<E>());
         let audited = E::OWN.audited.iter().map(IdenStatic::as_str).collect();
         let order = E::in_order(Order::Desc).iter().map(|(column, _)| column.as_str()).collect();
-        let append_only = E::OWN.append_only;
-        self.tables.push(OwnTableInfo { entity, name, secrets, order, soft_delete, audited, append_only, entity_type });
+        let (append_only, id_type) = (E::OWN.append_only, TypeId::of::<E::Id>());
+        let typed = E::OWN.typed.iter().map(|(column, of_type)| (column.as_str(), of_type())).collect();
+        self.tables.push(OwnTableInfo {
+            entity,
+            name,
+            secrets,
+            order,
+            soft_delete,
+            audited,
+            append_only,
+            typed,
+            id_type,
+            entity_type,
+        });
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use rylie_connection::Transaction;
 use rylie_entities::{Decoded, KeysetTable, TenantOwned};
-use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, LockType, Order, Query, SelectStatement};
+use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, LockType, NullOrdering, Order, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PartialModelTrait, QueryResult, QuerySelect,
     Statement, Value,
@@ -83,7 +83,13 @@ where
 
     pub(crate) fn ordered(mut self, by: impl IntoIterator<Item = (E::Column, Order)>) -> Self {
         for (column, order) in by {
-            self.select.0.order_by_expr(column.into_expr(), order);
+            if column.def().is_null() {
+                // As PostgreSQL sorts, so that its indexes serve the order. SQLite sorts null first.
+                let nulls = if order == Order::Desc { NullOrdering::First } else { NullOrdering::Last };
+                self.select.0.order_by_expr_with_nulls(column.into_expr(), order, nulls);
+            } else {
+                self.select.0.order_by_expr(column.into_expr(), order);
+            }
         }
         self
     }

@@ -3,7 +3,7 @@
 //! A sub-query reads without the tenant filter, and SQLite has no other layer. SQL text and functions by name can do
 //! more: on PostgreSQL `set_config` changes the unit's role and tenant.
 
-use rylie_entities::OwnTable;
+use rylie_entities::RepositoryTable;
 use sea_orm::sea_query::{BinOper, ColumnRef, Expr, Func, FunctionCall, Keyword, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, IdenStatic, Iterable};
 
@@ -15,7 +15,7 @@ const DEPTH: usize = 64;
 const WHAT: &str = "the condition";
 
 /// Returns the condition if it uses only columns of the table, values and operators.
-pub(super) fn checked<E: OwnTable>(condition: Condition) -> Result<Condition, Refused> {
+pub(super) fn checked<E: RepositoryTable>(condition: Condition) -> Result<Condition, Refused> {
     if condition.is_empty() {
         return Ok(condition);
     }
@@ -24,11 +24,11 @@ pub(super) fn checked<E: OwnTable>(condition: Condition) -> Result<Condition, Re
 }
 
 /// Fails unless the expression uses only columns of the table, values and operators.
-pub(super) fn expression<E: OwnTable>(expression: &Expr) -> Result<(), Refused> {
+pub(super) fn expression<E: RepositoryTable>(expression: &Expr) -> Result<(), Refused> {
     check::<E>(expression, 0)
 }
 
-fn check<E: OwnTable>(expression: &Expr, depth: usize) -> Result<(), Refused> {
+fn check<E: RepositoryTable>(expression: &Expr, depth: usize) -> Result<(), Refused> {
     if depth > DEPTH {
         return Err(Refused(WHAT, "it is nested too deeply"));
     }
@@ -63,7 +63,7 @@ fn check<E: OwnTable>(expression: &Expr, depth: usize) -> Result<(), Refused> {
     }
 }
 
-fn check_column<E: OwnTable>(column: &ColumnRef) -> Result<(), Refused> {
+fn check_column<E: RepositoryTable>(column: &ColumnRef) -> Result<(), Refused> {
     let ColumnRef::Column(name) = column else {
         return Err(Refused(WHAT, "it names all columns; name one of the entity"));
     };

@@ -1,13 +1,13 @@
 //! The columns that the unit sets: key, tenant, owner and times.
 
-use rylie_entities::{OwnTable, RowId, TenantId};
+use rylie_entities::{RepositoryTable, RowId, TenantId};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, IdenStatic, Iterable, Value};
 
 use super::Table;
 use crate::error::{Error, Result};
 use crate::scope::Reach;
 
-impl<E: OwnTable> Table<'_, E> {
+impl<E: RepositoryTable> Table<'_, E> {
     /// Fills in what the caller left open. In a tenant unit the tenant is the unit's, and the owner of a unit that
     /// reaches only its user's rows is that user.
     pub(super) fn filled(&self, mut row: E::ActiveModel) -> Result<E::ActiveModel> {
@@ -77,21 +77,21 @@ impl<E: OwnTable> Table<'_, E> {
     }
 }
 
-pub(super) fn refuse_append_only<E: OwnTable>() -> Result<()> {
+pub(super) fn refuse_append_only<E: RepositoryTable>() -> Result<()> {
     if E::OWN.append_only {
         return Err(Error::Invalid { what: "the table", reason: "its rows are only added" });
     }
     Ok(())
 }
 
-fn default_to<E: OwnTable>(row: &mut E::ActiveModel, column: E::Column, value: impl FnOnce() -> Value) {
+fn default_to<E: RepositoryTable>(row: &mut E::ActiveModel, column: E::Column, value: impl FnOnce() -> Value) {
     if row.get(column).is_not_set() {
         row.set(column, value());
     }
 }
 
 /// Returns null of the column's type.
-fn null<E: OwnTable>(column: E::Column) -> Value {
+fn null<E: RepositoryTable>(column: E::Column) -> Value {
     use sea_orm::sea_query::ColumnType as Type;
     match column.def().get_column_type() {
         Type::Integer => Value::Int(None),
@@ -105,7 +105,7 @@ fn null<E: OwnTable>(column: E::Column) -> Value {
 }
 
 /// A unit across tenants cannot know the tenant of a new row.
-fn refuse_without_tenant<E: OwnTable>(row: &E::ActiveModel) -> Result<()> {
+fn refuse_without_tenant<E: RepositoryTable>(row: &E::ActiveModel) -> Result<()> {
     let missing =
         Error::Invalid { what: "the tenant", reason: "a unit across tenants must set it, from a row that it read" };
     match row.get(E::TENANT).into_value() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rylie_entities::OwnTable;
+use rylie_entities::RepositoryTable;
 use sea_orm::Value;
 use sea_orm::sea_query::Query;
 
@@ -12,7 +12,7 @@ use crate::keyset::{KeysetPage, KeysetRequest};
 use crate::page::{Page, PageRequest};
 use crate::stream::{RowStream, stream_of};
 
-impl<'tx, E: OwnTable> Table<'tx, E> {
+impl<'tx, E: RepositoryTable> Table<'tx, E> {
     /// Returns the row with this id, or `None` if there is no such row within reach. One statement.
     pub async fn find(self, id: &E::Id) -> Result<Option<E::Model>> {
         if self.is_plain() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rylie_entities::{OwnTable, Readable};
+use rylie_entities::{Readable, RepositoryTable};
 use sea_orm::sea_query::Value;
 use sea_orm::{Condition, EntityTrait, IdenStatic, Iterable, ModelTrait, Related, RelationDef};
 
@@ -10,7 +10,7 @@ use super::Table;
 use crate::error::{Error, Result};
 use crate::soft_deleted::is_deleted;
 
-impl<E: OwnTable> Table<'_, E> {
+impl<E: RepositoryTable> Table<'_, E> {
     /// Returns the rows by the id in `column`, which refers to one of `ids`: a parent's rows, in the table's order.
     /// One statement for any number of parents. An id without rows is missing in the result.
     pub async fn grouped_by(self, column: E::Column, ids: &[impl ToString]) -> Result<BTreeMap<String, Vec<E::Model>>> {
@@ -64,7 +64,7 @@ impl<E: OwnTable> Table<'_, E> {
     pub async fn children<R>(self, rows: &[E::Model]) -> Result<Vec<Vec<R::Model>>>
     where
         E: Related<R>,
-        R: OwnTable + Readable,
+        R: RepositoryTable + Readable,
     {
         self.whole()?;
         let relation = <E as Related<R>>::to();
@@ -77,7 +77,7 @@ impl<E: OwnTable> Table<'_, E> {
     /// Returns the rows of `R` that are linked to each row by rows of `J`, a table with a key to both. Two statements.
     pub async fn linked<J, R>(self, rows: &[E::Model]) -> Result<Vec<Vec<R::Model>>>
     where
-        J: OwnTable + Readable + Related<E> + Related<R>,
+        J: RepositoryTable + Readable + Related<E> + Related<R>,
         R: Readable,
         R::Model: Clone,
     {

@@ -1,7 +1,7 @@
 //! Removes, restores and purges rows, one or many per call. Each is recorded.
 
 use rylie_audit::{Action, Event};
-use rylie_entities::{OwnTable, SoftDeleted};
+use rylie_entities::{RepositoryTable, SoftDeleted};
 use sea_orm::ActiveModelTrait;
 
 use super::{Table, fill};
@@ -9,7 +9,7 @@ use crate::bulk::{Bulk, BulkOutcome};
 use crate::error::Result;
 use crate::soft_deleted::{among, one};
 
-impl<E: OwnTable> Table<'_, E> {
+impl<E: RepositoryTable> Table<'_, E> {
     /// Removes the row with this id: soft-deletes it, or deletes it where the table has no soft delete. Recorded. Two
     /// statements. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no such row, or if it is already
     /// soft-deleted.
@@ -73,7 +73,7 @@ impl<E: OwnTable> Table<'_, E> {
 
 const PURGE: &str = "purge soft-deleted rows";
 
-impl<E: OwnTable + SoftDeleted> Table<'_, E> {
+impl<E: RepositoryTable + SoftDeleted> Table<'_, E> {
     /// Restores a soft-deleted row. Recorded. Two statements.
     pub async fn restore(self, id: &E::Id) -> Result<E::Model> {
         self.whole()?;

@@ -1,7 +1,7 @@
 //! Writes to own tables.
 
 use rylie_audit::{Action, Event};
-use rylie_entities::OwnTable;
+use rylie_entities::RepositoryTable;
 use sea_orm::sea_query::{ExprTrait, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value,
@@ -11,7 +11,7 @@ use super::{Refused, Table, condition};
 use crate::bulk::{Bulk, BulkOutcome, Change, change_many};
 use crate::error::{Error, Result};
 
-impl<E: OwnTable> Table<'_, E>
+impl<E: RepositoryTable> Table<'_, E>
 where
     E::ActiveModel: TryIntoModel<E::Model>,
 {
@@ -181,7 +181,7 @@ where
 }
 
 /// Returns the columns of the unique index: the key, or the tenant and these columns.
-fn within_tenant<E: OwnTable>(unique: &[E::Column]) -> Vec<E::Column> {
+fn within_tenant<E: RepositoryTable>(unique: &[E::Column]) -> Vec<E::Column> {
     let key = unique.iter().any(|column| column.as_str() == E::ID.as_str());
     if key { unique.to_vec() } else { std::iter::once(E::TENANT).chain(unique.iter().copied()).collect() }
 }

@@ -2,10 +2,13 @@
 
 use chrono::TimeDelta;
 use rylie_db::entities::{Agency, Env, PackageType, Request, Token, User, UserRole};
+use rylie_db::own::sea_orm::TryIntoModel;
+use rylie_db::own::{ActiveModelTrait, EntityTrait, OwnTable};
 use rylie_db::prelude::{NewRequest, NewUser, Origin, RequestKind, SignedInUser, StoreExt, TenantScope, TenantUnit};
 
 use super::World;
 use crate::Result;
+use crate::own::tables;
 
 /// Builds a user; [`build`](Self::build) inserts the row and signs the user in.
 #[derive(Debug)]
@@ -85,6 +88,21 @@ impl TestUser<'_> {
     }
 }
 
+impl TestUser<'_> {
+    /// Adds and commits a row of an own table in the user's name: `ann.add(note::ActiveModel { … }).await?`. Columns
+    /// without a value get their defaults. The clock advances by a second, so that the order is known.
+    pub async fn add<A>(&self, row: A) -> Result<<A::Entity as EntityTrait>::Model>
+    where
+        A: ActiveModelTrait<Entity: OwnTable<ActiveModel = A>> + TryIntoModel<<A::Entity as EntityTrait>::Model>,
+    {
+        self.world.env.forward(TimeDelta::seconds(1));
+        let unit = self.unit().await?;
+        let row = tables(&*unit).of::<A::Entity>().add(row).await?;
+        unit.commit().await?;
+        Ok(row)
+    }
+}
+
 /// An agency with a signed-in administrator.
 #[derive(Debug)]
 pub struct TestAgency<'w> {
@@ -110,6 +128,14 @@ impl<'w> TestAgency<'w> {
     /// Adds and commits a request of the administrator.
     pub async fn request(&self) -> Result<Request> {
         self.admin.request().await
+    }
+
+    /// Adds and commits a row of an own table in the administrator's name; see [`TestUser::add`].
+    pub async fn add<A>(&self, row: A) -> Result<<A::Entity as EntityTrait>::Model>
+    where
+        A: ActiveModelTrait<Entity: OwnTable<ActiveModel = A>> + TryIntoModel<<A::Entity as EntityTrait>::Model>,
+    {
+        self.admin.add(row).await
     }
 
     /// Adds and signs in another user of the agency, with the role `USER`.

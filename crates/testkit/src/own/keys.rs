@@ -1,0 +1,47 @@
+//! The foreign keys that an entity implies: its relations, and its columns with the id of another table.
+
+use std::any::TypeId;
+use std::collections::BTreeSet;
+
+use rylie_db::own::{RequestId, Schema, TaskId, UserId};
+use rylie_db::repositories::OwnTableInfo;
+
+/// Each column of a foreign key with its parent. `$1` is the table.
+pub(super) const POSTGRES: &str = "SELECT a.attname::text, p.relname::text FROM pg_constraint c \
+     JOIN pg_class p ON p.oid = c.confrelid JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) \
+     WHERE c.contype = 'f' AND c.conrelid = to_regclass(format('public.%I', $1::text))";
+pub(super) const SQLITE: &str = "SELECT \"from\", \"table\" FROM pragma_foreign_key_list($1)";
+
+/// The tables of the platform to which an own table may refer.
+const OURS: [&str; 3] = ["Request", "Task", "User"];
+
+/// Returns each key that the entity implies and the table lacks.
+pub(super) fn missing(table: &OwnTableInfo, schema: &Schema, keys: &[(String, String)]) -> Vec<String> {
+    let has = |(column, parent): &(&str, &str)| keys.iter().any(|(of, to)| of == column && to == parent);
+    let lacking = wanted(table, schema).into_iter().filter(|key| !has(key));
+    lacking.map(|(column, parent)| format!("missing the foreign key of {column} to {parent}")).collect()
+}
+
+fn wanted<'a>(table: &'a OwnTableInfo, schema: &'a Schema) -> BTreeSet<(&'a str, &'a str)> {
+    let known = |parent: &str| OURS.contains(&parent) || schema.tables().iter().any(|own| own.name == parent);
+    let relations = table.entity.references.iter().filter(|reference| known(&reference.table));
+    let of_relations = relations.flat_map(|reference| {
+        let columns = reference.columns.iter().filter(|column| *column != "tenantId");
+        columns.map(|column| (column.as_str(), reference.table.as_str()))
+    });
+    let of_types = table.typed.iter().filter_map(|(column, id)| Some((*column, parent(*id, schema)?)));
+    of_relations.chain(of_types).collect()
+}
+
+/// Returns the table with ids of this type.
+fn parent(id: TypeId, schema: &Schema) -> Option<&str> {
+    let ours = [TypeId::of::<RequestId>(), TypeId::of::<TaskId>(), TypeId::of::<UserId>()];
+    if let Some(at) = ours.iter().position(|known| *known == id) {
+        return Some(OURS[at]);
+    }
+    let mut own = schema.tables().iter().filter(|table| table.id_type == id);
+    match (own.next(), own.next()) {
+        (Some(table), None) => Some(table.name),
+        _ => None,
+    }
+}

@@ -1,0 +1,163 @@
+//! Each part that a service forgets is named.
+
+use rylie_db::Config;
+use rylie_db::own::*;
+use rylie_testkit::World;
+use rylie_testkit::own::problems;
+
+use super::comments::{self, comment};
+
+mod note {
+    use rylie_db::own::*;
+
+    id! {
+        /// The id of a note.
+        NoteId
+    }
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "Draft", rename_all = "camelCase")]
+    #[tenant_owned(owner = "author_id")]
+    pub(super) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: NoteId,
+        pub tenant_id: TenantId,
+        pub request_id: RequestId,
+        pub above: Option<NoteId>,
+        pub author_id: UserId,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod log {
+    use rylie_db::own::*;
+
+    /// Refers to a draft by a relation; its type is a text.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "DraftLog", rename_all = "camelCase")]
+    #[tenant_owned(append_only)]
+    pub(super) struct Model {
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub id: String,
+        pub tenant_id: TenantId,
+        #[sea_orm(column_type = "Text")]
+        pub draft_id: String,
+        #[sea_orm(belongs_to, from = "draft_id", to = "id")]
+        pub draft: HasOne<super::note::Entity>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Everything that the two entities need.
+const WHOLE: CreateTable = CreateTable::new("own_m20261201_000001_create_draft", || {
+    NewTable::new("Draft").belongs_to("requestId", "Request").may_belong_to("above", "Draft").user("authorId")
+});
+const WHOLE_LOG: CreateTable = CreateTable::new("own_m20261201_000002_create_draft_log", || {
+    NewTable::new("DraftLog").belongs_to("draftId", "Draft").append_only()
+});
+
+/// The same columns without keys, with soft delete, and with rows that may change.
+const BARE: CreateTable = CreateTable::new("own_m20261201_000001_create_draft", || {
+    NewTable::new("Draft").text("requestId").nullable("above", ColumnKind::Text).text("authorId").soft_delete()
+});
+const BARE_LOG: CreateTable =
+    CreateTable::new("own_m20261201_000002_create_draft_log", || NewTable::new("DraftLog").text("draftId"));
+
+fn schema(draft: &'static CreateTable, log: &'static CreateTable) -> Schema {
+    Schema::new().table::<note::Entity>(draft).table::<log::Entity>(log)
+}
+
+async fn is_named(whole: World, bare: World) {
+    assert_eq!(problems::<note::Entity>(&whole).await.unwrap(), Vec::<String>::new());
+    assert_eq!(problems::<log::Entity>(&whole).await.unwrap(), Vec::<String>::new());
+    let mut found = problems::<note::Entity>(&bare).await.unwrap();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "missing `soft_delete` in the entity: the table has its columns",
+            "missing the foreign key of above to Draft",
+            "missing the foreign key of authorId to User",
+            "missing the foreign key of requestId to Request",
+        ]
+    );
+    let found = problems::<log::Entity>(&bare).await.unwrap();
+    assert!(found.contains(&"missing the foreign key of draftId to Draft".to_owned()), "{found:?}");
+    if bare.is_postgres() {
+        for right in ["UPDATE", "DELETE"] {
+            let refusal = format!("missing the refusal of {right} by tenant units");
+            assert!(found.iter().any(|part| part.starts_with(&refusal)), "{found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_migration_without_the_keys_of_its_entity_lacks_each_by_name_on_sqlite() {
+    let bare = World::sqlite_with(schema(&BARE, &BARE_LOG)).await.unwrap();
+    is_named(World::sqlite_with(schema(&WHOLE, &WHOLE_LOG)).await.unwrap(), bare).await;
+}
+
+#[tokio::test]
+async fn a_migration_without_the_keys_of_its_entity_lacks_each_by_name_on_postgres() {
+    let bare = World::postgres_with(schema(&BARE, &BARE_LOG)).await.unwrap();
+    is_named(World::postgres_with(schema(&WHOLE, &WHOLE_LOG)).await.unwrap(), bare).await;
+}
+
+const ONLY_ADDED: CreateTable = CreateTable::new("own_m20261201_000001_create_comment", || {
+    NewTable::new("Comment")
+        .belongs_to("requestId", "Request")
+        .may_belong_to("replyTo", "Comment")
+        .user("authorId")
+        .text("body")
+        .nullable("phone", ColumnKind::Text)
+        .times()
+        .soft_delete()
+        .append_only()
+});
+
+#[tokio::test]
+async fn a_table_that_units_cannot_change_is_named() {
+    let world = World::postgres_with(Schema::new().table::<comment::Entity>(&ONLY_ADDED)).await.unwrap();
+    let found = problems::<comment::Entity>(&world).await.unwrap();
+    assert_eq!(found, ["missing the grant of UPDATE to rylie_tenant", "missing the grant of DELETE to rylie_tenant"]);
+    let world = World::postgres_with(comments::schema()).await.unwrap();
+    assert_eq!(problems::<comment::Entity>(&world).await.unwrap(), Vec::<String>::new());
+}
+
+mod native {
+    use rylie_db::own::*;
+
+    #[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
+    #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "Mood")]
+    pub(super) enum Mood {
+        #[sea_orm(string_value = "GLAD")]
+        Glad,
+    }
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "Moody", rename_all = "camelCase")]
+    pub(super) struct Model {
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub id: String,
+        pub tenant_id: TenantId,
+        pub mood: Mood,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+const CREATE_MOODY: CreateTable = CreateTable::new("own_m20261201_000001_create_moody", || {
+    NewTable::new("Moody").column("mood", ColumnKind::Labels(&["GLAD"]))
+});
+
+#[test]
+fn an_enumeration_of_postgres_is_refused_with_the_one_to_use() {
+    let schema = Schema::new().table::<native::Entity>(&CREATE_MOODY);
+    let refused = Config::new("sqlite::memory:").unwrap().with(schema).unwrap_err().to_string();
+    assert!(refused.contains("Moody") && refused.contains("db_type = \"Text\""), "{refused}");
+}
