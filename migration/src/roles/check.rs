@@ -71,8 +71,9 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 7] = [
     ),
     (
         "roles.elsewhere",
-        CheckStatus::Fail,
-        // A role belongs to the whole server, and so do its memberships.
+        // A role belongs to the whole server, and so do its memberships. A server may well serve several databases of one
+        // operator.
+        CheckStatus::Warn,
         "SELECT DISTINCT quote_ident(r.rolname) || ' may take ' || quote_ident(u.rolname) || ' here, and was provisioned in database ' || quote_ident(d.datname) \
          FROM pg_roles r JOIN pg_roles u ON u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(r.oid, u.oid, $take) \
          JOIN pg_shdepend s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid IN ('pg_policy'::regclass, 'pg_class'::regclass) \

@@ -2,9 +2,10 @@
 
 use rylie_db::prelude::*;
 use rylie_db::repositories::Error;
-use rylie_migration::{CheckStatus, Login, Provision};
+use rylie_migration::{Login, Provision};
 
 use super::protected;
+use crate::support::logins::in_order;
 use crate::support::raw::{DENIED, Raw};
 use crate::support::sql::migrations;
 
@@ -41,7 +42,7 @@ async fn a_login_without_the_platform_serves_tenants_and_may_not_take_its_role()
 
     let alone = Database::connect(Config::new(&database.url_as(&app)).unwrap()).await.unwrap();
     assert!(alone.health().await.unwrap().row_level_security);
-    assert!(alone.check_roles().await.unwrap().iter().all(|check| check.status == CheckStatus::Ok));
+    assert!(alone.check_roles().await.unwrap().iter().all(in_order));
     assert_eq!(alone.migrate().await.unwrap(), Vec::<String>::new());
     assert!(matches!(alone.store().platform(grant()).await, Err(Error::NoPlatform)));
     assert!(matches!(alone.store().operations().await, Err(Error::NoPlatform)));

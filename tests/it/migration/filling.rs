@@ -196,7 +196,7 @@ async fn a_batch_locks_no_row_for_a_client_that_stops() {
     let mut sql = with_slow_tasks(&database.url(), 1, "1").await;
     let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
     let through = database.url_at(&proxy.address().to_string());
-    let options = Options { batch_timeout: Duration::from_secs(60), ..Options::default() };
+    let options = Options { batch_timeout: Duration::from_mins(1), ..Options::default() };
     let deploying = tokio::spawn(async move {
         rylie_migration::Migrations::connect_with(&through, options).await.unwrap().deploy(&mut |_| ()).await
     });

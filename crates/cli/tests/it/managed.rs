@@ -86,8 +86,12 @@ impl Owned {
         }
         // The owner of the tables may also seal: only that is reported.
         let checks = self.run("roles check --json", 3).json();
-        let wrong: Vec<_> =
-            checks["checks"].as_array().unwrap().iter().filter(|check| check["status"] != "ok").collect();
+        let wrong: Vec<_> = checks["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|check| check["status"] != "ok" && check["id"] != "roles.elsewhere")
+            .collect();
         let ids: Vec<_> = wrong.iter().map(|check| check["id"].as_str().unwrap()).collect();
         assert_eq!(ids, ["roles.service", "roles.sealer"], "{wrong:?}");
         for login in ["service", "web"] {

@@ -108,7 +108,7 @@ pub(super) const UNRECORDED: CheckSpec = postgres(
        FROM pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
          AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_') \
          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND pg_has_role(r.oid, c.relowner, 'MEMBER'))) \
-     SELECT 'critical', 'login ' || quote_ident(rolname), 'may assume ' || u.roles || ', and was not provisioned here; it has rights in ' || elsewhere, \
+     SELECT 'warning', 'login ' || quote_ident(rolname), 'may assume ' || u.roles || ', and was not provisioned here; it has rights in ' || elsewhere, \
        format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC, %I', current_database(), rolname), 'none; grant CONNECT to each login of this database first' \
      FROM other, LATERAL (SELECT string_agg(u.rolname, ', ' ORDER BY u.rolname) AS roles FROM pg_roles u \
        WHERE u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(other.oid, u.oid, other.take)) u \
