@@ -52,14 +52,18 @@ const HAS_POLICY: &str = "EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = to_
 pub(crate) async fn settle(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
     match unsettled(&mut migrations.connection).await? {
         Some(State::Coexistence) => migrations.run_again(&Open, progress).await,
-        Some(State::Fresh) => migrations.run_again(&Close, progress).await,
+        Some(State::Fresh) => migrations.run_again(&Close { turn_back: true }, progress).await,
         None => Ok(()),
     }
 }
 
-/// Removes the policies without regard to the environment marker, since row-level security is about to be disabled.
+/// Removes the policies without regard to the environment marker, since row-level security is about to be disabled. The
+/// filling functions keep their owner's rights until they are dropped, so that a login that may only insert goes on.
 pub(crate) async fn close(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
-    if migrations.engine() == Engine::Postgres { migrations.run_again(&Close, progress).await } else { Ok(()) }
+    match migrations.engine() {
+        Engine::Postgres => migrations.run_again(&Close { turn_back: false }, progress).await,
+        Engine::Sqlite => Ok(()),
+    }
 }
 
 /// Returns whether something must be created or removed, and this login may do so.
@@ -145,11 +149,14 @@ impl Migration for Open {
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {
-        Close.up(engine)
+        Close { turn_back: true }.up(engine)
     }
 }
 
-struct Close;
+struct Close {
+    /// Whether the filling functions run with their caller's rights again.
+    turn_back: bool,
+}
 
 impl Migration for Close {
     fn name(&self) -> &'static str {
@@ -164,7 +171,8 @@ impl Migration for Close {
             ))
         });
         let function = Step::sql(format!("DROP FUNCTION IF EXISTS public.{FUNCTION}"));
-        policies.into_iter().chain([function, filling("SECURITY INVOKER")]).collect()
+        let invoker = self.turn_back.then(|| filling("SECURITY INVOKER"));
+        policies.into_iter().chain([function]).chain(invoker).collect()
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {

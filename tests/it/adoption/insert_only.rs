@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rylie_migration::{AdoptOptions, DeployProgress};
 use rylie_testkit::Cluster;
+use tokio::sync::Notify;
 
 use crate::support::old_service::{fill, make_base};
 use crate::support::raw::Raw;
@@ -14,7 +15,7 @@ const ADDED: &str = "INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title,
 
 /// From the first trigger on until the end of the coexistence.
 #[tokio::test]
-async fn they_go_on_while_the_tenant_key_is_added() {
+async fn they_go_on_during_the_adoption_and_on_the_way_back() {
     let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     make_base(&database.url()).await;
     fill(&mut Sql::connect(&database.url()).await).await;
@@ -55,4 +56,21 @@ async fn they_go_on_while_the_tenant_key_is_added() {
     let tenants = "SELECT DISTINCT \"tenantId\" FROM \"Task\" WHERE \"userId\" = 'ann' UNION ALL \
                    SELECT DISTINCT \"tenantId\" FROM \"AuditLog\" WHERE \"userId\" = 'ann'";
     assert_eq!(raw.rows(tenants).await.unwrap(), ["a1", "a1"]);
+    // The way back, before it drops the triggers.
+    let reached = Notify::new();
+    let mut undoing = migrations(&database.url()).await;
+    let mut listener = |progress: DeployProgress<'_>| {
+        if matches!(progress, DeployProgress::Started { migration: "m20261123_000003_add_tenant_key", .. }) {
+            reached.notify_one();
+        }
+    };
+    tokio::select! {
+        done = undoing.undo_adoption(&mut listener) => panic!("{done:?}"),
+        () = reached.notified() => {}
+    }
+    drop(undoing);
+    adds.run(&ADDED.replace("$id", "undoing")).await;
+
+    migrations(&database.url()).await.undo_adoption(&mut |_| ()).await.unwrap();
+    adds.run(&ADDED.replace("$id", "undone")).await;
 }
