@@ -8,8 +8,9 @@ use rylie_repositories::{Grant, OperationsUnit, PlatformUnit, Result as DataResu
 
 use crate::error::{Error, Result};
 
-/// The longest pause inside a job's transaction. Its rows are locked meanwhile, and a batch needs no pause.
-const IDLE: Duration = Duration::from_secs(10);
+/// The longest pause inside a job's transaction. Its rows are locked meanwhile. A batch needs no pause, but a slow network
+/// makes some.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// A job's action across tenants, and its reason.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@ mod reader;
 mod relations;
 mod rows;
 mod seals;
+mod shadows;
 mod strays;
 mod structure;
 mod tenant;

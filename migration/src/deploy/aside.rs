@@ -6,6 +6,7 @@
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::literal::literal;
 use crate::operator;
 use crate::step::{Engine, Target};
 
@@ -125,6 +126,15 @@ async fn forces(connection: &mut Connection) -> Result<bool> {
 
 fn exempt_owner(force: &str) -> String {
     format!("ALTER TABLE \"AuditLog\" {force} ROW LEVEL SECURITY")
+}
+
+/// The statement that lets positions continue after those that were kept, if any were. PostgreSQL.
+pub(crate) fn positions_if_kept() -> String {
+    let statements = positions(Engine::Postgres).join("; ");
+    format!(
+        "DO $kept$ BEGIN IF to_regclass('public.{RECORDS}') IS NOT NULL THEN EXECUTE {}; END IF; END $kept$",
+        literal(&statements)
+    )
 }
 
 /// Continues the positions after those that were kept.

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use crate::deploy::aside;
 use crate::deploy::coexistence::FILLING;
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -48,6 +49,9 @@ pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     let steps = migration.up(engine);
     match migration.name() {
         FILL => steps.into_iter().map(|step| fill_of(&step).unwrap_or(step)).collect(),
+        "m20261124_000011_add_audit_columns" => {
+            steps.into_iter().map(|step| counts_on(&step).unwrap_or(step)).collect()
+        }
         "m20261124_000012_create_audit_seals" => steps.into_iter().map(|step| wait_of(&step).unwrap_or(step)).collect(),
         _ => steps,
     }
@@ -124,12 +128,23 @@ pub(crate) fn filled_tables() -> impl Iterator<Item = &'static str> {
     FILLS.iter().map(|(table, _)| *table)
 }
 
+/// Lets positions continue after those that were set aside, before the trigger gives the first one: the restoration follows
+/// in a later transaction.
+fn counts_on(step: &Step) -> Option<Step> {
+    let sql = step.statement();
+    sql.contains("FUNCTION public.rylie_audit_position()")
+        .then(|| Step::sql(format!("{sql}; {}", aside::positions_if_kept())))
+}
+
 /// A record that was written before its trigger existed has a position already. It waits for sealing at that position: a
-/// verification would report another one as tampering.
+/// verification would report another one as tampering. Two records with one position, of an earlier version's adoption,
+/// do not stop the step.
 fn wait_of(step: &Step) -> Option<Step> {
-    const RELEASED: &str = "(record_id) SELECT a.id FROM";
-    const SENT: &str =
-        "(position, record_id) SELECT coalesce(a.position, nextval('public.rylie_audit_position')), a.id FROM";
+    const RELEASED: &str = "(record_id) SELECT a.id FROM public.\"AuditLog\" a";
+    const SENT: &str = "(position, record_id) SELECT coalesce(CASE WHEN a.nth = 1 \
+         AND NOT EXISTS (SELECT FROM public.rylie_audit_pending q WHERE q.position = a.position) THEN a.position END, \
+         nextval('public.rylie_audit_position')), a.id FROM (SELECT id, position, \"createdAt\", \
+         row_number() OVER (PARTITION BY position ORDER BY \"createdAt\", id) AS nth FROM public.\"AuditLog\") a";
     let sql = step.statement();
     sql.contains(RELEASED).then(|| Step::sql(sql.replace(RELEASED, SENT)))
 }
@@ -151,9 +166,10 @@ mod tests {
             let (released, sent) = (migration.up(Engine::Postgres), steps_sent(*migration, Engine::Postgres));
             assert_eq!(released.len(), sent.len(), "a deploy resumes by the number of a step");
             for (released, sent) in released.iter().zip(&sent).filter(|(released, sent)| released != sent) {
-                if migration.name() == "m20261124_000012_create_audit_seals" {
-                    assert!(sent.statement().contains("coalesce(a.position,"));
-                    replaced.push("waiting records".to_owned());
+                if let Step::Sql(sent) = sent {
+                    let own = ["rylie_aside_records", "PARTITION BY position"];
+                    let part = own.iter().find(|part| sent.contains(**part)).unwrap_or_else(|| panic!("{sent}"));
+                    replaced.push((*part).to_owned());
                     continue;
                 }
                 assert!(matches!((released, sent), (Step::Batches(_), Step::Batches(_))), "{released:?}");
@@ -162,7 +178,8 @@ mod tests {
             }
             assert_eq!(migration.up(Engine::Sqlite), steps_sent(*migration, Engine::Sqlite));
         }
-        assert_eq!(replaced, FILLS.map(|(table, _)| table).into_iter().chain(["waiting records"]).collect::<Vec<_>>());
+        let audit = ["rylie_aside_records", "PARTITION BY position"];
+        assert_eq!(replaced, FILLS.map(|(table, _)| table).into_iter().chain(audit).collect::<Vec<_>>());
     }
 
     #[test]

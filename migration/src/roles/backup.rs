@@ -12,7 +12,8 @@ use crate::step::{Engine, Target};
 /// Logins that read every row of every table of this database, and are no superusers.
 const BACKUPS: &str = "SELECT rolname::text FROM pg_roles r WHERE rolcanlogin AND rolbypassrls AND NOT rolsuper \
      AND pg_has_role(r.oid, 'pg_read_all_data', 'USAGE') AND EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a \
-     WHERE d.datname = current_database() AND a.grantee = r.oid) ORDER BY 1";
+     WHERE d.datname = current_database() AND a.grantee = r.oid) \
+     AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND c.relowner = r.oid) ORDER BY 1";
 
 /// Why the login `$1` may do more than read.
 const UNSAFE: &str = "SELECT CASE WHEN rolsuper THEN 'is a superuser' WHEN rolcreaterole THEN 'may create roles' \

@@ -1,5 +1,8 @@
 //! A database that the old service still uses: isolated for us, and open for its owner until the adoption is finished.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rylie_migration::{AdoptOptions, DeployProgress, Error, Refusal, State};
 use rylie_testkit::{Cluster, PostgresDatabase};
 use tokio::sync::Notify;
@@ -97,4 +100,42 @@ async fn an_event_of_the_adoption_waits_for_its_seal_at_its_own_position() {
 
     let sql = "SELECT (p.position = a.position)::text FROM \"AuditLog\" a JOIN rylie_audit_pending p ON p.record_id = a.id WHERE a.id = 'gap'";
     assert_eq!(Raw::connect(&place.url()).await.rows(sql).await.unwrap(), ["true"]);
+}
+
+/// The old service records events all the time. The records of the first adoption come back with their positions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_adoption_gives_no_position_twice() {
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..2)
+        .map(|writer| {
+            let (url, done) = (place.app.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                let mut app = Raw::connect(&url).await;
+                for number in 0.. {
+                    if done.load(Ordering::Relaxed) {
+                        return number;
+                    }
+                    let event = format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('w{writer}-{number}', 'ann', 'x', 'y')");
+                    app.run(&event).await;
+                }
+                0
+            })
+        })
+        .collect();
+    place.adopt().await;
+    migrations(&place.url()).await.undo_adoption(&mut |_| ()).await.unwrap();
+
+    place.adopt().await;
+
+    done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        assert!(writer.await.unwrap() > 10);
+    }
+    let mut raw = Raw::connect(&place.url()).await;
+    let twice =
+        "SELECT position::text FROM \"AuditLog\" WHERE position IS NOT NULL GROUP BY position HAVING count(*) > 1";
+    assert_eq!(raw.rows(twice).await, Ok(vec![]));
+    let elsewhere = "SELECT a.id FROM \"AuditLog\" a JOIN rylie_audit_pending p ON p.record_id = a.id WHERE p.position <> a.position";
+    assert_eq!(raw.rows(elsewhere).await, Ok(vec![]));
 }

@@ -86,7 +86,7 @@ async fn what_is_old_is_purged() {
     let purge = |more: &[&str]| folder.run([&["maintain", "purge", "--json"], more].concat()).expect(0).json();
 
     let dry = purge(&["--older-than", "30d", "--dry-run"]);
-    assert_eq!(dry, json!({ "deleted": 1, "requests": 1, "tasks": 0, "dry_run": true }));
+    assert_eq!(dry, json!({ "deleted": 1, "requests": 1, "tasks": 0, "own": 0, "dry_run": true }));
     assert_eq!(purge(&["--older-than", "36500d"])["deleted"], 0);
     assert_eq!(purge(&["--limit", "0"])["deleted"], 0);
     assert_eq!(purge(&[])["deleted"], 1);

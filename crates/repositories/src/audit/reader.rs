@@ -55,8 +55,8 @@ impl AuditReader {
     }
 
     /// Checks that the tables of the log are what a deploy makes, so that the other reads can rely on them: tables, whose
-    /// rows this login sees whole, with columns of their types. To be called first. Two statements on PostgreSQL, more on
-    /// SQLite.
+    /// rows this login sees whole, with columns of their types. To be called first. Five statements on PostgreSQL, more on
+    /// SQLite. On PostgreSQL the transaction's search path is pinned from then on.
     pub async fn relations(&self) -> Result<Option<Finding>> {
         relations::check(&self.tx).await
     }

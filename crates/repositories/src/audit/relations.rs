@@ -6,6 +6,7 @@ use sea_orm::QueryResult;
 
 use crate::Result;
 use crate::audit::rows::lenient;
+use crate::audit::shadows;
 use crate::tx::Tx;
 
 /// The tables with their columns, each with its kind of value.
@@ -131,7 +132,16 @@ const COLUMNS: &str = "SELECT w.name, w.col, CASE WHEN a.attgenerated <> '' THEN
 
 /// Returns the first finding. A database that has none of the tables of the seals is left to the reads that follow.
 pub(crate) async fn check(tx: &Tx) -> Result<Option<Finding>> {
-    if tx.across_tenants()?.is_sqlite() { on_sqlite(tx).await } else { on_postgres(tx).await }
+    if tx.across_tenants()?.is_sqlite() {
+        return on_sqlite(tx).await;
+    }
+    shadows::search(tx, shadows::OF_CHECKS).await?;
+    let found = match shadows::check(tx).await? {
+        None => on_postgres(tx).await?,
+        shadow => shadow,
+    };
+    shadows::search(tx, shadows::OF_READS).await?;
+    Ok(found)
 }
 
 async fn on_postgres(tx: &Tx) -> Result<Option<Finding>> {
@@ -181,6 +191,16 @@ async fn on_sqlite(tx: &Tx) -> Result<Option<Finding>> {
     if let Some((name, kind)) = kinds.iter().find(|(_, kind)| kind != "table") {
         return Ok(Some(hidden(name, &format!("it is a {kind}"))));
     }
+    for (name, _) in TABLES {
+        // It ends after a hundred messages, most of which are about values, which the reads check themselves.
+        const CHECK: &str = "SELECT integrity_check AS message FROM pragma_integrity_check($1)";
+        let found = tx.across_tenants()?.rows(CHECK, vec![name.into()]).await?;
+        let messages: Vec<String> = found.iter().map(|row| lenient(row, "message")).collect();
+        let of_index = messages.iter().find(|message| message.contains("index"));
+        if let Some(message) = of_index.or(messages.get(99)) {
+            return Ok(Some(hidden(name, &format!("an index differs from the table: {message}"))));
+        }
+    }
     for (name, columns) in TABLES {
         const XINFO: &str = "SELECT name, type, hidden FROM pragma_table_xinfo($1, 'main')";
         let found = tx.across_tenants()?.rows(XINFO, vec![name.into()]).await?;
@@ -226,7 +246,7 @@ fn removed(missing: &[String]) -> Option<Finding> {
     has_seals.then(|| Finding::of_table(Tampering::Removed, &format!("the table {first} is missing")))
 }
 
-fn hidden(table: &str, reason: &str) -> Finding {
+pub(super) fn hidden(table: &str, reason: &str) -> Finding {
     let detail = format!("{table} is not read as it is: {reason}; what a verification reads may differ from the log");
     Finding::of_table(Tampering::Hidden, &detail)
 }

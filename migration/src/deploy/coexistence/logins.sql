@@ -75,7 +75,7 @@ WITH RECURSIVE base AS (
 ), staying AS (
     -- Row-level security covers neither TRUNCATE and TRIGGER nor the tables without tenant key.
     SELECT w.login, w.name, w.grantee, string_agg(DISTINCT w.privilege, ', ' ORDER BY w.privilege) AS commands
-    FROM way w JOIN base b ON b.name = w.name WHERE w.stays AND w.grantee <> b.relowner GROUP BY w.login, w.name, w.grantee
+    FROM way w JOIN base b ON b.name = w.name WHERE w.stays AND w.grantee <> b.relowner AND pg_get_userbyid(w.grantee) !~ '^pg_' GROUP BY w.login, w.name, w.grantee
 )
 SELECT jsonb_build_object(
     'login', login,

@@ -4,7 +4,7 @@ use rylie_db::audit::{Finding, Outside as Checkpoints, Tampering, Verifier};
 use rylie_db::maintenance::verify_audit;
 use rylie_db::prelude::*;
 use rylie_migration::{Login, Password, Provision};
-use rylie_testkit::World;
+use rylie_testkit::{Cluster, DelayProxy, World};
 
 use super::world;
 use crate::support::audit::{found, sealed, superuser};
@@ -164,4 +164,74 @@ async fn a_policy_that_is_made_while_a_verification_waits_is_seen() {
     sql.run("COMMIT").await;
 
     assert_eq!(verification.await.unwrap().unwrap().what, Tampering::Hidden);
+}
+
+/// The server prefers a function whose types match exactly to one for every type, in whichever schema.
+#[tokio::test]
+async fn a_function_that_would_answer_in_place_of_the_servers_own_is_named() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    for (create, name) in [
+        (
+            "FUNCTION public.to_jsonb(timestamp) RETURNS jsonb LANGUAGE sql AS $$ SELECT '\"infinity\"'::jsonb $$",
+            "to_jsonb(timestamp",
+        ),
+        (
+            "FUNCTION public.format(text, text) RETURNS text LANGUAGE sql AS $$ SELECT 'public.decoy' $$",
+            "format(text,text)",
+        ),
+        ("FUNCTION public.unnest(text[]) RETURNS SETOF text LANGUAGE sql AS $$ SELECT 'x' $$", "unnest(text[])"),
+        ("AGGREGATE public.max(text) (SFUNC = pg_catalog.text_smaller, STYPE = text)", "max(text)"),
+        (
+            "OPERATOR public.#>> (FUNCTION = pg_catalog.jsonb_concat, LEFTARG = jsonb, RIGHTARG = jsonb)",
+            "#>>(jsonb,jsonb)",
+        ),
+    ] {
+        sql.run(&format!("CREATE {create}")).await;
+
+        let finding = found(&world, &outside).await;
+
+        assert!(finding.what == Tampering::Hidden && finding.detail.contains(name), "{finding:?}");
+        let (kind, signature) = create.split_once(" public.").unwrap();
+        let signature = match kind {
+            "OPERATOR" => "#>> (jsonb, jsonb)",
+            _ => &signature[..=signature.find(')').unwrap()],
+        };
+        sql.run(&format!("DROP {kind} public.{signature}")).await;
+        assert_eq!(outside.verify(&world).await.first_bad, None, "{name}");
+    }
+}
+
+/// Each function that a verification calls, by the statements that the server sees.
+#[tokio::test]
+async fn every_function_of_a_verification_is_guarded() {
+    let (world, outside) = sealed(world().await).await;
+    let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
+    let url = world.url_through(&proxy).unwrap();
+    let settings = [("database_url", url.as_str()), ("behind_pooler", "true"), ("max_connections", "1")];
+    let database = world.connect_with_settings(&settings).await.unwrap();
+    proxy.record_statements();
+    assert_eq!(found_by(&database).await, None);
+    // Those before run without schema `public` in the search path.
+    let statements =
+        proxy.take_statements().into_iter().skip_while(|sql| !sql.contains("'pg_catalog, public, pg_temp'"));
+    let statements = statements.skip(1).collect::<Vec<_>>().join(" ").to_lowercase();
+    let mut sql = superuser(&world).await;
+    let called = sql.all("SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^[a-z_0-9]+$'").await;
+    let called: Vec<String> = called.into_iter().filter(|name| calls(&statements, name)).collect();
+    assert!(called.len() > 4, "{called:?}");
+    for name in called {
+        sql.run(&format!("CREATE FUNCTION public.{name}(inet, inet, inet) RETURNS int LANGUAGE sql AS 'SELECT 1'"))
+            .await;
+        let finding = outside.verify(&world).await.first_bad;
+        assert!(finding.is_some_and(|finding| finding.what == Tampering::Hidden), "{name} is not guarded");
+        sql.run(&format!("DROP FUNCTION public.{name}(inet, inet, inet)")).await;
+    }
+}
+
+/// Returns whether a statement calls the function without naming its schema.
+fn calls(statements: &str, name: &str) -> bool {
+    statements
+        .match_indices(&format!("{name}("))
+        .any(|(at, _)| !statements[..at].ends_with(|before: char| before.is_alphanumeric() || "_.\"".contains(before)))
 }

@@ -1,7 +1,10 @@
-//! `REPLACE` deletes a row without firing its triggers. SQLite only: PostgreSQL has no such statement.
+//! Attacks that PostgreSQL does not know: `REPLACE` deletes a row without firing its triggers, and a writer of the file
+//! can change the text of an index.
+
+use rylie_db::audit::Tampering;
 
 use super::world;
-use crate::support::audit::{sealed, victim};
+use crate::support::audit::{found, sealed, superuser, victim};
 use crate::support::sql::Sql;
 
 #[tokio::test]
@@ -25,4 +28,29 @@ async fn nothing_is_replaced() {
     ] {
         assert!(sql.try_run(&attempt).await.unwrap_err().to_string().contains("only added to"), "{attempt}");
     }
+}
+
+/// The index does not have the row, and a search by it does not find the row.
+#[tokio::test]
+async fn an_index_that_lacks_a_row_is_named() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    sql.run("CREATE INDEX partial ON \"AuditLog\" (id) WHERE position < 5000").await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    sql.run(
+        "DROP TRIGGER IF EXISTS \"AuditLog_complete\"; \
+         INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position) VALUES ('forged', 'x', 'x', 'y', 'platform', 7000)",
+    )
+    .await;
+    sql.run(
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, ' WHERE position < 5000', '') WHERE name = 'partial'; \
+         PRAGMA writable_schema = RESET",
+    )
+    .await;
+    // Another change of the schema, so that open connections read it again.
+    sql.run("CREATE TABLE later (id integer)").await;
+
+    let finding = found(&world, &outside).await;
+
+    assert!(finding.what == Tampering::Hidden && finding.detail.contains("partial"), "{finding:?}");
 }

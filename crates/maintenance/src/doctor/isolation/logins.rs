@@ -50,7 +50,7 @@ pub(super) const SERVICE: CheckSpec = postgres(
          WHERE r.oid IN (SELECT login FROM serves) AND r.rolcreaterole AND r.oid NOT IN (SELECT oid FROM operators) AND r.oid NOT IN (SELECT oid FROM elsewhere) \
        UNION ALL SELECT 'serves units and is a member of ' || quote_ident(g.rolname) || CASE WHEN g.rolsuper THEN ', a superuser' WHEN g.rolbypassrls THEN ', which is exempt from row-level security' ELSE '' END, \
            CASE WHEN is_direct THEN 'REVOKE ' || quote_ident(g.rolname) || ' FROM ' || quote_ident(r.rolname) END \
-         FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) AND g.oid <> coalesce((SELECT oid FROM owner), 0) \
+         FROM reach JOIN pg_roles g ON g.oid = reach.role WHERE reach.login = r.oid AND r.oid IN (SELECT login FROM serves) AND r.oid NOT IN (SELECT oid FROM operators) \
            AND (g.rolsuper OR g.rolbypassrls OR g.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_read_all_data', 'pg_write_all_data'))) w \
      WHERE r.rolcanlogin AND NOT r.rolsuper",
 )

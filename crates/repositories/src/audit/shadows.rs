@@ -1,0 +1,63 @@
+//! Functions and operators that the server would call in place of its own.
+//!
+//! PostgreSQL prefers a function whose argument types match exactly to a polymorphic one, whatever the order of the search
+//! path (the class of CVE-2018-1058). So the owner of the tables could have `public.to_jsonb(timestamp)` answer a
+//! verification. Checks run without schema `public` in the path, and name what stands there.
+
+use rylie_audit::Finding;
+
+use super::relations::hidden;
+use crate::Result;
+use crate::audit::rows::lenient;
+use crate::tx::Tx;
+
+/// The functions that a verification calls. A test compares them with the statements that it sends.
+const CALLED: [&str; 20] = [
+    "array_agg",
+    "bool_or",
+    "count",
+    "current_setting",
+    "format",
+    "generate_series",
+    "isfinite",
+    "jsonb_array_elements",
+    "jsonb_typeof",
+    "length",
+    "max",
+    "min",
+    "octet_length",
+    "replace",
+    "row_number",
+    "string_agg",
+    "substr",
+    "sum",
+    "to_jsonb",
+    "unnest",
+];
+
+/// Selects one such object. Code in C belongs to an extension: only a superuser creates it.
+const SHADOWS: &str = "SELECT shadow FROM (SELECT 'function ' || p.oid::regprocedure::text, p.prolang FROM pg_proc p \
+     WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{called}'::name[]) \
+     UNION ALL SELECT 'operator ' || o.oid::regoperator::text, p.prolang FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode \
+     WHERE o.oprnamespace = 'public'::regnamespace) AS found (shadow, lang) \
+     JOIN pg_language l ON l.oid = found.lang WHERE l.lanname <> 'c' ORDER BY 1 LIMIT 1";
+
+/// The path of the checks, and the one of the reads that follow them.
+pub(super) const OF_CHECKS: &str = "pg_catalog, pg_temp";
+pub(super) const OF_READS: &str = "pg_catalog, public, pg_temp";
+
+/// Sets the transaction's search path. PostgreSQL.
+pub(super) async fn search(tx: &Tx, path: &str) -> Result<()> {
+    let sql = format!("SELECT pg_catalog.set_config('search_path', '{path}', true)");
+    tx.across_tenants()?.rows(&sql, vec![]).await.map(drop)
+}
+
+/// Returns the first object that would be called in place of the server's own. PostgreSQL.
+pub(super) async fn check(tx: &Tx) -> Result<Option<Finding>> {
+    let sql = SHADOWS.replace("{called}", &format!("{{{}}}", CALLED.join(",")));
+    let found = tx.across_tenants()?.rows(&sql, vec![]).await?;
+    let of = |shadow: String| {
+        hidden("the log", &format!("the server would call {shadow} of schema public in place of its own"))
+    };
+    Ok(found.first().map(|row| of(lenient(row, "shadow"))))
+}
