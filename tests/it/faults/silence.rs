@@ -128,12 +128,12 @@ async fn idle_connections_that_nobody_knows_any_more_cost_no_caller_an_error() {
 async fn the_rows_of_a_job_that_stops_are_free_soon() {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, To::Server).await;
-    let options = UnitOptions { idle_timeout: Some(Duration::from_millis(300)), ..UnitOptions::default() };
+    let options = UnitOptions { idle_timeout: Some(Duration::from_secs(2)), ..UnitOptions::default() };
     let grant = Grant::job("test", "a test of pauses").unwrap();
     let unit = scene.store.open_platform(grant, options, Location::caller()).await.unwrap();
     let agencies = unit.agencies().list(PageRequest::default()).await.unwrap();
     assert!(!agencies.items.is_empty());
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
 
     let error = unit.agencies().list(PageRequest::default()).await.unwrap_err();
 
@@ -149,7 +149,7 @@ async fn the_rows_of_a_job_that_stops_are_free_soon() {
     assert_eq!(purged.unwrap().requests, 1);
     let statements = scene.proxy.take_statements();
     assert!(
-        statements.iter().any(|sql| sql.contains("SET LOCAL idle_in_transaction_session_timeout = 10000")),
+        statements.iter().any(|sql| sql.contains("SET LOCAL idle_in_transaction_session_timeout = 30000")),
         "{statements:?}"
     );
 }
