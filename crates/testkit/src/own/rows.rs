@@ -9,6 +9,7 @@ use rylie_db::own::{
     TenantUnit,
 };
 
+use super::of_unit::tables;
 use crate::attacks::{Extension, Failure, Fixture, Side};
 
 /// A row of a side, when its parents exist.
@@ -61,16 +62,6 @@ impl<E: OwnTable> OwnRows<E> {
         let row = (self.0)(tables(unit), side).await?;
         tables(unit).of::<E>().add(row).await
     }
-}
-
-/// Returns the own tables of a unit, for a test that adds rows or looks at them without a repository. A mock unit has
-/// none: give it a mock of the repository.
-///
-/// # Panics
-///
-/// Panics for a mock unit.
-pub fn tables(unit: &dyn TenantUnit) -> &OwnTables {
-    unit.own().repository::<OwnTables>(|tables| tables)
 }
 
 #[async_trait]
