@@ -57,9 +57,9 @@ pub fn steps_sent(migration: &dyn Migration, engine: Engine) -> Vec<Step> {
     }
 }
 
-/// Turns a step that creates a function which reads a parent's tenant into one that creates it with its owner's rights, as
-/// the coexistence keeps it: a login of the old service may add rows without the right to read their parents. Other steps
-/// stay. The end of the coexistence turns the functions back.
+/// Lets a function that reads a parent's tenant run with its owner's rights from its creation on, as the coexistence
+/// keeps it. A login of the old service may add rows without the right to read their parents. Other steps stay. The end
+/// of the coexistence turns the functions back.
 #[must_use]
 pub(crate) fn for_old_logins(step: Step) -> Step {
     const CREATE: &str = "CREATE OR REPLACE FUNCTION public.";
@@ -132,7 +132,7 @@ pub(crate) fn filled_tables() -> impl Iterator<Item = &'static str> {
 /// in a later transaction.
 fn counts_on(step: &Step) -> Option<Step> {
     let sql = step.statement();
-    sql.contains("FUNCTION public.rylie_audit_position()")
+    sql.contains("FUNCTION public.rylie_audit_position() RETURNS")
         .then(|| Step::sql(format!("{sql}; {}", aside::positions_if_kept())))
 }
 

@@ -26,8 +26,8 @@ pub struct Verification {
     pub progress: VerifiedUpTo,
 }
 
-/// Checks that the tables are what a deploy makes, then every batch that the verifier has not seen. Then checks the whole log: every record is sealed or waiting,
-/// exactly once, and the seals contain only what a checkpoint counts.
+/// Checks that the tables are what a deploy makes, then every batch that the verifier has not seen. Then checks the whole
+/// log: every record is sealed or waiting, exactly once, and the seals contain only what a checkpoint counts.
 ///
 /// Stops at the first finding. Calls `report` with the counts and the progress after each batch and every few thousand
 /// records. Memory does not grow with the log: at most three pages of leaves are in memory, one that is read, one that is

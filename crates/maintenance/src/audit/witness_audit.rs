@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 /// and signs a statement about the last one. Returns the statement.
 ///
 /// `trusted` are the accepted keys of checkpoints; any key if it is empty. `now` is the time in seconds since 1970. The
-/// place must have the last checkpoint that the witness has seen, and every later one in ascending order. Fails with
-/// [`Error::Data`], whose source says why, and signs nothing: for a fork, also of an earlier batch, for a place that ends
-/// earlier, for another database, for counts that do not add up, for a missing checkpoint and for a key that is not
-/// trusted. Blocks on files and on the network.
+/// place must have the last checkpoint that the witness has seen, and every later one in ascending order.
+///
+/// Otherwise it fails with [`Error::Data`], whose source says why, and signs nothing. It refuses a fork, also of an
+/// earlier batch, a place that ends earlier, another database and a missing checkpoint. It also refuses counts that do not
+/// add up and a key that is not trusted. Blocks on files and on the network.
 pub fn witness_audit(place: &str, witness: &mut Witness, trusted: &[PublicKey], now: u64) -> Result<String> {
     let refused = |source: AuditError| Error::Data { doing: "witnessing the audit log", source: source.into() };
     let (seen, mut state) = (witness.seen().batch(), witness.seen().clone());

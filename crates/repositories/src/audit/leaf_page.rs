@@ -71,8 +71,9 @@ const LEAF: &str = "l.batch, l.number, l.tenant_number, l.record_id, l.leaf, l.w
 /// Reads the leaves after the place `$1`, `$2`, in order: at most `$3`, and fewer where details are long.
 ///
 /// On PostgreSQL the leaves are chosen first, and each finds its record by its key (`OFFSET 0`): for a page of a large log
-/// the planner would otherwise read the whole log. The order of the leaves is kept, so nothing is sorted. On SQLite a second statement measures the text, because a running sum would copy
-/// every row twice; only a page with long details has one.
+/// the planner would otherwise read the whole log. The order of the leaves is kept, so nothing is sorted. On SQLite a
+/// second statement measures the text, because a running sum would copy every row twice; only a page with long details
+/// has one.
 async fn rows(tx: &Tx, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     let (columns, sqlite) = (columns(tx.engine()), tx.across_tenants()?.is_sqlite());
     let chosen = format!(
