@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rylie_migration::{AdoptOptions, DeployProgress, Error, Refusal, State};
+use rylie_migration::{AdoptOptions, Error, Refusal, State};
 use rylie_testkit::{Cluster, PostgresDatabase};
-use tokio::sync::Notify;
 
 use super::guide::of_the_guide;
+use crate::support::interrupted::{adopt_until, begins};
 use crate::support::logins::give_away;
 use crate::support::old_service::{fill, make_base};
 use crate::support::raw::Raw;
@@ -81,18 +81,7 @@ async fn the_adoption_is_not_finished_without_the_roles() {
 #[tokio::test]
 async fn an_event_of_the_adoption_waits_for_its_seal_at_its_own_position() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
-    let reached = Notify::new();
-    let mut interrupted = migrations(&place.owner).await;
-    let mut watch = |progress: DeployProgress<'_>| {
-        if matches!(progress, DeployProgress::Started { migration: "m20261124_000012_create_audit_seals", .. }) {
-            reached.notify_one();
-        }
-    };
-    tokio::select! {
-        done = interrupted.adopt(AdoptOptions::default(), &mut watch) => panic!("{done:?}"),
-        () = reached.notified() => {}
-    }
-    drop(interrupted);
+    adopt_until(&place.owner, begins("m20261124_000012_create_audit_seals")).await;
     let mut app = Raw::connect(&place.app).await;
     app.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('gap', 'ann', 'x', 'y')").await;
 

@@ -1,11 +1,9 @@
 //! Logins of the old service that may add rows and read none. PostgreSQL.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use rylie_migration::{AdoptOptions, DeployProgress};
 use rylie_testkit::Cluster;
-use tokio::sync::Notify;
 
+use crate::support::interrupted::{adopt_until, begins, undo_until};
 use crate::support::old_service::{fill, make_base};
 use crate::support::raw::Raw;
 use crate::support::sql::{Sql, migrations};
@@ -24,29 +22,10 @@ async fn they_go_on_during_the_adoption_and_on_the_way_back() {
     raw.run(&format!("CREATE ROLE \"{login}\" LOGIN; GRANT INSERT ON \"Task\", \"AuditLog\" TO \"{login}\"")).await;
     let mut adds = Sql::connect(&database.url_as(&login)).await;
     for stop in ["Task_requestId_tenantId_fkey", "AuditLog_tenantId_not_null"] {
-        let mut adopting = migrations(&database.url()).await;
-        let reached = AtomicBool::new(false);
-        let mut listener = |progress: DeployProgress<'_>| {
-            if let DeployProgress::Step { statement, .. } = progress
-                && statement.contains("VALIDATE")
-                && statement.contains(stop)
-            {
-                reached.store(true, Ordering::Relaxed);
-            }
-        };
-        {
-            let adoption = adopting.adopt(AdoptOptions::default(), &mut listener);
-            tokio::pin!(adoption);
-            std::future::poll_fn(|context| {
-                if reached.load(Ordering::Relaxed) {
-                    return std::task::Poll::Ready(());
-                }
-                adoption.as_mut().poll(context).map(|outcome| panic!("{outcome:?}"))
-            })
-            .await;
-        }
-        drop(adopting);
-
+        adopt_until(&database.url(), |progress| {
+            matches!(progress, DeployProgress::Step { statement, .. } if statement.contains("VALIDATE") && statement.contains(stop))
+        })
+        .await;
         adds.run(&ADDED.replace("$id", stop)).await;
     }
 
@@ -57,18 +36,7 @@ async fn they_go_on_during_the_adoption_and_on_the_way_back() {
                    SELECT DISTINCT \"tenantId\" FROM \"AuditLog\" WHERE \"userId\" = 'ann'";
     assert_eq!(raw.rows(tenants).await.unwrap(), ["a1", "a1"]);
     // The way back, before it drops the triggers.
-    let reached = Notify::new();
-    let mut undoing = migrations(&database.url()).await;
-    let mut listener = |progress: DeployProgress<'_>| {
-        if matches!(progress, DeployProgress::Started { migration: "m20261123_000003_add_tenant_key", .. }) {
-            reached.notify_one();
-        }
-    };
-    tokio::select! {
-        done = undoing.undo_adoption(&mut listener) => panic!("{done:?}"),
-        () = reached.notified() => {}
-    }
-    drop(undoing);
+    undo_until(&database.url(), begins("m20261123_000003_add_tenant_key")).await;
     adds.run(&ADDED.replace("$id", "undoing")).await;
 
     migrations(&database.url()).await.undo_adoption(&mut |_| ()).await.unwrap();

@@ -1,10 +1,10 @@
 //! What prevents an adoption, because it would change rights or lose data of the old service. PostgreSQL only.
 
-use rylie_migration::{AdoptOptions, DeployProgress, Error, Login, Provision, Refusal};
+use rylie_migration::{AdoptOptions, Error, Login, Provision, Refusal};
 use rylie_testkit::Cluster;
-use tokio::sync::Notify;
 
 use super::guide::of_the_guide;
+use crate::support::interrupted::{begins, undo_until};
 use crate::support::raw::Raw;
 use crate::support::sql::migrations;
 
@@ -67,19 +67,7 @@ async fn a_way_back_that_is_interrupted_late_leaves_no_policy_of_the_coexistence
     let cluster = Cluster::private().await.unwrap();
     let place = of_the_guide(&cluster).await;
     place.adopt().await;
-    let closing = Notify::new();
-    let mut interrupted = migrations(&place.owner).await;
-    let mut watch = |progress: DeployProgress<'_>| {
-        if matches!(progress, DeployProgress::Started { migration: "end of the coexistence with the old service", .. })
-        {
-            closing.notify_one();
-        }
-    };
-    tokio::select! {
-        done = interrupted.undo_adoption(&mut watch) => panic!("{done:?}"),
-        () = closing.notified() => {}
-    }
-    drop(interrupted);
+    undo_until(&place.owner, begins("end of the coexistence with the old service")).await;
     let mut raw = Raw::connect(&place.database.url()).await;
     let left = "SELECT count(*)::text FROM pg_policies WHERE policyname = 'rylie_coexistence'";
     assert_ne!(raw.rows(left).await.unwrap(), ["0"]);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rylie_migration::{AdoptOptions, Catalog, Error, Login, Provision, Refusal, Sees};
+use rylie_migration::{AdoptOptions, Catalog, DeployProgress, Error, Login, Provision, Refusal, Sees};
 use rylie_testkit::{Cluster, PostgresDatabase};
 
 use super::guide::{Place, everything_read, everything_written, of_the_guide};
+use crate::support::interrupted::{adopt_until, step, undo_until};
 use crate::support::old_service::{fill, make_base};
 use crate::support::raw::Raw;
 use crate::support::sql::{Sql, deploy, migrations, schema};
@@ -128,7 +129,7 @@ async fn an_interrupted_undo_is_completed_by_the_next_one() {
     for interrupted_at in [1, 9, 40, 80, 110] {
         adopt(&place.url()).await;
 
-        interrupted(&place.url(), interrupted_at).await;
+        undo_until(&place.url(), step(interrupted_at)).await;
         assert_eq!(everything_read(&place.app).await, read, "{interrupted_at}");
         assert_eq!(everything_written(&place.app).await, written, "{interrupted_at}");
         undo(&place.url()).await;
@@ -137,53 +138,14 @@ async fn an_interrupted_undo_is_completed_by_the_next_one() {
     }
 }
 
-/// Drops the call after so many steps.
-async fn interrupted(url: &str, steps: usize) {
-    let mut migrations = migrations(url).await;
-    let (reached, mut count) = (AtomicBool::new(false), 0);
-    let mut listener = |progress: rylie_migration::DeployProgress<'_>| {
-        if matches!(progress, rylie_migration::DeployProgress::Step { .. }) {
-            count += 1;
-            reached.store(count >= steps, Ordering::Relaxed);
-        }
-    };
-    let undoing = migrations.undo_adoption(&mut listener);
-    tokio::pin!(undoing);
-    let done = std::future::poll_fn(|context| {
-        if reached.load(Ordering::Relaxed) {
-            return std::task::Poll::Ready(false);
-        }
-        undoing.as_mut().poll(context).map(|outcome| outcome.is_ok())
-    })
-    .await;
-    assert!(!done, "the undo has fewer than {steps} steps");
-}
-
 /// A task is added, and its request moves, when the trigger exists and the foreign key that moves the task does not.
 #[tokio::test]
 async fn a_row_that_moves_while_its_tenant_key_is_added_gets_the_right_tenant() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
-    let mut migrations = migrations(&place.url()).await;
-    let reached = AtomicBool::new(false);
-    let mut listener = |progress: rylie_migration::DeployProgress<'_>| {
-        if let rylie_migration::DeployProgress::Step { statement, .. } = progress
-            && statement.contains("ADD CONSTRAINT \"Task_requestId_tenantId_fkey\"")
-        {
-            reached.store(true, Ordering::Relaxed);
-        }
-    };
-    {
-        let adopting = migrations.adopt(AdoptOptions::default(), &mut listener);
-        tokio::pin!(adopting);
-        std::future::poll_fn(|context| {
-            if reached.load(Ordering::Relaxed) {
-                return std::task::Poll::Ready(());
-            }
-            adopting.as_mut().poll(context).map(|outcome| panic!("{outcome:?}"))
-        })
-        .await;
-    }
-    drop(migrations);
+    adopt_until(&place.url(), |progress| {
+        matches!(progress, DeployProgress::Step { statement, .. } if statement.contains("ADD CONSTRAINT \"Task_requestId_tenantId_fkey\""))
+    })
+    .await;
     let mut old = Sql::connect(&place.app).await;
     old.run("INSERT INTO \"Task\" (id, \"userId\", \"requestId\", title, type, \"updatedAt\") VALUES ('moved', 'ann', 'r-ann', 't', 'BLOG', now())").await;
     old.run("UPDATE \"Request\" SET \"agencyId\" = 'a2' WHERE id = 'r-ann'").await;
@@ -199,26 +161,7 @@ async fn a_half_done_adoption_is_taken_back_too() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
     let before = state(&place.url()).await;
     for steps in [3, 30, 120] {
-        let mut migrations = migrations(&place.url()).await;
-        let (reached, mut count) = (AtomicBool::new(false), 0);
-        let mut listener = |progress: rylie_migration::DeployProgress<'_>| {
-            if matches!(progress, rylie_migration::DeployProgress::Step { .. }) {
-                count += 1;
-                reached.store(count >= steps, Ordering::Relaxed);
-            }
-        };
-        {
-            let adopting = migrations.adopt(AdoptOptions::default(), &mut listener);
-            tokio::pin!(adopting);
-            std::future::poll_fn(|context| {
-                if reached.load(Ordering::Relaxed) {
-                    return std::task::Poll::Ready(());
-                }
-                adopting.as_mut().poll(context).map(|outcome| drop(outcome.unwrap()))
-            })
-            .await;
-        }
-        drop(migrations);
+        adopt_until(&place.url(), step(steps)).await;
 
         undo(&place.url()).await;
 

@@ -1,6 +1,7 @@
 //! Helpers of several tests.
 
 pub(crate) mod audit;
+pub(crate) mod interrupted;
 pub(crate) mod logins;
 pub(crate) mod loopback;
 pub(crate) mod made;
