@@ -4,6 +4,7 @@ mod backup;
 mod check;
 pub(crate) mod grants;
 mod login;
+pub(crate) mod ours;
 mod password;
 mod requirements;
 pub(crate) mod rights;
@@ -27,6 +28,8 @@ use crate::step::{Engine, Target};
 pub(crate) use backup::provisioned_for_backups;
 pub use check::{CheckStatus, RoleCheck};
 use login::make;
+pub(crate) use ours::UNIT_ROLES;
+use ours::our_roles;
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
 pub(crate) use statements::RECORDS;
@@ -35,10 +38,6 @@ pub(crate) use withdraw::withdraw;
 
 /// The longest login name: the name of a reader's policy contains it.
 const LONGEST_NAME: usize = 40;
-
-/// The roles of units and of the sealer, which the migrations create. They belong to the server and may all be missing.
-pub(crate) const UNIT_ROLES: [&str; 5] =
-    ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// A login to create or to update.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -126,6 +125,7 @@ impl Migrations {
         connection.become_owner().await?;
         refuse_unprotected(connection).await?;
         let known = provisioned(connection).await?;
+        let live = Catalog::read(connection).await?;
         let mut changes = Vec::new();
         let mut rows = Vec::new();
         for (login, kind) in [(&wanted.app, "app"), (&wanted.sealer, "sealer"), (&wanted.readonly, "readonly")] {
@@ -145,8 +145,8 @@ impl Migrations {
             }
             row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
             changes.extend(make(connection, login, &row).await?);
-            changes.extend(taken_back(connection, &own, &login.name).await?);
-            changes.extend(opened(connection, &row, &own).await?);
+            changes.extend(taken_back(connection, &row, &live, &own).await?);
+            changes.extend(opened(connection, &row, &live, &own).await?);
             changes.extend(statements::register(&row));
             rows.push(row);
         }
@@ -191,8 +191,12 @@ pub(crate) async fn may_read_provisioned(connection: &mut Connection) -> Result<
 /// Grants new objects to the provisioned logins after a deploy. `own` has the service's tables that readers may read.
 pub(crate) async fn renew(connection: &mut Connection, changed: bool, own: &Catalog) -> Result<()> {
     let rows = if changed { provisioned(connection).await? } else { Vec::new() };
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let live = Catalog::read(connection).await?;
     for row in rows {
-        let statements = opened(connection, &row, own).await?;
+        let statements = opened(connection, &row, &live, own).await?;
         let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
         let doing = "granting new tables to the provisioned logins; run `rylie roles provision` again";
         connection.at_once(&sql, doing).await?;
@@ -225,11 +229,7 @@ fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(Error::Usage(format!("the name of a login has 1 to {LONGEST_NAME} bytes")));
     }
-    if ["public", "none"].contains(&name)
-        || UNIT_ROLES.contains(&name)
-        || name == "rylie_auditor"
-        || name.starts_with("pg_")
-    {
+    if our_roles().chain(["public", "none"]).any(|reserved| reserved == name) || name.starts_with("pg_") {
         return Err(Refusal::UnsafeRole { role: name.to_owned(), reason: "is reserved".to_owned() }.into());
     }
     Ok(())
@@ -284,17 +284,23 @@ fn row(login: &Login, kind: &str, sees: Option<&Sees>, known: &[Provisioned]) ->
     })
 }
 
-/// Returns the statements that revoke the rights that the old service's set-up granted to a login.
-async fn taken_back(connection: &mut Connection, own: &Catalog, login: &str) -> Result<Vec<String>> {
-    let live = Catalog::read(connection).await?;
-    let mut changes = statements::without_rights(&live, own, login);
-    let sql = statements::DEFAULTS.replace("$1", &literal(login));
+/// Returns the statements that revoke the rights that the old service's set-up granted to a login. Those of a reader on
+/// tables are revoked where it is [`opened`].
+async fn taken_back(
+    connection: &mut Connection,
+    row: &Provisioned,
+    live: &Catalog,
+    own: &Catalog,
+) -> Result<Vec<String>> {
+    let mut changes =
+        if row.kind == "readonly" { Vec::new() } else { statements::without_rights(live, own, &row.login) };
+    let sql = statements::DEFAULTS.replace("$1", &literal(&row.login));
     changes.extend(connection.values(&sql).await.map_err(Error::doing("looking for the login's default rights"))?);
     Ok(changes)
 }
 
-/// Returns the statements that grant a login its rights and revoke all others.
-async fn opened(connection: &mut Connection, row: &Provisioned, own: &Catalog) -> Result<Vec<String>> {
+/// Returns the statements that grant a login its rights, and that revoke a reader's others.
+async fn opened(connection: &mut Connection, row: &Provisioned, live: &Catalog, own: &Catalog) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's rights");
     let mut changes = Vec::new();
     for (sql, grant) in statements::TO_ENTER {
@@ -304,10 +310,9 @@ async fn opened(connection: &mut Connection, row: &Provisioned, own: &Catalog) -
             changes.push(grant.replace("$login", &identifier(&row.login)));
         }
     }
-    let live = Catalog::read(connection).await?;
     if row.kind == "readonly" {
-        changes.extend(without_reader(&live, own, &row.login));
-        changes.extend(open_to_reader(&live, own, row));
+        changes.extend(without_reader(live, own, &row.login));
+        changes.extend(open_to_reader(live, own, row));
     } else {
         changes.extend(open_to_app(&row.login));
         changes.extend(statements::defaults(true));

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::ours::PROVISIONED;
 use super::{grants, provisioned_for_backups};
 use crate::connection::{Connection, TAKE};
 use crate::deploy::{coexistence, row_security};
@@ -79,7 +80,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 7] = [
          JOIN pg_shdepend s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid IN ('pg_policy'::regclass, 'pg_class'::regclass) \
          JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
          WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
-         AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_') \
+         AND NOT $provisioned \
          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND pg_has_role(r.oid, c.relowner, 'MEMBER')) ORDER BY 1",
         "no login of another database may take the roles of units here",
         "REVOKE CONNECT ON DATABASE this database FROM PUBLIC and from that login, and GRANT CONNECT to each login of this database",
@@ -138,7 +139,7 @@ impl Migrations {
         }
         let mut checks = Vec::new();
         for (id, status, sql, right, fix) in CHECKS {
-            let sql = sql.replace("$take", TAKE);
+            let sql = sql.replace("$take", TAKE).replace("$provisioned", PROVISIONED);
             let wrong = connection.values(&sql).await.map_err(Error::doing("checking the roles"))?;
             checks.push(outcome(id, status, &wrong, right, fix));
         }

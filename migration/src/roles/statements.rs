@@ -1,7 +1,8 @@
 //! The SQL for the logins' rights.
 
+use super::Provisioned;
+use super::ours::our_roles_list;
 use super::secrets::is_secret;
-use super::{Provisioned, UNIT_ROLES};
 use crate::adopt::{Catalog, Table};
 use crate::literal::literal;
 
@@ -23,7 +24,7 @@ const SERVES: &str = "EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles u ON u
 /// Returns why the login `$1` may not be provisioned: it has rights in another database, where no policy shows that it
 /// was provisioned. A provisioned login inherits nothing and has one password, in every database of the server.
 pub(super) fn elsewhere() -> String {
-    let ours = UNIT_ROLES.iter().chain(&["rylie_auditor"]).map(|role| literal(role)).collect::<Vec<_>>().join(", ");
+    let ours = our_roles_list();
     format!(
         "SELECT 'has rights in the database ' || quote_ident(d.datname) || ' of this server, and could lose them; name a login that no other database uses' \
          FROM pg_roles r JOIN pg_roles g ON g.oid = r.oid OR g.rolname !~ '^pg_' AND g.rolname NOT IN ({ours}) AND pg_has_role(r.oid, g.oid, 'MEMBER') \

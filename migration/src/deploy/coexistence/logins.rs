@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::marker::{self, State};
 use crate::migrations::base_tables_list;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
+use crate::roles::ours::{PROVISIONED, our_roles_list};
 use crate::step::Engine;
 
 const SQL: &str = include_str!("logins.sql");
@@ -36,6 +37,7 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Vec<LoginRights>
     }
     let protected = TABLES.map(|table| format!("'{table}'")).join(", ");
     let sql = SQL.replace("$base", &base_tables_list()).replace("$walled", &protected);
+    let sql = sql.replace("$ours", &our_roles_list()).replace("$provisioned", PROVISIONED);
     connection.documents(&sql, "reading which logins have rights on the tables").await
 }
 

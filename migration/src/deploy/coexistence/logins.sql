@@ -1,5 +1,6 @@
 -- One row for each login that has a right on a table of the base, or would have one on tables to come: as JSON. Superusers see
--- everything and lose nothing; our own roles are left out. `$base` are the tables, `$walled` those with row-level security.
+-- everything and lose nothing; our own roles (`$ours`) and provisioned logins are left out. `$base` are the tables, `$walled`
+-- those with row-level security.
 WITH RECURSIVE base AS (
     SELECT c.oid, c.relname::text AS name, c.relowner, c.relacl, c.relname IN ($walled) AS walled
     FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN ($base)
@@ -38,13 +39,12 @@ WITH RECURSIVE base AS (
 ), login AS (
     SELECT r.oid, r.rolname::text AS name, r.rolbypassrls FROM pg_roles r
     WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT')
-    AND r.rolname NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor')
+    AND r.rolname NOT IN ($ours)
     -- A login for backups, of this or of another database of the server. Its right to read is the server's, not the old service's.
     AND NOT (r.rolbypassrls AND EXISTS (
         SELECT FROM pg_auth_members m JOIN pg_roles reads ON reads.oid = m.roleid WHERE m.member = r.oid AND reads.rolname = 'pg_read_all_data'
     ) AND NOT EXISTS (SELECT FROM base b WHERE b.relowner = r.oid) AND NOT EXISTS (SELECT FROM granted g WHERE g.grantee = r.oid))
-    -- A login that was provisioned here: its policies name it.
-    AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_')
+    AND NOT $provisioned
 ), way AS (
     SELECT l.name AS login, g.name, g.walled, g.privilege, g.on_column,
         CASE
@@ -64,7 +64,7 @@ WITH RECURSIVE base AS (
         OR pg_has_role(l.oid, g.grantee, 'USAGE')
     WHERE g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
     AND coalesce((SELECT r.rolname FROM pg_roles r WHERE r.oid = g.grantee), '')
-        NOT IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer', 'rylie_auditor')
+        NOT IN ($ours)
 ), commands AS (
     SELECT login, name, privilege || CASE WHEN bool_or(on_column IS NULL) THEN ''
         ELSE ' (' || string_agg(DISTINCT quote_ident(on_column), ', ') || ')' END AS command
