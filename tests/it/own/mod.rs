@@ -7,6 +7,7 @@ mod bookmarks;
 mod comments;
 mod downstream;
 mod forgotten;
+mod free_file;
 mod later_version;
 mod missing_parts;
 mod on_postgres;
