@@ -10,6 +10,7 @@ mod difference;
 mod expected;
 mod links;
 mod preflight;
+mod taken;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -153,6 +154,7 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
     if !recorded {
         comparison.differences.extend(closed::tables(connection).await?);
         comparison.differences.extend(closed::logins(connection).await?);
+        comparison.differences.extend(taken::names(connection).await?);
     }
     let blocked = comparison.differences.iter().any(|difference| difference.blocking);
     if !blocked {

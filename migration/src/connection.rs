@@ -6,7 +6,7 @@ mod owner;
 use async_trait::async_trait;
 use rylie_driver::{Blocker, OnWait, Watch, create_private, postgres_address};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, Row, SqliteConnection};
 use std::io;
 use std::str::FromStr;
 use std::time::Duration;
@@ -151,6 +151,15 @@ impl Connection {
             Self::Postgres { .. } => Engine::Postgres,
             Self::Sqlite(_) => Engine::Sqlite,
         }
+    }
+
+    /// Returns whether the server lets this login in with this password, also because it asks for none. One more
+    /// connection. PostgreSQL.
+    pub(crate) async fn admits(&self, login: &str, password: &str) -> bool {
+        let Self::Postgres { watch, .. } = self else { return false };
+        let options = watch.options().clone().username(login).password(password);
+        let entering = async { options.connect().await?.close().await };
+        promptly(entering).await.is_ok()
     }
 
     /// Sets how long the session's later statements wait for a lock. Sends nothing if it is set already. PostgreSQL.

@@ -125,6 +125,13 @@ fn share(expected: &mut Snapshot, live: &Snapshot, needed: bool) {
             table.policies.insert(coexistence::POLICY.to_owned(), coexistence::DEFINITION.to_owned());
         }
     }
+    for (table, name, column) in coexistence::INDEXES {
+        let there = live.tables.get(table).is_some_and(|table| table.indexes.contains_key(name));
+        if let Some(expected) = expected.tables.get_mut(table).filter(|_| needed || there) {
+            let definition = format!("CREATE INDEX {name} ON public.\"{table}\" USING btree ({column})");
+            expected.indexes.insert(name.to_owned(), definition);
+        }
+    }
     for name in coexistence::FILLING {
         let (Some(function), Some(found)) = (expected.functions.get_mut(name), live.functions.get(name)) else {
             continue;

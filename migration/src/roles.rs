@@ -9,6 +9,7 @@ mod password;
 mod requirements;
 pub(crate) mod rights;
 mod secrets;
+mod shared;
 mod statements;
 mod withdraw;
 
@@ -144,6 +145,7 @@ impl Migrations {
                 requirements::refuse_no_password(connection, login, kind).await?;
             }
             row.platform = kind == "sealer" || kind == "app" && !wanted.no_platform;
+            shared::refuse_change(connection, login, &row).await?;
             changes.extend(make(connection, login, &row).await?);
             changes.extend(taken_back(connection, &row, &live, &own).await?);
             changes.extend(opened(connection, &row, &live, &own).await?);

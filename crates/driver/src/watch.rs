@@ -44,6 +44,12 @@ impl Watch {
         Self { options, process, every, lost: false, looks: Looks::default() }
     }
 
+    /// Returns the options of the session's connection.
+    #[must_use]
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// Sets the interval of the checks that the server is still working.
     pub fn look_every(&mut self, pause: Duration) {
         self.every = pause;

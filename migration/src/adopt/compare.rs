@@ -164,7 +164,7 @@ impl Comparison {
                 continue;
             }
             let objects = parts(table).filter(|part| {
-                *part.1 != coexistence::POLICY && !known.iter().any(|table| parts(table).any(|other| other == *part))
+                !coexistence::is_own(part.1) && !known.iter().any(|table| parts(table).any(|other| other == *part))
             });
             self.extra.extend(objects.map(|(kind, part)| format!("{kind} {name}.{part}")));
         }

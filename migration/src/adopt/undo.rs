@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Migrations;
 use crate::deploy::{Log, aside};
 use crate::error::{Refusal, Result};
+use crate::history::History;
 use crate::marker::{self, State};
 use crate::migrations::{BASE, Migration};
 use crate::options::{DeployProgress, Listener};
@@ -60,16 +61,17 @@ impl Migrations {
 async fn read_losses(migrations: &mut Migrations) -> Result<UndoLosses> {
     migrations.refuse_strangers().await?;
     match undoable(migrations).await? {
-        Undoable::Adopted => losses::read(&mut migrations.connection).await,
+        Undoable::Adopted => {
+            let (newest_first, history) = reverted(migrations).await?;
+            let objects = migrations.going_with(&newest_first, &history).await?;
+            Ok(UndoLosses { objects, ..losses::read(&mut migrations.connection).await? })
+        }
         Undoable::Undone => Ok(UndoLosses::default()),
     }
 }
 
-async fn undo_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Result<Vec<String>> {
-    migrations.refuse_strangers().await?;
-    if let Undoable::Undone = undoable(migrations).await? {
-        return Ok(Vec::new());
-    }
+/// Returns the migrations that an undo reverts, newest first. Fails if it could not be completed.
+async fn reverted(migrations: &mut Migrations) -> Result<(Vec<&'static dyn Migration>, History)> {
     guard::refuse_newer(&mut migrations.connection, &migrations.list).await?;
     let history = migrations.history().await?;
     history.refuse_altered()?;
@@ -80,6 +82,15 @@ async fn undo_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Res
     let newest_first: Vec<&'static dyn Migration> =
         migrations.list.iter().copied().rev().filter(|migration| begun(migration.name())).collect();
     migrations.refuse_dependents(&newest_first, &history).await?;
+    Ok((newest_first, history))
+}
+
+async fn undo_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Result<Vec<String>> {
+    migrations.refuse_strangers().await?;
+    if let Undoable::Undone = undoable(migrations).await? {
+        return Ok(Vec::new());
+    }
+    let (newest_first, history) = reverted(migrations).await?;
     let details = json!({ "to": BASE.name() });
     operator::change(&mut migrations.connection, &[], "ADOPTION_UNDONE", "rylie_database", &details).await?;
     migrations.revert(newest_first, &history, Log::Kept, progress).await

@@ -5,6 +5,10 @@
 //! ours. Rights stay unchanged. The triggers that fill in the tenant key read the parent with their owner's rights,
 //! because a writer may lack the right to read it.
 //!
+//! Two indexes keep the old service's lists fast. Row-level security stops the planner from taking `status = 'PENDING'`
+//! as a constant, since the comparison of an enumeration is not leakproof. An index of `(status, "createdAt")` then
+//! gives no order, and one of the column of the order does.
+//!
 //! Like row-level security, this is a state and not an event: each deploy creates what is missing, and removes it once
 //! the adoption is finished.
 
@@ -37,12 +41,21 @@ pub(crate) const DEFINITION: &str =
 
 pub(crate) const FUNCTION: &str = "rylie_is_foreign_role()";
 
+/// Returns whether the coexistence creates an object of this name on a table.
+pub(crate) fn is_own(name: &str) -> bool {
+    name == POLICY || INDEXES.iter().any(|(_, index, _)| *index == name)
+}
+
 /// Spelled as PostgreSQL prints it, so that the drift check can compare the text.
 pub(crate) const CREATE_FUNCTION: &str = include_str!("coexistence/function.sql");
 
 /// The trigger functions that read a parent's tenant.
 pub(crate) const FILLING: [&str; 3] =
     ["rylie_tenant_from_request()", "rylie_tenant_from_user()", "rylie_tenant_of_auditlog()"];
+
+/// The indexes for the old service's lists: table, name, column.
+pub(crate) const INDEXES: [(&str, &str, &str); 2] =
+    [("Request", "rylie_coexistence_request", "\"createdAt\""), ("Task", "rylie_coexistence_task", "\"dueDate\"")];
 
 const HAS_POLICY: &str = "EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = to_regclass('public.\"$table\"') AND p.polname = 'rylie_coexistence' \
      AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}' AND pg_get_expr(p.polqual, p.polrelid) = 'rylie_is_foreign_role()' \
@@ -96,16 +109,21 @@ async fn unsettled(connection: &mut Connection) -> Result<Option<State>> {
 fn is_open() -> String {
     let policies = TABLES.map(|table| HAS_POLICY.replace("$table", table)).join(" AND ");
     let function = literal(CREATE_FUNCTION);
+    let indexes = INDEXES.map(|(_, name, _)| {
+        format!("EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass('public.{name}') AND i.indisvalid)")
+    });
+    let indexes = indexes.join(" AND ");
     format!(
         "coalesce(has_function_privilege('public', to_regprocedure('public.{FUNCTION}'), 'EXECUTE'), false) \
-         AND pg_get_functiondef(to_regprocedure('public.{FUNCTION}')) = {function} AND {policies}"
+         AND pg_get_functiondef(to_regprocedure('public.{FUNCTION}')) = {function} AND {policies} AND {indexes}"
     )
 }
 
 fn is_there() -> String {
+    let indexes = INDEXES.map(|(_, name, _)| format!(" OR to_regclass('public.{name}') IS NOT NULL")).concat();
     format!(
         "to_regprocedure('public.{FUNCTION}') IS NOT NULL OR EXISTS (SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid \
-         WHERE c.relnamespace = 'public'::regnamespace AND p.polname = '{POLICY}')"
+         WHERE c.relnamespace = 'public'::regnamespace AND p.polname = '{POLICY}'){indexes}"
     )
 }
 
@@ -145,7 +163,10 @@ impl Migration for Open {
                  CREATE POLICY {POLICY} ON public.\"{table}\" USING (public.{FUNCTION}) WITH CHECK (public.{FUNCTION}); END IF; END $$"
             ))
         });
-        function.into_iter().chain(policies).map(Step::sql).chain([filling("SECURITY DEFINER")]).collect()
+        let indexes = INDEXES
+            .map(|(table, name, column)| Step::index(Engine::Postgres, name, &format!("\"{table}\" ({column})")));
+        let rest = function.into_iter().chain(policies).map(Step::sql).chain([filling("SECURITY DEFINER")]);
+        indexes.into_iter().chain(rest).collect()
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {
@@ -172,7 +193,8 @@ impl Migration for Close {
         });
         let function = Step::sql(format!("DROP FUNCTION IF EXISTS public.{FUNCTION}"));
         let invoker = self.turn_back.then(|| filling("SECURITY INVOKER"));
-        policies.into_iter().chain([function]).chain(invoker).collect()
+        let indexes = INDEXES.map(|(_, name, _)| Step::drop_index(Engine::Postgres, name));
+        policies.into_iter().chain([function]).chain(invoker).chain(indexes).collect()
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {

@@ -2,6 +2,7 @@
 //!
 //! A view on one of our columns, or a foreign key to one of our tables, would stop the reversal half-way.
 
+use super::coexistence;
 use crate::adopt::Catalog;
 use crate::connection::Connection;
 use crate::drift::Snapshot;
@@ -14,8 +15,26 @@ const SQL: &str = include_str!("dependents/dependents.sql");
 
 /// Fails if an object that no migration made depends on what the reversal of these migrations drops. Reads only.
 pub(super) async fn refuse(connection: &mut Connection, reverted: &[&'static dyn Migration]) -> Result<()> {
+    let objects = read(connection, reverted, REFUSING).await?;
+    if objects.is_empty() { Ok(()) } else { Err(Refusal::Dependents { objects }.into()) }
+}
+
+/// Returns the indexes, constraints and statistics that no migration made and that go with what the reversal of these
+/// migrations drops, as PostgreSQL describes them. Reads only.
+pub(super) async fn going(connection: &mut Connection, reverted: &[&'static dyn Migration]) -> Result<Vec<String>> {
+    read(connection, reverted, GOING).await
+}
+
+/// A dependency that stops a statement that drops.
+const REFUSING: &str = "d.deptype = 'n'";
+
+/// A dependency that such a statement follows.
+const GOING: &str =
+    "d.deptype = 'a' AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_statistic_ext'::regclass)";
+
+async fn read(connection: &mut Connection, reverted: &[&'static dyn Migration], how: &str) -> Result<Vec<String>> {
     if connection.engine() == Engine::Sqlite {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let steps: Vec<String> = reverted
         .iter()
@@ -24,8 +43,7 @@ pub(super) async fn refuse(connection: &mut Connection, reverted: &[&'static dyn
         .collect();
     // A service's tables go first, with their keys and triggers.
     let own: Vec<_> = reverted.iter().filter_map(|migration| migration.own_table()).map(|table| table.name()).collect();
-    let objects = connection.list_postgres(&sql(&steps, &own), "looking for dependent objects").await?;
-    if objects.is_empty() { Ok(()) } else { Err(Refusal::Dependents { objects }.into()) }
+    connection.list_postgres(&sql(&steps, &own).replace("$how", how), "looking for dependent objects").await
 }
 
 fn sql(steps: &[String], own: &[&str]) -> String {
@@ -35,6 +53,8 @@ fn sql(steps: &[String], own: &[&str]) -> String {
         .tables
         .iter()
         .flat_map(|(table, definition)| definition.columns.keys().map(move |column| (table.as_str(), column.as_str())));
+    let pair = |(table, column): (&str, &str)| format!("({}, {})", literal(table), literal(column));
+    let made = list(columns.clone().map(pair), "('', '')");
     let columns = columns.filter(|(table, column)| {
         let on = format!("ALTER TABLE \"{table}\"");
         let of = |step: &&String| {
@@ -43,7 +63,7 @@ fn sql(steps: &[String], own: &[&str]) -> String {
         };
         steps.iter().filter(|step| step.contains(&on)).any(|step| of(&step))
     });
-    let columns = columns.map(|(table, column)| format!("({}, {})", literal(table), literal(column)));
+    let columns = columns.map(pair);
     let table_names = expected.tables.keys().chain(expected.sequences.keys());
     let relations = table_names.filter(|name| {
         let kinds = ["TABLE ", "TABLE IF EXISTS ", "SEQUENCE IF EXISTS "];
@@ -51,6 +71,11 @@ fn sql(steps: &[String], own: &[&str]) -> String {
     });
     let functions = expected.functions.keys().filter_map(|function| function.split('(').next());
     let functions = functions.filter(|name| drops(&format!("DROP FUNCTION IF EXISTS {name}(")));
+    // The end of the coexistence drops it, and no migration.
+    let of_coexistence = coexistence::FUNCTION.trim_end_matches("()");
+    let functions = functions.chain([of_coexistence].into_iter().filter(|_| drops("DISABLE ROW LEVEL SECURITY")));
+    let indexes = expected.index_names().chain(coexistence::INDEXES.map(|(_, name, _)| name));
+    let indexes = indexes.chain(expected.sequences.keys().map(String::as_str));
     let base = Catalog::base();
     let constraints = expected.tables.values().flat_map(|table| table.constraints.keys());
     let constraints = constraints.chain(base.tables.values().flat_map(|table| table.constraints.keys()));
@@ -61,7 +86,8 @@ fn sql(steps: &[String], own: &[&str]) -> String {
         .replace("$constraints", &list(constraints.map(|name| literal(name)), "''"))
         .replace("$triggers", &list(triggers.map(|name| literal(name)), "''"))
         .replace("$own", &list(own.iter().map(|name| literal(name)), "''"))
-        .replace("$tables", &list(expected.tables.keys().map(|name| literal(name)), "''"))
+        .replace("$indexes", &list(indexes.map(literal), "''"))
+        .replace("$made", &made)
 }
 
 /// SQL has no empty list.

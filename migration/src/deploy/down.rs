@@ -69,8 +69,16 @@ impl Migrations {
         migrations: &[&'static dyn Migration],
         history: &History,
     ) -> Result<()> {
-        let made: Vec<_> = migrations.iter().copied().filter(|migration| !is_found(history, *migration)).collect();
-        dependents::refuse(&mut self.connection, &made).await
+        dependents::refuse(&mut self.connection, &made(migrations, history)).await
+    }
+
+    /// Returns the indexes, constraints and statistics of others that go with what would be dropped.
+    pub(crate) async fn going_with(
+        &mut self,
+        migrations: &[&'static dyn Migration],
+        history: &History,
+    ) -> Result<Vec<String>> {
+        dependents::going(&mut self.connection, &made(migrations, history)).await
     }
 
     /// Reverts these migrations, newest first. The caller has made the checks and holds the lock.
@@ -200,6 +208,11 @@ impl Migrations {
 }
 
 /// Returns whether an adoption found the migration's tables instead of creating them.
+/// Returns the migrations without a base that was found.
+fn made(migrations: &[&'static dyn Migration], history: &History) -> Vec<&'static dyn Migration> {
+    migrations.iter().copied().filter(|migration| !is_found(history, *migration)).collect()
+}
+
 fn is_found(history: &History, migration: &dyn Migration) -> bool {
     history.entries.get(migration.name()).is_some_and(|entry| entry.adopted)
 }

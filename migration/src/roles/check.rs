@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::ours::PROVISIONED;
-use super::{grants, provisioned_for_backups};
+use super::ours::{PROVISIONED, UNIT_ROLES};
+use super::{grants, may_read_provisioned, provisioned_for_backups};
 use crate::connection::{Connection, TAKE};
 use crate::deploy::{coexistence, row_security};
 use crate::error::{Error, Result};
 use crate::guard;
+use crate::literal::literal;
 use crate::marker::{self, State};
 use crate::owners;
 use crate::session::Migrations;
@@ -146,6 +147,7 @@ impl Migrations {
         if let Some(service) = checks.first_mut().filter(|service| service.status == CheckStatus::Fail) {
             allow_backups(connection, service).await?;
         }
+        checks.push(recorded_kinds(connection).await?);
         checks.push(unexpected_grants(connection).await?);
         checks.push(kept_rights(connection).await?);
         let missing = match connection.ask(ONLY_READS, "checking the login's rights").await? {
@@ -175,6 +177,36 @@ async fn allow_backups(connection: &mut Connection, service: &mut RoleCheck) -> 
         service.detail = format!("{exempt}, as a login for backups is");
     }
     Ok(())
+}
+
+/// Readers that may take a role of the units, and readers of one tenant that may take the auditor's. A policy shows each.
+const READERS: &str = "SELECT DISTINCT quote_ident(r.rolname) || ' reads, and may take ' || quote_ident(u.rolname) FROM pg_policy p \
+     JOIN pg_roles r ON r.oid = ANY (p.polroles) JOIN pg_roles u ON pg_has_role(r.oid, u.oid, 'MEMBER') AND (u.rolname IN ($units) \
+     OR u.rolname = 'rylie_auditor' AND pg_get_expr(p.polqual, p.polrelid) <> 'true') WHERE p.polname ~ '^rylie_reader_' ORDER BY 1";
+
+/// Logins of a service that may seal.
+const SERVICES: &str = "SELECT quote_ident(l.login) || ' serves units, and may take rylie_sealer' FROM rylie_logins l \
+     JOIN pg_roles r ON r.rolname = l.login JOIN pg_roles u ON u.rolname = 'rylie_sealer' AND pg_has_role(r.oid, u.oid, 'MEMBER') \
+     WHERE l.kind = 'app' ORDER BY 1";
+
+/// Checks that the provisioned logins have the roles of their kind. A membership granted for another database of the
+/// server counts here too. Who may not read the record of logins learns about readers only.
+async fn recorded_kinds(connection: &mut Connection) -> Result<RoleCheck> {
+    const DOING: &str = "comparing the logins with their record";
+    let units = UNIT_ROLES.map(literal).join(", ");
+    let mut wrong = connection.list_postgres(&READERS.replace("$units", &units), DOING).await?;
+    let recorded = connection.has_table("rylie_logins").await.map_err(Error::doing(DOING))?;
+    let all = recorded && may_read_provisioned(connection).await?;
+    if all {
+        wrong.extend(connection.list_postgres(SERVICES, DOING).await?);
+    }
+    let right = if all {
+        "each provisioned login has the roles of its kind"
+    } else {
+        "no reader may take a role of the units; the owner's check covers the other logins"
+    };
+    let fix = "REVOKE that role FROM that login, or provision the login of the other database under another name";
+    Ok(outcome("roles.recorded", CheckStatus::Fail, &wrong, right, fix))
 }
 
 async fn unexpected_grants(connection: &mut Connection) -> Result<RoleCheck> {

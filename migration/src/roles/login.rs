@@ -31,7 +31,7 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provi
 /// Returns the membership changes of a login. Through `rylie_doors` it may assume every unit's role; without the
 /// platform, only the tenant and identity roles. A reader of every tenant may assume `rylie_auditor`, which only reads,
 /// to verify the audit log. A login inherits none of these roles.
-async fn unit_roles(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
+pub(super) async fn unit_roles(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's roles");
     let name = identifier(&row.login);
     let later = "SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000";

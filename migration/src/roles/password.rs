@@ -7,16 +7,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac, pbkdf2};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
 /// PostgreSQL's own default (`scram_iterations` of version 16).
 const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 
-/// The verifier of a password: SCRAM-SHA-256 (RFC 5802, RFC 7677) in the form of `pg_authid.rolpassword`. The password
-/// itself is not kept, and the server, its log and its statistics never see it.
+/// A password and its verifier: SCRAM-SHA-256 (RFC 5802, RFC 7677) in the form of `pg_authid.rolpassword`. The server, its
+/// log and its statistics never see the password itself, which is wiped when the value is dropped. It is kept to find out
+/// whether a login has it already.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Password(String);
+pub struct Password {
+    text: Zeroizing<String>,
+    verifier: String,
+}
 
 impl Password {
     /// Accepts printable ASCII only, because clients prepare other characters differently (RFC 4013).
@@ -30,11 +35,15 @@ impl Password {
         SystemRandom::new()
             .fill(&mut salt)
             .map_err(|_| Error::Usage("the operating system provided no random numbers".to_owned()))?;
-        Ok(Self(verifier(text, &salt)))
+        Ok(Self { text: Zeroizing::new(text.to_owned()), verifier: verifier(text, &salt) })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(crate) fn verifier(&self) -> &str {
-        &self.0
+        &self.verifier
     }
 }
 

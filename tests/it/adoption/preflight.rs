@@ -128,3 +128,16 @@ async fn an_owner_that_may_make_no_login_for_backups_learns_what_is_missing() {
         migrations(&database.url()).await.provision(&wanted).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn every_object_with_a_name_of_ours_prevents_it() {
+    let (_database, _raw, owner) = prismas(Cluster::shared().await.unwrap()).await;
+    let mut by_owner = Raw::connect(&owner).await;
+    by_owner.run("CREATE VIEW rylie_logins AS SELECT 1 AS x; CREATE SEQUENCE rylie_audit_position; CREATE TYPE rylie_database AS (x int)").await;
+
+    let refused = migrations(&owner).await.adopt(AdoptOptions { dry_run: true }, &mut |_| ()).await;
+
+    let Err(Error::NotTheBase { differences }) = refused else { panic!("{refused:?}") };
+    let named: Vec<_> = differences.iter().filter(|it| it.blocking).map(|it| it.object.as_str()).collect();
+    assert_eq!(named, ["sequence rylie_audit_position", "composite type rylie_database", "view rylie_logins"]);
+}

@@ -251,3 +251,46 @@ async fn an_undo_waits_for_the_old_service_and_leaves_the_queue() {
     assert!(longest < Duration::from_secs(2), "{longest:?}");
     assert_eq!(writer.one("SELECT title FROM \"Task\" WHERE id = 't-ann'").await, "held");
 }
+
+/// The dry run refuses what the undo refuses.
+#[tokio::test]
+async fn what_depends_on_the_coexistence_is_named_before_an_undo() {
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    adopt(&place.url()).await;
+    let mut raw = Raw::connect(&place.url()).await;
+    raw.run("CREATE TABLE mine (old boolean DEFAULT rylie_is_foreign_role()); CREATE POLICY mine ON \"Task\" USING (rylie_is_foreign_role())").await;
+
+    let looked = migrations(&place.url()).await.undo_losses().await.map(drop);
+    let undone = migrations(&place.url()).await.undo_adoption(&mut |_| ()).await.map(drop);
+
+    for refused in [looked, undone] {
+        match refused {
+            Err(Error::Refused(Refusal::Dependents { objects })) => {
+                assert_eq!(objects, ["default value for column old of table mine", "policy mine on table \"Task\""]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    raw.run("DROP TABLE mine; DROP POLICY mine ON \"Task\"").await;
+    undo(&place.url()).await;
+}
+
+#[tokio::test]
+async fn an_undo_names_the_indexes_that_go_with_our_columns() {
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    adopt(&place.url()).await;
+    let mut raw = Raw::connect(&place.url()).await;
+    assert_eq!(migrations(&place.url()).await.undo_losses().await.unwrap().objects, [""; 0]);
+    raw.run(
+        "CREATE INDEX mine ON \"Request\" (\"tenantId\", title); CREATE INDEX part ON \"Request\" (title) WHERE \"deletedAt\" IS NULL; \
+         ALTER TABLE \"Task\" ADD CONSTRAINT once UNIQUE (\"tenantId\", id, title); \
+         CREATE STATISTICS both_columns ON \"tenantId\", title FROM \"Request\"",
+    )
+    .await;
+
+    let losses = migrations(&place.url()).await.undo_losses().await.unwrap();
+
+    let expected = ["constraint once on table \"Task\"", "index mine", "index part", "statistics object both_columns"];
+    assert_eq!(losses.objects, expected);
+    undo(&place.url()).await;
+}

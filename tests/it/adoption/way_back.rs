@@ -231,6 +231,11 @@ pub(crate) async fn what_depends_on_our_objects_is_named_before_the_first_step(u
             "policy mine on table \"Task\"",
             "DROP POLICY mine ON \"Task\"",
         ),
+        (
+            "ALTER TABLE \"Request\" ADD COLUMN label text GENERATED ALWAYS AS (\"tenantId\" || title) STORED",
+            "default value for column label of table \"Request\"",
+            "ALTER TABLE \"Request\" DROP COLUMN label",
+        ),
     ] {
         sql.run(made).await;
         match owner.down(MIGRATIONS.len() - 1, &mut |_| ()).await {

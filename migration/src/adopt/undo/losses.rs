@@ -30,6 +30,9 @@ pub struct UndoLosses {
     /// The number of audit records of operators and jobs. The base's foreign key allows users only, so they are kept in
     /// the table `rylie_aside_records`, or in `rylie_operator_events` if the adoption did not reach the tables of seals.
     pub audit_records_kept_aside: u64,
+    /// The indexes, constraints and statistics of others on what is dropped, as PostgreSQL describes them. They are dropped
+    /// as well.
+    pub objects: Vec<String>,
     /// The provisioned logins, which stay and lose their rights here.
     pub logins: Vec<String>,
 }

@@ -18,7 +18,7 @@ WITH going AS (
 SELECT DISTINCT regexp_replace(pg_describe_object(d.classid, d.objid, d.objsubid), '^rule "?_RETURN"? on ', '')
 FROM dropped JOIN pg_depend d ON d.refclassid = dropped.class AND d.refobjid = dropped.oid
     AND (dropped.part = 0 OR d.refobjsubid = dropped.part)
-WHERE d.deptype = 'n' AND NOT CASE d.classid
+WHERE $how AND NOT CASE d.classid
     WHEN 'pg_policy'::regclass THEN EXISTS (SELECT FROM pg_policy p WHERE p.oid = d.objid AND p.polname ~ '^rylie_')
     WHEN 'pg_trigger'::regclass THEN EXISTS (SELECT FROM pg_trigger t WHERE t.oid = d.objid
         AND (t.tgisinternal OR t.tgname IN ($triggers) OR t.tgrelid IN (SELECT oid FROM going)))
@@ -26,8 +26,11 @@ WHERE d.deptype = 'n' AND NOT CASE d.classid
         AND (c.conname IN ($constraints) OR c.conrelid IN (SELECT oid FROM going)))
     WHEN 'pg_proc'::regclass THEN EXISTS (SELECT FROM pg_proc p WHERE p.oid = d.objid AND p.proname ~ '^rylie_')
     WHEN 'pg_attrdef'::regclass THEN EXISTS (
-        SELECT FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid WHERE f.oid = d.objid AND c.relname IN ($tables)
+        SELECT FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+        WHERE f.oid = d.objid AND c.relnamespace = 'public'::regnamespace AND (c.relname::text, a.attname::text) IN ($made)
     )
+    WHEN 'pg_class'::regclass THEN EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid
+        AND (c.relname IN ($indexes) OR EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = c.oid AND i.indrelid IN (SELECT oid FROM going))))
     ELSE false
 END
 ORDER BY 1

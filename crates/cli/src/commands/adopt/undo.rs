@@ -44,7 +44,7 @@ pub(super) async fn run(global: &Global, yes: bool, dry_run: bool) -> Result<Rep
 }
 
 fn in_words(losses: &UndoLosses) -> Vec<String> {
-    let UndoLosses { tables, soft_deleted, sealed, audit_records_kept_aside, logins } = losses;
+    let UndoLosses { tables, soft_deleted, sealed, audit_records_kept_aside, objects, logins } = losses;
     let mut lines: Vec<String> = tables.iter().map(|(table, rows)| format!("lost: {rows} rows of {table}")).collect();
     lines
         .extend(soft_deleted.iter().map(|(table, rows)| format!("visible again: {rows} soft-deleted rows of {table}")));
@@ -58,6 +58,7 @@ fn in_words(losses: &UndoLosses) -> Vec<String> {
             "kept aside: {audit_records_kept_aside} audit records of operators and jobs, in tables whose names begin with rylie_aside_"
         ));
     }
+    lines.extend(objects.iter().map(|object| format!("dropped as well: {object}")));
     lines.extend(logins.iter().map(|login| format!("closed: the login {login} stays and loses its rights here")));
     lines
 }
