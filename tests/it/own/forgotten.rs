@@ -1,6 +1,7 @@
 //! Each part that a service forgets is named.
 
 use rylie_db::Config;
+use rylie_db::NewMigration;
 use rylie_db::own::*;
 use rylie_testkit::World;
 use rylie_testkit::own::problems;
@@ -304,4 +305,14 @@ async fn a_linking_table_that_is_not_unique_is_named_on_both_engines() {
             ["missing `unique` of draftId, requestId: the table links two others, and a link may occur twice"]
         );
     }
+}
+
+#[test]
+fn the_next_migration_has_the_labels_of_a_new_enumeration() {
+    create_mooded!(BEFORE, NewTable::new("Mooded").column("mood", ColumnKind::Labels(&["GLAD", "CALM", "CROSS"])));
+    let folder = tempfile::tempdir().unwrap();
+    let env = rylie_testkit::TestEnv::default();
+    let new = NewMigration::of_service("add_former_to_mooded", folder.path(), &env, &mooded(&BEFORE)).unwrap();
+    let column = ".nullable(\"former\", ColumnKind::Labels(&[\"GLAD\", \"CALM\", \"CROSS\"]))";
+    assert!(new.source.contains(column), "{}", new.source);
 }
