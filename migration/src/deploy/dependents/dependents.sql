@@ -23,7 +23,7 @@ WHERE $how AND NOT CASE d.classid
     WHEN 'pg_trigger'::regclass THEN EXISTS (SELECT FROM pg_trigger t WHERE t.oid = d.objid
         AND (t.tgisinternal OR t.tgname IN ($triggers) OR t.tgrelid IN (SELECT oid FROM going)))
     WHEN 'pg_constraint'::regclass THEN EXISTS (SELECT FROM pg_constraint c WHERE c.oid = d.objid
-        AND (c.conname IN ($constraints) OR c.conrelid IN (SELECT oid FROM going)))
+        AND (c.contype = 'n' OR c.conname IN ($constraints) OR c.conrelid IN (SELECT oid FROM going)))
     WHEN 'pg_proc'::regclass THEN EXISTS (SELECT FROM pg_proc p WHERE p.oid = d.objid AND p.proname ~ '^rylie_')
     WHEN 'pg_attrdef'::regclass THEN EXISTS (
         SELECT FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
