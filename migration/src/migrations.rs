@@ -93,6 +93,7 @@ migrations! {
     m20261127_000068_sign_in_at_once::SignInAtOnce,
     m20261127_000069_mark_provisioned_logins::MarkProvisionedLogins,
     m20261127_000080_lock_sealing::LockSealing,
+    m20261127_000081_limit_audit_texts::LimitAuditTexts,
 }
 
 /// The first migration, whose result a database created by Prisma already has.

@@ -262,7 +262,10 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         _ => {}
     }
     match code.as_ref() {
-        // SQLite reports `ON DELETE RESTRICT` as a constraint of a trigger.
+        // SQLite reports a text that a trigger refuses, and `ON DELETE RESTRICT`, as a constraint of a trigger.
+        "1811" if report.message().contains("is too long") => {
+            Some(Error::Invalid { what: "a value", reason: "it does not fit the column" })
+        }
         "1811" => Some(Error::Reference { constraint: None }),
         // PostgreSQL 18 and later; before, a foreign key violation.
         "23001" => Some(Error::Reference { constraint: report.constraint().map(str::to_owned) }),
