@@ -2,8 +2,13 @@
 
 use serde_json::{Number, Value};
 
+use crate::Text;
+
 /// The length of an absent text.
 const ABSENT: u32 = u32::MAX;
+
+/// The length before the length and digest of a long text. No text has it.
+const LONG: u32 = u32::MAX - 1;
 
 /// An encoding under construction.
 #[derive(Default)]
@@ -25,10 +30,18 @@ impl Encoding {
         self.length(text.len()).raw(text.as_bytes())
     }
 
-    /// Appends a text, or `0xffffffff` if absent.
-    pub(crate) fn optional(self, text: Option<&str>) -> Self {
+    /// Appends a text of a record: a long one as `0xfffffffe`, its length (64 bits) and its digest.
+    pub(crate) fn value(self, text: &Text) -> Self {
+        match (text.whole(), text.long()) {
+            (_, Some(long)) => self.raw(&LONG.to_be_bytes()).number(long.bytes()).raw(&long.sha256().0),
+            (text, None) => self.text(text.unwrap_or_default()),
+        }
+    }
+
+    /// Appends a text of a record, or `0xffffffff` if absent.
+    pub(crate) fn optional(self, text: Option<&Text>) -> Self {
         match text {
-            Some(text) => self.text(text),
+            Some(text) => self.value(text),
             None => self.raw(&ABSENT.to_be_bytes()),
         }
     }
@@ -69,8 +82,8 @@ impl Encoding {
     }
 
     fn length(self, length: usize) -> Self {
-        // No column stores a value longer than 4 GB.
-        self.raw(&u32::try_from(length).unwrap_or(ABSENT - 1).to_be_bytes())
+        // Only texts that are short, and parts of a document, are given with their length.
+        self.raw(&u32::try_from(length).unwrap_or(LONG - 1).to_be_bytes())
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {

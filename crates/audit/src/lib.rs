@@ -24,6 +24,7 @@ mod signing;
 mod sink;
 mod tenant_entry;
 mod tenant_head;
+mod text;
 mod verify;
 mod witness;
 mod witnesses;
@@ -50,6 +51,7 @@ pub use signing::{PublicKey, SigningKey};
 pub use sink::{CheckpointSink, FileSink, StandardOutput};
 pub use tenant_entry::TenantEntry;
 pub use tenant_head::TenantHead;
+pub use text::{LongText, Text, TextDigest};
 pub use verify::{
     Finding, HashedLeaf, HashedRecord, SealedBatch, SealedLeaf, SealedTenant, Seen, StoredRecord, Tampering,
     VerifiedUpTo, Verifier,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::encoding::Encoding;
 use crate::merkle::leaf_hash;
-use crate::{Digest, Error, Format, Result};
+use crate::{Digest, Error, Format, Result, Text};
 
 /// A record of the log, as stored.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -22,9 +22,9 @@ pub struct Record {
     /// The number that the database assigned; absent for a record older than positions.
     pub position: Option<i64>,
     /// The action.
-    pub action: String,
+    pub action: Text,
     /// The kind of its target.
-    pub resource: String,
+    pub resource: Text,
     /// The actor and the origin. Personal.
     pub who: Part<ActorPart>,
     /// The target and the changes. Personal.
@@ -40,15 +40,15 @@ pub struct Record {
 #[serde(deny_unknown_fields)]
 pub struct ActorPart {
     /// A user's id, or `job:<name>`.
-    pub actor: String,
+    pub actor: Text,
     /// The user in whose name the actor worked.
-    pub on_behalf_of: Option<String>,
+    pub on_behalf_of: Option<Text>,
     /// The client's address.
-    pub address: Option<String>,
+    pub address: Option<Text>,
     /// The client's user agent.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Text>,
     /// The correlation id that links the records of one call.
-    pub correlation: Option<String>,
+    pub correlation: Option<Text>,
 }
 
 /// The target part: the row and the details.
@@ -56,7 +56,7 @@ pub struct ActorPart {
 #[serde(try_from = "WrittenWhat", into = "WrittenWhat")]
 pub struct TargetPart {
     /// The id of the row.
-    pub resource_id: Option<String>,
+    pub resource_id: Option<Text>,
     /// The changes and facts.
     pub details: Option<Document>,
 }
@@ -65,9 +65,9 @@ pub struct TargetPart {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Document {
     /// The database's text of them, hashed as it is.
-    Text(String),
+    Text(Text),
     /// The same text, hashed as the document that [`Format::One`] parsed from it.
-    Parsed(String),
+    Parsed(Text),
     /// The document itself, as stored in proofs by earlier builds.
     Value(Value),
 }
@@ -76,11 +76,11 @@ pub enum Document {
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenWhat {
-    resource_id: Option<String>,
+    resource_id: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
+    text: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    parsed: Option<String>,
+    parsed: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     details: Option<Value>,
 }
@@ -116,7 +116,7 @@ impl From<TargetPart> for WrittenWhat {
 impl Document {
     /// Creates the details from the database's text, for the format of the record's batch.
     #[must_use]
-    pub fn of(format: Format, text: String) -> Self {
+    pub fn of(format: Format, text: Text) -> Self {
         match format {
             Format::One => Self::Parsed(text),
             Format::Two => Self::Text(text),
@@ -206,7 +206,7 @@ impl Commitments {
     /// Returns the actor part as it was sealed. It counts as erased if no value is left and the actor is `erased`.
     #[must_use]
     pub fn who(&self, value: ActorPart) -> Part<ActorPart> {
-        let actor = "erased".to_owned();
+        let actor = "erased".into();
         let nobody = ActorPart { actor, on_behalf_of: None, address: None, user_agent: None, correlation: None };
         part(value, &nobody, self.who_salt, self.who)
     }
@@ -235,23 +235,23 @@ pub trait Committed {
 
 impl Committed for ActorPart {
     fn commitment(&self, salt: &Salt) -> Digest {
-        let bytes = Encoding::of("rylie audit who 1").raw(&salt.0).text(&self.actor);
-        let bytes = bytes.optional(self.on_behalf_of.as_deref()).optional(self.address.as_deref());
-        let bytes = bytes.optional(self.user_agent.as_deref()).optional(self.correlation.as_deref());
+        let bytes = Encoding::of("rylie audit who 1").raw(&salt.0).value(&self.actor);
+        let bytes = bytes.optional(self.on_behalf_of.as_ref()).optional(self.address.as_ref());
+        let bytes = bytes.optional(self.user_agent.as_ref()).optional(self.correlation.as_ref());
         Digest::of(&bytes.into_bytes())
     }
 }
 
 impl Committed for TargetPart {
     fn commitment(&self, salt: &Salt) -> Digest {
-        let bytes = Encoding::of("rylie audit what 1").raw(&salt.0).optional(self.resource_id.as_deref());
+        let bytes = Encoding::of("rylie audit what 1").raw(&salt.0).optional(self.resource_id.as_ref());
         let bytes = match &self.details {
-            Some(Document::Text(text)) => bytes.raw(&[2]).text(text),
-            // Text that is nested too deep, or has an invalid number, counts as a string.
-            Some(Document::Parsed(text)) => {
-                let document = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
-                bytes.raw(&[1]).json(&document)
-            }
+            Some(Document::Text(text)) => bytes.raw(&[2]).value(text),
+            // Text that is long, nested too deep, or has an invalid number, counts as a string.
+            Some(Document::Parsed(text)) => match text.whole().map(serde_json::from_str::<Value>) {
+                Some(Ok(document)) => bytes.raw(&[1]).json(&document),
+                _ => bytes.raw(b"\x01s").value(text),
+            },
             Some(Document::Value(document)) => bytes.raw(&[1]).json(document),
             None => bytes.raw(&[0]),
         };
@@ -279,7 +279,7 @@ impl Record {
             Some(position) => bytes.raw(&[1]).signed(position),
             None => bytes.raw(&[0]),
         };
-        let bytes = bytes.text(&self.action).text(&self.resource);
+        let bytes = bytes.value(&self.action).value(&self.resource);
         let bytes = bytes.raw(&self.who.commitment().0).raw(&self.what.commitment().0);
         let bytes = match &self.unreadable {
             Some(value) => bytes.text(value),

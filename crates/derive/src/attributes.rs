@@ -23,6 +23,8 @@ pub(crate) struct Attributes {
     pub(crate) owned_by: Option<LitStr>,
     /// For the platform: the function that reads rows by id.
     pub(crate) by_id: Option<LitStr>,
+    /// For the platform: how rows are decoded is written by hand.
+    pub(crate) own_decoding: bool,
 }
 
 impl Attributes {
@@ -64,6 +66,7 @@ impl Attributes {
             "platform" => self.platform = Some(meta.value()?.parse()?),
             "owned_by" => self.owned_by = Some(meta.value()?.parse()?),
             "by_id" => self.by_id = Some(meta.value()?.parse()?),
+            "own_decoding" => self.own_decoding = true,
             _ => return Err(unknown(meta)),
         }
         Ok(())

@@ -62,6 +62,9 @@ fn tenant_owned(entity: &Entity, root: &TokenStream) -> TokenStream {
 }
 
 fn decoded(entity: &Entity, root: &TokenStream) -> TokenStream {
+    if entity.attributes.own_decoding {
+        return TokenStream::new();
+    }
     let fields = entity.fields.iter().enumerate().map(|(at, Field { ident, nullable, .. })| {
         if *nullable {
             quote!(#ident: #root::nullable(row, #at)?,)

@@ -40,6 +40,11 @@ impl TenantId {
         Self("platform".to_owned())
     }
 
+    /// Returns the tenant that a row of the audit log has.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// Returns the stored text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -20,6 +20,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(NaiveDateTime);
 
 impl Timestamp {
+    /// Returns the first valid time, as which an unreadable one is read.
+    pub(crate) fn first() -> Self {
+        Self(InRange::new(i64::MIN).0)
+    }
+
     /// Returns the time as a `DateTime<Utc>`.
     #[must_use]
     pub fn utc(self) -> DateTime<Utc> {
@@ -88,7 +93,7 @@ fn first_if_undecodable(error: TryGetError) -> Result<Timestamp, TryGetError> {
         TryGetError::DbErr(DbErr::Query(RuntimeErr::SqlxError(error)))
             if matches!(&*error, sea_orm::sqlx::Error::ColumnDecode { .. }) =>
         {
-            Ok(Timestamp(InRange::new(i64::MIN).0))
+            Ok(Timestamp::first())
         }
         error => Err(error),
     }

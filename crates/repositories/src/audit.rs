@@ -2,6 +2,7 @@
 
 mod erasure;
 mod leaf_page;
+pub(crate) mod long_texts;
 mod reader;
 mod relations;
 mod rows;
@@ -23,9 +24,11 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
+pub(crate) use leaf_page::TEXT;
 pub use leaf_page::{LeafPage, LeafPlace, PlacedLeaf};
+pub(crate) use long_texts::LongTexts;
 pub use reader::{AuditExtent, AuditReader};
-pub(crate) use rows::canonical;
+pub(crate) use rows::{DETAILS, TEXTS, bytes_of, canonical, details, long_key_of, short, sqlite_text, text};
 pub use seals::*;
 pub use strays::StrayPage;
 

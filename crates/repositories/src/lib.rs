@@ -69,8 +69,8 @@ pub use secrets::{
 };
 pub use tasks::{NewTask, TaskFilter, TaskRepository};
 pub use tenant_transfer::{
-    BeyondTenant, KEPT_USERS, SeededRow, TenantCounts, TenantInventory, TenantRow, TenantRules, TenantTransfer,
-    without_sign_ins,
+    BeyondTenant, KEPT_USERS, SeededRow, TenantCounts, TenantInventory, TenantPage, TenantRow, TenantRules,
+    TenantTransfer, without_sign_ins,
 };
 pub use usage::{ClosedBatch, Month, Quota, Quotas, UsageClosing, UsageRepository, Used};
 pub use users::{

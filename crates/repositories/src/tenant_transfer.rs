@@ -1,6 +1,7 @@
 //! Export, import and erasure of a tenant's rows, table by table. The live database's columns count, so that extra
 //! columns of an adopted database are included.
 
+mod audit_rows;
 mod column;
 mod named;
 mod own;
@@ -38,8 +39,18 @@ pub struct TenantInventory {
 }
 
 /// A row as JSON. A value is text, a number, a boolean or null, by its column's type. Times are in RFC 3339, JSON
-/// columns are text. Secrets stay sealed, as they are stored.
+/// columns are text. Secrets stay sealed, as they are stored. A [long text](rylie_audit::Text) of an audit record is an
+/// object with its length and digest.
 pub type TenantRow = Map<String, serde_json::Value>;
+
+/// A page of a tenant's rows of one table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TenantPage {
+    /// The rows.
+    pub rows: Vec<TenantRow>,
+    /// The place after which the next page begins; `None` after the last row. Opaque.
+    pub next: Option<String>,
+}
 
 /// The outcome for one row of a seed file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,14 +87,16 @@ pub trait TenantTransfer: Send + Sync {
     /// Returns the names of a table's columns, sorted.
     async fn columns(&self, table: TenantTable) -> Result<Vec<String>>;
 
-    /// Returns at most `limit` of the tenant's rows of one table, after an id (`None` at the beginning), sorted by id.
+    /// Returns at most `limit` of the tenant's rows of one table, after a place (`None` at the beginning), sorted by id.
+    /// Audit records are fewer where their texts are long. One statement more than for the columns, and more for long
+    /// texts of audit records.
     async fn rows_after(
         &self,
         table: TenantTable,
         tenant: &TenantId,
         after: Option<String>,
         limit: u64,
-    ) -> Result<Vec<TenantRow>>;
+    ) -> Result<TenantPage>;
 
     /// Adds exported rows. They must belong to the tenant, otherwise this fails with [`Error::Invalid`]. They must have
     /// exactly the table's columns with values of their types, otherwise [`Error::InvalidColumn`] names one. Fails with [`Error::Conflict`] where an id or another unique value is taken.
@@ -184,8 +197,11 @@ impl TenantTransfer for Tx {
         tenant: &TenantId,
         after: Option<String>,
         limit: u64,
-    ) -> Result<Vec<TenantRow>> {
+    ) -> Result<TenantPage> {
         let columns = Column::of(self, table).await?;
+        if table.name == audit_rows::LOG {
+            return audit_rows::after(self, &columns, tenant, after, limit).await;
+        }
         let read: Vec<_> = columns.iter().map(|column| column.read(self.engine())).collect();
         // No id is before the empty one.
         let beyond = if after.is_none() { ">=" } else { ">" };
@@ -197,7 +213,9 @@ impl TenantTransfer for Tx {
         let values =
             vec![tenant.into(), after.unwrap_or_default().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
         let rows = self.across_tenants()?.rows(&sql, values).await?;
-        rows.iter().map(|row| row_of(self.engine(), row, &columns)).collect()
+        let rows = rows.iter().map(|row| row_of(self.engine(), row, &columns)).collect::<Result<Vec<_>>>()?;
+        let next = rows.last().and_then(|row| row.get("id")).and_then(|id| id.as_str()).map(str::to_owned);
+        Ok(TenantPage { rows, next })
     }
 
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()> {

@@ -238,7 +238,7 @@ async fn a_proof_holds_without_the_database_and_for_its_record_alone() {
     let mut proof = Proof::parse(&text).unwrap();
     assert_eq!(proof.check().unwrap(), outside.checkpoints()[0]);
 
-    proof.record.action = "NOTHING".to_owned();
+    proof.record.action = "NOTHING".into();
     assert!(proof.check().is_err());
     assert!(Proof::parse(&text.replace("proof 1", "proof 2")).is_err());
 }

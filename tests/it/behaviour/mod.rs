@@ -5,6 +5,7 @@ mod api_keys;
 mod attacks;
 mod audit;
 mod audit_attacks;
+mod audit_long_texts;
 mod audit_relations;
 mod audit_seals;
 mod audit_structure;

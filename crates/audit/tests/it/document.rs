@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use rylie_audit::{
     ActorPart, Checkpoint, Committed, Digest, Document, Format, Proof, Record, Salt, SignedCheckpoint, SigningKey,
-    TargetPart, TenantEntry, TenantPlace, Tree, inclusion_path, leaf_hash,
+    TargetPart, TenantEntry, TenantPlace, Text, Tree, inclusion_path, leaf_hash,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,8 +62,8 @@ fn numbers_of_version_1_are_read_as_documented() {
 struct Target {
     version: u8,
     salt: Salt,
-    resource_id: Option<String>,
-    details: Option<String>,
+    resource_id: Option<Text>,
+    details: Option<Text>,
     #[serde(default = "none")]
     commitment: Digest,
 }

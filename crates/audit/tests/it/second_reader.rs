@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use ring::digest::{SHA256, digest};
-use rylie_audit::{ActorPart, Digest, Document, Part, Record, Salt, TargetPart};
+use rylie_audit::{ActorPart, Digest, Document, Part, Record, Salt, TargetPart, Text};
 
 fn h(parts: &[&[u8]]) -> Vec<u8> {
     digest(&SHA256, &parts.concat()).as_ref().to_vec()
@@ -257,11 +257,11 @@ fn leaf(record: &Record, version: u8, details: Option<&str>, salts: [[u8; 16]; 2
     let who = h(&[
         &text("rylie audit who 1"),
         &salts[0],
-        &text(&who.actor),
-        &opt(who.on_behalf_of.as_deref()),
-        &opt(who.address.as_deref()),
-        &opt(who.user_agent.as_deref()),
-        &opt(who.correlation.as_deref()),
+        &text(who.actor.whole().unwrap()),
+        &opt(who.on_behalf_of.as_ref().and_then(Text::whole)),
+        &opt(who.address.as_ref().and_then(Text::whole)),
+        &opt(who.user_agent.as_ref().and_then(Text::whole)),
+        &opt(who.correlation.as_ref().and_then(Text::whole)),
     ]);
     let d = match (details, version) {
         (None, _) => vec![0],
@@ -271,7 +271,7 @@ fn leaf(record: &Record, version: u8, details: Option<&str>, salts: [[u8; 16]; 2
         }
         (Some(details), _) => [vec![2], text(details)].concat(),
     };
-    let what = h(&[&text("rylie audit what 1"), &salts[1], &opt(what.resource_id.as_deref()), &d]);
+    let what = h(&[&text("rylie audit what 1"), &salts[1], &opt(what.resource_id.as_ref().and_then(Text::whole)), &d]);
     let position = record.position.map_or(vec![0], |n| [vec![1], n.to_be_bytes().to_vec()].concat());
     let label = if record.unreadable.is_some() { "rylie audit record 2" } else { "rylie audit record 1" };
     let unreadable = record.unreadable.as_deref().map(text).unwrap_or_default();
@@ -282,8 +282,8 @@ fn leaf(record: &Record, version: u8, details: Option<&str>, salts: [[u8; 16]; 2
         &text(&record.tenant),
         &record.created_at.to_be_bytes(),
         &position,
-        &text(&record.action),
-        &text(&record.resource),
+        &text(record.action.whole().unwrap()),
+        &text(record.resource.whole().unwrap()),
         &who,
         &what,
         &unreadable,
@@ -360,15 +360,16 @@ proptest! {
     ) {
         let (id, tenant, action, resource, actor) = texts;
         for version in [1, 2] {
-            let document = details.clone().map(if version == 1 { Document::Parsed } else { Document::Text });
+            let document = details.clone().map(Text::from).map(if version == 1 { Document::Parsed } else { Document::Text });
             let who = ActorPart {
-                actor: actor.clone(), on_behalf_of: on_behalf_of.clone(), address: address.clone(),
-                user_agent: user_agent.clone(), correlation: correlation.clone(),
+                actor: actor.as_str().into(), on_behalf_of: on_behalf_of.as_deref().map(Text::from),
+                address: address.as_deref().map(Text::from), user_agent: user_agent.as_deref().map(Text::from),
+                correlation: correlation.as_deref().map(Text::from),
             };
-            let what = TargetPart { resource_id: resource_id.clone(), details: document };
+            let what = TargetPart { resource_id: resource_id.as_deref().map(Text::from), details: document };
             let record = Record {
-                id: id.clone(), tenant: tenant.clone(), created_at, position, action: action.clone(),
-                resource: resource.clone(), who: Part::Open { value: who, salt: Salt(salts[0]) },
+                id: id.clone(), tenant: tenant.clone(), created_at, position, action: action.as_str().into(),
+                resource: resource.as_str().into(), who: Part::Open { value: who, salt: Salt(salts[0]) },
                 what: Part::Open { value: what, salt: Salt(salts[1]) }, unreadable: unreadable.clone(),
             };
 

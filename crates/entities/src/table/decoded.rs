@@ -1,11 +1,16 @@
 //! Decodes rows into models by column index. Looking up names, and building an error for each null, dominates the
 //! decoding otherwise.
 
-use sea_orm::{DbErr, EntityTrait, FromQueryResult, QueryResult, TryGetable};
+use sea_orm::{DbBackend, DbErr, EntityTrait, FromQueryResult, QueryResult, TryGetable};
 use sqlx::{Row, ValueRef};
 
 /// Decodes a row with all columns of the table, in their order, into its model.
 pub trait Decoded: EntityTrait {
+    /// Returns the expressions of the columns, in their order, where these are not the columns themselves.
+    fn selected(_engine: DbBackend) -> Option<String> {
+        None
+    }
+
     /// Decodes a row.
     fn decoded(row: &QueryResult) -> Result<Self::Model, DbErr> {
         Self::Model::from_query_result(row, "")

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Value};
-use sea_orm::{ColumnTrait, EntityTrait};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait};
 
 use super::Decoded;
 use crate::{TenantOwned, Timestamp};
@@ -39,6 +39,11 @@ pub trait KeysetTable: TenantOwned + Decoded {
     /// also works under row-level security, because comparisons of text, time and numbers are leak-proof. `None` if
     /// the position cannot belong to this list.
     fn after(place: KeysetKey, order: &Order) -> Option<Expr>;
+
+    /// As [`after`](Self::after), where the engines differ.
+    fn after_on(_engine: DbBackend, place: KeysetKey, order: &Order) -> Option<Expr> {
+        Self::after(place, order)
+    }
 }
 
 /// A row with a position in the walk.

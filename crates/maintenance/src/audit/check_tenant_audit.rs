@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use rylie_audit::{
     ActorPart, Digest, Document, Format, Outside, Part, PublicKey, Record, SignedCheckpoint, TargetPart, TenantCheck,
-    TenantHead, TenantLeaf,
+    TenantHead, TenantLeaf, Text,
 };
 use rylie_repositories::TenantRow;
 use serde::{Deserialize, Deserializer};
@@ -167,21 +167,24 @@ struct LogRow {
     created_at: Option<String>,
     #[serde(deserialize_with = "present")]
     position: Option<Number>,
-    action: String,
-    resource: String,
     #[serde(deserialize_with = "present")]
-    resource_id: Option<String>,
+    action: Option<Text>,
     #[serde(deserialize_with = "present")]
-    details: Option<String>,
-    user_id: String,
+    resource: Option<Text>,
     #[serde(deserialize_with = "present")]
-    on_behalf_of: Option<String>,
+    resource_id: Option<Text>,
     #[serde(deserialize_with = "present")]
-    ip_address: Option<String>,
+    details: Option<Text>,
     #[serde(deserialize_with = "present")]
-    user_agent: Option<String>,
+    user_id: Option<Text>,
     #[serde(deserialize_with = "present")]
-    correlation_id: Option<String>,
+    on_behalf_of: Option<Text>,
+    #[serde(deserialize_with = "present")]
+    ip_address: Option<Text>,
+    #[serde(deserialize_with = "present")]
+    user_agent: Option<Text>,
+    #[serde(deserialize_with = "present")]
+    correlation_id: Option<Text>,
 }
 
 /// The milliseconds that the hash has for an unreadable time. So a readable time in place of `null` would not change the
@@ -200,7 +203,7 @@ fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> 
     let row = LogRow::deserialize(row).ok()?;
     let is_quarantined = leaf.unreadable.is_some();
     let who = ActorPart {
-        actor: row.user_id,
+        actor: row.user_id.unwrap_or_default(),
         on_behalf_of: row.on_behalf_of,
         address: row.ip_address,
         user_agent: row.user_agent,
@@ -218,8 +221,8 @@ fn record(row: &TenantRow, leaf: &TenantLeaf, format: Format) -> Option<Record> 
             }
         },
         position: row.position.map(|number| number.as_i64().ok_or(())).transpose().ok()?,
-        action: row.action,
-        resource: row.resource,
+        action: row.action.unwrap_or_default(),
+        resource: row.resource.unwrap_or_default(),
         who: leaf.commitments.who(who),
         what: leaf.commitments.what(what),
         unreadable: leaf.unreadable.clone(),

@@ -23,7 +23,7 @@ pub async fn erase_from_audit(store: &dyn Store, user: &UserId) -> Result<u64> {
         let records = unit.audit_seals().erase(user, BATCH).await;
         let records = unit.commit(records).await?;
         erased += records;
-        if records < BATCH {
+        if records == 0 {
             return Ok(erased);
         }
     }

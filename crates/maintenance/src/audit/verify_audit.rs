@@ -9,8 +9,8 @@ use rylie_repositories::AuditReader;
 use self::pages::{Batches, Leaves, Tenants};
 use crate::error::{Error, Result};
 
-/// Number of records whose places one statement counts.
-const STRAYS: u64 = 20_000;
+/// Number of records whose places one statement counts. On PostgreSQL each reads the tables whole.
+const STRAYS: u64 = 500_000;
 
 /// Number of batches whose structure one statement checks: they may have two million leaves.
 const BATCHES: usize = 200;

@@ -129,7 +129,7 @@ async fn write_seals(
     Ok(head)
 }
 
-/// Writes the next rows of a table and returns the last one's id, or `None` if there were none.
+/// Writes the next rows of a table and returns the place after them, or `None` if there were none.
 async fn write_batch(
     unit: &JobUnit<dyn PlatformUnit>,
     tenant: &TenantId,
@@ -139,12 +139,10 @@ async fn write_batch(
     out: &Path,
     done: &mut u64,
 ) -> Result<Option<String>> {
-    let rows = unit.done(unit.tenant_transfer().rows_after(table, tenant, after, BATCH).await)?;
-    let mut last = None;
-    for row in rows {
-        last = row.get("id").and_then(|id| id.as_str()).map(str::to_owned);
+    let page = unit.done(unit.tenant_transfer().rows_after(table, tenant, after, BATCH).await)?;
+    for row in page.rows {
         writer.row(table.name, row, out)?;
         *done += 1;
     }
-    Ok(last)
+    Ok(page.next)
 }

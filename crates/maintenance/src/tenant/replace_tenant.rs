@@ -53,10 +53,10 @@ pub async fn replace_tenant(
         loop {
             let batch = reading.tenant_transfer().rows_after(table, tenant, after, BATCH).await;
             let batch = reading.done(batch)?;
-            let Some(last) = batch.last().and_then(|row| row.get("id")).and_then(|id| id.as_str()) else { break };
-            after = Some(last.to_owned());
-            let length = batch.len() as u64;
-            unit.done(unit.tenant_transfer().put_back_rows(table, tenant, batch).await)?;
+            let Some(next) = batch.next else { break };
+            after = Some(next);
+            let length = batch.rows.len() as u64;
+            unit.done(unit.tenant_transfer().put_back_rows(table, tenant, batch.rows).await)?;
             (number, done) = (number + length, done + length);
             progress.report(done, of);
         }

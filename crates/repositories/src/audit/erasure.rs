@@ -8,59 +8,75 @@ use sea_orm::Value;
 
 use crate::Result;
 use crate::audit::AuditRepository;
-use crate::audit::rows::{by_bytes, columns, commitments, lenient, record, signed, unsigned};
+use crate::audit::leaf_page::TEXT;
+use crate::audit::long_texts::complete;
+use crate::audit::rows::{by_bytes, bytes_of, columns, commitments, details, lenient, record, signed, unsigned};
 use crate::audit::tenant::count;
 use crate::tx::Tx;
 
 /// Finds the records that name the user: as actor, as impersonated user, or as target row.
-const NAMED: &str = "FROM \"AuditLog\" a JOIN rylie_audit_leaf l ON l.record_id = a.id \
-     JOIN rylie_audit_batch b ON b.batch = l.batch \
+const NAMED: &str = "JOIN rylie_audit_leaf l ON l.record_id = a.id JOIN rylie_audit_batch b ON b.batch = l.batch{details} \
      WHERE a.\"userId\" = $1 OR a.\"onBehalfOf\" = $1 OR (a.resource = 'User' AND a.\"resourceId\" = $1) ORDER BY a.id LIMIT $2";
 
+/// Erases the user from at most `limit` records, and fewer where texts are long.
 pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
-    let columns = columns(tx.engine());
+    let (columns, details) = (columns(tx.engine()), details(tx.engine()));
     let sql = format!(
-        "SELECT l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint, {columns} {NAMED}"
+        "SELECT * FROM (SELECT page.*, sum({}) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
+         FROM (SELECT l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint, {columns} \
+         FROM \"AuditLog\" a {}) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY id",
+        bytes_of("page"),
+        NAMED.replace("{details}", details)
     );
     let rows = tx.across_tenants()?.rows(&sql, vec![user.as_str().into(), signed(limit).into()]).await?;
+    let rows = complete(tx, rows, COLUMNS_OF_LEAF).await?;
     let mut erased = Erased::default();
     if !rows.is_empty() {
         tx.become_sealer().await?;
-        for row in &rows {
-            let format = Format::of(&lenient::<String>(row, "checkpoint"));
-            let record = record(row, 5, &commitments(row, 0)?, format)?;
+        for log in &rows {
+            let format = Format::of(&lenient::<String>(&log.row, "checkpoint"));
+            let record = record(log, COLUMNS_OF_LEAF, &commitments(&log.row, 0)?, format)?;
             erase_record(tx, &record, user.as_str(), &mut erased).await?;
         }
         tx.become_platform().await?;
-        let Erased { who, what } = erased;
-        let event = Event::new(Action::SubjectErased).with("records", rows.len());
+    }
+    let records = erased.records;
+    if records > 0 {
+        let Erased { who, what, .. } = erased;
+        let event = Event::new(Action::SubjectErased).with("records", records);
         tx.record(event.with("who", who).with("what", what)).await?;
         tx.refuse_protected().await?;
     }
-    Ok(rows.len() as u64)
+    Ok(records)
 }
+
+/// The number of columns before those of the record.
+const COLUMNS_OF_LEAF: usize = 5;
 
 /// Ids of records by the part that they lost, for the record of the erasure. They contain no personal data.
 #[derive(Default)]
 struct Erased {
+    records: u64,
     who: Vec<String>,
     what: Vec<String>,
 }
 
 async fn erase_record(tx: &Tx, record: &Record, user: &str, erased: &mut Erased) -> Result<()> {
+    let mut parts = 0;
     if let Part::Open { value, .. } = &record.who
-        && (value.actor == user || value.on_behalf_of.as_deref() == Some(user))
+        && (value.actor == user || value.on_behalf_of.as_ref().is_some_and(|user_of| *user_of == user))
     {
-        erase_part(tx, &record.id, "who", record.who.commitment().0.to_vec()).await?;
+        parts += erase_part(tx, &record.id, "who", record.who.commitment().0.to_vec()).await?;
         erased.who.push(record.id.clone());
     }
     if let Part::Open { value, .. } = &record.what
         && record.resource == "User"
-        && value.resource_id.as_deref() == Some(user)
+        && value.resource_id.as_ref().is_some_and(|id| *id == user)
     {
-        erase_part(tx, &record.id, "what", record.what.commitment().0.to_vec()).await?;
+        parts += erase_part(tx, &record.id, "what", record.what.commitment().0.to_vec()).await?;
         erased.what.push(record.id.clone());
     }
+    erased.records += parts.min(1);
     Ok(())
 }
 
@@ -125,12 +141,13 @@ pub(crate) async fn covers(
     Ok(covers)
 }
 
-async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<()> {
+/// Returns whether the part was there, as 0 or 1.
+async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<u64> {
     if !tx.across_tenants()?.is_sqlite() {
         // Not a plain `SELECT`, which would be classified as a read.
         let sql = "WITH done AS MATERIALIZED (SELECT rylie_audit_erase($1, $2, $3) AS erased) SELECT erased FROM done";
         let rows = tx.across_tenants()?.rows(sql, vec![id.into(), part.into(), commitment.into()]).await?;
-        return rows.first().map_or(Ok(()), |row| unsigned(row, "erased").map(|_| ()));
+        return rows.first().map_or(Ok(0), |row| unsigned(row, "erased"));
     }
     let values: &str = if part == "who" {
         "\"userId\" = 'erased', \"onBehalfOf\" = NULL, \"ipAddress\" = NULL, \"userAgent\" = NULL, \"correlationId\" = NULL"
@@ -139,7 +156,8 @@ async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) 
     };
     tx.across_tenants()?.run("INSERT INTO rylie_audit_keeper (task) VALUES ('erasure')", vec![]).await?;
     let leaf = format!("UPDATE rylie_audit_leaf SET {part} = $2, {part}_salt = NULL WHERE record_id = $1");
-    tx.across_tenants()?.run(&leaf, vec![Value::from(id), commitment.into()]).await?;
+    let erased = tx.across_tenants()?.run(&leaf, vec![Value::from(id), commitment.into()]).await?;
     tx.across_tenants()?.run(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = $1"), vec![id.into()]).await?;
-    tx.across_tenants()?.run("DELETE FROM rylie_audit_keeper", vec![]).await.map(|_| ())
+    tx.across_tenants()?.run("DELETE FROM rylie_audit_keeper", vec![]).await?;
+    Ok(erased)
 }

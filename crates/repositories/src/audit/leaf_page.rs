@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rylie_audit::{Format, HashedLeaf, HashedRecord, SealedLeaf, StoredRecord};
-use sea_orm::{DbBackend, QueryResult, Value};
+use rylie_audit::{Format, HashedLeaf, HashedRecord, SealedLeaf, StoredRecord, Text};
+use sea_orm::{QueryResult, Value};
 
 use crate::Result;
 use crate::audit::erasure::{Cover, covers};
-use crate::audit::rows::{columns, key_of_leaf, lenient, record, signed, whole_commitments};
+use crate::audit::long_texts::{LogRow, complete};
+use crate::audit::rows::{TEXTS, bytes_of, columns, details, key_of_leaf, lenient, record, signed, whole_commitments};
 use crate::audit::tenant::{count, digest};
 use crate::tx::Tx;
 
@@ -34,7 +35,7 @@ pub struct PlacedLeaf {
 /// A page of leaves as the database returned them, from [`AuditReader::leaves_after`](super::AuditReader::leaves_after).
 #[derive(Debug)]
 pub struct LeafPage {
-    rows: Vec<QueryResult>,
+    rows: Vec<LogRow>,
     formats: BTreeMap<u64, Format>,
 }
 
@@ -42,38 +43,46 @@ impl LeafPage {
     /// Returns the place after which the next page begins; `None` at the end.
     #[must_use]
     pub fn last(&self) -> Option<LeafPlace> {
-        self.rows.last().map(place)
+        self.rows.last().map(|row| place(&row.row))
     }
 
     /// Decodes and hashes the leaves, in order. Waits for nothing and takes milliseconds, so call it on a thread for such
     /// work.
     #[must_use]
     pub fn hashed(self) -> Vec<PlacedLeaf> {
-        let leaf = |row: &QueryResult| {
-            let place = place(row);
+        let leaf = |row: &LogRow| {
+            let place = place(&row.row);
             let format = self.formats.get(&place.batch).copied().unwrap_or(Format::Two);
-            PlacedLeaf { place, tenant_number: number(row, 2), leaf: leaf(row, format).into() }
+            PlacedLeaf { place, tenant_number: number(&row.row, 2), leaf: leaf(row, format).into() }
         };
         self.rows.iter().map(leaf).collect()
     }
 }
 
-/// Maximum text before a row of a page. Rows after it are left to the next page, so that long details do not fill the
-/// memory.
+/// Maximum number of bytes of the texts before a row of a page. Rows after it are left to the next page, so that they do
+/// not fill the memory.
 pub(crate) const TEXT: u64 = 8 << 20;
 
-/// Selects the text of a page.
-pub(crate) const TEXT_OF: &str = "coalesce(sum(length(a.details)), 0)";
+/// Returns the selection of the bytes of the texts of a page on SQLite. It reads lengths only.
+pub(crate) fn text_of() -> String {
+    let lengths = TEXTS.iter().chain(&["details"]).map(|name| {
+        format!("CASE WHEN octet_length(a.\"{name}\") <= {} THEN octet_length(a.\"{name}\") ELSE 0 END", Text::LONGEST)
+    });
+    format!("coalesce(sum({}), 0)", lengths.collect::<Vec<_>>().join(" + "))
+}
 
 /// The columns of a leaf; those of the record follow.
 const LEAF: &str = "l.batch, l.number, l.tenant_number, l.record_id, l.leaf, l.who_salt, l.what_salt, l.who, l.what";
 
-/// Reads the leaves after the place `$1`, `$2`, in order: at most `$3`, and fewer where details are long.
+/// The number of columns of a leaf.
+const COLUMNS_OF_LEAF: usize = 9;
+
+/// Reads the leaves after the place `$1`, `$2`, in order: at most `$3`, and fewer where texts are long.
 ///
 /// On PostgreSQL the leaves are chosen first, and each finds its record by its key (`OFFSET 0`): for a page of a large log
 /// the planner would otherwise read the whole log. The order of the leaves is kept, so nothing is sorted. On SQLite a
-/// second statement measures the text, because a running sum would copy every row twice; only a page with long details
-/// has one.
+/// second statement measures the text, because a running sum would copy every row twice; only a page with long texts has
+/// one.
 async fn rows(tx: &Tx, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     let (columns, sqlite) = (columns(tx.engine()), tx.across_tenants()?.is_sqlite());
     let chosen = format!(
@@ -86,35 +95,39 @@ async fn rows(tx: &Tx, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     } else {
         format!(
             "SELECT {LEAF}, a.* FROM ({chosen}) AS l LEFT JOIN LATERAL \
-             (SELECT {columns} FROM \"AuditLog\" a WHERE a.id = {key} OFFSET 0) AS a ON true"
+             (SELECT {columns} FROM \"AuditLog\" a{} WHERE a.id = {key} OFFSET 0) AS a ON true",
+            details(tx.engine())
         )
     };
-    if sqlite && tx.across_tenants()?.count(&format!("SELECT {TEXT_OF} {from}"), values.clone()).await? < TEXT {
+    if sqlite && tx.across_tenants()?.count(&format!("SELECT {} {from}", text_of()), values.clone()).await? < TEXT {
         return tx.across_tenants()?.rows(&format!("{page} ORDER BY l.batch, l.number"), values).await;
     }
     let sql = format!(
-        "SELECT * FROM (SELECT page.*, sum(length(details)) OVER \
+        "SELECT * FROM (SELECT page.*, sum({}) OVER \
          (ORDER BY batch, number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ({page}) AS page) AS counted \
-         WHERE coalesce(before, 0) < {TEXT} ORDER BY batch, number"
+         WHERE coalesce(before, 0) < {TEXT} ORDER BY batch, number",
+        bytes_of("page")
     );
     tx.across_tenants()?.rows(&sql, values).await
 }
 
-/// Returns the statement for all leaves that satisfy `condition`, in order.
-pub(crate) fn all(engine: DbBackend, condition: &str) -> String {
-    let (columns, key) = (columns(engine), key_of_leaf(engine));
-    format!(
-        "SELECT {LEAF}, {columns} FROM rylie_audit_leaf l LEFT JOIN \"AuditLog\" a ON a.id = {key} \
+/// Reads all leaves that satisfy `condition`, in order, with their records.
+pub(crate) async fn all(tx: &Tx, condition: &str, values: Vec<Value>) -> Result<Vec<LogRow>> {
+    let (columns, details, key) = (columns(tx.engine()), details(tx.engine()), key_of_leaf(tx.engine()));
+    let sql = format!(
+        "SELECT {LEAF}, {columns} FROM rylie_audit_leaf l LEFT JOIN \"AuditLog\" a ON a.id = {key}{details} \
          WHERE {condition} ORDER BY l.batch, l.number"
-    )
+    );
+    let rows = tx.across_tenants()?.rows(&sql, values).await?;
+    complete(tx, rows, COLUMNS_OF_LEAF).await
 }
 
 /// Reads the page after a place. Two statements, and one more on SQLite.
 pub(crate) async fn read(tx: &Tx, after: LeafPlace, limit: u64) -> Result<LeafPage> {
     let values = vec![signed(after.batch).into(), after.number.into(), signed(limit).into()];
-    let rows = rows(tx, values).await?;
+    let rows = complete(tx, rows(tx, values).await?, COLUMNS_OF_LEAF).await?;
     let formats = match (rows.first(), rows.last()) {
-        (Some(first), Some(last)) => formats(tx, place(first).batch, place(last).batch).await?,
+        (Some(first), Some(last)) => formats(tx, place(&first.row).batch, place(&last.row).batch).await?,
         _ => BTreeMap::new(),
     };
     Ok(LeafPage { rows, formats })
@@ -140,12 +153,13 @@ fn number(row: &QueryResult, at: usize) -> i64 {
 }
 
 /// Decodes a row of [`rows`].
-pub(crate) fn leaf(row: &QueryResult, format: Format) -> SealedLeaf {
-    let record = match (row.try_get_by_index::<Option<String>>(9), whole_commitments(row, 5)) {
+pub(crate) fn leaf(log: &LogRow, format: Format) -> SealedLeaf {
+    let row = &log.row;
+    let record = match (row.try_get_by_index::<Option<String>>(COLUMNS_OF_LEAF), whole_commitments(row, 5)) {
         (Ok(None), _) => StoredRecord::Gone,
         (_, None) => StoredRecord::Unreadable,
         (_, Some(commitments)) => {
-            record(row, 9, &commitments, format).map_or(StoredRecord::Unreadable, StoredRecord::Whole)
+            record(log, COLUMNS_OF_LEAF, &commitments, format).map_or(StoredRecord::Unreadable, StoredRecord::Whole)
         }
     };
     SealedLeaf {

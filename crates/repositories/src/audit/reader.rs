@@ -9,7 +9,7 @@ use crate::audit::relations;
 use crate::audit::rows::{by_bytes, lenient, signed, unsigned};
 use crate::audit::strays::{self, StrayPage};
 use crate::audit::structure;
-use crate::audit::tenant::{checkpoint, count, entry, place as tenant_place};
+use crate::audit::tenant::{checkpoint, count, digest, entry, place as tenant_place};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
@@ -96,7 +96,7 @@ impl AuditReader {
         Ok(rows.iter().map(|row| (leaf_page::place(row), sealed_tenant(row))).collect())
     }
 
-    /// Returns the leaves of all batches in order, after a place. At most `limit`, and fewer where details are long.
+    /// Returns the leaves of all batches in order, after a place. At most `limit`, and fewer where texts are long.
     /// Empty only at the end. Two statements, three on SQLite. [`look_for_erasures`](Self::look_for_erasures) completes them.
     pub async fn leaves_after(&self, after: LeafPlace, limit: u64) -> Result<LeafPage> {
         leaf_page::read(&self.tx, after, limit).await
@@ -109,7 +109,8 @@ impl AuditReader {
     }
 
     /// Searches the log from a key on (`None` at the beginning) for records that are neither sealed nor waiting, or that
-    /// are so more than once. Returns the key to continue from (`None` at the end) and the finding. Two statements.
+    /// are so more than once. Returns the key to continue from (`None` at the end) and the finding. Two statements; on PostgreSQL
+    /// four, and each range reads the tables whole, so take large ones.
     pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<StrayPage> {
         strays::after(&self.tx, id, limit).await
     }
@@ -137,28 +138,39 @@ impl AuditReader {
         }))
     }
 
-    /// Returns the proof that a record was sealed. Fails with [`Error::NotFound`] if it is not sealed. Five statements.
+    /// Returns the proof that a record was sealed. Fails with [`Error::NotFound`] if it is not sealed. Six statements, and
+    /// more for a record with long texts. Reads the hashes of the tenant's other records of the batch, not these.
     pub async fn prove(&self, id: &str) -> Result<Proof> {
-        const SQL: &str = "SELECT batch, tenant_number FROM rylie_audit_leaf WHERE record_id {by_bytes} = $1";
+        const SQL: &str =
+            "SELECT batch, number, tenant_number FROM rylie_audit_leaf WHERE record_id {by_bytes} = CAST($1 AS TEXT)";
+        const HASHES: &str =
+            "SELECT number, leaf FROM rylie_audit_leaf WHERE batch = $1 AND tenant_number = $2 ORDER BY number";
         let (sql, missing) =
             (SQL.replace("{by_bytes}", by_bytes(self.tx.engine())), Error::NotFound { entity: "sealed record" });
-        let Some(row) = self.tx.across_tenants()?.rows(&sql, vec![id.into()]).await?.pop() else { return Err(missing) };
-        let (batch, tenant_number) = (unsigned(&row, "batch")?, row.try_get::<i64>("", "tenant_number")?);
-        let leaves = self.leaves_of(batch, tenant_number).await?;
-        let hashes: Vec<Digest> = leaves.iter().map(|leaf| leaf.leaf).collect();
-        let index = leaves.iter().position(|leaf| leaf.id == id);
+        let id = self.tx.text_of(id);
+        let Some(row) = self.tx.across_tenants()?.rows(&sql, vec![id]).await?.pop() else { return Err(missing) };
+        let batch = unsigned(&row, "batch")?;
+        let (number, tenant_number) = (row.try_get::<i64>("", "number")?, row.try_get::<i64>("", "tenant_number")?);
+        let values = vec![signed(batch).into(), tenant_number.into()];
+        let leaves = self.tx.across_tenants()?.rows(HASHES, values).await?;
+        let hashes: Vec<Digest> = leaves.iter().map(|row| digest(row, "leaf")).collect();
+        let index = leaves.iter().position(|row| lenient::<i64>(row, "number") == number);
         let place = index.and_then(|index| Some((index, inclusion_path(&hashes, index)?)));
         let (Some((index, path)), Some(tenant)) = (place, tenant_place(&self.tx, batch, tenant_number).await?) else {
             return Err(missing);
         };
-        let record = leaves.into_iter().nth(index).and_then(SealedLeaf::into_record).ok_or(missing)?;
+        let record = self.leaves_where("l.batch = $1 AND l.number = $2", batch, number).await?.pop();
+        let record = record.and_then(SealedLeaf::into_record).ok_or(missing)?;
         Ok(Proof::new(record, (index as u64, path), tenant, &checkpoint(&self.tx, batch).await?))
     }
 
-    /// Returns the leaves of a tenant in a batch, in order. Two statements.
+    /// Returns the leaves of a tenant in a batch, in order, with their records. Two statements, and more for long texts.
     pub async fn leaves_of(&self, batch: u64, tenant_number: i64) -> Result<Vec<SealedLeaf>> {
-        let sql = leaf_page::all(self.tx.engine(), "l.batch = $1 AND l.tenant_number = $2");
-        let rows = self.tx.across_tenants()?.rows(&sql, vec![signed(batch).into(), tenant_number.into()]).await?;
+        self.leaves_where("l.batch = $1 AND l.tenant_number = $2", batch, tenant_number).await
+    }
+
+    async fn leaves_where(&self, condition: &str, batch: u64, number: i64) -> Result<Vec<SealedLeaf>> {
+        let rows = leaf_page::all(&self.tx, condition, vec![signed(batch).into(), number.into()]).await?;
         let format = leaf_page::formats(&self.tx, batch, batch).await?.remove(&batch).unwrap_or(Format::Two);
         Ok(rows.iter().map(|row| leaf_page::leaf(row, format)).collect())
     }

@@ -1,37 +1,75 @@
 //! Conversion of log rows into sealed records, and statements on the seals.
 
 use chrono::NaiveDateTime;
-use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, Record, Salt, TargetPart};
+use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, Record, Salt, TargetPart, Text};
 use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 
 use crate::Result;
+use crate::audit::long_texts::{LogRow, LongTexts};
 use crate::tx::Tx;
 
-/// Returns the columns of a record to seal or verify, of the log as `a`, in the order that [`record`] reads. Details are
-/// selected as text. No row makes its reader fail.
+/// The text columns of a record, in the order of [`columns`].
+pub(crate) const TEXTS: [&str; 10] = [
+    "id",
+    "tenantId",
+    "action",
+    "resource",
+    "userId",
+    "onBehalfOf",
+    "ipAddress",
+    "userAgent",
+    "correlationId",
+    "resourceId",
+];
+
+/// The places of further columns of a record. PostgreSQL has no odd positions.
+const POSITION: usize = 10;
+pub(crate) const DETAILS: usize = 11;
+const TIME: usize = 12;
+pub(crate) const ODD_TIME: usize = 13;
+pub(crate) const ODD_POSITION: usize = 14;
+
+/// Returns the columns of a record to seal or verify, of the log as `a` joined with [`details`], in the order that
+/// [`record`] reads. Details are selected as text. No row makes its reader fail: a long text is null, and the last column
+/// has a key for [`long_texts`](crate::audit::long_texts) then. A record with a long id or tenant has no id.
 pub(crate) fn columns(engine: DbBackend) -> String {
-    const TEXTS: [&str; 10] = [
-        "id",
-        "tenantId",
-        "action",
-        "resource",
-        "userId",
-        "onBehalfOf",
-        "ipAddress",
-        "userAgent",
-        "correlationId",
-        "resourceId",
-    ];
-    if engine != DbBackend::Sqlite {
-        let texts = TEXTS.map(|name| format!("a.\"{name}\"")).join(", ");
-        return format!("{texts}, a.position, CAST(a.details AS text) AS details, {}", time_columns(engine));
+    let (sqlite, longest) = (engine == DbBackend::Sqlite, Text::LONGEST);
+    let text = |name: &str| if sqlite { sqlite_text(name) } else { short(&format!("a.\"{name}\"")) };
+    let [id, texts @ ..] = TEXTS.map(|name| format!("{} AS \"{name}\"", text(name)));
+    let is_short = "coalesce(octet_length(a.\"tenantId\"), 0)";
+    let id = format!("CASE WHEN {is_short} <= {longest} THEN {} END AS id", id.trim_end_matches(" AS \"id\""));
+    let texts = format!("{id}, {}", texts.join(", "));
+    let (times, long) = (time_columns(engine), long_key_of(engine));
+    if !sqlite {
+        return format!("{texts}, a.position, {} AS details, {times}, {long} AS long", short("d.log_details"));
     }
-    let texts = TEXTS.map(|name| format!("{} AS \"{name}\"", sqlite_text(name))).join(", ");
     format!(
-        "{texts}, CASE WHEN typeof(a.position) = 'integer' THEN a.position END AS position, {} AS details, {}",
-        sqlite_text("details"),
-        time_columns(engine)
+        "{texts}, CASE WHEN typeof(a.position) = 'integer' THEN a.position END AS position, {} AS details, {times}, {long} AS long",
+        sqlite_text("details")
     )
+}
+
+/// Returns the key of a row that has long texts, of the log as `a` joined with [`details`]; null for other rows.
+pub(crate) fn long_key_of(engine: DbBackend) -> String {
+    let (sqlite, longest) = (engine == DbBackend::Sqlite, Text::LONGEST);
+    let more: &[&str] = if sqlite { &["a.details", "a.\"createdAt\"", "a.position"] } else { &["d.log_details"] };
+    let texts = TEXTS.iter().skip(2).map(|name| format!("a.\"{name}\""));
+    let lengths = texts.chain(more.iter().map(|&name| name.to_owned()));
+    let lengths: Vec<String> = lengths.map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
+    let lengths = lengths.join(", ");
+    if sqlite {
+        format!("CASE WHEN max({lengths}) > {longest} THEN typeof(a.id) || ' ' || hex(a.id) END")
+    } else {
+        format!("CASE WHEN greatest({lengths}) > {longest} THEN a.ctid::text END")
+    }
+}
+
+/// Returns the join that follows the log as `a`. On PostgreSQL it converts the details once, as `d.log_details`.
+pub(crate) fn details(engine: DbBackend) -> &'static str {
+    match engine {
+        DbBackend::Sqlite => "",
+        _ => " LEFT JOIN LATERAL (SELECT CAST(a.details AS text) AS log_details OFFSET 0) AS d ON true",
+    }
 }
 
 /// Returns the columns that [`unreadable`] reads, of the log as `a`. A time outside the supported range, such as
@@ -44,18 +82,53 @@ pub(crate) fn time_columns(engine: DbBackend) -> String {
             "{TIME}, CASE WHEN a.\"createdAt\" NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN to_jsonb(a.\"createdAt\") #>> '{{}}' END AS \"oddTime\""
         );
     }
+    let longest = Text::LONGEST;
     format!(
-        "{TIME}, {} AS \"oddTime\", CASE WHEN typeof(a.position) NOT IN ('integer', 'null') \
+        "CASE WHEN octet_length(a.\"createdAt\") <= {longest} AND a.\"createdAt\" BETWEEN '0001-01-01' AND '9999-12-31' \
+         THEN a.\"createdAt\" END AS \"createdAt\", {} AS \"oddTime\", \
+         CASE WHEN typeof(a.position) NOT IN ('integer', 'null') AND octet_length(a.position) <= {longest} \
          THEN typeof(a.position) || ' ' || hex(a.position) END AS \"oddPosition\"",
         sqlite_text("createdAt")
     )
 }
 
-/// Returns the text of a column on SQLite, which stores values of any type.
-fn sqlite_text(name: &str) -> String {
+/// Returns the key of a row whose time or position is long, of the log as `a`. Only SQLite has them.
+pub(crate) fn long_time_key(engine: DbBackend) -> String {
+    match engine {
+        DbBackend::Sqlite => format!(
+            "CASE WHEN max(coalesce(octet_length(a.\"createdAt\"), 0), coalesce(octet_length(a.position), 0)) > {} \
+             THEN typeof(a.id) || ' ' || hex(a.id) END",
+            Text::LONGEST
+        ),
+        _ => "CAST(NULL AS text)".to_owned(),
+    }
+}
+
+/// Returns a text, or null for a long one.
+pub(crate) fn short(column: &str) -> String {
+    format!("CASE WHEN octet_length({column}) <= {} THEN {column} END", Text::LONGEST)
+}
+
+/// Returns the text of a column of the log as `a` on SQLite, which stores values of any type. Null for a long value.
+pub(crate) fn sqlite_text(name: &str) -> String {
     format!(
-        "CASE WHEN typeof(a.\"{name}\") IN ('text', 'null') THEN a.\"{name}\" ELSE typeof(a.\"{name}\") || ' ' || hex(a.\"{name}\") END"
+        "CASE WHEN octet_length(a.\"{name}\") > {} THEN NULL WHEN typeof(a.\"{name}\") IN ('text', 'null') THEN a.\"{name}\" \
+         ELSE typeof(a.\"{name}\") || ' ' || hex(a.\"{name}\") END",
+        Text::LONGEST
     )
+}
+
+/// Returns the number of bytes of the texts that a row has, of the [`columns`] of `from`. It counts what is read, not what
+/// is stored: a long text is not.
+pub(crate) fn bytes_of(from: &str) -> String {
+    let all = TEXTS.iter().chain(&["details"]).map(|name| format!("coalesce(octet_length({from}.\"{name}\"), 0)"));
+    all.collect::<Vec<_>>().join(" + ")
+}
+
+/// Returns the key of a row that has long texts, from the [`columns`] at `first`.
+pub(crate) fn long_key(engine: DbBackend, row: &QueryResult, first: usize) -> Result<Option<String>> {
+    let last = if engine == DbBackend::Sqlite { ODD_POSITION + 1 } else { ODD_TIME + 1 };
+    Ok(row.try_get_by_index(first + last)?)
 }
 
 /// Returns the clause after a text that lets it be compared by its bytes. No declared collation of a column is evidence:
@@ -99,9 +172,16 @@ pub(crate) fn whole_commitments(row: &QueryResult, first: usize) -> Option<Commi
 
 /// Converts the selected [`columns`], from the column `first` on, into the record that a batch of this format hashes.
 /// Columns are read by their place: looking up twenty names took longer than the hash of the record.
-pub(crate) fn record(row: &QueryResult, first: usize, commitments: &Commitments, format: Format) -> Result<Record> {
-    let text = |at: usize| text(row, first + at);
-    let (created_at, unreadable) = time(row, first + 12, format)?;
+pub(crate) fn record(row: &LogRow, first: usize, commitments: &Commitments, format: Format) -> Result<Record> {
+    let LogRow { row, long } = row;
+    let text = |at: usize| -> Result<Option<Text>> {
+        match long.get(at) {
+            Some(long) => Ok(Some(long.into())),
+            None => Ok(text(row, first + at)?.map(Text::from)),
+        }
+    };
+    let whole = |at: usize| self::text(row, first + at).map(Option::unwrap_or_default);
+    let (created_at, unreadable) = time(row, first + TIME, format, long)?;
     let who = ActorPart {
         actor: text(4)?.unwrap_or_default(),
         on_behalf_of: text(5)?,
@@ -109,12 +189,12 @@ pub(crate) fn record(row: &QueryResult, first: usize, commitments: &Commitments,
         user_agent: text(7)?,
         correlation: text(8)?,
     };
-    let what = TargetPart { resource_id: text(9)?, details: text(11)?.map(|text| Document::of(format, text)) };
+    let what = TargetPart { resource_id: text(9)?, details: text(DETAILS)?.map(|text| Document::of(format, text)) };
     Ok(Record {
-        id: text(0)?.unwrap_or_default(),
-        tenant: text(1)?.unwrap_or_default(),
+        id: whole(0)?,
+        tenant: whole(1)?,
         created_at,
-        position: row.try_get_by_index(first + 10)?,
+        position: row.try_get_by_index(first + POSITION)?,
         action: text(2)?.unwrap_or_default(),
         resource: text(3)?.unwrap_or_default(),
         who: commitments.who(who),
@@ -124,15 +204,16 @@ pub(crate) fn record(row: &QueryResult, first: usize, commitments: &Commitments,
 }
 
 /// Returns the unreadable value of a quarantined record, from [`time_columns`] at `first`.
-pub(crate) fn unreadable(row: &QueryResult, first: usize, format: Format) -> Result<Option<String>> {
-    time(row, first, format).map(|(_, unreadable)| unreadable)
+pub(crate) fn unreadable(row: &QueryResult, first: usize, format: Format, long: &LongTexts) -> Result<Option<String>> {
+    time(row, first, format, long).map(|(_, unreadable)| unreadable)
 }
 
 /// Returns the time of the record, and the text of an invalid time. In a batch of the first format a time is read as
 /// the driver reads it. In later formats SQLite's must have the driver's spelling, so that no offset changes its
-/// meaning.
-fn time(row: &QueryResult, first: usize, format: Format) -> Result<(i64, Option<String>)> {
-    let odd = text(row, first + 1)?;
+/// meaning. A long value is spelled as its length and digest.
+fn time(row: &QueryResult, first: usize, format: Format, long: &LongTexts) -> Result<(i64, Option<String>)> {
+    let long = |place| long.get(place).map(|long| format!("long {} {}", long.bytes(), long.sha256()));
+    let odd = long(ODD_TIME).map_or_else(|| text(row, first + 1), |long| Ok(Some(long)))?;
     let sqlite = row.try_as_pg_row().is_none();
     let read = || row.try_get_by_index::<Option<NaiveDateTime>>(first).ok().flatten();
     let time = match &odd {
@@ -140,7 +221,8 @@ fn time(row: &QueryResult, first: usize, format: Format) -> Result<(i64, Option<
         Some(_) if !sqlite => None,
         _ => read().map(|time| time.and_utc().timestamp_millis()),
     };
-    let position = if sqlite { text(row, first + 2)? } else { None };
+    let position = || if sqlite { text(row, first + 2) } else { Ok(None) };
+    let position = long(ODD_POSITION).map_or_else(position, |long| Ok(Some(long)))?;
     let unreadable: Vec<String> = [odd.filter(|_| time.is_none()), position].into_iter().flatten().collect();
     Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
 }
@@ -157,15 +239,11 @@ pub(crate) fn canonical(text: &str) -> Option<i64> {
 }
 
 /// Returns a text column; bytes that are not text become hexadecimal digits.
-fn text(row: &QueryResult, at: usize) -> Result<Option<String>> {
+pub(crate) fn text(row: &QueryResult, at: usize) -> Result<Option<String>> {
     row.try_get_by_index(at).or_else(|error| match row.try_get_by_index::<Option<Vec<u8>>>(at) {
-        Ok(bytes) => Ok(bytes.map(|bytes| format!("bytes {}", hex(&bytes)))),
+        Ok(bytes) => Ok(bytes.map(|bytes| format!("bytes {}", hex::encode(bytes)))),
         Err(_) => Err(error.into()),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 impl Tx {
@@ -174,7 +252,7 @@ impl Tx {
     pub(crate) fn list_of(&self, texts: &[String]) -> (&'static str, Value) {
         match self.engine() {
             DbBackend::Sqlite => {
-                let json: Vec<String> = texts.iter().map(|text| hex(text.as_bytes())).collect();
+                let json: Vec<String> = texts.iter().map(|text| hex::encode(text.as_bytes())).collect();
                 let list = "(SELECT CAST(unhex(value) AS TEXT) AS value FROM json_each($1)) AS list";
                 (list, serde_json::json!(json).to_string().into())
             }

@@ -11,10 +11,10 @@ use rylie_audit::{
 };
 use rylie_entities::{TenantId, UserId};
 
-use crate::Result;
 use crate::audit::AuditRepository;
 use crate::audit::rows::{signed, unsigned};
 use crate::tx::Tx;
+use crate::{Error, Result};
 use batch::{
     entries, fingerprint, insert_batch, insert_entries, insert_leaves, last_checkpoint, no_longer_waiting,
     remove_batches,
@@ -26,7 +26,7 @@ use waiting::Waiting;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditSealRepository: Send + Sync {
-    /// Seals at most `limit` waiting records, oldest position first, under the next checkpoint; fewer where details are
+    /// Seals at most `limit` waiting records, oldest position first, under the next checkpoint; fewer where texts are
     /// long. With none waiting the checkpoint is a heartbeat. It declares that the records of batches up to `removed`,
     /// and those of earlier declarations, may be removed.
     ///
@@ -72,8 +72,8 @@ pub trait AuditSealRepository: Send + Sync {
     async fn remove_declared(&self, limit: u64) -> Result<RemovedBatches>;
 
     /// Erases the personal parts of at most `limit` sealed records that name a user. Recorded by count. The actor part
-    /// is erased where the user acted or was impersonated; the target part where the user was the target. Fewer than
-    /// `limit` means that no other sealed record names the user.
+    /// is erased where the user acted or was impersonated; the target part where the user was the target. Erases fewer
+    /// where texts are long, and at least one if there is one. 0 means that no other sealed record names the user.
     async fn erase(&self, user: &UserId, limit: u64) -> Result<u64>;
 }
 
@@ -117,8 +117,8 @@ impl AuditSealRepository for Tx {
         let entries = entries(self, &records).await?;
         let database = fingerprint(self).await?;
         self.become_sealer().await?;
-        insert_leaves(self, batch, &records).await?;
-        insert_entries(self, batch, &entries).await?;
+        insert_leaves(self, batch, &records).await.map_err(taken)?;
+        insert_entries(self, batch, &entries).await.map_err(taken)?;
         no_longer_waiting(self, sealed_now).await?;
         let checkpoint = Checkpoint {
             database,
@@ -134,7 +134,7 @@ impl AuditSealRepository for Tx {
             previous: last.as_ref().map_or(Digest::NONE, SignedCheckpoint::hash),
         };
         let sealed = checkpoint.sign(key);
-        insert_batch(self, &sealed).await?;
+        insert_batch(self, &sealed).await.map_err(taken)?;
         self.become_platform().await?;
         Ok(Some(NewSeal { checkpoint: sealed, more }))
     }
@@ -210,6 +210,18 @@ impl AuditSealRepository for Tx {
 
     async fn erase(&self, user: &UserId, limit: u64) -> Result<u64> {
         crate::audit::erasure::erase(self, user, limit).await
+    }
+}
+
+/// Names a row of another hand in the place of a new one. Only a login that may seal writes one.
+fn taken(error: Error) -> Error {
+    match error {
+        Error::Conflict { .. } => Error::Invalid {
+            what: "the next batch",
+            reason: "a leaf, an entry or a batch that no checkpoint covers is in its place; `rylie audit verify` names it, \
+                     and the owner of the tables removes it",
+        },
+        error => error,
     }
 }
 

@@ -6,7 +6,10 @@ use rylie_audit::{
 use rylie_entities::TenantId;
 use sea_orm::QueryResult;
 
-use crate::audit::rows::{by_bytes, commitments, key_of_leaf, lenient, signed, time_columns, unreadable, unsigned};
+use crate::audit::long_texts::{self, LongTexts};
+use crate::audit::rows::{
+    by_bytes, commitments, key_of_leaf, lenient, long_time_key, signed, time_columns, unreadable, unsigned,
+};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
@@ -32,23 +35,28 @@ pub(crate) async fn leaves(
     limit: u64,
 ) -> Result<Vec<(i64, TenantLeaf)>> {
     let sql = format!(
-        "SELECT l.who_salt, l.what_salt, l.who, l.what, l.number, l.record_id, l.leaf, substr(b.checkpoint, 1, 26) AS checkpoint, {} \
+        "SELECT l.who_salt, l.what_salt, l.who, l.what, l.number, l.record_id, l.leaf, substr(b.checkpoint, 1, 26) AS checkpoint, {}, {} AS long \
          FROM rylie_audit_tenant t JOIN rylie_audit_leaf l ON l.batch = t.batch AND l.tenant_number = t.number \
          JOIN rylie_audit_batch b ON b.batch = t.batch LEFT JOIN \"AuditLog\" a ON a.id = {} \
          WHERE t.tenant = $1 AND t.batch = $2 AND l.number > $3 ORDER BY l.number LIMIT $4",
         time_columns(tx.engine()),
+        long_time_key(tx.engine()),
         key_of_leaf(tx.engine())
     );
     let values = vec![tenant.into(), signed(batch).into(), after.into(), signed(limit).into()];
     let rows = tx.across_tenants()?.rows(&sql, values).await?;
-    rows.iter()
-        .map(|row| {
-            let (record, commitments) = (row.try_get("", "record_id")?, commitments(row, 0)?);
-            let unreadable = unreadable(row, 8, Format::of(&lenient::<String>(row, "checkpoint")))?;
-            let leaf = TenantLeaf { record, leaf: digest(row, "leaf"), commitments, unreadable };
-            Ok((row.try_get("", "number")?, leaf))
-        })
-        .collect()
+    let mut leaves = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (record, commitments) = (row.try_get("", "record_id")?, commitments(row, 0)?);
+        let long = match row.try_get::<Option<String>>("", "long")? {
+            Some(key) => long_texts::read(tx, &key).await?,
+            None => LongTexts::default(),
+        };
+        let unreadable = unreadable(row, 8, Format::of(&lenient::<String>(row, "checkpoint")), &long)?;
+        let leaf = TenantLeaf { record, leaf: digest(row, "leaf"), commitments, unreadable };
+        leaves.push((row.try_get("", "number")?, leaf));
+    }
+    Ok(leaves)
 }
 
 /// Returns the entry of a tenant by its number in a batch, with its path to the root.

@@ -5,7 +5,7 @@ use rylie_entities::TenantTable;
 use sea_orm::{DbBackend, Value};
 use serde_json::Value as Json;
 
-use super::invalid;
+use super::{audit_rows, invalid};
 use crate::Result;
 use crate::audit::canonical;
 use crate::tx::Tx;
@@ -15,11 +15,11 @@ pub(super) struct Column {
     pub(super) name: String,
     /// The type, as the catalog names it.
     sql_type: String,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Integer,
     Boolean,
     Timestamp,
@@ -27,6 +27,8 @@ enum Kind {
     AuditTime,
     /// The position of an audit record; null if it is unreadable.
     AuditPosition,
+    /// A text of an audit record, with its place there.
+    AuditText(usize),
     /// Any other type: enums, JSON and types of an adopted database.
     Text,
 }
@@ -58,6 +60,7 @@ impl Column {
             let kind = match (table.name, name.as_str()) {
                 ("AuditLog", "createdAt") => Kind::AuditTime,
                 ("AuditLog", "position") => Kind::AuditPosition,
+                (audit_rows::LOG, name) => audit_rows::place(name).map_or(kind, Kind::AuditText),
                 _ => kind,
             };
             Ok(Self { name, sql_type, kind })
@@ -78,7 +81,9 @@ impl Column {
         let name = self.quoted();
         match (engine, self.kind) {
             (DbBackend::Sqlite, Kind::AuditTime) => {
-                format!("CASE WHEN typeof({name}) = 'text' AND {name} NOT GLOB '*[^-+0-9:. ]*' THEN {name} END")
+                format!(
+                    "CASE WHEN octet_length({name}) <= 64 AND typeof({name}) = 'text' AND {name} NOT GLOB '*[^-+0-9:. ]*' THEN {name} END"
+                )
             }
             (DbBackend::Sqlite, Kind::AuditPosition) => {
                 format!("CASE WHEN typeof({name}) = 'integer' THEN CAST({name} AS TEXT) END")
@@ -104,7 +109,7 @@ impl Column {
     pub(super) fn to_json(&self, engine: DbBackend, text: Option<String>) -> Result<Json> {
         let Some(text) = text else { return Ok(Json::Null) };
         match self.kind {
-            Kind::Text => Ok(Json::String(text)),
+            Kind::Text | Kind::AuditText(_) => Ok(Json::String(text)),
             Kind::Integer | Kind::AuditPosition => text.parse::<i64>().map(Json::from).map_err(|_| unreadable()),
             Kind::Boolean => match text.as_str() {
                 "true" | "1" => Ok(Json::Bool(true)),
@@ -124,6 +129,7 @@ impl Column {
     /// Returns the value to bind; `None` if it does not fit the type of the column.
     pub(super) fn value_of(&self, engine: DbBackend, json: &Json) -> Option<Value> {
         let text = match (self.kind, json) {
+            (Kind::AuditText(_), _) => return audit_rows::stored(&self.name, json).map(Value::String),
             (_, Json::Null) => return Some(Value::String(None)),
             (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if engine == DbBackend::Sqlite => {
                 return number.as_i64().map(Value::from);

@@ -7,8 +7,8 @@ use sea_orm::sea_query::{
     UpdateStatement, WithClause,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, Iterable,
-    QueryFilter, QueryTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, IntoActiveModel, Iterable, QueryFilter,
+    QueryTrait,
 };
 
 use super::columns::all_columns;
@@ -34,7 +34,11 @@ impl Tx {
     }
 
     /// Returns an update of the matching rows that this unit reaches. It returns all their columns.
-    fn update_statement<E: TenantOwned>(&self, set: E::ActiveModel, condition: impl IntoCondition) -> UpdateStatement {
+    fn update_statement<E: TenantOwned + Decoded>(
+        &self,
+        set: E::ActiveModel,
+        condition: impl IntoCondition,
+    ) -> UpdateStatement {
         let update = E::update_many().set(without_tenant::<E>(set)).filter(condition);
         let mut update = update.filter(self.kind.condition::<E>()).into_query();
         update.returning(returning_all::<E>(self.engine()));
@@ -102,6 +106,6 @@ impl Tx {
 }
 
 /// Returns all columns of the table, in the order of decoding.
-fn returning_all<E: EntityTrait>(engine: DbBackend) -> ReturningClause {
+fn returning_all<E: Decoded>(engine: DbBackend) -> ReturningClause {
     Query::returning().expr(Expr::cust(all_columns::<E>(engine).to_string()))
 }

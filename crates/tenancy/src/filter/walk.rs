@@ -43,7 +43,8 @@ where
 
     fn after(self, order: Order, page: &KeysetRequest, list: &[u8]) -> Result<Self> {
         let Some(cursor) = page.cursor() else { return Ok(self.listed(order)) };
-        let beyond = E::after(self.tx().position(cursor, list)?, &order).ok_or(REFUSED)?;
+        let (engine, place) = (self.tx().engine(), self.tx().position(cursor, list)?);
+        let beyond = E::after_on(engine, place, &order).ok_or(REFUSED)?;
         Ok(self.filter(beyond).listed(order))
     }
 }

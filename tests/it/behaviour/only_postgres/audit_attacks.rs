@@ -1,7 +1,9 @@
 //! The setting that the audit log's triggers read. PostgreSQL only: SQLite has no roles.
 
 use super::world;
-use crate::support::audit::sealed;
+use rylie_db::audit::Tampering;
+
+use crate::support::audit::{found, record, sealed, superuser};
 use crate::support::sql::Sql;
 
 #[tokio::test]
@@ -81,4 +83,49 @@ async fn the_setting_does_not_outlive_the_function_that_made_it() {
         sql.run("ROLLBACK").await;
         assert!(refused.unwrap_err().to_string().contains("only added to"), "{call}");
     }
+}
+
+#[tokio::test]
+async fn an_index_without_a_record_does_not_hide_it() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    // So many that a reader would use an index for a part of them.
+    sql.run(
+        "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position) \
+         SELECT 'n' || n, 'x', 'x', 'y', 'platform', 100000 + n FROM generate_series(1, 45000) AS n; \
+         INSERT INTO rylie_audit_pending (position, record_id) SELECT 100000 + n, 'n' || n FROM generate_series(1, 45000) AS n; \
+         ANALYZE",
+    )
+    .await;
+    outside.seal(&world).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+
+    sql.run("UPDATE pg_index SET indisready = false WHERE indexrelid = '\"AuditLog_pkey\"'::regclass").await;
+    let mut other = Sql::connect(world.url()).await;
+    other.run("SET session_replication_role = replica").await;
+    other
+        .run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position) VALUES ('n45001x', 'x', 'FORGED', 'y', 'platform', 900000)")
+        .await;
+    sql.run("UPDATE pg_index SET indisready = true WHERE indexrelid = '\"AuditLog_pkey\"'::regclass").await;
+
+    let finding = found(&world, &outside).await;
+    assert_eq!((finding.what, finding.record.as_deref()), (Tampering::Added, Some("n45001x")));
+}
+
+#[tokio::test]
+async fn a_leaf_in_the_place_of_the_next_batch_is_named_to_the_sealer() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    sql.run(
+        "INSERT INTO rylie_audit_leaf (batch, number, tenant_number, record_id, leaf) \
+         SELECT max(batch) + 1, 0, 0, 'planted', sha256('x') FROM rylie_audit_batch",
+    )
+    .await;
+    let agency = world.agency().await.unwrap();
+    record(&agency, 1).await;
+
+    let refused = rylie_db::maintenance::seal_audit(&*world.store(), &outside.key, &[]).await.unwrap_err();
+
+    let reason = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(reason.contains("that no checkpoint covers is in its place"), "{reason}");
 }

@@ -5,7 +5,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::AuditFilter;
 
 use super::world;
-use crate::support::audit::{ODD, odd_rows};
+use crate::support::audit::{ODD, Outside, odd_rows};
 use crate::support::sql::Sql;
 
 #[tokio::test]
@@ -56,4 +56,25 @@ async fn rows_with_times_that_no_reader_can_hold_are_listed() {
         let Some(next) = found.next else { break };
         page = KeysetRequest::after(1, next);
     }
+}
+
+#[tokio::test]
+async fn a_record_that_no_server_can_send_is_sealed_and_verified() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    let into =
+        "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", \"userAgent\", \"ipAddress\")";
+    sql.run(&format!("{into} VALUES ('b1', 'x', 'BIG', 'y', 'platform', repeat('x', 550 * 1024 * 1024), NULL)")).await;
+    // Stored compressed, so it costs its writer nothing.
+    sql.run(&format!("{into} SELECT 'b2', 'x', 'BIG', 'y', 'platform', \"userAgent\", \"userAgent\" FROM \"AuditLog\" WHERE id = 'b1'"))
+        .await;
+
+    assert!(outside.seal(&world).await >= 2);
+
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let unit = world.platform().await.unwrap();
+    let filter = AuditFilter { action: Some("BIG".to_owned()), ..AuditFilter::default() };
+    let listed = unit.audit().list_after(filter, KeysetRequest::first(10)).await.unwrap().items;
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|record| record.user_agent.as_ref().unwrap().ends_with("[... 576716800 bytes]")));
 }

@@ -1,9 +1,12 @@
 //! Values of other types in text columns. SQLite only: PostgreSQL stores only text there.
 
 use rylie_db::audit::Tampering;
+use rylie_db::maintenance::check_tenant_audit;
+use rylie_db::prelude::{KeysetRequest, Progress};
+use rylie_db::repositories::AuditFilter;
 
 use super::world;
-use crate::support::audit::{Outside, found, sealed, superuser};
+use crate::support::audit::{Outside, found, record, sealed, superuser};
 use crate::support::sql::Sql;
 
 #[tokio::test]
@@ -115,6 +118,65 @@ async fn two_ids_with_one_text_neither_stop_a_sealer_nor_accuse_the_log_on_sqlit
 }
 
 #[tokio::test]
+async fn values_of_any_type_are_listed_and_exported_as_their_texts_on_sqlite() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    let tenant = &agency.agency.tenant_id;
+    let mut sql = Sql::connect(world.url()).await;
+    let time = "\"createdAt\"";
+    for (id, column, value) in [
+        ("x'7231'", "action", "'TYPES'"),
+        ("x'ff'", "action", "'TYPES'"),
+        ("CAST(x'fe' AS TEXT)", "action", "'TYPES'"),
+        ("'agent'", "\"userAgent\"", "x'ff'"),
+        ("'action'", "action", "CAST('abc' AS BLOB)"),
+        ("'user'", "\"userId\"", "CAST(x'ff' AS TEXT)"),
+        ("'address'", "\"ipAddress\"", "CAST(x'ff' AS TEXT)"),
+        ("'time'", time, "x'ff'"),
+        ("'details'", "details", "x'ff'"),
+    ] {
+        let others: Vec<&str> = ["\"userId\"", "action"].into_iter().filter(|name| *name != column).collect();
+        sql.run(&format!(
+            "INSERT INTO \"AuditLog\" (id, resource, \"tenantId\", {column}, {}) VALUES ({id}, 'TYPES', '{}', {value}, {})",
+            others.join(", "),
+            tenant.as_str(),
+            vec!["'x'"; others.len()].join(", ")
+        ))
+        .await;
+    }
+    outside.seal(&world).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+
+    let unit = world.platform().await.unwrap();
+    let filter = || AuditFilter { resource: Some("TYPES".to_owned()), ..AuditFilter::default() };
+    for limit in [1, 3, 100] {
+        let (mut ids, mut page) = (Vec::new(), KeysetRequest::first(limit));
+        loop {
+            let found = unit.audit().list_after(filter(), page).await.unwrap();
+            ids.extend(found.items.into_iter().map(|record| record.id.to_string()));
+            assert!(ids.len() <= 9, "it is walked for ever");
+            let Some(next) = found.next else { break };
+            page = KeysetRequest::after(limit, next);
+        }
+        ids.sort();
+        let expected = ["action", "address", "agent", "blob 7231", "blob FF", "bytes fe", "details", "time", "user"];
+        assert_eq!(ids, expected, "by {limit}");
+    }
+    let listed = unit.audit().list_after(filter(), KeysetRequest::first(100)).await.unwrap().items;
+    let of = |id: &str| listed.iter().find(|record| record.id.as_str() == id).unwrap();
+    assert_eq!(of("agent").user_agent.as_deref(), Some("blob FF"));
+    assert_eq!(of("user").user_id, "bytes ff");
+    assert_eq!(of("action").action, "blob 616263");
+    drop(unit);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    world.database().export_tenant(tenant, &file, Some(&outside.key), &Progress::none()).await.unwrap();
+    let checked = check_tenant_audit(&file, &[outside.key.public()], &outside.checkpoints().into_iter().collect());
+    assert!(checked.unwrap().records >= 9);
+}
+
+#[tokio::test]
 async fn a_seal_of_another_type_is_noticed_on_sqlite() {
     let (world, outside) = sealed(world().await).await;
     let mut sql = superuser(&world).await;
@@ -129,4 +191,40 @@ async fn a_seal_of_another_type_is_noticed_on_sqlite() {
         sql.run(&format!("UPDATE {table} SET {column} = CAST({column} AS blob) WHERE batch = 1 AND number = 0")).await;
         assert_eq!(outside.verify(&world).await.first_bad, None, "{table}.{column}");
     }
+}
+
+#[tokio::test]
+async fn a_pending_row_without_a_number_does_not_stop_a_sealer_on_sqlite() {
+    let (world, outside) = (world().await, Outside::new());
+    let agency = world.agency().await.unwrap();
+    record(&agency, 2).await;
+    let mut sql = superuser(&world).await;
+    sql.run(
+        "CREATE TABLE kept AS SELECT * FROM rylie_audit_pending; DROP TABLE rylie_audit_pending; \
+         CREATE TABLE rylie_audit_pending (position bigint PRIMARY KEY, record_id TEXT NOT NULL); \
+         INSERT INTO rylie_audit_pending SELECT * FROM kept; \
+         INSERT INTO rylie_audit_pending VALUES ('text', 'a'), (x'ff', 'b'), (1.5, 'c')",
+    )
+    .await;
+
+    assert!(outside.seal(&world).await >= 2);
+
+    assert!(outside.verify(&world).await.first_bad.is_some());
+}
+
+#[tokio::test]
+async fn a_blob_of_more_than_a_page_is_sealed_and_verified_on_sqlite() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    sql.run("DROP TRIGGER \"AuditLog_size\"").await;
+    let into = "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"userAgent\") VALUES";
+    sql.run(&format!("{into} ('blob', 'x', 'x', 'y', zeroblob(40000000)), ('bytes', 'x', 'x', 'y', CAST(zeroblob(40000000) || x'ff' AS TEXT))"))
+        .await;
+
+    outside.seal(&world).await;
+
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+    let mut sql = superuser(&world).await;
+    sql.run("UPDATE \"AuditLog\" SET \"userAgent\" = zeroblob(40000001) WHERE id = 'blob'").await;
+    assert_eq!(found(&world, &outside).await.record.as_deref(), Some("blob"));
 }

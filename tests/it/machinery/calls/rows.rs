@@ -117,7 +117,7 @@ impl Rows {
         unit.settings().ensure().await.unwrap();
         unit.usage().list(None, PageRequest::default()).await.unwrap();
         let row = unit.tenant_transfer().rows_after(table, &tenant, None, 100).await.unwrap();
-        let row = row.into_iter().find(|row| row["id"] == gone.as_str()).unwrap();
+        let row = row.rows.into_iter().find(|row| row["id"] == gone.as_str()).unwrap();
         unit.requests().remove(&gone).await.unwrap();
         unit.requests().purge(&gone).await.unwrap();
         let seal = unit.tenant_transfer().seal_file(DIGEST).await.unwrap().unwrap();

@@ -23,20 +23,15 @@ fn commitments(record: &Record) -> Commitments {
 }
 
 fn row(record: &Record) -> Value {
-    let erased = ActorPart {
-        actor: "erased".to_owned(),
-        on_behalf_of: None,
-        address: None,
-        user_agent: None,
-        correlation: None,
-    };
+    let erased =
+        ActorPart { actor: "erased".into(), on_behalf_of: None, address: None, user_agent: None, correlation: None };
     let who = if let Part::Open { value, .. } = &record.who { value } else { &erased };
     let nothing = TargetPart { resource_id: None, details: None };
     let what = if let Part::Open { value, .. } = &record.what { value } else { &nothing };
     // The records of the vectors are of version 2.
     let details = what.details.as_ref().map(|details| match details {
         Document::Text(text) | Document::Parsed(text) => text.clone(),
-        Document::Value(document) => document.to_string(),
+        Document::Value(document) => document.to_string().into(),
     });
     let time = DateTime::from_timestamp_millis(record.created_at).unwrap();
     json!({"table": "AuditLog", "row": {

@@ -8,8 +8,9 @@ use sea_orm::{QueryResult, Value};
 use tokio::task::JoinHandle;
 
 use crate::Result;
-use crate::audit::leaf_page::{TEXT, TEXT_OF};
-use crate::audit::rows::{by_bytes, columns, record, signed};
+use crate::audit::leaf_page::{TEXT, text_of};
+use crate::audit::long_texts::{LogRow, complete};
+use crate::audit::rows::{by_bytes, bytes_of, columns, details, record, signed};
 use crate::tx::Tx;
 
 /// Number of records read at a time.
@@ -40,14 +41,14 @@ pub(super) struct Waiting {
 
 /// A page as the database returned it.
 struct Page {
-    rows: Vec<QueryResult>,
+    rows: Vec<LogRow>,
     /// The position after which the next page begins; `None` at the end.
     last: Option<i64>,
-    /// The text of its details.
+    /// The bytes of its texts.
     text: u64,
 }
 
-/// Reads and hashes at most `limit` waiting records, oldest position first; fewer where details are long. A record that
+/// Reads and hashes at most `limit` waiting records, oldest position first; fewer where texts are long. A record that
 /// is sealed already, or that is missing, is skipped, and so is a second entry of one record: a verification reports it.
 pub(super) async fn hashed(tx: &Tx, limit: u64) -> Result<Waiting> {
     let (mut records, mut ids) = (Vec::new(), HashSet::new());
@@ -103,16 +104,19 @@ async fn page(tx: &Tx, after: Option<i64>, wanted: u64) -> Result<Option<Page>> 
     let kept = rows.iter().map(waits).collect::<Result<Vec<bool>>>()?;
     let mut kept = kept.into_iter();
     rows.retain(|_| kept.next().unwrap_or_default());
-    Ok(Some(Page { rows, last, text }))
+    Ok(Some(Page { rows: complete(tx, rows, 2).await?, last, text }))
 }
 
-/// Reads the position, whether the record is sealed, and the record. Returns the text of the details, too.
+/// Reads the position, whether the record is sealed, and the record. Returns the bytes of the texts, too.
 ///
 /// On PostgreSQL the entries are chosen first, and each finds its record and its leaf by key: the planner would otherwise
 /// join and sort everything that waits, for every page. SQLite is as for a page of leaves.
 async fn read(tx: &Tx, values: Vec<Value>) -> Result<(Vec<QueryResult>, u64)> {
-    const CHOSEN: &str =
-        "SELECT position, record_id FROM rylie_audit_pending WHERE position > $1 ORDER BY position LIMIT $2";
+    // A position of SQLite's that is no number is named by a verification.
+    let numbers = if tx.across_tenants()?.is_sqlite() { " AND typeof(position) = 'integer'" } else { "" };
+    let chosen = format!(
+        "SELECT position, record_id FROM rylie_audit_pending WHERE position > $1{numbers} ORDER BY position LIMIT $2"
+    );
     let (columns, sqlite, by_bytes) = (columns(tx.engine()), tx.across_tenants()?.is_sqlite(), by_bytes(tx.engine()));
     let id = if sqlite {
         "CASE typeof(p.record_id) WHEN 'blob' THEN 'blob ' || hex(p.record_id) ELSE p.record_id END"
@@ -122,26 +126,28 @@ async fn read(tx: &Tx, values: Vec<Value>) -> Result<(Vec<QueryResult>, u64)> {
     let sealed = format!(
         "(SELECT s.batch FROM rylie_audit_leaf s WHERE s.record_id = {id} {by_bytes} LIMIT 1) IS NOT NULL AS sealed"
     );
-    let from = format!("FROM ({CHOSEN}) AS p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id {by_bytes}");
+    let from = format!("FROM ({chosen}) AS p LEFT JOIN \"AuditLog\" a ON a.id = p.record_id {by_bytes}");
     let page = if sqlite {
         format!("SELECT p.position AS waits, {sealed}, {columns} {from}")
     } else {
         format!(
-            "SELECT p.position AS waits, {sealed}, a.* FROM ({CHOSEN}) AS p LEFT JOIN LATERAL \
-             (SELECT {columns} FROM \"AuditLog\" a WHERE a.id = p.record_id {by_bytes} OFFSET 0) AS a ON true"
+            "SELECT p.position AS waits, {sealed}, a.* FROM ({chosen}) AS p LEFT JOIN LATERAL \
+             (SELECT {columns} FROM \"AuditLog\" a{} WHERE a.id = p.record_id {by_bytes} OFFSET 0) AS a ON true",
+            details(tx.engine())
         )
     };
     if sqlite {
-        let text = tx.across_tenants()?.count(&format!("SELECT {TEXT_OF} {from}"), values.clone()).await?;
+        let text = tx.across_tenants()?.count(&format!("SELECT {} {from}", text_of()), values.clone()).await?;
         if text < TEXT {
             let rows = tx.across_tenants()?.rows(&format!("{page} ORDER BY p.position"), values).await?;
             return Ok((rows, text));
         }
     }
     let sql = format!(
-        "SELECT * FROM (SELECT page.*, sum(length(details)) OVER (ORDER BY waits ROWS UNBOUNDED PRECEDING) AS text \
-         FROM ({page}) AS page) AS counted \
-         WHERE coalesce(text, 0) - coalesce(length(details), 0) < {TEXT} ORDER BY waits"
+        "SELECT * FROM (SELECT page.*, sum({}) OVER (ORDER BY waits ROWS UNBOUNDED PRECEDING) AS text \
+         FROM ({page}) AS page) AS counted WHERE coalesce(text, 0) - ({}) < {TEXT} ORDER BY waits",
+        bytes_of("page"),
+        bytes_of("counted")
     );
     let rows = tx.across_tenants()?.rows(&sql, values).await?;
     let text = match rows.last() {
@@ -152,13 +158,13 @@ async fn read(tx: &Tx, values: Vec<Value>) -> Result<(Vec<QueryResult>, u64)> {
 }
 
 /// Draws the salts of the records and hashes them.
-fn hash(rows: &[QueryResult]) -> Result<Vec<Hashed>> {
+fn hash(rows: &[LogRow]) -> Result<Vec<Hashed>> {
     let salts = Salt::random(rows.len() * 2)?;
-    let hashed = |(row, salts): (&QueryResult, &[Salt])| {
+    let hashed = |(row, salts): (&LogRow, &[Salt])| {
         let salts = [salts[0], salts[1]];
         let record = record(row, 2, &Commitments::fresh(salts[0], salts[1]), Format::Two)?;
         let (leaf, order, quarantined) = (record.leaf(), record.order(), record.unreadable.is_some());
-        let waits = row.try_get_by_index(0)?;
+        let waits = row.row.try_get_by_index(0)?;
         Ok(Hashed { waits, id: record.id, tenant: record.tenant, order, leaf, salts, quarantined })
     };
     rows.iter().zip(salts.chunks_exact(2)).map(hashed).collect()
