@@ -15,6 +15,7 @@ mod pitr;
 mod roles;
 mod seed;
 mod size;
+mod superuser;
 mod tenant;
 
 use clap::Subcommand;
@@ -96,20 +97,20 @@ pub(crate) async fn run(command: &Command, global: &Global) -> Result<Report> {
 }
 
 /// Returns the settings of an existing database. Only the commands that create a database may leave a new file.
-fn existing(global: &Global) -> Result<rylie_db::Config> {
+async fn existing(global: &Global) -> Result<rylie_db::Config> {
     let settings = global.settings()?;
     if settings.is_file_missing() {
         let advice = "there is no database file at this address; run `rylie migrate deploy` to create one, or name another \
                       with --database-url";
         return Err(Failure::NotReady(advice.to_owned()));
     }
-    name_target(global, &settings);
+    begin(global, &settings).await?;
     Ok(settings)
 }
 
 /// Opens the migrations without `Database`: they need neither a pool nor the keys, which may be created later.
 async fn migrations(global: &Global) -> Result<Migrations> {
-    migrations_of(&existing(global)?, global).await
+    migrations_of(&existing(global).await?, global).await
 }
 
 /// As [`migrations`], with settings that were read before.
@@ -125,7 +126,7 @@ async fn migrations_or_new(global: &Global) -> Result<Migrations> {
                        DATABASE_URL or --database-url to name another";
         progress::line(global, warning);
     }
-    name_target(global, &settings);
+    begin(global, &settings).await?;
     match settings.migrations().await {
         // SQLite reports only that it cannot open the file.
         Err(error) if is_unreachable(&error) && settings.is_file_missing() => Err(Failure::NoFile(Box::new(error))),
@@ -140,8 +141,14 @@ fn is_unreachable(error: &rylie_db::Error) -> bool {
 /// As [`migrations`], for read-only commands: no file is created, and nothing can be written.
 async fn migrations_to_read(global: &Global) -> Result<Migrations> {
     let settings = global.settings()?;
-    name_target(global, &settings);
+    begin(global, &settings).await?;
     Ok(settings.migrations_to_read().await?.reporting_waits_to(progress::waits(global)))
+}
+
+/// Names the database, and refuses to run code of other roles as a superuser.
+async fn begin(global: &Global, settings: &rylie_db::Config) -> Result<()> {
+    name_target(global, settings);
+    superuser::refuse_foreign_code(settings).await
 }
 
 /// Prints the database once to standard error: a wrong one is noticed before it is changed. A malformed URL is reported
@@ -159,7 +166,7 @@ fn engine_of(database: &Database, global: &Global) -> Result<Engine> {
 
 /// Connects to the database, for commands on its rows.
 async fn migrated_database(global: &Global) -> Result<Database> {
-    let database = Database::connect(existing(global)?).await?;
+    let database = Database::connect(existing(global).await?).await?;
     if database.health().await?.is_ready() {
         return Ok(database);
     }

@@ -224,6 +224,12 @@ impl Config {
         self.platform_url.as_deref().unwrap_or(&self.url)
     }
 
+    /// Returns the address for backups, if the setting `backup_url` names one.
+    #[must_use]
+    pub fn backup_url(&self) -> Option<&str> {
+        self.backup_url.as_deref()
+    }
+
     pub(crate) fn shown_platform_url(&self) -> String {
         without_password(application::without_name(self.platform_url(), &self.application))
     }

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod check_integrity;
+mod foreign_code;
 mod reindex;
 mod sizes;
 mod vacuum;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 
 pub use analyze::{Analyzed, analyze};
 pub use check_integrity::{Integrity, check_integrity};
+pub use foreign_code::{foreign_code, is_schema_open};
 pub use reindex::{Reindexed, reindex};
 pub use sizes::{Growth, Sizes, TableSize, TenantRows, growth, keep_sizes, sizes};
 pub use vacuum::{Vacuumed, vacuum};

@@ -40,7 +40,7 @@ pub use doctor::{
 };
 pub use engine::{
     Analyzed, Engine, Growth, Integrity, Reindexed, Sizes, TableSize, TenantRows, Vacuumed, analyze, check_integrity,
-    growth, keep_sizes, reindex, sizes, vacuum,
+    foreign_code, growth, is_schema_open, keep_sizes, reindex, sizes, vacuum,
 };
 pub use error::{EngineFault, Error, Result};
 pub use job::{Job, JobContext, Missed};

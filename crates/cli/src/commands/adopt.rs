@@ -9,6 +9,7 @@ use rylie_db::migration::{
 };
 use serde_json::json;
 
+use super::superuser::warn_of_open_schema;
 use super::{migrations, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
@@ -74,6 +75,7 @@ impl Adopt {
         }
         match migrations.adopt(options, &mut progress::lines(global)).await {
             Ok(adoption) => {
+                warn_of_open_schema(global).await?;
                 let report = Report::new(json!(adoption), in_words(&adoption, self.dry_run));
                 let prevented = adoption.preflight.as_ref().and_then(Preflight::blocking).map(prevents);
                 Ok(report.with_verdict(prevented.or(adoption.missing_row_security.as_deref().map(not_in_force))))

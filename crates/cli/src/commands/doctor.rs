@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use rylie_db::maintenance::{CheckResult, DoctorOptions, DoctorReport, Threshold, Verdict, parse_bytes};
 use serde_json::json;
 
-use super::name_target;
+use super::begin;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
 use crate::new_file::NewFile;
@@ -89,7 +89,7 @@ impl Look {
             disk_capacity: self.disk_capacity,
         };
         let settings = global.settings()?;
-        name_target(global, &settings);
+        begin(global, &settings).await?;
         let mut report = settings.doctor(&options).await?;
         if let Some(earlier) = &earlier {
             report.compare(earlier);

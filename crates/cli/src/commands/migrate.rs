@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use rylie_db::migration::{DeployProgress, MigrationState, MigrationStatus};
 use serde_json::json;
 
+use super::superuser::warn_of_open_schema;
 use super::{migrations, migrations_or_new, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
@@ -86,6 +87,7 @@ async fn deploy(global: &Global) -> Result<Report> {
         lines(progress);
     };
     let applied = migrations_or_new(global).await?.deploy(&mut listen).await?;
+    warn_of_open_schema(global).await?;
     let text = list("applied", &applied, "nothing to do: every migration is applied");
     Ok(match restored {
         Some(missing) => {

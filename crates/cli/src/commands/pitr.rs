@@ -15,6 +15,7 @@ use rylie_db::maintenance::{BackupCheck, CheckStatus, PitrFolder};
 use serde_json::json;
 
 use super::maintain;
+use super::superuser::refuse_foreign_code;
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, in_one_line};
 use crate::report::{Report, table};
@@ -100,6 +101,10 @@ impl Pitr {
     }
 
     async fn work(&self, global: &Global) -> Result<Report> {
+        // A restore has no server yet.
+        if !matches!(self, Self::Restore(_)) {
+            refuse_foreign_code(&global.settings()?).await?;
+        }
         match self {
             Self::Init(init) => init.run(global).await,
             Self::Check(check) => check.run(global).await,

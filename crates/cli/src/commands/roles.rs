@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use rylie_db::migration::{CheckStatus, Login, Password, Provision, Provisioned, RoleCheck, Sees};
 use serde_json::json;
 
+use super::superuser::warn_of_open_schema;
 use super::{migrations, migrations_to_read};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
@@ -91,7 +92,9 @@ impl Roles {
         match self {
             Self::Provision(wanted) => {
                 let wanted = wanted.read()?;
-                Ok(report(&migrations(global).await?.provision(&wanted).await?))
+                let provisioned = migrations(global).await?.provision(&wanted).await?;
+                warn_of_open_schema(global).await?;
+                Ok(report(&provisioned))
             }
             Self::Show => Ok(report(&migrations_to_read(global).await?.provisioned().await?)),
             Self::Check => Ok(checked(&migrations_to_read(global).await?.check_roles().await?)),

@@ -47,7 +47,7 @@ pub(crate) struct Size {
 
 impl Size {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
-        let database = Database::connect(existing(global)?).await?;
+        let database = Database::connect(existing(global).await?).await?;
         let sizes = sizes(&engine_of(&database, global)?, !self.no_tenants).await?;
         if sizes.tables.is_empty() {
             return Err(Failure::NotReady(

@@ -44,6 +44,7 @@ mod secrets;
 mod seed;
 mod settings;
 mod size;
+mod superuser;
 mod support;
 mod taken_over;
 mod tenant;

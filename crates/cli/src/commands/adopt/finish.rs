@@ -24,7 +24,7 @@ pub(super) struct Answers {
 }
 
 pub(super) async fn run(global: &Global, answers: Answers) -> Result<Report> {
-    let settings = existing(global)?;
+    let settings = existing(global).await?;
     let mut migrations = migrations_of(&settings, global).await?;
     let mut logins = Vec::new();
     if migrations.mark().await?.is_some_and(|mark| mark.state == State::Coexistence) {

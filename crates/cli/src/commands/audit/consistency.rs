@@ -61,7 +61,7 @@ pub(crate) struct VerifyConsistency {
 impl ProveConsistency {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         let mut file = NewFile::create(&self.out, self.force)?;
-        let database = Database::connect(existing(global)?).await?;
+        let database = Database::connect(existing(global).await?).await?;
         let reader = database.audit_reader().await?;
         let failed = rylie_db::Error::from;
         let to = match self.to {

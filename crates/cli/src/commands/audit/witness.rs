@@ -81,7 +81,8 @@ fn refusal(error: audit::Error) -> Failure {
         audit::Error::Forked { .. }
         | audit::Error::Shorter { .. }
         | audit::Error::OtherDatabase
-        | audit::Error::Untrusted { .. } => Failure::Found(error.to_string()),
+        | audit::Error::Untrusted { .. }
+        | audit::Error::Malformed { what: "consistency proof", .. } => Failure::Found(error.to_string()),
         audit::Error::StateLost { .. } => Failure::Refused(error.to_string()),
         error => error.into(),
     }

@@ -38,7 +38,7 @@ pub(crate) struct Create {
 
 impl Create {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
-        let settings = existing(global)?;
+        let settings = existing(global).await?;
         let folder = self.place.folder(&settings)?;
         let key = audit::signing_key_if_any(self.drill.key.as_deref(), &settings)?;
         let progress = progress::bytes(global, "copying");

@@ -67,7 +67,7 @@ impl Restore {
                 "a backup holds one moment; for any other one use `rylie pitr restore --to-time TIME`".to_owned(),
             ));
         }
-        let settings = if self.tenant.is_some() { existing(global)? } else { global.settings()? };
+        let settings = if self.tenant.is_some() { existing(global).await? } else { global.settings()? };
         if let Some(Ok(target)) = self.to.as_deref().map(Config::target_of) {
             progress::line(global, &target);
         }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{DrillArgs, Place, age, document, recorded, shown};
 use crate::arguments::Global;
-use crate::commands::{audit, name_target};
+use crate::commands::{audit, begin};
 use crate::failure::{Failure, Result};
 use crate::progress;
 use crate::report::{Report, table};
@@ -59,7 +59,7 @@ pub(crate) struct CheckCertificate {
 impl Verify {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
-        name_target(global, &settings);
+        begin(global, &settings).await?;
         let folder = self.place.folder(&settings)?;
         match folder.get(&self.id).await {
             Ok(backup) => drill(global, &settings, &backup, &self.drill).await,

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::confirm::confirm;
 use crate::arguments::Global;
+use crate::commands::begin;
 use crate::commands::maintain::age;
-use crate::commands::name_target;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
@@ -72,7 +72,7 @@ impl Terminate {
 impl Guard {
     async fn end(&self, global: &Global, target: SessionTarget, how: SessionEnd) -> Result<Report> {
         let settings = global.settings()?;
-        name_target(global, &settings);
+        begin(global, &settings).await?;
         let engine = Engine::new(settings.database_url())?;
         let mut sessions = sessions_to_end(&engine, target).await?;
         let protected = sessions.iter().find(|session| session.protected.is_some()).filter(|_| !self.force);
