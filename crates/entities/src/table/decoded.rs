@@ -7,6 +7,7 @@ use sqlx::{Row, ValueRef};
 /// Decodes a row with all columns of the table, in their order, into its model.
 pub trait Decoded: EntityTrait {
     /// Returns the expressions of the columns, in their order, where these are not the columns themselves.
+    #[must_use]
     fn selected(_engine: DbBackend) -> Option<String> {
         None
     }

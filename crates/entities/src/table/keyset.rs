@@ -41,6 +41,7 @@ pub trait KeysetTable: TenantOwned + Decoded {
     fn after(place: KeysetKey, order: &Order) -> Option<Expr>;
 
     /// As [`after`](Self::after), where the engines differ.
+    #[must_use]
     fn after_on(_engine: DbBackend, place: KeysetKey, order: &Order) -> Option<Expr> {
         Self::after(place, order)
     }

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use rylie_audit::{LongText, Text, TextDigest};
 use sea_orm::{DbBackend, QueryResult, Value};
 
-use crate::audit::rows::{DETAILS, ODD_POSITION, ODD_TIME, TEXTS, details, lenient, long_key};
+use crate::audit::rows::{DETAILS, ODD_POSITION, ODD_TIME, TEXTS, details, lenient, long_key, signed};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
 /// Number of bytes of a value that are read at a time on SQLite.
-const PIECE: i64 = 32 << 20;
+const PIECE: usize = 32 << 20;
 
 /// A row with the columns of a record, and its long texts.
 #[derive(Debug)]
@@ -128,9 +128,12 @@ async fn by_pieces(tx: &Tx, from: &From, column: &str, length: i64) -> Result<Lo
     let mut whole = if is_text { Spelling::Utf8(Utf8::default()) } else { Spelling::Upper };
     loop {
         let mut digest = TextDigest::default().add(whole.label());
-        for begin in (1..=length).step_by(PIECE as usize) {
+        for begin in (1..=length).step_by(PIECE) {
             let sql = format!("SELECT substr(CAST({column} AS BLOB), $2, $3) {}", from.sql);
-            let rows = tx.across_tenants()?.rows(&sql, vec![from.key.clone(), begin.into(), PIECE.into()]).await?;
+            let rows = tx
+                .across_tenants()?
+                .rows(&sql, vec![from.key.clone(), begin.into(), signed(PIECE as u64).into()])
+                .await?;
             let piece: Vec<u8> = rows.first().ok_or(UNREADABLE)?.try_get_by_index(0)?;
             digest = match &mut whole {
                 Spelling::Utf8(utf8) => {

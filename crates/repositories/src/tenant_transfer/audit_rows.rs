@@ -116,13 +116,13 @@ fn record(engine: DbBackend, row: &QueryResult, columns: &[Column], long: &LongT
     columns.iter().enumerate().map(cell).collect()
 }
 
-/// Returns the text to store for a value of an export.
-pub(super) fn stored(name: &str, json: &Json) -> Option<Option<String>> {
+/// Returns the value to store for one of an export; `None` if it is no text.
+pub(super) fn stored(name: &str, json: &Json) -> Option<Value> {
     let text = match json {
-        Json::Null => return Some(is_required(name).then(String::new)),
+        Json::Null => return Some(is_required(name).then(String::new).into()),
         _ => serde_json::from_value::<Text>(json.clone()).ok()?,
     };
     // The text itself is in no export.
     let spelled = |text: &Text| text.long().map(|long| format!("long {} {}", long.bytes(), long.sha256()));
-    Some(spelled(&text).or_else(|| text.whole().map(str::to_owned)))
+    Some(spelled(&text).or_else(|| text.whole().map(str::to_owned)).into())
 }

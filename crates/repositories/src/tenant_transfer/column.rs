@@ -129,7 +129,7 @@ impl Column {
     /// Returns the value to bind; `None` if it does not fit the type of the column.
     pub(super) fn value_of(&self, engine: DbBackend, json: &Json) -> Option<Value> {
         let text = match (self.kind, json) {
-            (Kind::AuditText(_), _) => return audit_rows::stored(&self.name, json).map(Value::String),
+            (Kind::AuditText(_), _) => return audit_rows::stored(&self.name, json),
             (_, Json::Null) => return Some(Value::String(None)),
             (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if engine == DbBackend::Sqlite => {
                 return number.as_i64().map(Value::from);
