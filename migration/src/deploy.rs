@@ -54,7 +54,7 @@ impl Migrations {
         Ok(!history.pending().is_empty()
             || !history.without_entry().is_empty() && guard::may_create(&mut self.connection).await?
             || leftovers::are_there(&mut self.connection).await?
-            || row_security::can_be_fixed(&mut self.connection).await?
+            || row_security::can_be_fixed(&mut self.connection).await?.is_some()
             || coexistence::can_be_settled(&mut self.connection).await?
             || grants::can_be_settled(&mut self.connection).await?)
     }

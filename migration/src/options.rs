@@ -90,6 +90,11 @@ pub enum DeployProgress<'a> {
         /// Its name.
         migration: &'a str,
     },
+    /// A part of row-level security is missing, such as a policy, and the deploy creates what is missing.
+    RestoringRowSecurity {
+        /// The first missing part.
+        missing: &'a str,
+    },
     /// All migrations are applied, but row-level security is not in force: this login may not create what is missing. A
     /// later deploy by a login with the right completes it.
     WithoutRowSecurity {

@@ -101,6 +101,7 @@ fn in_words(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
             let words: Vec<&str> = statement.split_whitespace().collect();
             Some(format!("  {step}: {}", words.join(" ")))
         }
+        DeployProgress::RestoringRowSecurity { missing } => Some(format!("restoring row-level security: {missing}")),
         DeployProgress::Rows { step, done, of: Some(of), .. } => Some(format!("  {step}: {done} of about {of} rows")),
         DeployProgress::Rows { step, done, of: None, .. } => Some(format!("  {step}: {done} rows")),
         _ => None,

@@ -35,6 +35,15 @@ pub enum Error {
         constraint: Option<String>,
     },
 
+    /// A check of the table refuses the value of a column.
+    #[error("column {column} of table {table} is not acceptable: a check of the table refuses the value")]
+    Check {
+        /// The table's name.
+        table: String,
+        /// The column's name.
+        column: String,
+    },
+
     /// An input that cannot be stored or queried.
     #[error("{what} is not acceptable: {reason}")]
     Invalid {
@@ -153,6 +162,13 @@ impl Fault {
         driver_error(&self.0).map_or_else(|| self.to_string(), |error| Reason(error).with_remedy())
     }
 
+    /// Returns whether no unique index has the columns of an `ON CONFLICT`. SQLite has no code for that.
+    #[must_use]
+    pub fn lacks_unique(&self) -> bool {
+        let Some(sqlx::Error::Database(error)) = driver_error(&self.0) else { return false };
+        error.code().as_deref() == Some("42P10") || error.message().starts_with("ON CONFLICT clause does not match")
+    }
+
     /// Returns whether the database reported one of these codes.
     #[must_use]
     pub fn has_code(&self, codes: &[&str]) -> bool {
@@ -242,6 +258,7 @@ fn from_report(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         ErrorKind::ForeignKeyViolation => {
             return Some(Error::Reference { constraint: report.constraint().map(str::to_owned) });
         }
+        ErrorKind::CheckViolation => return checked(report),
         _ => {}
     }
     match code.as_ref() {
@@ -308,6 +325,17 @@ fn cached(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
     let fields: Vec<_> =
         columns.split(", ").filter_map(|column| column.split_once('.').map(|(_, field)| field)).collect();
     (table.to_owned(), fields.join("_"))
+}
+
+/// Returns table and column of a check, from its name `Table_column_check`; `None` for a check with another name.
+fn checked(report: &dyn sqlx::error::DatabaseError) -> Option<Error> {
+    // SQLite names the constraint in its message only: `CHECK constraint failed: Note_state_check`.
+    let name = report.constraint().or_else(|| report.message().rsplit(": ").next())?;
+    let (table, column) = match report.table() {
+        Some(table) => (table, name.strip_prefix(table)?.strip_prefix('_')?.strip_suffix("_check")?),
+        None => name.strip_suffix("_check")?.rsplit_once('_')?,
+    };
+    Some(Error::Check { table: table.to_owned(), column: column.to_owned() })
 }
 
 /// Texts by which [`Error`] recognises a statement that was refused before it was sent.

@@ -169,6 +169,16 @@ impl Transaction {
         done.map_err(query_error)
     }
 
+    /// Ends a transaction that changed nothing. On SQLite one that may write holds the file's write lock, which is free
+    /// when this returns. Elsewhere the rollback runs in the background.
+    pub async fn end_unchanged(self) {
+        if self.access == Access::ReadWrite
+            && let Some(EngineConnection::Sqlite(held)) = self.into_open()
+        {
+            held.release().await;
+        }
+    }
+
     /// Creates a savepoint and returns its number.
     pub async fn savepoint(&self) -> Result<u64, DbErr> {
         let number = self.savepoints.next();

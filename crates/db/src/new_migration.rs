@@ -112,7 +112,7 @@ impl NewMigration {
         let name = format!("own_m{}_{number:06}_{what}", env.now().format("%Y%m%d"));
         let entities: Vec<_> = schema.tables().iter().map(|table| table.entity.clone()).collect();
         let difference = Difference::between(&entities, &own_catalog(schema.migrations()));
-        let source = own::write(&name, what, &difference);
+        let source = own::write(&name, what, &difference, schema);
         let undescribed = difference
             .new_tables
             .iter()

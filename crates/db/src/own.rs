@@ -8,8 +8,8 @@ pub use async_trait::async_trait;
 pub use rylie_audit::{Action, Event};
 pub use rylie_crypto::Secret;
 pub use rylie_entities::{
-    AgencyId, Env, OwnTable, Readable, RequestId, RowId, SealedColumn, TaskId, TenantId, TenantOwned, Timestamp,
-    UserId, agency, id, request, task, user,
+    Agency, AgencyId, Env, OwnTable, Readable, Request, RequestId, RowId, SealedColumn, Task, TaskId, TenantId,
+    TenantOwned, Timestamp, User, UserId, agency, id, request, task, user,
 };
 pub use rylie_migration::{AlterTable, ColumnKind, CreateTable, Engine, Migration, NewTable, Step, TableChange};
 pub use rylie_repositories::{
@@ -22,6 +22,10 @@ pub use sea_orm;
 pub use sea_orm::entity::prelude::*;
 pub use sea_orm::sea_query::Order;
 pub use sea_orm::{ActiveValue, Condition, FromJsonQueryResult, NotSet, Set};
+pub use serde_json::json;
+// Private, so that the prelude's is not exported: its `to_string` would make that of `ToString` ambiguous.
+#[expect(unused_imports, hidden_glob_reexports, reason = "it hides the prelude's")]
+use sea_orm::Iden;
 
 pub use crate::schema::Schema;
 
@@ -29,9 +33,9 @@ pub use crate::schema::Schema;
 #[doc(hidden)]
 pub mod derived {
     pub use rylie_entities::{
-        ColumnTrait, Condition, DbErr, Decoded, Expr, Keyed, KeysetKey, KeysetRow, KeysetTable, Order, OwnColumns,
-        OwnTable, QueryResult, Readable, RepositoryTable, SoftDelete, SoftDeleted, TenantId, TenantOwned, UserId,
-        beyond, nullable,
+        ColumnTrait, Condition, DbErr, Decoded, Expr, Keyed, KeysetKey, KeysetRow, KeysetTable, Labels, NoLabels,
+        Order, OwnColumns, OwnTable, QueryResult, Readable, RepositoryTable, SoftDelete, SoftDeleted, TenantId,
+        TenantOwned, TypedColumn, UserId, beyond, nullable,
     };
     pub use rylie_repositories::{Loaded, Reading, TenantUnit, load};
 }

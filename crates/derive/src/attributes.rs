@@ -1,7 +1,7 @@
 //! The attributes of the struct: ours, and SeaORM's table name.
 
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, LitStr, Path, Result, Token, parenthesized};
+use syn::{Attribute, LitInt, LitStr, Path, Result, Token, parenthesized};
 
 /// `#[tenant_owned(…)]` as it was written. Fields are named by their identifiers.
 #[derive(Default)]
@@ -12,6 +12,8 @@ pub(crate) struct Attributes {
     pub(crate) soft_delete: Option<Path>,
     pub(crate) append_only: Option<Path>,
     pub(crate) audited: Vec<LitStr>,
+    /// The most bytes of a text or a JSON document.
+    pub(crate) max_bytes: Vec<(LitStr, LitInt)>,
     pub(crate) table: Option<LitStr>,
     /// How SeaORM spells columns without a name.
     pub(crate) rename_all: Option<LitStr>,
@@ -49,6 +51,16 @@ impl Attributes {
                 parenthesized!(names in meta.input);
                 self.audited.extend(names.parse_terminated(<LitStr as syn::parse::Parse>::parse, Token![,])?);
             }
+            "max_bytes" => {
+                let limits;
+                parenthesized!(limits in meta.input);
+                let limit = |input: syn::parse::ParseStream<'_>| {
+                    let field = input.parse()?;
+                    input.parse::<Token![=]>()?;
+                    Ok((field, input.parse()?))
+                };
+                self.max_bytes.extend(limits.parse_terminated(limit, Token![,])?);
+            }
             "platform" => self.platform = Some(meta.value()?.parse()?),
             "owned_by" => self.owned_by = Some(meta.value()?.parse()?),
             "by_id" => self.by_id = Some(meta.value()?.parse()?),
@@ -85,6 +97,6 @@ pub(crate) fn skip(meta: &ParseNestedMeta<'_>) -> Result<()> {
 fn unknown(meta: &ParseNestedMeta<'_>) -> syn::Error {
     meta.error(
         "unknown attribute; there are: tenant = \"field\", owner = \"field\", sort = \"field\", soft_delete, append_only, \
-         audited(\"field\", …)",
+         audited(\"field\", …), max_bytes(\"field\" = 4_096, …)",
     )
 }

@@ -39,6 +39,7 @@ pub(crate) struct Entity {
     pub(crate) created_at: Option<usize>,
     pub(crate) updated_at: Option<usize>,
     pub(crate) audited: Vec<usize>,
+    pub(crate) max_bytes: Vec<(usize, usize)>,
 }
 
 impl Entity {
@@ -108,8 +109,29 @@ impl Entity {
             return Err(Error::new_spanned(path, "a row that is never changed cannot be soft-deleted"));
         }
         let audited = attributes.audited.iter().map(named).collect::<Result<Vec<_>>>()?;
+        let max_bytes = attributes.max_bytes.iter().map(|(name, most)| {
+            let at = named(name)?;
+            if ["bool", "i32", "i64", "f64", "Timestamp"].contains(&fields[at].kind.as_str()) {
+                return Err(Error::new(name.span(), "only a text or a JSON document has a length"));
+            }
+            Ok((at, most.base10_parse()?))
+        });
+        let max_bytes = max_bytes.collect::<Result<Vec<_>>>()?;
         let (created_at, updated_at) = (timed("created_at"), timed("updated_at"));
-        Ok(Self { attributes, table, fields, id, tenant, owner, sort, soft_delete, created_at, updated_at, audited })
+        Ok(Self {
+            attributes,
+            table,
+            fields,
+            id,
+            tenant,
+            owner,
+            sort,
+            soft_delete,
+            created_at,
+            updated_at,
+            audited,
+            max_bytes,
+        })
     }
 }
 

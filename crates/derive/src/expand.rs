@@ -197,8 +197,22 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
         .enumerate()
         .filter(|(at, field)| ![entity.id, entity.tenant].contains(at) && field.is_typed());
     let typed = typed.map(|(_, Field { column, inner, .. })| {
-        quote!((Column::#column, ::std::any::TypeId::of::<#inner> as fn() -> ::std::any::TypeId))
+        quote!(#root::TypedColumn {
+            column: Column::#column,
+            id: ::std::any::TypeId::of::<#inner>,
+            labels: || {
+                // Chosen for a type that is no enumeration.
+                #[allow(unused_imports)]
+                use #root::NoLabels as _;
+                #root::Labels::<#inner>::texts()
+            },
+        })
     });
+    let max_bytes = entity.max_bytes.iter().map(|(at, most)| {
+        let column = column(*at);
+        quote!((#column, #most))
+    });
+    let max_bytes = option(entity.attributes.platform.is_none().then(|| quote!(&[#(#max_bytes),*])));
     let (id, id_type) = (&entity.fields[entity.id].ident, &entity.fields[entity.id].ty);
     let of_service = if entity.attributes.platform.is_none() { loaded(entity, root) } else { TokenStream::new() };
     quote! {
@@ -210,6 +224,7 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
                 sealed: &[#(#sealed),*],
                 audited: &[#(#audited),*],
                 append_only: #append_only,
+                max_bytes: #max_bytes,
                 typed: &[#(#typed),*],
             };
 

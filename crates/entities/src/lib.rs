@@ -46,6 +46,8 @@ pub use table::{
     Decoded, Keyed, KeysetKey, KeysetRow, KeysetTable, OwnColumns, OwnTable, Readable, RepositoryTable, SoftDelete,
     SoftDeleted, TypedColumn, beyond, nullable,
 };
+#[doc(hidden)]
+pub use table::{Labels, NoLabels};
 pub use tables::{EntityColumn, EntityReference, EntityTable, table, tables};
 pub use tenant::{TenantId, TenantOwned};
 // For the derive.

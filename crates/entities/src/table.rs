@@ -9,4 +9,4 @@ mod own;
 pub use decoded::{Decoded, nullable};
 pub use keyed::{Keyed, SoftDelete, SoftDeleted};
 pub use keyset::{KeysetKey, KeysetRow, KeysetTable, beyond};
-pub use own::{OwnColumns, OwnTable, Readable, RepositoryTable, TypedColumn};
+pub use own::{Labels, NoLabels, OwnColumns, OwnTable, Readable, RepositoryTable, TypedColumn};

@@ -1,6 +1,8 @@
 //! A point in time as the database stores it.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, ParseError, SubsecRound, Utc};
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::sqlx::error::BoxDynError;
 use sea_orm::sqlx::postgres::{PgTypeInfo, PgValueFormat, PgValueRef};
@@ -22,6 +24,15 @@ impl Timestamp {
     #[must_use]
     pub fn utc(self) -> DateTime<Utc> {
         self.0.and_utc()
+    }
+}
+
+/// Reads a time of RFC 3339, such as `2026-12-01T10:00:00Z`. Converts it to UTC, and truncates it to milliseconds.
+impl FromStr for Timestamp {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        DateTime::parse_from_rfc3339(text).map(|at| at.to_utc().into())
     }
 }
 
@@ -167,6 +178,15 @@ mod tests {
             let at = Timestamp::from(text.parse::<DateTime<Utc>>().unwrap());
             assert_eq!(serde_json::to_string(&at).unwrap(), json);
             assert_eq!(serde_json::from_str::<Timestamp>(json).unwrap(), at);
+        }
+    }
+
+    #[test]
+    fn a_text_with_an_offset_is_read_in_utc() {
+        let read = "2026-12-01T10:00:00.1239+02:00".parse::<Timestamp>().unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), "\"2026-12-01T08:00:00.123Z\"");
+        for refused in ["", "2026-12-01", "2026-12-01T10:00:00", "tomorrow"] {
+            assert!(refused.parse::<Timestamp>().is_err(), "{refused}");
         }
     }
 

@@ -1,19 +1,13 @@
 //! Limits of what is stored. They apply to our writes; the old service's rows may be longer and are read as they are.
 
-use std::io;
-
 use sea_orm::prelude::Json;
+
+pub use rylie_tenancy::{MAX_JSON_BYTES, MAX_TEXT_BYTES};
 
 use crate::{Error, Result};
 
 /// The longest single line, in bytes: titles, names, addresses of pages, kinds of work.
 pub const MAX_LINE_BYTES: usize = 4_096;
-
-/// The longest text, in bytes: descriptions.
-pub const MAX_TEXT_BYTES: usize = 256 * 1_024;
-
-/// The longest JSON document of a row, in bytes.
-pub const MAX_JSON_BYTES: usize = 256 * 1_024;
 
 /// The longest secret that is sealed, in bytes: tokens of other services.
 pub const MAX_SECRET_BYTES: usize = 16 * 1_024;
@@ -44,7 +38,7 @@ pub(crate) fn text(what: &'static str, text: String) -> Result<String> {
 
 /// Checks a JSON document.
 pub(crate) fn json(what: &'static str, document: Json) -> Result<Json> {
-    if serde_json::to_writer(Room(MAX_JSON_BYTES), &document).is_err() {
+    if !rylie_tenancy::json_fits(&document, MAX_JSON_BYTES) {
         return Err(Error::Invalid { what, reason: "as JSON it must have 262,144 bytes at most" });
     }
     Ok(document)
@@ -56,20 +50,6 @@ pub(crate) fn secret(text: &str) -> Result<()> {
         0 => Err(Error::Invalid { what: "a token or key", reason: "it must not be empty" }),
         1..=MAX_SECRET_BYTES => Ok(()),
         _ => Err(Error::Invalid { what: "a token or key", reason: "it must have 16,384 bytes at most" }),
-    }
-}
-
-/// Counts bytes without storing them, and fails when the room is used.
-struct Room(usize);
-
-impl io::Write for Room {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::WriteZero)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -331,7 +331,8 @@ fn insert(
     let (mut values, mut tuples) = (Vec::new(), Vec::new());
     for row in rows {
         refuse_foreign(row, tenant)?;
-        let wrong = |column: &str, reason| Error::InvalidColumn { table: table.name, column: shown(column), reason };
+        let wrong =
+            |column: &str, reason| Error::InvalidColumn { table: table.name.to_owned(), column: shown(column), reason };
         if let Some(unknown) = row.keys().find(|name| columns.iter().all(|column| column.name != **name)) {
             return Err(wrong(unknown, "this database has no such column"));
         }

@@ -45,12 +45,12 @@ pub enum Error {
         reason: &'static str,
     },
 
-    /// A row that comes from outside does not fit a column of its table. The message contains no value.
+    /// A value does not fit a column of its table, or the call may not set it. The message contains no value.
     #[error("column {column} of table {table} is not acceptable: {reason}")]
     InvalidColumn {
         /// The table's name.
-        table: &'static str,
-        /// The column's name, as the row has it, shortened and without control characters.
+        table: String,
+        /// The column's name. That of a row from outside is shortened and has no control characters.
         column: String,
         /// What it must be.
         reason: &'static str,
@@ -228,6 +228,9 @@ impl From<ConnectionError> for Error {
         match error {
             ConnectionError::Conflict { entity, field } => Self::Conflict { entity, field },
             ConnectionError::Reference { constraint } => Self::Reference { constraint },
+            ConnectionError::Check { table, column } => {
+                Self::InvalidColumn { table, column, reason: "a check of the table refuses the value" }
+            }
             ConnectionError::Invalid { what, reason } => Self::Invalid { what, reason },
             ConnectionError::NoPlatform => Self::NoPlatform,
             ConnectionError::ForeignFile => Self::ForeignFile,

@@ -143,8 +143,10 @@ impl Tx {
     /// Commits the changes.
     pub async fn commit(mut self) -> Result<()> {
         let done = match self.transaction.take() {
-            // A read-only transaction needs no commit; its rollback runs in the background.
-            Some(transaction) if !transaction.wrote() => Ok(()),
+            Some(transaction) if !transaction.wrote() => {
+                transaction.end_unchanged().await;
+                Ok(())
+            }
             Some(transaction) => match transaction.settle().await {
                 Ok(()) => transaction.commit().await.map_err(|error| ConnectionError::during_commit(error).into()),
                 Err(before) => Err(before.into()),
@@ -167,7 +169,12 @@ impl Tx {
                 Err(before) => Err(before.into()),
             },
             // Without changes there is no position to wait for.
-            _ => Ok(LogPosition::default()),
+            unchanged => {
+                if let Some(transaction) = unchanged {
+                    transaction.end_unchanged().await;
+                }
+                Ok(LogPosition::default())
+            }
         };
         self.settings_committed();
         self.refusals_recorded().await;

@@ -1,59 +1,82 @@
 //! Checks a service's own tables: what the catalog says, part by part.
 
+mod catalog;
 mod keys;
+mod labels;
 mod of_unit;
 mod rows;
 
 use rylie_db::entities::table;
 use rylie_db::own::{OwnTable, Schema};
-use rylie_db::repositories::OwnTableInfo;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-use crate::{Error, Result, World};
+use crate::{Result, World};
 
 pub use of_unit::tables;
 pub use rows::OwnRows;
-
-const DOING: &str = "reading the catalog";
 
 /// Asserts that nothing of the protection of any table in the world's [`Schema`] is missing.
 ///
 /// # Panics
 ///
-/// Panics as [`assert_isolated`] does.
+/// Panics as [`assert_isolated`] does, with the parts of all tables.
 #[expect(clippy::unwrap_used, reason = "an assertion")]
 pub async fn assert_all_isolated(world: &World) {
+    let mut found = Vec::new();
     for table in schema(world).tables() {
-        let found = of_catalog(world, table).await.unwrap();
-        assert_none_missing(world, table.name, &found).await;
+        let missing = catalog::problems(world, table).await.unwrap();
+        found.extend(missing.into_iter().map(|part| (table.name, part)));
     }
+    found.extend(drifted(world).await);
+    assert_none(&found);
 }
 
 /// Asserts that nothing of an own table's protection is missing.
 ///
 /// # Panics
 ///
-/// Panics with the name of each part that is missing or differs: table, column, tenant key, check, index, foreign key,
-/// policy, forced flag or grant. Panics also where the schema differs from its migrations.
+/// Panics with the name of each part that is missing or differs, a line each: table, column, tenant key, check, labels of
+/// an enumeration, index, foreign key, policy, forced flag or grant. Panics also where the schema differs from its
+/// migrations.
 #[expect(clippy::unwrap_used, reason = "an assertion")]
 pub async fn assert_isolated<E: OwnTable>(world: &World) {
-    let found = problems::<E>(world).await.unwrap();
-    assert_none_missing(world, E::TABLE, &found).await;
+    let mut found: Vec<_> = problems::<E>(world).await.unwrap().into_iter().map(|part| (E::TABLE, part)).collect();
+    found.extend(drifted(world).await.into_iter().filter(|(table, _)| *table == E::TABLE));
+    assert_none(&found);
 }
 
-#[expect(clippy::panic, clippy::unwrap_used, reason = "an assertion")]
-async fn assert_none_missing(world: &World, table: &str, found: &[String]) {
-    assert!(found.is_empty(), "{table}: {}", found.join("; "));
+fn assert_none(found: &[(&str, String)]) {
+    let lines: Vec<_> = found.iter().map(|(table, part)| format!("{table}: {part}")).collect();
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+/// Returns what of the own tables differs from their migrations, each with its table.
+#[expect(clippy::unwrap_used, reason = "an assertion")]
+async fn drifted(world: &World) -> Vec<(&str, String)> {
     let drift = world.database().migrations().await.unwrap().drift().await.unwrap();
-    let of_table = |object: &str| object.contains(table);
-    if let Some(other) = drift.differences.iter().find(|difference| of_table(&difference.object)) {
-        panic!("{table}: {other}");
-    }
-    let extra: Vec<_> = drift.extra.iter().filter(|object| of_table(object)).collect();
-    assert!(extra.is_empty(), "{table}: the migrations do not make {extra:?}");
+    let tables: Vec<_> = schema(world).tables().iter().map(|table| table.name).collect();
+    let differing = drift.differences.iter().map(|difference| (&difference.object, difference.to_string()));
+    let extra = drift.extra.iter().map(|object| (object, format!("the migrations do not make {object}")));
+    let of_own = differing.chain(extra).filter_map(|(object, text)| Some((table_of(object, &tables)?, text)));
+    let pending = drift.pending.into_iter().map(|name| ("the schema", format!("the migration {name} is pending")));
+    of_own.chain(pending).collect()
 }
 
-fn schema(world: &World) -> &Schema {
+/// Returns the own table to which an object belongs: `column Note.title`, `rights of PUBLIC on table Note`. On SQLite the
+/// name of an index or a trigger begins with its table's; on PostgreSQL those of functions contain it.
+fn table_of<'a>(object: &str, tables: &[&'a str]) -> Option<&'a str> {
+    let words = || object.split_whitespace().map(|word| word.trim_start_matches("public.").trim_matches('"'));
+    let is_of = |table: &str| {
+        let functions = ["by_id(", "visible_"].map(|rest| format!("own_{}_{rest}", table.to_lowercase()));
+        words().any(|word| {
+            let rest = word.strip_prefix(table);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '_', '"']))
+                || functions.iter().any(|function| word.starts_with(function))
+        })
+    };
+    tables.iter().copied().filter(|table| is_of(table)).max_by_key(|table| table.len())
+}
+
+pub(crate) fn schema(world: &World) -> &Schema {
     world.database().config().schema()
 }
 
@@ -63,138 +86,33 @@ pub async fn problems<E: OwnTable>(world: &World) -> Result<Vec<String>> {
         Some(known) => {
             let mut known = known.clone();
             known.entity = table::<E>();
-            of_catalog(world, &known).await
+            catalog::problems(world, &known).await
         }
         None => Ok(vec!["the `Schema` of the configuration does not name the entity".to_owned()]),
     }
 }
 
-async fn of_catalog(world: &World, table: &OwnTableInfo) -> Result<Vec<String>> {
-    let (mut missing, indexes, keys) =
-        if world.is_postgres() { postgres(world, table).await? } else { sqlite(world, table).await? };
-    missing.extend(keys::missing(table, schema(world), &keys));
-    let order = format!("tenantId,{}", table.order.join(","));
-    if !indexes.iter().any(|columns| *columns == order || columns.starts_with(&format!("{order},"))) {
-        missing.push(format!("missing an index by {order}, the order of its lists"));
-    }
-    Ok(missing)
-}
+#[cfg(test)]
+mod tests {
+    use super::table_of;
 
-/// What is missing, the columns of each index, and each foreign key's columns with their parents.
-type Found = (Vec<String>, Vec<String>, Vec<(String, String)>);
-
-/// Each statement returns the names of what is missing. `$1` is the table.
-const POSTGRES: [&str; 9] = [
-    "SELECT 'the table' WHERE to_regclass(format('public.%I', $1::text)) IS NULL",
-    "SELECT 'the tenant key: \"tenantId\" text NOT NULL' WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('public.%I', $1::text)) \
-     AND attname = 'tenantId' AND attnotnull AND atttypid = 'text'::regtype)",
-    "SELECT 'the check that the tenant key is not empty' WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(format('public.%I', $1::text)) \
-     AND contype = 'c' AND conname = $1::text || '_tenantId_check')",
-    "SELECT 'an index that begins with the tenant' WHERE NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid \
-     AND a.attnum = i.indkey[0] WHERE i.indrelid = to_regclass(format('public.%I', $1::text)) AND a.attname = 'tenantId' AND i.indisvalid)",
-    // A key to a user may be plain, with a trigger that hides the users of other tenants.
-    "SELECT 'the tenant in the foreign key ' || conname FROM pg_constraint c WHERE c.conrelid = to_regclass(format('public.%I', $1::text)) AND c.contype = 'f' \
-     AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) AND a.attname = 'tenantId') \
-     AND NOT (c.confrelid = to_regclass('public.\"User\"') AND 2 = (SELECT count(*) FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = c.conrelid \
-     AND a.attnum = c.conkey[1] WHERE t.tgrelid = c.conrelid AND t.tgname IN ('Parent_' || a.attname || '_visible_insert', 'Parent_' || a.attname || '_visible_update')))",
-    "SELECT 'the policy ' || role FROM unnest(ARRAY['rylie_tenant', 'rylie_platform']) AS role WHERE NOT EXISTS (SELECT FROM pg_policy p \
-     WHERE p.polrelid = to_regclass(format('public.%I', $1::text)) AND p.polname = role AND p.polpermissive AND p.polcmd = '*')",
-    "SELECT 'the policies in force, also for the owner' FROM pg_class WHERE oid = to_regclass(format('public.%I', $1::text)) AND NOT (relrowsecurity AND relforcerowsecurity)",
-    "SELECT 'the grant of ' || privilege || ' to ' || role FROM unnest(ARRAY['rylie_tenant', 'rylie_platform']) AS role, unnest(ARRAY['SELECT', 'INSERT']) AS privilege \
-     WHERE NOT has_table_privilege(role, to_regclass(format('public.%I', $1::text)), privilege)",
-    "SELECT 'the function by which rows are read by id' WHERE to_regprocedure(format('public.own_%s_by_id(text, text[])', lower($1::text))) IS NULL",
-];
-
-const SQLITE: [&str; 5] = [
-    "SELECT 'the table' WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1)",
-    "SELECT 'the tenant key: \"tenantId\" TEXT NOT NULL' WHERE NOT EXISTS (SELECT 1 FROM pragma_table_info($1) WHERE name = 'tenantId' AND \"notnull\")",
-    "SELECT 'the check that the tenant key is not empty' WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = $1 AND sql LIKE '%_tenantId_check\" CHECK%')",
-    "SELECT 'an index that begins with the tenant' WHERE NOT EXISTS (SELECT 1 FROM pragma_index_list($1) l, pragma_index_info(l.name) i \
-     WHERE i.seqno = 0 AND i.name = 'tenantId')",
-    "SELECT 'the tenant in the foreign key of ' || min(f.\"from\") FROM pragma_foreign_key_list($1) f GROUP BY f.id HAVING sum(f.\"from\" = 'tenantId') = 0 \
-     AND NOT (min(f.\"table\") = 'User' AND 2 = (SELECT count(*) FROM sqlite_schema s WHERE s.type = 'trigger' AND s.tbl_name = $1 \
-     AND s.name IN ($1 || '_' || min(f.\"from\") || '_visible_insert', $1 || '_' || min(f.\"from\") || '_visible_update')))",
-];
-
-/// As above, for a table whose rows change (`$2`), or are only added.
-const RIGHTS: &str = "SELECT CASE WHEN $2 THEN 'the grant of ' || privilege || ' to rylie_tenant' \
-     ELSE 'the refusal of ' || privilege || ' by tenant units: the entity is `append_only`, its migration is not' END \
-     FROM unnest(ARRAY['UPDATE', 'DELETE']) AS privilege \
-     WHERE has_table_privilege('rylie_tenant', to_regclass(format('public.%I', $1::text)), privilege) <> $2";
-
-async fn postgres(world: &World, table: &OwnTableInfo) -> Result<Found> {
-    let entity = &table.entity;
-    let mut connection = PgConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
-    let mut missing = Vec::new();
-    for sql in POSTGRES {
-        let parts = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
-        missing.extend(named(parts.map_err(Error::sql(DOING))?));
-    }
-    let rights =
-        sqlx::query_scalar(RIGHTS).bind(&entity.name).bind(!table.append_only).fetch_all(&mut connection).await;
-    missing.extend(named(rights.map_err(Error::sql(DOING))?));
-    let sql = "SELECT attname::text, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute \
-         WHERE attrelid = to_regclass(format('public.%I', $1::text)) AND attnum > 0 AND NOT attisdropped";
-    let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
-    missing.extend(differing(table, &columns, |column| &column.kind));
-    let sql = "SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM pg_index i \
-         CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (number, place) \
-         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
-         WHERE i.indrelid = to_regclass(format('public.%I', $1::text)) AND i.indisvalid AND i.indpred IS NULL GROUP BY i.indexrelid";
-    let indexes = sqlx::query_scalar(sql).bind(&entity.name).fetch_all(&mut connection).await;
-    let keys = sqlx::query_as(keys::POSTGRES).bind(&entity.name).fetch_all(&mut connection).await;
-    Ok((missing, indexes.map_err(Error::sql(DOING))?, keys.map_err(Error::sql(DOING))?))
-}
-
-async fn sqlite(world: &World, table: &OwnTableInfo) -> Result<Found> {
-    let entity = &table.entity;
-    let mut connection = SqliteConnection::connect(world.url()).await.map_err(Error::sql(DOING))?;
-    let mut missing = Vec::new();
-    for sql in SQLITE {
-        let parts = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
-        missing.extend(named(parts.map_err(Error::sql(DOING))?));
-    }
-    let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info($1)";
-    let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
-    missing.extend(differing(table, &columns, |column| &column.sqlite_kind));
-    let sql = "SELECT group_concat(name, ',') FROM (SELECT l.name AS of_index, i.name FROM pragma_index_list($1) l, \
-         pragma_index_info(l.name) i WHERE NOT l.partial ORDER BY l.name, i.seqno) GROUP BY of_index";
-    let indexes = sqlx::query_scalar(sql).bind(&entity.name).fetch_all(&mut connection).await;
-    let keys = sqlx::query_as(keys::SQLITE).bind(&entity.name).fetch_all(&mut connection).await;
-    Ok((missing, indexes.map_err(Error::sql(DOING))?, keys.map_err(Error::sql(DOING))?))
-}
-
-fn named(parts: Vec<String>) -> impl Iterator<Item = String> {
-    parts.into_iter().map(|part| format!("missing {part}"))
-}
-
-/// Compares the entity's columns with those of the table: name, type, whether null is allowed, soft delete.
-fn differing(
-    table: &OwnTableInfo,
-    columns: &[(String, String, bool)],
-    kind: impl Fn(&rylie_db::entities::EntityColumn) -> &String,
-) -> Vec<String> {
-    let mut found = Vec::new();
-    let has = |name: &str| columns.iter().any(|(column, ..)| column == name);
-    if !table.soft_delete && has("deleted") && has("deletedAt") {
-        found.push("missing `soft_delete` in the entity: the table has its columns".to_owned());
-    }
-    for wanted in &table.entity.columns {
-        match columns.iter().find(|(name, ..)| *name == wanted.name) {
-            None => found.push(format!("missing the column {}", wanted.name)),
-            Some((_, live, nullable)) if live != kind(wanted) || *nullable != wanted.nullable => found.push(format!(
-                "the column {} is {live}{}, and the entity has {}{}",
-                wanted.name,
-                null(*nullable),
-                kind(wanted),
-                null(wanted.nullable)
-            )),
-            Some(_) => {}
+    #[test]
+    fn an_object_belongs_to_the_table_that_it_names() {
+        let tables = ["Label", "Note", "NoteLabel"];
+        for (object, table) in [
+            ("constraint NoteLabel.NoteLabel_labelId_tenantId_fkey", Some("NoteLabel")),
+            ("index NoteLabel_id_tenantId_key", Some("NoteLabel")),
+            ("trigger Note_authorId_visible_insert", Some("Note")),
+            ("column Label.name", Some("Label")),
+            ("table Label", Some("Label")),
+            ("rights of rylie_tenant on table Note", Some("Note")),
+            ("function own_notelabel_by_id(text,text[])", Some("NoteLabel")),
+            ("function own_note_visible_authorid()", Some("Note")),
+            ("owner of index public.\"Label_pkey\"", Some("Label")),
+            ("column Request.note", None),
+            ("table NoteLabels", None),
+        ] {
+            assert_eq!(table_of(object, &tables), table, "{object}");
         }
     }
-    found
-}
-
-fn null(nullable: bool) -> &'static str {
-    if nullable { " or null" } else { "" }
 }

@@ -47,14 +47,16 @@ async fn missing_for(connection: &mut Connection, opens_units: &str) -> Result<O
     connection.ask(&sql, "looking for roles and policies").await
 }
 
-/// Returns whether something is missing that this login may create.
-pub(crate) async fn can_be_fixed(connection: &mut Connection) -> Result<bool> {
-    Ok(missing(connection).await?.is_some() && unit_roles::may_build(connection).await?)
+/// Returns the first missing part, if this login may create it.
+pub(crate) async fn can_be_fixed(connection: &mut Connection) -> Result<Option<String>> {
+    let Some(missing) = missing(connection).await? else { return Ok(None) };
+    Ok(unit_roles::may_build(connection).await?.then_some(missing))
 }
 
 /// Creates what is missing, if the login may. Call it under the migration lock.
 pub(crate) async fn build(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
-    if can_be_fixed(&mut migrations.connection).await? {
+    if let Some(missing) = &can_be_fixed(&mut migrations.connection).await? {
+        progress(DeployProgress::RestoringRowSecurity { missing });
         build_again(migrations, progress).await?;
     }
     Ok(())

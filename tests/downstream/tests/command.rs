@@ -153,8 +153,12 @@ async fn soft_deleted_rows_are_purged_and_the_doctor_is_content() {
         platform.keywords().remove(&keyword).await.unwrap();
         platform.commit().await.unwrap();
 
+        let would = shell.run("maintain purge --older-than 30d --dry-run");
+        assert!(would.contains("0 requests, 0 tasks and 1 row of Keyword"), "{would}");
         assert_eq!(shell.json("maintain purge --older-than 30d")["own"], json!(1));
         assert_eq!(shell.json("maintain purge --older-than 30d")["deleted"], json!(0));
+        let nothing = shell.run("maintain purge --older-than 30d");
+        assert!(nothing.contains("0 requests, 0 tasks and 0 rows of Keyword"), "{nothing}");
         let document = shell.json("doctor --only isolation tables");
         let checks = document["checks"].as_array().unwrap();
         let found = checks.iter().find(|check| check["status"] == "critical" || check["status"] == "warning");

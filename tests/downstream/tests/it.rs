@@ -233,3 +233,14 @@ fn the_command_writes_the_migration_of_a_new_column() {
     let lost = NewMigration::of_service("create_x", &folder.path().join("none"), &env, &before);
     assert!(matches!(lost, Err(Unwritten::Folder { .. })), "{lost:?}");
 }
+
+#[test]
+fn one_module_has_what_a_service_names_and_hides_no_method() {
+    let at: Timestamp = "2026-12-01T11:00:00+01:00".parse().unwrap();
+    assert_eq!(json!({ "due": at }).to_string(), r#"{"due":"2026-12-01T10:00:00.000Z"}"#);
+    // `Iden` of SeaORM has a method of this name.
+    let named = |word: Option<&&str>| word.map(|word| word.to_string());
+    assert_eq!(named(Some(&"shoes")), Some("shoes".to_owned()));
+    let _: fn(&Request) -> &RequestId = |request| &request.id;
+    let _: fn(&User, &Task, &Agency) = |_, _, _| ();
+}

@@ -1,6 +1,7 @@
 //! Each part that a service forgets is named.
 
 use rylie_db::Config;
+use rylie_db::NewMigration;
 use rylie_db::own::*;
 use rylie_testkit::World;
 use rylie_testkit::own::problems;
@@ -160,4 +161,158 @@ fn an_enumeration_of_postgres_is_refused_with_the_one_to_use() {
     let schema = Schema::new().table::<native::Entity>(&CREATE_MOODY);
     let refused = Config::new("sqlite::memory:").unwrap().with(schema).unwrap_err().to_string();
     assert!(refused.contains("Moody") && refused.contains("db_type = \"Text\""), "{refused}");
+}
+
+mod mooded {
+    use rylie_db::own::*;
+
+    #[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
+    #[sea_orm(rs_type = "String", db_type = "Text")]
+    pub(super) enum Mood {
+        #[sea_orm(string_value = "GLAD")]
+        Glad,
+        #[sea_orm(string_value = "CALM")]
+        Calm,
+        #[sea_orm(string_value = "CROSS")]
+        Cross,
+    }
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "Mooded", rename_all = "camelCase")]
+    pub(super) struct Model {
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub id: String,
+        pub tenant_id: TenantId,
+        pub mood: Mood,
+        pub former: Option<Mood>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+macro_rules! create_mooded {
+    ($name:ident, $table:expr) => {
+        const $name: CreateTable = CreateTable::new("own_m20261201_000001_create_mooded", || $table);
+    };
+}
+create_mooded!(
+    ALL_MOODS,
+    NewTable::new("Mooded")
+        .column("mood", ColumnKind::Labels(&["GLAD", "CALM", "CROSS"]))
+        .nullable("former", ColumnKind::Labels(&["CROSS", "GLAD", "CALM"]))
+);
+create_mooded!(
+    TWO_MOODS,
+    NewTable::new("Mooded").column("mood", ColumnKind::Labels(&["GLAD", "CALM"])).nullable("former", ColumnKind::Text)
+);
+create_mooded!(
+    MORE_MOODS,
+    NewTable::new("Mooded")
+        .column("mood", ColumnKind::Labels(&["GLAD", "CALM", "CROSS", "SAD"]))
+        .nullable("former", ColumnKind::Labels(&["GLAD"]))
+);
+
+/// A table whose check lacks a label of its enumeration.
+pub(super) fn two_moods() -> Schema {
+    Schema::new().table::<mooded::Entity>(&TWO_MOODS)
+}
+
+/// Adds a row with the label that the check of [`two_moods`] lacks.
+pub(super) async fn add_cross(tables: &OwnTables) -> Result<()> {
+    let row = mooded::ActiveModel { mood: Set(mooded::Mood::Cross), ..Default::default() };
+    tables.of::<mooded::Entity>().add(row).await.map(drop)
+}
+
+async fn has_labels(worlds: [World; 3]) {
+    let [whole, fewer, more] = worlds;
+    rylie_testkit::own::assert_all_isolated(&whole).await;
+    assert_eq!(
+        problems::<mooded::Entity>(&fewer).await.unwrap(),
+        [
+            "missing CROSS in the check of mood: the enumeration has it",
+            "missing the check of former: the enumeration has GLAD, CALM, CROSS",
+        ]
+    );
+    assert_eq!(
+        problems::<mooded::Entity>(&more).await.unwrap(),
+        [
+            "missing SAD in the enumeration of mood: the check allows it",
+            "missing CALM, CROSS in the check of former: the enumeration has it",
+        ]
+    );
+}
+
+fn mooded(created_by: &'static CreateTable) -> Schema {
+    Schema::new().table::<mooded::Entity>(created_by)
+}
+
+#[tokio::test]
+async fn labels_that_the_check_or_the_enumeration_lacks_are_named_on_sqlite() {
+    let whole = World::sqlite_with(mooded(&ALL_MOODS)).await.unwrap();
+    let fewer = World::sqlite_with(two_moods()).await.unwrap();
+    has_labels([whole, fewer, World::sqlite_with(mooded(&MORE_MOODS)).await.unwrap()]).await;
+}
+
+#[tokio::test]
+async fn labels_that_the_check_or_the_enumeration_lacks_are_named_on_postgres() {
+    let whole = World::postgres_with(mooded(&ALL_MOODS)).await.unwrap();
+    let fewer = World::postgres_with(two_moods()).await.unwrap();
+    has_labels([whole, fewer, World::postgres_with(mooded(&MORE_MOODS)).await.unwrap()]).await;
+}
+
+mod link {
+    use rylie_db::own::*;
+
+    /// Links drafts to drafts. A text is no data of the link where the relation names it.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, DeriveEntityModel, Eq, PartialEq, TenantOwned)]
+    #[sea_orm(table_name = "DraftLink", rename_all = "camelCase")]
+    pub(super) struct Model {
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub id: String,
+        pub tenant_id: TenantId,
+        pub draft_id: super::note::NoteId,
+        pub request_id: RequestId,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+const LINK: CreateTable = CreateTable::new("own_m20261201_000003_create_draft_link", || {
+    NewTable::new("DraftLink").belongs_to("draftId", "Draft").belongs_to("requestId", "Request")
+});
+const LINK_ONCE: CreateTable = CreateTable::new("own_m20261201_000003_create_draft_link", || {
+    NewTable::new("DraftLink")
+        .belongs_to("draftId", "Draft")
+        .belongs_to("requestId", "Request")
+        .unique(&["requestId", "draftId"])
+});
+
+fn linked(created_by: &'static CreateTable) -> Schema {
+    schema(&WHOLE, &WHOLE_LOG).table::<link::Entity>(created_by)
+}
+
+#[tokio::test]
+async fn a_linking_table_that_is_not_unique_is_named_on_both_engines() {
+    for (once, twice) in [
+        (World::sqlite_with(linked(&LINK_ONCE)).await.unwrap(), World::sqlite_with(linked(&LINK)).await.unwrap()),
+        (World::postgres_with(linked(&LINK_ONCE)).await.unwrap(), World::postgres_with(linked(&LINK)).await.unwrap()),
+    ] {
+        rylie_testkit::own::assert_all_isolated(&once).await;
+        assert_eq!(
+            problems::<link::Entity>(&twice).await.unwrap(),
+            ["missing `unique` of draftId, requestId: the table links two others, and a link may occur twice"]
+        );
+    }
+}
+
+#[test]
+fn the_next_migration_has_the_labels_of_a_new_enumeration() {
+    create_mooded!(BEFORE, NewTable::new("Mooded").column("mood", ColumnKind::Labels(&["GLAD", "CALM", "CROSS"])));
+    let folder = tempfile::tempdir().unwrap();
+    let env = rylie_testkit::TestEnv::default();
+    let new = NewMigration::of_service("add_former_to_mooded", folder.path(), &env, &mooded(&BEFORE)).unwrap();
+    let column = ".nullable(\"former\", ColumnKind::Labels(&[\"GLAD\", \"CALM\", \"CROSS\"]))";
+    assert!(new.source.contains(column), "{}", new.source);
 }

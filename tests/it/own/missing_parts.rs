@@ -1,9 +1,12 @@
 //! Each part of the protection that is missing is named.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use rylie_db::own::*;
 use rylie_testkit::World;
 use rylie_testkit::own::problems;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use super::comments::{self, comment};
 
@@ -107,4 +110,69 @@ async fn a_weaker_policy_index_or_key_is_a_difference_by_name() {
     for part in ["rylie_tenant", "Comment_tenantId_requestId_idx", "Comment_requestId_tenantId_fkey"] {
         assert!(named.iter().any(|object| object.contains(part) && object.contains("Comment")), "{part}: {named:?}");
     }
+}
+
+/// Returns the message of the panic.
+async fn panics(world: &World) -> String {
+    let asserted = AssertUnwindSafe(rylie_testkit::own::assert_all_isolated(world)).catch_unwind().await;
+    let panic = asserted.unwrap_err();
+    panic.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+const DROPPED: [&str; 4] = [
+    "DROP INDEX \"NoteTag_id_tenantId_key\"",
+    "DROP INDEX \"NoteTag_tenantId_list_idx\"",
+    "DROP INDEX \"NoteTag_tenantId_noteId_tagId_key\"",
+    "DROP INDEX \"Tag_tenantId_name_key\"",
+];
+
+/// Each part is one line, under the table that it belongs to.
+fn is_named(found: &str, table: &str, part: &str) {
+    let mut lines = found.lines().filter(|line| line.contains(part));
+    let (line, other) = (lines.next().unwrap_or_default(), lines.find(|line| !line.starts_with(table)));
+    assert!(line.starts_with(&format!("{table}: ")) && other.is_none(), "{table} {part}:\n{found}");
+}
+
+#[tokio::test]
+async fn every_missing_part_is_named_under_its_table_on_sqlite() {
+    let world = World::sqlite_with(super::downstream::schema()).await.unwrap();
+    rylie_testkit::own::assert_all_isolated(&world).await;
+    let mut raw = SqliteConnection::connect(world.url()).await.unwrap();
+    for sql in DROPPED {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut raw).await.unwrap();
+    }
+    let found = panics(&world).await;
+    for part in ["NoteTag_id_tenantId_key", "NoteTag_tenantId_list_idx", "NoteTag_tenantId_noteId_tagId_key"] {
+        is_named(&found, "NoteTag", part);
+    }
+    is_named(&found, "Tag", "Tag_tenantId_name_key");
+    is_named(&found, "NoteTag", "missing `unique` of noteId, tagId");
+}
+
+#[tokio::test]
+async fn every_missing_part_is_named_under_its_table_on_postgres() {
+    let world = World::postgres_with(super::downstream::schema()).await.unwrap();
+    rylie_testkit::own::assert_all_isolated(&world).await;
+    let mut raw = PgConnection::connect(world.url()).await.unwrap();
+    let keys = ["noteId", "tagId"].map(|column| format!("NoteTag_{column}_tenantId_fkey"));
+    for key in &keys {
+        let sql = format!("ALTER TABLE \"NoteTag\" DROP CONSTRAINT \"{key}\"");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut raw).await.unwrap();
+    }
+    for sql in DROPPED {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut raw).await.unwrap();
+    }
+    let found = panics(&world).await;
+    for part in keys.iter().map(String::as_str).chain([
+        "NoteTag_id_tenantId_key",
+        "NoteTag_tenantId_list_idx",
+        "NoteTag_tenantId_noteId_tagId_key",
+        "missing the foreign key of noteId to Note",
+        "missing the foreign key of tagId to Tag",
+        "missing `unique` of noteId, tagId",
+    ]) {
+        is_named(&found, "NoteTag", part);
+    }
+    is_named(&found, "Tag", "Tag_tenantId_name_key");
+    assert!(!found.lines().any(|line| line.starts_with("Note: ")), "{found}");
 }

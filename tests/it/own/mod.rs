@@ -4,13 +4,15 @@
 mod bookmarks;
 #[expect(unreachable_pub, reason = "the crate of an example, mounted as a module")]
 #[path = "../../../examples/own_entity/src/lib.rs"]
-mod comments;
-mod downstream;
+pub(crate) mod comments;
+pub(crate) mod downstream;
 mod forgotten;
+mod free_file;
 mod later_version;
 mod missing_parts;
 mod on_postgres;
 mod on_sqlite;
+mod parts;
 mod reports;
 mod round_trips;
 mod seeded;

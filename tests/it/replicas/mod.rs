@@ -8,6 +8,7 @@ mod closed;
 mod fresh;
 mod isolation;
 mod lost;
+mod own_tables;
 mod pooled;
 mod promoted;
 mod reading;

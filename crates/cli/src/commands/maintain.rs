@@ -172,8 +172,14 @@ impl Purge {
         let (requests, tasks, own) = (purged.requests, purged.tasks, purged.own);
         let deleted = requests + tasks + own;
         let json = json!({ "deleted": deleted, "requests": requests, "tasks": tasks, "own": own });
-        let of_service = if own > 0 { format!(", and {own} rows of the service's tables") } else { String::new() };
-        let text = format!("permanently deleted {requests} requests and {tasks} tasks{of_service}");
+        let tables = global.schema.tables().iter().filter(|table| table.soft_delete).map(|table| table.name);
+        let tables = tables.collect::<Vec<_>>().join(", ");
+        let rows = if own == 1 { "row" } else { "rows" };
+        let text = if tables.is_empty() {
+            format!("permanently deleted {requests} requests and {tasks} tasks")
+        } else {
+            format!("permanently deleted {requests} requests, {tasks} tasks and {own} {rows} of {tables}")
+        };
         Ok(self.batch.report(json, text))
     }
 }

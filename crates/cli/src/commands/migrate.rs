@@ -7,7 +7,7 @@ mod resolve;
 mod squash;
 
 use clap::{Args, Subcommand};
-use rylie_db::migration::{MigrationState, MigrationStatus};
+use rylie_db::migration::{DeployProgress, MigrationState, MigrationStatus};
 use serde_json::json;
 
 use super::{migrations, migrations_or_new, migrations_to_read};
@@ -78,9 +78,23 @@ impl Migrate {
 }
 
 async fn deploy(global: &Global) -> Result<Report> {
-    let applied = migrations_or_new(global).await?.deploy(&mut progress::lines(global)).await?;
+    let (mut restored, mut lines) = (None, progress::lines(global));
+    let mut listen = |progress: DeployProgress<'_>| {
+        if let DeployProgress::RestoringRowSecurity { missing } = progress {
+            restored = Some(missing.to_owned());
+        }
+        lines(progress);
+    };
+    let applied = migrations_or_new(global).await?.deploy(&mut listen).await?;
     let text = list("applied", &applied, "nothing to do: every migration is applied");
-    Ok(Report::new(json!({ "applied": applied }), text))
+    Ok(match restored {
+        Some(missing) => {
+            let text = if applied.is_empty() { "every migration is applied" } else { &text };
+            let text = format!("{text}\nrestored row-level security; found before: {missing}");
+            Report::new(json!({ "applied": applied, "restored": missing }), text)
+        }
+        None => Report::new(json!({ "applied": applied }), text),
+    })
 }
 
 async fn status(global: &Global) -> Result<Report> {

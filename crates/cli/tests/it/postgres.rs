@@ -2,6 +2,7 @@
 
 use rylie_testkit::{Cluster, PostgresDatabase};
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 
 use crate::support::{Folder, Outcome};
 
@@ -42,6 +43,22 @@ async fn a_reset_by_force_makes_a_seeded_database_anew() {
     folder.run(["migrate", "reset", "--force", "--database-url", &url]).expect(0);
 
     assert_ne!(folder.run(["seed", "--json", "--database-url", &url]).expect(0).json()["created"], 0);
+}
+
+#[tokio::test]
+async fn a_deploy_says_which_policy_it_restored() {
+    let (folder, database) = (Folder::new(), empty().await);
+    let url = database.url();
+    let deploy = || folder.run(["migrate", "deploy", "--database-url", &url]).expect(0).out;
+    deploy();
+    assert!(deploy().contains("nothing to do: every migration is applied"));
+    let mut raw = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("DROP POLICY rylie_tenant ON \"Task\"").execute(&mut raw).await.unwrap();
+
+    let restored = deploy();
+    assert!(!restored.contains("nothing to do"), "{restored}");
+    assert!(restored.contains("restored row-level security") && restored.contains("Task"), "{restored}");
+    assert!(deploy().contains("nothing to do: every migration is applied"));
 }
 
 #[tokio::test]

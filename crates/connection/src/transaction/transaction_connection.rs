@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Database, SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, Database, SqlSafeStr, SqlStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
 use tokio::runtime::Handle;
 
@@ -112,6 +112,16 @@ impl<DB: Database> TransactionConnection<DB> {
         Ok(())
     }
 
+    /// Rolls back a transaction that changed nothing, and waits for it. On an error the rollback runs in the background.
+    pub(super) async fn release(mut self) {
+        let within = self.within;
+        let Ok(conn) = self.conn() else { return };
+        match answered(within, DB::TransactionManager::rollback(conn)).await.and_then(|done| done) {
+            Ok(()) => self.open = false,
+            Err(error) => self.note(&error),
+        }
+    }
+
     /// Records that the commit was sent: an error from now on is an error of the commit.
     pub(super) fn committing(&mut self) {
         self.outcome = "commit_failed";
@@ -126,7 +136,14 @@ impl<DB: Database> TransactionConnection<DB> {
 impl<DB: Database> Drop for TransactionConnection<DB> {
     fn drop(&mut self) {
         metrics::counter!(UNITS, "outcome" => self.outcome).increment(1);
-        let Some(leased) = self.leased.take() else { return };
+        let Some(mut leased) = self.leased.take() else { return };
+        if self.open
+            && DB::NAME == Sqlite::NAME
+            && let Ok(conn) = leased.conn()
+        {
+            // The connection's own thread releases the write lock, even while this runtime runs nothing else.
+            DB::TransactionManager::start_rollback(conn);
+        }
         let (within, end) = (self.within, self.end);
         match self.loss {
             // The server rolls back when it notices the closed connection, or at its own idle limit.

@@ -4,6 +4,7 @@ use rylie_entities::EntityColumn;
 
 use super::difference::Difference;
 use super::source::type_name;
+use crate::schema::Schema;
 
 /// The text of a file and what it holds.
 pub(super) struct OwnSource {
@@ -18,7 +19,7 @@ pub(super) struct OwnSource {
 
 /// Writes the additions that the entities have and the migrations lack. Without any, the name decides: `create_label`
 /// makes the table `Label`, `add_due_to_label` adds to it, and another name has steps to write.
-pub(super) fn write(name: &str, what: &str, difference: &Difference) -> OwnSource {
+pub(super) fn write(name: &str, what: &str, difference: &Difference, schema: &Schema) -> OwnSource {
     let constant = what.to_uppercase();
     if let Some((table, _)) = difference.new_columns.first() {
         let of_table = |(of, _): &&(String, EntityColumn)| of == table;
@@ -28,18 +29,20 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference) -> OwnSourc
             .map(|(of, column)| format!("column {of}.{} needs a further migration: one changes one table", column.name))
             .collect();
         remarks.extend(columns.iter().filter(|column| needs_value(column)).map(|column| {
-            let name = &column.name;
+            let (name, or) = (&column.name, if column.kind == "integer" { ", or an i64, which gets zero" } else { "" });
             format!(
-                "column {table}.{name} is proposed as nullable: existing rows have no value; make the field an Option"
+                "column {table}.{name} is proposed as nullable: existing rows have no value; make the field an Option{or}"
             )
         }));
-        return added(name, constant, table, &columns, remarks);
+        let labels = schema.tables().iter().find(|known| known.name == table).map(|known| known.labels.as_slice());
+        let calls: String = columns.iter().map(|column| call(column, labels.unwrap_or_default())).collect();
+        return added(name, constant, table, &calls, remarks);
     }
     if let Some(table) = what.strip_prefix("create_").map(type_name) {
         return created(name, constant, &table);
     }
     if let Some((_, table)) = what.rsplit_once("_to_") {
-        return added(name, constant, &type_name(table), &[], Vec::new());
+        return added(name, constant, &type_name(table), "", Vec::new());
     }
     by_hand(name, &type_name(what))
 }
@@ -55,10 +58,8 @@ fn created(name: &str, constant: String, table: &str) -> OwnSource {
     OwnSource { text, constant, listed_by: "table::<…::Entity>", remarks: Vec::new() }
 }
 
-fn added(name: &str, constant: String, table: &str, columns: &[&EntityColumn], remarks: Vec<String>) -> OwnSource {
-    let calls: Vec<_> = columns.iter().map(|column| call(column)).collect();
-    let calls = calls.concat();
-    let hint = if columns.is_empty() {
+fn added(name: &str, constant: String, table: &str, calls: &str, remarks: Vec<String>) -> OwnSource {
+    let hint = if calls.is_empty() {
         "    // Describe what it adds: `nullable`, `flag`, `amount`, `unique`, `index`.\n"
     } else {
         ""
@@ -86,8 +87,12 @@ fn by_hand(name: &str, type_name: &str) -> OwnSource {
 }
 
 /// Returns the line that calls `TableChange` to add the column.
-fn call(column: &EntityColumn) -> String {
+fn call(column: &EntityColumn, labels: &[(&str, Vec<String>)]) -> String {
     let EntityColumn { name, kind, nullable, .. } = column;
+    if let Some((_, labels)) = labels.iter().find(|(labelled, _)| labelled == name) {
+        let labels: Vec<_> = labels.iter().map(|label| format!("\"{label}\"")).collect();
+        return format!("\n        .nullable(\"{name}\", ColumnKind::Labels(&[{}]))", labels.join(", "));
+    }
     let kind = match kind.as_str() {
         "boolean" if !nullable => return format!("\n        .flag(\"{name}\")"),
         "bigint" if !nullable => return format!("\n        .amount(\"{name}\")"),

@@ -1,8 +1,9 @@
 //! The properties of a table that its repositories need.
 
 use std::any::TypeId;
+use std::marker::PhantomData;
 
-use sea_orm::EntityTrait;
+use sea_orm::{ActiveEnum, EntityTrait, Value};
 
 use super::{Keyed, KeysetRow, KeysetTable};
 use crate::RowId;
@@ -41,12 +42,53 @@ pub struct OwnColumns<C: 'static> {
     pub audited: &'static [C],
     /// Whether rows are never changed or removed.
     pub append_only: bool,
-    /// The columns with a type of the service or of the platform, such as another table's id, with that type.
+    /// The columns whose texts or JSON documents have another limit than 262,144 bytes, with that limit. `None` where the
+    /// repositories check the lengths.
+    pub max_bytes: Option<&'static [(C, usize)]>,
+    /// The columns with a type of the service or of the platform, such as another table's id or an enumeration.
     pub typed: &'static [TypedColumn<C>],
 }
 
-/// A column, and the function that returns its type without `Option`.
-pub type TypedColumn<C> = (C, fn() -> TypeId);
+/// A column with a type of the service or of the platform.
+#[derive(Clone, Copy, Debug)]
+pub struct TypedColumn<C: 'static> {
+    /// The column.
+    pub column: C,
+    /// Returns its type without `Option`.
+    pub id: fn() -> TypeId,
+    /// Returns the texts of an enumeration, in the order of its variants; empty for another type.
+    pub labels: fn() -> Vec<String>,
+}
+
+/// The texts of a type, for `#[derive(TenantOwned)]`: `Labels::<T>::texts()` calls this one for an enumeration, and that
+/// of [`NoLabels`] for another type.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Labels<T>(PhantomData<T>);
+
+impl<T: ActiveEnum> Labels<T> {
+    /// Returns the texts of the enumeration; none if it has numbers.
+    #[must_use]
+    pub fn texts() -> Vec<String> {
+        let text = |variant: T| match variant.into_value().into() {
+            Value::String(text) => text,
+            _ => None,
+        };
+        T::iter().filter_map(text).collect()
+    }
+}
+
+/// See [`Labels`].
+#[doc(hidden)]
+pub trait NoLabels {
+    /// Returns nothing.
+    #[must_use]
+    fn texts() -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl<T> NoLabels for Labels<T> {}
 
 /// A table whose rows may be read next to a service's own ones, within the unit's reach: an own table, or one of these
 /// of the platform. Sessions, accounts and connections are not among them.

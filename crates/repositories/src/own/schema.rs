@@ -33,6 +33,8 @@ pub struct OwnTableInfo {
     pub append_only: bool,
     /// Its columns with a type of the service or of the platform, with that type.
     pub typed: Vec<(&'static str, TypeId)>,
+    /// Its columns with an enumeration of texts, with those texts.
+    pub labels: Vec<(&'static str, Vec<String>)>,
     /// The type of its key.
     pub id_type: TypeId,
     entity_type: TypeId,
@@ -59,7 +61,9 @@ impl OwnSchema {
         let audited = E::OWN.audited.iter().map(IdenStatic::as_str).collect();
         let order = E::in_order(Order::Desc).iter().map(|(column, _)| column.as_str()).collect();
         let (append_only, id_type) = (E::OWN.append_only, TypeId::of::<E::Id>());
-        let typed = E::OWN.typed.iter().map(|(column, of_type)| (column.as_str(), of_type())).collect();
+        let typed = E::OWN.typed.iter().map(|typed| (typed.column.as_str(), (typed.id)())).collect();
+        let labels = E::OWN.typed.iter().map(|typed| (typed.column.as_str(), (typed.labels)()));
+        let labels = labels.filter(|(_, labels)| !labels.is_empty()).collect();
         self.tables.push(OwnTableInfo {
             entity,
             name,
@@ -69,6 +73,7 @@ impl OwnSchema {
             audited,
             append_only,
             typed,
+            labels,
             id_type,
             entity_type,
         });

@@ -95,8 +95,9 @@ impl SeoWorksMappingRepository for Tx {
                     rows.push(row(self, new, request)?);
                 }
             }
-            let saved =
-                self.upsert_many::<Entity>(rows, (Column::SeoworksTaskId, &[Column::SeoworksTaskId]), &MOVED).await?;
+            let saved = self
+                .upsert_many::<Entity>(rows, (&[Column::SeoworksTaskId], &[Column::SeoworksTaskId]), &MOVED)
+                .await?;
             bulk.done(asked, saved, saved);
         }
         bulk.finish().await

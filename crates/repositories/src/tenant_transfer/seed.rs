@@ -12,7 +12,8 @@ use crate::{Error, Result};
 
 /// Adds the row, or changes the columns of an existing one that differ.
 pub(super) async fn row(tx: &Tx, table: TenantTable, tenant: &TenantId, mut row: TenantRow) -> Result<SeededRow> {
-    let wrong = |column: &str, reason| Error::InvalidColumn { table: table.name, column: shown(column), reason };
+    let wrong =
+        |column: &str, reason| Error::InvalidColumn { table: table.name.to_owned(), column: shown(column), reason };
     let Some(own) = tx.own_schema().tables().iter().find(|own| own.name == table.name) else {
         return Err(Error::Invalid {
             what: "a table of the seed file",
@@ -84,7 +85,7 @@ async fn update(
     for column in columns {
         let (Some(wanted), Some(found)) = (row.get(&column.name), before.get(&column.name)) else { continue };
         let unfit = || Error::InvalidColumn {
-            table: own.name,
+            table: own.name.to_owned(),
             column: column.name.clone(),
             reason: "its value does not fit the column's type",
         };

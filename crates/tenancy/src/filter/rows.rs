@@ -4,7 +4,9 @@ use std::marker::PhantomData;
 
 use rylie_connection::Transaction;
 use rylie_entities::{Decoded, KeysetTable, TenantOwned};
-use sea_orm::sea_query::{Asterisk, Expr, Func, IntoCondition, LockType, NullOrdering, Order, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Asterisk, ColumnType, Expr, ExprTrait, Func, IntoCondition, LockType, NullOrdering, Order, Query, SelectStatement,
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PartialModelTrait, QueryResult, QuerySelect,
     Statement, Value,
@@ -148,11 +150,13 @@ where
         counted(tx, &count(select, None)).await
     }
 
-    /// Returns the number of rows for each text in a column.
+    /// Returns the number of rows for each text in a column, or for each whole number, as text.
     pub async fn count_by(self, column: E::Column) -> Result<Vec<(String, i64)>> {
         let (mut select, tx) = self.filtered().await?;
+        let is_number = matches!(column.def().get_column_type(), ColumnType::Integer | ColumnType::BigInteger);
         let column = column.into_expr();
-        select.expr(column.clone()).expr(Func::count(column.clone())).add_group_by([column]);
+        let text = if is_number { column.clone().cast_as("text") } else { column.clone() };
+        select.expr(text).expr(Func::count(column.clone())).add_group_by([column]);
         let rows = tx.query_all(&select).await?;
         rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }

@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use rylie_entities::TenantOwned;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, TableRef, Value, ValueTuple};
+use rylie_entities::{TenantOwned, Timestamp};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, Value, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryFilter, QueryTrait,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, IdenStatic, Iterable, QueryFilter, QueryResult,
+    QueryTrait,
 };
 
 use crate::error::{Error, Result};
@@ -50,15 +51,15 @@ impl Tx {
         Err(Error::NotFound { entity: "row" })
     }
 
-    /// Adds rows, or updates those with the same `unique` text column that this unit reaches. `of` are the columns of
-    /// the unique index.
+    /// Adds rows, or updates those with the same values in the columns `unique` that this unit reaches. `of` are the
+    /// columns of the unique index: `unique`, and the tenant where it is one of them.
     ///
     /// Returns how many were added or updated; the others are out of reach. One statement if all are new, two if this
     /// unit reaches all.
     pub async fn upsert_many<E: TenantOwned>(
         &self,
         rows: Vec<E::ActiveModel>,
-        (unique, of): (E::Column, &[E::Column]),
+        (unique, of): (&[E::Column], &[E::Column]),
         update: &[E::Column],
     ) -> Result<u64> {
         let mut saved = 0;
@@ -81,41 +82,73 @@ impl Tx {
         Ok(saved)
     }
 
-    /// Adds the rows whose `unique` value does not exist yet. Returns their `unique` values.
+    /// Adds the rows whose `unique` values do not exist yet. Returns their keys.
     async fn add_new<E: TenantOwned>(
         &self,
         rows: Vec<E::ActiveModel>,
-        unique: E::Column,
+        unique: &[E::Column],
         of: &[E::Column],
-    ) -> Result<HashSet<String>> {
+    ) -> Result<HashSet<Key>> {
         let mut insert = E::insert_many(rows).into_query();
-        insert.on_conflict(OnConflict::columns(of.iter().copied()).do_nothing().to_owned()).returning_col(unique);
-        let rows = self.connection().await?.query_all(&insert).await?;
-        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+        insert.on_conflict(OnConflict::columns(of.iter().copied()).do_nothing().to_owned());
+        insert.returning(Query::returning().columns(unique.iter().copied()));
+        returned_keys(&self.connection().await?.query_all(&insert).await?, unique)
     }
 
-    /// Updates the rows that this unit reaches. Returns their `unique` values.
+    /// Updates the rows that this unit reaches. Returns their keys.
     async fn update_given<E: TenantOwned>(
         &self,
         rows: &[E::ActiveModel],
-        unique: E::Column,
+        unique: &[E::Column],
         update: &[E::Column],
-    ) -> Result<HashSet<String>> {
+    ) -> Result<HashSet<Key>> {
         let value = |row: &E::ActiveModel, column: E::Column| row.get(column).into_value().ok_or_else(without_key);
         let given = rows.iter().map(|row| {
-            let columns = std::iter::once(&unique).chain(update);
+            let columns = unique.iter().chain(update);
             Ok(ValueTuple::Many(columns.map(|column| value(row, *column)).collect::<Result<Vec<Value>>>()?))
         });
         let given = given.collect::<Result<Vec<_>>>()?;
         let column = |number: usize| Expr::col((Alias::new(GIVEN), Alias::new(format!("column{number}"))));
-        let same = unique.into_expr().eq(column(1));
+        let mut same = Condition::all();
+        for (number, unique) in (1..).zip(unique) {
+            same = same.add(unique.into_expr().eq(column(number)));
+        }
         let mut query = E::update_many().filter(same).filter(self.kind.condition::<E>()).into_query();
-        query.from(TableRef::ValuesList(given, Alias::new(GIVEN).into_iden())).returning_col(unique);
-        for (number, set) in (2..).zip(update) {
+        query.from(TableRef::ValuesList(given, Alias::new(GIVEN).into_iden()));
+        query.returning(Query::returning().exprs(unique.iter().map(|unique| unique.into_expr())));
+        for (number, set) in (1 + unique.len()..).zip(update) {
             query.value(*set, set.save_as(column(number)));
         }
-        let rows = self.connection().await?.query_all(&query).await?;
-        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+        returned_keys(&self.connection().await?.query_all(&query).await?, unique)
+    }
+}
+
+/// The values of the unique columns of a row, as texts.
+type Key = Vec<String>;
+
+/// Reads the keys that a statement returned.
+fn returned_keys<C: ColumnTrait>(rows: &[QueryResult], unique: &[C]) -> Result<HashSet<Key>> {
+    let key = |row: &QueryResult| unique.iter().enumerate().map(|(at, column)| returned(row, at, column)).collect();
+    rows.iter().map(key).collect()
+}
+
+/// Reads one value of a key in the type of its column. A JSON document has no unique index.
+fn returned<C: ColumnTrait>(row: &QueryResult, at: usize, column: &C) -> Result<String> {
+    use sea_orm::sea_query::ColumnType as Type;
+    Ok(text(&match column.def().get_column_type() {
+        Type::Integer => row.try_get_by_index::<i32>(at)?.into(),
+        Type::BigInteger => row.try_get_by_index::<i64>(at)?.into(),
+        Type::Boolean => row.try_get_by_index::<bool>(at)?.into(),
+        Type::Double => row.try_get_by_index::<f64>(at)?.into(),
+        Type::Timestamp | Type::DateTime => row.try_get_by_index::<Timestamp>(at)?.into(),
+        _ => row.try_get_by_index::<String>(at)?.into(),
+    }))
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(Some(text)) => text.clone(),
+        other => format!("{other:?}"),
     }
 }
 
@@ -127,14 +160,16 @@ fn only<E: TenantOwned>(mut row: E::ActiveModel, columns: &[E::Column]) -> E::Ac
     row
 }
 
-/// Removes the rows whose `unique` value is in `done`.
-fn without<E: TenantOwned>(rows: &mut Vec<E::ActiveModel>, unique: E::Column, done: &HashSet<String>) -> Result<()> {
+/// Removes the rows whose keys are in `done`.
+fn without<E: TenantOwned>(rows: &mut Vec<E::ActiveModel>, unique: &[E::Column], done: &HashSet<Key>) -> Result<()> {
     let mut left = Vec::new();
     for row in rows.drain(..) {
-        match row.get(unique).into_value() {
-            Some(Value::String(Some(key))) if done.contains(&key) => {}
-            Some(Value::String(Some(_))) => left.push(row),
-            _ => return Err(without_key()),
+        let part = |column: &E::Column| match row.get(*column).into_value() {
+            Some(value) if value != value.as_null() => Ok(text(&value)),
+            _ => Err(without_key()),
+        };
+        if !done.contains(&unique.iter().map(part).collect::<Result<Key>>()?) {
+            left.push(row);
         }
     }
     *rows = left;
@@ -142,5 +177,8 @@ fn without<E: TenantOwned>(rows: &mut Vec<E::ActiveModel>, unique: E::Column, do
 }
 
 fn without_key() -> Error {
-    Error::Invalid { what: "a row", reason: "it must have its unique column and those that are updated" }
+    Error::Invalid {
+        what: "a row",
+        reason: "it must have its unique columns, none of them null, and those that are updated",
+    }
 }

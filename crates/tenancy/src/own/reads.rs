@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use rylie_entities::RepositoryTable;
-use sea_orm::Value;
 use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait, Value};
 
 use super::Table;
+use super::fill::refused;
 use crate::error::{Error, Result};
 use crate::keyset::{KeysetPage, KeysetRequest};
 use crate::page::{Page, PageRequest};
@@ -77,9 +78,15 @@ impl<'tx, E: RepositoryTable> Table<'tx, E> {
         self.rows()?.count().await
     }
 
-    /// Returns the number of rows for each text in a column, for a report. One statement.
+    /// Returns the number of rows for each value of a column, for a report. The column has texts or whole numbers; rows
+    /// with null are not counted. One statement.
     pub async fn count_by(self, column: E::Column) -> Result<BTreeMap<String, u64>> {
-        let counts = self.rows()?.count_by(column).await?;
+        use sea_orm::sea_query::ColumnType as Type;
+        let kind = column.def().get_column_type().clone();
+        if !matches!(kind, Type::Text | Type::String(_) | Type::Enum { .. } | Type::Integer | Type::BigInteger) {
+            return Err(refused::<E>(column, "rows are counted by a text or a whole number"));
+        }
+        let counts = self.rows()?.filter(column.is_not_null()).count_by(column).await?;
         Ok(counts.into_iter().map(|(text, rows)| (text, rows.cast_unsigned())).collect())
     }
 

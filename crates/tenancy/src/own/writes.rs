@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value,
 };
 
-use super::{Refused, Table, condition};
+use super::{Refused, Table, condition, fill};
 use crate::bulk::{Bulk, BulkOutcome, Change, change_many};
 use crate::error::{Error, Result};
 
@@ -18,7 +18,9 @@ where
     /// Adds a row. Columns without a value get their defaults: a new id, the unit's tenant and user, the time, null.
     /// One statement.
     ///
-    /// Fails with [`Error::Reference`] for a parent that does not exist in this tenant.
+    /// Fails with [`Error::Reference`] for a parent that does not exist in this tenant. Fails with
+    /// [`Error::InvalidColumn`] for another tenant or owner than the unit's, a value outside a check of the table, and a
+    /// text or a JSON document that is too long: 262,144 bytes, or `max_bytes` of the entity.
     pub async fn add(self, row: E::ActiveModel) -> Result<E::Model> {
         self.whole()?;
         let row = self.filled(row)?;
@@ -50,12 +52,14 @@ where
         self.tx.insert_unless_there::<E>(self.filled(row)?).await
     }
 
-    /// Changes the row with this id, if it meets the condition. Id, tenant, the time of creation and the soft delete
-    /// always stay. The owner stays in a unit that reaches only its user's rows. One statement. If an audited column is
-    /// set, two, and on SQLite three.
+    /// Changes the row with this id, if it meets the condition. One statement. If an audited column is set, two, and on
+    /// SQLite three.
+    ///
+    /// Fails with [`Error::InvalidColumn`] for a change of id, tenant, time of creation or soft delete, of the owner in a
+    /// unit that reaches only its user's rows, and for a text or a JSON document that is too long.
     pub async fn update(self, id: &E::Id, set: E::ActiveModel) -> Result<E::Model> {
         let at_once = self.at_once;
-        let (set, condition) = (self.change(set)?, self.of_row(id)?);
+        let (set, condition) = (self.change(Some(id), set)?, self.of_row(id)?);
         if !Self::is_audited(&set) {
             return if at_once {
                 let changed = self.tx.update_at_once::<E>(set, condition).await?.pop();
@@ -124,20 +128,21 @@ where
     pub async fn upsert(self, row: E::ActiveModel, unique: &[E::Column], update: &[E::Column]) -> Result<E::Model> {
         self.whole()?;
         let update = self.upserted(&row, update)?;
-        self.tx.upsert::<E>(self.filled(row)?, &within_tenant::<E>(unique), &update).await
+        let saved = self.tx.upsert::<E>(self.filled(row)?, &within_tenant::<E>(unique), &update).await;
+        saved.map_err(|error| without_unique::<E>(error, unique))
     }
 
-    /// As [`upsert`](Self::upsert), for any number of rows, all or none. `unique` is the key, or the one column of text
-    /// in a `unique` of the migration. A row that is out of reach counts as not found. One or two statements for some
-    /// thousand rows. Every row sets `unique` and the columns `update`, and no two have the same `unique`.
+    /// As [`upsert`](Self::upsert), for any number of rows, all or none. A row that is out of reach counts as not found. One or two statements for some
+    /// thousand rows. Every row sets `unique` and the columns `update`, and no two have the same `unique`. Null is not
+    /// equal to null, so no column of `unique` may be null.
     pub async fn upsert_many(
         self,
         rows: Vec<E::ActiveModel>,
-        unique: E::Column,
+        unique: &[E::Column],
         update: &[E::Column],
     ) -> Result<BulkOutcome> {
         self.whole()?;
-        let of = within_tenant::<E>(&[unique]);
+        let of = within_tenant::<E>(unique);
         if self.tx.scope().is_none() && of.len() > 1 {
             let reason = "a unit across tenants knows rows by their key only, because tenants may have equal values";
             return Err(Error::Invalid { what: "the upsert", reason });
@@ -148,7 +153,8 @@ where
         let mut bulk = Bulk::begin(self.tx, rows).await?;
         while let Some(rows) = bulk.next() {
             let asked = rows.len();
-            let saved = self.tx.upsert_many::<E>(rows, (unique, &of), &update).await?;
+            let saved = self.tx.upsert_many::<E>(rows, (unique, &of), &update).await;
+            let saved = saved.map_err(|error| without_unique::<E>(error, unique))?;
             bulk.done(asked, saved, saved);
         }
         bulk.finish().await
@@ -156,6 +162,10 @@ where
 
     /// Returns the columns that an upsert changes, with the time of the change.
     fn upserted(&self, row: &E::ActiveModel, update: &[E::Column]) -> Result<Vec<E::Column>> {
+        if update.is_empty() {
+            let reason = "it updates no column; use `add_unless_there` to add a row unless it exists";
+            return Err(Error::Invalid { what: "the upsert", reason });
+        }
         let mut only = <E::ActiveModel as ActiveModelTrait>::default();
         for column in update {
             if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = row.get(*column) {
@@ -168,11 +178,14 @@ where
 
     /// Returns a change that has no record of each row.
     fn unrecorded(&self, set: E::ActiveModel) -> Result<E::ActiveModel> {
-        if Self::is_audited(&set) {
-            let reason = "it sets an audited column; update each row, which records the values";
-            return Err(Error::Invalid { what: "the change", reason });
+        let audited = E::OWN.audited.iter().find(|column| matches!(set.get(**column), ActiveValue::Set(_)));
+        if let Some(column) = audited {
+            return Err(fill::refused::<E>(
+                *column,
+                "it is audited: use `update` for each row, which records the values",
+            ));
         }
-        self.change(set)
+        self.change(None, set)
     }
 
     fn is_audited(set: &E::ActiveModel) -> bool {
@@ -184,6 +197,18 @@ where
 fn within_tenant<E: RepositoryTable>(unique: &[E::Column]) -> Vec<E::Column> {
     let key = unique.iter().any(|column| column.as_str() == E::ID.as_str());
     if key { unique.to_vec() } else { std::iter::once(E::TENANT).chain(unique.iter().copied()).collect() }
+}
+
+/// Turns the database's refusal of an upsert into one that names the columns.
+fn without_unique<E: RepositoryTable>(error: Error, unique: &[E::Column]) -> Error {
+    match &error {
+        Error::Database(fault) if fault.lacks_unique() => {
+            let names: Vec<_> = unique.iter().map(IdenStatic::as_str).collect();
+            let reason = "an upsert needs the key, or all columns of one `unique` of the migration";
+            Error::InvalidColumn { table: E::TABLE.to_owned(), column: names.join(", "), reason }
+        }
+        _ => error,
+    }
 }
 
 fn is_null(value: &Value) -> bool {

@@ -6,20 +6,44 @@ use std::collections::BTreeSet;
 use rylie_db::own::{RequestId, Schema, TaskId, UserId};
 use rylie_db::repositories::OwnTableInfo;
 
+use super::catalog::Index;
+
 /// Each column of a foreign key with its parent. `$1` is the table.
 pub(super) const POSTGRES: &str = "SELECT a.attname::text, p.relname::text FROM pg_constraint c \
      JOIN pg_class p ON p.oid = c.confrelid JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) \
      WHERE c.contype = 'f' AND c.conrelid = to_regclass(format('public.%I', $1::text))";
 pub(super) const SQLITE: &str = "SELECT \"from\", \"table\" FROM pragma_foreign_key_list($1)";
 
+/// A column of a foreign key, and its parent.
+pub(super) type Key = (String, String);
+
 /// The tables of the platform to which an own table may refer.
 const OURS: [&str; 3] = ["Request", "Task", "User"];
 
 /// Returns each key that the entity implies and the table lacks.
-pub(super) fn missing(table: &OwnTableInfo, schema: &Schema, keys: &[(String, String)]) -> Vec<String> {
+pub(super) fn missing(table: &OwnTableInfo, schema: &Schema, keys: &[Key]) -> Vec<String> {
     let has = |(column, parent): &(&str, &str)| keys.iter().any(|(of, to)| of == column && to == parent);
     let lacking = wanted(table, schema).into_iter().filter(|key| !has(key));
     lacking.map(|(column, parent)| format!("missing the foreign key of {column} to {parent}")).collect()
+}
+
+/// Returns what a linking table lacks: a table with two keys and nothing else says the same twice, unless both columns
+/// are unique together.
+pub(super) fn unlinked(table: &OwnTableInfo, schema: &Schema, keys: &[Key], indexes: &[Index]) -> Option<String> {
+    let columns: BTreeSet<_> = table.entity.columns.iter().map(|column| column.name.as_str()).collect();
+    let of_keys = keys.iter().map(|(column, _)| column.as_str()).filter(|column| *column != "tenantId");
+    let linked: BTreeSet<_> = wanted(table, schema).into_iter().map(|(column, _)| column).chain(of_keys).collect();
+    let others = columns.iter().filter(|column| !["id", "tenantId"].contains(*column) && !linked.contains(*column));
+    if linked.len() != 2 || others.count() > 0 {
+        return None;
+    }
+    let is_once = |(columns, is_unique): &Index| {
+        *is_unique && columns.split(',').all(|column| column == "tenantId" || linked.contains(column))
+    };
+    let names: Vec<_> = linked.iter().copied().collect();
+    let missing =
+        format!("missing `unique` of {}: the table links two others, and a link may occur twice", names.join(", "));
+    (!indexes.iter().any(is_once)).then_some(missing)
 }
 
 fn wanted<'a>(table: &'a OwnTableInfo, schema: &'a Schema) -> BTreeSet<(&'a str, &'a str)> {

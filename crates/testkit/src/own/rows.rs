@@ -125,12 +125,15 @@ where
         let unit = attacker.unit().await?;
         let mut planted = (self.0)(tables(&*unit), attacker).await?;
         planted.set(E::TENANT, victim.tenant().into());
-        if let Ok(row) = tables(&*unit).of::<E>().add(planted).await {
+        let row = tables(&*unit).of::<E>().add(planted).await;
+        if let Ok(row) = row {
             unit.commit().await?;
             let unit = victim.unit().await?;
             if tables(&*unit).of::<E>().find(E::id(&row)).await?.is_some() {
                 seen.push("a row was planted in the victim's tenant".to_owned());
             }
+        } else {
+            drop(unit);
         }
 
         let unit = victim.unit().await?;

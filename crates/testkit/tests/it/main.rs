@@ -5,6 +5,7 @@ mod attacks;
 mod cluster;
 mod dependency_line;
 mod module_cycles;
+mod own_entity;
 mod packages;
 mod proxy;
 mod sqlite;
