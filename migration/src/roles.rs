@@ -123,6 +123,7 @@ impl Migrations {
                 "name a login to provision: an app, a sealer, a reader, or one for backups".to_owned(),
             ));
         }
+        refuse_one_name_for_two(wanted)?;
         connection.become_owner().await?;
         refuse_unprotected(connection).await?;
         let known = provisioned(connection).await?;
@@ -222,6 +223,15 @@ async fn refuse_unprotected(connection: &mut Connection) -> Result<()> {
     let pending = (!registered).then(|| "migrations are pending; run `rylie migrate deploy`".to_owned());
     match row_security::missing(connection).await?.or(pending) {
         Some(reason) => Err(Refusal::NoRowSecurity { reason }.into()),
+        None => Ok(()),
+    }
+}
+
+fn refuse_one_name_for_two(wanted: &Provision) -> Result<()> {
+    let logins = [&wanted.app, &wanted.sealer, &wanted.readonly, &wanted.backup];
+    let names: Vec<&str> = logins.into_iter().flatten().map(|login| login.name.as_str()).collect();
+    match names.iter().enumerate().find(|(number, name)| names[..*number].contains(name)) {
+        Some((_, name)) => Err(Error::Usage(format!("{name} is named twice; each kind of login has its own name"))),
         None => Ok(()),
     }
 }

@@ -76,7 +76,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 7] = [
         // A role belongs to the whole server, and so do its memberships. A server may well serve several databases of one
         // operator.
         CheckStatus::Warn,
-        "SELECT DISTINCT quote_ident(r.rolname) || ' may take ' || quote_ident(u.rolname) || ' here, and was provisioned in database ' || quote_ident(d.datname) \
+        "SELECT DISTINCT quote_ident(r.rolname) || ' may take ' || quote_ident(u.rolname) || ' here, and is used in database ' || quote_ident(d.datname) \
          FROM pg_roles r JOIN pg_roles u ON u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(r.oid, u.oid, $take) \
          JOIN pg_shdepend s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid IN ('pg_policy'::regclass, 'pg_class'::regclass) \
          JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
@@ -84,7 +84,7 @@ const CHECKS: [(&str, CheckStatus, &str, &str, &str); 7] = [
          AND NOT $provisioned \
          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND pg_has_role(r.oid, c.relowner, 'MEMBER')) ORDER BY 1",
         "no login of another database may take the roles of units here",
-        "REVOKE CONNECT ON DATABASE this database FROM PUBLIC and from that login, and GRANT CONNECT to each login of this database",
+        "REVOKE CONNECT ON DATABASE … FROM PUBLIC and from that login, for this database, and GRANT CONNECT to each of its own logins",
     ),
     (
         "roles.audit_log",
@@ -144,6 +144,7 @@ impl Migrations {
             let wrong = connection.values(&sql).await.map_err(Error::doing("checking the roles"))?;
             checks.push(outcome(id, status, &wrong, right, fix));
         }
+        allow_old_logins(connection, &mut checks).await?;
         if let Some(service) = checks.first_mut().filter(|service| service.status == CheckStatus::Fail) {
             allow_backups(connection, service).await?;
         }
@@ -163,6 +164,19 @@ impl Migrations {
         checks.extend(ownership(connection).await?);
         Ok(checks)
     }
+}
+
+/// While the old service works on the database, its logins keep their rights on the audit log, whose trigger refuses each
+/// change. That is a warning then.
+async fn allow_old_logins(connection: &mut Connection, checks: &mut [RoleCheck]) -> Result<()> {
+    let shared = marker::read(connection).await?.is_some_and(|mark| mark.state == State::Coexistence);
+    let failed = |check: &&mut RoleCheck| check.id == "roles.audit_log" && check.status == CheckStatus::Fail;
+    for check in checks.iter_mut().filter(failed).filter(|_| shared) {
+        check.status = CheckStatus::Warn;
+        check.detail = format!("{}; its trigger refuses each change", check.detail);
+        check.fix = String::from("`rylie adopt --finish`, then revoke what is left");
+    }
+    Ok(())
 }
 
 /// Turns the failure into a warning if the login is one for backups: it reads past row-level security, and may do

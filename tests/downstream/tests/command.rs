@@ -5,7 +5,6 @@ use std::process::{Command, Output};
 
 use downstream::keyword::{Intent, KeywordId};
 use downstream::{Keywords, NewKeyword, schema};
-use rylie_db::own::*;
 use rylie_db::prelude::StoreExt;
 use rylie_testkit::{TestAgency, World};
 use serde_json::{Value, json};

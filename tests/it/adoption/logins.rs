@@ -357,3 +357,26 @@ async fn open_to(place: &Place, role: &str) -> Vec<String> {
     );
     Raw::connect(&place.url()).await.rows(&sql).await.unwrap()
 }
+
+/// The guide's login has every right on the audit log, and its trigger refuses each change.
+#[tokio::test]
+async fn the_rights_of_old_logins_on_the_audit_log_are_a_warning_until_the_end() {
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    place.adopt().await;
+    let audit_log = async || {
+        let checks = migrations(&place.url()).await.check_roles().await.unwrap();
+        checks.into_iter().find(|check| check.id == "roles.audit_log").unwrap()
+    };
+    let shared = audit_log().await;
+    assert_eq!(shared.status, CheckStatus::Warn);
+    assert!(shared.detail.contains("its trigger refuses each change"), "{shared:?}");
+    let change = "UPDATE \"AuditLog\" SET action = action";
+    assert!(Raw::connect(&place.app).await.rows(change).await.is_err());
+
+    assert!(migrations(&place.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
+    Raw::connect(&place.url())
+        .await
+        .run(&format!("GRANT DELETE ON \"AuditLog\" TO \"{}_app\"", place.database.name()))
+        .await;
+    assert_eq!(audit_log().await.status, CheckStatus::Fail);
+}

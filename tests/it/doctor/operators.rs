@@ -32,3 +32,21 @@ async fn a_member_of_the_owner_that_deploys_is_no_finding() {
     let evidence = &report.check(CHECK).unwrap().evidence;
     assert!(evidence.iter().all(|found| found.object == "login served"), "{evidence:?}");
 }
+
+/// The audit log's trigger refuses each change meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_of_the_old_service_on_the_audit_log_are_no_finding_until_the_adoption_is_finished() {
+    const RIGHTS: &str = "isolation.audit-rights";
+    let cluster = Cluster::private().await.unwrap();
+    let database = cluster.empty_database().await.unwrap();
+    make_base(&database.url()).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    raw.run("CREATE ROLE old LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO old").await;
+    let mut owner = migrations(&database.url()).await;
+    owner.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap();
+
+    assert_eq!(status(&diagnose(&database.url(), &[RIGHTS]).await, RIGHTS), Verdict::Ok);
+
+    assert!(owner.finish_adoption(&mut |_| ()).await.unwrap());
+    assert_eq!(status(&diagnose(&database.url(), &[RIGHTS]).await, RIGHTS), Verdict::Critical);
+}

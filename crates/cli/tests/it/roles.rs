@@ -96,6 +96,8 @@ async fn a_reader_of_every_tenant_takes_a_reason_and_odd_passwords_are_bad_usage
     provision(&folder, &database, &["--app", "postgres"], "").expect(4);
     provision(&folder, &database, &["--app", "rylie_platform"], "").expect(4);
     provision(&folder, &database, &[], "").expect(2);
+    let twice = provision(&folder, &database, &["--app", &login, "--sealer", &login], "x\ny\n").expect(2);
+    assert!(twice.err.contains("is named twice"), "{twice:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
