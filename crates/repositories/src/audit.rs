@@ -2,6 +2,7 @@
 
 mod erasure;
 mod leaf_page;
+mod log_row;
 pub(crate) mod long_texts;
 mod reader;
 mod relations;
@@ -24,11 +25,10 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-pub(crate) use leaf_page::TEXT;
 pub use leaf_page::{LeafPage, LeafPlace, PlacedLeaf};
-pub(crate) use long_texts::LongTexts;
+pub(crate) use log_row::LongTexts;
 pub use reader::{AuditExtent, AuditReader};
-pub(crate) use rows::{DETAILS, TEXTS, bytes_of, canonical, details, long_key_of, short, sqlite_text, text};
+pub(crate) use rows::{DETAILS, TEXT, TEXTS, bytes_of, canonical, details, long_key_of, short, sqlite_text, text};
 pub use seals::*;
 pub use strays::StrayPage;
 

@@ -2,6 +2,7 @@
 //! columns of an adopted database are included.
 
 mod audit_rows;
+mod audit_text;
 mod column;
 mod named;
 mod own;
@@ -199,7 +200,7 @@ impl TenantTransfer for Tx {
         limit: u64,
     ) -> Result<TenantPage> {
         let columns = Column::of(self, table).await?;
-        if table.name == audit_rows::LOG {
+        if table.name == audit_text::LOG {
             return audit_rows::after(self, &columns, tenant, after, limit).await;
         }
         let read: Vec<_> = columns.iter().map(|column| column.read(self.engine())).collect();

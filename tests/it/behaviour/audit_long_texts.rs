@@ -138,7 +138,7 @@ async fn a_new_record_has_no_text_of_more_than_a_mebibyte() {
         let role = if sqlite { "" } else { "SET LOCAL ROLE rylie_platform;" };
         let result = sql.try_run(&format!("BEGIN; {role} {insert}; COMMIT")).await;
         match result {
-            Ok(_) => assert!(fits, "{column}"),
+            Ok(()) => assert!(fits, "{column}"),
             Err(error) => assert!(!fits && error.to_string().contains("is too long"), "{column}: {error}"),
         }
     }

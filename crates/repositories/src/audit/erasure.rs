@@ -8,9 +8,8 @@ use sea_orm::Value;
 
 use crate::Result;
 use crate::audit::AuditRepository;
-use crate::audit::leaf_page::TEXT;
 use crate::audit::long_texts::complete;
-use crate::audit::rows::{by_bytes, bytes_of, columns, commitments, details, lenient, record, signed, unsigned};
+use crate::audit::rows::{TEXT, by_bytes, bytes_of, columns, commitments, details, lenient, record, signed, unsigned};
 use crate::audit::tenant::count;
 use crate::tx::Tx;
 

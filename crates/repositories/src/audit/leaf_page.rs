@@ -7,9 +7,12 @@ use sea_orm::{QueryResult, Value};
 
 use crate::Result;
 use crate::audit::erasure::{Cover, covers};
-use crate::audit::long_texts::{LogRow, complete};
-use crate::audit::rows::{TEXTS, bytes_of, columns, details, key_of_leaf, lenient, record, signed, whole_commitments};
-use crate::audit::tenant::{count, digest};
+use crate::audit::log_row::LogRow;
+use crate::audit::long_texts::complete;
+use crate::audit::rows::{
+    TEXT, TEXTS, bytes_of, columns, details, digest, key_of_leaf, lenient, record, signed, whole_commitments,
+};
+use crate::audit::tenant::count;
 use crate::tx::Tx;
 
 /// A place in the order of the leaves: the batch, and the number in it.
@@ -58,10 +61,6 @@ impl LeafPage {
         self.rows.iter().map(leaf).collect()
     }
 }
-
-/// Maximum number of bytes of the texts before a row of a page. Rows after it are left to the next page, so that they do
-/// not fill the memory.
-pub(crate) const TEXT: u64 = 8 << 20;
 
 /// Returns the selection of the bytes of the texts of a page on SQLite. It reads lengths only.
 pub(crate) fn text_of() -> String {

@@ -3,34 +3,16 @@
 //! A page has null in their place. PostgreSQL computes the digest itself. On SQLite a value is read in pieces; the engine
 //! holds it whole meanwhile.
 
-use std::collections::BTreeMap;
-
 use rylie_audit::{LongText, Text, TextDigest};
 use sea_orm::{DbBackend, QueryResult, Value};
 
-use crate::audit::rows::{DETAILS, ODD_POSITION, ODD_TIME, TEXTS, details, lenient, long_key, signed};
+use crate::audit::log_row::{LogRow, LongTexts};
+use crate::audit::rows::{DETAILS, ODD_POSITION, ODD_TIME, TEXTS, details, digest, lenient, long_key, signed};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
 /// Number of bytes of a value that are read at a time on SQLite.
 const PIECE: usize = 32 << 20;
-
-/// A row with the columns of a record, and its long texts.
-#[derive(Debug)]
-pub(crate) struct LogRow {
-    pub(crate) row: QueryResult,
-    pub(crate) long: LongTexts,
-}
-
-/// The long texts of a row, by the place of their column.
-#[derive(Debug, Default)]
-pub(crate) struct LongTexts(BTreeMap<usize, LongText>);
-
-impl LongTexts {
-    pub(crate) fn get(&self, place: usize) -> Option<LongText> {
-        self.0.get(&place).copied()
-    }
-}
 
 /// Reads the long texts of rows, whose [columns](crate::audit::rows::columns) begin at `first`. No statement for ordinary
 /// rows.
@@ -63,7 +45,7 @@ pub(crate) async fn read(tx: &Tx, key: &str) -> Result<LongTexts> {
                 DbBackend::Sqlite => by_pieces(tx, &from, column, i64::from(length)).await?,
                 _ => by_server(tx, &from, column).await?,
             };
-            long.0.insert(*place, text);
+            long.insert(*place, text);
         }
     }
     Ok(long)
@@ -116,7 +98,7 @@ async fn by_server(tx: &Tx, from: &From, column: &str) -> Result<LongText> {
     let rows = tx.across_tenants()?.rows(&sql, vec![from.key.clone()]).await?;
     let row = rows.first().ok_or(UNREADABLE)?;
     let bytes = lenient::<i32>(row, "bytes").unsigned_abs();
-    LongText::new(bytes.into(), crate::audit::tenant::digest(row, "sha256")).ok_or(UNREADABLE)
+    LongText::new(bytes.into(), digest(row, "sha256")).ok_or(UNREADABLE)
 }
 
 /// Computes the digest of the text that a value counts as: a valid text is itself, the bytes of others are written as

@@ -6,10 +6,10 @@ use sea_orm::QueryResult;
 
 use crate::audit::leaf_page::{self, LeafPage, LeafPlace, PlacedLeaf};
 use crate::audit::relations;
-use crate::audit::rows::{by_bytes, lenient, signed, unsigned};
+use crate::audit::rows::{by_bytes, digest, lenient, signed, unsigned};
 use crate::audit::strays::{self, StrayPage};
 use crate::audit::structure;
-use crate::audit::tenant::{checkpoint, count, digest, entry, place as tenant_place};
+use crate::audit::tenant::{checkpoint, count, entry, place as tenant_place};
 use crate::tx::Tx;
 use crate::{Error, Result};
 

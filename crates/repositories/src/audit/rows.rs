@@ -5,7 +5,7 @@ use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, Record, Salt
 use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 
 use crate::Result;
-use crate::audit::long_texts::{LogRow, LongTexts};
+use crate::audit::log_row::{LogRow, LongTexts};
 use crate::tx::Tx;
 
 /// The text columns of a record, in the order of [`columns`].
@@ -28,6 +28,10 @@ pub(crate) const DETAILS: usize = 11;
 const TIME: usize = 12;
 pub(crate) const ODD_TIME: usize = 13;
 pub(crate) const ODD_POSITION: usize = 14;
+
+/// Maximum number of bytes of the texts before a row of a page. Rows after it are left to the next page, so that they do
+/// not fill the memory.
+pub(crate) const TEXT: u64 = 8 << 20;
 
 /// Returns the columns of a record to seal or verify, of the log as `a` joined with [`details`], in the order that
 /// [`record`] reads. Details are selected as text. No row makes its reader fail: a long text is null, and the last column
@@ -278,6 +282,11 @@ pub(crate) fn unsigned(row: &QueryResult, name: &str) -> Result<u64> {
 /// Returns a column's value, or the default if it cannot be read. Planted values then fail verification, not the read.
 pub(crate) fn lenient<T: TryGetable + Default>(row: &QueryResult, name: &str) -> T {
     row.try_get("", name).unwrap_or_default()
+}
+
+/// Returns a digest. A digest of the wrong length matches nothing.
+pub(crate) fn digest(row: &QueryResult, name: &str) -> Digest {
+    Digest::from_bytes(&lenient::<Vec<u8>>(row, name)).unwrap_or(Digest::NONE)
 }
 
 /// Converts a number for the database. No count comes near the limit.

@@ -6,9 +6,10 @@ use rylie_audit::{
 use rylie_entities::TenantId;
 use sea_orm::QueryResult;
 
-use crate::audit::long_texts::{self, LongTexts};
+use crate::audit::log_row::LongTexts;
+use crate::audit::long_texts;
 use crate::audit::rows::{
-    by_bytes, commitments, key_of_leaf, lenient, long_time_key, signed, time_columns, unreadable, unsigned,
+    by_bytes, commitments, digest, key_of_leaf, lenient, long_time_key, signed, time_columns, unreadable, unsigned,
 };
 use crate::tx::Tx;
 use crate::{Error, Result};
@@ -88,9 +89,4 @@ pub(crate) fn entry(row: &QueryResult) -> TenantEntry {
 
 pub(crate) fn count(row: &QueryResult, name: &str) -> u64 {
     unsigned(row, name).unwrap_or_default()
-}
-
-/// Returns a digest. A digest of the wrong length matches nothing.
-pub(crate) fn digest(row: &QueryResult, name: &str) -> Digest {
-    Digest::from_bytes(&lenient::<Vec<u8>>(row, name)).unwrap_or(Digest::NONE)
 }

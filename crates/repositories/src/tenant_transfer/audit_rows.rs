@@ -4,31 +4,14 @@
 use rylie_audit::Text;
 use rylie_entities::TenantId;
 use sea_orm::{DbBackend, QueryResult, Value};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+use super::audit_text::LOG;
 use super::column::{Column, Kind};
 use super::{TenantPage, TenantRow};
 use crate::Result;
-use crate::audit::{
-    DETAILS, LongTexts, TEXT, TEXTS, bytes_of, details, long_key_of, long_texts, short, sqlite_text, text,
-};
+use crate::audit::{DETAILS, LongTexts, TEXT, bytes_of, details, long_key_of, long_texts, short, sqlite_text, text};
 use crate::tx::Tx;
-
-/// The name of the log.
-pub(super) const LOG: &str = "AuditLog";
-
-/// The columns of a record that never count as null.
-const REQUIRED: [&str; 5] = ["id", "tenantId", "action", "resource", "userId"];
-
-/// Returns the place of a text of a record; `None` for another column.
-pub(super) fn place(name: &str) -> Option<usize> {
-    if name == "details" { Some(DETAILS) } else { TEXTS.iter().position(|text| *text == name) }
-}
-
-/// Returns whether a null of the column counts as the empty text.
-pub(super) fn is_required(name: &str) -> bool {
-    REQUIRED.contains(&name)
-}
 
 /// Reads the records after a place, by id: at most `limit`, and fewer where texts are long. One statement, and more for
 /// long texts.
@@ -114,15 +97,4 @@ fn record(engine: DbBackend, row: &QueryResult, columns: &[Column], long: &LongT
         Ok((column.name.clone(), json))
     };
     columns.iter().enumerate().map(cell).collect()
-}
-
-/// Returns the value to store for one of an export; `None` if it is no text.
-pub(super) fn stored(name: &str, json: &Json) -> Option<Value> {
-    let text = match json {
-        Json::Null => return Some(is_required(name).then(String::new).into()),
-        _ => serde_json::from_value::<Text>(json.clone()).ok()?,
-    };
-    // The text itself is in no export.
-    let spelled = |text: &Text| text.long().map(|long| format!("long {} {}", long.bytes(), long.sha256()));
-    Some(spelled(&text).or_else(|| text.whole().map(str::to_owned)).into())
 }

@@ -5,7 +5,7 @@ use rylie_entities::TenantTable;
 use sea_orm::{DbBackend, Value};
 use serde_json::Value as Json;
 
-use super::{audit_rows, invalid};
+use super::{audit_text, invalid};
 use crate::Result;
 use crate::audit::canonical;
 use crate::tx::Tx;
@@ -60,7 +60,7 @@ impl Column {
             let kind = match (table.name, name.as_str()) {
                 ("AuditLog", "createdAt") => Kind::AuditTime,
                 ("AuditLog", "position") => Kind::AuditPosition,
-                (audit_rows::LOG, name) => audit_rows::place(name).map_or(kind, Kind::AuditText),
+                (audit_text::LOG, name) => audit_text::place(name).map_or(kind, Kind::AuditText),
                 _ => kind,
             };
             Ok(Self { name, sql_type, kind })
@@ -129,7 +129,7 @@ impl Column {
     /// Returns the value to bind; `None` if it does not fit the type of the column.
     pub(super) fn value_of(&self, engine: DbBackend, json: &Json) -> Option<Value> {
         let text = match (self.kind, json) {
-            (Kind::AuditText(_), _) => return audit_rows::stored(&self.name, json),
+            (Kind::AuditText(_), _) => return audit_text::stored(&self.name, json),
             (_, Json::Null) => return Some(Value::String(None)),
             (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if engine == DbBackend::Sqlite => {
                 return number.as_i64().map(Value::from);

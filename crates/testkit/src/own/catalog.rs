@@ -4,7 +4,7 @@ use rylie_db::entities::EntityColumn;
 use rylie_db::repositories::OwnTableInfo;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-use super::keys::{self, Key};
+use super::keys::{self, Index, Key};
 use super::{labels, schema};
 use crate::{Error, Result, World};
 
@@ -33,9 +33,6 @@ struct Found {
     /// The checks of columns, each with its definition.
     checks: Vec<(String, String)>,
 }
-
-/// The columns of an index without a condition, joined by commas, and whether it is unique.
-pub(super) type Index = (String, bool);
 
 /// Each statement returns the names of what is missing. `$1` is the table.
 const POSTGRES: [&str; 9] = [

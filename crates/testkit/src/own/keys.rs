@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use rylie_db::own::{RequestId, Schema, TaskId, UserId};
 use rylie_db::repositories::OwnTableInfo;
 
-use super::catalog::Index;
-
 /// Each column of a foreign key with its parent. `$1` is the table.
 pub(super) const POSTGRES: &str = "SELECT a.attname::text, p.relname::text FROM pg_constraint c \
      JOIN pg_class p ON p.oid = c.confrelid JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) \
      WHERE c.contype = 'f' AND c.conrelid = to_regclass(format('public.%I', $1::text))";
 pub(super) const SQLITE: &str = "SELECT \"from\", \"table\" FROM pragma_foreign_key_list($1)";
+
+/// The columns of an index without a condition, joined by commas, and whether it is unique.
+pub(super) type Index = (String, bool);
 
 /// A column of a foreign key, and its parent.
 pub(super) type Key = (String, String);

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::confirm::confirm;
 use super::{text, verdict};
 use crate::arguments::Global;
-use crate::commands::begin;
+use crate::commands::superuser::refuse_foreign_code;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
@@ -37,7 +37,7 @@ pub(super) struct Fix {
 impl Fix {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
-        begin(global, &settings).await?;
+        refuse_foreign_code(&settings).await?;
         let before = self.look(&settings).await?;
         let Some(check) = before.check(&self.id) else {
             return Err(Failure::Usage("name one check by its id; `rylie doctor --json` lists them".to_owned()));

@@ -8,9 +8,10 @@ use sea_orm::{QueryResult, Value};
 use tokio::task::JoinHandle;
 
 use crate::Result;
-use crate::audit::leaf_page::{TEXT, text_of};
-use crate::audit::long_texts::{LogRow, complete};
-use crate::audit::rows::{by_bytes, bytes_of, columns, details, record, signed};
+use crate::audit::leaf_page::text_of;
+use crate::audit::log_row::LogRow;
+use crate::audit::long_texts::complete;
+use crate::audit::rows::{TEXT, by_bytes, bytes_of, columns, details, record, signed};
 use crate::tx::Tx;
 
 /// Number of records read at a time.
