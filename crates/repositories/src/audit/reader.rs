@@ -109,8 +109,8 @@ impl AuditReader {
     }
 
     /// Searches the log from a key on (`None` at the beginning) for records that are neither sealed nor waiting, or that
-    /// are so more than once. Returns the key to continue from (`None` at the end) and the finding. Two statements; on PostgreSQL
-    /// four, and each range reads the tables whole, so take large ones.
+    /// are so more than once. Returns the key to continue from (`None` at the end) and the finding. Two statements; on
+    /// PostgreSQL four, and each range reads the tables whole, so take large ones.
     pub async fn stray_after(&self, id: Option<&str>, limit: u64) -> Result<StrayPage> {
         strays::after(&self.tx, id, limit).await
     }

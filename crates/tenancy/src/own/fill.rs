@@ -1,4 +1,5 @@
-//! The columns that the unit sets: key, tenant, owner and times. Values that no call may set, and too long ones, are refused.
+//! The columns that the unit sets: key, tenant, owner and times. Values that no call may set, and too long ones, are
+//! refused.
 
 use rylie_entities::{RepositoryTable, RowId, TenantId};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, IdenStatic, Iterable, Value};

@@ -132,9 +132,9 @@ where
         saved.map_err(|error| without_unique::<E>(error, unique))
     }
 
-    /// As [`upsert`](Self::upsert), for any number of rows, all or none. A row that is out of reach counts as not found. One or two statements for some
-    /// thousand rows. Every row sets `unique` and the columns `update`, and no two have the same `unique`. Null is not
-    /// equal to null, so no column of `unique` may be null.
+    /// As [`upsert`](Self::upsert), for any number of rows, all or none. A row that is out of reach counts as not found.
+    /// One or two statements for some thousand rows. Every row sets `unique` and the columns `update`, and no two have
+    /// the same `unique`. Null is not equal to null, so no column of `unique` may be null.
     pub async fn upsert_many(
         self,
         rows: Vec<E::ActiveModel>,
