@@ -119,8 +119,12 @@ const ONLY_READS: &str = "SELECT 'yes' WHERE EXISTS (SELECT FROM pg_class c WHER
      AND c.relkind = 'r' AND has_any_column_privilege(session_user, c.oid, 'SELECT')) \
      AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' \
      AND has_table_privilege(session_user, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) \
-     AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform', 'rylie_doors', 'rylie_sealer') \
+     AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ($units) \
      AND pg_has_role(session_user, r.oid, 'MEMBER'))";
+
+fn with_units(sql: &str) -> String {
+    sql.replace("$units", &UNIT_ROLES.map(literal).join(", "))
+}
 
 impl Migrations {
     /// Returns why the isolation layers do not apply to this connection's login; `None` if they do. Reads only.
@@ -151,7 +155,7 @@ impl Migrations {
         checks.push(recorded_kinds(connection).await?);
         checks.push(unexpected_grants(connection).await?);
         checks.push(kept_rights(connection).await?);
-        let missing = match connection.ask(ONLY_READS, "checking the login's rights").await? {
+        let missing = match connection.ask(&with_units(ONLY_READS), "checking the login's rights").await? {
             Some(_) => row_security::missing_without_units(connection).await?,
             None => row_security::missing(connection).await?,
         };
@@ -207,8 +211,7 @@ const SERVICES: &str = "SELECT quote_ident(l.login) || ' serves units, and may t
 /// server counts here too. Who may not read the record of logins learns about readers only.
 async fn recorded_kinds(connection: &mut Connection) -> Result<RoleCheck> {
     const DOING: &str = "comparing the logins with their record";
-    let units = UNIT_ROLES.map(literal).join(", ");
-    let mut wrong = connection.list_postgres(&READERS.replace("$units", &units), DOING).await?;
+    let mut wrong = connection.list_postgres(&with_units(READERS), DOING).await?;
     let recorded = connection.has_table("rylie_logins").await.map_err(Error::doing(DOING))?;
     let all = recorded && may_read_provisioned(connection).await?;
     if all {
