@@ -28,7 +28,9 @@ use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 pub use leaf_page::{LeafPage, LeafPlace, PlacedLeaf};
 pub(crate) use log_row::LongTexts;
 pub use reader::{AuditExtent, AuditReader};
-pub(crate) use rows::{DETAILS, TEXT, TEXTS, bytes_of, canonical, details, long_key_of, short, sqlite_text, text};
+pub(crate) use rows::{
+    DETAILS, SQLITE_KEY, TEXTS, canonical, cut, details, long_key_of, short, spelled, sqlite_text, text,
+};
 pub use seals::*;
 pub use strays::StrayPage;
 

@@ -9,7 +9,7 @@ use sea_orm::Value;
 use crate::Result;
 use crate::audit::AuditRepository;
 use crate::audit::long_texts::complete;
-use crate::audit::rows::{TEXT, by_bytes, bytes_of, columns, commitments, details, lenient, record, signed, unsigned};
+use crate::audit::rows::{by_bytes, columns, commitments, cut, details, lenient, record, signed, unsigned};
 use crate::audit::tenant::count;
 use crate::tx::Tx;
 
@@ -20,13 +20,12 @@ const NAMED: &str = "JOIN rylie_audit_leaf l ON l.record_id = a.id JOIN rylie_au
 /// Erases the user from at most `limit` records, and fewer where texts are long.
 pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
     let (columns, details) = (columns(tx.engine()), details(tx.engine()));
-    let sql = format!(
-        "SELECT * FROM (SELECT page.*, sum({}) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
-         FROM (SELECT l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint, {columns} \
-         FROM \"AuditLog\" a {}) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY id",
-        bytes_of("page"),
+    let page = format!(
+        "SELECT l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint, {columns} \
+         FROM \"AuditLog\" a {}",
         NAMED.replace("{details}", details)
     );
+    let sql = cut(&page, "id");
     let rows = tx.across_tenants()?.rows(&sql, vec![user.as_str().into(), signed(limit).into()]).await?;
     let rows = complete(tx, rows, COLUMNS_OF_LEAF).await?;
     let mut erased = Erased::default();

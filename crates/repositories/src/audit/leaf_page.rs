@@ -10,7 +10,7 @@ use crate::audit::erasure::{Cover, covers};
 use crate::audit::log_row::LogRow;
 use crate::audit::long_texts::complete;
 use crate::audit::rows::{
-    TEXT, TEXTS, bytes_of, columns, details, digest, key_of_leaf, lenient, record, signed, whole_commitments,
+    TEXT, TEXTS, columns, cut, details, digest, key_of_leaf, lenient, record, signed, whole_commitments,
 };
 use crate::audit::tenant::count;
 use crate::tx::Tx;
@@ -101,12 +101,7 @@ async fn rows(tx: &Tx, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     if sqlite && tx.across_tenants()?.count(&format!("SELECT {} {from}", text_of()), values.clone()).await? < TEXT {
         return tx.across_tenants()?.rows(&format!("{page} ORDER BY l.batch, l.number"), values).await;
     }
-    let sql = format!(
-        "SELECT * FROM (SELECT page.*, sum({}) OVER \
-         (ORDER BY batch, number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ({page}) AS page) AS counted \
-         WHERE coalesce(before, 0) < {TEXT} ORDER BY batch, number",
-        bytes_of("page")
-    );
+    let sql = cut(&page, "batch, number");
     tx.across_tenants()?.rows(&sql, values).await
 }
 

@@ -7,7 +7,7 @@ use rylie_audit::{LongText, Text, TextDigest};
 use sea_orm::{DbBackend, QueryResult, Value};
 
 use crate::audit::log_row::{LogRow, LongTexts};
-use crate::audit::rows::{DETAILS, ODD_POSITION, ODD_TIME, TEXTS, details, digest, lenient, long_key, signed};
+use crate::audit::rows::{details, digest, lenient, long_key, measured, signed};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
@@ -19,21 +19,19 @@ const PIECE: usize = 32 << 20;
 pub(crate) async fn complete(tx: &Tx, rows: Vec<QueryResult>, first: usize) -> Result<Vec<LogRow>> {
     let mut complete = Vec::with_capacity(rows.len());
     for row in rows {
-        let long = match long_key(tx.engine(), &row, first)? {
-            Some(key) => read(tx, &key).await?,
-            None => LongTexts::default(),
-        };
+        let long = read(tx, long_key(tx.engine(), &row, first)?).await?;
         complete.push(LogRow { row, long });
     }
     Ok(complete)
 }
 
-/// Reads the long texts of the row with this key. A statement for the lengths, and one for each long text, or more on
-/// SQLite.
-pub(crate) async fn read(tx: &Tx, key: &str) -> Result<LongTexts> {
+/// Reads the long texts of the row with this key; without a key there are none. A statement for the lengths, and one for
+/// each long text, or more on SQLite.
+pub(crate) async fn read(tx: &Tx, key: Option<String>) -> Result<LongTexts> {
+    let Some(key) = key else { return Ok(LongTexts::default()) };
     let columns = measured(tx.engine());
     let lengths: Vec<String> = columns.iter().map(|(_, column)| format!("octet_length({column})")).collect();
-    let from = From::row(tx.engine(), key)?;
+    let from = From::row(tx.engine(), &key)?;
     let sql = format!("SELECT {} {}", lengths.join(", "), from.sql);
     let rows = tx.across_tenants()?.rows(&sql, vec![from.key.clone()]).await?;
     let mut long = LongTexts::default();
@@ -49,22 +47,6 @@ pub(crate) async fn read(tx: &Tx, key: &str) -> Result<LongTexts> {
         }
     }
     Ok(long)
-}
-
-/// Returns the columns that may be long, each with its place. A record with a long id or tenant is not read.
-fn measured(engine: DbBackend) -> Vec<(usize, String)> {
-    let texts = TEXTS.iter().enumerate().skip(2).map(|(place, name)| (place, format!("a.\"{name}\"")));
-    let mut columns: Vec<_> = texts.collect();
-    if engine == DbBackend::Sqlite {
-        columns.extend([
-            (DETAILS, "a.details".to_owned()),
-            (ODD_TIME, "a.\"createdAt\"".to_owned()),
-            (ODD_POSITION, "a.position".to_owned()),
-        ]);
-    } else {
-        columns.push((DETAILS, "d.log_details".to_owned()));
-    }
-    columns
 }
 
 /// The clause that selects one row, and the value to bind.

@@ -1,7 +1,7 @@
 //! Conversion of log rows into sealed records, and statements on the seals.
 
 use chrono::NaiveDateTime;
-use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, Record, Salt, TargetPart, Text};
+use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, LongText, Record, Salt, TargetPart, Text};
 use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 
 use crate::Result;
@@ -39,10 +39,9 @@ pub(crate) const TEXT: u64 = 8 << 20;
 pub(crate) fn columns(engine: DbBackend) -> String {
     let (sqlite, longest) = (engine == DbBackend::Sqlite, Text::LONGEST);
     let text = |name: &str| if sqlite { sqlite_text(name) } else { short(&format!("a.\"{name}\"")) };
-    let [id, texts @ ..] = TEXTS.map(|name| format!("{} AS \"{name}\"", text(name)));
-    let is_short = "coalesce(octet_length(a.\"tenantId\"), 0)";
-    let id = format!("CASE WHEN {is_short} <= {longest} THEN {} END AS id", id.trim_end_matches(" AS \"id\""));
-    let texts = format!("{id}, {}", texts.join(", "));
+    let id = format!("CASE WHEN coalesce(octet_length(a.\"tenantId\"), 0) <= {longest} THEN {} END AS id", text("id"));
+    let texts = TEXTS[1..].iter().map(|name| format!("{} AS \"{name}\"", text(name)));
+    let texts = [id].into_iter().chain(texts).collect::<Vec<_>>().join(", ");
     let (times, long) = (time_columns(engine), long_key_of(engine));
     if !sqlite {
         return format!("{texts}, a.position, {} AS details, {times}, {long} AS long", short("d.log_details"));
@@ -53,20 +52,35 @@ pub(crate) fn columns(engine: DbBackend) -> String {
     )
 }
 
+/// The key of a record on SQLite, where an id may be a blob.
+pub(crate) const SQLITE_KEY: &str = "typeof(a.id) || ' ' || hex(a.id)";
+
 /// Returns the key of a row that has long texts, of the log as `a` joined with [`details`]; null for other rows.
 pub(crate) fn long_key_of(engine: DbBackend) -> String {
-    let (sqlite, longest) = (engine == DbBackend::Sqlite, Text::LONGEST);
-    let more: &[&str] = if sqlite { &["a.details", "a.\"createdAt\"", "a.position"] } else { &["d.log_details"] };
-    let texts = TEXTS.iter().skip(2).map(|name| format!("a.\"{name}\""));
-    let lengths = texts.chain(more.iter().map(|&name| name.to_owned()));
-    let lengths: Vec<String> = lengths.map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
-    let lengths = lengths.join(", ");
-    if sqlite {
-        format!("CASE WHEN max({lengths}) > {longest} THEN typeof(a.id) || ' ' || hex(a.id) END")
-    } else {
-        format!("CASE WHEN greatest({lengths}) > {longest} THEN a.ctid::text END")
-    }
+    let (longest, key) = if engine == DbBackend::Sqlite { ("max", SQLITE_KEY) } else { ("greatest", "a.ctid::text") };
+    key_if_long(longest, measured(engine).iter().map(|(_, column)| column.as_str()), key)
 }
+
+fn key_if_long<'a>(longest: &str, columns: impl Iterator<Item = &'a str>, key: &str) -> String {
+    let lengths: Vec<String> = columns.map(|column| format!("coalesce(octet_length({column}), 0)")).collect();
+    format!("CASE WHEN {longest}({}) > {} THEN {key} END", lengths.join(", "), Text::LONGEST)
+}
+
+/// Returns the columns that may be long, each with its place. A record with a long id or tenant is not read.
+pub(crate) fn measured(engine: DbBackend) -> Vec<(usize, String)> {
+    let texts = TEXTS.iter().enumerate().skip(2).map(|(place, name)| (place, format!("a.\"{name}\"")));
+    let mut columns: Vec<_> = texts.collect();
+    if engine == DbBackend::Sqlite {
+        columns.push((DETAILS, "a.details".to_owned()));
+        columns.extend([ODD_TIME, ODD_POSITION].into_iter().zip(TIME_AND_POSITION.map(str::to_owned)));
+    } else {
+        columns.push((DETAILS, "d.log_details".to_owned()));
+    }
+    columns
+}
+
+/// The columns whose values may be of any type and length on SQLite.
+const TIME_AND_POSITION: [&str; 2] = ["a.\"createdAt\"", "a.position"];
 
 /// Returns the join that follows the log as `a`. On PostgreSQL it converts the details once, as `d.log_details`.
 pub(crate) fn details(engine: DbBackend) -> &'static str {
@@ -99,11 +113,7 @@ pub(crate) fn time_columns(engine: DbBackend) -> String {
 /// Returns the key of a row whose time or position is long, of the log as `a`. Only SQLite has them.
 pub(crate) fn long_time_key(engine: DbBackend) -> String {
     match engine {
-        DbBackend::Sqlite => format!(
-            "CASE WHEN max(coalesce(octet_length(a.\"createdAt\"), 0), coalesce(octet_length(a.position), 0)) > {} \
-             THEN typeof(a.id) || ' ' || hex(a.id) END",
-            Text::LONGEST
-        ),
+        DbBackend::Sqlite => key_if_long("max", TIME_AND_POSITION.into_iter(), SQLITE_KEY),
         _ => "CAST(NULL AS text)".to_owned(),
     }
 }
@@ -127,6 +137,16 @@ pub(crate) fn sqlite_text(name: &str) -> String {
 pub(crate) fn bytes_of(from: &str) -> String {
     let all = TEXTS.iter().chain(&["details"]).map(|name| format!("coalesce(octet_length({from}.\"{name}\"), 0)"));
     all.collect::<Vec<_>>().join(" + ")
+}
+
+/// Returns the statement for the rows of a page in this order, up to those before which the texts are too many. The first
+/// row is always one of them.
+pub(crate) fn cut(page: &str, order: &str) -> String {
+    format!(
+        "SELECT * FROM (SELECT page.*, sum({}) OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
+         FROM ({page}) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY {order}",
+        bytes_of("page")
+    )
 }
 
 /// Returns the key of a row that has long texts, from the [`columns`] at `first`.
@@ -216,7 +236,7 @@ pub(crate) fn unreadable(row: &QueryResult, first: usize, format: Format, long: 
 /// the driver reads it. In later formats SQLite's must have the driver's spelling, so that no offset changes its
 /// meaning. A long value is spelled as its length and digest.
 fn time(row: &QueryResult, first: usize, format: Format, long: &LongTexts) -> Result<(i64, Option<String>)> {
-    let long = |place| long.get(place).map(|long| format!("long {} {}", long.bytes(), long.sha256()));
+    let long = |place| long.get(place).map(spelled);
     let odd = long(ODD_TIME).map_or_else(|| text(row, first + 1), |long| Ok(Some(long)))?;
     let sqlite = row.try_as_pg_row().is_none();
     let read = || row.try_get_by_index::<Option<NaiveDateTime>>(first).ok().flatten();
@@ -229,6 +249,11 @@ fn time(row: &QueryResult, first: usize, format: Format, long: &LongTexts) -> Re
     let position = long(ODD_POSITION).map_or_else(position, |long| Ok(Some(long)))?;
     let unreadable: Vec<String> = [odd.filter(|_| time.is_none()), position].into_iter().flatten().collect();
     Ok((time.unwrap_or_default(), (!unreadable.is_empty()).then(|| unreadable.join("\n"))))
+}
+
+/// Returns what stands for a long text where a text is needed.
+pub(crate) fn spelled(long: LongText) -> String {
+    format!("long {} {}", long.bytes(), long.sha256())
 }
 
 /// Parses a time in the driver's spelling, or with three digits after the seconds as the column's default has. Second

@@ -6,7 +6,6 @@ use rylie_audit::{
 use rylie_entities::TenantId;
 use sea_orm::QueryResult;
 
-use crate::audit::log_row::LongTexts;
 use crate::audit::long_texts;
 use crate::audit::rows::{
     by_bytes, commitments, digest, key_of_leaf, lenient, long_time_key, signed, time_columns, unreadable, unsigned,
@@ -49,10 +48,7 @@ pub(crate) async fn leaves(
     let mut leaves = Vec::with_capacity(rows.len());
     for row in &rows {
         let (record, commitments) = (row.try_get("", "record_id")?, commitments(row, 0)?);
-        let long = match row.try_get::<Option<String>>("", "long")? {
-            Some(key) => long_texts::read(tx, &key).await?,
-            None => LongTexts::default(),
-        };
+        let long = long_texts::read(tx, row.try_get("", "long")?).await?;
         let unreadable = unreadable(row, 8, Format::of(&lenient::<String>(row, "checkpoint")), &long)?;
         let leaf = TenantLeaf { record, leaf: digest(row, "leaf"), commitments, unreadable };
         leaves.push((row.try_get("", "number")?, leaf));

@@ -10,7 +10,7 @@ use super::audit_text::LOG;
 use super::column::{Column, Kind};
 use super::{TenantPage, TenantRow};
 use crate::Result;
-use crate::audit::{DETAILS, LongTexts, TEXT, bytes_of, details, long_key_of, long_texts, short, sqlite_text, text};
+use crate::audit::{DETAILS, LongTexts, SQLITE_KEY, cut, details, long_key_of, long_texts, short, sqlite_text, text};
 use crate::tx::Tx;
 
 /// Reads the records after a place, by id: at most `limit`, and fewer where texts are long. One statement, and more for
@@ -26,25 +26,21 @@ pub(super) async fn after(
     let read: Vec<String> =
         columns.iter().map(|column| format!("{} AS {}", read(engine, column), column.quoted())).collect();
     let (beyond, place) = beyond(engine, after.as_deref());
-    let sql = format!(
-        "SELECT * FROM (SELECT page.*, sum({}) OVER (ORDER BY page.rylie_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
-         FROM (SELECT {}, {} AS rylie_long, {} AS rylie_place, a.id AS rylie_id FROM \"{LOG}\" a{} \
-         WHERE a.\"tenantId\" = $1{beyond} ORDER BY a.id LIMIT $2) AS page) AS counted WHERE coalesce(before, 0) < {TEXT} ORDER BY rylie_id",
-        bytes_of("page"),
+    let page = format!(
+        "SELECT {}, {} AS rylie_long, {} AS rylie_place, a.id AS rylie_id FROM \"{LOG}\" a{} \
+         WHERE a.\"tenantId\" = $1{beyond} ORDER BY a.id LIMIT $2",
         read.join(", "),
         long_key_of(engine),
         place_of(engine),
         details(engine),
     );
+    let sql = cut(&page, "rylie_id");
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [Some(tenant.into()), Some(limit.into()), place].into_iter().flatten().collect();
     let found = tx.across_tenants()?.rows(&sql, values).await?;
     let mut rows = Vec::with_capacity(found.len());
     for row in &found {
-        let long = match row.try_get::<Option<String>>("", "rylie_long")? {
-            Some(key) => long_texts::read(tx, &key).await?,
-            None => LongTexts::default(),
-        };
+        let long = long_texts::read(tx, row.try_get("", "rylie_long")?).await?;
         rows.push(record(engine, row, columns, &long)?);
     }
     let next = found.last().map(|row| row.try_get::<Option<String>>("", "rylie_place")).transpose()?.flatten();
@@ -64,7 +60,7 @@ fn read(engine: DbBackend, column: &Column) -> String {
 /// Returns the expression of the place of a row in the order of the ids. SQLite orders blobs after all texts.
 fn place_of(engine: DbBackend) -> &'static str {
     match engine {
-        DbBackend::Sqlite => "typeof(a.id) || ' ' || hex(a.id)",
+        DbBackend::Sqlite => SQLITE_KEY,
         _ => "a.id",
     }
 }

@@ -4,12 +4,12 @@ use rylie_audit::Text;
 use sea_orm::Value;
 use serde_json::Value as Json;
 
-use crate::audit::{DETAILS, TEXTS};
+use crate::audit::{DETAILS, TEXTS, spelled};
 
 /// The name of the log.
 pub(super) const LOG: &str = "AuditLog";
 
-/// The columns of a record that never count as null.
+/// The columns of a record whose null counts as the empty text.
 const REQUIRED: [&str; 5] = ["id", "tenantId", "action", "resource", "userId"];
 
 /// Returns the place of a text of a record; `None` for another column.
@@ -17,18 +17,12 @@ pub(super) fn place(name: &str) -> Option<usize> {
     if name == "details" { Some(DETAILS) } else { TEXTS.iter().position(|text| *text == name) }
 }
 
-/// Returns whether a null of the column counts as the empty text.
-pub(super) fn is_required(name: &str) -> bool {
-    REQUIRED.contains(&name)
-}
-
 /// Returns the value to store for one of an export; `None` if it is no text.
 pub(super) fn stored(name: &str, json: &Json) -> Option<Value> {
     let text = match json {
-        Json::Null => return Some(is_required(name).then(String::new).into()),
+        Json::Null => return Some(REQUIRED.contains(&name).then(String::new).into()),
         _ => serde_json::from_value::<Text>(json.clone()).ok()?,
     };
     // The text itself is in no export.
-    let spelled = |text: &Text| text.long().map(|long| format!("long {} {}", long.bytes(), long.sha256()));
-    Some(spelled(&text).or_else(|| text.whole().map(str::to_owned)).into())
+    Some(text.long().map(spelled).or_else(|| text.whole().map(str::to_owned)).into())
 }
