@@ -36,8 +36,7 @@ impl Migration for LimitAuditTexts {
         match engine {
             // Runs with the writer's rights, since it checks the writer's role.
             Engine::Postgres => {
-                let lengths: Vec<String> =
-                    SHORT.iter().map(|name| format!("octet_length(NEW.\"{name}\")")).collect();
+                let lengths: Vec<String> = SHORT.iter().map(|name| format!("octet_length(NEW.\"{name}\")")).collect();
                 vec![
                     Step::sql(format!(
                         "CREATE OR REPLACE FUNCTION public.rylie_audit_size() RETURNS trigger LANGUAGE plpgsql \
@@ -58,8 +57,11 @@ impl Migration for LimitAuditTexts {
             Engine::Sqlite => {
                 // Not `octet_length`, which programs of before 2023 lack.
                 let longer = |name: &str, most: u32| format!("length(CAST(NEW.\"{name}\" AS BLOB)) > {most}");
-                let mut longer: Vec<String> = SHORT.iter().map(|name| longer(name, MOST)).chain([longer("details", MOST_OF_DETAILS)]).collect();
-                longer.extend(["createdAt", "position"].map(|name| format!("length(CAST(NEW.\"{name}\" AS BLOB)) > {MOST}")));
+                let mut longer: Vec<String> =
+                    SHORT.iter().map(|name| longer(name, MOST)).chain([longer("details", MOST_OF_DETAILS)]).collect();
+                longer.extend(
+                    ["createdAt", "position"].map(|name| format!("length(CAST(NEW.\"{name}\" AS BLOB)) > {MOST}")),
+                );
                 vec![Step::sql(format!(
                     "CREATE TRIGGER \"AuditLog_size\" BEFORE INSERT ON \"AuditLog\" WHEN {} \
                      BEGIN SELECT RAISE(ABORT, 'a text of the audit record is too long: at most 1 MiB, and 16 MiB of details'); END",
