@@ -7,6 +7,7 @@ mod alter;
 mod check;
 mod create_table;
 pub(crate) mod postgres;
+mod relabel;
 mod sqlite;
 
 pub use alter::AlterTable;

@@ -11,12 +11,21 @@ pub struct TableChange {
     pub(crate) columns: Vec<NewColumn>,
     pub(crate) unique: Vec<Vec<&'static str>>,
     pub(crate) indexes: Vec<Vec<&'static str>>,
+    pub(crate) relabelled: Vec<Relabelled>,
+}
+
+/// A column whose labels change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relabelled {
+    pub(crate) column: &'static str,
+    pub(crate) before: &'static [&'static str],
+    pub(crate) after: &'static [&'static str],
 }
 
 impl TableChange {
     /// Describes a change of this table.
     pub fn of(table: &'static str) -> Self {
-        Self { table, columns: Vec::new(), unique: Vec::new(), indexes: Vec::new() }
+        Self { table, columns: Vec::new(), unique: Vec::new(), indexes: Vec::new(), relabelled: Vec::new() }
     }
 
     /// Adds a column that may be null. Existing rows have null.
@@ -37,6 +46,20 @@ impl TableChange {
         self
     }
 
+    /// Replaces the labels of a column, as when an enumeration gets a variant. `before` are the labels that the earlier
+    /// migrations gave it. The deploy fails, and changes nothing, while a row has a label that `after` lacks.
+    ///
+    /// To add a label, deploy first, then start the services that write it. To remove one, do it the other way round.
+    pub fn labels(
+        mut self,
+        column: &'static str,
+        before: &'static [&'static str],
+        after: &'static [&'static str],
+    ) -> Self {
+        self.relabelled.push(Relabelled { column, before, after });
+        self
+    }
+
     /// Makes these columns unique within the tenant. The deploy fails while rows have equal values.
     pub fn unique(mut self, columns: &[&'static str]) -> Self {
         self.unique.push(columns.to_vec());
@@ -54,6 +77,11 @@ impl TableChange {
         table.columns.extend(self.columns.iter().cloned());
         table.unique.extend(self.unique.iter().cloned());
         table.indexes.extend(self.indexes.iter().cloned());
+        for new in &self.relabelled {
+            if let Some(column) = table.columns.iter_mut().find(|column| column.name == new.column) {
+                column.kind = ColumnKind::Labels(new.after);
+            }
+        }
     }
 
     /// Returns the indexes that the change adds.

@@ -1,13 +1,13 @@
-//! The migration that adds columns and indexes to a table of a service.
+//! The migration that adds columns and indexes to a table of a service, and replaces labels.
 
 use super::create_table::labels;
-use super::{postgres, sqlite};
+use super::{postgres, relabel, sqlite};
 use crate::migrations::Migration;
 use crate::new_table::Index;
 use crate::step::{Engine, Step};
 use crate::table_change::TableChange;
 
-/// A migration that adds columns and indexes to an own table, as a constant:
+/// A migration that adds columns and indexes to an own table, or replaces labels, as a constant:
 ///
 /// ```
 /// use rylie_migration::{AlterTable, ColumnKind, TableChange};
@@ -41,6 +41,9 @@ impl Migration for AlterTable {
     fn up(&self, engine: Engine) -> Vec<Step> {
         let change = (self.change)();
         let mut steps = columns(&change, engine);
+        for new in &change.relabelled {
+            steps.extend(relabel::steps(change.table, new.column, new.before, new.after, engine));
+        }
         steps.extend(change.added_indexes().into_iter().map(|index| create_index(change.table, index, engine)));
         steps
     }
@@ -52,7 +55,9 @@ impl Migration for AlterTable {
         let columns = change.columns.iter().rev();
         let columns =
             columns.map(|column| format!("ALTER TABLE \"{}\" DROP COLUMN {exists}\"{}\"", change.table, column.name));
-        indexes.chain(columns.map(Step::sql)).collect()
+        let labels = change.relabelled.iter().rev();
+        let labels = labels.flat_map(|new| relabel::steps(change.table, new.column, new.after, new.before, engine));
+        indexes.chain(labels).chain(columns.map(Step::sql)).collect()
     }
 
     fn own_change(&self) -> Option<TableChange> {

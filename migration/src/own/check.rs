@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::migrations::Migration;
 use crate::new_table::{ColumnKind, NewTable, Parent};
+use crate::table_change::TableChange;
 
 /// PostgreSQL cuts longer names.
 const LONGEST_NAME: usize = 63;
@@ -24,6 +25,9 @@ pub fn own_problem(own: &[&'static dyn Migration]) -> Option<(&'static str, Stri
             let Some(table) = tables.iter_mut().find(|table| table.name() == change.table) else {
                 return Some((migration.name(), format!("no earlier migration creates the table {}", change.table)));
             };
+            if let Some(reason) = relabelled(&change, table) {
+                return Some((migration.name(), reason));
+            }
             change.extend(table);
             if let Some(reason) = shape(table) {
                 return Some((migration.name(), reason));
@@ -41,6 +45,19 @@ fn parents(table: &NewTable, earlier: &[&str]) -> Option<String> {
          `user`",
         unknown.column, unknown.parent
     ))
+}
+
+fn relabelled(change: &TableChange, table: &NewTable) -> Option<String> {
+    change.relabelled.iter().find_map(|new| {
+        let column = table.columns.iter().find(|column| column.name == new.column);
+        match column.map(|column| column.kind) {
+            Some(ColumnKind::Labels(labels)) if labels == new.before => None,
+            Some(ColumnKind::Labels(labels)) => {
+                Some(format!("the labels of {} are {} before this migration", new.column, labels.join(", ")))
+            }
+            _ => Some(format!("{} has no column {} of labels", table.name(), new.column)),
+        }
+    })
 }
 
 fn shape(table: &NewTable) -> Option<String> {
@@ -113,7 +130,22 @@ mod tests {
         const LOST: AlterTable = AlterTable::new("own_m3_lost", || TableChange::of("Other").flag("a"));
         const AGAIN: AlterTable = AlterTable::new("own_m3_again", || TableChange::of("Good").flag("a"));
 
+        const MOOD: CreateTable =
+            CreateTable::new("own_m2_mood", || NewTable::new("M").column("a", ColumnKind::Labels(&["A", "B"])));
+        const WIDEN: AlterTable =
+            AlterTable::new("own_m3_widen", || TableChange::of("M").labels("a", &["A", "B"], &["A", "B", "C"]));
+        const STALE: AlterTable =
+            AlterTable::new("own_m4_stale", || TableChange::of("M").labels("a", &["A", "B"], &["B"]));
+        const NO_LABELS: AlterTable =
+            AlterTable::new("own_m4_none", || TableChange::of("M").labels("b", &["A"], &["B"]));
+        const EMPTY: AlterTable =
+            AlterTable::new("own_m3_empty", || TableChange::of("M").labels("a", &["A", "B"], &[]));
+
         assert_eq!(own_problem(&[&GOOD]), None);
+        assert_eq!(own_problem(&[&MOOD, &WIDEN]), None);
+        refused(&[&MOOD, &WIDEN, &STALE], "the labels of a are A, B, C before");
+        refused(&[&MOOD, &NO_LABELS], "no column b of labels");
+        refused(&[&MOOD, &EMPTY], "the labels of a must");
         refused(&[&GOOD, &FAR], "a refers to Agency");
         refused(&[&TWICE], "id occurs twice");
         refused(&[&QUOTED], "other letters");

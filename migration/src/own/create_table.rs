@@ -22,6 +22,11 @@ pub(super) fn create_table(table: &NewTable, kind: fn(ColumnKind) -> &'static st
 /// Returns the check of a column's labels, if it has any.
 pub(super) fn labels(table: &str, column: &NewColumn) -> Option<String> {
     let ColumnKind::Labels(labels) = column.kind else { return None };
+    Some(check_of_labels(table, column.name, labels))
+}
+
+/// Returns the check that a column has one of these labels, or null.
+pub(super) fn check_of_labels(table: &str, column: &str, labels: &[&str]) -> String {
     let labels: Vec<_> = labels.iter().map(|label| format!("'{label}'")).collect();
-    Some(format!("CONSTRAINT \"{table}_{0}_check\" CHECK (\"{0}\" IN ({1}))", column.name, labels.join(", ")))
+    format!("CONSTRAINT \"{table}_{column}_check\" CHECK (\"{column}\" IN ({}))", labels.join(", "))
 }

@@ -1,9 +1,11 @@
 //! A later version of a service adds to a table that has rows.
 
 use rylie_db::own::*;
+use rylie_migration::Migrations;
 use rylie_testkit::World;
 
 use super::comments::{self, Comments};
+use crate::support::sql::Sql;
 
 pub(super) const EXTEND: AlterTable = AlterTable::new("own_m20270101_000001_extend_comment", || {
     TableChange::of("Comment")
@@ -47,4 +49,54 @@ async fn a_table_is_extended_and_reverted_on_sqlite() {
 #[tokio::test]
 async fn a_table_is_extended_and_reverted_on_postgres() {
     is_extended(World::postgres_with(comments::schema()).await.unwrap()).await;
+}
+
+const RELABEL: AlterTable = AlterTable::new("own_m20270101_000002_relabel_mood", || {
+    TableChange::of("Comment").labels("mood", &["GLAD", "CALM"], &["CALM", "SAD"])
+});
+
+async fn labels_are_replaced(world: World) {
+    let agency = world.agency().await.unwrap();
+    let request = agency.request().await.unwrap().id;
+    let unit = agency.unit().await.unwrap();
+    let id = unit.comments().add(&request, None, "a body").await.unwrap().id;
+    unit.commit().await.unwrap();
+    let config = world.database().config().clone();
+    let later = config.with(comments::schema().migration(&EXTEND).migration(&RELABEL)).unwrap();
+    let mut migrations = later.migrations().await.unwrap();
+    let mut other = Sql::connect(world.url()).await;
+    let set = |mood: &str| format!("UPDATE \"Comment\" SET mood = '{mood}' WHERE id = '{id}'");
+    let no_drift = async |migrations: &mut Migrations| {
+        let drift = migrations.drift().await.unwrap();
+        assert_eq!((drift.differences, drift.extra), (vec![], vec![]));
+    };
+
+    assert_eq!(migrations.deploy(&mut |_| ()).await.unwrap(), [EXTEND.name(), RELABEL.name()]);
+    no_drift(&mut migrations).await;
+    other.run(&set("SAD")).await;
+    assert!(other.try_run(&set("GLAD")).await.is_err(), "a removed label is written");
+
+    let error = migrations.down(1, &mut |_| ()).await.unwrap_err().to_string();
+    assert!(error.contains("mood"), "{error}");
+    no_drift(&mut migrations).await;
+    other.run(&set("CALM")).await;
+    assert_eq!(migrations.down(1, &mut |_| ()).await.unwrap(), [RELABEL.name()]);
+    assert!(other.try_run(&set("SAD")).await.is_err(), "a label of the reverted migration is written");
+
+    other.run(&set("GLAD")).await;
+    let error = migrations.deploy(&mut |_| ()).await.unwrap_err().to_string();
+    assert!(error.contains("mood"), "{error}");
+    other.run(&set("CALM")).await;
+    assert_eq!(migrations.deploy(&mut |_| ()).await.unwrap(), [RELABEL.name()]);
+    no_drift(&mut migrations).await;
+}
+
+#[tokio::test]
+async fn labels_are_replaced_and_a_row_in_the_way_changes_nothing_on_sqlite() {
+    labels_are_replaced(World::sqlite_with(comments::schema()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn labels_are_replaced_and_a_row_in_the_way_changes_nothing_on_postgres() {
+    labels_are_replaced(World::postgres_with(comments::schema()).await.unwrap()).await;
 }
