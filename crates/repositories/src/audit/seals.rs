@@ -114,7 +114,7 @@ impl AuditSealRepository for Tx {
         records.sort_by(|a, b| (a.tenant.as_bytes(), &a.order).cmp(&(b.tenant.as_bytes(), &b.order)));
         let last = last_checkpoint(self).await?;
         let batch = last.as_ref().map_or(0, |last| last.checkpoint().batch) + 1;
-        let entries = entries(self, &records).await?;
+        let entries = entries(self, &records, batch - 1).await?;
         let database = fingerprint(self).await?;
         self.become_sealer().await?;
         insert_leaves(self, batch, &records).await.map_err(taken)?;
@@ -142,7 +142,7 @@ impl AuditSealRepository for Tx {
     async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<SignedCheckpoint>> {
         const SQL: &str = "SELECT checkpoint FROM rylie_audit_batch WHERE batch > $1 ORDER BY batch LIMIT $2";
         let rows = self.across_tenants()?.rows(SQL, vec![signed(batch).into(), signed(limit).into()]).await?;
-        rows.iter().map(|row| Ok(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)).collect()
+        rows.iter().map(batch::checkpoint).collect()
     }
 
     async fn database(&self) -> Result<String> {
@@ -213,14 +213,10 @@ impl AuditSealRepository for Tx {
     }
 }
 
-/// Names a row of another hand in the place of a new one. Only a login that may seal writes one.
+/// Names a row of another hand in the place of a new one.
 fn taken(error: Error) -> Error {
     match error {
-        Error::Conflict { .. } => Error::Invalid {
-            what: "the next batch",
-            reason: "a leaf, an entry or a batch that no checkpoint covers is in its place; `rylie audit verify` names it, \
-                     and the owner of the tables removes it",
-        },
+        Error::Conflict { .. } => batch::NOT_COUNTED,
         error => error,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::world;
 use rylie_db::audit::Tampering;
+use rylie_db::maintenance::seal_audit;
 
 use crate::support::audit::{found, record, sealed, superuser};
 use crate::support::sql::Sql;
@@ -128,4 +129,59 @@ async fn a_leaf_in_the_place_of_the_next_batch_is_named_to_the_sealer() {
 
     let reason = std::error::Error::source(&refused).unwrap().to_string();
     assert!(reason.contains("that no checkpoint covers is in its place"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_false_entry_is_never_counted_by_a_checkpoint() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    let root = "decode(repeat('00', 32), 'hex')";
+    let tenant =
+        sql.one("SELECT tenant FROM rylie_audit_tenant WHERE batch = 1 AND tenant <> 'platform' LIMIT 1").await;
+    let entry = |batch: &str| {
+        format!(
+            "INSERT INTO rylie_audit_tenant (batch, number, tenant, records, total, root) VALUES ({batch}, 77, '{tenant}', 0, 5000, {root})"
+        )
+    };
+    let waits = |id: &str| {
+        format!(
+            "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\") VALUES ('{id}', 'x', 'x', 'y', '{tenant}')"
+        )
+    };
+    let mut writer = Sql::connect(world.url()).await;
+
+    sql.run(&entry("999")).await;
+    writer.run(&waits("first")).await;
+    outside.seal(&world).await;
+    assert_eq!(found(&world, &outside).await.what, Tampering::Added);
+    sql.run("DELETE FROM rylie_audit_tenant WHERE batch = 999").await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+
+    sql.run(&entry("(SELECT max(batch) FROM rylie_audit_batch) - 1")).await;
+    writer.run(&waits("second")).await;
+    outside.seal(&world).await;
+    sql.run("DELETE FROM rylie_audit_tenant WHERE number = 77").await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+
+    // A batch without a record of the tenant.
+    outside.seal(&world).await;
+    sql.run(&entry("(SELECT max(batch) FROM rylie_audit_batch)")).await;
+    writer.run(&waits("third")).await;
+    let refused = seal_audit(&*world.store(), &outside.key, &[]).await.unwrap_err();
+    let source = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(source.contains("no checkpoint covers"), "{source}");
+    sql.run("DELETE FROM rylie_audit_tenant WHERE number = 77").await;
+    outside.seal(&world).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
+}
+
+#[tokio::test]
+async fn a_record_of_the_smallest_position_is_sealed() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    sql.run(&format!("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource, \"tenantId\", position) VALUES ('least', 'x', 'x', 'y', 'platform', {})", i64::MIN)).await;
+    sql.run(&format!("INSERT INTO rylie_audit_pending (position, record_id) VALUES ({}, 'least')", i64::MIN)).await;
+    outside.seal(&world).await;
+    assert_eq!(sql.one("SELECT CAST(count(*) AS text) FROM rylie_audit_leaf WHERE record_id = 'least'").await, "1");
+    assert_eq!(outside.verify(&world).await.first_bad, None);
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use rylie_audit::{Consistency, SignedCheckpoint, TenantEntry, Tree};
 use rylie_entities::Timestamp;
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
 
 use super::waiting::Hashed;
-use crate::audit::rows::{by_bytes, signed, unsigned};
+use crate::audit::rows::{by_bytes, lenient, signed, unsigned};
 use crate::tx::Tx;
 use crate::{Error, Result};
 
@@ -15,7 +15,12 @@ const LAST: &str = "SELECT checkpoint FROM rylie_audit_batch ORDER BY batch DESC
 
 pub(super) async fn last_checkpoint(tx: &Tx) -> Result<Option<SignedCheckpoint>> {
     let rows = tx.across_tenants()?.rows(LAST, vec![]).await?;
-    rows.first().map(|row| Ok(SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?)?)).transpose()
+    rows.first().map(checkpoint).transpose()
+}
+
+/// Returns the checkpoint of a row. What is none is a batch of another hand.
+pub(super) fn checkpoint(row: &QueryResult) -> Result<SignedCheckpoint> {
+    SignedCheckpoint::parse(&row.try_get::<String>("", "checkpoint")?).map_err(|_| NOT_COUNTED)
 }
 
 pub(super) async fn fingerprint(tx: &Tx) -> Result<String> {
@@ -23,31 +28,50 @@ pub(super) async fn fingerprint(tx: &Tx) -> Result<String> {
     rows.first().map_or(Err(Error::NotFound { entity: "rylie_database" }), |row| Ok(row.try_get("", "fingerprint")?))
 }
 
-/// Returns one entry per tenant, with the running count. The records are sorted.
-pub(super) async fn entries(tx: &Tx, records: &[Hashed]) -> Result<Vec<TenantEntry>> {
+/// Returns one entry per tenant, with the running count after the batch `last`. The records are sorted.
+pub(super) async fn entries(tx: &Tx, records: &[Hashed], last: u64) -> Result<Vec<TenantEntry>> {
     let mut entries: Vec<TenantEntry> = Vec::new();
     for of_tenant in records.chunk_by(|a, b| a.tenant == b.tenant) {
         let tree: Tree = of_tenant.iter().map(|record| record.leaf).collect();
         let tenant = of_tenant.first().map(|record| record.tenant.clone()).unwrap_or_default();
         entries.push(TenantEntry { tenant, records: tree.size(), total: 0, root: tree.root() });
     }
-    let before = totals(tx, &entries.iter().map(|entry| entry.tenant.clone()).collect::<Vec<_>>()).await?;
+    let before = totals(tx, &entries.iter().map(|entry| entry.tenant.clone()).collect::<Vec<_>>(), last).await?;
     for entry in &mut entries {
         entry.total = before.get(&entry.tenant).copied().unwrap_or_default() + entry.records;
     }
     Ok(entries)
 }
 
-async fn totals(tx: &Tx, tenants: &[String]) -> Result<BTreeMap<String, u64>> {
+/// Returns the running counts of the tenants that have one. Fails if one is of an entry that no checkpoint counts: it must
+/// not be signed.
+async fn totals(tx: &Tx, tenants: &[String], last: u64) -> Result<BTreeMap<String, u64>> {
     let (list, value) = tx.list_of(tenants);
     let sql = format!(
-        "SELECT list.value AS tenant, coalesce((SELECT t.total FROM rylie_audit_tenant t WHERE t.tenant = list.value {} \
-         ORDER BY t.batch DESC LIMIT 1), 0) AS total FROM {list}",
+        "SELECT list.value AS tenant, t.total, t.number, b.checkpoint FROM {list} \
+         JOIN rylie_audit_tenant t ON t.tenant = list.value {0} AND t.batch = (SELECT max(e.batch) FROM rylie_audit_tenant e \
+         WHERE e.tenant = list.value {0} AND e.batch BETWEEN 1 AND $2) LEFT JOIN rylie_audit_batch b ON b.batch = t.batch",
         by_bytes(tx.engine())
     );
-    let rows = tx.across_tenants()?.rows(&sql, vec![value]).await?;
-    rows.iter().map(|row| Ok((row.try_get("", "tenant")?, unsigned(row, "total")?))).collect()
+    let rows = tx.across_tenants()?.rows(&sql, vec![value, signed(last).into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let checkpoint = SignedCheckpoint::parse(&lenient::<String>(row, "checkpoint"));
+            let counted = checkpoint.map_or(0, |checkpoint| checkpoint.checkpoint().tenants);
+            if unsigned(row, "number").map_or(true, |number| number >= counted) {
+                return Err(NOT_COUNTED);
+            }
+            Ok((row.try_get("", "tenant")?, unsigned(row, "total")?))
+        })
+        .collect()
 }
+
+/// A row of another hand in the tables of the seals. Only a login that may seal writes one.
+pub(super) const NOT_COUNTED: Error = Error::Invalid {
+    what: "the next batch",
+    reason: "a leaf, an entry or a batch that no checkpoint covers is in its place; `rylie audit verify` names it, and the \
+             owner of the tables removes it",
+};
 
 /// Inserts the leaves of sorted records.
 pub(super) async fn insert_leaves(tx: &Tx, batch: u64, records: &[Hashed]) -> Result<()> {

@@ -43,8 +43,8 @@ pub(super) struct Waiting {
 /// A page as the database returned it.
 struct Page {
     rows: Vec<LogRow>,
-    /// The position after which the next page begins; `None` at the end.
-    last: Option<i64>,
+    /// The position from which the next page begins; `None` at the end.
+    next: Option<i64>,
     /// The bytes of its texts.
     text: u64,
 }
@@ -53,18 +53,18 @@ struct Page {
 /// is sealed already, or that is missing, is skipped, and so is a second entry of one record: a verification reports it.
 pub(super) async fn hashed(tx: &Tx, limit: u64) -> Result<Waiting> {
     let (mut records, mut ids) = (Vec::new(), HashSet::new());
-    let (mut after, mut read, mut text) = (Some(i64::MIN), 0, 0);
+    let (mut from, mut read, mut text) = (Some(i64::MIN), 0, 0);
     let mut hashing: Option<JoinHandle<Result<Vec<Hashed>>>> = None;
     loop {
         let wanted = if text < TEXT_OF_BATCH { PAGE.min(limit.saturating_sub(read)) } else { 0 };
-        let (page, done) = tokio::join!(page(tx, after, wanted), ended(hashing.as_mut()));
+        let (page, done) = tokio::join!(page(tx, from, wanted), ended(hashing.as_mut()));
         let done = done?.into_iter().filter(|record: &Hashed| ids.insert(record.id.clone()));
         records.extend(done);
         let Some(page) = page? else {
             skip_texts_that_are_sealed(tx, &mut records).await?;
-            return Ok(Waiting { records, more: after.is_some() });
+            return Ok(Waiting { records, more: from.is_some() });
         };
-        after = page.last;
+        from = page.next;
         text += page.text;
         read += page.rows.len() as u64;
         hashing = Some(tokio::task::spawn_blocking(move || hash(&page.rows)));
@@ -94,18 +94,18 @@ async fn ended(hashing: Option<&mut JoinHandle<Result<Vec<Hashed>>>>) -> Result<
     }
 }
 
-/// Reads the page after a position; `None` if there is nothing to read.
-async fn page(tx: &Tx, after: Option<i64>, wanted: u64) -> Result<Option<Page>> {
-    let Some(after) = after.filter(|_| wanted > 0) else { return Ok(None) };
-    let (mut rows, text) = read(tx, vec![after.into(), signed(wanted).into()]).await?;
-    let last = rows.last().map(|row| row.try_get_by_index(0)).transpose()?;
+/// Reads the page from a position; `None` if there is nothing to read.
+async fn page(tx: &Tx, from: Option<i64>, wanted: u64) -> Result<Option<Page>> {
+    let Some(from) = from.filter(|_| wanted > 0) else { return Ok(None) };
+    let (mut rows, text) = read(tx, vec![from.into(), signed(wanted).into()]).await?;
+    let last: Option<i64> = rows.last().map(|row| row.try_get_by_index(0)).transpose()?;
     let waits = |row: &QueryResult| -> Result<bool> {
         Ok(!row.try_get_by_index::<bool>(1)? && row.try_get_by_index::<Option<String>>(2).ok() != Some(None))
     };
     let kept = rows.iter().map(waits).collect::<Result<Vec<bool>>>()?;
     let mut kept = kept.into_iter();
     rows.retain(|_| kept.next().unwrap_or_default());
-    Ok(Some(Page { rows: complete(tx, rows, 2).await?, last, text }))
+    Ok(Some(Page { rows: complete(tx, rows, 2).await?, next: last.and_then(|last| last.checked_add(1)), text }))
 }
 
 /// Reads the position, whether the record is sealed, and the record. Returns the bytes of the texts, too.
@@ -116,7 +116,7 @@ async fn read(tx: &Tx, values: Vec<Value>) -> Result<(Vec<QueryResult>, u64)> {
     // A position of SQLite's that is no number is named by a verification.
     let numbers = if tx.across_tenants()?.is_sqlite() { " AND typeof(position) = 'integer'" } else { "" };
     let chosen = format!(
-        "SELECT position, record_id FROM rylie_audit_pending WHERE position > $1{numbers} ORDER BY position LIMIT $2"
+        "SELECT position, record_id FROM rylie_audit_pending WHERE position >= $1{numbers} ORDER BY position LIMIT $2"
     );
     let (columns, sqlite, by_bytes) = (columns(tx.engine()), tx.across_tenants()?.is_sqlite(), by_bytes(tx.engine()));
     let id = if sqlite {
