@@ -111,6 +111,12 @@ impl Verifier {
         self
     }
 
+    /// Returns whether a checkpoint, a witness or an earlier verification has seen a batch.
+    #[must_use]
+    pub fn expects_batches(&self) -> bool {
+        self.progress.batch > 0 || !self.outside.is_empty() || !self.witnesses.is_empty()
+    }
+
     /// Returns the progress, up to the last fully verified batch.
     #[must_use]
     pub fn progress(&self) -> &VerifiedUpTo {

@@ -371,3 +371,14 @@ async fn of_sealers_at_once_one_seals_and_nothing_is_sealed_twice() {
     assert_eq!(verification.first_bad, None);
     assert_eq!(outside.checkpoints().last().unwrap().checkpoint().batch, verification.progress.batch);
 }
+
+#[tokio::test]
+async fn a_log_whose_tables_are_gone_was_removed_where_a_checkpoint_is_known() {
+    let (world, outside) = sealed(world().await).await;
+    let mut sql = superuser(&world).await;
+    for table in ["leaf", "tenant", "batch", "pending"] {
+        let cascade = if is_sqlite(world.url()) { "" } else { " CASCADE" };
+        sql.run(&format!("DROP TABLE rylie_audit_{table}{cascade}")).await;
+    }
+    assert_eq!(found(&world, &outside).await.what, Tampering::Removed);
+}

@@ -217,7 +217,11 @@ pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Resu
 
 /// Reads the checkpoints at the place that the settings name. Fails if a sealed log has none there.
 pub(super) fn kept_checkpoints(settings: &Config, sealed: bool) -> Result<Outside> {
-    Ok(outside::kept(settings, sealed)?.0)
+    let (outside, place) = outside::kept(settings)?;
+    if sealed && place.is_none() {
+        outside::refuse_lost(settings)?;
+    }
+    Ok(outside)
 }
 
 /// Returns the path of the flag, or else of the settings.

@@ -66,7 +66,7 @@ impl From<rylie_repositories::Error> for Stop {
 type Reporter<'t> = &'t mut (dyn FnMut(&Seen, &VerifiedUpTo) + Send);
 
 async fn check(reader: &AuditReader, verifier: &mut Verifier, report: Reporter<'_>) -> std::result::Result<(), Stop> {
-    found(reader.relations().await?)?;
+    found(reader.relations(verifier.expects_batches()).await?)?;
     for number in verifier.links() {
         let batch = reader.batch_after(number - 1).await?;
         if batch.is_none()

@@ -57,8 +57,11 @@ impl AuditReader {
     /// Checks that the tables of the log are what a deploy makes, so that the other reads can rely on them: tables, whose
     /// rows this login sees whole, with columns of their types. To be called first. Five statements on PostgreSQL, more on
     /// SQLite. On PostgreSQL the transaction's search path is pinned from then on.
-    pub async fn relations(&self) -> Result<Option<Finding>> {
-        relations::check(&self.tx).await
+    ///
+    /// `sealed` states whether a checkpoint or an earlier verification is known. Otherwise a database without any table of
+    /// the seals has no finding.
+    pub async fn relations(&self, sealed: bool) -> Result<Option<Finding>> {
+        relations::check(&self.tx, sealed).await
     }
 
     /// Returns the number of records that wait to be sealed.

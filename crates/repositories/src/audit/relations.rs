@@ -81,11 +81,12 @@ impl Kind {
     /// Returns the types on PostgreSQL, as an array.
     fn types(self) -> &'static str {
         match self {
-            Self::Text => "'{pg_catalog.text,pg_catalog.varchar}'",
-            Self::Json => "'{pg_catalog.jsonb}'",
-            Self::Number => "'{pg_catalog.int8}'",
-            Self::Time => "'{pg_catalog.timestamp}'",
-            Self::Bytes => "'{pg_catalog.bytea}'",
+            Self::Text => "'{text,character varying}'",
+            Self::Json => "'{jsonb}'",
+            Self::Number => "'{bigint}'",
+            // Only milliseconds are hashed.
+            Self::Time => "'{timestamp(3) without time zone}'",
+            Self::Bytes => "'{bytea}'",
         }
     }
 
@@ -128,16 +129,17 @@ const COLUMNS: &str = "SELECT w.name, w.col, CASE WHEN a.attgenerated <> '' THEN
      ELSE coalesce(format_type(a.atttypid, a.atttypmod), 'missing') END AS is \
      FROM (VALUES {columns}) AS w(number, name, col, types) LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(format('public.%I', w.name)) \
      AND a.attname = w.col AND a.attnum > 0 AND NOT a.attisdropped \
-     WHERE a.attname IS NULL OR a.attgenerated <> '' OR a.atttypid <> ALL (w.types::regtype[]) ORDER BY w.number LIMIT 1";
+     WHERE a.attname IS NULL OR a.attgenerated <> '' OR format_type(a.atttypid, a.atttypmod) <> ALL (w.types::text[]) ORDER BY w.number LIMIT 1";
 
-/// Returns the first finding. A database that has none of the tables of the seals is left to the reads that follow.
-pub(crate) async fn check(tx: &Tx) -> Result<Option<Finding>> {
+/// Returns the first finding. A database that has none of the tables of the seals is left to the reads that follow, unless
+/// it is known that a log was `sealed`.
+pub(crate) async fn check(tx: &Tx, sealed: bool) -> Result<Option<Finding>> {
     if tx.across_tenants()?.is_sqlite() {
-        return on_sqlite(tx).await;
+        return on_sqlite(tx, sealed).await;
     }
     shadows::search(tx, shadows::OF_CHECKS).await?;
     let found = match shadows::first(tx).await? {
-        None => on_postgres(tx).await?,
+        None => on_postgres(tx, sealed).await?,
         Some(shadow) => {
             let reason = format!("the server would call {shadow} of schema public in place of its own");
             Some(hidden("the log", &reason))
@@ -147,7 +149,7 @@ pub(crate) async fn check(tx: &Tx) -> Result<Option<Finding>> {
     Ok(found)
 }
 
-async fn on_postgres(tx: &Tx) -> Result<Option<Finding>> {
+async fn on_postgres(tx: &Tx, sealed: bool) -> Result<Option<Finding>> {
     let names: Vec<String> = TABLES.iter().map(|(name, _)| format!("'{name}'")).collect();
     // A statement that begins with another word counts as a write.
     let sql = format!("SELECT * FROM ({ACTING} {}) AS relations", RELATIONS.replace("{names}", &names.join(", ")));
@@ -155,7 +157,7 @@ async fn on_postgres(tx: &Tx) -> Result<Option<Finding>> {
     let missing: Vec<String> =
         found.iter().filter(|row| lenient(row, "missing")).map(|row| lenient(row, "name")).collect();
     if !missing.is_empty() {
-        return Ok(removed(&missing));
+        return Ok(removed(&missing, sealed));
     }
     let hidden = |row: &QueryResult| {
         let reason = row.try_get::<Option<String>>("", "reason").ok().flatten()?;
@@ -176,7 +178,7 @@ async fn on_postgres(tx: &Tx) -> Result<Option<Finding>> {
     }))
 }
 
-async fn on_sqlite(tx: &Tx) -> Result<Option<Finding>> {
+async fn on_sqlite(tx: &Tx, sealed: bool) -> Result<Option<Finding>> {
     const OBJECTS: &str = "SELECT 'temporary ' || type AS kind FROM temp.sqlite_schema WHERE type IN ('table', 'view') AND name = $1 COLLATE NOCASE \
          UNION ALL SELECT CASE WHEN sql LIKE 'CREATE VIRTUAL%' THEN 'virtual table' ELSE type END FROM main.sqlite_schema \
          WHERE type IN ('table', 'view') AND name = $1 COLLATE NOCASE";
@@ -189,7 +191,7 @@ async fn on_sqlite(tx: &Tx) -> Result<Option<Finding>> {
         }
     }
     if !missing.is_empty() {
-        return Ok(removed(&missing));
+        return Ok(removed(&missing, sealed));
     }
     if let Some((name, kind)) = kinds.iter().find(|(_, kind)| kind != "table") {
         return Ok(Some(hidden(name, &format!("it is a {kind}"))));
@@ -242,11 +244,11 @@ fn affinity(declared: &str) -> &'static str {
     }
 }
 
-/// Returns the finding for missing tables; `None` if all tables of the seals are among them.
-fn removed(missing: &[String]) -> Option<Finding> {
+/// Returns the finding for missing tables; `None` if all tables of the seals are among them and no log is known.
+fn removed(missing: &[String], sealed: bool) -> Option<Finding> {
     let first = missing.first()?;
     let has_seals = TABLES.iter().skip(1).any(|(name, _)| !missing.iter().any(|missing| missing == name));
-    has_seals.then(|| Finding::of_table(Tampering::Removed, &format!("the table {first} is missing")))
+    (has_seals || sealed).then(|| Finding::of_table(Tampering::Removed, &format!("the table {first} is missing")))
 }
 
 fn hidden(table: &str, reason: &str) -> Finding {

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use self::progress::{Bar, Noted};
 use super::consistency;
-use super::outside::{Compared, kept};
+use super::outside::{Compared, kept, refuse_lost};
 use crate::arguments::Global;
 use crate::commands::existing;
 use crate::failure::{Failure, Result};
@@ -183,19 +183,24 @@ impl Verify {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
         let (keys, named, earlier) = (self.trust.keys()?, self.trust.checkpoints()?, self.earlier()?);
         // Skip the check of migrations: a login that may only read the log cannot read them.
-        let database = Database::connect(existing(global).await?).await?;
+        let settings = existing(global).await?;
+        // All evidence is read before the log: a later checkpoint is not in the snapshot that is verified.
+        let (outside, place) = match &self.trust.checkpoint {
+            Some(file) => (named, Some(file.display().to_string())),
+            None => kept(&settings)?,
+        };
+        let witnesses = self.witnesses.read(&settings)?;
+        let database = Database::connect(settings).await?;
         let reader = database.audit_reader().await?;
         // A false table is not read, as it could run code of its owner; the verification names it.
-        let extent = match reader.relations().await.map_err(whole_log)? {
+        let extent = match reader.relations(!outside.is_empty() || earlier.is_some()).await.map_err(whole_log)? {
             None => reader.extent().await.map_err(whole_log)?,
             Some(_) => AuditExtent::default(),
         };
-        let (outside, place) = match &self.trust.checkpoint {
-            Some(file) => (named, Some(file.display().to_string())),
-            None => kept(database.config(), extent.batches > 0)?,
-        };
+        if place.is_none() && extent.batches > 0 {
+            refuse_lost(database.config())?;
+        }
         let compared = Compared { place, checkpoints: outside.count(), earlier: earlier.is_some() };
-        let witnesses = self.witnesses.read(database.config())?;
         let (required, of) = witnesses.required();
         let mut verifier = Verifier::new(&keys, outside).witnessed(witnesses);
         if let Some(progress) = earlier {
@@ -210,7 +215,11 @@ impl Verify {
         };
         let verification = verify_audit(&reader, verifier, &mut report_progress).await?;
         let took = begun.elapsed();
-        let waiting = reader.waiting().await.map_err(rylie_db::Error::from)?;
+        let waiting = match &verification.first_bad {
+            None => reader.waiting().await.map_err(rylie_db::Error::from)?,
+            // Its table may be gone.
+            Some(_) => reader.waiting().await.unwrap_or_default(),
+        };
         bar.end();
         drop(reader);
         database.close().await;

@@ -7,18 +7,20 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 
-/// Reads the checkpoints at the place that the settings name for the sealer, and returns them with that place. Fails if
-/// the log was sealed and the place has none.
-pub(super) fn kept(settings: &Config, sealed: bool) -> Result<(Outside, Option<String>)> {
+/// Reads the checkpoints at the place that the settings name for the sealer, and returns them with that place.
+pub(super) fn kept(settings: &Config) -> Result<(Outside, Option<String>)> {
     let Some(place) = settings.audit_checkpoints() else { return Ok((Outside::default(), None)) };
-    match kept_checkpoints(place)? {
-        Some(outside) => Ok((outside, Some(place.to_owned()))),
-        None if !sealed => Ok((Outside::default(), None)),
-        None => Err(Failure::NotReady(format!(
-            "the log was sealed, but there are no checkpoints at {place}, the place of `audit_checkpoints`; find them, \
-             and name their file with --checkpoint"
-        ))),
-    }
+    let found = kept_checkpoints(place)?;
+    Ok(found.map_or_else(|| (Outside::default(), None), |outside| (outside, Some(place.to_owned()))))
+}
+
+/// Fails for a sealed log if the settings name a place of checkpoints, and it has none.
+pub(super) fn refuse_lost(settings: &Config) -> Result<()> {
+    let Some(place) = settings.audit_checkpoints() else { return Ok(()) };
+    Err(Failure::NotReady(format!(
+        "the log was sealed, but there are no checkpoints at {place}, the place of `audit_checkpoints`; find them, and \
+         name their file with --checkpoint"
+    )))
 }
 
 /// The evidence that an attacker on the database cannot rewrite.
