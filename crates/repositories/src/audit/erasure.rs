@@ -2,31 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use rylie_audit::{Action, Event, Format, Part, Record};
+use rylie_audit::{Action, Event, Format, Part, Record, Text};
 use rylie_entities::UserId;
-use sea_orm::Value;
+use sea_orm::{DbBackend, Value};
 
-use crate::Result;
 use crate::audit::AuditRepository;
 use crate::audit::long_texts::complete;
-use crate::audit::rows::{by_bytes, columns, commitments, cut, details, lenient, record, signed, unsigned};
+use crate::audit::rows::{
+    by_bytes, columns, commitments, cut, details, key_of_leaf, lenient, record, signed, unsigned,
+};
 use crate::audit::tenant::count;
 use crate::tx::Tx;
+use crate::{Error, Result};
 
 /// Finds the records that name the user: as actor, as impersonated user, or as target row.
-const NAMED: &str = "JOIN rylie_audit_leaf l ON l.record_id = a.id JOIN rylie_audit_batch b ON b.batch = l.batch{details} \
+const ON_POSTGRES: &str = "JOIN rylie_audit_leaf l ON l.record_id = a.id JOIN rylie_audit_batch b ON b.batch = l.batch{details} \
      WHERE a.\"userId\" = $1 OR a.\"onBehalfOf\" = $1 OR (a.resource = 'User' AND a.\"resourceId\" = $1) ORDER BY a.id LIMIT $2";
+
+/// As above on SQLite, where an id or a user may be a blob, and an id may be a text that is not UTF-8. The leaf has the
+/// text of such an id. A record whose id has a NUL is not found: the record of an erasure cannot name it.
+const ON_SQLITE: &str = "JOIN rylie_audit_leaf l ON l.record_id IN (a.id, 'blob ' || hex(a.id), 'bytes ' || lower(hex(a.id))) AND a.id = {key} \
+     JOIN rylie_audit_batch b ON b.batch = l.batch WHERE (a.\"userId\" IN ($1, CAST($1 AS BLOB)) \
+     OR a.\"onBehalfOf\" IN ($1, CAST($1 AS BLOB)) OR (a.resource = 'User' AND a.\"resourceId\" IN ($1, CAST($1 AS BLOB)))) \
+     AND (instr(CAST(a.id AS BLOB), x'00') = 0) = $3 ORDER BY a.id LIMIT $2";
+
+fn named(tx: &Tx) -> String {
+    match tx.engine() {
+        DbBackend::Sqlite => ON_SQLITE.replace("{key}", key_of_leaf(DbBackend::Sqlite)),
+        engine => ON_POSTGRES.replace("{details}", details(engine)),
+    }
+}
 
 /// Erases the user from at most `limit` records, and fewer where texts are long.
 pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
-    let (columns, details) = (columns(tx.engine()), details(tx.engine()));
+    let (columns, named, sqlite) = (columns(tx.engine()), named(tx), tx.across_tenants()?.is_sqlite());
+    let place = if sqlite { "a.rowid" } else { "0" };
     let page = format!(
-        "SELECT l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint, {columns} \
-         FROM \"AuditLog\" a {}",
-        NAMED.replace("{details}", details)
+        "SELECT l.who_salt, l.what_salt, l.who, l.what, substr(b.checkpoint, 1, 26) AS checkpoint, {place} AS place, \
+         {columns} FROM \"AuditLog\" a {named}"
     );
-    let sql = cut(&page, "id");
-    let rows = tx.across_tenants()?.rows(&sql, vec![user.as_str().into(), signed(limit).into()]).await?;
+    let mut values = vec![user.as_str().into(), signed(limit).into()];
+    values.extend(sqlite.then(|| true.into()));
+    let rows = tx.across_tenants()?.rows(&cut(&page, "id"), values).await?;
     let rows = complete(tx, rows, COLUMNS_OF_LEAF).await?;
     let mut erased = Erased::default();
     if !rows.is_empty() {
@@ -34,7 +51,8 @@ pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
         for log in &rows {
             let format = Format::of(&lenient::<String>(&log.row, "checkpoint"));
             let record = record(log, COLUMNS_OF_LEAF, &commitments(&log.row, 0)?, format)?;
-            erase_record(tx, &record, user.as_str(), &mut erased).await?;
+            let place = log.row.try_get::<i64>("", "place").unwrap_or_default();
+            erase_record(tx, (&record, place), user.as_str(), &mut erased).await?;
         }
         tx.become_platform().await?;
     }
@@ -44,12 +62,26 @@ pub(crate) async fn erase(tx: &Tx, user: &UserId, limit: u64) -> Result<u64> {
         let event = Event::new(Action::SubjectErased).with("records", records);
         tx.record(event.with("who", who).with("what", what)).await?;
         tx.refuse_protected().await?;
+    } else if sqlite {
+        refuse_unnamed(tx, user, &named).await?;
     }
     Ok(records)
 }
 
+/// Fails at the end of an erasure if a record of the user is left because its id has a NUL.
+async fn refuse_unnamed(tx: &Tx, user: &UserId, named: &str) -> Result<()> {
+    let sql = format!("SELECT count(*) FROM (SELECT a.id FROM \"AuditLog\" a {named})");
+    match tx.across_tenants()?.count(&sql, vec![user.as_str().into(), 1.into(), false.into()]).await? {
+        0 => Ok(()),
+        _ => Err(Error::Invalid {
+            what: "a record of this user",
+            reason: "its id has a NUL, which no record of an erasure can name; all others are erased",
+        }),
+    }
+}
+
 /// The number of columns before those of the record.
-const COLUMNS_OF_LEAF: usize = 5;
+const COLUMNS_OF_LEAF: usize = 6;
 
 /// Ids of records by the part that they lost, for the record of the erasure. They contain no personal data.
 #[derive(Default)]
@@ -59,19 +91,21 @@ struct Erased {
     what: Vec<String>,
 }
 
-async fn erase_record(tx: &Tx, record: &Record, user: &str, erased: &mut Erased) -> Result<()> {
+async fn erase_record(tx: &Tx, (record, place): (&Record, i64), user: &str, erased: &mut Erased) -> Result<()> {
     let mut parts = 0;
+    let blob = format!("blob {}", hex::encode_upper(user));
+    let is_user = |text: &Text| *text == user || *text == blob.as_str();
     if let Part::Open { value, .. } = &record.who
-        && (value.actor == user || value.on_behalf_of.as_ref().is_some_and(|user_of| *user_of == user))
+        && (is_user(&value.actor) || value.on_behalf_of.as_ref().is_some_and(is_user))
     {
-        parts += erase_part(tx, &record.id, "who", record.who.commitment().0.to_vec()).await?;
+        parts += erase_part(tx, (&record.id, place), "who", record.who.commitment().0.to_vec()).await?;
         erased.who.push(record.id.clone());
     }
     if let Part::Open { value, .. } = &record.what
         && record.resource == "User"
-        && value.resource_id.as_ref().is_some_and(|id| *id == user)
+        && value.resource_id.as_ref().is_some_and(is_user)
     {
-        parts += erase_part(tx, &record.id, "what", record.what.commitment().0.to_vec()).await?;
+        parts += erase_part(tx, (&record.id, place), "what", record.what.commitment().0.to_vec()).await?;
         erased.what.push(record.id.clone());
     }
     erased.records += parts.min(1);
@@ -140,7 +174,7 @@ pub(crate) async fn covers(
 }
 
 /// Returns whether the part was there, as 0 or 1.
-async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) -> Result<u64> {
+async fn erase_part(tx: &Tx, (id, place): (&str, i64), part: &'static str, commitment: Vec<u8>) -> Result<u64> {
     if !tx.across_tenants()?.is_sqlite() {
         // Not a plain `SELECT`, which would be classified as a read.
         let sql = "WITH done AS MATERIALIZED (SELECT rylie_audit_erase($1, $2, $3) AS erased) SELECT erased FROM done";
@@ -155,7 +189,7 @@ async fn erase_part(tx: &Tx, id: &str, part: &'static str, commitment: Vec<u8>) 
     tx.across_tenants()?.run("INSERT INTO rylie_audit_keeper (task) VALUES ('erasure')", vec![]).await?;
     let leaf = format!("UPDATE rylie_audit_leaf SET {part} = $2, {part}_salt = NULL WHERE record_id = $1");
     let erased = tx.across_tenants()?.run(&leaf, vec![Value::from(id), commitment.into()]).await?;
-    tx.across_tenants()?.run(&format!("UPDATE \"AuditLog\" SET {values} WHERE id = $1"), vec![id.into()]).await?;
+    tx.across_tenants()?.run(&format!("UPDATE \"AuditLog\" SET {values} WHERE rowid = $1"), vec![place.into()]).await?;
     tx.across_tenants()?.run("DELETE FROM rylie_audit_keeper", vec![]).await?;
     Ok(erased)
 }

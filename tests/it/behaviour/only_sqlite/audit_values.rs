@@ -1,8 +1,8 @@
 //! Values of other types in text columns. SQLite only: PostgreSQL stores only text there.
 
 use rylie_db::audit::Tampering;
-use rylie_db::maintenance::check_tenant_audit;
-use rylie_db::prelude::{KeysetRequest, Progress};
+use rylie_db::maintenance::{check_tenant_audit, erase_from_audit};
+use rylie_db::prelude::{KeysetRequest, Progress, UserId};
 use rylie_db::repositories::AuditFilter;
 
 use super::world;
@@ -115,6 +115,50 @@ async fn two_ids_with_one_text_neither_stop_a_sealer_nor_accuse_the_log_on_sqlit
             assert_eq!(found(&world, &outside).await.what, Tampering::Changed, "{first}, {second}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_person_is_erased_from_records_of_any_id_and_the_log_verifies_on_sqlite() {
+    for (first, second) in [("x'ff'", "'blob FF'"), ("CAST(x'fffe' AS TEXT)", "'bytes fffe'")] {
+        let (world, outside) = (world().await, Outside::new());
+        let mut sql = Sql::connect(world.url()).await;
+        for (id, user) in [(first, "'victim'"), (second, "'victim'"), ("'plain'", "CAST('victim' AS BLOB)")] {
+            sql.run(&format!(
+                "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ({id}, {user}, 'x', 'y')"
+            ))
+            .await;
+        }
+        outside.seal(&world).await;
+        let victim: UserId = "victim".parse().unwrap();
+        assert_eq!(erase_from_audit(&*world.store(), &victim).await.unwrap(), 2, "{first}");
+        let left = "SELECT group_concat(typeof(id) || ' ' || hex(id)) FROM \"AuditLog\" WHERE CAST(\"userId\" AS TEXT) = 'victim'";
+        let spelled = format!("SELECT 'text ' || hex({second})");
+        // It waits for ever, because another record has its place.
+        assert_eq!(sql.one(left).await, sql.one(&spelled).await, "{first}");
+        outside.seal(&world).await;
+        assert_eq!(outside.verify(&world).await.first_bad, None, "{first}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_no_erasure_can_name_stops_no_other_and_is_reported_on_sqlite() {
+    let (world, outside) = (world().await, Outside::new());
+    let mut sql = Sql::connect(world.url()).await;
+    for id in ["CAST(x'780079' AS TEXT)", "'plain'"] {
+        sql.run(&format!(
+            "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ({id}, 'victim', 'x', 'y')"
+        ))
+        .await;
+    }
+    outside.seal(&world).await;
+    let victim: UserId = "victim".parse().unwrap();
+    let error = erase_from_audit(&*world.store(), &victim).await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("NUL"), "{source}");
+    let left = "SELECT CAST(count(*) AS TEXT) FROM \"AuditLog\" WHERE \"userId\" = 'victim'";
+    assert_eq!(sql.one(left).await, "1");
+    outside.seal(&world).await;
+    assert_eq!(outside.verify(&world).await.first_bad, None);
 }
 
 #[tokio::test]
