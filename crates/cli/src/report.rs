@@ -69,10 +69,20 @@ const WIDEST: usize = 60;
 
 /// Formats names and values in two columns.
 pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
-    let rows: Vec<_> = rows.into_iter().collect();
+    let rows: Vec<_> = rows.into_iter().map(|(name, value)| (visible(name), visible(&value))).collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default().min(WIDEST);
     rows.iter()
         .map(|(name, value)| format!("{name:width$}  {value}").trim_end().to_owned())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Escapes control characters and marks of direction: a text of a row must not look like another line, nor control the
+/// terminal.
+fn visible(text: &str) -> String {
+    let hidden =
+        |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .flat_map(|letter| if hidden(letter) { letter.escape_default().collect() } else { vec![letter] })
+        .collect()
 }
