@@ -22,6 +22,7 @@ use crate::deploy::coexistence::{self, LoginRights};
 use crate::deploy::row_security;
 use crate::error::{Error, Refusal, Result};
 use crate::literal::literal;
+use crate::marker;
 use crate::operator;
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
@@ -219,6 +220,9 @@ pub(crate) async fn suspend_defaults(connection: &mut Connection) -> Result<()> 
 }
 
 async fn refuse_unprotected(connection: &mut Connection) -> Result<()> {
+    if marker::read(connection).await?.is_none() {
+        return Err(Refusal::NoMark.into());
+    }
     let registered = connection.has_table("rylie_logins").await.map_err(Error::doing("looking for tables"))?;
     let pending = (!registered).then(|| "migrations are pending; run `rylie migrate deploy`".to_owned());
     match row_security::missing(connection).await?.or(pending) {

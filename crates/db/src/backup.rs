@@ -121,7 +121,13 @@ impl Config {
             Some(newest) => {
                 refused(format!("the newest verified backup of this database, {}, is older than a day", newest.id))
             }
-            None => refused(format!("the folder {place} holds no verified backup of this database")),
+            None => match listed.iter().find_map(|backup| Some((&backup.id, backup.unknown_signer.as_ref()?))) {
+                Some((id, signer)) => refused(format!(
+                    "the folder {place} holds no verified backup of this database; the unknown key {signer} signed the \
+                     certificate of {id}: if it is yours, name it in `audit_public_key`"
+                )),
+                None => refused(format!("the folder {place} holds no verified backup of this database")),
+            },
         }
     }
 

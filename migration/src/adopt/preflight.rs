@@ -2,8 +2,10 @@
 
 mod findings;
 mod forecast;
+mod logins;
 mod replication;
 mod sessions;
+mod tenants;
 mod triggers;
 
 use crate::deploy::row_security::unit_roles;
@@ -42,6 +44,8 @@ impl Preflight {
         }
         findings.extend(sessions::read(connection).await?);
         findings.extend(replication::read(connection).await?);
+        findings.extend(tenants::read(connection).await?);
+        findings.extend(logins::read(connection).await?);
         for sql in [SETTINGS, RIGHTS] {
             let found: Vec<PreflightFinding> = connection.documents(sql, DOING).await?;
             findings.extend(found);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{Definitions, Snapshot};
 use super::{Deviation, Drift, fix};
+use crate::deploy::coexistence;
 use crate::roles::UNIT_ROLES;
 
 const NOTHING: &str = "nothing";
@@ -15,7 +16,8 @@ const OF_LOGINS: [&str; 2] = ["rylie_login_", "rylie_reader_"];
 
 /// Compares in the order in which a database is built, which is also the order for fixes.
 pub(super) fn compare(expected: &Snapshot, live: &Snapshot) -> Drift {
-    let mut comparison = Comparison { drift: Drift::default(), protected: true };
+    let coexists = live.tables.values().any(|table| table.policies.contains_key(coexistence::POLICY));
+    let mut comparison = Comparison { drift: Drift::default(), protected: true, coexists };
     comparison.roles(expected, live);
     comparison.enums(expected, live);
     comparison.named("sequence", &expected.sequences, &live.sequences, fix::sequence);
@@ -29,6 +31,8 @@ struct Comparison {
     drift: Drift,
     /// Whether the units' roles exist.
     protected: bool,
+    /// Whether the old service works on the database, too.
+    coexists: bool,
 }
 
 impl Comparison {

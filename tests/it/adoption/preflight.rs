@@ -75,6 +75,39 @@ async fn an_event_trigger_and_open_sessions_are_named() {
     assert!(prepared.len() == 1 && prepared[0].fix.contains("restart the connection pools"), "{prepared:?}");
 }
 
+#[tokio::test]
+async fn what_logins_can_no_longer_do_is_named() {
+    let (database, mut raw, owner) = prismas(Cluster::shared().await.unwrap()).await;
+    let login = |kind: &str| format!("{}_{kind}", database.name());
+    raw.run(&format!(
+        "CREATE ROLE \"{0}\" LOGIN IN ROLE pg_read_all_data; CREATE ROLE \"{1}\" LOGIN; GRANT SELECT, DELETE ON \"AuditLog\" TO \"{1}\"",
+        login("dump"),
+        login("cron")
+    ))
+    .await;
+
+    let [unfiltered, log] = [found(&owner, "unfiltered").await, found(&owner, "audit-log").await];
+
+    let names = |finding: &PreflightFinding, kind: &str| finding.detail.contains(&login(kind));
+    assert!(unfiltered.len() == 1 && names(&unfiltered[0], "dump") && !names(&unfiltered[0], "cron"), "{unfiltered:?}");
+    assert!(!names(&unfiltered[0], "owner"), "{unfiltered:?}");
+    assert!(log.len() == 1 && names(&log[0], "cron") && names(&log[0], "owner") && !names(&log[0], "dump"), "{log:?}");
+}
+
+#[tokio::test]
+async fn an_agency_whose_id_is_the_key_of_another_tenant_prevents_it() {
+    let (_database, mut raw, owner) = prismas(Cluster::shared().await.unwrap()).await;
+    assert_eq!(found(&owner, "agency-ids").await, []);
+    for id in ["", "platform", "user:ann"] {
+        raw.run(&format!("INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('{id}', 'an agency', now())")).await;
+        let ids = found(&owner, "agency-ids").await;
+        assert!(ids.len() == 1 && ids[0].blocking && ids[0].detail.contains(&format!("'{id}'")), "{ids:?}");
+        let refused = migrations(&owner).await.adopt(AdoptOptions::default(), &mut |_| ()).await.unwrap_err();
+        assert!(matches!(refused, Error::Refused(Refusal::Prevented { .. })), "{refused}");
+        raw.run(&format!("DELETE FROM \"Agency\" WHERE id = '{id}'")).await;
+    }
+}
+
 /// Another database's owner created the roles of the units. They belong to the server.
 #[tokio::test]
 async fn an_owner_that_may_not_give_the_roles_learns_one_statement_for_all() {

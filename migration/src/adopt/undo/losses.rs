@@ -35,6 +35,8 @@ pub struct UndoLosses {
     pub objects: Vec<String>,
     /// The provisioned logins, which stay and lose their rights here.
     pub logins: Vec<String>,
+    /// The provisioned logins for backups, which stay and read every row: their rights are of the whole server.
+    pub open_logins: Vec<String>,
 }
 
 impl UndoLosses {
@@ -72,6 +74,8 @@ pub(super) async fn read(connection: &mut Connection) -> Result<UndoLosses> {
     let no_user = "NOT EXISTS (SELECT FROM \"User\" u WHERE u.id = \"AuditLog\".\"userId\")";
     losses.audit_records_kept_aside = count(connection, "AuditLog", no_user).await?;
     losses.logins = roles::provisioned(connection).await?.into_iter().map(|login| login.login).collect();
+    losses.open_logins =
+        roles::provisioned_for_backups(connection).await?.into_iter().map(|login| login.login).collect();
     Ok(losses)
 }
 

@@ -3,6 +3,7 @@
 use super::{Comparison, NOTHING, OF_LOGINS};
 use crate::drift::fix;
 use crate::drift::snapshot::{Column, Definitions, Snapshot, Table};
+use crate::migrations::BASE_TABLES;
 
 impl Comparison {
     pub(super) fn tables(&mut self, expected: &Snapshot, live: &Snapshot) {
@@ -175,6 +176,11 @@ impl Comparison {
             }
         }
         for trigger in found.triggers.keys().filter(|trigger| !table.triggers.contains_key(*trigger)) {
+            if self.coexists && BASE_TABLES.contains(&name) {
+                // The adoption named it, and left it to the old service.
+                self.extra(format!("trigger {name}.{trigger}"));
+                continue;
+            }
             let fix = vec![format!("DROP TRIGGER {} ON {}", fix::quoted(trigger), fix::quoted(name))];
             let note = Some("it may run on every write to one of our tables: find its purpose first");
             self.note(format!("trigger {name}.{trigger}"), NOTHING, &found.triggers[trigger].definition, fix, note);

@@ -17,6 +17,9 @@ const QUESTION: Question<'_> = Question {
     unasked: "an undo drops our tables and columns with what the list says; add --yes to confirm it",
 };
 
+const ASIDE: &str = "the seals of the audit log stay in tables whose names begin with rylie_aside_, for the next adoption; \
+                     without one, drop these tables";
+
 /// Lists the losses, asks, and reverts. With `dry_run` it only lists them.
 pub(super) async fn run(global: &Global, yes: bool, dry_run: bool) -> Result<Report> {
     let mut migrations = migrations(global).await?;
@@ -26,7 +29,7 @@ pub(super) async fn run(global: &Global, yes: bool, dry_run: bool) -> Result<Rep
         let document = json!({ "undone": false, "losses": losses });
         return Ok(Report::new(
             document,
-            if lines.is_empty() { "an undo would lose nothing".to_owned() } else { lines.join("\n") },
+            if lines.is_empty() { format!("an undo would lose nothing; {ASIDE}") } else { lines.join("\n") },
         ));
     }
     for line in &lines {
@@ -38,13 +41,13 @@ pub(super) async fn run(global: &Global, yes: bool, dry_run: bool) -> Result<Rep
     let text = if reverted.is_empty() {
         "nothing to do: the adoption is undone".to_owned()
     } else {
-        format!("{}\n{undone}", list("reverted", &reverted, ""))
+        format!("{}\n{undone}; {ASIDE}", list("reverted", &reverted, ""))
     };
     Ok(Report::new(json!({ "undone": true, "reverted": reverted, "losses": losses }), text))
 }
 
 fn in_words(losses: &UndoLosses) -> Vec<String> {
-    let UndoLosses { tables, soft_deleted, sealed, audit_records_kept_aside, objects, logins } = losses;
+    let UndoLosses { tables, soft_deleted, sealed, audit_records_kept_aside, objects, logins, open_logins } = losses;
     let mut lines: Vec<String> = tables.iter().map(|(table, rows)| format!("lost: {rows} rows of {table}")).collect();
     lines
         .extend(soft_deleted.iter().map(|(table, rows)| format!("visible again: {rows} soft-deleted rows of {table}")));
@@ -60,5 +63,9 @@ fn in_words(losses: &UndoLosses) -> Vec<String> {
     }
     lines.extend(objects.iter().map(|object| format!("dropped as well: {object}")));
     lines.extend(logins.iter().map(|login| format!("closed: the login {login} stays and loses its rights here")));
+    let open = |login: &String| {
+        format!("stays open: the login {login} for backups still reads every row; if no backup needs it, drop it")
+    };
+    lines.extend(open_logins.iter().map(open));
     lines
 }
