@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// An unusable URL of a PostgreSQL database. The message contains no part of the URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -88,6 +88,10 @@ const SSL_MODE: InvalidAddress = InvalidAddress {
     what: "the parameter `sslmode` of the database URL",
     reason: "it must be disable, allow, prefer, require, verify-ca or verify-full",
 };
+const NOT_VERIFIED: InvalidAddress = InvalidAddress {
+    what: "the parameter `sslrootcert` of the database URL",
+    reason: "it has no effect without `sslmode=verify-ca` or `sslmode=verify-full`; name one of them",
+};
 const FORM: InvalidAddress =
     InvalidAddress { what: "the database URL", reason: "it must have the form postgres://user@host:port/database" };
 const PORT: InvalidAddress = InvalidAddress {
@@ -104,7 +108,8 @@ const SCHEMA: InvalidAddress = InvalidAddress {
 ///
 /// Fails for a malformed URL, and for one whose parameter `schema` names another schema than `public`: Prisma honours
 /// the parameter, and the driver ignores it. Also fails for an unknown parameter, as a misspelt `sslmode` would leave the
-/// connection without TLS, and for a file of TLS that does not exist.
+/// connection without TLS, and for a file of TLS that does not exist. As with libpq, `sslmode=require` with a root
+/// certificate means `verify-ca`; with a weaker mode the certificate would have no effect, and the URL is refused.
 pub fn postgres_address(url: &str, name: &str) -> Result<PgConnectOptions, InvalidAddress> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
@@ -118,6 +123,14 @@ pub fn postgres_address(url: &str, name: &str) -> Result<PgConnectOptions, Inval
     let options = match host {
         Some(host) => options.host(&host),
         None => options,
+    };
+    let in_url = query.split('&').any(|part| part.split_once('=').is_some_and(|(name, _)| FILES[0].0.contains(&name)));
+    let options = match options.get_ssl_mode() {
+        PgSslMode::Require if in_url || std::env::var_os("PGSSLROOTCERT").is_some() => {
+            options.ssl_mode(PgSslMode::VerifyCa)
+        }
+        PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer if in_url => return Err(NOT_VERIFIED),
+        _ => options,
     };
     let named = options.get_application_name().is_some();
     Ok(if named { options } else { options.application_name(name) }.disable_statement_logging())
@@ -149,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn a_root_certificate_is_always_compared_with_the_servers() {
+        let mode = |url: &str| postgres_address(url, "rylie").unwrap().get_ssl_mode();
+        let of = |mode: &str| format!("postgres://me@one/db?sslmode={mode}&sslrootcert=Cargo.toml");
+        assert!(matches!(mode(&of("require")), PgSslMode::VerifyCa));
+        assert!(matches!(mode(&of("verify-full")), PgSslMode::VerifyFull));
+        assert!(matches!(mode("postgres://me@one/db?sslmode=require"), PgSslMode::Require));
+    }
+
+    #[test]
     fn a_name_in_the_url_is_kept() {
         let name = |url| postgres_address(url, "rylie").unwrap().get_application_name().map(str::to_owned);
         assert_eq!(name("postgres://me@one/db").as_deref(), Some("rylie"));
@@ -166,6 +188,8 @@ mod tests {
             ("postgres://me@one/db?sslmode=canary", SSL_MODE),
             ("postgres://me:canary/part@one/db", PORT),
             ("postgres://me@one/db?sslmode=verify-ca&sslrootcert=/canary/none.crt", FILES[0].1),
+            ("postgres://me@one/db?sslrootcert=Cargo.toml", NOT_VERIFIED),
+            ("postgres://me@one/db?sslmode=disable&sslrootcert=Cargo.toml", NOT_VERIFIED),
         ];
         for (url, expected) in cases {
             let error = postgres_address(url, "rylie").unwrap_err();

@@ -40,6 +40,10 @@ impl Reason<'_> {
             sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS") => {
                 Some("turn TLS on in the server, or change `sslmode` in the URL")
             }
+            sqlx::Error::Tls(error) if error.to_string().contains("CaUsedAsEndEntity") => Some(
+                "give the server a certificate that is no authority itself (`basicConstraints=CA:FALSE`), issued by an \
+                 authority whose file `sslrootcert` names",
+            ),
             sqlx::Error::Tls(_) => Some(OF_TLS),
             sqlx::Error::Configuration(_) => Some("correct the URL; its form is postgres://user@host:port/database"),
             _ => None,
