@@ -37,7 +37,7 @@ pub use marker::{Environment, Mark, State};
 pub use migrations::{MIGRATIONS, Migration};
 pub use new_table::{ColumnKind, NewTable};
 pub use options::{DeployProgress, Options};
-pub use own::{AlterTable, CreateTable, own_catalog, own_index_names, own_problem};
+pub use own::{AlterTable, CreateTable, own_catalog, own_index_names, own_problem, own_table};
 pub use owners::Stranger;
 pub use roles::{CheckStatus, Login, Password, Provision, Provisioned, RoleCheck, SECRET_COLUMNS, Sees};
 pub use rylie_driver::{Blocker, InvalidAddress, OnWait, Wait};

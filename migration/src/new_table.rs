@@ -154,10 +154,29 @@ impl NewTable {
         self.nullable("deletedAt", ColumnKind::Timestamp)
     }
 
-    /// Lets tenant units add rows only. Platform units remove them with their tenant.
+    /// Lets tenant units add rows only. Rows go with their parents and their tenant.
     pub fn append_only(mut self) -> Self {
         self.append_only = true;
         self
+    }
+
+    /// Returns whether tenant units add rows only.
+    #[must_use]
+    pub fn is_append_only(&self) -> bool {
+        self.append_only
+    }
+
+    /// Returns whether it has soft delete.
+    #[must_use]
+    pub fn has_soft_delete(&self) -> bool {
+        self.soft_delete
+    }
+
+    /// Returns the column with the user whom its rows follow.
+    #[must_use]
+    pub fn followed_user(&self) -> Option<&'static str> {
+        let followed = self.references.iter().find(|reference| reference.of == Parent::FollowedUser);
+        followed.map(|reference| reference.column)
     }
 
     /// Returns the table's name.

@@ -105,6 +105,12 @@ pub fn own_catalog(own: &[&'static dyn Migration]) -> Catalog {
     Catalog { tables: described.collect(), ..Catalog::default() }
 }
 
+/// Returns a table of a service as its migrations describe it; `None` if none does.
+#[must_use]
+pub fn own_table(own: &[&'static dyn Migration], name: &str) -> Option<NewTable> {
+    tables(own).into_iter().find(|table| table.name == name)
+}
+
 /// Returns the names of the indexes that a service's migrations describe.
 #[must_use]
 pub fn own_index_names(own: &[&'static dyn Migration]) -> Vec<String> {

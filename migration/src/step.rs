@@ -62,17 +62,19 @@ pub enum Step {
 
 impl Step {
     /// Returns a step of one statement.
-    pub(crate) fn sql(sql: impl Into<Cow<'static, str>>) -> Self {
+    pub fn sql(sql: impl Into<Cow<'static, str>>) -> Self {
         Self::Sql(sql.into())
     }
 
     /// Returns the step that creates an index on a live table. `on` begins with the table: `"Task" (status)`.
-    pub(crate) fn index(engine: Engine, name: &'static str, on: &str) -> Self {
+    #[must_use]
+    pub fn index(engine: Engine, name: &'static str, on: &str) -> Self {
         Self::any_index(engine, "INDEX", name, on)
     }
 
     /// Returns the step that creates a unique index on a live table.
-    pub(crate) fn unique_index(engine: Engine, name: &'static str, on: &str) -> Self {
+    #[must_use]
+    pub fn unique_index(engine: Engine, name: &'static str, on: &str) -> Self {
         Self::any_index(engine, "UNIQUE INDEX", name, on)
     }
 

@@ -318,15 +318,24 @@ pub(crate) fn is_read_only_server(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|report| report.code().as_deref() == Some(READ_ONLY_SERVER))
 }
 
-/// Returns table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message.
+/// Returns table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message. Without the
+/// tenant, which leads the index of a service's table.
 fn cached(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
     if let Some((table, column)) = report.constraint().and_then(|name| name.split_once('_')) {
-        return (table.to_owned(), column.trim_end_matches("_key").replace("pkey", "id"));
+        let column = column.trim_end_matches("_key").replace("pkey", "id");
+        return (table.to_owned(), column.strip_prefix("tenantId_").unwrap_or(&column).to_owned());
     }
     let columns = report.message().rsplit(": ").next().unwrap_or_default();
     let table = columns.split('.').next().unwrap_or("row");
     let fields: Vec<_> =
         columns.split(", ").filter_map(|column| column.split_once('.').map(|(_, field)| field)).collect();
+    let fields = if let ["tenantId", rest @ ..] = fields.as_slice()
+        && !rest.is_empty()
+    {
+        rest
+    } else {
+        &fields
+    };
     (table.to_owned(), fields.join("_"))
 }
 

@@ -208,6 +208,16 @@ impl Transaction {
         self.settled(&mut open).await
     }
 
+    /// Makes the transaction fail, as a failed statement does. Only a rollback to an earlier savepoint mends it.
+    pub fn fail(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a statement failed, and no rollback to a savepoint mended it.
+    pub fn has_failed(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
     /// Schedules the rollback to the savepoint, which runs before the next statement.
     pub fn undo(&self, number: u64) {
         self.savepoints.undo(number);

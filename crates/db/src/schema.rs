@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rylie_entities::OwnTable;
-use rylie_migration::{Engine, Migration};
+use rylie_migration::{Engine, Migration, NewTable};
 use rylie_repositories::{OwnSchema, OwnTableInfo};
 
 use crate::error::{Error, Result};
@@ -75,6 +75,12 @@ impl Schema {
     pub(crate) fn secrets(&self) -> Vec<(&'static str, &'static str)> {
         let of_tables = self.tables().iter().flat_map(|table| &table.secrets);
         of_tables.map(|column| (column.table(), column.column())).collect()
+    }
+
+    /// Returns a table as the service's migrations describe it; `None` if none does.
+    #[must_use]
+    pub fn described(&self, table: &str) -> Option<NewTable> {
+        rylie_migration::own_table(&self.migrations, table)
     }
 
     pub(crate) fn migrations(&self) -> &[&'static dyn Migration] {

@@ -108,7 +108,7 @@ pub trait TenantTransfer: Send + Sync {
     async fn put_back_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
 
     /// Adds a row of a seed file to a service's own table, or changes what differs. The row has an `id`; other columns may be
-    /// missing: they are null, or the current time, and an existing row keeps them. A JSON column has JSON. A change of an
+    /// missing: they are null, have their default, or the current time, and an existing row keeps them. A JSON column has JSON. A change of an
     /// audited column is recorded. Fails with [`Error::InvalidColumn`] for an unknown column, a wrong type and a
     /// secret, and with [`Error::Conflict`] if the id is another tenant's. Two statements.
     async fn seed_row(&self, table: TenantTable, tenant: &TenantId, row: TenantRow) -> Result<SeededRow>;

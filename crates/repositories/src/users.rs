@@ -252,7 +252,13 @@ impl UserRepository for Tx {
             None => Column::AgencyId.is_null(),
         });
         let moved = rylie_tenancy::Tx::update::<Entity>(self, set, unchanged).await;
-        moved.map_err(|error| error.reference_is_missing("Agency"))?.pop().ok_or(Error::Contention)?;
+        // Rows that follow the user may refer to others that stay.
+        let of_agency = |error: &Error| match error {
+            Error::Reference { constraint } => constraint.as_deref() == Some("User_agencyId_fkey"),
+            _ => false,
+        };
+        let moved = moved.map_err(|error| if of_agency(&error) { error.reference_is_missing("Agency") } else { error });
+        moved?.pop().ok_or(Error::Contention)?;
         self.record(event).await?;
         // Read again: on SQLite a trigger sets the tenant after the statement.
         UserRepository::get(self, id).await

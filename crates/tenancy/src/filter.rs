@@ -293,6 +293,17 @@ impl Tx {
         }
     }
 
+    /// Makes the unit fail: what its last statement wrote must not be committed.
+    pub(crate) async fn fail(&self) -> Result<()> {
+        self.connection().await?.fail();
+        Ok(())
+    }
+
+    /// Returns whether a statement of the unit failed.
+    pub(crate) async fn has_failed(&self) -> Result<bool> {
+        Ok(self.connection().await?.has_failed())
+    }
+
     fn begun(&self) -> Result<&Transaction> {
         self.transaction.get().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
     }

@@ -9,7 +9,7 @@ mod writes;
 
 use rylie_entities::RepositoryTable;
 use sea_orm::sea_query::{IntoCondition, Order};
-use sea_orm::{Condition, IdenStatic};
+use sea_orm::{ColumnTrait, Condition, IdenStatic};
 
 use crate::error::{Error, Result};
 use crate::filter::{Rows, Tx};
@@ -24,6 +24,7 @@ use crate::soft_deleted::{is_deleted, one};
 pub struct Table<'tx, E: RepositoryTable> {
     tx: &'tx Tx,
     condition: Condition,
+    size: condition::Size,
     order: Vec<(E::Column, Order)>,
     oldest_first: bool,
     deleted: bool,
@@ -63,25 +64,36 @@ impl<'tx, E: RepositoryTable> Table<'tx, E> {
                 "the store does not know this table; name its entity in the `Schema` of the configuration",
             ))
         };
-        let (condition, order) = (Condition::all(), Vec::new());
-        Self { tx, condition, order, oldest_first: false, deleted: false, at_once: false, refused }
+        let (condition, size, order) = (Condition::all(), condition::Size::default(), Vec::new());
+        Self { tx, condition, size, order, oldest_first: false, deleted: false, at_once: false, refused }
     }
 
-    /// Adds a condition on the table's columns.
-    pub fn filter(mut self, condition: impl IntoCondition) -> Self {
-        match condition::checked::<E>(condition.into_condition()) {
-            Ok(condition) => self.condition = self.condition.add(condition),
+    /// Adds a condition on the table's columns. All conditions of a call have together at most 200 parts, nested or side
+    /// by side, and 30,000 values.
+    pub fn filter(self, condition: impl IntoCondition) -> Self {
+        let condition = condition.into_condition();
+        let size = condition::checked::<E>(&condition);
+        self.with(condition, size)
+    }
+
+    fn with(mut self, condition: Condition, size: std::result::Result<condition::Size, Refused>) -> Self {
+        match size.and_then(|size| self.size.and(size)) {
+            Ok(size) => (self.condition, self.size) = (self.condition.add(condition), size),
             Err(refused) => self.refused = self.refused.or(Some(refused)),
         }
         self
     }
 
-    /// Adds the condition that a column has one of these texts. They are one value of the statement, so the engine's
-    /// limit on values does not apply.
-    pub fn among(mut self, column: E::Column, texts: impl IntoIterator<Item = impl ToString>) -> Self {
-        let texts = texts.into_iter().map(|text| text.to_string());
-        self.condition = self.condition.add(self.tx.one_of(column, texts));
-        self
+    /// Adds the condition that a column of texts has one of these. They are one value of the statement, so no limit on
+    /// values applies.
+    pub fn among(self, column: E::Column, texts: impl IntoIterator<Item = impl ToString>) -> Self {
+        use sea_orm::sea_query::ColumnType as Type;
+        let size = match column.def().get_column_type() {
+            Type::Text | Type::String(_) | Type::Enum { .. } => Ok(condition::Size::default()),
+            _ => Err(Refused("the condition", "`among` takes a column of texts; use `is_in` for another one")),
+        };
+        let condition = self.tx.one_of(column, texts.into_iter().map(|text| text.to_string()));
+        self.with(Condition::all().add(condition), size)
     }
 
     /// Begins the unit in the round trip of this call, if it is the unit's first. The values of the conditions and of a

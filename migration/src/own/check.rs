@@ -16,7 +16,8 @@ pub fn own_problem(own: &[&'static dyn Migration]) -> Option<(&'static str, Stri
     for migration in own {
         if let Some(table) = migration.own_table() {
             let earlier: Vec<_> = tables.iter().map(NewTable::name).collect();
-            if let Some(reason) = parents(&table, &earlier).or_else(|| shape(&table)) {
+            if let Some(reason) = parents(&table, &earlier).or_else(|| shape(&table)).or_else(|| stays(&table, &tables))
+            {
                 return Some((migration.name(), reason));
             }
             tables.push(table);
@@ -60,13 +61,32 @@ fn relabelled(change: &TableChange, table: &NewTable) -> Option<String> {
     })
 }
 
+/// A row that follows its user to another agency leaves a parent that stays, and its key forbids that.
+fn stays(table: &NewTable, earlier: &[NewTable]) -> Option<String> {
+    let follower = table.followed_user()?;
+    let follows = |parent: &&NewTable| parent.followed_user().is_none();
+    let staying = table.references.iter().filter(|key| key.of == Parent::OfTenant && key.parent != table.name());
+    let parent = staying.filter_map(|key| earlier.iter().find(|parent| parent.name() == key.parent)).find(follows)?;
+    Some(format!(
+        "a row follows the user in {follower} to another agency, and refers to {}, whose rows stay; use `user` instead \
+         of `follows_user`, or let {} follow the user as well",
+        parent.name(),
+        parent.name()
+    ))
+}
+
 fn shape(table: &NewTable) -> Option<String> {
+    if table.name().to_ascii_lowercase().starts_with("sqlite_") {
+        return Some("SQLite keeps names that begin with sqlite_ for itself".to_owned());
+    }
     let mut names = BTreeSet::from(["id", "tenantId"]);
+    let mut letters = BTreeSet::from(["id".to_owned(), "tenantid".to_owned()]);
     for column in &table.columns {
         if !is_word(column.name) {
             return Some(format!("the column {:?} has other letters than a to z, digits and underscores", column.name));
         }
-        if !names.insert(column.name) {
+        // SQLite ignores the case of names.
+        if !names.insert(column.name) || !letters.insert(column.name.to_ascii_lowercase()) {
             return Some(format!("the column {} occurs twice", column.name));
         }
         if let ColumnKind::Labels(labels) = column.kind
@@ -141,6 +161,18 @@ mod tests {
         const EMPTY: AlterTable =
             AlterTable::new("own_m3_empty", || TableChange::of("M").labels("a", &["A", "B"], &[]));
 
+        const STAYS: CreateTable =
+            CreateTable::new("own_m4_stays", || NewTable::new("Stays").follows_user("u").belongs_to("a", "Good"));
+        const FOLLOWS: CreateTable = CreateTable::new("own_m4_follows", || {
+            NewTable::new("Follows").follows_user("u").belongs_to("r", "Request").may_belong_to("f", "Follows")
+        });
+        const SAME: CreateTable = CreateTable::new("own_m2_same", || NewTable::new("Same").text("a").text("A"));
+        const OF_SQLITE: CreateTable = CreateTable::new("own_m2_sqlite", || NewTable::new("sqlite_x"));
+
+        refused(&[&GOOD, &STAYS], "refers to Good, whose rows stay");
+        assert_eq!(own_problem(&[&FOLLOWS]), None);
+        refused(&[&SAME], "A occurs twice");
+        refused(&[&OF_SQLITE], "sqlite_");
         assert_eq!(own_problem(&[&GOOD]), None);
         assert_eq!(own_problem(&[&MOOD, &WIDEN]), None);
         refused(&[&MOOD, &WIDEN, &STALE], "the labels of a are A, B, C before");

@@ -88,7 +88,10 @@ async fn is_named(whole: World, bare: World) {
     );
     let found = problems::<log::Entity>(&bare).await.unwrap();
     assert!(found.contains(&"missing the foreign key of draftId to Draft".to_owned()), "{found:?}");
-    if bare.is_postgres() {
+    if !bare.is_postgres() {
+        let side = "missing `append_only` in the migration: the entity has it";
+        assert!(found.iter().any(|part| part == side), "{found:?}");
+    } else {
         for right in ["UPDATE", "DELETE"] {
             let refusal = format!("missing the refusal of {right} by tenant units");
             assert!(found.iter().any(|part| part.starts_with(&refusal)), "{found:?}");
@@ -106,6 +109,61 @@ async fn a_migration_without_the_keys_of_its_entity_lacks_each_by_name_on_sqlite
 async fn a_migration_without_the_keys_of_its_entity_lacks_each_by_name_on_postgres() {
     let bare = World::postgres_with(schema(&BARE, &BARE_LOG)).await.unwrap();
     is_named(World::postgres_with(schema(&WHOLE, &WHOLE_LOG)).await.unwrap(), bare).await;
+}
+
+/// A draft whose user owns it, with hand-made columns of soft delete, and with a column that the entity lacks.
+const OTHER: CreateTable = CreateTable::new("own_m20261201_000001_create_draft", || {
+    NewTable::new("Draft")
+        .belongs_to("requestId", "Request")
+        .may_belong_to("above", "Draft")
+        .user("authorId")
+        .follows_user("ownerId")
+        .text("subject")
+});
+
+/// A comment with hand-made columns of soft delete.
+const HAND_MADE: CreateTable = CreateTable::new("own_m20261201_000001_create_comment", || {
+    NewTable::new("Comment")
+        .belongs_to("requestId", "Request")
+        .may_belong_to("replyTo", "Comment")
+        .user("authorId")
+        .text("body")
+        .nullable("phone", ColumnKind::Text)
+        .times()
+        .column("deleted", ColumnKind::Boolean)
+        .nullable("deletedAt", ColumnKind::Timestamp)
+});
+
+async fn attributes_are_named(draft: World, comment: World) {
+    let mut found = problems::<note::Entity>(&draft).await.unwrap();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "missing `owner` in the entity: its rows belong to the user in ownerId",
+            "missing ownerId in the entity: the table requires it",
+            "missing subject in the entity: the table requires it",
+        ]
+    );
+    let found = problems::<comment::Entity>(&comment).await.unwrap();
+    assert_eq!(found, ["missing `soft_delete` in the migration: the entity has it"]);
+}
+
+#[tokio::test]
+async fn an_attribute_that_one_side_lacks_is_named_on_sqlite() {
+    let draft = World::sqlite_with(Schema::new().table::<note::Entity>(&OTHER)).await.unwrap();
+    attributes_are_named(draft, World::sqlite_with(Schema::new().table::<comment::Entity>(&HAND_MADE)).await.unwrap())
+        .await;
+}
+
+#[tokio::test]
+async fn an_attribute_that_one_side_lacks_is_named_on_postgres() {
+    let draft = World::postgres_with(Schema::new().table::<note::Entity>(&OTHER)).await.unwrap();
+    attributes_are_named(
+        draft,
+        World::postgres_with(Schema::new().table::<comment::Entity>(&HAND_MADE)).await.unwrap(),
+    )
+    .await;
 }
 
 const ONLY_ADDED: CreateTable = CreateTable::new("own_m20261201_000001_create_comment", || {

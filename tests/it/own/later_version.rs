@@ -1,6 +1,8 @@
 //! A later version of a service adds to a table that has rows.
 
+use rylie_db::maintenance::Seed;
 use rylie_db::own::*;
+use rylie_db::{Config, Database};
 use rylie_migration::Migrations;
 use rylie_testkit::World;
 
@@ -16,6 +18,13 @@ pub(super) const EXTEND: AlterTable = AlterTable::new("own_m20270101_000001_exte
         .unique(&["mood", "cents"])
         .index(&["due"])
 });
+
+/// A row of a seed file that does not name the new columns has their defaults.
+async fn later_is_seeded(later: &Config, file: &str) {
+    let database = Database::connect(later.clone()).await.unwrap();
+    database.seed(&Seed::from_json(file).unwrap()).await.unwrap();
+    database.close().await;
+}
 
 async fn is_extended(world: World) {
     let agency = world.agency().await.unwrap();
@@ -34,6 +43,16 @@ async fn is_extended(world: World) {
     let page = unit.comments().list(&request, KeysetRequest::first(10)).await.unwrap();
     assert_eq!(page.items, [after, before]);
     unit.commit().await.unwrap();
+
+    let mut other = Sql::connect(world.url()).await;
+    other.run("UPDATE \"Agency\" SET domain = 'north.example'").await;
+    let file = format!(
+        r#"{{"agencies": [{{"domain": "north.example", "name": "North", "tables": {{"Comment": [{{"id": "seeded", "requestId": "{request}", "authorId": "{}", "body": "b"}}]}}}}]}}"#,
+        agency.admin.user.id
+    );
+    later_is_seeded(&later, &file).await;
+    let set = "SELECT CAST(cents AS TEXT) FROM \"Comment\" WHERE id = 'seeded' AND NOT pinned";
+    assert_eq!(other.one(set).await, "0");
 
     assert_eq!(migrations.down(1, &mut |_| ()).await.unwrap(), [EXTEND.name()]);
     let drift = world.database().migrations().await.unwrap().drift().await.unwrap();

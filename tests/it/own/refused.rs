@@ -110,6 +110,41 @@ async fn a_text_that_is_too_long_is_refused_by_its_column() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_none_is_refused_by_its_column() {
+    let world = world(downstream::schema()).await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let none = note::ActiveModel { share: Set(f64::NAN), ..new_note("a", 1) };
+    names(tables(&*unit).of::<note::Entity>().add(none).await, "Note", "share", "not a number");
+}
+
+#[tokio::test]
+async fn a_condition_of_too_many_parts_or_values_is_refused() {
+    let world = world(downstream::schema()).await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let notes = || tables(&*unit).of::<note::Entity>();
+    notes().add(new_note("a", 7)).await.unwrap();
+    let any = |parts: i64| (0..parts).fold(Condition::any(), |any, rank| any.add(note::Column::Rank.eq(rank)));
+    let filters = |parts: i64| (0..parts).fold(notes(), |notes, rank| notes.filter(note::Column::Rank.ne(-1 - rank)));
+    assert_eq!(notes().filter(any(150)).count().await.unwrap(), 1);
+    assert_eq!(filters(150).count().await.unwrap(), 1);
+    assert_eq!(notes().filter(note::Column::Rank.is_in(0..29_000)).count().await.unwrap(), 1);
+
+    let says = |counted: Result<u64>, reason: &str| {
+        let Err(Error::Invalid { reason: found, .. }) = counted else { panic!("{reason}: {counted:?}") };
+        assert!(found.contains(reason), "{reason}: {found}");
+    };
+    says(notes().filter(any(60_000)).count().await, "200 parts");
+    says(notes().filter(Condition::all().add(any(60_000))).count().await, "200 parts");
+    says(filters(1_000).count().await, "200 parts");
+    says(notes().filter(note::Column::Rank.is_in(0..100_000)).count().await, "30,000 values");
+    says(notes().filter(note::Column::Title.like("%".repeat(60_000))).count().await, "50,000 bytes");
+    says(notes().among(note::Column::Rank, [7]).count().await, "column of texts");
+    assert_eq!(notes().count().await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_declared_limit_replaces_the_common_one() {
     let world = world(parts::schema()).await;
     let agency = world.agency().await.unwrap();

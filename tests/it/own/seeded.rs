@@ -22,6 +22,7 @@ async fn is_seeded_once(world: World) {
         FILE.replace("\"title\"", "\"other\": 1, \"title\""),
         FILE.replace("\"Tag\"", "\"Task\""),
         FILE.replace("\"Tag\"", "\"Nothing\""),
+        FILE.replace("tag-red", ""),
     ] {
         assert!(seed(&refused).await.is_err(), "{refused}");
     }

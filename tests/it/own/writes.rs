@@ -39,6 +39,89 @@ async fn an_upsert_by_a_unique_column_stays_within_the_tenant() {
 }
 
 #[tokio::test]
+async fn concurrent_upserts_of_the_same_new_rows_all_succeed() {
+    let world = world(schema()).await;
+    let agency = world.agency().await.unwrap();
+    let agency = &agency;
+    let names: Vec<_> = (0..20).map(|number| format!("tag {number}")).collect();
+    for round in 0..5 {
+        let calls = (0..6).map(|caller| {
+            let mut names: Vec<_> = names.iter().map(|name| format!("{round} {name}")).collect();
+            names.rotate_left(caller * 3);
+            async move {
+                let unit = agency.unit().await.unwrap();
+                let tags = || tables(&*unit).of::<tag::Entity>();
+                let one = new_tag(&format!("{round} alone"));
+                tags().upsert(one, &[tag::Column::Name], &[tag::Column::Name]).await.unwrap();
+                let rows = names.iter().map(|name| new_tag(name)).collect();
+                let saved = tags().upsert_many(rows, &[tag::Column::Name], &[tag::Column::Name]).await.unwrap();
+                assert_eq!(saved.changed, 20);
+                unit.commit().await.unwrap();
+            }
+        });
+        futures_util::future::join_all(calls).await;
+    }
+    let unit = agency.unit().await.unwrap();
+    assert_eq!(tables(&*unit).of::<tag::Entity>().count().await.unwrap(), 5 * 21);
+}
+
+#[tokio::test]
+async fn an_upsert_of_a_row_out_of_reach_or_soft_deleted_finds_nothing() {
+    let world = world(schema()).await;
+    let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());
+    let unit = theirs.unit().await.unwrap();
+    let hidden = tables(&*unit).of::<tag::Entity>().add(new_tag("theirs")).await.unwrap();
+    unit.commit().await.unwrap();
+    let unit = ours.unit().await.unwrap();
+    let row = tag::ActiveModel { id: Set(hidden.id.clone()), ..new_tag("ours") };
+    let tags = || tables(&*unit).of::<tag::Entity>();
+    let found = tags().upsert(row.clone(), &[tag::Column::Id], &[tag::Column::Name]).await;
+    assert!(matches!(found, Err(Error::NotFound { entity: "Tag" })), "{found:?}");
+    let saved = tags().upsert_many(vec![row], &[tag::Column::Id], &[tag::Column::Name]).await.unwrap();
+    assert_eq!((saved.changed, saved.not_found), (0, 1));
+    unit.commit().await.unwrap();
+
+    let world = self::world(comments::schema()).await;
+    let agency = world.agency().await.unwrap();
+    let request = agency.request().await.unwrap().id;
+    let unit = agency.unit().await.unwrap();
+    let row = unit.comments().add(&request, None, "before").await.unwrap();
+    unit.comments().remove(&row.id).await.unwrap();
+    let (id, request_id, phone) = (Set(row.id.clone()), Set(request), Set(None));
+    let again = comment::ActiveModel { id, request_id, phone, body: Set("after".to_owned()), ..Default::default() };
+    let all = || tables(&*unit).of::<comment::Entity>();
+    let found = all().upsert(again.clone(), &[comment::Column::Id], &[comment::Column::Phone]).await;
+    assert!(matches!(found, Err(Error::NotFound { entity: "Comment" })), "{found:?}");
+    let saved = all().upsert_many(vec![again], &[comment::Column::Id], &[comment::Column::Phone]).await.unwrap();
+    assert_eq!((saved.changed, saved.not_found), (0, 1));
+    assert_eq!(all().deleted().get(&row.id).await.unwrap().body, "before");
+    unit.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_expression_whose_value_the_column_cannot_have_fails_the_unit() {
+    let world = world(schema()).await;
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let note = tables(&*unit).of::<note::Entity>().add(new_note("a", 5)).await.unwrap();
+    unit.commit().await.unwrap();
+    for (column, expression) in [
+        (note::Column::Title, Expr::val("x".repeat(1 << 20))),
+        (note::Column::Rank, note::Column::Rank.into_expr().add(i64::MAX)),
+        (note::Column::Rank, Expr::val("a word")),
+        (note::Column::Colours, Expr::val("no document")),
+    ] {
+        let unit = agency.unit().await.unwrap();
+        let changed = tables(&*unit).of::<note::Entity>().update_expr(&note.id, column, expression).await;
+        assert!(changed.is_err(), "{column:?}: {changed:?}");
+        let ended = unit.commit().await;
+        assert!(matches!(ended, Err(Error::UnitFailed)), "{column:?}: {ended:?}");
+    }
+    let unit = agency.unit().await.unwrap();
+    assert_eq!(tables(&*unit).of::<note::Entity>().get(&note.id).await.unwrap(), note);
+}
+
+#[tokio::test]
 async fn a_row_is_added_unless_it_is_there() {
     let world = world(schema()).await;
     let (ours, theirs) = (world.agency().await.unwrap(), world.agency().await.unwrap());

@@ -79,7 +79,8 @@ pub(crate) struct Usage {
     batch: BatchArgs,
 }
 
-/// Permanently remove rows that were soft-deleted long ago: requests with their tasks, and tasks
+/// Permanently remove rows that were soft-deleted long ago: requests with their tasks, tasks,
+/// and rows of the service's own tables
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie maintain purge --older-than 30d --dry-run")]
 pub(crate) struct Purge {

@@ -40,7 +40,7 @@ pub struct OwnColumns<C: 'static> {
     pub sealed: &'static [C],
     /// The columns whose changes are recorded with both values.
     pub audited: &'static [C],
-    /// Whether rows are never changed or removed.
+    /// Whether rows are never changed or removed, except with their parents and their tenant.
     pub append_only: bool,
     /// The columns whose texts or JSON documents have another limit than 262,144 bytes, with that limit. `None` where the
     /// repositories check the lengths.

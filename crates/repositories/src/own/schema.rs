@@ -27,6 +27,8 @@ pub struct OwnTableInfo {
     pub order: Vec<&'static str>,
     /// Whether its rows are soft-deleted before they are purged.
     pub soft_delete: bool,
+    /// The column with the user to whom a row belongs.
+    pub owner: Option<&'static str>,
     /// Its columns whose changes are recorded.
     pub audited: Vec<&'static str>,
     /// Whether its rows are only added.
@@ -70,6 +72,7 @@ impl OwnSchema {
             secrets,
             order,
             soft_delete,
+            owner: E::OWN.owner.map(|column| column.as_str()),
             audited,
             append_only,
             typed,

@@ -7,8 +7,8 @@ use rylie_entities::seoworks_task_mapping::{ActiveModel, Column, Entity};
 use rylie_entities::{Request, RequestId, SeoWorksTaskMapping, SeoWorksTaskMappingId, request};
 use rylie_tenancy::Bulk;
 use sea_orm::ActiveValue::Set;
-use sea_orm::ColumnTrait;
 use sea_orm::sea_query::Order;
+use sea_orm::{ColumnTrait, Condition};
 
 use super::present_among;
 use crate::limits::not_empty;
@@ -96,7 +96,12 @@ impl SeoWorksMappingRepository for Tx {
                 }
             }
             let saved = self
-                .upsert_many::<Entity>(rows, (&[Column::SeoworksTaskId], &[Column::SeoworksTaskId]), &MOVED)
+                .upsert_many::<Entity>(
+                    rows,
+                    (&[Column::SeoworksTaskId], &[Column::SeoworksTaskId]),
+                    &MOVED,
+                    &Condition::all(),
+                )
                 .await?;
             bulk.done(asked, saved, saved);
         }

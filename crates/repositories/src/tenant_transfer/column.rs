@@ -16,6 +16,8 @@ pub(super) struct Column {
     /// The type, as the catalog names it.
     sql_type: String,
     pub(super) kind: Kind,
+    /// The value of rows that do not name one, as the catalog writes it.
+    default: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -33,9 +35,10 @@ pub(super) enum Kind {
     Text,
 }
 
-const POSTGRES: &str = "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
+const POSTGRES: &str = "SELECT attname::text, format_type(atttypid, atttypmod), pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute \
+     LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum \
      WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attname COLLATE \"C\"";
-const SQLITE: &str = "SELECT name, lower(type) FROM pragma_table_info($1) ORDER BY name";
+const SQLITE: &str = "SELECT name, lower(type), dflt_value FROM pragma_table_info($1) ORDER BY name";
 
 impl Column {
     pub(super) async fn of(tx: &Tx, table: TenantTable) -> Result<Vec<Self>> {
@@ -63,7 +66,7 @@ impl Column {
                 (audit_text::LOG, name) => audit_text::place(name).map_or(kind, Kind::AuditText),
                 _ => kind,
             };
-            Ok(Self { name, sql_type, kind })
+            Ok(Self { name, sql_type, kind, default: row.try_get_by_index(2)? })
         };
         rows.iter().map(column).collect()
     }
@@ -74,6 +77,21 @@ impl Column {
 
     pub(super) fn is_json(&self) -> bool {
         matches!(self.sql_type.as_str(), "json" | "jsonb" | "json_text")
+    }
+
+    /// Returns the value of a row of an own table that does not name one: that of a flag or an amount; else null.
+    pub(super) fn default(&self) -> Json {
+        let default = self.default.as_deref().unwrap_or_default();
+        match self.kind {
+            Kind::Boolean => default.parse::<bool>().map_or(Json::Null, Json::from),
+            Kind::Integer => default.trim_matches('\'').parse::<i64>().map_or(Json::Null, Json::from),
+            _ => Json::Null,
+        }
+    }
+
+    /// Returns whether a whole number is in the range of the column. SQLite has one range for all.
+    pub(super) fn has_room_for(&self, value: &Json) -> bool {
+        self.sql_type != "integer" || value.as_i64().is_none_or(|number| i32::try_from(number).is_ok())
     }
 
     /// Returns the SQL expression of the value as text.
@@ -138,11 +156,32 @@ impl Column {
             (Kind::Integer | Kind::AuditPosition, Json::Number(number)) if number.is_i64() => number.to_string(),
             (Kind::Boolean, Json::Bool(yes)) => yes.to_string(),
             (Kind::Timestamp | Kind::AuditTime, Json::String(text)) => stored_time(text)?,
+            // SQLite would store PostgreSQL's words for them as texts, and has no value that is no number.
+            (Kind::Text, Json::String(text)) if engine == DbBackend::Sqlite && self.sql_type == "real" => {
+                let number = text.parse::<f64>().ok().filter(|number| !number.is_nan())?;
+                return Some(number.into());
+            }
+            (Kind::Text, Json::String(text)) if self.is_json() && engine == DbBackend::Sqlite => compact(text),
             (Kind::Text, Json::String(text)) => text.clone(),
             _ => return None,
         };
         Some(text.into())
     }
+}
+
+/// Returns a document without the blanks between its parts, as the service writes it. SQLite compares its text.
+fn compact(document: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = |letter: &char| {
+        let is_blank = !in_text && letter.is_ascii_whitespace();
+        match letter {
+            '"' if !escaped => in_text = !in_text,
+            _ => {}
+        }
+        escaped = in_text && *letter == '\\' && !escaped;
+        !is_blank
+    };
+    document.chars().filter(kept).collect()
 }
 
 fn without_zeros(text: &str) -> &str {
@@ -162,4 +201,15 @@ fn parse_time(text: &str) -> Option<NaiveDateTime> {
 
 fn unreadable() -> crate::Error {
     invalid("the database stores a value that does not fit the type of its column")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compact;
+
+    #[test]
+    fn blanks_between_the_parts_of_a_document_go_and_those_of_its_texts_stay() {
+        let spelled = r#"{"a b": [ 1.50, "x \" y\\", {}], "c":  "d : e"}"#;
+        assert_eq!(compact(spelled), r#"{"a b":[1.50,"x \" y\\",{}],"c":"d : e"}"#);
+    }
 }

@@ -30,8 +30,13 @@ pub(super) async fn row(tx: &Tx, table: TenantTable, tenant: &TenantId, mut row:
             return Err(wrong(name, "a seed file cannot hold a secret; the service seals it"));
         }
         column.write_json(tx.engine(), value);
+        if !column.has_room_for(value) {
+            return Err(wrong(name, "its value does not fit the column's type"));
+        }
     }
-    let Some(Json::String(id)) = row.get("id") else { return Err(wrong("id", "the row lacks it")) };
+    let Some(Json::String(id)) = row.get("id").filter(|id| **id != "") else {
+        return Err(wrong("id", "the row lacks it"));
+    };
     match find(tx, table, tenant, id, &columns).await? {
         Some(before) => update(tx, own, &columns, &before, row).await,
         None => add(tx, table, tenant, &columns, row).await,
@@ -63,7 +68,8 @@ async fn add(
         let default = match column.name.as_str() {
             "createdAt" | "updatedAt" => Json::String(now.clone()),
             "deleted" => Json::Bool(false),
-            _ => Json::Null,
+            "deletedAt" if row.get("deleted") == Some(&Json::Bool(true)) => Json::String(now.clone()),
+            _ => column.default(),
         };
         row.entry(column.name.clone()).or_insert(default);
     }

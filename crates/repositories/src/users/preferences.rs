@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rylie_entities::user_preferences::{ActiveModel, Column, Entity};
 use rylie_entities::{UserId, UserPreferences, UserPreferencesId};
 use sea_orm::ActiveValue::Set;
-use sea_orm::ColumnTrait;
+use sea_orm::{ColumnTrait, Condition};
 use serde::Deserialize;
 
 use crate::tx::Tx;
@@ -73,7 +73,7 @@ impl PreferencesRepository for Tx {
             created_at: Set(old.map_or_else(|| self.now(), |row| row.created_at)),
             updated_at: Set(self.now()),
         };
-        self.upsert::<Entity>(row, &[Column::UserId], &CHANGED).await
+        self.upsert::<Entity>(row, &[Column::UserId], &CHANGED, Condition::all()).await
     }
 }
 

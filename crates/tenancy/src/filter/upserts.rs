@@ -23,16 +23,17 @@ const ATTEMPTS: usize = 2;
 const GIVEN: &str = "given";
 
 impl Tx {
-    /// Adds a row, or updates the one with the same values in the columns of a unique index if this unit reaches it.
-    /// Fails with [`Error::NotFound`] if the row belongs to another tenant or user.
+    /// Adds a row, or updates the one with the same values in the columns of a unique index if this unit reaches it and it
+    /// meets the condition. Fails with [`Error::NotFound`] if there is another such row.
     pub async fn upsert<E: TenantOwned>(
         &self,
         row: E::ActiveModel,
         unique: &[E::Column],
         update: &[E::Column],
+        condition: Condition,
     ) -> Result<E::Model> {
         let row = self.in_tenant::<E>(row);
-        let mut same = Condition::all();
+        let mut same = condition;
         for column in unique {
             same = same.add(column.eq(row.get(*column).into_value().ok_or_else(without_key)?));
         }
@@ -44,15 +45,15 @@ impl Tx {
             let insert =
                 E::insert(row.clone()).on_conflict(OnConflict::columns(unique.iter().copied()).do_nothing().to_owned());
             match insert.exec_with_returning(self.connection().await?).await {
-                Err(DbErr::RecordNotInserted) => {}
+                Err(DbErr::RecordNotInserted | DbErr::RecordNotFound(_)) => {}
                 done => return Ok(done?),
             }
         }
         Err(Error::NotFound { entity: "row" })
     }
 
-    /// Adds rows, or updates those with the same values in the columns `unique` that this unit reaches. `of` are the
-    /// columns of the unique index: `unique`, and the tenant where it is one of them.
+    /// Adds rows, or updates those with the same values in the columns `unique` that this unit reaches and that meet the
+    /// condition. `of` are the columns of the unique index: `unique`, and the tenant where it is one of them.
     ///
     /// Returns how many were added or updated; the others are out of reach. One statement if all are new, two if this
     /// unit reaches all.
@@ -61,6 +62,7 @@ impl Tx {
         rows: Vec<E::ActiveModel>,
         (unique, of): (&[E::Column], &[E::Column]),
         update: &[E::Column],
+        condition: &Condition,
     ) -> Result<u64> {
         let mut saved = 0;
         for mut left in self.in_statements::<E>(rows) {
@@ -71,7 +73,7 @@ impl Tx {
                 if left.is_empty() {
                     break;
                 }
-                let updated = self.update_given::<E>(&left, unique, update).await?;
+                let updated = self.update_given::<E>(&left, unique, update, condition).await?;
                 without::<E>(&mut left, unique, &updated)?;
                 if left.is_empty() {
                     break;
@@ -101,6 +103,7 @@ impl Tx {
         rows: &[E::ActiveModel],
         unique: &[E::Column],
         update: &[E::Column],
+        condition: &Condition,
     ) -> Result<HashSet<Key>> {
         let value = |row: &E::ActiveModel, column: E::Column| row.get(column).into_value().ok_or_else(without_key);
         let given = rows.iter().map(|row| {
@@ -109,7 +112,7 @@ impl Tx {
         });
         let given = given.collect::<Result<Vec<_>>>()?;
         let column = |number: usize| Expr::col((Alias::new(GIVEN), Alias::new(format!("column{number}"))));
-        let mut same = Condition::all();
+        let mut same = condition.clone();
         for (number, unique) in (1..).zip(unique) {
             same = same.add(unique.into_expr().eq(column(number)));
         }

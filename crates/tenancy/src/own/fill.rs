@@ -137,29 +137,34 @@ pub(super) fn refused<E: RepositoryTable>(column: E::Column, reason: &'static st
     Error::InvalidColumn { table: E::TABLE.to_owned(), column: column.as_str().to_owned(), reason }
 }
 
-/// Fails for a text or a JSON document that is longer than its column allows.
+/// Fails for a value that its column cannot have.
 fn fits<E: RepositoryTable>(row: &E::ActiveModel) -> Result<()> {
-    let Some(declared) = E::OWN.max_bytes else { return Ok(()) };
     for column in E::Column::iter() {
-        let ActiveValue::Set(value) = row.get(column) else { continue };
-        let limit = declared.iter().find(|(limited, _)| limited.as_str() == column.as_str());
-        let fits = match (&value, limit) {
-            (Value::String(Some(text)), Some((_, most))) => text.len() <= *most,
-            (Value::String(Some(text)), None) => text.len() <= MAX_TEXT_BYTES,
-            (Value::Json(Some(json)), Some((_, most))) => json_fits(json, *most),
-            (Value::Json(Some(json)), None) => json_fits(json, MAX_JSON_BYTES),
-            _ => true,
-        };
-        if !fits {
-            let reason = if limit.is_some() {
-                "it has more bytes than `max_bytes` of the entity allows"
-            } else {
-                "it must have 262,144 bytes at most; the entity may declare another limit by `max_bytes`"
-            };
+        if let ActiveValue::Set(value) = row.get(column)
+            && let Some(reason) = misfit::<E>(column, &value)
+        {
             return Err(refused::<E>(column, reason));
         }
     }
     Ok(())
+}
+
+/// Returns why the column cannot have this value: a text or a JSON document is longer than it allows, or a number is
+/// none, which SQLite would store as null.
+pub(super) fn misfit<E: RepositoryTable>(column: E::Column, value: &Value) -> Option<&'static str> {
+    let declared = E::OWN.max_bytes?;
+    let limit = declared.iter().find(|(limited, _)| limited.as_str() == column.as_str()).map(|(_, most)| *most);
+    let fits = match value {
+        Value::Double(Some(number)) if number.is_nan() => return Some("it is not a number"),
+        Value::String(Some(text)) => text.len() <= limit.unwrap_or(MAX_TEXT_BYTES),
+        Value::Json(Some(json)) => json_fits(json, limit.unwrap_or(MAX_JSON_BYTES)),
+        _ => true,
+    };
+    match limit {
+        _ if fits => None,
+        Some(_) => Some("it has more bytes than `max_bytes` of the entity allows"),
+        None => Some("it must have 262,144 bytes at most; the entity may declare another limit by `max_bytes`"),
+    }
 }
 
 pub(super) fn refuse_append_only<E: RepositoryTable>() -> Result<()> {

@@ -1,10 +1,13 @@
 //! Writes to own tables.
 
+use std::collections::BTreeMap;
+
 use rylie_audit::{Action, Event};
 use rylie_entities::RepositoryTable;
 use sea_orm::sea_query::{ExprTrait, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, Condition, DbBackend, IdenStatic, Iterable, ModelTrait, TryIntoModel,
+    Value,
 };
 
 use super::{Refused, Table, condition, fill};
@@ -38,8 +41,10 @@ where
         let rows = rows.into_iter().map(|row| self.filled(row)).collect::<Result<Vec<_>>>()?;
         let mut bulk = Bulk::begin(self.tx, rows).await?;
         while let Some(rows) = bulk.next() {
-            let asked = rows.len();
-            let added = self.tx.insert_many::<E>(rows).await?;
+            let (asked, mut added) = (rows.len(), 0);
+            for rows in alike::<E>(rows) {
+                added += self.tx.insert_many::<E>(rows).await?;
+            }
             bulk.done(asked, added, added);
         }
         Ok(bulk.finish().await?.changed)
@@ -71,11 +76,14 @@ where
         let before = self.tx.rows::<E>().filter(condition.clone()).get(E::TABLE).await?;
         let event = Event::new(Action::Other(format!("{}_CHANGED", E::TABLE.to_uppercase())));
         let (mut event, mut changed) = (event.on_row(E::TABLE, &id.to_string()), false);
-        // Only where they are still what was read, so that no change is missing in the record.
+        // Only where they are still what was read, so that no change is missing in the record. SQLite compares the text of
+        // a document, which another writer may have spelled differently; there this unit has the write lock.
         let mut unchanged = condition;
         for column in E::OWN.audited {
             let (ActiveValue::Set(new), old) = (set.get(*column), before.get(*column)) else { continue };
-            unchanged = unchanged.add(if is_null(&old) { column.is_null() } else { column.eq(old.clone()) });
+            if !(matches!(old, Value::Json(_)) && self.tx.engine() == DbBackend::Sqlite) {
+                unchanged = unchanged.add(if is_null(&old) { column.is_null() } else { column.eq(old.clone()) });
+            }
             if old != new {
                 changed = true;
                 let sealed = E::OWN.sealed.iter().any(|sealed| sealed.as_str() == column.as_str());
@@ -94,10 +102,28 @@ where
     /// `Column::Views.into_expr().add(1)`, by SeaORM's `ExprTrait`. No change between a read and the write is lost. One
     /// statement. The expression has the rules of a condition. Fails for a column that a change does not set, and for an
     /// audited or sealed one.
+    ///
+    /// Fails with [`Error::InvalidColumn`], and the unit with it, if the column cannot have the result: another type, a
+    /// fraction in a column of whole numbers on SQLite (PostgreSQL rounds it), a text that is too long.
     pub async fn update_expr(self, id: &E::Id, column: E::Column, expression: SimpleExpr) -> Result<E::Model> {
         condition::expression::<E>(&expression).map_err(Refused::error)?;
         let condition = self.of_row(id)?;
-        self.tx.update_expr::<E>(self.change_by(column)?, (column, expression), condition, E::TABLE).await
+        let set = self.change_by(column)?;
+        match self.tx.update_expr::<E>(set, (column, expression), condition, E::TABLE).await {
+            Ok(model) => match fill::misfit::<E>(column, &model.get(column)) {
+                Some(reason) => {
+                    self.tx.fail().await?;
+                    Err(fill::refused::<E>(column, reason))
+                }
+                None => Ok(model),
+            },
+            // The statement was carried out, but its row cannot be read.
+            Err(Error::Database(_)) if !self.tx.has_failed().await? => {
+                self.tx.fail().await?;
+                Err(fill::refused::<E>(column, "the expression has a value that the column cannot have"))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Changes all rows of the condition, and returns how many. One statement. Fails if an audited column is set: a
@@ -124,16 +150,26 @@ where
 
     /// Adds a row, or changes the one with the same values in the columns `unique` if this unit reaches it. These are the
     /// key, or the columns of one `unique` of the migration. Only the columns `update` change. One to four statements.
-    /// Fails with [`Error::NotFound`] if the row is another tenant's or user's.
+    /// Fails with [`Error::NotFound`] if the row is another tenant's or user's, or soft-deleted: restore or purge it first.
     pub async fn upsert(self, row: E::ActiveModel, unique: &[E::Column], update: &[E::Column]) -> Result<E::Model> {
         self.whole()?;
         let update = self.upserted(&row, update)?;
-        let saved = self.tx.upsert::<E>(self.filled(row)?, &within_tenant::<E>(unique), &update).await;
-        saved.map_err(|error| without_unique::<E>(error, unique))
+        let (unique_index, mut present) = (within_tenant::<E>(unique), self.wanted()?);
+        if self.tx.scope().is_none()
+            && let ActiveValue::Set(tenant) = row.get(E::TENANT)
+        {
+            // A unit across tenants must not change the row of another tenant than it names.
+            present = present.add(E::TENANT.eq(tenant));
+        }
+        let saved = self.tx.upsert::<E>(self.filled(row)?, &unique_index, &update, present).await;
+        saved.map_err(|error| match error {
+            Error::NotFound { .. } => Error::NotFound { entity: E::TABLE },
+            error => without_unique::<E>(error, unique),
+        })
     }
 
-    /// As [`upsert`](Self::upsert), for any number of rows, all or none. A row that is out of reach counts as not found.
-    /// One or two statements for some thousand rows. Every row sets `unique` and the columns `update`, and no two have
+    /// As [`upsert`](Self::upsert), for any number of rows, all or none. A row that is out of reach or soft-deleted counts
+    /// as not found. One or two statements for some thousand rows. Every row sets `unique` and the columns `update`, and no two have
     /// the same `unique`. Null is not equal to null, so no column of `unique` may be null.
     pub async fn upsert_many(
         self,
@@ -149,12 +185,22 @@ where
         }
         let Some(first) = rows.first() else { return Ok(BulkOutcome::default()) };
         let update = self.upserted(first, update)?;
-        let rows = rows.into_iter().map(|row| self.filled(row)).collect::<Result<Vec<_>>>()?;
+        let mut rows = rows.into_iter().map(|row| self.filled(row)).collect::<Result<Vec<_>>>()?;
+        let present = self.wanted()?;
+        // A unit across tenants must not change the row of another tenant than it names.
+        let across = self.tx.scope().is_none().then_some(E::TENANT);
+        let same: Vec<_> = unique.iter().copied().chain(across).collect();
+        // In one order: two calls with the same rows then wait for each other, and no deadlock ends one.
+        rows.sort_by_cached_key(|row| {
+            unique.iter().map(|column| format!("{:?}", row.get(*column))).collect::<Vec<_>>()
+        });
         let mut bulk = Bulk::begin(self.tx, rows).await?;
         while let Some(rows) = bulk.next() {
-            let asked = rows.len();
-            let saved = self.tx.upsert_many::<E>(rows, (unique, &of), &update).await;
-            let saved = saved.map_err(|error| without_unique::<E>(error, unique))?;
+            let (asked, mut saved) = (rows.len(), 0);
+            for rows in alike::<E>(rows) {
+                let some = self.tx.upsert_many::<E>(rows, (&same, &of), &update, &present).await;
+                saved += some.map_err(|error| without_unique::<E>(error, unique))?;
+            }
             bulk.done(asked, saved, saved);
         }
         bulk.finish().await
@@ -191,6 +237,17 @@ where
     fn is_audited(set: &E::ActiveModel) -> bool {
         E::OWN.audited.iter().any(|column| matches!(set.get(*column), ActiveValue::Set(_)))
     }
+}
+
+/// Groups rows that set the same columns, in their order. In one statement an open column of some rows would be null,
+/// instead of its default.
+fn alike<E: RepositoryTable>(rows: Vec<E::ActiveModel>) -> Vec<Vec<E::ActiveModel>> {
+    let mut groups: BTreeMap<Vec<bool>, Vec<E::ActiveModel>> = BTreeMap::new();
+    for row in rows {
+        let open = E::Column::iter().map(|column| row.get(column).is_not_set()).collect();
+        groups.entry(open).or_default().push(row);
+    }
+    groups.into_values().collect()
 }
 
 /// Returns the columns of the unique index: the key, or the tenant and these columns.

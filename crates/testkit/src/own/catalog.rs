@@ -1,6 +1,7 @@
 //! Reads the catalog of either engine: columns, keys, checks, indexes, policies and grants of one own table.
 
 use rylie_db::entities::EntityColumn;
+use rylie_db::own::NewTable;
 use rylie_db::repositories::OwnTableInfo;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
@@ -17,10 +18,22 @@ pub(super) async fn problems(world: &World, table: &OwnTableInfo) -> Result<Vec<
     missing.extend(keys::missing(table, schema(world), &found.keys));
     missing.extend(keys::unlinked(table, schema(world), &found.keys, &found.indexes));
     missing.extend(labels::differing(table, &found.checks));
+    if let Some(described) = schema(world).described(table.name) {
+        missing.extend(undeclared(table, &described));
+        // On PostgreSQL the rights are compared.
+        if !world.is_postgres() && table.append_only != described.is_append_only() {
+            let (of, other) = if table.append_only { ("migration", "entity") } else { ("entity", "migration") };
+            missing.push(format!("missing `append_only` in the {of}: the {other} has it"));
+        }
+    }
     let order = format!("tenantId,{}", table.order.join(","));
     let sorted = |(columns, _): &Index| *columns == order || columns.starts_with(&format!("{order},"));
     if !found.indexes.iter().any(sorted) {
-        missing.push(format!("missing an index by {order}, the order of its lists"));
+        let columns: Vec<_> = table.order.iter().map(|column| format!("\"{column}\"")).collect();
+        missing.push(format!(
+            "missing an index by {order}, the order of its lists: `.index(&[{}])` in the migration",
+            columns.join(", ")
+        ));
     }
     Ok(missing)
 }
@@ -84,7 +97,7 @@ async fn postgres(world: &World, table: &OwnTableInfo) -> Result<Found> {
     let rights =
         sqlx::query_scalar(RIGHTS).bind(&entity.name).bind(!table.append_only).fetch_all(&mut connection).await;
     missing.extend(named(rights.map_err(Error::sql(DOING))?));
-    let sql = "SELECT attname::text, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute \
+    let sql = "SELECT attname::text, format_type(atttypid, atttypmod), NOT attnotnull, atthasdef FROM pg_attribute \
          WHERE attrelid = to_regclass(format('public.%I', $1::text)) AND attnum > 0 AND NOT attisdropped";
     let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
     missing.extend(differing(table, &columns, |column| &column.kind));
@@ -108,7 +121,7 @@ async fn sqlite(world: &World, table: &OwnTableInfo) -> Result<Found> {
         let parts = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&entity.name).fetch_all(&mut connection).await;
         missing.extend(named(parts.map_err(Error::sql(DOING))?));
     }
-    let sql = "SELECT name, type, NOT \"notnull\" FROM pragma_table_info($1)";
+    let sql = "SELECT name, type, NOT \"notnull\", dflt_value IS NOT NULL FROM pragma_table_info($1)";
     let columns = sqlx::query_as(sql).bind(&entity.name).fetch_all(&mut connection).await.map_err(Error::sql(DOING))?;
     missing.extend(differing(table, &columns, |column| &column.sqlite_kind));
     let sql = "SELECT group_concat(name, ',') AS columns, max(is_unique) AS is_unique FROM (SELECT l.name AS of_index, i.name, \
@@ -123,6 +136,15 @@ async fn sqlite(world: &World, table: &OwnTableInfo) -> Result<Found> {
     Ok(Found { missing, indexes, keys: keys.map_err(Error::sql(DOING))?, checks })
 }
 
+/// Compares the attributes of the entity with the migrations.
+fn undeclared(table: &OwnTableInfo, described: &NewTable) -> impl Iterator<Item = String> {
+    let soft = (table.soft_delete && !described.has_soft_delete())
+        .then(|| "missing `soft_delete` in the migration: the entity has it".to_owned());
+    let owner = described.followed_user().filter(|user| table.owner != Some(user));
+    let owner = owner.map(|user| format!("missing `owner` in the entity: its rows belong to the user in {user}"));
+    soft.into_iter().chain(owner)
+}
+
 fn named(parts: Vec<String>) -> impl Iterator<Item = String> {
     parts.into_iter().map(|part| format!("missing {part}"))
 }
@@ -130,7 +152,7 @@ fn named(parts: Vec<String>) -> impl Iterator<Item = String> {
 /// Compares the entity's columns with those of the table: name, type, whether null is allowed, soft delete.
 fn differing(
     table: &OwnTableInfo,
-    columns: &[(String, String, bool)],
+    columns: &[(String, String, bool, bool)],
     kind: impl Fn(&EntityColumn) -> &String,
 ) -> Vec<String> {
     let mut found = Vec::new();
@@ -138,16 +160,24 @@ fn differing(
     if !table.soft_delete && has("deleted") && has("deletedAt") {
         found.push("missing `soft_delete` in the entity: the table has its columns".to_owned());
     }
+    let in_entity = |name: &str| table.entity.columns.iter().any(|column| column.name == name);
+    for (name, _, optional, default) in columns {
+        if !optional && !default && !in_entity(name) {
+            found.push(format!("missing {name} in the entity: the table requires it"));
+        }
+    }
     for wanted in &table.entity.columns {
         match columns.iter().find(|(name, ..)| *name == wanted.name) {
             None => found.push(format!("missing the column {}", wanted.name)),
-            Some((_, live, nullable)) if live != kind(wanted) || *nullable != wanted.nullable => found.push(format!(
-                "the column {} is {live}{}, and the entity has {}{}",
-                wanted.name,
-                null(*nullable),
-                kind(wanted),
-                null(wanted.nullable)
-            )),
+            Some((_, live, nullable, _)) if live != kind(wanted) || *nullable != wanted.nullable => {
+                found.push(format!(
+                    "the column {} is {live}{}, and the entity has {}{}",
+                    wanted.name,
+                    null(*nullable),
+                    kind(wanted),
+                    null(wanted.nullable)
+                ))
+            }
             Some(_) => {}
         }
     }
