@@ -189,7 +189,7 @@ where
         let present = self.wanted()?;
         // A unit across tenants must not change the row of another tenant than it names.
         let across = self.tx.scope().is_none().then_some(E::TENANT);
-        let same: Vec<_> = unique.iter().copied().chain(across).collect();
+        let compared: Vec<_> = unique.iter().copied().chain(across).collect();
         // In one order: two calls with the same rows then wait for each other, and no deadlock ends one.
         rows.sort_by_cached_key(|row| {
             unique.iter().map(|column| format!("{:?}", row.get(*column))).collect::<Vec<_>>()
@@ -198,7 +198,7 @@ where
         while let Some(rows) = bulk.next() {
             let (asked, mut saved) = (rows.len(), 0);
             for rows in alike::<E>(rows) {
-                let some = self.tx.upsert_many::<E>(rows, (&same, &of), &update, &present).await;
+                let some = self.tx.upsert_many::<E>(rows, (&compared, &of), &update, &present).await;
                 saved += some.map_err(|error| without_unique::<E>(error, unique))?;
             }
             bulk.done(asked, saved, saved);

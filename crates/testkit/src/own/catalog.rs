@@ -176,7 +176,7 @@ fn differing(
                     null(*nullable),
                     kind(wanted),
                     null(wanted.nullable)
-                ))
+                ));
             }
             Some(_) => {}
         }

@@ -45,7 +45,7 @@ pub(super) async fn entries(tx: &Tx, records: &[Hashed], last: u64) -> Result<Ve
 
 /// Returns the running counts of the tenants that have one. Fails if one is of an entry that no checkpoint counts: it must
 /// not be signed.
-async fn totals(tx: &Tx, tenants: &[String], last: u64) -> Result<BTreeMap<String, u64>> {
+async fn totals(tx: &Tx, tenants: &[String], newest: u64) -> Result<BTreeMap<String, u64>> {
     let (list, value) = tx.list_of(tenants);
     let sql = format!(
         "SELECT list.value AS tenant, t.total, t.number, b.checkpoint FROM {list} \
@@ -53,7 +53,7 @@ async fn totals(tx: &Tx, tenants: &[String], last: u64) -> Result<BTreeMap<Strin
          WHERE e.tenant = list.value {0} AND e.batch BETWEEN 1 AND $2) LEFT JOIN rylie_audit_batch b ON b.batch = t.batch",
         by_bytes(tx.engine())
     );
-    let rows = tx.across_tenants()?.rows(&sql, vec![value, signed(last).into()]).await?;
+    let rows = tx.across_tenants()?.rows(&sql, vec![value, signed(newest).into()]).await?;
     rows.iter()
         .map(|row| {
             let checkpoint = SignedCheckpoint::parse(&lenient::<String>(row, "checkpoint"));
