@@ -164,12 +164,19 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
         return Err(Error::NotTheBase { differences: comparison.differences });
     }
     let pending: Vec<String> = history.pending().iter().map(|migration| migration.name().to_owned()).collect();
+    // A login for reports or backups opens no units: their roles would let it write.
+    let missing_row_security = match guard::refuse_not_owner(connection).await {
+        _ if !pending.is_empty() => None,
+        Ok(()) => row_security::missing(connection).await?,
+        Err(Error::Refused(_)) => row_security::missing_without_units(connection).await?,
+        Err(error) => return Err(error),
+    };
     Ok(Adoption {
         tables: count_rows(connection).await?,
         extra: comparison.extra,
         differences: comparison.differences,
         applied: Vec::new(),
-        missing_row_security: if pending.is_empty() { row_security::missing(connection).await? } else { None },
+        missing_row_security,
         pending,
         logins: logins(connection).await?,
         preflight: None,

@@ -56,6 +56,19 @@ async fn a_login_that_may_keep_triggers_from_firing_fires_none() {
 }
 
 #[tokio::test]
+async fn a_trigger_of_the_old_service_is_no_drift_while_it_works_on_the_database() {
+    let (database, _raw, _) = with_triggers().await;
+    adopt(migrations(&database.url()).await).await.unwrap();
+
+    let drift = migrations(&database.url()).await.drift().await.unwrap();
+
+    assert_eq!(drift.differences, []);
+    for trigger in ["trigger Request.notify", "trigger Task.of_title"] {
+        assert!(drift.extra.iter().any(|extra| extra == trigger), "{trigger}: {:?}", drift.extra);
+    }
+}
+
+#[tokio::test]
 async fn an_owner_whose_fill_would_fire_triggers_is_refused_until_it_may_prevent_that() {
     let (_database, mut raw, owner) = with_triggers().await;
     let looked = migrations(&owner).await.adopt(AdoptOptions { dry_run: true }, &mut |_| ()).await.unwrap();

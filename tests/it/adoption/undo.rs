@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rylie_migration::{AdoptOptions, Catalog, DeployProgress, Error, Login, Provision, Refusal, Sees};
+use rylie_migration::{AdoptOptions, Catalog, DeployProgress, Error, Login, Password, Provision, Refusal, Sees};
 use rylie_testkit::{Cluster, PostgresDatabase};
 
 use super::guide::{Place, everything_read, everything_written, of_the_guide};
@@ -179,12 +179,19 @@ async fn an_undo_lists_what_only_we_hold() {
     raw.run("UPDATE \"GA4Connection\" SET \"accessToken\" = 'rylie1.k.x' WHERE id = 'c-ann'").await;
     raw.run("INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES ('j', 'job:seal', 'x', 'y')").await;
 
+    let name = format!("{}_backup", raw.rows("SELECT current_database()::text").await.unwrap()[0]);
+    let backup = Some(Login { name: name.clone(), password: Some(Password::new("x").unwrap()) });
+    let wanted = Provision { backup, ..Provision::default() };
+    migrations(&place.url()).await.provision(&wanted).await.unwrap();
+
     let losses = migrations(&place.url()).await.undo_losses().await.unwrap();
 
+    assert!(losses.open_logins.contains(&name) && !losses.logins.contains(&name), "{losses:?}");
     assert_eq!(losses.tables["UsageEvent"], 1);
     assert_eq!(losses.soft_deleted.iter().collect::<Vec<_>>(), [(&"Task".to_owned(), &1)]);
     assert_eq!(losses.sealed.iter().collect::<Vec<_>>(), [(&"GA4Connection.accessToken".to_owned(), &1)]);
-    assert_eq!(losses.audit_records_kept_aside, 1);
+    // The job's, and that of the provisioning.
+    assert_eq!(losses.audit_records_kept_aside, 2);
     undo(&place.url()).await;
     assert_eq!(
         raw.rows("SELECT count(*) FROM rylie_aside_records WHERE \"userId\" = 'job:seal'").await.unwrap(),
