@@ -374,3 +374,17 @@ fn the_next_migration_has_the_labels_of_a_new_enumeration() {
     let column = ".nullable(\"former\", ColumnKind::Labels(&[\"GLAD\", \"CALM\", \"CROSS\"]))";
     assert!(new.source.contains(column), "{}", new.source);
 }
+
+/// The columns of a draft before its author.
+const WITHOUT_AUTHOR: CreateTable = CreateTable::new("own_m20261201_000001_create_draft", || {
+    NewTable::new("Draft").belongs_to("requestId", "Request").may_belong_to("above", "Draft")
+});
+
+#[test]
+fn a_proposed_column_with_the_id_of_another_table_comes_with_a_remark() {
+    let folder = tempfile::tempdir().unwrap();
+    let env = rylie_testkit::TestEnv::default();
+    let schema = Schema::new().table::<note::Entity>(&WITHOUT_AUTHOR);
+    let new = NewMigration::of_service("add_author_to_draft", folder.path(), &env, &schema).unwrap();
+    assert!(new.remarks.iter().any(|remark| remark.contains("authorId has the type of an id")), "{:?}", new.remarks);
+}

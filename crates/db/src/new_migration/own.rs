@@ -1,6 +1,9 @@
 //! The source text of a service's migration: a new table, an addition to one, or steps written by hand.
 
-use rylie_entities::EntityColumn;
+use std::any::TypeId;
+
+use rylie_entities::{EntityColumn, RequestId, TaskId, UserId};
+use rylie_repositories::OwnTableInfo;
 
 use super::difference::Difference;
 use super::source::type_name;
@@ -34,7 +37,16 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference, schema: &Sc
                 "column {table}.{name} is proposed as nullable: existing rows have no value; make the field an Option{or}"
             )
         }));
-        let labels = schema.tables().iter().find(|known| known.name == table).map(|known| known.labels.as_slice());
+        let known = schema.tables().iter().find(|known| known.name == table);
+        let is_id = |column: &&&EntityColumn| known.is_some_and(|known| refers(schema, known, &column.name));
+        remarks.extend(columns.iter().filter(is_id).map(|column| {
+            format!(
+                "column {table}.{} has the type of an id of another table, and an existing table gets no foreign key: a new \
+                 table can have it; without a key make the field a String",
+                column.name
+            )
+        }));
+        let labels = known.map(|known| known.labels.as_slice());
         let calls: String = columns.iter().map(|column| call(column, labels.unwrap_or_default())).collect();
         return added(name, constant, table, &calls, remarks);
     }
@@ -45,6 +57,13 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference, schema: &Sc
         return added(name, constant, &type_name(table), "", Vec::new());
     }
     by_hand(name, &type_name(what))
+}
+
+/// Returns whether the type of a column is that of an id of a table.
+fn refers(schema: &Schema, table: &OwnTableInfo, column: &str) -> bool {
+    let ours = [TypeId::of::<RequestId>(), TypeId::of::<TaskId>(), TypeId::of::<UserId>()];
+    let is_id = |id: TypeId| ours.contains(&id) || schema.tables().iter().any(|known| known.id_type == id);
+    table.typed.iter().any(|(name, id)| *name == column && is_id(*id))
 }
 
 fn created(name: &str, constant: String, table: &str) -> OwnSource {
