@@ -195,6 +195,23 @@ async fn provisioned_logins_are_healthy_until_they_lose_a_role() {
     }
     let report = diagnose(&database.url(), &["isolation"]).await;
     assert_eq!(status(&report, "isolation.provisioned-logins"), Verdict::Ok);
+
+    for (lost, objects) in [
+        (format!("REVOKE CONNECT ON DATABASE \"{}\" FROM PUBLIC", database.name()), 4),
+        ("REVOKE USAGE ON SCHEMA public FROM PUBLIC".to_owned(), 4),
+        ("REVOKE SELECT ON rylie_migrations, rylie_database FROM doctor_jobs".to_owned(), 1),
+        ("REVOKE rylie_identity FROM rylie_doors".to_owned(), 1),
+    ] {
+        raw.run(&lost).await;
+        let report = diagnose(&database.url(), &["isolation.provisioned-logins"]).await;
+        let evidence = &report.check("isolation.provisioned-logins").unwrap().evidence;
+        assert_eq!(evidence.len(), objects, "{lost}: {evidence:?}");
+        for found in evidence {
+            raw.run(&found.fix.as_ref().unwrap().command).await;
+        }
+        let report = diagnose(&database.url(), &["isolation.provisioned-logins"]).await;
+        assert_eq!(status(&report, "isolation.provisioned-logins"), Verdict::Ok, "{lost}");
+    }
 }
 
 #[tokio::test]

@@ -84,15 +84,26 @@ pub(super) const PROVISIONED: CheckSpec = postgres(
     "A login that the service or its operation uses lost what it needs.",
     "WITH take AS (SELECT CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS right_, \
        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END AS options), \
+     closed AS (SELECT g.oid, g.rolname FROM pg_roles g JOIN pg_roles d ON d.rolname = 'rylie_doors' WHERE g.rolname IN ('rylie_tenant', 'rylie_identity') AND NOT pg_has_role(d.oid, g.oid, 'MEMBER')), \
      lost AS (SELECT l.login, string_agg(quote_ident(g.rolname), ', ' ORDER BY g.rolname) AS roles FROM rylie_logins l JOIN pg_roles r ON r.rolname = l.login \
        JOIN pg_roles g ON g.rolname IN ('rylie_tenant', 'rylie_identity') AND l.kind IN ('app', 'sealer') OR g.rolname = 'rylie_sealer' AND l.kind = 'sealer' \
-       CROSS JOIN take WHERE NOT pg_has_role(r.oid, g.oid, take.right_) GROUP BY l.login) \
+       CROSS JOIN take WHERE NOT pg_has_role(r.oid, g.oid, take.right_) AND (g.rolname = 'rylie_sealer' OR g.oid NOT IN (SELECT oid FROM closed)) GROUP BY l.login), \
+     has AS (SELECT l.login, l.kind, r.oid FROM rylie_logins l JOIN pg_roles r ON r.rolname = l.login AND r.rolcanlogin AND NOT r.rolsuper) \
      SELECT 'critical', 'login ' || quote_ident(l.login), 'was provisioned (' || l.kind || '), and ' || CASE WHEN r.oid IS NULL THEN 'does not exist' WHEN NOT r.rolcanlogin THEN 'may not log in' ELSE 'may not assume ' || lost.roles END, \
        CASE WHEN r.oid IS NULL THEN NULL WHEN NOT r.rolcanlogin THEN 'ALTER ROLE ' || quote_ident(l.login) || ' LOGIN' \
          ELSE 'GRANT ' || CASE WHEN lost.roles LIKE '%rylie_tenant%' OR lost.roles LIKE '%rylie_identity%' THEN 'rylie_doors' || CASE WHEN l.kind = 'sealer' THEN ', rylie_sealer' ELSE '' END ELSE lost.roles END \
            || ' TO ' || quote_ident(l.login) || take.options END, 'none; from its next statement on' \
      FROM rylie_logins l CROSS JOIN take LEFT JOIN pg_roles r ON r.rolname = l.login LEFT JOIN lost ON lost.login = l.login \
-     WHERE r.oid IS NULL OR NOT r.rolcanlogin OR lost.login IS NOT NULL",
+     WHERE r.oid IS NULL OR NOT r.rolcanlogin OR lost.login IS NOT NULL \
+     UNION ALL SELECT 'critical', 'role rylie_doors', 'may not assume ' || rolname || ', so no login of the service may', 'GRANT ' || rolname || ' TO rylie_doors' || take.options, 'none; from its next statement on' FROM closed, take \
+     UNION ALL SELECT 'critical', 'login ' || quote_ident(login), 'was provisioned (' || kind || '), and may not connect to this database', \
+       format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), login), 'none' FROM has WHERE NOT has_database_privilege(oid, current_database(), 'CONNECT') \
+     UNION ALL SELECT 'critical', 'login ' || quote_ident(login), 'was provisioned (' || kind || '), and may not use schema public', \
+       format('GRANT USAGE ON SCHEMA public TO %I', login), 'none' FROM has WHERE NOT has_schema_privilege(oid, 'public', 'USAGE') \
+     UNION ALL SELECT 'critical', 'login ' || quote_ident(login), 'was provisioned (' || kind || '), and may not read ' || string_agg(name, ', ' ORDER BY name), \
+       format('GRANT SELECT ON %s TO %I', string_agg(name, ', ' ORDER BY name), login), 'none' \
+     FROM has, unnest(ARRAY['seaql_migrations', 'rylie_migrations', 'rylie_database']) AS name \
+     WHERE kind IN ('app', 'sealer') AND NOT coalesce(has_table_privilege(oid, to_regclass('public.' || name), 'SELECT'), true) GROUP BY login, kind",
 )
 .healthy("every provisioned login has what it needs")
 .needs(&[Need::Table("rylie_logins")])
@@ -109,11 +120,15 @@ pub(super) const UNRECORDED: CheckSpec = postgres(
          AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_') \
          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND pg_has_role(r.oid, c.relowner, 'MEMBER'))) \
      SELECT 'warning', 'login ' || quote_ident(rolname), 'may assume ' || u.roles || ', and was not provisioned here; it has rights in ' || elsewhere, \
-       format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC, %I', current_database(), rolname), 'none; grant CONNECT to each login of this database first' \
+       format('GRANT CONNECT ON DATABASE %1$I to each login of this database, then REVOKE CONNECT ON DATABASE %1$I FROM PUBLIC, %2$I', current_database(), rolname), \
+       'none; without the grants the service cannot connect' \
      FROM other, LATERAL (SELECT string_agg(u.rolname, ', ' ORDER BY u.rolname) AS roles FROM pg_roles u \
        WHERE u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(other.oid, u.oid, other.take)) u \
      WHERE u.roles IS NOT NULL AND elsewhere IS NOT NULL",
 )
 .healthy("no login of another database may assume roles of the units here")
 .needs(&[Need::Table("User")])
-.fix("REVOKE CONNECT ON DATABASE … FROM PUBLIC and that login", "none; grant CONNECT to each login of this database first");
+.fix(
+    "GRANT CONNECT ON DATABASE … to each login of this database, then REVOKE it from PUBLIC and that login",
+    "none; without the grants the service cannot connect",
+);
