@@ -24,7 +24,7 @@ mod table_change;
 pub use adopt::{
     AdoptOptions, Adoption, Catalog, Column, Difference, Forecast, Preflight, PreflightFinding, Table, UndoLosses,
 };
-pub use deploy::coexistence::LoginRights;
+pub use deploy::coexistence::{LoginRights, coexistence_index_names};
 pub use drift::{Deviation, Drift, Snapshot};
 pub use error::{Error, Refusal, Result};
 pub use guard::{guard_destructive, guard_fingerprint};

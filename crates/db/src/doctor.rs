@@ -14,7 +14,7 @@ use rylie_maintenance::{
     DoctorFacts, DoctorOptions, DoctorReport, Engine, Outcome, TenantCost, TenantWork, check_ids, diagnose,
     loop_outcome, pool_outcome,
 };
-use rylie_migration::{Snapshot, own_index_names};
+use rylie_migration::{Snapshot, coexistence_index_names, own_index_names};
 
 use crate::config::Config;
 use crate::database::Database;
@@ -75,6 +75,7 @@ impl Config {
                 .index_names()
                 .map(str::to_owned)
                 .chain(own_index_names(self.schema.migrations()))
+                .chain(coexistence_index_names().map(str::to_owned))
                 .collect(),
             own_functions: expected.function_names().map(str::to_owned).collect(),
             quotas: quotas(self),

@@ -29,6 +29,12 @@ use crate::step::{Engine, Step, Target};
 pub use logins::LoginRights;
 pub(crate) use logins::{losing, read as logins};
 
+/// Returns the names of the indexes that exist until the adoption is finished.
+#[must_use]
+pub fn coexistence_index_names() -> [&'static str; 2] {
+    INDEXES.map(|(_, name, _)| name)
+}
+
 /// The migration that applies row-level security to the old service's logins.
 pub(crate) const BINDS_LOGINS: &str = "m20261123_000008_enable_row_level_security";
 

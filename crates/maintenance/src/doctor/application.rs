@@ -53,7 +53,7 @@ pub(super) static CHECKS: [CheckSpec; 37] = [
     by_code("application.backup-age", "The newest verified backup is old, or there is none.", Look::Code)
         .limits(2.0, 8.0, "days")
         .fix("rylie backup create --verify", "ACCESS SHARE; readers and writers continue"),
-    by_code("application.backup-damage", "A backup cannot be read, or changed since it was verified.", Look::Code)
+    by_code("application.backup-damage", "A backup cannot be read, or lacks a file in its size.", Look::Code)
         .fix("rylie backup create --verify", "ACCESS SHARE; readers and writers continue"),
     by_code(
         "application.wal-arriving",

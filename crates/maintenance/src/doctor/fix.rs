@@ -8,20 +8,23 @@ use super::report::{CheckResult, Fix, Verdict};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
-/// Maximum wait for a lock. Sessions behind it wait as long.
-const LOCK: &str = "SET lock_timeout = '3s'; SET statement_timeout = 0; SET search_path = pg_catalog, public, pg_temp";
+/// Maximum wait for a lock. Sessions behind it wait as long. The server looks into its own catalog first; new objects, such
+/// as those of an extension, belong to `public`.
+const LOCK: &str = "SET lock_timeout = '3s'; SET statement_timeout = 0; SET search_path = public, pg_temp";
 
 /// Maximum wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Statements that a fix may run. Everything else is an instruction for people.
-const SAFE: [&str; 20] = [
+/// Statements that a fix may run. Everything else is an instruction for people, also the end of a prepared transaction or
+/// of a slot: another system may need either.
+const SAFE: [&str; 19] = [
     "REINDEX INDEX CONCURRENTLY ",
     "DROP INDEX CONCURRENTLY ",
     "CREATE INDEX CONCURRENTLY ON ",
     "VACUUM (ANALYZE) ",
     "ANALYZE ",
     "ALTER TABLE ",
+    "ALTER SEQUENCE ",
     "ALTER VIEW ",
     "ALTER FUNCTION ",
     "ALTER ROLE ",
@@ -34,8 +37,6 @@ const SAFE: [&str; 20] = [
     "DROP RULE ",
     "DROP EVENT TRIGGER ",
     "REVOKE ",
-    "ROLLBACK PREPARED ",
-    "SELECT pg_drop_replication_slot(",
 ];
 
 /// One step of a fix.
@@ -136,6 +137,8 @@ mod tests {
             ("ALTER TABLE … ENABLE TRIGGER ALL", "instruction"),
             ("DROP TABLE \"User\"", "instruction"),
             ("restart the server", "instruction"),
+            ("ROLLBACK PREPARED 'x'", "instruction"),
+            ("SELECT pg_drop_replication_slot('x')", "instruction"),
         ] {
             assert_eq!(kind(command), expected, "{command}");
         }

@@ -102,23 +102,35 @@ pub async fn sessions_to_end(engine: &Engine, target: SessionTarget) -> Result<V
 
 /// Ends the sessions, and sets `ended` in each. Protected ones are left unless `force` is set. A session that is no
 /// longer the same one (another login or application has the process id) is left.
+///
+/// Fails with [`Error::MayNotEnd`] if this login may end none of them. Where it may end some, `ended` of the others stays
+/// empty.
 pub async fn end_sessions(engine: &Engine, sessions: &mut [EndedSession], how: SessionEnd, force: bool) -> Result<()> {
     let mut connection = connect(engine).await?;
     let function = if how == SessionEnd::Cancel { "pg_cancel_backend" } else { "pg_terminate_backend" };
     let sql = format!(
         "SELECT pg_catalog.{function}(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND coalesce(usename, 'system') = $2 AND coalesce(application_name, '') = $3"
     );
+    let mut refused = 0;
+    let mut wanted = 0;
     for session in sessions.iter_mut().filter(|session| force || session.protected.is_none()) {
         let query = sqlx::query_scalar::<_, bool>(AssertSqlSafe(sql.clone()))
             .persistent(false)
             .bind(session.pid)
             .bind(&session.login)
             .bind(&session.application);
+        wanted += 1;
         let ended = match bounded(query.fetch_optional(&mut connection)).await {
-            Err(error) if is_refused(&error) => return Err(may_not_end(&mut connection).await),
+            Err(error) if is_refused(&error) => {
+                refused += 1;
+                continue;
+            }
             ended => ended.map_err(Error::engine("ending a session"))?,
         };
         session.ended = Some(ended.unwrap_or(false));
+    }
+    if refused > 0 && refused == wanted {
+        return Err(may_not_end(&mut connection).await);
     }
     let _ = connection.close().await;
     Ok(())

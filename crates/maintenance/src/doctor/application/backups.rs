@@ -33,7 +33,10 @@ pub fn backup_outcomes(
             }
         }
     };
-    let mut damage = Outcome::ok(format!("{} backups can be read", backups.len()));
+    let mut damage = Outcome::ok(format!(
+        "{} backups have all files in their sizes; `rylie backup verify` compares the contents",
+        backups.len()
+    ));
     for listed in backups {
         let problem = match &listed.backup {
             Err(problem) => problem.clone(),

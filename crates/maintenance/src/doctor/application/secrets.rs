@@ -38,8 +38,8 @@ pub(super) const KEYS: CheckSpec = each(
     concat!(
         "SELECT CASE WHEN NOT whole THEN 'critical' WHEN {active_key} = '' THEN 'not-checked' WHEN kid NOT IN ({keys}) THEN 'critical' WHEN kid <> {active_key} THEN 'warning' END, 'column ' || name, \
            CASE WHEN NOT whole THEN n || ' values are damaged' WHEN {active_key} = '' THEN 'no keyring is configured, so the keys of ' || n || ' values are not compared' \
-             WHEN kid NOT IN ({keys}) THEN n || ' values are under a key that the keyring lacks' ELSE n || ' values are under the older key ' || kid END, \
-           CASE WHEN whole THEN 'rylie keys reencrypt' END, 'ROW EXCLUSIVE; readers and writers continue' \
+             WHEN kid NOT IN ({keys}) THEN n || ' values are under the key ' || kid || ', which the keyring lacks' ELSE n || ' values are under the older key ' || kid END, \
+           CASE WHEN whole AND kid IN ({keys}) THEN 'rylie keys reencrypt' WHEN whole THEN 'restore the keyring with that key; `rylie keys report` names its id' END, 'ROW EXCLUSIVE; readers and writers continue' \
          FROM (SELECT name, v ~ '^rylie1\\.[a-z0-9-]{1,32}\\.[A-Za-z0-9_-]{108,}$' AS whole, split_part(v, '.', 2) AS kid, count(*) AS n FROM ",
         values!(),
         " WHERE v ~ '^rylie[0-9]' GROUP BY 1, 2, 3) f"
@@ -47,8 +47,8 @@ pub(super) const KEYS: CheckSpec = each(
     concat!(
         "SELECT CASE WHEN NOT whole THEN 'critical' WHEN {active_key} = '' THEN 'not-checked' WHEN kid NOT IN ({keys}) THEN 'critical' WHEN kid <> {active_key} THEN 'warning' END, 'column ' || name, \
            CASE WHEN NOT whole THEN n || ' values are damaged' WHEN {active_key} = '' THEN 'no keyring is configured, so the keys of ' || n || ' values are not compared' \
-             WHEN kid NOT IN ({keys}) THEN n || ' values are under a key that the keyring lacks' ELSE n || ' values are under the older key ' || kid END, \
-           CASE WHEN whole THEN 'rylie keys reencrypt' END, 'ROW EXCLUSIVE; readers and writers continue' \
+             WHEN kid NOT IN ({keys}) THEN n || ' values are under the key ' || kid || ', which the keyring lacks' ELSE n || ' values are under the older key ' || kid END, \
+           CASE WHEN whole AND kid IN ({keys}) THEN 'rylie keys reencrypt' WHEN whole THEN 'restore the keyring with that key; `rylie keys report` names its id' END, 'ROW EXCLUSIVE; readers and writers continue' \
          FROM (SELECT name, v GLOB 'rylie1.[a-z0-9-]*.*' AND v NOT GLOB '*[^A-Za-z0-9._-]*' AND length(v) >= 117 AS whole, substr(v, 8, max(instr(substr(v, 8), '.') - 1, 0)) AS kid, count(*) AS n FROM ",
         values!(),
         " WHERE v GLOB 'rylie[0-9]*' GROUP BY 1, 2, 3) f"

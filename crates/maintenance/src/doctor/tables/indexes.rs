@@ -7,7 +7,9 @@ pub(super) const INVALID: CheckSpec = postgres(
     "An index is invalid, so it costs writes and serves no reads.",
     "SELECT CASE WHEN i.indisunique THEN 'critical' ELSE 'warning' END, 'index ' || quote_ident(c.relname), \
        'on ' || i.indrelid::regclass || ' is ' || CASE WHEN NOT i.indisready THEN 'not ready' ELSE 'invalid' END, \
-       CASE WHEN c.relname ~ '_ccnew\\d*$|_ccold\\d*$' THEN 'DROP INDEX CONCURRENTLY ' ELSE 'REINDEX INDEX CONCURRENTLY ' END || i.indexrelid::regclass, \
+       CASE WHEN c.relname ~ '_ccnew\\d*$|_ccold\\d*$' THEN 'DROP INDEX CONCURRENTLY ' || i.indexrelid::regclass \
+         WHEN i.indisunique THEN 'remove the rows with equal values, then REINDEX INDEX CONCURRENTLY ' || i.indexrelid::regclass \
+         ELSE 'REINDEX INDEX CONCURRENTLY ' || i.indexrelid::regclass END, \
        'SHARE UPDATE EXCLUSIVE; readers and writers continue' \
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) AND c.relkind = 'i' \
        AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace) \
@@ -41,7 +43,8 @@ pub(super) const UNUSED: CheckSpec = postgres(
        'DROP INDEX CONCURRENTLY ' || s.indexrelid::regclass, 'SHARE UPDATE EXCLUSIVE; readers and writers continue' \
      FROM pg_stat_user_indexes s JOIN pg_index i ON i.indexrelid = s.indexrelid JOIN pg_stat_database d ON d.datname = current_database() \
      WHERE s.schemaname = 'public' AND s.idx_scan = 0 AND NOT i.indisunique AND i.indisvalid AND s.indexrelname NOT IN ({own_indexes}) \
-       AND pg_relation_size(s.indexrelid) >= {w} AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = s.indexrelid)",
+       AND pg_relation_size(s.indexrelid) >= {w} AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = s.indexrelid \
+         OR k.contype = 'f' AND k.conrelid = s.relid AND i.indkey[0] = ANY (k.conkey))",
 )
 .limits(0.0, 0.0, "bytes of the index")
 .warns()
