@@ -104,9 +104,11 @@ fn report(sessions: &[EndedSession]) -> Report {
         (Some(true), _) => format!("ended {}", line(session)),
         (Some(false), _) => format!("gone before: {}", line(session)),
         (None, Some(kind)) => format!("left, because it is {kind}: {}", line(session)),
-        (None, None) => format!("left {}", line(session)),
+        (None, None) => format!("left, because this login may not end it: {}", line(session)),
     };
     let lines: Vec<String> = sessions.iter().map(outcome).collect();
     let text = if lines.is_empty() { "no session is that old".to_owned() } else { lines.join("\n") };
-    Report::new(json!({ "sessions": sessions }), text)
+    let left = sessions.iter().filter(|session| session.ended.is_none() && session.protected.is_none()).count();
+    let verdict = (left > 0).then(|| Failure::Refused(format!("{left} sessions are left")));
+    Report::new(json!({ "sessions": sessions }), text).with_verdict(verdict)
 }
