@@ -218,6 +218,13 @@ async fn no_bytes_in_a_cursor_or_a_proof_panic() {
     tokio::task::spawn_blocking(move || read_much("proof", &[proof.into_bytes()], read)).await.unwrap();
 }
 
+/// Returns a file up to its seal. A file with another seal is one of another database, and may be imported as such.
+fn before_seal(file: &[u8]) -> &[u8] {
+    const SEAL: &[u8] = b"\"seal\":";
+    let begins = file.windows(SEAL.len()).rposition(|part| part == SEAL);
+    &file[..begins.unwrap_or(file.len())]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_bytes_in_a_tenant_file_panic_or_reach_the_database() {
     let world = World::sqlite().await.unwrap();
@@ -238,7 +245,7 @@ async fn no_bytes_in_a_tenant_file_panic_or_reach_the_database() {
         let imported = runtime.block_on(database.database().import_tenant(&file, &Progress::none()));
         match imported {
             Ok(imported) => {
-                assert!(bytes == original, "a changed file was imported");
+                assert!(before_seal(bytes) == before_seal(&original), "a changed file was imported");
                 runtime.block_on(database.database().erase_tenant(&imported.tenant)).unwrap();
                 true
             }
