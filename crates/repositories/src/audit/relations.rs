@@ -253,7 +253,8 @@ fn removed(missing: &[String], sealed: bool) -> Option<Finding> {
     let first = missing.first()?;
     let has_seals = TABLES.iter().skip(1).any(|(name, _)| !missing.iter().any(|missing| missing == name));
     let has_log = missing.iter().all(|missing| missing != "AuditLog");
-    (has_seals || sealed && has_log).then(|| Finding::of_table(Tampering::Removed, &format!("the table {first} is missing")))
+    (has_seals || sealed && has_log)
+        .then(|| Finding::of_table(Tampering::Removed, &format!("the table {first} is missing")))
 }
 
 fn hidden(table: &str, reason: &str) -> Finding {
