@@ -28,6 +28,7 @@ use crate::history::{checksum, journal, record};
 use crate::marker::{self, State};
 use crate::migrations::{BASE, BASE_TABLES, MARK, MIGRATIONS};
 use crate::options::{DeployProgress, Listener};
+use crate::roles;
 use crate::session::Migrations;
 use crate::step::{Direction, Engine, Target};
 
@@ -98,7 +99,7 @@ impl Migrations {
         self.refuse_strangers().await?;
         let mut adoption = look(&mut self.connection).await?;
         if !adoption.pending.is_empty() {
-            adoption.preflight = Some(Preflight::read(self).await?);
+            adoption.preflight = Some(Preflight::read(self, &adoption.logins).await?);
         }
         Ok(adoption)
     }
@@ -111,7 +112,7 @@ async fn adopt_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Re
     guard::refuse_exempt(&mut migrations.connection).await?;
     let mut adoption = look(&mut migrations.connection).await?;
     if !adoption.pending.is_empty() {
-        let preflight = Preflight::read(migrations).await?;
+        let preflight = Preflight::read(migrations, &adoption.logins).await?;
         progress(DeployProgress::Adopting { preflight: &preflight });
         if let Some(PreflightFinding { detail, fix, .. }) = preflight.blocking().cloned() {
             return Err(Refusal::Prevented { detail, fix }.into());
@@ -164,19 +165,12 @@ async fn look(connection: &mut Connection) -> Result<Adoption> {
         return Err(Error::NotTheBase { differences: comparison.differences });
     }
     let pending: Vec<String> = history.pending().iter().map(|migration| migration.name().to_owned()).collect();
-    // A login for reports or backups opens no units: their roles would let it write.
-    let missing_row_security = match guard::refuse_not_owner(connection).await {
-        _ if !pending.is_empty() => None,
-        Ok(()) => row_security::missing(connection).await?,
-        Err(Error::Refused(_)) => row_security::missing_without_units(connection).await?,
-        Err(error) => return Err(error),
-    };
     Ok(Adoption {
         tables: count_rows(connection).await?,
         extra: comparison.extra,
         differences: comparison.differences,
         applied: Vec::new(),
-        missing_row_security,
+        missing_row_security: if pending.is_empty() { roles::missing_row_security(connection).await? } else { None },
         pending,
         logins: logins(connection).await?,
         preflight: None,

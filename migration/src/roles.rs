@@ -28,6 +28,7 @@ use crate::session::Migrations;
 use crate::step::{Engine, Target};
 
 pub(crate) use backup::provisioned_for_backups;
+pub(crate) use check::missing_row_security;
 pub use check::{CheckStatus, RoleCheck};
 use login::make;
 pub(crate) use ours::UNIT_ROLES;

@@ -8,6 +8,7 @@ mod sessions;
 mod tenants;
 mod triggers;
 
+use crate::deploy::coexistence::LoginRights;
 use crate::deploy::row_security::unit_roles;
 use crate::error::{Error, Result};
 use crate::roles::rights::{self, Lacking};
@@ -20,7 +21,7 @@ const DOING: &str = "looking for what an adoption would meet";
 
 impl Preflight {
     /// Reads it. Needs no right but to log in; takes a second where the ages of transactions are not visible.
-    pub(super) async fn read(migrations: &mut Migrations) -> Result<Self> {
+    pub(super) async fn read(migrations: &mut Migrations, old_logins: &[LoginRights]) -> Result<Self> {
         let Migrations { connection, options, .. } = migrations;
         let mut findings = Vec::new();
         for refusal in [guard::refuse_not_owner(connection).await, guard::refuse_exempt(connection).await] {
@@ -45,7 +46,7 @@ impl Preflight {
         findings.extend(sessions::read(connection).await?);
         findings.extend(replication::read(connection).await?);
         findings.extend(tenants::read(connection).await?);
-        findings.extend(logins::read(connection).await?);
+        findings.extend(logins::findings(old_logins));
         for sql in [SETTINGS, RIGHTS] {
             let found: Vec<PreflightFinding> = connection.documents(sql, DOING).await?;
             findings.extend(found);

@@ -126,6 +126,15 @@ fn with_units(sql: &str) -> String {
     sql.replace("$units", &UNIT_ROLES.map(literal).join(", "))
 }
 
+/// Returns why row-level security is not in force for this login. A login that only reads opens no units, whose roles would
+/// let it write.
+pub(crate) async fn missing_row_security(connection: &mut Connection) -> Result<Option<String>> {
+    match connection.ask_postgres(&with_units(ONLY_READS), "checking the login's rights").await? {
+        Some(_) => row_security::missing_without_units(connection).await,
+        None => row_security::missing(connection).await,
+    }
+}
+
 impl Migrations {
     /// Returns why the isolation layers do not apply to this connection's login; `None` if they do. Reads only.
     pub async fn exempt_login(&mut self) -> Result<Option<String>> {
@@ -155,11 +164,7 @@ impl Migrations {
         checks.push(recorded_kinds(connection).await?);
         checks.push(unexpected_grants(connection).await?);
         checks.push(kept_rights(connection).await?);
-        let missing = match connection.ask(&with_units(ONLY_READS), "checking the login's rights").await? {
-            Some(_) => row_security::missing_without_units(connection).await?,
-            None => row_security::missing(connection).await?,
-        };
-        let row_security: Vec<String> = missing.into_iter().collect();
+        let row_security: Vec<String> = missing_row_security(connection).await?.into_iter().collect();
         let (right, fix) = (
             "row-level security is in force",
             "run `rylie migrate deploy` as a superuser, or an owner who may create roles",

@@ -1,20 +1,17 @@
 //! What logins of the old service can no longer do from the adoption on, although their rows stay within reach.
 
 use super::PreflightFinding;
-use crate::connection::Connection;
-use crate::deploy::coexistence::{self, LoginRights};
-use crate::error::Result;
+use crate::deploy::coexistence::LoginRights;
 
-pub(super) async fn read(connection: &mut Connection) -> Result<Vec<PreflightFinding>> {
-    let logins = coexistence::logins(connection).await?;
-    let filtered = named(&logins, |login| {
+pub(super) fn findings(logins: &[LoginRights]) -> impl Iterator<Item = PreflightFinding> {
+    let filtered = named(logins, |login| {
         !login.via.iter().any(|via| via == "owner") && login.rights.iter().any(|right| !right.starts_with("AuditLog:"))
     });
-    let changing = named(&logins, |login| {
+    let changing = named(logins, |login| {
         let of_log = login.rights.iter().find_map(|right| right.strip_prefix("AuditLog:"));
         of_log.is_some_and(|rights| ["UPDATE", "DELETE", "TRUNCATE"].iter().any(|right| rights.contains(right)))
     });
-    Ok([
+    [
         filtered.map(|logins| PreflightFinding {
             id: "unfiltered".to_owned(),
             blocking: false,
@@ -35,7 +32,6 @@ pub(super) async fn read(connection: &mut Connection) -> Result<Vec<PreflightFin
     ]
     .into_iter()
     .flatten()
-    .collect())
 }
 
 fn named(logins: &[LoginRights], which: impl Fn(&LoginRights) -> bool) -> Option<String> {
