@@ -1,8 +1,9 @@
 //! A service's own tables: their entities and migrations, as one value.
 
+use std::any::TypeId;
 use std::fmt;
 
-use rylie_entities::OwnTable;
+use rylie_entities::{OwnTable, RequestId, TaskId, UserId};
 use rylie_migration::{Engine, Migration, NewTable};
 use rylie_repositories::{OwnSchema, OwnTableInfo};
 
@@ -75,6 +76,25 @@ impl Schema {
     pub(crate) fn secrets(&self) -> Vec<(&'static str, &'static str)> {
         let of_tables = self.tables().iter().flat_map(|table| &table.secrets);
         of_tables.map(|column| (column.table(), column.column())).collect()
+    }
+
+    /// Returns the table whose ids have this type: one of the platform's to which own tables refer, or the only own table
+    /// with it.
+    #[must_use]
+    pub fn table_of_id(&self, id: TypeId) -> Option<&'static str> {
+        let platform = [
+            ("Request", TypeId::of::<RequestId>()),
+            ("Task", TypeId::of::<TaskId>()),
+            ("User", TypeId::of::<UserId>()),
+        ];
+        if let Some((name, _)) = platform.iter().find(|(_, known)| *known == id) {
+            return Some(name);
+        }
+        let mut found = self.tables().iter().filter(|table| table.id_type == id).map(|table| table.name);
+        match (found.next(), found.next()) {
+            (Some(table), None) => Some(table),
+            _ => None,
+        }
     }
 
     /// Returns a table as the service's migrations describe it; `None` if none does.

@@ -1,9 +1,6 @@
 //! The source text of a service's migration: a new table, an addition to one, or steps written by hand.
 
-use std::any::TypeId;
-
-use rylie_entities::{EntityColumn, RequestId, TaskId, UserId};
-use rylie_repositories::OwnTableInfo;
+use rylie_entities::EntityColumn;
 
 use super::difference::Difference;
 use super::source::type_name;
@@ -38,7 +35,10 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference, schema: &Sc
             )
         }));
         let known = schema.tables().iter().find(|known| known.name == table);
-        let is_id = |column: &&&EntityColumn| known.is_some_and(|known| refers(schema, known, &column.name));
+        let typed = known.map(|known| known.typed.as_slice()).unwrap_or_default();
+        let is_id = |column: &&&EntityColumn| {
+            typed.iter().any(|(name, id)| *name == column.name && schema.table_of_id(*id).is_some())
+        };
         remarks.extend(columns.iter().filter(is_id).map(|column| {
             format!(
                 "column {table}.{} has the type of an id of another table, and an existing table gets no foreign key: a new \
@@ -57,13 +57,6 @@ pub(super) fn write(name: &str, what: &str, difference: &Difference, schema: &Sc
         return added(name, constant, &type_name(table), "", Vec::new());
     }
     by_hand(name, &type_name(what))
-}
-
-/// Returns whether the type of a column is that of an id of a table.
-fn refers(schema: &Schema, table: &OwnTableInfo, column: &str) -> bool {
-    let ours = [TypeId::of::<RequestId>(), TypeId::of::<TaskId>(), TypeId::of::<UserId>()];
-    let is_id = |id: TypeId| ours.contains(&id) || schema.tables().iter().any(|known| known.id_type == id);
-    table.typed.iter().any(|(name, id)| *name == column && is_id(*id))
 }
 
 fn created(name: &str, constant: String, table: &str) -> OwnSource {

@@ -1,9 +1,8 @@
 //! The foreign keys that an entity implies: its relations, and its columns with the id of another table.
 
-use std::any::TypeId;
 use std::collections::BTreeSet;
 
-use rylie_db::own::{RequestId, Schema, TaskId, UserId};
+use rylie_db::own::Schema;
 use rylie_db::repositories::OwnTableInfo;
 
 /// Each column of a foreign key with its parent. `$1` is the table.
@@ -54,19 +53,6 @@ fn wanted<'a>(table: &'a OwnTableInfo, schema: &'a Schema) -> BTreeSet<(&'a str,
         let columns = reference.columns.iter().filter(|column| *column != "tenantId");
         columns.map(|column| (column.as_str(), reference.table.as_str()))
     });
-    let of_types = table.typed.iter().filter_map(|(column, id)| Some((*column, parent(*id, schema)?)));
+    let of_types = table.typed.iter().filter_map(|(column, id)| Some((*column, schema.table_of_id(*id)?)));
     of_relations.chain(of_types).collect()
-}
-
-/// Returns the table with ids of this type.
-fn parent(id: TypeId, schema: &Schema) -> Option<&str> {
-    let ours = [TypeId::of::<RequestId>(), TypeId::of::<TaskId>(), TypeId::of::<UserId>()];
-    if let Some(at) = ours.iter().position(|known| *known == id) {
-        return Some(OURS[at]);
-    }
-    let mut own = schema.tables().iter().filter(|table| table.id_type == id);
-    match (own.next(), own.next()) {
-        (Some(table), None) => Some(table.name),
-        _ => None,
-    }
 }
