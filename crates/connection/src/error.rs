@@ -321,22 +321,15 @@ pub(crate) fn is_read_only_server(error: &sqlx::Error) -> bool {
 /// Returns table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message. Without the
 /// tenant, which leads the index of a service's table.
 fn cached(report: &dyn sqlx::error::DatabaseError) -> (String, String) {
+    let without_tenant = |columns: String| columns.strip_prefix("tenantId_").map(str::to_owned).unwrap_or(columns);
     if let Some((table, column)) = report.constraint().and_then(|name| name.split_once('_')) {
-        let column = column.trim_end_matches("_key").replace("pkey", "id");
-        return (table.to_owned(), column.strip_prefix("tenantId_").unwrap_or(&column).to_owned());
+        return (table.to_owned(), without_tenant(column.trim_end_matches("_key").replace("pkey", "id")));
     }
     let columns = report.message().rsplit(": ").next().unwrap_or_default();
     let table = columns.split('.').next().unwrap_or("row");
     let fields: Vec<_> =
         columns.split(", ").filter_map(|column| column.split_once('.').map(|(_, field)| field)).collect();
-    let fields = if let ["tenantId", rest @ ..] = fields.as_slice()
-        && !rest.is_empty()
-    {
-        rest
-    } else {
-        &fields
-    };
-    (table.to_owned(), fields.join("_"))
+    (table.to_owned(), without_tenant(fields.join("_")))
 }
 
 /// Returns table and column of a check, from its name `Table_column_check`; `None` for a check with another name.

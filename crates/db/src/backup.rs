@@ -121,13 +121,17 @@ impl Config {
             Some(newest) => {
                 refused(format!("the newest verified backup of this database, {}, is older than a day", newest.id))
             }
-            None => match listed.iter().find_map(|backup| Some((&backup.id, backup.unknown_signer.as_ref()?))) {
-                Some((id, signer)) => refused(format!(
-                    "the folder {place} holds no verified backup of this database; the unknown key {signer} signed the \
-                     certificate of {id}: if it is yours, name it in `audit_public_key`"
-                )),
-                None => refused(format!("the folder {place} holds no verified backup of this database")),
-            },
+            None => {
+                let unknown = listed.iter().find_map(|backup| Some((&backup.id, backup.unknown_signer.as_ref()?)));
+                let unknown = unknown.map(|(id, signer)| {
+                    format!(
+                        "; the unknown key {signer} signed the certificate of {id}: if it is yours, name it in \
+                         `audit_public_key`"
+                    )
+                });
+                let unknown = unknown.unwrap_or_default();
+                refused(format!("the folder {place} holds no verified backup of this database{unknown}"))
+            }
         }
     }
 

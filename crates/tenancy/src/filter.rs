@@ -294,14 +294,14 @@ impl Tx {
     }
 
     /// Makes the unit fail: what its last statement wrote must not be committed.
-    pub(crate) async fn fail(&self) -> Result<()> {
-        self.connection().await?.fail();
+    pub(crate) fn fail(&self) -> Result<()> {
+        self.begun()?.fail();
         Ok(())
     }
 
     /// Returns whether a statement of the unit failed.
-    pub(crate) async fn has_failed(&self) -> Result<bool> {
-        Ok(self.connection().await?.has_failed())
+    pub(crate) fn has_failed(&self) -> Result<bool> {
+        Ok(self.begun()?.has_failed())
     }
 
     fn begun(&self) -> Result<&Transaction> {

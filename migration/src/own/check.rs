@@ -85,8 +85,9 @@ fn shape(table: &NewTable) -> Option<String> {
         if !is_word(column.name) {
             return Some(format!("the column {:?} has other letters than a to z, digits and underscores", column.name));
         }
+        names.insert(column.name);
         // SQLite ignores the case of names.
-        if !names.insert(column.name) || !letters.insert(column.name.to_ascii_lowercase()) {
+        if !letters.insert(column.name.to_ascii_lowercase()) {
             return Some(format!("the column {} occurs twice", column.name));
         }
         if let ColumnKind::Labels(labels) = column.kind

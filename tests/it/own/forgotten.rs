@@ -111,7 +111,7 @@ async fn a_migration_without_the_keys_of_its_entity_lacks_each_by_name_on_postgr
     is_named(World::postgres_with(schema(&WHOLE, &WHOLE_LOG)).await.unwrap(), bare).await;
 }
 
-/// A draft whose user owns it, with hand-made columns of soft delete, and with a column that the entity lacks.
+/// A draft that follows another user, and has a column that the entity lacks.
 const OTHER: CreateTable = CreateTable::new("own_m20261201_000001_create_draft", || {
     NewTable::new("Draft")
         .belongs_to("requestId", "Request")
@@ -121,8 +121,8 @@ const OTHER: CreateTable = CreateTable::new("own_m20261201_000001_create_draft",
         .text("subject")
 });
 
-/// A comment with hand-made columns of soft delete.
-const HAND_MADE: CreateTable = CreateTable::new("own_m20261201_000001_create_comment", || {
+/// The table of comments without its soft delete.
+fn comment_table() -> NewTable {
     NewTable::new("Comment")
         .belongs_to("requestId", "Request")
         .may_belong_to("replyTo", "Comment")
@@ -130,8 +130,11 @@ const HAND_MADE: CreateTable = CreateTable::new("own_m20261201_000001_create_com
         .text("body")
         .nullable("phone", ColumnKind::Text)
         .times()
-        .column("deleted", ColumnKind::Boolean)
-        .nullable("deletedAt", ColumnKind::Timestamp)
+}
+
+/// A comment with hand-made columns of soft delete.
+const HAND_MADE: CreateTable = CreateTable::new("own_m20261201_000001_create_comment", || {
+    comment_table().column("deleted", ColumnKind::Boolean).nullable("deletedAt", ColumnKind::Timestamp)
 });
 
 async fn attributes_are_named(draft: World, comment: World) {
@@ -166,17 +169,8 @@ async fn an_attribute_that_one_side_lacks_is_named_on_postgres() {
     .await;
 }
 
-const ONLY_ADDED: CreateTable = CreateTable::new("own_m20261201_000001_create_comment", || {
-    NewTable::new("Comment")
-        .belongs_to("requestId", "Request")
-        .may_belong_to("replyTo", "Comment")
-        .user("authorId")
-        .text("body")
-        .nullable("phone", ColumnKind::Text)
-        .times()
-        .soft_delete()
-        .append_only()
-});
+const ONLY_ADDED: CreateTable =
+    CreateTable::new("own_m20261201_000001_create_comment", || comment_table().soft_delete().append_only());
 
 #[tokio::test]
 async fn a_table_that_units_cannot_change_is_named() {

@@ -218,9 +218,7 @@ pub(super) fn signing_key_if_any(flag: Option<&Path>, settings: &Config) -> Resu
 /// Reads the checkpoints at the place that the settings name. Fails if a sealed log has none there.
 pub(super) fn kept_checkpoints(settings: &Config, sealed: bool) -> Result<Outside> {
     let (outside, place) = outside::kept(settings)?;
-    if sealed && place.is_none() {
-        outside::refuse_lost(settings)?;
-    }
+    outside::refuse_lost(settings, place.as_deref(), sealed)?;
     Ok(outside)
 }
 

@@ -111,25 +111,23 @@ pub async fn end_sessions(engine: &Engine, sessions: &mut [EndedSession], how: S
     let sql = format!(
         "SELECT pg_catalog.{function}(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND coalesce(usename, 'system') = $2 AND coalesce(application_name, '') = $3"
     );
-    let mut refused = 0;
-    let mut wanted = 0;
+    let mut refused = false;
     for session in sessions.iter_mut().filter(|session| force || session.protected.is_none()) {
         let query = sqlx::query_scalar::<_, bool>(AssertSqlSafe(sql.clone()))
             .persistent(false)
             .bind(session.pid)
             .bind(&session.login)
             .bind(&session.application);
-        wanted += 1;
         let ended = match bounded(query.fetch_optional(&mut connection)).await {
             Err(error) if is_refused(&error) => {
-                refused += 1;
+                refused = true;
                 continue;
             }
             ended => ended.map_err(Error::engine("ending a session"))?,
         };
         session.ended = Some(ended.unwrap_or(false));
     }
-    if refused > 0 && refused == wanted {
+    if refused && sessions.iter().all(|session| session.ended.is_none()) {
         return Err(may_not_end(&mut connection).await);
     }
     let _ = connection.close().await;

@@ -109,20 +109,21 @@ where
         condition::expression::<E>(&expression).map_err(Refused::error)?;
         let condition = self.of_row(id)?;
         let set = self.change_by(column)?;
-        match self.tx.update_expr::<E>(set, (column, expression), condition, E::TABLE).await {
-            Ok(model) => match fill::misfit::<E>(column, &model.get(column)) {
-                Some(reason) => {
-                    self.tx.fail().await?;
-                    Err(fill::refused::<E>(column, reason))
-                }
-                None => Ok(model),
-            },
+        let updated = self.tx.update_expr::<E>(set, (column, expression), condition, E::TABLE).await;
+        let misfit = match &updated {
+            Ok(model) => fill::misfit::<E>(column, &model.get(column)),
             // The statement was carried out, but its row cannot be read.
-            Err(Error::Database(_)) if !self.tx.has_failed().await? => {
-                self.tx.fail().await?;
-                Err(fill::refused::<E>(column, "the expression has a value that the column cannot have"))
+            Err(Error::Database(_)) if !self.tx.has_failed()? => {
+                Some("the expression has a value that the column cannot have")
             }
-            Err(error) => Err(error),
+            Err(_) => None,
+        };
+        match misfit {
+            Some(reason) => {
+                self.tx.fail()?;
+                Err(fill::refused::<E>(column, reason))
+            }
+            None => updated,
         }
     }
 

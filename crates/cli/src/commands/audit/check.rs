@@ -189,23 +189,21 @@ impl Verify {
             Some(file) => (named, Some(file.display().to_string())),
             None => kept(&settings)?,
         };
-        let witnesses = self.witnesses.read(&settings)?;
-        let database = Database::connect(settings).await?;
-        let reader = database.audit_reader().await?;
-        // A false table is not read, as it could run code of its owner; the verification names it.
-        let extent = match reader.relations(!outside.is_empty() || earlier.is_some()).await.map_err(whole_log)? {
-            None => reader.extent().await.map_err(whole_log)?,
-            Some(_) => AuditExtent::default(),
-        };
-        if place.is_none() && extent.batches > 0 {
-            refuse_lost(database.config())?;
-        }
         let compared = Compared { place, checkpoints: outside.count(), earlier: earlier.is_some() };
+        let witnesses = self.witnesses.read(&settings)?;
         let (required, of) = witnesses.required();
         let mut verifier = Verifier::new(&keys, outside).witnessed(witnesses);
         if let Some(progress) = earlier {
             verifier = verifier.resume(progress);
         }
+        let database = Database::connect(settings).await?;
+        let reader = database.audit_reader().await?;
+        // A false table is not read, as it could run code of its owner; the verification names it.
+        let extent = match reader.relations(verifier.expects_batches()).await.map_err(whole_log)? {
+            None => reader.extent().await.map_err(whole_log)?,
+            Some(_) => AuditExtent::default(),
+        };
+        refuse_lost(database.config(), compared.place.as_deref(), extent.batches > 0)?;
         let mut bar = Bar { total: extent.records, shown: !global.quiet && !global.json && io::stderr().is_terminal() };
         let mut noted = Noted { file: self.state.as_deref(), records: 0, failed: None };
         let begun = Instant::now();

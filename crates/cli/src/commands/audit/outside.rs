@@ -14,9 +14,9 @@ pub(super) fn kept(settings: &Config) -> Result<(Outside, Option<String>)> {
     Ok(found.map_or_else(|| (Outside::default(), None), |outside| (outside, Some(place.to_owned()))))
 }
 
-/// Fails for a sealed log if the settings name a place of checkpoints, and it has none.
-pub(super) fn refuse_lost(settings: &Config) -> Result<()> {
-    let Some(place) = settings.audit_checkpoints() else { return Ok(()) };
+/// Fails for a sealed log if the settings name a place of checkpoints and none were `found`.
+pub(super) fn refuse_lost(settings: &Config, found: Option<&str>, sealed: bool) -> Result<()> {
+    let Some(place) = settings.audit_checkpoints().filter(|_| sealed && found.is_none()) else { return Ok(()) };
     Err(Failure::NotReady(format!(
         "the log was sealed, but there are no checkpoints at {place}, the place of `audit_checkpoints`; find them, and \
          name their file with --checkpoint"
