@@ -137,13 +137,14 @@ pub(crate) fn positions_if_kept() -> String {
     )
 }
 
-/// Continues the positions after those that were kept.
+/// Continues the positions after those that were kept. The sequence is never set back: another session may take its next
+/// value at any moment.
 fn positions(engine: Engine) -> Vec<String> {
     let last = "SELECT position FROM rylie_aside_records UNION ALL SELECT position FROM rylie_aside_pending";
     match engine {
         Engine::Postgres => vec![format!(
-            "SELECT setval('public.rylie_audit_position', max(position)) \
-             FROM ({last} UNION ALL SELECT last_value FROM public.rylie_audit_position) kept HAVING max(position) IS NOT NULL"
+            "SELECT setval('public.rylie_audit_position', kept.last) FROM (SELECT max(position) AS last FROM ({last}) k) kept, \
+             public.rylie_audit_position s WHERE kept.last > s.last_value OR kept.last = s.last_value AND NOT s.is_called"
         )],
         Engine::Sqlite => vec![
             "DELETE FROM rylie_audit_pending".to_owned(),

@@ -1,9 +1,9 @@
 //! A database that the old service still uses: isolated for us, and open for its owner until the adoption is finished.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use rylie_migration::{AdoptOptions, Error, Refusal, State};
+use rylie_migration::{AdoptOptions, DeployProgress, Error, Refusal, State};
 use rylie_testkit::{Cluster, PostgresDatabase};
 
 use super::guide::of_the_guide;
@@ -127,6 +127,42 @@ async fn a_second_adoption_gives_no_position_twice() {
     assert_eq!(raw.rows(twice).await, Ok(vec![]));
     let elsewhere = "SELECT a.id FROM \"AuditLog\" a JOIN rylie_audit_pending p ON p.record_id = a.id WHERE p.position <> a.position";
     assert_eq!(raw.rows(elsewhere).await, Ok(vec![]));
+}
+
+/// The old service may take a position at any moment, so the sequence must not be set to a value that was read before.
+#[tokio::test]
+async fn a_second_adoption_leaves_a_sequence_that_is_ahead() {
+    const COLUMNS: &str = "m20261124_000011_add_audit_columns";
+    const EVENT: &str =
+        "INSERT INTO \"AuditLog\" (id, \"userId\", action, resource) VALUES (gen_random_uuid()::text, 'ann', 'x', 'y')";
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    place.adopt().await;
+    let mut app = Raw::connect(&place.app).await;
+    app.run(EVENT).await;
+    migrations(&place.owner).await.undo_adoption(&mut |_| ()).await.unwrap();
+    let trigger = Arc::new(Mutex::new(String::new()));
+    let found = Arc::clone(&trigger);
+    adopt_until(&place.owner, move |progress| match progress {
+        DeployProgress::Step { migration: COLUMNS, statement, .. }
+            if statement.contains("TRIGGER \"AuditLog_position\"") =>
+        {
+            (*statement).clone_into(&mut found.lock().unwrap());
+            true
+        }
+        _ => false,
+    })
+    .await;
+    let mut owner = Raw::connect(&place.owner).await;
+    let statement = trigger.lock().unwrap().clone();
+    owner.run(&statement).await;
+    app.run(EVENT).await;
+    // The server logs values ahead: their end moves when the sequence is set.
+    let logged = "SELECT (last_value + log_cnt)::text FROM rylie_audit_position";
+    let before = owner.rows(logged).await.unwrap();
+
+    adopt_until(&place.owner, begins("m20261124_000012_create_audit_seals")).await;
+
+    assert_eq!(owner.rows(logged).await.unwrap(), before);
 }
 
 /// The comparison of an enumeration is not leakproof, so that row-level security hides its constant from the planner.
