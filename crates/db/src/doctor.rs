@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    DoctorFacts, DoctorOptions, DoctorReport, Engine, Outcome, TenantCost, TenantWork, check_ids, diagnose,
-    loop_outcome, pool_outcome,
+    DoctorFacts, DoctorOptions, DoctorReport, Engine, Outcome, TenantCost, TenantWork, WHOLE_DATABASE, check_ids,
+    diagnose, loop_outcome, pool_outcome,
 };
 use rylie_migration::{Snapshot, coexistence_index_names, own_index_names};
 
@@ -85,9 +85,12 @@ impl Config {
         let wanted = Wanted { options, limits: options.limits_by_id() };
         Box::pin(schema::look(self, &wanted, part, &mut facts)).await;
         let usable = secrets::look(self, &wanted, &mut facts);
+        audit::key(self, &wanted, &mut facts);
         operation::files(self, &wanted, &mut facts).await;
         operation::wal(self, &wanted, part, &mut facts).await;
-        let reachable = facts.outcomes.get("application.migrations").is_none_or(|outcome| outcome.reason.is_none());
+        let reachable = facts.outcomes.get("application.migrations").is_none_or(|outcome| {
+            outcome.reason.is_none() && outcome.evidence.iter().all(|found| found.object != WHOLE_DATABASE)
+        });
         if reachable && !self.is_file_missing() {
             Box::pin(self.with_store(usable, &wanted, part, &mut facts)).await;
         }

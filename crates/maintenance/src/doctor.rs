@@ -26,6 +26,8 @@ mod tables;
 use crate::doctor::check::CheckSpec;
 
 pub use activity::pool_outcome;
+pub use check::WHOLE_DATABASE;
+
 pub use application::{AlertTarget, alert_target_outcome, backup_outcomes, job_outcomes, reach};
 pub use data::{BackupPoint, DoctorData, JobPoint, SizePoint, SlowStatement, TenantCost, TenantWork, WaitEdge};
 pub use facts::DoctorFacts;

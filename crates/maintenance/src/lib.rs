@@ -33,7 +33,7 @@ pub use bytes::{parse_bytes, pretty_bytes};
 pub use doctor::{
     AlertTarget, BackupPoint, Change, Changes, CheckGroup, CheckResult, DoctorData, DoctorFacts, DoctorOptions,
     DoctorReport, EndedSession, Evidence, Fix, FixStep, JobPoint, Limits, Outcome, SessionEnd, SessionTarget, Severity,
-    SizePoint, SlowStatement, TenantCost, TenantWork, Threshold, Verdict, WaitEdge, advice_outcome,
+    SizePoint, SlowStatement, TenantCost, TenantWork, Threshold, Verdict, WHOLE_DATABASE, WaitEdge, advice_outcome,
     alert_target_outcome, backup_outcomes, certificate_outcome, check_given, check_ids, citus_version_outcome,
     clock_outcome, diagnose, end_sessions, fix_steps, job_outcomes, loop_outcome, minor_version_outcome, pool_outcome,
     reach, replica_outcome, run_fix, sessions_to_end,

@@ -9,10 +9,11 @@ use super::{activity, evidence, file, given, planted, rights};
 
 /// Checks of keys, audit log, backups, jobs, growth and the write-ahead log. The tests of the command trip them, because
 /// its other commands make their evidence.
-const BY_THE_COMMAND: [(&str, &str); 10] = [
+const BY_THE_COMMAND: [(&str, &str); 11] = [
     ("application.keyring", include_str!("../../../crates/cli/tests/it/doctor_operation.rs")),
     ("application.secrets-open", include_str!("../../../crates/cli/tests/it/doctor_operation.rs")),
     ("application.audit-log", include_str!("../../../crates/cli/tests/it/doctor_operation.rs")),
+    ("application.audit-key", include_str!("../../../crates/cli/tests/it/doctor_operation.rs")),
     ("application.audit-checkpoint", include_str!("../../../crates/cli/tests/it/doctor_operation.rs")),
     ("application.backup-age", include_str!("../../../crates/cli/tests/it/doctor_operation.rs")),
     ("application.backup-damage", include_str!("../../../crates/cli/tests/it/doctor_operation.rs")),
@@ -22,7 +23,8 @@ const BY_THE_COMMAND: [(&str, &str); 10] = [
     ("application.wal-arriving", include_str!("../../../crates/cli/tests/it/pitr.rs")),
 ];
 
-/// Checks of files and sessions that a URL or a superuser of the machine cannot trip; tested next to their code.
+/// Checks of files and sessions that a URL or a superuser of the machine cannot trip, and a stuck writer; tested next to
+/// their code and in `causes.rs`.
 const BY_UNIT_TESTS: [&str; 3] = ["sqlite.network-file", "sqlite.writable", "sqlite.foreign-keys"];
 
 /// The check that fails if the database cannot be opened; `activity.rs` and `file.rs`.

@@ -49,11 +49,12 @@ pub(super) const GIVEN: &[Given] = &[
         "activity.long-queries",
         &[(
             "pg_stat_activity",
-            "SELECT 7 AS pid, 'active' AS state, clock_timestamp() - interval '10 minutes' AS query_start, 'client backend' AS backend_type, 'web' AS application_name, 'app' AS usename, 'SELECT 1' AS query",
+            "SELECT 7 AS pid, 'active' AS state, clock_timestamp() - interval '10 minutes' AS query_start, 'client backend' AS backend_type, 'web' AS application_name, 'app' AS usename, 'SELECT 1' AS query, NULL AS wait_event_type",
         )],
         &[(
             "pg_stat_activity",
-            "SELECT 7 AS pid, 'active' AS state, clock_timestamp() - interval '10 hours' AS query_start, 'client backend' AS backend_type, 'pg_dump' AS application_name, 'app' AS usename, 'COPY' AS query",
+            "SELECT 7 AS pid, 'active' AS state, clock_timestamp() - interval '10 hours' AS query_start, 'client backend' AS backend_type, 'pg_dump' AS application_name, 'app' AS usename, 'COPY' AS query, NULL AS wait_event_type \
+             UNION ALL SELECT 8, 'active', clock_timestamp() - interval '1 hour', 'client backend', 'web', 'app', 'UPDATE', 'Lock'",
         )],
     ),
     given(

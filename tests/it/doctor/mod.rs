@@ -2,8 +2,10 @@
 
 mod activity;
 mod catalog;
+mod causes;
 mod evidence;
 mod file;
+mod fixes;
 mod given;
 mod job;
 mod operators;

@@ -9,7 +9,7 @@ mod text;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rylie_db::maintenance::{CheckResult, DoctorOptions, DoctorReport, Threshold, Verdict, parse_bytes};
+use rylie_db::maintenance::{DoctorOptions, DoctorReport, Threshold, Verdict, parse_bytes};
 use serde_json::json;
 
 use super::begin;
@@ -81,7 +81,7 @@ impl Look {
     async fn run(&self, global: &Global) -> Result<Report> {
         // Both before the run: a wrong file is found at once.
         let earlier = self.since.as_deref().map(earlier).transpose()?;
-        let page = self.html.as_deref().map(|path| NewFile::create(path, true)).transpose()?;
+        let page = self.html.as_deref().map(page).transpose()?;
         let options = DoctorOptions {
             only: self.only.clone(),
             thresholds: self.threshold.clone(),
@@ -104,24 +104,30 @@ impl Look {
 
 /// A warning is a finding as well: exit code 3 says that a person should look.
 fn verdict(report: &DoctorReport) -> Option<Failure> {
-    let causes: Vec<&CheckResult> =
-        report.checks.iter().filter(|check| check.status.is_finding() && check.root_cause.is_none()).collect();
-    if causes.is_empty() {
+    let mut named: Vec<&str> = report.root_causes().iter().map(|(_, check)| check.id.as_str()).collect();
+    if named.is_empty() {
         return None;
     }
     let (critical, warnings) = (report.count(Verdict::Critical), report.count(Verdict::Warning));
-    let mut named: Vec<&str> =
-        causes.iter().filter(|check| check.status == Verdict::Critical).map(|check| check.id.as_str()).collect();
-    named.extend(causes.iter().filter(|check| check.status == Verdict::Warning).map(|check| check.id.as_str()));
     let more = if named.len() > 5 { format!(" and {} more", named.len() - 5) } else { String::new() };
     named.truncate(5);
     Some(Failure::Found(format!("critical: {critical}, warnings: {warnings}: {}{more}", named.join(", "))))
 }
 
+/// Creates the page's file. A place where none can be created is a wrong argument.
+fn page(path: &Path) -> Result<NewFile> {
+    NewFile::create(path, true).map_err(|failure| match failure {
+        Failure::File { source, .. } => {
+            Failure::Usage(format!("--html: {} cannot be created: {source}", path.display()))
+        }
+        other => other,
+    })
+}
+
 /// Reads the document of an earlier run.
 fn earlier(path: &Path) -> Result<DoctorReport> {
-    let doing = format!("reading {}; check that it exists", path.display());
-    let text = std::fs::read_to_string(path).map_err(|source| Failure::File { doing, source })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("--since: {} cannot be read: {error}", path.display())))?;
     serde_json::from_str(&text)
         .map_err(|_| Failure::Usage(format!("{} is not the JSON document of `rylie doctor --json`", path.display())))
 }

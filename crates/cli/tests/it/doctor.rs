@@ -58,6 +58,8 @@ fn wrong_names_thresholds_and_files_are_bad_usage() {
         ["doctor", "--threshold", "activity.long-queries=-1"],
         ["doctor", "--threshold", "none=1"],
         ["doctor", "--since", "other.json"],
+        ["doctor", "--since", "absent.json"],
+        ["doctor", "--html", "absent/page.html"],
         ["doctor", "terminate", "0"],
         ["doctor", "terminate", "--older-than=never"],
     ] {
@@ -204,6 +206,42 @@ async fn a_fix_is_shown_then_run_and_checked_again() {
     let fixed = folder.run(["doctor", "fix", "isolation.row-security", "--yes", "--json"]).expect(0).json();
     assert_eq!(check(&fixed, "isolation.row-security")["status"], "ok");
     folder.run(["doctor", "fix", "no.such"]).expect(2);
+}
+
+/// The finding is still there, and so is its document.
+#[tokio::test]
+async fn a_fix_that_fails_says_why_and_looks_again() {
+    let (folder, database) = migrated().await;
+    let mut connection = connect(&database).await;
+    let sql = "CREATE TABLE late (id int PRIMARY KEY, n int); INSERT INTO late VALUES (1, 1); ALTER TABLE late ADD CONSTRAINT few CHECK (n > 1) NOT VALID";
+    run(&mut connection, sql).await;
+
+    let outcome = folder.run(["doctor", "fix", "tables.unvalidated-constraint", "--yes", "--json"]).expect(1);
+
+    outcome.line_says("23514");
+    assert_eq!(check(&outcome.json(), "tables.unvalidated-constraint")["status"], "warning");
+}
+
+#[tokio::test]
+async fn a_fix_takes_the_thresholds_of_the_run_that_found_it() {
+    let (folder, database) = migrated().await;
+    let mut client = connect(&database).await;
+    run(&mut client, "BEGIN").await;
+    let threshold = ["--threshold", "activity.idle-in-transaction=0"];
+    let words = ["doctor", "fix", "activity.idle-in-transaction", "--dry-run"];
+
+    let outcome = folder.run(words.into_iter().chain(threshold)).expect(3);
+
+    assert!(outcome.out.contains(&format!("rylie doctor terminate {}", pid(&mut client).await)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_process_of_the_server_is_never_ended() {
+    let (folder, database) = migrated().await;
+    let sql = "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+    let checkpointer: String = sqlx::query_scalar(sql).fetch_one(&mut connect(&database).await).await.unwrap();
+
+    folder.run(["doctor", "terminate", &checkpointer, "--yes", "--force"]).expect(4).line_says("checkpointer");
 }
 
 #[tokio::test]

@@ -81,6 +81,23 @@ async fn an_open_keyring_an_old_key_and_a_moved_secret_are_found() {
     assert_eq!(status(&fixture, "application.keyring"), "critical");
 }
 
+/// Without the key no certificate can be believed, which is not the fault of the backups.
+#[tokio::test]
+async fn a_missing_signing_key_is_the_cause_of_unverified_backups() {
+    let fixture = fixture().await;
+    assert_eq!(status(&fixture, "application.audit-key"), "ok");
+    let id = fixture.create()["id"].clone();
+    fixture.verify(&id, 0);
+    let key = fixture.folder.path("audit.key");
+    std::fs::rename(&key, key.with_extension("gone")).unwrap();
+
+    let report = fixture.run(&["doctor", "--json", "--only", "application"]).expect(3).json();
+
+    let of = |id: &str| report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap().clone();
+    assert_eq!(of("application.audit-key")["status"], "critical");
+    assert_eq!(of("application.backup-age")["root_cause"], "application.audit-key");
+}
+
 #[tokio::test]
 async fn a_late_job_is_found() {
     let fixture = fixture().await;

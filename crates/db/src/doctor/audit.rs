@@ -2,15 +2,30 @@
 
 use std::time::Duration;
 
-use rylie_audit::{Outside, SignedCheckpoint, Verifier};
+use rylie_audit::{Outside, SignedCheckpoint, SigningKey, Verifier};
 use rylie_maintenance::{DoctorFacts, Outcome, Verdict, kept_checkpoints, verify_audit};
 use rylie_repositories::AuditReader;
 
 use super::{Wanted, limited};
+use crate::config::Config;
 use crate::database::Database;
 
 /// Sealed records up to which each run verifies the whole log.
 const WHOLE: u64 = 20_000;
+
+/// Looks at the key that signs checkpoints and certificates.
+pub(super) fn key(config: &Config, wanted: &Wanted<'_>, facts: &mut DoctorFacts) {
+    const ID: &str = "application.audit-key";
+    if !wanted.has(ID) {
+        return;
+    }
+    let outcome = match config.audit_key().map(SigningKey::load) {
+        None => Outcome::not_checked("no signing key is configured; set `audit_key` where the log is sealed"),
+        Some(Ok(_)) => Outcome::ok("the signing key can be read"),
+        Some(Err(error)) => Outcome::found(Verdict::Critical, "signing key", super::in_words(&error)),
+    };
+    facts.outcomes.insert(ID, outcome);
+}
 
 pub(super) async fn look(database: &Database, wanted: &Wanted<'_>, part: Duration, facts: &mut DoctorFacts) {
     let (log, checkpoint) = ("application.audit-log", "application.audit-checkpoint");
@@ -31,8 +46,14 @@ pub(super) async fn look(database: &Database, wanted: &Wanted<'_>, part: Duratio
     let verified = verified
         .unwrap_or_else(|_| Outcome::not_checked("verification took too long; `rylie audit verify` has no limit"));
     facts.outcomes.insert(log, verified);
-    let aged = tokio::time::timeout(part, age(&reader, outside.as_ref(), wanted, facts)).await;
-    let aged = aged.unwrap_or_else(|_| Outcome::not_checked("the seals could not be read in time"));
+    drop(reader);
+    // A statement that failed has ended the transaction of the first reader.
+    let aged = match limited(part, database.audit_reader()).await {
+        Err(reason) => Outcome::not_checked(reason),
+        Ok(reader) => tokio::time::timeout(part, age(&reader, outside.as_ref(), wanted, facts))
+            .await
+            .unwrap_or_else(|_| Outcome::not_checked("the seals could not be read in time")),
+    };
     facts.outcomes.insert(checkpoint, aged);
 }
 

@@ -42,8 +42,8 @@ impl Job for Diagnose {
     async fn run(&self, context: &JobContext) -> Result<Value> {
         let report = Box::pin(self.database.doctor(&DoctorOptions::default())).await.map_err(failed)?;
         let causes = |level| {
-            let of_level = report.checks.iter().filter(move |check| check.status == level);
-            of_level.filter(|check| check.root_cause.is_none()).map(|check| check.id.as_str()).collect::<Vec<_>>()
+            let of_level = report.root_causes().into_iter().filter(move |(worst, _)| *worst == level);
+            of_level.map(|(_, check)| check.id.clone()).collect::<Vec<_>>()
         };
         let (critical, warnings) = (causes(Verdict::Critical), causes(Verdict::Warning));
         let number = i64::try_from(critical.len()).unwrap_or(i64::MAX);

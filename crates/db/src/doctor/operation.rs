@@ -65,12 +65,17 @@ pub(super) async fn wal(config: &Config, wanted: &Wanted<'_>, part: Duration, fa
                 Ok(status) => {
                     let arrived =
                         status.last_wal_at.map_or_else(|| "never".to_owned(), |at| at.format("%F %T").to_string());
-                    status
-                        .findings
-                        .iter()
-                        .fold(Outcome::ok(format!("the log arrived at {arrived}")), |outcome, found| {
-                            outcome.with(Verdict::Critical, found.id.clone(), found.detail.clone())
-                        })
+                    status.findings.iter().fold(
+                        Outcome::ok(format!("the log arrived at {arrived}")),
+                        |outcome, found| {
+                            // The slot without a reader is a finding of the server, too, and has this cause.
+                            let object = match found.id.as_str() {
+                                "receiver" | "slot" => format!("slot {}", config.pitr.slot),
+                                id => id.to_owned(),
+                            };
+                            outcome.with(Verdict::Critical, object, found.detail.clone())
+                        },
+                    )
                 }
             }
         }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rylie_maintenance::{BackupFolder, DoctorFacts, Outcome, Verdict};
-use rylie_migration::{CheckStatus, Deviation, MigrationState, MigrationStatus, Migrations};
+use rylie_maintenance::{BackupFolder, DoctorFacts, Outcome, Verdict, WHOLE_DATABASE};
+use rylie_migration::{CheckStatus, Deviation, MigrationState, MigrationStatus, Migrations, RoleCheck};
 
 use super::{LOCK, Wanted, limited};
 use crate::config::Config;
@@ -36,10 +36,15 @@ pub(super) async fn look(config: &Config, wanted: &Wanted<'_>, part: Duration, f
         }
     };
     let status = limited(part, migrations.status()).await;
-    let complete = status.as_ref().is_ok_and(|status| status.iter().all(is_fine));
-    facts
-        .outcomes
-        .insert("application.migrations", status.map_or_else(Outcome::not_checked, |status| of_migrations(&status)));
+    let complete = status.as_ref().is_ok_and(|status| !status.iter().any(is_open));
+    let not_ours = limited(part, not_ours(&mut migrations)).await.ok().flatten();
+    facts.outcomes.insert(
+        "application.migrations",
+        match (not_ours, status) {
+            (Some(found), _) => found,
+            (None, status) => status.map_or_else(Outcome::not_checked, |status| of_migrations(&status)),
+        },
+    );
     let marker = limited(part, migrations.mark()).await;
     let marker = match marker {
         Ok(mark) => of_marker(config, mark.map(|mark| mark.fingerprint)).await,
@@ -52,25 +57,70 @@ pub(super) async fn look(config: &Config, wanted: &Wanted<'_>, part: Duration, f
                 .await
                 .map_or_else(Outcome::not_checked, |drift| of_drift(&drift.differences))
         } else {
-            Outcome::not_checked("migrations are pending, and explain most differences; see application.migrations")
+            Outcome::not_checked(
+                "migrations are not complete, and explain most differences; see application.migrations",
+            )
         };
         facts.outcomes.insert("application.drift", drift);
     }
     if wanted.has("isolation.grants") {
         let checks = limited(part, migrations.check_roles()).await;
-        let grants = checks.map(|checks| checks.into_iter().find(|check| check.id == "roles.grants"));
-        let outcome = match grants {
-            Err(reason) => Outcome::not_checked(reason),
-            Ok(None) => return,
-            Ok(Some(check)) if check.status == CheckStatus::Ok => Outcome::ok(check.detail),
-            Ok(Some(check)) => Outcome::found(Verdict::Critical, "grants", check.detail),
-        };
-        facts.outcomes.insert("isolation.grants", outcome);
+        let outcome = checks.map_or_else(|reason| Some(Outcome::not_checked(reason)), of_grants);
+        facts.outcomes.extend(outcome.map(|outcome| ("isolation.grants", outcome)));
     }
 }
 
-fn is_fine(migration: &MigrationStatus) -> bool {
-    matches!(migration.state, MigrationState::Applied | MigrationState::Unknown)
+/// Rights on our tables that the migrations do not grant, and rights past row-level security. None on SQLite.
+fn of_grants(checks: Vec<RoleCheck>) -> Option<Outcome> {
+    let mut checks = checks.into_iter().filter(|check| ["roles.grants", "roles.old_rights"].contains(&check.id));
+    let first = checks.next()?;
+    Some(
+        checks.chain([first]).filter(|check| check.status != CheckStatus::Ok).fold(
+            Outcome::ok("no role has a right on our tables that the migrations do not grant"),
+            |outcome, check| outcome.with(Verdict::Critical, "grants", check.detail).fixed_by(check.fix, "none"),
+        ),
+    )
+}
+
+/// Returns a finding if the schema is not ours at all: every other one follows from it.
+async fn not_ours(migrations: &mut Migrations) -> rylie_migration::Result<Option<Outcome>> {
+    if migrations.mark().await?.is_some() {
+        return Ok(None);
+    }
+    let found = |detail: String, fix: &str| {
+        Some(Outcome::found(Verdict::Critical, WHOLE_DATABASE, detail).fixed_by(fix, "none"))
+    };
+    if migrations.needs_adoption().await? {
+        let detail =
+            "it has tables of the base that no migration created: Prisma made it, or it is another application's";
+        return Ok(found(detail.to_owned(), "check database_url; then rylie adopt --dry-run, and rylie adopt"));
+    }
+    let applied = migrations.status().await?.iter().any(|migration| migration.state != MigrationState::Pending);
+    Ok(match migrations.first_table().await? {
+        _ if applied => None,
+        Some(table) => {
+            found(format!("it belongs to another application: it has the table {table}"), "check database_url")
+        }
+        None => found("it is empty".to_owned(), "check database_url; then rylie migrate deploy"),
+    })
+}
+
+/// Whether the schema may lack what the migration creates.
+fn is_open(migration: &MigrationStatus) -> bool {
+    use MigrationState::{Failed, InDoubt, Inserted, Missing, Pending};
+    matches!(migration.state, Pending | Failed | InDoubt | Inserted | Missing)
+}
+
+/// `rylie migrate deploy` refuses every other state than these two.
+fn fix_of(migration: &MigrationStatus) -> String {
+    match migration.state {
+        MigrationState::Pending | MigrationState::Failed => "rylie migrate deploy".to_owned(),
+        MigrationState::Unknown => format!("use the version of the program that applied {}", migration.name),
+        _ => format!(
+            "restore the file of {0}; or, if the schema contains it, rylie migrate resolve {0} --applied --reason TEXT",
+            migration.name
+        ),
+    }
 }
 
 fn of_migrations(status: &[MigrationStatus]) -> Outcome {
@@ -84,7 +134,8 @@ fn of_migrations(status: &[MigrationStatus]) -> Outcome {
         let state = format!("{:?}", migration.state).to_lowercase();
         let detail =
             migration.detail.as_ref().map_or_else(|| format!("is {state}"), |detail| format!("is {state}: {detail}"));
-        outcome.with(level, format!("migration {}", migration.name), detail)
+        let outcome = outcome.with(level, format!("migration {}", migration.name), detail);
+        outcome.fixed_by(fix_of(migration), "as `rylie migrate plan` shows")
     })
 }
 

@@ -18,7 +18,7 @@ pub use backups::backup_outcomes;
 pub use jobs::job_outcomes;
 pub(super) use orphans::orphans;
 
-pub(super) static CHECKS: [CheckSpec; 37] = [
+pub(super) static CHECKS: [CheckSpec; 38] = [
     by_code("application.migrations", "Migrations are pending, were changed, or stopped half-way.", Look::Code)
         .fix("rylie migrate deploy", "as `rylie migrate plan` shows"),
     by_code("application.drift", "The live schema differs from the one that the migrations create.", Look::Code)
@@ -37,6 +37,12 @@ pub(super) static CHECKS: [CheckSpec; 37] = [
     audit::BACKLOG,
     by_code("application.audit-log", "The audit log was changed after it was sealed.", Look::Code)
         .fix("rylie audit verify --checkpoint FILE; keep a copy of the database as evidence", "none"),
+    by_code(
+        "application.audit-key",
+        "The signing key cannot be read, so the audit log is not sealed and no backup is certified.",
+        Look::Code,
+    )
+    .fix("restore the file of the setting audit_key; `chmod 600` it", "none"),
     by_code(
         "application.audit-checkpoint",
         "The newest checkpoint outside the database is old or missing, so a rebuilt log would not be noticed.",

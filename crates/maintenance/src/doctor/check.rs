@@ -5,6 +5,12 @@ use super::report::{CheckGroup, Limits, Severity};
 /// The id of the check that explains everything that was not checked.
 pub(crate) const REACHABLE: &str = "server.reachable";
 
+/// The id of the check of the migrations, which explains everything in a database that is not ours.
+pub(crate) const MIGRATIONS: &str = "application.migrations";
+
+/// The object of a finding that concerns the database as a whole.
+pub const WHOLE_DATABASE: &str = "database";
+
 /// A check: what it looks at, what the finding means, and what an operator does about it.
 pub(crate) struct CheckSpec {
     /// The stable id: group, dot, name.

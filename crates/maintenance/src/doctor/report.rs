@@ -203,6 +203,15 @@ impl Outcome {
         self.evidence.push(Evidence { level, object: object.into(), detail: detail.into(), fix: None });
         self
     }
+
+    /// Gives the last finding its own fix.
+    #[must_use]
+    pub fn fixed_by(mut self, command: impl Into<String>, lock: impl Into<String>) -> Self {
+        if let Some(last) = self.evidence.last_mut() {
+            last.fix = Some(Fix { command: command.into(), lock: lock.into() });
+        }
+        self
+    }
 }
 
 /// A value that differs.
@@ -265,6 +274,25 @@ impl DoctorReport {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         !self.checks.iter().any(|check| check.status.is_finding())
+    }
+
+    /// Returns the findings that no other one explains, the worst first. Each comes with the worst status of itself and of
+    /// the findings that it explains.
+    #[must_use]
+    pub fn root_causes(&self) -> Vec<(Verdict, &CheckResult)> {
+        let causes = self.checks.iter().filter(|check| check.status.is_finding() && check.root_cause.is_none());
+        let worst = |check: &CheckResult| {
+            let explained = self.explained_by(&check.id).map(|symptom| symptom.status);
+            explained.chain([check.status]).max().unwrap_or(check.status)
+        };
+        let mut causes: Vec<_> = causes.map(|check| (worst(check), check)).collect();
+        causes.sort_by_key(|(worst, _)| std::cmp::Reverse(*worst));
+        causes
+    }
+
+    /// Returns the checks whose root cause has this id: findings, and checks that could not be made.
+    pub fn explained_by<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a CheckResult> {
+        self.checks.iter().filter(move |check| check.root_cause.as_deref() == Some(id))
     }
 
     /// Returns a check by its id.

@@ -1,7 +1,7 @@
 //! One root cause instead of many symptoms.
 
-use super::check::REACHABLE;
-use super::report::{CheckResult, Verdict};
+use super::check::{MIGRATIONS, REACHABLE, WHOLE_DATABASE};
+use super::report::{CheckGroup, CheckResult, Verdict};
 
 /// When a finding explains another one.
 enum When {
@@ -9,9 +9,10 @@ enum When {
     Always,
     /// If both name one object.
     SameObject,
-    /// If each object of the symptom contains one of the cause, as `policy Task.p` does `Task`.
+    /// If each object of the symptom contains one of the cause, as `policy Task.p` does `Task`. Several causes together may
+    /// explain one symptom.
     EachNamed,
-    /// If each object of the symptom begins with this text.
+    /// If each object of the symptom begins with this text. Several causes together may explain one symptom.
     EachBegins(&'static str),
     /// If the symptom names the table of an index of the cause, as `table Task` is of `index Task.i`.
     TableOfIndex,
@@ -56,8 +57,6 @@ const RULES: &[(&str, &str, When)] = &[
     ("isolation.owners", "isolation.materialized-views", EachNamed),
     ("isolation.owners", "isolation.tenant-column", EachNamed),
     ("isolation.owners", "isolation.row-security", EachNamed),
-    ("isolation.owners", "tables.no-primary-key", EachNamed),
-    ("isolation.owners", "tables.sequence-end", EachNamed),
     ("isolation.search-path", "isolation.definer-functions", SameObject),
     ("application.drift", "application.migrations", Always),
     ("application.drift", "isolation.row-security", EachNamed),
@@ -66,6 +65,10 @@ const RULES: &[(&str, &str, When)] = &[
     ("application.drift", "isolation.extra-policy", EachNamed),
     ("application.drift", "isolation.public-grants", EachNamed),
     ("application.drift", "isolation.owners", EachBegins("owner of")),
+    ("application.drift", "isolation.schema-create", EachBegins("right of")),
+    ("application.drift", "isolation.grants", EachBegins("rights of")),
+    ("application.drift", "isolation.unit-roles", EachNamed),
+    ("application.drift", "isolation.search-path", EachNamed),
     ("application.drift", "tables.unlogged", EachNamed),
     ("isolation.with-check", "isolation.policy", SameObject),
     ("isolation.tenant-index", "application.drift", TableOfIndex),
@@ -86,6 +89,19 @@ const RULES: &[(&str, &str, When)] = &[
     ("application.purge-backlog", "application.jobs-failing", SameObject),
     ("application.purge-backlog", "application.jobs-late", SameObject),
     ("application.alerts-undelivered", "application.alert-targets", Always),
+    ("application.backup-age", "application.audit-key", Always),
+    ("application.backup-age", "application.backup-damage", SameObject),
+    ("application.audit-backlog", "application.audit-key", Always),
+    ("application.secrets-keys", "application.keyring", Always),
+    ("tables.unvalidated-constraint", "application.orphans", SameObject),
+    ("isolation.composite-keys", "tables.disabled-trigger", EachNamed),
+    ("isolation.probe-tenant", "isolation.policy", SameObject),
+    ("isolation.probe-identity", "isolation.public-grants", SameObject),
+    ("isolation.unrecorded-logins", "isolation.service-logins", EachNamed),
+    ("isolation.unrecorded-logins", "isolation.provisioned-logins", EachNamed),
+    ("server.replication-slots", "application.wal-arriving", SameObject),
+    ("server.reachable", "sqlite.integrity", Always),
+    ("application.drift", "sqlite.audit-triggers", EachNamed),
     ("sqlite.foreign-key-rows", "sqlite.integrity", Always),
 ];
 
@@ -113,30 +129,74 @@ pub(super) fn assign(checks: &mut [CheckResult]) {
 
 fn cause_of(check: &CheckResult, all: &[CheckResult]) -> Option<&'static str> {
     let found = |id: &str| all.iter().find(|other| other.id == id && other.status.is_finding());
+    if found(MIGRATIONS).is_some_and(is_of_no_schema) && needs_the_schema(check) {
+        return Some(MIGRATIONS);
+    }
     if check.status == Verdict::NotChecked {
-        let reason = check.reason.as_deref().unwrap_or_default();
-        if found(REACHABLE).is_some() && !reason.contains("configured") {
-            return Some(REACHABLE);
-        }
-        return found("queries.statistics")
-            .filter(|_| reason.contains("pg_stat_statements"))
-            .map(|_| "queries.statistics");
+        return prevented_by(check).into_iter().find(|cause| found(cause).is_some());
     }
     if !check.status.is_finding() {
         return None;
     }
-    let rule = |(symptom, cause, when): &&(&str, &'static str, When)| {
-        *symptom == check.id && found(cause).is_some_and(|cause| when.holds(check, cause))
-    };
-    RULES.iter().find(rule).map(|(_, cause, _)| *cause)
+    let rules = RULES.iter().filter(|(symptom, ..)| *symptom == check.id);
+    let causes: Vec<_> = rules.filter_map(|(_, id, when)| Some((*id, found(id)?, when))).collect();
+    if let Some((id, ..)) = causes.iter().find(|(_, cause, when)| when.holds(check, cause)) {
+        return Some(id);
+    }
+    let objects = objects(check);
+    let together = objects.iter().all(|object| causes.iter().any(|(_, cause, when)| when.names(object, cause)));
+    let first = causes.iter().find(|(_, cause, when)| objects.iter().any(|object| when.names(object, cause)));
+    first.filter(|_| together).map(|(id, ..)| *id)
+}
+
+/// Checks whose finding may be the reason that this one was not made.
+fn prevented_by(check: &CheckResult) -> Vec<&'static str> {
+    let reason = check.reason.as_deref().unwrap_or_default();
+    let mut causes = Vec::new();
+    if !reason.contains("configured") {
+        causes.push(REACHABLE);
+    }
+    if reason.contains("pg_stat_statements") {
+        causes.push("queries.statistics");
+    }
+    if reason.contains("holds a lock") {
+        causes.extend(["activity.idle-in-transaction", "activity.blocking", "activity.prepared-transactions"]);
+    }
+    if reason.contains("lost against a concurrent one") {
+        causes.push("sqlite.writable");
+    }
+    causes
+}
+
+/// Whether the database is not one of ours yet, so that nothing of the schema can be right.
+fn is_of_no_schema(migrations: &CheckResult) -> bool {
+    migrations.evidence.iter().any(|found| found.object == WHOLE_DATABASE)
+}
+
+fn needs_the_schema(check: &CheckResult) -> bool {
+    let of_schema = matches!(check.group, CheckGroup::Isolation | CheckGroup::Application)
+        || check.id.starts_with("sqlite.tenant-")
+        || check.id == "sqlite.audit-triggers";
+    // Logins belong to the server.
+    let of_server = objects(check).iter().any(|object| object.starts_with("login ") || object.starts_with("role "));
+    let reason = check.reason.as_deref().unwrap_or_default();
+    of_schema
+        && check.id != MIGRATIONS
+        && check.status != Verdict::Ok
+        && !of_server
+        && !reason.contains("configured")
+        && !reason.contains("--deep")
+}
+
+/// The objects that a check found, without quotes.
+fn objects(check: &CheckResult) -> Vec<String> {
+    let found = check.evidence.iter().filter(|found| found.level.is_finding());
+    found.map(|found| found.object.replace('"', "")).collect()
 }
 
 impl When {
+    /// Whether the cause alone explains the whole symptom.
     fn holds(&self, symptom: &CheckResult, cause: &CheckResult) -> bool {
-        let objects = |check: &CheckResult| -> Vec<String> {
-            let found = check.evidence.iter().filter(|found| found.level.is_finding());
-            found.map(|found| found.object.replace('"', "")).collect()
-        };
         let (of_symptom, of_cause) = (objects(symptom), objects(cause));
         match self {
             Self::Always => true,
@@ -146,9 +206,6 @@ impl When {
                     .iter()
                     .any(|cause| cause == object || (object == "prepared transaction" && cause.starts_with(object)))
             }),
-            Self::EachBegins(text) => {
-                !of_symptom.is_empty() && of_symptom.iter().all(|object| object.starts_with(text))
-            }
             Self::TableOfIndex => {
                 let tables: Vec<&str> = of_cause
                     .iter()
@@ -158,14 +215,21 @@ impl When {
                 let named = |text: String| text.replace('"', "").split(' ').any(|word| tables.contains(&word));
                 !symptom.evidence.is_empty() && texts.all(named)
             }
-            Self::EachNamed => {
-                let name = |object: &String| object.rsplit(' ').next().unwrap_or_default().to_owned();
-                let names: Vec<String> = of_cause.iter().map(name).filter(|name| !name.is_empty()).collect();
-                !of_symptom.is_empty()
-                    && of_symptom
-                        .iter()
-                        .all(|object| object.split([' ', '.']).any(|word| names.iter().any(|name| name == word)))
+            Self::EachNamed | Self::EachBegins(_) => {
+                !of_symptom.is_empty() && of_symptom.iter().all(|object| self.names(object, cause))
             }
+        }
+    }
+
+    /// Whether the cause explains this object of the symptom.
+    fn names(&self, object: &str, cause: &CheckResult) -> bool {
+        match self {
+            Self::EachBegins(text) => object.starts_with(text),
+            Self::EachNamed => objects(cause).iter().any(|cause| {
+                let name = cause.rsplit(' ').next().unwrap_or_default();
+                !name.is_empty() && object.split([' ', '.', ':']).any(|word| word == name)
+            }),
+            Self::Always | Self::SameObject | Self::TableOfIndex => false,
         }
     }
 }

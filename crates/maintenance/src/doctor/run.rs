@@ -24,6 +24,9 @@ const MOST: usize = 20;
 /// The time after which a run makes no further checks.
 const BUDGET: Duration = Duration::from_secs(20);
 
+/// The fix of a file that cannot be opened.
+const UNREADABLE: &str = "check database_url; `rylie migrate deploy` creates an absent file, `rylie backup restore` brings a damaged one back";
+
 /// The state of a run.
 pub(super) struct Run<'a> {
     pub(super) facts: &'a DoctorFacts,
@@ -76,7 +79,9 @@ pub async fn diagnose(engine: &Engine, facts: &DoctorFacts, options: &DoctorOpti
             run.outcomes.entry(REACHABLE).or_insert_with(|| Outcome::ok("the database answers"));
         }
         Err(reason) => {
-            run.outcomes.insert(REACHABLE, Outcome::found(Verdict::Critical, "server", reason));
+            let found = Outcome::found(Verdict::Critical, if engine.is_sqlite() { "file" } else { "server" }, reason);
+            let found = if engine.is_sqlite() { found.fixed_by(UNREADABLE, "none") } else { found };
+            run.outcomes.insert(REACHABLE, found);
         }
     }
     report(engine.is_sqlite(), run)
@@ -137,6 +142,7 @@ fn unmade(id: &str) -> &'static str {
 
 fn result(spec: &CheckSpec, outcome: Outcome, limits: Option<Limits>) -> CheckResult {
     let Outcome { detail, mut evidence, reason } = outcome;
+    evidence.iter_mut().for_each(make_visible);
     evidence.sort_by_key(|found| std::cmp::Reverse(found.level));
     let worst = evidence.iter().map(|found| found.level).max();
     let status = worst.unwrap_or(if reason.is_some() { Verdict::NotChecked } else { Verdict::Ok });
@@ -164,6 +170,22 @@ fn result(spec: &CheckSpec, outcome: Outcome, limits: Option<Limits>) -> CheckRe
         limits,
         evidence,
     }
+}
+
+/// Escapes control characters and marks of direction: the name of an object must not control a terminal, nor look like
+/// another line. A statement with such a name is not offered.
+fn make_visible(found: &mut Evidence) {
+    let hidden =
+        |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    for text in [&mut found.object, &mut found.detail] {
+        if text.contains(hidden) {
+            *text = text
+                .chars()
+                .map(|letter| if hidden(letter) { letter.escape_default().to_string() } else { letter.to_string() })
+                .collect();
+        }
+    }
+    found.fix.take_if(|fix| fix.command.contains(hidden));
 }
 
 fn summary(first: &Evidence, number: usize) -> String {

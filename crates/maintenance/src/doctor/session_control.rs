@@ -50,6 +50,28 @@ pub struct EndedSession {
     pub ended: Option<bool>,
 }
 
+/// Processes of the server itself, which no statement ends.
+const SERVER_PROCESSES: [&str; 10] = [
+    "a server process",
+    "archiver",
+    "background writer",
+    "checkpointer",
+    "io worker",
+    "logger",
+    "startup",
+    "walreceiver",
+    "walsummarizer",
+    "walwriter",
+];
+
+impl EndedSession {
+    /// Returns whether it is a process that the server needs, which cannot be ended.
+    #[must_use]
+    pub fn is_server_process(&self) -> bool {
+        self.protected.as_deref().is_some_and(|kind| SERVER_PROCESSES.contains(&kind))
+    }
+}
+
 /// Returns the sessions that a target names. Reads only. Fails with [`Error::Invalid`] if there is no such process of
 /// this database, and for this process's own session.
 pub async fn sessions_to_end(engine: &Engine, target: SessionTarget) -> Result<Vec<EndedSession>> {
@@ -100,7 +122,8 @@ pub async fn sessions_to_end(engine: &Engine, target: SessionTarget) -> Result<V
     Ok(sessions)
 }
 
-/// Ends the sessions, and sets `ended` in each. Protected ones are left unless `force` is set. A session that is no
+/// Ends the sessions, and sets `ended` in each. Protected ones are left unless `force` is set; processes of the server
+/// itself are always left. A session that is no
 /// longer the same one (another login or application has the process id) is left.
 ///
 /// Fails with [`Error::MayNotEnd`] if this login may end none of them. Where it may end some, `ended` of the others stays
@@ -112,7 +135,8 @@ pub async fn end_sessions(engine: &Engine, sessions: &mut [EndedSession], how: S
         "SELECT pg_catalog.{function}(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND coalesce(usename, 'system') = $2 AND coalesce(application_name, '') = $3"
     );
     let mut refused = false;
-    for session in sessions.iter_mut().filter(|session| force || session.protected.is_none()) {
+    let willing = |session: &&mut EndedSession| session.protected.is_none() || force && !session.is_server_process();
+    for session in sessions.iter_mut().filter(willing) {
         let query = sqlx::query_scalar::<_, bool>(AssertSqlSafe(sql.clone()))
             .persistent(false)
             .bind(session.pid)

@@ -42,8 +42,12 @@ pub(super) static CHECKS: [CheckSpec; 15] = [
         .fix("chmod 600 the file, and the files with -wal and -shm", "none"),
     by_code("sqlite.folder-rights", "Other users of the machine may replace the database.", Look::SqliteCode)
         .fix("chmod 700 the folder of the file", "none"),
-    by_code("sqlite.writable", "The file or its folder cannot be written by this user.", Look::SqliteCode)
-        .fix("give the file and its folder to the service's user", "none"),
+    by_code(
+        "sqlite.writable",
+        "The file cannot be written: a right is missing, or another process keeps the write lock.",
+        Look::SqliteCode,
+    )
+    .fix("give the file and its folder to the service's user; `fuser FILE` names the process with a lock", "none"),
     by_code("sqlite.network-file", "The file is on a network file system, whose locks do not work.", Look::SqliteCode)
         .fix("move the file to a local disk", "none"),
     schema::STATISTICS,
@@ -71,7 +75,10 @@ pub(super) async fn by_code_of(
         ("sqlite.wal-size", Some(path)) => file::wal_size(path, limits),
         ("sqlite.file-rights", Some(path)) => file::rights(path),
         ("sqlite.folder-rights", Some(path)) => file::folder_rights(path),
-        ("sqlite.writable", Some(path)) => file::writable(path),
+        ("sqlite.writable", Some(path)) => match file::writable(path) {
+            outcome if outcome.evidence.is_empty() => pages::write_lock(connection).await,
+            outcome => outcome,
+        },
         ("sqlite.network-file", Some(path)) => file::network(path),
         _ => Outcome::not_checked("it was not looked at"),
     }

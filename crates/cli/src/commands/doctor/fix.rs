@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use clap::Args;
 use rylie_db::Config;
-use rylie_db::maintenance::{DoctorOptions, DoctorReport, Engine, FixStep, fix_steps, run_fix};
+use rylie_db::maintenance::{DoctorOptions, DoctorReport, Engine, FixStep, Threshold, Verdict, fix_steps, run_fix};
 use serde_json::json;
 
 use super::confirm::confirm;
-use super::{text, verdict};
+use super::{text, threshold, verdict};
 use crate::arguments::Global;
 use crate::commands::superuser::refuse_foreign_code;
 use crate::failure::{Failure, Result};
@@ -32,6 +32,9 @@ pub(super) struct Fix {
     /// Only show what would run
     #[arg(long)]
     dry_run: bool,
+    /// Set a threshold, as `rylie doctor` does
+    #[arg(long, value_name = "CHECK=NUMBER", value_parser = threshold)]
+    threshold: Vec<Threshold>,
 }
 
 impl Fix {
@@ -44,41 +47,56 @@ impl Fix {
         };
         let steps = fix_steps(check, before.engine == "sqlite");
         if steps.is_empty() {
-            return Ok(report(&before, "nothing to fix"));
+            let text = if check.status == Verdict::NotChecked { "not checked, so not fixed" } else { "nothing to fix" };
+            return Ok(report(&before, text, None));
         }
         let shown: Vec<String> = steps.iter().map(shown).collect();
         if self.dry_run {
-            return Ok(report(&before, &shown.join("\n")));
+            return Ok(report(&before, &shown.join("\n"), None));
         }
         if !steps.iter().any(|step| !matches!(step, FixStep::Instruction(_))) {
             let text = format!("this needs a person:\n{}", shown.join("\n"));
-            return Ok(report(&before, &text));
+            return Ok(report(&before, &text, None));
         }
         if !self.yes {
             // Standard error may be closed.
             let _ = writeln!(std::io::stderr(), "{}", shown.join("\n"));
         }
         confirm(&format!("run the fix of {}", self.id), self.yes)?;
+        let mut failure = None;
         for step in &steps {
-            match step {
-                FixStep::Statement(fix) => run_fix(&Engine::new(settings.database_url())?, &fix.command).await?,
-                FixStep::Command(_, words) => command(words, global, &settings)?,
-                FixStep::Instruction(_) => {}
+            failure = run(step, global, &settings).await.err();
+            if failure.is_some() {
+                break;
             }
         }
         let after = self.look(&settings).await?;
-        Ok(report(&after, &format!("ran\n{}", shown.join("\n"))))
+        let done = if failure.is_some() { "failed, and later steps did not run" } else { "ran" };
+        Ok(report(&after, &format!("{done}\n{}", shown.join("\n")), failure))
     }
 
     async fn look(&self, settings: &Config) -> Result<DoctorReport> {
-        let options = DoctorOptions { only: vec![self.id.clone()], ..DoctorOptions::default() };
+        let options = DoctorOptions {
+            only: vec![self.id.clone()],
+            thresholds: self.threshold.clone(),
+            ..DoctorOptions::default()
+        };
         Ok(settings.doctor(&options).await?)
     }
 }
 
-fn report(outcome: &DoctorReport, done: &str) -> Report {
+async fn run(step: &FixStep, global: &Global, settings: &Config) -> Result<()> {
+    match step {
+        FixStep::Statement(fix) => Ok(run_fix(&Engine::new(settings.database_url())?, &fix.command).await?),
+        FixStep::Command(_, words) => command(words, global, settings),
+        FixStep::Instruction(_) => Ok(()),
+    }
+}
+
+/// The state after the fix. Its failure, if it has one, is the command's.
+fn report(outcome: &DoctorReport, done: &str, failure: Option<Failure>) -> Report {
     let text = format!("{done}\n\n{}", text::in_words(outcome));
-    Report::new(json!(outcome), text).with_verdict(verdict(outcome))
+    Report::new(json!(outcome), text).with_verdict(failure.or_else(|| verdict(outcome)))
 }
 
 fn shown(step: &FixStep) -> String {

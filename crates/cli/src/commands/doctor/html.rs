@@ -52,19 +52,18 @@ fn header(body: &mut String, report: &DoctorReport) {
 }
 
 fn findings(body: &mut String, report: &DoctorReport) {
-    let causes = |level| report.checks.iter().filter(move |check| check.status == level && check.root_cause.is_none());
     if report.is_healthy() {
         return;
     }
     put(body, "<section><h2>Findings</h2>\n");
-    for check in causes(Verdict::Critical).chain(causes(Verdict::Warning)) {
-        finding(body, check, report);
+    for (worst, check) in report.root_causes() {
+        finding(body, worst, check, report);
     }
     put(body, "</section>\n");
 }
 
-fn finding(body: &mut String, check: &CheckResult, report: &DoctorReport) {
-    let status = check.status.as_str();
+fn finding(body: &mut String, worst: Verdict, check: &CheckResult, report: &DoctorReport) {
+    let status = worst.as_str();
     put(
         body,
         &format!(
@@ -80,8 +79,8 @@ fn finding(body: &mut String, check: &CheckResult, report: &DoctorReport) {
     if let Some(fix) = &check.fix {
         put(body, &format!("<p>Fix: <code>{}</code><br/>Lock: {}</p>\n", escaped(&fix.command), escaped(&fix.lock)));
     }
-    let symptoms = report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id));
-    let (found, unmade): (Vec<&CheckResult>, Vec<_>) = symptoms.partition(|symptom| symptom.status.is_finding());
+    let (found, unmade): (Vec<_>, Vec<_>) =
+        report.explained_by(&check.id).partition(|symptom| symptom.status.is_finding());
     if !found.is_empty() {
         put(body, "<p>It explains:</p>\n<ul>");
         for symptom in found {

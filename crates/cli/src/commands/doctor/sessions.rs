@@ -76,6 +76,10 @@ impl Guard {
         let engine = Engine::new(settings.database_url())?;
         let mut sessions = sessions_to_end(&engine, target).await?;
         let protected = sessions.iter().find(|session| session.protected.is_some()).filter(|_| !self.force);
+        if let Some(process) = sessions.iter().find(|session| session.is_server_process()) {
+            let kind = process.protected.as_deref().unwrap_or_default();
+            return Err(Failure::Refused(format!("the process {} is {kind}, which no command ends", process.pid)));
+        }
         if let (Some(session), SessionTarget::Process(_)) = (protected, target) {
             let kind = session.protected.as_deref().unwrap_or_default();
             return Err(Failure::Refused(format!(
@@ -90,7 +94,7 @@ impl Guard {
             confirm(&format!("{verb} {}", lines.join("; ")), self.yes)?;
             end_sessions(&engine, &mut sessions, how, self.force).await?;
         }
-        Ok(report(&sessions))
+        Ok(report(&sessions, how))
     }
 }
 
@@ -99,9 +103,10 @@ fn line(session: &EndedSession) -> String {
     format!("{} ({}, {application}, {} for {} s)", session.pid, session.login, session.state, session.seconds)
 }
 
-fn report(sessions: &[EndedSession]) -> Report {
+fn report(sessions: &[EndedSession], how: SessionEnd) -> Report {
+    let done = if how == SessionEnd::Cancel { "cancelled the statement of" } else { "ended" };
     let outcome = |session: &EndedSession| match (session.ended, &session.protected) {
-        (Some(true), _) => format!("ended {}", line(session)),
+        (Some(true), _) => format!("{done} {}", line(session)),
         (Some(false), _) => format!("gone before: {}", line(session)),
         (None, Some(kind)) => format!("left, because it is {kind}: {}", line(session)),
         (None, None) => format!("left, because this login may not end it: {}", line(session)),

@@ -9,10 +9,8 @@ const OBJECTS: usize = 5;
 
 pub(super) fn in_words(report: &DoctorReport) -> String {
     let mut text = String::new();
-    for level in [Verdict::Critical, Verdict::Warning] {
-        for check in report.checks.iter().filter(|check| check.status == level && check.root_cause.is_none()) {
-            finding(&mut text, check, report);
-        }
+    for (worst, check) in report.root_causes() {
+        finding(&mut text, worst, check, report);
     }
     let unchecked: Vec<&CheckResult> =
         report.checks.iter().filter(|check| check.status == Verdict::NotChecked).collect();
@@ -20,7 +18,8 @@ pub(super) fn in_words(report: &DoctorReport) -> String {
         line(&mut text, &format!("not checked: {}", unchecked.len()));
         // Many checks lack the same right: one line each would hide the others.
         let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for check in unchecked {
+        // Those that a finding prevents are counted there.
+        for check in unchecked.into_iter().filter(|check| check.root_cause.is_none()) {
             let reason = check.reason.as_deref().unwrap_or_default();
             match reasons.iter_mut().find(|(known, _)| *known == reason) {
                 Some((_, ids)) => ids.push(&check.id),
@@ -57,8 +56,8 @@ fn server(report: &DoctorReport) -> &str {
     if report.server.is_empty() { &report.engine } else { &report.server }
 }
 
-fn finding(text: &mut String, check: &CheckResult, report: &DoctorReport) {
-    line(text, &format!("{}: {}", check.status.as_str(), check.id));
+fn finding(text: &mut String, worst: Verdict, check: &CheckResult, report: &DoctorReport) {
+    line(text, &format!("{}: {}", worst.as_str(), check.id));
     line(text, &format!("  {}", check.meaning));
     for found in check.evidence.iter().take(OBJECTS) {
         line(text, &format!("  {}: {}", found.object, found.detail));
@@ -70,8 +69,8 @@ fn finding(text: &mut String, check: &CheckResult, report: &DoctorReport) {
         line(text, &format!("  fix: {}", fix.command));
         line(text, &format!("  lock: {}", fix.lock));
     }
-    let symptoms = report.checks.iter().filter(|symptom| symptom.root_cause.as_deref() == Some(&check.id));
-    let (found, unmade): (Vec<_>, Vec<_>) = symptoms.partition(|symptom| symptom.status.is_finding());
+    let (found, unmade): (Vec<_>, Vec<_>) =
+        report.explained_by(&check.id).partition(|symptom| symptom.status.is_finding());
     for symptom in found {
         line(text, &format!("  explains {}: {}", symptom.id, symptom.detail));
     }

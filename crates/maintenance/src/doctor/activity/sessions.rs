@@ -51,7 +51,7 @@ pub(super) const LONG_QUERIES: CheckSpec = postgres(
        quote_ident(usename) || ' has run a statement for ' || age || ' s: ' || {query}, 'rylie doctor cancel ' || pid, \
        'none; the statement is rolled back' \
      FROM (SELECT *, extract(epoch FROM clock_timestamp() - query_start)::bigint AS age FROM pg_stat_activity \
-       WHERE state = 'active' AND pid <> pg_backend_pid() AND {kind} = 'client') a",
+       WHERE state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock' AND pid <> pg_backend_pid() AND {kind} = 'client') a",
 )
 .limits(300.0, 1_800.0, "seconds")
 .needs(&[Need::Statistics])

@@ -17,9 +17,20 @@ pub fn backup_outcomes(
     now: DateTime<Utc>,
     limits: &Limits,
 ) -> (Outcome, Outcome, Vec<BackupPoint>) {
+    let problem_of = |listed: &ListedBackup| match &listed.backup {
+        Err(problem) => Some(problem.clone()),
+        Ok(_) if listed.certificate.is_some() && listed.verified().is_none() => {
+            Some("changed since it was verified".to_owned())
+        }
+        Ok(_) => None,
+    };
     let newest = backups.iter().filter_map(ListedBackup::verified).map(|backup| backup.manifest.made_at).max();
     let age = match newest {
-        None => Outcome::found(Verdict::Critical, "backups", format!("none of {} backups is verified", backups.len())),
+        None => {
+            let damaged = backups.iter().find(|listed| problem_of(listed).is_some());
+            let object = damaged.map_or_else(|| "backups".to_owned(), |listed| format!("backup {}", listed.id));
+            Outcome::found(Verdict::Critical, object, format!("none of {} backups is verified", backups.len()))
+        }
         Some(made) => {
             #[expect(clippy::cast_precision_loss, reason = "days")]
             let days = (now - made).num_minutes() as f64 / 1_440.0;
@@ -38,13 +49,7 @@ pub fn backup_outcomes(
         backups.len()
     ));
     for listed in backups {
-        let problem = match &listed.backup {
-            Err(problem) => problem.clone(),
-            Ok(_) if listed.certificate.is_some() && listed.verified().is_none() => {
-                "changed since it was verified".to_owned()
-            }
-            Ok(_) => continue,
-        };
+        let Some(problem) = problem_of(listed) else { continue };
         damage = damage.with(Verdict::Warning, format!("backup {}", listed.id), problem);
     }
     if backups.is_empty() {

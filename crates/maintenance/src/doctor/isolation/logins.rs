@@ -109,26 +109,34 @@ pub(super) const PROVISIONED: CheckSpec = postgres(
 .needs(&[Need::Table("rylie_logins")])
 .fix("rylie roles provision, with the login's former options", "none; from its next statement on");
 
-/// A role belongs to the whole server, and so do its memberships. A provisioned login has a policy that names it.
+/// A role belongs to the whole server, and so do its memberships. A provisioned login has a policy that names it. From
+/// PostgreSQL 16 on, the right to create roles gives no other one, and a membership may lack the option to assume the role.
 pub(super) const UNRECORDED: CheckSpec = postgres(
     "isolation.unrecorded-logins",
-    "A login of another database may assume roles of the units in this one.",
-    "WITH other AS (SELECT r.oid, r.rolname, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS take, \
+    "A login that was not provisioned here may assume a role that reaches the rows of every tenant.",
+    "WITH take AS (SELECT CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS right_), \
+     base AS (SELECT relowner FROM pg_class WHERE oid = to_regclass('public.\"User\"')), \
+     other AS (SELECT r.oid, r.rolname, r.rolcreaterole, \
          (SELECT string_agg(DISTINCT quote_ident(d.datname), ', ') FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
            WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid IN ('pg_policy'::regclass, 'pg_class'::regclass)) AS elsewhere \
-       FROM pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
-         AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_') \
-         AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.\"User\"') AND pg_has_role(r.oid, c.relowner, 'MEMBER'))) \
-     SELECT 'warning', 'login ' || quote_ident(rolname), 'may assume ' || u.roles || ', and was not provisioned here; it has rights in ' || elsewhere, \
-       format('GRANT CONNECT ON DATABASE %1$I to each login of this database, then REVOKE CONNECT ON DATABASE %1$I FROM PUBLIC, %2$I', current_database(), rolname), \
-       'none; without the grants the service cannot connect' \
-     FROM other, LATERAL (SELECT string_agg(u.rolname, ', ' ORDER BY u.rolname) AS roles FROM pg_roles u \
-       WHERE u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') AND pg_has_role(other.oid, u.oid, other.take)) u \
-     WHERE u.roles IS NOT NULL AND elsewhere IS NOT NULL",
+       FROM pg_roles r, base WHERE r.rolcanlogin AND NOT r.rolsuper AND r.oid <> base.relowner AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
+         AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_')), \
+     wide AS (SELECT u.oid, u.rolname, 1 AS rank FROM pg_roles u, base WHERE u.oid = base.relowner \
+       UNION ALL SELECT u.oid, u.rolname, 2 FROM pg_roles u WHERE u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
+         OR NOT u.rolsuper AND u.oid IN (SELECT unnest(p.polroles) FROM pg_policy p WHERE p.polname ~ '^rylie_reader_' AND pg_get_expr(p.polqual, p.polrelid) = 'true') \
+       UNION ALL SELECT u.oid, u.rolname, 3 FROM pg_roles u WHERE u.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')), \
+     may AS (SELECT other.oid, string_agg(quote_ident(wide.rolname), ', ' ORDER BY wide.rank, wide.rolname) AS roles, bool_or(wide.rank = 1) AS owns, \
+         string_agg(quote_ident(wide.rolname), ', ' ORDER BY wide.rolname) FILTER (WHERE EXISTS (SELECT FROM pg_auth_members m WHERE m.member = other.oid AND m.roleid = wide.oid)) AS direct \
+       FROM other CROSS JOIN take JOIN wide ON wide.oid <> other.oid AND pg_has_role(other.oid, wide.oid, take.right_) GROUP BY other.oid) \
+     SELECT 'warning', 'login ' || quote_ident(rolname), CASE WHEN owns THEN 'may become the owner of the tables' ELSE 'may assume ' || roles END \
+         || ', and was not provisioned here' || coalesce('; it has rights in ' || elsewhere, ''), \
+       CASE WHEN elsewhere IS NOT NULL THEN format('GRANT CONNECT ON DATABASE %1$I to each login of this database, then REVOKE CONNECT ON DATABASE %1$I FROM PUBLIC, %2$I', current_database(), rolname) \
+         WHEN direct IS NOT NULL THEN format('if it needs none of that: REVOKE %s FROM %I', direct, rolname) END, \
+       CASE WHEN elsewhere IS NOT NULL THEN 'none; without the grants the service cannot connect' ELSE 'none; from its next statement on' END FROM other JOIN may USING (oid) \
+     UNION ALL SELECT 'warning', 'login ' || quote_ident(rolname), 'may create roles, and so may assume each one but a superuser''s', \
+       format('if it administers no role: ALTER ROLE %I NOCREATEROLE', rolname), 'none; from its next statement on' \
+     FROM other WHERE rolcreaterole AND oid NOT IN (SELECT oid FROM may) AND current_setting('server_version_num')::int < 160000",
 )
-.healthy("no login of another database may assume roles of the units here")
+.healthy("only provisioned logins may assume roles that reach every tenant")
 .needs(&[Need::Table("User")])
-.fix(
-    "GRANT CONNECT ON DATABASE … to each login of this database, then REVOKE it from PUBLIC and that login",
-    "none; without the grants the service cannot connect",
-);
+.fix("`rylie roles provision` if it belongs to the service; else REVOKE those roles FROM it", "none; from its next statement on");

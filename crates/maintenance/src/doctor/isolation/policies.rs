@@ -38,8 +38,7 @@ pub(super) const POLICY: CheckSpec = postgres(
 pub(super) const PERMISSIVE: CheckSpec = postgres(
     "isolation.extra-policy",
     "A policy lets a role see rows without comparing the tenant key.",
-    "SELECT CASE WHEN EXISTS (SELECT FROM unnest(p.polroles) r(oid) LEFT JOIN pg_roles o ON o.oid = r.oid WHERE r.oid = 0 OR o.rolname = 'rylie_tenant') THEN 'critical' ELSE 'warning' END, \
-       'table ' || t.name, 'its policy ' || quote_ident(p.polname) || ' does not compare the tenant key', 'DROP POLICY ' || quote_ident(p.polname) || ' ON ' || t.oid::regclass, \
+    "SELECT 'critical', 'table ' || t.name, 'its policy ' || quote_ident(p.polname) || ' does not compare the tenant key', 'DROP POLICY ' || quote_ident(p.polname) || ' ON ' || t.oid::regclass, \
        'ACCESS EXCLUSIVE for a moment' \
      FROM pg_policy p JOIN {tenant_tables} t ON t.oid = p.polrelid \
      WHERE p.polpermissive AND coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') !~ '^\\(\"tenantId\" = (current_setting\\(''rylie\\.tenant''::text, true\\)|''([^'']|'''')*''::text)\\)$' \

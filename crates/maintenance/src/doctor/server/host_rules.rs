@@ -16,7 +16,7 @@ pub(super) const FILE_ERRORS: CheckSpec = postgres(
     "A configuration file has errors, so a restart or a reload does not do what it says.",
     "SELECT 'warning', 'pg_hba.conf line ' || line_number, error, NULL, NULL FROM pg_hba_file_rules WHERE error IS NOT NULL \
      UNION ALL SELECT 'warning', sourcefile || ' line ' || sourceline, name || ': ' || error, NULL, NULL FROM pg_file_settings WHERE error IS NOT NULL AND NOT applied \
-       AND error NOT LIKE '%without restarting%'",
+       AND error NOT LIKE '%without restarting%' AND name NOT IN (SELECT s.name FROM pg_settings s WHERE s.pending_restart)",
 )
 .warns()
 .fix("correct the line, then SELECT pg_reload_conf()", "none");

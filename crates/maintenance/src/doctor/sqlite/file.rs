@@ -43,6 +43,10 @@ fn mode(path: &Path) -> std::io::Result<u32> {
 pub(super) fn rights(path: &Path) -> Outcome {
     let mut outcome = Outcome::ok("the file is for its owner only");
     for suffix in ["", "-wal", "-shm"] {
+        // The other two get the rights of the file, and may be of this session only.
+        if !outcome.evidence.is_empty() {
+            break;
+        }
         match mode(&next_to(path, suffix)) {
             Ok(mode) if mode & 0o077 != 0 => {
                 let level = if mode & 0o022 != 0 { Verdict::Critical } else { Verdict::Warning };

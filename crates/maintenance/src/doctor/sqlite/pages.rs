@@ -1,5 +1,6 @@
 //! Pages, journal and rows.
 
+use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use crate::doctor::data::DoctorData;
@@ -91,6 +92,27 @@ pub(super) async fn journal_mode(connection: &mut SqliteConnection) -> Outcome {
         Ok("wal") => Outcome::ok("the journal mode is wal"),
         Ok(mode) => Outcome::found(Verdict::Warning, "file", format!("the journal mode is {mode}")),
         Err(error) => Outcome::not_checked(reason(error)),
+    }
+}
+
+/// Takes the write lock for a moment, and changes nothing. A writer of the service holds it for milliseconds.
+pub(super) async fn write_lock(connection: &mut SqliteConnection) -> Outcome {
+    const TRY: &str = "PRAGMA busy_timeout = 2000; PRAGMA query_only = OFF; BEGIN IMMEDIATE";
+    const END: &str = "ROLLBACK; PRAGMA query_only = ON";
+    const BACK: &str = "PRAGMA query_only = ON";
+    let taken = sqlx::raw_sql(TRY).execute(&mut *connection).await;
+    // The session only reads from here on; without that, no later check could write either.
+    let _ = sqlx::raw_sql(if taken.is_ok() { END } else { BACK }).execute(connection).await;
+    match taken {
+        Ok(_) => Outcome::ok("the file can be written, and its write lock is free"),
+        Err(error) if error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "5") => {
+            Outcome::found(
+                Verdict::Critical,
+                "file",
+                "another process has kept the write lock for 2 s; every writer waits",
+            )
+        }
+        Err(error) => Outcome::not_checked(reason(&error)),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) const TENANT_INDEX: CheckSpec = sqlite(
 pub(super) const AUDIT_TRIGGERS: CheckSpec = sqlite(
     "sqlite.audit-triggers",
     "A trigger that protects the audit log is missing, so records can be changed.",
-    "SELECT 'critical', 'table AuditLog', 'lacks the trigger AuditLog_' || t.name, 'rylie drift', 'none' \
+    "SELECT 'critical', 'trigger AuditLog_' || t.name, 'is missing', NULL, NULL \
      FROM (SELECT 'no_update' AS name UNION ALL SELECT 'no_delete' UNION ALL SELECT 'no_replace') t \
      WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema s WHERE s.type = 'trigger' AND s.name = 'AuditLog_' || t.name)",
 )

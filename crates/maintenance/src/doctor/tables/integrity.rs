@@ -16,7 +16,7 @@ pub(super) const PRIMARY_KEY: CheckSpec = postgres(
 pub(super) const NOT_VALIDATED: CheckSpec = postgres(
     "tables.unvalidated-constraint",
     "A constraint was never checked against the rows that existed before it.",
-    "SELECT 'warning', 'constraint ' || quote_ident(k.conname), 'on ' || k.conrelid::regclass || ' is not validated', \
+    "SELECT 'warning', 'table ' || k.conrelid::regclass, 'its constraint ' || quote_ident(k.conname) || ' is not validated', \
        'ALTER TABLE ' || k.conrelid::regclass || ' VALIDATE CONSTRAINT ' || quote_ident(k.conname), \
        'SHARE UPDATE EXCLUSIVE; readers and writers continue' \
      FROM pg_constraint k WHERE NOT k.convalidated AND k.conrelid <> 0 AND k.contype IN ('c', 'f') AND k.connamespace = 'public'::regnamespace",
@@ -29,7 +29,8 @@ pub(super) const DISABLED_TRIGGER: CheckSpec = postgres(
     "A trigger does not fire, so the rule that it keeps is not kept.",
     "SELECT 'critical', 'table ' || t.tgrelid::regclass, CASE WHEN t.tgisinternal THEN 'the triggers of its foreign keys are disabled' \
          ELSE 'the trigger ' || quote_ident(t.tgname) || ' is ' || CASE t.tgenabled WHEN 'D' THEN 'disabled' ELSE 'for replicas only' END END, \
-       'ALTER TABLE ' || t.tgrelid::regclass || ' ENABLE TRIGGER ' || CASE WHEN t.tgisinternal THEN 'ALL' ELSE quote_ident(t.tgname) END, \
+       CASE WHEN t.tgisinternal AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN 'as a superuser: ' ELSE '' END \
+         || 'ALTER TABLE ' || t.tgrelid::regclass || ' ENABLE TRIGGER ' || CASE WHEN t.tgisinternal THEN 'ALL' ELSE quote_ident(t.tgname) END, \
        'SHARE ROW EXCLUSIVE for a moment' \
      FROM (SELECT DISTINCT tgrelid, tgisinternal, CASE WHEN tgisinternal THEN '' ELSE tgname END AS tgname, tgenabled FROM pg_trigger \
        WHERE tgenabled IN ('D', 'R')) t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'public'::regnamespace",
