@@ -169,9 +169,9 @@ impl Transaction {
         done.map_err(query_error)
     }
 
-    /// Ends a transaction that changed nothing. On SQLite one that may write holds the file's write lock, which is free
-    /// when this returns. Elsewhere the rollback runs in the background.
-    pub async fn end_unchanged(self) {
+    /// Rolls back. On SQLite one that may write holds the file's write lock, which is free when this returns. Elsewhere
+    /// the rollback runs in the background.
+    pub async fn rollback(self) {
         if self.access == Access::ReadWrite
             && let Some(EngineConnection::Sqlite(held)) = self.into_open()
         {

@@ -30,6 +30,10 @@ impl Tx {
         self.own.unit.commit().await
     }
 
+    pub(crate) async fn rollback(self) {
+        self.own.unit.rollback().await;
+    }
+
     pub(crate) async fn commit_with_position(self) -> Result<LogPosition> {
         self.own.unit.commit_with_position().await
     }

@@ -33,6 +33,10 @@ macro_rules! unit {
             /// the commit does not learn the outcome either.
             async fn commit(self: Box<Self>) -> Result<()>;
 
+            /// Rolls the unit's changes back. Dropping does so too, and logs a warning: there it may be a forgotten commit. On
+            /// SQLite the write lock is free when this returns; on PostgreSQL the rollback runs in the background.
+            async fn rollback(self: Box<Self>);
+
             /// As [`commit`](Self::commit), and returns a log position behind the changes. A unit opened
             /// [`after`](OpenReadOnly::after()) it sees them on any server. One round trip. If the unit only read:
             /// none, and the position precedes everything.
@@ -67,6 +71,10 @@ macro_rules! unit {
 
             async fn commit(self: Box<Self>) -> Result<()> {
                 Tx::commit(*self).await
+            }
+
+            async fn rollback(self: Box<Self>) {
+                Tx::rollback(*self).await;
             }
 
             async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
@@ -122,6 +130,8 @@ macro_rules! unit {
                 self.commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 Ok(())
             }
+
+            async fn rollback(self: Box<Self>) {}
 
             async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
                 self.commit().await?;

@@ -144,7 +144,7 @@ impl Tx {
     pub async fn commit(mut self) -> Result<()> {
         let done = match self.transaction.take() {
             Some(transaction) if !transaction.wrote() => {
-                transaction.end_unchanged().await;
+                transaction.rollback().await;
                 Ok(())
             }
             Some(transaction) => match transaction.settle().await {
@@ -156,6 +156,14 @@ impl Tx {
         self.settings_committed();
         self.refusals_recorded().await;
         done
+    }
+
+    /// Rolls the changes back, as dropping does, and without its warning.
+    pub async fn rollback(mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.rollback().await;
+        }
+        self.refusals_recorded().await;
     }
 
     /// Like [`commit`](Self::commit), and returns a log position after the commit.
@@ -171,7 +179,7 @@ impl Tx {
             // Without changes there is no position to wait for.
             unchanged => {
                 if let Some(transaction) = unchanged {
-                    transaction.end_unchanged().await;
+                    transaction.rollback().await;
                 }
                 Ok(LogPosition::default())
             }

@@ -72,7 +72,11 @@ impl Error {
             Self::PoolExhausted { .. } | Self::Contention | Self::ConnectionLost(_) => {
                 "the service cannot answer now, and nothing was changed; try again".to_owned()
             }
-            Self::Timeout => "the call took too long, and nothing was changed; ask for less".to_owned(),
+            Self::Timeout => {
+                "the call waited too long for another one, or took too long itself; nothing was changed: try again, or ask \
+                 for less"
+                    .to_owned()
+            }
             Self::OutcomeUnknown(_) => {
                 "whether the call took effect is unknown; read before you repeat it, or repeat it with the same \
                  idempotency key"
@@ -87,7 +91,9 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::PoolExhausted { .. } | Self::Contention | Self::ConnectionLost(_) => Some(Duration::from_secs(1)),
+            Self::PoolExhausted { .. } | Self::Contention | Self::ConnectionLost(_) | Self::Timeout => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }
@@ -121,7 +127,7 @@ mod tests {
     #[test]
     fn a_repetition_is_proposed_only_where_nothing_was_changed() {
         assert!(Error::Contention.retry_after().is_some());
-        assert!(Error::Timeout.retry_after().is_none());
+        assert!(Error::Timeout.retry_after().is_some());
         assert!(Error::KeyReused.retry_after().is_none());
     }
 }

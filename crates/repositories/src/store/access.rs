@@ -85,6 +85,11 @@ impl TenantAccess {
         self.unit.commit().await
     }
 
+    /// Rolls the changes back; see [`TenantUnit::rollback`].
+    pub async fn rollback(self) {
+        self.unit.rollback().await;
+    }
+
     /// Commits the changes and returns a position behind them; see [`TenantUnit::commit_with_position`].
     pub async fn commit_with_position(self) -> Result<LogPosition> {
         self.unit.commit_with_position().await
