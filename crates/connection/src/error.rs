@@ -231,7 +231,7 @@ impl From<DbErr> for Error {
                 reason: "text must not contain a NUL character, and JSON must not be nested deeper than 100 levels",
             },
             _ if matches!(&error, DbErr::Type(text) if text == UNSTORABLE_TIME) => {
-                Self::Invalid { what: "a time", reason: "its year must be 0 to 9999" }
+                Self::Invalid { what: "a time", reason: "its year must be 0 to 9999, and it must not be a leap second" }
             }
             _ if matches!(&error, DbErr::Type(text) if text == READ_ONLY) => {
                 Self::Invalid { what: "a write", reason: "the unit was opened read-only" }

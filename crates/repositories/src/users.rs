@@ -223,7 +223,7 @@ impl UserRepository for Tx {
 
     async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User> {
         may_assign(self, role)?;
-        let before = UserRepository::get(self, id).await?;
+        let before = self.of::<Entity>().get_for_update(id).await?;
         may_assign(self, before.role)?;
         let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
         // The condition includes the old role: after a concurrent change the record would be wrong.
@@ -234,7 +234,7 @@ impl UserRepository for Tx {
 
     async fn move_to(&self, id: &UserId, agency: Option<AgencyId>) -> Result<User> {
         self.across_tenants()?;
-        let before = UserRepository::get(self, id).await?;
+        let before = self.of::<Entity>().get_for_update(id).await?;
         if before.agency_id == agency {
             return Ok(before);
         }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use sea_orm::sea_query::prelude::chrono::Datelike;
+use sea_orm::sea_query::prelude::chrono::{Datelike, Timelike};
 use sea_orm::{DbErr, Statement, Value, Values};
 use sea_query_sqlx::SqlxValues;
 
@@ -22,7 +22,7 @@ pub fn refuse_unstorable<'v>(values: impl IntoIterator<Item = &'v Value>) -> Res
         if is_unstorable(value) {
             return Err(DbErr::Type(UNSTORABLE.to_owned()));
         }
-        if is_outside_years(value) {
+        if is_unstorable_time(value) {
             return Err(DbErr::Type(UNSTORABLE_TIME.to_owned()));
         }
     }
@@ -39,13 +39,14 @@ fn is_unstorable(value: &Value) -> bool {
     }
 }
 
-/// Returns whether a time is outside the years 0 to 9999. SQLite compares times as text, and the text of other years
-/// sorts wrongly; PostgreSQL stores only a part of them.
-fn is_outside_years(value: &Value) -> bool {
+/// Returns whether a time is outside the years 0 to 9999, or a leap second. SQLite compares times as text, and the text
+/// of other years sorts wrongly; PostgreSQL stores only a part of them, and a leap second as the next one.
+fn is_unstorable_time(value: &Value) -> bool {
+    let is = |year: i32, nanosecond: u32| !YEARS.contains(&year) || nanosecond >= 1_000_000_000;
     match value {
-        Value::ChronoDateTime(Some(at)) => !YEARS.contains(&at.year()),
-        Value::ChronoDateTimeUtc(Some(at)) => !YEARS.contains(&at.year()),
-        Value::Array(_, Some(items)) => items.iter().any(is_outside_years),
+        Value::ChronoDateTime(Some(at)) => is(at.year(), at.nanosecond()),
+        Value::ChronoDateTimeUtc(Some(at)) => is(at.year(), at.nanosecond()),
+        Value::Array(_, Some(items)) => items.iter().any(is_unstorable_time),
         _ => false,
     }
 }
