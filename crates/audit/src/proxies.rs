@@ -32,7 +32,7 @@ impl TrustedProxies {
     #[must_use]
     pub fn client(&self, peer: IpAddr, forwarded: Option<&str>) -> IpAddr {
         let mut client = peer.to_canonical();
-        for hop in forwarded.unwrap_or_default().rsplit(',') {
+        for hop in outside_quotes(forwarded.unwrap_or_default(), ',').into_iter().rev() {
             if !self.trust(client) {
                 break;
             }
@@ -74,10 +74,30 @@ fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
     }
 }
 
+/// Splits a header at a separator, except within quoted strings (RFC 7239, section 4): a proxy may quote what the client
+/// sent. An unfinished quoted string is one part.
+fn outside_quotes(text: &str, separator: char) -> Vec<&str> {
+    let (mut parts, mut begin, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if letter == separator && !quoted => {
+                parts.push(&text[begin..at]);
+                begin = at + letter.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[begin..]);
+    parts
+}
+
 /// Parses the address of one hop: `1.2.3.4`, `1.2.3.4:80`, `[::1]:80`, or the `for=` of RFC 7239.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
-    let node = hop.split(';').find_map(|pair| {
+    let node = outside_quotes(hop, ';').into_iter().find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         name.trim().eq_ignore_ascii_case("for").then_some(value.trim())
     });
@@ -95,6 +115,14 @@ mod tests {
     fn client(peer: &str, forwarded: Option<&str>) -> String {
         let proxies = TrustedProxies::parse(["10.0.0.0/8", "fd00::/8", "192.0.2.1"]).unwrap();
         proxies.client(peer.parse().unwrap(), forwarded).to_string()
+    }
+
+    #[test]
+    fn a_quoted_string_adds_no_hop() {
+        for hidden in ["\"a,b;for=8.8.8.8\"", "\"a\\\",for=8.8.8.8\"", "\"a;for=8.8.8.8;b\""] {
+            assert_eq!(client("10.0.0.1", Some(&format!("for=203.0.113.9;host={hidden}"))), "203.0.113.9", "{hidden}");
+            assert_eq!(client("10.0.0.1", Some(&format!("host={hidden};for=203.0.113.9"))), "203.0.113.9", "{hidden}");
+        }
     }
 
     #[test]
