@@ -3,10 +3,12 @@
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use rylie_db::repositories::MAX_ANSWER_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::etag::etag_of_json;
 use crate::problem::Problem;
+use crate::telemetry::not_stored;
 
 /// The header of an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -45,6 +47,11 @@ impl Answer {
         Self::of(StatusCode::NO_CONTENT)
     }
 
+    /// The answer without its body, which is too long to be stored.
+    fn shortened(&self) -> Self {
+        Self { body: None, ..self.clone() }
+    }
+
     /// Adds the `ETag` of the body, for a later `If-Match`.
     #[must_use]
     pub fn with_etag(mut self) -> Self {
@@ -56,8 +63,11 @@ impl Answer {
         Self { status: status.as_u16(), body: None, location: None, etag: None, cookie: None, replayed: false }
     }
 
+    /// Returns the form that is stored with an idempotency key. A body that is too long for it is left out.
     pub(crate) fn to_stored(&self) -> Result<String, Problem> {
-        serde_json::to_string(self).map_err(|error| Problem::internal(&error))
+        let text = |answer: &Self| serde_json::to_string(answer).map_err(|error| Problem::internal(&error));
+        let stored = text(self)?;
+        if stored.len() > MAX_ANSWER_BYTES { text(&self.shortened()) } else { Ok(stored) }
     }
 
     pub(crate) fn of_stored(text: &str) -> Result<Self, Problem> {
@@ -84,6 +94,7 @@ impl IntoResponse for Answer {
         if self.replayed {
             headers.insert(REPLAYED, HeaderValue::from_static("true"));
         }
+        not_stored(headers);
         if let Some(cookie) = self.cookie {
             headers.append(axum::http::header::SET_COOKIE, cookie);
         }

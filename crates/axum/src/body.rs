@@ -3,12 +3,13 @@
 use std::error::Error as StdError;
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::{FromRef, FromRequest, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::problem::{Problem, ProblemKind, malformed};
-use crate::web::Settings;
+use crate::web::{Settings, Web, web_of};
 
 /// The longest detail of a refused body, in characters: it may repeat a part of the body.
 const LONGEST_DETAIL: usize = 300;
@@ -32,9 +33,14 @@ pub(crate) fn parse_body<B: DeserializeOwned>(parts: &Parts, bytes: &[u8]) -> Re
         return serde_json::from_slice(b"null").map_err(|_| malformed("the call needs a body of JSON"));
     }
     if !is_json(parts) {
-        return Err(Problem::new(ProblemKind::NotJson, "send `Content-Type: application/json`"));
+        return Err(Problem::new(
+            ProblemKind::NotJson,
+            "send `Content-Type: application/json` in UTF-8, without `Content-Encoding`",
+        ));
     }
-    serde_json::from_slice(bytes).map_err(|error| {
+    // Clients send an empty object where a call takes nothing.
+    let nothing = || if bytes == b"{}" { serde_json::from_slice(b"null").ok() } else { None };
+    serde_json::from_slice(bytes).or_else(|error| nothing().ok_or(error)).map_err(|error| {
         let detail: String = error.to_string().chars().take(LONGEST_DETAIL).collect();
         malformed(format!("the body is not what this call takes: {detail}"))
     })
@@ -42,8 +48,33 @@ pub(crate) fn parse_body<B: DeserializeOwned>(parts: &Parts, bytes: &[u8]) -> Re
 
 fn is_json(parts: &Parts) -> bool {
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+    let mut parameters = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parameters.next().unwrap_or_default();
+    let is_json = kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
+    let is_utf_8 = parameters
+        .filter_map(|parameter| parameter.strip_prefix("charset=").map(|charset| charset.trim_matches('"').to_owned()))
+        .all(|charset| charset == "utf-8" || charset == "us-ascii");
+    is_json && is_utf_8 && !parts.headers.contains_key(CONTENT_ENCODING)
+}
+
+/// A body of JSON for a route that is open to strangers, such as the one that signs users in. It has the limits of
+/// [`Web`]: size, time and type. [`TenantWrite`](crate::TenantWrite) reads its own body.
+#[derive(Clone, Debug)]
+pub struct JsonBody<B>(pub B);
+
+impl<B, S> FromRequest<S> for JsonBody<B>
+where
+    B: DeserializeOwned,
+    S: Send + Sync,
+    Web: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body, &web_of(state).settings).await?;
+        parse_body(&parts, &bytes).map(Self)
+    }
 }
 
 /// The limit's error is a cause of the body's.

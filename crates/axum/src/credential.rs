@@ -7,7 +7,7 @@ use rylie_db::prelude::*;
 
 use crate::cookies::cookie;
 use crate::cross_site::refuse_cross_site;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 use crate::web::Web;
 
 /// The header with an API key.
@@ -15,7 +15,7 @@ const API_KEY: &str = "x-api-key";
 
 /// Returns the credential. A call has one of three:
 ///
-/// 1. `Authorization: Bearer` with a session's token or an API key;
+/// 1. `Authorization: Bearer` with a session's token, or with an API key that begins with `rk_`;
 /// 2. `X-API-Key` with an API key;
 /// 3. the session cookie. A browser sends it without being asked, so a write with it must come from the own site.
 ///
@@ -51,5 +51,5 @@ fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, Problem> {
 
 /// The same answer for every credential that signs no user in.
 fn refused() -> Problem {
-    Problem::new(ProblemKind::NotSignedIn, "sign in, and send the token as `Authorization: Bearer`")
+    rylie_db::repositories::Error::NotSignedIn.into()
 }

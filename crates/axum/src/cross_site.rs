@@ -16,9 +16,15 @@ pub(crate) fn refuse_cross_site(parts: &Parts, settings: &Settings) -> Result<()
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    // Two values are none: a proxy and this service could each read another one.
+    let text = |name: &str| {
+        let mut values = parts.headers.get_all(name).iter();
+        values.next().and_then(|value| value.to_str().ok()).filter(|_| values.next().is_none())
+    };
     let allowed = match text(ORIGIN.as_str()) {
-        Some(origin) => is_own(origin, host(parts)) || settings.allowed_origins.iter().any(|own| own == origin),
+        Some(origin) => {
+            is_own(origin, host(parts)) || settings.allowed_origins.iter().any(|own| own.eq_ignore_ascii_case(origin))
+        }
         None => !parts.headers.contains_key(ORIGIN) && text("sec-fetch-site") == Some("same-origin"),
     };
     if allowed {

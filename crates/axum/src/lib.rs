@@ -12,6 +12,7 @@ mod health;
 mod links;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod opened;
 mod origin;
 mod paging;
 mod path_id;
@@ -21,11 +22,14 @@ mod read;
 mod request_query;
 mod same_site;
 mod scope;
+#[cfg(feature = "serve")]
+mod serve;
 mod telemetry;
 mod web;
 mod write;
 
 pub use answer::Answer;
+pub use body::JsonBody;
 pub use etag::{etag_of, refuse_changed};
 pub use forwarded_header::ForwardedHeader;
 pub use health::{Probe, health_routes, metrics_route};
@@ -40,6 +44,8 @@ pub use read::TenantRead;
 pub use request_query::RequestQuery;
 pub use same_site::SameSite;
 pub use scope::Scope;
+#[cfg(feature = "serve")]
+pub use serve::{ServeLimits, serve};
 pub use telemetry::{CORRELATION_ID, telemetry};
 pub use web::Web;
 pub use write::{IDEMPOTENCY_KEY, TenantWrite, WriteUnit};

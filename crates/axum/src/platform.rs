@@ -11,10 +11,12 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::Answer;
 use crate::body::{parse_body, read_body};
+use crate::cookies::position_of;
 use crate::origin::origin_of;
 use crate::problem::{Problem, ProblemKind, malformed};
 use crate::scope::signed_in;
 use crate::web::{Web, web_of};
+use crate::write::IDEMPOTENCY_KEY;
 
 /// The header with the reason of a call across tenants, in UTF-8. It is recorded before the unit opens.
 pub const REASON: &str = "x-access-reason";
@@ -45,7 +47,11 @@ where
         let web = web_of(state);
         let (user, origin) = (signed_in(parts, &web).await?, origin_of(parts, &web));
         let reason = reason_of(&parts.headers, &user)?;
-        Ok(Self(web.store.platform_for(&user, &reason, origin).read_only().await?))
+        let unit = web.store.platform_for(&user, &reason, origin).read_only();
+        Ok(Self(match position_of(&parts.headers) {
+            Some(position) => unit.after(position).await?,
+            None => unit.await?,
+        }))
     }
 }
 
@@ -69,10 +75,17 @@ impl<B: Send> PlatformWrite<B> {
     {
         let Self { body, web, user, reason, origin } = self;
         let unit = Arc::new(web.store.platform_for(&user, &reason, origin).await?);
-        let mut answer = work(Arc::clone(&unit), body).await?;
+        let worked = work(Arc::clone(&unit), body).await;
         let Some(unit) = Arc::into_inner(unit) else {
             tracing::error!("a handler kept a copy of its unit; nothing was committed");
             return Err(Problem::new(ProblemKind::Internal, "the service failed to answer; its log has the reason"));
+        };
+        let mut answer = match worked {
+            Ok(answer) => answer,
+            Err(problem) => {
+                unit.rollback().await;
+                return Err(problem);
+            }
         };
         answer.cookie = web.position_cookie(unit.commit_with_position().await?);
         Ok(answer)
@@ -92,18 +105,32 @@ where
         let (parts, body) = request.into_parts();
         let user = signed_in(&parts, &web).await?;
         let reason = reason_of(&parts.headers, &user)?;
+        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+            return Err(malformed("calls across tenants take no `Idempotency-Key`; send the call without"));
+        }
         let bytes = read_body(body, &web.settings).await?;
         let (body, origin) = (parse_body(&parts, &bytes)?, origin_of(&parts, &web));
         Ok(Self { body, web, user, reason, origin })
     }
 }
 
+/// Whether a character could make a reason look like another one in the audit log.
+fn is_hidden(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Returns the reason. A user who is no super admin needs none: the store refuses the access and records it.
 fn reason_of(headers: &HeaderMap, user: &SignedInUser) -> Result<String, Problem> {
-    let reason = headers.get(REASON).map(|reason| String::from_utf8_lossy(reason.as_bytes()).trim().to_owned());
-    match reason.filter(|reason| (1..=LONGEST_REASON).contains(&reason.len())) {
+    let mut given = headers.get_all(REASON).iter();
+    let reason = given.next().map(|reason| String::from_utf8_lossy(reason.as_bytes()).trim().to_owned());
+    let says_something = |reason: &String| {
+        (1..=LONGEST_REASON).contains(&reason.len())
+            && reason.chars().any(char::is_alphanumeric)
+            && !reason.contains(is_hidden)
+    };
+    match reason.filter(says_something).filter(|_| given.next().is_none()) {
         Some(reason) => Ok(reason),
         None if user.role() != UserRole::SuperAdmin => Ok("none".to_owned()),
-        None => Err(malformed(format!("say in the header `{REASON}` why the work is across tenants, in 500 bytes"))),
+        None => Err(malformed(format!("say in one header `{REASON}` why the work is across tenants, in 500 bytes"))),
     }
 }

@@ -8,6 +8,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::telemetry::not_stored;
+
 /// The kinds of problems that this crate reports itself. Errors of units have the kinds of
 /// [`rylie_db::repositories::Error::kind`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -190,6 +192,7 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        not_stored(headers);
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }

@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestQuery {
             Some(_) => return Err(malformed("the parameter `deleted` is true or false")),
         };
         Ok(Self(RequestFilter {
-            status: status.map_err(rylie_db::repositories::Error::from)?,
+            status: status.map_err(|unknown| malformed(format!("the parameter `status`: {unknown}")))?,
             kind: parameters.get("type")?.map(Into::into),
             user: parameters.get("userId")?.map(str::parse).transpose()?,
             deleted,

@@ -1,13 +1,18 @@
 //! A span, a log line and a metric for each call, and the correlation id.
 
+use std::panic::AssertUnwindSafe;
+use std::task::Poll;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use rylie_db::prelude::*;
 use tracing::Instrument;
+
+use crate::problem::Problem;
 
 /// The header with the correlation id, in calls and answers.
 pub const CORRELATION_ID: &str = "x-request-id";
@@ -29,11 +34,13 @@ pub(crate) struct Correlation(pub(crate) String);
 /// - A span `http.request` has method, route template, status and correlation id. Paths and queries are not in it,
 ///   because they contain values.
 /// - The metric `http.server.request.duration` has method, route template and status.
-/// - A call whose client disconnects is counted with status 499.
+/// - A call whose client disconnects is counted with status 499. A handler that panics gets 500.
+/// - An answer has `Cache-Control: no-store` and `X-Content-Type-Options: nosniff`, unless the handler set its own.
 pub async fn telemetry(mut request: Request, next: Next) -> Response {
     let id = correlation_of(request.headers());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let span = tracing::info_span!(
+    // Of the level of errors, so that each logged error has the correlation id whatever the filter is.
+    let span = tracing::error_span!(
         "http.request",
         "otel.kind" = "server",
         "http.request.method" = method(&request),
@@ -43,12 +50,46 @@ pub async fn telemetry(mut request: Request, next: Next) -> Response {
     );
     let mut call = Call { method: method(&request), route, began: Instant::now(), status: CLOSED, span: span.clone() };
     request.extensions_mut().insert(Correlation(id.clone()));
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = answered(next.run(request)).instrument(span).await;
     call.status = response.status().as_u16();
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(CORRELATION_ID, id);
     }
+    not_stored(response.headers_mut());
     response
+}
+
+/// The answer of a handler; of one that panicked 500. Its unit is rolled back.
+async fn answered(handling: impl Future<Output = Response>) -> Response {
+    let mut handling = std::pin::pin!(handling);
+    let unwinding = std::future::poll_fn(|context| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    });
+    match unwinding.await {
+        Some(response) => response,
+        None => Problem::internal(&Panicked).into_response(),
+    }
+}
+
+/// A handler panicked. The panic's own message is on standard error, where its hook writes.
+#[derive(Debug)]
+struct Panicked;
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a handler panicked")
+    }
+}
+
+impl std::error::Error for Panicked {}
+
+/// Keeps browsers and proxies from storing an answer, unless the handler decided otherwise.
+pub(crate) fn not_stored(headers: &mut HeaderMap) {
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
 }
 
 /// The status of a call whose client disconnected.

@@ -107,10 +107,12 @@ impl Web {
     }
 
     /// Accepts writes with a session cookie from pages of this origin, such as `https://app.example.com`. Those of the
-    /// service's own host are always accepted.
+    /// service's own host are always accepted. A page of another origin also needs a CORS layer, such as that of
+    /// `tower-http`: its browser asks by `OPTIONS` first.
     #[must_use]
     pub fn allowing_origin(self, origin: impl Into<String>) -> Self {
-        self.with(|settings| settings.allowed_origins.push(origin.into()))
+        let origin = origin.into().trim_end_matches('/').to_ascii_lowercase();
+        self.with(|settings| settings.allowed_origins.push(origin))
     }
 
     /// Sets the longest body of a write, in bytes. A longer one gets 413.

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
@@ -15,6 +16,7 @@ use crate::body::{parse_body, read_body};
 use crate::credential::credential_of;
 use crate::etag::{if_match_of, refuse_changed};
 use crate::fingerprint::fingerprint_of;
+use crate::opened::opened;
 use crate::origin::origin_of;
 use crate::problem::{Problem, malformed};
 use crate::web::{Web, web_of};
@@ -29,8 +31,8 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 ///
 /// | repetition | answer |
 /// |---|---|
-/// | after the commit | the stored one, with `Idempotency-Replayed: true` |
-/// | while the first call runs | waits for it, then the stored one |
+/// | after the commit | the stored one, with `Idempotency-Replayed: true`; without its body if that has over 1 MiB |
+/// | while the first call runs | waits for it, then the stored one; after the lock timeout (5 s) 503 with `Retry-After` |
 /// | after an error or a rollback | the call runs |
 /// | with another method, path, query or body | 422 |
 ///
@@ -66,6 +68,11 @@ impl<B: Send> TenantWrite<B> {
         &self.body
     }
 
+    /// Returns the credential that the call came with, such as the session that a sign-out ends.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
     /// Opens the unit, runs `work`, stores the answer and commits. An error rolls everything back.
     ///
     /// Opening is retried; `work` runs at most once. It must not keep a copy of the unit.
@@ -74,16 +81,26 @@ impl<B: Send> TenantWrite<B> {
         F: FnOnce(WriteUnit, B) -> W + Send,
         W: Future<Output = Result<Answer, Problem>> + Send,
     {
-        let (access, claim) = retry(self.web.settings.retry, || self.open()).await?;
+        let (access, claim) = opened(self.web.settings.retry, || self.open()).await?;
         if let Some(Claim::Answered(answer)) = claim {
-            access.commit().await?;
-            return Answer::of_stored(&answer);
+            let position = access.commit_with_position().await?;
+            let mut answer = Answer::of_stored(&answer)?;
+            answer.cookie = self.web.position_cookie(position);
+            return Ok(answer);
         }
         let Self { body, web, key, if_match, .. } = self;
-        let unit = WriteUnit { access: Arc::new(access), if_match: if_match.map(Into::into) };
-        let mut answer = work(unit.clone(), body).await?;
+        let unit = WriteUnit { access: Arc::new(access), if_match: if_match.map(Into::into), compared: Arc::default() };
+        let worked = work(unit.clone(), body).await;
+        let worked = worked.and_then(|answer| unit.refuse_uncompared().map(|()| answer));
         let Some(access) = Arc::into_inner(unit.access) else {
             return Err(Problem::internal(&StillInUse));
+        };
+        let mut answer = match worked {
+            Ok(answer) => answer,
+            Err(problem) => {
+                access.rollback().await;
+                return Err(problem);
+            }
         };
         if let Some(key) = &key {
             access.idempotency().answer(key, &answer.to_stored()?).await?;
@@ -108,13 +125,24 @@ impl<B: Send> TenantWrite<B> {
 pub struct WriteUnit {
     access: Arc<TenantAccess>,
     if_match: Option<Arc<str>>,
+    /// Whether the handler has compared `If-Match`.
+    compared: Arc<AtomicBool>,
 }
 
 impl WriteUnit {
     /// Refuses the call with 412 if its `If-Match` does not name the present state. See
     /// [`refuse_changed`](crate::refuse_changed).
     pub fn refuse_changed<T: Serialize + ?Sized>(&self, present: &T) -> Result<(), Problem> {
+        self.compared.store(true, Ordering::Relaxed);
         refuse_changed(self.if_match.as_deref(), present)
+    }
+
+    /// A call whose condition nobody compared must not have an effect (RFC 9110, section 13.1.1).
+    fn refuse_uncompared(&self) -> Result<(), Problem> {
+        if self.if_match.is_none() || self.compared.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(malformed("this call does not compare `If-Match`; send it without"))
     }
 }
 

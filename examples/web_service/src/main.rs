@@ -3,6 +3,10 @@
 //! It uses the SQLite file `target/web_service.db`. With `DATABASE_URL=postgres://…` it uses that PostgreSQL database.
 //! `LISTEN` is its address, `127.0.0.1:3000` by default. It applies the migrations, creates an agency for a first look,
 //! prints three calls for curl, runs the scheduler, and ends gracefully at Ctrl-C or SIGTERM.
+//!
+//! `FIRST_LOOK=off` makes it a service: nothing is created or printed, `DATABASE_URL` and `RYLIE_KEYRING` must be set,
+//! cookies need HTTPS, and `TRUSTED_PROXIES` names the networks of the proxies. A database that is marked as production
+//! gets no first look.
 
 mod admin;
 mod app;
@@ -17,9 +21,9 @@ mod usage;
 mod users;
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use rylie_axum::{ServeLimits, serve};
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::maintenance::SchedulerOptions;
 use rylie_db::prelude::*;
@@ -31,13 +35,17 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 #[tokio::main]
 async fn main() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let database = Database::connect(config()?).await?;
+    // A full disk of the log must not end calls.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false).init();
+    let is_first_look = std::env::var_os("FIRST_LOOK").is_none_or(|look| look != "off");
+    let database = Database::connect(config(is_first_look)?).await?;
     let applied = database.migrate().await?;
     println!("{} migrations applied", applied.len());
     let listener = TcpListener::bind(std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned())).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    first_look::print(&database, listener.local_addr()?).await?;
+    if is_first_look {
+        first_look::print(&database, listener.local_addr()?).await?;
+    }
 
     let (stop, stopped) = tokio::sync::watch::channel(());
     let scheduler = database.scheduler(Vec::new(), SchedulerOptions::default())?;
@@ -45,8 +53,8 @@ async fn main() -> Result<()> {
         let mut stopped = stopped.clone();
         async move { scheduler.run(async move { drop(stopped.changed().await) }).await }
     });
-    let service = routes::router(&database).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(shutdown::asked()).await?;
+    let router = routes::router(&database, is_first_look)?;
+    serve(listener, router, ServeLimits::default(), shutdown::asked()).await?;
     // Calls have ended: the jobs end next, and the connections last.
     drop(stop);
     jobs.await?;
@@ -55,8 +63,15 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Configures the environment's database and keyring; both are files in `target` unless the environment names others.
-fn config() -> Result<Config> {
+/// Configures the environment's database and keyring. In a first look, both are files in `target` unless the environment
+/// names others.
+fn config(is_first_look: bool) -> Result<Config> {
+    if !is_first_look {
+        for name in ["DATABASE_URL", "RYLIE_KEYRING"] {
+            std::env::var_os(name).ok_or_else(|| format!("set {name}, or start without FIRST_LOOK=off"))?;
+        }
+        return Ok(Config::builder().environment()?.build()?);
+    }
     let folder = PathBuf::from("target");
     std::fs::create_dir_all(&folder)?;
     let keyring = folder.join("web_service-keyring.json");

@@ -3,7 +3,6 @@
 use axum::response::Response;
 use rylie_axum::{Answer, Paging, PathId, Problem, RequestQuery, TenantRead, TenantWrite};
 use rylie_db::prelude::*;
-use rylie_db::repositories::RequestChanges;
 use serde::Deserialize;
 
 pub(crate) async fn list(unit: TenantRead, filter: RequestQuery, paging: Paging) -> Result<Response, Problem> {
@@ -69,6 +68,8 @@ pub(crate) async fn set_status(write: TenantWrite<NewStatus>) -> Result<Answer, 
 pub(crate) async fn remove(PathId(id): PathId<RequestId>, write: TenantWrite) -> Result<Answer, Problem> {
     write
         .run(|unit, ()| async move {
+            unit.requests().get_for_update(&id).await?;
+            unit.refuse_changed(&unit.requests().get_with_tasks(&id).await?)?;
             unit.requests().remove(&id).await?;
             Ok(Answer::empty())
         })

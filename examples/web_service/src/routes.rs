@@ -6,16 +6,19 @@ use rylie_axum::{Web, health_routes};
 use rylie_db::audit::TrustedProxies;
 use rylie_db::prelude::*;
 
+use crate::Result;
 use crate::app::App;
 use crate::{admin, connections, openapi, requests, sessions, usage, users};
 
-pub(crate) fn router(database: &Database) -> Router {
-    // The cookie's name has no prefix that needs HTTPS, because the first look is on localhost.
-    let web = Web::new(database.store())
-        .trusting(TrustedProxies::parse(["127.0.0.0/8", "::1"]).unwrap_or_default())
-        .with_session_cookie("session")
-        .without_https();
-    Router::new()
+pub(crate) fn router(database: &Database, is_first_look: bool) -> Result<Router> {
+    let proxies = std::env::var("TRUSTED_PROXIES").unwrap_or_default();
+    let proxies = proxies.split(',').map(str::trim).filter(|network| !network.is_empty());
+    let mut web = Web::new(database.store()).trusting(TrustedProxies::parse(proxies)?);
+    if is_first_look {
+        // On localhost there is no HTTPS, which the default name of the cookie needs.
+        web = web.with_session_cookie("session").without_https();
+    }
+    Ok(Router::new()
         .route("/api/requests", get(requests::list).post(requests::create))
         .route("/api/requests/status", post(requests::set_status))
         .route("/api/requests/{id}", get(requests::one).patch(requests::update).delete(requests::remove))
@@ -31,5 +34,5 @@ pub(crate) fn router(database: &Database) -> Router {
         .fallback(rylie_axum::no_route)
         .method_not_allowed_fallback(rylie_axum::no_method)
         .with_state(App { web })
-        .layer(middleware::from_fn(rylie_axum::telemetry))
+        .layer(middleware::from_fn(rylie_axum::telemetry)))
 }

@@ -1,12 +1,11 @@
 //! Signing in and out.
 
-use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use rylie_axum::{Answer, Problem, ProblemKind, TenantWrite};
+use rylie_axum::{Answer, JsonBody, Problem, ProblemKind, TenantWrite};
 use rylie_db::prelude::*;
 use serde::Deserialize;
 
@@ -24,16 +23,18 @@ pub(crate) struct SignIn {
 /// for a wrong token.
 pub(crate) async fn sign_in(
     State(app): State<App>,
-    body: Result<Json<SignIn>, axum::extract::rejection::JsonRejection>,
+    JsonBody(SignIn { email, token }): JsonBody<SignIn>,
 ) -> Result<Response, Problem> {
     let wrong = || Problem::new(ProblemKind::NotSignedIn, "the token is wrong, was used before or has expired");
-    let Json(SignIn { email, token }) =
-        body.map_err(|_| Problem::new(ProblemKind::Malformed, "send `email` and `token`"))?;
+    // The mail went to the address in this spelling.
+    let email = email.trim().to_lowercase();
     let unit = app.web.store().identity().await?;
-    if !unit.verification_tokens().consume(&email, &Token::new(token)).await? {
+    let is_right = unit.verification_tokens().consume(&email, &Token::new(token)).await?;
+    let user = if is_right { unit.identities().find_by_email(&email).await? } else { None };
+    let Some(user) = user else {
+        unit.rollback().await;
         return Err(wrong());
-    }
-    let user = unit.identities().find_by_email(&email).await?.ok_or_else(wrong)?;
+    };
     let expires = SystemEnv.now() + TimeDelta::hours(8);
     let session = unit.sessions().begin(&user.id, expires).await?;
     unit.commit().await?;
@@ -41,20 +42,15 @@ pub(crate) async fn sign_in(
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
 
-/// Ends the session of the cookie or the bearer token.
-pub(crate) async fn sign_out(
-    State(app): State<App>,
-    headers: HeaderMap,
-    write: TenantWrite,
-) -> Result<Response, Problem> {
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()?.split_once(' '));
-    let token = bearer.map(|(_, token)| Token::new(token)).or_else(|| app.web.session_token(&headers));
+/// Ends the session that the call came with. A call with an API key has none.
+pub(crate) async fn sign_out(State(app): State<App>, write: TenantWrite) -> Result<Response, Problem> {
+    let Credential::Session(token) = write.credential().clone() else {
+        return Err(Problem::new(ProblemKind::Malformed, "an API key has no session to end"));
+    };
     // Runs the checks of a write: the caller is signed in, and the call comes from an own page.
     let answer = write.run(|_, ()| async { Ok(Answer::empty()) }).await?;
-    if let Some(token) = token {
-        let unit = app.web.store().identity().await?;
-        unit.sessions().end(&token).await?;
-        unit.commit().await?;
-    }
+    let unit = app.web.store().identity().await?;
+    unit.sessions().end(&token).await?;
+    unit.commit().await?;
     Ok(([(SET_COOKIE, app.web.ended_session_cookie()?)], answer).into_response())
 }

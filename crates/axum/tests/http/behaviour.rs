@@ -107,8 +107,7 @@ async fn no_call_without_a_credential_and_no_foreign_row() {
     let path = format!("/requests/{}", foreign.id);
     for method in [Method::GET, Method::PATCH, Method::DELETE] {
         let answer = call(method.clone(), &path).token(&token).json(&json!({})).on(&router).await;
-        let expected = if method == Method::DELETE { 400 } else { 404 };
-        assert_eq!(answer.status, expected, "{method}");
+        assert_eq!(answer.status, 404, "{method}");
     }
     let absent = call(Method::DELETE, &path).token(&token).on(&router).await;
     let unknown = call(Method::DELETE, "/requests/unknown").token(&token).on(&router).await;
@@ -229,6 +228,8 @@ async fn a_cookie_reads_from_anywhere_and_writes_only_from_the_own_pages() {
     ] {
         assert_eq!(write().header(name, value).on(&router).await.status, 201, "{name}: {value}");
     }
+    let two = write().header("origin", "https://service.example").header("origin", "https://evil.example");
+    assert_eq!(two.on(&router).await.problem(), "cross-site");
     let two = format!("session={}; session=planted", token.expose());
     assert_eq!(call(Method::GET, "/requests").header("cookie", &two).on(&router).await.status, 401);
 }
@@ -257,6 +258,52 @@ async fn a_change_of_an_old_state_is_refused() {
     assert_eq!(change(&format!("W/{tag}"), "weak").on(&router).await.status, 412);
 }
 
+/// A condition that nobody compared could be false.
+#[tokio::test]
+async fn a_call_that_does_not_compare_its_condition_has_no_effect() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let token = session(&world, &agency.admin.user.id).await;
+    let router = router(world.store());
+    let request = agency.request().await.unwrap();
+    let path = format!("/requests/{}", request.id);
+    let remove = || call(Method::DELETE, &path).token(&token);
+
+    let refused = remove().header("if-match", "\"stale\"").on(&router).await;
+
+    assert_eq!((refused.status.as_u16(), refused.problem()), (400, "malformed"));
+    assert_eq!(call(Method::GET, &path).token(&token).on(&router).await.status, 200);
+    // Clients send an empty object where a call takes nothing.
+    assert_eq!(remove().json(&json!({})).on(&router).await.status, 204);
+}
+
+#[tokio::test]
+async fn no_answer_is_stored_by_a_browser_or_a_proxy() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let token = session(&world, &agency.admin.user.id).await;
+    let router = router(world.store());
+    for (path, status) in [("/requests", 200), ("/requests/none", 404), ("/nowhere", 404)] {
+        let answer = call(Method::GET, path).token(&token).on(&router).await;
+        assert_eq!(answer.status, status);
+        assert_eq!((answer.header("cache-control"), answer.header("x-content-type-options")), ("no-store", "nosniff"));
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_the_engines_store_differently_is_refused() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let request = agency.request().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let new: NewTask =
+        serde_json::from_value(json!({"title": "t", "type": "PAGE", "dueDate": "2026-06-30T23:59:60Z"})).unwrap();
+
+    let refused = unit.tasks().add(&request.id, new).await;
+
+    assert!(refused.unwrap_err().to_string().contains("leap second"));
+}
+
 #[tokio::test]
 async fn work_across_tenants_needs_a_super_admin_and_a_reason_and_is_recorded() {
     let world = world().await;
@@ -272,6 +319,14 @@ async fn work_across_tenants_needs_a_super_admin_and_a_reason_and_is_recorded() 
     assert_eq!(all().token(&ann).on(&router).await.problem(), "forbidden");
     assert_eq!(all().token(&ann).header("x-access-reason", "curious").on(&router).await.problem(), "forbidden");
     assert_eq!(all().token(&root).on(&router).await.problem(), "malformed");
+    for hidden in ["\u{200b}", "ticket \u{202e}7", "..."] {
+        assert_eq!(all().token(&root).header("x-access-reason", hidden).on(&router).await.problem(), "malformed");
+    }
+    let two = all().token(&root).header("x-access-reason", "ticket 7").header("x-access-reason", "ticket 8");
+    assert_eq!(two.on(&router).await.problem(), "malformed");
+    let keyed = call(Method::POST, "/admin/agencies").token(&root).header("x-access-reason", "a new customer");
+    let keyed = keyed.header("idempotency-key", "k").json(&json!({"name": "East"}));
+    assert_eq!(keyed.on(&router).await.problem(), "malformed", "such a call cannot be repeated safely");
     let page = all().token(&root).header("x-access-reason", "ticket 7").on(&router).await;
     assert_eq!((page.status.as_u16(), page.json["total"].as_u64()), (200, Some(2)));
     let new = call(Method::POST, "/admin/agencies").token(&root).header("x-access-reason", "a new customer");

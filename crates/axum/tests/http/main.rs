@@ -6,4 +6,5 @@
 mod mocked;
 mod postgres;
 mod service;
+mod serving;
 mod sqlite;

@@ -10,12 +10,11 @@ use axum::response::Response;
 use axum::routing::{get, patch, post};
 use axum::{Router, middleware};
 use rylie_axum::{
-    Answer, CursorPaging, Paging, PathId, PlatformRead, PlatformWrite, Problem, RequestQuery, TenantRead, TenantWrite,
-    Web, etag_of,
+    Answer, CursorPaging, JsonBody, Paging, PathId, PlatformRead, PlatformWrite, Problem, RequestQuery, TenantRead,
+    TenantWrite, Web, etag_of,
 };
 use rylie_db::audit::TrustedProxies;
 use rylie_db::prelude::*;
-use rylie_db::repositories::RequestChanges;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -29,6 +28,8 @@ pub(crate) fn router(store: Arc<dyn Store>) -> Router {
         .route("/requests/walk", get(walk))
         .route("/requests/{id}", patch(update).get(one).delete(remove))
         .route("/admin/requests", get(all))
+        .route("/sign-in", post(sign_in))
+        .route("/panics", get(panics))
         .route("/admin/agencies", post(agency))
         .fallback(rylie_axum::no_route)
         .method_not_allowed_fallback(rylie_axum::no_method)
@@ -76,6 +77,16 @@ async fn remove(PathId(id): PathId<RequestId>, write: TenantWrite) -> Result<Ans
             Ok(Answer::empty())
         })
         .await
+}
+
+async fn sign_in(JsonBody(body): JsonBody<NewRequest>) -> String {
+    body.title
+}
+
+async fn panics(unit: TenantRead) -> String {
+    let roles = [unit.user().role()];
+    let number = roles.len();
+    roles[number].to_string()
 }
 
 async fn all(unit: PlatformRead, filter: RequestQuery, paging: Paging) -> Result<Response, Problem> {

@@ -63,7 +63,8 @@ async fn every_route_works_as_it_is_documented() {
     assert_eq!(send(status(json!([id, "unknown"]))).await.status, 404);
     assert_eq!(send(call("DELETE", path.clone()).token(&token)).await.status, 204);
     assert_eq!(send(call("GET", path.clone()).token(&token)).await.status, 404);
-    assert_eq!(send(call("POST", format!("{path}/restore")).token(&token)).await.status, 200);
+    let restored = send(call("POST", format!("{path}/restore")).token(&token)).await;
+    assert_eq!(restored.status, 200);
     let ga4 =
         send(call("PUT", "/api/connections/ga4").token(&token).json(&json!({"accessToken": "ya29.canary"}))).await;
     assert_eq!(ga4.status, 200);
@@ -82,12 +83,93 @@ async fn every_route_works_as_it_is_documented() {
     let all = call("GET", "/api/admin/requests").token(&root).header("x-access-reason", "ticket 7");
     let all = send(all).await;
     assert_eq!((all.status, &all.json["requests"][0]["agency"]["id"]), (200, &json!(agency.agency.id)));
-    let document = send(call("GET", "/openapi.json")).await;
-    assert!(document.json["components"]["schemas"]["Problem"].is_object());
-    assert_eq!(send(call("DELETE", "/api/session").token(&token)).await.status, 204);
+    let stale = call("DELETE", path.clone()).token(&token).header("if-match", tag);
+    assert_eq!(send(stale).await.status, 412);
+    let document = send(call("GET", "/openapi.json")).await.json;
+    for (schema, value) in [
+        ("Request", &restored.json),
+        ("Task", &made.json["tasks"][0]),
+        ("User", &promoted.json),
+        ("Ga4Connection", &ga4.json),
+    ] {
+        let described = &document["components"]["schemas"][schema]["properties"];
+        assert_eq!(members(described), members(value), "{schema}");
+    }
+    // The blank before the token is no part of it.
+    let sign_out = call("DELETE", "/api/session").header("authorization", format!("Bearer  {token}"));
+    assert_eq!(send(sign_out).await.status, 204);
     assert_eq!(send(call("GET", "/api/requests").token(&token)).await.status, 401, "signed out");
 
     assert!(service.terminate().await, "it ends gracefully");
+}
+
+fn members(object: &Value) -> BTreeSet<String> {
+    object.as_object().unwrap().keys().cloned().collect()
+}
+
+/// The routes, as the router has them, and the references of the document.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_describes_every_route() {
+    let (world, folder) = (world().await, TempDir::new().unwrap());
+    let service = Service::start(&world, folder.path()).await;
+    let document = call("GET", "/openapi.json").send(service.address).await.unwrap().json;
+
+    let routes = include_str!("../../src/routes.rs");
+    let routes = routes.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split_once("\", "));
+    let mut expected = BTreeSet::from(["get /health".to_owned(), "get /ready".to_owned()]);
+    for (path, methods) in routes.filter(|(path, _)| path.starts_with("/api/")) {
+        let of_route = ["get", "post", "put", "patch", "delete"]
+            .into_iter()
+            .filter(|method| methods.starts_with(&format!("{method}(")) || methods.contains(&format!(").{method}(")));
+        expected.extend(of_route.map(|method| format!("{method} {path}")));
+    }
+    let paths = document["paths"].as_object().unwrap();
+    let described = paths
+        .iter()
+        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}")));
+    assert_eq!(described.collect::<BTreeSet<_>>(), expected);
+    assert!(expected.len() >= 15, "{expected:?}");
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+}
+
+/// Nothing of the first look exists in production, nor where it is turned off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_creates_nobody_and_asks_for_its_settings() {
+    let (world, folder) = (world().await, TempDir::new().unwrap());
+    let nothing = Service::refused(folder.path(), &[("FIRST_LOOK", "off")]).await;
+    assert!(nothing.contains("set DATABASE_URL"), "{nothing}");
+    let service = Service::start_as(&world, folder.path(), &[("FIRST_LOOK", "off")], "listening").await;
+    assert_eq!(call("GET", "/ready").send(service.address).await.unwrap().status, 200);
+    assert!(!service.printed.iter().any(|line| line.contains("Bearer")), "{:?}", service.printed);
+    service.kill().await;
+    let mut migrations = world.database().migrations().await.unwrap();
+    migrations.mark_environment(rylie_db::migration::Environment::Production, None).await.unwrap();
+
+    let service = Service::start_as(&world, folder.path(), &[], "the database is marked as production").await;
+
+    assert_eq!(call("GET", "/ready").send(service.address).await.unwrap().status, 200);
+    let unit = world.platform().await.unwrap();
+    let users = unit.users().list(UserFilter::default(), PageRequest::default()).await.unwrap();
+    assert!(users.items.iter().all(|user| !user.email.ends_with("first-look.example")), "{users:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_out_needs_a_session() {
+    let (world, folder) = (world().await, TempDir::new().unwrap());
+    let agency = world.agency().await.unwrap();
+    let unit = agency.unit().await.unwrap();
+    let key = unit.api_keys().issue(&agency.admin.user.id).await.unwrap();
+    unit.commit().await.unwrap();
+    let service = Service::start(&world, folder.path()).await;
+    let with_key = |method, path: &str| call(method, path).header("x-api-key", key.expose());
+
+    let refused = with_key("DELETE", "/api/session").send(service.address).await.unwrap();
+
+    assert_eq!(refused.status, 400);
+    assert_eq!(with_key("GET", "/api/requests").send(service.address).await.unwrap().status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
