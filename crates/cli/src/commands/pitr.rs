@@ -69,7 +69,7 @@ impl Place {
 /// Receive WAL into the folder, until SIGTERM or SIGINT
 ///
 /// Runs PostgreSQL's `pg_receivewal` with the replication slot, and starts it again when it ends. Each part of the WAL
-/// is on disk before it is acknowledged. Run it as a service: `packaging/rylie-pitr-receive.service`.
+/// is on disk before it is acknowledged. Run it as a service: `packaging/systemd/rylie-pitr-receive.service`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rylie pitr receive --folder /var/lib/rylie/pitr")]
 pub(crate) struct Receive {
