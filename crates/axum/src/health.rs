@@ -20,7 +20,7 @@ pub trait Probe: Clone + Send + Sync + 'static {
 }
 
 /// A database is ready if it answers and has every migration of this version. It is asked by the pool: no connection
-/// more, three round trips.
+/// more, two round trips.
 impl Probe for Database {
     async fn ready(&self) -> Result<(), Problem> {
         if self.is_migrated().await? {

@@ -101,7 +101,7 @@ pub(super) async fn write_lock(connection: &mut SqliteConnection) -> Outcome {
     const END: &str = "ROLLBACK; PRAGMA query_only = ON";
     const BACK: &str = "PRAGMA query_only = ON";
     let taken = sqlx::raw_sql(TRY).execute(&mut *connection).await;
-    // The session only reads from here on; without that, no later check could write either.
+    // If this fails, the session could write, and no check does.
     let _ = sqlx::raw_sql(if taken.is_ok() { END } else { BACK }).execute(connection).await;
     match taken {
         Ok(_) => Outcome::ok("the file can be written, and its write lock is free"),
