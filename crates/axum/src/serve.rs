@@ -1,4 +1,4 @@
-//! Serving strangers: limits that hold before anybody is signed in.
+//! Serving strangers: limits that hold before a caller is signed in.
 
 use std::io;
 use std::net::SocketAddr;

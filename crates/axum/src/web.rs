@@ -121,7 +121,7 @@ impl Web {
         self.with(|settings| settings.body_limit = bytes)
     }
 
-    /// Sets how long a body may take to arrive. No unit is open meanwhile. A slower one gets 408.
+    /// Sets how long a body may take to arrive. No unit is open then. A slower one gets 408.
     #[must_use]
     pub fn with_body_timeout(self, limit: Duration) -> Self {
         self.with(|settings| settings.body_timeout = limit)

@@ -137,7 +137,7 @@ impl WriteUnit {
         refuse_changed(self.if_match.as_deref(), present)
     }
 
-    /// A call whose condition nobody compared must not have an effect (RFC 9110, section 13.1.1).
+    /// A call whose condition was not compared must not have an effect (RFC 9110, section 13.1.1).
     fn refuse_uncompared(&self) -> Result<(), Problem> {
         if self.if_match.is_none() || self.compared.load(Ordering::Relaxed) {
             return Ok(());

@@ -208,12 +208,12 @@ impl Transaction {
         self.settled(&mut open).await
     }
 
-    /// Makes the transaction fail, as a failed statement does. Only a rollback to an earlier savepoint mends it.
+    /// Makes the transaction fail, as a failed statement does. Only a rollback to an earlier savepoint repairs it.
     pub fn fail(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether a statement failed, and no rollback to a savepoint mended it.
+    /// Returns whether a statement failed, and no rollback to a savepoint repaired it.
     pub fn has_failed(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }

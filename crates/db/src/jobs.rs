@@ -57,7 +57,7 @@ impl Database {
         Ok(jobs)
     }
 
-    /// An alert needs a target; without one, `rylie doctor` tells the same.
+    /// An alert needs a target; without one, `rylie doctor` says the same.
     fn doctor_job(&self) -> Option<Arc<dyn Job>> {
         let notifiers = self.notifiers();
         if notifiers.is_empty() || self.config().pool.behind_pooler {

@@ -215,7 +215,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// The server of a drill lacks what the restore needs. This tells nothing about the backup.
+    /// The server of a drill lacks what the restore needs. This says nothing about the backup.
     #[error("the backup was not checked: {reason}")]
     ScratchLacks {
         /// What it lacks, and what to do.

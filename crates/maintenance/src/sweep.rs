@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::work::Work;
 
-/// The options of such a job.
+/// The options of that job.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
     /// Only counts the rows.

@@ -8,7 +8,7 @@ use rylie_repositories::{Grant, OperationsUnit, PlatformUnit, Result as DataResu
 
 use crate::error::{Error, Result};
 
-/// The longest pause inside a job's transaction. Its rows are locked meanwhile. A batch needs no pause, but a slow network
+/// The longest pause inside a job's transaction. Its rows are locked until then. A batch needs no pause, but a slow network
 /// makes some.
 const IDLE: Duration = Duration::from_secs(30);
 

@@ -1,4 +1,4 @@
-//! What a unit knows besides its transaction.
+//! What a unit knows in addition to its transaction.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ const ADMIN: &str = "ann@first-look.example";
 
 /// Creates the agency and its administrator if they are missing, begins a session, and prints the calls.
 pub(crate) async fn print(database: &Database, address: SocketAddr) -> Result<()> {
-    // In production nobody gets a session without signing in.
+    // In production a session begins by signing in only.
     if database.guard_destructive("create a first look").await.is_err() {
         println!("the database is marked as production: there is no first look");
         return Ok(());

@@ -124,7 +124,7 @@ impl Comparison {
                 }
             }
             let (Some(old_table), Some(live_table)) = (old, live_table) else { continue };
-            // The way back would drop such a column with its data.
+            // The way back would drop that column with its data.
             let ours = table.columns.keys().filter(|column| !old_table.columns.contains_key(*column));
             for column in ours.filter(|column| live_table.columns.contains_key(*column)) {
                 self.expect(&format!("column {name}.{column}"), FREE, "a column that is not ours", true);

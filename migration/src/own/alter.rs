@@ -84,7 +84,7 @@ fn columns(change: &TableChange, engine: Engine) -> Vec<Step> {
                          AND conrelid = to_regclass('public.\"{table}\"')) \
                          THEN ALTER TABLE \"{table}\" ADD {check} NOT VALID; END IF; END $$"
                     );
-                    // Separate: it reads all rows, and lets others write meanwhile.
+                    // Separate: it reads all rows, and lets others write.
                     let validate = format!("ALTER TABLE \"{table}\" VALIDATE CONSTRAINT \"{constraint}\"");
                     steps.extend([Step::sql(add), Step::sql(validate)]);
                 }

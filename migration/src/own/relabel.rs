@@ -25,7 +25,7 @@ fn on_postgres(table: &str, column: &str, after: &[&str], check: &str) -> Vec<St
              END IF; PERFORM set_config('role', worker, true); END $$"
         )),
         Step::sql(format!("ALTER TABLE \"{table}\" DROP CONSTRAINT IF EXISTS \"{constraint}\", ADD {check} NOT VALID")),
-        // Separate: it reads all rows, and lets others write meanwhile.
+        // Separate: it reads all rows, and lets others write.
         Step::sql(format!("ALTER TABLE \"{table}\" VALIDATE CONSTRAINT \"{constraint}\"")),
     ]
 }

@@ -33,7 +33,7 @@ async fn a_member_of_the_owner_that_deploys_is_no_finding() {
     assert!(evidence.iter().all(|found| found.object == "login served"), "{evidence:?}");
 }
 
-/// The audit log's trigger refuses each change meanwhile.
+/// The audit log's trigger refuses each change until then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_of_the_old_service_on_the_audit_log_are_no_finding_until_the_adoption_is_finished() {
     const RIGHTS: &str = "isolation.audit-rights";

@@ -258,7 +258,7 @@ async fn a_change_of_an_old_state_is_refused() {
     assert_eq!(change(&format!("W/{tag}"), "weak").on(&router).await.status, 412);
 }
 
-/// A condition that nobody compared could be false.
+/// A condition that was not compared could be false.
 #[tokio::test]
 async fn a_call_that_does_not_compare_its_condition_has_no_effect() {
     let world = world().await;

@@ -30,7 +30,7 @@ pub struct Drill<'a> {
     pub scratch: Option<&'a str>,
     /// The file of the age identity that opens the backup; `None` takes the setting.
     pub identity: Option<&'a Path>,
-    /// The keys whose signature of a manifest is believed, besides `key`.
+    /// The keys whose signature of a manifest is believed, in addition to `key`.
     pub trusted: &'a [PublicKey],
     /// Checkpoints of the audit log that were kept outside. Newer ones than the backup are passed over.
     pub outside: Outside,

@@ -18,7 +18,7 @@ pub(crate) struct Maintenance {
     pub(crate) purge_after: Duration,
     pub(crate) usage_events_after: Duration,
     pub(crate) audit_key: Option<PathBuf>,
-    /// Keys that sign for the audit log, besides `audit_key`; read where they are needed.
+    /// Keys that sign for the audit log, in addition to `audit_key`; read where they are needed.
     pub(crate) audit_public_key: Option<String>,
     pub(crate) audit_checkpoints: Option<String>,
     pub(crate) audit_witnesses: Vec<WitnessKey>,

@@ -13,7 +13,7 @@ use crate::database::Database;
 /// Sealed records up to which each run verifies the whole log.
 const WHOLE: u64 = 20_000;
 
-/// Looks at the key that signs checkpoints and certificates.
+/// Checks the key that signs checkpoints and certificates.
 pub(super) fn key(config: &Config, wanted: &Wanted<'_>, facts: &mut DoctorFacts) {
     const ID: &str = "application.audit-key";
     if !wanted.has(ID) {

@@ -81,7 +81,7 @@ impl DoctorOptions {
         self.only.is_empty() || self.only.iter().any(|name| named(spec, name))
     }
 
-    /// Returns whether the run looks at a check. One on request is otherwise part of the report as not checked.
+    /// Returns whether the run makes a check. One on request is otherwise part of the report as not checked.
     pub(crate) fn looks_at(&self, spec: &CheckSpec) -> bool {
         self.includes(spec) && (!spec.on_request || !self.only.is_empty())
     }

@@ -173,7 +173,7 @@ fn result(spec: &CheckSpec, outcome: Outcome, limits: Option<Limits>) -> CheckRe
 }
 
 /// Escapes control characters and marks of direction: the name of an object must not control a terminal, nor look like
-/// another line. A statement with such a name is not offered.
+/// another line. A statement that has one is not offered.
 fn make_visible(found: &mut Evidence) {
     let hidden =
         |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// How long to wait for other users of the file.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Files that SQLite keeps beside a database.
+/// Files that SQLite keeps next to a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 pub(super) struct SqliteReplacement {
