@@ -168,6 +168,12 @@ impl From<rylie_db::entities::InvalidId> for Problem {
     }
 }
 
+impl From<rylie_db::entities::UnknownLabel> for Problem {
+    fn from(error: rylie_db::entities::UnknownLabel) -> Self {
+        malformed(error.to_string())
+    }
+}
+
 fn title(kind: &str) -> &'static str {
     match kind {
         "not-found" => "Not found",

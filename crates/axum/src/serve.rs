@@ -46,7 +46,7 @@ impl Default for ServeLimits {
 /// After `stop` no connection is accepted, idle ones are closed, and open calls have the time of
 /// [`ServeLimits::drain`]. It has returned when no call is open, so the jobs and the pool can be closed next.
 ///
-/// [`axum::serve`] has none of these limits: clients that send nothing keep it busy, and one of them keeps it from
+/// `axum::serve` has none of these limits: clients that send nothing keep it busy, and one of them keeps it from
 /// ending. Use it behind a proxy that has them.
 ///
 /// ```no_run

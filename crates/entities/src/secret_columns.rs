@@ -49,7 +49,7 @@ impl From<Fingerprint> for IndexColumn {
 
 /// A bearer token that is looked up by its text: of a session or a verification link.
 ///
-/// `Debug` and serialisation write `[token]`.
+/// `Debug` and serialisation write `[token]`. Deserialisation takes any text, as of a body that signs in.
 #[derive(Clone, DeriveValueType, Eq, Hash, PartialEq)]
 #[sea_orm(column_type = "Text")]
 pub struct Token(String);
@@ -64,6 +64,12 @@ impl Token {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Token {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
     }
 }
 

@@ -74,7 +74,7 @@ pub trait TaskRepository: Send + Sync {
 }
 
 /// A task to create. As JSON it has the names of the model (`type`, `targetUrl`, `dueDate`); unknown fields are refused.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewTask {
     /// A single line; not empty.
@@ -104,7 +104,7 @@ impl NewTask {
 }
 
 /// Selects tasks.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TaskFilter {
     /// Only tasks of this request.
     pub request: Option<RequestId>,

@@ -67,7 +67,7 @@ impl Error {
                  rows first"
                     .to_owned()
             }
-            Self::InvalidColumn { .. } => "a row does not fit its table; nothing was changed".to_owned(),
+            Self::InvalidColumn { column, reason, .. } => format!("the value of {column} is not acceptable: {reason}"),
             Self::Protected => "this is not permitted in production; nothing was changed".to_owned(),
             Self::PoolExhausted { .. } | Self::Contention | Self::ConnectionLost(_) => {
                 "the service cannot answer now, and nothing was changed; try again".to_owned()

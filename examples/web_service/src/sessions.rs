@@ -16,7 +16,7 @@ use crate::app::App;
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignIn {
     email: String,
-    token: String,
+    token: Token,
 }
 
 /// Begins a session with a one-time token, and stores it in a cookie. The answer is the same for an unknown address and
@@ -29,7 +29,7 @@ pub(crate) async fn sign_in(
     // The mail went to the address in this spelling.
     let email = email.trim().to_lowercase();
     let unit = app.web.store().identity().await?;
-    let is_right = unit.verification_tokens().consume(&email, &Token::new(token)).await?;
+    let is_right = unit.verification_tokens().consume(&email, &token).await?;
     let user = if is_right { unit.identities().find_by_email(&email).await? } else { None };
     let Some(user) = user else {
         unit.rollback().await;

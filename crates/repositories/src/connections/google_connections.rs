@@ -19,7 +19,7 @@ macro_rules! google_connections {
         use crate::audit::AuditRepository;
         use crate::tx::Tx;
         use crate::secrets::vault::{OpenedTokens, Place, SecretColumn};
-        use crate::{Error, Result};
+        use crate::{Error, Result, limits};
 
         #[doc = concat!("Connections to ", $service, ", one a user. Their tokens are sealed; reading a row does not open them.")]
         #[cfg_attr(feature = "mock", mockall::automock)]
@@ -82,12 +82,13 @@ macro_rules! google_connections {
                 let (owner, before) = self.owner_and_key::<Entity>(new.user.as_ref(), of.0, of.1).await?;
                 let id = before.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| $id::generate(self.env()));
                 let place = |column| Place::new(column, id.as_str(), &owner.id);
+                let named = |text: Option<String>| text.map(|text| limits::line("a name or id of the connection", text)).transpose();
                 let mut row = ActiveModel {
                     access_token: Set(self.seal(&new.access_token, place(SecretColumn::$access))?),
                     refresh_token: Set(self.seal_optional(new.refresh_token.as_ref(), place(SecretColumn::$refresh))?),
                     expires_at: Set(new.expires.map(Into::into)),
-                    $first: Set(new.$first),
-                    $second: Set(new.$second),
+                    $first: Set(named(new.$first)?),
+                    $second: Set(named(new.$second)?),
                     updated_at: Set(self.now()),
                     ..Default::default()
                 };

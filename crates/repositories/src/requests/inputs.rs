@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// A request to create. As JSON it has the names of the model (`type`, `packageType`, `targetUrl`). JSON cannot set the
 /// user, and unknown fields are refused.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewRequest {
     /// The ordering user; the signed-in user by default. Only administrators may name another.
@@ -52,7 +52,7 @@ impl NewRequest {
 }
 
 /// Changes of a request; `None` and [`Patch::Keep`] keep the value. JSON with unknown fields is refused.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestChanges {
     /// A single line; not empty.
@@ -68,7 +68,7 @@ pub struct RequestChanges {
 }
 
 /// Selects requests.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RequestFilter {
     /// Only requests with this status.
     pub status: Option<RequestStatus>,
@@ -82,7 +82,7 @@ pub struct RequestFilter {
 
 /// A request with its user and its tasks. In JSON the request's fields are followed by `user`, with `id`, `name` and
 /// `email`, and by `tasks`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RequestWithTasks {
     /// The request.
     #[serde(flatten)]

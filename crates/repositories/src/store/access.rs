@@ -50,6 +50,12 @@ impl From<&Token> for Credential {
     }
 }
 
+impl From<Token> for Credential {
+    fn from(token: Token) -> Self {
+        Self::Session(token)
+    }
+}
+
 impl From<&Secret<String>> for Credential {
     fn from(key: &Secret<String>) -> Self {
         Self::ApiKey(key.clone())
