@@ -37,7 +37,11 @@ async fn main() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // A full disk of the log must not end calls.
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false).init();
-    let is_first_look = std::env::var_os("FIRST_LOOK").is_none_or(|look| look != "off");
+    let is_first_look = match std::env::var("FIRST_LOOK").as_deref() {
+        Ok("on") | Err(std::env::VarError::NotPresent) => true,
+        Ok("off") => false,
+        _ => return Err("FIRST_LOOK is on or off".into()),
+    };
     let database = Database::connect(config(is_first_look)?).await?;
     let applied = database.migrate().await?;
     println!("{} migrations applied", applied.len());
@@ -68,7 +72,8 @@ async fn main() -> Result<()> {
 fn config(is_first_look: bool) -> Result<Config> {
     if !is_first_look {
         for name in ["DATABASE_URL", "RYLIE_KEYRING"] {
-            std::env::var_os(name).ok_or_else(|| format!("set {name}, or start without FIRST_LOOK=off"))?;
+            let set = std::env::var_os(name).filter(|value| !value.is_empty());
+            set.ok_or_else(|| format!("set {name}, or start without FIRST_LOOK=off"))?;
         }
         return Ok(Config::builder().environment()?.build()?);
     }

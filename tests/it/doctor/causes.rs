@@ -186,6 +186,20 @@ async fn a_lock_on_one_table_explains_the_checks_that_wait_for_it() {
     assert!(!format!("{checkpoint:?}").contains("earlier statement"), "{checkpoint:?}");
 }
 
+/// The owner's rights depend on policies. To read these must not wait for a lock on any table.
+#[tokio::test]
+async fn a_lock_on_a_table_does_not_blind_the_owner() {
+    let database = seeded(Cluster::shared().await.unwrap()).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    let owner = crate::support::logins::give_away(&database, &mut raw).await;
+    raw.run("BEGIN; LOCK TABLE \"Task\", \"User\", \"AuditLog\"").await;
+
+    let report = diagnose(&owner, &["server", "activity"]).await;
+
+    assert_eq!(status(&report, "server.reachable"), Verdict::Ok, "{:?}", report.check("server.reachable"));
+    assert_eq!(status(&report, "activity.connections"), Verdict::Ok);
+}
+
 /// A name must not colour a terminal, add a line, or hide a part of a statement.
 #[tokio::test]
 async fn control_characters_of_a_name_are_escaped() {

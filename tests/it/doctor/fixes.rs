@@ -114,7 +114,8 @@ async fn a_login_that_was_not_provisioned_and_reaches_every_tenant_is_found() {
     assert_eq!(status(&before, CHECK), Verdict::Ok, "{:?}", before.check(CHECK));
     raw.run(&format!(
         "CREATE ROLE by_role LOGIN NOINHERIT; GRANT rylie_platform TO by_role; CREATE ROLE by_owner LOGIN; GRANT \"{owner_name}\" TO by_owner; \
-         CREATE ROLE by_program LOGIN; GRANT pg_execute_server_program TO by_program; CREATE ROLE reads_own LOGIN; GRANT pg_monitor TO reads_own"
+         CREATE ROLE by_program LOGIN; GRANT pg_execute_server_program TO by_program; CREATE ROLE by_data LOGIN; GRANT pg_write_all_data TO by_data; \
+         CREATE ROLE dumps BYPASSRLS LOGIN; GRANT pg_read_all_data TO dumps; CREATE ROLE by_backup LOGIN; GRANT dumps TO by_backup; CREATE ROLE reads_own LOGIN; GRANT pg_monitor TO reads_own"
     ))
     .await;
 
@@ -122,7 +123,7 @@ async fn a_login_that_was_not_provisioned_and_reaches_every_tenant_is_found() {
 
     let mut objects: Vec<_> = report.check(CHECK).unwrap().evidence.iter().map(|found| found.object.as_str()).collect();
     objects.sort_unstable();
-    assert_eq!(objects, ["login by_owner", "login by_program", "login by_role"]);
+    assert_eq!(objects, ["login by_backup", "login by_data", "login by_owner", "login by_program", "login by_role"]);
 }
 
 #[tokio::test]

@@ -17,6 +17,10 @@ const fn given(check: &'static str, tripped: Rows, clean: Rows) -> Given {
     Given { check, tripped, clean }
 }
 
+/// An index that was never read.
+const OF_AN_INDEX: &str = "SELECT 'public' AS schemaname, indrelid AS relid, indexrelid, 'lonely' AS indexrelname, 0 AS idx_scan \
+     FROM pg_index WHERE NOT indisunique AND indisvalid LIMIT 1";
+
 pub(super) const GIVEN: &[Given] = &[
     given(
         "activity.connections",
@@ -56,6 +60,17 @@ pub(super) const GIVEN: &[Given] = &[
             "SELECT 7 AS pid, 'active' AS state, clock_timestamp() - interval '10 hours' AS query_start, 'client backend' AS backend_type, 'pg_dump' AS application_name, 'app' AS usename, 'COPY' AS query, NULL AS wait_event_type \
              UNION ALL SELECT 8, 'active', clock_timestamp() - interval '1 hour', 'client backend', 'web', 'app', 'UPDATE', 'Lock'",
         )],
+    ),
+    given(
+        "tables.unused-index",
+        &[
+            ("pg_stat_user_indexes", OF_AN_INDEX),
+            ("pg_stat_database", "SELECT current_database() AS datname, now() - interval '9 days' AS stats_reset"),
+        ],
+        &[
+            ("pg_stat_user_indexes", OF_AN_INDEX),
+            ("pg_stat_database", "SELECT current_database() AS datname, now() - interval '9 hours' AS stats_reset"),
+        ],
     ),
     given(
         "activity.long-operations",
@@ -221,6 +236,23 @@ pub(super) const GIVEN: &[Given] = &[
             "pg_stat_replication",
             "SELECT 'standby' AS application_name, 'streaming' AS state, interval '0' AS replay_lag, pg_current_wal_flush_lsn() AS replay_lsn",
         )],
+    ),
+    given(
+        "server.synchronous-commit",
+        &[
+            ("pg_settings", "SELECT 'synchronous_commit' AS name, 'on' AS reset_val"),
+            (
+                "pg_db_role_setting",
+                "SELECT 0::oid AS setrole, 0::oid AS setdatabase, ARRAY['synchronous_commit=off'] AS setconfig",
+            ),
+        ],
+        &[
+            ("pg_settings", "SELECT 'synchronous_commit' AS name, 'on' AS reset_val"),
+            (
+                "pg_db_role_setting",
+                "SELECT 0::oid AS setrole, 0::oid AS setdatabase, ARRAY['synchronous_commit=local'] AS setconfig",
+            ),
+        ],
     ),
     given(
         "server.synchronous-standby",

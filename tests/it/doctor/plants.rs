@@ -119,6 +119,15 @@ pub(super) const ISOLATION: &[Plant] = &[
     .also(&["isolation.row-security"]),
     plant(
         "isolation.session-defaults",
+        "CREATE SCHEMA evil; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = evil, public', current_database()); END $$",
+    ),
+    plant(
+        "isolation.bypass-logins",
+        "CREATE ROLE doctor_bypass BYPASSRLS LOGIN IN ROLE pg_read_all_data; CREATE ROLE doctor_other BYPASSRLS LOGIN IN ROLE pg_read_all_data; \
+         DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO doctor_bypass, doctor_other', current_database()); END $$",
+    ),
+    plant(
+        "isolation.session-defaults",
         "CREATE ROLE doctor_other LOGIN; ALTER ROLE doctor_other SET session_replication_role = replica",
     ),
     plant("isolation.probe-identity", "GRANT SELECT ON \"Request\" TO rylie_identity").also(&["isolation.grants"]),
@@ -132,8 +141,7 @@ pub(super) const ROLES: [&str; 7] =
 
 pub(super) const TABLES: &[Plant] = &[
     plant("tables.invalid-index", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"Task_tenantId_createdAt_idx\"'::regclass"),
-    plant("tables.duplicate-index", "CREATE INDEX twin_a ON \"Agency\" (name); CREATE INDEX twin_b ON \"Agency\" (name)").also(&["tables.unused-index"]),
-    plant("tables.unused-index", "CREATE INDEX lonely ON \"Agency\" (name)"),
+    plant("tables.duplicate-index", "CREATE INDEX twin_a ON \"Agency\" (name); CREATE INDEX twin_b ON \"Agency\" (name)"),
     plant("tables.unindexed-foreign-key", "CREATE TABLE \"Owned\" (id text PRIMARY KEY, \"ownerX\" text REFERENCES \"Agency\" (id))"),
     plant("tables.no-primary-key", "CREATE TABLE loose (n int)"),
     plant("tables.unvalidated-constraint", "ALTER TABLE \"Agency\" ADD CONSTRAINT late CHECK (name <> 'x') NOT VALID"),

@@ -26,7 +26,6 @@ use crate::report::Report;
 /// cause. The group `shardable` is looked at with `--only shardable`.
 #[derive(Args, Debug)]
 #[command(
-    args_conflicts_with_subcommands = true,
     after_help = "Example:\n  rylie doctor --json > last.json\n  rylie doctor --since last.json --html doctor.html\n  rylie doctor --only activity isolation.policy"
 )]
 pub(crate) struct Doctor {
@@ -68,6 +67,9 @@ struct Look {
 
 impl Doctor {
     pub(crate) async fn run(&self, global: &Global) -> Result<Report> {
+        if self.action.is_some() && self.look.is_given() {
+            return Err(Failure::Usage("name the options of a run without a subcommand, or after it".to_owned()));
+        }
         match &self.action {
             Some(Action::Fix(fix)) => fix.run(global).await,
             Some(Action::Cancel(cancel)) => cancel.run(global).await,
@@ -78,6 +80,13 @@ impl Doctor {
 }
 
 impl Look {
+    /// Whether an option of a run was given.
+    fn is_given(&self) -> bool {
+        let Self { only, since, html, threshold, disk_capacity, deep } = self;
+        let texts = !only.is_empty() || !threshold.is_empty() || since.is_some() || html.is_some();
+        texts || disk_capacity.is_some() || *deep
+    }
+
     async fn run(&self, global: &Global) -> Result<Report> {
         // Both before the run: a wrong file is found at once.
         let earlier = self.since.as_deref().map(earlier).transpose()?;

@@ -59,6 +59,7 @@ fn wrong_names_thresholds_and_files_are_bad_usage() {
         ["doctor", "--threshold", "none=1"],
         ["doctor", "--since", "other.json"],
         ["doctor", "--since", "absent.json"],
+        ["doctor", "--deep", "fix"],
         ["doctor", "--html", "absent/page.html"],
         ["doctor", "terminate", "0"],
         ["doctor", "terminate", "--older-than=never"],
@@ -206,6 +207,8 @@ async fn a_fix_is_shown_then_run_and_checked_again() {
     let fixed = folder.run(["doctor", "fix", "isolation.row-security", "--yes", "--json"]).expect(0).json();
     assert_eq!(check(&fixed, "isolation.row-security")["status"], "ok");
     folder.run(["doctor", "fix", "no.such"]).expect(2);
+    folder.run(["doctor", "--deep", "fix", "isolation.row-security"]).expect(2);
+    folder.run(["doctor", "--database-url", &database.url(), "fix", "isolation.row-security"]).expect(0);
 }
 
 /// The finding is still there, and so is its document.

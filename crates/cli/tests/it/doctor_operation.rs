@@ -36,6 +36,17 @@ async fn an_old_a_missing_and_a_damaged_backup_are_found() {
     assert_eq!(status(&fixture, "application.marker"), "ok", "the backup has the fingerprint");
     let old = check(&fixture, "application.backup-age", &["--threshold", "application.backup-age=0"]);
     assert_eq!(old["status"], "warning");
+    let copy = fixture.path(&id, "manifest.json").parent().unwrap().to_owned();
+    let largest = std::fs::read_dir(&copy).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let largest = largest.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let whole = std::fs::read(&largest).unwrap();
+    let mut rotten = whole.clone();
+    let middle = rotten.len() / 2;
+    rotten[middle] ^= 1;
+    std::fs::write(&largest, rotten).unwrap();
+    assert_eq!(status(&fixture, "application.backup-damage"), "ok", "contents are not read");
+    assert_eq!(check(&fixture, "application.backup-damage", &["--deep"])["status"], "critical");
+    std::fs::write(&largest, whole).unwrap();
     std::fs::write(fixture.path(&id, "manifest.json"), "{}").unwrap();
     assert_eq!(status(&fixture, "application.backup-damage"), "warning");
 }

@@ -36,8 +36,11 @@ pub(super) async fn files(config: &Config, wanted: &Wanted<'_>, facts: &mut Doct
                 (Outcome::found(Verdict::Critical, "backups", reason.clone()), Outcome::not_checked(reason))
             }
             Some(Ok(backups)) => {
-                let (aged, damaged, points) = backup_outcomes(&backups, facts.at, &wanted.limit(age));
+                let (aged, mut damaged, points) = backup_outcomes(&backups, facts.at, &wanted.limit(age));
                 facts.data.backups = points;
+                if wanted.options.deep {
+                    damaged = read_newest(&backups, damaged).await;
+                }
                 (aged, damaged)
             }
         };
@@ -48,6 +51,18 @@ pub(super) async fn files(config: &Config, wanted: &Wanted<'_>, facts: &mut Doct
         let targets = reach(&config.maintenance.size_notify).await;
         facts.outcomes.insert("application.alert-targets", alert_target_outcome(&targets));
     }
+}
+
+/// Reads every byte of the newest verified backup. Its certificate says what it was, not what it is.
+async fn read_newest(backups: &[ListedBackup], damaged: Outcome) -> Outcome {
+    let newest = backups.iter().filter_map(ListedBackup::verified).max_by_key(|backup| backup.manifest.made_at);
+    let Some(backup) = newest else { return damaged };
+    let reason = match backup.check_files().await {
+        Ok(check) if !check.is_failed() => return damaged,
+        Ok(check) => check.detail,
+        Err(error) => super::in_words(&error),
+    };
+    damaged.with(Verdict::Critical, format!("backup {}", backup.manifest.id), reason)
 }
 
 /// The log that point-in-time recovery needs.

@@ -72,9 +72,17 @@ pub fn fix_steps(check: &CheckResult, is_sqlite: bool) -> Vec<FixStep> {
     let mut fixes: Vec<Fix> = own.collect();
     fixes.dedup();
     if fixes.is_empty() {
-        fixes.extend(check.fix.clone());
+        // The fix of the check names no object: most are words for people.
+        return check.fix.clone().map(|fix| of_check(fix, is_sqlite)).into_iter().collect();
     }
     fixes.into_iter().map(|fix| step(fix, is_sqlite)).collect()
+}
+
+fn of_check(fix: Fix, is_sqlite: bool) -> FixStep {
+    match step(fix, is_sqlite) {
+        FixStep::Statement(fix) if !fix.command.starts_with("CREATE EXTENSION ") => FixStep::Instruction(fix),
+        step => step,
+    }
 }
 
 fn step(fix: Fix, is_sqlite: bool) -> FixStep {

@@ -178,7 +178,7 @@ fn needs_the_schema(check: &CheckResult) -> bool {
         || check.id.starts_with("sqlite.tenant-")
         || check.id == "sqlite.audit-triggers";
     // Logins belong to the server.
-    let of_server = objects(check).iter().any(|object| object.starts_with("login ") || object.starts_with("role "));
+    let of_server = objects(check).iter().any(|object| object.starts_with("login "));
     let reason = check.reason.as_deref().unwrap_or_default();
     of_schema
         && check.id != MIGRATIONS

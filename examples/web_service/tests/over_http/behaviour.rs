@@ -114,6 +114,8 @@ async fn the_document_describes_every_route() {
     let service = Service::start(&world, folder.path()).await;
     let document = call("GET", "/openapi.json").send(service.address).await.unwrap().json;
 
+    let user = "/components/schemas/RequestWithTasks/allOf/1/properties/user/oneOf/0/required";
+    assert_eq!(document.pointer(user), Some(&json!(["id", "name", "email"])));
     let routes = include_str!("../../src/routes.rs");
     let routes = routes.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split_once("\", "));
     let mut expected = BTreeSet::from(["get /health".to_owned(), "get /ready".to_owned()]);
@@ -139,8 +141,14 @@ async fn the_document_describes_every_route() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_creates_nobody_and_asks_for_its_settings() {
     let (world, folder) = (world().await, TempDir::new().unwrap());
-    let nothing = Service::refused(folder.path(), &[("FIRST_LOOK", "off")]).await;
-    assert!(nothing.contains("set DATABASE_URL"), "{nothing}");
+    for variables in [&[("FIRST_LOOK", "off")][..], &[("FIRST_LOOK", "off"), ("DATABASE_URL", "")]] {
+        let nothing = Service::refused(folder.path(), variables).await;
+        assert!(nothing.contains("set DATABASE_URL"), "{nothing}");
+    }
+    for wrong in ["", "OFF", "false"] {
+        let refused = Service::refused(folder.path(), &[("FIRST_LOOK", wrong)]).await;
+        assert!(refused.contains("FIRST_LOOK is on or off"), "{refused}");
+    }
     let service = Service::start_as(&world, folder.path(), &[("FIRST_LOOK", "off")], "listening").await;
     assert_eq!(call("GET", "/ready").send(service.address).await.unwrap().status, 200);
     assert!(!service.printed.iter().any(|line| line.contains("Bearer")), "{:?}", service.printed);

@@ -45,7 +45,7 @@ pub fn backup_outcomes(
         }
     };
     let mut damage = Outcome::ok(format!(
-        "{} backups have all files in their sizes; `rylie backup verify` compares the contents",
+        "{} backups have all files in their sizes; `--deep` reads the newest, `rylie backup verify` any",
         backups.len()
     ));
     for listed in backups {

@@ -20,11 +20,14 @@ pub(super) const FAILING: CheckSpec = both(
 
 pub(super) const STUCK: CheckSpec = both(
     "application.jobs-stuck",
-    "The process of a running job died, and no other has taken the run over.",
-    "SELECT CASE WHEN leased_until < {ago 1} THEN 'critical' WHEN leased_until < {now} THEN 'warning' END, 'job ' || job, 'its lease ended at ' || leased_until || ', holder ' || coalesce(holder, 'unknown'), NULL, NULL \
+    "A running job hangs, or its process died and no other has taken the run over.",
+    "SELECT CASE WHEN leased_until < {ago 1} THEN 'critical' WHEN leased_until < {now} THEN 'warning' WHEN started < {before_c} THEN 'critical' WHEN started < {before_w} THEN 'warning' END, 'job ' || job, \
+       CASE WHEN leased_until < {now} THEN 'its lease ended at ' || leased_until ELSE 'it runs since ' || started END || ', holder ' || coalesce(holder, 'unknown'), \
+       CASE WHEN leased_until < {now} THEN NULL ELSE 'find its session with rylie doctor --only activity; end its process, and another takes the run over' END, 'none' \
      FROM rylie_job_runs WHERE status = 'running'",
 )
-.healthy("no run is abandoned")
+.healthy("no run hangs or is abandoned")
+.limits(0.25, 1.0, "days")
 .needs(&[Need::Table("rylie_job_runs"), Need::EveryTenant])
 .fix("start `rylie maintain run`; it takes the run over", "none");
 

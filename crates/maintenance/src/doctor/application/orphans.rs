@@ -70,6 +70,15 @@ pub(crate) async fn orphans(session: &mut Session, deep: bool) -> Outcome {
         if missing > 0 {
             let detail = format!("{missing} of {seen} rows have no parent by the key {name}");
             outcome = outcome.with(Verdict::Critical, format!("table {table}"), detail);
+            if sql.contains("\"tenantId\"") {
+                // The parent may exist in another tenant: then the row is good, and its tenant key is wrong.
+                let last = outcome.evidence.last_mut();
+                last.into_iter().for_each(|found| found.detail.push_str(", within their tenant"));
+                outcome = outcome.fixed_by(
+                    "compare the tenant key with that of the parent, and set it; restore the parent only if it is gone",
+                    "ROW EXCLUSIVE on the table",
+                );
+            }
         } else if !is_whole && (seen >= limit || is_partly) {
             partly = Some(format!(
                 "of table {table} only the first {limit} of about {estimate} rows were looked at, and all have parents; --deep looks at all"

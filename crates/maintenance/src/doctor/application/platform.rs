@@ -41,8 +41,8 @@ pub(super) const AUDIT_LOGGING: CheckSpec = both(
 
 pub(super) const THRESHOLDS: CheckSpec = both(
     "application.threshold-crossed",
-    "A watched value is above its threshold, and an alert was sent for it.",
-    "SELECT CASE WHEN crossed THEN 'warning' END, 'alert ' || name, 'is ' || value || ', above ' || threshold || ' since ' || changed_at, NULL, NULL FROM rylie_alerts WHERE name <> 'doctor_critical'",
+    "A watched value is above its threshold.",
+    "SELECT CASE WHEN crossed THEN 'warning' END, 'alert ' || name, 'is ' || CASE WHEN value >= 9223372036854775807 THEN 'without end' ELSE CAST(value AS text) END || ', above ' || threshold || ' since ' || changed_at, NULL, NULL FROM rylie_alerts WHERE name <> 'doctor_critical'",
 )
 .healthy("no watched value is above its threshold")
 .needs(&[Need::Table("rylie_alerts"), Need::EveryTenant])

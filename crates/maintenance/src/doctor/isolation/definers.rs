@@ -73,7 +73,7 @@ pub(super) const MATERIALIZED_VIEWS: CheckSpec = postgres(
 )
 .healthy("no materialized view copies tenants' rows")
 .needs(&[Need::Table("User")])
-.fix("REVOKE ALL on it FROM everyone but its owner, or replace it by a table with a policy", "ACCESS EXCLUSIVE on the view for a moment");
+.fix("revoke every right of others on it, or replace it by a table with a policy", "ACCESS EXCLUSIVE on the view for a moment");
 
 pub(super) const PARTITIONS: CheckSpec = postgres(
     "isolation.partitions",

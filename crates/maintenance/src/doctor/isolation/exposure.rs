@@ -78,6 +78,13 @@ pub(super) const SESSION_DEFAULTS: CheckSpec = postgres(
          || ' RESET ' || split_part(c, '=', 1), 'none; new sessions only' \
      FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
        AND (c ~ '^(rylie\\.|role=|session_authorization=|session_replication_role=(replica|local))' OR c ~ '^row_security=(off|0|false)' AND s.setrole = 0) \
+     UNION ALL SELECT 'warning', CASE WHEN s.setrole = 0 THEN 'database' ELSE 'role ' || quote_ident(pg_get_userbyid(s.setrole)) END, 'looks for tables in another schema than public first', \
+       'ALTER ' || CASE WHEN s.setrole = 0 THEN 'DATABASE ' || quote_ident(current_database()) \
+         ELSE 'ROLE ' || quote_ident(pg_get_userbyid(s.setrole)) || CASE WHEN s.setdatabase = 0 THEN '' ELSE ' IN DATABASE ' || quote_ident(current_database()) END END \
+         || ' RESET search_path', 'none; new sessions only' \
+     FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
+       AND replace(c, '\"', '') ~ '^search_path=' AND replace(c, '\"', '') !~ '^search_path=(\\$user, *)?(pg_catalog, *)?public(,|$)' \
+       AND (s.setrole = 0 OR EXISTS (SELECT FROM pg_policy p WHERE s.setrole = ANY (p.polroles))) \
      UNION ALL SELECT 'critical', 'setting ' || name, 'is ' || reset_val || ' for every session of the server', 'ALTER SYSTEM RESET ' || name, 'none; then SELECT pg_reload_conf()' FROM pg_settings \
        WHERE (name = 'session_replication_role' AND reset_val <> 'origin' OR name = 'row_security' AND reset_val = 'off') AND source IN ('configuration file', 'command line', 'environment variable')",
 )

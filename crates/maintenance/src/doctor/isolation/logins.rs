@@ -20,7 +20,12 @@ pub(super) const BYPASS: CheckSpec = postgres(
     "SELECT 'critical', 'login ' || quote_ident(r.rolname), 'has BYPASSRLS, and is no login for backups', 'ALTER ROLE ' || quote_ident(r.rolname) || ' NOBYPASSRLS', 'none; from its next statement on' \
      FROM pg_roles r WHERE r.rolbypassrls AND NOT r.rolsuper AND (r.rolcanlogin OR r.rolname ~ '^rylie_' OR EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid)) \
        AND NOT (EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = 'pg_read_all_data') \
-         AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname <> 'pg_read_all_data'))",
+         AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname <> 'pg_read_all_data')) \
+     UNION ALL SELECT CASE WHEN n > 1 THEN 'warning' ELSE 'ok' END, 'login ' || name, \
+       CASE WHEN n > 1 THEN 'is one of ' || n || ' logins that read every row, as logins for backups do' ELSE 'only ' || name || ', the login for backups, is exempt from row-level security' END, \
+       'if it makes no backups: ALTER ROLE ' || name || ' NOBYPASSRLS', 'none; from its next statement on' \
+     FROM (SELECT quote_ident(r.rolname) AS name, count(*) OVER () AS n FROM pg_roles r WHERE r.rolcanlogin AND r.rolbypassrls AND NOT r.rolsuper AND pg_has_role(r.oid, 'pg_read_all_data', 'USAGE') \
+       AND EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() AND a.grantee = r.oid)) b",
 )
 .healthy("only logins for backups are exempt from row-level security")
 .fix("ALTER ROLE … NOBYPASSRLS", "none; from its next statement on");
@@ -119,12 +124,12 @@ pub(super) const UNRECORDED: CheckSpec = postgres(
      other AS (SELECT r.oid, r.rolname, r.rolcreaterole, \
          (SELECT string_agg(DISTINCT quote_ident(d.datname), ', ') FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid AND d.datname <> current_database() \
            WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.classid IN ('pg_policy'::regclass, 'pg_class'::regclass)) AS elsewhere \
-       FROM pg_roles r, base WHERE r.rolcanlogin AND NOT r.rolsuper AND r.oid <> base.relowner AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
+       FROM pg_roles r, base WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.oid <> base.relowner AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
          AND NOT EXISTS (SELECT FROM pg_policy p WHERE r.oid = ANY (p.polroles) AND p.polcmd = 'r' AND p.polname ~ '^rylie_(login|reader)_')), \
      wide AS (SELECT u.oid, u.rolname, 1 AS rank FROM pg_roles u, base WHERE u.oid = base.relowner \
        UNION ALL SELECT u.oid, u.rolname, 2 FROM pg_roles u WHERE u.rolname IN ('rylie_tenant', 'rylie_identity', 'rylie_platform') \
-         OR NOT u.rolsuper AND u.oid IN (SELECT unnest(p.polroles) FROM pg_policy p WHERE p.polname ~ '^rylie_reader_' AND pg_get_expr(p.polqual, p.polrelid) = 'true') \
-       UNION ALL SELECT u.oid, u.rolname, 3 FROM pg_roles u WHERE u.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')), \
+         OR NOT u.rolsuper AND u.rolbypassrls OR NOT u.rolsuper AND u.oid IN (SELECT unnest(p.polroles) FROM pg_policy p WHERE p.polname ~ '^rylie_reader_' AND pg_get_expr(p.polqual, p.polrelid) = 'true') \
+       UNION ALL SELECT u.oid, u.rolname, 3 FROM pg_roles u WHERE u.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', 'pg_read_all_data', 'pg_write_all_data')), \
      may AS (SELECT other.oid, string_agg(quote_ident(wide.rolname), ', ' ORDER BY wide.rank, wide.rolname) AS roles, bool_or(wide.rank = 1) AS owns, \
          string_agg(quote_ident(wide.rolname), ', ' ORDER BY wide.rolname) FILTER (WHERE EXISTS (SELECT FROM pg_auth_members m WHERE m.member = other.oid AND m.roleid = wide.oid)) AS direct \
        FROM other CROSS JOIN take JOIN wide ON wide.oid <> other.oid AND pg_has_role(other.oid, wide.oid, take.right_) GROUP BY other.oid) \

@@ -39,7 +39,12 @@ pub(super) const SYNCHRONOUS_COMMIT: CheckSpec = postgres(
     "server.synchronous-commit",
     "Commits are acknowledged before they are on disk, so a crash loses the last ones.",
     "SELECT CASE reset_val WHEN 'off' THEN 'warning' ELSE 'ok' END, 'setting synchronous_commit', 'is ' || reset_val, \
-       'ALTER SYSTEM SET synchronous_commit = on', 'none; then SELECT pg_reload_conf()' FROM pg_settings WHERE name = 'synchronous_commit'",
+       'ALTER SYSTEM SET synchronous_commit = on', 'none; then SELECT pg_reload_conf()' FROM pg_settings WHERE name = 'synchronous_commit' \
+     UNION ALL SELECT 'warning', CASE WHEN s.setrole = 0 THEN 'database' ELSE 'role ' || quote_ident(pg_get_userbyid(s.setrole)) END, 'starts sessions with ' || c, \
+       'ALTER ' || CASE WHEN s.setrole = 0 THEN 'DATABASE ' || quote_ident(current_database()) \
+         ELSE 'ROLE ' || quote_ident(pg_get_userbyid(s.setrole)) || CASE WHEN s.setdatabase = 0 THEN '' ELSE ' IN DATABASE ' || quote_ident(current_database()) END END \
+         || ' RESET synchronous_commit', 'none; new sessions only' \
+     FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND c ~ '^synchronous_commit=(off|0|false)'",
 )
 .warns()
 .fix("ALTER SYSTEM SET synchronous_commit = on, then SELECT pg_reload_conf()", "none");

@@ -39,16 +39,16 @@ pub(super) const UNUSED: CheckSpec = postgres(
     "tables.unused-index",
     "An index that the migrations do not create was never used, and each write pays for it.",
     "SELECT 'warning', 'index ' || quote_ident(s.indexrelname), 'on ' || s.relid::regclass || ', ' || pg_size_pretty(pg_relation_size(s.indexrelid)) \
-         || ', not used since ' || coalesce(to_char(d.stats_reset, 'YYYY-MM-DD'), 'the statistics began'), \
-       'DROP INDEX CONCURRENTLY ' || s.indexrelid::regclass, 'SHARE UPDATE EXCLUSIVE; readers and writers continue' \
+         || ', not used since ' || to_char(coalesce(d.stats_reset, pg_postmaster_start_time()), 'YYYY-MM-DD'), \
+       'if it is as old as that: DROP INDEX CONCURRENTLY ' || s.indexrelid::regclass, 'SHARE UPDATE EXCLUSIVE; readers and writers continue' \
      FROM pg_stat_user_indexes s JOIN pg_index i ON i.indexrelid = s.indexrelid JOIN pg_stat_database d ON d.datname = current_database() \
      WHERE s.schemaname = 'public' AND s.idx_scan = 0 AND NOT i.indisunique AND i.indisvalid AND s.indexrelname NOT IN ({own_indexes}) \
-       AND pg_relation_size(s.indexrelid) >= {w} AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = s.indexrelid \
+       AND coalesce(d.stats_reset, pg_postmaster_start_time()) <= now() - {w} * interval '1 day' AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = s.indexrelid \
          OR k.contype = 'f' AND k.conrelid = s.relid AND i.indkey[0] = ANY (k.conkey))",
 )
-.limits(0.0, 0.0, "bytes of the index")
+.limits(7.0, 7.0, "days of statistics")
 .warns()
-.fix("DROP INDEX CONCURRENTLY that index", "SHARE UPDATE EXCLUSIVE; readers and writers continue");
+.fix("drop that index by a migration", "SHARE UPDATE EXCLUSIVE with CONCURRENTLY");
 
 pub(super) const FOREIGN_KEYS: CheckSpec = postgres(
     "tables.unindexed-foreign-key",
