@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,9 +15,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 use tower::Service;
 
 /// The pause after an accept that failed, as with too many open files.
@@ -30,6 +34,8 @@ pub struct ServeLimits {
     pub connections: usize,
     /// How long the head of a call may take to arrive, and how long a connection may be idle; 10 seconds.
     pub head: Duration,
+    /// How long a client may refuse to take an answer; 30 seconds.
+    pub write: Duration,
     /// How long open calls may take after the service was asked to end; 20 seconds. Then they are dropped, and their
     /// units are rolled back.
     pub drain: Duration,
@@ -37,7 +43,8 @@ pub struct ServeLimits {
 
 impl Default for ServeLimits {
     fn default() -> Self {
-        Self { connections: 1_000, head: Duration::from_secs(10), drain: Duration::from_secs(20) }
+        let seconds = Duration::from_secs;
+        Self { connections: 1_000, head: seconds(10), write: seconds(30), drain: seconds(20) }
     }
 }
 
@@ -47,7 +54,7 @@ impl Default for ServeLimits {
 /// [`ServeLimits::drain`]. It has returned when no call is open, so the jobs and the pool can be closed next.
 ///
 /// `axum::serve` has none of these limits: clients that send nothing keep it busy, and one of them keeps it from
-/// ending. Use it behind a proxy that has them.
+/// ending. Use it behind a proxy that has them. Neither stops a flood of calls.
 ///
 /// ```no_run
 /// # async fn example(router: axum::Router) -> std::io::Result<()> {
@@ -89,6 +96,9 @@ pub async fn serve(
 
 async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
+        if free.available_permits() == 0 {
+            tracing::warn!("all connections are in use; further clients wait");
+        }
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(free).acquire_owned().await else { std::future::pending().await };
         match listener.accept().await {
@@ -118,7 +128,7 @@ async fn connection(
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     // Without it, small answers wait for the client's acknowledgement. A failure only makes them slower.
     let _ = stream.set_nodelay(true);
-    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(Patient::new(stream, limits.write)), answer));
     let done = tokio::select! {
         done = serving.as_mut() => done,
         _ = ended.changed() => {
@@ -128,5 +138,52 @@ async fn connection(
     };
     if let Err(error) = done {
         tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// A connection that ends if its client takes no byte of an answer for too long.
+struct Patient {
+    stream: TcpStream,
+    limit: Duration,
+    /// The end of the wait, while there is one.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(stream: TcpStream, limit: Duration) -> Self {
+        Self { stream, limit, waiting: None }
+    }
+
+    fn within<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.waiting = None;
+            return written;
+        }
+        let limit = self.limit;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.within(context, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.within(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.within(context, ended)
     }
 }

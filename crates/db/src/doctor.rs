@@ -88,13 +88,23 @@ impl Config {
         audit::key(self, &wanted, &mut facts);
         operation::files(self, &wanted, &mut facts).await;
         operation::wal(self, &wanted, part, &mut facts).await;
+        let logs = self.logs_ahead();
         let reachable = facts.outcomes.get("application.migrations").is_none_or(|outcome| {
             outcome.reason.is_none() && outcome.evidence.iter().all(|found| found.object != WHOLE_DATABASE)
         });
-        if reachable && !self.is_file_missing() {
+        if reachable && logs && !self.is_file_missing() {
             Box::pin(self.with_store(usable, &wanted, part, &mut facts)).await;
         }
         facts
+    }
+
+    /// Whether a SQLite file uses the write-ahead log, as its header says. To open another one with a store would change
+    /// it.
+    fn logs_ahead(&self) -> bool {
+        let Some(file) = Engine::new(&self.url).ok().and_then(|engine| engine.sqlite_file()) else { return true };
+        let mut header = [0; 20];
+        let read = std::fs::File::open(file).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut header));
+        read.is_err() || header[18..] == [2, 2]
     }
 
     /// Makes the checks that need a store. Without keys, the store opens no secret, and everything else works.

@@ -127,8 +127,9 @@ impl Engine {
         if let At::Sqlite(options) = &self.at { Some(options.as_ref().clone()) } else { None }
     }
 
-    /// The path of a SQLite file; `None` for a database in memory.
-    pub(crate) fn sqlite_file(&self) -> Option<std::path::PathBuf> {
+    /// Returns the path of a SQLite file; `None` for a database in memory and for PostgreSQL.
+    #[must_use]
+    pub fn sqlite_file(&self) -> Option<std::path::PathBuf> {
         let in_memory = self.url.contains(":memory:") || self.url.contains("mode=memory");
         self.sqlite_options().filter(|_| !in_memory).map(|options| options.get_filename().to_owned())
     }

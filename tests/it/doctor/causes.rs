@@ -16,7 +16,7 @@ const UNDRIFTED: &str = "application.drift";
 const FAULTS: &[(&str, &str, &str)] = &[
     ("isolation.schema-create", UNDRIFTED, "GRANT CREATE ON SCHEMA public TO PUBLIC"),
     ("isolation.unit-roles", UNDRIFTED, "ALTER ROLE rylie_tenant BYPASSRLS"),
-    ("isolation.search-path", UNDRIFTED, "ALTER FUNCTION rylie_visible_user() RESET search_path"),
+    (UNDRIFTED, "isolation.search-path", "ALTER FUNCTION rylie_visible_user() RESET search_path"),
     ("isolation.grants", UNDRIFTED, "GRANT SELECT ON rylie_audit_leaf TO rylie_tenant"),
     ("isolation.policy", UNDRIFTED, "ALTER POLICY rylie_tenant ON \"Task\" USING (true)"),
     (
@@ -77,14 +77,23 @@ async fn several_faults_at_once_explain_the_drift_together() {
 #[tokio::test]
 async fn a_root_cause_is_as_bad_as_the_worst_that_it_explains() {
     let database = seeded(Cluster::shared().await.unwrap()).await;
-    Raw::connect(&database.url()).await.run("ALTER FUNCTION rylie_visible_user() RESET search_path").await;
+    let mut holder = Raw::connect(&database.url()).await;
+    holder.run("BEGIN; LOCK TABLE \"SystemSettings\"").await;
+    let url = database.url();
+    let waiting = tokio::spawn(async move { Raw::connect(&url).await.rows("SELECT id FROM \"SystemSettings\"").await });
+    let config = rylie_db::Config::new(&database.url()).unwrap();
+    let thresholds = ["activity.idle-in-transaction=0", "activity.blocking=0", "activity.blocking.critical=0"];
+    let mut report = super::diagnose_with(&config, &["activity"], &thresholds).await;
+    while status(&report, "activity.blocking") != Verdict::Critical {
+        report = super::diagnose_with(&config, &["activity"], &thresholds).await;
+    }
 
-    let report = diagnose(&database.url(), &GROUPS).await;
-
-    assert_eq!(status(&report, "isolation.search-path"), Verdict::Warning);
+    assert_eq!(status(&report, "activity.idle-in-transaction"), Verdict::Warning);
     let headlines = report.root_causes();
-    let (worst, _) = headlines.iter().find(|(_, check)| check.id == "isolation.search-path").unwrap();
+    let (worst, _) = headlines.iter().find(|(_, check)| check.id == "activity.idle-in-transaction").unwrap();
     assert_eq!(*worst, Verdict::Critical);
+    holder.run("ROLLBACK").await;
+    waiting.await.unwrap().unwrap();
 }
 
 #[tokio::test]

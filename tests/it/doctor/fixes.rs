@@ -70,6 +70,33 @@ async fn a_unique_index_over_equal_values_names_the_values_and_its_rest_is_dropp
     assert!(commands.contains(&(by_hand, false)), "{commands:?}");
 }
 
+/// The diagnosis reads only, also where it finds the journal mode wrong.
+#[tokio::test]
+async fn a_file_without_the_log_is_not_changed() {
+    let database = super::file::file().await;
+    super::file::run(database.path(), "PRAGMA journal_mode = DELETE").await;
+    let before = std::fs::read(database.path()).unwrap();
+
+    let report = diagnose(&database.url(), &[]).await;
+
+    assert_eq!(status(&report, "sqlite.journal-mode"), Verdict::Warning);
+    assert!(std::fs::read(database.path()).unwrap() == before);
+}
+
+/// With its owner it would get the owner's rights.
+#[tokio::test]
+async fn an_object_of_another_role_gets_no_owner_without_a_person() {
+    let database = seeded(Cluster::shared().await.unwrap()).await;
+    let mut raw = Raw::connect(&database.url()).await;
+    let owner = crate::support::logins::give_away(&database, &mut raw).await;
+    raw.run("CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT 1::bigint'").await;
+
+    let report = diagnose(&owner, &["isolation.owners"]).await;
+
+    let steps = fix_steps(report.check("isolation.owners").unwrap(), false);
+    assert!(!steps.is_empty() && steps.iter().all(|step| matches!(step, FixStep::Instruction(_))), "{steps:?}");
+}
+
 /// Another system may need a slot, a prepared transaction or a superuser.
 #[tokio::test]
 async fn what_cannot_be_restored_needs_a_person() {

@@ -119,6 +119,11 @@ pub(super) const ISOLATION: &[Plant] = &[
     .also(&["isolation.row-security"]),
     plant(
         "isolation.session-defaults",
+        "CREATE ROLE doctor_other; GRANT SET ON PARAMETER session_replication_role TO doctor_other",
+    ),
+    plant("isolation.unrecorded-logins", "CREATE ROLE doctor_other LOGIN REPLICATION"),
+    plant(
+        "isolation.session-defaults",
         "CREATE SCHEMA evil; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = evil, public', current_database()); END $$",
     ),
     plant(

@@ -12,12 +12,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const LIMITS: ServeLimits =
-    ServeLimits { connections: 4, head: Duration::from_millis(300), drain: Duration::from_secs(2) };
+const LIMITS: ServeLimits = ServeLimits {
+    connections: 4,
+    head: Duration::from_millis(300),
+    write: Duration::from_millis(300),
+    drain: Duration::from_secs(2),
+};
 
 async fn slow() -> &'static str {
     tokio::time::sleep(Duration::from_millis(600)).await;
     "slow"
+}
+
+async fn long() -> String {
+    "x".repeat(64 << 20)
 }
 
 async fn never() -> &'static str {
@@ -33,6 +41,7 @@ async fn running() -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/peer", get(peer)).route("/slow", get(slow)).route("/never", get(never));
+    let router = router.route("/long", get(long));
     let (stop, stopped) = oneshot::channel::<()>();
     let ended = tokio::spawn(async move {
         serve(listener, router, LIMITS, async { drop(stopped.await) }).await.unwrap();
@@ -81,6 +90,18 @@ async fn clients_that_send_nothing_do_not_keep_others_out() {
     for stream in idle {
         answer(stream).await;
     }
+}
+
+/// More clients than connections that ask for a long answer and do not read it.
+#[tokio::test]
+async fn clients_that_read_nothing_do_not_keep_others_out() {
+    let (address, _stop, _ended) = running().await;
+    let mut idle = Vec::new();
+    for _ in 0..6 {
+        idle.push(sent(address, &head("/long")).await);
+    }
+
+    assert!(answer(sent(address, &head("/peer")).await).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]

@@ -211,6 +211,17 @@ async fn a_fix_is_shown_then_run_and_checked_again() {
     folder.run(["doctor", "--database-url", &database.url(), "fix", "isolation.row-security"]).expect(0);
 }
 
+/// What looks unused or unlimited to a check may be another application's need.
+#[tokio::test]
+async fn nothing_is_fixed_in_a_database_that_is_not_ours() {
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let folder = Folder::new();
+    folder.write("rylie.toml", &format!("database_url = \"{}\"\n", database.url()));
+    run(&mut connect(&database).await, "CREATE TABLE orders (id int PRIMARY KEY)").await;
+
+    folder.run(["doctor", "fix", "server.timeouts", "--yes"]).expect(4).line_says("belongs to another application");
+}
+
 /// The finding is still there, and so is its document.
 #[tokio::test]
 async fn a_fix_that_fails_says_why_and_looks_again() {

@@ -68,7 +68,8 @@ const RULES: &[(&str, &str, When)] = &[
     ("application.drift", "isolation.schema-create", EachBegins("right of")),
     ("application.drift", "isolation.grants", EachBegins("rights of")),
     ("application.drift", "isolation.unit-roles", EachNamed),
-    ("application.drift", "isolation.search-path", EachNamed),
+    // Drift may show more than the missing setting, such as another body.
+    ("isolation.search-path", "application.drift", EachNamed),
     ("application.drift", "tables.unlogged", EachNamed),
     ("isolation.with-check", "isolation.policy", SameObject),
     ("isolation.tenant-index", "application.drift", TableOfIndex),

@@ -45,7 +45,20 @@ pub(crate) enum Failed {
 }
 
 impl Failed {
+    /// Whether the server met a damaged page or index.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "XX001" || code == "XX002")
+    }
+
     pub(crate) fn outcome(&self) -> Outcome {
+        if let Self::Refused { reason, .. } = self
+            && self.is_damage()
+        {
+            return Outcome::found(Verdict::Critical, "damaged page", reason.clone()).fixed_by(
+                "stop the service; keep a copy of the data directory; rylie backup restore on another disk",
+                "none",
+            );
+        }
         Outcome::not_checked(match self {
             Self::Refused { reason, .. } => reason.clone(),
             Self::Silent => "the server stopped answering".to_owned(),

@@ -5,7 +5,9 @@ use std::process::Stdio;
 
 use clap::Args;
 use rylie_db::Config;
-use rylie_db::maintenance::{DoctorOptions, DoctorReport, Engine, FixStep, Threshold, Verdict, fix_steps, run_fix};
+use rylie_db::maintenance::{
+    DoctorOptions, DoctorReport, Engine, FixStep, Threshold, Verdict, WHOLE_DATABASE, fix_steps, run_fix,
+};
 use serde_json::json;
 
 use super::confirm::confirm;
@@ -64,6 +66,7 @@ impl Fix {
         }
         confirm(&format!("run the fix of {}", self.id), self.yes)?;
         let mut failure = None;
+        refuse_foreign_schema(&settings).await?;
         for step in &steps {
             failure = run(step, global, &settings).await.err();
             if failure.is_some() {
@@ -82,6 +85,17 @@ impl Fix {
             ..DoctorOptions::default()
         };
         Ok(settings.doctor(&options).await?)
+    }
+}
+
+/// A database that is not ours may need what a check calls wrong.
+async fn refuse_foreign_schema(settings: &Config) -> Result<()> {
+    let options = DoctorOptions { only: vec!["application.migrations".to_owned()], ..DoctorOptions::default() };
+    let report = settings.doctor(&options).await?;
+    let evidence = report.checks.iter().flat_map(|check| &check.evidence);
+    match evidence.into_iter().find(|found| found.object == WHOLE_DATABASE) {
+        Some(found) => Err(Failure::Refused(format!("the database is not ours: {}", found.detail))),
+        None => Ok(()),
     }
 }
 

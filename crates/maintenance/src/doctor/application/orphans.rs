@@ -62,6 +62,10 @@ pub(crate) async fn orphans(session: &mut Session, deep: bool) -> Outcome {
                 rows.first().map_or((0, 0), |row| (row.try_get(0).unwrap_or(0), row.try_get::<i64, _>(1).unwrap_or(0)))
             }
             Err(failed @ Failed::Silent) => return failed.outcome(),
+            Err(failed) if failed.is_damage() => {
+                outcome.evidence.extend(failed.outcome().evidence);
+                continue;
+            }
             Err(Failed::Refused { reason, .. }) => {
                 partly = Some(format!("table {table}: {reason}"));
                 continue;
@@ -72,8 +76,9 @@ pub(crate) async fn orphans(session: &mut Session, deep: bool) -> Outcome {
             outcome = outcome.with(Verdict::Critical, format!("table {table}"), detail);
             if sql.contains("\"tenantId\"") {
                 // The parent may exist in another tenant: then the row is good, and its tenant key is wrong.
-                let last = outcome.evidence.last_mut();
-                last.into_iter().for_each(|found| found.detail.push_str(", within their tenant"));
+                if let Some(found) = outcome.evidence.last_mut() {
+                    found.detail.push_str(", within their tenant");
+                }
                 outcome = outcome.fixed_by(
                     "compare the tenant key with that of the parent, and set it; restore the parent only if it is gone",
                     "ROW EXCLUSIVE on the table",

@@ -28,11 +28,12 @@ pub(super) const SEARCH_PATH: CheckSpec = postgres(
 .healthy("every function has a fixed search path")
 .fix("ALTER FUNCTION … SET search_path = pg_catalog, public, pg_temp", "none");
 
+/// A person reads the object first: a function, a view or a trigger of another role would run its code as the owner.
 pub(super) const OWNERS: CheckSpec = postgres(
     "isolation.owners",
     "An object among ours belongs to another role, who can change it.",
     "WITH owner AS (SELECT relowner AS oid FROM pg_class WHERE oid = to_regclass('public.\"User\"')) \
-     SELECT 'critical', kind || name, 'belongs to ' || quote_ident(pg_get_userbyid(o.owner)), 'ALTER ' || upper(kind) || name || ' OWNER TO ' || (SELECT quote_ident(pg_get_userbyid(oid)) FROM owner), \
+     SELECT 'critical', kind || name, 'belongs to ' || quote_ident(pg_get_userbyid(o.owner)), 'read what it does, for with this it has the rights of the owner; then drop it, or: ALTER ' || upper(kind) || name || ' OWNER TO ' || (SELECT quote_ident(pg_get_userbyid(oid)) FROM owner), \
        'ACCESS EXCLUSIVE for a moment' \
      FROM (SELECT CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'S' THEN 'sequence ' ELSE 'table ' END AS kind, c.oid::regclass::text AS name, c.relowner AS owner \
          FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S') \

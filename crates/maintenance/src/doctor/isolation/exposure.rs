@@ -85,6 +85,9 @@ pub(super) const SESSION_DEFAULTS: CheckSpec = postgres(
      FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
        AND replace(c, '\"', '') ~ '^search_path=' AND replace(c, '\"', '') !~ '^search_path=(\\$user, *)?(pg_catalog, *)?public(,|$)' \
        AND (s.setrole = 0 OR EXISTS (SELECT FROM pg_policy p WHERE s.setrole = ANY (p.polroles))) \
+     UNION ALL SELECT 'critical', 'role ' || quote_ident(r.rolname), 'may turn off triggers and foreign keys by ' || p.parname, \
+       'REVOKE SET, ALTER SYSTEM ON PARAMETER ' || p.parname || ' FROM ' || quote_ident(r.rolname), 'none; from its next statement on' \
+     FROM pg_parameter_acl p, aclexplode(p.paracl) e JOIN pg_roles r ON r.oid = e.grantee AND NOT r.rolsuper WHERE p.parname = 'session_replication_role' \
      UNION ALL SELECT 'critical', 'setting ' || name, 'is ' || reset_val || ' for every session of the server', 'ALTER SYSTEM RESET ' || name, 'none; then SELECT pg_reload_conf()' FROM pg_settings \
        WHERE (name = 'session_replication_role' AND reset_val <> 'origin' OR name = 'row_security' AND reset_val = 'off') AND source IN ('configuration file', 'command line', 'environment variable')",
 )

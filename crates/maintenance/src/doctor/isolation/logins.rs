@@ -132,7 +132,8 @@ pub(super) const UNRECORDED: CheckSpec = postgres(
        UNION ALL SELECT u.oid, u.rolname, 3 FROM pg_roles u WHERE u.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', 'pg_read_all_data', 'pg_write_all_data')), \
      may AS (SELECT other.oid, string_agg(quote_ident(wide.rolname), ', ' ORDER BY wide.rank, wide.rolname) AS roles, bool_or(wide.rank = 1) AS owns, \
          string_agg(quote_ident(wide.rolname), ', ' ORDER BY wide.rolname) FILTER (WHERE EXISTS (SELECT FROM pg_auth_members m WHERE m.member = other.oid AND m.roleid = wide.oid)) AS direct \
-       FROM other CROSS JOIN take JOIN wide ON wide.oid <> other.oid AND pg_has_role(other.oid, wide.oid, take.right_) GROUP BY other.oid) \
+       FROM other CROSS JOIN take JOIN wide ON wide.oid <> other.oid AND (pg_has_role(other.oid, wide.oid, take.right_) \
+         OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = other.oid AND m.roleid = wide.oid AND m.admin_option)) GROUP BY other.oid) \
      SELECT 'warning', 'login ' || quote_ident(rolname), CASE WHEN owns THEN 'may become the owner of the tables' ELSE 'may assume ' || roles END \
          || ', and was not provisioned here' || coalesce('; it has rights in ' || elsewhere, ''), \
        CASE WHEN elsewhere IS NOT NULL THEN format('GRANT CONNECT ON DATABASE %1$I to each login of this database, then REVOKE CONNECT ON DATABASE %1$I FROM PUBLIC, %2$I', current_database(), rolname) \
@@ -140,7 +141,10 @@ pub(super) const UNRECORDED: CheckSpec = postgres(
        CASE WHEN elsewhere IS NOT NULL THEN 'none; without the grants the service cannot connect' ELSE 'none; from its next statement on' END FROM other JOIN may USING (oid) \
      UNION ALL SELECT 'warning', 'login ' || quote_ident(rolname), 'may create roles, and so may assume each one but a superuser''s', \
        format('if it administers no role: ALTER ROLE %I NOCREATEROLE', rolname), 'none; from its next statement on' \
-     FROM other WHERE rolcreaterole AND oid NOT IN (SELECT oid FROM may) AND current_setting('server_version_num')::int < 160000",
+     FROM other WHERE rolcreaterole AND oid NOT IN (SELECT oid FROM may) AND current_setting('server_version_num')::int < 160000 \
+     UNION ALL SELECT 'warning', 'login ' || quote_ident(r.rolname), 'may copy the whole server by replication, and does not replicate now', \
+       format('if it serves no replica: ALTER ROLE %I NOREPLICATION', r.rolname), 'none; new sessions only' \
+     FROM pg_roles r WHERE r.rolcanlogin AND r.rolreplication AND NOT r.rolsuper AND NOT EXISTS (SELECT FROM pg_stat_replication s WHERE s.usesysid = r.oid)",
 )
 .healthy("only provisioned logins may assume roles that reach every tenant")
 .needs(&[Need::Table("User")])

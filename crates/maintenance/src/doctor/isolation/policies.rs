@@ -27,7 +27,9 @@ pub(super) const FORCED: CheckSpec = postgres(
 pub(super) const POLICY: CheckSpec = postgres(
     "isolation.policy",
     "A table lacks the policy of the tenant role, so row-level security does not tie its rows to the tenant.",
-    "SELECT 'critical', 'table ' || t.name, 'has no policy of the tenant role that compares the tenant key and nothing else', NULL, NULL FROM {tenant_tables} t \
+    "SELECT 'critical', 'table ' || t.name, 'has no policy of the tenant role that compares the tenant key and nothing else', \
+       'CREATE POLICY rylie_tenant ON ' || t.oid::regclass || ' TO rylie_tenant USING (\"tenantId\" = current_setting(''rylie.tenant'', true)) WITH CHECK (\"tenantId\" = current_setting(''rylie.tenant'', true))', \
+       'ACCESS EXCLUSIVE for a moment; drop a policy of that name first' FROM {tenant_tables} t \
      WHERE t.relrowsecurity AND t.relnamespace = 'public'::regnamespace AND NOT t.relispartition AND NOT EXISTS (SELECT FROM pg_policy p JOIN pg_roles r ON r.oid = ANY (p.polroles) \
        WHERE p.polrelid = t.oid AND r.rolname = 'rylie_tenant' AND p.polpermissive AND pg_get_expr(p.polqual, p.polrelid) ~ '^\\(\"tenantId\" = current_setting\\(''rylie\\.tenant''::text, true\\)\\)$')",
 )

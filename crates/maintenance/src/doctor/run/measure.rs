@@ -21,7 +21,7 @@ const WAITS: &str = "SELECT a.pid::bigint, b.pid::bigint, extract(epoch FROM clo
 
 const STATEMENTS: &str = "SELECT coalesce(queryid::text, ''), left(regexp_replace(query, '\\s+', ' ', 'g'), 120), sum(calls)::bigint, \
      (sum(total_exec_time) / greatest(sum(calls), 1))::float8, sum(total_exec_time)::float8 FROM pg_stat_statements s \
-     JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND query !~ '''' GROUP BY 1, 2 ORDER BY 5 DESC LIMIT 30";
+     JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND query !~ '''' AND query !~ '\\mpg_[a-z_]+' GROUP BY 1, 2 ORDER BY 5 DESC LIMIT 30";
 
 const SETTINGS: &str = "SELECT name, CASE WHEN name ~ 'password|conninfo|command|secret' THEN 'set' ELSE setting END FROM pg_settings \
      WHERE source IN ('configuration file', 'command line', 'database', 'user', 'environment variable') AND category !~ '^Preset' ORDER BY 1";

@@ -39,9 +39,18 @@ pub(super) async fn integrity(connection: &mut SqliteConnection, deep: bool) -> 
         sqlx::query_scalar("PRAGMA integrity_check(10)").persistent(false).fetch_all(connection).await;
     match found {
         Ok(lines) if lines == ["ok"] => Outcome::ok("the file is whole"),
-        Ok(lines) => lines
-            .iter()
-            .fold(Outcome::default(), |outcome, line| outcome.with(Verdict::Critical, "file", line.replace('\n', " "))),
+        Ok(lines) => {
+            let of_index = |line: &String| line.contains("missing from index") || line.contains("entries in index");
+            let only_indexes = lines.iter().all(of_index);
+            let outcome = lines.iter().fold(Outcome::default(), |outcome, line| {
+                outcome.with(Verdict::Critical, "file", line.replace('\n', " "))
+            });
+            if only_indexes {
+                outcome.fixed_by("REINDEX; then check again: only indexes are damaged, no row is", "the write lock")
+            } else {
+                outcome
+            }
+        }
         Err(error) => {
             let reason = reason(&error);
             if is_damage(&error) {
