@@ -52,9 +52,13 @@ fn is_json(parts: &Parts) -> bool {
     let kind = parameters.next().unwrap_or_default();
     let is_json = kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
     let is_utf_8 = parameters
-        .filter_map(|parameter| parameter.strip_prefix("charset=").map(|charset| charset.trim_matches('"').to_owned()))
-        .all(|charset| charset == "utf-8" || charset == "us-ascii");
-    is_json && is_utf_8 && !parts.headers.contains_key(CONTENT_ENCODING)
+        .filter_map(|parameter| {
+            let (name, charset) = parameter.split_once('=')?;
+            (name.trim() == "charset").then(|| charset.trim().trim_matches('"').to_owned())
+        })
+        .all(|charset| ["utf-8", "utf8", "us-ascii"].contains(&charset.as_str()));
+    let is_plain = parts.headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding == "identity");
+    is_json && is_utf_8 && is_plain
 }
 
 /// A body of JSON for a route that is open to strangers, such as the one that signs users in. It has the limits of

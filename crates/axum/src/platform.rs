@@ -105,8 +105,10 @@ where
         let (parts, body) = request.into_parts();
         let user = signed_in(&parts, &web).await?;
         let reason = reason_of(&parts.headers, &user)?;
-        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
-            return Err(malformed("calls across tenants take no `Idempotency-Key`; send the call without"));
+        for name in [IDEMPOTENCY_KEY, "if-match"] {
+            if parts.headers.contains_key(name) {
+                return Err(malformed(format!("calls across tenants take no header `{name}`; send the call without")));
+            }
         }
         let bytes = read_body(body, &web.settings).await?;
         let (body, origin) = (parse_body(&parts, &bytes)?, origin_of(&parts, &web));

@@ -125,7 +125,8 @@ async fn connection(
         router.clone().call(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    // A client may end its side after its call, and still read.
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head).half_close(true);
     // Without it, small answers wait for the client's acknowledgement. A failure only makes them slower.
     let _ = stream.set_nodelay(true);
     let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(Patient::new(stream, limits.write)), answer));

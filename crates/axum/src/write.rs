@@ -113,10 +113,16 @@ impl<B: Send> TenantWrite<B> {
     async fn open(&self) -> Result<(TenantAccess, Option<Claim>), Error> {
         let access = *self.web.store.tenant_of(self.credential.clone(), self.origin.clone()).await?;
         let claim = match &self.key {
-            Some(key) => Some(access.idempotency().claim(key, &self.fingerprint).await?),
-            None => None,
+            Some(key) => access.idempotency().claim(key, &self.fingerprint).await.map(Some),
+            None => Ok(None),
         };
-        Ok((access, claim))
+        match claim {
+            Ok(claim) => Ok((access, claim)),
+            Err(error) => {
+                access.rollback().await;
+                Err(error)
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod users;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rylie_axum::{ServeLimits, serve};
 use rylie_db::crypto::{KeyFile, Keyring};
@@ -29,6 +30,9 @@ use rylie_db::maintenance::SchedulerOptions;
 use rylie_db::prelude::*;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
+
+/// How long the jobs, and then the connections, may take to end.
+const LAST: Duration = Duration::from_secs(10);
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -61,8 +65,9 @@ async fn main() -> Result<()> {
     serve(listener, router, ServeLimits::default(), shutdown::asked()).await?;
     // Calls have ended: the jobs end next, and the connections last.
     drop(stop);
-    jobs.await?;
-    database.close().await;
+    // While the database does not answer, a job may take longer; it is run again then.
+    drop(tokio::time::timeout(LAST, jobs).await);
+    drop(tokio::time::timeout(LAST, database.close()).await);
     println!("stopped");
     Ok(())
 }

@@ -26,12 +26,12 @@ pub(crate) async fn sign_in(
     JsonBody(SignIn { email, token }): JsonBody<SignIn>,
 ) -> Result<Response, Problem> {
     let wrong = || Problem::new(ProblemKind::NotSignedIn, "the token is wrong, was used before or has expired");
-    // The mail went to the address in this spelling.
-    let email = email.trim().to_lowercase();
     let unit = app.web.store().identity().await?;
-    let is_right = unit.verification_tokens().consume(&email, &token).await?;
-    let user = if is_right { unit.identities().find_by_email(&email).await? } else { None };
-    let Some(user) = user else {
+    let user = unit.identities().find_by_email(email.trim()).await?;
+    // The token was issued to the address as it is stored.
+    let address = user.as_ref().map_or(email.trim(), |user| user.email.as_str());
+    let is_right = unit.verification_tokens().consume(address, &token).await?;
+    let Some(user) = user.filter(|_| is_right) else {
         unit.rollback().await;
         return Err(wrong());
     };

@@ -133,6 +133,7 @@ async fn a_body_of_a_stranger_has_the_limits_of_every_body() {
     for (name, value) in [
         ("content-type", "text/plain"),
         ("content-type", "application/json; charset=utf-16"),
+        ("content-type", "application/json; charset = utf-16"),
         ("content-encoding", "gzip"),
     ] {
         let call = if name == "content-type" { sign_in().body(body.to_string()) } else { sign_in().json(&body) };
