@@ -5,8 +5,8 @@
 //! prints three calls for curl, runs the scheduler, and ends gracefully at Ctrl-C or SIGTERM.
 //!
 //! `FIRST_LOOK=off` makes it a service: nothing is created or printed, `DATABASE_URL` and `RYLIE_KEYRING` must be set,
-//! cookies need HTTPS, and `TRUSTED_PROXIES` names the networks of the proxies. A database that is marked as production
-//! gets no first look.
+//! cookies need HTTPS, and `TRUSTED_PROXIES` names the networks of the proxies. With a database that is marked as production
+//! it must be off.
 
 mod admin;
 mod app;
@@ -46,6 +46,7 @@ async fn main() -> Result<()> {
         Ok("off") => false,
         _ => return Err("FIRST_LOOK is on or off".into()),
     };
+    let proxies = routes::proxies()?;
     let database = Database::connect(config(is_first_look)?).await?;
     let applied = database.migrate().await?;
     println!("{} migrations applied", applied.len());
@@ -61,7 +62,7 @@ async fn main() -> Result<()> {
         let mut stopped = stopped.clone();
         async move { scheduler.run(async move { drop(stopped.changed().await) }).await }
     });
-    let router = routes::router(&database, is_first_look)?;
+    let router = routes::router(&database, proxies, is_first_look);
     serve(listener, router, ServeLimits::default(), shutdown::asked()).await?;
     // Calls have ended: the jobs end next, and the connections last.
     drop(stop);

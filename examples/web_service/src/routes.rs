@@ -10,15 +10,20 @@ use crate::Result;
 use crate::app::App;
 use crate::{admin, connections, openapi, requests, sessions, usage, users};
 
-pub(crate) fn router(database: &Database, is_first_look: bool) -> Result<Router> {
-    let proxies = std::env::var("TRUSTED_PROXIES").unwrap_or_default();
-    let proxies = proxies.split(',').map(str::trim).filter(|network| !network.is_empty());
-    let mut web = Web::new(database.store()).trusting(TrustedProxies::parse(proxies)?);
+/// Reads the networks of the proxies from the environment.
+pub(crate) fn proxies() -> Result<TrustedProxies> {
+    let networks = std::env::var("TRUSTED_PROXIES").unwrap_or_default();
+    let networks = networks.split(',').map(str::trim).filter(|network| !network.is_empty());
+    Ok(TrustedProxies::parse(networks).map_err(|error| format!("TRUSTED_PROXIES: {error}"))?)
+}
+
+pub(crate) fn router(database: &Database, proxies: TrustedProxies, is_first_look: bool) -> Router {
+    let mut web = Web::new(database.store()).trusting(proxies);
     if is_first_look {
         // On localhost there is no HTTPS, which the default name of the cookie needs.
         web = web.with_session_cookie("session").without_https();
     }
-    Ok(Router::new()
+    Router::new()
         .route("/api/requests", get(requests::list).post(requests::create))
         .route("/api/requests/status", post(requests::set_status))
         .route("/api/requests/{id}", get(requests::one).patch(requests::update).delete(requests::remove))
@@ -34,5 +39,5 @@ pub(crate) fn router(database: &Database, is_first_look: bool) -> Result<Router>
         .fallback(rylie_axum::no_route)
         .method_not_allowed_fallback(rylie_axum::no_method)
         .with_state(App { web })
-        .layer(middleware::from_fn(rylie_axum::telemetry)))
+        .layer(middleware::from_fn(rylie_axum::telemetry))
 }

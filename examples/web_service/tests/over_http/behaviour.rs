@@ -145,6 +145,8 @@ async fn a_service_creates_nobody_and_asks_for_its_settings() {
         let nothing = Service::refused(folder.path(), variables).await;
         assert!(nothing.contains("set DATABASE_URL"), "{nothing}");
     }
+    let proxies = [("FIRST_LOOK", "off"), ("TRUSTED_PROXIES", "10.0.0.0/99")];
+    assert!(Service::refused(folder.path(), &proxies).await.contains("TRUSTED_PROXIES"));
     for wrong in ["", "OFF", "false"] {
         let refused = Service::refused(folder.path(), &[("FIRST_LOOK", wrong)]).await;
         assert!(refused.contains("FIRST_LOOK is on or off"), "{refused}");
@@ -156,9 +158,10 @@ async fn a_service_creates_nobody_and_asks_for_its_settings() {
     let mut migrations = world.database().migrations().await.unwrap();
     migrations.mark_environment(rylie_db::migration::Environment::Production, None).await.unwrap();
 
-    let service = Service::start_as(&world, folder.path(), &[], "the database is marked as production").await;
+    let (url, keyring) = (world.url().to_owned(), world.keyring().display().to_string());
+    let refused = Service::refused(folder.path(), &[("DATABASE_URL", &url), ("RYLIE_KEYRING", &keyring)]).await;
 
-    assert_eq!(call("GET", "/ready").send(service.address).await.unwrap().status, 200);
+    assert!(refused.contains("start with FIRST_LOOK=off"), "{refused}");
     let unit = world.platform().await.unwrap();
     let users = unit.users().list(UserFilter::default(), PageRequest::default()).await.unwrap();
     assert!(users.items.iter().all(|user| !user.email.ends_with("first-look.example")), "{users:?}");

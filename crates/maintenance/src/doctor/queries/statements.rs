@@ -19,7 +19,7 @@ pub(super) const SLOW: CheckSpec = postgres(
     "A statement is slow on average.",
     "SELECT CASE WHEN mean_exec_time >= {c} THEN 'critical' WHEN mean_exec_time >= {w} THEN 'warning' END, 'statement ' || coalesce(queryid::text, 'of another login'), \
        round(mean_exec_time::numeric, 1) || ' ms on average over ' || calls || ' calls: ' || {query}, NULL, NULL \
-     FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND calls >= 5 AND query !~* '^\\s*(vacuum|analyze|create|reindex|copy|alter|refresh)' AND query !~ '\\mpg_[a-z_]+' \
+     FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND calls >= 5 AND query !~* '^\\s*(vacuum|analyze|create|reindex|copy|alter|refresh)' AND {not_ours} \
      ORDER BY mean_exec_time DESC LIMIT 20",
 )
 .healthy("no statement is slow on average")

@@ -21,7 +21,7 @@ const WAITS: &str = "SELECT a.pid::bigint, b.pid::bigint, extract(epoch FROM clo
 
 const STATEMENTS: &str = "SELECT coalesce(queryid::text, ''), left(regexp_replace(query, '\\s+', ' ', 'g'), 120), sum(calls)::bigint, \
      (sum(total_exec_time) / greatest(sum(calls), 1))::float8, sum(total_exec_time)::float8 FROM pg_stat_statements s \
-     JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND query !~ '''' AND query !~ '\\mpg_[a-z_]+' GROUP BY 1, 2 ORDER BY 5 DESC LIMIT 30";
+     JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND query !~ '''' AND {not_ours} GROUP BY 1, 2 ORDER BY 5 DESC LIMIT 30";
 
 const SETTINGS: &str = "SELECT name, CASE WHEN name ~ 'password|conninfo|command|secret' THEN 'set' ELSE setting END FROM pg_settings \
      WHERE source IN ('configuration file', 'command line', 'database', 'user', 'environment variable') AND category !~ '^Preset' ORDER BY 1";
@@ -42,7 +42,7 @@ const SAMPLED: &str = "SELECT tenant, sum(rows)::bigint, sum(bytes)::bigint FROM
 pub(super) async fn postgres(session: &mut Session, run: &mut Run<'_>) {
     let none = Limits::fixed(0.0, 0.0, "");
     let filled = |sql: &str| fill(sql, run.facts, &none, false);
-    let (waits, tenants) = (filled(WAITS), filled(TENANTS));
+    let (waits, tenants, statements) = (filled(WAITS), filled(TENANTS), filled(STATEMENTS));
     let connections = format!(
         "SELECT coalesce(usename, 'system')::text || ' · ' || coalesce(nullif(application_name, ''), {KIND}) || ' · ' || coalesce(state, 'background'), \
          count(*) FROM pg_stat_activity GROUP BY 1 ORDER BY 2 DESC LIMIT 40"
@@ -66,7 +66,7 @@ pub(super) async fn postgres(session: &mut Session, run: &mut Run<'_>) {
         }
     }
     if session.rights.lacks(Need::Extension("pg_stat_statements")).is_none() {
-        for row in session.rows("", STATEMENTS).await.unwrap_or_default() {
+        for row in session.rows("", &statements).await.unwrap_or_default() {
             if let (Ok(id), Ok(text), Ok(calls), Ok(mean_ms), Ok(total_ms)) =
                 (row.try_get(0), row.try_get(1), row.try_get(2), row.try_get(3), row.try_get(4))
             {

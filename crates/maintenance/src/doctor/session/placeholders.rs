@@ -12,6 +12,7 @@
 //! | `{own_indexes}`, `{own_functions}` | lists of names |
 //! | `{keys}`, `{active_key}` | the keys of the keyring |
 //! | `{quota …}` | a package's quota by kind |
+//! | `{not_ours}` | that `query` reads no catalog and is none of a diagnosis |
 //! | `{tenant_tables}` | the tables with a tenant key, as a subquery |
 
 use std::collections::BTreeSet;
@@ -24,6 +25,9 @@ use crate::doctor::report::Limits;
 /// A statement is cut at its first literal, and its numbers are masked: values of parameters are never shown.
 const QUERY: &str = "left(regexp_replace(regexp_replace(coalesce(substring(query from '^[^''$]*'), ''), '[0-9]+', '?', 'g'), \
      '\\s+', ' ', 'g'), 80)";
+
+/// A diagnosis must not be what it finds slow.
+const NOT_OURS: &str = r"query !~ '\mpg_[a-z_]+|FILTER \(WHERE missing\)|TABLESAMPLE SYSTEM'";
 
 /// Kinds that are never ended without force, except clients. A service names its sessions `rylie/` and its program, and is a
 /// client.
@@ -61,6 +65,7 @@ pub(crate) fn fill(sql: &str, facts: &DoctorFacts, limits: &Limits, is_sqlite: b
         .replace("{in 180}", &time(facts.at + TimeDelta::days(180)))
         .replace("{kind}", KIND)
         .replace("{query}", QUERY)
+        .replace("{not_ours}", NOT_OURS)
         .replace("{tenant_tables}", TENANT_TABLES)
         .replace("{own_indexes}", &list(&facts.own_indexes))
         .replace("{own_functions}", &list(&facts.own_functions))
