@@ -7,8 +7,8 @@ use rylie_db::repositories::MAX_ANSWER_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::etag::etag_of_json;
+use crate::not_stored::not_stored;
 use crate::problem::Problem;
-use crate::telemetry::not_stored;
 
 /// The header of an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::objects_only;
 use crate::problem::{Problem, ProblemKind, malformed};
 use crate::web::{Settings, Web, web_of};
 
@@ -40,7 +41,7 @@ pub(crate) fn parse_body<B: DeserializeOwned>(parts: &Parts, bytes: &[u8]) -> Re
     }
     // Clients send an empty object where a call takes nothing.
     let nothing = || if bytes == b"{}" { serde_json::from_slice(b"null").ok() } else { None };
-    serde_json::from_slice(bytes).or_else(|error| nothing().ok_or(error)).map_err(|error| {
+    objects_only::from_slice(bytes).or_else(|error| nothing().ok_or(error)).map_err(|error| {
         let detail: String = error.to_string().chars().take(LONGEST_DETAIL).collect();
         malformed(format!("the body is not what this call takes: {detail}"))
     })

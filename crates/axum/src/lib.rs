@@ -10,6 +10,8 @@ mod fingerprint;
 mod forwarded_header;
 mod health;
 mod links;
+mod not_stored;
+mod objects_only;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod opened;

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::telemetry::not_stored;
+use crate::not_stored::not_stored;
 
 /// The kinds of problems that this crate reports itself. Errors of units have the kinds of
 /// [`rylie_db::repositories::Error::kind`].

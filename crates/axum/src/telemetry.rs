@@ -5,13 +5,13 @@ use std::task::Poll;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rylie_db::prelude::*;
 use tracing::Instrument;
 
+use crate::not_stored::not_stored;
 use crate::problem::Problem;
 
 /// The header with the correlation id, in calls and answers.
@@ -85,12 +85,6 @@ impl std::fmt::Display for Panicked {
 }
 
 impl std::error::Error for Panicked {}
-
-/// Keeps browsers and proxies from storing an answer, unless the handler decided otherwise.
-pub(crate) fn not_stored(headers: &mut HeaderMap) {
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-}
 
 /// The status of a call whose client disconnected.
 const CLOSED: u16 = 499;

@@ -92,7 +92,7 @@ async fn an_answer_that_is_too_long_to_be_stored_is_given_all_the_same() {
 }
 
 /// A full pool has used up its time already, and a second wait would only make the queue longer.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn opening_is_repeated_after_a_failure_at_once_and_not_after_a_wait() {
     for (waits, attempts) in [(0, 3), (5, 1)] {
         let mut store = MockStore::signed_in(ann());
@@ -130,6 +130,7 @@ async fn a_body_of_a_stranger_has_the_limits_of_every_body() {
     let long = json!({"title": "x".repeat(2 << 20), "type": "page"});
     assert_eq!(sign_in().json(&long).on(&router).await.problem(), "too-large");
     assert_eq!(sign_in().json(&json!({"title": 1})).on(&router).await.problem(), "malformed");
+    assert_eq!(sign_in().json(&json!(["t", "d", "page"])).on(&router).await.problem(), "malformed", "no object");
     for (name, value) in [
         ("content-type", "text/plain"),
         ("content-type", "application/json; charset=utf-16"),

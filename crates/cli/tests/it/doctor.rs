@@ -138,7 +138,7 @@ fn as_a_browser_sees(page: &std::path::Path) -> String {
         command.arg(format!("--user-data-dir={}", profile.path().display())).arg(&url);
         command
             .output()
-            .expect("this test needs the program `chromium`; without it run `cargo test -- --skip a_browser`")
+            .expect("this test needs the program `chromium`; without it run `cargo test -- --skip a_browser_shows`")
     };
     let seen = open(&["--dump-dom"]);
     let (screen, paper) = (page.with_extension("png"), page.with_extension("pdf"));
