@@ -223,18 +223,18 @@ impl UserRepository for Tx {
 
     async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User> {
         may_assign(self, role)?;
+        let before = UserRepository::get(self, id).await?;
+        if let Some(user) = change_role(self, &before, role).await? {
+            return Ok(user);
+        }
+        // Another unit has changed it in between.
         let before = self.of::<Entity>().get_for_update(id).await?;
-        may_assign(self, before.role)?;
-        let set = ActiveModel { role: Set(role), updated_at: Set(self.now()), ..Default::default() };
-        // The condition includes the old role: after a concurrent change the record would be wrong.
-        let unchanged = Condition::all().add(Column::Id.eq(id)).add(Column::Role.eq(before.role));
-        let event = Event::new(Action::UserRoleUpdate).on(id).changed("role", before.role, role);
-        self.update_recorded::<Entity>(set, unchanged, event).await?.pop().ok_or(Error::Contention)
+        change_role(self, &before, role).await?.ok_or(Error::Contention)
     }
 
     async fn move_to(&self, id: &UserId, agency: Option<AgencyId>) -> Result<User> {
         self.across_tenants()?;
-        let before = self.of::<Entity>().get_for_update(id).await?;
+        let before = UserRepository::get(self, id).await?;
         if before.agency_id == agency {
             return Ok(before);
         }
@@ -270,6 +270,15 @@ impl UserRepository for Tx {
         self.delete_one::<Entity>(Column::Id.eq(id), "User").await?;
         self.record(Event::new(Action::UserDeleted).on(id).with("role", user.role)).await
     }
+}
+
+/// Changes the role and records it, if the user still has the role of `before`: else the record would be wrong.
+async fn change_role(tx: &Tx, before: &User, role: UserRole) -> Result<Option<User>> {
+    may_assign(tx, before.role)?;
+    let set = ActiveModel { role: Set(role), updated_at: Set(tx.now()), ..Default::default() };
+    let unchanged = Condition::all().add(Column::Id.eq(&before.id)).add(Column::Role.eq(before.role));
+    let event = Event::new(Action::UserRoleUpdate).on(&before.id).changed("role", before.role, role);
+    Ok(tx.update_recorded::<Entity>(set, unchanged, event).await?.pop())
 }
 
 /// An agency's administrator may give and take every role except super admin.

@@ -1,5 +1,6 @@
 //! Users and their roles.
 
+use futures_util::future::join_all;
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Error, UserChanges};
 
@@ -29,6 +30,39 @@ async fn a_role_change_is_recorded_with_the_old_and_the_new_role() {
     assert_eq!(record.resource_id.as_deref(), Some(user.id.as_str()));
     let changes = &record.details.as_ref().unwrap()["changes"]["role"];
     assert_eq!((changes["from"].as_str(), changes["to"].as_str()), (Some("USER"), Some("AGENCY_ADMIN")));
+}
+
+/// Each one waits for the one before, and its record has the role that this one left.
+#[tokio::test]
+async fn concurrent_role_changes_all_succeed_and_their_records_follow_each_other() {
+    const ROLES: [UserRole; 3] = [UserRole::Admin, UserRole::AgencyAdmin, UserRole::User];
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let user = agency.user().await.unwrap().user;
+
+    let changes = ROLES.into_iter().cycle().take(8).map(async |role| {
+        let unit = agency.unit().await.unwrap();
+        unit.users().set_role(&user.id, role).await?;
+        unit.commit().await
+    });
+    let done: Vec<std::result::Result<(), Error>> = join_all(changes).await;
+
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    let unit = agency.unit().await.unwrap();
+    let filter = AuditFilter { action: Some("USER_ROLE_UPDATE".into()), ..Default::default() };
+    let records = unit.audit().list(filter, PageRequest::default()).await.unwrap();
+    assert_eq!(records.total, 8);
+    // A chain from the first role to the last leaves each role as often as it reaches it.
+    let last = unit.users().get(&user.id).await.unwrap().role;
+    let (mut left, mut reached) = (vec![last.label().to_owned()], vec![UserRole::User.label().to_owned()]);
+    for record in &records.items {
+        let role = &record.details.as_ref().unwrap()["changes"]["role"];
+        left.push(role["from"].as_str().unwrap().to_owned());
+        reached.push(role["to"].as_str().unwrap().to_owned());
+    }
+    left.sort_unstable();
+    reached.sort_unstable();
+    assert_eq!(left, reached);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rylie_migration::{CheckStatus, Deviation, MigrationState, MigrationStatus, M
 use super::{LOCK, Wanted, limited};
 use crate::config::Config;
 
-/// Most differences that are listed; `rylie drift` has all.
+/// Most lines of differences; `rylie drift` has all.
 const MOST: usize = 20;
 
 pub(super) async fn look(config: &Config, wanted: &Wanted<'_>, part: Duration, facts: &mut DoctorFacts) {
@@ -141,13 +141,18 @@ fn of_migrations(status: &[MigrationStatus]) -> Outcome {
 
 fn of_drift(differences: &[Deviation]) -> Outcome {
     let healthy = Outcome::ok("the schema matches the migrations");
-    differences.iter().take(MOST).fold(healthy, |outcome, difference| {
+    let listed = differences.iter().take(MOST - 1).fold(healthy, |outcome, difference| {
         outcome.with(
             Verdict::Critical,
             difference.object.clone(),
             format!("expected {}, found {}", short(&difference.expected), short(&difference.found)),
         )
-    })
+    });
+    // What is not listed has no other cause.
+    match differences.len().saturating_sub(MOST - 1) {
+        0 => listed,
+        more => listed.with(Verdict::Critical, "schema", format!("{more} more differences; `rylie drift` lists them")),
+    }
 }
 
 fn short(text: &str) -> String {
