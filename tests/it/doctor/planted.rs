@@ -162,7 +162,7 @@ async fn settings_that_lose_data_are_critical() {
     for check in ["server.fsync", "server.full-page-writes", "server.autovacuum"] {
         assert_eq!(status(&report, check), rylie_db::maintenance::Verdict::Critical, "{check}");
     }
-    for check in ["server.synchronous-commit", "server.checksums", "server.trust", "server.timeouts"] {
+    for check in ["server.synchronous-commit", "server.trust", "server.timeouts"] {
         assert!(status(&report, check).is_finding(), "{check}");
     }
 }

@@ -108,6 +108,8 @@ async fn a_check_without_its_right_is_not_checked_and_says_why() {
         .iter()
         .filter(|check| check.status != Verdict::NotChecked)
         .map(|check| check.id.as_str())
+        // From 18 on, pages have checksums by default, which may then have failed.
+        .filter(|id| *id != "server.checksum-failures")
         .collect();
     assert_eq!(looked_at, WITHOUT_A_RIGHT, "every other check needs a right");
     for check in guest.checks.iter().filter(|check| check.status == Verdict::NotChecked) {
