@@ -14,7 +14,6 @@ mod not_stored;
 mod objects_only;
 #[cfg(feature = "openapi")]
 mod openapi;
-mod opened;
 mod origin;
 mod paging;
 mod path_id;

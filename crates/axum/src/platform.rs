@@ -13,10 +13,10 @@ use crate::answer::Answer;
 use crate::body::{parse_body, read_body};
 use crate::cookies::position_of;
 use crate::origin::origin_of;
-use crate::problem::{Problem, ProblemKind, malformed};
+use crate::problem::{Problem, malformed};
 use crate::scope::signed_in;
 use crate::web::{Web, web_of};
-use crate::write::IDEMPOTENCY_KEY;
+use crate::write::{IDEMPOTENCY_KEY, StillInUse};
 
 /// The header with the reason of a call across tenants, in UTF-8. It is recorded before the unit opens.
 pub const REASON: &str = "x-access-reason";
@@ -76,17 +76,17 @@ impl<B: Send> PlatformWrite<B> {
         let Self { body, web, user, reason, origin } = self;
         let unit = Arc::new(web.store.platform_for(&user, &reason, origin).await?);
         let worked = work(Arc::clone(&unit), body).await;
-        let Some(unit) = Arc::into_inner(unit) else {
-            tracing::error!("a handler kept a copy of its unit; nothing was committed");
-            return Err(Problem::new(ProblemKind::Internal, "the service failed to answer; its log has the reason"));
-        };
+        let unit = Arc::into_inner(unit);
         let mut answer = match worked {
             Ok(answer) => answer,
             Err(problem) => {
-                unit.rollback().await;
+                if let Some(unit) = unit {
+                    unit.rollback().await;
+                }
                 return Err(problem);
             }
         };
+        let unit = unit.ok_or_else(|| Problem::internal(&StillInUse))?;
         answer.cookie = web.position_cookie(unit.commit_with_position().await?);
         Ok(answer)
     }

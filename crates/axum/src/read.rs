@@ -8,7 +8,6 @@ use rylie_db::prelude::*;
 
 use crate::cookies::position_of;
 use crate::credential::credential_of;
-use crate::opened::opened;
 use crate::origin::origin_of;
 use crate::problem::Problem;
 use crate::web::{Web, web_of};
@@ -53,7 +52,7 @@ where
         let web = web_of(state);
         let (credential, origin) = (credential_of(parts, &web)?, origin_of(parts, &web));
         let after = position_of(&parts.headers);
-        let opened = opened(web.settings.retry, || async {
+        let opened = retry(web.settings.retry, || async {
             let unit = web.store.tenant_of(credential.clone(), origin.clone()).read_only();
             match after {
                 Some(position) => unit.after(position).await,

@@ -5,7 +5,6 @@ use axum::http::request::Parts;
 use rylie_db::prelude::*;
 
 use crate::credential::credential_of;
-use crate::opened::opened;
 use crate::origin::origin_of;
 use crate::problem::Problem;
 use crate::web::{Web, web_of};
@@ -35,6 +34,6 @@ where
 /// Signs in by the call's credential, on the primary.
 pub(crate) async fn signed_in(parts: &Parts, web: &Web) -> Result<SignedInUser, Problem> {
     let credential = credential_of(parts, web)?;
-    let signed_in = opened(web.settings.retry, || web.store.signed_in(credential.clone())).await;
+    let signed_in = retry(web.settings.retry, || web.store.signed_in(credential.clone())).await;
     Ok(signed_in?.ok_or(rylie_db::repositories::Error::NotSignedIn)?)
 }

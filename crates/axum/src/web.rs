@@ -63,7 +63,7 @@ impl Web {
             body_limit: 1 << 20,
             body_timeout: Duration::from_secs(30),
             requires_idempotency_key: false,
-            retry: Retry { attempts: 3, ..Retry::default() },
+            retry: Retry { attempts: 3, within: Duration::from_secs(1), ..Retry::default() },
         };
         Self { store, settings: Arc::new(settings) }
     }

@@ -16,7 +16,6 @@ use crate::body::{parse_body, read_body};
 use crate::credential::credential_of;
 use crate::etag::{if_match_of, refuse_changed};
 use crate::fingerprint::fingerprint_of;
-use crate::opened::opened;
 use crate::origin::origin_of;
 use crate::problem::{Problem, malformed};
 use crate::web::{Web, web_of};
@@ -81,7 +80,7 @@ impl<B: Send> TenantWrite<B> {
         F: FnOnce(WriteUnit, B) -> W + Send,
         W: Future<Output = Result<Answer, Problem>> + Send,
     {
-        let (access, claim) = opened(self.web.settings.retry, || self.open()).await?;
+        let (access, claim) = retry(self.web.settings.retry, || self.open()).await?;
         if let Some(Claim::Answered(answer)) = claim {
             let position = access.commit_with_position().await?;
             let mut answer = Answer::of_stored(&answer)?;
@@ -92,16 +91,17 @@ impl<B: Send> TenantWrite<B> {
         let unit = WriteUnit { access: Arc::new(access), if_match: if_match.map(Into::into), compared: Arc::default() };
         let worked = work(unit.clone(), body).await;
         let worked = worked.and_then(|answer| unit.refuse_uncompared().map(|()| answer));
-        let Some(access) = Arc::into_inner(unit.access) else {
-            return Err(Problem::internal(&StillInUse));
-        };
+        let access = Arc::into_inner(unit.access);
         let mut answer = match worked {
             Ok(answer) => answer,
             Err(problem) => {
-                access.rollback().await;
+                if let Some(access) = access {
+                    access.rollback().await;
+                }
                 return Err(problem);
             }
         };
+        let access = access.ok_or_else(|| Problem::internal(&StillInUse))?;
         if let Some(key) = &key {
             access.idempotency().answer(key, &answer.to_stored()?).await?;
         }
@@ -162,7 +162,7 @@ impl Deref for WriteUnit {
 
 /// A handler kept a copy of its unit, which therefore cannot be committed.
 #[derive(Debug)]
-struct StillInUse;
+pub(crate) struct StillInUse;
 
 impl std::fmt::Display for StillInUse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

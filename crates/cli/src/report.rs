@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use rylie_db::maintenance::visible;
 use serde_json::Value;
 
 use crate::arguments::Global;
@@ -75,20 +76,4 @@ pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> St
         .map(|(name, value)| format!("{name:width$}  {value}").trim_end().to_owned())
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// Escapes control characters and marks of direction: a text of a row must not look like another line, nor control the
-/// terminal.
-fn visible(text: &str) -> String {
-    let hidden =
-        |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if hidden(letter) {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
 }

@@ -1,6 +1,6 @@
 //! Runs a unit again when the database requires it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -22,11 +22,19 @@ pub struct Retry {
     pub first_pause: Duration,
     /// The maximum pause; 1 second.
     pub longest_pause: Duration,
+    /// The time from the first attempt within which a failure is followed by another one; without end. A failure after a
+    /// wait has used up a limit, and others wait in the same queue.
+    pub within: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 5, first_pause: Duration::from_millis(20), longest_pause: Duration::from_secs(1) }
+        Self {
+            attempts: 5,
+            first_pause: Duration::from_millis(20),
+            longest_pause: Duration::from_secs(1),
+            within: Duration::MAX,
+        }
     }
 }
 
@@ -61,10 +69,10 @@ where
     // Not `AsyncFn`: its future cannot be spawned if it borrows.
     W: Future<Output = Result<T, E>>,
 {
-    let mut attempt = 1;
+    let (began, mut attempt) = (Instant::now(), 1);
     loop {
         match RUNS_AGAIN.scope(attempt > 1, work()).await {
-            Err(error) if error.is_retryable() && attempt < policy.attempts => {
+            Err(error) if error.is_retryable() && attempt < policy.attempts && began.elapsed() < policy.within => {
                 let pause = policy.pause_after(attempt);
                 tracing::debug!(attempt, ?pause, "running a unit again");
                 tokio::time::sleep(pause).await;

@@ -16,6 +16,7 @@ mod seed;
 mod sweep;
 mod tenant;
 mod usage;
+mod visible;
 mod work;
 
 pub use alert::{Notifier, Smtp, check_backup_age, check_findings, check_size, check_wal_silence, deliver_alerts};
@@ -61,3 +62,4 @@ pub use tenant::{
     ImportedTenant, ReplacedTenant, erase_tenant, export_tenant, import_tenant, replace_tenant, tenant_named,
 };
 pub use usage::{ClosedUsage, close_usage, reset_usage};
+pub use visible::visible;

@@ -15,6 +15,7 @@ use super::options::DoctorOptions;
 use super::report::{CheckResult, DoctorReport, Evidence, Fix, Limits, Outcome, Verdict};
 use super::{all_checks, root_cause};
 use crate::engine::Engine;
+use crate::visible::{is_hidden, visible};
 
 pub use given::check_given;
 
@@ -172,20 +173,11 @@ fn result(spec: &CheckSpec, outcome: Outcome, limits: Option<Limits>) -> CheckRe
     }
 }
 
-/// Escapes control characters and marks of direction: the name of an object must not control a terminal, nor look like
-/// another line. A statement that has one is not offered.
+/// Makes the names of objects visible. A statement with a hidden character is not offered.
 fn make_visible(found: &mut Evidence) {
-    let hidden =
-        |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    for text in [&mut found.object, &mut found.detail] {
-        if text.contains(hidden) {
-            *text = text
-                .chars()
-                .map(|letter| if hidden(letter) { letter.escape_default().to_string() } else { letter.to_string() })
-                .collect();
-        }
-    }
-    found.fix.take_if(|fix| fix.command.contains(hidden));
+    found.object = visible(&found.object);
+    found.detail = visible(&found.detail);
+    found.fix.take_if(|fix| fix.command.contains(is_hidden));
 }
 
 fn summary(first: &Evidence, number: usize) -> String {
