@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::connection::{Connection, LOCK_TIMEOUT};
 use crate::error::{Error, Result};
+use crate::history::journal;
 use crate::literal::literal;
 use crate::step::{Engine, Target};
 
@@ -67,10 +68,10 @@ async fn change_inside(
     connection.execute(&event).await
 }
 
-/// Returns whether the log may name actors who are not users.
+/// Returns whether the log may name actors who are not users. An interrupted reversal may have restored the key already.
 async fn takes_anybody(connection: &mut Connection) -> sqlx::Result<bool> {
     let sql = "SELECT version FROM seaql_migrations WHERE version = $1";
-    Ok(connection.text(sql, NEEDS_USERS).await?.is_some())
+    Ok(connection.text(sql, NEEDS_USERS).await?.is_some() && !journal::is_half_gone(connection, NEEDS_USERS).await?)
 }
 
 fn create_aside() -> String {

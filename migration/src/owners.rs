@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use crate::connection::{Connection, parsed};
 use crate::drift::Snapshot;
 use crate::error::{Error, Refusal, Result};
-use crate::history::record;
+use crate::history::{journal, record};
 use crate::migrations::m20261126_000027_fix_search_path_of_readers::{FixSearchPathOfReaders, READERS};
 use crate::migrations::{BASE_TABLES, Migration};
 use crate::step::{Engine, Step, Target};
@@ -80,7 +80,9 @@ pub(crate) async fn unfixed(connection: &mut Connection) -> Result<Vec<String>> 
         return Ok(Vec::new());
     }
     let applied = record::applied(connection).await?;
-    let fixed = applied.iter().any(|name| name == FixSearchPathOfReaders.name());
+    let name = FixSearchPathOfReaders.name();
+    let half_gone = journal::is_half_gone(connection, name).await.map_err(Error::doing(DOING))?;
+    let fixed = applied.iter().any(|applied| applied == name) && !half_gone;
     let later = if fixed { list([""]) } else { list(READERS) };
     values(connection, &UNFIXED.replace("$later", &later)).await
 }

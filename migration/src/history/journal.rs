@@ -66,7 +66,7 @@ impl Entry {
 pub(crate) async fn entries(connection: &mut Connection) -> Result<BTreeMap<String, Entry>> {
     const DOING: &str = "reading the migration records";
     let failed = Error::doing(DOING);
-    if !connection.has_table(TABLE).await.map_err(&failed)? || !is_readable(connection).await.map_err(&failed)? {
+    if !is_readable(connection).await.map_err(&failed)? {
         return Ok(BTreeMap::new());
     }
     let sql = match connection.engine() {
@@ -77,7 +77,17 @@ pub(crate) async fn entries(connection: &mut Connection) -> Result<BTreeMap<Stri
     Ok(entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect())
 }
 
+/// Returns whether the migration's reversal was begun. `false` if this login may not read the record.
+pub(crate) async fn is_half_gone(connection: &mut Connection, name: &str) -> sqlx::Result<bool> {
+    let sql = "SELECT name FROM rylie_migrations WHERE name = $1 AND direction = 'down'";
+    Ok(is_readable(connection).await? && connection.text(sql, name).await?.is_some())
+}
+
+/// Returns whether the table exists and this login may read it.
 async fn is_readable(connection: &mut Connection) -> sqlx::Result<bool> {
+    if !connection.has_table(TABLE).await? {
+        return Ok(false);
+    }
     if connection.engine() == Engine::Sqlite {
         return Ok(true);
     }

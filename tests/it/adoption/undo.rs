@@ -8,7 +8,7 @@ use rylie_migration::{AdoptOptions, Catalog, DeployProgress, Error, Login, Passw
 use rylie_testkit::{Cluster, PostgresDatabase};
 
 use super::guide::{Place, everything_read, everything_written, of_the_guide};
-use crate::support::interrupted::{adopt_until, step, undo_until};
+use crate::support::interrupted::{adopt_step_by_step, adopt_until, step, undo_step_by_step, undo_until};
 use crate::support::old_service::{fill, make_base};
 use crate::support::raw::Raw;
 use crate::support::sql::{Sql, deploy, migrations, schema};
@@ -138,6 +138,22 @@ async fn an_interrupted_undo_is_completed_by_the_next_one() {
     }
 }
 
+#[tokio::test]
+async fn an_adoption_and_its_undo_that_are_interrupted_after_each_step_are_completed() {
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    let before = state(&place.url()).await;
+    let calls = adopt_step_by_step(&place.url()).await;
+    assert!(calls > 100, "{calls}");
+    let adopted = schema(&place.url()).await;
+
+    let calls = undo_step_by_step(&place.url()).await;
+
+    assert!(calls > 100, "{calls}");
+    assert_eq!(state(&place.url()).await, before);
+    adopt(&place.url()).await;
+    assert_eq!(schema(&place.url()).await, adopted);
+}
+
 /// A task is added, and its request moves, when the trigger exists and the foreign key that moves the task does not.
 #[tokio::test]
 async fn a_row_that_moves_while_its_tenant_key_is_added_gets_the_right_tenant() {
@@ -160,7 +176,8 @@ async fn a_row_that_moves_while_its_tenant_key_is_added_gets_the_right_tenant() 
 async fn a_half_done_adoption_is_taken_back_too() {
     let place = of_the_guide(Cluster::shared().await.unwrap()).await;
     let before = state(&place.url()).await;
-    for steps in [3, 30, 120] {
+    // A key that is half made, among others.
+    for steps in [3, 30, 33, 34, 35, 36, 120] {
         adopt_until(&place.url(), step(steps)).await;
 
         undo(&place.url()).await;
