@@ -18,7 +18,7 @@ use rylie_repositories::Progress;
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-pub use drill::PitrDrill;
+pub use drill::{PitrDrill, PitrSource};
 pub(crate) use jobs::{CheckPitr, MakeBase};
 
 impl Config {
@@ -107,7 +107,7 @@ impl Config {
         let fingerprint = folder.manifest()?.fingerprint;
         erasures.retain(|erasure| fingerprint.as_ref() == Some(&erasure.database));
         let replayed = restore_pitr(folder, target, into, options).await?;
-        let base = &replayed.base.manifest;
+        let base = &replayed.base;
         let reached = replayed.reached.unwrap_or(base.ended_at);
         let repeated = self.repeat_erasures(&base.id, reached, &replayed.server.url(), &erasures).await?;
         Ok((replayed.keep(into, run).await?, repeated))

@@ -41,6 +41,7 @@ fn the_steps_are_those_of_pgbackrest() {
     run(&folder, &["restore", "--to-time", "2025-11-26T02:00:00Z", "--into", "new"]).expect(0);
     run(&folder, &["restore", "--to-time", "2020-11-26T02:00:00Z", "--into", "new"]).expect(4);
     run(&folder, &["restore", "--to-time", "2999-11-26T02:00:00Z", "--into", "new"]).expect(4);
+    run(&folder, &["drill"]).expect(2).line_says("add --certificate FILE");
     folder.write("full", "");
     run(&folder, &["restore", "--latest", "--into", "."]).expect(4);
 

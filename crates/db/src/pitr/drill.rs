@@ -6,7 +6,7 @@ use std::time::Duration;
 use rylie_audit::{Action, Outside, SigningKey};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    BackupCheck, Engine, Error as MaintenanceError, NotedState, PitrFolder, RecoveryCertificate, Replayed,
+    BackupCheck, Engine, Error as MaintenanceError, NotedState, PgBackRest, PitrFolder, RecoveryCertificate, Replayed,
     RestoreOptions, RestoreTarget, note_state, replay_pitr,
 };
 
@@ -23,10 +23,20 @@ const ARRIVAL: Duration = Duration::from_mins(1);
 const OF_THE_COPY: [&str; 10] =
     ["restore", "target", "copy", "rows", "tenants", "contents", "migrations", "drift", "audit", "secrets"];
 
+/// What a drill restores.
+pub enum PitrSource {
+    /// This folder, by PostgreSQL's own programs.
+    Native(PitrFolder),
+    /// The repository of a stanza, by pgBackRest.
+    PgBackRest(PgBackRest),
+}
+
 /// How a drill of point-in-time recovery is made.
 pub struct PitrDrill<'a> {
-    /// The folder of point-in-time recovery.
-    pub folder: &'a PitrFolder,
+    /// What is restored.
+    pub source: PitrSource,
+    /// The file of the certificate. It replaces an earlier one, and a failed drill removes it.
+    pub certificate: PathBuf,
     /// The folder for the scratch cluster, which is as large as the cluster.
     pub scratch: PathBuf,
     /// Checkpoints of the audit log that were kept outside.
@@ -45,32 +55,29 @@ impl Config {
     ///
     /// [`PitrNotReady`](MaintenanceError::PitrNotReady) if the WAL does not arrive, or if there is no base.
     pub async fn drill_pitr(&self, drill: PitrDrill<'_>) -> Result<Drilled> {
-        let (folder, id) = (drill.folder, SystemEnv.new_id());
-        let not_ready = |problem: &str| MaintenanceError::PitrNotReady { problems: vec![problem.to_owned()] };
-        if folder.bases()?.is_empty() {
-            return Err(not_ready("there is no base; run `rylie pitr base`").into());
+        let (source, id) = (&drill.source, SystemEnv.new_id());
+        let not_ready = |problem: String| MaintenanceError::PitrNotReady { problems: vec![problem] };
+        if let Some(problem) = source.lacks_base().await? {
+            return Err(not_ready(problem.to_owned()).into());
         }
-        if self.wait_for_wal(folder, ARRIVAL).await?.took.is_none() {
-            return Err(not_ready("the WAL does not arrive; start `rylie pitr receive`").into());
-        }
+        self.wait_for_source(source).await?.map_err(not_ready)?;
         self.record_pitr(Action::PitrDrill, &id, &[("phase", "before the noted time".to_owned())]).await?;
         let reader = self.backup_url.as_deref().map_or_else(|| self.direct_url(), Ok)?;
         let noted = note_state(&Engine::new(reader)?).await?;
         self.record_pitr(Action::PitrDrill, &id, &[("phase", "after the noted time".to_owned())]).await?;
-        let arrived = self.wait_for_wal(folder, ARRIVAL).await?.took.is_some();
+        let arrived = self.wait_for_source(source).await?;
         // Until then a loss of the server would have lost the commit before the noted time.
         let rpo_seconds = (SystemEnv.now() - noted.at).num_milliseconds().max(0).div_euclid(1000) + 1;
-        let mut checks = vec![if arrived {
-            BackupCheck::ok("wal", format!("the WAL up to the noted time arrived within {rpo_seconds} s"))
-        } else {
-            BackupCheck::failed("wal", "the WAL did not arrive within a minute; `rylie pitr status` shows the cause")
+        let mut checks = vec![match &arrived {
+            Ok(()) => BackupCheck::ok("wal", format!("the WAL up to the noted time arrived within {rpo_seconds} s")),
+            Err(problem) => BackupCheck::failed("wal", format!("{problem}; `rylie pitr status` shows the cause")),
         }];
         let mut restored = None;
-        if arrived {
-            match replay(folder, &noted, &drill.scratch).await {
+        if arrived.is_ok() {
+            match self.replay(source, &noted, &drill.scratch).await {
                 Ok(replayed) => {
                     let outcome = self.check_replayed(&replayed, &noted, &drill, &id, &mut checks).await;
-                    let facts = (replayed.took.as_secs_f64(), replayed.base.clone());
+                    let facts = (replayed.took.as_secs_f64(), replayed.base.clone(), replayed.base_sha256.clone());
                     let removed = replayed.discard().await;
                     outcome?;
                     removed?;
@@ -86,24 +93,25 @@ impl Config {
         let result = if passed { "passed" } else { "failed" };
         self.record_pitr(Action::PitrDrill, &id, &[("phase", "result".to_owned()), ("result", result.to_owned())])
             .await?;
-        let (Some((took, base)), true) = (restored, passed) else {
-            folder.withdraw_certificate()?;
+        let (Some((took, base, sha256)), true) = (restored, passed) else {
+            RecoveryCertificate::withdraw(&drill.certificate)?;
             return Ok(Drilled { checks, certificate: None });
         };
         let certificate = RecoveryCertificate {
-            backup: base.manifest.id.clone(),
-            sha256: base.sha256.clone(),
+            backup: base.id,
+            sha256,
             fingerprint: noted.fingerprint().to_owned(),
             made_at: noted.at,
             verified_at: SystemEnv.now(),
-            restored_on: format!("PostgreSQL {}", base.manifest.server),
+            restored_on: format!("PostgreSQL {}", base.server),
             rto_seconds: took,
             rpo_seconds,
             checkpoint: noted.checkpoint().map(str::to_owned),
             checks: checks.clone(),
         };
-        let path = folder.certify(&certificate, drill.key)?;
-        Ok(Drilled { checks, certificate: Some((certificate, path.display().to_string())) })
+        certificate.store(&drill.certificate, drill.key)?;
+        let path = drill.certificate.display().to_string();
+        Ok(Drilled { checks, certificate: Some((certificate, path)) })
     }
 
     async fn check_replayed(
@@ -115,7 +123,7 @@ impl Config {
         checks: &mut Vec<BackupCheck>,
     ) -> Result<()> {
         let took = replayed.took.as_secs_f64();
-        checks.push(BackupCheck::ok("restore", format!("base {}, {took:.2} s", replayed.base.manifest.id)));
+        checks.push(BackupCheck::ok("restore", format!("base {}, {took:.2} s", replayed.base.id)));
         let time = noted.at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
         checks.push(match replayed.audit_records_on(id).await? {
             1 => BackupCheck::ok("target", format!("at {time}: the change before is there, the change after is not")),
@@ -136,21 +144,57 @@ impl Config {
         checks.extend([log?, values?]);
         Ok(())
     }
+
+    /// Waits until everything that was committed has arrived. The text says what is missing.
+    async fn wait_for_source(&self, source: &PitrSource) -> Result<std::result::Result<(), String>> {
+        Ok(match source {
+            PitrSource::Native(folder) => match self.wait_for_wal(folder, ARRIVAL).await?.took {
+                Some(_) => Ok(()),
+                None => Err("the WAL does not arrive within a minute; start `rylie pitr receive`".to_owned()),
+            },
+            PitrSource::PgBackRest(program) => match program.check().await {
+                Err(MaintenanceError::Program { reason, .. }) => {
+                    Err(format!("the WAL does not arrive in the repository: {reason}"))
+                }
+                checked => Ok(checked?),
+            },
+        })
+    }
+
+    /// The restored cluster; or a check that states the damage; or an error that states nothing about the source.
+    async fn replay(
+        &self,
+        source: &PitrSource,
+        noted: &NotedState,
+        scratch: &Path,
+    ) -> std::result::Result<Replayed, Result<BackupCheck>> {
+        let replayed = match source {
+            PitrSource::Native(folder) => {
+                let options = RestoreOptions { durable: false, ..RestoreOptions::default() };
+                replay_pitr(folder, RestoreTarget::Time(noted.at), scratch, &options).await
+            }
+            PitrSource::PgBackRest(program) => {
+                let live = self.pitr_engine().map_err(Err)?;
+                program.replay(&live, noted.at, scratch).await
+            }
+        };
+        replayed.map_err(|error| match error {
+            MaintenanceError::BackupDamaged { .. }
+            | MaintenanceError::WalDamaged { .. }
+            | MaintenanceError::TargetNotReached { .. }
+            | MaintenanceError::OutsideWindow { .. } => Ok(BackupCheck::failed("restore", error.to_string())),
+            other => Err(Error::from(other)),
+        })
+    }
 }
 
-/// The restored cluster; or a check that states the damage; or an error that states nothing about the folder.
-async fn replay(
-    folder: &PitrFolder,
-    noted: &NotedState,
-    scratch: &Path,
-) -> std::result::Result<Replayed, Result<BackupCheck>> {
-    let options = RestoreOptions { durable: false, ..RestoreOptions::default() };
-    let replayed = replay_pitr(folder, RestoreTarget::Time(noted.at), scratch, &options).await;
-    replayed.map_err(|error| match error {
-        MaintenanceError::BackupDamaged { .. }
-        | MaintenanceError::WalDamaged { .. }
-        | MaintenanceError::TargetNotReached { .. }
-        | MaintenanceError::OutsideWindow { .. } => Ok(BackupCheck::failed("restore", error.to_string())),
-        other => Err(Error::from(other)),
-    })
+impl PitrSource {
+    /// What to do first, if nothing was copied yet.
+    async fn lacks_base(&self) -> Result<Option<&'static str>> {
+        Ok(match self {
+            Self::Native(folder) => folder.bases()?.is_empty().then_some("there is no base; run `rylie pitr base`"),
+            Self::PgBackRest(program) => (program.status(SystemEnv.now()).await?.bases == 0)
+                .then_some("there is no backup; run `rylie pitr base --via pgbackrest`"),
+        })
+    }
 }

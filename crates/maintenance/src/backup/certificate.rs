@@ -1,5 +1,7 @@
 //! The recovery certificate: a signed statement of what a drill restored and checked.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::check::BackupCheck;
+use super::checksum::write_file;
 use super::place::Place;
 use crate::error::{Error, Result};
 
@@ -42,6 +45,20 @@ impl RecoveryCertificate {
     /// Its signed text.
     pub(crate) fn sign(&self, key: &SigningKey) -> String {
         SignedDocument::sign(KIND, &json!(self), key)
+    }
+
+    /// Signs it and stores it in a file, in place of an earlier one.
+    pub fn store(&self, path: &Path, key: &SigningKey) -> Result<()> {
+        let path = std::path::absolute(path).map_err(Error::file("finding", path))?;
+        write_file(&path, &self.sign(key))
+    }
+
+    /// Removes the file of a certificate, if there is one: a drill has failed.
+    pub fn withdraw(path: &Path) -> Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("removing", path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Reads a certificate whose signature is valid under the key that it names. The caller decides whether this key is

@@ -5,14 +5,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use rylie_audit::SigningKey;
 use rylie_crypto::owner_only;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::base_manifest::{BaseManifest, FORMAT};
 use super::wal::WalArchive;
-use crate::backup::RecoveryCertificate;
 use crate::backup::checksum::{sha256, sync_folder, write_file};
 use crate::error::{Error, Result};
 
@@ -109,22 +107,6 @@ impl PitrFolder {
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.path.join("certificate.txt")
-    }
-
-    /// Signs the certificate of a drill and stores it here.
-    pub fn certify(&self, certificate: &RecoveryCertificate, key: &SigningKey) -> Result<PathBuf> {
-        let path = self.certificate();
-        write_file(&path, &certificate.sign(key))?;
-        Ok(path)
-    }
-
-    /// Removes the certificate: a drill has failed.
-    pub fn withdraw_certificate(&self) -> Result<()> {
-        let path = self.certificate();
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("removing", &path)(error)),
-            _ => Ok(()),
-        }
     }
 
     /// Its manifest. [`Error::PitrNotReady`] if it has none, or one that cannot be read.

@@ -1,5 +1,7 @@
 //! The path by pgBackRest: the same steps, done by an installed and configured pgBackRest.
 
+mod replay;
+
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use super::os_user::OsUser;
 use super::target::{RestoreTarget, Window};
 use crate::error::{Error, Result};
 
@@ -83,11 +86,27 @@ struct Backup {
     #[serde(default)]
     error: Option<bool>,
     timestamp: Timestamp,
+    lsn: Option<Positions>,
+    info: Option<Size>,
+    prior: Option<String>,
+}
+
+/// Seconds since 1970.
+#[derive(Deserialize)]
+struct Timestamp {
+    start: i64,
+    stop: i64,
 }
 
 #[derive(Deserialize)]
-struct Timestamp {
-    stop: i64,
+struct Positions {
+    start: String,
+    stop: String,
+}
+
+#[derive(Deserialize)]
+struct Size {
+    size: u64,
 }
 
 #[derive(Deserialize)]
@@ -142,8 +161,15 @@ impl PgBackRest {
 
     /// `info`: the state of the stanza.
     pub async fn status(&self, now: DateTime<Utc>) -> Result<PgBackRestStatus> {
-        let text = self.run(&["--output=json", "info"], ANSWER).await?;
-        read_info(&text, &self.stanza, now)
+        read_info(&self.info().await?, &self.stanza, now)
+    }
+
+    async fn info(&self) -> Result<String> {
+        self.run(&["--output=json", "info"], ANSWER).await
+    }
+
+    fn stanza(&self) -> &str {
+        &self.stanza
     }
 
     /// `restore --type=time`: restores to a new data directory, which must not exist or be empty. The server that is
@@ -177,14 +203,22 @@ impl PgBackRest {
     }
 
     async fn run(&self, words: &[&str], within: Duration) -> Result<String> {
+        let output = self.run_as(None, words, within).await?;
+        String::from_utf8(output).map_err(|_| failed("its output is no text".to_owned()))
+    }
+
+    async fn run_as(&self, user: Option<OsUser>, words: &[&str], within: Duration) -> Result<Vec<u8>> {
         let mut command = Command::new("pgbackrest");
         command.arg(format!("--stanza={}", self.stanza)).args(words).env("LC_ALL", "C");
         command.stdin(Stdio::null()).kill_on_drop(true);
+        if let Some(user) = user {
+            user.run(&mut command);
+        }
         let ended = tokio::time::timeout(within, command.output()).await;
         let output = ended.map_err(|_| failed(format!("it does not end within {} s", within.as_secs())))?;
         let output = output.map_err(|error| failed(format!("it cannot be started: {error}")))?;
         if output.status.success() {
-            return String::from_utf8(output.stdout).map_err(|_| failed("its output is no text".to_owned()));
+            return Ok(output.stdout);
         }
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let line = said.iter().flat_map(|text| text.lines()).find_map(|line| line.split_once("ERROR: "));
@@ -216,11 +250,15 @@ fn parse_version(text: &str, before: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn read_info(text: &str, stanza: &str, now: DateTime<Utc>) -> Result<PgBackRestStatus> {
+fn stanza_in(text: &str, stanza: &str) -> Result<Stanza> {
     let stanzas: Vec<Stanza> = serde_json::from_str(text)
         .map_err(|_| failed("its output has a form that this version does not know".to_owned()))?;
     let found = stanzas.into_iter().find(|found| found.name == stanza);
-    let found = found.ok_or_else(|| failed(format!("it knows no stanza {stanza}")))?;
+    found.ok_or_else(|| failed(format!("it knows no stanza {stanza}")))
+}
+
+fn read_info(text: &str, stanza: &str, now: DateTime<Utc>) -> Result<PgBackRestStatus> {
+    let found = stanza_in(text, stanza)?;
     let mut status = PgBackRestStatus { bases: found.backup.len(), ..PgBackRestStatus::default() };
     if found.status.code != 0 {
         status.problems.push(format!("stanza {stanza}: {}", found.status.message));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
+use super::base_manifest::BaseManifest;
 use super::commit_times::CommitTimes;
 use super::files::{blocking, copy_folder};
 use super::folder::{Base, PitrFolder, PitrManifest};
@@ -62,8 +63,10 @@ pub struct Restored {
 pub struct Replayed {
     /// The server.
     pub server: PrivateServer,
-    /// The base that it was restored from.
-    pub base: Base,
+    /// The base that it was restored from. By pgBackRest it describes the backup, with its label as the id.
+    pub base: BaseManifest,
+    /// The SHA-256 of the file with that manifest; by pgBackRest of the backup's `backup.manifest`.
+    pub base_sha256: String,
     /// The time of the last commit that was replayed, UTC.
     pub reached: Option<DateTime<Utc>>,
     /// The timeline that the recovery began at its end.
@@ -128,42 +131,55 @@ pub async fn replay_pitr(
     if !options.durable {
         settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
     }
-    let base = plan.base;
-    let server = PrivateServer::start(&data, &base.manifest, programs, user, &settings, options.within).await?;
-    let sql = "SELECT pg_last_xact_replay_timestamp(), ('x' || substr(name, 1, 8))::bit(32)::int, substr(name, 9) \
-         FROM pg_walfile_name(pg_current_wal_lsn()) AS name";
-    let mut connection = server.connect().await?;
-    let failed = Error::engine("reading how far the recovery went");
-    let (reached, timeline, segment): (Option<DateTime<Utc>>, i32, String) =
-        sqlx::query_as(sql).fetch_one(&mut connection).await.map_err(failed)?;
-    drop(connection);
+    let Base { manifest: base, sha256, .. } = plan.base;
+    let server = PrivateServer::start(&data, &base, programs, user, &settings, options.within).await?;
+    let (replayed, segment) = Replayed::on(server, base, sha256, begun, work, user).await?;
     // The server takes the first record that it cannot read for the end of the log.
     if let Some(last) = last_whole.filter(|last| segment < *last) {
         let problem = format!("the replay ended in segment {segment}, before {last}: a record there cannot be read");
         return Err(Error::WalDamaged { problem });
     }
-    let timeline = u32::try_from(timeline).unwrap_or_default();
-    Ok(Replayed { server, base, reached, timeline, took: begun.elapsed(), folder: work, user })
+    Ok(replayed)
 }
 
 impl Replayed {
+    /// Asks a server how far it replayed. Returns also the segment of the end, without its timeline.
+    pub(super) async fn on(
+        server: PrivateServer,
+        base: BaseManifest,
+        base_sha256: String,
+        begun: Instant,
+        folder: TempDir,
+        user: Option<OsUser>,
+    ) -> Result<(Self, String)> {
+        let sql = "SELECT pg_last_xact_replay_timestamp(), ('x' || substr(name, 1, 8))::bit(32)::int, substr(name, 9) \
+             FROM pg_walfile_name(pg_current_wal_lsn()) AS name";
+        let mut connection = server.connect().await?;
+        let failed = Error::engine("reading how far the recovery went");
+        let (reached, timeline, segment): (Option<DateTime<Utc>>, i32, String) =
+            sqlx::query_as(sql).fetch_one(&mut connection).await.map_err(failed)?;
+        drop(connection);
+        let timeline = u32::try_from(timeline).unwrap_or_default();
+        Ok((Self { server, base, base_sha256, reached, timeline, took: begun.elapsed(), folder, user }, segment))
+    }
+
     /// Ends the server and gives the data directory its name: that of a server that was shut down. With `run` a server is
     /// started on it again and stays; it is reached by a socket in a private folder only.
     pub async fn keep(self, into: &Path, run: bool) -> Result<Restored> {
         let into = std::path::absolute(into).map_err(Error::file("finding", into))?;
-        let Self { server, base, reached, timeline, took, folder: work, user } = self;
+        let Self { server, base, reached, timeline, took, folder: work, user, .. } = self;
         server.stop().await?;
         let (data, to) = (work.path().join("data"), into.clone());
         blocking("moving a restored directory", move || place(&data, &to, user)).await?;
         let url = if run {
-            let programs = Programs::of(base.manifest.major()).await?;
+            let programs = Programs::of(base.major()).await?;
             let within = Duration::from_mins(5);
-            let server = PrivateServer::start(&into, &base.manifest, programs, user, &[], within).await?;
+            let server = PrivateServer::start(&into, &base, programs, user, &[], within).await?;
             Some(server.leave())
         } else {
             None
         };
-        let (base, server) = (base.manifest.id, base.manifest.server);
+        let (base, server) = (base.id, base.server);
         Ok(Restored { into, base, reached, timeline, server, took, url })
     }
 
@@ -286,7 +302,7 @@ fn settings(target: RestoreTarget, timeline: u32) -> Vec<String> {
 
 /// A private folder beside the result, so that the result can be renamed. As root it is one that the server's user may
 /// enter.
-async fn work_folder(parent: &Path) -> Result<(TempDir, Option<OsUser>)> {
+pub(super) async fn work_folder(parent: &Path) -> Result<(TempDir, Option<OsUser>)> {
     let mut builder = tempfile::Builder::new();
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
     builder.prefix(".rylie-restore-");

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rylie_db::PitrDrill;
+use rylie_db::Config;
 use rylie_db::audit::Outside;
+use rylie_db::{PitrDrill, PitrSource};
 use serde_json::{Value, json};
 
 use super::{Place, listed};
@@ -33,26 +34,40 @@ pub(crate) struct Drill {
     /// Compare the audit log with the checkpoints in this file [default: those at `audit_checkpoints` of the settings]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+    /// The file of the certificate [default: `certificate.txt` in the folder of bases and WAL]
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// The key that signs the certificate [default: as for `audit seal`]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 }
 
 impl Drill {
+    /// Returns what is restored, and the file of the certificate.
+    async fn source(&self, settings: &Config) -> Result<(PitrSource, PathBuf)> {
+        if !self.place.is_pgbackrest(settings) {
+            let folder = self.place.folder(settings)?;
+            let certificate = self.certificate.clone().unwrap_or_else(|| folder.certificate());
+            return Ok((PitrSource::Native(folder), certificate));
+        }
+        let Some(certificate) = self.certificate.clone() else {
+            return Err(Failure::Usage(
+                "pgBackRest has no place for the certificate; add --certificate FILE".to_owned(),
+            ));
+        };
+        Ok((PitrSource::PgBackRest(settings.pgbackrest().await?), certificate))
+    }
+
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
-        if self.place.is_pgbackrest(&settings) {
-            let advice = "a drill by pgBackRest is not implemented; restore with `rylie pitr restore --via pgbackrest`";
-            return Err(Failure::Usage(advice.to_owned()));
-        }
-        let folder = self.place.folder(&settings)?;
+        let (source, certificate) = self.source(&settings).await?;
         let key = audit::signing_key(self.key.as_deref(), &settings)?;
         let outside = match &self.checkpoint {
             Some(file) => Outside::read(file)?,
             None => audit::kept_checkpoints(&settings, false)?,
         };
         let scratch = self.scratch_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let drilled = settings.drill_pitr(PitrDrill { folder: &folder, scratch, outside, key: &key }).await?;
+        let drilled = settings.drill_pitr(PitrDrill { source, certificate, scratch, outside, key: &key }).await?;
         let checks = listed(&drilled.checks);
         let Some((certificate, path)) = &drilled.certificate else {
             let failed = drilled.failure().map(|check| format!("{}: {}", check.id, check.detail)).unwrap_or_default();
