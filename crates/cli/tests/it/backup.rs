@@ -438,8 +438,15 @@ pub(crate) async fn is_newer_than_the_programs(fixture: &Fixture) -> bool {
     let server: i32 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
     let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let programs = folders.filter(|folder| folder.path().join("bin/pg_dump").exists());
-    let newest = programs.filter_map(|folder| folder.file_name().to_str()?.parse::<i32>().ok()).max();
-    newest.is_some_and(|newest| server > newest)
+    let versions = programs.filter_map(|folder| folder.file_name().to_str()?.parse::<i32>().ok());
+    versions.chain(version_in_path()).max().is_some_and(|newest| server > newest)
+}
+
+/// The major version of the `pg_dump` in `PATH`.
+fn version_in_path() -> Option<i32> {
+    let output = Command::new("pg_dump").arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_once("(PostgreSQL) ")?.1.split_once('.')?.0.parse().ok()
 }
 
 on_both! {

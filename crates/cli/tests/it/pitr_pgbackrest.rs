@@ -57,7 +57,11 @@ fn an_old_pgbackrest_is_refused_and_a_missing_one_is_named() {
     let old = folder("2.45");
     run(&old, &["status"]).expect(4).line_says("pgBackRest 2.45 is older than 2.55");
 
-    fs::remove_file(old.path("pgbackrest")).unwrap();
-    run(&old, &["status"]).expect(1).line_says("it is not installed");
+    let mut without = old.command(["pitr", "status"]);
+    without
+        .env("PATH", "/nowhere")
+        .env("RYLIE_PITR_STANZA", "platform")
+        .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    Outcome::of(without.output().unwrap()).expect(1).line_says("it is not installed");
     run(&old, &["status", "--via", "native"]).expect(2).line_says("pitr_folder");
 }
