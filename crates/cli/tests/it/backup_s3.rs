@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use rylie_testkit::Cluster;
+use rylie_testkit::{Cluster, PostgresDatabase};
 use serde_json::{Value, json};
 
 use crate::backup::{Fixture, on_both, status};
@@ -40,6 +40,16 @@ pub(crate) async fn fill(fixture: &Fixture, megabytes: u32) {
     fixture.sql(if fixture.world.is_postgres() { &postgres } else { &sqlite }).await;
 }
 
+/// An empty database, or the address of a new file.
+async fn empty(fixture: &Fixture) -> (Option<PostgresDatabase>, String) {
+    if !fixture.world.is_postgres() {
+        return (None, format!("sqlite://{}", fixture.folder.path("restored.db").display()));
+    }
+    let database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let url = database.url();
+    (Some(database), url)
+}
+
 async fn a_backup_in_object_storage_is_made_proven_restored_and_removed(fixture: Fixture) {
     let server = S3Server::start();
     let first = create(&fixture, &server);
@@ -56,13 +66,7 @@ async fn a_backup_in_object_storage_is_made_proven_restored_and_removed(fixture:
     let gone = first["tenants"].as_object().unwrap().iter().find(|(_, rows)| rows["Agency"] == 1).unwrap().0.clone();
     run(&fixture, &server, &["tenant", "erase", &gone, "--yes"]).expect(0);
     assert!(server.state().objects.contains_key("of/rylie/erasures.txt"));
-    let database;
-    let to = if fixture.world.is_postgres() {
-        database = Cluster::shared().await.unwrap().empty_database().await.unwrap();
-        database.url()
-    } else {
-        format!("sqlite://{}", fixture.folder.path("restored.db").display())
-    };
+    let (_database, to) = empty(&fixture).await;
     let restored = run(&fixture, &server, &["backup", "restore", id, "--to", &to, "--json"]).expect(0).json();
     assert_eq!(restored["erased_again"]["tenants"], json!([gone]));
 
@@ -75,6 +79,18 @@ async fn a_backup_in_object_storage_is_made_proven_restored_and_removed(fixture:
         "{:?}",
         state.objects.keys()
     );
+}
+
+async fn an_encrypted_backup_in_object_storage_is_proven_and_restored(fixture: Fixture) {
+    let server = S3Server::start();
+    let made = run(&fixture, &server, &["backup", "create", "--encrypt", "keyring", "--json"]).expect(0).json();
+    let id = made["id"].as_str().unwrap();
+
+    let verified = run(&fixture, &server, &["backup", "verify", id, "--json"]).expect(0).json();
+    assert_eq!((&verified["verified"], &verified["rows"]), (&json!(true), &made["rows"]));
+    let (_database, to) = empty(&fixture).await;
+    let restored = run(&fixture, &server, &["backup", "restore", id, "--to", &to, "--json"]).expect(0).json();
+    assert_eq!(restored["rows"], made["rows"]);
 }
 
 async fn a_key_that_a_backup_in_object_storage_needs_is_not_destroyed(fixture: Fixture) {
@@ -170,6 +186,7 @@ async fn a_flipped_bit_and_a_missing_object_are_named(fixture: Fixture) {
 
 on_both! {
     a_backup_in_object_storage_is_made_proven_restored_and_removed,
+    an_encrypted_backup_in_object_storage_is_proven_and_restored,
     a_key_that_a_backup_in_object_storage_needs_is_not_destroyed,
     a_run_that_is_killed_leaves_no_backup_and_the_next_removes_its_remains,
     object_storage_that_refuses_or_is_gone_is_named_and_no_secret_is_shown,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ impl OpenBackup {
         if !backup.manifest.files.contains_key(details) {
             return Err(damaged("is missing in its manifest"));
         }
-        let mut reader = open.reader(details)?;
+        let mut reader = open.reader(details).await?;
         let reading = tokio::task::spawn_blocking(move || {
             let mut text = Vec::new();
             reader.read_to_end(&mut text).map(|_| text)
@@ -68,13 +69,14 @@ impl OpenBackup {
         &self.backup
     }
 
-    /// Reads the plain bytes of a file, on a thread that may block.
-    pub(super) fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+    /// A reader of the plain bytes of a file, for a thread that may block.
+    pub(super) async fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
         let reader = self.backup.place.reader(&self.backup.name(name))?;
-        match &self.identity {
-            Some(identity) => decrypted(identity, &self.manifest.id, reader),
-            None => Ok(reader),
-        }
+        let (Some(identity), id) = (self.identity.clone(), self.manifest.id.clone()) else { return Ok(reader) };
+        let failed = Error::file("reading", Path::new(name));
+        // Opening reads the head of the file.
+        let opened = tokio::task::spawn_blocking(move || decrypted(&identity, &id, reader)).await;
+        opened.map_err(|error| failed(std::io::Error::other(error)))?
     }
 
     /// The name of a file of this backup: with the ending of encrypted files, if it is encrypted.

@@ -90,7 +90,7 @@ async fn restore_stream(
 ) -> Result<()> {
     let bytes = backup.manifest.bytes();
     let (from, to) = pipe()?;
-    let reader = backup.reader(name)?;
+    let reader = backup.reader(name).await?;
     let copying = tokio::task::spawn_blocking(move || copy(reader, to));
     let arguments = arguments(["--format=custom".into()]);
     let restored =
@@ -125,7 +125,7 @@ async fn restore_file(backup: &OpenBackup, to: &Path) -> Result<()> {
         return Err(Error::FileExists { path: to.to_owned() });
     }
     let name = backup.stored_name(FILE);
-    let (mut from, target) = (backup.reader(&name)?, to.to_owned());
+    let (mut from, target) = (backup.reader(&name).await?, to.to_owned());
     let copy = move || -> Result<std::io::Result<()>> {
         let failed = Error::file("restoring to", &target);
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
