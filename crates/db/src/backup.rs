@@ -25,6 +25,7 @@ pub use drill::{Drill, Drilled};
 pub(crate) use jobs::{MakeBackup, VerifyBackup, failed};
 pub use restore::{Restore, Restored};
 pub use restore_tenant::{RestoreTenant, RestoredTenant};
+pub(crate) use restore_tenant::{TenantCopy, refuse_target};
 pub use retention::Retained;
 
 /// A backup of this age at most is recent, in seconds: a day.

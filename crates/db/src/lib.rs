@@ -20,7 +20,7 @@ pub use database::Database;
 pub use error::{Error, Result};
 pub use health::Health;
 pub use new_migration::{NewMigration, Unwritten};
-pub use pitr::{PitrDrill, PitrSource};
+pub use pitr::{PitrDrill, PitrSource, RestoreTenantAt};
 
 pub use rylie_audit as audit;
 pub use rylie_crypto as crypto;

@@ -2,6 +2,7 @@
 
 mod drill;
 mod jobs;
+mod restore_tenant;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 
 pub use drill::{PitrDrill, PitrSource};
 pub(crate) use jobs::{CheckPitr, MakeBase};
+pub use restore_tenant::RestoreTenantAt;
 
 impl Config {
     /// The folder of point-in-time recovery: the given one, or that of the setting `pitr_folder`. Fails with
@@ -41,6 +43,15 @@ impl Config {
         })?;
         self.refuse_sqlite()?;
         Ok(PgBackRest::find(stanza).await?)
+    }
+
+    /// What point-in-time recovery restores from: the stanza of the setting `pitr_stanza`, else the folder of the setting
+    /// `pitr_folder`.
+    pub async fn pitr_source(&self) -> Result<PitrSource> {
+        Ok(match self.pitr_stanza() {
+            Some(_) => PitrSource::PgBackRest(self.pgbackrest().await?),
+            None => PitrSource::Native(self.pitr_folder(None)?),
+        })
     }
 
     /// The name of the stanza of pgBackRest, if one is set.

@@ -47,9 +47,22 @@ impl Pitr {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = self.fixture.command(&[&["pitr"], words].concat());
+        self.of_database(&[&["pitr"], words].concat())
+    }
+
+    fn backup(&self, words: &[&str]) -> Outcome {
+        Outcome::of(self.of_database(&[&["backup"], words].concat()).output().unwrap())
+    }
+
+    fn of_database(&self, words: &[&str]) -> Command {
+        let mut command = self.fixture.command(words);
         command.env("DATABASE_URL", &self.url).env("RYLIE_PITR_FOLDER", "pitr");
         command
+    }
+
+    async fn texts(&self, sql: &str) -> Vec<String> {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap()
     }
 
     pub(crate) fn run(&self, words: &[&str]) -> Outcome {
@@ -224,6 +237,38 @@ async fn a_restore_to_a_time_between_two_commits_has_the_first_and_not_the_secon
     }
     let left = pitr.fixture.folder.path("").read_dir().unwrap().flatten();
     assert_eq!(left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".rylie")).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_put_back_as_it_was_at_a_time_and_the_others_keep_their_changes() {
+    let Some(pitr) = Pitr::with_base().await else { return };
+    let agencies = pitr.texts("SELECT id FROM \"Agency\" ORDER BY id").await;
+    pitr.sql("UPDATE \"Agency\" SET name = 'Before'").await;
+    let at = pitr.commit(1).await;
+    pitr.sql("UPDATE \"Agency\" SET name = 'After'").await;
+    let restore = |tenant: &str, at: &str| pitr.backup(&["restore", "--tenant", tenant, "--at", at, "--json"]);
+
+    let restored = restore(&agencies[0], &at).expect(0).json();
+
+    assert_eq!((&restored["tenant"], &restored["restored_rows"]["Agency"]), (&agencies[0].as_str().into(), &1.into()));
+    let names = "SELECT name FROM \"Agency\" ORDER BY id";
+    assert_eq!(pitr.texts(names).await, ["Before", "After"]);
+    let recorded = "SELECT details ->> 'backup' FROM \"AuditLog\" WHERE action = 'BACKUP_RESTORED'";
+    assert!(pitr.texts(recorded).await[0].contains(" at 2"), "{:?}", pitr.texts(recorded).await);
+
+    restore(&agencies[1], "2020-01-01T00:00:00Z").expect(4).line_says("outside of the recovery window");
+    restore(&agencies[1], "2999-01-01T00:00:00Z").expect(4).line_says("outside of the recovery window");
+    restore(&agencies[1], "2026-11-26").expect(2).line_says("it must name its zone");
+    restore("cmwt6lm7b0000eg7dnnlg7t5h", &at).expect(4).line_says("does not have the tenant");
+    pitr.backup(&["restore", "20261126T020000000Z", "--tenant", &agencies[1], "--at", &at]).expect(2);
+    pitr.backup(&["restore", "--at", &at]).expect(2);
+    // A tenant that was erased since stays erased.
+    pitr.backup(&["create"]).expect(0);
+    Outcome::of(pitr.of_database(&["tenant", "erase", &agencies[1], "--yes"]).output().unwrap()).expect(0);
+    restore(&agencies[1], &at).expect(4).line_says("it was erased after the backup");
+    Outcome::of(pitr.of_database(&["environment", "mark", "production"]).output().unwrap()).expect(0);
+    restore(&agencies[0], &at).expect(4).line_says("production");
+    assert_eq!(pitr.texts(names).await, ["Before"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

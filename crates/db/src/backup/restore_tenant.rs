@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use rylie_audit::PublicKey;
 use rylie_entities::TenantId;
 use rylie_maintenance::{
@@ -13,7 +14,7 @@ use rylie_repositories::{Error as DataError, Progress};
 use super::restore::{erasures_of, refused};
 use crate::config::Config;
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How one tenant is restored.
 pub struct RestoreTenant<'a> {
@@ -35,6 +36,17 @@ pub struct RestoreTenant<'a> {
 
 /// The outcome.
 pub type RestoredTenant = ReplacedTenant;
+
+/// A restored copy of the database, from which a tenant is taken.
+pub(crate) struct TenantCopy<'a> {
+    pub(crate) url: &'a str,
+    /// What it was restored from, for the audit log.
+    pub(crate) id: &'a str,
+    /// The time of its contents.
+    pub(crate) at: DateTime<Utc>,
+    /// Those of this database.
+    pub(crate) erasures: &'a [Erasure],
+}
 
 impl Config {
     /// Puts one tenant of the configured database back as it was in the backup; the others continue to work.
@@ -61,19 +73,7 @@ impl Config {
         erasures: &[Erasure],
         restore: &RestoreTenant<'_>,
     ) -> Result<RestoredTenant> {
-        live.guard_destructive("restore a tenant").await?;
-        if live.stored_fingerprint().await?.as_ref() != Some(&open.manifest.fingerprint) {
-            let reason = "the database is another one than the backup: their fingerprints differ";
-            return Err(refused(reason.to_owned()));
-        }
-        if !live.health().await?.pending_migrations.is_empty() {
-            return Err(refused("the database has pending migrations; run `rylie migrate deploy`".to_owned()));
-        }
-        // Rows of an unknown table would go with the rows that they refer to, and not come back.
-        if let Some(unknown) = live.unknown_own_migration().await? {
-            let advice = "restore the tenant by the version of the service that has it";
-            return Err(refused(format!("the database has the migration {unknown}, unknown here; {advice}")));
-        }
+        refuse_target(live, Some(&open.manifest.fingerprint)).await?;
         let scratch = self.open_scratch(restore.scratch, &open.manifest).await?;
         let restored = self.restore_from_scratch(live, open, erasures, restore, &scratch).await;
         let removed = scratch.remove().await;
@@ -91,27 +91,64 @@ impl Config {
         scratch: &Scratch,
     ) -> Result<RestoredTenant> {
         scratch.restore(open, restore.jobs, &Progress::none()).await?;
-        let mut migrations = Migrations::connect(scratch.url()).await?.with_own(self.schema().migrations());
+        let (url, id, at) = (scratch.url(), open.manifest.id.as_str(), open.manifest.made_at);
+        self.take_tenant(live, TenantCopy { url, id, at, erasures }, restore.tenant, restore.progress).await
+    }
+
+    /// Migrates the copy, repeats erasures in it, and replaces the tenant's rows in `live` by those of the copy.
+    pub(crate) async fn take_tenant(
+        &self,
+        live: &Database,
+        copy: TenantCopy<'_>,
+        tenant: &TenantId,
+        progress: &Progress,
+    ) -> Result<RestoredTenant> {
+        let TenantCopy { url, id, at, erasures } = copy;
+        let mut migrations = Migrations::connect(url).await?.with_own(self.schema().migrations());
         migrations.deploy(&mut |_| {}).await?;
         let reason = "a scratch copy, to restore one tenant from";
         migrations.mark_environment(Environment::Staging, Some(reason)).await?;
         drop(migrations);
-        let copy = Database::connect(self.of_scratch(scratch.url())).await?;
+        let copy = Database::connect(self.of_scratch(url)).await?;
         let (from, to) = (copy.store(), live.store());
         let replaced = async {
-            repeat_erasures(&*from, erasures, open.manifest.made_at).await?;
-            let (tenant, id) = (restore.tenant, open.manifest.id.as_str());
-            replace_tenant(&*from, &*to, tenant, id, restore.progress).await
+            refuse_other(live, copy.stored_fingerprint().await?.as_ref()).await?;
+            repeat_erasures(&*from, erasures, at).await?;
+            Ok(replace_tenant(&*from, &*to, tenant, id, progress).await?)
         };
         let replaced = replaced.await;
         copy.close().await;
         replaced.map_err(|error| match error {
-            rylie_maintenance::Error::Data { source: DataError::NotFound { .. }, .. } => refused(format!(
-                "the backup {} does not have the tenant {}, or it was erased after the backup",
-                open.manifest.id,
-                restore.tenant.as_str()
-            )),
-            error => error.into(),
+            Error::Maintenance(rylie_maintenance::Error::Data { source: DataError::NotFound { .. }, .. }) => {
+                let tenant = tenant.as_str();
+                refused(format!("the backup {id} does not have the tenant {tenant}, or it was erased after the backup"))
+            }
+            error => error,
         })
     }
+}
+
+/// Refused for a database that must not change: marked as production, of another schema, or, if a fingerprint is given,
+/// another one.
+pub(crate) async fn refuse_target(live: &Database, fingerprint: Option<&String>) -> Result<()> {
+    live.guard_destructive("restore a tenant").await?;
+    if fingerprint.is_some() {
+        refuse_other(live, fingerprint).await?;
+    }
+    if !live.health().await?.pending_migrations.is_empty() {
+        return Err(refused("the database has pending migrations; run `rylie migrate deploy`".to_owned()));
+    }
+    // Rows of an unknown table would go with the rows that they refer to, and not come back.
+    if let Some(unknown) = live.unknown_own_migration().await? {
+        let advice = "restore the tenant by the version of the service that has it";
+        return Err(refused(format!("the database has the migration {unknown}, unknown here; {advice}")));
+    }
+    Ok(())
+}
+
+async fn refuse_other(live: &Database, fingerprint: Option<&String>) -> Result<()> {
+    if live.stored_fingerprint().await?.as_ref() == fingerprint {
+        return Ok(());
+    }
+    Err(refused("the database is another one than the backup: their fingerprints differ".to_owned()))
 }

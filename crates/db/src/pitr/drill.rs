@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Outside, SigningKey};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
@@ -74,7 +75,7 @@ impl Config {
         }];
         let mut restored = None;
         if arrived.is_ok() {
-            match self.replay(source, &noted, &drill.scratch).await {
+            match self.replay(source, noted.at, &drill.scratch).await.map_err(damage) {
                 Ok(replayed) => {
                     let outcome = self.check_replayed(&replayed, &noted, &drill, &id, &mut checks).await;
                     let facts = (replayed.took.as_secs_f64(), replayed.base.clone(), replayed.base_sha256.clone());
@@ -146,7 +147,7 @@ impl Config {
     }
 
     /// Waits until everything that was committed has arrived. The text says what is missing.
-    async fn wait_for_source(&self, source: &PitrSource) -> Result<std::result::Result<(), String>> {
+    pub(super) async fn wait_for_source(&self, source: &PitrSource) -> Result<std::result::Result<(), String>> {
         Ok(match source {
             PitrSource::Native(folder) => match self.wait_for_wal(folder, ARRIVAL).await?.took {
                 Some(_) => Ok(()),
@@ -161,30 +162,28 @@ impl Config {
         })
     }
 
-    /// The restored cluster; or a check that states the damage; or an error that states nothing about the source.
-    async fn replay(
-        &self,
-        source: &PitrSource,
-        noted: &NotedState,
-        scratch: &Path,
-    ) -> std::result::Result<Replayed, Result<BackupCheck>> {
-        let replayed = match source {
+    /// The cluster at a time, with a private server on it.
+    pub(super) async fn replay(&self, source: &PitrSource, time: DateTime<Utc>, scratch: &Path) -> Result<Replayed> {
+        Ok(match source {
             PitrSource::Native(folder) => {
                 let options = RestoreOptions { durable: false, ..RestoreOptions::default() };
-                replay_pitr(folder, RestoreTarget::Time(noted.at), scratch, &options).await
+                replay_pitr(folder, RestoreTarget::Time(time), scratch, &options).await?
             }
-            PitrSource::PgBackRest(program) => {
-                let live = self.pitr_engine().map_err(Err)?;
-                program.replay(&live, noted.at, scratch).await
-            }
-        };
-        replayed.map_err(|error| match error {
+            PitrSource::PgBackRest(program) => program.replay(&self.pitr_engine()?, time, scratch).await?,
+        })
+    }
+}
+
+/// A check that states the damage; or an error that states nothing about the source.
+fn damage(error: Error) -> Result<BackupCheck> {
+    match &error {
+        Error::Maintenance(
             MaintenanceError::BackupDamaged { .. }
             | MaintenanceError::WalDamaged { .. }
             | MaintenanceError::TargetNotReached { .. }
-            | MaintenanceError::OutsideWindow { .. } => Ok(BackupCheck::failed("restore", error.to_string())),
-            other => Err(Error::from(other)),
-        })
+            | MaintenanceError::OutsideWindow { .. },
+        ) => Ok(BackupCheck::failed("restore", error.to_string())),
+        _ => Err(error),
     }
 }
 

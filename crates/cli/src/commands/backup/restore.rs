@@ -2,9 +2,10 @@
 
 use clap::Args;
 use rylie_db::audit::PublicKey;
-use rylie_db::maintenance::{Backup, BackupFolder, tenant_named};
-use rylie_db::{Config, Restore as Restoring, RestoreTenant, Restored};
-use serde_json::json;
+use rylie_db::entities::TenantId;
+use rylie_db::maintenance::{Backup, BackupFolder, RestoreTarget, tenant_named};
+use rylie_db::{Config, Restore as Restoring, RestoreTenant, RestoreTenantAt, Restored, RestoredTenant};
+use serde_json::{Value, json};
 
 use super::{Opening, Place, ScratchArgs, Trust, document, note_erasures};
 use crate::arguments::Global;
@@ -24,16 +25,18 @@ use crate::report::{Report, table};
 ///
 /// With `--replace` the backup is restored into a new database, which takes the name of the old one at the end. The old one
 /// is kept under another name. With `--tenant` the tenant's rows replace those in the configured database, while other
-/// tenants work. Both are refused (4) where the environment marker is production.
+/// tenants work. With `--at` they are those at a time, by the stanza or folder of `rylie pitr`; a scratch cluster then takes
+/// as much space as the cluster (`TMPDIR`). Both are refused (4) where the environment marker is production.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  rylie backup restore 20261126T020000000Z --to postgres://postgres@localhost/restored"
 )]
 pub(crate) struct Restore {
     /// The backup's id, as `rylie backup list` shows it
-    id: String,
+    #[arg(required_unless_present = "at", conflicts_with = "at")]
+    id: Option<String>,
     /// The database
-    #[arg(long, value_name = "URL", required_unless_present_any = ["tenant", "at"], conflicts_with = "tenant")]
+    #[arg(long, value_name = "URL", required_unless_present = "tenant", conflicts_with = "tenant")]
     to: Option<String>,
     /// Restore over the database, if there is one; the old one is kept under another name
     #[arg(long, requires = "to")]
@@ -44,8 +47,8 @@ pub(crate) struct Restore {
     /// Put this tenant of the configured database back as it was: an agency's id, or `user:<id>`
     #[arg(long, value_name = "ID")]
     tenant: Option<String>,
-    /// Restore to this time instead of that of the backup; refused, as it takes point-in-time recovery
-    #[arg(long, value_name = "TIME")]
+    /// Put the tenant back as it was at this time with its zone, by point-in-time recovery instead of a backup
+    #[arg(long, value_name = "TIME", requires = "tenant")]
     at: Option<String>,
     /// How many tables are restored at once; for a plain copy of PostgreSQL in a folder only
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -62,17 +65,15 @@ pub(crate) struct Restore {
 
 impl Restore {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
-        if self.at.is_some() {
-            return Err(Failure::Refused(
-                "a backup holds one moment; for any other one use `rylie pitr restore --to-time TIME`".to_owned(),
-            ));
+        if let (Some(at), Some(tenant)) = (&self.at, &self.tenant) {
+            return self.one_tenant_at(global, at.parse()?, tenant).await;
         }
         let settings = if self.tenant.is_some() { existing(global).await? } else { global.settings()? };
         if let Some(Ok(target)) = self.to.as_deref().map(Config::target_of) {
             progress::line(global, &target);
         }
         let folder = self.place.folder(&settings)?;
-        let backup = folder.get(&self.id).await?;
+        let backup = folder.get(self.id.as_deref().unwrap_or_default()).await?;
         let key = audit::signing_key_if_any(None, &settings)?;
         let trusted = self.trust.keys(&settings, key.as_ref())?;
         note_erasures(&settings, &folder, key.as_ref()).await;
@@ -138,12 +139,37 @@ impl Restore {
             progress: &progress::rows(global, "restoring"),
         };
         let restored = settings.restore_tenant(backup, restore).await?;
-        let mut json = document(backup);
-        json["restored"] = json!(true);
-        json["tenant"] = json!(tenant);
-        json["removed_rows"] = json!(restored.removed);
-        json["restored_rows"] = json!(restored.rows);
-        let rows = restored.rows.iter().map(|(name, rows)| (name.as_str(), rows.to_string()));
-        Ok(Report::new(json, table(rows)))
+        Ok(put_back(document(backup), &tenant, &restored))
     }
+
+    async fn one_tenant_at(&self, global: &Global, target: RestoreTarget, tenant: &str) -> Result<Report> {
+        let RestoreTarget::Time(time) = target else {
+            return Err(Failure::Usage("--at takes a time".to_owned()));
+        };
+        let (settings, tenant) = (existing(global).await?, tenant_named(tenant)?);
+        let key = audit::signing_key_if_any(None, &settings)?;
+        let trusted = self.trust.keys(&settings, key.as_ref())?;
+        if settings.backups().is_some() {
+            note_erasures(&settings, &self.place.folder(&settings)?, key.as_ref()).await;
+        }
+        let restore = RestoreTenantAt {
+            source: &settings.pitr_source().await?,
+            time,
+            tenant: &tenant,
+            scratch: &std::env::temp_dir(),
+            trusted: &trusted,
+            progress: &progress::rows(global, "restoring"),
+        };
+        let restored = settings.restore_tenant_at(restore).await?;
+        Ok(put_back(json!({ "at": target.to_string() }), &tenant, &restored))
+    }
+}
+
+fn put_back(mut json: Value, tenant: &TenantId, restored: &RestoredTenant) -> Report {
+    json["restored"] = json!(true);
+    json["tenant"] = json!(tenant);
+    json["removed_rows"] = json!(restored.removed);
+    json["restored_rows"] = json!(restored.rows);
+    let rows = restored.rows.iter().map(|(name, rows)| (name.as_str(), rows.to_string()));
+    Report::new(json, table(rows))
 }
