@@ -8,7 +8,7 @@ use crate::Database;
 use crate::backup::{MakeBackup, VerifyBackup};
 use crate::doctor::Diagnose;
 use crate::error::Result;
-use crate::pitr::{CheckPitr, MakeBase};
+use crate::pitr::{CheckPitr, MakeBase, WatchStanza};
 
 impl Database {
     /// Creates the scheduler of this database's jobs from the settings `[schedule.<job>]`. `more` adds the service's
@@ -68,7 +68,14 @@ impl Database {
 
     fn pitr_jobs(&self) -> Result<Vec<Arc<dyn Job>>> {
         let config = self.config();
-        if config.pitr.folder.is_none() || config.pool.behind_pooler {
+        if config.pool.behind_pooler {
+            return Ok(Vec::new());
+        }
+        if config.pitr_stanza().is_some() {
+            let (env, notifiers) = (self.env(), self.notifiers());
+            return Ok(vec![Arc::new(WatchStanza { config: Arc::new(config.clone()), env, notifiers })]);
+        }
+        if config.pitr.folder.is_none() {
             return Ok(Vec::new());
         }
         let (config, folder, env) = (Arc::new(config.clone()), config.pitr_folder(None)?, self.env());

@@ -7,12 +7,13 @@ mod restore_tenant;
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Arrival, BackupFolder, Base, BaseOptions, Engine, PgBackRest, PitrFolder, PitrStatus, Readiness, RepeatedErasures,
-    RestoreOptions, RestoreTarget, Restored, init_pitr, make_base, pitr_ready, pitr_status, receive_wal, restore_pitr,
-    wait_for_wal,
+    Arrival, BackupFolder, Base, BaseOptions, Engine, Erasure, PgBackRest, PgBackRestStatus, PitrFolder, PitrStatus,
+    Readiness, RepeatedErasures, RestoreOptions, RestoreTarget, Restored, init_pitr, make_base, pitr_ready,
+    pitr_status, receive_wal, restore_pitr, wait_for_wal,
 };
 use rylie_repositories::Progress;
 
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 
 pub use drill::{PitrDrill, PitrSource};
-pub(crate) use jobs::{CheckPitr, MakeBase};
+pub(crate) use jobs::{CheckPitr, MakeBase, WatchStanza};
 pub use restore_tenant::RestoreTenantAt;
 
 impl Config {
@@ -49,9 +50,21 @@ impl Config {
     /// `pitr_folder`.
     pub async fn pitr_source(&self) -> Result<PitrSource> {
         Ok(match self.pitr_stanza() {
-            Some(_) => PitrSource::PgBackRest(self.pgbackrest().await?),
+            Some(_) => PitrSource::PgBackRest(self.pgbackrest_of_server().await?),
             None => PitrSource::Native(self.pitr_folder(None)?),
         })
+    }
+
+    /// As [`pgbackrest`](Self::pgbackrest), but refuses a stanza of another database cluster than the configured one.
+    pub async fn pgbackrest_of_server(&self) -> Result<PgBackRest> {
+        let program = self.pgbackrest().await?;
+        program.refuse_other(&self.pitr_engine()?).await?;
+        Ok(program)
+    }
+
+    /// The state of the stanza, with what the live server says; see [`PgBackRest::watch`].
+    pub async fn watch_pgbackrest(&self) -> Result<PgBackRestStatus> {
+        Ok(self.pgbackrest().await?.watch(&self.pitr_engine()?, SystemEnv.now()).await?)
     }
 
     /// The name of the stanza of pgBackRest, if one is set.
@@ -122,6 +135,15 @@ impl Config {
         let reached = replayed.reached.unwrap_or(base.ended_at);
         let repeated = self.repeat_erasures(&base.id, reached, &replayed.server.url(), &erasures).await?;
         Ok((replayed.keep(into, run).await?, repeated))
+    }
+
+    /// What was erased after a time, of the signed list in the folder of the setting `backups`: a restore by pgBackRest
+    /// brings it back. Empty without the setting.
+    pub async fn erased_after(&self, time: DateTime<Utc>) -> Result<Vec<Erasure>> {
+        let Some(folder) = self.backups().map(BackupFolder::new).transpose()? else { return Ok(Vec::new()) };
+        let mut erasures = folder.erasures(&self.known_audit_keys()?).await?.unwrap_or_default();
+        erasures.retain(|erasure| erasure.at >= time);
+        Ok(erasures)
     }
 
     /// Records what was done for point-in-time recovery in the audit log of the database. The error is for a warning.

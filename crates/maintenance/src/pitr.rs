@@ -22,6 +22,7 @@ mod status;
 mod target;
 mod verify;
 mod wal;
+mod work_folder;
 
 pub use base::{BaseOptions, make_base};
 pub use base_manifest::BaseManifest;

@@ -77,6 +77,10 @@ struct DrillArgs {
     #[command(flatten)]
     trust: Trust,
 
+    /// Accept a backup without a signature, such as one from before the key that seals the audit log
+    #[arg(long)]
+    unsigned: bool,
+
     /// Compare the audit log with the checkpoints in this file [default: those at `audit_checkpoints` of the settings]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -100,7 +104,17 @@ impl Backup {
         tokio::select! {
             biased;
             done = self.work(global) => done,
-            () = stop => Err(Failure::NotReady("stopped by a signal; nothing unfinished is kept".to_owned())),
+            () = stop => Err(Failure::NotReady(self.stopped().to_owned())),
+        }
+    }
+
+    fn stopped(&self) -> &'static str {
+        match self {
+            Self::Restore(_) => {
+                "stopped by a signal; a database that was being restored is not complete, and what was erased may be in it: \
+                 drop it"
+            }
+            _ => "stopped by a signal; nothing unfinished is kept",
         }
     }
 

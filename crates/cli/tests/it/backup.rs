@@ -211,7 +211,15 @@ async fn a_certificate_that_a_stranger_signed_counts_for_nothing(fixture: Fixtur
         // Who may write the folder can sign with any key, once the manifest's signature is gone.
         std::fs::remove_file(fixture.path(id, "manifest.sig")).unwrap();
         let words = ["backup", "verify", id.as_str().unwrap(), "--key", "other.key"];
-        Outcome::of(fixture.command(&words).env("RYLIE_AUDIT_KEY", "other.key").output().unwrap()).expect(0);
+        let verify =
+            |words: &[&str]| Outcome::of(fixture.command(words).env("RYLIE_AUDIT_KEY", "other.key").output().unwrap());
+        let refused = verify(&words).expect(3);
+        assert!(refused.err.contains("manifest: it is not signed"), "{refused:?}");
+        let drilled = verify(&[&words[..], &["--unsigned", "--json"]].concat()).expect(0).json();
+        let certificate = drilled["certificate"].as_str().unwrap();
+        let checked = verify(&["backup", "check-certificate", certificate]).expect(0);
+        assert!(checked.out.contains("every check but manifest"), "{checked:?}");
+        fixture.run(&["backup", "restore", id.as_str().unwrap(), "--to", "sqlite://none.db"]).expect(3);
     }
 
     let listed = fixture.listed();

@@ -57,6 +57,22 @@ fn agencies(made: &Value) -> Vec<String> {
     tenants.iter().filter(|(_, rows)| rows["Agency"] == 1).map(|(id, _)| id.clone()).collect()
 }
 
+async fn a_missing_list_of_erasures_stops_the_restore_where_the_database_is_gone(fixture: Fixture) {
+    let made = fixture.create();
+    let target = Target::of(&fixture).await;
+    std::fs::remove_file(fixture.folder.path("backups/erasures.txt")).unwrap();
+    let restore = |more: &[&str]| {
+        let words = ["backup", "restore", made["id"].as_str().unwrap(), "--to", &target.url];
+        let gone = if fixture.world.is_postgres() { "postgres://x@127.0.0.1:1/gone" } else { "sqlite://gone.db" };
+        let mut command = fixture.command(&[&words, more].concat());
+        Outcome::of(command.env("DATABASE_URL", gone).output().unwrap())
+    };
+
+    let refused = restore(&[]).expect(4);
+    assert!(refused.err.contains("the list of erasures is missing"), "{refused:?}");
+    restore(&["--without-erasures"]).expect(0);
+}
+
 async fn a_tenant_that_was_erased_after_the_backup_is_not_back(fixture: Fixture) {
     fixture.run(&["environment", "mark", "production"]).expect(0);
     let made = fixture.create();
@@ -196,6 +212,7 @@ async fn a_list_of_erasures_that_was_changed_stops_the_restore(fixture: Fixture)
 }
 
 on_both! {
+    a_missing_list_of_erasures_stops_the_restore_where_the_database_is_gone,
     a_tenant_that_was_erased_after_the_backup_is_not_back,
     a_user_who_was_removed_after_the_backup_is_not_back,
     a_tenant_that_came_back_before_the_backup_stays,

@@ -4,11 +4,12 @@ use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rylie_testkit::Cluster;
 use serde_json::Value;
 
-use crate::pitr::{Pitr, wait_until};
+use crate::pitr::{Pitr, open_folder, wait_until};
 use crate::support::Outcome;
 
 fn findings(status: &Value) -> String {
@@ -148,6 +149,27 @@ async fn a_killed_base_leaves_none_and_a_dropped_slot_is_named() {
     let found = findings(&pitr.status(3));
     assert!(found.contains("slot: \"the server has no replication slot rylie_pitr"), "{found}");
     pitr.run(&["check", "--wait", "1"]).expect(3).line_says("slot: the server has no replication slot");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_drill_leaves_no_server_and_no_copy() {
+    let Some(pitr) = Pitr::with_base().await else { return };
+    let scratch = open_folder();
+    for wait in [20, 300, 600] {
+        let mut command = pitr.command(&["drill", "--scratch-dir", scratch.path().to_str().unwrap()]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let copies = || scratch.path().read_dir().unwrap().count();
+        wait_until(|| copies() > 0);
+        std::thread::sleep(Duration::from_millis(wait));
+
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        wait_until(|| copies() == 0);
+        let of_server = Command::new("pgrep").arg("-f").arg(scratch.path().join(".rylie-restore-")).output().unwrap();
+        let commands = String::from_utf8(of_server.stdout).unwrap();
+        wait_until(|| commands.lines().all(|pid| !Path::new("/proc").join(pid).exists()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

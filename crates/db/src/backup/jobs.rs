@@ -113,6 +113,7 @@ impl VerifyBackup {
             scratch: None,
             identity: None,
             trusted: &trusted,
+            unsigned: false,
             outside: outside.unwrap_or_else(Outside::default),
             key: &key,
             jobs: JOBS,

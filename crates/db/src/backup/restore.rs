@@ -12,6 +12,7 @@ use rylie_maintenance::{
 use rylie_migration::{Environment, Migrations, guard_destructive};
 use rylie_repositories::{Grant, Pool, Progress, StoreExt};
 
+use super::drill::UNSIGNED;
 use super::retention::Retained;
 use crate::config::Config;
 use crate::database::Database;
@@ -29,6 +30,10 @@ pub struct Restore<'a> {
     pub identity: Option<&'a Path>,
     /// The keys whose signatures are believed. Empty: every key.
     pub trusted: &'a [PublicKey],
+    /// Whether a manifest without a signature is accepted although keys are known.
+    pub unsigned: bool,
+    /// Whether a missing list of erasures is accepted.
+    pub without_erasures: bool,
     /// Whether a database that is there may be replaced.
     pub replace: bool,
     /// Whether sessions of the replaced database are ended; PostgreSQL only.
@@ -60,12 +65,12 @@ impl Config {
     /// A copy that is marked as production is marked as staging while erasures are repeated, and as production again after
     /// that; both are audited. After an error it stays staging: do not open it.
     pub async fn restore_backup(&self, backup: &Backup, restore: Restore<'_>) -> Result<Restored> {
-        let open = self.checked(backup, restore.identity, restore.trusted).await?;
+        let open = self.checked(backup, restore.identity, restore.trusted, restore.unsigned).await?;
         if open.manifest.is_sqlite() != restore.to.starts_with("sqlite:") {
             let (what, reason) = ("the target".to_owned(), format!("the backup is of {}", open.manifest.engine));
             return Err(MaintenanceError::Invalid { what, reason }.into());
         }
-        let erasures = erasures_of(backup, restore.folder, restore.trusted).await?;
+        let erasures = erasures_of(backup, restore.folder, restore.trusted, restore.without_erasures).await?;
         if is_empty(&open, restore.to).await? {
             restore_into(&open, restore.to, restore.jobs, restore.progress).await?;
             return self.finish(&open, restore.to, &erasures, None).await;
@@ -109,10 +114,16 @@ impl Config {
         backup: &Backup,
         identity: Option<&Path>,
         trusted: &[PublicKey],
+        unsigned: bool,
     ) -> Result<OpenBackup> {
         let damaged = |reason: String| MaintenanceError::BackupDamaged { id: backup.manifest.id.clone(), reason };
-        if let Some(signer) = backup.signed_by().await?.filter(|key| !trusted.is_empty() && !trusted.contains(key)) {
-            return Err(damaged(format!("it is signed by the unknown key {signer}")).into());
+        match backup.signed_by().await? {
+            _ if trusted.is_empty() => {}
+            Some(signer) if !trusted.contains(&signer) => {
+                return Err(damaged(format!("it is signed by the unknown key {signer}")).into());
+            }
+            None if !unsigned => return Err(damaged(UNSIGNED.to_owned()).into()),
+            _ => {}
         }
         let check = backup.check_files().await?;
         if check.is_failed() {
@@ -209,8 +220,23 @@ impl Config {
 }
 
 /// The erasures of the backup's database on the list.
-pub(super) async fn erasures_of(backup: &Backup, folder: &BackupFolder, trusted: &[PublicKey]) -> Result<Vec<Erasure>> {
-    let list = folder.erasures(trusted).await?.unwrap_or_default();
+/// The erasures of the backup's database. A signed backup was made with a list: without one, erased data would be back.
+pub(super) async fn erasures_of(
+    backup: &Backup,
+    folder: &BackupFolder,
+    trusted: &[PublicKey],
+    without_list: bool,
+) -> Result<Vec<Erasure>> {
+    let list = match folder.erasures(trusted).await? {
+        Some(list) => list,
+        None if without_list || backup.signed_by().await?.is_none() => Vec::new(),
+        None => {
+            let reason = "the list of erasures is missing beside the backups, and what was erased would be back; restore \
+                          erasures.txt, or run this where the database and the key that seals its audit log can be read, \
+                          or add --without-erasures";
+            return Err(refused(reason.to_owned()));
+        }
+    };
     Ok(list.into_iter().filter(|erasure| erasure.database == backup.manifest.fingerprint).collect())
 }
 

@@ -30,6 +30,10 @@ pub struct RestoreTenant<'a> {
     pub identity: Option<&'a Path>,
     /// The keys whose signatures are believed. Empty: every key.
     pub trusted: &'a [PublicKey],
+    /// Whether a manifest without a signature is accepted although keys are known.
+    pub unsigned: bool,
+    /// Whether a missing list of erasures is accepted.
+    pub without_erasures: bool,
     /// Receives the rows that are put back.
     pub progress: &'a Progress,
 }
@@ -58,8 +62,8 @@ impl Config {
     /// after the backup, too. A service's own tables are included; a database that has others than the configuration's
     /// [`schema`](Config::schema) is refused.
     pub async fn restore_tenant(&self, backup: &Backup, restore: RestoreTenant<'_>) -> Result<RestoredTenant> {
-        let open = self.checked(backup, restore.identity, restore.trusted).await?;
-        let erasures = erasures_of(backup, restore.folder, restore.trusted).await?;
+        let open = self.checked(backup, restore.identity, restore.trusted, restore.unsigned).await?;
+        let erasures = erasures_of(backup, restore.folder, restore.trusted, restore.without_erasures).await?;
         let live = Database::connect(self.clone()).await?;
         let restored = self.restore_tenant_to(&live, &open, &erasures, &restore).await;
         live.close().await;

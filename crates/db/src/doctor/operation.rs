@@ -65,14 +65,36 @@ async fn read_newest(backups: &[ListedBackup], damaged: Outcome) -> Outcome {
     damaged.with(Verdict::Critical, format!("backup {}", backup.manifest.id), reason)
 }
 
+/// The log in the repository of pgBackRest.
+async fn stanza(config: &Config, part: Duration) -> Outcome {
+    match Box::pin(limited(part, config.watch_pgbackrest())).await {
+        Err(reason) => Outcome::not_checked(reason),
+        Ok(status) => {
+            let newest = status.last_wal.as_deref().unwrap_or("none");
+            let fine = Outcome::ok(format!("the newest segment in the repository is {newest}"));
+            let object = format!("stanza {}", config.pitr_stanza().unwrap_or_default());
+            status
+                .problems
+                .iter()
+                .fold(fine, |outcome, problem| outcome.with(Verdict::Critical, object.clone(), problem.clone()))
+        }
+    }
+}
+
 /// The log that point-in-time recovery needs.
 pub(super) async fn wal(config: &Config, wanted: &Wanted<'_>, part: Duration, facts: &mut DoctorFacts) {
     const ID: &str = "application.wal-arriving";
     if !wanted.has(ID) || config.url.starts_with("sqlite:") {
         return;
     }
+    if config.pitr_stanza().is_some() {
+        facts.outcomes.insert(ID, stanza(config, part).await);
+        return;
+    }
     let outcome = match config.pitr_folder(None) {
-        Err(_) => Outcome::not_checked("no folder of the write-ahead log is configured; set `pitr_folder`"),
+        Err(_) => {
+            Outcome::not_checked("no folder of the write-ahead log is configured; set `pitr_folder` or `pitr_stanza`")
+        }
         Ok(folder) => {
             let looking = config.pitr_status(&folder, Duration::from_secs(1), config.pitr_alert_after());
             match Box::pin(limited(part, looking)).await {

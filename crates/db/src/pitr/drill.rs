@@ -54,24 +54,35 @@ impl Config {
     /// was. Then migrations, drift, the audit log and the sealed values of the copy are checked, and the cluster is
     /// removed.
     ///
-    /// [`PitrNotReady`](MaintenanceError::PitrNotReady) if the WAL does not arrive, or if there is no base.
+    /// [`PitrNotReady`](MaintenanceError::PitrNotReady) if there is no base,
+    /// [`PitrRefused`](MaintenanceError::PitrRefused) for a stanza of another database cluster,
+    /// [`FileExists`](MaintenanceError::FileExists) if the file of the certificate is another kind of file.
     pub async fn drill_pitr(&self, drill: PitrDrill<'_>) -> Result<Drilled> {
         let (source, id) = (&drill.source, SystemEnv.new_id());
-        let not_ready = |problem: String| MaintenanceError::PitrNotReady { problems: vec![problem] };
+        RecoveryCertificate::refuse_other_file(&drill.certificate)?;
         if let Some(problem) = source.lacks_base().await? {
-            return Err(not_ready(problem.to_owned()).into());
+            return Err(MaintenanceError::PitrNotReady { problems: vec![problem.to_owned()] }.into());
         }
-        self.wait_for_source(source).await?.map_err(not_ready)?;
+        if let PitrSource::PgBackRest(program) = source {
+            program.refuse_other(&self.pitr_engine()?).await?;
+        }
+        if let Err(problem) = self.wait_for_source(source).await? {
+            RecoveryCertificate::withdraw(&drill.certificate)?;
+            let mut checks = vec![not_arriving(&problem)];
+            add_missing(&mut checks);
+            return Ok(Drilled { checks, certificate: None });
+        }
         self.record_pitr(Action::PitrDrill, &id, &[("phase", "before the noted time".to_owned())]).await?;
         let reader = self.backup_url.as_deref().map_or_else(|| self.direct_url(), Ok)?;
         let noted = note_state(&Engine::new(reader)?).await?;
         self.record_pitr(Action::PitrDrill, &id, &[("phase", "after the noted time".to_owned())]).await?;
         let arrived = self.wait_for_source(source).await?;
         // Until then a loss of the server would have lost the commit before the noted time.
-        let rpo_seconds = (SystemEnv.now() - noted.at).num_milliseconds().max(0).div_euclid(1000) + 1;
+        let seconds = (SystemEnv.now() - noted.at).num_milliseconds().max(0).div_euclid(1000) + 1;
+        let rpo_seconds = self.rpo_of(source, seconds).await?;
         let mut checks = vec![match &arrived {
-            Ok(()) => BackupCheck::ok("wal", format!("the WAL up to the noted time arrived within {rpo_seconds} s")),
-            Err(problem) => BackupCheck::failed("wal", format!("{problem}; `rylie pitr status` shows the cause")),
+            Ok(()) => BackupCheck::ok("wal", format!("the WAL up to the noted time arrived within {seconds} s")),
+            Err(problem) => not_arriving(problem),
         }];
         let mut restored = None;
         if arrived.is_ok() {
@@ -87,9 +98,7 @@ impl Config {
                 Err(failure) => checks.push(failure?),
             }
         }
-        let missing = OF_THE_COPY.iter().filter(|id| checks.iter().all(|check| check.id != **id));
-        let missing: Vec<_> = missing.map(|id| BackupCheck::not_checked(id, "an earlier check failed")).collect();
-        checks.extend(missing);
+        add_missing(&mut checks);
         let passed = !checks.iter().any(BackupCheck::is_failed);
         let result = if passed { "passed" } else { "failed" };
         self.record_pitr(Action::PitrDrill, &id, &[("phase", "result".to_owned()), ("result", result.to_owned())])
@@ -162,6 +171,17 @@ impl Config {
         })
     }
 
+    /// The seconds of commits that a loss of the server would lose; `None` if there is no limit. The check of pgBackRest ends
+    /// the segment of the WAL; without it the segment is archived when it is full, or after a time.
+    async fn rpo_of(&self, source: &PitrSource, seconds: i64) -> Result<Option<i64>> {
+        Ok(match source {
+            PitrSource::Native(_) => Some(seconds),
+            PitrSource::PgBackRest(_) => {
+                PgBackRest::archive_timeout(&self.pitr_engine()?).await?.map(|timeout| timeout + seconds)
+            }
+        })
+    }
+
     /// The cluster at a time, with a private server on it.
     pub(super) async fn replay(&self, source: &PitrSource, time: DateTime<Utc>, scratch: &Path) -> Result<Replayed> {
         Ok(match source {
@@ -172,6 +192,17 @@ impl Config {
             PitrSource::PgBackRest(program) => program.replay(&self.pitr_engine()?, time, scratch).await?,
         })
     }
+}
+
+fn not_arriving(problem: &str) -> BackupCheck {
+    BackupCheck::failed("wal", format!("{problem}; `rylie pitr status` shows the cause"))
+}
+
+/// Adds the checks that were not made.
+fn add_missing(checks: &mut Vec<BackupCheck>) {
+    let missing = OF_THE_COPY.iter().filter(|id| checks.iter().all(|check| check.id != **id));
+    let missing: Vec<_> = missing.map(|id| BackupCheck::not_checked(id, "an earlier check failed")).collect();
+    checks.extend(missing);
 }
 
 /// A check that states the damage; or an error that states nothing about the source.

@@ -30,6 +30,13 @@ pub(crate) struct CheckPitr {
     pub(crate) notifiers: Vec<Notifier>,
 }
 
+/// `pitr-check` by pgBackRest: watches that the WAL arrives in the repository. Every minute.
+pub(crate) struct WatchStanza {
+    pub(crate) config: Arc<Config>,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) notifiers: Vec<Notifier>,
+}
+
 /// `pitr-base`: makes a base and removes old ones, every night at one.
 pub(crate) struct MakeBase {
     pub(crate) config: Arc<Config>,
@@ -74,6 +81,36 @@ impl Job for CheckPitr {
             "window_end": status.window_end,
             "undelivered": undelivered,
         }))
+    }
+}
+
+#[async_trait]
+impl Job for WatchStanza {
+    fn name(&self) -> &'static str {
+        "pitr-check"
+    }
+
+    fn cron(&self) -> &'static str {
+        "* * * * *"
+    }
+
+    fn missed(&self) -> Missed {
+        Missed::Skip
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_mins(5)
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Value> {
+        let status = self.config.watch_pgbackrest().await.map_err(failed)?;
+        let limit = self.config.pitr_alert_after();
+        check_wal_silence(context.store(), status.lag_seconds, limit, &self.notifiers).await?;
+        let undelivered = deliver_alerts(context.store(), &*self.env, &self.notifiers).await?.len();
+        if !status.problems.is_empty() {
+            return Err(Error::PitrNotReady { problems: status.problems });
+        }
+        Ok(json!({ "last_wal": status.last_wal, "window_start": status.window_start, "undelivered": undelivered }))
     }
 }
 

@@ -34,7 +34,7 @@ pub struct RecoveryCertificate {
     /// How long the restore took, in seconds: the recovery time.
     pub rto_seconds: f64,
     /// How old the data was at the beginning of the drill, in seconds: the recovery point.
-    pub rpo_seconds: i64,
+    pub rpo_seconds: Option<i64>,
     /// The newest checkpoint of the audit log that it was compared with.
     pub checkpoint: Option<String>,
     /// What was checked.
@@ -47,14 +47,31 @@ impl RecoveryCertificate {
         SignedDocument::sign(KIND, &json!(self), key)
     }
 
-    /// Signs it and stores it in a file, in place of an earlier one.
+    /// [`Error::FileExists`] for a file that is no certificate, and an error for one that cannot be made.
+    pub fn refuse_other_file(path: &Path) -> Result<()> {
+        let path = std::path::absolute(path).map_err(Error::file("finding", path))?;
+        match fs::read(&path) {
+            Ok(text) if text.starts_with(b"rylie recovery certificate ") => Ok(()),
+            Ok(_) => Err(Error::FileExists { path }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let folder = path.parent().unwrap_or(Path::new("/"));
+                fs::metadata(folder).map(drop).map_err(Error::file("reading", folder))
+            }
+            Err(error) => Err(Error::file("reading", &path)(error)),
+        }
+    }
+
+    /// Signs it and stores it in a file, in place of an earlier one. [`Error::FileExists`] for a file of another kind.
     pub fn store(&self, path: &Path, key: &SigningKey) -> Result<()> {
+        Self::refuse_other_file(path)?;
         let path = std::path::absolute(path).map_err(Error::file("finding", path))?;
         write_file(&path, &self.sign(key))
     }
 
-    /// Removes the file of a certificate, if there is one: a drill has failed.
+    /// Removes the file of a certificate, if there is one: a drill has failed. [`Error::FileExists`] for a file of another
+    /// kind, which stays.
     pub fn withdraw(path: &Path) -> Result<()> {
+        Self::refuse_other_file(path)?;
         match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("removing", path)(error)),
             _ => Ok(()),

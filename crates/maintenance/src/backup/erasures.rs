@@ -58,7 +58,7 @@ impl BackupFolder {
 }
 
 /// Adds to the list what the audit log names as erased and the list does not have yet; returns how many. The list is signed
-/// again. A list that a key signed that is not `trusted` is an error, as for [`BackupFolder::erasures`]. One read-only
+/// again, and made if there is none. A list that a key signed that is not `trusted` is an error, as for [`BackupFolder::erasures`]. One read-only
 /// platform unit.
 pub async fn note_erasures(
     store: &dyn Store,
@@ -68,7 +68,9 @@ pub async fn note_erasures(
     database: &str,
 ) -> Result<usize> {
     let failed = Error::doing(DOING);
-    let mut list = folder.erasures(&[trusted, &[key.public()]].concat()).await?.unwrap_or_default();
+    let found = folder.erasures(&[trusted, &[key.public()]].concat()).await?;
+    let is_new = found.is_none();
+    let mut list = found.unwrap_or_default();
     let newest = list.iter().filter(|erasure| erasure.database == database).map(|erasure| erasure.at).max();
     let grant = Grant::job("backup", "which erasures a restore must repeat").map_err(&failed)?;
     let unit = store.platform(grant).read_only().on_primary().await.map_err(&failed)?;
@@ -100,7 +102,7 @@ pub async fn note_erasures(
     }
     drop(unit);
     let added = list.len() - before;
-    if added > 0 {
+    if added > 0 || is_new {
         list.sort_by_key(|erasure| erasure.at);
         let text = SignedDocument::sign(KIND, &json!({ "erasures": list }), key);
         folder.place.write(FILE, &text).await?;

@@ -18,7 +18,7 @@ use super::private_folder::PrivateFolder;
 #[cfg(unix)]
 use super::private_server::{PrivateServer, ServerPrograms};
 use super::restore::restore_into;
-use super::survey::{Survey, TEXT_FORM, survey_postgres, survey_sqlite};
+use super::survey::{STORED, Survey, TEXT_FORM, survey_postgres, survey_sqlite};
 use crate::engine::{Engine, Session, run_postgres};
 use crate::error::{Error, Result};
 
@@ -179,7 +179,7 @@ impl Scratch {
                 let reading = async {
                     let begin = format!("BEGIN READ ONLY; {TEXT_FORM}");
                     run_postgres(&mut connection, &begin).await.map_err(failed())?;
-                    survey_postgres(&mut connection).await.map_err(failed())
+                    survey_postgres(&mut connection, STORED).await.map_err(failed())
                 };
                 watch.over(reading).await
             }

@@ -10,7 +10,7 @@ use rylie_repositories::SecretColumn;
 use super::check::BackupCheck;
 use super::manifest::{Locale, Manifest};
 
-pub(crate) use postgres::{TEXT_FORM, refuse_filtered, survey_postgres, tables};
+pub(crate) use postgres::{LOGGED, STORED, TEXT_FORM, refuse_filtered, survey_postgres, tables};
 pub(super) use sqlite::survey_sqlite;
 
 /// What a database holds. The fields are those of the [`Manifest`].

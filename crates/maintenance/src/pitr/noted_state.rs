@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::lsn::Lsn;
 use super::restore::Replayed;
-use crate::backup::survey::{Survey, TEXT_FORM, refuse_filtered, survey_postgres, tables};
+use crate::backup::survey::{LOGGED, Survey, TEXT_FORM, refuse_filtered, survey_postgres, tables};
 use crate::backup::{BackupCheck, Manifest};
 use crate::engine::{Engine, Session, run_postgres};
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ impl NotedState {
 /// Then the contents at the time are those of the snapshot. Waits up to 20 seconds for such a moment; without one
 /// [`is_exact`](NotedState::is_exact) is false.
 ///
-/// Takes two connections and reads each table once. [`Error::BackupRefused`] for a login that row-level security
+/// Takes two connections and reads each table once, but no unlogged one: a restore leaves it empty. [`Error::BackupRefused`] for a login that row-level security
 /// filters.
 pub async fn note_state(engine: &Engine) -> Result<NotedState> {
     let failed = || Error::engine("noting the state of the database");
@@ -71,7 +71,7 @@ pub async fn note_state(engine: &Engine) -> Result<NotedState> {
     else {
         return Err(Error::PitrRefused { reason: "SQLite has no log that could be replayed to a time".to_owned() });
     };
-    refuse_filtered(&tables(&mut reader).await.map_err(failed())?)?;
+    refuse_filtered(&tables(&mut reader, LOGGED).await.map_err(failed())?)?;
     let begun = Instant::now();
     let (position, at, is_exact) = loop {
         let opening = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {TEXT_FORM}");
@@ -86,7 +86,7 @@ pub async fn note_state(engine: &Engine) -> Result<NotedState> {
         tokio::time::sleep(PAUSE).await;
     };
     // Statements of the engine's maintenance run without a limit; the server's answer is watched.
-    let survey = watch.over(async { survey_postgres(&mut reader).await.map_err(failed()) }).await?;
+    let survey = watch.over(async { survey_postgres(&mut reader, LOGGED).await.map_err(failed()) }).await?;
     run_postgres(&mut reader, "ROLLBACK").await.map_err(failed())?;
     // They answered: how they take the goodbye does not matter.
     let _ = (reader.close().await, second.close().await);
@@ -132,7 +132,7 @@ impl Replayed {
         let failed = || Error::engine("reading the restored copy");
         let mut connection = self.server.connect().await?;
         run_postgres(&mut connection, &format!("BEGIN READ ONLY; {TEXT_FORM}")).await.map_err(failed())?;
-        let survey = survey_postgres(&mut connection).await.map_err(failed())?;
+        let survey = survey_postgres(&mut connection, LOGGED).await.map_err(failed())?;
         let checks = survey.compare(&noted.manifest);
         if noted.is_exact {
             return Ok(checks);

@@ -1,7 +1,9 @@
 //! The path by pgBackRest: the same steps, done by an installed and configured pgBackRest.
 
+mod live;
 mod replay;
 
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::os_user::OsUser;
+use super::restore::RestoreOptions;
 use super::target::{RestoreTarget, Window};
 use crate::error::{Error, Result};
 
@@ -44,6 +47,8 @@ pub struct PgBackRestStatus {
     pub last_base: Option<String>,
     /// The age of the newest backup in seconds.
     pub last_base_age_seconds: Option<i64>,
+    /// For how long no WAL has arrived: zero while it arrives, `None` where that is not known.
+    pub lag_seconds: Option<i64>,
     /// The system identifier of the newest database of the stanza.
     pub system_identifier: Option<String>,
     /// Everything that is wrong.
@@ -173,15 +178,22 @@ impl PgBackRest {
     }
 
     /// `restore --type=time`: restores to a new data directory, which must not exist or be empty. The server that is
-    /// started on it replays the WAL, and promotes at the target. [`Error::OutsideWindow`] for a time before the first
-    /// backup or in the future.
-    pub async fn restore(&self, target: RestoreTarget, into: &Path, now: DateTime<Utc>) -> Result<()> {
+    /// started on it replays the WAL, and promotes at the target. Of the options `base` and `timeline` count: a label and
+    /// a number. [`Error::OutsideWindow`] for a time before the first backup or in the future.
+    pub async fn restore(
+        &self,
+        target: RestoreTarget,
+        into: &Path,
+        options: &RestoreOptions,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let into = std::path::absolute(into).map_err(Error::file("finding", into))?;
         if into.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::FileExists { path: into.to_owned() });
+            return Err(Error::FileExists { path: into });
         }
         let start = self.status(now).await?.window_start;
         let window = Window { start, end: Some(now) };
-        let kind = match target {
+        let mut words = match target {
             RestoreTarget::Time(time) if start.is_none_or(|start| time < start) || time >= now => {
                 return Err(Error::OutsideWindow { asked: target.to_string(), window: window.to_string() });
             }
@@ -191,32 +203,51 @@ impl PgBackRest {
             RestoreTarget::Position(lsn) => vec!["--type=lsn".to_owned(), format!("--target={lsn}")],
             RestoreTarget::Latest => vec!["--type=default".to_owned()],
         };
-        let path = format!("--pg1-path={}", into.display());
-        let promote = "--target-action=promote";
-        let mut words: Vec<&str> = kind.iter().map(String::as_str).collect();
-        words.push(path.as_str());
+        words.push(format!("--pg1-path={}", into.display()));
+        words.extend(options.base.as_ref().map(|base| format!("--set={base}")));
+        words.extend(options.timeline.map(|timeline| format!("--target-timeline={timeline}")));
         if !matches!(target, RestoreTarget::Latest) {
-            words.push(promote);
+            words.push("--target-action=promote".to_owned());
         }
-        words.push("restore");
+        words.push("restore".to_owned());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.run(&words, LONGEST).await.map(drop)
     }
 
     async fn run(&self, words: &[&str], within: Duration) -> Result<String> {
-        let output = self.run_as(None, words, within).await?;
+        let output = self.run_as(None, None, words, within).await?;
         String::from_utf8(output).map_err(|_| failed("its output is no text".to_owned()))
     }
 
-    async fn run_as(&self, user: Option<OsUser>, words: &[&str], within: Duration) -> Result<Vec<u8>> {
+    /// Runs it as a user. While it runs, the file `pid` has the number of its process group, for the watchdog.
+    async fn run_as(
+        &self,
+        user: Option<OsUser>,
+        pid: Option<&Path>,
+        words: &[&str],
+        within: Duration,
+    ) -> Result<Vec<u8>> {
         let mut command = Command::new("pgbackrest");
         command.arg(format!("--stanza={}", self.stanza)).args(words).env("LC_ALL", "C");
         command.stdin(Stdio::null()).kill_on_drop(true);
         if let Some(user) = user {
             user.run(&mut command);
         }
-        let ended = tokio::time::timeout(within, command.output()).await;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if pid.is_some() {
+            command.process_group(0);
+        }
+        let unstarted = |error| failed(format!("it cannot be started: {error}"));
+        let child = command.spawn().map_err(unstarted)?;
+        if let (Some(path), Some(group)) = (pid, child.id()) {
+            fs::write(path, group.to_string()).map_err(Error::file("writing", path))?;
+        }
+        let ended = tokio::time::timeout(within, child.wait_with_output()).await;
         let output = ended.map_err(|_| failed(format!("it does not end within {} s", within.as_secs())))?;
-        let output = output.map_err(|error| failed(format!("it cannot be started: {error}")))?;
+        if let Some(path) = pid {
+            fs::remove_file(path).map_err(Error::file("removing", path))?;
+        }
+        let output = output.map_err(unstarted)?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -250,6 +281,13 @@ fn parse_version(text: &str, before: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
+impl Stanza {
+    /// The identifier of its newest database cluster.
+    fn cluster(&self) -> Option<String> {
+        self.db.iter().max_by_key(|db| db.id).map(|db| db.system_id.to_string())
+    }
+}
+
 fn stanza_in(text: &str, stanza: &str) -> Result<Stanza> {
     let stanzas: Vec<Stanza> = serde_json::from_str(text)
         .map_err(|_| failed("its output has a form that this version does not know".to_owned()))?;
@@ -263,8 +301,8 @@ fn read_info(text: &str, stanza: &str, now: DateTime<Utc>) -> Result<PgBackRestS
     if found.status.code != 0 {
         status.problems.push(format!("stanza {stanza}: {}", found.status.message));
     }
+    status.system_identifier = found.cluster();
     let newest = found.db.iter().max_by_key(|db| db.id);
-    status.system_identifier = newest.map(|db| db.system_id.to_string());
     let archives = found.archive.into_iter().filter(|archive| newest.is_none_or(|db| db.id == archive.database.id));
     status.last_wal = archives.filter_map(|archive| archive.max).max();
     for backup in found.backup.iter().filter(|backup| backup.error == Some(true)) {

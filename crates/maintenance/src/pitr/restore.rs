@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use tempfile::TempDir;
 
 use super::base_manifest::BaseManifest;
 use super::commit_times::CommitTimes;
@@ -16,6 +15,7 @@ use super::private_server::{PrivateServer, Programs};
 use super::target::{RestoreTarget, Window};
 use super::verify::BACKUP_MANIFEST;
 use super::wal::{Segment, Stretch, WalArchive};
+use super::work_folder::WorkFolder;
 use crate::backup::checksum::sync_folder;
 use crate::backup::program::Program;
 use crate::error::{Error, Result};
@@ -73,7 +73,7 @@ pub struct Replayed {
     pub timeline: u32,
     /// How long it took until the server took connections.
     pub took: Duration,
-    folder: TempDir,
+    folder: WorkFolder,
     user: Option<OsUser>,
 }
 
@@ -121,7 +121,7 @@ pub async fn replay_pitr(
         base.verify().await?;
     }
     let programs = Programs::of(plan.base.manifest.major()).await?;
-    let (work, user) = work_folder(parent).await?;
+    let (work, user) = WorkFolder::new(parent).await?;
     let data = work.path().join("data");
     build(&lineage, &data).await?;
     let (files, histories, to) = (copied_log(&archive, &plan), archive.history_files.clone(), data.clone());
@@ -149,7 +149,7 @@ impl Replayed {
         base: BaseManifest,
         base_sha256: String,
         begun: Instant,
-        folder: TempDir,
+        folder: WorkFolder,
         user: Option<OsUser>,
     ) -> Result<(Self, String)> {
         let sql = "SELECT pg_last_xact_replay_timestamp(), ('x' || substr(name, 1, 8))::bit(32)::int, substr(name, 9) \
@@ -185,9 +185,8 @@ impl Replayed {
 
     /// Ends the server and removes everything.
     pub async fn discard(self) -> Result<()> {
-        let path = self.folder.path().to_owned();
         self.server.stop().await?;
-        self.folder.close().map_err(Error::file("removing", &path))
+        self.folder.close()
     }
 }
 
@@ -298,19 +297,6 @@ fn settings(target: RestoreTarget, timeline: u32) -> Vec<String> {
         RestoreTarget::Latest => {}
     }
     settings
-}
-
-/// A private folder beside the result, so that the result can be renamed. As root it is one that the server's user may
-/// enter.
-pub(super) async fn work_folder(parent: &Path) -> Result<(TempDir, Option<OsUser>)> {
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.prefix(".rylie-restore-");
-    let failed = Error::file("making a folder in", parent);
-    let folder = builder.tempdir_in(parent).map_err(&failed)?;
-    let Some(user) = OsUser::for_server(folder.path()).await? else { return Ok((folder, None)) };
-    let folder = if user.may_enter(parent) { folder } else { builder.tempdir().map_err(&failed)? };
-    Ok((folder, Some(user)))
 }
 
 /// Copies a full base, or combines it with its changes.

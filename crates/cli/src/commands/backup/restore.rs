@@ -59,6 +59,12 @@ pub(crate) struct Restore {
     opening: Opening,
     #[command(flatten)]
     trust: Trust,
+    /// Accept a backup without a signature, such as one from before the key that seals the audit log
+    #[arg(long)]
+    unsigned: bool,
+    /// Restore although the list of erasures is missing: what was erased after the backup is then back
+    #[arg(long)]
+    without_erasures: bool,
     #[command(flatten)]
     scratch: ScratchArgs,
 }
@@ -98,6 +104,8 @@ impl Restore {
             jobs: self.jobs,
             identity: self.opening.identity.as_deref(),
             trusted,
+            unsigned: self.unsigned,
+            without_erasures: self.without_erasures,
             replace: self.replace,
             end_sessions: self.end_sessions,
             progress: &progress::bytes(global, "restoring"),
@@ -136,6 +144,8 @@ impl Restore {
             jobs: self.jobs,
             identity: self.opening.identity.as_deref(),
             trusted,
+            unsigned: self.unsigned,
+            without_erasures: self.without_erasures,
             progress: &progress::rows(global, "restoring"),
         };
         let restored = settings.restore_tenant(backup, restore).await?;

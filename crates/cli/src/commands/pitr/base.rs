@@ -35,7 +35,7 @@ impl Base {
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let settings = global.settings()?;
         if self.place.is_pgbackrest(&settings) {
-            let pgbackrest = settings.pgbackrest().await?;
+            let pgbackrest = settings.pgbackrest_of_server().await?;
             pgbackrest.base(self.incremental).await?;
             let is_recorded = recorded(&settings, Action::PitrBaseCreated, "pgbackrest", &[]).await;
             let json = json!({ "via": "pgbackrest", "program": pgbackrest.shown(), "recorded": is_recorded });

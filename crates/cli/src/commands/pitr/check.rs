@@ -42,6 +42,7 @@ impl Init {
         if self.place.is_pgbackrest(&settings) {
             let pgbackrest = settings.pgbackrest().await?;
             pgbackrest.init().await?;
+            settings.pgbackrest_of_server().await?;
             let is_recorded = recorded(&settings, Action::PitrInitialized, "pgbackrest", &[]).await;
             let json = json!({ "via": "pgbackrest", "program": pgbackrest.shown(), "recorded": is_recorded });
             return Ok(Report::new(json, "the stanza exists\nnext: rylie pitr check && rylie pitr base"));
@@ -69,7 +70,7 @@ impl Check {
         let settings = global.settings()?;
         let mut checks = Vec::new();
         if self.place.is_pgbackrest(&settings) {
-            let pgbackrest = settings.pgbackrest().await?;
+            let pgbackrest = settings.pgbackrest_of_server().await?;
             checks.push(BackupCheck::ok("programs", pgbackrest.shown()));
             checks.push(match pgbackrest.check().await {
                 Ok(()) => BackupCheck::ok("wal", "a segment arrived in the repository"),

@@ -87,9 +87,17 @@ impl Drill {
             "checks": drilled.checks,
         });
         let text = format!(
-            "{checks}\nproven: restored in {:.2} s, at most {} s of commits would have been lost\ncertificate {}",
-            certificate.rto_seconds, certificate.rpo_seconds, path
+            "{checks}\nproven: restored in {:.2} s, {}\ncertificate {path}",
+            certificate.rto_seconds,
+            rpo(certificate.rpo_seconds)
         );
         Ok(Report::new(json, text))
     }
+}
+
+fn rpo(seconds: Option<i64>) -> String {
+    seconds.map_or_else(
+        || "and no limit to the commits that would have been lost; set archive_timeout".to_owned(),
+        |seconds| format!("at most {seconds} s of commits would have been lost"),
+    )
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat};
 use clap::{ArgGroup, Args};
+use rylie_db::Config;
 use rylie_db::audit::Action;
 use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::{Lsn, RestoreOptions, RestoreTarget};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Place, recorded};
 use crate::arguments::Global;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::report::{Report, table};
 
 /// Restore the cluster to a time, into a new data directory
@@ -67,22 +68,18 @@ impl Restore {
 
     pub(super) async fn run(&self, global: &Global) -> Result<Report> {
         let (settings, target) = (global.settings()?, self.target()?);
-        let facts = [("target", target.to_string())];
-        if self.place.is_pgbackrest(&settings) {
-            settings.pgbackrest().await?.restore(target, &self.into, SystemEnv.now()).await?;
-            let is_recorded = recorded(&settings, Action::PitrRestored, "pgbackrest", &facts).await;
-            let json = json!({ "via": "pgbackrest", "into": self.into, "target": facts[0].1, "recorded": is_recorded });
-            let next = "start a server on it: it replays the WAL, and promotes at the target";
-            return Ok(Report::new(json, format!("restored into {}\n{next}", self.into.display())));
-        }
-        let folder = self.place.folder(&settings)?;
         let options = RestoreOptions {
             base: self.base.clone(),
             timeline: self.timeline,
             within: Duration::from_secs(self.within * 3_600),
             durable: true,
         };
+        if self.place.is_pgbackrest(&settings) {
+            return self.by_pgbackrest(&settings, target, &options).await;
+        }
+        let folder = self.place.folder(&settings)?;
         let (restored, erased) = settings.restore_pitr(&folder, target, &self.into, self.run, &options).await?;
+        let facts = [("target", target.to_string())];
         let is_recorded = recorded(&settings, Action::PitrRestored, &restored.base, &facts).await;
         let seconds = restored.took.as_secs_f64();
         let json = json!({
@@ -116,5 +113,33 @@ impl Restore {
         }
         let text = table(rows);
         Ok(Report::new(json, text))
+    }
+
+    async fn by_pgbackrest(
+        &self,
+        settings: &Config,
+        target: RestoreTarget,
+        options: &RestoreOptions,
+    ) -> Result<Report> {
+        if self.run {
+            return Err(Failure::Usage("--run is for the native path; start a server on the directory".to_owned()));
+        }
+        let now = SystemEnv.now();
+        let until = if let RestoreTarget::Time(time) = target { time } else { DateTime::UNIX_EPOCH };
+        let erased = settings.erased_after(until).await?;
+        settings.pgbackrest().await?.restore(target, &self.into, options, now).await?;
+        let facts = [("target", target.to_string())];
+        let is_recorded = recorded(settings, Action::PitrRestored, "pgbackrest", &facts).await;
+        let json = json!({
+            "via": "pgbackrest", "into": self.into, "target": facts[0].1, "erase_again": erased, "recorded": is_recorded,
+        });
+        let mut text = format!("restored into {}\n", self.into.display());
+        text.push_str("start a server on it: it replays the WAL, and promotes at the target");
+        let again = erased.iter().map(|erasure| format!("\nthen erase again: {} {}", erasure.kind, erasure.id));
+        text.extend(again);
+        let verdict = (!erased.is_empty()).then(|| {
+            Failure::Found(format!("{} erasures after the target must be repeated before the copy opens", erased.len()))
+        });
+        Ok(Report::new(json, text).with_verdict(verdict))
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
-use rylie_db::entities::{Env, SystemEnv};
 use rylie_db::maintenance::PitrStatus;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Place;
 use crate::arguments::Global;
@@ -53,12 +52,10 @@ fn verdict(found: &[String]) -> Option<Failure> {
 }
 
 async fn of_pgbackrest(settings: &rylie_db::Config) -> Result<Report> {
-    let status = settings.pgbackrest().await?.status(SystemEnv.now()).await?;
+    let status = settings.watch_pgbackrest().await?;
     let mut json = json!(status);
     json["via"] = json!("pgbackrest");
     json["ok"] = json!(status.problems.is_empty());
-    // pgBackRest archives whole segments and does not ask the server.
-    json["lag_seconds"] = Value::Null;
     let rows = [
         ("last WAL", status.last_wal.clone().unwrap_or_else(|| "none".to_owned())),
         ("window", format!("from {}", time(status.window_start))),

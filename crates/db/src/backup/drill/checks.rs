@@ -9,14 +9,19 @@ use crate::database::Database;
 use crate::error::Result;
 use crate::schema::Schema;
 
-pub(super) async fn signature(backup: &Backup, trusted: &[PublicKey]) -> Result<BackupCheck> {
+/// Without a signature, anyone who may write to the place of the backups could have made it.
+pub(in crate::backup) const UNSIGNED: &str =
+    "it is not signed; if it is from before the key that seals the audit log, accept it with --unsigned";
+
+pub(super) async fn signature(backup: &Backup, trusted: &[PublicKey], unsigned: bool) -> Result<BackupCheck> {
     match backup.signed_by().await {
         Ok(Some(key)) if trusted.contains(&key) => Ok(BackupCheck::ok("manifest", format!("signed by {key}"))),
         Ok(Some(key)) => {
             let advice = "name it by RYLIE_AUDIT_PUBLIC_KEY if it is yours";
             Ok(BackupCheck::failed("manifest", format!("it is signed by the unknown key {key}; {advice}")))
         }
-        Ok(None) => Ok(BackupCheck::not_checked("manifest", "it is not signed")),
+        Ok(None) if unsigned => Ok(BackupCheck::not_checked("manifest", "it is not signed")),
+        Ok(None) => Ok(BackupCheck::failed("manifest", UNSIGNED)),
         Err(MaintenanceError::BackupDamaged { reason, .. }) => Ok(BackupCheck::failed("manifest", reason)),
         Err(error) => Err(error.into()),
     }

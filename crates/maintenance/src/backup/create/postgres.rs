@@ -15,7 +15,7 @@ use crate::backup::manifest::BackupFile;
 use crate::backup::place::Incomplete;
 use crate::backup::program::{Program, pipe};
 use crate::backup::stream::Stream;
-use crate::backup::survey::{TEXT_FORM, refuse_filtered, survey_postgres, tables};
+use crate::backup::survey::{STORED, TEXT_FORM, refuse_filtered, survey_postgres, tables};
 use crate::engine::{Engine, Session, run_postgres};
 use crate::error::{Error, Result};
 
@@ -41,7 +41,7 @@ pub(super) async fn copy(engine: &Engine, incomplete: &mut Incomplete, copying: 
             None => dump.to_stream(incomplete, copying).await,
         }
     };
-    let surveying = watch.over(async { survey_postgres(&mut connection).await.map_err(failed()) });
+    let surveying = watch.over(async { survey_postgres(&mut connection, STORED).await.map_err(failed()) });
     let (files, survey) = tokio::try_join!(dumping, surveying)?;
     run_postgres(&mut connection, "ROLLBACK").await.map_err(failed())?;
     Ok(Copied { survey, server, tool: program.shown(), files })
@@ -99,7 +99,7 @@ async fn begin(connection: &mut PgConnection) -> Result<(String, u64)> {
     run_postgres(connection, &format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {TEXT_FORM}"))
         .await
         .map_err(failed())?;
-    refuse_filtered(&tables(connection).await.map_err(failed())?)?;
+    refuse_filtered(&tables(connection, STORED).await.map_err(failed())?)?;
     let sql = "SELECT pg_export_snapshot(), pg_database_size(current_database())";
     let (snapshot, bytes): (String, i64) = sqlx::query_as(sql).fetch_one(connection).await.map_err(failed())?;
     Ok((snapshot, u64::try_from(bytes).unwrap_or_default()))

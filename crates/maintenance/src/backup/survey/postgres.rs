@@ -18,7 +18,7 @@ const TABLES: &str = "SELECT c.oid::bigint, CASE n.nspname WHEN 'public' THEN c.
        format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid \
        AND a.attname = 'tenantId' AND NOT a.attisdropped), row_security_active(c.oid), has_table_privilege(c.oid, 'SELECT') \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
+     WHERE c.relkind = 'r' AND c.relpersistence::text = ANY($1) AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
      ORDER BY 2";
 
@@ -34,6 +34,12 @@ const LOCALE: &str = "SELECT pg_encoding_to_char(encoding)::text, datcollate::te
 const LOG_POSITION: &str =
     "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text";
 
+/// The tables of a backup: all but temporary ones.
+pub(crate) const STORED: &[&str] = &["p", "u"];
+
+/// The tables whose changes are in the WAL. A restored unlogged table is empty.
+pub(crate) const LOGGED: &[&str] = &["p"];
+
 /// A table and what this login may read of it.
 pub(crate) struct Table {
     name: String,
@@ -43,9 +49,10 @@ pub(crate) struct Table {
     readable: bool,
 }
 
-/// The tables with rows, by name.
-pub(crate) async fn tables(connection: &mut PgConnection) -> sqlx::Result<Vec<Table>> {
-    let rows: Vec<(i64, String, String, bool, bool, bool)> = sqlx::query_as(TABLES).fetch_all(&mut *connection).await?;
+/// The tables of these kinds with rows, by name.
+pub(crate) async fn tables(connection: &mut PgConnection, kinds: &[&str]) -> sqlx::Result<Vec<Table>> {
+    let rows: Vec<(i64, String, String, bool, bool, bool)> =
+        sqlx::query_as(TABLES).bind(kinds).fetch_all(&mut *connection).await?;
     let table =
         |(_, name, quoted, of_tenants, filtered, readable)| Table { name, quoted, of_tenants, filtered, readable };
     Ok(rows.into_iter().map(table).collect())
@@ -64,10 +71,10 @@ pub(crate) fn refuse_filtered(tables: &[Table]) -> Result<()> {
     }
 }
 
-/// Reads every row once. In the caller's transaction, with [`TEXT_FORM`].
-pub(crate) async fn survey_postgres(connection: &mut PgConnection) -> sqlx::Result<Survey> {
+/// Reads every row of the tables of these kinds once. In the caller's transaction, with [`TEXT_FORM`].
+pub(crate) async fn survey_postgres(connection: &mut PgConnection, kinds: &[&str]) -> sqlx::Result<Survey> {
     let mut survey = Survey::default();
-    let tables = tables(connection).await?;
+    let tables = tables(connection, kinds).await?;
     for table in &tables {
         count(connection, table, &mut survey).await?;
     }

@@ -13,8 +13,9 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::pitr::base_manifest::{BaseManifest, FORMAT};
 use crate::pitr::private_server::{PrivateServer, Programs};
-use crate::pitr::restore::{Replayed, work_folder};
+use crate::pitr::restore::Replayed;
 use crate::pitr::server::{Server, ServerFacts};
+use crate::pitr::work_folder::WorkFolder;
 
 /// pgBackRest's codes for a file of the repository that is not as it was written: checksum, format, reading, missing.
 const DAMAGED: [&str; 4] = ["[026]", "[029]", "[042]", "[055]"];
@@ -36,7 +37,7 @@ impl PgBackRest {
         server.close().await;
         let base = self.newest_before(time, facts).await?;
         let programs = Programs::of(base.major()).await?;
-        let (work, user) = work_folder(parent).await?;
+        let (work, user) = WorkFolder::new(parent).await?;
         let (data, tablespaces) = (work.path().join("data"), work.path().join("tablespaces"));
         for folder in [&data, &tablespaces] {
             DirBuilder::new().mode(0o700).create(folder).map_err(Error::file("making", folder))?;
@@ -51,11 +52,15 @@ impl PgBackRest {
             "--target-action=promote".to_owned(),
             format!("--pg1-path={}", data.display()),
             format!("--tablespace-map-all={}", tablespaces.display()),
+            // A restore in earnest must not wait for this one.
+            format!("--lock-path={}", work.path().join("lock").display()),
             "restore".to_owned(),
         ];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         // The server's user also runs pgBackRest during the replay.
-        self.run_as(user, &words, LONGEST).await.map_err(|error| damage(&base.id, error))?;
+        self.run_as(user, Some(&work.path().join("program.pid")), &words, LONGEST)
+            .await
+            .map_err(|error| damage(&base.id, error))?;
         let settings = ["fsync=off", "full_page_writes=off"].map(str::to_owned);
         let server = PrivateServer::start(&data, &base, programs, user, &settings, LONGEST).await?;
         let sha256 = base.backup_manifest.clone();
@@ -71,7 +76,7 @@ impl PgBackRest {
             return Err(Error::PitrNotReady { problems: vec![problem] });
         };
         let path = format!("backup/{}/{}/backup.manifest", self.stanza(), backup.label);
-        let get = self.run_as(None, &["repo-get", &path], LONGEST).await;
+        let get = self.run_as(None, None, &["repo-get", &path], LONGEST).await;
         let manifest = get.map_err(|error| damage(&backup.label, error))?;
         self.described(backup, &manifest, facts)
     }
