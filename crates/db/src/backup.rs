@@ -57,9 +57,24 @@ impl Config {
     ) -> Result<Backup> {
         let url = self.backup_url.as_deref().map_or_else(|| self.direct_url(), Ok)?;
         self.guard_fingerprint().await?;
+        self.refuse_other_backup_url(url).await?;
         let encryption = self.backup_encryption(encrypt)?;
         let options = CreateOptions { jobs, encrypt: encryption.as_ref().map(keys::Encryption::to) };
         Ok(create_backup(&Engine::new(url)?, folder, SystemEnv.now(), options, key, progress).await?)
+    }
+
+    /// The login of backups must lead to the configured database.
+    async fn refuse_other_backup_url(&self, url: &str) -> Result<()> {
+        if self.backup_url.is_none() {
+            return Ok(());
+        }
+        let there = Pool::mark_at(url, &self.pool).await?.map(|mark| mark.fingerprint);
+        match self.expected_fingerprint().await {
+            Some(expected) if there.as_ref() != Some(&expected) => Err(restore::refused(
+                "backup_url leads to another database than database_url: their fingerprints differ".to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Removes old backups; see [`prune_backups`](rylie_maintenance::prune_backups).

@@ -131,9 +131,7 @@ impl Config {
         let fingerprint = folder.manifest()?.fingerprint;
         erasures.retain(|erasure| fingerprint.as_ref() == Some(&erasure.database));
         let replayed = restore_pitr(folder, target, into, options).await?;
-        let base = &replayed.base;
-        let reached = replayed.reached.unwrap_or(base.ended_at);
-        let repeated = self.repeat_erasures(&base.id, reached, &replayed.server.url(), &erasures).await?;
+        let repeated = self.repeat_erasures(&replayed.base.id, &replayed.server.url(), &erasures).await?;
         Ok((replayed.keep(into, run).await?, repeated))
     }
 

@@ -26,9 +26,9 @@ pub use audit::{
     retain_audit, seal_audit, verify_audit, witness_audit,
 };
 pub use backup::{
-    Backup, BackupCheck, BackupEncryption, BackupFile, BackupFolder, CheckStatus, CreateOptions, EncryptTo, Erasure,
-    ListedBackup, Locale, Manifest, OpenBackup, PruneRule, RecoveryCertificate, RepeatedErasures, Replacement, Scratch,
-    Unlock, create_backup, note_erasures, prune_backups, repeat_erasures, restore_into,
+    Backup, BackupCheck, BackupEncryption, BackupFile, BackupFolder, CheckStatus, ClosedDatabase, CreateOptions,
+    EncryptTo, Erasure, ListedBackup, Locale, Manifest, OpenBackup, PruneRule, RecoveryCertificate, RepeatedErasures,
+    Replacement, Scratch, Unlock, create_backup, note_erasures, prune_backups, repeat_erasures, restore_into,
 };
 pub use bytes::{parse_bytes, pretty_bytes};
 pub use doctor::{

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::backup::{Fixture, on_both};
+use crate::backup_defects::edit_manifest;
 use crate::support::Outcome;
 
 /// A time that both engines read.
@@ -92,6 +93,19 @@ async fn a_tenant_that_was_erased_after_the_backup_is_not_back(fixture: Fixture)
     assert_eq!(target.count(recorded).await, 2);
     let mark = fixture.run(&["environment", "show", "--json", "--database-url", &target.url]).expect(0).json();
     assert_eq!(mark["environment"], "production", "as it was in the backup");
+}
+
+async fn a_tenant_is_not_back_although_the_clock_of_the_backup_was_ahead(fixture: Fixture) {
+    let made = fixture.create();
+    let gone = &agencies(&made)[0];
+    edit_manifest(&fixture, &made["id"], |manifest| manifest["made_at"] = json!("2099-01-01T00:00:00Z"));
+    fixture.run(&["tenant", "erase", gone, "--yes"]).expect(0);
+    let target = Target::of(&fixture).await;
+
+    let words = ["backup", "restore", made["id"].as_str().unwrap(), "--to", &target.url, "--unsigned", "--json"];
+    let restored = fixture.run(&words).expect(0).json();
+
+    assert_eq!(restored["erased_again"]["tenants"], json!([gone]));
 }
 
 async fn a_user_who_was_removed_after_the_backup_is_not_back(fixture: Fixture) {
@@ -212,6 +226,7 @@ async fn a_list_of_erasures_that_was_changed_stops_the_restore(fixture: Fixture)
 }
 
 on_both! {
+    a_tenant_is_not_back_although_the_clock_of_the_backup_was_ahead,
     a_missing_list_of_erasures_stops_the_restore_where_the_database_is_gone,
     a_tenant_that_was_erased_after_the_backup_is_not_back,
     a_user_who_was_removed_after_the_backup_is_not_back,

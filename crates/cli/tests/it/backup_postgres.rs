@@ -1,12 +1,14 @@
 //! `rylie backup` on PostgreSQL: logins, servers and restores.
 
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 use rylie_testkit::{Cluster, PostgresDatabase, World};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::backup::{Fixture, is_newer_than_the_programs, status};
+use crate::backup_s3::fill;
 use crate::support::{Folder, Outcome};
 
 async fn fixture() -> Option<Fixture> {
@@ -259,6 +261,54 @@ async fn a_drill_leaves_no_database_and_removes_what_a_killed_one_left() {
     fixture.verify(&id, 0);
 
     assert_eq!(count(&fixture, scratch).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_takes_no_service_until_its_restore_is_complete() {
+    let Some(fixture) = fixture().await else { return };
+    fill(&fixture, 20).await;
+    let made = fixture.create();
+    let target = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    let limit = format!("SELECT datconnlimit::bigint FROM pg_database WHERE datname = '{}'", target.name());
+    let words = ["backup", "restore", made["id"].as_str().unwrap(), "--to", &target.url()];
+    let mut child = fixture.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&fixture, &limit, 0).await;
+
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let stopped = Outcome::of(child_output(&mut child));
+
+    assert!(stopped.code == Some(1) && stopped.err.contains("is not complete"), "{stopped:?}");
+    assert_eq!(count(&fixture, &limit).await, 0);
+    let whole = Cluster::shared().await.unwrap().empty_database().await.unwrap();
+    fixture.run(&["backup", "restore", made["id"].as_str().unwrap(), "--to", &whole.url()]).expect(0);
+    assert_eq!(count(&fixture, &limit.replace(target.name(), whole.name())).await, -1);
+}
+
+fn child_output(child: &mut std::process::Child) -> std::process::Output {
+    let status = child.wait().unwrap();
+    let mut stderr = Vec::new();
+    child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+    std::process::Output { status, stdout: Vec::new(), stderr }
+}
+
+async fn wait_for(fixture: &Fixture, sql: &str, wanted: i64) {
+    let begun = std::time::Instant::now();
+    while count(fixture, sql).await != wanted {
+        assert!(begun.elapsed().as_secs() < 60, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_backups_leads_to_the_same_database() {
+    let Some(fixture) = fixture().await else { return };
+    let other = World::postgres().await.unwrap();
+    let mut connection = PgConnection::connect(other.url()).await.unwrap();
+    let sql = "UPDATE rylie_database SET fingerprint = gen_random_uuid()";
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+
+    create_as(&fixture, other.url()).expect(4).line_says("backup_url leads to another database");
+
+    assert!(fixture.listed().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
 use rylie_audit::{Action, Event, PublicKey};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Backup, BackupFolder, Erasure, Error as MaintenanceError, OpenBackup, RepeatedErasures, Replacement,
-    repeat_erasures, restore_into,
+    Backup, BackupFolder, ClosedDatabase, Erasure, Error as MaintenanceError, OpenBackup, RepeatedErasures,
+    Replacement, repeat_erasures, restore_into,
 };
 use rylie_migration::{Environment, Migrations, guard_destructive};
 use rylie_repositories::{Grant, Pool, Progress, StoreExt};
@@ -64,6 +63,8 @@ impl Config {
     ///
     /// A copy that is marked as production is marked as staging while erasures are repeated, and as production again after
     /// that; both are audited. After an error it stays staging: do not open it.
+    ///
+    /// On PostgreSQL an empty target takes superusers only until everything is done, and so after an interruption.
     pub async fn restore_backup(&self, backup: &Backup, restore: Restore<'_>) -> Result<Restored> {
         let open = self.checked(backup, restore.identity, restore.trusted, restore.unsigned).await?;
         if open.manifest.is_sqlite() != restore.to.starts_with("sqlite:") {
@@ -72,8 +73,13 @@ impl Config {
         }
         let erasures = erasures_of(backup, restore.folder, restore.trusted, restore.without_erasures).await?;
         if is_empty(&open, restore.to).await? {
+            let closed = if open.manifest.is_sqlite() { None } else { ClosedDatabase::close(restore.to).await? };
             restore_into(&open, restore.to, restore.jobs, restore.progress).await?;
-            return self.finish(&open, restore.to, &erasures, None).await;
+            let restored = self.finish(&open, restore.to, &erasures, None).await?;
+            if let Some(closed) = closed {
+                closed.open().await?;
+            }
+            return Ok(restored);
         }
         if !restore.replace {
             let advice = "a backup is restored into an empty database; --replace restores over this one";
@@ -146,15 +152,9 @@ impl Config {
         Ok(())
     }
 
-    /// Repeats erasures in the database at `url`, a copy of what was there at `made_at`. A copy that is marked as production is
+    /// Repeats erasures in the database at `url`, a copy. A copy that is marked as production is
     /// marked as staging meanwhile.
-    pub(crate) async fn repeat_erasures(
-        &self,
-        id: &str,
-        made_at: DateTime<Utc>,
-        url: &str,
-        erasures: &[Erasure],
-    ) -> Result<RepeatedErasures> {
+    pub(crate) async fn repeat_erasures(&self, id: &str, url: &str, erasures: &[Erasure]) -> Result<RepeatedErasures> {
         if erasures.is_empty() {
             return Ok(RepeatedErasures::default());
         }
@@ -167,7 +167,7 @@ impl Config {
             migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
         }
         let database = Database::connect(config).await?;
-        let repeated = repeat_erasures(&*database.store(), erasures, made_at).await;
+        let repeated = repeat_erasures(&*database.store(), erasures).await;
         database.close().await;
         let repeated = repeated?;
         if environment == Some(Environment::Production) {
@@ -196,7 +196,7 @@ impl Config {
         }
         let database = Database::connect(config).await?;
         let finished = async {
-            let erased = repeat_erasures(&*database.store(), erasures, manifest.made_at).await?;
+            let erased = repeat_erasures(&*database.store(), erasures).await?;
             let is_current = database.is_current(&manifest.migrations);
             let retained = if is_current { Some(database.apply_retention().await?) } else { None };
             let event = Event::new(Action::BackupRestored).on_row("Backup", &manifest.id).with("erased_again", &erased);

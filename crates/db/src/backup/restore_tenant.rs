@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
 use rylie_audit::PublicKey;
 use rylie_entities::TenantId;
 use rylie_maintenance::{
@@ -46,8 +45,6 @@ pub(crate) struct TenantCopy<'a> {
     pub(crate) url: &'a str,
     /// What it was restored from, for the audit log.
     pub(crate) id: &'a str,
-    /// The time of its contents.
-    pub(crate) at: DateTime<Utc>,
     /// Those of this database.
     pub(crate) erasures: &'a [Erasure],
 }
@@ -95,8 +92,8 @@ impl Config {
         scratch: &Scratch,
     ) -> Result<RestoredTenant> {
         scratch.restore(open, restore.jobs, &Progress::none()).await?;
-        let (url, id, at) = (scratch.url(), open.manifest.id.as_str(), open.manifest.made_at);
-        self.take_tenant(live, TenantCopy { url, id, at, erasures }, restore.tenant, restore.progress).await
+        let (url, id) = (scratch.url(), open.manifest.id.as_str());
+        self.take_tenant(live, TenantCopy { url, id, erasures }, restore.tenant, restore.progress).await
     }
 
     /// Migrates the copy, repeats erasures in it, and replaces the tenant's rows in `live` by those of the copy.
@@ -107,7 +104,7 @@ impl Config {
         tenant: &TenantId,
         progress: &Progress,
     ) -> Result<RestoredTenant> {
-        let TenantCopy { url, id, at, erasures } = copy;
+        let TenantCopy { url, id, erasures } = copy;
         let mut migrations = Migrations::connect(url).await?.with_own(self.schema().migrations());
         migrations.deploy(&mut |_| {}).await?;
         let reason = "a scratch copy, to restore one tenant from";
@@ -117,7 +114,7 @@ impl Config {
         let (from, to) = (copy.store(), live.store());
         let replaced = async {
             refuse_other(live, copy.stored_fingerprint().await?.as_ref()).await?;
-            repeat_erasures(&*from, erasures, at).await?;
+            repeat_erasures(&*from, erasures).await?;
             Ok(replace_tenant(&*from, &*to, tenant, id, progress).await?)
         };
         let replaced = replaced.await;

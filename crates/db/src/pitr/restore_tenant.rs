@@ -79,7 +79,7 @@ impl Config {
         restore: &RestoreTenantAt<'_>,
     ) -> Result<RestoredTenant> {
         let id = format!("{} at {time}", replayed.base.id);
-        let copy = TenantCopy { url: &replayed.server.url(), id: &id, at: restore.time, erasures };
+        let copy = TenantCopy { url: &replayed.server.url(), id: &id, erasures };
         self.take_tenant(live, copy, restore.tenant, restore.progress).await
     }
 }

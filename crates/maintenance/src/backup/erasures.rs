@@ -110,17 +110,18 @@ pub async fn note_erasures(
     Ok(added)
 }
 
-/// Erases again what was erased after the copy was made: the audit log of the copy does not have the record of it. The
-/// database must not be marked as production while this runs.
-pub async fn repeat_erasures(
-    store: &dyn Store,
-    erasures: &[Erasure],
-    made_at: DateTime<Utc>,
-) -> Result<RepeatedErasures> {
+/// Erases again what was erased after the copy was made: the audit log of the copy does not have the record of it, and
+/// reaches back to its time. The time of the backup does not count, since its clock may be wrong. The database must not
+/// be marked as production while this runs. A unit for each erasure.
+pub async fn repeat_erasures(store: &dyn Store, erasures: &[Erasure]) -> Result<RepeatedErasures> {
     let failed = Error::doing("repeating erasures in the restored copy");
-    let limit = made_at.checked_sub_signed(OVERLAP).unwrap_or(made_at);
     let mut repeated = RepeatedErasures::default();
-    for erasure in erasures.iter().filter(|erasure| erasure.at >= limit) {
+    if erasures.is_empty() {
+        return Ok(repeated);
+    }
+    let begin = begin_of_log(store).await.map_err(&failed)?;
+    let reaches = |erasure: &&Erasure| begin.is_none_or(|begin| erasure.at >= begin);
+    for erasure in erasures.iter().filter(reaches) {
         let grant = Grant::job("backup", "erasures after the backup are repeated").map_err(&failed)?;
         let unit = store.platform(grant).await.map_err(&failed)?;
         if is_recorded(&*unit, erasure).await.map_err(&failed)? {
@@ -141,6 +142,15 @@ pub async fn repeat_erasures(
         }
     }
     Ok(repeated)
+}
+
+/// The time of the oldest audit record: retention has removed the earlier ones.
+async fn begin_of_log(store: &dyn Store) -> rylie_repositories::Result<Option<DateTime<Utc>>> {
+    let unit = store.platform(Grant::job("backup", "erasures after the backup are repeated")?).await?;
+    let page = |offset| unit.audit().list(AuditFilter::default(), PageRequest::new(1, offset));
+    let total = page(0).await?.total;
+    let oldest = page(total.saturating_sub(1)).await?.items.pop();
+    Ok(oldest.and_then(|record| record.created_at.utc().checked_sub_signed(OVERLAP)))
 }
 
 /// Whether the copy was made after the erasure.

@@ -158,6 +158,9 @@ impl CheckCertificate {
         if limit.is_some_and(|limit| certificate.verified_at < limit) {
             return Ok(invalid(&format!("it is stale: the drill was at {}", shown(certificate.verified_at))));
         }
+        if certificate.verified_at > SystemEnv.now() + TimeDelta::minutes(5) {
+            return Ok(invalid(&format!("it is of the future: the drill was at {}", shown(certificate.verified_at))));
+        }
         if let Some(place) = &self.out
             && BackupFolder::new(place)?.get(&certificate.backup).await?.sha256 != certificate.sha256
         {
