@@ -201,7 +201,7 @@ async fn a_drill_restores_to_the_noted_time_and_signs_a_certificate() {
     // A file of another kind is not overwritten, and what the WAL does not hold is not missed.
     pitr.run(&["drill", "--certificate", "audit.key"]).expect(4).line_says("exists and is not overwritten");
     pitr.sql("CREATE UNLOGGED TABLE fleeting AS SELECT 1 AS id").await;
-    pitr.run(&["drill", "--certificate", "other.txt"]).expect(0);
+    pitr.run(&["drill", "--certificate", "other.txt", "--scratch-dir", "."]).expect(0);
     let log = pitr.fixture.run(&["audit", "list", "--limit", "100", "--json"]).expect(0);
     for action in ["PITR_INITIALIZED", "PITR_BASE_CREATED", "PITR_DRILL"] {
         assert!(log.out.contains(action), "{action}");

@@ -26,6 +26,7 @@ impl WorkFolder {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
         builder.prefix(".rylie-restore-");
         let failed = Error::file("making a folder in", parent);
+        let parent = &std::path::absolute(parent).map_err(&failed)?;
         let folder = builder.tempdir_in(parent).map_err(&failed)?;
         let Some(user) = OsUser::for_server(folder.path()).await? else { return Ok((Self::watched(folder)?, None)) };
         let folder = if user.may_enter(parent) { folder } else { builder.tempdir().map_err(&failed)? };
