@@ -31,7 +31,7 @@ async fn a_unit_with_writes_that_is_dropped_is_worth_a_warning() {
     let world = world().await;
     let agency = world.agency().await.unwrap();
     let reported = Reported::default();
-    let _listening = tracing::subscriber::set_default(reported.clone());
+    let _listening = crate::support::telemetry::listen(reported.clone());
 
     let unit = agency.unit().await.unwrap();
     unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();

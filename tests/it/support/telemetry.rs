@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata, Recorder,
@@ -10,7 +10,7 @@ use metrics::{
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, Interest};
 
 /// One value of a counter or a histogram.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,6 +109,36 @@ impl Reported {
     }
 }
 
+/// Takes nothing, and keeps every place in the code asking.
+struct Indifferent;
+
+/// Makes this thread report to a subscriber until the guard is dropped.
+///
+/// A place in the code is asked once whether any subscriber is interested. While another thread changes its subscriber,
+/// the answer may miss this one. With a subscriber for the whole process the answer is always "ask each time".
+pub(crate) fn listen(to: impl tracing::Subscriber + Send + Sync + 'static) -> DefaultGuard {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Indifferent).unwrap());
+    tracing::subscriber::set_default(to)
+}
+
+impl tracing::Subscriber for Indifferent {
+    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        false
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
 /// The spans of this project's crates, by number; the first is 1.
 #[derive(Clone, Default)]
 pub(crate) struct Spans(Arc<Mutex<Vec<Reported>>>);
@@ -116,7 +146,7 @@ pub(crate) struct Spans(Arc<Mutex<Vec<Reported>>>);
 impl Spans {
     /// Records this thread's spans until the guard is dropped.
     pub(crate) fn listen(&self) -> DefaultGuard {
-        tracing::subscriber::set_default(self.clone())
+        listen(self.clone())
     }
 
     pub(crate) fn all(&self) -> Vec<Reported> {
