@@ -32,7 +32,8 @@ impl Migrations {
     /// Applies the pending migrations and returns the names of those that this call applied.
     ///
     /// Any number of processes may call it concurrently. An interrupted migration continues at its step. Refused if the
-    /// applied migrations differ from this version's ([`Refusal::Edited`] and similar), or if a statement is in doubt.
+    /// applied migrations differ from this version's ([`Refusal::Edited`](crate::Refusal::Edited) and similar), or if a
+    /// statement is in doubt.
     pub async fn deploy(&mut self, progress: &mut (dyn FnMut(DeployProgress<'_>) + Send)) -> Result<Vec<String>> {
         let work = self.is_work_left().await;
         if !self.explained(work)? {
