@@ -8,7 +8,7 @@ use crate::Database;
 use crate::backup::{MakeBackup, VerifyBackup};
 use crate::doctor::Diagnose;
 use crate::error::Result;
-use crate::pitr::{CheckPitr, MakeBase, WatchStanza};
+use crate::pitr::{CheckPitr, MakeBase};
 
 impl Database {
     /// Creates the scheduler of this database's jobs from the settings `[schedule.<job>]`. `more` adds the service's
@@ -71,17 +71,15 @@ impl Database {
         if config.pool.behind_pooler {
             return Ok(Vec::new());
         }
-        if config.pitr_stanza().is_some() {
-            let (env, notifiers) = (self.env(), self.notifiers());
-            return Ok(vec![Arc::new(WatchStanza { config: Arc::new(config.clone()), env, notifiers })]);
-        }
-        if config.pitr.folder.is_none() {
+        let is_stanza = config.pitr_stanza().is_some();
+        if !is_stanza && config.pitr.folder.is_none() {
             return Ok(Vec::new());
         }
-        let (config, folder, env) = (Arc::new(config.clone()), config.pitr_folder(None)?, self.env());
-        let notifiers = self.notifiers();
+        let folder = if is_stanza { None } else { Some(config.pitr_folder(None)?) };
+        let (config, env, notifiers) = (Arc::new(config.clone()), self.env(), self.notifiers());
         let check = CheckPitr { config: Arc::clone(&config), folder: folder.clone(), env, notifiers };
-        Ok(vec![Arc::new(check), Arc::new(MakeBase { config, folder })])
+        let base = folder.map(|folder| Arc::new(MakeBase { config, folder }) as Arc<dyn Job>);
+        Ok(std::iter::once(Arc::new(check) as Arc<dyn Job>).chain(base).collect())
     }
 
     fn jobs(&self) -> Result<Vec<LibraryJob>> {

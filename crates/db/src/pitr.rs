@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 
 pub use drill::{PitrDrill, PitrSource};
-pub(crate) use jobs::{CheckPitr, MakeBase, WatchStanza};
+pub(crate) use jobs::{CheckPitr, MakeBase};
 pub use restore_tenant::RestoreTenantAt;
 
 impl Config {
@@ -46,7 +46,7 @@ impl Config {
         Ok(PgBackRest::find(stanza).await?)
     }
 
-    /// What point-in-time recovery restores from: the stanza of the setting `pitr_stanza`, else the folder of the setting
+    /// The source of point-in-time recovery: the stanza of the setting `pitr_stanza`, else the folder of the setting
     /// `pitr_folder`.
     pub async fn pitr_source(&self) -> Result<PitrSource> {
         Ok(match self.pitr_stanza() {
@@ -62,7 +62,7 @@ impl Config {
         Ok(program)
     }
 
-    /// The state of the stanza, with what the live server says; see [`PgBackRest::watch`].
+    /// The state of the stanza and of the live server's archiver; see [`PgBackRest::watch`].
     pub async fn watch_pgbackrest(&self) -> Result<PgBackRestStatus> {
         Ok(self.pgbackrest().await?.watch(&self.pitr_engine()?, SystemEnv.now()).await?)
     }
@@ -135,7 +135,7 @@ impl Config {
         Ok((replayed.keep(into, run).await?, repeated))
     }
 
-    /// What was erased after a time, of the signed list in the folder of the setting `backups`: a restore by pgBackRest
+    /// The erasures after a time, of the signed list in the folder of the setting `backups`: a restore by pgBackRest
     /// brings it back. Empty without the setting.
     pub async fn erased_after(&self, time: DateTime<Utc>) -> Result<Vec<Erasure>> {
         let Some(folder) = self.backups().map(BackupFolder::new).transpose()? else { return Ok(Vec::new()) };

@@ -111,7 +111,7 @@ impl Backup {
     fn stopped(&self) -> &'static str {
         match self {
             Self::Restore(_) => {
-                "stopped by a signal; a database that was being restored is not complete, and what was erased may be in it: \
+                "stopped by a signal; a database that was being restored is not complete, and erased data may be in it: \
                  drop it"
             }
             _ => "stopped by a signal; nothing unfinished is kept",

@@ -1,6 +1,5 @@
 //! `rylie backup` on PostgreSQL: logins, servers and restores.
 
-use std::io::Read;
 use std::process::{Command, Stdio};
 
 use rylie_testkit::{Cluster, PostgresDatabase, World};
@@ -271,24 +270,17 @@ async fn a_database_takes_no_service_until_its_restore_is_complete() {
     let target = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     let limit = format!("SELECT datconnlimit::bigint FROM pg_database WHERE datname = '{}'", target.name());
     let words = ["backup", "restore", made["id"].as_str().unwrap(), "--to", &target.url()];
-    let mut child = fixture.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = fixture.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for(&fixture, &limit, 0).await;
 
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    let stopped = Outcome::of(child_output(&mut child));
+    let stopped = Outcome::of(child.wait_with_output().unwrap());
 
     assert!(stopped.code == Some(1) && stopped.err.contains("is not complete"), "{stopped:?}");
     assert_eq!(count(&fixture, &limit).await, 0);
     let whole = Cluster::shared().await.unwrap().empty_database().await.unwrap();
     fixture.run(&["backup", "restore", made["id"].as_str().unwrap(), "--to", &whole.url()]).expect(0);
     assert_eq!(count(&fixture, &limit.replace(target.name(), whole.name())).await, -1);
-}
-
-fn child_output(child: &mut std::process::Child) -> std::process::Output {
-    let status = child.wait().unwrap();
-    let mut stderr = Vec::new();
-    child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
-    std::process::Output { status, stdout: Vec::new(), stderr }
 }
 
 async fn wait_for(fixture: &Fixture, sql: &str, wanted: i64) {

@@ -198,7 +198,7 @@ async fn a_drill_restores_to_the_noted_time_and_signs_a_certificate() {
     let words = ["backup", "check-certificate", certificate, "--json"];
     let checked = pitr.fixture.folder.run(words).expect(0).json();
     assert_eq!((&checked["backup"], &checked["made_at"]), (&base["id"], &drilled["target_time"]));
-    // A file of another kind is not overwritten, and what the WAL does not hold is not missed.
+    // A file of another kind is not overwritten, and an unlogged table is not missed.
     pitr.run(&["drill", "--certificate", "audit.key"]).expect(4).line_says("exists and is not overwritten");
     pitr.sql("CREATE UNLOGGED TABLE fleeting AS SELECT 1 AS id").await;
     pitr.run(&["drill", "--certificate", "other.txt", "--scratch-dir", "."]).expect(0);

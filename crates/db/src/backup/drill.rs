@@ -78,7 +78,7 @@ impl Config {
         let mut checks =
             vec![self.origin(backup).await, signature(backup, &trusted, drill.unsigned).await?, self.keys(backup)?];
         checks.push(backup.check_files().await?);
-        // The checks of the copy name what is wrong with a backup that a stranger made.
+        // The checks of the copy name the defects of a backup that a stranger made.
         let ends = |check: &BackupCheck| check.is_failed() && check.detail != UNSIGNED;
         let open = if checks.iter().any(ends) {
             None

@@ -152,8 +152,8 @@ impl Config {
         Ok(())
     }
 
-    /// Repeats erasures in the database at `url`, a copy. A copy that is marked as production is
-    /// marked as staging meanwhile.
+    /// Repeats erasures in the database at `url`, a copy. One that is marked as production is marked as staging
+    /// meanwhile.
     pub(crate) async fn repeat_erasures(&self, id: &str, url: &str, erasures: &[Erasure]) -> Result<RepeatedErasures> {
         if erasures.is_empty() {
             return Ok(RepeatedErasures::default());
@@ -219,7 +219,6 @@ impl Config {
     }
 }
 
-/// The erasures of the backup's database on the list.
 /// The erasures of the backup's database. A signed backup was made with a list: without one, erased data would be back.
 pub(super) async fn erasures_of(
     backup: &Backup,
@@ -231,7 +230,7 @@ pub(super) async fn erasures_of(
         Some(list) => list,
         None if without_list || backup.signed_by().await?.is_none() => Vec::new(),
         None => {
-            let reason = "the list of erasures is missing beside the backups, and what was erased would be back; restore \
+            let reason = "the list of erasures is missing beside the backups, and erased data would be back; restore \
                           erasures.txt, or run this where the database and the key that seals its audit log can be read, \
                           or add --without-erasures";
             return Err(refused(reason.to_owned()));

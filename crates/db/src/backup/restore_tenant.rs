@@ -43,7 +43,7 @@ pub type RestoredTenant = ReplacedTenant;
 /// A restored copy of the database, from which a tenant is taken.
 pub(crate) struct TenantCopy<'a> {
     pub(crate) url: &'a str,
-    /// What it was restored from, for the audit log.
+    /// The id of its source, for the audit log.
     pub(crate) id: &'a str,
     /// Those of this database.
     pub(crate) erasures: &'a [Erasure],

@@ -24,7 +24,7 @@ const ARRIVAL: Duration = Duration::from_mins(1);
 const OF_THE_COPY: [&str; 10] =
     ["restore", "target", "copy", "rows", "tenants", "contents", "migrations", "drift", "audit", "secrets"];
 
-/// What a drill restores.
+/// The source of a drill.
 pub enum PitrSource {
     /// This folder, by PostgreSQL's own programs.
     Native(PitrFolder),
@@ -34,7 +34,7 @@ pub enum PitrSource {
 
 /// How a drill of point-in-time recovery is made.
 pub struct PitrDrill<'a> {
-    /// What is restored.
+    /// The source of the restore.
     pub source: PitrSource,
     /// The file of the certificate. It replaces an earlier one, and a failed drill removes it.
     pub certificate: PathBuf,
@@ -155,7 +155,7 @@ impl Config {
         Ok(())
     }
 
-    /// Waits until everything that was committed has arrived. The text says what is missing.
+    /// Waits until everything that was committed has arrived. The text names the problem.
     pub(super) async fn wait_for_source(&self, source: &PitrSource) -> Result<std::result::Result<(), String>> {
         Ok(match source {
             PitrSource::Native(folder) => match self.wait_for_wal(folder, ARRIVAL).await?.took {
@@ -219,7 +219,7 @@ fn damage(error: Error) -> Result<BackupCheck> {
 }
 
 impl PitrSource {
-    /// What to do first, if nothing was copied yet.
+    /// The first step, if nothing was copied yet.
     async fn lacks_base(&self) -> Result<Option<&'static str>> {
         Ok(match self {
             Self::Native(folder) => folder.bases()?.is_empty().then_some("there is no base; run `rylie pitr base`"),

@@ -21,18 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A cluster of a hundred gigabytes is copied in an hour.
 const LONGEST: Duration = Duration::from_hours(12);
 
-/// `pitr-check`: writes a marker to the WAL, so that restores can go to this minute, and watches that the WAL arrives. Every
-/// minute.
+/// `pitr-check`: watches that the WAL arrives, every minute. In a folder it also writes a marker to the WAL, so that
+/// restores can go to this minute.
 pub(crate) struct CheckPitr {
     pub(crate) config: Arc<Config>,
-    pub(crate) folder: PitrFolder,
-    pub(crate) env: Arc<dyn Env>,
-    pub(crate) notifiers: Vec<Notifier>,
-}
-
-/// `pitr-check` by pgBackRest: watches that the WAL arrives in the repository. Every minute.
-pub(crate) struct WatchStanza {
-    pub(crate) config: Arc<Config>,
+    /// The native path; `None` for the stanza of pgBackRest.
+    pub(crate) folder: Option<PitrFolder>,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) notifiers: Vec<Notifier>,
 }
@@ -63,54 +57,51 @@ impl Job for CheckPitr {
 
     async fn run(&self, context: &JobContext) -> Result<Value> {
         let limit = self.config.pitr_alert_after();
-        let arrived =
-            self.config.wait_for_wal(&self.folder, PATIENCE).await.is_ok_and(|arrival| arrival.took.is_some());
-        let status = self.config.pitr_status(&self.folder, Duration::ZERO, limit).await.map_err(failed)?;
-        let broken = ["server", "cluster", "slot", "receiver"];
-        let is_broken = !arrived && status.findings.iter().any(|finding| broken.contains(&finding.id.as_str()));
-        let silence = if is_broken { None } else { status.lag_seconds };
-        check_wal_silence(context.store(), silence, limit, &self.notifiers).await?;
+        let seen = match &self.folder {
+            Some(folder) => self.look_at_folder(folder, limit).await?,
+            None => self.look_at_stanza().await?,
+        };
+        check_wal_silence(context.store(), seen.silence, limit, &self.notifiers).await?;
         let undelivered = deliver_alerts(context.store(), &*self.env, &self.notifiers).await?.len();
-        if let Some(finding) = status.findings.first() {
-            let problems = vec![format!("{}: {}", finding.id, finding.detail)];
-            return Err(Error::PitrNotReady { problems });
+        if !seen.problems.is_empty() {
+            return Err(Error::PitrNotReady { problems: seen.problems });
         }
-        Ok(json!({
-            "lag_seconds": status.lag_seconds,
-            "window_start": status.window_start,
-            "window_end": status.window_end,
-            "undelivered": undelivered,
-        }))
+        let mut facts = seen.facts;
+        facts["undelivered"] = json!(undelivered);
+        Ok(facts)
     }
 }
 
-#[async_trait]
-impl Job for WatchStanza {
-    fn name(&self) -> &'static str {
-        "pitr-check"
+/// The findings of one look.
+struct Seen {
+    /// For how long no WAL has arrived; `None` if it does not arrive at all.
+    silence: Option<i64>,
+    problems: Vec<String>,
+    facts: Value,
+}
+
+impl CheckPitr {
+    async fn look_at_folder(&self, folder: &PitrFolder, limit: Duration) -> Result<Seen> {
+        let arrived = self.config.wait_for_wal(folder, PATIENCE).await.is_ok_and(|arrival| arrival.took.is_some());
+        let status = self.config.pitr_status(folder, Duration::ZERO, limit).await.map_err(failed)?;
+        let broken = ["server", "cluster", "slot", "receiver"];
+        let is_broken = !arrived && status.findings.iter().any(|finding| broken.contains(&finding.id.as_str()));
+        let first = status.findings.first().map(|finding| format!("{}: {}", finding.id, finding.detail));
+        Ok(Seen {
+            silence: if is_broken { None } else { status.lag_seconds },
+            problems: first.into_iter().collect(),
+            facts: json!({
+                "lag_seconds": status.lag_seconds,
+                "window_start": status.window_start,
+                "window_end": status.window_end,
+            }),
+        })
     }
 
-    fn cron(&self) -> &'static str {
-        "* * * * *"
-    }
-
-    fn missed(&self) -> Missed {
-        Missed::Skip
-    }
-
-    fn timeout(&self) -> Duration {
-        Duration::from_mins(5)
-    }
-
-    async fn run(&self, context: &JobContext) -> Result<Value> {
+    async fn look_at_stanza(&self) -> Result<Seen> {
         let status = self.config.watch_pgbackrest().await.map_err(failed)?;
-        let limit = self.config.pitr_alert_after();
-        check_wal_silence(context.store(), status.lag_seconds, limit, &self.notifiers).await?;
-        let undelivered = deliver_alerts(context.store(), &*self.env, &self.notifiers).await?.len();
-        if !status.problems.is_empty() {
-            return Err(Error::PitrNotReady { problems: status.problems });
-        }
-        Ok(json!({ "last_wal": status.last_wal, "window_start": status.window_start, "undelivered": undelivered }))
+        let facts = json!({ "last_wal": status.last_wal, "window_start": status.window_start });
+        Ok(Seen { silence: status.lag_seconds, problems: status.problems, facts })
     }
 }
 

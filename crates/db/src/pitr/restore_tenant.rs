@@ -16,7 +16,7 @@ use crate::error::Result;
 
 /// How one tenant is restored to a time.
 pub struct RestoreTenantAt<'a> {
-    /// What is restored.
+    /// The source of the restore.
     pub source: &'a PitrSource,
     /// The time. Transactions that committed at it or before it are in the copy.
     pub time: DateTime<Utc>,

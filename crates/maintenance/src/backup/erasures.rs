@@ -58,8 +58,8 @@ impl BackupFolder {
 }
 
 /// Adds to the list what the audit log names as erased and the list does not have yet; returns how many. The list is signed
-/// again, and made if there is none. A list that a key signed that is not `trusted` is an error, as for [`BackupFolder::erasures`]. One read-only
-/// platform unit.
+/// again, and made if there is none. A list that a key signed that is not `trusted` is an error, as for
+/// [`BackupFolder::erasures`]. One read-only platform unit.
 pub async fn note_erasures(
     store: &dyn Store,
     folder: &BackupFolder,
@@ -110,7 +110,7 @@ pub async fn note_erasures(
     Ok(added)
 }
 
-/// Erases again what was erased after the copy was made: the audit log of the copy does not have the record of it, and
+/// Repeats the erasures after the copy was made: the audit log of the copy does not have the record of it, and
 /// reaches back to its time. The time of the backup does not count, since its clock may be wrong. The database must not
 /// be marked as production while this runs. A unit for each erasure.
 pub async fn repeat_erasures(store: &dyn Store, erasures: &[Erasure]) -> Result<RepeatedErasures> {

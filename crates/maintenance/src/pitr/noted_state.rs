@@ -62,8 +62,8 @@ impl NotedState {
 /// Then the contents at the time are those of the snapshot. Waits up to 20 seconds for such a moment; without one
 /// [`is_exact`](NotedState::is_exact) is false.
 ///
-/// Takes two connections and reads each table once, but no unlogged one: a restore leaves it empty. [`Error::BackupRefused`] for a login that row-level security
-/// filters.
+/// Takes two connections and reads each table once, but no unlogged one: a restore leaves it empty.
+/// [`Error::BackupRefused`] for a login that row-level security filters.
 pub async fn note_state(engine: &Engine) -> Result<NotedState> {
     let failed = || Error::engine("noting the state of the database");
     let (Session::Postgres(mut reader, watch), Session::Postgres(mut second, _)) =

@@ -173,10 +173,6 @@ impl PgBackRest {
         self.run(&["--output=json", "info"], ANSWER).await
     }
 
-    fn stanza(&self) -> &str {
-        &self.stanza
-    }
-
     /// `restore --type=time`: restores to a new data directory, which must not exist or be empty. The server that is
     /// started on it replays the WAL, and promotes at the target. Of the options `base` and `timeline` count: a label and
     /// a number. [`Error::OutsideWindow`] for a time before the first backup or in the future.

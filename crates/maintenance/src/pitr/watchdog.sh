@@ -1,5 +1,5 @@
-# Removes the folder of a restore, and ends the server and the program on it, when standard input closes. That happens whenever the
-# process that made the folder ends, even by kill -9.
+# Removes the folder of a restore, and ends the server and the program on it, when standard input closes. That happens
+# whenever the process that made the folder ends, even by kill -9.
 #
 # sh watchdog.sh <the folder>
 folder=$1

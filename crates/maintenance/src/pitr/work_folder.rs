@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use super::os_user::OsUser;
 use crate::error::{Error, Result};
 
-/// Waits until this process has ended, then ends what runs on the folder and removes it.
+/// Waits until this process has ended, then ends the programs on the folder and removes it.
 const WATCHDOG: &str = include_str!("watchdog.sh");
 
 /// A private folder beside the result, so that the result can be renamed.

@@ -62,7 +62,7 @@ pub(crate) struct Restore {
     /// Accept a backup without a signature, such as one from before the key that seals the audit log
     #[arg(long)]
     unsigned: bool,
-    /// Restore although the list of erasures is missing: what was erased after the backup is then back
+    /// Restore although the list of erasures is missing: data erased after the backup is then back
     #[arg(long)]
     without_erasures: bool,
     #[command(flatten)]

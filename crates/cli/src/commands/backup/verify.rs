@@ -181,7 +181,7 @@ impl CheckCertificate {
     }
 }
 
-/// What the certificate states, without the checks that were not made.
+/// The statement of the certificate, without the checks that were not made.
 fn passed(checks: &[BackupCheck]) -> String {
     let skipped: Vec<_> =
         checks.iter().filter(|check| check.status == CheckStatus::NotChecked).map(|check| check.id.as_str()).collect();

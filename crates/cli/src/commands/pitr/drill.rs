@@ -43,7 +43,7 @@ pub(crate) struct Drill {
 }
 
 impl Drill {
-    /// Returns what is restored, and the file of the certificate.
+    /// Returns the source of the restore, and the file of the certificate.
     async fn source(&self, settings: &Config) -> Result<(PitrSource, PathBuf)> {
         if !self.place.is_pgbackrest(settings) {
             let folder = self.place.folder(settings)?;

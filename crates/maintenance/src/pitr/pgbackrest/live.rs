@@ -1,4 +1,4 @@
-//! What the live server says of a stanza: whether it is its own, and whether its WAL arrives.
+//! The live server's answer about a stanza: whether it is its own, and whether its WAL arrives.
 
 use chrono::{DateTime, Utc};
 
@@ -27,7 +27,7 @@ struct Archiver {
 }
 
 impl PgBackRest {
-    /// As [`status`](Self::status), with what the live server says: `problems` also names a server that is not reached, a
+    /// As [`status`](Self::status), with the state of the live server: `problems` also names a server that is not reached, a
     /// stanza of another database cluster, and WAL that does not arrive in the repository.
     pub async fn watch(&self, live: &Engine, now: DateTime<Utc>) -> Result<PgBackRestStatus> {
         let mut status = self.status(now).await?;
@@ -40,7 +40,7 @@ impl PgBackRest {
 
     /// [`Error::PitrRefused`] if the stanza is that of another database cluster.
     pub async fn refuse_other(&self, live: &Engine) -> Result<()> {
-        let (stanza, archiver) = (stanza_in(&self.info().await?, self.stanza())?, archiver(live).await?);
+        let (stanza, archiver) = (stanza_in(&self.info().await?, &self.stanza)?, archiver(live).await?);
         match other(stanza.cluster().as_deref(), &archiver) {
             Some(reason) => Err(Error::PitrRefused { reason }),
             None => Ok(()),
@@ -81,7 +81,7 @@ impl PgBackRestStatus {
     }
 }
 
-/// What is wrong if the stanza is that of another cluster.
+/// The problem if the stanza is that of another cluster.
 fn other(stanza: Option<&str>, archiver: &Archiver) -> Option<String> {
     let live = &archiver.cluster;
     let stanza = stanza.filter(|stanza| stanza != live)?;

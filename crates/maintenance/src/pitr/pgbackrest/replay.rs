@@ -1,7 +1,5 @@
 //! A restore by pgBackRest with a private server on it, for a drill.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,6 +10,7 @@ use crate::backup::checksum::sha256;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::pitr::base_manifest::{BaseManifest, FORMAT};
+use crate::pitr::folder::make_private;
 use crate::pitr::private_server::{PrivateServer, Programs};
 use crate::pitr::restore::Replayed;
 use crate::pitr::server::{Server, ServerFacts};
@@ -40,7 +39,7 @@ impl PgBackRest {
         let (work, user) = WorkFolder::new(parent).await?;
         let (data, tablespaces) = (work.path().join("data"), work.path().join("tablespaces"));
         for folder in [&data, &tablespaces] {
-            DirBuilder::new().mode(0o700).create(folder).map_err(Error::file("making", folder))?;
+            make_private(folder)?;
         }
         if let Some(user) = user {
             user.own(work.path())?;
@@ -68,14 +67,14 @@ impl PgBackRest {
     }
 
     async fn newest_before(&self, time: DateTime<Utc>, facts: ServerFacts) -> Result<BaseManifest> {
-        let stanza = stanza_in(&self.info().await?, self.stanza())?;
+        let stanza = stanza_in(&self.info().await?, &self.stanza)?;
         let fits = |backup: &&Backup| backup.timestamp.stop <= time.timestamp();
         let newest = stanza.backup.iter().filter(fits).max_by_key(|backup| backup.timestamp.stop);
         let Some(backup) = newest else {
             let problem = "there is no backup; run `rylie pitr base --via pgbackrest`".to_owned();
             return Err(Error::PitrNotReady { problems: vec![problem] });
         };
-        let path = format!("backup/{}/{}/backup.manifest", self.stanza(), backup.label);
+        let path = format!("backup/{}/{}/backup.manifest", self.stanza, backup.label);
         let get = self.run_as(None, None, &["repo-get", &path], LONGEST).await;
         let manifest = get.map_err(|error| damage(&backup.label, error))?;
         self.described(backup, &manifest, facts)
