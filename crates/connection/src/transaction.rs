@@ -181,9 +181,14 @@ impl Transaction {
 
     /// Creates a savepoint and returns its number.
     pub async fn savepoint(&self) -> Result<u64, DbErr> {
+        let mut open = self.open.lock().await;
+        self.ready(&mut open).await?;
+        // With the connection locked: numbers are in the server's order, and none ends before it is open here.
         let number = self.savepoints.next();
-        self.control(&format!("SAVEPOINT rylie_{number}")).await?;
+        self.broken.store(true, Ordering::Relaxed);
+        self.execute(&mut open, &format!("SAVEPOINT rylie_{number}")).await?;
         self.savepoints.opened(number);
+        self.broken.store(false, Ordering::Relaxed);
         Ok(number)
     }
 
@@ -239,16 +244,6 @@ impl Transaction {
             self.broken.store(false, Ordering::Relaxed);
         }
         if self.broken.load(Ordering::Relaxed) { Err(DbErr::Type(BROKEN.to_owned())) } else { Ok(()) }
-    }
-
-    /// Runs a statement that controls the transaction; it is not counted.
-    async fn control(&self, sql: &str) -> Result<(), DbErr> {
-        let mut open = self.open.lock().await;
-        self.ready(&mut open).await?;
-        self.broken.store(true, Ordering::Relaxed);
-        self.execute(&mut open, sql).await?;
-        self.broken.store(false, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Returns how many statements were sent, without `BEGIN` and `COMMIT`.

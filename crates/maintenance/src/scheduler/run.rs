@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use metrics::{Unit, describe_counter, describe_histogram};
-use rylie_repositories::{Lease, Retry, StoreExt, retry};
+use rylie_repositories::{Lease, Retry, RunStatus, StoreExt, retry};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -83,6 +83,8 @@ impl Scheduler {
             }
             Ok(_) = cut_short.wait_for(|cut| *cut) => Ended::CutShort,
         };
+        // A task that is aborted may still be running on another thread, and commit.
+        work.shutdown().await;
         // A run that has committed is done, whatever else happened.
         if context.is_finished() && !matches!(ended, Ended::Done(_)) { Ended::Finished } else { ended.after(&context) }
     }
@@ -95,7 +97,7 @@ impl Scheduler {
         loop {
             tokio::time::sleep((length / 3).max(Duration::from_millis(1))).await;
             let beat = Instant::now();
-            match self.prolong(lease).await {
+            match self.holds(lease).await {
                 Ok(true) => kept = beat,
                 Ok(false) => return,
                 Err(error) if kept.elapsed() >= length => {
@@ -113,11 +115,17 @@ impl Scheduler {
         }
     }
 
-    async fn prolong(&self, lease: &Lease) -> rylie_repositories::Result<bool> {
+    /// Renews the lease; `false` if another process has it. The job may have ended the run by its own commit, before
+    /// its task knows of it.
+    async fn holds(&self, lease: &Lease) -> rylie_repositories::Result<bool> {
         let unit = self.0.store.operations().await?;
-        let kept = unit.job_runs().prolong(lease, self.0.options.lease).await?;
+        let runs = unit.job_runs();
+        let holds = runs.prolong(lease, self.0.options.lease).await? || {
+            let last = runs.last_run(&lease.job).await?;
+            last.is_some_and(|run| run.lease() == *lease && run.status == RunStatus::Done)
+        };
         unit.commit().await?;
-        Ok(kept)
+        Ok(holds)
     }
 
     async fn record(&self, lease: &Lease, ended: Ended) -> RunOutcome {
