@@ -64,9 +64,9 @@ pub trait RequestRepository: Send + Sync {
 
     /// Creates a request.
     ///
-    /// Fails with [`Error::NotFound`] if the ordering user is not within reach, and with [`Error::Forbidden`] for a
+    /// Fails with [`Error::NotFound`] if the ordering user is not within reach. Fails with [`Error::Forbidden`] for a
     /// super admin other than the caller within a tenant. Fails with [`Error::Invalid`] for an empty title or kind of
-    /// work, for a text or document that is too long, and in a platform unit without a user.
+    /// work, and for a text or document that is too long. In a platform unit it also does without a user.
     async fn add(&self, new: NewRequest) -> Result<Request>;
 
     /// Creates a request and its tasks. On PostgreSQL one statement for any number of tasks in a tenant unit, and two

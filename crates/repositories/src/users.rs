@@ -47,10 +47,10 @@ pub trait UserRepository: Send + Sync {
 
     /// Creates a user. In a tenant unit the user always belongs to that tenant's agency. Recorded.
     ///
-    /// Fails with [`Error::Forbidden`] for a scope that reaches only its own rows, for a tenant that is no agency, and
-    /// for a super admin within a tenant. Fails with [`Error::Conflict`] if the address is taken, and with
-    /// [`Error::NotFound`] if the agency does not exist. Fails with [`Error::Invalid`] for an address that is not of
-    /// the form `name@domain`, and for an address or a name that is too long.
+    /// Fails with [`Error::Forbidden`] for a scope that reaches only its own rows, and for a super admin within a
+    /// tenant. It also does in a tenant that is no agency. Fails with [`Error::Conflict`] if the address is taken, and
+    /// with [`Error::NotFound`] if the agency does not exist. Fails with [`Error::Invalid`] for an address that is not
+    /// of the form `name@domain`, and for an address or a name that is too long.
     async fn add(&self, new: NewUser) -> Result<User>;
 
     /// Applies `changes`.
