@@ -65,8 +65,8 @@ where
     ///
     /// Fails with [`Error::NotFound`] if there is no such row within reach, or it does not meet the condition. Fails
     /// with [`Error::InvalidColumn`] for a change of id, tenant, time of creation or soft delete. It also does for a
-    /// text or a JSON document that is too long, and for a change of the owner in a unit that reaches only its user's
-    /// rows.
+    /// text or a JSON document that is too long. A unit that reaches only its user's rows may not change the owner
+    /// either.
     ///
     /// Fails with [`Error::Invalid`] for a change of nothing, and for a table whose rows are only added. Fails with
     /// [`Error::Conflict`] and [`Error::Reference`] as [`add`](Self::add) does. Fails with [`Error::Contention`] if
