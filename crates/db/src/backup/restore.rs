@@ -71,10 +71,10 @@ impl Config {
     /// - [`BackupDamaged`](rylie_maintenance::Error::BackupDamaged) for a damaged file, an unknown signer or a missing
     ///   signature;
     /// - [`BackupLocked`](rylie_maintenance::Error::BackupLocked) without the key of the backup;
-    /// - [`BackupRefused`](rylie_maintenance::Error::BackupRefused) if the target is not empty, is another database or is
-    ///   in use, and if the list of erasures is missing;
-    /// - [`ScratchLacks`](rylie_maintenance::Error::ScratchLacks) if the server of a replaced database lacks a role or a
-    ///   right;
+    /// - [`BackupRefused`](rylie_maintenance::Error::BackupRefused) if the target is not empty, is another database or
+    ///   is in use, and if the list of erasures is missing;
+    /// - [`ScratchLacks`](rylie_maintenance::Error::ScratchLacks) if the server of a replaced database lacks a role or
+    ///   a right;
     /// - [`Invalid`](rylie_maintenance::Error::Invalid) if the target is of the other engine.
     ///
     /// Fails with [`Error::Migration`](crate::Error::Migration) for a replaced database that is marked as production
