@@ -110,8 +110,8 @@ pub async fn note_erasures(
     Ok(added)
 }
 
-/// Repeats the erasures after the copy was made: the audit log of the copy does not have the record of it, and reaches
-/// back to its time. The time of the backup does not count, since its clock may be wrong. The database must not be
+/// Repeats the erasures after the copy was made. The audit log of the copy does not have their records, and reaches
+/// back to their time. The time of the backup does not count, since its clock may be wrong. The database must not be
 /// marked as production while this runs: [`Error::Data`] ([`Protected`](rylie_repositories::Error::Protected)). A unit
 /// for each erasure.
 pub async fn repeat_erasures(store: &dyn Store, erasures: &[Erasure]) -> Result<RepeatedErasures> {
