@@ -137,7 +137,7 @@ impl Database {
     }
 
     /// Creates the rows that the first sign-in needs, and those of the seed file. Fails as
-    /// [`seed`](rylie_maintenance::seed) does.
+    /// [`seed`](rylie_maintenance::seed()) does.
     pub async fn seed(&self, seed: &Seed) -> Result<Seeded> {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
     }

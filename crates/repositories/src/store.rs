@@ -257,7 +257,8 @@ impl DatabaseStore {
     }
 
     /// Opens the reads of an audit log verification, in one read-only transaction. They are not recorded. The login
-    /// must be a member of `rylie_doors` or `rylie_auditor`, or bypass row-level security.
+    /// must be a member of `rylie_doors` or `rylie_auditor`, or bypass row-level security: otherwise a read fails with
+    /// [`Error::Database`].
     #[track_caller]
     pub fn audit_reader(&self) -> impl Future<Output = Result<AuditReader>> + Send + '_ {
         self.open_audit_reader(Location::caller())

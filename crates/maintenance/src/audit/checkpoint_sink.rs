@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 const OBJECTS: &str = "s3://";
 
 /// Opens a destination of checkpoints: a file, or `s3://bucket/prefix` with the feature `object-storage`. Fails with
-/// [`Error::Invalid`](crate::Error::Invalid) for an invalid address, and without the feature.
+/// [`Error::Invalid`] for an invalid address, and without the feature.
 pub fn checkpoint_sink(target: &str) -> Result<Box<dyn CheckpointSink>> {
     match target.strip_prefix(OBJECTS) {
         None => Ok(Box::new(FileSink(target.into()))),
